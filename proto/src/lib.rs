@@ -4,6 +4,7 @@
 //! The Rust under `generated/` is committed, so that nothing needs a protobuf compiler to build; a test
 //! regenerates it and compares.
 
+mod debug;
 pub mod json;
 
 mod generated {
