@@ -1,1 +1,65 @@
-fn main() {}
+//! The project's own commands.
+//!
+//! `cargo xtask demo` shows the whole product, `cargo xtask test` runs every test, `cargo xtask ci`
+//! is what has to pass before a change is taken.
+
+mod ci;
+mod codegen;
+mod demo;
+mod path;
+mod step;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "The project's own commands"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start Temporal, the codec server, a worker and a task, and show what each of them sees
+    Demo(demo::Arguments),
+    /// Run every test, with the real servers and libraries that they need
+    Test(test::Arguments),
+    /// Run what has to pass before a change is taken: format, lints, docs, licences, tests
+    Ci,
+    /// Install the pinned tools of the tests into target/tools
+    Tools(tools::Arguments),
+    /// Regenerate the committed Rust of the .proto files
+    Codegen,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let workspace = Workspace::discover()?;
+    match arguments.command {
+        Command::Demo(arguments) => demo::run(&workspace, &arguments),
+        Command::Test(arguments) => test::run(&workspace, &arguments),
+        Command::Ci => ci::run(&workspace),
+        Command::Tools(arguments) => tools::run(&workspace, &arguments),
+        Command::Codegen => codegen::run(&workspace),
+    }
+}

@@ -1,0 +1,95 @@
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::memmem;
+
+/// How `secret` looks in the encodings that could carry it unencrypted, each with its name.
+///
+/// Base64 comes in its three alignments: a secret in the middle of a document starts at any of
+/// three positions within a group of four characters. Characters that its neighbours influence
+/// are cut off.
+#[must_use]
+pub fn forms_of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut forms = vec![
+        ("plain text", secret.to_vec()),
+        ("lower-case hex", hex::encode(secret).into_bytes()),
+        ("upper-case hex", hex::encode_upper(secret).into_bytes()),
+    ];
+    for skipped in 0..3 {
+        forms.push(("base64", aligned(secret, skipped, &STANDARD_NO_PAD)));
+        forms.push((
+            "URL-safe base64",
+            aligned(secret, skipped, &URL_SAFE_NO_PAD),
+        ));
+    }
+    if let Ok(text) = std::str::from_utf8(secret) {
+        let escaped = serde_json::Value::from(text).to_string();
+        let inner = escaped.trim_start_matches('"').trim_end_matches('"');
+        forms.push(("JSON", inner.as_bytes().to_vec()));
+    }
+    forms
+}
+
+/// In which encoding `secret` stands in `haystack`, if it does.
+///
+/// # Panics
+/// The secret is shorter than 8 bytes: a search for it would prove nothing.
+#[must_use]
+pub fn find_secret(haystack: &[u8], secret: &[u8]) -> Option<&'static str> {
+    assert!(
+        secret.len() >= 8,
+        "a secret of {} bytes may stand anywhere by chance",
+        secret.len()
+    );
+    forms_of(secret)
+        .into_iter()
+        .find(|(_, form)| memmem::find(haystack, form).is_some())
+        .map(|(name, _)| name)
+}
+
+/// Base64 of `secret` when `skipped` bytes stand before it in its group of three.
+fn aligned(secret: &[u8], skipped: usize, alphabet: &impl base64::Engine) -> Vec<u8> {
+    let mut bytes = vec![0; skipped];
+    bytes.extend_from_slice(secret);
+    let mut text = alphabet.encode(&bytes).into_bytes();
+    if !bytes.len().is_multiple_of(3) {
+        text.pop();
+    }
+    let influenced = (skipped * 8).div_ceil(6);
+    text.drain(..influenced.min(text.len()));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{
+        Engine as _,
+        engine::general_purpose::{STANDARD, URL_SAFE},
+    };
+
+    const SECRET: &[u8] = b"sk-ant-??>>-\"quoted\"-0123";
+
+    #[test]
+    fn base64_is_found_at_every_position() {
+        for before in 0..7 {
+            for after in 0..5 {
+                let document = [vec![b'<'; before], SECRET.to_vec(), vec![b'>'; after]].concat();
+                assert_eq!(
+                    find_secret(STANDARD.encode(&document).as_bytes(), SECRET),
+                    Some("base64")
+                );
+                assert!(find_secret(URL_SAFE.encode(&document).as_bytes(), SECRET).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn escapes_and_hex_are_found() {
+        let json = serde_json::json!({ "key": std::str::from_utf8(SECRET).unwrap() }).to_string();
+        assert_eq!(find_secret(json.as_bytes(), SECRET), Some("JSON"));
+        assert_eq!(
+            find_secret(hex::encode(SECRET).as_bytes(), SECRET),
+            Some("lower-case hex")
+        );
+        assert_eq!(find_secret(b"sk-ant-another one", SECRET), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! The servers around this project as values: a Temporal dev server, the codec server, a Messages
+//! API, the worker. Each takes ports that the system picks, is ready when its constructor returns,
+//! and is gone with all its descendants when it is dropped.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), local_stack::StackError> {
+//! use local_stack::{TemporalOptions, TemporalServer};
+//!
+//! let server = TemporalServer::start("/usr/bin/temporal".as_ref(), &TemporalOptions::default())?;
+//! println!("gRPC at {}", server.address());
+//! # Ok(())
+//! # }
+//! ```
+
+mod children;
+mod error;
+mod leaks;
+mod ports;
+mod process;
+mod servers;
+mod temporal;
+
+pub use error::StackError;
+pub use leaks::{find_secret, forms_of};
+pub use ports::{free_port, wait_for_port};
+pub use process::Process;
+pub use servers::{CodecServer, listening_url, sibling_binary};
+pub use temporal::{TemporalOptions, TemporalServer};

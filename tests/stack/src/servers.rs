@@ -1,0 +1,112 @@
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{Process, StackError};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A program of this workspace that lies beside the running one.
+///
+/// # Errors
+/// It has not been built.
+pub fn sibling_binary(name: &str) -> Result<PathBuf, StackError> {
+    let running = env::current_exe().map_err(StackError::system("the program has no path"))?;
+    // Test programs lie one folder deeper than the others.
+    let folder = running
+        .ancestors()
+        .skip(1)
+        .find(|folder| !folder.ends_with("deps"));
+    let program = folder.unwrap_or(Path::new(".")).join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(StackError::NotBuilt(program))
+}
+
+/// The URL in a line `listening on URL`, which every server of this workspace prints.
+#[must_use]
+pub fn listening_url(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("listening on ")?;
+    let url = rest.split_whitespace().next()?;
+    url.starts_with("http://")
+        .then(|| url.trim_end_matches('/').to_owned())
+}
+
+/// A running `codec-server`.
+#[derive(Debug)]
+pub struct CodecServer {
+    process: Process,
+    url: String,
+}
+
+impl CodecServer {
+    /// Starts `codec-server dev` on the keyring in `folder`, at `listen` or a port that the system picks.
+    ///
+    /// # Errors
+    /// The program cannot be executed, or the server does not come up.
+    pub fn dev(program: &Path, folder: &Path, listen: Option<&str>) -> Result<Self, StackError> {
+        let mut command = Command::new(program);
+        command.args([
+            "dev",
+            "--listen",
+            listen.unwrap_or("127.0.0.1:0"),
+            "--keyring",
+        ]);
+        command.arg(folder);
+        Self::start(command)
+    }
+
+    /// Starts a `codec-server` by a command line that ends up listening.
+    ///
+    /// # Errors
+    /// The program cannot be executed, or the server does not come up.
+    pub fn start(command: Command) -> Result<Self, StackError> {
+        let mut process = Process::spawn("the codec server", command)?;
+        let url = process.wait_for_line(START_LIMIT, listening_url)?;
+        Ok(Self { process, url })
+    }
+
+    /// Its address, `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Everything it has printed so far.
+    #[must_use]
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// Ends the server.
+    pub fn stop(&mut self) {
+        self.process.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_taken_out_of_the_line() {
+        let line = "listening on http://127.0.0.1:8081";
+        assert_eq!(
+            listening_url(line).as_deref(),
+            Some("http://127.0.0.1:8081")
+        );
+        let line = "INFO listening on http://127.0.0.1:1/ (admin)";
+        assert_eq!(listening_url(line).as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(listening_url("not listening on anything"), None);
+    }
+}

@@ -1,0 +1,193 @@
+use std::{
+    io::{self, BufRead, BufReader, IsTerminal, Write},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, ensure};
+
+use crate::{step, tools, workspace::Workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only what needs no server and no tool beside Rust
+    #[arg(long)]
+    fast: bool,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+}
+
+impl Arguments {
+    pub(crate) fn everything() -> Self {
+        Self {
+            fast: false,
+            filter: None,
+        }
+    }
+}
+
+/// One call of `cargo test`.
+struct Round {
+    title: &'static str,
+    arguments: &'static [&'static str],
+}
+
+const FAST: [Round; 2] = [
+    Round {
+        title: "Library and codec server",
+        arguments: &[
+            "--package=temporal-kms-codec",
+            "--package=temporal-kms-codec-proto",
+            "--package=temporal-kms-codec-server",
+            "--package=local-stack",
+            "--package=xtask",
+        ],
+    },
+    PURE_RUST,
+];
+
+const FULL: [Round; 2] = [
+    Round {
+        title: "Everything, with AWS-LC",
+        arguments: &["--workspace"],
+    },
+    PURE_RUST,
+];
+
+/// The codec's other cryptography, which the rounds over several crates leave out.
+const PURE_RUST: Round = Round {
+    title: "The library with pure Rust cryptography",
+    arguments: &[
+        "--package=temporal-kms-codec",
+        "--no-default-features",
+        "--features=aes-gcm,zstd",
+    ],
+};
+
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let mut environment = Vec::new();
+    if !arguments.fast {
+        for tool in tools::TESTING {
+            environment.push((tool.variable, tools::provide(workspace, tool)?));
+        }
+        step::heading("Building the programs that the tests start");
+        let mut build = workspace.cargo();
+        build.args(["build", "--workspace", "--bins"]);
+        step::loudly(build)?;
+    }
+
+    let rounds = if arguments.fast { FAST } else { FULL };
+    let mut total = Count::default();
+    let mut failed = Vec::new();
+    for round in rounds {
+        step::heading(&format!("Tests: {}", round.title));
+        let mut command = workspace.cargo();
+        command
+            .args(["test", "--no-fail-fast"])
+            .args(round.arguments);
+        command.args(&arguments.filter);
+        command.envs(environment.iter().map(|(name, path)| (name, path)));
+        let (count, passed) = test(command)?;
+        total.add(&count);
+        if !passed {
+            failed.push(round.title);
+        }
+    }
+    summarize(&total, started);
+    ensure!(failed.is_empty(), "tests failed: {}", failed.join("; "));
+    ensure!(total.passed > 0, "no test ran");
+    Ok(())
+}
+
+/// Runs `cargo test`, shows what it prints and counts.
+fn test(mut command: Command) -> anyhow::Result<(Count, bool)> {
+    let color = if io::stdout().is_terminal() {
+        "always"
+    } else {
+        "never"
+    };
+    command.args(["--color", color, "--", "--color", color]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().context("cannot run cargo test")?;
+    let output = child.stdout.take().context("cargo test has no output")?;
+    let mut count = Count::default();
+    let mut shown = io::stdout().lock();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        writeln!(shown, "{line}")?;
+        if let Some(one) = Count::from_line(&line) {
+            count.add(&one);
+        }
+    }
+    let status = child.wait()?;
+    Ok((count, status.success()))
+}
+
+fn summarize(total: &Count, started: Instant) {
+    let seconds = started.elapsed().as_secs();
+    step::heading(&format!(
+        "Tests ran for {} min {} s",
+        seconds / 60,
+        seconds % 60
+    ));
+    anstream::println!(
+        "{} passed, {} failed, {} ignored",
+        total.passed,
+        total.failed,
+        total.ignored
+    );
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+impl Count {
+    /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; …`, coloured or not.
+    fn from_line(line: &str) -> Option<Self> {
+        let rest = line.strip_prefix("test result: ")?;
+        let number = |what: &str| {
+            let field = rest.split([';', '.']).find(|field| field.ends_with(what))?;
+            field.trim().split(' ').next()?.parse().ok()
+        };
+        Some(Self {
+            passed: number(" passed")?,
+            failed: number(" failed")?,
+            ignored: number(" ignored")?,
+        })
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_result_line_is_read_with_and_without_colours() {
+        let expected = Count {
+            passed: 12,
+            failed: 1,
+            ignored: 2,
+        };
+        let plain = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.05s";
+        assert_eq!(Count::from_line(plain).as_ref(), Some(&expected));
+        let coloured =
+            "test result: \u{1b}[31mFAILED\u{1b}[m. 12 passed; 1 failed; 2 ignored; 0 measured";
+        assert_eq!(Count::from_line(coloured).as_ref(), Some(&expected));
+    }
+
+    #[test]
+    fn other_lines_count_nothing() {
+        assert_eq!(Count::from_line("test passed ... ok"), None);
+    }
+}

@@ -1,0 +1,109 @@
+use anyhow::Context;
+
+/// A program in one pinned version.
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    /// Where it is when installed, below `target/tools`.
+    pub(crate) program: &'static str,
+    /// The variable by which the tests find it.
+    pub(crate) variable: &'static str,
+    /// How long that takes with cold caches on a small machine.
+    pub(crate) takes: &'static str,
+    pub(crate) install: Install,
+}
+
+/// How a tool is installed.
+pub(crate) enum Install {
+    /// `go install PACKAGE@vVERSION`.
+    Go { package: &'static str },
+    /// A program out of a Go module of this repository, which pins it in its go.mod.
+    GoModule {
+        folder: &'static str,
+        package: &'static str,
+    },
+    /// A native program out of the npm package `PACKAGE-PLATFORM` that `PACKAGE` brings along.
+    NpmNative {
+        package: &'static str,
+        program: &'static str,
+    },
+    /// A Python environment with the packages of a requirements file of this repository.
+    Python { requirements: &'static str },
+    /// `cargo install`, without optimisation because it runs once.
+    Cargo { package: &'static str },
+}
+
+pub(crate) static TEMPORAL: Tool = Tool {
+    name: "temporal",
+    version: "1.5.1",
+    program: "bin/temporal",
+    variable: "TKC_TEMPORAL",
+    takes: "Temporal's server, Web UI and command line: 3–4 minutes",
+    install: Install::Go {
+        package: "github.com/temporalio/cli/cmd/temporal",
+    },
+};
+
+pub(crate) static TCTL: Tool = Tool {
+    name: "tctl",
+    version: "1.18.0",
+    program: "bin/tctl",
+    variable: "TKC_TCTL",
+    takes: "Temporal's older command line: 1–2 minutes",
+    install: Install::GoModule {
+        folder: "tests/tctl",
+        package: "github.com/temporalio/tctl/cmd/tctl",
+    },
+};
+
+pub(crate) static CLAUDE: Tool = Tool {
+    name: "claude",
+    version: "2.1.330",
+    program: "bin/claude",
+    variable: "TKC_CLAUDE",
+    takes: "Claude Code, 364 MB: about a minute",
+    install: Install::NpmNative {
+        package: "@anthropic-ai/claude-code",
+        program: "claude",
+    },
+};
+
+pub(crate) static PYTHON: Tool = Tool {
+    name: "python",
+    version: "with Tink and the Temporal SDK",
+    program: "python/bin/python",
+    variable: "TKC_PYTHON",
+    takes: "half a minute",
+    install: Install::Python {
+        requirements: "tests/interop/requirements.txt",
+    },
+};
+
+pub(crate) static CARGO_DENY: Tool = Tool {
+    name: "cargo-deny",
+    version: "0.20.2",
+    program: "bin/cargo-deny",
+    variable: "TKC_CARGO_DENY",
+    takes: "3–5 minutes",
+    install: Install::Cargo {
+        package: "cargo-deny",
+    },
+};
+
+/// What the tests need.
+pub(crate) static TESTING: [&Tool; 4] = [&TEMPORAL, &TCTL, &CLAUDE, &PYTHON];
+
+static ALL: [&Tool; 5] = [&TEMPORAL, &TCTL, &CLAUDE, &PYTHON, &CARGO_DENY];
+
+/// The tools of these names, those of the tests when there are none.
+pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {
+    if names.is_empty() {
+        return Ok(TESTING.to_vec());
+    }
+    let known = ALL.map(|tool| tool.name).join(", ");
+    let find = |name: &String| {
+        let tool = ALL.into_iter().find(|tool| tool.name == name);
+        tool.with_context(|| format!("there is no tool `{name}`, only {known}"))
+    };
+    names.iter().map(find).collect()
+}

@@ -1,0 +1,182 @@
+use std::{
+    env, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, bail};
+
+use super::{Tool, catalog::Install};
+use crate::{path, step, workspace::Workspace};
+
+const GO: &str = "install Go 1.25 or newer (https://go.dev/dl)";
+const NPM: &str = "install Node.js 18 or newer with npm (https://nodejs.org)";
+const PYTHON: &str = "install Python 3.10 or newer (https://python.org)";
+
+/// What an installation is made from; another text means that it has to be made again.
+pub(super) fn identity(workspace: &Workspace, tool: &Tool) -> anyhow::Result<String> {
+    let pinned_by = match tool.install {
+        Install::GoModule { folder, .. } => Some(workspace.root().join(folder).join("go.mod")),
+        Install::Python { requirements } => Some(workspace.root().join(requirements)),
+        Install::Go { .. } | Install::NpmNative { .. } | Install::Cargo { .. } => None,
+    };
+    let pins = match pinned_by {
+        Some(file) => {
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?
+        }
+        None => String::new(),
+    };
+    Ok(format!("{} {}\n{pins}", tool.name, tool.version))
+}
+
+/// Installs `tool`, over what an earlier attempt left.
+pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> {
+    let programs = workspace.tools().join("bin");
+    fs::create_dir_all(&programs)?;
+    match tool.install {
+        Install::Go { package } => go_install(package, tool.version, &programs),
+        Install::GoModule { folder, package } => {
+            let output = workspace.tools().join(tool.program);
+            go_build(&workspace.root().join(folder), package, &output)
+        }
+        Install::NpmNative { package, program } => {
+            let folder = workspace.tools().join("npm").join(tool.name);
+            let native = npm_install(package, tool.version, program, &folder)?;
+            link(&native, &workspace.tools().join(tool.program))
+        }
+        Install::Python { requirements } => {
+            let folder = workspace.tools().join(tool.name);
+            python_environment(&folder, &workspace.root().join(requirements))
+        }
+        Install::Cargo { package } => cargo_install(workspace, package, tool.version),
+    }
+}
+
+/// Go with the toolchain that is there: another one would be a download of its own.
+fn go() -> anyhow::Result<Command> {
+    let mut command = Command::new(path::need("go", GO)?);
+    command.env("GOTOOLCHAIN", "local").env_remove("GOFLAGS");
+    Ok(command)
+}
+
+fn go_install(package: &str, version: &str, programs: &Path) -> anyhow::Result<()> {
+    let mut command = go()?;
+    command.env("GOBIN", programs);
+    command.args(["install", "-v", &format!("{package}@v{version}")]);
+    step::quietly("go install", command)
+}
+
+fn go_build(module: &Path, package: &str, output: &Path) -> anyhow::Result<()> {
+    let mut command = go()?;
+    command.current_dir(module);
+    command
+        .args(["build", "-v", "-mod=readonly", "-o"])
+        .arg(output)
+        .arg(package);
+    step::quietly("go build", command)
+}
+
+/// Installs without running the packages' scripts and returns the native program's path.
+fn npm_install(
+    package: &str,
+    version: &str,
+    program: &str,
+    folder: &Path,
+) -> anyhow::Result<PathBuf> {
+    let npm = path::need("npm", NPM)?;
+    clear(folder)?;
+    let mut command = Command::new(npm);
+    command.args([
+        "install",
+        "--ignore-scripts",
+        "--no-audit",
+        "--no-fund",
+        "--no-save",
+    ]);
+    command
+        .arg("--prefix")
+        .arg(folder)
+        .arg(format!("{package}@{version}"));
+    step::quietly("npm install", command)?;
+    let native = format!("{package}-{}", platform()?);
+    Ok(folder.join("node_modules").join(native).join(program))
+}
+
+/// npm's name of this platform.
+fn platform() -> anyhow::Result<String> {
+    let system = match env::consts::OS {
+        "linux" => "linux",
+        "macos" => "darwin",
+        other => bail!("Claude Code has no native program for {other}"),
+    };
+    let processor = match env::consts::ARCH {
+        "x86_64" => "x64",
+        "aarch64" => "arm64",
+        other => bail!("Claude Code has no native program for {other}"),
+    };
+    let libc = if cfg!(target_env = "musl") {
+        "-musl"
+    } else {
+        ""
+    };
+    Ok(format!("{system}-{processor}{libc}"))
+}
+
+fn python_environment(folder: &Path, requirements: &Path) -> anyhow::Result<()> {
+    let python = path::need("python3", PYTHON)?;
+    let has_venv = Command::new(&python)
+        .args(["-c", "import ensurepip, venv"])
+        .output();
+    if !has_venv.is_ok_and(|output| output.status.success()) {
+        path::install_debian(&["python3-venv"], "Python's module venv")?;
+    }
+    clear(folder)?;
+    let mut create = Command::new(python);
+    create.args(["-m", "venv"]).arg(folder);
+    step::quietly("python3 -m venv", create)?;
+    let mut install = Command::new(folder.join("bin/python"));
+    // Every package stands in the file, so that what pip would choose does not matter.
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]);
+    install.arg("--requirement").arg(requirements);
+    step::quietly("pip install", install)
+}
+
+fn cargo_install(workspace: &Workspace, package: &str, version: &str) -> anyhow::Result<()> {
+    let mut command = workspace.cargo();
+    command.args([
+        "install",
+        "--locked",
+        "--debug",
+        "--force",
+        "--version",
+        version,
+        package,
+    ]);
+    command.arg("--root").arg(workspace.tools());
+    command.env("CARGO_TARGET_DIR", workspace.tools().join("build"));
+    command.env("CARGO_PROFILE_DEV_DEBUG", "false");
+    step::quietly("cargo install", command)?;
+    clear(&workspace.tools().join("build"))
+}
+
+fn clear(folder: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot clear {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn link(program: &Path, name: &Path) -> anyhow::Result<()> {
+    let _ = fs::remove_file(name);
+    symlink(program, name).with_context(|| format!("cannot link {}", name.display()))
+}
