@@ -23,13 +23,17 @@ impl fmt::Debug for Payload {
 
 impl fmt::Debug for Payloads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Payloads").field("payloads", &self.payloads).finish()
+        f.debug_struct("Payloads")
+            .field("payloads", &self.payloads)
+            .finish()
     }
 }
 
 impl fmt::Debug for ExternalPayloadDetails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExternalPayloadDetails").field("size_bytes", &self.size_bytes).finish()
+        f.debug_struct("ExternalPayloadDetails")
+            .field("size_bytes", &self.size_bytes)
+            .finish()
     }
 }
 
@@ -48,8 +52,16 @@ mod tests {
             data: b"\"sk-secret\"".to_vec(),
             external_payloads: vec![],
         };
-        let shown = format!("{:?}", Payloads { payloads: vec![payload] });
-        assert!(shown.contains("json/plain") && shown.contains("data_bytes: 11"), "{shown}");
+        let shown = format!(
+            "{:?}",
+            Payloads {
+                payloads: vec![payload]
+            }
+        );
+        assert!(
+            shown.contains("json/plain") && shown.contains("data_bytes: 11"),
+            "{shown}"
+        );
         assert!(!shown.contains("sk-secret"), "{shown}");
     }
 }

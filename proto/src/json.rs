@@ -1,1 +1,27 @@
-//! Proto-JSON.
+//! Proto-JSON for payloads: what remote codecs speak, and what `temporal … -o json` prints.
+//!
+//! Reading is lenient where real clients differ (Go's `encoding/json`, several proto-JSON libraries) and strict
+//! where leniency would let two readers see two different things. Writing is canonical and goes straight
+//! into one buffer: this is the codec server's hot path.
+//!
+//! | accepted | refused |
+//! |---|---|
+//! | missing or `null` `payloads`, `metadata`, `data`; `{}` | an empty body, a body that is no object |
+//! | `null` as a metadata value (Go's nil `[]byte`) = empty | `null` as a payload |
+//! | base64, standard or URL-safe, padded or not | what is no base64, the two alphabets mixed |
+//! | `externalPayloads[].sizeBytes`, `external_payloads[].size_bytes`, string or number | anything after the JSON |
+//! | fields that are not known | a known field or a metadata key that stands there twice |
+//!
+//! Errors name places by our own field names and never repeat a byte of the body.
+
+mod document;
+mod error;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use document::{Found, find_payloads, payload_from_value, payload_to_value, replace_payloads};
+pub use error::{Field, JsonError, Place, Position};
+pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
+pub use write::{write_payload, write_payload_list, write_payloads};

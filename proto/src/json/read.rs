@@ -1,0 +1,392 @@
+//! Reading payloads: serde visitors that build the messages in one pass, with base64 decoded straight from
+//! the text.
+
+use std::{
+    cell::Cell,
+    collections::btree_map::{BTreeMap, Entry},
+    fmt,
+};
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+
+use super::error::{Field, JsonError, Place, Position};
+use crate::{Payload, Payloads, payload::ExternalPayloadDetails};
+
+/// Limits that hold while parsing, before memory is spent on what exceeds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many payloads one body may carry.
+    pub max_payloads: usize,
+}
+
+/// Parses `{"payloads":[…]}`.
+///
+/// # Errors
+/// Everything in the right column of the [module's](super) table.
+pub fn parse_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonError> {
+    let context = Context::new(Field::Body, limits);
+    let payloads = parse(body, &context, Body(&context))?;
+    Ok(Payloads { payloads })
+}
+
+/// Parses a bare list of payloads, `[{"metadata":…,"data":…},…]`.
+///
+/// # Errors
+/// As [`parse_payloads`].
+pub fn parse_payload_list(json: &[u8], limits: &Limits) -> Result<Vec<Payload>, JsonError> {
+    let context = Context::new(Field::Payloads, limits);
+    parse(json, &context, PayloadList(&context))
+}
+
+/// Parses one payload object.
+///
+/// # Errors
+/// As [`parse_payloads`].
+pub fn parse_payload(json: &[u8]) -> Result<Payload, JsonError> {
+    let context = Context::new(Field::Payload, &Limits { max_payloads: 1 });
+    parse(json, &context, PayloadObject(&context))
+}
+
+fn parse<'de, S: DeserializeSeed<'de>>(
+    json: &'de [u8],
+    context: &Context,
+    seed: S,
+) -> Result<S::Value, JsonError> {
+    let text = text(json)?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    seed.deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value))
+        .map_err(|error| context.explain(&error))
+}
+
+/// The body as text: checked once as a whole, which is faster than string by string.
+pub(super) fn text(json: &[u8]) -> Result<&str, JsonError> {
+    if json.trim_ascii().is_empty() {
+        return Err(JsonError::Empty);
+    }
+    std::str::from_utf8(json).map_err(|error| JsonError::NotUtf8 {
+        offset: error.valid_up_to(),
+    })
+}
+
+pub(super) fn position(error: &serde_json::Error) -> Position {
+    Position {
+        line: error.line(),
+        column: error.column(),
+    }
+}
+
+const LENIENT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+
+/// Where the visitors stand and what they object to. `serde_json`'s own messages quote the input, so only
+/// its position and category are used.
+struct Context {
+    max_payloads: usize,
+    payload: Cell<Option<usize>>,
+    field: Cell<Field>,
+    fault: Cell<Option<Fault>>,
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    NotBase64,
+    NullPayload,
+    TooManyPayloads,
+    Duplicate,
+    Shape,
+}
+
+impl Context {
+    fn new(root: Field, limits: &Limits) -> Self {
+        Self {
+            max_payloads: limits.max_payloads,
+            payload: Cell::new(None),
+            field: Cell::new(root),
+            fault: Cell::new(None),
+        }
+    }
+
+    fn fail<E: serde::de::Error>(&self, fault: Fault) -> E {
+        self.fault.set(Some(fault));
+        E::custom("refused")
+    }
+
+    fn fail_at<E: serde::de::Error>(&self, field: Field, fault: Fault) -> E {
+        self.field.set(field);
+        self.fail(fault)
+    }
+
+    /// Checks that `slot` is still empty: a known field may stand there once.
+    fn once<T, E: serde::de::Error>(&self, slot: Option<&T>, field: Field) -> Result<(), E> {
+        self.field.set(field);
+        match slot {
+            None => Ok(()),
+            Some(_) => Err(self.fail(Fault::Duplicate)),
+        }
+    }
+
+    fn explain(&self, error: &serde_json::Error) -> JsonError {
+        let at = position(error);
+        let place = Place {
+            payload: self.payload.get(),
+            field: self.field.get(),
+        };
+        match self.fault.get() {
+            Some(Fault::NotBase64) => JsonError::NotBase64 { place, at },
+            Some(Fault::NullPayload) => JsonError::NullPayload { place, at },
+            Some(Fault::TooManyPayloads) => JsonError::TooManyPayloads {
+                limit: self.max_payloads,
+            },
+            Some(Fault::Duplicate) => JsonError::Duplicate { place, at },
+            Some(Fault::Shape) => JsonError::Shape { place, at },
+            None => match error.classify() {
+                Category::Data => JsonError::Shape { place, at },
+                Category::Eof => JsonError::Incomplete { at },
+                Category::Syntax | Category::Io => JsonError::Syntax { at },
+            },
+        }
+    }
+}
+
+/// A visitor that carries the context, and is its own seed.
+macro_rules! node {
+    ($name:ident -> $value:ty { $($methods:tt)* }) => {
+        struct $name<'c>(&'c Context);
+
+        impl<'de> DeserializeSeed<'de> for $name<'_> {
+            type Value = $value;
+
+            fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<$value, D::Error> {
+                from.deserialize_any(self)
+            }
+        }
+
+        impl<'de> Visitor<'de> for $name<'_> {
+            type Value = $value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+
+            $($methods)*
+        }
+    };
+}
+
+node!(Body -> Vec<Payload> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Payload>, A::Error> {
+        let mut payloads = None;
+        while let Some(key) = map.next_key_seed(KnownKey)? {
+            if key == Key::Payloads {
+                self.0.once(payloads.as_ref(), Field::Payloads)?;
+                payloads = Some(map.next_value_seed(PayloadList(self.0))?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(payloads.unwrap_or_default())
+    }
+});
+
+node!(PayloadList -> Vec<Payload> {
+    fn visit_unit<E>(self) -> Result<Vec<Payload>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Payload>, A::Error> {
+        let mut payloads = Vec::new();
+        loop {
+            self.0.payload.set(Some(payloads.len()));
+            match list.next_element_seed(PayloadInList(self.0))? {
+                Some(payload) => payloads.push(payload),
+                None => break,
+            }
+        }
+        self.0.payload.set(None);
+        Ok(payloads)
+    }
+});
+
+/// Refuses the payload that exceeds the limit before it is read.
+struct PayloadInList<'c>(&'c Context);
+
+impl<'de> DeserializeSeed<'de> for PayloadInList<'_> {
+    type Value = Payload;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Payload, D::Error> {
+        if self
+            .0
+            .payload
+            .get()
+            .is_some_and(|index| index >= self.0.max_payloads)
+        {
+            return Err(self.0.fail(Fault::TooManyPayloads));
+        }
+        self.0.field.set(Field::Payload);
+        PayloadObject(self.0).deserialize(from)
+    }
+}
+
+node!(PayloadObject -> Payload {
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Payload, E> {
+        Err(self.0.fail_at(Field::Payload, Fault::NullPayload))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
+        let (mut metadata, mut data, mut external) = (None, None, None);
+        while let Some(key) = map.next_key_seed(KnownKey)? {
+            match key {
+                Key::Metadata => {
+                    self.0.once(metadata.as_ref(), Field::Metadata)?;
+                    metadata = Some(map.next_value_seed(Metadata(self.0))?);
+                }
+                Key::Data => {
+                    self.0.once(data.as_ref(), Field::Data)?;
+                    data = Some(map.next_value_seed(Bytes(self.0))?);
+                }
+                Key::ExternalPayloads => {
+                    self.0.once(external.as_ref(), Field::ExternalPayloads)?;
+                    external = Some(map.next_value_seed(ExternalPayloads(self.0))?);
+                }
+                Key::Payloads | Key::SizeBytes | Key::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        self.0.field.set(Field::Payload);
+        Ok(Payload {
+            metadata: metadata.unwrap_or_default(),
+            data: data.unwrap_or_default(),
+            external_payloads: external.unwrap_or_default(),
+        })
+    }
+});
+
+node!(Metadata -> BTreeMap<String, Vec<u8>> {
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(BTreeMap::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut metadata = BTreeMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            self.0.field.set(Field::MetadataValue);
+            match metadata.entry(key) {
+                Entry::Vacant(slot) => slot.insert(map.next_value_seed(Bytes(self.0))?),
+                Entry::Occupied(_) => return Err(self.0.fail(Fault::Duplicate)),
+            };
+        }
+        Ok(metadata)
+    }
+});
+
+node!(Bytes -> Vec<u8> {
+    fn visit_unit<E>(self) -> Result<Vec<u8>, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        STANDARD
+            .decode(text)
+            .or_else(|_| URL_SAFE.decode(text))
+            .map_err(|_| self.0.fail(Fault::NotBase64))
+    }
+});
+
+node!(ExternalPayloads -> Vec<ExternalPayloadDetails> {
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        loop {
+            self.0.field.set(Field::ExternalPayload);
+            match list.next_element_seed(ExternalPayload(self.0))? {
+                Some(details) => all.push(details),
+                None => return Ok(all),
+            }
+        }
+    }
+});
+
+node!(ExternalPayload -> ExternalPayloadDetails {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut size_bytes = None;
+        while let Some(key) = map.next_key_seed(KnownKey)? {
+            if key == Key::SizeBytes {
+                self.0.once(size_bytes.as_ref(), Field::SizeBytes)?;
+                size_bytes = Some(map.next_value_seed(Integer(self.0))?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(ExternalPayloadDetails { size_bytes: size_bytes.unwrap_or_default() })
+    }
+});
+
+node!(Integer -> i64 {
+    fn visit_unit<E>(self) -> Result<i64, E> {
+        Ok(0)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<i64, E> {
+        Ok(number)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<i64, E> {
+        i64::try_from(number).map_err(|_| self.0.fail(Fault::Shape))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<i64, E> {
+        text.parse().map_err(|_| self.0.fail(Fault::Shape))
+    }
+});
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Payloads,
+    Metadata,
+    Data,
+    ExternalPayloads,
+    SizeBytes,
+    Unknown,
+}
+
+/// Recognises a key without allocating it.
+struct KnownKey;
+
+impl<'de> DeserializeSeed<'de> for KnownKey {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Key, D::Error> {
+        from.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for KnownKey {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        Ok(match key {
+            "payloads" => Key::Payloads,
+            "metadata" => Key::Metadata,
+            "data" => Key::Data,
+            "externalPayloads" | "external_payloads" => Key::ExternalPayloads,
+            "sizeBytes" | "size_bytes" => Key::SizeBytes,
+            _ => Key::Unknown,
+        })
+    }
+}

@@ -1,0 +1,26 @@
+//! Reading and writing: one test per leniency and per refusal, and properties over what nobody thought of.
+
+use super::*;
+use crate::Payload;
+
+mod accepted;
+mod document;
+mod properties;
+mod refused;
+
+const LIMITS: Limits = Limits { max_payloads: 3 };
+
+fn parse(body: &str) -> Result<Vec<Payload>, JsonError> {
+    parse_payloads(body.as_bytes(), &LIMITS).map(|payloads| payloads.payloads)
+}
+
+fn payload(metadata: &[(&str, &[u8])], data: &[u8]) -> Payload {
+    Payload {
+        metadata: metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.to_vec()))
+            .collect(),
+        data: data.to_vec(),
+        external_payloads: vec![],
+    }
+}

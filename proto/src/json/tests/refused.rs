@@ -1,0 +1,233 @@
+//! What is refused, and with which words.
+
+use super::*;
+
+fn refused(body: &str) -> String {
+    parse(body).expect_err("refused").to_string()
+}
+
+#[test]
+fn what_is_no_base64_is_refused_without_being_shown() {
+    for text in [
+        "sk-secret",
+        "QQ===",
+        "Q",
+        "Q Q=",
+        "QQ\\n",
+        "+_8=",
+        "=QQ=",
+        "QR==",
+        "é",
+    ] {
+        let body = format!(r#"{{"payloads":[{{}},{{"data":"{text}"}}]}}"#);
+        let error = refused(&body);
+        assert!(
+            error.starts_with("`payloads[1].data` is not base64, at line 1, "),
+            "{text}: {error}"
+        );
+        let body = format!(r#"{{"payloads":[{{"metadata":{{"sk-key":"{text}"}}}}]}}"#);
+        let error = refused(&body);
+        assert!(
+            error.starts_with("`payloads[0].metadata.*` is not base64"),
+            "{text}: {error}"
+        );
+        assert!(!error.contains("sk-"), "{error}");
+    }
+}
+
+#[test]
+fn sizes_that_are_no_64_bit_integers_are_refused() {
+    for value in [
+        r#""12k""#,
+        "1.5",
+        "9223372036854775808",
+        r#"" 1""#,
+        "true",
+        "[]",
+        "{}",
+    ] {
+        let error = refused(&format!(
+            r#"{{"payloads":[{{"externalPayloads":[{{"sizeBytes":{value}}}]}}]}}"#
+        ));
+        assert!(
+            error.starts_with("`payloads[0].externalPayloads[].sizeBytes` is not a 64-bit integer"),
+            "{value}: {error}"
+        );
+    }
+}
+
+#[test]
+fn empty_bodies_are_refused() {
+    for body in ["", " ", "\r\n\t"] {
+        assert_eq!(parse(body), Err(JsonError::Empty));
+        assert_eq!(parse_payload(body.as_bytes()), Err(JsonError::Empty));
+    }
+}
+
+#[test]
+fn null_payloads_are_refused() {
+    let error = refused(r#"{"payloads":[{"data":""},null]}"#);
+    assert!(
+        error.starts_with("`payloads[1]` is null; expected a payload object"),
+        "{error}"
+    );
+}
+
+#[test]
+fn bodies_that_are_no_object_are_refused() {
+    for body in [
+        "null",
+        "[]",
+        "1",
+        "true",
+        r#""sk-secret""#,
+        r#"[{"payloads":[]}]"#,
+    ] {
+        let error = refused(body);
+        assert!(
+            error.starts_with("the body is not an object with a list `payloads`, at line 1"),
+            "{body}: {error}"
+        );
+        assert!(!error.contains("sk-"), "{error}");
+    }
+}
+
+#[test]
+fn values_of_another_type_are_refused_by_name_not_by_content() {
+    for (body, expected) in [
+        (r#"{"payloads":"sk-1"}"#, "`payloads` is not a list"),
+        (r#"{"payloads":{"sk-1":1}}"#, "`payloads` is not a list"),
+        (
+            r#"{"payloads":["sk-1"]}"#,
+            "`payloads[0]` is not a payload object",
+        ),
+        (
+            r#"{"payloads":[{},["sk-1"]]}"#,
+            "`payloads[1]` is not a payload object",
+        ),
+        (
+            r#"{"payloads":[{"data":917}]}"#,
+            "`payloads[0].data` is not a base64 string",
+        ),
+        (
+            r#"{"payloads":[{"data":["sk-1"]}]}"#,
+            "`payloads[0].data` is not a base64 string",
+        ),
+        (
+            r#"{"payloads":[{"metadata":"sk-1"}]}"#,
+            "`payloads[0].metadata` is not an object",
+        ),
+        (
+            r#"{"payloads":[{"metadata":{"a":{"sk-1":1}}}]}"#,
+            "`payloads[0].metadata.*` is not a base64",
+        ),
+        (
+            r#"{"payloads":[{"externalPayloads":"sk-1"}]}"#,
+            "`payloads[0].externalPayloads` is not a list",
+        ),
+        (
+            r#"{"payloads":[{"externalPayloads":[917]}]}"#,
+            "`payloads[0].externalPayloads[]` is not an object",
+        ),
+    ] {
+        let error = refused(body);
+        assert!(error.starts_with(expected), "{body}: {error}");
+        assert!(!error.contains("sk-1") && !error.contains("917"), "{error}");
+    }
+}
+
+#[test]
+fn malformed_json_is_refused_with_its_position() {
+    for body in [
+        "{\"payloads\":[]}x",
+        "{\"payloads\":[]}{}",
+        "{\"payloads\":[],}",
+        "{payloads:[]}",
+        "{\"payloads\":[{\"data\":\"\u{1}\"}]}",
+        "\u{feff}{}",
+        "{'payloads':[]}",
+    ] {
+        assert!(
+            matches!(parse(body), Err(JsonError::Syntax { .. })),
+            "{body}: {:?}",
+            parse(body)
+        );
+    }
+    for body in [
+        "{",
+        "{\"payloads\"",
+        "{\"payloads\":[{\"data\":\"QQ",
+        "{\"payloads\":[{}]",
+    ] {
+        assert!(
+            matches!(parse(body), Err(JsonError::Incomplete { .. })),
+            "{body}: {:?}",
+            parse(body)
+        );
+    }
+    assert_eq!(
+        parse("{\n  \"payloads\": [nil]}")
+            .expect_err("refused")
+            .to_string(),
+        "not JSON: unexpected character at line 2, column 17"
+    );
+    assert_eq!(
+        parse_payloads(b"{\"payloads\":[],\"\xff\":1}", &LIMITS),
+        Err(JsonError::NotUtf8 { offset: 16 })
+    );
+}
+
+#[test]
+fn duplicates_are_refused() {
+    for (body, expected) in [
+        (
+            r#"{"payloads":[],"payloads":[]}"#,
+            "`payloads` stands there twice",
+        ),
+        (
+            r#"{"payloads":null,"payloads":[]}"#,
+            "`payloads` stands there twice",
+        ),
+        (
+            r#"{"payloads":[{"data":"","data":""}]}"#,
+            "`payloads[0].data` stands there twice",
+        ),
+        (
+            r#"{"payloads":[{"data":"","d\u0061ta":""}]}"#,
+            "`payloads[0].data` stands there twice",
+        ),
+        (
+            r#"{"payloads":[{"metadata":{},"metadata":{}}]}"#,
+            "`payloads[0].metadata` stands",
+        ),
+        (
+            r#"{"payloads":[{"metadata":{"sk-1":"","sk-1":""}}]}"#,
+            "`payloads[0].metadata.*` stands",
+        ),
+        (
+            r#"{"payloads":[{"externalPayloads":[],"external_payloads":[]}]}"#,
+            "`payloads[0].externalPayloads` stands",
+        ),
+        (
+            r#"{"payloads":[{"externalPayloads":[{"sizeBytes":1,"size_bytes":1}]}]}"#,
+            "`payloads[0].externalPayloads[].sizeBytes` stands",
+        ),
+    ] {
+        let error = refused(body);
+        assert!(error.starts_with(expected), "{body}: {error}");
+        assert!(!error.contains("sk-1"), "{error}");
+    }
+}
+
+#[test]
+fn too_many_payloads_are_refused_before_they_are_read() {
+    assert_eq!(
+        parse(r#"{"payloads":[{},{},{}]}"#).map(|all| all.len()),
+        Ok(3)
+    );
+    // The fourth is not even a payload: reading stops before it.
+    assert_eq!(
+        parse(r#"{"payloads":[{},{},{},"sk-1""#),
+        Err(JsonError::TooManyPayloads { limit: 3 })
+    );
+}

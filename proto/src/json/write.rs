@@ -1,0 +1,152 @@
+//! Writing canonical proto-JSON, compact, into one buffer of the right size.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::Payload;
+
+/// Writes `{"payloads":[…]}`; the list stands there even when it is empty, as clients look for it.
+#[must_use]
+pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(list_len(payloads) + r#"{"payloads":}"#.len());
+    out.extend_from_slice(br#"{"payloads":"#);
+    push_list(&mut out, payloads);
+    out.push(b'}');
+    out
+}
+
+/// Writes a bare list, `[…]`.
+#[must_use]
+pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(list_len(payloads));
+    push_list(&mut out, payloads);
+    out
+}
+
+/// Writes one payload object. Fields that hold nothing are left out.
+#[must_use]
+pub fn write_payload(payload: &Payload) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload_len(payload));
+    push_payload(&mut out, payload);
+    out
+}
+
+fn list_len(payloads: &[Payload]) -> usize {
+    payloads
+        .iter()
+        .map(|payload| payload_len(payload) + 1)
+        .sum::<usize>()
+        + 2
+}
+
+/// An upper bound, exact but for keys that need escaping.
+fn payload_len(payload: &Payload) -> usize {
+    /// Quotes, colon and comma of a member, and the names of all fields.
+    const MEMBER: usize = 6;
+    const FIELDS: usize = 64;
+    const EXTERNAL: usize = r#"{"sizeBytes":"-9223372036854775808"},"#.len();
+
+    let metadata: usize = payload
+        .metadata
+        .iter()
+        .map(|(key, value)| key.len() + base64_len(value) + MEMBER)
+        .sum();
+    metadata + base64_len(&payload.data) + payload.external_payloads.len() * EXTERNAL + FIELDS
+}
+
+fn base64_len(bytes: &[u8]) -> usize {
+    bytes.len().div_ceil(3) * 4
+}
+
+fn push_list(out: &mut Vec<u8>, payloads: &[Payload]) {
+    out.push(b'[');
+    let mut separator = Separator::default();
+    for payload in payloads {
+        separator.push(out);
+        push_payload(out, payload);
+    }
+    out.push(b']');
+}
+
+fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
+    out.push(b'{');
+    let mut field = Separator::default();
+    if !payload.metadata.is_empty() {
+        field.push(out);
+        out.extend_from_slice(br#""metadata":{"#);
+        let mut member = Separator::default();
+        for (key, value) in &payload.metadata {
+            member.push(out);
+            push_string(out, key);
+            out.push(b':');
+            push_base64(out, value);
+        }
+        out.push(b'}');
+    }
+    if !payload.data.is_empty() {
+        field.push(out);
+        out.extend_from_slice(br#""data":"#);
+        push_base64(out, &payload.data);
+    }
+    if !payload.external_payloads.is_empty() {
+        field.push(out);
+        out.extend_from_slice(br#""externalPayloads":["#);
+        let mut member = Separator::default();
+        for external in &payload.external_payloads {
+            member.push(out);
+            out.push(b'{');
+            if external.size_bytes != 0 {
+                // 64-bit integers are strings in proto-JSON.
+                let size = format!(r#""sizeBytes":"{}""#, external.size_bytes);
+                out.extend_from_slice(size.as_bytes());
+            }
+            out.push(b'}');
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
+}
+
+/// A comma before every member but the first.
+#[derive(Default)]
+struct Separator {
+    started: bool,
+}
+
+impl Separator {
+    fn push(&mut self, out: &mut Vec<u8>) {
+        if self.started {
+            out.push(b',');
+        }
+        self.started = true;
+    }
+}
+
+fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    let start = out.len();
+    out.resize(start + base64_len(bytes), b'=');
+    if let Some(target) = out.get_mut(start..) {
+        // It fits by construction: `base64_len` is what the encoder asks for.
+        let written = STANDARD.encode_slice(bytes, target);
+        debug_assert_eq!(written, Ok(base64_len(bytes)));
+    }
+    out.push(b'"');
+}
+
+fn push_string(out: &mut Vec<u8>, text: &str) {
+    const HEX: [u8; 16] = *b"0123456789abcdef";
+    let hex = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+
+    out.push(b'"');
+    for &byte in text.as_bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            0..0x20 => {
+                out.extend_from_slice(br"\u00");
+                out.extend_from_slice(&[hex(byte >> 4), hex(byte & 0xf)]);
+            }
+            _ => out.push(byte),
+        }
+    }
+    out.push(b'"');
+}
