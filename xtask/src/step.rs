@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
-    process::Command,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,7 @@ pub(crate) fn note(text: &str) {
 pub(crate) fn loudly(mut command: Command) -> anyhow::Result<()> {
     let shown = describe(&command);
     let status = command
+        .stdin(Stdio::null())
         .status()
         .with_context(|| format!("cannot run {shown}"))?;
     ensure!(status.success(), "`{shown}` failed ({status})");

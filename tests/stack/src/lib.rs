@@ -17,12 +17,14 @@ mod error;
 mod leaks;
 mod ports;
 mod process;
+mod registry;
 mod servers;
 mod temporal;
 
 pub use error::StackError;
 pub use leaks::{find_secret, forms_of};
-pub use ports::{free_port, wait_for_port};
+pub use ports::{free_port, is_free, wait_for_port};
 pub use process::Process;
-pub use servers::{CodecServer, listening_url, sibling_binary};
+pub use registry::close;
+pub use servers::{Service, listening_url, sibling_binary};
 pub use temporal::{TemporalOptions, TemporalServer};

@@ -21,6 +21,12 @@ pub fn free_port() -> Result<u16, StackError> {
         .map_err(StackError::system("no free port on 127.0.0.1"))
 }
 
+/// Whether one can listen on `port` of the loopback interface now.
+#[must_use]
+pub fn is_free(port: u16) -> bool {
+    TcpListener::bind(("127.0.0.1", port)).is_ok()
+}
+
 /// Whether something accepts connections at `port` of the loopback interface within `limit`.
 #[must_use]
 pub fn wait_for_port(port: u16, limit: Duration) -> bool {

@@ -9,17 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
+use nix::sys::signal::{Signal, kill, killpg};
 
 use crate::{
     StackError,
     children::{descendants, kill_survivors},
+    registry,
 };
 
 const GRACE: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
 const KEPT_LINES: usize = 20_000;
 const SHOWN_LINES: usize = 30;
@@ -40,12 +39,12 @@ impl Process {
     /// # Errors
     /// The program cannot be executed.
     pub fn spawn(name: &str, mut command: Command) -> Result<Self, StackError> {
-        let mut child = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
+            .process_group(0);
+        let mut child = registry::register(|| command.spawn().map(|child| (child.id(), child)))
             .map_err(|source| StackError::Spawn {
                 name: name.to_owned(),
                 program: PathBuf::from(command.get_program()),
@@ -75,6 +74,9 @@ impl Process {
         let mut next = 0;
         loop {
             let ended = self.child.try_wait().ok().flatten();
+            if ended.is_some() {
+                self.log.wait_for_end();
+            }
             if let Some(found) = self.log.search(&mut next, &mut pick) {
                 return Ok(found);
             }
@@ -90,6 +92,30 @@ impl Process {
             }
             self.log.wait(next);
         }
+    }
+
+    /// Hands every line to `each` as it comes, until the program ends by itself.
+    ///
+    /// # Errors
+    /// It still runs after `limit`, or the system cannot tell.
+    pub fn follow(
+        &mut self,
+        limit: Duration,
+        mut each: impl FnMut(&str),
+    ) -> Result<ExitStatus, StackError> {
+        let deadline = Instant::now() + limit;
+        let mut next = 0;
+        let mut show = |line: &str| -> Option<()> {
+            each(line);
+            None
+        };
+        while self.is_running() && Instant::now() < deadline {
+            self.log.search(&mut next, &mut show);
+            self.log.wait(next);
+        }
+        let status = self.wait(deadline.saturating_duration_since(Instant::now()))?;
+        self.log.search(&mut next, &mut show);
+        Ok(status)
     }
 
     /// Waits until the program ends by itself.
@@ -139,21 +165,22 @@ impl Process {
 
     /// Asks the program to end, then ends it and all its descendants.
     pub fn stop(&mut self) {
-        if !self.is_running() {
-            return;
+        if self.is_running() {
+            let family = descendants(self.child.id());
+            let process = registry::pid(self.child.id());
+            let _ = kill(process, Signal::SIGTERM);
+            let _ = self.wait_until(Instant::now() + GRACE);
+            let _ = killpg(process, Signal::SIGKILL);
+            let _ = self.child.wait();
+            kill_survivors(&family);
         }
-        let family = descendants(self.child.id());
-        let group = Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX));
-        let _ = nix::sys::signal::kill(group, Signal::SIGTERM);
-        let _ = self.wait_until(Instant::now() + GRACE);
-        let _ = killpg(group, Signal::SIGKILL);
-        let _ = self.child.wait();
-        kill_survivors(&family);
+        registry::forget(self.child.id());
     }
 
     fn wait_until(&mut self, deadline: Instant) -> io::Result<Option<ExitStatus>> {
         loop {
             if let Some(status) = self.child.try_wait()? {
+                self.log.wait_for_end();
                 return Ok(Some(status));
             }
             if Instant::now() >= deadline {
@@ -189,6 +216,8 @@ struct Log {
 struct Lines {
     kept: VecDeque<String>,
     dropped: usize,
+    /// How many of the program's outputs are still read.
+    open: usize,
 }
 
 impl Log {
@@ -221,6 +250,16 @@ impl Log {
         }
     }
 
+    /// Waits until everything is read that a program has printed before it ended. A descendant may
+    /// keep its outputs open, so not forever.
+    fn wait_for_end(&self) {
+        let lines = self.lock();
+        drop(
+            self.changed
+                .wait_timeout_while(lines, DRAIN, |lines| lines.open > 0),
+        );
+    }
+
     fn tail(&self) -> String {
         self.text(SHOWN_LINES)
     }
@@ -241,10 +280,13 @@ impl Log {
 fn collect(log: &Arc<Log>, output: Option<impl Read + Send + 'static>) {
     let Some(output) = output else { return };
     let log = Arc::clone(log);
+    log.lock().open += 1;
     thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             log.push(String::from_utf8_lossy(&line).trim_end().to_owned());
         }
+        log.lock().open -= 1;
+        log.changed.notify_all();
     });
 }
 
@@ -289,6 +331,17 @@ mod tests {
             .wait_for_line(Duration::from_secs(10), number)
             .unwrap_err();
         assert!(matches!(error, StackError::Ended { status, .. } if status.code() == Some(3)));
+    }
+
+    #[test]
+    fn every_line_is_followed_to_the_end() {
+        let mut process = shell("for i in 1 2 3; do echo $i; done; echo 4 >&2; exit 5");
+        let mut seen = Vec::new();
+        let limit = Duration::from_secs(10);
+        let status = process.follow(limit, |line| seen.push(line.to_owned()));
+        assert_eq!(status.unwrap().code(), Some(5));
+        seen.sort();
+        assert_eq!(seen, ["1", "2", "3", "4"]);
     }
 
     #[test]

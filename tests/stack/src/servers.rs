@@ -36,36 +36,42 @@ pub fn listening_url(line: &str) -> Option<String> {
         .then(|| url.trim_end_matches('/').to_owned())
 }
 
-/// A running `codec-server`.
+/// A running server of this workspace.
 #[derive(Debug)]
-pub struct CodecServer {
+pub struct Service {
     process: Process,
     url: String,
 }
 
-impl CodecServer {
-    /// Starts `codec-server dev` on the keyring in `folder`, at `listen` or a port that the system picks.
+impl Service {
+    /// Starts `codec-server dev` on the keyring in `folder`; port 0 is one that the system picks.
     ///
     /// # Errors
     /// The program cannot be executed, or the server does not come up.
-    pub fn dev(program: &Path, folder: &Path, listen: Option<&str>) -> Result<Self, StackError> {
+    pub fn codec_server(program: &Path, folder: &Path, port: u16) -> Result<Self, StackError> {
         let mut command = Command::new(program);
-        command.args([
-            "dev",
-            "--listen",
-            listen.unwrap_or("127.0.0.1:0"),
-            "--keyring",
-        ]);
-        command.arg(folder);
-        Self::start(command)
+        command
+            .args(["dev", "--listen", &format!("127.0.0.1:{port}"), "--keyring"])
+            .arg(folder);
+        Self::start("the codec server", command)
     }
 
-    /// Starts a `codec-server` by a command line that ends up listening.
+    /// Starts the scripted stand-in for Anthropic's API.
     ///
     /// # Errors
     /// The program cannot be executed, or the server does not come up.
-    pub fn start(command: Command) -> Result<Self, StackError> {
-        let mut process = Process::spawn("the codec server", command)?;
+    pub fn messages_api(program: &Path) -> Result<Self, StackError> {
+        let mut command = Command::new(program);
+        command.args(["--listen", "127.0.0.1:0"]);
+        Self::start("the Messages API", command)
+    }
+
+    /// Starts a server that says where it listens.
+    ///
+    /// # Errors
+    /// The program cannot be executed, or the server does not come up.
+    pub fn start(name: &str, command: Command) -> Result<Self, StackError> {
+        let mut process = Process::spawn(name, command)?;
         let url = process.wait_for_line(START_LIMIT, listening_url)?;
         Ok(Self { process, url })
     }
@@ -76,16 +82,10 @@ impl CodecServer {
         &self.url
     }
 
-    /// Its process id.
+    /// Its process.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// Everything it has printed so far.
-    #[must_use]
-    pub fn output(&self) -> String {
-        self.process.output()
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Ends the server.

@@ -131,10 +131,10 @@ impl TemporalServer {
         command
     }
 
-    /// The server's process id.
+    /// Its process.
     #[must_use]
-    pub fn id(&self) -> u32 {
-        self.process.id()
+    pub fn process(&self) -> &Process {
+        &self.process
     }
 
     /// Ends the server.

@@ -1,14 +1,105 @@
-//! The whole product on one machine.
+//! The whole product on one machine: Temporal, the codec server, a worker and a task.
 
-use crate::workspace::Workspace;
+mod claims;
+mod credential;
+mod history;
+mod http;
+mod interrupt;
+mod programs;
+mod stage;
+mod table;
+mod task;
+mod watch;
+
+use anyhow::{Context, ensure};
+
+use self::{
+    claims::Claims, credential::Credential, history::History, interrupt::Interrupts,
+    programs::Programs, stage::Stage, task::Task,
+};
+use crate::{step, workspace::Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Run without a terminal, verify every claim, and stop
+    /// Do not stay up, take no terminal and no fixed port, and fail when a claim does not hold
     #[arg(long)]
     check: bool,
 }
 
-pub(crate) fn run(_workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
-    anyhow::bail!("not there yet {}", arguments.check)
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    let interrupts = Interrupts::watch()?;
+    let credential = Credential::choose();
+    let programs = Programs::prepare(workspace, &credential)?;
+
+    let mut claims = Claims::default();
+    let outcome = play(arguments, &programs, &credential, &interrupts, &mut claims);
+    if interrupts.came() {
+        step::note("Stopped.");
+        ensure!(!arguments.check, "interrupted");
+        return claims.conclude();
+    }
+    outcome?;
+    claims.conclude()
+}
+
+/// Everything between the first server and the last: none of them outlives this function.
+fn play(
+    arguments: &Arguments,
+    programs: &Programs,
+    credential: &Credential,
+    interrupts: &Interrupts,
+    claims: &mut Claims,
+) -> anyhow::Result<()> {
+    step::heading("Servers");
+    let stage = Stage::start(programs, credential, arguments.check)?;
+    stage.describe();
+
+    step::heading("Task");
+    let task = Task::run(programs, &stage, credential)?;
+
+    step::heading(&format!("The history of {}", task.id()));
+    let history = History::fetch(&stage, &task)?;
+    table::print(&history, credential);
+
+    step::heading("Checked just now");
+    claims.check_all(&stage, &task, &history, credential);
+
+    if !arguments.check {
+        invite(&stage, &task);
+        interrupts.wait();
+        step::note("Stopping everything …");
+    }
+    let left = stage.stop();
+    claims.claim(
+        "Nothing runs any more, the ports are free and the folder is gone",
+        left,
+    );
+    Ok(())
+}
+
+fn invite(stage: &Stage, task: &Task) {
+    let id = task.id();
+    step::heading("Look for yourself");
+    step::note(&format!(
+        "Web UI      {}/namespaces/default/workflows/{id}",
+        stage.ui()
+    ));
+    step::note(
+        "            It asks the codec server; switch that off behind the glasses at the top right.",
+    );
+    let show = format!(
+        "temporal workflow show --address {} -w {id}",
+        stage.temporal().address()
+    );
+    step::note(&format!("ciphertext  {show}"));
+    step::note(&format!("plaintext   {show} \\"));
+    step::note(&format!("              --codec-endpoint {}", stage.codec()));
+    step::note("");
+    step::note("Ctrl-C stops everything and leaves nothing behind.");
+}
+
+/// A property of the JSON documents of this demo that has to be there.
+fn field<'a>(value: &'a serde_json::Value, name: &str) -> anyhow::Result<&'a str> {
+    let text = value.get(name).and_then(serde_json::Value::as_str);
+    text.with_context(|| format!("the answer has no `{name}`"))
 }

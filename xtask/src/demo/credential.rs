@@ -1,0 +1,76 @@
+use std::{env, fmt, process::Command};
+
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+const VARIABLES: [&str; 2] = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
+
+/// What the task authenticates with at Anthropic, or at the local stand-in.
+pub(super) struct Credential {
+    variable: &'static str,
+    secret: Zeroizing<String>,
+    own: bool,
+}
+
+impl Credential {
+    /// The user's own one when it is set, else one that opens nothing.
+    pub(super) fn choose() -> Self {
+        let own = VARIABLES.into_iter().find_map(|variable| {
+            let secret = env::var(variable).ok().map(Zeroizing::new)?;
+            (secret.len() >= 16).then_some((variable, secret))
+        });
+        if let Some((variable, secret)) = own {
+            return Self {
+                variable,
+                secret,
+                own: true,
+            };
+        }
+        let [variable, _] = VARIABLES;
+        Self {
+            variable,
+            secret: Zeroizing::new(format!("sk-ant-demo-{}", Uuid::new_v4().simple())),
+            own: false,
+        }
+    }
+
+    /// Whether it is the user's, and the task talks to Anthropic.
+    pub(super) fn is_own(&self) -> bool {
+        self.own
+    }
+
+    pub(super) fn variable(&self) -> &'static str {
+        self.variable
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.secret.as_bytes()
+    }
+
+    /// Gives it to `command`, through the environment.
+    pub(super) fn give_to(&self, command: &mut Command) {
+        keep_from(command);
+        command.env(self.variable, self.secret.as_str());
+    }
+
+    /// `text` without it, fit to be printed.
+    pub(super) fn mask(&self, text: &str) -> String {
+        text.replace(self.secret.as_str(), "(the credential)")
+    }
+}
+
+/// Makes sure that `command` inherits no credential of the user's.
+pub(super) fn keep_from(command: &mut Command) {
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential")
+            .field("variable", &self.variable)
+            .field("own", &self.own)
+            .finish_non_exhaustive()
+    }
+}

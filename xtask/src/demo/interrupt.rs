@@ -1,0 +1,46 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, channel},
+    },
+    thread,
+};
+
+use anyhow::Context;
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+/// Ctrl-C and its relatives: whatever the demo is just waiting for ends at once.
+pub(super) struct Interrupts {
+    came: Arc<AtomicBool>,
+    first: Receiver<()>,
+}
+
+impl Interrupts {
+    pub(super) fn watch() -> anyhow::Result<Self> {
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("no signal handler")?;
+        let came = Arc::new(AtomicBool::new(false));
+        let (sender, first) = channel();
+        let noticed = Arc::clone(&came);
+        thread::spawn(move || {
+            for _ in &mut signals {
+                noticed.store(true, Ordering::SeqCst);
+                let _ = sender.send(());
+                local_stack::close();
+            }
+        });
+        Ok(Self { came, first })
+    }
+
+    pub(super) fn came(&self) -> bool {
+        self.came.load(Ordering::SeqCst)
+    }
+
+    /// Blocks until the user has enough.
+    pub(super) fn wait(&self) {
+        let _ = self.first.recv();
+    }
+}

@@ -1,0 +1,56 @@
+use std::path::PathBuf;
+
+use super::credential::Credential;
+use crate::{
+    step,
+    tools::{self, CLAUDE, Oldest, TEMPORAL},
+    workspace::Workspace,
+};
+
+/// Everything that the demo starts.
+pub(super) struct Programs {
+    pub(super) temporal: PathBuf,
+    pub(super) claude: PathBuf,
+    pub(super) codec_server: PathBuf,
+    pub(super) claude_tasks: PathBuf,
+    pub(super) messages_api: PathBuf,
+}
+
+impl Programs {
+    /// Finds or installs the foreign programs and builds the own ones.
+    pub(super) fn prepare(workspace: &Workspace, credential: &Credential) -> anyhow::Result<Self> {
+        step::heading("Programs");
+        let server = Oldest {
+            after: "(Server ",
+            version: (1, 29),
+        };
+        let temporal = tools::find_or_install(workspace, &TEMPORAL, &server)?;
+        let newest_known = Oldest {
+            after: "",
+            version: (2, 1),
+        };
+        let claude = tools::find_or_install(workspace, &CLAUDE, &newest_known)?;
+
+        step::heading("Building codec-server and claude-tasks (minutes, the first time)");
+        let mut build = workspace.cargo();
+        build.args([
+            "build",
+            "--package=temporal-kms-codec-server",
+            "--package=claude-tasks",
+        ]);
+        if !credential.is_own() {
+            build.arg("--package=messages-api");
+        }
+        build.arg("--bins");
+        step::loudly(build)?;
+
+        let own = |name| workspace.programs().join(name);
+        Ok(Self {
+            temporal,
+            claude,
+            codec_server: own("codec-server"),
+            claude_tasks: own("claude-tasks"),
+            messages_api: own("messages-api"),
+        })
+    }
+}
