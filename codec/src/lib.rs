@@ -1,1 +1,99 @@
-//! Placeholder.
+//! End-to-end encryption for [Temporal](https://temporal.io) with keys that live in a key management service.
+//!
+//! Temporal stores every workflow input, result and failure. With this crate's [`Codec`] it stores ciphertext only:
+//! payloads are encrypted in the client and the worker before they leave the process, under data keys that a KMS wraps.
+//!
+//! # With the Temporal Rust SDK
+//!
+//! ```no_run
+//! # #[cfg(feature = "sdk")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use temporal_kms_codec::Codec;
+//! use temporalio_client::ClientOptions;
+//!
+//! let codec = Codec::from_env().await?; // TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=keys
+//! let converter = codec.data_converter(); // feature `sdk`
+//! let options = ClientOptions::new("default").data_converter(converter).build();
+//! # drop(options);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Client and worker that are made with these options encrypt inputs, results, signals, queries, updates, memos,
+//! heartbeats and failures. The SDK does not encode search attributes, `static_summary`, `static_details` and the
+//! `header` that a workflow is started with; workflow ids and types are always in the clear.
+//!
+//! # By hand
+//!
+//! ```
+//! use temporal_kms_codec::{Codec, Namespace, Payload, PlaintextPolicy, kms::local::LocalKeyring};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let keyring = LocalKeyring::open(folder.path());
+//! let codec = Codec::builder(Namespace::new("default")?)
+//!     .encrypt_with(keyring.key_or_create("2026")?)
+//!     .decrypt_with(keyring.key_or_create("2025")?)
+//!     .context("env", "production")
+//!     .plaintext(PlaintextPolicy::Reject)
+//!     .build()?;
+//!
+//! let payload = Payload { data: b"\"secret\"".to_vec(), ..Payload::default() };
+//! let encrypted = codec.encode(vec![payload.clone()]).await?;
+//! assert_eq!(encrypted[0].metadata["encoding"], b"binary/envelope-kms");
+//! assert_eq!(codec.decode(encrypted).await?, [payload]);
+//! assert_eq!(codec.stats().wraps, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it is cut
+//!
+//! - [`Codec`] encodes and decodes; its builder holds the policy: which keys, which namespaces, which format.
+//! - [`kms`] has the [`KeyProvider`](kms::KeyProvider) trait and the services behind it. A provider wraps data keys and,
+//!   but for direct mode, never sees a payload.
+//! - [`Dek`] is a data key. One seals for its codec until a limit of [`DekLimits`]; the KMS is called once for each, not
+//!   once for each payload.
+//! - An [`Error`] tells whose fault it is: the payload's, the provider's or the configuration's.
+//!
+//! # Features
+//!
+//! - `aws-lc-rs` (default): AES-256-GCM by AWS-LC. `aes-gcm`: in pure Rust, where the former is off.
+//! - `zstd` (default): compression before encryption, off until configured.
+//! - `sdk`: `PayloadCodec` for the Temporal Rust SDK.
+
+mod aead;
+mod builder;
+mod clock;
+mod codec;
+mod compression;
+mod context;
+mod dek;
+mod env;
+mod error;
+mod format;
+mod key_uri;
+mod keys;
+pub mod kms;
+mod message;
+mod namespace;
+pub mod payload;
+mod policy;
+mod random;
+mod stats;
+#[cfg(feature = "sdk")]
+mod temporal;
+
+pub use builder::CodecBuilder;
+pub use codec::Codec;
+pub use compression::Compression;
+pub use context::EncryptionContext;
+pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};
+pub use error::{ConfigurationError, Error, PayloadError};
+pub use format::Format;
+pub use key_uri::{KeyUri, KmsKind};
+pub use namespace::Namespace;
+pub use payload::{Payload, PayloadExt, Payloads};
+pub use policy::PlaintextPolicy;
+pub use stats::Stats;

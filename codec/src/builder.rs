@@ -1,0 +1,198 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    CacheLimits, Codec, Compression, ConfigurationError, DekLimits, EncryptionContext, Error,
+    Format, Namespace, PlaintextPolicy,
+    clock::SystemClock,
+    codec::Inner,
+    dek::{DekCache, LiveDek},
+    format::{
+        envelope_v1,
+        envelope_v2::{self, MAX_RECIPIENTS},
+    },
+    kms::KeyProvider,
+    policy::{EncryptingKeys, Policy},
+    stats::Counters,
+};
+
+/// Temporal refuses payloads over 2 MiB by default; what was compressed may be larger by far.
+const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
+
+/// Builds a [`Codec`]; made by [`Codec::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct CodecBuilder {
+    namespace: Namespace,
+    further_namespaces: Vec<Namespace>,
+    encrypting: Vec<Arc<dyn KeyProvider>>,
+    decrypting: Vec<Arc<dyn KeyProvider>>,
+    format: Format,
+    pairs: BTreeMap<String, String>,
+    compression: Compression,
+    max_decompressed: usize,
+    plaintext: PlaintextPolicy,
+    dek_limits: DekLimits,
+    cache_limits: CacheLimits,
+}
+
+impl CodecBuilder {
+    pub(crate) fn new(namespace: Namespace) -> Self {
+        Self {
+            namespace,
+            further_namespaces: Vec::new(),
+            encrypting: Vec::new(),
+            decrypting: Vec::new(),
+            format: Format::default(),
+            pairs: BTreeMap::new(),
+            compression: Compression::default(),
+            max_decompressed: DEFAULT_MAX_DECOMPRESSED,
+            plaintext: PlaintextPolicy::default(),
+            dek_limits: DekLimits::default(),
+            cache_limits: CacheLimits::default(),
+        }
+    }
+
+    /// Adds a key to encrypt with, and to decrypt with. Several keys are several recipients: each can open every payload,
+    /// so that a payload outlives the loss of a key or a region.
+    pub fn encrypt_with(mut self, key: Arc<dyn KeyProvider>) -> Self {
+        self.encrypting.push(key);
+        self
+    }
+
+    /// Adds a key to decrypt with only, such as the one that was used before. Where a payload names several keys, those
+    /// added first are tried first, after the encrypting ones.
+    pub fn decrypt_with(mut self, key: Arc<dyn KeyProvider>) -> Self {
+        self.decrypting.push(key);
+        self
+    }
+
+    /// Adds a namespace whose payloads are decrypted too, such as the one that workflows were moved from.
+    pub fn also_decode(mut self, namespace: Namespace) -> Self {
+        self.further_namespaces.push(namespace);
+        self
+    }
+
+    /// The format to write. Default: [`Format::Envelope`].
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Adds a pair to the encryption context, beside `namespace`. It is stored in the clear.
+    pub fn context(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.pairs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Compression before encryption, in envelopes of version 2. Default: none.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// How large a payload may become by decompression, in bytes. Default: 64 MiB.
+    pub fn max_decompressed(mut self, bytes: usize) -> Self {
+        self.max_decompressed = bytes;
+        self
+    }
+
+    /// What becomes of payloads that are not encrypted when they are decoded. Default: [`PlaintextPolicy::Allow`].
+    pub fn plaintext(mut self, policy: PlaintextPolicy) -> Self {
+        self.plaintext = policy;
+        self
+    }
+
+    /// How long one data key seals.
+    pub fn dek_limits(mut self, limits: DekLimits) -> Self {
+        self.dek_limits = limits;
+        self
+    }
+
+    /// How many unwrapped data keys are kept for decoding, and for how long.
+    pub fn cache_limits(mut self, limits: CacheLimits) -> Self {
+        self.cache_limits = limits;
+        self
+    }
+
+    /// Makes the codec. No KMS is called; ask [`Codec::ready`] whether the keys can be used.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when a setting, or a combination of them, cannot work.
+    pub fn build(self) -> Result<Codec, Error> {
+        self.check()?;
+        let context = EncryptionContext::for_namespace(&self.namespace, self.pairs)?;
+        let mut decrypting = self.encrypting.clone();
+        decrypting.extend(self.decrypting);
+        let mut keys = self.encrypting.into_iter();
+        let first = keys.next().ok_or_else(no_key)?;
+        let encrypting = EncryptingKeys {
+            first,
+            others: keys.collect(),
+        };
+
+        let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
+        let cache = Arc::new(DekCache::new(&self.cache_limits, clock.clone()));
+        let live = |context: &EncryptionContext, metadata| {
+            Arc::new(LiveDek::new(
+                encrypting.clone(),
+                context.clone(),
+                metadata,
+                self.dek_limits.clone(),
+                cache.clone(),
+                clock.clone(),
+                counters.clone(),
+            ))
+        };
+        Ok(Codec::new(Inner {
+            live_v2: live(&context, envelope_v2::metadata),
+            live_v1: live(&EncryptionContext::empty(), envelope_v1::metadata),
+            policy: Policy {
+                decrypting,
+                namespaces: [self.namespace.clone()]
+                    .into_iter()
+                    .chain(self.further_namespaces)
+                    .collect(),
+                context,
+                plaintext: self.plaintext,
+            },
+            namespace: self.namespace,
+            format: self.format,
+            compression: self.compression,
+            max_decompressed: self.max_decompressed,
+            encrypting,
+            cache,
+            counters,
+        }))
+    }
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        self.dek_limits.check()?;
+        self.cache_limits.check()?;
+        self.compression.check()?;
+        let keys = &self.encrypting;
+        let repeated = keys.iter().enumerate().find(|(index, key)| {
+            keys.iter()
+                .take(*index)
+                .any(|other| other.uri() == key.uri())
+        });
+        let reason = match (keys.len(), self.format) {
+            (0, _) => return Err(no_key()),
+            (count, _) if count > MAX_RECIPIENTS => "there are more than 10 of them".to_owned(),
+            (2.., Format::Direct | Format::EnvelopeV1) => {
+                "only the format `envelope` has several recipients".to_owned()
+            }
+            _ => match repeated {
+                Some((_, key)) => format!("{} is named twice", key.uri()),
+                None => return Ok(()),
+            },
+        };
+        Err(ConfigurationError::invalid("encrypting keys", reason))
+    }
+}
+
+fn no_key() -> ConfigurationError {
+    ConfigurationError::invalid(
+        "encrypting keys",
+        "there is none; name the key to encrypt with",
+    )
+}

@@ -1,0 +1,87 @@
+use std::time::Duration;
+
+use crate::ConfigurationError;
+
+/// How long one data key seals before a new one takes its place.
+///
+/// The counts are checked once for each call of [`Codec::encode`](crate::Codec::encode), so the last call may go over
+/// them by its own size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DekLimits {
+    /// Age at which a key is replaced. Default: 1 hour.
+    pub max_age: Duration,
+    /// How long before `max_age` a new key is made in the background. Default: 15 minutes.
+    pub renew_before: Duration,
+    /// Age up to which a key goes on sealing while the KMS cannot be reached. Default: 24 hours.
+    pub hard_max_age: Duration,
+    /// Payloads under one key. Default: 2²⁴, which also keeps the random nonces of envelope version 1 far from the
+    /// 2³² of NIST SP 800-38D, section 8.3.
+    pub max_messages: u64,
+    /// Bytes of plaintext under one key. Default: 64 GiB.
+    pub max_bytes: u64,
+}
+
+impl Default for DekLimits {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(3600),
+            renew_before: Duration::from_secs(15 * 60),
+            hard_max_age: Duration::from_secs(24 * 3600),
+            max_messages: 1 << 24,
+            max_bytes: 64 << 30,
+        }
+    }
+}
+
+impl DekLimits {
+    /// Envelope version 1 draws 96-bit nonces at random: NIST SP 800-38D allows 2³² of them under one key.
+    const MOST_MESSAGES: u64 = 1 << 32;
+
+    pub(crate) fn check(&self) -> Result<(), ConfigurationError> {
+        let invalid = |reason| Err(ConfigurationError::invalid("data key limits", reason));
+        if self.max_age.is_zero() || self.max_messages == 0 || self.max_bytes == 0 {
+            return invalid("max_age, max_messages and max_bytes must be more than zero");
+        }
+        if self.renew_before >= self.max_age {
+            return invalid("renew_before must be shorter than max_age");
+        }
+        if self.hard_max_age < self.max_age {
+            return invalid("hard_max_age must be at least max_age");
+        }
+        if self.max_messages > Self::MOST_MESSAGES {
+            return invalid("max_messages must be at most 2^32");
+        }
+        Ok(())
+    }
+}
+
+/// How many unwrapped data keys are kept for decoding, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// Keys kept; the least recently used one makes room. Default: 1,000.
+    pub max_keys: usize,
+    /// How long a key may be used after it was unwrapped. Then the KMS is asked again, so that a revoked permission
+    /// takes effect. Default: 1 hour.
+    pub ttl: Duration,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self {
+            max_keys: 1000,
+            ttl: Duration::from_secs(3600),
+        }
+    }
+}
+
+impl CacheLimits {
+    pub(crate) fn check(&self) -> Result<(), ConfigurationError> {
+        if self.max_keys == 0 || self.ttl.is_zero() {
+            return Err(ConfigurationError::invalid(
+                "data key cache",
+                "max_keys and ttl must be more than zero",
+            ));
+        }
+        Ok(())
+    }
+}

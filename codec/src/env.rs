@@ -1,0 +1,232 @@
+use std::path::PathBuf;
+
+use crate::{
+    Codec, ConfigurationError, Error, KeyUri, Namespace,
+    kms::{self, KmsOptions},
+};
+
+/// Reads one environment variable; tests put a map in its place.
+type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+impl Codec {
+    /// A codec from environment variables.
+    ///
+    /// | variable | meaning | default |
+    /// |---|---|---|
+    /// | `TEMPORAL_NAMESPACE` | the namespace | `default` |
+    /// | `TEMPORAL_CODEC_KEY` | the key to encrypt with, as a [`KeyUri`]; several, with commas between them, are several recipients | |
+    /// | `TEMPORAL_CODEC_DECRYPT_KEYS` | further keys to decrypt with | none |
+    /// | `TEMPORAL_CODEC_KEYRING` | the folder of `local://` keys; a key that is missing there is made | |
+    /// | `TEMPORAL_CODEC_FORMAT` | `envelope`, `envelope-v1` or `direct` | `envelope` |
+    /// | `TEMPORAL_CODEC_PLAINTEXT` | `allow` or `reject` | `allow` |
+    ///
+    /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
+    /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`.
+    ///
+    /// # Errors
+    /// When a variable is missing or has no valid value, and when a key cannot be opened.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::from_lookup(&|name| std::env::var(name).ok()).await
+    }
+
+    async fn from_lookup(variables: Lookup<'_>) -> Result<Self, Error> {
+        // An empty variable is what a template leaves of one that is not set.
+        let variable = |name: &str| variables(name).filter(|value| !value.is_empty());
+
+        let namespace = variable("TEMPORAL_NAMESPACE").unwrap_or_else(|| "default".to_owned());
+        let mut builder = Self::builder(Namespace::new(&namespace)?);
+        if let Some(format) = variable("TEMPORAL_CODEC_FORMAT") {
+            builder = builder.format(format.parse().map_err(named("TEMPORAL_CODEC_FORMAT"))?);
+        }
+        if let Some(plaintext) = variable("TEMPORAL_CODEC_PLAINTEXT") {
+            builder = builder.plaintext(
+                plaintext
+                    .parse()
+                    .map_err(named("TEMPORAL_CODEC_PLAINTEXT"))?,
+            );
+        }
+
+        let options = KmsOptions {
+            local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
+            create_local_keys: true,
+        };
+        for uri in encrypting_keys(&variable)? {
+            builder = builder.encrypt_with(kms::open(&uri, &options).await?);
+        }
+        if let Some(list) = variable("TEMPORAL_CODEC_DECRYPT_KEYS") {
+            for uri in key_list("TEMPORAL_CODEC_DECRYPT_KEYS", &list)? {
+                builder = builder.decrypt_with(kms::open(&uri, &options).await?);
+            }
+        }
+        builder.build()
+    }
+}
+
+fn encrypting_keys(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<KeyUri>, ConfigurationError> {
+    if let Some(list) = variable("TEMPORAL_CODEC_KEY") {
+        return key_list("TEMPORAL_CODEC_KEY", &list);
+    }
+    let families = [
+        [
+            "GCP_PROJECT",
+            "GCP_KMS_LOCATION",
+            "GCP_KMS_KEY_RING",
+            "GCP_KMS_KEY",
+        ],
+        ["PROJECT_ID", "KMS_LOCATION", "KMS_KEY_RING", "KMS_KEY_NAME"],
+    ];
+    for [project, location, ring, key] in families {
+        let Some(key_name) = variable(key) else {
+            continue;
+        };
+        let required = |name: &str| {
+            variable(name).ok_or_else(|| {
+                ConfigurationError::invalid(name, format!("it is not set, but {key} is"))
+            })
+        };
+        let (project, ring) = (required(project)?, required(ring)?);
+        let location = variable(location).unwrap_or_else(|| "global".to_owned());
+        let uri = format!(
+            "gcp-kms://projects/{project}/locations/{location}/keyRings/{ring}/cryptoKeys/{key_name}"
+        );
+        return Ok(vec![uri.parse().map_err(named(key))?]);
+    }
+    Err(ConfigurationError::invalid(
+        "TEMPORAL_CODEC_KEY",
+        "it is not set; name the key to encrypt with, such as local://default with \
+         TEMPORAL_CODEC_KEYRING=FOLDER, or gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K",
+    ))
+}
+
+fn key_list(name: &'static str, list: &str) -> Result<Vec<KeyUri>, ConfigurationError> {
+    list.split(',')
+        .map(|uri| uri.trim().parse().map_err(named(name)))
+        .collect()
+}
+
+/// Says which variable is at fault.
+fn named(variable: &'static str) -> impl Fn(ConfigurationError) -> ConfigurationError {
+    move |error| ConfigurationError::invalid(variable, error.reason())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Format, Payload};
+
+    async fn from(variables: &[(&str, &str)]) -> Result<Codec, Error> {
+        Codec::from_lookup(&|name| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_key_and_a_keyring_are_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = folder.path().to_str().unwrap();
+        let codec = from(&[
+            ("TEMPORAL_CODEC_KEY", "local://default"),
+            ("TEMPORAL_CODEC_KEYRING", keyring),
+        ])
+        .await
+        .unwrap();
+        assert_eq!(codec.namespace().as_str(), "default");
+        let payload = Payload {
+            data: b"x".to_vec(),
+            ..Payload::default()
+        };
+        let sealed = codec.encode(vec![payload.clone()]).await.unwrap();
+        assert_eq!(sealed[0].metadata["kms-key"], b"local://default");
+        assert_eq!(codec.decode(sealed).await.unwrap(), [payload]);
+    }
+
+    #[tokio::test]
+    async fn every_setting_reaches_the_codec() {
+        let folder = tempfile::tempdir().unwrap();
+        let codec = from(&[
+            ("TEMPORAL_NAMESPACE", "prod"),
+            ("TEMPORAL_CODEC_KEY", "local://a"),
+            ("TEMPORAL_CODEC_DECRYPT_KEYS", "local://b, local://c"),
+            ("TEMPORAL_CODEC_KEYRING", folder.path().to_str().unwrap()),
+            ("TEMPORAL_CODEC_FORMAT", "direct"),
+            ("TEMPORAL_CODEC_PLAINTEXT", "reject"),
+        ])
+        .await
+        .unwrap();
+        assert_eq!(codec.namespace().as_str(), "prod");
+        assert_eq!(codec.0.format, Format::Direct);
+        let keys: Vec<_> = codec
+            .0
+            .policy
+            .decrypting
+            .iter()
+            .map(|key| key.uri().to_string())
+            .collect();
+        assert_eq!(keys, ["local://a", "local://b", "local://c"]);
+        assert!(codec.decode(vec![Payload::default()]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn says_which_variable_is_at_fault() {
+        for (variables, expected) in [
+            (&[][..], "TEMPORAL_CODEC_KEY: it is not set"),
+            (
+                &[("TEMPORAL_CODEC_KEY", "")],
+                "TEMPORAL_CODEC_KEY: it is not set",
+            ),
+            (
+                &[("TEMPORAL_CODEC_KEY", "default")],
+                "TEMPORAL_CODEC_KEY: it starts with none",
+            ),
+            (
+                &[("TEMPORAL_CODEC_KEY", "local://k")],
+                "name the folder of the local keyring",
+            ),
+            (
+                &[("TEMPORAL_CODEC_FORMAT", "v9")],
+                "TEMPORAL_CODEC_FORMAT: it is none of",
+            ),
+            (
+                &[("TEMPORAL_CODEC_PLAINTEXT", "yes")],
+                "TEMPORAL_CODEC_PLAINTEXT: it is neither",
+            ),
+            (
+                &[("GCP_KMS_KEY", "k")],
+                "GCP_PROJECT: it is not set, but GCP_KMS_KEY is",
+            ),
+            (
+                &[("KMS_KEY_NAME", "k"), ("PROJECT_ID", "p")],
+                "KMS_KEY_RING: it is not set",
+            ),
+        ] {
+            let error = from(variables).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{variables:?}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_variables_of_google_cloud_name_a_key() {
+        let variables = [
+            ("GCP_PROJECT", "p"),
+            ("GCP_KMS_KEY_RING", "r"),
+            ("GCP_KMS_KEY", "k"),
+        ];
+        let lookup = |name: &str| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        let keys = encrypting_keys(&lookup).unwrap();
+        assert_eq!(
+            keys[0].to_string(),
+            "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k"
+        );
+    }
+}

@@ -1,0 +1,98 @@
+use crate::kms::ProviderError;
+
+/// Why a payload could not be encoded or decoded, split by who can do something about it.
+///
+/// No variant holds key material, payload bytes or what a KMS answered: an error may be shown to a user, logged, or
+/// stored by Temporal in the clear.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The payload itself cannot be processed; trying again changes nothing.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// A key management service refused or failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The codec was set up in a way that cannot work.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+}
+
+impl Error {
+    /// Whether the same call can succeed later without anything being changed: the KMS is away, slow or throttling.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Provider(error) if error.is_transient())
+    }
+}
+
+/// What is wrong with a payload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// The payload is marked as encrypted but does not have the format's shape.
+    #[error("the encrypted payload is malformed: {0}")]
+    Malformed(&'static str),
+    /// Authentication failed. On purpose nothing tells which part did.
+    #[error(
+        "the payload is not authentic: it was altered, moved from where it was written, or sealed with another key"
+    )]
+    NotAuthentic,
+    /// The payload was written for a namespace that this codec does not serve.
+    #[error("the payload belongs to another namespace than the one it is decoded for")]
+    ForeignNamespace,
+    /// The payload's context contradicts the configured one.
+    #[error("the payload's encryption context differs from the configured one in `{0}`")]
+    ForeignContext(String),
+    /// The payload names no key that may be used for decoding.
+    #[error(
+        "the payload was encrypted with a key that is not among the keys allowed for decoding; add the key to them if it is yours"
+    )]
+    KeyNotAllowed,
+    /// The payload is not encrypted, and the policy wants every payload to be.
+    #[error("the payload is not encrypted, and unencrypted payloads are refused here")]
+    PlaintextRefused,
+    /// A size exceeds its limit.
+    #[error("{what} exceeds the limit of {limit} bytes")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The payload is encrypted more often than is read.
+    #[error("the payload is encrypted more than {0} times over")]
+    NestedTooDeep(usize),
+    /// The payload needs something that this build does not have.
+    #[error("this build cannot process the payload: {0}")]
+    Unsupported(&'static str),
+}
+
+/// A setting that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct ConfigurationError {
+    setting: String,
+    reason: String,
+}
+
+impl ConfigurationError {
+    pub(crate) fn invalid(setting: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self {
+            setting: setting.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The setting or environment variable that is at fault.
+    #[must_use]
+    pub fn setting(&self) -> &str {
+        &self.setting
+    }
+
+    /// What is wrong with it, and what to do.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}

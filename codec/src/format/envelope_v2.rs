@@ -1,0 +1,163 @@
+//! Envelope version 2: `data` = header(66) ‖ AES-256-GCM ciphertext ‖ tag(16).
+//!
+//! | offset | length | header |
+//! |---|---|---|
+//! | 0 | 1 | `0x02` |
+//! | 1 | 1 | flags: bit 0 = compressed with zstd before encryption; all others are zero |
+//! | 2 | 32 | message id, never repeated under one data key |
+//! | 34 | 32 | key commitment |
+
+use std::collections::BTreeMap;
+
+use super::{parse_key, parse_wrapped};
+use crate::{
+    EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
+    aead::TAG_LEN,
+    payload::{
+        ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, ENCRYPTION_CONTEXT, ENVELOPE_VERSION, KMS_KEY,
+    },
+};
+
+pub(crate) const HEADER_LEN: usize = 2 + MESSAGE_ID_LEN + COMMITMENT_LEN;
+/// A payload holds one wrapped key without and up to nine with a number.
+pub(crate) const MAX_RECIPIENTS: usize = 10;
+
+const MESSAGE_ID_LEN: usize = 32;
+const COMMITMENT_LEN: usize = 32;
+const VERSION: u8 = 2;
+const FLAG_ZSTD: u8 = 1;
+
+pub(crate) type MessageId = [u8; MESSAGE_ID_LEN];
+pub(crate) type Commitment = [u8; COMMITMENT_LEN];
+
+/// The clear part of a message; all of it is authenticated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) compressed: bool,
+    pub(crate) message_id: MessageId,
+    pub(crate) commitment: Commitment,
+}
+
+impl Header {
+    pub(crate) fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        let (start, rest) = bytes.split_at_mut(2);
+        let (message_id, commitment) = rest.split_at_mut(MESSAGE_ID_LEN);
+        start.copy_from_slice(&[VERSION, if self.compressed { FLAG_ZSTD } else { 0 }]);
+        message_id.copy_from_slice(&self.message_id);
+        commitment.copy_from_slice(&self.commitment);
+        bytes
+    }
+
+    /// Reads the header of a whole message.
+    pub(crate) fn parse(data: &[u8]) -> Result<Self, PayloadError> {
+        let malformed = PayloadError::Malformed;
+        if data.len() < HEADER_LEN + TAG_LEN {
+            return Err(malformed("its data are shorter than a header and a tag"));
+        }
+        let (&[version, flags], rest) = data
+            .split_first_chunk()
+            .ok_or(malformed("it has no header"))?;
+        let (message_id, rest) = rest
+            .split_first_chunk()
+            .ok_or(malformed("it has no message id"))?;
+        let (commitment, _) = rest
+            .split_first_chunk()
+            .ok_or(malformed("it has no commitment"))?;
+        if version != VERSION {
+            return Err(malformed("the version in its header is unknown"));
+        }
+        if flags & !FLAG_ZSTD != 0 {
+            return Err(malformed("its header has an unknown flag"));
+        }
+        Ok(Self {
+            compressed: flags & FLAG_ZSTD != 0,
+            message_id: *message_id,
+            commitment: *commitment,
+        })
+    }
+}
+
+/// A key-encryption key and the data key as it wrapped it.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipient {
+    pub(crate) key: KeyUri,
+    pub(crate) wrapped: WrappedDek,
+}
+
+/// A sealed payload with everything that it takes to open it, but for the keys.
+pub(crate) struct EnvelopeV2 {
+    pub(crate) header: Header,
+    pub(crate) recipients: Vec<Recipient>,
+    pub(crate) context: EncryptionContext,
+    /// Header and all.
+    pub(crate) data: Vec<u8>,
+}
+
+pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
+    let header = Header::parse(&payload.data)?;
+    let context = payload
+        .metadata
+        .remove(ENCRYPTION_CONTEXT)
+        .unwrap_or_default();
+    let context = EncryptionContext::parse(&context)?;
+
+    let mut recipients = Vec::new();
+    for number in 0..MAX_RECIPIENTS {
+        let key = payload.metadata.remove(&*numbered(KMS_KEY, number));
+        let wrapped = payload.metadata.remove(&*numbered(ENCRYPTED_DEK, number));
+        match (key, wrapped) {
+            (Some(key), wrapped) => {
+                recipients.push(Recipient {
+                    key: parse_key(&key)?,
+                    wrapped: parse_wrapped(wrapped)?,
+                });
+            }
+            (None, Some(_)) => {
+                return Err(PayloadError::Malformed(
+                    "an `encrypted-dek` has no `kms-key`",
+                ));
+            }
+            (None, None) if number == 0 => {
+                return Err(PayloadError::Malformed("it has no `kms-key`"));
+            }
+            (None, None) => {}
+        }
+    }
+    Ok(EnvelopeV2 {
+        header,
+        recipients,
+        context,
+        data: payload.data,
+    })
+}
+
+/// The metadata of every payload that one data key seals.
+pub(crate) fn metadata(
+    recipients: &[Recipient],
+    context: &EncryptionContext,
+) -> BTreeMap<String, Vec<u8>> {
+    let mut metadata: BTreeMap<String, Vec<u8>> = [
+        (ENCODING.to_owned(), ENCODING_ENVELOPE.as_bytes().to_vec()),
+        (ENVELOPE_VERSION.to_owned(), b"2".to_vec()),
+    ]
+    .into();
+    for (number, recipient) in recipients.iter().enumerate() {
+        let (key, wrapped) = (numbered(KMS_KEY, number), numbered(ENCRYPTED_DEK, number));
+        metadata.insert(key.into_owned(), recipient.key.to_string().into_bytes());
+        metadata.insert(wrapped.into_owned(), recipient.wrapped.as_bytes().to_vec());
+    }
+    if !context.is_empty() {
+        metadata.insert(ENCRYPTION_CONTEXT.to_owned(), context.as_bytes().to_vec());
+    }
+    metadata
+}
+
+/// `name`, `name.1`, … `name.9`.
+fn numbered(name: &'static str, number: usize) -> std::borrow::Cow<'static, str> {
+    if number == 0 {
+        name.into()
+    } else {
+        format!("{name}.{number}").into()
+    }
+}

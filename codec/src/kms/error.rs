@@ -1,0 +1,163 @@
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
+
+use crate::KeyUri;
+
+/// How a key management service failed, in one vocabulary for all services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProviderErrorKind {
+    /// The caller may not use the key for this.
+    PermissionDenied,
+    /// There is no such key.
+    KeyNotFound,
+    /// The key, or the version that is needed, is disabled or destroyed.
+    KeyDisabled,
+    /// What was to be decrypted was not encrypted by this key, or was altered.
+    InvalidCiphertext,
+    /// What was to be decrypted was encrypted under another context.
+    ContextMismatch,
+    /// The service limits the rate of calls.
+    Throttled,
+    /// The service cannot be reached or failed.
+    Unavailable,
+    /// The service did not answer in time.
+    DeadlineExceeded,
+    /// The service's answer failed its integrity check.
+    Integrity,
+    /// The key or its credentials are set up wrongly.
+    Misconfigured,
+}
+
+impl ProviderErrorKind {
+    /// Whether the same call can succeed later without anything being changed.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled | Self::Unavailable | Self::DeadlineExceeded | Self::Integrity
+        )
+    }
+
+    const fn summary(self) -> &'static str {
+        match self {
+            Self::PermissionDenied => {
+                "permission denied; grant the caller encrypt or decrypt permission on the key"
+            }
+            Self::KeyNotFound => "key not found; check its name, project and region, or create it",
+            Self::KeyDisabled => {
+                "the key or the key version is disabled or destroyed; enable it again"
+            }
+            Self::InvalidCiphertext => "the ciphertext was altered or is not of this key",
+            Self::ContextMismatch => "the ciphertext was made under another encryption context",
+            Self::Throttled => {
+                "the service limits the rate of calls; retry later or raise the quota"
+            }
+            Self::Unavailable => "the service cannot be reached; retry later",
+            Self::DeadlineExceeded => "the service did not answer in time; retry later",
+            Self::Integrity => "the service's answer was damaged on its way; retry",
+            Self::Misconfigured => "the key is set up wrongly",
+        }
+    }
+}
+
+/// A failed call of a key management service: how, for which key, and what to do. The service's own words are kept as
+/// [`source`](StdError::source) for a debugger; they are in neither `Display` nor `Debug`.
+#[derive(Clone)]
+pub struct ProviderError {
+    kind: ProviderErrorKind,
+    key: KeyUri,
+    detail: Cow<'static, str>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl ProviderError {
+    /// A failure of `kind` for `key`.
+    #[must_use]
+    pub fn new(kind: ProviderErrorKind, key: &KeyUri) -> Self {
+        Self {
+            kind,
+            key: key.clone(),
+            detail: Cow::Borrowed(""),
+            source: None,
+        }
+    }
+
+    /// Adds what is known beyond the kind. It is shown, so it must hold no secret and no word of the service's answer.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Keeps the underlying error.
+    #[must_use]
+    pub fn with_source(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// How it failed.
+    #[must_use]
+    pub fn kind(&self) -> ProviderErrorKind {
+        self.kind
+    }
+
+    /// The key that the call was for.
+    #[must_use]
+    pub fn key(&self) -> &KeyUri {
+        &self.key
+    }
+
+    /// Whether the same call can succeed later without anything being changed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind.is_transient()
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.kind.summary())?;
+        if !self.detail.is_empty() {
+            write!(f, " ({})", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderError")
+            .field("kind", &self.kind)
+            .field("key", &self.key)
+            .field("detail", &self.detail)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StdError for ProviderError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_to_do_and_keeps_the_services_words_to_itself() {
+        let key = "local://default".parse().unwrap();
+        let error = ProviderError::new(ProviderErrorKind::KeyNotFound, &key)
+            .with_detail("no file default.json")
+            .with_source(std::io::Error::other("answer: sk-secret"));
+        assert_eq!(
+            error.to_string(),
+            "local://default: key not found; check its name, project and region, or create it (no file default.json)"
+        );
+        assert!(!format!("{error} {error:?}").contains("sk-secret"));
+        assert!(error.source().is_some());
+    }
+}

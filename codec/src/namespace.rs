@@ -1,0 +1,72 @@
+use std::{fmt, str::FromStr, sync::Arc};
+
+use crate::ConfigurationError;
+
+/// Temporal's own limit on the length of a namespace's name is 1,000 bytes by default.
+const MAX_LEN: usize = 1000;
+
+/// A Temporal namespace: 1 to 1,000 bytes of UTF-8 without control characters.
+///
+/// Every envelope is bound to one, so that a payload cannot be moved to another namespace and read there.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(Arc<str>);
+
+impl Namespace {
+    /// # Errors
+    /// When the name is empty, too long, or holds a control character.
+    pub fn new(name: &str) -> Result<Self, ConfigurationError> {
+        let reason = match name {
+            "" => "it is empty",
+            long if long.len() > MAX_LEN => "it is longer than 1,000 bytes",
+            odd if odd.chars().any(char::is_control) => "it holds a control character",
+            name => return Ok(Self(name.into())),
+        };
+        Err(ConfigurationError::invalid("namespace", reason))
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Namespace {
+    type Err = ConfigurationError;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::new(name)
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_what_temporal_accepts() {
+        for good in ["default", "prod.a1b2c", "pröd", &"n".repeat(1000)] {
+            assert_eq!(Namespace::new(good).unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn refuses_what_cannot_be_a_namespace() {
+        for bad in ["", "a\nb", "\u{0}", &"n".repeat(1001)] {
+            let error = Namespace::new(bad).unwrap_err().to_string();
+            assert!(error.starts_with("namespace: it "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The Temporal Rust SDK: the only module that names its types.
+
+use futures::future::BoxFuture;
+use temporalio_common::{
+    data_converters::{
+        DataConverter, DefaultFailureConverter, PayloadCodec, PayloadConversionError,
+        PayloadConverter, SerializationContextData,
+    },
+    protos::temporal::api::common::v1 as sdk,
+};
+
+use crate::{Codec, Error, Payload};
+
+impl Codec {
+    /// What a client and a worker of the SDK need: the SDK's own converters with this codec, and failures whose messages
+    /// and stack traces are encrypted too.
+    #[must_use]
+    pub fn data_converter(&self) -> DataConverter {
+        DataConverter::new(
+            PayloadConverter::default(),
+            DefaultFailureConverter::new(true),
+            self.clone(),
+        )
+    }
+}
+
+impl PayloadCodec for Codec {
+    fn encode(
+        &self,
+        _: &SerializationContextData,
+        payloads: Vec<sdk::Payload>,
+    ) -> BoxFuture<'static, Result<Vec<sdk::Payload>, PayloadConversionError>> {
+        let codec = self.clone();
+        Box::pin(async move {
+            let encoded = Self::encode(&codec, payloads.into_iter().map(from_sdk).collect()).await;
+            to_sdk_all(encoded)
+        })
+    }
+
+    fn decode(
+        &self,
+        _: &SerializationContextData,
+        payloads: Vec<sdk::Payload>,
+    ) -> BoxFuture<'static, Result<Vec<sdk::Payload>, PayloadConversionError>> {
+        let codec = self.clone();
+        Box::pin(async move {
+            let decoded = Self::decode(&codec, payloads.into_iter().map(from_sdk).collect()).await;
+            to_sdk_all(decoded)
+        })
+    }
+}
+
+/// The SDK writes an error's text into the workflow's history in the clear; [`Error`] holds nothing that may not stand
+/// there.
+fn to_sdk_all(
+    result: Result<Vec<Payload>, Error>,
+) -> Result<Vec<sdk::Payload>, PayloadConversionError> {
+    match result {
+        Ok(payloads) => Ok(payloads.into_iter().map(to_sdk).collect()),
+        Err(error) => Err(PayloadConversionError::EncodingError(Box::new(error))),
+    }
+}
+
+fn from_sdk(payload: sdk::Payload) -> Payload {
+    Payload {
+        metadata: payload.metadata.into_iter().collect(),
+        data: payload.data,
+        external_payloads: payload
+            .external_payloads
+            .into_iter()
+            .map(
+                |external| temporal_kms_codec_proto::payload::ExternalPayloadDetails {
+                    size_bytes: external.size_bytes,
+                },
+            )
+            .collect(),
+    }
+}
+
+fn to_sdk(payload: Payload) -> sdk::Payload {
+    sdk::Payload {
+        metadata: payload.metadata.into_iter().collect(),
+        data: payload.data,
+        external_payloads: payload
+            .external_payloads
+            .into_iter()
+            .map(|external| sdk::payload::ExternalPayloadDetails {
+                size_bytes: external.size_bytes,
+            })
+            .collect(),
+    }
+}
