@@ -1,0 +1,13 @@
+//! Running the Claude Code CLI: its arguments and environment, its output, its end.
+
+mod command;
+mod events;
+mod lines;
+mod redact;
+mod run;
+
+pub use command::{ClaudeConfig, ConfigError};
+pub(crate) use events::Event;
+pub use events::ResultEvent;
+pub(crate) use run::Publish;
+pub use run::{Ended, OutputLimits, Session, Stop};

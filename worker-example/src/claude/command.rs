@@ -1,0 +1,311 @@
+//! The CLI's arguments and environment, from the operator's configuration and the task.
+
+use crate::{
+    request::{PermissionMode, TaskRequest},
+    workspace::Workspace,
+};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+};
+use thiserror::Error;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Variables of the worker that the CLI gets as they are. Everything else, the worker's own
+/// credentials above all, stays with the worker.
+const PASSED_ON: [&str; 9] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TERM",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+];
+
+/// How this worker runs the CLI: the operator's part.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClaudeConfig {
+    /// The CLI, found and executable.
+    pub program: PathBuf,
+    /// Another API than Anthropic's.
+    pub base_url: Option<Url>,
+    /// More variables to pass on from the worker's environment.
+    pub pass_env: Vec<String>,
+    /// How often the CLI repeats a failed API call; its own default when absent.
+    pub api_retries: Option<u32>,
+    /// For tasks that name no mode.
+    pub permission_mode: Option<PermissionMode>,
+    /// For tasks that name none.
+    pub allowed_tools: Vec<String>,
+    /// For tasks that name none.
+    pub disallowed_tools: Vec<String>,
+}
+
+/// The CLI cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// No such program.
+    #[error("no program `{program}` on the PATH; install Claude Code or name it with --claude")]
+    NotFound {
+        /// What was looked for.
+        program: String,
+    },
+    /// A file that cannot be run.
+    #[error("`{path}` cannot be run: {source}; name Claude Code's program with --claude")]
+    NotExecutable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl ClaudeConfig {
+    /// Finds the program: a path, or a name on the `PATH`.
+    ///
+    /// # Errors
+    /// When there is none that can be executed.
+    pub fn find(program: &Path) -> Result<Self, ConfigError> {
+        let program = if program.components().count() > 1 {
+            executable(program).map_err(|source| ConfigError::NotExecutable {
+                path: program.to_owned(),
+                source,
+            })?
+        } else {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&path)
+                .find_map(|folder| executable(&folder.join(program)).ok())
+                .ok_or_else(|| ConfigError::NotFound {
+                    program: program.display().to_string(),
+                })?
+        };
+        Ok(Self {
+            program,
+            base_url: None,
+            pass_env: Vec::new(),
+            api_retries: None,
+            permission_mode: None,
+            allowed_tools: Vec::new(),
+            disallowed_tools: Vec::new(),
+        })
+    }
+
+    /// The arguments. Everybody on the machine can read them: prompts are not among them, and a
+    /// value can never be taken for a flag, because each stands behind its own `--flag=`.
+    pub(crate) fn arguments(&self, request: &TaskRequest, workspace: &Workspace) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = ["--print", "--output-format=stream-json", "--verbose"]
+            .map(OsString::from)
+            .to_vec();
+        let mut add = |flag: &str, value: &str| arguments.push(format!("--{flag}={value}").into());
+        add("max-turns", &request.max_turns.to_string());
+        if let Some(mode) = request.permission_mode.or(self.permission_mode) {
+            add("permission-mode", mode.as_str());
+        }
+        for tool in request
+            .allowed_tools
+            .as_ref()
+            .unwrap_or(&self.allowed_tools)
+        {
+            add("allowed-tools", tool);
+        }
+        for tool in request
+            .disallowed_tools
+            .as_ref()
+            .unwrap_or(&self.disallowed_tools)
+        {
+            add("disallowed-tools", tool);
+        }
+        if let Some(model) = &request.model {
+            add("model", model);
+        }
+        if let Some(model) = &request.fallback_model {
+            add("fallback-model", model);
+        }
+        let mut add_file = |flag: &str, path: &Path| {
+            let mut argument = OsString::from(format!("--{flag}="));
+            argument.push(path);
+            arguments.push(argument);
+        };
+        if request.system_prompt.is_some() {
+            add_file("system-prompt-file", &workspace.system_prompt());
+        }
+        if request.append_system_prompt.is_some() {
+            add_file(
+                "append-system-prompt-file",
+                &workspace.append_system_prompt(),
+            );
+        }
+        arguments
+    }
+
+    /// The whole environment of the CLI: what the task sets comes first and is overridden by what
+    /// the worker sets.
+    pub(crate) fn environment(
+        &self,
+        request: &TaskRequest,
+        workspace: &Workspace,
+    ) -> Vec<(String, Zeroizing<String>)> {
+        let mut environment = Vec::new();
+        let mut set = |name: &str, value: &str| {
+            environment.retain(|(other, _): &(String, _)| other != name);
+            environment.push((name.to_owned(), Zeroizing::new(value.to_owned())));
+        };
+        for (name, value) in &request.environment_secrets {
+            set(name, value.expose());
+        }
+        for name in PASSED_ON
+            .into_iter()
+            .chain(self.pass_env.iter().map(String::as_str))
+        {
+            if let Ok(value) = std::env::var(name) {
+                set(name, &value);
+            }
+        }
+        set("HOME", &workspace.home().to_string_lossy());
+        set("TMPDIR", &workspace.temporary().to_string_lossy());
+        set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+        set("DISABLE_AUTOUPDATER", "1");
+        if let Some(retries) = self.api_retries {
+            set("CLAUDE_CODE_MAX_RETRIES", &retries.to_string());
+        }
+        if let Some(url) = &self.base_url {
+            // The CLI appends its paths, so a trailing slash would be doubled.
+            set("ANTHROPIC_BASE_URL", url.as_str().trim_end_matches('/'));
+        }
+        if let Some(credential) = request.credential() {
+            set(credential.variable(), credential.secret().expose());
+        }
+        environment
+    }
+}
+
+fn executable(path: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = path.canonicalize()?;
+    let metadata = path.metadata()?;
+    if metadata.is_file() && metadata.permissions().mode() & 0o111 != 0 {
+        return Ok(path);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "it is no executable file",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn config() -> ClaudeConfig {
+        ClaudeConfig::find(Path::new("sh")).unwrap()
+    }
+
+    fn request(extra: &Value) -> TaskRequest {
+        let mut value = json!({"prompt": "the prompt", "anthropicApiKey": "sk-credential"});
+        value
+            .as_object_mut()
+            .unwrap()
+            .extend(extra.as_object().unwrap().clone());
+        TaskRequest::from_value(value).unwrap()
+    }
+
+    fn workspace() -> (tempfile::TempDir, Workspace) {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = Workspace::create(folder.path(), &"t".parse().unwrap()).unwrap();
+        (folder, workspace)
+    }
+
+    fn arguments(config: &ClaudeConfig, request: &TaskRequest) -> Vec<String> {
+        let (_folder, workspace) = workspace();
+        let arguments = config.arguments(request, &workspace);
+        arguments
+            .into_iter()
+            .map(|a| a.into_string().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn every_value_stands_behind_its_flag_and_no_prompt_among_them() {
+        let request = request(&json!({
+            "systemPrompt": "system text", "appendSystemPrompt": "more text",
+            "allowedTools": ["Bash(git *)", "--dangerously-skip-permissions"], "permissionMode": "plan",
+            "model": "opus", "fallbackModel": "sonnet", "maxTurns": 2,
+        }));
+        let arguments = arguments(&config(), &request);
+        assert!(
+            arguments.iter().all(|a| a.starts_with("--")),
+            "{arguments:?}"
+        );
+        assert!(!arguments.contains(&"--dangerously-skip-permissions".to_owned()));
+        for wanted in [
+            "--allowed-tools=Bash(git *)",
+            "--allowed-tools=--dangerously-skip-permissions",
+            "--permission-mode=plan",
+            "--model=opus",
+            "--fallback-model=sonnet",
+            "--max-turns=2",
+        ] {
+            assert!(
+                arguments.contains(&wanted.to_owned()),
+                "{wanted} in {arguments:?}"
+            );
+        }
+        let all = arguments.join(" ");
+        for hidden in ["the prompt", "system text", "more text", "sk-credential"] {
+            assert!(!all.contains(hidden), "{hidden}");
+        }
+        assert!(all.contains("--system-prompt-file=/"), "{all}");
+    }
+
+    #[test]
+    fn the_operators_defaults_give_way_to_the_task() {
+        let mut config = config();
+        config.permission_mode = Some(PermissionMode::AcceptEdits);
+        config.allowed_tools = vec!["Read".into()];
+        let plain = arguments(&config, &request(&json!({})));
+        assert!(plain.contains(&"--permission-mode=acceptEdits".to_owned()));
+        assert!(plain.contains(&"--allowed-tools=Read".to_owned()));
+        let own = request(&json!({"permissionMode": "plan", "allowedTools": []}));
+        let own = arguments(&config, &own);
+        assert!(own.contains(&"--permission-mode=plan".to_owned()));
+        assert!(!own.iter().any(|a| a.starts_with("--allowed-tools")));
+    }
+
+    #[test]
+    fn the_environment_is_a_short_list() {
+        let mut config = config();
+        config.base_url = Some("http://127.0.0.1:1/".parse().unwrap());
+        let request = request(&json!({"environmentSecrets": {"TERM": "mine", "TOKEN": "t"}}));
+        let (_folder, workspace) = workspace();
+        let environment = config.environment(&request, &workspace);
+        let value = |name: &str| {
+            let mut found = environment.iter().filter(|(n, _)| n == name);
+            let value = found.next().map(|(_, v)| v.as_str());
+            assert!(found.next().is_none(), "{name} twice");
+            value
+        };
+        assert_eq!(value("ANTHROPIC_API_KEY"), Some("sk-credential"));
+        assert_eq!(value("ANTHROPIC_BASE_URL"), Some("http://127.0.0.1:1"));
+        assert_eq!(value("TOKEN"), Some("t"));
+        assert_eq!(value("HOME"), workspace.home().to_str());
+        // cargo sets these for every test; the task must not see them.
+        assert_eq!(value("CARGO_MANIFEST_DIR"), None);
+        assert_eq!(value("CLAUDE_CODE_OAUTH_TOKEN"), None);
+    }
+
+    #[test]
+    fn says_when_there_is_no_program() {
+        let missing = ClaudeConfig::find(Path::new("no-such-program-here")).unwrap_err();
+        assert!(missing.to_string().contains("--claude"), "{missing}");
+        let folder = ClaudeConfig::find(Path::new("/etc/")).unwrap_err();
+        assert!(folder.to_string().contains("cannot be run"), "{folder}");
+    }
+}

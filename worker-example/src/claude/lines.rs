@@ -1,0 +1,112 @@
+//! Lines of a stream that nobody bounds: a hostile one must not fill the memory.
+
+use std::io;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+
+/// A line of the output.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A line without its end; bytes that are no UTF-8 are replaced.
+    Text(String),
+    /// A line above the limit, which is not kept.
+    TooLong {
+        /// How long it was.
+        bytes: u64,
+    },
+}
+
+/// Reads lines of at most so many bytes. [`LimitedLines::next`] may be dropped at any time without
+/// losing anything.
+#[derive(Debug)]
+pub struct LimitedLines<R> {
+    reader: BufReader<R>,
+    limit: usize,
+    line: Vec<u8>,
+    bytes: u64,
+}
+
+impl<R: AsyncRead + Unpin> LimitedLines<R> {
+    /// Lines of `reader`, each of at most `limit` bytes.
+    pub fn new(reader: R, limit: usize) -> Self {
+        Self {
+            reader: BufReader::with_capacity(64 * 1024, reader),
+            limit,
+            line: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// The next line; `None` at the end.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub async fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            // The only await: what was read before it is in `self`.
+            let chunk = self.reader.fill_buf().await?;
+            if chunk.is_empty() {
+                return Ok((self.bytes > 0).then(|| self.take()));
+            }
+            let end = chunk.iter().position(|&b| b == b'\n');
+            let (part, _) = chunk.split_at(end.unwrap_or(chunk.len()));
+            self.bytes += part.len() as u64;
+            if self.bytes <= self.limit as u64 {
+                self.line.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            self.reader.consume(used);
+            if end.is_some() {
+                return Ok(Some(self.take()));
+            }
+        }
+    }
+
+    fn take(&mut self) -> Line {
+        let bytes = std::mem::take(&mut self.bytes);
+        let line = std::mem::take(&mut self.line);
+        if bytes > self.limit as u64 {
+            return Line::TooLong { bytes };
+        }
+        Line::Text(match String::from_utf8(line) {
+            Ok(text) => text,
+            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lines(input: &[u8], limit: usize) -> Vec<Line> {
+        let mut lines = LimitedLines::new(input, limit);
+        let mut all = Vec::new();
+        while let Some(line) = lines.next().await.unwrap() {
+            all.push(line);
+        }
+        all
+    }
+
+    fn text(line: &str) -> Line {
+        Line::Text(line.to_owned())
+    }
+
+    #[tokio::test]
+    async fn splits_and_keeps_a_last_line_without_end() {
+        assert_eq!(lines(b"a\n\nb", 9).await, [text("a"), text(""), text("b")]);
+        assert_eq!(lines(b"", 9).await, []);
+        assert_eq!(lines(b"\xff\n", 9).await, [text("\u{fffd}")]);
+    }
+
+    #[tokio::test]
+    async fn counts_what_is_too_long_and_goes_on() {
+        let mut input = vec![b'x'; 200_000];
+        input.extend_from_slice(b"\n1234\n12345\n");
+        let expected = [
+            Line::TooLong { bytes: 200_000 },
+            text("1234"),
+            Line::TooLong { bytes: 5 },
+        ];
+        assert_eq!(lines(&input, 4).await, expected);
+    }
+}

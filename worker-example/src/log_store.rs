@@ -1,0 +1,161 @@
+//! Where the events of a task are kept: JSON lines in a folder of its own.
+
+use crate::{
+    task_id::TaskId,
+    workspace::{private_file, private_folder},
+};
+use chrono::{DateTime, Utc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+use tokio::{fs::File, io::AsyncWriteExt as _};
+
+/// A chunk is closed and the next one begun above this size.
+const CHUNK_BYTES: u64 = 8 << 20;
+const MAX_CHUNKS: u32 = 999;
+
+/// The log of one run: `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` under the worker's folder,
+/// files of mode 0600 in folders of mode 0700. Chunks of an earlier run of the same task stay.
+#[derive(Debug)]
+pub struct TaskLog {
+    folder: PathBuf,
+    path: String,
+    chunk: Option<Chunk>,
+    next: u32,
+    chunk_bytes: u64,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    file: File,
+    bytes: u64,
+}
+
+impl TaskLog {
+    /// Opens the log of a task.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read, or is full.
+    pub fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
+        let path = format!("sessions/{task}");
+        let folder = workdir.join(&path);
+        private_folder(&folder)?;
+        let mut next = 0;
+        for entry in std::fs::read_dir(&folder)? {
+            let name = entry?.file_name();
+            let number = name
+                .to_str()
+                .and_then(|n| n.split_once('-'))
+                .and_then(|(n, _)| n.parse().ok());
+            next = next.max(number.map_or(0, |n: u32| n.saturating_add(1)));
+        }
+        Ok(Self {
+            folder,
+            path,
+            chunk: None,
+            next,
+            chunk_bytes: CHUNK_BYTES,
+        })
+    }
+
+    /// Where the log is, relative to the worker's folder.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Appends a line.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn append(&mut self, line: &str) -> io::Result<()> {
+        if self
+            .chunk
+            .as_ref()
+            .is_none_or(|chunk| chunk.bytes >= self.chunk_bytes)
+        {
+            self.close().await?;
+            self.chunk = Some(self.begin(SystemTime::now())?);
+        }
+        if let Some(chunk) = &mut self.chunk {
+            chunk.file.write_all(line.as_bytes()).await?;
+            chunk.file.write_all(b"\n").await?;
+            chunk.bytes += line.len() as u64 + 1;
+        }
+        Ok(())
+    }
+
+    /// Writes what is still in memory and closes the current chunk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn close(&mut self) -> io::Result<()> {
+        if let Some(mut chunk) = self.chunk.take() {
+            chunk.file.flush().await?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, now: SystemTime) -> io::Result<Chunk> {
+        if self.next > MAX_CHUNKS {
+            return Err(io::Error::other("the task's log has 1000 chunks already"));
+        }
+        let time = DateTime::<Utc>::from(now).format("%Y%m%d-%H%M%S");
+        let file = private_file(&self.folder.join(format!("{:03}-{time}.jsonl", self.next)))?;
+        self.next += 1;
+        Ok(Chunk {
+            file: File::from_std(file),
+            bytes: 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn numbers_chunks_and_never_overwrites() {
+        let workdir = tempfile::tempdir().unwrap();
+        let task: TaskId = "t".parse().unwrap();
+        let mut log = TaskLog::create(workdir.path(), &task).unwrap();
+        log.chunk_bytes = 4;
+        for line in ["{}", "{\"a\":1}", "{}"] {
+            log.append(line).await.unwrap();
+        }
+        log.close().await.unwrap();
+        let folder = workdir.path().join("sessions/t");
+        let first = names(&folder);
+        assert_eq!(first.len(), 2, "{first:?}");
+        assert!(
+            first[0].starts_with("000-") && first[1].starts_with("001-"),
+            "{first:?}"
+        );
+        assert_eq!(
+            std::fs::read_to_string(folder.join(&first[0])).unwrap(),
+            "{}\n{\"a\":1}\n"
+        );
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            (mode(&folder), mode(&folder.join(&first[0]))),
+            (0o700, 0o600)
+        );
+
+        let mut again = TaskLog::create(workdir.path(), &task).unwrap();
+        again.append("{}").await.unwrap();
+        again.close().await.unwrap();
+        assert!(names(&folder)[2].starts_with("002-"));
+    }
+}

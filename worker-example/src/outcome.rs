@@ -1,0 +1,149 @@
+//! How a task ended: what the activity tells the workflow, and the workflow its caller.
+
+use crate::{claude::ResultEvent, progress::Progress, task_id::TaskId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The activity's account of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionOutcome {
+    /// The CLI's exit code; 128 + N after signal N.
+    pub exit_code: i32,
+    /// The last `result` event.
+    pub result: Option<ResultEvent>,
+    /// The newest events, for followers whom no heartbeat reached any more, and the totals.
+    pub progress: Progress,
+    /// The last of standard error, where the session failed.
+    pub stderr: String,
+    /// Where the log is, under the worker's folder.
+    pub logs_path: String,
+}
+
+impl SessionOutcome {
+    /// Success takes both: a `result` that is no error, and exit code 0.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.exit_code != 0 || self.result.as_ref().is_none_or(|result| result.is_error)
+    }
+
+    /// What went wrong, in one paragraph.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        let Some(result) = &self.result else {
+            let said = if self.stderr.is_empty() {
+                "nothing"
+            } else {
+                self.stderr.as_str()
+            };
+            return format!(
+                "Claude Code ended with exit code {} and without a result; it said: {said}",
+                self.exit_code
+            );
+        };
+        let mut problem = format!("Claude Code failed (exit code {})", self.exit_code);
+        if let Some(status) = result.api_error_status {
+            problem.push_str(&format!(", the API answered {status}"));
+        }
+        if let Some(subtype) = result.subtype.as_ref().filter(|s| *s != "success") {
+            problem.push_str(&format!(", {subtype}"));
+        }
+        if let Some(text) = &result.text {
+            problem.push_str(": ");
+            problem.push_str(text);
+        }
+        problem
+    }
+}
+
+/// A task's result: that of the workflow when it went well, the details of its failure or
+/// cancellation when not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskResult {
+    /// The task.
+    pub task_id: String,
+    /// The CLI's exit code; 130 for a cancelled task; absent where the CLI's end is not known.
+    pub exit_code: Option<i32>,
+    /// Whether the task failed.
+    pub is_error: bool,
+    /// The facts of the CLI's last `result` event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<ResultEvent>,
+    /// How many events there were.
+    pub events: u64,
+    /// How many bytes the CLI printed.
+    pub bytes: u64,
+    /// Where the log is, under the worker's folder.
+    pub logs_path: String,
+    /// What the caller had given along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+impl TaskResult {
+    pub(crate) fn new(
+        task: &TaskId,
+        outcome: Option<&SessionOutcome>,
+        metadata: Option<Map<String, Value>>,
+    ) -> Self {
+        Self {
+            task_id: task.to_string(),
+            exit_code: outcome.map(|o| o.exit_code),
+            is_error: outcome.is_none_or(SessionOutcome::is_error),
+            result: outcome.and_then(|o| o.result.clone()),
+            events: outcome.map_or(0, |o| o.progress.total()),
+            bytes: outcome.map_or(0, |o| o.progress.bytes),
+            logs_path: format!("sessions/{task}"),
+            metadata,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(exit_code: i32, result: Option<ResultEvent>) -> SessionOutcome {
+        let stderr = "unknown option".into();
+        let (progress, logs_path) = (Progress::default(), "sessions/t".into());
+        SessionOutcome {
+            exit_code,
+            result,
+            progress,
+            stderr,
+            logs_path,
+        }
+    }
+
+    #[test]
+    fn success_takes_a_good_result_and_exit_code_0() {
+        let good = ResultEvent {
+            is_error: false,
+            ..ResultEvent::default()
+        };
+        assert!(!outcome(0, Some(good.clone())).is_error());
+        assert!(outcome(1, Some(good)).is_error());
+        assert!(outcome(0, None).is_error());
+    }
+
+    #[test]
+    fn tells_what_went_wrong() {
+        let refused = ResultEvent {
+            is_error: true,
+            subtype: Some("success".into()),
+            api_error_status: Some(401),
+            text: Some("Invalid API key".into()),
+            ..ResultEvent::default()
+        };
+        assert_eq!(
+            outcome(1, Some(refused)).problem(),
+            "Claude Code failed (exit code 1), the API answered 401: Invalid API key"
+        );
+        assert!(
+            outcome(1, None)
+                .problem()
+                .ends_with("it said: unknown option")
+        );
+    }
+}
