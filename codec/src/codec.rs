@@ -41,7 +41,6 @@ pub(crate) struct Inner {
 
 impl Codec {
     /// Starts to build a codec for `namespace`.
-    #[must_use]
     pub fn builder(namespace: Namespace) -> CodecBuilder {
         CodecBuilder::new(namespace)
     }

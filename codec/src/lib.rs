@@ -7,18 +7,19 @@
 //!
 //! ```no_run
 //! # #[cfg(feature = "sdk")]
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn example() -> Result<(), temporal_kms_codec::Error> {
 //! use temporal_kms_codec::Codec;
-//! use temporalio_client::ClientOptions;
+//! use temporalio_common::data_converters::DataConverter;
 //!
-//! let codec = Codec::from_env().await?; // TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=keys
-//! let converter = codec.data_converter(); // feature `sdk`
-//! let options = ClientOptions::new("default").data_converter(converter).build();
-//! # drop(options);
+//! // TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=keys
+//! let codec = Codec::from_env().await?;
+//! let converter: DataConverter = codec.data_converter();
+//! # drop(converter);
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! Hand it to the client: `ClientOptions::new("default").data_converter(converter).build()`.
 //! Client and worker that are made with these options encrypt inputs, results, signals, queries, updates, memos,
 //! heartbeats and failures. The SDK does not encode search attributes, `static_summary`, `static_details` and the
 //! `header` that a workflow is started with; workflow ids and types are always in the clear.

@@ -44,6 +44,9 @@ impl EncryptingKeys {
     }
 }
 
+/// A provider that may unwrap, and what it is to unwrap.
+pub(crate) type Candidate = (Arc<dyn KeyProvider>, Recipient);
+
 /// What a codec may open: checked before any KMS is called, since everything in a payload comes from outside.
 pub(crate) struct Policy {
     /// In the order in which they are tried.
@@ -86,7 +89,7 @@ impl Policy {
     pub(crate) fn usable(
         &self,
         recipients: Vec<Recipient>,
-    ) -> Result<Vec<(Arc<dyn KeyProvider>, Recipient)>, PayloadError> {
+    ) -> Result<Vec<Candidate>, PayloadError> {
         let mut usable = Vec::with_capacity(recipients.len());
         for recipient in recipients {
             let position = self

@@ -2,7 +2,7 @@
 
 use rand::Rng as _;
 
-/// Fills `bytes` from a ChaCha generator of this thread that the operating system seeded and reseeds. A system call
+/// Fills `bytes` from a `ChaCha` generator of this thread that the operating system seeded and reseeds. A system call
 /// for every message would cost more than sealing it.
 pub(crate) fn fill(bytes: &mut [u8]) {
     rand::rng().fill_bytes(bytes);

@@ -90,3 +90,70 @@ fn to_sdk(payload: Payload) -> sdk::Payload {
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Namespace, kms::local::LocalKeyring};
+
+    fn codec(folder: &tempfile::TempDir) -> Codec {
+        let key = LocalKeyring::open(folder.path())
+            .key_or_create("default")
+            .unwrap();
+        Codec::builder(Namespace::new("default").unwrap())
+            .encrypt_with(key)
+            .build()
+            .unwrap()
+    }
+
+    fn payload(data: &[u8]) -> sdk::Payload {
+        sdk::Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: data.to_vec(),
+            external_payloads: vec![sdk::payload::ExternalPayloadDetails { size_bytes: 7 }],
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sdk_gets_back_what_it_gave() {
+        let folder = tempfile::tempdir().unwrap();
+        let converter = codec(&folder).data_converter();
+        let given = vec![
+            payload(b"\"hunter2\""),
+            payload(b""),
+            sdk::Payload::default(),
+        ];
+        let context = SerializationContextData::None;
+        let encoded = converter
+            .codec()
+            .encode(&context, given.clone())
+            .await
+            .unwrap();
+        assert_eq!(encoded.len(), given.len());
+        assert!(
+            encoded
+                .iter()
+                .all(|p| p.metadata["encoding"] == b"binary/envelope-kms")
+        );
+        assert_eq!(
+            converter.codec().decode(&context, encoded).await.unwrap(),
+            given
+        );
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_an_error_and_never_fewer_payloads() {
+        let folder = tempfile::tempdir().unwrap();
+        let codec = codec(&folder);
+        let context = SerializationContextData::None;
+        let given = vec![payload(b"\"hunter2\""); 3];
+        let mut encoded = PayloadCodec::encode(&codec, &context, given).await.unwrap();
+        encoded[1].data[80] ^= 1;
+        let error = PayloadCodec::decode(&codec, &context, encoded)
+            .await
+            .unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains("not authentic"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

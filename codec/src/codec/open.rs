@@ -14,10 +14,8 @@ use crate::{
     },
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
     message,
+    policy::Candidate,
 };
-
-/// A provider that may unwrap, and what it is to unwrap.
-type Candidate = (Arc<dyn KeyProvider>, Recipient);
 
 impl Codec {
     pub(super) async fn open(&self, sealed: Parsed) -> Result<Payload, Error> {

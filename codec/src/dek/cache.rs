@@ -102,6 +102,10 @@ impl DekCache {
             .run(key, || {
                 let (cache, unwrapping) = (Arc::clone(self), unwrap());
                 async move {
+                    // It may have come since the caller looked.
+                    if let Some(known) = cache.get(&key) {
+                        return Ok(known);
+                    }
                     let data_key = Arc::new(unwrapping.await?);
                     cache.insert(key, data_key.clone());
                     Ok(data_key)
@@ -141,7 +145,7 @@ mod tests {
         let clock = Arc::new(ManualClock::new());
         let limits = CacheLimits {
             max_keys,
-            ttl: Duration::from_secs(60),
+            ttl: Duration::from_mins(1),
         };
         (Arc::new(DekCache::new(&limits, clock.clone())), clock)
     }

@@ -65,42 +65,42 @@ fn under_way<V: Clone>(call: &WeakShared<Call<V>>) -> Option<Shared<Call<V>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    };
-
     use super::*;
     use crate::PayloadError;
 
     #[tokio::test]
     async fn one_call_answers_everybody_who_waits() {
-        let calls = Arc::new(AtomicUsize::new(0));
+        let (answer, receive) = tokio::sync::oneshot::channel();
         let coalesce = Coalesce::<u8, usize>::new();
-        let answers = futures::future::join_all((0..100).map(|_| {
-            coalesce.run(1, || {
-                let calls = calls.clone();
-                async move {
-                    tokio::task::yield_now().await;
-                    Ok(calls.fetch_add(1, SeqCst))
-                }
+        let mut receive = Some(receive);
+        let mut waiting: Vec<_> = (0..100)
+            .map(|_| {
+                let receive = receive.take();
+                Box::pin(coalesce.run(1, || async {
+                    Ok(receive.expect("a second call").await.unwrap())
+                }))
             })
-        }))
-        .await;
-        assert!(answers.into_iter().all(|answer| answer.unwrap() == 0));
-        assert_eq!(calls.load(SeqCst), 1);
+            .collect();
+        for caller in &mut waiting {
+            assert!(futures::poll!(caller).is_pending());
+        }
+        answer.send(7).unwrap();
+        for caller in waiting {
+            assert_eq!(caller.await.unwrap(), 7);
+        }
         assert!(!coalesce.is_running(&1));
     }
 
     #[tokio::test]
     async fn an_error_reaches_everybody_and_is_not_kept() {
+        let (answer, receive) = tokio::sync::oneshot::channel();
         let coalesce = Coalesce::<u8, usize>::new();
-        let fail = || async {
-            tokio::task::yield_now().await;
-            Err(PayloadError::NotAuthentic.into())
-        };
-        let (a, b) = tokio::join!(coalesce.run(1, fail), coalesce.run(1, fail));
-        assert!(a.is_err() && b.is_err());
+        let mut leader = Box::pin(coalesce.run(1, || async { receive.await.unwrap() }));
+        assert!(futures::poll!(&mut leader).is_pending());
+        let mut follower = Box::pin(coalesce.run(1, || async { Ok(0) }));
+        assert!(futures::poll!(&mut follower).is_pending());
+        answer.send(Err(PayloadError::NotAuthentic.into())).unwrap();
+        assert!(leader.await.is_err() && follower.await.is_err());
         assert_eq!(coalesce.run(1, || async { Ok(7) }).await.unwrap(), 7);
     }
 

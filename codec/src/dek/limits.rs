@@ -24,9 +24,9 @@ pub struct DekLimits {
 impl Default for DekLimits {
     fn default() -> Self {
         Self {
-            max_age: Duration::from_secs(3600),
-            renew_before: Duration::from_secs(15 * 60),
-            hard_max_age: Duration::from_secs(24 * 3600),
+            max_age: Duration::from_hours(1),
+            renew_before: Duration::from_mins(15),
+            hard_max_age: Duration::from_hours(24),
             max_messages: 1 << 24,
             max_bytes: 64 << 30,
         }
@@ -69,7 +69,7 @@ impl Default for CacheLimits {
     fn default() -> Self {
         Self {
             max_keys: 1000,
-            ttl: Duration::from_secs(3600),
+            ttl: Duration::from_hours(1),
         }
     }
 }

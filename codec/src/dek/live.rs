@@ -112,7 +112,7 @@ impl LiveDek {
             match live.admit(&self.limits, now, messages, bytes) {
                 Admission::Seals => return Ok(live.key.clone()),
                 Admission::SealsAndAges => {
-                    self.renew_in_background(now);
+                    self.renew_in_background(now, live);
                     return Ok(live.key.clone());
                 }
                 Admission::Overdue => {
@@ -122,45 +122,48 @@ impl LiveDek {
                     {
                         return Ok(live.key.clone());
                     }
-                    return match self.renew().await {
+                    return match self.renew(Some(live)).await {
                         Err(error) if error.is_transient() => Ok(live.key.clone()),
-                        renewed => self.admit_new(renewed?, messages, bytes),
+                        renewed => Ok(self.admit_new(&*renewed?, messages, bytes)),
                     };
                 }
                 Admission::Spent => {}
             }
         }
-        let renewed = self.renew().await?;
-        self.admit_new(renewed, messages, bytes)
+        let renewed = self.renew(current.as_ref()).await?;
+        Ok(self.admit_new(&renewed, messages, bytes))
     }
 
     /// A new key takes whatever waited for it, be it more than the limits: they end its life, they cut no batch apart.
-    fn admit_new(
-        &self,
-        live: Arc<Live>,
-        messages: u64,
-        bytes: u64,
-    ) -> Result<Arc<SealingKey>, Error> {
+    fn admit_new(&self, live: &Live, messages: u64, bytes: u64) -> Arc<SealingKey> {
         live.admit(&self.limits, self.clock.now(), messages, bytes);
-        Ok(live.key.clone())
+        live.key.clone()
     }
 
-    fn renew_in_background(self: &Arc<Self>, now: Instant) {
+    fn renew_in_background(self: &Arc<Self>, now: Instant, seen: &Arc<Live>) {
         if self.failed_lately(now).is_some() || self.renewal.is_running(&()) {
             return;
         }
         // Without a runtime to run it, renewal waits for the age limit, where callers drive it.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let this = Arc::clone(self);
-            runtime.spawn(async move { this.renew().await.map(drop) });
+            let (this, seen) = (Arc::clone(self), Arc::clone(seen));
+            runtime.spawn(async move { this.renew(Some(&seen)).await.map(drop) });
         }
     }
 
-    async fn renew(self: &Arc<Self>) -> Result<Arc<Live>, Error> {
+    /// The successor of the key that the caller has seen.
+    async fn renew(self: &Arc<Self>, seen: Option<&Arc<Live>>) -> Result<Arc<Live>, Error> {
         self.renewal
             .run((), || {
-                let this = Arc::clone(self);
-                async move { this.replace_current().await }
+                let (this, seen) = (Arc::clone(self), seen.cloned());
+                async move {
+                    match this.current.load_full() {
+                        Some(live) if seen.is_none_or(|seen| !Arc::ptr_eq(&seen, &live)) => {
+                            Ok(live)
+                        }
+                        _ => this.replace_current().await,
+                    }
+                }
             })
             .await
     }

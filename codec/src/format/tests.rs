@@ -151,7 +151,7 @@ fn an_envelope_v2_with_a_part_missing_or_broken_is_refused() {
         "the encryption context is not in canonical form"
     );
     assert!(matches!(
-        parse(with("encrypted-dek", Some(&[0; MAX_WRAPPED_LEN + 1]))),
+        parse(with("encrypted-dek", Some(&vec![0; MAX_WRAPPED_LEN + 1]))),
         Err(PayloadError::TooLarge { .. })
     ));
     for len in 0..HEADER_LEN + TAG_LEN {

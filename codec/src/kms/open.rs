@@ -17,7 +17,6 @@ pub struct KmsOptions {
 /// # Errors
 /// When the key's settings are incomplete, or this build has no provider for the service. Whether the service knows
 /// the key and the caller may use it turns out with the first call; ask [`KeyProvider::describe`].
-#[expect(clippy::unused_async, reason = "services that authenticate need it")]
 pub async fn open(
     uri: &KeyUri,
     options: &KmsOptions,

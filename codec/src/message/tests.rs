@@ -62,7 +62,7 @@ fn every_vector_opens_or_is_refused_as_it_should_be() {
                 opened += 1;
             }
             "authentication" => {
-                assert_eq!(result, Err(PayloadError::NotAuthentic), "{}", case.name)
+                assert_eq!(result, Err(PayloadError::NotAuthentic), "{}", case.name);
             }
             "malformed" => {
                 assert!(

@@ -113,7 +113,8 @@ fn create_private_folder(folder: &Path) -> io::Result<()> {
 fn check_private(metadata: &Metadata) -> Result<(), FileError> {
     use std::os::unix::fs::MetadataExt as _;
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 == 0 {
+    // The six lowest bits are the group's and the others' permissions.
+    if mode.trailing_zeros() >= 6 {
         Ok(())
     } else {
         Err(FileError::NotPrivate(mode))
