@@ -148,7 +148,7 @@ pub(crate) fn service(app: Arc<App>) -> impl Serve {
 fn for_operator(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Encode(error) => error.to_string(),
-        Refusal::Decode { index, error } => format!("payload {index}: {error}"),
+        Refusal::Decode { index, error } => format!("`payloads[{index}]`: {error}"),
         other => other.to_string(),
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn write(method: &str, status: StatusCode, duration: Duration, summar
         error,
     } = summary;
     let status = status.as_u16();
-    let duration_ms = duration.as_secs_f64() * 1e3;
+    let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let (operation, namespace) = (
         operation.unwrap_or("-"),
         namespace.as_ref().map_or("-", |name| name.as_str()),
@@ -35,7 +35,7 @@ pub(super) fn write(method: &str, status: StatusCode, duration: Duration, summar
             namespace,
             status,
             payloads,
-            duration_ms,
+            duration_us,
             error,
             "request"
         );
@@ -46,7 +46,7 @@ pub(super) fn write(method: &str, status: StatusCode, duration: Duration, summar
             namespace,
             status,
             payloads,
-            duration_ms,
+            duration_us,
             "request"
         );
     }

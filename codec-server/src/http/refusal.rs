@@ -58,7 +58,7 @@ pub(super) enum Refusal {
     TooSlow,
     #[error("{}", encode_words(.0))]
     Encode(#[source] Error),
-    #[error("payload {index}: {}", words(.error))]
+    #[error("`payloads[{index}]`: {}", words(.error))]
     Decode {
         /// Counted from 0, as in the words of [`JsonError`].
         index: usize,
@@ -207,5 +207,93 @@ pub(super) fn kind(error: &Error) -> &'static str {
             _ => "key-unusable",
         },
         _ => "undecodable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_kms_codec::{KeyUri, PayloadError, kms::ProviderError};
+
+    use super::*;
+
+    fn provider(kind: ProviderErrorKind) -> Error {
+        let key: KeyUri = "aws-kms://arn:aws:kms:us-east-1:1:key/theirs"
+            .parse()
+            .unwrap();
+        ProviderError::new(kind, &key)
+            .with_detail("sk-detail")
+            .into()
+    }
+
+    #[test]
+    fn a_kms_that_is_away_is_unavailable_and_may_be_tried_again() {
+        use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
+        for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
+            for refusal in [
+                Refusal::Encode(provider(kind)),
+                Refusal::Decode {
+                    index: 0,
+                    error: provider(kind),
+                },
+            ] {
+                assert!(
+                    refusal.to_string().contains("try again in a moment"),
+                    "{refusal}"
+                );
+                let response = refusal.into_response();
+                assert_eq!(
+                    response.status(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "{kind:?}"
+                );
+                assert!(response.headers().contains_key(header::RETRY_AFTER));
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_at_fault_decides_the_status() {
+        use ProviderErrorKind as Kind;
+        let decode = |error| Refusal::Decode { index: 3, error }.status().as_u16();
+        assert_eq!(decode(PayloadError::NotAuthentic.into()), 400);
+        assert_eq!(decode(provider(Kind::InvalidCiphertext)), 400);
+        assert_eq!(decode(provider(Kind::KeyDisabled)), 400);
+        assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
+        assert_eq!(decode(provider(Kind::Misconfigured)), 503);
+        let encode = |error| Refusal::Encode(error).status().as_u16();
+        assert_eq!(encode(PayloadError::Unsupported("x").into()), 400);
+        assert_eq!(encode(provider(Kind::KeyDisabled)), 503);
+        let too_many = JsonError::TooManyPayloads { limit: 1 };
+        assert_eq!(Refusal::Json(too_many).status().as_u16(), 413);
+    }
+
+    #[test]
+    fn users_are_told_no_key_and_no_detail() {
+        use ProviderErrorKind as Kind;
+        for kind in [
+            Kind::PermissionDenied,
+            Kind::KeyNotFound,
+            Kind::KeyDisabled,
+            Kind::InvalidCiphertext,
+            Kind::ContextMismatch,
+            Kind::Throttled,
+            Kind::Unavailable,
+            Kind::DeadlineExceeded,
+            Kind::Integrity,
+            Kind::Misconfigured,
+        ] {
+            let decode = Refusal::Decode {
+                index: 0,
+                error: provider(kind),
+            }
+            .to_string();
+            let encode = Refusal::Encode(provider(kind)).to_string();
+            for words in [decode, encode] {
+                assert!(
+                    !words.contains("arn:") && !words.contains("sk-detail"),
+                    "{words}"
+                );
+            }
+        }
     }
 }

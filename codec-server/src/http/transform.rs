@@ -121,3 +121,6 @@ fn size(payload: &Payload) -> usize {
         .sum();
     payload.data.len() + metadata
 }
+
+#[cfg(test)]
+mod tests;
