@@ -39,22 +39,26 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// nothing of it is left. This is the whole of the command `supervise`.
 #[must_use]
 pub fn supervise() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    let code = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let code = match runtime {
-        Ok(runtime) => runtime.block_on(run()),
+        .build()
+    {
+        Ok(runtime) => {
+            let code = runtime.block_on(run());
+            // Dropping it would wait for the thread that reads standard input.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => Err(Failure {
             code: FAILED,
             error,
         }),
     };
-    let code = code.unwrap_or_else(|failure| {
+    code.unwrap_or_else(|failure| {
         eprintln!("claude-tasks supervise: {}", failure.error);
         failure.code
-    });
-    // Leaving by `main` would wait for the thread that reads standard input.
-    std::process::exit(code.into())
+    })
+    .into()
 }
 
 struct Failure {
