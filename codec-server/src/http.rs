@@ -2,7 +2,7 @@
 //!
 //! A request passes, from the outside in: the log line, CORS (which answers every `OPTIONS`), the checks of host and
 //! origin, the route, the namespace, a permit to be worked on, the body, the codec. Whatever refuses it does so
-//! as a [`Refusal`], which one function turns into an answer.
+//! as a `Refusal`, which one function turns into an answer.
 
 mod admin;
 mod app;

@@ -14,5 +14,6 @@ mod readiness;
 mod server;
 mod shutdown;
 
+pub use namespaces::OpenError;
 pub use server::{Server, ServerError};
 pub use shutdown::{Stop, Stopper, stop};

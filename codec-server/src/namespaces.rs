@@ -27,6 +27,25 @@ pub(crate) struct Served {
     pub(crate) on_undecodable: OnUndecodable,
 }
 
+/// Keys or settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{source}", .namespace.as_ref().map(|name| format!("namespaces.{name}: ")).unwrap_or_default())]
+pub struct OpenError {
+    /// The namespace of a configuration that they belong to.
+    pub namespace: Option<Namespace>,
+    /// What is wrong with them.
+    pub source: Error,
+}
+
+impl<E: Into<Error>> From<E> for OpenError {
+    fn from(source: E) -> Self {
+        Self {
+            namespace: None,
+            source: source.into(),
+        }
+    }
+}
+
 /// Why a request's namespace is not served.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NotServed {
@@ -55,15 +74,20 @@ impl Namespaces {
     pub(crate) async fn open(
         config: &NamespacesConfig,
         options: &KmsOptions,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, OpenError> {
         let default = Namespace::new(DEFAULT)?;
         let mut opened = BTreeMap::new();
         let kind = match config {
             NamespacesConfig::Named(configs) => {
                 let mut named = BTreeMap::new();
                 for (namespace, config) in configs {
-                    let keys = Keys::open(config, options, &mut opened).await?;
-                    named.insert(namespace.clone(), keys.serve(config, namespace, None)?);
+                    let keys = Keys::open(config, options, &mut opened).await;
+                    let served = keys.and_then(|keys| keys.serve(config, namespace, None));
+                    let served = served.map_err(|source| OpenError {
+                        namespace: Some(namespace.clone()),
+                        source,
+                    })?;
+                    named.insert(namespace.clone(), served);
                 }
                 Kind::Named(named)
             }

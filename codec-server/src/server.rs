@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use crate::{
     config::{Config, ServerConfig},
     http::{self, App},
-    namespaces::Namespaces,
+    namespaces::{Namespaces, OpenError},
     readiness::{Readiness, State},
     shutdown::{Stop, stop},
 };
@@ -21,7 +21,7 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 pub enum ServerError {
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
-    Codec(#[from] temporal_kms_codec::Error),
+    Keys(#[from] OpenError),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
     Listen {

@@ -2,7 +2,7 @@
 
 use std::{fmt, io::Write as _, process::ExitCode};
 
-use crate::{config::Problems, server::ServerError};
+use crate::{config::Problems, namespaces::OpenError, server::ServerError};
 
 /// Why the program ends without having done what it was asked for.
 #[derive(Debug)]
@@ -60,11 +60,24 @@ impl From<Problems> for Failure {
 }
 
 /// A key that cannot be opened at the start is a matter of configuration.
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let transient = error.source.is_transient();
+        Self::new(
+            if transient {
+                Status::TryAgain
+            } else {
+                Status::Usage
+            },
+            error,
+        )
+    }
+}
+
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
-        match &error {
-            ServerError::Codec(codec) if codec.is_transient() => Self::new(Status::TryAgain, error),
-            ServerError::Codec(_) => Self::new(Status::Usage, error),
+        match error {
+            ServerError::Keys(error) => error.into(),
             ServerError::Listen { .. } => Self::new(Status::Unavailable, error),
         }
     }

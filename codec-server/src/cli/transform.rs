@@ -95,14 +95,7 @@ async fn codec(operation: Operation, options: &Transform) -> Result<Codec, Failu
         }
         (None, None) => (NamespacesConfig::FromEnvironment, KmsOptions::default()),
     };
-    let opened = Namespaces::open(&namespaces, &kms).await.map_err(|error| {
-        let status = if error.is_transient() {
-            Status::TryAgain
-        } else {
-            Status::Usage
-        };
-        Failure::new(status, error)
-    })?;
+    let opened = Namespaces::open(&namespaces, &kms).await?;
     let served = opened.served(Some(namespace), None).map_err(|_| {
         Failure::new(
             Status::Usage,

@@ -146,6 +146,52 @@ fn every_setting_is_read() {
 }
 
 #[test]
+fn the_example_has_every_setting_with_its_default() {
+    let text = include_str!("../../codec.example.toml");
+    let config = parse(text, &[]).unwrap();
+    let (server, default) = (&config.server, ServerConfig::on(config.server.listen));
+    assert_eq!(server.listen.to_string(), DEFAULT_LISTEN);
+    assert_eq!(
+        format!("{:?}", server.limits),
+        format!("{:?}", default.limits)
+    );
+    assert_eq!(
+        format!("{:?}", server.timeouts),
+        format!("{:?}", default.timeouts)
+    );
+    let cors = CorsConfig {
+        allowed_origins: config.cors.allowed_origins.clone(),
+        ..CorsConfig::default()
+    };
+    assert_eq!(format!("{:?}", config.cors), format!("{cors:?}"));
+    let namespace = named(&config, "default");
+    let default = NamespaceConfig {
+        decrypt: namespace.decrypt.clone(),
+        context: namespace.context.clone(),
+        ..NamespaceConfig::with_key(namespace.encrypt[0].clone())
+    };
+    assert_eq!(format!("{namespace:?}"), format!("{default:?}"));
+
+    // A misspelt section lists what is known: the example holds all of it.
+    let known = parse(
+        "[server]\nx = 1\n[cors]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
+        &[],
+    );
+    for list in known
+        .unwrap_err()
+        .lines()
+        .filter_map(|line| Some(line.split_once("known here: ")?.1.to_owned()))
+    {
+        for key in list.split(", ") {
+            assert!(
+                text.contains(&format!("\n{key} = ")) || text.contains(&format!(".{key}]")),
+                "{key}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_environment_wins_over_the_file() {
     let text = format!("[server]\nlisten = \"127.0.0.1:1\"\nmax_payloads = 7\n{SMALL}");
     let config = parse(

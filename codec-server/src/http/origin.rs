@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::refusal::Refusal;
@@ -45,36 +45,42 @@ impl Callers {
     }
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), Refusal> {
-        self.check_host(request)?;
-        let mut origins = request.headers.get_all(header::ORIGIN).iter();
-        if origins.all(|origin| allows(&self.cors, origin)) {
+        let host = self.host(request).ok_or(Refusal::ForeignHost)?;
+        let ours =
+            |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, &host);
+        if request.headers.get_all(header::ORIGIN).iter().all(ours) {
             Ok(())
         } else {
             Err(Refusal::ForeignOrigin)
         }
     }
 
-    /// A target in absolute form overrides the header (RFC 9112, section 3.2.2).
-    pub(super) fn check_host(&self, request: &Parts) -> Result<(), Refusal> {
+    /// What the request is addressed to, if that is one of this server's names. A target in absolute form overrides
+    /// the header (RFC 9112, section 3.2.2).
+    fn host(&self, request: &Parts) -> Option<Authority> {
         let mut headers = request.headers.get_all(header::HOST).iter();
         let host = match (request.uri.authority(), headers.next(), headers.next()) {
-            (Some(authority), _, None) => authority.as_str().parse::<Uri>().ok(),
-            (None, Some(header), None) => header.to_str().ok().and_then(|host| host.parse().ok()),
-            _ => None,
+            (Some(authority), _, None) => authority.clone(),
+            (None, Some(header), None) => Authority::try_from(header.as_bytes()).ok()?,
+            _ => return None,
         };
-        let ours = host.as_ref().and_then(Uri::host).is_some_and(|host| {
-            is_local(host)
-                || self
-                    .hosts
-                    .iter()
-                    .any(|ours| ours.eq_ignore_ascii_case(host))
-        });
-        if ours {
-            Ok(())
-        } else {
-            Err(Refusal::ForeignHost)
-        }
+        let name = host.host();
+        let ours = is_local(name)
+            || self
+                .hosts
+                .iter()
+                .any(|ours| ours.eq_ignore_ascii_case(name));
+        ours.then_some(host)
     }
+}
+
+/// A page behind the same proxy as this server. That its host is ours has been checked.
+fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
+    let authority = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| Some(origin.split_once("://")?.1));
+    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str()))
 }
 
 fn allows(cors: &CorsConfig, origin: &HeaderValue) -> bool {
@@ -145,6 +151,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_page_on_the_same_host_is_no_foreign_page() {
+        let same = |origin, host: &str| {
+            is_same_origin(&HeaderValue::from_static(origin), &host.parse().unwrap())
+        };
+        assert!(same("https://codec.example.com", "codec.example.com"));
+        assert!(same("http://localhost:8081", "localhost:8081"));
+        assert!(!same("http://localhost:8080", "localhost:8081"));
+        assert!(!same("https://evil.example", "codec.example.com"));
+        assert!(!same("null", "codec.example.com"));
+    }
+
     fn host_allowed(uri: &str, hosts: &[&str]) -> bool {
         let callers = Callers::new(CorsConfig::local(), vec!["codec.example.com".to_owned()]);
         let mut request = Request::builder().uri(uri);
@@ -152,7 +170,7 @@ mod tests {
             request = request.header(header::HOST, *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        callers.check_host(&parts).is_ok()
+        callers.host(&parts).is_some()
     }
 
     #[test]

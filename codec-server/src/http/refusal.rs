@@ -56,6 +56,8 @@ pub(super) enum Refusal {
         "the request took too long, most likely because the key management service is slow; try again"
     )]
     TooSlow,
+    #[error("the server lost a payload on its way; this is a defect of the server")]
+    Miscounted,
     #[error("{}", encode_words(.0))]
     Encode(#[source] Error),
     #[error("`payloads[{index}]`: {}", words(.error))]
@@ -93,6 +95,7 @@ impl Refusal {
             }
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Encode(error) => codec_status(error, Operation::Encode),
             Self::Decode { error, .. } => codec_status(error, Operation::Decode),
         }

@@ -40,6 +40,10 @@ impl Request<'_> {
             Operation::Decode => self.decode(asked).await?,
             Operation::Download => return Err(Refusal::NoDownload),
         };
+        // A client takes payloads by their position: fewer of them would be others.
+        if answered.len() != payloads {
+            return Err(Refusal::Miscounted);
+        }
         Ok(Done {
             answer: json::write_payloads(&answered).into(),
             payloads,
@@ -82,16 +86,14 @@ impl Request<'_> {
 
         let mut payloads = Vec::with_capacity(kept.len());
         for (offset, kept) in kept.into_iter().enumerate() {
-            let payload = match kept {
-                Some(reference) => reference,
+            payloads.extend(match kept {
+                Some(reference) => Some(reference),
                 None => match decoded.next() {
-                    Some(Ok(payload)) => payload,
-                    Some(Err(error)) => self.undecodable(start + offset, error)?,
-                    // A codec answers every payload; without this the answer would be one short.
-                    None => return Err(Refusal::BodyBroken),
+                    Some(Ok(payload)) => Some(payload),
+                    Some(Err(error)) => Some(self.undecodable(start + offset, error)?),
+                    None => None,
                 },
-            };
-            payloads.push(payload);
+            });
         }
         Ok(payloads)
     }
@@ -103,7 +105,11 @@ impl Request<'_> {
         error: temporal_kms_codec::Error,
     ) -> Result<Payload, Refusal> {
         match self.served.on_undecodable {
-            OnUndecodable::Placeholder if !error.is_transient() => Ok(placeholder(&error)),
+            OnUndecodable::Placeholder if !error.is_transient() => {
+                let namespace = self.codec().namespace().as_str();
+                tracing::info!(namespace, index, %error, "a placeholder stands for a payload");
+                Ok(placeholder(&error))
+            }
             _ => Err(Refusal::Decode { index, error }),
         }
     }

@@ -135,6 +135,16 @@ fn names_that_somebody_pointed_here_are_not_answered() {
         let answer = server.post("/decode", &[("Host", host)], &body_of(&plain(&["a"])));
         assert_eq!(answer.status, 200, "{host}");
     }
+    let same = [
+        ("Host", "codec.example.com"),
+        ("Origin", "https://codec.example.com"),
+    ];
+    assert_eq!(
+        server
+            .post("/decode", &same, &body_of(&plain(&["a"])))
+            .status,
+        200
+    );
     let answer = server.raw(b"POST /decode HTTP/1.0\r\n\r\n");
     answer.refused(403, "local names");
 }

@@ -172,6 +172,16 @@ fn requests_beyond_the_limit_are_told_to_come_again() {
 }
 
 #[test]
+fn clients_that_take_no_answer_are_not_kept() {
+    let mut server = CodecServer::serve_default("write_timeout = \"200ms\"\nmax_body = \"64MiB\"");
+    let large = plain(&[&"x".repeat(24 << 20)]);
+    let mut deaf = server.connect();
+    deaf.send(&post("/decode", &[], &body_of(&large)));
+    server.wait_for_log("a connection ended early");
+    server.serves();
+}
+
+#[test]
 fn malformed_http_does_no_harm() {
     let server = CodecServer::dev();
     let big_header = format!(
