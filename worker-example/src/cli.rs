@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 /// Claude Code tasks as Temporal workflows, with every credential and prompt encrypted end to end.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }

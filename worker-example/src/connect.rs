@@ -20,7 +20,7 @@ const KEY: &str = "default";
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// Temporal's address; https for TLS. The API key of Temporal Cloud comes from TEMPORAL_API_KEY.
+    /// Temporal's address; https for TLS. The API key of Temporal Cloud comes from `TEMPORAL_API_KEY`.
     #[arg(long, env = "TEMPORAL_ADDRESS", default_value = "http://127.0.0.1:7233", value_parser = address)]
     pub address: Url,
     /// The namespace.
@@ -30,7 +30,7 @@ pub struct ConnectionArgs {
     #[arg(long, env = "CLAUDE_TASKS_TASK_QUEUE", default_value = "claude-tasks")]
     pub task_queue: String,
     /// A folder with a local keyring, for development. Without it the key comes from
-    /// TEMPORAL_CODEC_KEY and its companions.
+    /// `TEMPORAL_CODEC_KEY` and its companions.
     #[arg(long, env = "CLAUDE_TASKS_KEYRING", value_name = "DIR")]
     pub keyring: Option<PathBuf>,
     /// CA certificate (PEM) of Temporal, where the system does not know it.

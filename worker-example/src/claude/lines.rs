@@ -5,7 +5,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 /// A line of the output.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Line {
+pub(super) enum Line {
     /// A line without its end; bytes that are no UTF-8 are replaced.
     Text(String),
     /// A line above the limit, which is not kept.
@@ -18,7 +18,7 @@ pub enum Line {
 /// Reads lines of at most so many bytes. [`LimitedLines::next`] may be dropped at any time without
 /// losing anything.
 #[derive(Debug)]
-pub struct LimitedLines<R> {
+pub(super) struct LimitedLines<R> {
     reader: BufReader<R>,
     limit: usize,
     line: Vec<u8>,
@@ -27,7 +27,7 @@ pub struct LimitedLines<R> {
 
 impl<R: AsyncRead + Unpin> LimitedLines<R> {
     /// Lines of `reader`, each of at most `limit` bytes.
-    pub fn new(reader: R, limit: usize) -> Self {
+    pub(super) fn new(reader: R, limit: usize) -> Self {
         Self {
             reader: BufReader::with_capacity(64 * 1024, reader),
             limit,
@@ -40,7 +40,7 @@ impl<R: AsyncRead + Unpin> LimitedLines<R> {
     ///
     /// # Errors
     /// When reading fails.
-    pub async fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             // The only await: what was read before it is in `self`.
             let chunk = self.reader.fill_buf().await?;

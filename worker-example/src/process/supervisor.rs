@@ -38,7 +38,7 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// Runs what standard input describes, and returns its exit code (128 + N after signal N) when
 /// nothing of it is left. This is the whole of the command `supervise`.
 #[must_use]
-pub fn supervise() -> ExitCode {
+pub(crate) fn supervise() -> ExitCode {
     let code = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -84,8 +84,8 @@ async fn run() -> Result<u8, Failure> {
     let mut terminations = Terminations::listen()?;
     let mut leash = BufReader::new(stdin());
     let (spec, input) = receive(&mut leash).await?;
-    let _lock = spec.lock.as_ref().map(File::open).transpose()?;
-    if let Some(lock) = &_lock {
+    let lock = spec.lock.as_ref().map(File::open).transpose()?;
+    if let Some(lock) = &lock {
         lock.lock_shared()?;
     }
     let main = start(&spec, input)?;
@@ -104,6 +104,7 @@ async fn run() -> Result<u8, Failure> {
         reap(main, &mut exit);
     }
     sweep(main, &mut exit).await?;
+    drop(lock);
     Ok(exit.unwrap_or(FAILED))
 }
 
