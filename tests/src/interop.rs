@@ -68,9 +68,18 @@ pub fn open(format: &str, payload: &Payload, keys: &Path) -> Payload {
 
 fn call(operation: &str, mut request: Value) -> Value {
     merge(&mut request, &json!({ "operation": operation }));
-    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/interop/interop.py");
+    run("interop.py", &request)
+}
+
+/// Runs a program of `tests/interop` with JSON on its input and returns the JSON that it prints.
+#[must_use]
+pub fn run(program: &str, request: &Value) -> Value {
     let mut child = Command::new(tool("TKC_PYTHON"))
-        .arg(program)
+        .arg(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("interop")
+                .join(program),
+        )
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -86,7 +95,7 @@ fn call(operation: &str, mut request: Value) -> Value {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(
         output.status.success(),
-        "{operation} failed in Python:\n{complaint}"
+        "{program} failed in Python:\n{complaint}"
     );
     serde_json::from_slice(&output.stdout).expect("Python answers JSON")
 }

@@ -69,9 +69,8 @@ impl ParcelOffice {
             .await;
         started.expect("started");
         let signal = WorkflowSignalOptions::default();
-        let labelled = self
-            .parcel(&id)
-            .signal(Parcel::label, Self::LABEL.to_owned(), signal);
+        let parcel = self.parcel(&id);
+        let labelled = parcel.signal(Parcel::label, Self::LABEL.to_owned(), signal);
         labelled.await.expect("labelled");
         id
     }
@@ -97,7 +96,7 @@ impl ParcelOffice {
     ///
     /// # Panics
     /// It fails.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "often it is done for its effect")]
     pub fn temporal(&self, arguments: &[&str]) -> String {
         let mut command = self.server.cli();
         command
@@ -152,7 +151,7 @@ impl ParcelOffice {
 ///
 /// # Panics
 /// It fails.
-#[must_use]
+#[expect(clippy::must_use_candidate, reason = "often it is done for its effect")]
 pub fn output(mut command: Command) -> String {
     let output = command.output().expect("it runs");
     let text = [output.stdout, output.stderr].concat();

@@ -63,7 +63,7 @@ async fn start_and_query_go_through_the_codec_server() {
     start.args(["--codec_endpoint", office.codec_url(), "workflow", "start"]);
     start.args(["--workflow_id", "by-tctl", "--workflow_type", "Parcel"]);
     start.args(["--taskqueue", office.queue(), "--input", &input]);
-    let _ = output(start);
+    output(start);
 
     let mut query = tctl(&office, "default");
     query.args(["--codec_endpoint", office.codec_url(), "workflow", "query"]);

@@ -5,9 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use integration_tests::{Keyring, codec_server, interop};
 use serde_json::{Value, json};
-use temporal_kms_codec::{
-    Compression, Dek, EncryptionContext, Payload, WrappedDek, kms::KeyProvider as _,
-};
+use temporal_kms_codec::{Compression, Dek, EncryptionContext, Payload, WrappedDek};
 use temporal_kms_codec_proto::json::{Limits, parse_payloads, write_payloads};
 
 const CONTEXT: &[u8] = br#"{"namespace":"default"}"#;
@@ -111,7 +109,7 @@ async fn python_and_rust_open_each_others_envelopes() {
             .decode(vec![sealed])
             .await
             .expect("opened");
-        assert_eq!(opened, [plain.clone()]);
+        assert_eq!(opened, std::slice::from_ref(&plain));
 
         let mut builder = keyring.builder("default").context("team", "blue \u{2028}");
         if compress {
