@@ -1,5 +1,7 @@
 //! A worker with everything around it: a real Temporal server, a Messages API, a keyring, a folder.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+
 use claude_tasks::{ConnectionArgs, connect};
 use integration_tests::{Keyring, Raw, temporal, tool};
 use local_stack::{Process, TemporalServer};
@@ -17,24 +19,24 @@ use tempfile::TempDir;
 use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::history::v1::History;
 
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 /// A variable of the worker's environment that no task may see.
-pub const WORKERS_OWN: &str = "worker-secret-7f3a9c";
+pub(crate) const WORKERS_OWN: &str = "worker-secret-7f3a9c";
 
-pub struct Rig {
-    pub server: Arc<TemporalServer>,
-    pub api: Server,
-    pub keyring: Keyring,
-    pub folder: TempDir,
+pub(crate) struct Rig {
+    pub(crate) server: Arc<TemporalServer>,
+    pub(crate) api: Server,
+    pub(crate) keyring: Keyring,
+    pub(crate) folder: TempDir,
     queue: String,
 }
 
 impl Rig {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_api(Options::default()).await
     }
 
-    pub async fn with_api(options: Options) -> Self {
+    pub(crate) async fn with_api(options: Options) -> Self {
         let server = tokio::task::spawn_blocking(temporal).await.unwrap();
         Self {
             server,
@@ -48,12 +50,12 @@ impl Rig {
     }
 
     /// A worker that runs the real Claude Code.
-    pub fn worker(&self, arguments: &[&str]) -> Process {
+    pub(crate) fn worker(&self, arguments: &[&str]) -> Process {
         self.worker_with(&tool("TKC_CLAUDE"), arguments)
     }
 
     /// A worker that runs another program in its place.
-    pub fn worker_with(&self, claude: &Path, arguments: &[&str]) -> Process {
+    pub(crate) fn worker_with(&self, claude: &Path, arguments: &[&str]) -> Process {
         let mut command = self.command("worker");
         command
             .arg("--claude")
@@ -77,7 +79,7 @@ impl Rig {
     }
 
     /// Submits a request, as a JSON file.
-    pub fn submit(&self, task: &str, request: &Value, arguments: &[&str]) -> Process {
+    pub(crate) fn submit(&self, task: &str, request: &Value, arguments: &[&str]) -> Process {
         let path = self.folder.path().join(format!("{task}.json"));
         fs::write(&path, request.to_string()).unwrap();
         let mut command = self.command("submit");
@@ -106,18 +108,18 @@ impl Rig {
         command
     }
 
-    pub fn workdir(&self) -> PathBuf {
+    pub(crate) fn workdir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     /// The folders of tasks that there are now.
-    pub fn workspaces(&self) -> Vec<PathBuf> {
+    pub(crate) fn workspaces(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.workdir().join("tasks")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// The log of a task, all chunks.
-    pub fn log(&self, task: &str) -> String {
+    pub(crate) fn log(&self, task: &str) -> String {
         let mut chunks: Vec<_> = fs::read_dir(self.workdir().join("sessions").join(task))
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -130,7 +132,7 @@ impl Rig {
     }
 
     /// A client that encrypts and decrypts as worker and submitter do.
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         let args = ConnectionArgs {
             address: self.server.url().parse().unwrap(),
             namespace: "default".into(),
@@ -143,33 +145,33 @@ impl Rig {
         connect(&args, "a test".into(), false).await.unwrap()
     }
 
-    pub fn queue(&self) -> &str {
+    pub(crate) fn queue(&self) -> &str {
         &self.queue
     }
 
     /// A client without any key.
-    pub async fn raw(&self) -> Raw {
+    pub(crate) async fn raw(&self) -> Raw {
         Raw::connect(&self.server, "default").await
     }
 
-    pub async fn history(&self, task: &str) -> History {
+    pub(crate) async fn history(&self, task: &str) -> History {
         self.raw().await.history(task, "").await
     }
 }
 
 /// A name that no other test uses.
-pub fn fresh(what: &str) -> String {
+pub(crate) fn fresh(what: &str) -> String {
     format!("{what}-{}", uuid::Uuid::new_v4().as_simple())
 }
 
 /// Waits for the end of a submission; its exit code and what it printed.
-pub fn end(submission: &mut Process) -> (i32, String) {
+pub(crate) fn end(submission: &mut Process) -> (i32, String) {
     let status: ExitStatus = submission.wait(LIMIT).unwrap();
     (status.code().expect("an exit code"), submission.output())
 }
 
 /// The last line of a submission with `--json`.
-pub fn task_ended(output: &str) -> Value {
+pub(crate) fn task_ended(output: &str) -> Value {
     let lines = output
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -180,7 +182,7 @@ pub fn task_ended(output: &str) -> Value {
 }
 
 /// Waits for a line with `marker` followed by a process id.
-pub fn announced_pid(submission: &mut Process, marker: &str) -> Pid {
+pub(crate) fn announced_pid(submission: &mut Process, marker: &str) -> Pid {
     let pid = submission.wait_for_line(LIMIT, |line| {
         let digits: String = line
             .split_once(marker)?
@@ -193,11 +195,11 @@ pub fn announced_pid(submission: &mut Process, marker: &str) -> Pid {
     Pid::from_raw(pid.unwrap())
 }
 
-pub fn send(process: &Process, signal: Signal) {
+pub(crate) fn send(process: &Process, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());
     nix::sys::signal::kill(pid, signal).unwrap();
 }
 
-pub fn is_alive(pid: Pid) -> bool {
+pub(crate) fn is_alive(pid: Pid) -> bool {
     nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH)
 }
