@@ -24,12 +24,28 @@ pub(crate) struct Arguments {
     /// Do not stay up, take no terminal and no fixed port, and fail when a claim does not hold
     #[arg(long)]
     check: bool,
+    /// Take the programs as they were built last
+    #[arg(long)]
+    no_build: bool,
+}
+
+impl Arguments {
+    /// The check of programs that have just been built.
+    pub(crate) fn check_built() -> Self {
+        Self {
+            check: true,
+            no_build: true,
+        }
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     let interrupts = Interrupts::watch()?;
     let credential = Credential::choose();
-    let programs = Programs::prepare(workspace, &credential)?;
+    let programs = Programs::find(workspace)?;
+    if !arguments.no_build {
+        programs::build(workspace)?;
+    }
 
     let mut claims = Claims::default();
     let outcome = play(arguments, &programs, &credential, &interrupts, &mut claims);
