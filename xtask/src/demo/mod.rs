@@ -11,13 +11,15 @@ mod table;
 mod task;
 mod watch;
 
+use std::path::Path;
+
 use anyhow::{Context, ensure};
 
 use self::{
     claims::Claims, credential::Credential, history::History, interrupt::Interrupts,
     programs::Programs, stage::Stage, task::Task,
 };
-use crate::{step, workspace::Workspace};
+use crate::{path, step, workspace::Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -81,7 +83,7 @@ fn play(
     claims.check_all(&stage, &task, &history, credential);
 
     if !arguments.check {
-        invite(&stage, &task);
+        invite(programs, &stage, &task);
         interrupts.wait();
         step::note("Stopping everything …");
     }
@@ -93,8 +95,15 @@ fn play(
     Ok(())
 }
 
-fn invite(stage: &Stage, task: &Task) {
+fn invite(programs: &Programs, stage: &Stage, task: &Task) {
     let id = task.id();
+    let on_path = path::find("temporal").as_ref() == Some(&programs.temporal);
+    let temporal = Path::new("temporal");
+    let temporal = if on_path {
+        temporal
+    } else {
+        &programs.temporal
+    };
     step::heading("Look for yourself");
     step::note(&format!(
         "Web UI      {}/namespaces/default/workflows/{id}",
@@ -104,7 +113,8 @@ fn invite(stage: &Stage, task: &Task) {
         "            It asks the codec server; switch that off behind the glasses at the top right.",
     );
     let show = format!(
-        "temporal workflow show --address {} -w {id}",
+        "{} workflow show --address {} -w {id}",
+        temporal.display(),
         stage.temporal().address()
     );
     step::note(&format!("ciphertext  {show}"));
