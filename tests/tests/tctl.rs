@@ -17,6 +17,7 @@ fn tctl(office: &ParcelOffice, namespace: &str) -> Command {
     let mut command = Command::new(tool("TKC_TCTL"));
     command.env_clear().env("HOME", office.keyring().folder());
     command.args(["--address", &office.address(), "--namespace", namespace]);
+    command.args(["--context_timeout", "60"]);
     command
 }
 

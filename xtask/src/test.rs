@@ -93,6 +93,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         command.envs(environment.iter().map(|(name, path)| (name, path)));
         let (count, passed) = test(command)?;
         total.add(&count);
+        // A program that did not build or that crashed is in no count, so there is no sum to print.
+        ensure!(
+            passed || count.failed > 0,
+            "cargo test broke off: {}",
+            round.title
+        );
         if !passed {
             failed.push(round.title);
         }

@@ -21,9 +21,13 @@ pub fn forms_of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ));
     }
     if let Ok(text) = std::str::from_utf8(secret) {
-        let escaped = serde_json::Value::from(text).to_string();
-        let inner = escaped.trim_start_matches('"').trim_end_matches('"');
-        forms.push(("JSON", inner.as_bytes().to_vec()));
+        let quoted = serde_json::Value::from(text).to_string();
+        let inner = quoted
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'));
+        let escaped = inner.unwrap_or(&quoted);
+        forms.push(("JSON", escaped.as_bytes().to_vec()));
+        forms.push(("ASCII JSON", ascii_json(escaped).into_bytes()));
     }
     forms
 }
@@ -43,6 +47,21 @@ pub fn find_secret(haystack: &[u8], secret: &[u8]) -> Option<&'static str> {
         .into_iter()
         .find(|(_, form)| memmem::find(haystack, form).is_some())
         .map(|(name, _)| name)
+}
+
+/// `escaped` as JSON writers print it that leave no character above ASCII.
+fn ascii_json(escaped: &str) -> String {
+    let mut ascii = String::with_capacity(escaped.len());
+    for character in escaped.chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                ascii.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    ascii
 }
 
 /// Base64 of `secret` when `skipped` bytes stand before it in its group of three.
@@ -91,5 +110,10 @@ mod tests {
             Some("lower-case hex")
         );
         assert_eq!(find_secret(b"sk-ant-another one", SECRET), None);
+        let ascii = br#"{"text":"K\u00e4se \ud83e\uddc0 here"}"#;
+        assert_eq!(
+            find_secret(ascii, "Käse 🧀 here".as_bytes()),
+            Some("ASCII JSON")
+        );
     }
 }
