@@ -51,17 +51,15 @@ pub fn find_secret(haystack: &[u8], secret: &[u8]) -> Option<&'static str> {
 
 /// `escaped` as JSON writers print it that leave no character above ASCII.
 fn ascii_json(escaped: &str) -> String {
-    let mut ascii = String::with_capacity(escaped.len());
-    for character in escaped.chars() {
+    let ascii = |character: char| {
         if character.is_ascii() {
-            ascii.push(character);
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                ascii.push_str(&format!("\\u{unit:04x}"));
-            }
+            return character.to_string();
         }
-    }
-    ascii
+        let mut units = [0; 2];
+        let units = character.encode_utf16(&mut units).iter();
+        units.map(|unit| format!("\\u{unit:04x}")).collect()
+    };
+    escaped.chars().map(ascii).collect()
 }
 
 /// Base64 of `secret` when `skipped` bytes stand before it in its group of three.
