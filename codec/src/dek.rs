@@ -10,6 +10,6 @@ mod live;
 pub(crate) use cache::{CacheKey, DekCache};
 pub(crate) use key::{DataKey, MAX_WRAPPED_LEN};
 pub use key::{Dek, WrappedDek};
-pub use limits::{CacheLimits, DekLimits};
 pub(crate) use keyholder::{Keyholder, refusal};
+pub use limits::{CacheLimits, DekLimits};
 pub(crate) use live::{LiveDek, SealingKey};

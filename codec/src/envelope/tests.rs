@@ -33,7 +33,7 @@ async fn a_value_opens_under_its_own_context_only() {
     let (_folder, keyring) = keyring();
     let cipher = cipher(&keyring, "k");
     let alice = context(&[("userId", "alice")]);
-    for data in [&b""[..], b"4111-1111-1111-1111", &[7; 100_000]] {
+    for data in [&b""[..], b"4111-1111-1111-1111", &vec![7; 100_000]] {
         let envelope = cipher.envelope_encrypt(data, &alice).await.unwrap();
         assert_eq!(envelope.encrypted.len(), data.len());
         assert_eq!(

@@ -1,8 +1,8 @@
 //! Sealed files: a header and chunks.
 //!
 //! ```text
-//! file   = header ‖ chunk ‖ … ‖ last chunk
-//! header = "TKCFILE1" ‖ length(4, big endian) ‖ recipients, JSON of that length ‖ file id(32) ‖ commitment(32)
+//! file   = header ‖ commitment(32) ‖ chunk ‖ … ‖ last chunk
+//! header = "TKCFILE1" ‖ length(4, big endian) ‖ recipients, JSON of that length ‖ file id(32)
 //! chunk  = AES-256-GCM ciphertext of 65,536 bytes (the last one: up to that) ‖ tag(16)
 //! ```
 //!

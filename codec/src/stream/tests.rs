@@ -29,7 +29,7 @@ fn context() -> EncryptionContext {
 }
 
 fn data(len: usize) -> Vec<u8> {
-    (0..len).map(|n| (n / 251) as u8).collect()
+    (0..len).map(|n| (n / 251).to_le_bytes()[0]).collect()
 }
 
 async fn seal(cipher: &EnvelopeCipher, data: &[u8]) -> Vec<u8> {

@@ -167,9 +167,10 @@ impl Keyset {
                 State::Destroyed => return Err(KeysetError::IsDestroyed(key.id)),
             };
         }
-        match found {
-            true => Ok(()),
-            false => Err(KeysetError::NoSuchKey(id.to_owned())),
+        if found {
+            Ok(())
+        } else {
+            Err(KeysetError::NoSuchKey(id.to_owned()))
         }
     }
 
