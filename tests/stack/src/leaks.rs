@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem;
 
@@ -51,15 +53,17 @@ pub fn find_secret(haystack: &[u8], secret: &[u8]) -> Option<&'static str> {
 
 /// `escaped` as JSON writers print it that leave no character above ASCII.
 fn ascii_json(escaped: &str) -> String {
-    let ascii = |character: char| {
+    let mut ascii = String::with_capacity(escaped.len());
+    for character in escaped.chars() {
         if character.is_ascii() {
-            return character.to_string();
+            ascii.push(character);
+            continue;
         }
-        let mut units = [0; 2];
-        let units = character.encode_utf16(&mut units).iter();
-        units.map(|unit| format!("\\u{unit:04x}")).collect()
-    };
-    escaped.chars().map(ascii).collect()
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            let _ = write!(ascii, "\\u{unit:04x}");
+        }
+    }
+    ascii
 }
 
 /// Base64 of `secret` when `skipped` bytes stand before it in its group of three.
