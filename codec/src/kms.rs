@@ -1,10 +1,18 @@
 //! Key-encryption keys: the [`KeyProvider`] trait, the providers behind it, and [`open`] for any [`KeyUri`].
 
+mod admin;
 mod error;
 pub mod local;
 mod open;
 mod provider;
+mod public_key;
+mod signer;
 
+pub use admin::{
+    KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, RotationPolicy,
+};
 pub use error::{ProviderError, ProviderErrorKind};
 pub use open::{KmsOptions, open};
 pub use provider::{KeyDescription, KeyProvider, Protection};
+pub use public_key::{PublicKey, PublicKeyError};
+pub use signer::{Signature, SignatureAlgorithm, Signer};

@@ -26,6 +26,8 @@ pub enum ProviderErrorKind {
     Integrity,
     /// The key or its credentials are set up wrongly.
     Misconfigured,
+    /// The service has no such operation.
+    Unsupported,
 }
 
 impl ProviderErrorKind {
@@ -56,6 +58,7 @@ impl ProviderErrorKind {
             Self::DeadlineExceeded => "the service did not answer in time; retry later",
             Self::Integrity => "the service's answer was damaged on its way; retry",
             Self::Misconfigured => "the key is set up wrongly",
+            Self::Unsupported => "the key management service has no such operation",
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{ProviderError, ProviderErrorKind};
@@ -102,7 +103,8 @@ impl KeyDescription {
 }
 
 /// Where key material is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Protection {
     /// In a file that whoever runs the process can read.

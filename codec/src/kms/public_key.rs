@@ -1,0 +1,112 @@
+use std::fmt;
+
+use ed25519_dalek::pkcs8::{DecodePublicKey as _, EncodePublicKey as _, spki::der::pem::LineEnding};
+use p256::ecdsa::signature::Verifier as _;
+
+use super::{Signature, SignatureAlgorithm};
+
+/// The public half of a signing key, for verifying without the service that holds the private one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey(Inner);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Inner {
+    EcdsaP256(p256::ecdsa::VerifyingKey),
+    Ed25519(ed25519_dalek::VerifyingKey),
+}
+
+/// A public key that is none of the supported kinds, or no public key at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no public key for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form")]
+pub struct PublicKeyError;
+
+impl PublicKey {
+    /// Reads a PEM `PUBLIC KEY` (RFC 7468, section 13).
+    ///
+    /// # Errors
+    /// When it is none, or of another kind of key.
+    pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
+        // Some services answer without the line end that the strict format wants.
+        let pem = pem.trim();
+        if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_pem(pem) {
+            return Ok(Self(Inner::EcdsaP256(key)));
+        }
+        ed25519_dalek::VerifyingKey::from_public_key_pem(pem)
+            .map(|key| Self(Inner::Ed25519(key)))
+            .map_err(|_| PublicKeyError)
+    }
+
+    /// Reads a DER `SubjectPublicKeyInfo` (RFC 5280, section 4.1).
+    ///
+    /// # Errors
+    /// When it is none, or of another kind of key.
+    pub fn from_der(der: &[u8]) -> Result<Self, PublicKeyError> {
+        if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_der(der) {
+            return Ok(Self(Inner::EcdsaP256(key)));
+        }
+        ed25519_dalek::VerifyingKey::from_public_key_der(der)
+            .map(|key| Self(Inner::Ed25519(key)))
+            .map_err(|_| PublicKeyError)
+    }
+
+    /// Reads the point of a P-256 key in SEC 1 form, as PKCS#11 tokens and Tink keep it.
+    ///
+    /// # Errors
+    /// When it is no point of the curve.
+    pub fn from_p256_point(sec1: &[u8]) -> Result<Self, PublicKeyError> {
+        p256::ecdsa::VerifyingKey::from_sec1_bytes(sec1)
+            .map(|key| Self(Inner::EcdsaP256(key)))
+            .map_err(|_| PublicKeyError)
+    }
+
+    /// Reads the 32 bytes of an Ed25519 key (RFC 8032, section 5.1.5).
+    ///
+    /// # Errors
+    /// When they are no point of the curve.
+    pub fn from_ed25519_bytes(bytes: &[u8; 32]) -> Result<Self, PublicKeyError> {
+        ed25519_dalek::VerifyingKey::from_bytes(bytes)
+            .map(|key| Self(Inner::Ed25519(key)))
+            .map_err(|_| PublicKeyError)
+    }
+
+    /// How the key's private half signs.
+    #[must_use]
+    pub fn algorithm(&self) -> SignatureAlgorithm {
+        match &self.0 {
+            Inner::EcdsaP256(_) => SignatureAlgorithm::EcdsaP256Sha256,
+            Inner::Ed25519(_) => SignatureAlgorithm::Ed25519,
+        }
+    }
+
+    /// Whether `signature` is one of `data` by this key. Which key the signature names is not looked at.
+    #[must_use]
+    pub fn verify(&self, data: &[u8], signature: &Signature) -> bool {
+        if signature.algorithm != self.algorithm() {
+            return false;
+        }
+        match &self.0 {
+            Inner::EcdsaP256(key) => p256::ecdsa::DerSignature::from_bytes(&signature.bytes)
+                .is_ok_and(|signature| key.verify(data, &signature).is_ok()),
+            Inner::Ed25519(key) => ed25519_dalek::Signature::from_slice(&signature.bytes)
+                .is_ok_and(|signature| key.verify_strict(data, &signature).is_ok()),
+        }
+    }
+
+    /// The key as a PEM `PUBLIC KEY`.
+    ///
+    /// # Errors
+    /// Never for a key that was read by this type; the encoder's signature has it.
+    pub fn to_pem(&self) -> Result<String, PublicKeyError> {
+        match &self.0 {
+            Inner::EcdsaP256(key) => key.to_public_key_pem(LineEnding::LF),
+            Inner::Ed25519(key) => key.to_public_key_pem(LineEnding::LF),
+        }
+        .map_err(|_| PublicKeyError)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({:?})", self.algorithm())
+    }
+}

@@ -1,0 +1,69 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{ProviderError, PublicKey};
+use crate::KeyUri;
+
+/// A signing key at a key management service.
+///
+/// ECDSA signs the SHA-256 digest of the data; only the digest leaves the process. Ed25519 signs the data itself, as
+/// RFC 8032 has it.
+#[async_trait]
+pub trait Signer: Send + Sync + fmt::Debug {
+    /// The key's name.
+    fn uri(&self) -> &KeyUri;
+
+    /// Signs `data` with the newest usable version of the key.
+    ///
+    /// # Errors
+    /// When the service refuses or fails.
+    async fn sign(&self, data: &[u8]) -> Result<Signature, ProviderError>;
+
+    /// Fetches the public key of one version, for verifying without the service; the newest usable one's when
+    /// `version` is `None`.
+    ///
+    /// # Errors
+    /// When there is no such version, or the service refuses or fails.
+    async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError>;
+
+    /// Whether `signature` is one of `data` by this key. The default fetches the public key of the version that the
+    /// signature names and verifies here. Data that were altered, another key and another algorithm are `false`.
+    ///
+    /// # Errors
+    /// When it cannot be told, because the service refuses or fails.
+    async fn verify(&self, data: &[u8], signature: &Signature) -> Result<bool, ProviderError> {
+        if signature.key != *self.uri() {
+            return Ok(false);
+        }
+        let key = self.public_key(signature.version.as_deref()).await?;
+        Ok(key.verify(data, signature))
+    }
+}
+
+/// How a key signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SignatureAlgorithm {
+    /// ECDSA with P-256 and SHA-256 (FIPS 186-5): `EC_SIGN_P256_SHA256` at Cloud KMS, `ECDSA_SHA_256` with
+    /// `ECC_NIST_P256` at AWS KMS.
+    #[serde(rename = "ECDSA_P256_SHA256")]
+    EcdsaP256Sha256,
+    /// Ed25519 (RFC 8032).
+    #[serde(rename = "ED25519")]
+    Ed25519,
+}
+
+/// A signature, and what it takes to verify it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// The key that signed.
+    pub key: KeyUri,
+    /// The key's version, in the service's own words; `None` where a key has one version only.
+    pub version: Option<String>,
+    /// How it was signed.
+    pub algorithm: SignatureAlgorithm,
+    /// ASN.1 DER of `r` and `s` for ECDSA (RFC 3279, section 2.2.3), 64 bytes for Ed25519.
+    pub bytes: Vec<u8>,
+}
