@@ -1,6 +1,7 @@
 //! Key-encryption keys: the [`KeyProvider`] trait, the providers behind it, and [`open`] for any [`KeyUri`].
 
 mod admin;
+mod decorate;
 mod error;
 pub mod local;
 mod open;
@@ -11,8 +12,9 @@ mod signer;
 pub use admin::{
     KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, RotationPolicy,
 };
+pub use decorate::{CallPolicy, KmsMetrics, Operation, OperationMetrics};
 pub use error::{ProviderError, ProviderErrorKind};
-pub use open::{KmsOptions, open};
+pub use open::{KmsOptions, open, open_admin, open_signer};
 pub use provider::{KeyDescription, KeyProvider, Protection};
 pub use public_key::{PublicKey, PublicKeyError};
 pub use signer::{Signature, SignatureAlgorithm, Signer};

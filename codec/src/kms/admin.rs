@@ -51,7 +51,11 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`details`](Self::details).
-    async fn set_rotation(&self, key: &KeyUri, period: Option<Duration>) -> Result<(), ProviderError>;
+    async fn set_rotation(
+        &self,
+        key: &KeyUri,
+        period: Option<Duration>,
+    ) -> Result<(), ProviderError>;
 
     /// Takes a version out of use, or the whole key where the service knows no versions or `version` is `None` there.
     ///
@@ -86,7 +90,8 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`details`](Self::details).
-    async fn grant(&self, key: &KeyUri, member: &str, role: KeyRole) -> Result<bool, ProviderError>;
+    async fn grant(&self, key: &KeyUri, member: &str, role: KeyRole)
+    -> Result<bool, ProviderError>;
 }
 
 /// What a key is for.
@@ -193,7 +198,10 @@ pub struct RotationPolicy {
 
 impl Default for RotationPolicy {
     fn default() -> Self {
-        Self { period: Duration::from_hours(90 * 24), max_age: Duration::from_hours(365 * 24) }
+        Self {
+            period: Duration::from_hours(90 * 24),
+            max_age: Duration::from_hours(365 * 24),
+        }
     }
 }
 
@@ -201,7 +209,10 @@ impl RotationPolicy {
     /// Whether the primary version is older than the period. A key whose age the service does not tell ought to be.
     #[must_use]
     pub fn should_rotate(&self, key: &KeyDetails, now: SystemTime) -> bool {
-        let made = key.primary.as_ref().map_or(key.created, |version| version.created);
+        let made = key
+            .primary
+            .as_ref()
+            .map_or(key.created, |version| version.created);
         made.is_none_or(|made| now.duration_since(made).unwrap_or_default() >= self.period)
     }
 

@@ -40,6 +40,24 @@ impl ProviderErrorKind {
         )
     }
 
+    /// A short name for metrics and programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PermissionDenied => "permission_denied",
+            Self::KeyNotFound => "key_not_found",
+            Self::KeyDisabled => "key_disabled",
+            Self::InvalidCiphertext => "invalid_ciphertext",
+            Self::ContextMismatch => "context_mismatch",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Integrity => "integrity",
+            Self::Misconfigured => "misconfigured",
+            Self::Unsupported => "unsupported",
+        }
+    }
+
     const fn summary(self) -> &'static str {
         match self {
             Self::PermissionDenied => {

@@ -1,6 +1,8 @@
 use std::fmt;
 
-use ed25519_dalek::pkcs8::{DecodePublicKey as _, EncodePublicKey as _, spki::der::pem::LineEnding};
+use ed25519_dalek::pkcs8::{
+    DecodePublicKey as _, EncodePublicKey as _, spki::der::pem::LineEnding,
+};
 use p256::ecdsa::signature::Verifier as _;
 
 use super::{Signature, SignatureAlgorithm};
