@@ -49,6 +49,7 @@ impl Codec {
         let options = KmsOptions {
             local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
             create_local_keys: true,
+            ..KmsOptions::default()
         };
         for uri in encrypting_keys(&variable)? {
             builder = builder.encrypt_with(kms::open(&uri, &options).await?);
@@ -163,9 +164,7 @@ mod tests {
         assert_eq!(codec.0.format, Format::Direct);
         let keys: Vec<_> = codec
             .0
-            .policy
-            .decrypting
-            .iter()
+            .keyholder.keys().iter()
             .map(|key| key.uri().to_string())
             .collect();
         assert_eq!(keys, ["local://a", "local://b", "local://c"]);

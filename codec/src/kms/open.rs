@@ -1,6 +1,8 @@
 use std::{path::PathBuf, sync::Arc};
 
-use super::{KeyProvider, ProviderError, ProviderErrorKind, local::LocalKeyring};
+use super::{
+    KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind, Signer, local::LocalKeyring,
+};
 use crate::{KeyUri, KmsKind};
 
 /// What the providers need to know beyond a key's URI.
@@ -21,17 +23,57 @@ pub async fn open(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-    let misconfigured = |detail: &'static str| {
-        Err(ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(detail))
-    };
     match uri.kms() {
-        KmsKind::Local => match &options.local_keyring {
-            None => misconfigured("name the folder of the local keyring"),
-            Some(folder) if options.create_local_keys => {
-                LocalKeyring::open(folder).key_or_create(uri.resource())
-            }
-            Some(folder) => LocalKeyring::open(folder).key(uri.resource()),
-        },
-        _ => misconfigured("this build has no provider for the service"),
+        KmsKind::Local if options.create_local_keys => {
+            local_keyring(uri, options)?.key_or_create(uri.resource())
+        }
+        KmsKind::Local => local_keyring(uri, options)?.key(uri.resource()),
+        #[allow(unreachable_patterns, reason = "with every provider's feature")]
+        _ => Err(no_provider(uri)),
     }
+}
+
+/// Opens the signing key that `uri` names at the service that `uri` names.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_signer(
+    uri: &KeyUri,
+    options: &KmsOptions,
+) -> Result<Arc<dyn Signer>, ProviderError> {
+    let _ = options;
+    match uri.kms() {
+        #[allow(unreachable_patterns, reason = "with every provider's feature")]
+        _ => Err(no_provider(uri)),
+    }
+}
+
+/// Opens the service that `uri` names for looking after its keys. The key that `uri` names need not exist.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_admin(
+    uri: &KeyUri,
+    options: &KmsOptions,
+) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+    let _ = options;
+    match uri.kms() {
+        #[allow(unreachable_patterns, reason = "with every provider's feature")]
+        _ => Err(no_provider(uri)),
+    }
+}
+
+fn local_keyring(uri: &KeyUri, options: &KmsOptions) -> Result<LocalKeyring, ProviderError> {
+    match &options.local_keyring {
+        Some(folder) => Ok(LocalKeyring::open(folder)),
+        None => Err(misconfigured(uri, "name the folder of the local keyring")),
+    }
+}
+
+fn no_provider(uri: &KeyUri) -> ProviderError {
+    misconfigured(uri, "this build has no provider for the service")
+}
+
+fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(detail)
 }
