@@ -5,7 +5,7 @@ use crate::{
     Format, Namespace, PlaintextPolicy,
     clock::SystemClock,
     codec::Inner,
-    dek::{DekCache, LiveDek},
+    dek::{DekCache, Keyholder, LiveDek},
     format::{
         envelope_v1,
         envelope_v2::{self, MAX_RECIPIENTS},
@@ -147,7 +147,6 @@ impl CodecBuilder {
             live_v2: live(&context, envelope_v2::metadata),
             live_v1: live(&EncryptionContext::empty(), envelope_v1::metadata),
             policy: Policy {
-                decrypting,
                 namespaces: [self.namespace.clone()]
                     .into_iter()
                     .chain(self.further_namespaces)
@@ -160,7 +159,7 @@ impl CodecBuilder {
             compression: self.compression,
             max_decompressed: self.max_decompressed,
             encrypting,
-            cache,
+            keyholder: Keyholder::new(decrypting, cache, counters.clone()),
             counters,
         }))
     }

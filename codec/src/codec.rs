@@ -8,7 +8,7 @@ use futures::{StreamExt as _, future, stream};
 use crate::{
     CodecBuilder, Compression, Error, Format, Namespace, Payload, PayloadError, PlaintextPolicy,
     Stats,
-    dek::{DekCache, LiveDek},
+    dek::{Keyholder, LiveDek},
     format,
     policy::{EncryptingKeys, Policy},
     stats::Counters,
@@ -35,7 +35,7 @@ pub(crate) struct Inner {
     pub(crate) policy: Policy,
     pub(crate) live_v2: Arc<LiveDek>,
     pub(crate) live_v1: Arc<LiveDek>,
-    pub(crate) cache: Arc<DekCache>,
+    pub(crate) keyholder: Keyholder,
     pub(crate) counters: Arc<Counters>,
 }
 

@@ -3,6 +3,7 @@
 mod cache;
 mod coalesce;
 mod key;
+mod keyholder;
 mod limits;
 mod live;
 
@@ -10,4 +11,5 @@ pub(crate) use cache::{CacheKey, DekCache};
 pub(crate) use key::{DataKey, MAX_WRAPPED_LEN};
 pub use key::{Dek, WrappedDek};
 pub use limits::{CacheLimits, DekLimits};
+pub(crate) use keyholder::{Keyholder, refusal};
 pub(crate) use live::LiveDek;

@@ -1,8 +1,8 @@
 use std::{collections::BTreeSet, str::FromStr, sync::Arc};
 
 use crate::{
-    ConfigurationError, EncryptionContext, KeyUri, Namespace, PayloadError, context::NAMESPACE,
-    format::envelope_v2::Recipient, kms::KeyProvider,
+    ConfigurationError, EncryptionContext, Namespace, PayloadError, context::NAMESPACE,
+    kms::KeyProvider,
 };
 
 /// What becomes of a payload that is not encrypted when it is decoded.
@@ -44,13 +44,8 @@ impl EncryptingKeys {
     }
 }
 
-/// A provider that may unwrap, and what it is to unwrap.
-pub(crate) type Candidate = (Arc<dyn KeyProvider>, Recipient);
-
 /// What a codec may open: checked before any KMS is called, since everything in a payload comes from outside.
 pub(crate) struct Policy {
-    /// In the order in which they are tried.
-    pub(crate) decrypting: Vec<Arc<dyn KeyProvider>>,
     pub(crate) namespaces: BTreeSet<Namespace>,
     pub(crate) context: EncryptionContext,
     pub(crate) plaintext: PlaintextPolicy,
@@ -75,40 +70,5 @@ impl Policy {
             Some((name, _)) => Err(PayloadError::ForeignContext(name.to_owned())),
             None => Ok(()),
         }
-    }
-
-    /// The provider of a key, if payloads may be decoded with it.
-    pub(crate) fn provider(&self, key: &KeyUri) -> Result<&Arc<dyn KeyProvider>, PayloadError> {
-        self.decrypting
-            .iter()
-            .find(|provider| provider.uri() == key)
-            .ok_or(PayloadError::KeyNotAllowed)
-    }
-
-    /// The recipients that may be used, in the configured order.
-    pub(crate) fn usable(
-        &self,
-        recipients: Vec<Recipient>,
-    ) -> Result<Vec<Candidate>, PayloadError> {
-        let mut usable = Vec::with_capacity(recipients.len());
-        for recipient in recipients {
-            let position = self
-                .decrypting
-                .iter()
-                .position(|provider| *provider.uri() == recipient.key);
-            if let Some((position, provider)) =
-                position.and_then(|p| Some((p, self.decrypting.get(p)?)))
-            {
-                usable.push((position, provider.clone(), recipient));
-            }
-        }
-        if usable.is_empty() {
-            return Err(PayloadError::KeyNotAllowed);
-        }
-        usable.sort_by_key(|(position, ..)| *position);
-        Ok(usable
-            .into_iter()
-            .map(|(_, provider, recipient)| (provider, recipient))
-            .collect())
     }
 }

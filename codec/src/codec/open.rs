@@ -4,17 +4,15 @@ use std::sync::Arc;
 
 use super::Codec;
 use crate::{
-    EncryptionContext, Error, Payload, PayloadError,
-    dek::{CacheKey, DataKey},
+    EncryptionContext, Error, Payload, dek,
     format::{
         Parsed,
         direct::Direct,
         envelope_v1::EnvelopeV1,
         envelope_v2::{EnvelopeV2, Recipient},
     },
-    kms::{KeyProvider, ProviderError, ProviderErrorKind},
+    kms::KeyProvider,
     message,
-    policy::Candidate,
 };
 
 impl Codec {
@@ -35,8 +33,7 @@ impl Codec {
             data,
         } = envelope;
         self.0.policy.check_context(&context)?;
-        let candidates = self.0.policy.usable(recipients)?;
-        let key = self.data_key(candidates, &context).await?;
+        let key = self.0.keyholder.unwrap_any(recipients, &context).await?;
         Ok(message::open_v2(
             &key,
             &header,
@@ -59,76 +56,22 @@ impl Codec {
             )
         };
         let candidates = match key {
-            Some(key) => vec![candidate(self.0.policy.provider(&key)?)],
+            Some(key) => vec![candidate(self.0.keyholder.provider(&key)?)],
             // Whoever wrote it left out which key it was: one of those that may be used.
-            None => self.0.policy.decrypting.iter().map(candidate).collect(),
+            None => self.0.keyholder.keys().iter().map(candidate).collect(),
         };
-        let key = self
-            .data_key(candidates, &EncryptionContext::empty())
-            .await?;
+        let no_context = EncryptionContext::empty();
+        let key = self.0.keyholder.unwrap(candidates, &no_context).await?;
         Ok(message::open_v1(&key, data)?)
     }
 
     async fn decrypt_directly(&self, direct: Direct) -> Result<Payload, Error> {
-        let provider = self.0.policy.provider(&direct.key)?;
+        let provider = self.0.keyholder.provider(&direct.key)?;
         self.0.counters.direct_calls.add(1);
         let plaintext = provider
             .decrypt(&direct.ciphertext)
             .await
-            .map_err(unwrap_error)?;
+            .map_err(dek::refusal)?;
         Ok(message::decode(&plaintext)?)
-    }
-
-    /// The data key by whichever candidate gives it, preferably without a call.
-    async fn data_key(
-        &self,
-        candidates: Vec<Candidate>,
-        context: &EncryptionContext,
-    ) -> Result<Arc<DataKey>, Error> {
-        let candidates: Vec<_> = candidates
-            .into_iter()
-            .map(|(provider, recipient)| {
-                let key = CacheKey::new(&recipient.key, &recipient.wrapped, context);
-                (key, provider, recipient.wrapped)
-            })
-            .collect();
-        if let Some(known) = candidates
-            .iter()
-            .find_map(|(key, ..)| self.0.cache.get(key))
-        {
-            self.0.counters.dek_cache_hits.add(1);
-            return Ok(known);
-        }
-
-        self.0.counters.dek_cache_misses.add(1);
-        let mut failure = Error::from(PayloadError::KeyNotAllowed);
-        for (key, provider, wrapped) in candidates {
-            let (counters, context) = (self.0.counters.clone(), context.clone());
-            let unwrapped = self.0.cache.get_or_unwrap(key, || async move {
-                counters.unwraps.add(1);
-                let dek = provider
-                    .unwrap(&wrapped, &context)
-                    .await
-                    .map_err(unwrap_error)?;
-                Ok(DataKey::new(dek))
-            });
-            match unwrapped.await {
-                Ok(key) => return Ok(key),
-                // Where one key's service is away the payload may well be fine: that is what the caller should hear.
-                Err(error) if failure.is_transient() && !error.is_transient() => {}
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
-    }
-}
-
-/// A KMS that finds a ciphertext altered, or under another context, says the same as a tag that does not match.
-fn unwrap_error(error: ProviderError) -> Error {
-    match error.kind() {
-        ProviderErrorKind::InvalidCiphertext | ProviderErrorKind::ContextMismatch => {
-            PayloadError::NotAuthentic.into()
-        }
-        _ => error.into(),
     }
 }
