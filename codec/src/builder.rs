@@ -189,7 +189,7 @@ impl CodecBuilder {
     }
 }
 
-fn no_key() -> ConfigurationError {
+pub(crate) fn no_key() -> ConfigurationError {
     ConfigurationError::invalid(
         "encrypting keys",
         "there is none; name the key to encrypt with",

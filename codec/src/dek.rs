@@ -12,4 +12,4 @@ pub(crate) use key::{DataKey, MAX_WRAPPED_LEN};
 pub use key::{Dek, WrappedDek};
 pub use limits::{CacheLimits, DekLimits};
 pub(crate) use keyholder::{Keyholder, refusal};
-pub(crate) use live::LiveDek;
+pub(crate) use live::{LiveDek, SealingKey};

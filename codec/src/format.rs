@@ -3,6 +3,7 @@
 pub(crate) mod direct;
 pub(crate) mod envelope_v1;
 pub(crate) mod envelope_v2;
+pub(crate) mod file;
 
 use std::str::FromStr;
 

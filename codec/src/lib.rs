@@ -72,6 +72,7 @@ mod compression;
 mod context;
 mod dek;
 mod env;
+mod envelope;
 mod error;
 mod format;
 mod key_uri;
@@ -83,6 +84,7 @@ pub mod payload;
 mod policy;
 mod random;
 mod stats;
+mod stream;
 #[cfg(feature = "sdk")]
 mod temporal;
 
@@ -91,6 +93,7 @@ pub use codec::Codec;
 pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};
+pub use envelope::{Envelope, EnvelopeCipher};
 pub use error::{ConfigurationError, Error, PayloadError};
 pub use format::Format;
 pub use key_uri::{KeyUri, KmsKind};
@@ -98,3 +101,4 @@ pub use namespace::Namespace;
 pub use payload::{Payload, PayloadExt, Payloads};
 pub use policy::PlaintextPolicy;
 pub use stats::Stats;
+pub use stream::StreamError;

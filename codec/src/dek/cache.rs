@@ -89,6 +89,10 @@ impl DekCache {
         );
     }
 
+    pub(crate) fn clear(&self) {
+        self.entries.lock().keys.clear();
+    }
+
     /// The data key, from the cache or from `unwrap`, which runs once for all who ask meanwhile.
     pub(crate) async fn get_or_unwrap<F>(
         self: &Arc<Self>,

@@ -25,7 +25,11 @@ impl Keyholder {
         cache: Arc<DekCache>,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { keys, cache, counters }
+        Self {
+            keys,
+            cache,
+            counters,
+        }
     }
 
     pub(crate) fn keys(&self) -> &[Arc<dyn KeyProvider>] {
@@ -100,7 +104,10 @@ impl Keyholder {
             return Err(PayloadError::KeyNotAllowed);
         }
         usable.sort_by_key(|(position, ..)| *position);
-        Ok(usable.into_iter().map(|(_, provider, recipient)| (provider, recipient)).collect())
+        Ok(usable
+            .into_iter()
+            .map(|(_, provider, recipient)| (provider, recipient))
+            .collect())
     }
 }
 

@@ -20,10 +20,11 @@ use crate::{
 /// How long after a failed attempt the next one waits, as long as there is a key to go on with.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-/// A data key that seals, and the metadata of every payload that it seals: who can open it.
+/// A data key that seals, who can open it, and how every payload that it seals tells so.
 #[derive(Debug)]
 pub(crate) struct SealingKey {
     pub(crate) data_key: Arc<DataKey>,
+    pub(crate) recipients: Vec<Recipient>,
     pub(crate) metadata: BTreeMap<String, Vec<u8>>,
 }
 
@@ -223,6 +224,7 @@ impl LiveDek {
         Ok(SealingKey {
             data_key,
             metadata: (self.metadata)(&recipients, &self.context),
+            recipients,
         })
     }
 

@@ -1,0 +1,255 @@
+use std::{fmt, num::NonZeroUsize, sync::Arc};
+
+use lru::LruCache;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{
+    CacheLimits, DekLimits, EncryptionContext, Error, KeyUri, PayloadError, Stats, WrappedDek,
+    aead::{NONCE_LEN, TAG_LEN},
+    builder::no_key,
+    clock::SystemClock,
+    dek::{DekCache, Keyholder, LiveDek, SealingKey},
+    format::envelope_v2::{self, MAX_RECIPIENTS, Recipient},
+    kms::KeyProvider,
+    policy::EncryptingKeys,
+    random,
+    stats::Counters,
+};
+
+/// Contexts whose sealing keys are kept at the same time.
+const MAX_CONTEXTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
+
+/// Envelope encryption for any bytes, outside of Temporal: small values as an [`Envelope`] in JSON, files as a stream.
+///
+/// Every context has a data key of its own, which is renewed as [`DekLimits`] say: one KMS call in an hour and not one for
+/// every value. What is sealed under a context opens under the same one only.
+#[derive(Clone)]
+pub struct EnvelopeCipher(Arc<Inner>);
+
+struct Inner {
+    encrypting: EncryptingKeys,
+    keyholder: Keyholder,
+    dek_limits: DekLimits,
+    live: Mutex<LruCache<Vec<u8>, Arc<LiveDek>>>,
+    cache: Arc<DekCache>,
+    counters: Arc<Counters>,
+}
+
+/// A sealed value. In JSON every field is text, the binary ones in base64, named `encrypted`, `encryptedDataKey`, `iv`,
+/// `authTag` and `keyId`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Envelope {
+    /// AES-256-GCM ciphertext, as long as the plaintext.
+    #[serde(with = "base64_text")]
+    pub encrypted: Vec<u8>,
+    /// The data key, wrapped by `key_id` under the context.
+    #[serde(with = "base64_text")]
+    pub encrypted_data_key: Vec<u8>,
+    /// The nonce, 12 random bytes.
+    #[serde(with = "base64_text")]
+    pub iv: Vec<u8>,
+    /// The tag, 16 bytes; the context's canonical bytes are authenticated too.
+    #[serde(with = "base64_text")]
+    pub auth_tag: Vec<u8>,
+    /// The key-encryption key's URI.
+    pub key_id: String,
+}
+
+impl EnvelopeCipher {
+    /// A cipher that seals with `encrypting`, all of which can open what it sealed, and opens with `decrypting` too.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when there is no encrypting key or more than ten, or a limit cannot work.
+    pub fn new(
+        encrypting: Vec<Arc<dyn KeyProvider>>,
+        decrypting: Vec<Arc<dyn KeyProvider>>,
+        dek_limits: DekLimits,
+        cache_limits: &CacheLimits,
+    ) -> Result<Self, Error> {
+        dek_limits.check()?;
+        cache_limits.check()?;
+        if encrypting.len() > MAX_RECIPIENTS {
+            return Err(crate::ConfigurationError::invalid(
+                "encrypting keys",
+                "there are more than 10 of them",
+            )
+            .into());
+        }
+        let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
+        let cache = Arc::new(DekCache::new(cache_limits, clock));
+        let mut opening = encrypting.clone();
+        opening.extend(decrypting);
+        let mut keys = encrypting.into_iter();
+        let first = keys.next().ok_or_else(no_key)?;
+        Ok(Self(Arc::new(Inner {
+            encrypting: EncryptingKeys {
+                first,
+                others: keys.collect(),
+            },
+            keyholder: Keyholder::new(opening, cache.clone(), counters.clone()),
+            dek_limits,
+            live: Mutex::new(LruCache::new(MAX_CONTEXTS)),
+            cache,
+            counters,
+        })))
+    }
+
+    /// Seals a value. It is bound to `context`, which is needed to open it and is not stored.
+    ///
+    /// With several encrypting keys the envelope names the first one only; seal a stream for several recipients.
+    ///
+    /// # Errors
+    /// When the KMS refuses or fails, and no data key may be used in its place.
+    pub async fn envelope_encrypt(
+        &self,
+        data: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Envelope, Error> {
+        let key = self.sealing_key(context, data.len()).await?;
+        let Some(recipient) = key.recipients.first() else {
+            return Err(no_key().into());
+        };
+        let mut iv = [0; NONCE_LEN];
+        random::fill(&mut iv);
+        let mut encrypted = Vec::with_capacity(data.len() + TAG_LEN);
+        encrypted.extend_from_slice(data);
+        key.data_key
+            .cipher()
+            .seal(iv, context.as_bytes(), &mut encrypted, 0)
+            .map_err(|_| PayloadError::TooLarge {
+                what: "the value",
+                limit: (1 << 36) - 32,
+            })?;
+        let auth_tag = encrypted.split_off(data.len());
+        self.0.counters.sealed.add(1);
+        Ok(Envelope {
+            encrypted,
+            encrypted_data_key: recipient.wrapped.as_bytes().to_vec(),
+            iv: iv.to_vec(),
+            auth_tag,
+            key_id: recipient.key.to_string(),
+        })
+    }
+
+    /// Opens a value that was sealed under the same context.
+    ///
+    /// # Errors
+    /// When the envelope is malformed or not authentic under this context, its key is not one of this cipher's, or the KMS
+    /// refuses or fails.
+    pub async fn envelope_decrypt(
+        &self,
+        envelope: &Envelope,
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let malformed = PayloadError::Malformed;
+        let key: KeyUri = envelope
+            .key_id
+            .parse()
+            .map_err(|_| malformed("its keyId is no key URI"))?;
+        let iv = <[u8; NONCE_LEN]>::try_from(envelope.iv.as_slice())
+            .map_err(|_| malformed("its iv has not 12 bytes"))?;
+        if envelope.auth_tag.len() != TAG_LEN {
+            return Err(malformed("its authTag has not 16 bytes").into());
+        }
+        let wrapped = WrappedDek::new(envelope.encrypted_data_key.clone());
+        let recipients = vec![Recipient { key, wrapped }];
+        let data_key = self.0.keyholder.unwrap_any(recipients, context).await?;
+
+        let mut sealed = Zeroizing::new(Vec::with_capacity(envelope.encrypted.len() + TAG_LEN));
+        sealed.extend_from_slice(&envelope.encrypted);
+        sealed.extend_from_slice(&envelope.auth_tag);
+        let len = data_key
+            .cipher()
+            .open(iv, context.as_bytes(), &mut sealed)
+            .map_err(|_| PayloadError::NotAuthentic)?
+            .len();
+        sealed.truncate(len);
+        self.0.counters.opened.add(1);
+        Ok(sealed)
+    }
+
+    /// Forgets every data key: the next value of each context takes a new one, and the next opening asks the KMS.
+    pub fn clear_cache(&self) {
+        self.0.live.lock().clear();
+        self.0.cache.clear();
+    }
+
+    /// What this cipher and its clones have done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.0.counters.snapshot()
+    }
+
+    pub(crate) async fn sealing_key(
+        &self,
+        context: &EncryptionContext,
+        bytes: usize,
+    ) -> Result<Arc<SealingKey>, Error> {
+        let live = self.live(context);
+        live.acquire(1, bytes as u64).await
+    }
+
+    pub(crate) fn keyholder(&self) -> &Keyholder {
+        &self.0.keyholder
+    }
+
+    fn live(&self, context: &EncryptionContext) -> Arc<LiveDek> {
+        let inner = &self.0;
+        inner
+            .live
+            .lock()
+            .get_or_insert(context.as_bytes().to_vec(), || {
+                Arc::new(LiveDek::new(
+                    inner.encrypting.clone(),
+                    context.clone(),
+                    envelope_v2::metadata,
+                    inner.dek_limits.clone(),
+                    inner.cache.clone(),
+                    Arc::new(SystemClock),
+                    inner.counters.clone(),
+                ))
+            })
+            .clone()
+    }
+}
+
+impl fmt::Debug for EnvelopeCipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnvelopeCipher")
+            .field(
+                "encrypting",
+                &self
+                    .0
+                    .encrypting
+                    .iter()
+                    .map(|key| key.uri())
+                    .collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+mod base64_text {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // The decoder's own words would show a part of the input.
+        STANDARD
+            .decode(text)
+            .map_err(|_| D::Error::custom("a field is no base64"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

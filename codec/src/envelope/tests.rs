@@ -1,0 +1,139 @@
+use tempfile::TempDir;
+
+use super::*;
+use crate::kms::local::LocalKeyring;
+
+fn keyring() -> (TempDir, LocalKeyring) {
+    let folder = TempDir::new().unwrap();
+    let keyring = LocalKeyring::open(folder.path());
+    (folder, keyring)
+}
+
+fn cipher(keyring: &LocalKeyring, name: &str) -> EnvelopeCipher {
+    let key = keyring.key_or_create(name).unwrap();
+    EnvelopeCipher::new(
+        vec![key],
+        vec![],
+        DekLimits::default(),
+        &CacheLimits::default(),
+    )
+    .unwrap()
+}
+
+fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
+    let pairs = pairs
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    EncryptionContext::new(pairs).unwrap()
+}
+
+#[tokio::test]
+async fn a_value_opens_under_its_own_context_only() {
+    let (_folder, keyring) = keyring();
+    let cipher = cipher(&keyring, "k");
+    let alice = context(&[("userId", "alice")]);
+    for data in [&b""[..], b"4111-1111-1111-1111", &[7; 100_000]] {
+        let envelope = cipher.envelope_encrypt(data, &alice).await.unwrap();
+        assert_eq!(envelope.encrypted.len(), data.len());
+        assert_eq!(
+            **cipher.envelope_decrypt(&envelope, &alice).await.unwrap(),
+            *data
+        );
+        for other in [context(&[("userId", "bob")]), EncryptionContext::empty()] {
+            let error = cipher
+                .envelope_decrypt(&envelope, &other)
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(error, Error::Payload(PayloadError::NotAuthentic)),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn its_json_has_the_five_fields_as_text() {
+    let (_folder, keyring) = keyring();
+    let cipher = cipher(&keyring, "k");
+    let none = EncryptionContext::empty();
+    let envelope = cipher.envelope_encrypt(b"secret", &none).await.unwrap();
+    let json = serde_json::to_value(&envelope).unwrap();
+    let fields: Vec<_> = json
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(
+        fields,
+        ["authTag", "encrypted", "encryptedDataKey", "iv", "keyId"]
+    );
+    assert!(
+        json.as_object()
+            .unwrap()
+            .values()
+            .all(serde_json::Value::is_string)
+    );
+    let parsed: Envelope = serde_json::from_value(json).unwrap();
+    assert_eq!(
+        **cipher.envelope_decrypt(&parsed, &none).await.unwrap(),
+        *b"secret"
+    );
+
+    let error = serde_json::from_str::<Envelope>(
+        r#"{"encrypted":"sk-secret!","encryptedDataKey":"","iv":"","authTag":"","keyId":""}"#,
+    );
+    assert!(!error.unwrap_err().to_string().contains("sk-secret"));
+}
+
+#[tokio::test]
+async fn every_altered_field_is_refused() {
+    let (_folder, keyring) = keyring();
+    let cipher = cipher(&keyring, "k");
+    keyring.key_or_create("other").unwrap();
+    let none = EncryptionContext::empty();
+    let good = cipher.envelope_encrypt(b"secret", &none).await.unwrap();
+    let alter = |change: fn(&mut Envelope)| {
+        let mut altered = good.clone();
+        change(&mut altered);
+        altered
+    };
+    for altered in [
+        alter(|e| e.encrypted[0] ^= 1),
+        alter(|e| e.encrypted_data_key[20] ^= 1),
+        alter(|e| e.iv[0] ^= 1),
+        alter(|e| e.iv.clear()),
+        alter(|e| e.auth_tag[0] ^= 1),
+        alter(|e| e.auth_tag.truncate(4)),
+        alter(|e| e.key_id = "local://other".into()),
+        alter(|e| e.key_id.clear()),
+    ] {
+        let refused = cipher.envelope_decrypt(&altered, &none).await;
+        assert!(matches!(refused, Err(Error::Payload(_))), "{altered:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_context_takes_one_data_key_until_the_cache_is_cleared() {
+    let (_folder, keyring) = keyring();
+    let cipher = cipher(&keyring, "k");
+    let contexts = [context(&[("a", "1")]), context(&[("a", "2")])];
+    let mut last = None;
+    for _ in 0..1000 {
+        for context in &contexts {
+            last = Some(cipher.envelope_encrypt(b"x", context).await.unwrap());
+        }
+    }
+    assert_eq!((cipher.stats().wraps, cipher.stats().unwraps), (2, 0));
+    let last = last.unwrap();
+    cipher.envelope_decrypt(&last, &contexts[1]).await.unwrap();
+    assert_eq!(cipher.stats().unwraps, 0);
+
+    cipher.clear_cache();
+    cipher.envelope_decrypt(&last, &contexts[1]).await.unwrap();
+    let new = cipher.envelope_encrypt(b"x", &contexts[1]).await.unwrap();
+    assert_ne!(new.encrypted_data_key, last.encrypted_data_key);
+    assert_eq!((cipher.stats().wraps, cipher.stats().unwraps), (3, 1));
+}
