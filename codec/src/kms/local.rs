@@ -1,18 +1,26 @@
 //! Keys in Tink keysets on this machine's disk, for development and tests: `local://NAME` is `NAME.json` in a folder.
 //!
-//! A keyset is a cleartext JSON keyset of `AesGcmKey`s as every Tink library reads and writes it. Wrapping is Tink's
-//! AEAD, so any Tink library opens what this provider wraps and the other way round:
+//! A keyset is a cleartext JSON keyset of `AesGcmKey`s, or of `EcdsaPrivateKey`s (`NIST_P256`, `SHA256`, `DER`) and
+//! `Ed25519PrivateKey`s, as every Tink library reads and writes it. Any Tink library opens what this provider wraps and
+//! verifies what it signs ([`Signature::to_tink`](super::Signature::to_tink)), and the other way round:
 //!
 //! ```text
 //! 0x01 ‖ key id(4, big endian) ‖ iv(12) ‖ AES-256-GCM ciphertext ‖ tag(16)
+//! 0x01 ‖ key id(4, big endian) ‖ signature
 //! ```
 //!
-//! with the context's canonical bytes as additional data. Who can read the file can decrypt everything: never use it in
-//! production. The file must be readable by its owner alone, or it is refused.
+//! with the context's canonical bytes as additional data. Who can read the file can decrypt and sign everything: never
+//! use it in production. The file must be readable by its owner alone, or it is refused.
+//!
+//! A [`LocalKeyring`] is its keys' [`KeyAdmin`](super::KeyAdmin). The versions of a key are the keys of its keyset. The
+//! primary one can be neither disabled nor destroyed, since Tink reads no keyset without one: rotate first.
 
+mod admin;
 mod file;
 mod keyset;
 mod provider;
+mod signer;
+mod watched;
 
 use std::{
     path::{Path, PathBuf},
@@ -23,8 +31,12 @@ use self::{
     file::FileError,
     keyset::{Keyset, KeysetError},
     provider::LocalKey,
+    signer::LocalSigningKey,
+    watched::WatchedKeyset,
 };
-use super::{KeyProvider, ProviderError, ProviderErrorKind as Kind};
+use super::{
+    KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, SignatureAlgorithm, Signer,
+};
 use crate::{KeyUri, KmsKind};
 
 /// A folder of Tink keysets.
@@ -45,11 +57,9 @@ impl LocalKeyring {
     /// The key `local://name`, which must exist.
     ///
     /// # Errors
-    /// When the keyset is missing, readable by others, broken, or its primary key is disabled.
+    /// When the keyset is missing, readable by others, broken, of another purpose, or its primary key is disabled.
     pub fn key(&self, name: &str) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-        warn_once();
-        let (uri, path) = self.locate(name)?;
-        Ok(Arc::new(LocalKey::load(uri, path)?))
+        Ok(Arc::new(LocalKey::new(self.watch(name)?)?))
     }
 
     /// The key `local://name`; a keyset with one new key is made (mode 0600, folder 0700) when there is none. Processes
@@ -58,43 +68,82 @@ impl LocalKeyring {
     /// # Errors
     /// As [`key`](Self::key), and when the file cannot be made.
     pub fn key_or_create(&self, name: &str) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-        let (uri, path) = self.locate(name)?;
-        if !path.exists() {
-            let keyset = Keyset::generate().map_err(|error| keyset_error(&uri, &path, error))?;
-            let created = file::create(&path, &keyset.to_json())
-                .map_err(|error| file_error(&uri, &path, error))?;
-            if created {
-                tracing::info!(key = %uri, file = %path.display(), "made a new local keyset");
-            }
-        }
+        self.create_missing(name, KeyPurpose::Encrypt)?;
         self.key(name)
     }
 
-    /// Adds a new key to `local://name` and makes it the primary one. What older keys wrapped still opens, and running
-    /// processes notice the change by themselves. Returns the new key's id.
+    /// The signing key `local://name`, which must exist.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub fn signing_key(&self, name: &str) -> Result<Arc<dyn Signer>, ProviderError> {
+        Ok(Arc::new(LocalSigningKey::new(self.watch(name)?)?))
+    }
+
+    /// The signing key `local://name`, made as [`key_or_create`](Self::key_or_create) does when there is none. One that
+    /// exists may sign with another algorithm than `algorithm`.
+    ///
+    /// # Errors
+    /// As [`key_or_create`](Self::key_or_create).
+    pub fn signing_key_or_create(
+        &self,
+        name: &str,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Arc<dyn Signer>, ProviderError> {
+        let purpose = match algorithm {
+            SignatureAlgorithm::EcdsaP256Sha256 => KeyPurpose::SignP256,
+            SignatureAlgorithm::Ed25519 => KeyPurpose::SignEd25519,
+        };
+        self.create_missing(name, purpose)?;
+        self.signing_key(name)
+    }
+
+    /// Adds a new key to `local://name` and makes it the primary one. What older keys wrapped still opens, what they
+    /// signed still verifies, and running processes notice the change by themselves. Returns the new key's id.
     ///
     /// # Errors
     /// As [`key`](Self::key), and when the file cannot be replaced.
     pub fn rotate(&self, name: &str) -> Result<u32, ProviderError> {
-        let (uri, path) = self.locate(name)?;
-        let _lock = file::lock(&path).map_err(|error| file_error(&uri, &path, error))?;
-        let mut keyset = load(&uri, &path)?.0;
-        let id = keyset
-            .rotate()
-            .map_err(|error| keyset_error(&uri, &path, error))?;
-        file::replace(&path, &keyset.to_json()).map_err(|error| file_error(&uri, &path, error))?;
-        Ok(id)
+        self.change(&named(name)?, Keyset::rotate)
     }
 
-    fn locate(&self, name: &str) -> Result<(KeyUri, PathBuf), ProviderError> {
-        let uri = KeyUri::new(KmsKind::Local, name).map_err(|error| {
-            // The name itself cannot be shown as a key: it is not one.
-            let unnamed = KeyUri::unnamed_local();
-            ProviderError::new(Kind::Misconfigured, &unnamed).with_detail(error.to_string())
-        })?;
-        let path = self.folder.join(format!("{name}.json"));
-        Ok((uri, path))
+    fn create_missing(&self, name: &str, purpose: KeyPurpose) -> Result<(), ProviderError> {
+        let uri = named(name)?;
+        let path = self.path(&uri)?;
+        if path.exists() {
+            return Ok(());
+        }
+        let keyset = Keyset::generate(purpose).map_err(|error| keyset_error(&uri, &path, error))?;
+        let created = file::create(&path, &keyset.to_json())
+            .map_err(|error| file_error(&uri, &path, error))?;
+        if created {
+            tracing::info!(key = %uri, file = %path.display(), "made a new local keyset");
+        }
+        Ok(())
     }
+
+    fn watch(&self, name: &str) -> Result<WatchedKeyset, ProviderError> {
+        warn_once();
+        let uri = named(name)?;
+        let path = self.path(&uri)?;
+        WatchedKeyset::load(uri, path)
+    }
+
+    fn path(&self, uri: &KeyUri) -> Result<PathBuf, ProviderError> {
+        match uri.kms() {
+            KmsKind::Local => Ok(self.folder.join(format!("{}.json", uri.resource()))),
+            _ => Err(ProviderError::new(Kind::Misconfigured, uri)
+                .with_detail("a local keyring holds local:// keys only")),
+        }
+    }
+}
+
+fn named(name: &str) -> Result<KeyUri, ProviderError> {
+    KeyUri::new(KmsKind::Local, name).map_err(|error| {
+        // The name itself cannot be shown as a key: it is not one.
+        let unnamed = KeyUri::unnamed_local();
+        ProviderError::new(Kind::Misconfigured, &unnamed).with_detail(error.to_string())
+    })
 }
 
 fn load(uri: &KeyUri, path: &Path) -> Result<(Keyset, file::Stamp), ProviderError> {
@@ -119,6 +168,8 @@ fn file_error(uri: &KeyUri, path: &Path, error: FileError) -> ProviderError {
 fn keyset_error(uri: &KeyUri, path: &Path, error: KeysetError) -> ProviderError {
     let kind = match &error {
         KeysetError::PrimaryNotEnabled { .. } => Kind::KeyDisabled,
+        KeysetError::NoSuchKey(_) => Kind::KeyNotFound,
+        KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };

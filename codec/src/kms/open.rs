@@ -1,7 +1,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind, Signer, local::LocalKeyring,
+    KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind, SignatureAlgorithm, Signer,
+    local::LocalKeyring,
 };
 use crate::{KeyUri, KmsKind};
 
@@ -10,8 +11,14 @@ use crate::{KeyUri, KmsKind};
 pub struct KmsOptions {
     /// The folder of `local://` keys.
     pub local_keyring: Option<PathBuf>,
-    /// Whether a `local://` key that does not exist is made.
+    /// Whether a `local://` key that does not exist is made; a signing key is made for ECDSA on P-256.
     pub create_local_keys: bool,
+    /// Where `gcp-kms://` keys are reached instead of Cloud KMS: an emulator on this machine, such as
+    /// `http://127.0.0.1:8080`. Any other host is refused. It gets no credentials unless `gcp_credentials` names some.
+    pub gcp_endpoint: Option<String>,
+    /// A credentials file of Google Cloud. Without it, and without an endpoint, the application default credentials
+    /// are used: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or the metadata server's.
+    pub gcp_credentials: Option<PathBuf>,
 }
 
 /// Opens the key that `uri` names at the service that `uri` names.
@@ -28,6 +35,8 @@ pub async fn open(
             local_keyring(uri, options)?.key_or_create(uri.resource())
         }
         KmsKind::Local => local_keyring(uri, options)?.key(uri.resource()),
+        #[cfg(feature = "gcp-kms")]
+        KmsKind::GcpKms => super::gcp::open(uri, options),
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -41,8 +50,12 @@ pub async fn open_signer(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn Signer>, ProviderError> {
-    let _ = options;
     match uri.kms() {
+        KmsKind::Local if options.create_local_keys => local_keyring(uri, options)?
+            .signing_key_or_create(uri.resource(), SignatureAlgorithm::EcdsaP256Sha256),
+        KmsKind::Local => local_keyring(uri, options)?.signing_key(uri.resource()),
+        #[cfg(feature = "gcp-kms")]
+        KmsKind::GcpKms => super::gcp::open_signer(uri, options),
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -56,8 +69,10 @@ pub async fn open_admin(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
-    let _ = options;
     match uri.kms() {
+        KmsKind::Local => Ok(Arc::new(local_keyring(uri, options)?)),
+        #[cfg(feature = "gcp-kms")]
+        KmsKind::GcpKms => super::gcp::open_admin(uri, options),
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }

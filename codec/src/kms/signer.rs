@@ -3,7 +3,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{ProviderError, PublicKey};
+use super::{ProviderError, ProviderErrorKind, PublicKey};
 use crate::KeyUri;
 
 /// A signing key at a key management service.
@@ -29,7 +29,8 @@ pub trait Signer: Send + Sync + fmt::Debug {
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError>;
 
     /// Whether `signature` is one of `data` by this key. The default fetches the public key of the version that the
-    /// signature names and verifies here. Data that were altered, another key and another algorithm are `false`.
+    /// signature names and verifies here. Data that were altered, another key or version of it and another algorithm
+    /// are `false`.
     ///
     /// # Errors
     /// When it cannot be told, because the service refuses or fails.
@@ -37,8 +38,14 @@ pub trait Signer: Send + Sync + fmt::Debug {
         if signature.key != *self.uri() {
             return Ok(false);
         }
-        let key = self.public_key(signature.version.as_deref()).await?;
-        Ok(key.verify(data, signature))
+        match self.public_key(signature.version.as_deref()).await {
+            Ok(key) => Ok(key.verify(data, signature)),
+            // The key has no such version; unless there is no such key.
+            Err(error) if error.kind() == ProviderErrorKind::KeyNotFound => {
+                self.public_key(None).await.map(|_| false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -1,66 +1,44 @@
-use std::{fmt, path::PathBuf, sync::Arc};
-
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::{
-    file,
-    keyset::{Keyset, OpenError},
-    keyset_error,
+    keyset::{KeysetError, OpenError},
+    watched::WatchedKeyset,
 };
 use crate::{
     Dek, EncryptionContext, KeyUri, WrappedDek,
-    kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind},
+    kms::{
+        KeyDescription, KeyProvider, KeyPurpose, Protection, ProviderError,
+        ProviderErrorKind as Kind,
+    },
 };
 
 /// As Cloud KMS has it, so that what works in development works there.
 const MAX_PLAINTEXT: usize = 64 * 1024;
 
-/// One keyset, read again whenever its file changes.
-pub(super) struct LocalKey {
-    uri: KeyUri,
-    path: PathBuf,
-    loaded: Mutex<Loaded>,
-}
-
-struct Loaded {
-    keyset: Arc<Keyset>,
-    stamp: file::Stamp,
-}
+/// A keyset that encrypts.
+#[derive(Debug)]
+pub(super) struct LocalKey(WatchedKeyset);
 
 impl LocalKey {
-    pub(super) fn load(uri: KeyUri, path: PathBuf) -> Result<Self, ProviderError> {
-        let (keyset, stamp) = super::load(&uri, &path)?;
-        let loaded = Mutex::new(Loaded {
-            keyset: Arc::new(keyset),
-            stamp,
-        });
-        Ok(Self { uri, path, loaded })
-    }
-
-    fn keyset(&self) -> Result<Arc<Keyset>, ProviderError> {
-        let now = file::stamp(&self.path)
-            .map_err(|error| super::file_error(&self.uri, &self.path, error.into()))?;
-        let mut loaded = self.loaded.lock();
-        if loaded.stamp != now {
-            let (keyset, stamp) = super::load(&self.uri, &self.path)?;
-            *loaded = Loaded {
-                keyset: Arc::new(keyset),
-                stamp,
-            };
+    pub(super) fn new(keyset: WatchedKeyset) -> Result<Self, ProviderError> {
+        match keyset.keyset()?.purpose() {
+            Ok(KeyPurpose::Encrypt) => Ok(Self(keyset)),
+            Ok(_) => Err(keyset.error(KeysetError::WrongPurpose("they sign"))),
+            Err(error) => Err(keyset.error(error)),
         }
-        Ok(loaded.keyset.clone())
     }
 
     fn seal(&self, plaintext: &[u8], additional: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        self.keyset()?
+        self.0
+            .keyset()?
             .seal(plaintext, additional)
-            .map_err(|error| keyset_error(&self.uri, &self.path, error))
+            .map_err(|error| self.0.error(error))
     }
 
     fn open(&self, sealed: &[u8], additional: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.keyset()?
+        self.0
+            .keyset()?
             .open(sealed, additional)
             .map_err(|error| match error {
                 OpenError::Disabled(id) => self
@@ -71,14 +49,14 @@ impl LocalKey {
     }
 
     fn error(&self, kind: Kind) -> ProviderError {
-        ProviderError::new(kind, &self.uri)
+        ProviderError::new(kind, self.0.uri())
     }
 }
 
 #[async_trait]
 impl KeyProvider for LocalKey {
     fn uri(&self) -> &KeyUri {
-        &self.uri
+        self.0.uri()
     }
 
     async fn wrap(
@@ -117,20 +95,11 @@ impl KeyProvider for LocalKey {
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        let version = self.keyset()?.primary().to_string();
+        let version = self.0.keyset()?.primary().to_string();
         Ok(KeyDescription::new(
-            self.uri.clone(),
+            self.0.uri().clone(),
             version,
             Protection::File,
         ))
-    }
-}
-
-impl fmt::Debug for LocalKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LocalKey")
-            .field("uri", &self.uri)
-            .field("path", &self.path)
-            .finish_non_exhaustive()
     }
 }

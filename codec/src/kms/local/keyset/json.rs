@@ -1,0 +1,120 @@
+//! The JSON form of Tink's keysets.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Key, Keyset, KeysetError, State, material::Material};
+
+const OUTPUT_PREFIX: &str = "TINK";
+
+impl Keyset {
+    pub(in super::super) fn parse(json: &[u8]) -> Result<Self, KeysetError> {
+        let keyset: JsonKeyset =
+            serde_json::from_slice(json).map_err(|error| KeysetError::Json {
+                line: error.line(),
+                column: error.column(),
+            })?;
+        let keys = keyset
+            .key
+            .into_iter()
+            .map(Key::from_json)
+            .collect::<Result<_, _>>()?;
+        Self {
+            primary: keyset.primary_key_id,
+            keys,
+        }
+        .check()
+    }
+
+    pub(in super::super) fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        let keyset = JsonKeyset {
+            primary_key_id: self.primary,
+            key: self.keys.iter().map(Key::to_json).collect(),
+        };
+        // Room for every key beforehand: a vector that grows leaves copies of its content behind.
+        let mut json = Zeroizing::new(Vec::with_capacity(512 * (self.keys.len() + 1)));
+        let written = serde_json::to_writer_pretty(&mut *json, &keyset);
+        debug_assert!(written.is_ok(), "strings and numbers into memory");
+        json
+    }
+}
+
+impl Key {
+    fn from_json(json: JsonKey) -> Result<Self, KeysetError> {
+        let id = json.key_id;
+        let refuse = |reason| KeysetError::Key { id, reason };
+        if json.output_prefix_type != OUTPUT_PREFIX {
+            return Err(refuse("only the output prefix type TINK is supported"));
+        }
+        let material = || {
+            let data = json.key_data.ok_or("it holds no key material")?;
+            let value = STANDARD
+                .decode(data.value.as_bytes())
+                .map(Zeroizing::new)
+                .map_err(|_| "its value is no base64")?;
+            Material::parse(&data.type_url, &value)
+        };
+        let state = match json.status {
+            Status::Enabled => State::Enabled(material().map_err(refuse)?),
+            Status::Disabled => State::Disabled(material().map_err(refuse)?),
+            Status::Destroyed => State::Destroyed,
+        };
+        Ok(Self { id, state })
+    }
+
+    fn to_json(&self) -> JsonKey {
+        let key_data = self.state.material().map(|material| {
+            let key = material.serialize();
+            JsonKeyData {
+                type_url: key.type_url.to_owned(),
+                value: Zeroizing::new(STANDARD.encode(&*key.value)),
+                key_material_type: key.material_type.to_owned(),
+            }
+        });
+        let status = match &self.state {
+            State::Enabled(_) => Status::Enabled,
+            State::Disabled(_) => Status::Disabled,
+            State::Destroyed => Status::Destroyed,
+        };
+        JsonKey {
+            key_data,
+            status,
+            key_id: self.id,
+            output_prefix_type: OUTPUT_PREFIX.to_owned(),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonKeyset {
+    primary_key_id: u32,
+    key: Vec<JsonKey>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonKey {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_data: Option<JsonKeyData>,
+    status: Status,
+    key_id: u32,
+    output_prefix_type: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonKeyData {
+    type_url: String,
+    value: Zeroizing<String>,
+    key_material_type: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Status {
+    Enabled,
+    Disabled,
+    Destroyed,
+}
