@@ -3,6 +3,8 @@
 mod admin;
 mod decorate;
 mod error;
+#[cfg(feature = "gcp-kms")]
+mod gcp;
 pub mod local;
 mod open;
 mod provider;

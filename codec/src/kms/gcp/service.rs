@@ -1,0 +1,149 @@
+use std::{
+    fmt,
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use google_cloud_gax::{error::Error as GaxError, retry_policy::NeverRetry};
+use google_cloud_kms_v1::client::KeyManagementService;
+use parking_lot::Mutex;
+use tokio::runtime::{self, Handle};
+
+use super::{
+    credentials::Settings,
+    error::{self, Asked},
+};
+use crate::{
+    KeyUri,
+    kms::{ProviderError, ProviderErrorKind as Kind},
+};
+
+/// The client's own limit for one request. Deadlines are set by who calls; this is for calls that nobody limits.
+const ATTEMPT: Duration = Duration::from_secs(30);
+/// The same with the time that it takes to get a token.
+const CALL: Duration = Duration::from_mins(1);
+
+static SERVICES: Mutex<Vec<Weak<Service>>> = Mutex::new(Vec::new());
+
+/// The connection that all keys with the same endpoint and credentials share. It is made with the first call.
+pub(super) struct Service {
+    settings: Settings,
+    connection: tokio::sync::Mutex<Option<Connection>>,
+}
+
+/// A client lives in the runtime in which it was made: that one polls its connections and fetches its tokens.
+struct Connection {
+    client: KeyManagementService,
+    runtime: runtime::Id,
+}
+
+/// The service with these settings: one for the whole process, as long as a key of it is in use.
+pub(super) fn shared(settings: Settings) -> Arc<Service> {
+    let mut services = SERVICES.lock();
+    services.retain(|service| service.strong_count() > 0);
+    let found = services
+        .iter()
+        .filter_map(Weak::upgrade)
+        .find(|service| service.settings == settings);
+    found.unwrap_or_else(|| {
+        let service = Arc::new(Service {
+            settings,
+            connection: tokio::sync::Mutex::new(None),
+        });
+        services.push(Arc::downgrade(&service));
+        service
+    })
+}
+
+impl Service {
+    /// Performs one call, once.
+    pub(super) async fn call<T, F>(
+        &self,
+        uri: &KeyUri,
+        asked: Asked,
+        request: impl FnOnce(KeyManagementService) -> F + Send,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, GaxError>> + Send,
+    {
+        let performed = async {
+            let client = self.client(uri).await?;
+            request(client)
+                .await
+                .map_err(|error| (error.is_authentication(), error::map(error, uri, asked)))
+                .map_err(Failure::from)
+        };
+        let failure = match tokio::time::timeout(CALL, performed).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(failure)) => failure,
+            Err(_) => return Err(ProviderError::new(Kind::DeadlineExceeded, uri)),
+        };
+        if failure.credentials {
+            // The library stops fetching tokens for good after some errors: start again with the next call.
+            *self.connection.lock().await = None;
+        }
+        Err(failure.error)
+    }
+
+    async fn client(&self, uri: &KeyUri) -> Result<KeyManagementService, ProviderError> {
+        let runtime = Handle::current().id();
+        let mut connection = self.connection.lock().await;
+        if let Some(connection) = connection.as_ref().filter(|made| made.runtime == runtime) {
+            return Ok(connection.client.clone());
+        }
+        let client = self.connect(uri).await?;
+        *connection = Some(Connection {
+            client: client.clone(),
+            runtime,
+        });
+        Ok(client)
+    }
+
+    async fn connect(&self, uri: &KeyUri) -> Result<KeyManagementService, ProviderError> {
+        let misconfigured =
+            |detail: String| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
+        let credentials = self
+            .settings
+            .credentials()
+            .map_err(|fault| misconfigured(fault.to_string()).with_source(fault))?;
+        let builder = KeyManagementService::builder()
+            .with_credentials(credentials)
+            .with_retry_policy(NeverRetry)
+            .with_attempt_timeout(ATTEMPT);
+        let builder = match &self.settings.endpoint {
+            Some(endpoint) => builder.with_endpoint(endpoint),
+            None => builder,
+        };
+        builder.build().await.map_err(|error| {
+            misconfigured("the client for Cloud KMS cannot be made".to_owned()).with_source(error)
+        })
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+struct Failure {
+    error: ProviderError,
+    /// Whether it was the credentials that failed.
+    credentials: bool,
+}
+
+impl From<(bool, ProviderError)> for Failure {
+    fn from((credentials, error): (bool, ProviderError)) -> Self {
+        Self { error, credentials }
+    }
+}
+
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Self {
+        Self {
+            error,
+            credentials: false,
+        }
+    }
+}
