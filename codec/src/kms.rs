@@ -1,7 +1,11 @@
 //! Key-encryption keys: the [`KeyProvider`] trait, the providers behind it, and [`open`] for any [`KeyUri`].
 
 mod admin;
+#[cfg(feature = "aws-kms")]
+pub mod aws;
 mod decorate;
+#[cfg(feature = "aws-kms")]
+mod endpoint;
 mod error;
 #[cfg(feature = "gcp-kms")]
 mod gcp;

@@ -261,6 +261,10 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
         self.key.uri()
     }
 
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.key.goes_by(key)
+    }
+
     async fn wrap(
         &self,
         dek: &Dek,
@@ -285,6 +289,10 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
     ) -> Result<(Dek, WrappedDek), ProviderError> {
         self.call(Operation::Wrap, |key| key.generate_dek(context))
             .await
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.key.min_plaintext()
     }
 
     fn max_plaintext(&self) -> usize {

@@ -1,5 +1,7 @@
 use std::{path::PathBuf, sync::Arc};
 
+#[cfg(feature = "aws-kms")]
+use super::aws::AwsKms;
 use super::{
     KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind, SignatureAlgorithm, Signer,
     local::LocalKeyring,
@@ -19,6 +21,9 @@ pub struct KmsOptions {
     /// A credentials file of Google Cloud. Without it, and without an endpoint, the application default credentials
     /// are used: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or the metadata server's.
     pub gcp_credentials: Option<PathBuf>,
+    /// Who calls AWS KMS, and where it is.
+    #[cfg(feature = "aws-kms")]
+    pub aws: super::aws::AwsOptions,
 }
 
 /// Opens the key that `uri` names at the service that `uri` names.
@@ -35,6 +40,8 @@ pub async fn open(
             local_keyring(uri, options)?.key_or_create(uri.resource())
         }
         KmsKind::Local => local_keyring(uri, options)?.key(uri.resource()),
+        #[cfg(feature = "aws-kms")]
+        KmsKind::AwsKms => AwsKms::new(options.aws.clone()).key(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open(uri, options),
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
@@ -54,6 +61,8 @@ pub async fn open_signer(
         KmsKind::Local if options.create_local_keys => local_keyring(uri, options)?
             .signing_key_or_create(uri.resource(), SignatureAlgorithm::EcdsaP256Sha256),
         KmsKind::Local => local_keyring(uri, options)?.signing_key(uri.resource()),
+        #[cfg(feature = "aws-kms")]
+        KmsKind::AwsKms => AwsKms::new(options.aws.clone()).signer(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_signer(uri, options),
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
