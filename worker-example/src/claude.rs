@@ -6,8 +6,7 @@ mod lines;
 mod redact;
 mod run;
 
-pub use command::{ClaudeConfig, ConfigError};
+pub(crate) use command::{ClaudeConfig, ConfigError};
 pub(crate) use events::Event;
 pub use events::ResultEvent;
-pub(crate) use run::Publish;
-pub use run::{Ended, OutputLimits, Session, Stop};
+pub(crate) use run::{Ended, OutputLimits, Publish, Session, Stop};

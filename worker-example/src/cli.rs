@@ -2,13 +2,13 @@
 
 use crate::{submit, submit::SubmitArgs, worker, worker::WorkerArgs};
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 /// Claude Code tasks as Temporal workflows, with every credential and prompt encrypted end to end.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -49,7 +49,9 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> ExitCode {
     let filter =
         |default: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match command {
         Command::Worker(args) => {
             log.with_env_filter(filter("info")).init();

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use std::{fmt, io, path::PathBuf, time::Duration};
+use temporal_kms_codec::{Codec, Namespace, kms::local::LocalKeyring};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
@@ -12,11 +13,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable with the API key of Temporal Cloud. It is no option: arguments can be read by all.
 const API_KEY: &str = "TEMPORAL_API_KEY";
 
+/// The key of a local keyring, `local://default`, which the codec server uses, too.
+const KEY: &str = "default";
+
 /// Where Temporal is and which key encrypts.
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Connection")]
 pub struct ConnectionArgs {
-    /// Temporal's address; https for TLS. The API key of Temporal Cloud comes from TEMPORAL_API_KEY.
+    /// Temporal's address; https for TLS. The API key of Temporal Cloud comes from `TEMPORAL_API_KEY`.
     #[arg(long, env = "TEMPORAL_ADDRESS", default_value = "http://127.0.0.1:7233", value_parser = address)]
     pub address: Url,
     /// The namespace.
@@ -26,8 +30,8 @@ pub struct ConnectionArgs {
     #[arg(long, env = "CLAUDE_TASKS_TASK_QUEUE", default_value = "claude-tasks")]
     pub task_queue: String,
     /// A folder with a local keyring, for development. Without it the key comes from
-    /// TEMPORAL_CODEC_KEY and its companions.
-    #[arg(long, env = "TEMPORAL_CODEC_KEYRING", value_name = "DIR")]
+    /// `TEMPORAL_CODEC_KEY` and its companions.
+    #[arg(long, env = "CLAUDE_TASKS_KEYRING", value_name = "DIR")]
     pub keyring: Option<PathBuf>,
     /// CA certificate (PEM) of Temporal, where the system does not know it.
     #[arg(long, env = "TEMPORAL_TLS_CA", value_name = "FILE")]
@@ -72,6 +76,20 @@ pub enum ConnectError {
         /// Why.
         source: io::Error,
     },
+    /// No key, or no right to use it.
+    #[error("payloads cannot be encrypted: {0}")]
+    Codec(#[from] temporal_kms_codec::Error),
+    /// The codec was configured for another namespace than the connection.
+    #[error(
+        "the codec is configured for the namespace `{codec}` and the connection for `{connection}`; \
+         set TEMPORAL_NAMESPACE for both"
+    )]
+    Namespace {
+        /// The codec's.
+        codec: String,
+        /// The connection's.
+        connection: String,
+    },
     /// No connection.
     #[error(
         "no connection to Temporal at {address}: {problem}; is it running, is --address right?"
@@ -93,7 +111,7 @@ pub async fn connect(
     identity: String,
     create_keys: bool,
 ) -> Result<Client, ConnectError> {
-    let converter = data_converter(args, create_keys).await?;
+    let converter = codec(args, create_keys).await?.data_converter();
     let unreachable = |problem: String| ConnectError::Unreachable {
         address: args.address.clone(),
         problem,
@@ -113,11 +131,32 @@ pub async fn connect(
     Client::new(connection, options).map_err(|e| unreachable(chain(&e)))
 }
 
-async fn data_converter(
-    _args: &ConnectionArgs,
-    _create_keys: bool,
-) -> Result<temporalio_common::data_converters::DataConverter, ConnectError> {
-    Ok(Default::default())
+/// The codec for the namespace: of the keyring that was named, else as the environment says.
+async fn codec(args: &ConnectionArgs, create_keys: bool) -> Result<Codec, ConnectError> {
+    let codec = match &args.keyring {
+        Some(folder) => {
+            let keyring = LocalKeyring::open(folder);
+            let key = if create_keys {
+                keyring.key_or_create(KEY)
+            } else {
+                keyring.key(KEY)
+            };
+            let key = key.map_err(temporal_kms_codec::Error::from)?;
+            let namespace =
+                Namespace::new(&args.namespace).map_err(temporal_kms_codec::Error::from)?;
+            Codec::builder(namespace).encrypt_with(key).build()?
+        }
+        None => Codec::from_env().await?,
+    };
+    // Payloads are bound to their namespace: nobody could read what is sealed for another one.
+    if codec.namespace().as_str() != args.namespace {
+        return Err(ConnectError::Namespace {
+            codec: codec.namespace().to_string(),
+            connection: args.namespace.clone(),
+        });
+    }
+    codec.ready().await?;
+    Ok(codec)
 }
 
 fn tls(args: &ConnectionArgs) -> Result<Option<TlsOptions>, ConnectError> {

@@ -40,6 +40,7 @@
 //! tasks' folders among it, and the tools of a task see its environment with the credential. Give
 //! the worker a user and a machine of its own, and tasks only of callers you trust that far.
 
+#[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod activities;
 mod claude;
 mod cli;
@@ -56,11 +57,12 @@ mod secret;
 mod submit;
 mod task_id;
 mod worker;
+#[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;
 mod workspace;
 
 pub use activities::ClaudeActivities;
-pub use claude::{ClaudeConfig, ConfigError, Ended, OutputLimits, ResultEvent, Session, Stop};
+pub use claude::ResultEvent;
 pub use cli::main;
 pub use connect::{ConnectError, ConnectionArgs, connect};
 pub use failure::FailureKind;

@@ -19,7 +19,7 @@ const MAX_CHUNKS: u32 = 999;
 /// The log of one run: `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` under the worker's folder,
 /// files of mode 0600 in folders of mode 0700. Chunks of an earlier run of the same task stay.
 #[derive(Debug)]
-pub struct TaskLog {
+pub(crate) struct TaskLog {
     folder: PathBuf,
     path: String,
     chunk: Option<Chunk>,
@@ -38,7 +38,7 @@ impl TaskLog {
     ///
     /// # Errors
     /// When the folder cannot be made or read, or is full.
-    pub fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
+    pub(crate) fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
         let path = format!("sessions/{task}");
         let folder = workdir.join(&path);
         private_folder(&folder)?;
@@ -62,7 +62,7 @@ impl TaskLog {
 
     /// Where the log is, relative to the worker's folder.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
@@ -70,7 +70,7 @@ impl TaskLog {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn append(&mut self, line: &str) -> io::Result<()> {
+    pub(crate) async fn append(&mut self, line: &str) -> io::Result<()> {
         if self
             .chunk
             .as_ref()
@@ -91,7 +91,7 @@ impl TaskLog {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub async fn close(&mut self) -> io::Result<()> {
+    pub(crate) async fn close(&mut self) -> io::Result<()> {
         if let Some(mut chunk) = self.chunk.take() {
             chunk.file.flush().await?;
         }

@@ -3,6 +3,7 @@
 use crate::{claude::ResultEvent, progress::Progress, task_id::TaskId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::fmt::Write as _;
 
 /// The activity's account of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,10 +44,10 @@ impl SessionOutcome {
         };
         let mut problem = format!("Claude Code failed (exit code {})", self.exit_code);
         if let Some(status) = result.api_error_status {
-            problem.push_str(&format!(", the API answered {status}"));
+            let _ = write!(problem, ", the API answered {status}");
         }
         if let Some(subtype) = result.subtype.as_ref().filter(|s| *s != "success") {
-            problem.push_str(&format!(", {subtype}"));
+            let _ = write!(problem, ", {subtype}");
         }
         if let Some(text) = &result.text {
             problem.push_str(": ");

@@ -16,4 +16,4 @@ mod tree;
 
 pub use spec::Spec;
 pub use supervised::{Launcher, Supervised};
-pub use supervisor::supervise;
+pub(crate) use supervisor::supervise;

@@ -99,16 +99,6 @@ impl Window {
         }
     }
 
-    /// Totals only.
-    pub(crate) fn totals(&self) -> Progress {
-        let total = self.first + self.entries.len() as u64;
-        Progress {
-            first: total,
-            events: Vec::new(),
-            bytes: self.bytes,
-        }
-    }
-
     fn drop_first(&mut self) -> bool {
         let Some(entry) = self.entries.pop_front() else {
             return false;

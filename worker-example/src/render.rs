@@ -7,7 +7,7 @@ const LINE: usize = 500;
 
 /// What to print for what a follower saw, if anything.
 #[must_use]
-pub fn seen(seen: &Seen) -> Option<String> {
+pub(crate) fn seen(seen: &Seen) -> Option<String> {
     let text = match seen {
         Seen::Missed(count) => {
             format!("({count} events were too fast to follow; the log has them)")
@@ -19,7 +19,7 @@ pub fn seen(seen: &Seen) -> Option<String> {
 
 /// One line about a task's end.
 #[must_use]
-pub fn summary(result: &TaskResult) -> String {
+pub(crate) fn summary(result: &TaskResult) -> String {
     let mut parts = vec![format!("{} events", result.events)];
     if let Some(facts) = &result.result {
         parts.extend(facts.num_turns.map(|turns| format!("{turns} turns")));
@@ -44,7 +44,7 @@ pub fn summary(result: &TaskResult) -> String {
 /// Replaces what a terminal would obey: control characters but line breaks and tabs, and marks
 /// that turn the direction of writing.
 #[must_use]
-pub fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let obeyed = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

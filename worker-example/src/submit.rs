@@ -12,7 +12,7 @@ use crate::{
     workflow::ClaudeTask,
 };
 use clap::Args;
-pub use input::{InputArgs, InputError};
+pub(crate) use input::{InputArgs, InputError};
 use serde_json::json;
 use std::time::Duration;
 use temporalio_client::{
@@ -30,7 +30,7 @@ const POLL: Duration = Duration::from_millis(400);
 
 /// Options of a submission.
 #[derive(Clone, Debug, Args)]
-pub struct SubmitArgs {
+pub(crate) struct SubmitArgs {
     /// Where Temporal is.
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -51,7 +51,7 @@ pub struct SubmitArgs {
 /// A submission failed by itself; a task that failed is an [`Outcome`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum SubmitError {
+pub(crate) enum SubmitError {
     /// Not what it takes to make a task.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -79,7 +79,7 @@ pub enum SubmitError {
 
 /// How a submission went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The task did well.
     Completed,
     /// The task failed.
@@ -95,7 +95,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When the task cannot be started or not be followed.
-pub async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
+pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
     let request = args.input.request()?;
     let task = args.task_id.unwrap_or_else(TaskId::random);
     let client = connect(&args.connection, "claude-tasks-submit".to_owned(), false).await?;
@@ -137,7 +137,7 @@ async fn follow(
                     return Err(lost(task, "left while it was being cancelled"));
                 }
                 cancelled = true;
-                screen.note("cancelling the task; once more to leave without waiting");
+                eprintln!("cancelling the task; once more to leave without waiting");
                 cancel(handle).await.map_err(|e| lost(task, &chain(&e)))?;
             }
             _ = polls.tick() => match follower.poll(handle).await {
@@ -182,10 +182,6 @@ impl Screen {
         } else {
             eprintln!("task {task} started");
         }
-    }
-
-    fn note(self, text: &str) {
-        eprintln!("{text}");
     }
 
     fn seen(self, seen: &[Seen]) {

@@ -10,7 +10,11 @@ use crate::{
     workspace,
 };
 use clap::Args;
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use temporalio_client::{
     Client, NamespacedClient as _, grpc::WorkflowService, tonic::IntoRequest as _,
 };
@@ -20,7 +24,10 @@ use temporalio_common::protos::temporal::api::{
 };
 use temporalio_sdk::{
     Runtime, Worker, WorkerOptions,
-    runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
+    runtime::{
+        RuntimeOptions,
+        worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
+    },
 };
 use thiserror::Error;
 use tokio::{
@@ -35,7 +42,7 @@ const READY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Options of the worker.
 #[derive(Clone, Debug, Args)]
-pub struct WorkerArgs {
+pub(crate) struct WorkerArgs {
     /// Where Temporal is.
     #[command(flatten)]
     pub connection: ConnectionArgs,
@@ -83,7 +90,7 @@ pub struct WorkerArgs {
         value_name = "TOOL"
     )]
     pub disallowed_tools: Vec<String>,
-    /// A variable of the worker that tasks get, too (HTTPS_PROXY, …); may be given several times.
+    /// A variable of the worker that tasks get, too (`HTTPS_PROXY`, …); may be given several times.
     #[arg(
         long,
         env = "CLAUDE_TASKS_PASS_ENV",
@@ -91,6 +98,17 @@ pub struct WorkerArgs {
         value_name = "NAME"
     )]
     pub pass_env: Vec<String>,
+    /// How much a task may print, in MiB; one that prints more is stopped and fails.
+    #[arg(long, env = "CLAUDE_TASKS_MAX_OUTPUT_MIB", default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_output_mib: u32,
+    /// How many events (lines) a task may print.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_MAX_EVENTS",
+        default_value_t = 200_000,
+        value_name = "N"
+    )]
+    pub max_events: u64,
     /// How long running tasks may go on after SIGTERM or Ctrl-C, in seconds. Then they are stopped
     /// and fail; a second signal stops them at once.
     #[arg(
@@ -113,7 +131,7 @@ pub struct WorkerArgs {
 /// The worker cannot start, or not go on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum WorkerError {
+pub(crate) enum WorkerError {
     /// No Claude Code.
     #[error(transparent)]
     Claude(#[from] ConfigError),
@@ -140,7 +158,7 @@ pub enum WorkerError {
 ///
 /// # Errors
 /// When it cannot start, or Temporal refuses it.
-pub async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
+pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
     // What is in this process's memory is no business of other processes of the same user.
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         tracing::warn!(%error, "the worker's memory can be read by others of its user");
@@ -150,7 +168,7 @@ pub async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
     let client = connect(&args.connection, identity.clone(), true).await?;
     let failed = |e: &dyn std::error::Error| WorkerError::Worker(chain(e));
-    let runtime = Runtime::from_current_tokio(Default::default()).map_err(|e| failed(&e))?;
+    let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
     let tuner = TunerHolder::builder()
         .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_SLOTS))
         .activity_task_slot_supplier(FixedSizeSlotSupplier::new(args.max_tasks.into()))
@@ -214,7 +232,11 @@ fn activities(
         claude,
         launcher: Launcher::this_program(),
         workdir,
-        limits: OutputLimits::default(),
+        limits: OutputLimits {
+            lines: args.max_events,
+            bytes: u64::from(args.max_output_mib) << 20,
+            ..OutputLimits::default()
+        },
         grace: Duration::from_secs(args.grace_seconds),
         interval: Duration::from_secs(1),
         ending,
@@ -222,7 +244,7 @@ fn activities(
 }
 
 /// Makes the folder, and removes what a worker left there that was killed.
-fn prepare(workdir: &PathBuf) -> io::Result<PathBuf> {
+fn prepare(workdir: &Path) -> io::Result<PathBuf> {
     workspace::private_folder(workdir)?;
     let workdir = workdir.canonicalize()?;
     let removed = workspace::sweep(&workdir)?;

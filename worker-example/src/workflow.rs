@@ -21,7 +21,7 @@ use temporalio_sdk::{
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30);
 /// What preparing, ending and cleaning up may take beyond the task's own time, which the activity
 /// keeps itself.
-const MARGIN: Duration = Duration::from_secs(5 * 60);
+const MARGIN: Duration = Duration::from_mins(5);
 
 /// The workflow. Its input is a [`TaskRequest`], its result a [`TaskResult`].
 #[workflow]
@@ -33,6 +33,10 @@ pub struct ClaudeTask {
 #[workflow_methods]
 impl ClaudeTask {
     /// Runs the task.
+    ///
+    /// # Errors
+    /// A non-retryable application failure of a type in [`FailureKind`], or the cancellation, both with
+    /// a [`TaskResult`] as details where there was a valid request.
     #[run]
     pub async fn run(
         ctx: &mut WorkflowContext<Self>,
@@ -55,6 +59,7 @@ impl ClaudeTask {
 
     /// The newest events of a task that has ended, for those who followed it by its heartbeats.
     #[query]
+    #[must_use]
     pub fn last_progress(&self, _ctx: &WorkflowContextView) -> Progress {
         self.last.clone()
     }

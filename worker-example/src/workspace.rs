@@ -19,7 +19,7 @@ const PRIVATE_FILE: u32 = 0o600;
 /// prompts. Only the worker's user may enter. [`Workspace::remove`] takes it away; dropping does so,
 /// too, with less effort against resistance.
 #[derive(Debug)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     folder: TempDir,
     /// Held shared by the worker and by the supervisor: while either lives, nobody sweeps.
     _lock: File,
@@ -30,7 +30,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When they cannot be made.
-    pub fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
+    pub(crate) fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
         let tasks = workdir.join("tasks");
         private_folder(&tasks)?;
         let making = File::create(workdir.join(MAKING))?;
@@ -55,7 +55,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn fill(&self, request: &TaskRequest) -> io::Result<()> {
+    pub(crate) fn fill(&self, request: &TaskRequest) -> io::Result<()> {
         for (text, path) in [
             (&request.system_prompt, self.system_prompt()),
             (&request.append_system_prompt, self.append_system_prompt()),
@@ -75,37 +75,37 @@ impl Workspace {
 
     /// Where Claude works.
     #[must_use]
-    pub fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("workspace")
     }
 
     /// `HOME` of the task.
     #[must_use]
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
     /// `TMPDIR` of the task.
     #[must_use]
-    pub fn temporary(&self) -> PathBuf {
+    pub(crate) fn temporary(&self) -> PathBuf {
         self.folder.path().join("tmp")
     }
 
     /// The file that replaces the system prompt.
     #[must_use]
-    pub fn system_prompt(&self) -> PathBuf {
+    pub(crate) fn system_prompt(&self) -> PathBuf {
         self.folder.path().join("system-prompt")
     }
 
     /// The file that extends the system prompt.
     #[must_use]
-    pub fn append_system_prompt(&self) -> PathBuf {
+    pub(crate) fn append_system_prompt(&self) -> PathBuf {
         self.folder.path().join("append-system-prompt")
     }
 
     /// The file to hold a shared lock on while processes of the task may live.
     #[must_use]
-    pub fn lock(&self) -> PathBuf {
+    pub(crate) fn lock(&self) -> PathBuf {
         self.folder.path().join(LOCK)
     }
 
@@ -113,7 +113,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When something stays; the next sweep tries again.
-    pub fn remove(self) -> io::Result<()> {
+    pub(crate) fn remove(self) -> io::Result<()> {
         let path = self.folder.keep();
         remove_tree(&path)
     }
@@ -123,7 +123,7 @@ impl Workspace {
 ///
 /// # Errors
 /// When the folder of tasks cannot be read.
-pub fn sweep(workdir: &Path) -> io::Result<usize> {
+pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
     let entries = match fs::read_dir(workdir.join("tasks")) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,

@@ -115,12 +115,12 @@ fn sse(id: &str, model: &str, content: &Value, stop_reason: &str, endless: bool)
             json!({"type": "message_stop"}),
         ]);
     }
-    let head = stream::iter(events).map(|event| frame(&event));
+    let head = stream::iter(events).map(|event| Ok::<_, Infallible>(frame(&event)));
     let body = if endless {
         // Pings let the client see that the connection lives, and let us see that it has gone.
         let pings = stream::unfold((), |()| async {
             tokio::time::sleep(PING).await;
-            Some((frame(&json!({"type": "ping"})), ()))
+            Some((Ok(frame(&json!({"type": "ping"}))), ()))
         });
         Body::from_stream(head.chain(pings))
     } else {
@@ -136,10 +136,10 @@ fn sse(id: &str, model: &str, content: &Value, stop_reason: &str, endless: bool)
         .into_response()
 }
 
-fn frame(event: &Value) -> Result<String, Infallible> {
+fn frame(event: &Value) -> String {
     let name = event
         .get("type")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    Ok(format!("event: {name}\ndata: {event}\n\n"))
+    format!("event: {name}\ndata: {event}\n\n")
 }

@@ -30,27 +30,27 @@ const PASSED_ON: [&str; 9] = [
 /// How this worker runs the CLI: the operator's part.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct ClaudeConfig {
+pub(crate) struct ClaudeConfig {
     /// The CLI, found and executable.
-    pub program: PathBuf,
+    pub(crate) program: PathBuf,
     /// Another API than Anthropic's.
-    pub base_url: Option<Url>,
+    pub(crate) base_url: Option<Url>,
     /// More variables to pass on from the worker's environment.
-    pub pass_env: Vec<String>,
+    pub(crate) pass_env: Vec<String>,
     /// How often the CLI repeats a failed API call; its own default when absent.
-    pub api_retries: Option<u32>,
+    pub(crate) api_retries: Option<u32>,
     /// For tasks that name no mode.
-    pub permission_mode: Option<PermissionMode>,
+    pub(crate) permission_mode: Option<PermissionMode>,
     /// For tasks that name none.
-    pub allowed_tools: Vec<String>,
+    pub(crate) allowed_tools: Vec<String>,
     /// For tasks that name none.
-    pub disallowed_tools: Vec<String>,
+    pub(crate) disallowed_tools: Vec<String>,
 }
 
 /// The CLI cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     /// No such program.
     #[error("no program `{program}` on the PATH; install Claude Code or name it with --claude")]
     NotFound {
@@ -72,7 +72,7 @@ impl ClaudeConfig {
     ///
     /// # Errors
     /// When there is none that can be executed.
-    pub fn find(program: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn find(program: &Path) -> Result<Self, ConfigError> {
         let program = if program.components().count() > 1 {
             executable(program).map_err(|source| ConfigError::NotExecutable {
                 path: program.to_owned(),

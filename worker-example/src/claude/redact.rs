@@ -12,15 +12,17 @@ const SHORTEST: usize = 8;
 
 /// Knows the secrets of one task. It finds them as they are and as JSON strings hold them; an
 /// encoding of another kind (base64, reversed) it cannot know.
-pub struct Redactor {
+pub(super) struct Redactor {
     needles: Vec<Zeroizing<String>>,
 }
 
 impl Redactor {
     /// The credential and the environment's secrets of a request.
     #[must_use]
-    pub fn of(request: &TaskRequest) -> Self {
-        let credential = request.credential().map(|c| c.secret());
+    pub(super) fn of(request: &TaskRequest) -> Self {
+        let credential = request
+            .credential()
+            .map(super::super::request::Credential::secret);
         Self::new(
             credential
                 .into_iter()
@@ -29,7 +31,7 @@ impl Redactor {
     }
 
     /// These secrets; the very short ones are left alone.
-    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut needles = Vec::new();
         for secret in secrets {
             let plain = secret.to_zeroizing();
@@ -52,7 +54,7 @@ impl Redactor {
 
     /// The text without the secrets.
     #[must_use]
-    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for needle in &self.needles {
             if text.contains(needle.as_str()) {

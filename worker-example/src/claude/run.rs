@@ -29,13 +29,13 @@ const STDERR_LINES: usize = 50;
 
 /// The bounds of what a session may print.
 #[derive(Clone, Copy, Debug)]
-pub struct OutputLimits {
+pub(crate) struct OutputLimits {
     /// The longest line that is kept, in bytes.
-    pub line_bytes: usize,
+    pub(crate) line_bytes: usize,
     /// How many lines there may be.
-    pub lines: u64,
+    pub(crate) lines: u64,
     /// How many bytes there may be.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Default for OutputLimits {
@@ -50,7 +50,7 @@ impl Default for OutputLimits {
 
 /// Why a session is to end before it ended itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// Somebody cancelled the task.
     Cancelled,
     /// The worker shuts down.
@@ -63,23 +63,23 @@ pub enum Stop {
 
 /// A session that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The CLI's exit code; 128 + N after signal N.
-    pub exit_code: i32,
+    pub(crate) exit_code: i32,
     /// Why it was made to end, if it was.
-    pub stopped: Option<Stop>,
+    pub(crate) stopped: Option<Stop>,
     /// The last `result` event.
-    pub result: Option<ResultEvent>,
+    pub(crate) result: Option<ResultEvent>,
     /// The newest events and the totals.
-    pub progress: Progress,
+    pub(crate) progress: Progress,
     /// The last lines of standard error, without secrets.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 /// A session could not be run to its end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The supervisor did not start.
     #[error("the CLI's supervisor cannot be started: {0}")]
     Launch(#[source] io::Error),
@@ -93,19 +93,19 @@ pub enum RunError {
 
 /// What it takes to run sessions.
 #[derive(Clone, Debug)]
-pub struct Session<'a> {
+pub(crate) struct Session<'a> {
     /// The operator's configuration.
-    pub config: &'a ClaudeConfig,
+    pub(crate) config: &'a ClaudeConfig,
     /// How the supervisor is started.
-    pub launcher: &'a Launcher,
+    pub(crate) launcher: &'a Launcher,
     /// The bounds of the output.
-    pub limits: OutputLimits,
+    pub(crate) limits: OutputLimits,
     /// How long the CLI may take to clean up.
-    pub grace: Duration,
+    pub(crate) grace: Duration,
     /// How often progress is published.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// How long the session may last.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 }
 
 /// Takes what a session has to say while it runs.

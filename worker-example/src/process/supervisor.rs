@@ -38,23 +38,27 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 /// Runs what standard input describes, and returns its exit code (128 + N after signal N) when
 /// nothing of it is left. This is the whole of the command `supervise`.
 #[must_use]
-pub fn supervise() -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+pub(crate) fn supervise() -> ExitCode {
+    let code = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let code = match runtime {
-        Ok(runtime) => runtime.block_on(run()),
+        .build()
+    {
+        Ok(runtime) => {
+            let code = runtime.block_on(run());
+            // Dropping it would wait for the thread that reads standard input.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => Err(Failure {
             code: FAILED,
             error,
         }),
     };
-    let code = code.unwrap_or_else(|failure| {
+    code.unwrap_or_else(|failure| {
         eprintln!("claude-tasks supervise: {}", failure.error);
         failure.code
-    });
-    // Leaving by `main` would wait for the thread that reads standard input.
-    std::process::exit(code.into())
+    })
+    .into()
 }
 
 struct Failure {
@@ -80,8 +84,8 @@ async fn run() -> Result<u8, Failure> {
     let mut terminations = Terminations::listen()?;
     let mut leash = BufReader::new(stdin());
     let (spec, input) = receive(&mut leash).await?;
-    let _lock = spec.lock.as_ref().map(File::open).transpose()?;
-    if let Some(lock) = &_lock {
+    let lock = spec.lock.as_ref().map(File::open).transpose()?;
+    if let Some(lock) = &lock {
         lock.lock_shared()?;
     }
     let main = start(&spec, input)?;
@@ -100,6 +104,7 @@ async fn run() -> Result<u8, Failure> {
         reap(main, &mut exit);
     }
     sweep(main, &mut exit).await?;
+    drop(lock);
     Ok(exit.unwrap_or(FAILED))
 }
 

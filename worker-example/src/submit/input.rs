@@ -17,11 +17,11 @@ const CREDENTIALS: [(&str, &str); 2] = [
     ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),
 ];
 
-/// What to do. The credential is taken from ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or stands
+/// What to do. The credential is taken from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or stands
 /// in the request file.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Task")]
-pub struct InputArgs {
+pub(crate) struct InputArgs {
     /// The prompt. Others on this machine can see it while this program runs: for a secret one use
     /// --prompt-file.
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
@@ -56,7 +56,7 @@ pub struct InputArgs {
 /// The submission cannot be made into a task.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum InputError {
+pub(crate) enum InputError {
     /// A file that cannot be read.
     #[error("{path} cannot be read: {source}")]
     File {
@@ -78,7 +78,7 @@ impl InputArgs {
     ///
     /// # Errors
     /// When a file cannot be read or the request is not valid.
-    pub fn request(&self) -> Result<TaskRequest, InputError> {
+    pub(crate) fn request(&self) -> Result<TaskRequest, InputError> {
         self.with(|name| std::env::var(name).ok())
     }
 

@@ -1,0 +1,85 @@
+//! `[cors]`: which web pages may call.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use http::Uri;
+
+use super::{section::Section, server::set, values};
+
+/// Which web pages may call the server. Other clients send no `Origin`, and are not concerned.
+#[derive(Clone, Debug)]
+pub struct CorsConfig {
+    /// `allowed_origins`: origins such as `https://temporal.example.com`, compared byte by byte.
+    pub allowed_origins: BTreeSet<String>,
+    /// `allow_local_origins`: any page of a server on this machine, on any port. Default: no.
+    pub allow_local_origins: bool,
+    /// `allow_credentials`: whether a browser may send cookies, as the Web UI does when told so. Default: yes, as the
+    /// origins are named one by one.
+    pub allow_credentials: bool,
+    /// `max_age`: how long a browser may remember the answer to a preflight. Default: 1 hour.
+    pub max_age: Duration,
+}
+
+impl Default for CorsConfig {
+    fn default() -> Self {
+        Self {
+            allowed_origins: BTreeSet::new(),
+            allow_local_origins: false,
+            allow_credentials: true,
+            max_age: Duration::from_hours(1),
+        }
+    }
+}
+
+impl CorsConfig {
+    /// Any local origin, for development.
+    #[must_use]
+    pub fn local() -> Self {
+        Self {
+            allow_local_origins: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let mut cors = Self::default();
+        if let Some(origins) = section.list("allowed_origins", origin) {
+            cors.allowed_origins = origins.into_iter().collect();
+        }
+        set(
+            &mut cors.allow_local_origins,
+            section.value("allow_local_origins", values::flag),
+        );
+        set(
+            &mut cors.allow_credentials,
+            section.value("allow_credentials", values::flag),
+        );
+        set(
+            &mut cors.max_age,
+            section.value("max_age", values::duration),
+        );
+        section.finish();
+        cors
+    }
+}
+
+/// An origin in the form in which browsers send it (RFC 6454, section 6.2).
+fn origin(text: &str) -> Result<String, String> {
+    let wrong = || {
+        format!(
+            "`{text}` is no origin; expected scheme, host and port if it is not the usual one, in lower case and \
+             without a path, such as https://temporal.example.com"
+        )
+    };
+    let uri: Uri = text.parse().map_err(|_| wrong())?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some(scheme @ ("http" | "https")), Some(authority))
+            if text == format!("{scheme}://{authority}")
+                && !authority.as_str().contains('@')
+                && !text.bytes().any(|byte| byte.is_ascii_uppercase()) =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,185 @@
+//! `[namespaces.NAME]`: keys, formats and policy of one namespace.
+
+use std::{collections::BTreeMap, str::FromStr};
+
+use temporal_kms_codec::{
+    Codec, CodecBuilder, Compression, ConfigurationError, DekLimits, Format, KeyUri, Namespace,
+    PlaintextPolicy,
+};
+
+use super::{section::Section, server::set, values};
+
+/// Compressed payloads are small for a reason; below this zstd gains nothing.
+const DEFAULT_COMPRESSION_MIN_BYTES: usize = 512;
+const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
+/// A server's memory is shared by its clients: less than the library's own limit.
+const DEFAULT_MAX_DECOMPRESSED: usize = 16 << 20;
+
+/// How the payloads of one namespace are encoded and decoded.
+#[derive(Clone, Debug)]
+pub struct NamespaceConfig {
+    /// `encrypt`: keys to encrypt with; several are several recipients.
+    pub encrypt: Vec<KeyUri>,
+    /// `decrypt`: further keys to decrypt with.
+    pub decrypt: Vec<KeyUri>,
+    /// `format`: `envelope` (default), `envelope-v1` or `direct`.
+    pub format: Format,
+    /// `context`: pairs of the encryption context beside the namespace.
+    pub context: BTreeMap<String, String>,
+    /// `compression`: `none` (default) or `zstd`; `compression_level`, `compression_min_bytes`.
+    pub compression: Compression,
+    /// `max_decompressed`: bytes that a payload may become. Default: 16 MiB.
+    pub max_decompressed: usize,
+    /// `plaintext`: `allow` (default) or `reject` payloads that are not encrypted when decoding.
+    pub plaintext: PlaintextPolicy,
+    /// `dek`: a table of `max_age`, `renew_before`, `hard_max_age`, `max_messages`, `max_bytes`.
+    pub dek_limits: DekLimits,
+    /// `on_undecodable`: `fail` (default) or `placeholder`.
+    pub on_undecodable: OnUndecodable,
+}
+
+/// What becomes of a request to decode when one of its payloads cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUndecodable {
+    /// The request fails and says why.
+    #[default]
+    Fail,
+    /// That payload is answered as a text that says why, the others as they should be. For people who look at
+    /// histories; a worker that decodes through the server would take the text for the value.
+    Placeholder,
+}
+
+impl FromStr for OnUndecodable {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "fail" => Ok(Self::Fail),
+            "placeholder" => Ok(Self::Placeholder),
+            _ => Err("it is neither `fail` nor `placeholder`"),
+        }
+    }
+}
+
+impl NamespaceConfig {
+    /// Encrypting with `key`, with everything else as by default.
+    #[must_use]
+    pub fn with_key(key: KeyUri) -> Self {
+        Self {
+            encrypt: vec![key],
+            decrypt: Vec::new(),
+            format: Format::default(),
+            context: BTreeMap::new(),
+            compression: Compression::default(),
+            max_decompressed: DEFAULT_MAX_DECOMPRESSED,
+            plaintext: PlaintextPolicy::default(),
+            dek_limits: DekLimits::default(),
+            on_undecodable: OnUndecodable::default(),
+        }
+    }
+
+    /// Everything but the keys, which take opening.
+    pub(crate) fn builder(&self, namespace: Namespace) -> CodecBuilder {
+        let builder = Codec::builder(namespace)
+            .format(self.format)
+            .compression(self.compression)
+            .max_decompressed(self.max_decompressed)
+            .plaintext(self.plaintext)
+            .dek_limits(self.dek_limits.clone());
+        self.context.iter().fold(builder, |builder, (name, value)| {
+            builder.context(name, value)
+        })
+    }
+
+    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+        let encrypt = section.list("encrypt", key);
+        let decrypt = section.list("decrypt", key).unwrap_or_default();
+        let format = section.value("format", setting).unwrap_or_default();
+        let context = section.pairs("context");
+        let compression = compression(&mut section);
+        let max_decompressed = section
+            .value("max_decompressed", values::bytes)
+            .unwrap_or(DEFAULT_MAX_DECOMPRESSED);
+        let plaintext = section.value("plaintext", setting).unwrap_or_default();
+        let dek_limits = dek_limits(section.table("dek"));
+        let on_undecodable = section
+            .value("on_undecodable", values::any)
+            .unwrap_or_default();
+        if !section.holds("encrypt") || encrypt.as_ref().is_some_and(Vec::is_empty) {
+            section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"]");
+        }
+        section.finish();
+        Some(Self {
+            encrypt: encrypt?,
+            decrypt,
+            format,
+            context,
+            compression,
+            max_decompressed,
+            plaintext,
+            dek_limits,
+            on_undecodable,
+        })
+    }
+}
+
+fn compression(section: &mut Section<'_>) -> Compression {
+    let zstd = section.value("compression", |text| match text {
+        "none" => Ok(false),
+        "zstd" => Ok(true),
+        _ => Err("it is neither `none` nor `zstd`".to_owned()),
+    });
+    let level = section.value("compression_level", |text| match text.parse() {
+        Ok(level @ 1..=19) => Ok(level),
+        _ => Err("expected a number from 1 (fast) to 19 (small)".to_owned()),
+    });
+    let min_bytes = section.value("compression_min_bytes", values::bytes);
+    match zstd {
+        Some(true) => Compression::Zstd {
+            level: level.unwrap_or(DEFAULT_COMPRESSION_LEVEL),
+            min_bytes: min_bytes.unwrap_or(DEFAULT_COMPRESSION_MIN_BYTES),
+        },
+        _ => Compression::None,
+    }
+}
+
+fn dek_limits(mut section: Section<'_>) -> DekLimits {
+    let count = |text: &str| values::count(text).map(|count| count as u64);
+    let bytes = |text: &str| values::bytes(text).map(|bytes| bytes as u64);
+    let mut limits = DekLimits::default();
+    set(
+        &mut limits.max_age,
+        section.value("max_age", values::timeout),
+    );
+    set(
+        &mut limits.renew_before,
+        section.value("renew_before", values::duration),
+    );
+    set(
+        &mut limits.hard_max_age,
+        section.value("hard_max_age", values::timeout),
+    );
+    set(
+        &mut limits.max_messages,
+        section.value("max_messages", count),
+    );
+    set(&mut limits.max_bytes, section.value("max_bytes", bytes));
+    if limits.renew_before >= limits.max_age {
+        section.report("`renew_before` must be shorter than `max_age`");
+    }
+    if limits.hard_max_age < limits.max_age {
+        section.report("`hard_max_age` must not be shorter than `max_age`");
+    }
+    section.finish();
+    limits
+}
+
+fn key(text: &str) -> Result<KeyUri, String> {
+    setting(text).map_err(|reason| format!("`{text}`: {reason}"))
+}
+
+/// A setting of the library: its errors name the setting themselves, which the place does already.
+fn setting<T: FromStr<Err = ConfigurationError>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|error: ConfigurationError| error.reason().to_owned())
+}

@@ -1,0 +1,57 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// All mistakes of one configuration, in the order of the file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problems {
+    /// The file that was read.
+    pub file: String,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Where it was made.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The setting, such as `server.listen`; empty when it is about the whole file.
+    pub setting: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// Line of the file, counted from 1.
+    Line(usize),
+    /// An environment variable.
+    Variable(String),
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            match &problem.place {
+                Place::Line(line) => write!(f, "{}:{line}: ", self.file)?,
+                Place::Variable(name) => write!(f, "{name}: ")?,
+            }
+            if !problem.setting.is_empty() {
+                write!(f, "{}: ", problem.setting)?;
+            }
+            f.write_str(&problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,201 @@
+//! `[server]`: listeners, limits, timeouts.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{section::Section, values};
+
+/// Where the server listens and how much it takes on.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// `listen`: where clients call. A loopback address, as there is no authentication. Default: `127.0.0.1:8081`.
+    pub listen: SocketAddr,
+    /// `admin_listen`: where health is asked for. Default: nowhere.
+    pub admin_listen: Option<SocketAddr>,
+    /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
+    pub allowed_hosts: Vec<String>,
+    /// How much it takes on.
+    pub limits: Limits,
+    /// How long it waits.
+    pub timeouts: Timeouts,
+}
+
+/// How much one client, and all of them together, may ask for.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// `max_body`: bytes of one request. Default: 8 MiB, as Temporal's own calls are at most 4 MiB before base64.
+    pub max_body: usize,
+    /// `max_answer`: bytes of the payloads in one answer, where decompression makes them larger. Default: 64 MiB.
+    pub max_answer: usize,
+    /// `max_payloads`: payloads of one request. Default: 1,000.
+    pub max_payloads: usize,
+    /// `max_headers`: bytes of a request's head. Default: 32 KiB, for tokens and cookies.
+    pub max_headers: usize,
+    /// `max_requests`: requests that are worked on at the same time; others wait shortly. Default: 128.
+    pub max_requests: usize,
+    /// `max_connections`: connections that are open at the same time. Default: 1,024.
+    pub max_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body: 8 << 20,
+            max_answer: 64 << 20,
+            max_payloads: 1000,
+            max_headers: 32 << 10,
+            max_requests: 128,
+            max_connections: 1024,
+        }
+    }
+}
+
+/// How long the server waits for whom.
+#[derive(Clone, Debug)]
+pub struct Timeouts {
+    /// `header_timeout`: for a request's head; an idle connection is closed after it too. Default: 30 s.
+    pub header: Duration,
+    /// `body_timeout`: for a request's body. Default: 10 s.
+    pub body: Duration,
+    /// `request_timeout`: for encoding or decoding one request. Default: 20 s.
+    pub request: Duration,
+    /// `write_timeout`: for a client that takes nothing of its answer. Default: 30 s.
+    pub write: Duration,
+    /// `shutdown_grace`: for requests in flight when the server is told to stop. Default: 20 s, within the 30 s that
+    /// Kubernetes leaves a process.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            header: Duration::from_secs(30),
+            body: Duration::from_secs(10),
+            request: Duration::from_secs(20),
+            write: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What `codec-server` answers on unless told otherwise.
+pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8081";
+
+impl ServerConfig {
+    /// Listening on `listen`, with everything else as by default.
+    #[must_use]
+    pub fn on(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            admin_listen: None,
+            allowed_hosts: Vec::new(),
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let listen = section
+            .value("listen", loopback)
+            .unwrap_or(([127, 0, 0, 1], 8081).into());
+        let mut server = Self::on(listen);
+        server.admin_listen = section.value("admin_listen", loopback);
+        server.allowed_hosts = section.list("allowed_hosts", host).unwrap_or_default();
+
+        let limits = &mut server.limits;
+        set(
+            &mut limits.max_body,
+            section.value("max_body", values::bytes),
+        );
+        set(
+            &mut limits.max_answer,
+            section.value("max_answer", values::bytes),
+        );
+        set(
+            &mut limits.max_payloads,
+            section.value("max_payloads", values::count),
+        );
+        set(
+            &mut limits.max_headers,
+            section.value("max_headers", header_bytes),
+        );
+        set(
+            &mut limits.max_requests,
+            section.value("max_requests", permits),
+        );
+        set(
+            &mut limits.max_connections,
+            section.value("max_connections", permits),
+        );
+
+        let timeouts = &mut server.timeouts;
+        set(
+            &mut timeouts.header,
+            section.value("header_timeout", values::timeout),
+        );
+        set(
+            &mut timeouts.body,
+            section.value("body_timeout", values::timeout),
+        );
+        set(
+            &mut timeouts.request,
+            section.value("request_timeout", values::timeout),
+        );
+        set(
+            &mut timeouts.write,
+            section.value("write_timeout", values::timeout),
+        );
+        set(
+            &mut timeouts.shutdown_grace,
+            section.value("shutdown_grace", values::duration),
+        );
+        section.finish();
+        server
+    }
+}
+
+pub(super) fn set<T>(target: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *target = value;
+    }
+}
+
+/// A listener's address. Whoever reaches it can decrypt, so without authentication it must not be reached from outside.
+pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| {
+        format!(
+            "`{text}` is no address and port; expected one such as {DEFAULT_LISTEN} or [::1]:8081"
+        )
+    })?;
+    if address.ip().to_canonical().is_loopback() {
+        return Ok(address);
+    }
+    Err(format!(
+        "{address} can be reached from outside of this machine, where anybody could decrypt; without authentication \
+         the server listens on loopback only, such as 127.0.0.1:{}",
+        address.port()
+    ))
+}
+
+fn host(text: &str) -> Result<String, String> {
+    let authority: Option<http::uri::Authority> = text.parse().ok();
+    match authority {
+        Some(authority) if authority.host() == text => Ok(text.to_ascii_lowercase()),
+        _ => Err("expected a host name without scheme and port".to_owned()),
+    }
+}
+
+fn header_bytes(text: &str) -> Result<usize, String> {
+    /// Less is refused by the HTTP library.
+    const LEAST: usize = 8 << 10;
+    match values::bytes(text)? {
+        bytes if bytes < LEAST => Err("it must be at least 8KiB".to_owned()),
+        bytes => Ok(bytes),
+    }
+}
+
+fn permits(text: &str) -> Result<usize, String> {
+    match values::count(text)? {
+        count if count > tokio::sync::Semaphore::MAX_PERMITS => Err("it is too large".to_owned()),
+        count => Ok(count),
+    }
+}

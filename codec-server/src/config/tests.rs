@@ -1,0 +1,335 @@
+//! The file with the environment over it, and the words for every mistake.
+
+use std::time::Duration;
+
+use temporal_kms_codec::{Compression, Format, PlaintextPolicy};
+
+use super::*;
+
+fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let variable = |name: &str| {
+        environment
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned())
+    };
+    Config::parse(text, true, &variable).map_err(|problems| {
+        Problems {
+            file: "codec.toml".to_owned(),
+            problems,
+        }
+        .to_string()
+    })
+}
+
+const SMALL: &str = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
+
+fn named(config: &Config, name: &str) -> NamespaceConfig {
+    let NamespacesConfig::Named(named) = &config.namespaces else {
+        panic!("named")
+    };
+    named[&Namespace::new(name).unwrap()].clone()
+}
+
+#[test]
+fn a_small_file_is_enough() {
+    let config = parse(SMALL, &[]).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.server.limits.max_payloads, 1000);
+    assert!(config.server.admin_listen.is_none());
+    assert!(!config.cors.allow_local_origins && config.cors.allowed_origins.is_empty());
+    let namespace = named(&config, "default");
+    assert_eq!(namespace.format, Format::Envelope);
+    assert_eq!(namespace.plaintext, PlaintextPolicy::Allow);
+    assert_eq!(namespace.on_undecodable, OnUndecodable::Fail);
+}
+
+#[test]
+fn every_setting_is_read() {
+    let config = parse(
+        r#"
+        [server]
+        listen = "[::1]:9000"
+        admin_listen = "127.0.0.1:9001"
+        allowed_hosts = ["Codec.example.com"]
+        max_body = "1MiB"
+        max_answer = "2MiB"
+        max_payloads = 0x10
+        max_headers = 16384
+        max_requests = 3
+        max_connections = 4
+        header_timeout = "1s"
+        body_timeout = "2s"
+        request_timeout = "3s"
+        write_timeout = "4s"
+        shutdown_grace = "5s"
+        [cors]
+        allowed_origins = ["https://ui.example.com", "http://ui.internal:8080"]
+        allow_local_origins = true
+        allow_credentials = false
+        max_age = "1m"
+        [keys]
+        local_keyring = "keys"
+        create_local_keys = true
+        [namespaces."prod.a1b2c"]
+        encrypt = ["local://2026", "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k"]
+        decrypt = ["local://2025"]
+        format = "envelope"
+        context = { env = "prod", "team" = "x" }
+        compression = "zstd"
+        compression_level = 9
+        compression_min_bytes = "1KiB"
+        max_decompressed = "4MiB"
+        plaintext = "reject"
+        on_undecodable = "placeholder"
+        dek = { max_age = "2h", renew_before = "10m", hard_max_age = "3h", max_messages = 5, max_bytes = "1GiB" }
+        "#,
+        &[],
+    )
+    .unwrap();
+    let ServerConfig {
+        listen,
+        admin_listen,
+        allowed_hosts,
+        limits,
+        timeouts,
+    } = &config.server;
+    assert_eq!(listen.to_string(), "[::1]:9000");
+    assert_eq!(admin_listen.unwrap().to_string(), "127.0.0.1:9001");
+    assert_eq!(allowed_hosts, &["codec.example.com"]);
+    assert_eq!((limits.max_body, limits.max_answer), (1 << 20, 2 << 20));
+    assert_eq!((limits.max_payloads, limits.max_headers), (16, 16384));
+    assert_eq!((limits.max_requests, limits.max_connections), (3, 4));
+    let seconds = [
+        timeouts.header,
+        timeouts.body,
+        timeouts.request,
+        timeouts.write,
+        timeouts.shutdown_grace,
+    ];
+    assert_eq!(seconds.map(|time| time.as_secs()), [1, 2, 3, 4, 5]);
+    assert_eq!(config.cors.allowed_origins.len(), 2);
+    assert!(config.cors.allow_local_origins && !config.cors.allow_credentials);
+    assert_eq!(config.cors.max_age, Duration::from_mins(1));
+    assert_eq!(config.keys.local_keyring.as_deref(), Some("keys".as_ref()));
+    assert!(config.keys.create_local_keys);
+
+    let namespace = named(&config, "prod.a1b2c");
+    let keys: Vec<_> = namespace.encrypt.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        keys,
+        [
+            "local://2026",
+            "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k"
+        ]
+    );
+    assert_eq!(namespace.decrypt[0].to_string(), "local://2025");
+    assert_eq!(namespace.context["env"], "prod");
+    assert_eq!(
+        namespace.compression,
+        Compression::Zstd {
+            level: 9,
+            min_bytes: 1024
+        }
+    );
+    assert_eq!(namespace.max_decompressed, 4 << 20);
+    assert_eq!(namespace.plaintext, PlaintextPolicy::Reject);
+    assert_eq!(namespace.on_undecodable, OnUndecodable::Placeholder);
+    assert_eq!(namespace.dek_limits.max_age, Duration::from_hours(2));
+    assert_eq!(
+        (
+            namespace.dek_limits.max_messages,
+            namespace.dek_limits.max_bytes
+        ),
+        (5, 1 << 30)
+    );
+}
+
+#[test]
+fn the_example_has_every_setting_with_its_default() {
+    let text = include_str!("../../codec.example.toml");
+    let config = parse(text, &[]).unwrap();
+    let (server, default) = (&config.server, ServerConfig::on(config.server.listen));
+    assert_eq!(server.listen.to_string(), DEFAULT_LISTEN);
+    assert_eq!(
+        format!("{:?}", server.limits),
+        format!("{:?}", default.limits)
+    );
+    assert_eq!(
+        format!("{:?}", server.timeouts),
+        format!("{:?}", default.timeouts)
+    );
+    let cors = CorsConfig {
+        allowed_origins: config.cors.allowed_origins.clone(),
+        ..CorsConfig::default()
+    };
+    assert_eq!(format!("{:?}", config.cors), format!("{cors:?}"));
+    let namespace = named(&config, "default");
+    let default = NamespaceConfig {
+        decrypt: namespace.decrypt.clone(),
+        context: namespace.context.clone(),
+        ..NamespaceConfig::with_key(namespace.encrypt[0].clone())
+    };
+    assert_eq!(format!("{namespace:?}"), format!("{default:?}"));
+
+    // A misspelt section lists what is known: the example holds all of it.
+    let known = parse(
+        "[server]\nx = 1\n[cors]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
+        &[],
+    );
+    for list in known
+        .unwrap_err()
+        .lines()
+        .filter_map(|line| Some(line.split_once("known here: ")?.1.to_owned()))
+    {
+        for key in list.split(", ") {
+            assert!(
+                text.contains(&format!("\n{key} = ")) || text.contains(&format!(".{key}]")),
+                "{key}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let text = format!("[server]\nlisten = \"127.0.0.1:1\"\nmax_payloads = 7\n{SMALL}");
+    let config = parse(
+        &text,
+        &[
+            ("CODEC_SERVER_LISTEN", "127.0.0.1:2"),
+            ("CODEC_SERVER_MAX_PAYLOADS", ""),
+            (
+                "CODEC_CORS_ALLOWED_ORIGINS",
+                "https://a.example, https://b.example",
+            ),
+            ("CODEC_KEYS_LOCAL_KEYRING", "/keys"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(
+        config.server.limits.max_payloads, 7,
+        "an empty variable is none"
+    );
+    assert_eq!(config.cors.allowed_origins.len(), 2);
+    assert_eq!(config.keys.local_keyring.as_deref(), Some("/keys".as_ref()));
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_line() {
+    let error = parse(
+        r#"[server]
+listen = "0.0.0.0:8081"
+max_bdy = 1
+max_payloads = 0
+body_timeout = 5
+
+[cors]
+allowed_origins = [
+  "https://ok.example",
+  "https://example.com/",
+  "*",
+]
+allow_credentials = "maybe"
+
+[auth]
+mode = "jwt"
+
+[namespaces.default]
+encrypt = ["default"]
+format = "v9"
+compression = "gzip"
+dek = { max_age = "1h", renew_before = "2h" }
+on_undecodable = "shrug"
+
+[namespaces.prod]
+plaintext = "no"
+context = { env = 1 }
+"#,
+        &[("CODEC_SERVER_MAX_BODY", "lots")],
+    )
+    .unwrap_err();
+    let expected = [
+        "codec.toml:2: server.listen: 0.0.0.0:8081 can be reached from outside of this machine",
+        "codec.toml:3: server.max_bdy: there is no such setting; known here: listen, admin_listen",
+        "codec.toml:4: server.max_payloads: expected a whole number above zero",
+        "codec.toml:5: server.body_timeout: expected a time with its unit",
+        "codec.toml:10: cors.allowed_origins: `https://example.com/` is no origin",
+        "codec.toml:11: cors.allowed_origins: `*` is no origin",
+        "codec.toml:13: cors.allow_credentials: expected true or false",
+        "codec.toml:15: auth: there is no such section",
+        "codec.toml:19: namespaces.default.encrypt: `default`: it starts with none of local://",
+        "codec.toml:20: namespaces.default.format: it is none of",
+        "codec.toml:21: namespaces.default.compression: it is neither",
+        "codec.toml:22: namespaces.default.dek: `renew_before` must be shorter than `max_age`",
+        "codec.toml:23: namespaces.default.on_undecodable: it is neither",
+        "codec.toml:25: namespaces.prod: `encrypt` names no key",
+        "codec.toml:26: namespaces.prod.plaintext: it is neither",
+        "codec.toml:27: namespaces.prod.context.env: expected a text in quotes",
+        "CODEC_SERVER_MAX_BODY: server.max_body: expected a size",
+    ];
+    let lines: Vec<_> = error.lines().collect();
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    }
+    assert_eq!(lines.len(), expected.len(), "{error}");
+}
+
+#[test]
+fn broken_toml_is_reported_with_its_line() {
+    let error = parse("[server]\nlisten = \n[cors\n", &[]).unwrap_err();
+    let lines: Vec<_> = error.lines().collect();
+    assert!(lines[0].starts_with("codec.toml:2: not TOML: "), "{error}");
+    assert!(lines[1].starts_with("codec.toml:3: not TOML: "), "{error}");
+    let error = parse("[server]\nmax_body = 1\nmax_body = 2\n", &[]).unwrap_err();
+    assert!(error.starts_with("codec.toml:3: not TOML: "), "{error}");
+}
+
+#[test]
+fn sections_must_be_tables_and_one_namespace_there() {
+    let error = parse("server = 1\n", &[]).unwrap_err();
+    assert!(
+        error.contains("codec.toml:1: server: expected a table"),
+        "{error}"
+    );
+    assert!(
+        error.contains("codec.toml:1: namespaces: no namespace is configured"),
+        "{error}"
+    );
+    assert!(parse("", &[]).is_err());
+    let error = parse("namespaces = 3", &[]).unwrap_err();
+    assert!(error.contains("no namespace is configured"), "{error}");
+}
+
+#[test]
+fn only_loopback_is_listened_on() {
+    for good in [
+        "127.0.0.1:0",
+        "[::1]:1",
+        "127.9.9.9:1",
+        "[::ffff:127.0.0.1]:1",
+    ] {
+        assert!(loopback(good).is_ok(), "{good}");
+    }
+    for bad in [
+        "0.0.0.0:1",
+        "[::]:1",
+        "10.0.0.1:1",
+        "192.168.1.1:1",
+        "[::ffff:10.0.0.1]:1",
+    ] {
+        assert!(
+            loopback(bad)
+                .unwrap_err()
+                .contains("without authentication"),
+            "{bad}"
+        );
+    }
+    for bad in ["localhost:1", "127.0.0.1", "", ":1", "8081"] {
+        assert!(
+            loopback(bad).unwrap_err().contains("no address and port"),
+            "{bad}"
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! Health, for those who run the server.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tower::service_fn;
+
+use super::{Response, Serve};
+use crate::readiness::{Readiness, State};
+
+/// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop.
+pub(crate) fn admin(readiness: Arc<Readiness>) -> impl Serve {
+    service_fn(move |request: Request<Incoming>| {
+        let response = answer(&readiness, request.method(), request.uri().path());
+        async move { Ok(response) }
+    })
+}
+
+fn answer(readiness: &Readiness, method: &Method, path: &str) -> Response {
+    let (status, text) = match (path, method) {
+        ("/healthz" | "/readyz", method) if !matches!(*method, Method::GET | Method::HEAD) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "only GET requests are answered here\n",
+        ),
+        ("/healthz", _) => (StatusCode::OK, "ok\n"),
+        ("/readyz", _) => match readiness.state() {
+            State::Starting => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the keys have not all answered yet\n",
+            ),
+            State::Ready => (StatusCode::OK, "ready\n"),
+            State::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
+        },
+        _ => (
+            StatusCode::NOT_FOUND,
+            "there is nothing here but /healthz and /readyz\n",
+        ),
+    };
+    let mut response = http::Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    response
+}

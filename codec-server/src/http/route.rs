@@ -1,0 +1,176 @@
+//! What a request asks for: the last segment of its path is the operation, the one before it may be a namespace.
+
+use http::{HeaderMap, Uri};
+use percent_encoding::percent_decode_str;
+use temporal_kms_codec::Namespace;
+
+use super::refusal::Refusal;
+
+const NAMESPACE_HEADER: &str = "x-namespace";
+
+/// What is to be done with the payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Encode,
+    Decode,
+    Download,
+}
+
+impl Operation {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Encode => "encode",
+            Self::Decode => "decode",
+            Self::Download => "download",
+        }
+    }
+}
+
+/// A request's target.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) operation: Operation,
+    /// The segment before the operation. Whether it is a namespace or a prefix, the configuration knows.
+    pub(super) segment: Option<Namespace>,
+    /// Storage references are to be returned as they are.
+    pub(super) preserve_storage_refs: bool,
+}
+
+impl Route {
+    /// The route of a target, if it is one.
+    pub(super) fn of(uri: &Uri) -> Option<Self> {
+        let mut segments = uri.path().rsplit('/');
+        let operation = match segments.next()? {
+            "encode" => Operation::Encode,
+            "decode" => Operation::Decode,
+            "download" => Operation::Download,
+            _ => return None,
+        };
+        let segment = segments.next().filter(|segment| !segment.is_empty());
+        let segment = segment
+            .and_then(|segment| percent_decode_str(segment).decode_utf8().ok())
+            .and_then(|segment| Namespace::new(&segment).ok());
+        let mut parameters = uri.query().unwrap_or_default().split('&');
+        let preserve_storage_refs = parameters.any(|pair| pair == "preserveStorageRefs=true");
+        Some(Self {
+            operation,
+            segment,
+            preserve_storage_refs,
+        })
+    }
+}
+
+/// The namespace that `X-Namespace` names. An empty header names none.
+pub(super) fn namespace_header(headers: &HeaderMap) -> Result<Option<Namespace>, Refusal> {
+    let mut named = None;
+    for value in headers.get_all(NAMESPACE_HEADER) {
+        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::BadNamespace)?;
+        if text.is_empty() {
+            continue;
+        }
+        let namespace = Namespace::new(text).map_err(|_| Refusal::BadNamespace)?;
+        if named.as_ref().is_some_and(|other| *other != namespace) {
+            return Err(Refusal::TwoNamespaces);
+        }
+        named = Some(namespace);
+    }
+    Ok(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str) -> Option<(Operation, Option<String>)> {
+        let route = Route::of(&path.parse().unwrap())?;
+        Some((
+            route.operation,
+            route.segment.map(|segment| segment.to_string()),
+        ))
+    }
+
+    #[test]
+    fn only_the_last_segment_is_the_operation() {
+        let segment = |name: &str| Some(name.to_owned());
+        assert_eq!(route("/decode"), Some((Operation::Decode, None)));
+        assert_eq!(route("//decode"), Some((Operation::Decode, None)));
+        assert_eq!(
+            route("/prod/encode"),
+            Some((Operation::Encode, segment("prod")))
+        );
+        assert_eq!(
+            route("/a/b/c/download"),
+            Some((Operation::Download, segment("c")))
+        );
+        assert_eq!(
+            route("/pr%C3%B6d/decode"),
+            Some((Operation::Decode, segment("pröd")))
+        );
+        assert_eq!(
+            route("/a%2Fb/decode"),
+            Some((Operation::Decode, segment("a/b")))
+        );
+        assert_eq!(route("/%FF/decode"), Some((Operation::Decode, None)));
+        assert_eq!(
+            route("http://localhost:1/x/decode"),
+            Some((Operation::Decode, segment("x")))
+        );
+        for none in [
+            "/",
+            "/decode/",
+            "/decoder",
+            "/Decode",
+            "/decode/x",
+            "/encode%2Fdecode",
+        ] {
+            assert_eq!(route(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn storage_references_are_preserved_on_request_only() {
+        let preserve = |uri: &str| {
+            Route::of(&uri.parse().unwrap())
+                .unwrap()
+                .preserve_storage_refs
+        };
+        assert!(preserve("/decode?preserveStorageRefs=true"));
+        assert!(preserve("/decode?a=b&preserveStorageRefs=true"));
+        assert!(!preserve("/decode"));
+        assert!(!preserve("/decode?preserveStorageRefs=false"));
+    }
+
+    #[test]
+    fn the_header_names_one_namespace_or_none() {
+        let headers = |values: &[&[u8]]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(
+                    NAMESPACE_HEADER,
+                    http::HeaderValue::from_bytes(value).unwrap(),
+                );
+            }
+            namespace_header(&headers).map(|name| name.map(|name| name.to_string()))
+        };
+        assert_eq!(headers(&[]).unwrap(), None);
+        assert_eq!(headers(&[b""]).unwrap(), None);
+        assert_eq!(headers(&[b"prod"]).unwrap().as_deref(), Some("prod"));
+        assert_eq!(
+            headers(&["pröd".as_bytes()]).unwrap().as_deref(),
+            Some("pröd")
+        );
+        assert_eq!(
+            headers(&[b"prod", b"prod"]).unwrap().as_deref(),
+            Some("prod")
+        );
+        assert!(matches!(
+            headers(&[b"prod", b"test"]),
+            Err(Refusal::TwoNamespaces)
+        ));
+        assert!(matches!(headers(&[b"\xff"]), Err(Refusal::BadNamespace)));
+        assert!(matches!(
+            headers(&[&[b'n'; 1001]]),
+            Err(Refusal::BadNamespace)
+        ));
+    }
+}

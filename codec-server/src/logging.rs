@@ -1,0 +1,30 @@
+//! The log: to stderr, as text or JSON lines.
+
+use clap::ValueEnum;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object on each line.
+    Json,
+}
+
+/// Starts logging; `RUST_LOG` says how much, `info` by default. Nothing happens when a log is there already.
+pub(crate) fn init(format: LogFormat) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    // Escapes would only be noise in a file or a container's log.
+    let log = log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}

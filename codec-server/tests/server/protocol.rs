@@ -1,0 +1,309 @@
+//! The remote codec protocol, as real clients speak it.
+
+use crate::support::{CodecServer, body_of, decode64, encode64, plain, plain_payload};
+use serde_json::{Value, json};
+
+const TWO: &str = "[namespaces.default]\nencrypt = [\"local://default\"]\n\
+                   [namespaces.prod]\nencrypt = [\"local://prod\"]";
+
+fn sealed_by(key: &str, sealed: &Value) -> bool {
+    decode64(&sealed["payloads"][0]["metadata"]["kms-key"]) == format!("local://{key}").as_bytes()
+}
+
+#[test]
+fn what_is_encoded_is_decoded_as_many_and_in_order() {
+    let server = CodecServer::dev();
+    let texts: Vec<String> = (0..40).map(|number| format!("text {number}")).collect();
+    let body = plain(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let sealed = server.encode("default", &body);
+    assert_eq!(sealed["payloads"].as_array().unwrap().len(), 40);
+    for payload in sealed["payloads"].as_array().unwrap() {
+        assert_eq!(
+            decode64(&payload["metadata"]["encoding"]),
+            b"binary/envelope-kms"
+        );
+        assert_eq!(decode64(&payload["metadata"]["envelope-version"]), b"2");
+    }
+    assert_eq!(server.call("/decode", "default", &sealed).json(), body);
+}
+
+#[test]
+fn answers_are_strict_proto_json() {
+    let server = CodecServer::dev();
+    let answer = server.call(
+        "/decode",
+        "default",
+        &server.encode("default", &plain(&["a"])),
+    );
+    assert_eq!(answer.body, body_text(&plain(&["a"])));
+    for empty in ["{}", r#"{"payloads":null}"#, r#"{"payloads":[]}"#] {
+        assert_eq!(
+            server.post("/decode", &[], empty.as_bytes()).body,
+            r#"{"payloads":[]}"#
+        );
+    }
+    let bare = server.post("/decode", &[], br#"{"payloads":[{}]}"#);
+    assert_eq!(bare.body, r#"{"payloads":[{}]}"#);
+}
+
+fn body_text(body: &Value) -> String {
+    // The metadata comes before the data, as in the message.
+    let payload = &body["payloads"][0];
+    format!(
+        r#"{{"payloads":[{{"metadata":{},"data":{}}}]}}"#,
+        payload["metadata"], payload["data"]
+    )
+}
+
+#[test]
+fn every_leniency_of_the_protocol_is_accepted() {
+    let server = CodecServer::dev();
+    for body in [
+        r#"{"payloads":[{"metadata":null,"data":null}]}"#,
+        r#"{"payloads":[{"metadata":{"encoding":"anNvbi9wbGFpbg"},"data":"-_8"}],"unknown":[1]}"#,
+        r#"{"payloads":[{"data":"+/8=","externalPayloads":[{"sizeBytes":"12"}]}]}"#,
+        r#"{"payloads":[{"data":"QQ","external_payloads":[{"size_bytes":12}],"x":{}}]}"#,
+    ] {
+        let sealed = server.post("/encode", &[], body.as_bytes()).json();
+        let opened = server.call("/decode", "default", &sealed).json();
+        assert_eq!(opened["payloads"].as_array().unwrap().len(), 1, "{body}");
+        if body.contains("xternal") {
+            let expected = json!([{"sizeBytes": "12"}]);
+            assert_eq!(opened["payloads"][0]["externalPayloads"], expected);
+        }
+    }
+}
+
+#[test]
+fn only_the_last_segment_of_the_path_counts() {
+    let server = CodecServer::serve("", TWO);
+    let sealed = server.encode("default", &plain(&["a"]));
+    for path in [
+        "/decode",
+        "//decode",
+        "/codec/decode",
+        "/a/b/c/decode",
+        "/%7Bnamespace%7D/decode",
+    ] {
+        assert_eq!(
+            server.call(path, "default", &sealed).json(),
+            plain(&["a"]),
+            "{path}"
+        );
+        assert_eq!(
+            server.post(path, &[], &body_of(&sealed)).json(),
+            plain(&["a"]),
+            "{path}"
+        );
+    }
+    for path in [
+        "/",
+        "/decode/",
+        "/decoded",
+        "/decode/x",
+        "/metrics",
+        "/.env",
+    ] {
+        server
+            .call(path, "default", &sealed)
+            .refused(404, "POST requests to /encode and /decode");
+    }
+}
+
+#[test]
+fn the_header_names_the_namespace_else_the_path_else_default() {
+    let server = CodecServer::serve("", TWO);
+    let body = plain(&["a"]);
+    for (path, header, key) in [
+        ("/encode", None, "default"),
+        ("/encode", Some("prod"), "prod"),
+        ("/prod/encode", None, "prod"),
+        ("/x/prod/encode", None, "prod"),
+        ("/prod/encode", Some("prod"), "prod"),
+        ("/codec/encode", Some("prod"), "prod"),
+        ("/codec/encode", None, "default"),
+        ("/encode", Some(""), "default"),
+    ] {
+        let headers: Vec<_> = header
+            .map(|name| ("X-Namespace", name))
+            .into_iter()
+            .collect();
+        let sealed = server.post(path, &headers, &body_of(&body)).json();
+        assert!(sealed_by(key, &sealed), "{path} {header:?}");
+    }
+    server
+        .call("/prod/decode", "default", &body)
+        .refused(400, "names two namespaces");
+    let twice = [("X-Namespace", "default"), ("X-Namespace", "prod")];
+    server
+        .post("/decode", &twice, &body_of(&body))
+        .refused(400, "names two namespaces");
+    server
+        .call("/decode", "staging", &body)
+        .refused(404, "does not serve the namespace staging");
+    server
+        .call("/decode", "a\tb", &body)
+        .refused(400, "no name of a namespace");
+    server.serves();
+}
+
+#[test]
+fn dev_serves_any_namespace_apart_from_the_others() {
+    let server = CodecServer::dev();
+    let sealed = server.encode("one", &plain(&["a"]));
+    server
+        .call("/decode", "two", &sealed)
+        .refused(400, "another namespace");
+    assert_eq!(server.call("/decode", "one", &sealed).json(), plain(&["a"]));
+    assert_eq!(
+        server.post("/one/decode", &[], &body_of(&sealed)).json(),
+        plain(&["a"])
+    );
+    // What stands before `decode` may as well be a prefix.
+    let sealed = server.encode("default", &plain(&["b"]));
+    assert_eq!(
+        server.post("/codec/decode", &[], &body_of(&sealed)).json(),
+        plain(&["b"])
+    );
+}
+
+#[test]
+fn what_is_not_encrypted_passes_unchanged_or_is_refused() {
+    let server = CodecServer::serve(
+        "",
+        "[namespaces.default]\nencrypt = [\"local://a\"]\n\
+         [namespaces.strict]\nencrypt = [\"local://a\"]\nplaintext = \"reject\"",
+    );
+    let body = plain(&["search attribute"]);
+    assert_eq!(server.call("/decode", "default", &body).json(), body);
+    server
+        .call("/decode", "strict", &body)
+        .refused(400, "not encrypted");
+}
+
+#[test]
+fn encrypted_payloads_are_not_encrypted_again() {
+    let server = CodecServer::dev();
+    let sealed = server.encode("default", &plain(&["header of a schedule"]));
+    assert_eq!(server.encode("default", &sealed), sealed);
+}
+
+#[test]
+fn storage_references_come_back_untouched_when_asked_for() {
+    let server = CodecServer::serve(
+        "",
+        "[namespaces.default]\nencrypt = [\"local://a\"]\nplaintext = \"reject\"",
+    );
+    let metadata = json!({
+        "encoding": encode64(b"json/protobuf"),
+        "messageType": encode64(b"temporal.api.sdk.v1.ExternalStorageReference"),
+    });
+    let reference = json!({"metadata": metadata, "data": encode64(b"{}")});
+    let old = json!({"metadata": {"encoding": encode64(b"json/external-storage-reference")}});
+    let sealed = server.encode("default", &plain(&["a"]))["payloads"][0].clone();
+    let body = json!({"payloads": [reference, sealed, old]});
+    let answer = server
+        .call("/decode?preserveStorageRefs=true", "default", &body)
+        .json();
+    assert_eq!(
+        answer,
+        json!({"payloads": [reference, plain_payload("a"), old]})
+    );
+    let body = json!({"payloads": [plain_payload("a"), reference]});
+    let answer = server.call("/decode?preserveStorageRefs=true", "default", &body);
+    answer.refused(400, "`payloads[0]`: the payload is not encrypted");
+}
+
+#[test]
+fn download_is_connected_but_not_configured() {
+    let server = CodecServer::dev();
+    let answer = server.call(
+        "/download?preserveStorageRefs=true",
+        "default",
+        &plain(&["a"]),
+    );
+    answer.refused(404, "is connected, but has no download");
+}
+
+#[test]
+fn only_post_does_anything() {
+    let server = CodecServer::dev();
+    for method in ["GET", "PUT", "DELETE", "HEAD", "BREW"] {
+        let request =
+            format!("{method} /decode HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = server.raw(request.as_bytes());
+        assert_eq!(answer.status, 405, "{method}");
+        assert_eq!(answer.header("allow"), Some("POST, OPTIONS"));
+    }
+    server.serves();
+}
+
+#[test]
+fn one_undecodable_payload_fails_the_request_or_becomes_a_placeholder() {
+    let server = CodecServer::serve(
+        "",
+        "[namespaces.default]\nencrypt = [\"local://a\"]\n\
+         [namespaces.people]\nencrypt = [\"local://a\"]\non_undecodable = \"placeholder\"",
+    );
+    let (foreign, own) = (
+        server.encode("default", &plain(&["theirs"])),
+        server.encode("people", &plain(&["ours"])),
+    );
+    let body = json!({"payloads": [own["payloads"][0], foreign["payloads"][0]]});
+
+    let answer = server.call("/decode", "people", &body).json();
+    assert_eq!(answer["payloads"][0], plain_payload("ours"));
+    let placeholder = &answer["payloads"][1];
+    assert_eq!(
+        decode64(&placeholder["metadata"]["encoding"]),
+        b"json/plain"
+    );
+    assert_eq!(
+        decode64(&placeholder["metadata"]["codec-error"]),
+        b"foreign-namespace"
+    );
+    let text: String = serde_json::from_slice(&decode64(&placeholder["data"])).unwrap();
+    assert!(
+        text.starts_with("[cannot be decoded: the payload belongs to another namespace"),
+        "{text}"
+    );
+
+    let answer = server.call("/decode", "default", &body);
+    answer.refused(
+        400,
+        "`payloads[0]`: the payload belongs to another namespace",
+    );
+}
+
+#[test]
+fn old_keys_decrypt_and_several_recipients_are_written() {
+    let server = CodecServer::serve(
+        "",
+        "[namespaces.old]\nencrypt = [\"local://2025\"]\ncontext = { team = \"x\" }\n\
+         [namespaces.new]\nencrypt = [\"local://2026\", \"local://backup\"]\ndecrypt = [\"local://2025\"]\n\
+         format = \"envelope\"\ncompression = \"zstd\"\n\
+         [namespaces.direct]\nencrypt = [\"local://2026\"]\nformat = \"direct\"",
+    );
+    let sealed = server.encode("new", &plain(&[&"long ".repeat(1000)]));
+    let metadata = &sealed["payloads"][0]["metadata"];
+    assert_eq!(decode64(&metadata["kms-key"]), b"local://2026");
+    assert_eq!(decode64(&metadata["kms-key.1"]), b"local://backup");
+    assert!(
+        decode64(&sealed["payloads"][0]["data"]).len() < 1000,
+        "compressed"
+    );
+    assert_eq!(
+        server.call("/decode", "new", &sealed).json(),
+        plain(&[&"long ".repeat(1000)])
+    );
+
+    let direct = server.encode("direct", &plain(&["a"]));
+    assert_eq!(
+        decode64(&direct["payloads"][0]["metadata"]["encoding"]),
+        b"binary/local-kms"
+    );
+    assert_eq!(
+        server.call("/decode", "direct", &direct).json(),
+        plain(&["a"])
+    );
+}

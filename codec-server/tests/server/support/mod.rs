@@ -1,0 +1,32 @@
+//! The real binary on a free port, and a client that sends exactly the bytes that it is told to.
+
+mod client;
+mod process;
+
+pub(crate) use client::{Answer, Connection, body_of, post};
+pub(crate) use process::{CodecServer, run, run_with_input};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+/// What no log line and no foreign answer may hold.
+pub(crate) const SECRET: &str = "correct-horse-battery-staple";
+
+/// `{"payloads":[…]}` with one `json/plain` payload for each text.
+pub(crate) fn plain(texts: &[&str]) -> Value {
+    let payloads: Vec<Value> = texts.iter().map(|text| plain_payload(text)).collect();
+    json!({ "payloads": payloads })
+}
+
+pub(crate) fn plain_payload(text: &str) -> Value {
+    let data = serde_json::to_vec(text).unwrap();
+    json!({"metadata": {"encoding": encode64(b"json/plain")}, "data": encode64(&data)})
+}
+
+pub(crate) fn encode64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+pub(crate) fn decode64(value: &Value) -> Vec<u8> {
+    STANDARD.decode(value.as_str().unwrap()).unwrap()
+}

@@ -1,0 +1,242 @@
+//! `codec-server` as a process: started on free ports, its log kept, killed at the end.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use nix::{sys::signal::Signal, unistd::Pid};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::client::{Answer, Connection, body_of, post};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_codec-server");
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) struct CodecServer {
+    process: Child,
+    address: String,
+    admin: String,
+    log: mpsc::Receiver<String>,
+    seen: String,
+    _folder: TempDir,
+    keyring: PathBuf,
+}
+
+impl CodecServer {
+    pub(crate) fn dev() -> Self {
+        Self::dev_with(&[])
+    }
+
+    pub(crate) fn dev_with(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program();
+        command.args([
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ]);
+        command
+            .args(arguments)
+            .arg("--keyring")
+            .arg(folder.path().join("keys"));
+        Self::start(command, folder)
+    }
+
+    /// With `server` in section `[server]`, `namespaces` at the end of the file.
+    pub(crate) fn serve(server: &str, namespaces: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("codec.toml");
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n{server}\n\
+             [cors]\nallowed_origins = [\"https://ui.example.com\"]\n\
+             [keys]\nlocal_keyring = '{}'\ncreate_local_keys = true\n{namespaces}\n",
+            folder.path().join("keys").display()
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(file);
+        Self::start(command, folder)
+    }
+
+    /// One namespace `default` with a key of its own.
+    pub(crate) fn serve_default(server: &str) -> Self {
+        Self::serve(
+            server,
+            "[namespaces.default]\nencrypt = [\"local://default\"]",
+        )
+    }
+
+    fn start(mut command: Command, folder: TempDir) -> Self {
+        command
+            .env("RUST_LOG", "trace")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let (sender, log) = mpsc::channel();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut stdout = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut listening = |prefix: &str| {
+            let line = stdout
+                .next()
+                .unwrap_or_else(|| {
+                    panic!("it did not start: {:?}", log.try_iter().collect::<Vec<_>>())
+                })
+                .unwrap();
+            line.strip_prefix(prefix)
+                .unwrap_or_else(|| panic!("{line}"))
+                .to_owned()
+        };
+        let address = listening("listening on http://");
+        let admin = listening("admin listening on http://");
+        let keyring = folder.path().join("keys");
+        Self {
+            process,
+            address,
+            admin,
+            log,
+            seen: String::new(),
+            _folder: folder,
+            keyring,
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(&self.address)
+    }
+
+    pub(crate) fn is_reachable(&self) -> bool {
+        std::net::TcpStream::connect(&self.address).is_ok()
+    }
+
+    pub(crate) fn keyring(&self) -> &Path {
+        &self.keyring
+    }
+
+    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
+        let mut connection = self.connect();
+        connection.send(request);
+        connection.answer()
+    }
+
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.raw(&post(path, headers, body))
+    }
+
+    pub(crate) fn call(&self, path: &str, namespace: &str, body: &Value) -> Answer {
+        self.post(path, &[("X-Namespace", namespace)], &body_of(body))
+    }
+
+    pub(crate) fn encode(&self, namespace: &str, body: &Value) -> Value {
+        self.call("/encode", namespace, body).json()
+    }
+
+    /// The server does its work: encodes, and decodes what it encoded.
+    #[track_caller]
+    pub(crate) fn serves(&self) {
+        let plain = super::plain(&["still here"]);
+        let sealed = self.encode("default", &plain);
+        assert_ne!(sealed, plain);
+        assert_eq!(self.call("/decode", "default", &sealed).json(), plain);
+    }
+
+    pub(crate) fn admin(&self, path: &str) -> Answer {
+        let mut connection = Connection::open(&self.admin);
+        connection.send(
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        connection.answer()
+    }
+
+    /// Waits for a line of the log that holds `words`.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&mut self, words: &str) {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line
+                .unwrap_or_else(|error| panic!("no {words:?} in the log ({error}): {}", self.seen));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.process.id().try_into().unwrap());
+        nix::sys::signal::kill(id, signal).unwrap();
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.process.wait().unwrap()
+    }
+
+    /// Stops the server and returns everything that it logged.
+    pub(crate) fn stop_and_log(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        self.wait();
+        let mut log = std::mem::take(&mut self.seen);
+        for line in &self.log {
+            log.push_str(&line);
+            log.push('\n');
+        }
+        log
+    }
+}
+
+impl Drop for CodecServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Without the settings of whoever runs the tests.
+fn program() -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    run_with_input(arguments, &[], b"")
+}
+
+pub(crate) fn run_with_input(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    input: &[u8],
+) -> Output {
+    let mut command = program();
+    command.args(arguments).envs(environment.iter().copied());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let (mut stdin, input) = (process.stdin.take().unwrap(), input.to_vec());
+    // A program that refuses early does not read it all.
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let output = process.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}

@@ -1,0 +1,161 @@
+use std::{process::Command, sync::Arc};
+
+use local_stack::{Service, TemporalServer};
+use temporalio_client::{
+    WorkflowGetResultOptions, WorkflowHandle, WorkflowSignalOptions, WorkflowStartOptions,
+};
+use temporalio_common::MemoValues;
+use uuid::Uuid;
+
+use crate::{
+    Keyring, ParcelWorker, Raw, codec_server,
+    parcel::{Order, Parcel},
+    temporal,
+};
+
+/// A worker with an encrypted workflow, and everything that command lines need to look at it.
+pub struct ParcelOffice {
+    server: Arc<TemporalServer>,
+    namespace: String,
+    keyring: Keyring,
+    codec_server: Service,
+    worker: ParcelWorker,
+}
+
+impl ParcelOffice {
+    /// What its parcels contain.
+    pub const CONTENT: &str = "a letter from the tax office";
+    /// The note in their memo.
+    pub const NOTE: &str = "leave it with the neighbours";
+    /// The label that they have got by a signal.
+    pub const LABEL: &str = "postage due from sender";
+
+    /// Starts the servers and the worker, whose activities finish at once.
+    pub async fn open(namespace: &str) -> Self {
+        let server = temporal();
+        let keyring = Keyring::new();
+        let codec_server = codec_server(&keyring);
+        let queue = format!("office-{}", Uuid::new_v4());
+        let worker = ParcelWorker::start(&server, &keyring.codec(namespace), &queue).await;
+        worker.open_gate();
+        Self {
+            server,
+            namespace: namespace.to_owned(),
+            keyring,
+            codec_server,
+            worker,
+        }
+    }
+
+    /// A labelled parcel that waits to be closed; its workflow id.
+    ///
+    /// # Panics
+    /// Temporal refuses it.
+    pub async fn accept(&self) -> String {
+        let id = format!("parcel-{}", Uuid::new_v4());
+        let mut memo = MemoValues::new();
+        memo.insert("note", Self::NOTE.to_owned());
+        let order = Order {
+            content: Self::CONTENT.to_owned(),
+            ..Order::default()
+        };
+        let options = WorkflowStartOptions::new(self.worker.queue(), &id)
+            .memo(memo)
+            .build();
+        let started = self
+            .worker
+            .client()
+            .start_workflow(Parcel::run, order, options)
+            .await;
+        started.expect("started");
+        let signal = WorkflowSignalOptions::default();
+        let parcel = self.parcel(&id);
+        let labelled = parcel.signal(Parcel::label, Self::LABEL.to_owned(), signal);
+        labelled.await.expect("labelled");
+        id
+    }
+
+    /// Closes a parcel and returns its result.
+    ///
+    /// # Panics
+    /// The workflow fails.
+    pub async fn deliver(&self, id: &str) -> String {
+        let parcel = self.parcel(id);
+        let signal = WorkflowSignalOptions::default();
+        parcel
+            .signal(Parcel::close, (), signal)
+            .await
+            .expect("closed");
+        parcel
+            .get_result(WorkflowGetResultOptions::default())
+            .await
+            .expect("delivered")
+    }
+
+    /// `temporal ARGUMENTS` in this namespace; what it prints, on both outputs.
+    ///
+    /// # Panics
+    /// It fails.
+    #[expect(clippy::must_use_candidate, reason = "often it is done for its effect")]
+    pub fn temporal(&self, arguments: &[&str]) -> String {
+        let mut command = self.server.cli();
+        command
+            .env("TEMPORAL_NAMESPACE", &self.namespace)
+            .args(arguments);
+        output(command)
+    }
+
+    /// `temporal`, without anything said to it yet.
+    #[must_use]
+    pub fn cli(&self) -> Command {
+        let mut command = self.server.cli();
+        command.env("TEMPORAL_NAMESPACE", &self.namespace);
+        command
+    }
+
+    /// The Temporal server's address.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.server.address()
+    }
+
+    /// The codec server's URL.
+    #[must_use]
+    pub fn codec_url(&self) -> &str {
+        self.codec_server.url()
+    }
+
+    /// The worker's task queue.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        self.worker.queue()
+    }
+
+    /// The worker's and the codec server's keys.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// What Temporal stores.
+    pub async fn raw(&self) -> Raw {
+        Raw::connect(&self.server, &self.namespace).await
+    }
+
+    fn parcel(&self, id: &str) -> WorkflowHandle<temporalio_client::Client, Parcel> {
+        self.worker.client().get_workflow_handle(id)
+    }
+}
+
+/// What `command` prints on both outputs.
+///
+/// # Panics
+/// It fails.
+#[expect(clippy::must_use_candidate, reason = "often it is done for its effect")]
+pub fn output(mut command: Command) -> String {
+    let output = command.output().expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(output.status.success(), "{command:?} failed:\n{text}");
+    text
+}

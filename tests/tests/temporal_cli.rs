@@ -1,0 +1,173 @@
+//! The real `temporal` command line with the codec server: people see plaintext, or nothing.
+#![allow(clippy::expect_used, reason = "a test")]
+
+use integration_tests::{ParcelOffice, Relay, assert_absent, assert_present};
+use prost::Message as _;
+use serde_json::json;
+
+const SECRETS: [&str; 3] = [
+    ParcelOffice::CONTENT,
+    ParcelOffice::NOTE,
+    ParcelOffice::LABEL,
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn show_prints_plaintext_with_the_codec_server_and_none_without_it() {
+    let office = ParcelOffice::open("default").await;
+    let id = office.accept().await;
+    office.deliver(&id).await;
+
+    for form in [&["--output", "json"][..], &["--detailed"], &[]] {
+        let show = [&["workflow", "show", "-w", &id][..], form].concat();
+        let without = office.temporal(&show);
+        assert_absent(
+            "`show` without the codec server",
+            without.as_bytes(),
+            &SECRETS,
+        );
+
+        let endpoint = format!("--codec-endpoint={}", office.codec_url());
+        let with = office.temporal(&[&show[..], &[&endpoint]].concat());
+        if !form.is_empty() {
+            assert_present("`show` with the codec server", with.as_bytes(), &SECRETS);
+        }
+        // The result is printed in every form.
+        assert_present(
+            "`show` with the codec server",
+            with.as_bytes(),
+            &[ParcelOffice::CONTENT],
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_start_and_signal_are_given_is_encrypted_before_it_leaves() {
+    let office = ParcelOffice::open("default").await;
+    let endpoint = format!("--codec-endpoint={}", office.codec_url());
+    let id = "started-by-hand";
+    let content = "handwritten: burn after reading";
+    let input = json!({ "content": content, "rounds": 0, "fails": false }).to_string();
+    let start = [
+        "workflow", "start", "--type", "Parcel", "-w", id, "--input", &input, &endpoint,
+    ];
+    office.temporal(
+        &[
+            &start[..],
+            &[
+                "--task-queue",
+                office.queue(),
+                "--memo",
+                r#"note="of silver""#,
+            ],
+        ]
+        .concat(),
+    );
+    let label = r#""signal by hand too""#;
+    office.temporal(&[
+        "workflow", "signal", "-w", id, "--name", "label", "--input", label, &endpoint,
+    ]);
+
+    let result = office.deliver(id).await;
+    assert_eq!(
+        result,
+        format!("stamped, noted {content}; signal by hand too")
+    );
+    let history = office.raw().await.history(id, "").await.encode_to_vec();
+    assert_absent("the history", &history, &[content, "signal by hand too"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_update_and_describe_show_what_the_worker_encrypted() {
+    let office = ParcelOffice::open("default").await;
+    let id = office.accept().await;
+    let endpoint = format!("--codec-endpoint={}", office.codec_url());
+
+    let query = [
+        "workflow",
+        "query",
+        "-w",
+        &id,
+        "--type",
+        "labels",
+        "--input",
+        r#""on it: ""#,
+    ];
+    let expected = format!("on it: {}", ParcelOffice::LABEL);
+    let with = office.temporal(&[&query[..], &[&endpoint]].concat());
+    assert_present("the query's answer", with.as_bytes(), &[&expected]);
+    let without = office.temporal(&query);
+    assert_absent("the query's answer", without.as_bytes(), &SECRETS);
+
+    let update = [
+        "workflow", "update", "execute", "-w", &id, "--name", "relabel",
+    ];
+    let update = [
+        &update[..],
+        &["--input", r#""returned to sender""#, &endpoint],
+    ]
+    .concat();
+    assert_present(
+        "the update's answer",
+        office.temporal(&update).as_bytes(),
+        &[ParcelOffice::LABEL],
+    );
+
+    let describe = ["workflow", "describe", "-w", &id, "--output", "json"];
+    let with = office.temporal(&[&describe[..], &[&endpoint]].concat());
+    assert_present("the description", with.as_bytes(), &[ParcelOffice::NOTE]);
+    assert_absent(
+        "the description",
+        office.temporal(&describe).as_bytes(),
+        &SECRETS,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoint_template_credential_and_headers_arrive_as_they_were_given() {
+    let office = ParcelOffice::open("other").await;
+    let id = office.accept().await;
+    let relay = Relay::to(office.codec_url());
+    let endpoint = format!("--codec-endpoint={}/{{namespace}}", relay.url());
+    let show = ["workflow", "show", "-w", &id, "--output", "json", &endpoint];
+    let more = [
+        "--codec-auth",
+        "Bearer of good news",
+        "--codec-header",
+        "X-Team=parcels",
+    ];
+    let shown = office.temporal(&[&show[..], &more].concat());
+    assert_present("`show`", shown.as_bytes(), &[ParcelOffice::CONTENT]);
+
+    let said = relay.said().to_lowercase();
+    for expected in [
+        "post /other/decode http/1.1",
+        "x-namespace: other",
+        "authorization: bearer of good news",
+        "x-team: parcels",
+    ] {
+        assert!(said.contains(expected), "no `{expected}` in:\n{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_codec_server_with_another_key_shows_no_plaintext_and_says_why() {
+    let office = ParcelOffice::open("default").await;
+    let id = office.accept().await;
+    let strangers = integration_tests::Keyring::new();
+    let stranger = integration_tests::codec_server(&strangers);
+    let mut show = office.cli();
+    show.args(["workflow", "show", "-w", &id, "--output", "json"]);
+    let output = show
+        .arg(format!("--codec-endpoint={}", stranger.url()))
+        .output()
+        .expect("it runs");
+    let said = [output.stdout, output.stderr].concat();
+    assert_absent("`show`", &said, &SECRETS);
+    assert!(!output.status.success());
+    // The command line shows the status only.
+    assert!(
+        String::from_utf8_lossy(&said).contains("400"),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+}

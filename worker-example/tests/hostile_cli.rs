@@ -1,0 +1,144 @@
+//! What a program in Claude Code's place can print and do: shell scripts against the real worker and
+//! a real Temporal server.
+
+mod support;
+
+use integration_tests::assert_absent;
+use serde_json::{Value, json};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use support::{Rig, end, fresh, task_ended};
+
+const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
+
+/// Runs a script in Claude Code's place; the submission's exit code, output, and the task's log.
+async fn run(script: &str, request: Value, worker: &[&str]) -> (i32, String, String) {
+    let rig = Rig::new().await;
+    let claude = script_file(&rig, script);
+    let _worker = rig.worker_with(&claude, worker);
+    let task = fresh("task");
+    let (code, output) = end(&mut rig.submit(&task, &request, &["--json"]));
+    assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());
+    (code, output, rig.log(&task))
+}
+
+fn script_file(rig: &Rig, script: &str) -> PathBuf {
+    let path = rig.folder.path().join("claude");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+fn request() -> Value {
+    json!({"prompt": "a prompt", "anthropicApiKey": "sk-ant-hostile-credential"})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_is_no_json_is_kept_as_text() {
+    let script = format!("echo plain words; printf 'bytes \\377\\n'; echo; echo '{RESULT}'");
+    let (code, output, log) = run(&script, request(), &[]).await;
+    assert_eq!(code, 0, "{output}");
+    let events: Vec<Value> = log
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    assert_eq!(events[0], json!({"type": "text", "content": "plain words"}));
+    assert_eq!(
+        events[1],
+        json!({"type": "text", "content": "bytes \u{fffd}"})
+    );
+    assert_eq!(events.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_stopped() {
+    for (script, limit) in [
+        (
+            "while :; do echo '{\"type\":\"x\"}'; done",
+            ["--max-events", "1000"],
+        ),
+        ("cat /dev/zero", ["--max-output-mib", "20"]),
+        (
+            "while :; do head -c 100000 /dev/zero | tr '\\0' x; echo; done",
+            ["--max-output-mib", "1"],
+        ),
+    ] {
+        let (code, output, log) = run(script, request(), &limit).await;
+        assert_eq!(code, 1);
+        let error = task_ended(&output)["error"].as_str().unwrap().to_owned();
+        assert_eq!(
+            error, "Claude Code printed more than a task may",
+            "{script}"
+        );
+        assert!(
+            log.len() <= 2 << 20 && log.lines().count() <= 1000,
+            "{} bytes",
+            log.len()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_event_is_in_the_log_and_only_announced_to_followers() {
+    let script = format!(
+        "printf '{{\"type\":\"user\",\"x\":\"'; head -c 1000000 /dev/zero | tr '\\0' x; echo '\"}}'; echo '{RESULT}'"
+    );
+    let (code, output, log) = run(&script, request(), &[]).await;
+    assert_eq!(code, 0);
+    assert!(log.lines().next().unwrap().len() > 1_000_000);
+    assert!(output.contains(r#""subtype":"event_left_out""#) && output.len() < 10_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_credential_is_scrubbed_from_everything_that_is_printed() {
+    let script = r#"
+        echo "plain $ANTHROPIC_API_KEY"
+        echo "{\"type\":\"assistant\",\"x\":\"$ANTHROPIC_API_KEY\"}"
+        echo "bad flag $ANTHROPIC_API_KEY" >&2
+        exit 3"#;
+    let (code, output, log) = run(script, request(), &[]).await;
+    assert_eq!(code, 1);
+    let error = task_ended(&output)["error"].as_str().unwrap().to_owned();
+    assert!(
+        error.contains("exit code 3") && error.contains("bad flag [redacted]"),
+        "{error}"
+    );
+    assert_absent("the submission", output.as_bytes(), &["hostile-credential"]);
+    assert_absent("the log", log.as_bytes(), &["hostile-credential"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn success_takes_a_result() {
+    for script in [
+        "exit 0",
+        "echo '{\"type\":\"result\"}'",
+        "echo '{\"type\":\"result\",\"is_error\":0}'",
+    ] {
+        let (code, output, _) = run(script, request(), &[]).await;
+        assert_eq!(
+            (code, &task_ended(&output)["status"]),
+            (1, &json!("failed")),
+            "{script}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_task_is_limited() {
+    let mut request = request();
+    request["timeoutMinutes"] = json!(1);
+    let (code, output, _) = run("trap '' TERM; while :; do sleep 1; done", request, &[]).await;
+    assert_eq!(code, 1);
+    assert_eq!(task_ended(&output)["error"], "the task's time was over");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prompt_comes_by_standard_input_and_never_as_an_argument() {
+    let script = format!(
+        "cat > got; [ \"$(cat got)\" = 'a prompt' ] || exit 8
+         for word in \"$@\"; do case $word in *prompt) exit 9;; esac; done
+         [ \"$(stat -c %a . .. | tr '\\n' ' ')\" = '700 700 ' ] || exit 10
+         echo '{RESULT}'"
+    );
+    let (code, output, _) = run(&script, request(), &[]).await;
+    assert_eq!(code, 0, "{output}");
+}

@@ -1,0 +1,205 @@
+//! A worker with everything around it: a real Temporal server, a Messages API, a keyring, a folder.
+
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use claude_tasks::{ConnectionArgs, connect};
+use integration_tests::{Keyring, Raw, temporal, tool};
+use local_stack::{Process, TemporalServer};
+use messages_api::{Options, Server};
+use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
+use serde_json::Value;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+use temporalio_client::Client;
+use temporalio_common::protos::temporal::api::history::v1::History;
+
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+/// A variable of the worker's environment that no task may see.
+pub(crate) const WORKERS_OWN: &str = "worker-secret-7f3a9c";
+
+pub(crate) struct Rig {
+    pub(crate) server: Arc<TemporalServer>,
+    pub(crate) api: Server,
+    pub(crate) keyring: Keyring,
+    pub(crate) folder: TempDir,
+    queue: String,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        Self::with_api(Options::default()).await
+    }
+
+    pub(crate) async fn with_api(options: Options) -> Self {
+        let server = tokio::task::spawn_blocking(temporal).await.unwrap();
+        Self {
+            server,
+            api: Server::start("127.0.0.1:0".parse().unwrap(), options)
+                .await
+                .unwrap(),
+            keyring: Keyring::new(),
+            folder: tempfile::tempdir().unwrap(),
+            queue: fresh("queue"),
+        }
+    }
+
+    /// A worker that runs the real Claude Code.
+    pub(crate) fn worker(&self, arguments: &[&str]) -> Process {
+        self.worker_with(&tool("TKC_CLAUDE"), arguments)
+    }
+
+    /// A worker that runs another program in its place.
+    pub(crate) fn worker_with(&self, claude: &Path, arguments: &[&str]) -> Process {
+        let mut command = self.command("worker");
+        command
+            .arg("--claude")
+            .arg(claude)
+            .arg("--workdir")
+            .arg(self.workdir())
+            .args([
+                "--anthropic-base-url",
+                &self.api.url(),
+                "--api-retries",
+                "0",
+            ])
+            .args(["--grace-seconds", "2"])
+            .args(arguments)
+            .env("WORKERS_OWN", WORKERS_OWN);
+        let mut worker = Process::spawn("the worker", command).unwrap();
+        worker
+            .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
+            .unwrap();
+        worker
+    }
+
+    /// Submits a request, as a JSON file.
+    pub(crate) fn submit(&self, task: &str, request: &Value, arguments: &[&str]) -> Process {
+        let path = self.folder.path().join(format!("{task}.json"));
+        fs::write(&path, request.to_string()).unwrap();
+        let mut command = self.command("submit");
+        command
+            .arg("--request")
+            .arg(path)
+            .args(["--task-id", task])
+            .args(arguments);
+        Process::spawn("a submission", command).unwrap()
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_claude-tasks"));
+        command
+            .arg(name)
+            .args([
+                "--address",
+                &self.server.address(),
+                "--task-queue",
+                &self.queue,
+            ])
+            .arg("--keyring")
+            .arg(self.keyring.folder())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command
+    }
+
+    pub(crate) fn workdir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The folders of tasks that there are now.
+    pub(crate) fn workspaces(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.workdir().join("tasks")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// The log of a task, all chunks.
+    pub(crate) fn log(&self, task: &str) -> String {
+        let mut chunks: Vec<_> = fs::read_dir(self.workdir().join("sessions").join(task))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        chunks.sort();
+        chunks
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect()
+    }
+
+    /// A client that encrypts and decrypts as worker and submitter do.
+    pub(crate) async fn client(&self) -> Client {
+        let args = ConnectionArgs {
+            address: self.server.url().parse().unwrap(),
+            namespace: "default".into(),
+            task_queue: self.queue.clone(),
+            keyring: Some(self.keyring.folder().to_owned()),
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+        };
+        connect(&args, "a test".into(), false).await.unwrap()
+    }
+
+    pub(crate) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// A client without any key.
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw::connect(&self.server, "default").await
+    }
+
+    pub(crate) async fn history(&self, task: &str) -> History {
+        self.raw().await.history(task, "").await
+    }
+}
+
+/// A name that no other test uses.
+pub(crate) fn fresh(what: &str) -> String {
+    format!("{what}-{}", uuid::Uuid::new_v4().as_simple())
+}
+
+/// Waits for the end of a submission; its exit code and what it printed.
+pub(crate) fn end(submission: &mut Process) -> (i32, String) {
+    let status: ExitStatus = submission.wait(LIMIT).unwrap();
+    (status.code().expect("an exit code"), submission.output())
+}
+
+/// The last line of a submission with `--json`.
+pub(crate) fn task_ended(output: &str) -> Value {
+    let lines = output
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ended = lines
+        .filter(|event| event["subtype"] == "task_ended")
+        .last();
+    ended.unwrap_or_else(|| panic!("no task_ended in:\n{output}"))
+}
+
+/// Waits for a line with `marker` followed by a process id.
+pub(crate) fn announced_pid(submission: &mut Process, marker: &str) -> Pid {
+    let pid = submission.wait_for_line(LIMIT, |line| {
+        let digits: String = line
+            .split_once(marker)?
+            .1
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().ok()
+    });
+    Pid::from_raw(pid.unwrap())
+}
+
+pub(crate) fn send(process: &Process, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());
+    nix::sys::signal::kill(pid, signal).unwrap();
+}
+
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH)
+}
