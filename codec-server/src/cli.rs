@@ -3,7 +3,9 @@
 mod check;
 mod exit;
 mod input;
+mod key_admin;
 mod keys;
+mod kms_args;
 mod run;
 mod transform;
 
@@ -81,6 +83,9 @@ A small codec.toml:
     /// Decrypts payloads from stdin to stdout.
     #[command(after_help = INPUT_HELP)]
     Decode(Transform),
+    /// Makes keys and looks after them.
+    #[command(after_help = key_admin::HELP)]
+    Keys(key_admin::KeysArgs),
     /// Looks at a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -177,6 +182,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(serve) => run::serve(serve),
         Command::Encode(options) => transform::run(transform::Operation::Encode, &options),
         Command::Decode(options) => transform::run(transform::Operation::Decode, &options),
+        Command::Keys(args) => key_admin::run(&args),
         Command::Config(ConfigCommand::Check { file, json }) => check::run(&file, json),
     };
     done.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
