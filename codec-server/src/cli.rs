@@ -2,6 +2,7 @@
 
 mod check;
 mod exit;
+mod file;
 mod input;
 mod key_admin;
 mod keys;
@@ -83,6 +84,12 @@ A small codec.toml:
     /// Decrypts payloads from stdin to stdout.
     #[command(after_help = INPUT_HELP)]
     Decode(Transform),
+    /// Seals a file of any size.
+    #[command(after_help = file::HELP)]
+    Seal(file::FileArgs),
+    /// Opens a sealed file.
+    #[command(after_help = file::HELP)]
+    Open(file::FileArgs),
     /// Makes keys and looks after them.
     #[command(after_help = key_admin::HELP)]
     Keys(key_admin::KeysArgs),
@@ -182,6 +189,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve(serve) => run::serve(serve),
         Command::Encode(options) => transform::run(transform::Operation::Encode, &options),
         Command::Decode(options) => transform::run(transform::Operation::Decode, &options),
+        Command::Seal(args) => file::run(file::Operation::Seal, &args),
+        Command::Open(args) => file::run(file::Operation::Open, &args),
         Command::Keys(args) => key_admin::run(&args),
         Command::Config(ConfigCommand::Check { file, json }) => check::run(&file, json),
     };

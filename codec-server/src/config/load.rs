@@ -135,6 +135,7 @@ fn keys(mut section: Section<'_>) -> KmsOptions {
         create_local_keys: section
             .value("create_local_keys", values::flag)
             .unwrap_or_default(),
+        ..KmsOptions::default()
     };
     section.finish();
     options
