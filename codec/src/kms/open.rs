@@ -24,6 +24,9 @@ pub struct KmsOptions {
     /// Who calls AWS KMS, and where it is.
     #[cfg(feature = "aws-kms")]
     pub aws: super::aws::AwsOptions,
+    /// How PKCS#11 tokens are reached.
+    #[cfg(feature = "pkcs11")]
+    pub pkcs11: super::pkcs11::Pkcs11Options,
 }
 
 /// Opens the key that `uri` names at the service that `uri` names.
@@ -44,6 +47,8 @@ pub async fn open(
         KmsKind::AwsKms => AwsKms::new(options.aws.clone()).key(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open(uri, options),
+        #[cfg(feature = "pkcs11")]
+        KmsKind::Pkcs11 => super::pkcs11::open(uri, &options.pkcs11).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -65,6 +70,8 @@ pub async fn open_signer(
         KmsKind::AwsKms => AwsKms::new(options.aws.clone()).signer(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_signer(uri, options),
+        #[cfg(feature = "pkcs11")]
+        KmsKind::Pkcs11 => super::pkcs11::open_signer(uri, &options.pkcs11).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -80,8 +87,12 @@ pub async fn open_admin(
 ) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
     match uri.kms() {
         KmsKind::Local => Ok(Arc::new(local_keyring(uri, options)?)),
+        #[cfg(feature = "aws-kms")]
+        KmsKind::AwsKms => Ok(AwsKms::new(options.aws.clone()).admin()),
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_admin(uri, options),
+        #[cfg(feature = "pkcs11")]
+        KmsKind::Pkcs11 => super::pkcs11::open_admin(uri, &options.pkcs11).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
