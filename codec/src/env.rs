@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    Codec, ConfigurationError, Error, KeyUri, Namespace,
+    Codec, ConfigurationError, Error, KeyUri, KmsKind, Namespace,
     kms::{self, KmsOptions},
 };
 
@@ -21,7 +21,9 @@ impl Codec {
     /// | `TEMPORAL_CODEC_PLAINTEXT` | `allow` or `reject` | `allow` |
     ///
     /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
-    /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`.
+    /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`, or from
+    /// `KMS_KEY_ALIAS` (`alias/NAME`, or an ARN of AWS KMS). `KMS_PROVIDER` (`aws`, `gcp` or `local`) says which counts;
+    /// `local` is `local://default`. The feature `aws-kms` reads further variables: see `AwsOptions::from_env`.
     ///
     /// # Errors
     /// When a variable is missing or has no valid value, and when a key cannot be opened.
@@ -49,6 +51,8 @@ impl Codec {
         let options = KmsOptions {
             local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
             create_local_keys: true,
+            #[cfg(feature = "aws-kms")]
+            aws: kms::aws::AwsOptions::from_variables(&variable)?,
             ..KmsOptions::default()
         };
         for uri in encrypting_keys(&variable)? {
@@ -68,6 +72,18 @@ fn encrypting_keys(
 ) -> Result<Vec<KeyUri>, ConfigurationError> {
     if let Some(list) = variable("TEMPORAL_CODEC_KEY") {
         return key_list("TEMPORAL_CODEC_KEY", &list);
+    }
+    let provider = variable("KMS_PROVIDER");
+    match provider.as_deref() {
+        None | Some("gcp") => {}
+        Some("aws") => return aws_key(variable),
+        Some("local") => return key_list("KMS_PROVIDER", "local://default"),
+        Some(_) => {
+            return Err(ConfigurationError::invalid(
+                "KMS_PROVIDER",
+                "it is none of `aws`, `gcp`, `local`",
+            ));
+        }
     }
     let families = [
         [
@@ -94,11 +110,24 @@ fn encrypting_keys(
         );
         return Ok(vec![uri.parse().map_err(named(key))?]);
     }
+    if provider.is_none() && variable("KMS_KEY_ALIAS").is_some() {
+        return aws_key(variable);
+    }
     Err(ConfigurationError::invalid(
         "TEMPORAL_CODEC_KEY",
         "it is not set; name the key to encrypt with, such as local://default with \
          TEMPORAL_CODEC_KEYRING=FOLDER, or gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K",
     ))
+}
+
+fn aws_key(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<KeyUri>, ConfigurationError> {
+    let alias = variable("KMS_KEY_ALIAS").ok_or_else(|| {
+        ConfigurationError::invalid("KMS_KEY_ALIAS", "it is not set, but KMS_PROVIDER is `aws`")
+    })?;
+    let uri = KeyUri::new(KmsKind::AwsKms, &alias).map_err(named("KMS_KEY_ALIAS"))?;
+    Ok(vec![uri])
 }
 
 fn key_list(name: &'static str, list: &str) -> Result<Vec<KeyUri>, ConfigurationError> {
@@ -203,9 +232,40 @@ mod tests {
                 &[("KMS_KEY_NAME", "k"), ("PROJECT_ID", "p")],
                 "KMS_KEY_RING: it is not set",
             ),
+            (
+                &[("KMS_PROVIDER", "aws")],
+                "KMS_KEY_ALIAS: it is not set, but KMS_PROVIDER is",
+            ),
+            (
+                &[("KMS_PROVIDER", "azure")],
+                "KMS_PROVIDER: it is none of",
+            ),
+            (
+                &[("KMS_KEY_ALIAS", "workflows")],
+                "KMS_KEY_ALIAS: the form is aws-kms://",
+            ),
         ] {
             let error = from(variables).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{variables:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_variables_of_aws_name_a_key() {
+        for variables in [
+            &[("KMS_KEY_ALIAS", "alias/workflows")][..],
+            &[
+                ("KMS_PROVIDER", "aws"),
+                ("KMS_KEY_ALIAS", "alias/workflows"),
+                ("GCP_KMS_KEY", "k"),
+            ],
+        ] {
+            let lookup = |name: &str| {
+                let mut found = variables.iter().filter(|(n, _)| *n == name);
+                found.next().map(|(_, value)| (*value).to_owned())
+            };
+            let keys = encrypting_keys(&lookup).unwrap();
+            assert_eq!(keys[0].to_string(), "aws-kms://alias/workflows");
         }
     }
 
