@@ -120,9 +120,7 @@ fn encrypting_keys(
     ))
 }
 
-fn aws_key(
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<KeyUri>, ConfigurationError> {
+fn aws_key(variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<KeyUri>, ConfigurationError> {
     let alias = variable("KMS_KEY_ALIAS").ok_or_else(|| {
         ConfigurationError::invalid("KMS_KEY_ALIAS", "it is not set, but KMS_PROVIDER is `aws`")
     })?;
