@@ -79,10 +79,14 @@ pub(super) fn open(
         Method::KeyWrap => key.usage.unwrap,
     };
     if !permitted {
-        return Err(Failure::new(
-            Kind::KeyDisabled,
-            "the version that encrypted it may not decrypt",
-        ));
+        // A key for the other method did not encrypt it.
+        return Err(match key.usage.decrypt || key.usage.unwrap {
+            true => not_authentic(),
+            false => Failure::new(
+                Kind::KeyDisabled,
+                "the version that encrypted it may not decrypt",
+            ),
+        });
     }
     match method {
         Method::Gcm => gcm_open(session, key.handle, body, additional),
