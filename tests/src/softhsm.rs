@@ -3,7 +3,12 @@
 //! `SoftHSM` finds its folder through `SOFTHSM2_CONF`, and a process loads it once. So a test runs itself
 //! again as a child that has a folder of its own, and restarts its token without disturbing others.
 
-use std::{env, fs, future::Future, path::PathBuf, process::Command};
+use std::{
+    env, fs,
+    future::Future,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
@@ -22,6 +27,7 @@ use crate::tool;
 /// What a child finds its folder by.
 const FOLDER: &str = "TKC_SOFTHSM_FOLDER";
 const TOKEN: &str = "tests";
+const PIN_FILE: &str = "pin";
 const PIN: &str = "648219";
 const OFFICER_PIN: &str = "93710284";
 
@@ -31,7 +37,8 @@ pub struct SoftHsm {
     library: Pkcs11,
 }
 
-/// Runs `test`, which is called `name` in its program, in a process of its own with a new token.
+/// Runs `test`, which is called `name` in its program, in a process of its own with a new token. Its
+/// `TEMPORAL_CODEC_KEY` names the key `k` of it.
 ///
 /// # Panics
 /// When the test fails, or there is none of that name.
@@ -58,6 +65,7 @@ pub fn isolated<F: Future<Output = ()>>(name: &str, test: impl FnOnce(SoftHsm) -
         .args([name, "--exact", "--nocapture"])
         .env("SOFTHSM2_CONF", configuration)
         .env(FOLDER, folder.path())
+        .env("TEMPORAL_CODEC_KEY", configured_key(folder.path()))
         .output()
         .expect("this program runs again");
     let [out, err] =
@@ -112,7 +120,7 @@ impl SoftHsm {
     /// The file that the options name.
     #[must_use]
     pub fn pin_file(&self) -> PathBuf {
-        self.folder.join("pin")
+        self.folder.join(PIN_FILE)
     }
 
     /// Writes another PIN into the file; `None` the right one.
@@ -172,4 +180,11 @@ impl SoftHsm {
         let mut file = file.open(self.pin_file()).expect("a PIN file");
         std::io::Write::write_all(&mut file, format!("{pin}\n").as_bytes()).expect("written");
     }
+}
+
+/// A key `k` as a configuration may name it: its attributes in any order, and how the token is reached.
+fn configured_key(folder: &Path) -> String {
+    let (pin, module) = (folder.join(PIN_FILE), tool("TKC_SOFTHSM"));
+    let (pin, module) = (pin.display(), module.display());
+    format!("pkcs11:object=k;token={TOKEN}?pin-source=file:{pin}&module-path={module}")
 }

@@ -221,7 +221,8 @@ fn rotation_keeps_old_versions() {
 
         // A name with an id is one version only.
         let id = &old.as_bytes()[3..19];
-        let encoded: String = id.iter().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded: Vec<_> = id.iter().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded = encoded.concat();
         let uri: KeyUri = format!("{};id={encoded}", hsm.key("k"))
             .parse()
             .expect("a key");
@@ -693,4 +694,36 @@ fn a_codec_seals_and_opens_with_the_token() {
             assert_eq!(codec.decode(sealed).await.expect("opened"), [payload]);
         }
     });
+}
+
+#[test]
+fn a_configurations_uri_reaches_the_token_and_payloads_do_not_say_how() {
+    isolated(
+        "a_configurations_uri_reaches_the_token_and_payloads_do_not_say_how",
+        |hsm| async move {
+            made(&hsm, "k").await;
+            let codec = Codec::from_env().await.expect("a codec");
+            let sealed = codec
+                .encode(vec![Payload::default()])
+                .await
+                .expect("sealed");
+            let name = sealed[0].metadata["kms-key"].clone();
+            assert_eq!(
+                String::from_utf8(name).expect("text"),
+                "pkcs11:token=tests;object=k"
+            );
+            assert_eq!(
+                codec.decode(sealed.clone()).await.expect("opened"),
+                [Payload::default()]
+            );
+
+            let mut hostile = sealed;
+            let name = b"pkcs11:token=tests;object=k?module-path=/tmp/evil.so".to_vec();
+            hostile[0].metadata.insert("kms-key".to_owned(), name);
+            codec
+                .decode(hostile)
+                .await
+                .expect_err("a query in a payload");
+        },
+    );
 }

@@ -168,9 +168,8 @@ fn file_error(uri: &KeyUri, path: &Path, error: FileError) -> ProviderError {
 
 fn keyset_error(uri: &KeyUri, path: &Path, error: KeysetError) -> ProviderError {
     let kind = match &error {
-        KeysetError::PrimaryNotEnabled { .. } => Kind::KeyDisabled,
+        KeysetError::PrimaryNotEnabled { .. } | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
         KeysetError::NoSuchKey(_) => Kind::KeyNotFound,
-        KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };

@@ -6,7 +6,7 @@ use super::{
     KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind, SignatureAlgorithm, Signer,
     local::LocalKeyring,
 };
-use crate::{KeyUri, KmsKind};
+use crate::{ConfigurationError, KeyUri, KmsKind};
 
 /// What the providers need to know beyond a key's URI.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,25 @@ pub struct KmsOptions {
     /// How PKCS#11 tokens are reached.
     #[cfg(feature = "pkcs11")]
     pub pkcs11: super::pkcs11::Pkcs11Options,
+}
+
+impl KmsOptions {
+    /// Reads a key URI as a configuration has it. What the query of a PKCS#11 URI says (`module-path`, `pin-source`) is
+    /// kept in these options, and is no part of the key's name.
+    ///
+    /// # Errors
+    /// When the URI is none.
+    #[cfg_attr(
+        not(feature = "pkcs11"),
+        allow(clippy::unused_self, reason = "only PKCS#11 URIs say more than a name")
+    )]
+    pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
+        #[cfg(feature = "pkcs11")]
+        if uri.starts_with("pkcs11:") {
+            return self.pkcs11.read_key(uri);
+        }
+        uri.parse()
+    }
 }
 
 /// Opens the key that `uri` names at the service that `uri` names.
@@ -106,7 +125,11 @@ fn local_keyring(uri: &KeyUri, options: &KmsOptions) -> Result<LocalKeyring, Pro
 }
 
 fn no_provider(uri: &KeyUri) -> ProviderError {
-    misconfigured(uri, "this build has no provider for the service")
+    // The features are called as the schemes are.
+    let feature = uri.kms().scheme();
+    ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(format!(
+        "this build has no provider for the service; build it with the feature {feature}"
+    ))
 }
 
 fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {

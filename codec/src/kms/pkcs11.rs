@@ -1,4 +1,4 @@
-//! Keys in PKCS#11 tokens: hardware security modules, CloudHSM, YubiHSM, Nitrokey, and SoftHSM for tests.
+//! Keys in PKCS#11 tokens: hardware security modules on premises, in a cloud, or on a stick.
 //!
 //! # Names
 //!
@@ -49,6 +49,7 @@ mod object;
 mod open;
 mod options;
 mod pin;
+mod pool;
 mod provider;
 mod signer;
 mod token;

@@ -96,9 +96,10 @@ impl Keyset {
         self.check_not_primary(id)?;
         let before = self.keys.len();
         self.keys.retain(|key| key.id.to_string() != id);
-        match self.keys.len() < before {
-            true => Ok(()),
-            false => Err(KeysetError::NoSuchKey(id.to_owned())),
+        if self.keys.len() < before {
+            Ok(())
+        } else {
+            Err(KeysetError::NoSuchKey(id.to_owned()))
         }
     }
 
@@ -173,9 +174,10 @@ impl Keyset {
                 State::Destroyed => return Err(KeysetError::IsDestroyed(key.id)),
             };
         }
-        match found {
-            true => Ok(()),
-            false => Err(KeysetError::NoSuchKey(id.to_owned())),
+        if found {
+            Ok(())
+        } else {
+            Err(KeysetError::NoSuchKey(id.to_owned()))
         }
     }
 

@@ -13,8 +13,9 @@ use super::{
     create,
     error::Failure,
     object::{self, KeyObject, ObjectName},
+    pool::Connection,
     signer,
-    token::{Connection, Token},
+    token::Token,
     version_id,
 };
 use crate::{

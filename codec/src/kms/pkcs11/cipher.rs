@@ -12,7 +12,7 @@ use super::{
     error::Failure,
     mechanisms::Mechanisms,
     object::KeyObject,
-    token::Connection,
+    pool::Connection,
     wrapped::{Method, Wrapped},
 };
 use crate::{
@@ -80,12 +80,13 @@ pub(super) fn open(
     };
     if !permitted {
         // A key for the other method did not encrypt it.
-        return Err(match key.usage.decrypt || key.usage.unwrap {
-            true => not_authentic(),
-            false => Failure::new(
+        return Err(if key.usage.decrypt || key.usage.unwrap {
+            not_authentic()
+        } else {
+            Failure::new(
                 Kind::KeyDisabled,
                 "the version that encrypted it may not decrypt",
-            ),
+            )
         });
     }
     match method {

@@ -2,7 +2,7 @@
 
 use cryptoki::{mechanism::Mechanism, object::Attribute};
 
-use super::{admin::misconfigured, error::Failure, object::P256, token::Connection};
+use super::{admin::misconfigured, error::Failure, object::P256, pool::Connection};
 use crate::{
     key_uri::pkcs11::Pkcs11Path,
     kms::{KeyPurpose, KeySpec, ProviderErrorKind as Kind},

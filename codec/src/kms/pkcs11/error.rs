@@ -31,25 +31,36 @@ impl Failure {
         self.kind
     }
 
-    /// Whether the token or the session went away, so that a new session may succeed.
+    /// Whether the session is gone, so that its handle may be another session's by now.
     pub(super) fn lost_session(&self) -> bool {
-        let Some(Error::Pkcs11(value, _)) = &self.source else {
-            return false;
-        };
         matches!(
-            value,
-            RvError::CryptokiNotInitialized
-                | RvError::DeviceError
-                | RvError::DeviceRemoved
-                | RvError::KeyHandleInvalid
-                | RvError::ObjectHandleInvalid
-                | RvError::SessionClosed
-                | RvError::SessionHandleInvalid
-                | RvError::SlotIdInvalid
-                | RvError::TokenNotPresent
-                | RvError::TokenNotRecognized
-                | RvError::UserNotLoggedIn
+            self.source,
+            Some(Error::Pkcs11(
+                RvError::CryptokiNotInitialized
+                    | RvError::DeviceRemoved
+                    | RvError::SessionClosed
+                    | RvError::SessionHandleInvalid
+                    | RvError::SlotIdInvalid
+                    | RvError::TokenNotPresent
+                    | RvError::TokenNotRecognized,
+                _
+            ))
         )
+    }
+
+    /// Whether a new session may succeed: this one or its login ended, or the token restarted.
+    pub(super) fn wants_new_session(&self) -> bool {
+        self.lost_session()
+            || matches!(
+                self.source,
+                Some(Error::Pkcs11(
+                    RvError::DeviceError
+                        | RvError::KeyHandleInvalid
+                        | RvError::ObjectHandleInvalid
+                        | RvError::UserNotLoggedIn,
+                    _
+                ))
+            )
     }
 
     /// Whether the token said no more than that it failed.
@@ -220,9 +231,11 @@ mod tests {
             RvError::UserNotLoggedIn,
             RvError::CryptokiNotInitialized,
         ] {
-            assert!(failure(value).lost_session(), "{value:?}");
+            assert!(failure(value).wants_new_session(), "{value:?}");
         }
-        assert!(!failure(RvError::PinIncorrect).lost_session());
-        assert!(!Failure::new(Kind::KeyNotFound, "").lost_session());
+        // The session itself is still there, and has to be closed.
+        assert!(!failure(RvError::UserNotLoggedIn).lost_session());
+        assert!(!failure(RvError::PinIncorrect).wants_new_session());
+        assert!(!Failure::new(Kind::KeyNotFound, "").wants_new_session());
     }
 }

@@ -33,6 +33,10 @@ pub(super) struct KeyObject {
 }
 
 /// What the token lets a key do.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute of PKCS#11"
+)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
     pub(super) encrypt: bool,
@@ -176,9 +180,10 @@ impl KeyObject {
     pub(super) fn version(&self, purpose: KeyPurpose) -> KeyVersion {
         KeyVersion {
             id: hex::encode(&self.id),
-            state: match self.usage.starts(purpose) {
-                true => KeyState::Enabled,
-                false => KeyState::Disabled,
+            state: if self.usage.starts(purpose) {
+                KeyState::Enabled
+            } else {
+                KeyState::Disabled
             },
             created: version_id::created(&self.id),
         }

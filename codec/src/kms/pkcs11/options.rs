@@ -31,6 +31,51 @@ pub struct Pkcs11Access {
 }
 
 impl Pkcs11Options {
+    /// The options from environment variables.
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `PKCS11_MODULE` | the absolute path of the vendor's PKCS#11 library |
+    /// | `PKCS11_PIN_FILE` | the absolute path of the file with the PIN of the token's user |
+    /// | `PKCS11_PIN` | the PIN itself, where there is no such file |
+    ///
+    /// # Errors
+    /// When a path is not absolute, or both the file and the PIN are set.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty. The PIN itself is
+    /// read from the process's when it is needed.
+    pub(crate) fn from_variables(
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigurationError> {
+        let path = |name: &str| {
+            let path = variable(name).map(PathBuf::from);
+            if path.as_deref().is_none_or(Path::is_absolute) {
+                Ok(path)
+            } else {
+                Err(ConfigurationError::invalid(name, "it is no absolute path"))
+            }
+        };
+        let pin = match (path("PKCS11_PIN_FILE")?, variable("PKCS11_PIN").is_some()) {
+            (Some(_), true) => {
+                return Err(ConfigurationError::invalid(
+                    "PKCS11_PIN",
+                    "PKCS11_PIN_FILE is set, too; set one of them",
+                ));
+            }
+            (Some(file), false) => Some(PinSource::File(file)),
+            (None, true) => Some(PinSource::Variable("PKCS11_PIN".to_owned())),
+            (None, false) => None,
+        };
+        Ok(Self {
+            module: path("PKCS11_MODULE")?,
+            pin,
+            ..Self::default()
+        })
+    }
+
     /// Reads a PKCS#11 URI of a configuration. Its query part (RFC 7512, section 2.4) may hold `module-path` and
     /// `pin-source` (`file:PATH`, a path, or `env:VARIABLE`); it is kept here for the key, and is no part of the key's
     /// name.
@@ -92,9 +137,10 @@ impl Pkcs11Access {
 
 pub(super) fn absolute(path: &str) -> Result<PathBuf, ConfigurationError> {
     let path = Path::new(path);
-    match path.is_absolute() {
-        true => Ok(path.to_owned()),
-        false => Err(invalid("module-path and pin-source must be absolute paths")),
+    if path.is_absolute() {
+        Ok(path.to_owned())
+    } else {
+        Err(invalid("module-path and pin-source must be absolute paths"))
     }
 }
 
@@ -119,6 +165,34 @@ mod tests {
 
         let plain = options.read_key("pkcs11:token=t;object=p").unwrap();
         assert!(!options.keys.contains_key(&plain));
+    }
+
+    #[test]
+    fn takes_variables() {
+        let from = |variables: &[(&str, &str)]| {
+            Pkcs11Options::from_variables(&|name| {
+                let mut found = variables.iter().filter(|(n, _)| *n == name);
+                found.next().map(|(_, value)| (*value).to_owned())
+            })
+            .map_err(|error| error.to_string())
+        };
+        assert_eq!(from(&[]).unwrap(), Pkcs11Options::default());
+        let file = from(&[("PKCS11_MODULE", "/m.so"), ("PKCS11_PIN_FILE", "/pin")]).unwrap();
+        assert_eq!(file.module.as_deref(), Some(Path::new("/m.so")));
+        assert_eq!(file.pin, Some(PinSource::File("/pin".into())));
+        let pin = from(&[("PKCS11_PIN", "1234")]).unwrap().pin;
+        assert_eq!(pin, Some(PinSource::Variable("PKCS11_PIN".into())));
+
+        let both = from(&[("PKCS11_PIN", "1234"), ("PKCS11_PIN_FILE", "/pin")]).unwrap_err();
+        assert!(
+            both.contains("one of them") && !both.contains("1234"),
+            "{both}"
+        );
+        let relative = from(&[("PKCS11_MODULE", "m.so")]).unwrap_err();
+        assert!(
+            relative.contains("PKCS11_MODULE: it is no absolute"),
+            "{relative}"
+        );
     }
 
     #[test]

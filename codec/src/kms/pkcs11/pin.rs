@@ -25,9 +25,10 @@ impl PinSource {
                         .bytes()
                         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             };
-            return match is_name(name) {
-                true => Ok(Self::Variable(name.to_owned())),
-                false => Err(invalid("pin-source=env: must name a variable")),
+            return if is_name(name) {
+                Ok(Self::Variable(name.to_owned()))
+            } else {
+                Err(invalid("pin-source=env: must name a variable"))
             };
         }
         let path = source.strip_prefix("file:").unwrap_or(source);

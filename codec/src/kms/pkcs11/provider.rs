@@ -15,7 +15,7 @@ use crate::{
     kms::{KeyDescription, KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind},
 };
 
-/// AWS CloudHSM takes no more in one call.
+/// AWS `CloudHSM` takes no more in one call.
 const MAX_PLAINTEXT: usize = 16 * 1024;
 
 /// An AES key of a token.

@@ -13,7 +13,12 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::{
-    error::Failure, mechanisms::Mechanisms, module::Module, options::Pkcs11Options, pin::PinSource,
+    error::Failure,
+    mechanisms::Mechanisms,
+    module::Module,
+    options::Pkcs11Options,
+    pin::PinSource,
+    pool::{Connection, Pool},
 };
 use crate::{
     key_uri::pkcs11::Pkcs11Path,
@@ -22,22 +27,15 @@ use crate::{
 
 const DEFAULT_SESSIONS: usize = 8;
 
-/// One token, and the sessions with it that are idle.
+/// One token.
 pub(super) struct Token {
     module: Arc<Module>,
     /// What the token is called; its slot can be another one after every restart.
     name: Pkcs11Path,
     pin: Option<PinSource>,
     permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Connection>>,
+    pool: Mutex<Pool>,
     login: Mutex<Login>,
-}
-
-/// A session that is logged in where a PIN is configured.
-pub(super) struct Connection {
-    pub(super) session: Session,
-    pub(super) mechanisms: Mechanisms,
-    pub(super) protection: Protection,
 }
 
 #[derive(Default)]
@@ -61,7 +59,7 @@ impl Token {
             name: path.token_part(),
             pin,
             permits: Arc::new(Semaphore::new(sessions.clamp(1, Semaphore::MAX_PERMITS))),
-            idle: Mutex::default(),
+            pool: Mutex::default(),
             login: Mutex::default(),
         }
     }
@@ -84,7 +82,7 @@ impl Token {
         self.on_blocking_thread(move |token| {
             if let Some(connection) = token.take_idle() {
                 match token.attempt(connection, &call) {
-                    Err(failure) if failure.lost_session() => token.forget_idle(),
+                    Err(failure) if failure.wants_new_session() => {}
                     answer => return answer,
                 }
             }
@@ -102,7 +100,7 @@ impl Token {
         self.on_blocking_thread(move |token| {
             let connection = token.connect(Access::Write)?;
             let answer = call(&connection);
-            connection.close();
+            token.close(connection);
             answer
         })
         .await
@@ -133,31 +131,35 @@ impl Token {
     ) -> Result<T, Failure> {
         let answer = call(&connection);
         match &answer {
-            Ok(_) => self.idle.lock().push(connection),
-            // The handle may be a new session's already.
-            Err(failure) if failure.lost_session() => drop(connection),
+            Ok(_) => self.pool.lock().give_back(connection),
+            Err(failure) if failure.lost_session() => self.forget(connection),
             // An operation may still be active in it.
-            Err(_) => connection.close(),
+            Err(_) => self.close(connection),
         }
         answer
     }
 
-    /// An idle session that still is one, and still is logged in.
+    /// An idle session that still is one, and is logged in.
     fn take_idle(&self) -> Option<Connection> {
-        let connection = self.idle.lock().pop()?;
-        let alive = connection
-            .session
-            .get_session_info()
-            .is_ok_and(|info| self.pin.is_none() || is_logged_in(info.session_state()));
-        if !alive {
-            self.forget_idle();
-            return None;
+        loop {
+            let connection = self.pool.lock().take()?;
+            match self.log_in(&connection.session) {
+                Ok(()) => return Some(connection),
+                Err(failure) if failure.lost_session() => self.forget(connection),
+                Err(_) => self.close(connection),
+            }
         }
-        Some(connection)
     }
 
-    fn forget_idle(&self) {
-        self.idle.lock().clear();
+    /// Closes a session. One that does not close is lost with the token.
+    fn close(&self, connection: Connection) {
+        let session = self.pool.lock().remove(connection);
+        session.map(Session::close);
+    }
+
+    /// Drops a session that is gone.
+    fn forget(&self, connection: Connection) {
+        self.pool.lock().remove(connection);
     }
 
     fn connect(&self, access: Access) -> Result<Connection, Failure> {
@@ -174,25 +176,27 @@ impl Token {
             Access::Read => library.open_ro_session_no_drop(slot)?,
             Access::Write => library.open_rw_session_no_drop(slot)?,
         };
-        let connected = self.log_in(&session).and_then(|()| {
-            let hardware = library.get_slot_info(slot)?.hardware_slot();
-            let protection = match hardware {
-                true => Protection::Hsm,
-                false => Protection::Software,
-            };
-            Ok((Mechanisms::of(library, slot)?, protection))
-        });
-        match connected {
-            Ok((mechanisms, protection)) => Ok(Connection {
-                session,
-                mechanisms,
-                protection,
-            }),
+        match self.examine(&session, slot) {
+            Ok((mechanisms, protection)) => {
+                Ok(self.pool.lock().opened(session, mechanisms, protection))
+            }
             Err(failure) => {
-                close(session);
+                // Whether it closes changes nothing about the failure.
+                let _ = session.close();
                 Err(failure)
             }
         }
+    }
+
+    fn examine(&self, session: &Session, slot: Slot) -> Result<(Mechanisms, Protection), Failure> {
+        self.log_in(session)?;
+        let library = &self.module.library;
+        let protection = if library.get_slot_info(slot)?.hardware_slot() {
+            Protection::Hsm
+        } else {
+            Protection::Software
+        };
+        Ok((Mechanisms::of(library, slot)?, protection))
     }
 
     fn find_slot(&self) -> Result<Slot, Failure> {
@@ -201,7 +205,7 @@ impl Token {
         for slot in library.get_slots_with_token()? {
             match library.get_token_info(slot) {
                 Ok(info) if info.token_initialized() && self.matches(slot, &info) => {
-                    found.push(slot)
+                    found.push(slot);
                 }
                 // Another token that is just being taken away is nothing to this one.
                 Ok(_)
@@ -241,13 +245,20 @@ impl Token {
             && self.name.slot_id.is_none_or(|id| id == slot.id())
     }
 
-    /// A login holds for all sessions that the process has with the token.
+    /// Sees to it that a session is logged in. A login holds for all sessions that the process has with the token.
     fn log_in(&self, session: &Session) -> Result<(), Failure> {
+        let logged_in = || -> Result<bool, Failure> {
+            let state = session.get_session_info()?.session_state();
+            Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
+        };
+        if logged_in()? {
+            return Ok(());
+        }
         let Some(source) = &self.pin else {
             return Ok(());
         };
         let mut login = self.login.lock();
-        if is_logged_in(session.get_session_info()?.session_state()) {
+        if logged_in()? {
             return Ok(());
         }
         let pin = source.read()?;
@@ -279,21 +290,12 @@ enum Access {
     Write,
 }
 
-impl Connection {
-    fn close(self) {
-        close(self.session);
+impl Drop for Token {
+    fn drop(&mut self) {
+        for session in self.pool.get_mut().drain() {
+            let _ = session.close();
+        }
     }
-}
-
-/// A session that does not close is lost with the token.
-fn close(session: Session) {
-    if let Err(error) = session.close() {
-        tracing::debug!(%error, "a PKCS#11 session was not closed");
-    }
-}
-
-fn is_logged_in(state: SessionState) -> bool {
-    matches!(state, SessionState::RoUser | SessionState::RwUser)
 }
 
 impl fmt::Debug for Token {

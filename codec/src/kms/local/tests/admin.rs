@@ -51,7 +51,7 @@ async fn versions_are_disabled_enabled_and_destroyed() {
     let context = EncryptionContext::empty();
     let wrapped = key.wrap(&Dek::new([1; 32]), &context).await.unwrap();
     let old = keyring.versions(&uri("k")).await.unwrap().remove(0).id;
-    keyring.rotate(&uri("k").resource()).unwrap();
+    keyring.rotate("k").unwrap();
     let [new, second] = keyring
         .versions(&uri("k"))
         .await
