@@ -1,9 +1,10 @@
 //! What the tests of the provider share.
 #![allow(dead_code, reason = "each test program uses a part")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, io::Write as _, path::Path, process::Stdio, sync::Arc};
 
 use cloud_kms_emulator::{Emulator, Fault, Options};
+use serde_json::Value;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
     kms::{
@@ -96,4 +97,30 @@ pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
     }
     assert!(text.contains("cryptoKeys/"), "it names the key: {text}");
     error.kind()
+}
+
+/// Asks `google_kms.py`, Google's own Python client, for one thing. `TKC_PYTHON` names a Python that has the packages of
+/// `tests/interop/requirements.txt`.
+pub(crate) async fn google(request: Value) -> Value {
+    let python = std::env::var_os("TKC_PYTHON")
+        .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/google_kms.py");
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut child = std::process::Command::new(python)
+            .arg(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the Python of TKC_PYTHON cannot be started");
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(request.to_string().as_bytes()).unwrap();
+        drop(input);
+        child.wait_with_output().unwrap()
+    });
+    let output = asked.await.unwrap();
+    assert!(
+        output.status.success(),
+        "google_kms.py failed; see its words above"
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
 }
