@@ -22,8 +22,6 @@ use temporal_kms_codec::{
     kms::pkcs11::{PinSource, Pkcs11Options},
 };
 
-use crate::tool;
-
 /// What a child finds its folder by.
 const FOLDER: &str = "TKC_SOFTHSM_FOLDER";
 const TOKEN: &str = "tests";
@@ -37,12 +35,16 @@ pub struct SoftHsm {
     library: Pkcs11,
 }
 
-/// Runs `test`, which is called `name` in its program, in a process of its own with a new token. Its
+/// Runs the test whose body `test` is in a process of its own with a new token. Its
 /// `TEMPORAL_CODEC_KEY` names the key `k` of it.
 ///
 /// # Panics
-/// When the test fails, or there is none of that name.
-pub fn isolated<F: Future<Output = ()>>(name: &str, test: impl FnOnce(SoftHsm) -> F) {
+/// When the test fails.
+pub fn isolated<T, F>(test: T)
+where
+    T: FnOnce(SoftHsm) -> F,
+    F: Future<Output = ()>,
+{
     if let Some(folder) = env::var_os(FOLDER) {
         return tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -61,6 +63,12 @@ pub fn isolated<F: Future<Output = ()>>(name: &str, test: impl FnOnce(SoftHsm) -
     );
     fs::write(&configuration, content).expect("a configuration");
 
+    // PROGRAM::MODULES::TEST::{{closure}}
+    let body = std::any::type_name::<T>();
+    let name = body
+        .split_once("::")
+        .and_then(|(_, rest)| rest.rsplit_once("::"));
+    let (name, _) = name.expect("the body is a closure in a test");
     let output = Command::new(env::current_exe().expect("this program"))
         .args([name, "--exact", "--nocapture"])
         .env("SOFTHSM2_CONF", configuration)
@@ -76,7 +84,7 @@ pub fn isolated<F: Future<Output = ()>>(name: &str, test: impl FnOnce(SoftHsm) -
 
 impl SoftHsm {
     fn new(folder: PathBuf) -> Self {
-        let library = Pkcs11::new(tool("TKC_SOFTHSM")).expect("SoftHSM loads");
+        let library = Pkcs11::new(module()).expect("SoftHSM loads");
         let this = Self { folder, library };
         this.initialize();
         let slots = this.library.get_slots_with_token().expect("slots");
@@ -111,7 +119,7 @@ impl SoftHsm {
     #[must_use]
     pub fn options(&self) -> Pkcs11Options {
         Pkcs11Options {
-            module: Some(tool("TKC_SOFTHSM")),
+            module: Some(module()),
             pin: Some(PinSource::File(self.pin_file())),
             ..Pkcs11Options::default()
         }
@@ -182,9 +190,14 @@ impl SoftHsm {
     }
 }
 
+fn module() -> PathBuf {
+    let module = env::var_os("TKC_SOFTHSM").map(PathBuf::from);
+    module.expect("TKC_SOFTHSM names SoftHSM's module: run the tests by `cargo xtask test`")
+}
+
 /// A key `k` as a configuration may name it: its attributes in any order, and how the token is reached.
 fn configured_key(folder: &Path) -> String {
-    let (pin, module) = (folder.join(PIN_FILE), tool("TKC_SOFTHSM"));
+    let (pin, module) = (folder.join(PIN_FILE), module());
     let (pin, module) = (pin.display(), module.display());
     format!("pkcs11:object=k;token={TOKEN}?pin-source=file:{pin}&module-path={module}")
 }
