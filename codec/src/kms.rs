@@ -11,6 +11,8 @@ mod error;
 mod gcp;
 pub mod local;
 mod open;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 mod provider;
 mod public_key;
 mod signer;

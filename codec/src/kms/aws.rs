@@ -2,7 +2,7 @@
 //! `aws-kms://arn:aws:kms:REGION:ACCOUNT:alias/NAME`, or `aws-kms://alias/NAME` of the caller's own account and the
 //! region of [`AwsOptions::region`].
 //!
-//! Data keys come from GenerateDataKey and are bound to the pairs of their encryption context. Decrypting names the key,
+//! Data keys come from `GenerateDataKey` and are bound to the pairs of their encryption context. Decrypting names the key,
 //! so that AWS KMS refuses what any other key encrypted. An alias that is pointed at another key therefore no longer
 //! opens what was written before: rotate the key itself, or name keys by their ARN.
 //!
@@ -23,6 +23,7 @@
 //! | readiness | `kms:DescribeKey` |
 //! | signing, verifying | `kms:Sign`, `kms:GetPublicKey` |
 
+mod admin;
 mod client;
 mod credentials;
 mod env;
@@ -41,13 +42,14 @@ use tokio::sync::OnceCell;
 
 pub use self::options::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
 use self::{
+    admin::AwsAdmin,
     client::{Caller, RegionalKey},
     name::KeyName,
     provider::AwsKey,
     regions::Regions,
     signer::AwsSigner,
 };
-use super::{KeyProvider, ProviderError, ProviderErrorKind as Kind, Signer};
+use super::{KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind as Kind, Signer};
 use crate::{KeyUri, clock::SystemClock};
 
 /// AWS KMS as one caller sees it. Keys that are opened by the same value share its sessions.
@@ -81,6 +83,12 @@ impl AwsKms {
     /// As [`key`](Self::key).
     pub async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
         Ok(Arc::new(AwsSigner(self.regions(uri).await?)))
+    }
+
+    /// Looking after keys.
+    #[must_use]
+    pub fn admin(&self) -> Arc<dyn KeyAdmin> {
+        Arc::new(AwsAdmin::new(self.clone()))
     }
 
     async fn regions(&self, uri: &KeyUri) -> Result<Regions, ProviderError> {

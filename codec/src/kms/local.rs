@@ -13,7 +13,8 @@
 //! use it in production. The file must be readable by its owner alone, or it is refused.
 //!
 //! A [`LocalKeyring`] is its keys' [`KeyAdmin`](super::KeyAdmin). The versions of a key are the keys of its keyset. The
-//! primary one can be neither disabled nor destroyed, since Tink reads no keyset without one: rotate first.
+//! primary one can be neither disabled nor destroyed, since Tink reads no keyset without one: rotate first. A destroyed
+//! one is removed from the file.
 
 mod admin;
 mod file;
@@ -167,9 +168,8 @@ fn file_error(uri: &KeyUri, path: &Path, error: FileError) -> ProviderError {
 
 fn keyset_error(uri: &KeyUri, path: &Path, error: KeysetError) -> ProviderError {
     let kind = match &error {
-        KeysetError::PrimaryNotEnabled { .. } => Kind::KeyDisabled,
+        KeysetError::PrimaryNotEnabled { .. } | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
         KeysetError::NoSuchKey(_) => Kind::KeyNotFound,
-        KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };

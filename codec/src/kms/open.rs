@@ -6,7 +6,7 @@ use super::{
     KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind, SignatureAlgorithm, Signer,
     local::LocalKeyring,
 };
-use crate::{KeyUri, KmsKind};
+use crate::{ConfigurationError, KeyUri, KmsKind};
 
 /// What the providers need to know beyond a key's URI.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,28 @@ pub struct KmsOptions {
     /// Who calls AWS KMS, and where it is.
     #[cfg(feature = "aws-kms")]
     pub aws: super::aws::AwsOptions,
+    /// How PKCS#11 tokens are reached.
+    #[cfg(feature = "pkcs11")]
+    pub pkcs11: super::pkcs11::Pkcs11Options,
+}
+
+impl KmsOptions {
+    /// Reads a key URI as a configuration has it. What the query of a PKCS#11 URI says (`module-path`, `pin-source`) is
+    /// kept in these options, and is no part of the key's name.
+    ///
+    /// # Errors
+    /// When the URI is none.
+    #[cfg_attr(
+        not(feature = "pkcs11"),
+        allow(clippy::unused_self, reason = "only PKCS#11 URIs say more than a name")
+    )]
+    pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
+        #[cfg(feature = "pkcs11")]
+        if uri.starts_with("pkcs11:") {
+            return self.pkcs11.read_key(uri);
+        }
+        uri.parse()
+    }
 }
 
 /// Opens the key that `uri` names at the service that `uri` names.
@@ -44,6 +66,8 @@ pub async fn open(
         KmsKind::AwsKms => AwsKms::new(options.aws.clone()).key(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open(uri, options),
+        #[cfg(feature = "pkcs11")]
+        KmsKind::Pkcs11 => super::pkcs11::open(uri, &options.pkcs11).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -65,6 +89,8 @@ pub async fn open_signer(
         KmsKind::AwsKms => AwsKms::new(options.aws.clone()).signer(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_signer(uri, options),
+        #[cfg(feature = "pkcs11")]
+        KmsKind::Pkcs11 => super::pkcs11::open_signer(uri, &options.pkcs11).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -80,8 +106,12 @@ pub async fn open_admin(
 ) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
     match uri.kms() {
         KmsKind::Local => Ok(Arc::new(local_keyring(uri, options)?)),
+        #[cfg(feature = "aws-kms")]
+        KmsKind::AwsKms => Ok(AwsKms::new(options.aws.clone()).admin()),
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_admin(uri, options),
+        #[cfg(feature = "pkcs11")]
+        KmsKind::Pkcs11 => super::pkcs11::open_admin(uri, &options.pkcs11).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -95,7 +125,11 @@ fn local_keyring(uri: &KeyUri, options: &KmsOptions) -> Result<LocalKeyring, Pro
 }
 
 fn no_provider(uri: &KeyUri) -> ProviderError {
-    misconfigured(uri, "this build has no provider for the service")
+    // The features are called as the schemes are.
+    let feature = uri.kms().scheme();
+    ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(format!(
+        "this build has no provider for the service; build it with the feature {feature}"
+    ))
 }
 
 fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {

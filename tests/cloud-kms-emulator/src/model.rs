@@ -17,6 +17,6 @@ pub(crate) use json::{
 pub(crate) use key::CryptoKey;
 pub(crate) use material::{Material, MaterialError};
 pub(crate) use name::{Name, is_resource_id};
-pub(crate) use policy::Policy;
+pub(crate) use policy::{NewPolicy, Policy};
 pub(crate) use store::{KeyRing, Store};
 pub(crate) use version::CryptoKeyVersion;

@@ -43,7 +43,7 @@ rpcs! {
     CreateKeyRing: "keyRings.create", ["keyRingId"];
     ListCryptoKeys: "cryptoKeys.list", ["pageSize", "pageToken", "filter", "orderBy", "versionView"];
     GetCryptoKey: "cryptoKeys.get", [];
-    CreateCryptoKey: "cryptoKeys.create", ["cryptoKeyId", "skipInitialVersionCreation"];
+    CreateCryptoKey: "cryptoKeys.create", ["cryptoKeyId", "skipInitialVersionCreation", "trustedWrappingEnabled"];
     UpdateCryptoKey: "cryptoKeys.update", ["updateMask"];
     UpdateCryptoKeyPrimaryVersion: "cryptoKeys.update", [];
     ListCryptoKeyVersions: "cryptoKeyVersions.list", ["pageSize", "pageToken", "filter", "orderBy", "view"];
@@ -117,10 +117,11 @@ impl Route {
         })
     }
 
+    /// A parameter that has a value; an empty one is what clients send for none.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.query
             .iter()
-            .find(|(key, _)| key == name)
+            .find(|(key, value)| key == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
     }
 }

@@ -1,6 +1,6 @@
 //! What AWS KMS calls keys.
 //!
-//! Source: "Key identifiers (KeyId)" in the AWS KMS Developer Guide.
+//! Source: "Key identifiers" (`KeyId`) in the AWS KMS Developer Guide.
 
 use std::fmt;
 

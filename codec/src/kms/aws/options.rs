@@ -22,7 +22,7 @@ pub struct AwsOptions {
     pub sts_endpoint: Option<String>,
     /// Whether to call the FIPS 140 endpoints.
     pub fips: bool,
-    /// The AWS CloudHSM key store that new keys are made in, by its id (`cks-…`); AWS KMS's own HSMs when `None`.
+    /// The AWS `CloudHSM` key store that new keys are made in, by its id (`cks-…`); AWS KMS's own HSMs when `None`.
     pub custom_key_store: Option<String>,
     /// Days until a key is deleted that was scheduled for it, from 7 to 30. Default: 30.
     pub deletion_window_days: Option<u8>,
@@ -66,7 +66,7 @@ pub enum AwsCredentials {
         /// The session token of a temporary access key.
         session_token: Option<Zeroizing<String>>,
     },
-    /// A role that an OpenID Connect token permits to take on, for an hour at a time.
+    /// A role that an OIDC token permits to take on, for an hour at a time.
     WebIdentity {
         /// The role.
         role: AwsRole,
@@ -98,7 +98,7 @@ impl AwsRole {
     }
 }
 
-/// An OpenID Connect token.
+/// An OIDC token.
 #[derive(Clone, PartialEq, Eq)]
 pub enum WebIdentityToken {
     /// In a file, which is read again for each session: whoever writes it renews it.

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use google_cloud_gax::{error::Error as GaxError, retry_policy::NeverRetry};
+use google_cloud_auth::credentials::Credentials;
+use google_cloud_gax::{
+    client_builder::Error as BuilderError, error::Error as GaxError, retry_policy::NeverRetry,
+};
 use google_cloud_kms_v1::client::KeyManagementService;
 use parking_lot::Mutex;
 use tokio::runtime::{self, Handle};
@@ -107,17 +110,27 @@ impl Service {
             .settings
             .credentials()
             .map_err(|fault| misconfigured(fault.to_string()).with_source(fault))?;
-        let builder = KeyManagementService::builder()
-            .with_credentials(credentials)
-            .with_retry_policy(NeverRetry)
-            .with_attempt_timeout(ATTEMPT);
-        let builder = match &self.settings.endpoint {
-            Some(endpoint) => builder.with_endpoint(endpoint),
-            None => builder,
-        };
-        builder.build().await.map_err(|error| {
-            misconfigured("the client for Cloud KMS cannot be made".to_owned()).with_source(error)
-        })
+        client(credentials, self.settings.endpoint.as_deref())
+            .await
+            .map_err(|error| {
+                misconfigured("the client for Cloud KMS cannot be made".to_owned())
+                    .with_source(error)
+            })
+    }
+}
+
+/// A client that calls once: retries are the decorators'.
+async fn client(
+    credentials: Credentials,
+    endpoint: Option<&str>,
+) -> Result<KeyManagementService, BuilderError> {
+    let builder = KeyManagementService::builder()
+        .with_credentials(credentials)
+        .with_retry_policy(NeverRetry)
+        .with_attempt_timeout(ATTEMPT);
+    match endpoint {
+        Some(endpoint) => builder.with_endpoint(endpoint).build().await,
+        None => builder.build().await,
     }
 }
 
@@ -145,5 +158,66 @@ impl From<ProviderError> for Failure {
             error,
             credentials: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use google_cloud_auth::credentials::mds;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// The error of a call for which the metadata server at `url` has no token.
+    async fn without_token(url: String) -> ProviderError {
+        let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k"
+            .parse()
+            .unwrap();
+        let credentials = mds::Builder::default()
+            .with_endpoint(url)
+            .with_universe_domain("googleapis.com")
+            .build()
+            .unwrap();
+        let client = client(credentials, Some("http://127.0.0.1:1"))
+            .await
+            .unwrap();
+        let asked = client
+            .get_crypto_key()
+            .set_name("projects/p/locations/l/keyRings/r/cryptoKeys/k");
+        error::map(asked.send().await.unwrap_err(), &uri, Asked::Describe)
+    }
+
+    async fn metadata_server(status: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let read = stream.read(&mut request).await.unwrap();
+                assert!(read > 0);
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_machine_without_credentials_is_told_from_an_outage() {
+        let nowhere = without_token("http://127.0.0.1:1".to_owned()).await;
+        assert_eq!(nowhere.kind(), Kind::Misconfigured, "{nowhere}");
+        assert!(
+            nowhere
+                .to_string()
+                .contains("GOOGLE_APPLICATION_CREDENTIALS")
+        );
+        let none = without_token(metadata_server("404 Not Found").await).await;
+        assert_eq!(none.kind(), Kind::Misconfigured, "{none}");
+        let outage = without_token(metadata_server("503 Service Unavailable").await).await;
+        assert_eq!(outage.kind(), Kind::Unavailable, "{outage}");
     }
 }

@@ -7,16 +7,22 @@ use crate::error::{ApiError, Code};
 
 /// An IAM policy. Nothing here enforces it: nobody is authenticated.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Policy {
+    version: u8,
+    bindings: Vec<Binding>,
+    revision: u32,
+}
+
+/// A policy as a request holds it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPolicy {
     #[serde(default)]
     version: u8,
     #[serde(default)]
     bindings: Vec<Binding>,
     #[serde(default)]
     etag: String,
-    #[serde(skip_deserializing)]
-    revision: u32,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,7 +37,7 @@ struct Binding {
 
 impl Policy {
     /// The policy that takes this one's place.
-    pub(crate) fn replaced_by(&self, mut new: Self) -> Result<Self, ApiError> {
+    pub(crate) fn replaced_by(&self, mut new: NewPolicy) -> Result<Self, ApiError> {
         if !new.etag.is_empty() && new.etag != self.current_etag() {
             return Err(ApiError::new(
                 Code::Aborted,
@@ -61,9 +67,11 @@ impl Policy {
             }
         }
         new.bindings.retain(|binding| !binding.members.is_empty());
-        new.revision = self.revision + 1;
-        new.etag = String::new();
-        Ok(new)
+        Ok(Self {
+            version: new.version,
+            bindings: new.bindings,
+            revision: self.revision + 1,
+        })
     }
 
     pub(crate) fn encode(&self) -> Value {

@@ -149,7 +149,8 @@ pub(super) fn sign(store: &Store, route: &Route, body: &[u8]) -> Result<Value, A
 }
 
 pub(super) fn public_key(store: &Store, route: &Route) -> Result<Value, ApiError> {
-    if route.parameter("publicKeyFormat").is_some() {
+    let pem = ["PUBLIC_KEY_FORMAT_UNSPECIFIED", "0", "PEM", "1"];
+    if !pem.contains(&route.parameter("publicKeyFormat").unwrap_or("PEM")) {
         return Err(ApiError::new(
             Code::Unimplemented,
             "The emulator has PEM public keys only.",

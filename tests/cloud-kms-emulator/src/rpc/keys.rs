@@ -9,7 +9,7 @@ use super::{
     rings::{already_exists, child},
 };
 use crate::{
-    error::ApiError,
+    error::{ApiError, Code},
     model::{
         Algorithm, CryptoKey, ProtectionLevel, Purpose, State, Store, parse_body, parse_duration,
     },
@@ -110,6 +110,12 @@ pub(super) fn create(store: &mut Store, route: &Route, body: &[u8]) -> Result<Va
         versions: Vec::new(),
     };
     check(&key, now)?;
+    if route.parameter("trustedWrappingEnabled") == Some("true") {
+        return Err(ApiError::new(
+            Code::Unimplemented,
+            "The emulator has no keys for trusted wrapping.",
+        ));
+    }
     if route.parameter("skipInitialVersionCreation") != Some("true") {
         let first = key.add_version(now)?;
         key.primary = (purpose == Purpose::EncryptDecrypt).then_some(first);

@@ -26,7 +26,7 @@ pub(super) fn page<T>(
         ));
     }
     let start = match route.parameter("pageToken") {
-        None | Some("") => 0,
+        None => 0,
         Some(token) => token
             .parse()
             .map_err(|_| ApiError::invalid("The page token is not valid."))?,

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::ApiError,
-    model::{Name, Policy, Store, parse_body},
+    model::{Name, NewPolicy, Policy, Store, parse_body},
     route::Route,
 };
 
@@ -13,7 +13,7 @@ struct SetRequest {
     #[serde(default, rename = "resource")]
     _resource: String,
     #[serde(default)]
-    policy: Policy,
+    policy: NewPolicy,
     #[serde(default, rename = "updateMask")]
     _update_mask: String,
 }

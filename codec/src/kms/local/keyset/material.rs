@@ -185,9 +185,10 @@ fn parse_ed25519(value: &[u8]) -> Result<Material, &'static str> {
 }
 
 fn check_versions(versions: &[u32]) -> Result<(), &'static str> {
-    match versions.iter().all(|&version| version == 0) {
-        true => Ok(()),
-        false => Err("its version is unknown"),
+    if versions.iter().all(|&version| version == 0) {
+        Ok(())
+    } else {
+        Err("its version is unknown")
     }
 }
 
