@@ -1,16 +1,12 @@
 //! The other side of the interop tests: Tink and our formats in Python.
 
-use std::{
-    io::Write as _,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{path::Path, process::Command};
 
 use serde_json::{Value, json};
 use temporal_kms_codec::Payload;
 use temporal_kms_codec_proto::json::{parse_payload, write_payload};
 
-use crate::tool;
+use crate::{foreign, tool};
 
 /// Writes a keyset of `keys` keys by Tink.
 pub fn create_keyset(path: &Path, keys: usize) {
@@ -74,30 +70,14 @@ fn call(operation: &str, mut request: Value) -> Value {
 /// Runs a program of `tests/interop` with JSON on its input and returns the JSON that it prints.
 #[must_use]
 pub fn run(program: &str, request: &Value) -> Value {
-    let mut child = Command::new(tool("TKC_PYTHON"))
-        .arg(
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("interop")
-                .join(program),
-        )
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("Python runs");
-    let mut stdin = child.stdin.take().expect("its input");
-    stdin
-        .write_all(request.to_string().as_bytes())
-        .expect("Python reads");
-    drop(stdin);
-    let output = child.wait_with_output().expect("Python ends");
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{program} failed in Python:\n{complaint}"
+    let mut command = Command::new(tool("TKC_PYTHON"));
+    command.arg(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("interop")
+            .join(program),
     );
-    serde_json::from_slice(&output.stdout).expect("Python answers JSON")
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    foreign::ask(command, request)
 }
 
 fn merge(object: &mut Value, more: &Value) {

@@ -9,9 +9,11 @@
     reason = "a test fixture that cannot be set up fails its test"
 )]
 
+pub mod browser;
 pub mod interop;
 pub mod parcel;
 
+mod foreign;
 mod keyring;
 mod parcel_office;
 mod parcel_worker;

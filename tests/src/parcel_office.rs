@@ -1,6 +1,6 @@
 use std::{process::Command, sync::Arc};
 
-use local_stack::{Service, TemporalServer};
+use local_stack::{Service, TemporalOptions, TemporalServer};
 use temporalio_client::{
     WorkflowGetResultOptions, WorkflowHandle, WorkflowSignalOptions, WorkflowStartOptions,
 };
@@ -10,16 +10,17 @@ use uuid::Uuid;
 use crate::{
     Keyring, ParcelWorker, Raw, codec_server,
     parcel::{Order, Parcel},
-    temporal,
+    temporal, tool,
 };
 
 /// A worker with an encrypted workflow, and everything that command lines need to look at it.
 pub struct ParcelOffice {
-    server: Arc<TemporalServer>,
-    namespace: String,
-    keyring: Keyring,
-    codec_server: Service,
+    // Dropped in this order: who asks goes before who answers.
     worker: ParcelWorker,
+    codec_server: Service,
+    server: Arc<TemporalServer>,
+    keyring: Keyring,
+    namespace: String,
 }
 
 impl ParcelOffice {
@@ -32,9 +33,34 @@ impl ParcelOffice {
 
     /// Starts the servers and the worker, whose activities finish at once.
     pub async fn open(namespace: &str) -> Self {
-        let server = temporal();
         let keyring = Keyring::new();
         let codec_server = codec_server(&keyring);
+        Self::start(temporal(), namespace, keyring, codec_server).await
+    }
+
+    /// The same at a Temporal server of its own, whose Web UI asks the codec server.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn open_with_ui() -> Self {
+        let keyring = Keyring::new();
+        let codec_server = codec_server(&keyring);
+        let options = TemporalOptions {
+            ui: true,
+            ui_codec_endpoint: Some(codec_server.url().to_owned()),
+            ..TemporalOptions::default()
+        };
+        let server = TemporalServer::start(&tool("TKC_TEMPORAL"), &options);
+        let server = Arc::new(server.expect("a Temporal server"));
+        Self::start(server, "default", keyring, codec_server).await
+    }
+
+    async fn start(
+        server: Arc<TemporalServer>,
+        namespace: &str,
+        keyring: Keyring,
+        codec_server: Service,
+    ) -> Self {
         let queue = format!("office-{}", Uuid::new_v4());
         let worker = ParcelWorker::start(&server, &keyring.codec(namespace), &queue).await;
         worker.open_gate();
@@ -123,6 +149,20 @@ impl ParcelOffice {
     #[must_use]
     pub fn codec_url(&self) -> &str {
         self.codec_server.url()
+    }
+
+    /// The Web UI's URL.
+    ///
+    /// # Panics
+    /// The office was opened without one.
+    #[must_use]
+    pub fn ui_url(&self) -> String {
+        self.server.ui_url().expect("a Web UI")
+    }
+
+    /// Ends the codec server.
+    pub fn stop_codec_server(&mut self) {
+        self.codec_server.stop();
     }
 
     /// The worker's task queue.

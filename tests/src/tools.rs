@@ -1,7 +1,14 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 4] = ["TKC_TEMPORAL", "TKC_TCTL", "TKC_CLAUDE", "TKC_PYTHON"];
+pub const TOOLS: [&str; 6] = [
+    "TKC_TEMPORAL",
+    "TKC_TCTL",
+    "TKC_CLAUDE",
+    "TKC_PYTHON",
+    "TKC_CHROMIUM",
+    "TKC_PLAYWRIGHT",
+];
 
 /// The program that `variable` names.
 ///

@@ -1,7 +1,12 @@
 //! The real `temporal` command line with the codec server: people see plaintext, or nothing.
 #![allow(clippy::expect_used, reason = "a test")]
 
-use integration_tests::{ParcelOffice, Relay, assert_absent, assert_present};
+use std::process::Command;
+
+use integration_tests::{
+    Keyring, ParcelOffice, Relay, assert_absent, assert_present, codec_server,
+};
+use local_stack::{Service, sibling_binary};
 use prost::Message as _;
 use serde_json::json;
 
@@ -150,24 +155,42 @@ async fn endpoint_template_credential_and_headers_arrive_as_they_were_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_codec_server_with_another_key_shows_no_plaintext_and_says_why() {
+async fn a_codec_server_with_another_key_shows_nothing() {
     let office = ParcelOffice::open("default").await;
     let id = office.accept().await;
-    let strangers = integration_tests::Keyring::new();
-    let stranger = integration_tests::codec_server(&strangers);
+    let strangers = Keyring::new();
+    let stranger = codec_server(&strangers);
     let mut show = office.cli();
     show.args(["workflow", "show", "-w", &id, "--output", "json"]);
-    let output = show
-        .arg(format!("--codec-endpoint={}", stranger.url()))
-        .output()
-        .expect("it runs");
-    let said = [output.stdout, output.stderr].concat();
-    assert_absent("`show`", &said, &SECRETS);
+    show.arg(format!("--codec-endpoint={}", stranger.url()));
+    let output = show.output().expect("it runs");
     assert!(!output.status.success());
-    // The command line shows the status only.
-    assert!(
-        String::from_utf8_lossy(&said).contains("400"),
-        "{}",
-        String::from_utf8_lossy(&said)
+    assert_absent("`show`", &[output.stdout, output.stderr].concat(), &SECRETS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn placeholders_keep_a_history_readable_that_cannot_be_decoded() {
+    let office = ParcelOffice::open("default").await;
+    let id = office.accept().await;
+    let strangers = Keyring::new();
+    let mut server = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
+    server.args([
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--on-undecodable",
+        "placeholder",
+        "--keyring",
+    ]);
+    server.arg(strangers.folder());
+    let server = Service::start("the codec server", server).expect("a codec server");
+
+    let endpoint = format!("--codec-endpoint={}", server.url());
+    let shown = office.temporal(&["workflow", "show", "-w", &id, "--output", "json", &endpoint]);
+    assert_absent("`show`", shown.as_bytes(), &SECRETS);
+    assert_present(
+        "`show`",
+        shown.as_bytes(),
+        &["WORKFLOW_EXECUTION_STARTED", "not authentic"],
     );
 }

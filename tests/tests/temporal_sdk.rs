@@ -88,7 +88,8 @@ impl Sent {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_a_workflow_is_told_or_tells_is_stored_in_the_clear() {
     let server = temporal();
-    let codec = Keyring::new().codec("default");
+    let keyring = Keyring::new();
+    let codec = keyring.codec("default");
     let worker = ParcelWorker::start(&server, &codec, "everything").await;
     let raw = Raw::connect(&server, "default").await;
     let secrets = [CONTENT, NOTE, LABEL, RELABEL];
@@ -167,7 +168,8 @@ async fn nothing_that_a_workflow_is_told_or_tells_is_stored_in_the_clear() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_keeps_its_message_and_details_from_temporal() {
     let server = temporal();
-    let codec = Keyring::new().codec("default");
+    let keyring = Keyring::new();
+    let codec = keyring.codec("default");
     let worker = ParcelWorker::start(&server, &codec, "failure").await;
     worker.open_gate();
     let parcel = Sent::start(
@@ -203,14 +205,15 @@ async fn a_failure_keeps_its_message_and_details_from_temporal() {
     assert_absent(
         "the history",
         &history.encode_to_vec(),
-        &[CONTENT, "last seen", "lost "],
+        &[CONTENT, "last seen", "stamped, noted"],
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_run_of_a_workflow_that_continues_as_new_is_encrypted() {
     let server = temporal();
-    let codec = Keyring::new().codec("other");
+    let keyring = Keyring::new();
+    let codec = keyring.codec("other");
     let worker = ParcelWorker::start(&server, &codec, "continue").await;
     worker.open_gate();
     let parcel = Sent::start(
@@ -257,7 +260,8 @@ async fn a_history_replays_with_its_key_and_not_without() {
     replay(&keyring.codec("default"), history.clone())
         .await
         .expect("the history replays");
-    let stranger = Keyring::new().codec("default");
+    let strangers = Keyring::new();
+    let stranger = strangers.codec("default");
     let error = replay(&stranger, history)
         .await
         .expect_err("another key opens nothing");

@@ -44,7 +44,7 @@ impl ClaudeActivities {
     /// # Errors
     /// Non-retryable application failures of the types in [`FailureKind`], with a
     /// [`SessionOutcome`] as details where the CLI had run; a cancellation, likewise.
-    #[activity]
+    #[activity(name = "run_claude")]
     pub async fn run_claude(
         self: Arc<Self>,
         ctx: ActivityContext,

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{submit, submit::SubmitArgs, worker, worker::WorkerArgs};
+use crate::{print, submit, submit::SubmitArgs, worker, worker::WorkerArgs};
 use clap::{Parser, Subcommand};
 use std::{io::IsTerminal as _, process::ExitCode};
 use tracing_subscriber::EnvFilter;
@@ -78,6 +78,6 @@ async fn run(command: Command) -> ExitCode {
 }
 
 fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    eprintln!("error: {error}");
+    print::note(&format!("error: {error}"));
     code.into()
 }

@@ -49,6 +49,7 @@ mod failure;
 mod follow;
 mod log_store;
 mod outcome;
+mod print;
 mod process;
 mod progress;
 mod render;

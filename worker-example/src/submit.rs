@@ -6,7 +6,7 @@ use crate::{
     connect::{ConnectError, ConnectionArgs, chain, connect},
     follow::{Follower, Seen, TaskHandle},
     outcome::TaskResult,
-    render,
+    print, render,
     request::TaskInput,
     task_id::TaskId,
     workflow::ClaudeTask,
@@ -134,10 +134,11 @@ async fn follow(
             ended = &mut result => break ended,
             () = signals.recv() => {
                 if cancelled {
-                    return Err(lost(task, "left while it was being cancelled"));
+                    print::note("left the task while it is being cancelled");
+                    return Ok(Outcome::Cancelled);
                 }
                 cancelled = true;
-                eprintln!("cancelling the task; once more to leave without waiting");
+                print::note("cancelling the task; once more to leave without waiting");
                 cancel(handle).await.map_err(|e| lost(task, &chain(&e)))?;
             }
             _ = polls.tick() => match follower.poll(handle).await {
@@ -173,14 +174,14 @@ struct Screen {
 impl Screen {
     fn started(self, task: &TaskId, detached: bool) {
         if self.json {
-            println!(
-                "{}",
-                json!({"type": "claude_tasks", "subtype": "task_started", "taskId": task})
+            print::line(
+                &json!({"type": "claude_tasks", "subtype": "task_started", "taskId": task})
+                    .to_string(),
             );
         } else if detached {
-            println!("{task}");
+            print::line(task.as_str());
         } else {
-            eprintln!("task {task} started");
+            print::note(&format!("task {task} started"));
         }
     }
 
@@ -195,7 +196,7 @@ impl Screen {
                 (false, seen) => render::seen(seen),
             };
             if let Some(shown) = shown {
-                println!("{shown}");
+                print::line(&shown);
             }
         }
     }
@@ -244,16 +245,17 @@ impl Screen {
         if self.json {
             let end = json!({"type": "claude_tasks", "subtype": "task_ended", "taskId": task,
                 "status": status, "error": problem, "result": result});
-            println!("{end}");
+            print::line(&end.to_string());
             return;
         }
         if let Some(problem) = problem {
-            eprintln!("{}", render::harmless(problem));
+            print::note(&render::harmless(problem));
         }
-        match result {
-            Some(result) => eprintln!("task {task} {status}: {}", render::summary(result)),
-            None => eprintln!("task {task} {status}"),
-        }
+        let facts = result.map(|result| format!(": {}", render::summary(result)));
+        print::note(&format!(
+            "task {task} {status}{}",
+            facts.unwrap_or_default()
+        ));
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     activities::ClaudeActivities,
     claude::{ClaudeConfig, ConfigError, OutputLimits},
     connect::{ConnectError, ConnectionArgs, chain, connect},
+    print,
     process::Launcher,
     request::PermissionMode,
     workflow::ClaudeTask,
@@ -203,7 +204,10 @@ pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
     };
     let ready = async {
         until_polled(&client, &args.connection.task_queue, &identity).await;
-        println!("worker ready: task queue {}", args.connection.task_queue);
+        print::line(&format!(
+            "worker ready: task queue {}",
+            args.connection.task_queue
+        ));
         std::future::pending::<Result<(), WorkerError>>().await
     };
     tokio::select! {
@@ -247,6 +251,13 @@ fn activities(
 fn prepare(workdir: &Path) -> io::Result<PathBuf> {
     workspace::private_folder(workdir)?;
     let workdir = workdir.canonicalize()?;
+    // Its paths become values of environment variables.
+    if workdir.to_str().is_none() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "its name is no UTF-8 text",
+        ));
+    }
     let removed = workspace::sweep(&workdir)?;
     if removed > 0 {
         tracing::warn!(removed, "removed workspaces that a lost worker had left");

@@ -245,7 +245,7 @@ mod tests {
         let locked = workspace.root().join("locked");
         fs::create_dir(&locked).unwrap();
         fs::write(locked.join("file"), "x").unwrap();
-        fs::set_permissions(&locked, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
         workspace.remove().unwrap();
         assert_eq!(
             fs::read_dir(workdir.path().join("tasks")).unwrap().count(),

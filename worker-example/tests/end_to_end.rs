@@ -1,5 +1,11 @@
 //! The worker and the submitter as programs, against a real Temporal server and the real Claude Code
 //! CLI, which talks to a Messages API of ours.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what a test needs and does not find fails it"
+)]
 
 mod support;
 
@@ -272,11 +278,14 @@ async fn a_lost_worker_takes_its_cli_along_and_the_next_one_goes_on() {
         .await
         .get_workflow_handle::<ClaudeTask>(earlier);
     let options = WorkflowQueryOptions::default();
-    let last: Progress = handle
+    let progress: Progress = handle
         .query(ClaudeTask::last_progress, (), options)
         .await
         .unwrap();
-    assert!(last.events.iter().any(|e| e.contains(PROMPT)), "{last:?}");
+    assert!(
+        progress.events.iter().any(|e| e.contains(PROMPT)),
+        "{progress:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,11 @@
 //! What a program in Claude Code's place can print and do: shell scripts against the real worker and
 //! a real Temporal server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what a test needs and does not find fails it"
+)]
 
 mod support;
 

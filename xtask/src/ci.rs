@@ -1,6 +1,6 @@
 use anyhow::Context;
 
-use crate::{step, test, tools, workspace::Workspace};
+use crate::{demo, step, test, tools, workspace::Workspace};
 
 /// Everything that has to pass, quick checks first.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
@@ -37,7 +37,8 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     check.args(["bans", "licenses", "sources"]);
     step::loudly(check)?;
 
-    test::run(workspace, &test::Arguments::everything())
+    test::run(workspace, &test::Arguments::everything())?;
+    demo::run(workspace, &demo::Arguments::check_built())
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
+    iter,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -16,12 +17,12 @@ const SHOWN_WIDTH: usize = 60;
 
 /// Prints what is done next.
 pub(crate) fn heading(text: &str) {
-    anstream::eprintln!("\x1b[1;32m==>\x1b[0m \x1b[1m{text}\x1b[0m");
+    anstream::println!("\x1b[1;32m==>\x1b[0m \x1b[1m{text}\x1b[0m");
 }
 
 /// Prints a detail below a heading.
 pub(crate) fn note(text: &str) {
-    anstream::eprintln!("    {text}");
+    anstream::println!("    {text}");
 }
 
 /// Runs `command` with its output shown as it comes.
@@ -59,13 +60,17 @@ pub(crate) fn quietly(title: &str, command: Command) -> anyhow::Result<()> {
 
 /// The command line as one would type it; none of ours holds a secret.
 pub(crate) fn describe(command: &Command) -> String {
-    let mut words = vec![command.get_program().to_string_lossy()];
-    words.extend(
-        command
-            .get_args()
-            .map(|argument| argument.to_string_lossy()),
-    );
+    let words = iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<String> = words.map(|word| quote(&word.to_string_lossy())).collect();
     words.join(" ")
+}
+
+fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// One line that moves on a terminal, and a line now and then elsewhere.

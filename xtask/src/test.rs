@@ -71,9 +71,12 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         for tool in tools::TESTING {
             environment.push((tool.variable, tools::provide(workspace, tool)?));
         }
-        step::heading("Building the programs that the tests start");
+        step::heading(
+            "Building the tests and the programs that they start (minutes, the first time)",
+        );
         let mut build = workspace.cargo();
-        build.args(["build", "--workspace", "--bins"]);
+        // With all targets, so that features are those of the tests and nothing is built twice.
+        build.args(["build", "--workspace", "--all-targets"]);
         step::loudly(build)?;
     }
 

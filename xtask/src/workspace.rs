@@ -62,6 +62,23 @@ impl Workspace {
     }
 }
 
+/// Cargo without what the cargo that runs this program has told it about this program: some build
+/// scripts look there, and would have half of the workspace built again.
 fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let own = |name: &str| {
+        let kinds = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ];
+        kinds.iter().any(|kind| name.starts_with(kind)) || name == "CARGO_PRIMARY_PACKAGE"
+    };
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(own) {
+            command.env_remove(name);
+        }
+    }
+    command
 }

@@ -24,8 +24,8 @@ use tokio::{
 const SUPERVISOR_EXTRA: Duration = Duration::from_secs(20);
 /// How long output may keep coming after the supervisor ended, which says that nobody is left.
 const LINGER: Duration = Duration::from_secs(5);
-const STDERR_LINE: usize = 4096;
-const STDERR_LINES: usize = 50;
+const STDERR_LINE: usize = 1024;
+const STDERR_LINES: usize = 20;
 
 /// The bounds of what a session may print.
 #[derive(Clone, Copy, Debug)]

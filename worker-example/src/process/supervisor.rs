@@ -4,6 +4,7 @@ use super::{
     spec::{MAX_INPUT, MAX_SPEC, Spec},
     tree::descendants,
 };
+use crate::print;
 use nix::{
     errno::Errno,
     sys::{
@@ -55,7 +56,7 @@ pub(crate) fn supervise() -> ExitCode {
         }),
     };
     code.unwrap_or_else(|failure| {
-        eprintln!("claude-tasks supervise: {}", failure.error);
+        print::note(&format!("claude-tasks supervise: {}", failure.error));
         failure.code
     })
     .into()

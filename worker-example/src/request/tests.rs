@@ -1,7 +1,7 @@
 use super::*;
 use serde_json::json;
 
-fn parse(value: Value) -> Result<TaskRequest, RequestError> {
+fn parse(value: &Value) -> Result<TaskRequest, RequestError> {
     TaskRequest::from_json(value.to_string().as_bytes())
 }
 
@@ -11,19 +11,19 @@ fn with(extra: Value) -> Result<TaskRequest, RequestError> {
         panic!("an object")
     };
     value.as_object_mut().unwrap().extend(extra);
-    parse(value)
+    parse(&value)
 }
 
 #[test]
 fn fills_in_the_defaults() {
     let request = with(json!({})).unwrap();
     assert_eq!(request.max_turns, 6);
-    assert_eq!(request.timeout(), Duration::from_secs(55 * 60));
+    assert_eq!(request.timeout(), Duration::from_mins(55));
     assert_eq!(
         request.credential().unwrap().variable(),
         "ANTHROPIC_API_KEY"
     );
-    let request = parse(json!({"prompt": "x", "anthropicOAuthToken": "t"})).unwrap();
+    let request = parse(&json!({"prompt": "x", "anthropicOAuthToken": "t"})).unwrap();
     assert_eq!(
         request.credential().unwrap().variable(),
         "CLAUDE_CODE_OAUTH_TOKEN"
@@ -38,7 +38,7 @@ fn survives_its_own_serialization() {
         "maxTurns": 3, "model": "claude-opus-5-5[1m]", "fallbackModel": "sonnet", "useNamedPipe": false,
         "timeoutMinutes": 1440, "environmentSecrets": {"TOKEN": "x"}, "metadata": {"a": [1]},
     });
-    let request = parse(full.clone()).unwrap();
+    let request = parse(&full).unwrap();
     assert_eq!(
         serde_json::to_value(TaskInput::from(request)).unwrap(),
         full
@@ -47,7 +47,7 @@ fn survives_its_own_serialization() {
 
 #[test]
 fn says_what_is_wrong_in_the_words_of_the_api() {
-    let message = |value: Value| parse(value).unwrap_err().to_string();
+    let message = |value: Value| parse(&value).unwrap_err().to_string();
     assert_eq!(
         message(json!({"anthropicApiKey": "k"})),
         "prompt is required"
@@ -109,7 +109,7 @@ fn holds_the_bounds() {
     }
     let huge = json!({"prompt": "x".repeat(MAX_REQUEST_BYTES), "anthropicApiKey": "k"});
     assert_eq!(
-        parse(huge).unwrap_err(),
+        parse(&huge).unwrap_err(),
         RequestError::TooLarge {
             limit: MAX_REQUEST_BYTES
         }

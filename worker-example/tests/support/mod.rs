@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::history::v1::History;
 
-pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 /// A variable of the worker's environment that no task may see.
 pub(crate) const WORKERS_OWN: &str = "worker-secret-7f3a9c";
 
@@ -172,12 +172,10 @@ pub(crate) fn end(submission: &mut Process) -> (i32, String) {
 
 /// The last line of a submission with `--json`.
 pub(crate) fn task_ended(output: &str) -> Value {
-    let lines = output
+    let mut lines = output
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let ended = lines
-        .filter(|event| event["subtype"] == "task_ended")
-        .last();
+    let ended = lines.rfind(|event| event["subtype"] == "task_ended");
     ended.unwrap_or_else(|| panic!("no task_ended in:\n{output}"))
 }
 

@@ -11,25 +11,43 @@ mod table;
 mod task;
 mod watch;
 
+use std::path::Path;
+
 use anyhow::{Context, ensure};
 
 use self::{
     claims::Claims, credential::Credential, history::History, interrupt::Interrupts,
     programs::Programs, stage::Stage, task::Task,
 };
-use crate::{step, workspace::Workspace};
+use crate::{path, step, workspace::Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Do not stay up, take no terminal and no fixed port, and fail when a claim does not hold
     #[arg(long)]
     check: bool,
+    /// Take the programs as they were built last
+    #[arg(long)]
+    no_build: bool,
+}
+
+impl Arguments {
+    /// The check of programs that have just been built.
+    pub(crate) fn check_built() -> Self {
+        Self {
+            check: true,
+            no_build: true,
+        }
+    }
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     let interrupts = Interrupts::watch()?;
     let credential = Credential::choose();
-    let programs = Programs::prepare(workspace, &credential)?;
+    let programs = Programs::find(workspace)?;
+    if !arguments.no_build {
+        programs::build(workspace)?;
+    }
 
     let mut claims = Claims::default();
     let outcome = play(arguments, &programs, &credential, &interrupts, &mut claims);
@@ -65,7 +83,7 @@ fn play(
     claims.check_all(&stage, &task, &history, credential);
 
     if !arguments.check {
-        invite(&stage, &task);
+        invite(programs, &stage, &task);
         interrupts.wait();
         step::note("Stopping everything …");
     }
@@ -77,8 +95,15 @@ fn play(
     Ok(())
 }
 
-fn invite(stage: &Stage, task: &Task) {
+fn invite(programs: &Programs, stage: &Stage, task: &Task) {
     let id = task.id();
+    let on_path = path::find("temporal").as_ref() == Some(&programs.temporal);
+    let temporal = Path::new("temporal");
+    let temporal = if on_path {
+        temporal
+    } else {
+        &programs.temporal
+    };
     step::heading("Look for yourself");
     step::note(&format!(
         "Web UI      {}/namespaces/default/workflows/{id}",
@@ -88,7 +113,8 @@ fn invite(stage: &Stage, task: &Task) {
         "            It asks the codec server; switch that off behind the glasses at the top right.",
     );
     let show = format!(
-        "temporal workflow show --address {} -w {id}",
+        "{} workflow show --address {} -w {id}",
+        temporal.display(),
         stage.temporal().address()
     );
     step::note(&format!("ciphertext  {show}"));

@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 
-use super::credential::Credential;
 use crate::{
     step,
     tools::{self, CLAUDE, Oldest, TEMPORAL},
@@ -17,8 +16,8 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Finds or installs the foreign programs and builds the own ones.
-    pub(super) fn prepare(workspace: &Workspace, credential: &Credential) -> anyhow::Result<Self> {
+    /// Finds or installs the foreign programs, and names the own ones.
+    pub(super) fn find(workspace: &Workspace) -> anyhow::Result<Self> {
         step::heading("Programs");
         let server = Oldest {
             after: "(Server ",
@@ -30,20 +29,6 @@ impl Programs {
             version: (2, 1),
         };
         let claude = tools::find_or_install(workspace, &CLAUDE, &newest_known)?;
-
-        step::heading("Building codec-server and claude-tasks (minutes, the first time)");
-        let mut build = workspace.cargo();
-        build.args([
-            "build",
-            "--package=temporal-kms-codec-server",
-            "--package=claude-tasks",
-        ]);
-        if !credential.is_own() {
-            build.arg("--package=messages-api");
-        }
-        build.arg("--bins");
-        step::loudly(build)?;
-
         let own = |name| workspace.programs().join(name);
         Ok(Self {
             temporal,
@@ -53,4 +38,13 @@ impl Programs {
             messages_api: own("messages-api"),
         })
     }
+}
+
+/// Builds the own programs.
+pub(super) fn build(workspace: &Workspace) -> anyhow::Result<()> {
+    step::heading("Building codec-server and claude-tasks (minutes, the first time)");
+    let mut build = workspace.cargo();
+    build.args(["build", "--bins", "--package=temporal-kms-codec-server"]);
+    build.args(["--package=claude-tasks", "--package=messages-api"]);
+    step::loudly(build)
 }

@@ -24,16 +24,15 @@ impl Task {
         stage: &Stage,
         credential: &Credential,
     ) -> anyhow::Result<Self> {
-        let id = format!("demo-{}", Uuid::new_v4().simple());
+        let id = format!("demo-{:.8}", Uuid::new_v4().simple().to_string());
         let prompt = "Explain in one short sentence why an envelope has two keys.".to_owned();
         let mut command = stage.submit(programs);
         command.args(["--task-id", &id, "--prompt", &prompt]);
         credential.give_to(&mut command);
-        step::note(&format!("$ {}", step::describe(&command)));
-        step::note(&format!(
-            "  with {} in its environment",
-            credential.variable()
-        ));
+        command.env("RUST_LOG", "error");
+        step::note(&format!("$ export {}=…", credential.variable()));
+        let shown = step::describe(&command).replace(" --", " \\\n        --");
+        step::note(&format!("$ {shown}"));
 
         let watch = Watch::start(credential.bytes());
         let mut process = Process::spawn("claude-tasks submit", command)?;

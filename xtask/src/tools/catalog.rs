@@ -27,6 +27,13 @@ pub(crate) enum Install {
         package: &'static str,
         program: &'static str,
     },
+    /// The packages of an npm project of this repository, which pins them in its lock file.
+    NpmProject { folder: &'static str },
+    /// A program of the system's under one of several names, or a Debian package that brings it.
+    System {
+        names: &'static [&'static str],
+        package: &'static str,
+    },
     /// A Python environment with the packages of a requirements file of this repository.
     Python { requirements: &'static str },
     /// `cargo install`, without optimisation because it runs once.
@@ -79,6 +86,34 @@ pub(crate) static PYTHON: Tool = Tool {
     },
 };
 
+pub(crate) static CHROMIUM: Tool = Tool {
+    name: "chromium",
+    version: "of the system",
+    program: "bin/chromium",
+    variable: "TKC_CHROMIUM",
+    takes: "a browser: about a minute",
+    install: Install::System {
+        names: &[
+            "chromium",
+            "chromium-browser",
+            "google-chrome",
+            "google-chrome-stable",
+        ],
+        package: "chromium",
+    },
+};
+
+pub(crate) static PLAYWRIGHT: Tool = Tool {
+    name: "playwright",
+    version: "core",
+    program: "npm/playwright/node_modules/playwright-core/cli.js",
+    variable: "TKC_PLAYWRIGHT",
+    takes: "what drives the browser: a few seconds",
+    install: Install::NpmProject {
+        folder: "tests/browser",
+    },
+};
+
 pub(crate) static CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
@@ -91,9 +126,18 @@ pub(crate) static CARGO_DENY: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 4] = [&TEMPORAL, &TCTL, &CLAUDE, &PYTHON];
+pub(crate) static TESTING: [&Tool; 6] =
+    [&TEMPORAL, &TCTL, &CLAUDE, &PYTHON, &CHROMIUM, &PLAYWRIGHT];
 
-static ALL: [&Tool; 5] = [&TEMPORAL, &TCTL, &CLAUDE, &PYTHON, &CARGO_DENY];
+static ALL: [&Tool; 7] = [
+    &TEMPORAL,
+    &TCTL,
+    &CLAUDE,
+    &PYTHON,
+    &CHROMIUM,
+    &PLAYWRIGHT,
+    &CARGO_DENY,
+];
 
 /// The tools of these names, those of the tests when there are none.
 pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {

@@ -18,8 +18,14 @@ const PYTHON: &str = "install Python 3.10 or newer (https://python.org)";
 pub(super) fn identity(workspace: &Workspace, tool: &Tool) -> anyhow::Result<String> {
     let pinned_by = match tool.install {
         Install::GoModule { folder, .. } => Some(workspace.root().join(folder).join("go.mod")),
+        Install::NpmProject { folder } => {
+            Some(workspace.root().join(folder).join("package-lock.json"))
+        }
         Install::Python { requirements } => Some(workspace.root().join(requirements)),
-        Install::Go { .. } | Install::NpmNative { .. } | Install::Cargo { .. } => None,
+        Install::System { .. }
+        | Install::Go { .. }
+        | Install::NpmNative { .. }
+        | Install::Cargo { .. } => None,
     };
     let pins = match pinned_by {
         Some(file) => {
@@ -44,6 +50,14 @@ pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> 
             let folder = workspace.tools().join("npm").join(tool.name);
             let native = npm_install(package, tool.version, program, &folder)?;
             link(&native, &workspace.tools().join(tool.program))
+        }
+        Install::NpmProject { folder } => {
+            let modules = workspace.tools().join("npm").join(tool.name);
+            npm_project(&workspace.root().join(folder), &modules)
+        }
+        Install::System { names, package } => {
+            let program = system_program(tool.name, names, package)?;
+            link(&program, &workspace.tools().join(tool.program))
         }
         Install::Python { requirements } => {
             let folder = workspace.tools().join(tool.name);
@@ -101,6 +115,36 @@ fn npm_install(
     step::quietly("npm install", command)?;
     let native = format!("{package}-{}", platform()?);
     Ok(folder.join("node_modules").join(native).join(program))
+}
+
+/// Installs the project's packages somewhere else than in its own folder.
+fn npm_project(project: &Path, folder: &Path) -> anyhow::Result<()> {
+    let npm = path::need("npm", NPM)?;
+    clear(folder)?;
+    fs::create_dir_all(folder)?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(project.join(file), folder.join(file))?;
+    }
+    let mut command = Command::new(npm);
+    command
+        .args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+        ])
+        .arg(folder);
+    step::quietly("npm ci", command)
+}
+
+fn system_program(name: &str, names: &[&str], package: &str) -> anyhow::Result<PathBuf> {
+    let find = || names.iter().find_map(|name| path::find(name));
+    if let Some(program) = find() {
+        return Ok(program);
+    }
+    path::install_debian(&[package], name)?;
+    find().with_context(|| format!("the package {package} has brought none of {names:?}"))
 }
 
 /// npm's name of this platform.

@@ -1,0 +1,129 @@
+use super::*;
+
+#[tokio::test]
+async fn a_hundred_thousand_payloads_wrap_once_and_unwrap_once() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let writer = builder("n").encrypt_with(kms.clone()).build().unwrap();
+    let mut sealed = Vec::new();
+    for _ in 0..1000 {
+        sealed = writer.encode(payloads(100)).await.unwrap();
+    }
+    assert_eq!(
+        (kms.calls(), writer.stats().wraps, writer.stats().sealed),
+        (1, 1, 100_000)
+    );
+
+    // What was sealed here opens here without a call, and elsewhere with one.
+    writer.decode(sealed.clone()).await.unwrap();
+    assert_eq!(kms.calls(), 1);
+    let reader = builder("n").encrypt_with(kms.clone()).build().unwrap();
+    futures::future::join_all((0..20).map(|_| reader.decode(sealed.clone()))).await;
+    let stats = reader.stats();
+    assert_eq!((kms.calls(), stats.unwraps, stats.opened), (2, 1, 2000));
+    assert_eq!(stats.dek_cache_hits + stats.dek_cache_misses, 2000);
+}
+
+#[tokio::test]
+async fn an_older_key_goes_on_decoding() {
+    let (_folder, keyring) = keyring();
+    let (old, new) = (
+        keyring.key_or_create("old").unwrap(),
+        keyring.key_or_create("new").unwrap(),
+    );
+    let sealed = seal(
+        &builder("n").encrypt_with(old.clone()).build().unwrap(),
+        "1",
+    )
+    .await;
+    let codec = builder("n")
+        .encrypt_with(new)
+        .decrypt_with(old)
+        .build()
+        .unwrap();
+    assert_eq!(codec.decode(vec![sealed]).await.unwrap(), [payload("1")]);
+    assert_eq!(seal(&codec, "1").await.metadata["kms-key"], b"local://new");
+}
+
+#[tokio::test]
+async fn version_1_without_a_key_name_opens_with_whichever_key_fits() {
+    let (_folder, keyring) = keyring();
+    let (a, b) = (
+        keyring.key_or_create("a").unwrap(),
+        keyring.key_or_create("b").unwrap(),
+    );
+    let writer = builder("n")
+        .encrypt_with(b.clone())
+        .format(Format::EnvelopeV1)
+        .build()
+        .unwrap();
+    let mut sealed = seal(&writer, "1").await;
+    assert_eq!(sealed.metadata.remove("kms-key").unwrap(), b"local://b");
+    let reader = builder("n")
+        .encrypt_with(a.clone())
+        .decrypt_with(b)
+        .build()
+        .unwrap();
+    assert_eq!(
+        reader.decode(vec![sealed.clone()]).await.unwrap(),
+        [payload("1")]
+    );
+    let stranger = builder("n").encrypt_with(a).build().unwrap();
+    assert_eq!(refusal(&stranger, sealed).await, PayloadError::NotAuthentic);
+}
+
+#[tokio::test]
+async fn any_recipient_opens_and_one_that_is_away_is_skipped() {
+    let (_folder, keyring) = keyring();
+    let [a, b] = ["a", "b"].map(|name| Watched::new(keyring.key_or_create(name).unwrap()));
+    let writer = builder("n")
+        .encrypt_with(a.clone())
+        .encrypt_with(b.clone())
+        .build()
+        .unwrap();
+    let sealed = seal(&writer, "1").await;
+    assert_eq!(sealed.metadata["kms-key.1"], b"local://b");
+    assert_eq!(writer.stats().wraps, 2);
+
+    let only_b = builder("n").encrypt_with(b.clone()).build().unwrap();
+    assert!(only_b.decode(vec![sealed.clone()]).await.is_ok());
+
+    let reader = || {
+        builder("n")
+            .encrypt_with(a.clone())
+            .encrypt_with(b.clone())
+            .build()
+            .unwrap()
+    };
+    a.fail(ProviderErrorKind::Unavailable);
+    assert!(reader().decode(vec![sealed.clone()]).await.is_ok());
+    b.fail(ProviderErrorKind::KeyDisabled);
+    let error = reader().decode(vec![sealed.clone()]).await.unwrap_err();
+    assert!(error.is_transient(), "{error}: the first key may come back");
+    a.fail(ProviderErrorKind::PermissionDenied);
+    assert!(
+        !reader()
+            .decode(vec![sealed])
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+}
+
+#[tokio::test]
+async fn while_the_kms_is_away_known_keys_go_on() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let codec = builder("n").encrypt_with(kms.clone()).build().unwrap();
+    let sealed = seal(&codec, "1").await;
+    kms.fail(ProviderErrorKind::Unavailable);
+    assert!(codec.decode(vec![sealed.clone()]).await.is_ok());
+    assert!(codec.encode(payloads(3)).await.is_ok());
+    assert!(codec.ready().await.unwrap_err().is_transient());
+    let fresh = builder("n").encrypt_with(kms.clone()).build().unwrap();
+    assert!(fresh.decode(vec![sealed]).await.unwrap_err().is_transient());
+    assert!(fresh.encode(payloads(1)).await.unwrap_err().is_transient());
+    kms.fail(None);
+    assert!(fresh.encode(payloads(1)).await.is_ok());
+    assert_eq!(fresh.stats().rejected, 2);
+}
