@@ -3,8 +3,8 @@ use std::{path::PathBuf, sync::Arc};
 #[cfg(feature = "aws-kms")]
 use super::aws::AwsKms;
 use super::{
-    KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind, SignatureAlgorithm, Signer,
-    local::LocalKeyring,
+    CallPolicy, KeyAdmin, KeyProvider, KmsMetrics, ProviderError, ProviderErrorKind,
+    SignatureAlgorithm, Signer, local::LocalKeyring,
 };
 use crate::{ConfigurationError, KeyUri, KmsKind};
 
@@ -15,6 +15,10 @@ pub struct KmsOptions {
     pub local_keyring: Option<PathBuf>,
     /// Whether a `local://` key that does not exist is made; a signing key is made for ECDSA on P-256.
     pub create_local_keys: bool,
+    /// Deadlines, retries and limits of calls of a service. Local keys are files, and none of it applies to them.
+    pub calls: CallPolicy,
+    /// Where calls are counted; the keys that are opened with clones of these options share it.
+    pub metrics: Arc<KmsMetrics>,
     /// Where `gcp-kms://` keys are reached instead of Cloud KMS: an emulator on this machine, such as
     /// `http://127.0.0.1:8080`. Any other host is refused. It gets no credentials unless `gcp_credentials` names some.
     pub gcp_endpoint: Option<String>,
@@ -57,6 +61,17 @@ pub async fn open(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+    let key = open_bare(uri, options).await?;
+    Ok(match uri.kms() {
+        KmsKind::Local => key,
+        _ => options.calls.decorate(key, &options.metrics),
+    })
+}
+
+async fn open_bare(
+    uri: &KeyUri,
+    options: &KmsOptions,
+) -> Result<Arc<dyn KeyProvider>, ProviderError> {
     match uri.kms() {
         KmsKind::Local if options.create_local_keys => {
             local_keyring(uri, options)?.key_or_create(uri.resource())
@@ -78,6 +93,17 @@ pub async fn open(
 /// # Errors
 /// As [`open`].
 pub async fn open_signer(
+    uri: &KeyUri,
+    options: &KmsOptions,
+) -> Result<Arc<dyn Signer>, ProviderError> {
+    let key = open_bare_signer(uri, options).await?;
+    Ok(match uri.kms() {
+        KmsKind::Local => key,
+        _ => options.calls.decorate_signer(key, &options.metrics),
+    })
+}
+
+async fn open_bare_signer(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn Signer>, ProviderError> {
