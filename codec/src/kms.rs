@@ -1,4 +1,4 @@
-//! Key-encryption keys: the [`KeyProvider`] trait, the providers behind it, and [`open`] for any [`KeyUri`].
+//! Key-encryption keys: the [`KeyProvider`] trait, the providers behind it, and [`open`] for any [`KeyUri`](crate::KeyUri).
 
 mod admin;
 #[cfg(feature = "aws-kms")]
