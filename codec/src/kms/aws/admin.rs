@@ -145,6 +145,12 @@ impl KeyAdmin for AwsAdmin {
         whole_key(key, version)?;
         let options = &self.kms.options;
         let days = options.deletion_window_days.unwrap_or(DELETION_WINDOW_DAYS);
+        if !(7..=30).contains(&days) {
+            return Err(super::misconfigured(
+                key,
+                "AWS KMS deletes a key 7 to 30 days after it was scheduled",
+            ));
+        }
         let key = self.key(key).await?;
         let answer = key
             .kms

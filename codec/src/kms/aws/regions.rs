@@ -165,3 +165,101 @@ impl fmt::Debug for Regions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::{Client, Config};
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::{
+        clock::tests::ManualClock,
+        kms::aws::{client, name::KeyName},
+    };
+
+    const HOME: &str = "eu-west-1";
+    const AWAY: &str = "us-west-2";
+
+    fn regional(region: &str) -> RegionalKey {
+        let arn = format!("arn:aws:kms:{region}:111122223333:key/mrk-1");
+        let name = KeyName::of(&format!("aws-kms://{arn}").parse().unwrap()).unwrap();
+        let config = Config::builder().behavior_version(client::behavior());
+        RegionalKey {
+            uri: format!("aws-kms://arn:aws:kms:{HOME}:111122223333:key/mrk-1")
+                .parse()
+                .unwrap(),
+            name,
+            region: region.to_owned(),
+            kms: Client::from_conf(config.build()),
+        }
+    }
+
+    struct Outage {
+        regions: Regions,
+        clock: Arc<ManualClock>,
+        called: Mutex<Vec<String>>,
+    }
+
+    impl Outage {
+        fn new() -> Self {
+            let clock = Arc::new(ManualClock::new());
+            let (home, replicas) = (regional(HOME), vec![regional(AWAY)]);
+            Self {
+                regions: Regions::new(home, replicas, clock.clone()),
+                clock,
+                called: Mutex::default(),
+            }
+        }
+
+        /// Makes a call that fails with `home` in the home region, and returns where it was made.
+        async fn call(&self, home: Option<Kind>) -> Vec<String> {
+            let attempt = |key: &RegionalKey| {
+                self.called.lock().push(key.region.clone());
+                let failure = home
+                    .filter(|_| key.region == HOME)
+                    .map(|kind| key.error(kind));
+                async move { failure.map_or(Ok(()), Err) }.boxed()
+            };
+            let outcome = self.regions.call(attempt).await;
+            assert_eq!(outcome.err().map(|error| error.kind()), None);
+            std::mem::take(&mut *self.called.lock())
+        }
+    }
+
+    #[tokio::test]
+    async fn home_is_asked_again_half_a_minute_after_an_outage() {
+        let outage = Outage::new();
+        assert_eq!(outage.call(None).await, [HOME]);
+        assert_eq!(outage.call(Some(Kind::Unavailable)).await, [HOME, AWAY]);
+        outage.clock.advance(DETOUR / 2);
+        assert_eq!(outage.call(None).await, [AWAY]);
+        outage.clock.advance(DETOUR / 2);
+        assert_eq!(
+            outage.call(Some(Kind::DeadlineExceeded)).await,
+            [HOME, AWAY]
+        );
+        outage.clock.advance(DETOUR);
+        assert_eq!(outage.call(None).await, [HOME]);
+        assert_eq!(outage.call(None).await, [HOME]);
+    }
+
+    #[tokio::test]
+    async fn only_a_call_that_hung_tells_that_home_is_away() {
+        for (waited, next) in [(HANGING / 2, HOME), (HANGING, AWAY)] {
+            let outage = Outage::new();
+            let hanging =
+                |_: &RegionalKey| std::future::pending::<Result<(), ProviderError>>().boxed();
+            {
+                let call = outage.regions.call(hanging);
+                assert!(call.now_or_never().is_none());
+            }
+            assert_eq!(outage.call(None).await, [HOME], "nothing was waited for");
+
+            let mut call = Box::pin(outage.regions.call(hanging));
+            assert!((&mut call).now_or_never().is_none());
+            outage.clock.advance(waited);
+            drop(call);
+            assert_eq!(outage.call(None).await, [next]);
+        }
+    }
+}
