@@ -52,6 +52,7 @@ impl Codec {
         let mut options = KmsOptions {
             local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
             create_local_keys: true,
+            gcp_endpoint: variable("GCP_KMS_ENDPOINT"),
             #[cfg(feature = "aws-kms")]
             aws: kms::aws::AwsOptions::from_variables(&variable)?,
             #[cfg(feature = "pkcs11")]

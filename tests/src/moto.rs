@@ -1,8 +1,10 @@
 //! moto, the emulator of AWS: <https://docs.getmoto.org>.
 
-use std::{env, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use local_stack::Process;
+
+use crate::tool;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -29,12 +31,7 @@ impl Moto {
     /// As [`start`](Self::start).
     #[must_use]
     pub fn start_with(variables: &[(&str, &str)]) -> Self {
-        let Some(program) = env::var_os("TKC_MOTO") else {
-            panic!(
-                "TKC_MOTO does not name the program moto_server: run the tests by `cargo xtask test`"
-            );
-        };
-        let mut command = Command::new(program);
+        let mut command = Command::new(tool("TKC_MOTO"));
         command.args(["-H", "127.0.0.1", "-p", "0"]);
         command.envs(variables.iter().copied());
         let started = Process::spawn("moto", command).and_then(|mut process| {

@@ -1,7 +1,13 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 4] = ["TKC_TEMPORAL", "TKC_TCTL", "TKC_CLAUDE", "TKC_PYTHON"];
+pub const TOOLS: [&str; 5] = [
+    "TKC_TEMPORAL",
+    "TKC_TCTL",
+    "TKC_CLAUDE",
+    "TKC_PYTHON",
+    "TKC_MOTO",
+];
 
 /// The program that `variable` names.
 ///
