@@ -1,7 +1,5 @@
-use std::path::PathBuf;
-
 use crate::{
-    Codec, ConfigurationError, Error, KeyUri, Namespace,
+    Codec, ConfigurationError, Error, KeyUri, KmsKind, Namespace,
     kms::{self, KmsOptions},
 };
 
@@ -21,7 +19,11 @@ impl Codec {
     /// | `TEMPORAL_CODEC_PLAINTEXT` | `allow` or `reject` | `allow` |
     ///
     /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
-    /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`.
+    /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`, or from
+    /// `KMS_KEY_ALIAS` (`alias/NAME`, or an ARN of AWS KMS). `KMS_PROVIDER` (`aws`, `gcp` or `local`) says which counts;
+    /// `local` is `local://default`. The feature `aws-kms` reads further variables: see `AwsOptions::from_env`; so does
+    /// `pkcs11`: see `Pkcs11Options::from_env`. Its URIs may end in a query with `module-path` and `pin-source`.
+    /// `GCP_KMS_ENDPOINT` names an emulator of Cloud KMS on this machine.
     ///
     /// # Errors
     /// When a variable is missing or has no valid value, and when a key cannot be opened.
@@ -46,15 +48,15 @@ impl Codec {
             );
         }
 
-        let options = KmsOptions {
-            local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
+        let mut options = KmsOptions {
             create_local_keys: true,
+            ..KmsOptions::from_variables(&variable)?
         };
-        for uri in encrypting_keys(&variable)? {
+        for uri in encrypting_keys(&variable, &mut options)? {
             builder = builder.encrypt_with(kms::open(&uri, &options).await?);
         }
         if let Some(list) = variable("TEMPORAL_CODEC_DECRYPT_KEYS") {
-            for uri in key_list("TEMPORAL_CODEC_DECRYPT_KEYS", &list)? {
+            for uri in key_list("TEMPORAL_CODEC_DECRYPT_KEYS", &list, &mut options)? {
                 builder = builder.decrypt_with(kms::open(&uri, &options).await?);
             }
         }
@@ -64,9 +66,22 @@ impl Codec {
 
 fn encrypting_keys(
     variable: &dyn Fn(&str) -> Option<String>,
+    options: &mut KmsOptions,
 ) -> Result<Vec<KeyUri>, ConfigurationError> {
     if let Some(list) = variable("TEMPORAL_CODEC_KEY") {
-        return key_list("TEMPORAL_CODEC_KEY", &list);
+        return key_list("TEMPORAL_CODEC_KEY", &list, options);
+    }
+    let provider = variable("KMS_PROVIDER");
+    match provider.as_deref() {
+        None | Some("gcp") => {}
+        Some("aws") => return aws_key(variable),
+        Some("local") => return key_list("KMS_PROVIDER", "local://default", options),
+        Some(_) => {
+            return Err(ConfigurationError::invalid(
+                "KMS_PROVIDER",
+                "it is none of `aws`, `gcp`, `local`",
+            ));
+        }
     }
     let families = [
         [
@@ -93,6 +108,9 @@ fn encrypting_keys(
         );
         return Ok(vec![uri.parse().map_err(named(key))?]);
     }
+    if provider.is_none() && variable("KMS_KEY_ALIAS").is_some() {
+        return aws_key(variable);
+    }
     Err(ConfigurationError::invalid(
         "TEMPORAL_CODEC_KEY",
         "it is not set; name the key to encrypt with, such as local://default with \
@@ -100,9 +118,21 @@ fn encrypting_keys(
     ))
 }
 
-fn key_list(name: &'static str, list: &str) -> Result<Vec<KeyUri>, ConfigurationError> {
+fn aws_key(variable: &dyn Fn(&str) -> Option<String>) -> Result<Vec<KeyUri>, ConfigurationError> {
+    let alias = variable("KMS_KEY_ALIAS").ok_or_else(|| {
+        ConfigurationError::invalid("KMS_KEY_ALIAS", "it is not set, but KMS_PROVIDER is `aws`")
+    })?;
+    let uri = KeyUri::new(KmsKind::AwsKms, &alias).map_err(named("KMS_KEY_ALIAS"))?;
+    Ok(vec![uri])
+}
+
+fn key_list(
+    name: &'static str,
+    list: &str,
+    options: &mut KmsOptions,
+) -> Result<Vec<KeyUri>, ConfigurationError> {
     list.split(',')
-        .map(|uri| uri.trim().parse().map_err(named(name)))
+        .map(|uri| options.read_key(uri.trim()).map_err(named(name)))
         .collect()
 }
 
@@ -204,9 +234,37 @@ mod tests {
                 &[("KMS_KEY_NAME", "k"), ("PROJECT_ID", "p")],
                 "KMS_KEY_RING: it is not set",
             ),
+            (
+                &[("KMS_PROVIDER", "aws")],
+                "KMS_KEY_ALIAS: it is not set, but KMS_PROVIDER is",
+            ),
+            (&[("KMS_PROVIDER", "azure")], "KMS_PROVIDER: it is none of"),
+            (
+                &[("KMS_KEY_ALIAS", "workflows")],
+                "KMS_KEY_ALIAS: the form is aws-kms://",
+            ),
         ] {
             let error = from(variables).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{variables:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_variables_of_aws_name_a_key() {
+        for variables in [
+            &[("KMS_KEY_ALIAS", "alias/workflows")][..],
+            &[
+                ("KMS_PROVIDER", "aws"),
+                ("KMS_KEY_ALIAS", "alias/workflows"),
+                ("GCP_KMS_KEY", "k"),
+            ],
+        ] {
+            let lookup = |name: &str| {
+                let mut found = variables.iter().filter(|(n, _)| *n == name);
+                found.next().map(|(_, value)| (*value).to_owned())
+            };
+            let keys = encrypting_keys(&lookup, &mut KmsOptions::default()).unwrap();
+            assert_eq!(keys[0].to_string(), "aws-kms://alias/workflows");
         }
     }
 
@@ -223,7 +281,7 @@ mod tests {
                 .find(|(n, _)| *n == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        let keys = encrypting_keys(&lookup).unwrap();
+        let keys = encrypting_keys(&lookup, &mut KmsOptions::default()).unwrap();
         assert_eq!(
             keys[0].to_string(),
             "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k"

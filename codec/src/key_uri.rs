@@ -1,5 +1,8 @@
+pub(crate) mod pkcs11;
+
 use std::{fmt, str::FromStr, sync::Arc};
 
+use self::pkcs11::Pkcs11Path;
 use crate::ConfigurationError;
 
 /// Longer than any resource name of the supported services.
@@ -79,11 +82,16 @@ pub struct KeyUri {
 }
 
 impl KeyUri {
-    /// The key called `resource` at `kms`.
+    /// The key called `resource` at `kms`. The attributes of a PKCS#11 URI are brought into one order and encoding.
     ///
     /// # Errors
     /// When `resource` has not the form that the service uses.
     pub fn new(kms: KmsKind, resource: &str) -> Result<Self, ConfigurationError> {
+        if resource.len() > MAX_LEN || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(invalid(
+                "it must be printable ASCII without spaces, at most 2,048 bytes",
+            ));
+        }
         let expected = match kms {
             KmsKind::Local if is_file_name(resource) => None,
             KmsKind::Local => {
@@ -99,14 +107,8 @@ impl KeyUri {
             KmsKind::AwsKms => {
                 Some("aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID, or an alias' ARN")
             }
-            KmsKind::Pkcs11 if resource.contains('=') => None,
-            KmsKind::Pkcs11 => Some("pkcs11:token=LABEL;object=LABEL (RFC 7512)"),
+            KmsKind::Pkcs11 => return Self::pkcs11(&Pkcs11Path::parse(resource).map_err(invalid)?),
         };
-        if resource.len() > MAX_LEN || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(invalid(
-                "it must be printable ASCII without spaces, at most 2,048 bytes",
-            ));
-        }
         match expected {
             Some(form) => Err(invalid(format!("the form is {form}"))),
             None => Ok(Self {
@@ -114,6 +116,18 @@ impl KeyUri {
                 resource: resource.into(),
             }),
         }
+    }
+
+    /// The key that `path` names.
+    pub(crate) fn pkcs11(path: &Pkcs11Path) -> Result<Self, ConfigurationError> {
+        let resource = path.to_string();
+        if resource.len() > MAX_LEN {
+            return Err(invalid("it has more than 2,048 bytes"));
+        }
+        Ok(Self {
+            kms: KmsKind::Pkcs11,
+            resource: resource.into(),
+        })
     }
 
     /// Stands in errors for a local key whose name is none.
@@ -215,7 +229,7 @@ mod tests {
             "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k",
             "aws-kms://arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             "aws-kms://alias/workflows",
-            "pkcs11:token=prod;object=temporal?pin-source=file:/run/pin",
+            "pkcs11:token=prod;object=temporal",
         ] {
             assert_eq!(uri.parse::<KeyUri>().unwrap().to_string(), uri);
         }
@@ -225,6 +239,12 @@ mod tests {
     fn go_cdk_forms_become_the_canonical_ones() {
         let key: KeyUri = "awskms:///arn:aws:kms:us-east-1:1:key/k".parse().unwrap();
         assert_eq!(key.to_string(), "aws-kms://arn:aws:kms:us-east-1:1:key/k");
+    }
+
+    #[test]
+    fn one_object_of_a_token_has_one_name() {
+        let key: KeyUri = "pkcs11:object=a,b;token=%70rod".parse().unwrap();
+        assert_eq!(key.to_string(), "pkcs11:token=prod;object=a%2Cb");
     }
 
     #[test]
@@ -241,6 +261,7 @@ mod tests {
             "aws-kms://key",
             "pkcs11:",
             "pkcs11:token=a b",
+            "pkcs11:token=prod;object=temporal?pin-source=file:/run/pin",
             "https://example.com",
         ] {
             assert!(bad.parse::<KeyUri>().is_err(), "{bad}");

@@ -1,10 +1,18 @@
 //! Key-encryption keys: the [`KeyProvider`] trait, the providers behind it, and [`open`] for any [`KeyUri`](crate::KeyUri).
 
 mod admin;
+#[cfg(feature = "aws-kms")]
+pub mod aws;
 mod decorate;
+#[cfg(feature = "aws-kms")]
+mod endpoint;
 mod error;
+#[cfg(feature = "gcp-kms")]
+mod gcp;
 pub mod local;
 mod open;
+#[cfg(feature = "pkcs11")]
+pub mod pkcs11;
 mod provider;
 mod public_key;
 mod signer;

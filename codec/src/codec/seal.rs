@@ -85,7 +85,7 @@ impl Codec {
 
     async fn encrypt_one_directly(&self, payload: Payload) -> Result<Payload, Error> {
         let key = &self.0.encrypting.first;
-        if payload.encoded_len() > key.max_plaintext() {
+        if !(key.min_plaintext()..=key.max_plaintext()).contains(&payload.encoded_len()) {
             self.0.counters.direct_fallbacks.add(1);
             let sealed = self.seal_v2(vec![Slot::ToSeal(payload)]).await?;
             return sealed

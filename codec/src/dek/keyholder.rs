@@ -40,7 +40,7 @@ impl Keyholder {
     pub(crate) fn provider(&self, key: &KeyUri) -> Result<&Arc<dyn KeyProvider>, PayloadError> {
         self.keys
             .iter()
-            .find(|provider| provider.uri() == key)
+            .find(|provider| provider.goes_by(key))
             .ok_or(PayloadError::KeyNotAllowed)
     }
 
@@ -96,7 +96,7 @@ impl Keyholder {
             .into_iter()
             .filter_map(|recipient| {
                 let mut keys = self.keys.iter().enumerate();
-                let (position, provider) = keys.find(|(_, key)| *key.uri() == recipient.key)?;
+                let (position, provider) = keys.find(|(_, key)| key.goes_by(&recipient.key))?;
                 Some((position, provider.clone(), recipient))
             })
             .collect();

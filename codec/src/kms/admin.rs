@@ -123,6 +123,19 @@ pub struct KeySpec {
     pub multi_region: bool,
 }
 
+impl KeySpec {
+    /// Why a service cannot make the key that has nothing but keys: neither rotation of its own, nor labels, nor regions.
+    pub(super) fn unsupported_by_plain_keys(&self) -> Option<&'static str> {
+        if self.rotation_period.is_some() {
+            return Some("its keys do not rotate by themselves");
+        }
+        if !self.labels.is_empty() {
+            return Some("its keys have no labels");
+        }
+        self.multi_region.then_some("its keys are in one place")
+    }
+}
+
 /// What a service says of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDetails {

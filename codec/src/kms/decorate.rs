@@ -66,6 +66,16 @@ impl Default for CallPolicy {
 }
 
 impl CallPolicy {
+    /// One attempt and no circuit breaker, so that each call shows how the service answers: for diagnosis.
+    #[must_use]
+    pub fn once() -> Self {
+        Self {
+            max_attempts: 1,
+            breaker_failures: u32::MAX,
+            ..Self::default()
+        }
+    }
+
     /// # Errors
     /// When a time or a number is zero.
     pub fn check(&self) -> Result<(), ConfigurationError> {
@@ -261,6 +271,10 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
         self.key.uri()
     }
 
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.key.goes_by(key)
+    }
+
     async fn wrap(
         &self,
         dek: &Dek,
@@ -285,6 +299,10 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
     ) -> Result<(Dek, WrappedDek), ProviderError> {
         self.call(Operation::Wrap, |key| key.generate_dek(context))
             .await
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.key.min_plaintext()
     }
 
     fn max_plaintext(&self) -> usize {

@@ -13,7 +13,8 @@
 //! use it in production. The file must be readable by its owner alone, or it is refused.
 //!
 //! A [`LocalKeyring`] is its keys' [`KeyAdmin`](super::KeyAdmin). The versions of a key are the keys of its keyset. The
-//! primary one can be neither disabled nor destroyed, since Tink reads no keyset without one: rotate first.
+//! primary one can be neither disabled nor destroyed, since Tink reads no keyset without one: rotate first. A destroyed
+//! one is removed from the file.
 
 mod admin;
 mod file;

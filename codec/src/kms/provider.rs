@@ -18,6 +18,12 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// The key's name, as it is written into payloads.
     fn uri(&self) -> &KeyUri;
 
+    /// Whether `key` names this key too: a replica of it in another region that is trusted as much. By default only its
+    /// own name does.
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.uri() == key
+    }
+
     /// Wraps a data key, bound to `context`.
     ///
     /// # Errors
@@ -56,13 +62,19 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         Ok((dek, wrapped))
     }
 
+    /// The fewest bytes that [`encrypt`](Self::encrypt) takes.
+    fn min_plaintext(&self) -> usize {
+        0
+    }
+
     /// The most bytes that [`encrypt`](Self::encrypt) takes.
     fn max_plaintext(&self) -> usize;
 
     /// Encrypts directly, without additional data.
     ///
     /// # Errors
-    /// When `plaintext` is longer than [`max_plaintext`](Self::max_plaintext), or the service refuses or fails.
+    /// When `plaintext` is shorter than [`min_plaintext`](Self::min_plaintext) or longer than
+    /// [`max_plaintext`](Self::max_plaintext), or the service refuses or fails.
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError>;
 
     /// Decrypts what [`encrypt`](Self::encrypt) made, with any version of the key.

@@ -174,16 +174,10 @@ fn check_spec(key: &KeyUri, spec: &KeySpec) -> Result<(), ProviderError> {
             "a keyset is a file; it has no other protection",
         ));
     }
-    if spec.rotation_period.is_some() {
-        return Err(unsupported(key, "a keyset does not rotate by itself"));
+    match spec.unsupported_by_plain_keys() {
+        Some(reason) => Err(unsupported(key, reason)),
+        None => Ok(()),
     }
-    if !spec.labels.is_empty() {
-        return Err(unsupported(key, "a keyset has no labels"));
-    }
-    if spec.multi_region {
-        return Err(unsupported(key, "a keyset is in one place; copy its file"));
-    }
-    Ok(())
 }
 
 fn named<'a>(key: &KeyUri, version: Option<&'a str>) -> Result<&'a str, ProviderError> {

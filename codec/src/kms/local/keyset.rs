@@ -90,10 +90,17 @@ impl Keyset {
         self.set_state(id, State::Disabled)
     }
 
-    /// Drops the material of a key that is not the primary one.
+    /// Removes a key that is not the primary one. Tink in Java and Python stumbles over keys without material, so
+    /// none is left behind.
     pub(super) fn destroy(&mut self, id: &str) -> Result<(), KeysetError> {
         self.check_not_primary(id)?;
-        self.set_state(id, |_| State::Destroyed)
+        let before = self.keys.len();
+        self.keys.retain(|key| key.id.to_string() != id);
+        if self.keys.len() < before {
+            Ok(())
+        } else {
+            Err(KeysetError::NoSuchKey(id.to_owned()))
+        }
     }
 
     pub(super) fn primary(&self) -> u32 {

@@ -13,7 +13,9 @@ const OVERHEAD: usize = PREFIX_LEN + NONCE_LEN + TAG_LEN;
 pub(in super::super) enum OpenError {
     /// It was sealed by a key that the keyset holds but that is not enabled.
     Disabled(u32),
-    /// It is not authentic, or of a key that the keyset does not hold.
+    /// It names a key that the keyset does not hold.
+    UnknownKey(u32),
+    /// It is not authentic.
     NotAuthentic,
 }
 
@@ -60,21 +62,22 @@ impl Keyset {
         }
         let id = u32::from_be_bytes(*id);
 
-        let mut error = OpenError::NotAuthentic;
+        let mut error = OpenError::UnknownKey(id);
         for key in self.with_id(id) {
-            let State::Enabled(material) = &key.state else {
-                error = OpenError::Disabled(id);
-                continue;
+            error = match &key.state {
+                State::Enabled(Material::Aes256Gcm(key)) => {
+                    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+                    if let Ok(plaintext) = Aes256Gcm::new(key).open(*nonce, additional, &mut buffer)
+                    {
+                        let len = plaintext.len();
+                        buffer.truncate(len);
+                        return Ok(buffer);
+                    }
+                    OpenError::NotAuthentic
+                }
+                State::Enabled(_) => OpenError::NotAuthentic,
+                State::Disabled(_) | State::Destroyed => OpenError::Disabled(id),
             };
-            let Material::Aes256Gcm(key) = material else {
-                continue;
-            };
-            let mut buffer = Zeroizing::new(ciphertext.to_vec());
-            if let Ok(plaintext) = Aes256Gcm::new(key).open(*nonce, additional, &mut buffer) {
-                let len = plaintext.len();
-                buffer.truncate(len);
-                return Ok(buffer);
-            }
         }
         Err(error)
     }

@@ -70,15 +70,14 @@ async fn versions_are_disabled_enabled_and_destroyed() {
     keyring.enable(&uri("k"), Some(&old)).await.unwrap();
     assert_eq!(kind(key.unwrap(&wrapped, &context).await), None);
     assert_eq!(keyring.destroy(&uri("k"), Some(&old)).await.unwrap(), None);
-    assert_eq!(
-        kind(key.unwrap(&wrapped, &context).await),
-        Some(Kind::KeyDisabled)
-    );
+    let error = key.unwrap(&wrapped, &context).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::InvalidCiphertext);
+    assert!(error.to_string().contains("may be destroyed"), "{error}");
 
-    let states: Vec<_> = keyring.versions(&uri("k")).await.unwrap();
-    assert_eq!(states[1].state, KeyState::Destroyed);
+    let versions = keyring.versions(&uri("k")).await.unwrap();
+    assert_eq!(versions, [new]);
     let error = keyring.enable(&uri("k"), Some(&old)).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::KeyDisabled);
+    assert_eq!(error.kind(), Kind::KeyNotFound);
 }
 
 #[tokio::test]

@@ -1,0 +1,176 @@
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
+use crate::ConfigurationError;
+
+impl AwsOptions {
+    /// The options from environment variables.
+    ///
+    /// | variable | meaning | default |
+    /// |---|---|---|
+    /// | `AWS_REGION`, `AWS_DEFAULT_REGION` | the region of keys that are named by an alias | |
+    /// | `KMS_AUTH_MODE` | `iam`: whoever AWS's own variables, files and metadata services say; `oidc`: a role by an OIDC token | `iam` |
+    /// | `KMS_ROLE_ARN` | the role to take on; with `oidc` also `AWS_ROLE_ARN` | |
+    /// | `KMS_ROLE_EXTERNAL_ID`, `KMS_ROLE_SESSION_NAME` | what the role's trust policy demands, and what logs call the session | |
+    /// | `OIDC_TOKEN_PATH`, `OIDC_TOKEN`, `AWS_WEB_IDENTITY_TOKEN_FILE` | the token, or the file that it is in; the first that is set counts | |
+    /// | `KMS_REPLICA_REGIONS` | regions that may serve multi-region keys, with commas between them | none |
+    /// | `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` | where the services are | the public endpoints |
+    /// | `AWS_USE_FIPS_ENDPOINT` | `true` for the FIPS 140 endpoints | `false` |
+    ///
+    /// # Errors
+    /// When `KMS_AUTH_MODE` is neither, or `oidc` lacks its role or its token.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty.
+    pub(crate) fn from_variables(
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigurationError> {
+        let first = |names: &[&str]| names.iter().find_map(|name| variable(name));
+        let role = |arn: String| AwsRole {
+            arn,
+            external_id: variable("KMS_ROLE_EXTERNAL_ID"),
+            session_name: variable("KMS_ROLE_SESSION_NAME"),
+        };
+        let (credentials, role) = match variable("KMS_AUTH_MODE").as_deref() {
+            None | Some("iam") => (AwsCredentials::Chain, variable("KMS_ROLE_ARN").map(role)),
+            Some("oidc") => {
+                let Some(arn) = first(&["KMS_ROLE_ARN", "AWS_ROLE_ARN"]) else {
+                    return Err(ConfigurationError::invalid(
+                        "KMS_ROLE_ARN",
+                        "it is not set, but KMS_AUTH_MODE=oidc needs a role to take on",
+                    ));
+                };
+                let token = token(variable)?;
+                let role = role(arn);
+                (AwsCredentials::WebIdentity { role, token }, None)
+            }
+            Some(_) => {
+                return Err(ConfigurationError::invalid(
+                    "KMS_AUTH_MODE",
+                    "it is neither `iam` nor `oidc`",
+                ));
+            }
+        };
+        let replicas = variable("KMS_REPLICA_REGIONS").unwrap_or_default();
+        let regions = replicas.split(',').map(str::trim);
+        Ok(Self {
+            region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]),
+            credentials,
+            role,
+            replicas: regions
+                .filter(|region| !region.is_empty())
+                .map(AwsReplica::new)
+                .collect(),
+            endpoint: first(&["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"]),
+            sts_endpoint: first(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]),
+            fips: variable("AWS_USE_FIPS_ENDPOINT").is_some_and(|fips| fips == "true"),
+            ..Self::default()
+        })
+    }
+}
+
+fn token(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<WebIdentityToken, ConfigurationError> {
+    let file = |name| variable(name).map(|path| WebIdentityToken::File(PathBuf::from(path)));
+    file("OIDC_TOKEN_PATH")
+        .or_else(|| variable("OIDC_TOKEN").map(|token| WebIdentityToken::Text(Zeroizing::new(token))))
+        .or_else(|| file("AWS_WEB_IDENTITY_TOKEN_FILE"))
+        .ok_or_else(|| {
+            ConfigurationError::invalid(
+                "OIDC_TOKEN_PATH",
+                "no OIDC token: set it to the token's file, or OIDC_TOKEN to the token; on EKS annotate the service \
+                 account with eks.amazonaws.com/role-arn",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<AwsOptions, ConfigurationError> {
+        AwsOptions::from_variables(&|name| {
+            let mut found = variables.iter().filter(|(n, _)| *n == name);
+            found.next().map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn nothing_set_means_the_default_chain() {
+        let options = from(&[]).unwrap();
+        assert!(matches!(options.credentials, AwsCredentials::Chain));
+        assert!(options.role.is_none() && options.region.is_none() && options.replicas.is_empty());
+    }
+
+    #[test]
+    fn every_variable_reaches_its_option() {
+        let options = from(&[
+            ("AWS_DEFAULT_REGION", "eu-west-1"),
+            ("KMS_ROLE_ARN", "arn:aws:iam::111122223333:role/keys"),
+            ("KMS_ROLE_EXTERNAL_ID", "partner"),
+            ("KMS_ROLE_SESSION_NAME", "worker"),
+            ("KMS_REPLICA_REGIONS", "us-west-2, eu-central-1"),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:2"),
+            ("AWS_USE_FIPS_ENDPOINT", "true"),
+        ])
+        .unwrap();
+        let role = options.role.unwrap();
+        assert_eq!(role.arn, "arn:aws:iam::111122223333:role/keys");
+        assert_eq!(role.external_id.as_deref(), Some("partner"));
+        assert_eq!(role.session_name.as_deref(), Some("worker"));
+        assert_eq!(options.region.as_deref(), Some("eu-west-1"));
+        let regions: Vec<_> = options.replicas.iter().map(|r| r.region.as_str()).collect();
+        assert_eq!(regions, ["us-west-2", "eu-central-1"]);
+        assert_eq!(options.endpoint.as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(options.sts_endpoint.as_deref(), Some("http://127.0.0.1:2"));
+        assert!(options.fips);
+    }
+
+    #[test]
+    fn a_web_identity_takes_its_token_from_the_first_place_that_is_set() {
+        let file = |path: &str| WebIdentityToken::File(path.into());
+        let text = WebIdentityToken::Text(Zeroizing::new("jwt".to_owned()));
+        let cases: [(&[(&str, &str)], WebIdentityToken); 3] = [
+            (
+                &[("OIDC_TOKEN", "jwt"), ("OIDC_TOKEN_PATH", "/a")],
+                file("/a"),
+            ),
+            (
+                &[("OIDC_TOKEN", "jwt"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/b")],
+                text,
+            ),
+            (&[("AWS_WEB_IDENTITY_TOKEN_FILE", "/b")], file("/b")),
+        ];
+        for (variables, expected) in cases {
+            let mut all = vec![("KMS_AUTH_MODE", "oidc"), ("AWS_ROLE_ARN", "role")];
+            all.extend(variables);
+            match from(&all).unwrap().credentials {
+                AwsCredentials::WebIdentity { token, role } => {
+                    assert_eq!((token, role.arn.as_str()), (expected, "role"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn says_which_variable_is_at_fault() {
+        let cases: [(&[(&str, &str)], &str); 3] = [
+            (&[("KMS_AUTH_MODE", "ldap")], "KMS_AUTH_MODE"),
+            (&[("KMS_AUTH_MODE", "oidc")], "KMS_ROLE_ARN"),
+            (
+                &[("KMS_AUTH_MODE", "oidc"), ("KMS_ROLE_ARN", "r")],
+                "OIDC_TOKEN_PATH",
+            ),
+        ];
+        for (variables, setting) in cases {
+            assert_eq!(from(variables).unwrap_err().setting(), setting);
+        }
+    }
+}

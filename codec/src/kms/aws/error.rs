@@ -1,0 +1,350 @@
+//! What AWS answers, in this crate's vocabulary.
+//!
+//! Sources: the error lists of the operations in the AWS KMS and AWS STS API References and their "Common Error Types".
+
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kms::{
+    config::http::HttpResponse,
+    error::{BoxError, ProvideErrorMetadata, SdkError},
+};
+
+use crate::{
+    KeyUri,
+    kms::{ProviderError, ProviderErrorKind as Kind},
+};
+
+const MAX_KEPT: usize = 512;
+
+/// A call that failed, before it is known for which key it was made.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: Kind,
+    detail: &'static str,
+    source: Option<BoxError>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: Kind, detail: &'static str) -> Self {
+        Self {
+            kind,
+            detail,
+            source: None,
+        }
+    }
+
+    pub(super) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What a call of the SDK failed with. Answers that could not be read are dropped: they may hold plaintext.
+    pub(super) fn of<E>(error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        match error {
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let (kind, detail) = answer
+                    .err()
+                    .code()
+                    .and_then(|code| by_code(code, answer.err().message()))
+                    .unwrap_or_else(|| by_status(status));
+                Self::new(kind, detail).with_source(Answer::of(answer.raw(), answer.err()))
+            }
+            SdkError::ResponseError(answer) => match answer.raw().status().as_u16() {
+                200..300 => Self::new(Kind::Integrity, "its answer cannot be read"),
+                status => {
+                    let (kind, detail) = by_status(status);
+                    Self::new(kind, detail)
+                }
+            },
+            SdkError::TimeoutError(_) => Self::new(Kind::DeadlineExceeded, ""),
+            error => Self::before_any_answer(error),
+        }
+    }
+
+    fn before_any_answer(error: impl StdError + Send + Sync + 'static) -> Self {
+        let (kind, detail) = if let Some(failure) = find::<Self>(&error) {
+            (failure.kind, failure.detail)
+        } else if let Some(credentials) = find::<CredentialsError>(&error) {
+            by_credentials(credentials)
+        } else if let Some(connection) = find::<aws_sdk_kms::error::ConnectorError>(&error) {
+            match connection {
+                connection if connection.is_timeout() => (Kind::DeadlineExceeded, ""),
+                connection if connection.is_user() => {
+                    (Kind::Misconfigured, "its endpoint is no URL")
+                }
+                _ => (Kind::Unavailable, ""),
+            }
+        } else {
+            (Kind::Misconfigured, "its region or endpoint cannot be used")
+        };
+        Self::new(kind, detail).with_source(error)
+    }
+
+    /// The failure of what `permission` permits, for `key`.
+    pub(super) fn of_key(self, key: &KeyUri, permission: &'static str) -> ProviderError {
+        let detail = match (self.kind, self.detail) {
+            (Kind::PermissionDenied, "") => Cow::Owned(format!("it takes {permission}")),
+            (_, detail) => Cow::Borrowed(detail),
+        };
+        ProviderError::new(self.kind, key)
+            .with_detail(detail)
+            .with_source(self)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.name(), self.detail)
+    }
+}
+
+impl StdError for Failure {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+/// The service's own words, for a debugger.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    code: String,
+    request: String,
+    message: String,
+}
+
+impl Answer {
+    fn of(raw: &HttpResponse, error: &impl ProvideErrorMetadata) -> Self {
+        let kept = |text: Option<&str>| text.unwrap_or_default().chars().take(MAX_KEPT).collect();
+        Self {
+            status: raw.status().as_u16(),
+            code: kept(error.code()),
+            request: kept(raw.headers().get("x-amzn-requestid")),
+            message: kept(error.message()),
+        }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            status,
+            code,
+            request,
+            message,
+        } = self;
+        write!(f, "HTTP {status} {code}: {message} (request {request})")
+    }
+}
+
+impl StdError for Answer {}
+
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref())
+}
+
+const CLOCK: &str = "this machine's clock is wrong; set it";
+const REFUSED: &str =
+    "AWS does not accept the credentials; check access key, secret key and this machine's clock";
+const EXPIRED: &str = "the token has expired; renew it";
+
+fn by_code(code: &str, message: Option<&str>) -> Option<(Kind, &'static str)> {
+    Some(match code {
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "NotAuthorized"
+        | "OptInRequired"
+        | "IDPRejectedClaim" => (Kind::PermissionDenied, ""),
+        "NotFoundException" => (Kind::KeyNotFound, ""),
+        "DisabledException" => (Kind::KeyDisabled, ""),
+        "KMSInvalidStateException" => (
+            Kind::KeyDisabled,
+            "the key is pending deletion, disabled, still being made, or cut off from its key store",
+        ),
+        "InvalidCiphertextException" => (
+            Kind::InvalidCiphertext,
+            "or its encryption context is another one: AWS KMS does not tell",
+        ),
+        "IncorrectKeyException" => (Kind::InvalidCiphertext, "another key encrypted it"),
+        "ThrottlingException"
+        | "Throttling"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException" => (Kind::Throttled, ""),
+        "KeyUnavailableException"
+        | "KMSInternalException"
+        | "InternalFailure"
+        | "InternalError"
+        | "InternalServerError"
+        | "InternalServiceException"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "IDPCommunicationError" => (Kind::Unavailable, ""),
+        "CustomKeyStoreInvalidStateException" | "CloudHsmClusterNotActiveException" => {
+            (Kind::Unavailable, "the key store is not connected")
+        }
+        "ConflictException" => (
+            Kind::Unavailable,
+            "the key is being changed already, or about to be rotated",
+        ),
+        "DependencyTimeoutException" | "RequestTimeout" | "RequestTimeoutException" => {
+            (Kind::DeadlineExceeded, "")
+        }
+        "UnsupportedOperationException" | "UnknownOperationException" | "InvalidAction" => {
+            (Kind::Unsupported, "")
+        }
+        "AlreadyExistsException" => (Kind::Misconfigured, "there is one of that name already"),
+        "LimitExceededException" => (
+            Kind::Misconfigured,
+            "a quota of the account is used up; have it raised",
+        ),
+        "InvalidKeyUsageException" => (
+            Kind::Misconfigured,
+            "the key is not made for this: check its usage and its spec",
+        ),
+        "InvalidIdentityToken" => (
+            Kind::Misconfigured,
+            "AWS does not accept the web identity token",
+        ),
+        "RegionDisabledException" => (
+            Kind::Misconfigured,
+            "AWS STS is not activated in the region",
+        ),
+        "ExpiredTokenException" | "ExpiredToken" => (Kind::Misconfigured, EXPIRED),
+        "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture" => {
+            (Kind::Misconfigured, CLOCK)
+        }
+        "InvalidSignatureException" | "SignatureDoesNotMatch" if is_about_the_clock(message) => {
+            (Kind::Misconfigured, CLOCK)
+        }
+        "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken"
+        | "AuthFailure"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException" => (Kind::Misconfigured, REFUSED),
+        "InvalidArnException"
+        | "InvalidAliasNameException"
+        | "TagException"
+        | "ValidationException"
+        | "ValidationError"
+        | "MalformedPolicyDocumentException"
+        | "InvalidGrantTokenException"
+        | "SerializationException" => (Kind::Misconfigured, "AWS finds the request invalid"),
+        _ => return None,
+    })
+}
+
+/// AWS's words for it are `Signature expired: …` and `Signature not yet current: …`.
+fn is_about_the_clock(message: Option<&str>) -> bool {
+    message.is_some_and(|message| {
+        message.contains("Signature expired") || message.contains("Signature not yet current")
+    })
+}
+
+/// Denials come as XML without a code too.
+fn by_status(status: u16) -> (Kind, &'static str) {
+    match status {
+        401 | 403 => (Kind::PermissionDenied, ""),
+        408 | 504 => (Kind::DeadlineExceeded, ""),
+        429 => (Kind::Throttled, ""),
+        500..600 => (Kind::Unavailable, ""),
+        404 | 405 => (
+            Kind::Misconfigured,
+            "what answers at its endpoint is not AWS KMS",
+        ),
+        400..500 => (Kind::Misconfigured, "AWS finds the request invalid"),
+        _ => (Kind::Integrity, "its answer is none of AWS KMS"),
+    }
+}
+
+fn by_credentials(error: &CredentialsError) -> (Kind, &'static str) {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => (
+            Kind::Misconfigured,
+            "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role",
+        ),
+        CredentialsError::ProviderTimedOut(_) => {
+            (Kind::DeadlineExceeded, "while waiting for AWS credentials")
+        }
+        CredentialsError::InvalidConfiguration(_) => (
+            Kind::Misconfigured,
+            "the AWS credentials are configured wrongly",
+        ),
+        _ => (Kind::Unavailable, "while waiting for AWS credentials"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_told_from_a_wrong_key() {
+        let expired = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z";
+        for (message, expected) in [
+            (Some(expired), CLOCK),
+            (Some("no match"), REFUSED),
+            (None, REFUSED),
+        ] {
+            let mapped = by_code("InvalidSignatureException", message);
+            assert_eq!(mapped, Some((Kind::Misconfigured, expected)));
+        }
+    }
+
+    #[test]
+    fn a_status_counts_where_there_is_no_code() {
+        for (status, kind) in [
+            (403, Kind::PermissionDenied),
+            (429, Kind::Throttled),
+            (400, Kind::Misconfigured),
+            (500, Kind::Unavailable),
+            (503, Kind::Unavailable),
+            (504, Kind::DeadlineExceeded),
+            (302, Kind::Integrity),
+        ] {
+            assert_eq!(by_status(status).0, kind, "{status}");
+        }
+        assert_eq!(by_code("SomethingNewException", None), None);
+    }
+
+    #[test]
+    fn what_lies_under_a_credentials_failure_counts() {
+        let refused = Failure::new(Kind::PermissionDenied, "sts");
+        let error = CredentialsError::provider_error(refused);
+        let failure = Failure::before_any_answer(error);
+        assert_eq!(
+            (failure.kind, failure.detail),
+            (Kind::PermissionDenied, "sts")
+        );
+
+        let none = Failure::before_any_answer(CredentialsError::not_loaded_no_source());
+        assert_eq!(none.kind, Kind::Misconfigured);
+        let key = "aws-kms://alias/a".parse().unwrap();
+        let text = none.of_key(&key, "kms:Encrypt").to_string();
+        assert!(text.contains("no AWS credentials were found"), "{text}");
+    }
+
+    #[test]
+    fn a_denial_names_the_permission() {
+        let key = "aws-kms://alias/a".parse().unwrap();
+        let denied = Failure::new(Kind::PermissionDenied, "").of_key(&key, "kms:Decrypt");
+        assert!(
+            denied.to_string().ends_with("(it takes kms:Decrypt)"),
+            "{denied}"
+        );
+    }
+}

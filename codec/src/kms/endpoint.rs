@@ -1,0 +1,73 @@
+use std::net::IpAddr;
+
+use http::Uri;
+
+/// Checks the URL that stands in place of a service's own: emulators on this machine may be spoken to in the clear,
+/// everything else needs TLS.
+pub(crate) fn check(url: &str) -> Result<(), &'static str> {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return Err("it is no URL");
+    };
+    let (Some(scheme), Some(authority), Some(host)) =
+        (uri.scheme_str(), uri.authority(), uri.host())
+    else {
+        return Err("its form is https://HOST or https://HOST:PORT");
+    };
+    if authority.as_str().contains('@') {
+        return Err("it must hold no user name and no password");
+    }
+    if uri.path() != "/" || uri.query().is_some() {
+        return Err("it must have neither a path nor a query");
+    }
+    match scheme {
+        "https" => Ok(()),
+        "http" if is_loopback(host) => Ok(()),
+        "http" => {
+            Err("http:// is for this machine only (localhost, 127.0.0.1, [::1]); use https://")
+        }
+        _ => Err("it must begin with https://"),
+    }
+}
+
+/// Whether a host is this machine by its name alone.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_spoken_to_in_the_clear() {
+        for good in [
+            "https://kms.eu-west-1.amazonaws.com",
+            "https://vpce-1.kms.example:8443/",
+            "http://127.0.0.1:4566",
+            "http://localhost:4566",
+            "http://[::1]:4566",
+            "http://127.1.2.3",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "kms.example",
+            "/path",
+            "ftp://127.0.0.1",
+            "http://10.0.0.1",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.1@evil.example",
+            "https://user:secret@kms.example",
+            "https://kms.example/path",
+            "https://kms.example/?q",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What PKCS#11's return values (PKCS #11 v3.1, section 5.1) mean for a key.
+
+use std::borrow::Cow;
+
+use cryptoki::error::{Error, RvError};
+
+use super::pin::PinError;
+use crate::{
+    KeyUri,
+    kms::{ProviderError, ProviderErrorKind as Kind},
+};
+
+/// A call that failed, before it is known for which key.
+#[derive(Debug)]
+pub(super) struct Failure {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    source: Option<Error>,
+}
+
+impl Failure {
+    pub(super) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            source: None,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether the session is gone, so that its handle may be another session's by now.
+    pub(super) fn lost_session(&self) -> bool {
+        matches!(
+            self.source,
+            Some(Error::Pkcs11(
+                RvError::CryptokiNotInitialized
+                    | RvError::DeviceRemoved
+                    | RvError::SessionClosed
+                    | RvError::SessionHandleInvalid
+                    | RvError::SlotIdInvalid
+                    | RvError::TokenNotPresent
+                    | RvError::TokenNotRecognized,
+                _
+            ))
+        )
+    }
+
+    /// Whether a new session may succeed: this one or its login ended, or the token restarted.
+    pub(super) fn wants_new_session(&self) -> bool {
+        self.lost_session()
+            || matches!(
+                self.source,
+                Some(Error::Pkcs11(
+                    RvError::DeviceError
+                        | RvError::KeyHandleInvalid
+                        | RvError::ObjectHandleInvalid
+                        | RvError::UserNotLoggedIn,
+                    _
+                ))
+            )
+    }
+
+    /// Whether the token said no more than that it failed.
+    pub(super) fn is_unspecific(&self) -> bool {
+        matches!(
+            self.source,
+            Some(Error::Pkcs11(
+                RvError::GeneralError | RvError::FunctionFailed,
+                _
+            ))
+        )
+    }
+
+    pub(super) fn is(&self, expected: RvError) -> bool {
+        matches!(&self.source, Some(Error::Pkcs11(value, _)) if *value == expected)
+    }
+
+    pub(super) fn for_key(self, key: &KeyUri) -> ProviderError {
+        let error = ProviderError::new(self.kind, key).with_detail(self.detail);
+        match self.source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (kind, detail) = match &error {
+            // A number that the standard names, not words of the token.
+            Error::Pkcs11(value, function) => (kind(*value), advice(*value, *function)),
+            Error::LibraryLoading(_) | Error::MissingSymbol(_) => (
+                Kind::Misconfigured,
+                "the PKCS#11 module cannot be loaded; check its path and that it is one".into(),
+            ),
+            Error::NotSupported | Error::NullFunctionPointer => (
+                Kind::Unsupported,
+                "the PKCS#11 module lacks the function".into(),
+            ),
+            _ => (
+                Kind::Integrity,
+                "the PKCS#11 module answered something that it may not".into(),
+            ),
+        };
+        Self {
+            kind,
+            detail,
+            source: Some(error),
+        }
+    }
+}
+
+impl From<PinError> for Failure {
+    fn from(error: PinError) -> Self {
+        Self::new(Kind::Misconfigured, error.to_string())
+    }
+}
+
+fn kind(value: RvError) -> Kind {
+    match value {
+        RvError::ActionProhibited
+        | RvError::KeyFunctionNotPermitted
+        | RvError::KeyNotWrappable
+        | RvError::KeyUnextractable
+        | RvError::SessionReadOnly
+        | RvError::TokenWriteProtected
+        | RvError::UserNotLoggedIn => Kind::PermissionDenied,
+
+        RvError::KeyHandleInvalid
+        | RvError::ObjectHandleInvalid
+        | RvError::UnwrappingKeyHandleInvalid
+        | RvError::WrappingKeyHandleInvalid => Kind::KeyNotFound,
+
+        RvError::EncryptedDataInvalid
+        | RvError::EncryptedDataLenRange
+        | RvError::WrappedKeyInvalid
+        | RvError::WrappedKeyLenRange => Kind::InvalidCiphertext,
+
+        RvError::SessionCount => Kind::Throttled,
+
+        RvError::AttributeReadOnly
+        | RvError::CurveNotSupported
+        | RvError::FunctionNotSupported
+        | RvError::MechanismInvalid
+        | RvError::MechanismParamInvalid => Kind::Unsupported,
+
+        RvError::ArgumentsBad
+        | RvError::AttributeTypeInvalid
+        | RvError::AttributeValueInvalid
+        | RvError::CantLock
+        | RvError::DataInvalid
+        | RvError::DataLenRange
+        | RvError::DomainParamsInvalid
+        | RvError::KeySizeRange
+        | RvError::KeyTypeInconsistent
+        | RvError::PinExpired
+        | RvError::PinIncorrect
+        | RvError::PinInvalid
+        | RvError::PinLenRange
+        | RvError::PinLocked
+        | RvError::TemplateIncomplete
+        | RvError::TemplateInconsistent
+        | RvError::UnwrappingKeySizeRange
+        | RvError::UnwrappingKeyTypeInconsistent
+        | RvError::UserAnotherAlreadyLoggedIn
+        | RvError::UserPinNotInitialized
+        | RvError::WrappingKeySizeRange
+        | RvError::WrappingKeyTypeInconsistent => Kind::Misconfigured,
+
+        // The token is away, out of memory, or broken; vendors' own values mostly say so too.
+        _ => Kind::Unavailable,
+    }
+}
+
+fn advice(value: RvError, function: cryptoki::context::Function) -> Cow<'static, str> {
+    match value {
+        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => {
+            "the token refuses the PIN; correct it before the token locks it".into()
+        }
+        RvError::PinLocked => {
+            "the token has locked the PIN; its security officer can reset it".into()
+        }
+        RvError::PinExpired => "the PIN has expired; set a new one".into(),
+        RvError::UserPinNotInitialized => "the token's user has no PIN yet; set one".into(),
+        RvError::UserAnotherAlreadyLoggedIn => {
+            "another user of the token is logged in by this process".into()
+        }
+        RvError::UserNotLoggedIn => "the token wants a login; name its PIN".into(),
+        RvError::SessionCount => {
+            "the token has no free session; lower the number of sessions".into()
+        }
+        _ => format!("{function:?} answered {value:?}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cryptoki::context::Function;
+
+    use super::*;
+
+    fn failure(value: RvError) -> Failure {
+        Error::Pkcs11(value, Function::Encrypt).into()
+    }
+
+    #[test]
+    fn maps_return_values_to_kinds() {
+        for (value, kind) in [
+            (RvError::KeyFunctionNotPermitted, Kind::PermissionDenied),
+            (RvError::EncryptedDataInvalid, Kind::InvalidCiphertext),
+            (RvError::SessionCount, Kind::Throttled),
+            (RvError::DeviceError, Kind::Unavailable),
+            (RvError::VendorDefined(0x8000_0001), Kind::Unavailable),
+            (RvError::PinIncorrect, Kind::Misconfigured),
+            (RvError::MechanismInvalid, Kind::Unsupported),
+        ] {
+            assert_eq!(failure(value).kind(), kind, "{value:?}");
+        }
+        // A wrong PIN must not be tried again and again.
+        assert!(!failure(RvError::PinIncorrect).kind().is_transient());
+    }
+
+    #[test]
+    fn knows_what_a_new_session_may_mend() {
+        for value in [
+            RvError::SessionHandleInvalid,
+            RvError::DeviceRemoved,
+            RvError::UserNotLoggedIn,
+            RvError::CryptokiNotInitialized,
+        ] {
+            assert!(failure(value).wants_new_session(), "{value:?}");
+        }
+        // The session itself is still there, and has to be closed.
+        assert!(!failure(RvError::UserNotLoggedIn).lost_session());
+        assert!(!failure(RvError::PinIncorrect).wants_new_session());
+        assert!(!Failure::new(Kind::KeyNotFound, "").wants_new_session());
+    }
+}
