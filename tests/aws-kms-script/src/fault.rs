@@ -1,0 +1,26 @@
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The error of this code, with the status that AWS gives it.
+    Error(&'static str),
+    /// The error of this code with this message.
+    Message(&'static str, &'static str),
+    /// The status without any body.
+    Status(u16),
+    /// A denial as XML, without the fields that the protocol has.
+    XmlDenial,
+    /// The connection ends without an answer.
+    Hangup,
+    /// No answer ever comes.
+    Hang,
+    /// Success, but no JSON.
+    Garbage,
+    /// Success, but an empty object.
+    Empty,
+    /// The answer stops half-way.
+    Cut,
+    /// The answer never stops.
+    Endless,
+    /// The answer names another key.
+    OtherKey,
+}
