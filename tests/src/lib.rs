@@ -11,7 +11,9 @@
 
 pub mod browser;
 pub mod interop;
+pub mod moto;
 pub mod parcel;
+pub mod softhsm;
 
 mod foreign;
 mod keyring;

@@ -1,13 +1,15 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 6] = [
+pub const TOOLS: [&str; 8] = [
     "TKC_TEMPORAL",
     "TKC_TCTL",
     "TKC_CLAUDE",
     "TKC_PYTHON",
     "TKC_CHROMIUM",
     "TKC_PLAYWRIGHT",
+    "TKC_MOTO",
+    "TKC_SOFTHSM",
 ];
 
 /// The program that `variable` names.

@@ -1,0 +1,203 @@
+//! A `SoftHSM` token for one test, in a process of its own.
+//!
+//! `SoftHSM` finds its folder through `SOFTHSM2_CONF`, and a process loads it once. So a test runs itself
+//! again as a child that has a folder of its own, and restarts its token without disturbing others.
+
+use std::{
+    env, fs,
+    future::Future,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    object::{Attribute, ObjectClass, ObjectHandle},
+    session::{Session, UserType},
+    slot::Slot,
+    types::AuthPin,
+};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::pkcs11::{PinSource, Pkcs11Options},
+};
+
+/// What a child finds its folder by.
+const FOLDER: &str = "TKC_SOFTHSM_FOLDER";
+const TOKEN: &str = "tests";
+const PIN_FILE: &str = "pin";
+const PIN: &str = "648219";
+const OFFICER_PIN: &str = "93710284";
+
+/// The token of one test.
+pub struct SoftHsm {
+    folder: PathBuf,
+    library: Pkcs11,
+}
+
+/// Runs the test whose body `test` is in a process of its own with a new token. Its
+/// `TEMPORAL_CODEC_KEY` names the key `k` of it.
+///
+/// # Panics
+/// When the test fails.
+pub fn isolated<T, F>(test: T)
+where
+    T: FnOnce(SoftHsm) -> F,
+    F: Future<Output = ()>,
+{
+    if let Some(folder) = env::var_os(FOLDER) {
+        return tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(test(SoftHsm::new(folder.into())));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let tokens = folder.path().join("tokens");
+    fs::create_dir(&tokens).expect("a folder for tokens");
+    let configuration = folder.path().join("softhsm2.conf");
+    let content = format!(
+        "directories.tokendir = {}\nlog.level = ERROR\n",
+        tokens.display()
+    );
+    fs::write(&configuration, content).expect("a configuration");
+
+    // PROGRAM::MODULES::TEST::{{closure}}
+    let body = std::any::type_name::<T>();
+    let name = body
+        .split_once("::")
+        .and_then(|(_, rest)| rest.rsplit_once("::"));
+    let (name, _) = name.expect("the body is a closure in a test");
+    let output = Command::new(env::current_exe().expect("this program"))
+        .args([name, "--exact", "--nocapture"])
+        .env("SOFTHSM2_CONF", configuration)
+        .env(FOLDER, folder.path())
+        .env("TEMPORAL_CODEC_KEY", configured_key(folder.path()))
+        .output()
+        .expect("this program runs again");
+    let [out, err] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    let passed = output.status.success() && out.contains("1 passed");
+    assert!(passed, "{name} in a process of its own:\n{out}\n{err}");
+}
+
+impl SoftHsm {
+    fn new(folder: PathBuf) -> Self {
+        let library = Pkcs11::new(module()).expect("SoftHSM loads");
+        let this = Self { folder, library };
+        this.initialize();
+        let slots = this.library.get_slots_with_token().expect("slots");
+        let officer = AuthPin::from(OFFICER_PIN.to_owned());
+        let slot = *slots.first().expect("a slot");
+        this.library
+            .init_token(slot, &officer, TOKEN)
+            .expect("a token");
+        let session = this
+            .library
+            .open_rw_session(this.slot())
+            .expect("a session");
+        session
+            .login(UserType::So, Some(&officer))
+            .expect("the officer logs in");
+        session
+            .init_pin(&AuthPin::from(PIN.to_owned()))
+            .expect("a PIN");
+        session.logout().expect("the officer logs out");
+        this.write_pin(PIN);
+        this
+    }
+
+    /// The name of a key of the token.
+    #[must_use]
+    pub fn key(&self, label: &str) -> KeyUri {
+        let uri = format!("pkcs11:token={TOKEN};object={label}");
+        uri.parse().expect("a key")
+    }
+
+    /// How the token is reached.
+    #[must_use]
+    pub fn options(&self) -> Pkcs11Options {
+        Pkcs11Options {
+            module: Some(module()),
+            pin: Some(PinSource::File(self.pin_file())),
+            ..Pkcs11Options::default()
+        }
+    }
+
+    /// The file that the options name.
+    #[must_use]
+    pub fn pin_file(&self) -> PathBuf {
+        self.folder.join(PIN_FILE)
+    }
+
+    /// Writes another PIN into the file; `None` the right one.
+    pub fn write_wrong_pin(&self, wrong: Option<&str>) {
+        self.write_pin(wrong.unwrap_or(PIN));
+    }
+
+    /// What an outage does: every session and login ends, and nothing is initialized until `initialize`.
+    pub fn stop(&self) {
+        self.library.clone().finalize().expect("SoftHSM stops");
+    }
+
+    /// Makes it usable again, as another user of the module in the process would.
+    pub fn initialize(&self) {
+        let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        self.library.initialize(threads).expect("SoftHSM starts");
+    }
+
+    /// A session of another user of the module in this process, logged in.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        let session = self
+            .library
+            .open_rw_session(self.slot())
+            .expect("a session");
+        match session.login(UserType::User, Some(&AuthPin::from(PIN.to_owned()))) {
+            Ok(())
+            | Err(cryptoki::error::Error::Pkcs11(
+                cryptoki::error::RvError::UserAlreadyLoggedIn,
+                _,
+            )) => session,
+            Err(error) => panic!("no login: {error}"),
+        }
+    }
+
+    /// The objects of a class with a label.
+    #[must_use]
+    pub fn objects(session: &Session, class: ObjectClass, label: &str) -> Vec<ObjectHandle> {
+        let template = [Attribute::Class(class), Attribute::Label(label.into())];
+        session.find_objects(&template).expect("objects")
+    }
+
+    fn slot(&self) -> Slot {
+        let slots = self.library.get_slots_with_token().expect("slots");
+        let ours = |slot: &Slot| {
+            self.library
+                .get_token_info(*slot)
+                .is_ok_and(|info| info.label() == TOKEN)
+        };
+        slots.into_iter().find(ours).expect("the token")
+    }
+
+    fn write_pin(&self, pin: &str) {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut file = fs::File::options();
+        let file = file.create(true).truncate(true).write(true).mode(0o600);
+        let mut file = file.open(self.pin_file()).expect("a PIN file");
+        std::io::Write::write_all(&mut file, format!("{pin}\n").as_bytes()).expect("written");
+    }
+}
+
+fn module() -> PathBuf {
+    let module = env::var_os("TKC_SOFTHSM").map(PathBuf::from);
+    module.expect("TKC_SOFTHSM names SoftHSM's module: run the tests by `cargo xtask test`")
+}
+
+/// A key `k` as a configuration may name it: its attributes in any order, and how the token is reached.
+fn configured_key(folder: &Path) -> String {
+    let (pin, module) = (folder.join(PIN_FILE), module());
+    let (pin, module) = (pin.display(), module.display());
+    format!("pkcs11:object=k;token={TOKEN}?pin-source=file:{pin}&module-path={module}")
+}

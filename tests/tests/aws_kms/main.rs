@@ -1,0 +1,86 @@
+//! The AWS KMS provider against moto, and against a scripted server for what moto does otherwise than AWS.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests"
+)]
+
+mod admin;
+mod credentials;
+mod faults;
+mod moto;
+mod provider;
+mod regions;
+mod signer;
+
+use std::sync::Arc;
+
+use aws_kms_script::{Account, Server};
+use temporal_kms_codec::{
+    EncryptionContext, KeyUri,
+    kms::{
+        self, CallPolicy, KeyProvider, KmsOptions, Signer,
+        aws::{AwsCredentials, AwsOptions},
+    },
+};
+use zeroize::Zeroizing;
+
+const HOME: &str = "eu-west-1";
+
+fn uri(arn: &str) -> KeyUri {
+    format!("aws-kms://{arn}").parse().expect("a key URI")
+}
+
+fn context(namespace: &str) -> EncryptionContext {
+    let pairs = [("namespace", namespace), ("env", "test")];
+    let owned = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    EncryptionContext::new(owned.into()).expect("a context")
+}
+
+fn access_key() -> AwsCredentials {
+    AwsCredentials::Key {
+        id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        secret: Zeroizing::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+        session_token: None,
+    }
+}
+
+/// Everything at one address.
+fn options(url: &str) -> AwsOptions {
+    AwsOptions {
+        region: Some(HOME.to_owned()),
+        credentials: access_key(),
+        endpoint: Some(url.to_owned()),
+        sts_endpoint: Some(url.to_owned()),
+        ..AwsOptions::default()
+    }
+}
+
+fn kms_options(aws: AwsOptions) -> KmsOptions {
+    KmsOptions {
+        aws,
+        calls: CallPolicy::once(),
+        ..KmsOptions::default()
+    }
+}
+
+async fn open(arn: &str, aws: AwsOptions) -> Arc<dyn KeyProvider> {
+    kms::open(&uri(arn), &kms_options(aws))
+        .await
+        .expect("a key")
+}
+
+async fn open_signer(arn: &str, aws: AwsOptions) -> Arc<dyn Signer> {
+    kms::open_signer(&uri(arn), &kms_options(aws))
+        .await
+        .expect("a signing key")
+}
+
+/// A scripted server of the home region.
+async fn scripted() -> (Account, Server) {
+    let account = Account::new();
+    let server = account.serve(HOME).await.expect("a port");
+    (account, server)
+}

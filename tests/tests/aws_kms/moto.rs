@@ -1,0 +1,232 @@
+//! What moto does as AWS does it.
+
+use std::{fs, time::Duration};
+
+use integration_tests::moto::Moto;
+use temporal_kms_codec::{
+    Codec, Dek, EncryptionContext, KeyUri, Namespace, Payload, WrappedDek,
+    kms::{
+        self, KeyPurpose, KeyRole, KeySpec, KeyState, ProviderErrorKind as Kind,
+        aws::{AwsCredentials, AwsKms, AwsOptions, AwsRole, WebIdentityToken},
+    },
+};
+
+use super::{context, kms_options, open, options, uri};
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn alias() -> KeyUri {
+    uri("alias/workflows")
+}
+
+#[tokio::test]
+async fn keys_wrap_by_alias_and_by_arn() {
+    let moto = Moto::start();
+    let options = options(moto.url());
+    let kms = AwsKms::new(options.clone());
+    let arn = kms
+        .admin()
+        .create(&alias(), &KeySpec::default())
+        .await
+        .unwrap()
+        .uri;
+    let alias_arn = format!(
+        "{}:alias/workflows",
+        arn.resource().split_once(":key/").unwrap().0
+    );
+    for name in [arn.resource(), "alias/workflows", &alias_arn] {
+        let key = kms.key(&uri(name)).await.unwrap();
+        let (dek, wrapped) = key.generate_dek(&context("a")).await.unwrap();
+        assert_eq!(
+            key.unwrap(&wrapped, &context("a")).await.unwrap().expose(),
+            dek.expose()
+        );
+        let rewrapped = key.wrap(&Dek::new([7; 32]), &context("a")).await.unwrap();
+        assert_eq!(
+            key.unwrap(&rewrapped, &context("a"))
+                .await
+                .unwrap()
+                .expose(),
+            &[7; 32]
+        );
+        for other in [context("b"), EncryptionContext::empty()] {
+            let error = key.unwrap(&wrapped, &other).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::InvalidCiphertext);
+        }
+        let nonsense = WrappedDek::new(vec![9; 180]);
+        assert!(key.unwrap(&nonsense, &context("a")).await.is_err());
+        let ciphertext = key.encrypt(&[5; 4096]).await.unwrap();
+        assert_eq!(*key.decrypt(&ciphertext).await.unwrap(), [5; 4096]);
+        assert_eq!(key.describe().await.unwrap().uri, uri(name));
+    }
+    let absent = open("alias/absent", options).await;
+    assert_eq!(
+        absent.describe().await.unwrap_err().kind(),
+        Kind::KeyNotFound
+    );
+    assert_eq!(
+        absent.generate_dek(&context("a")).await.unwrap_err().kind(),
+        Kind::KeyNotFound
+    );
+}
+
+#[tokio::test]
+async fn a_codec_seals_and_opens() {
+    let moto = Moto::start();
+    let kms = AwsKms::new(options(moto.url()));
+    kms.admin()
+        .create(&alias(), &KeySpec::default())
+        .await
+        .unwrap();
+    let codec = || async {
+        let key = kms.key(&alias()).await.unwrap();
+        let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
+        builder.build().unwrap()
+    };
+    let payload = Payload {
+        data: b"x".to_vec(),
+        ..Payload::default()
+    };
+    let writer = codec().await;
+    writer.ready().await.unwrap();
+    let sealed = writer.encode(vec![payload.clone(); 20]).await.unwrap();
+    assert_eq!(writer.stats().wraps, 1);
+    let reader = codec().await;
+    assert_eq!(reader.decode(sealed).await.unwrap(), vec![payload; 20]);
+    assert_eq!(reader.stats().unwraps, 1);
+}
+
+/// moto hashes a digest once more, so its signatures cannot be verified; its public keys are right.
+#[tokio::test]
+async fn a_signing_key_has_a_public_key() {
+    let moto = Moto::start();
+    let kms = AwsKms::new(options(moto.url()));
+    let spec = KeySpec {
+        purpose: KeyPurpose::SignP256,
+        ..KeySpec::default()
+    };
+    let made = kms.admin().create(&alias(), &spec).await.unwrap();
+    assert_eq!(made.purpose, KeyPurpose::SignP256);
+    let signer = kms.signer(&alias()).await.unwrap();
+    let key = signer.public_key(None).await.unwrap();
+    assert!(
+        key.to_pem()
+            .unwrap()
+            .starts_with("-----BEGIN PUBLIC KEY-----")
+    );
+    let signature = signer.sign(b"data").await.unwrap();
+    assert_eq!(signature.key, alias());
+}
+
+#[tokio::test]
+async fn keys_are_looked_after() {
+    let moto = Moto::start();
+    let admin = AwsKms::new(options(moto.url())).admin();
+    let spec = KeySpec {
+        rotation_period: Some(DAY * 90),
+        labels: [("team".to_owned(), "platform".to_owned())].into(),
+        ..KeySpec::default()
+    };
+    let made = admin.create(&alias(), &spec).await.unwrap();
+    assert_eq!(
+        (&made.labels, made.rotation_period),
+        (&spec.labels, spec.rotation_period)
+    );
+    let again = admin.create(&alias(), &spec).await.unwrap_err();
+    assert_eq!(again.kind(), Kind::Misconfigured);
+    assert_eq!(admin.list(&alias()).await.unwrap().len(), 1);
+
+    admin.rotate(&alias()).await.unwrap();
+    let versions = admin.versions(&alias()).await.unwrap();
+    let ids: Vec<_> = versions.iter().map(|version| version.id.as_str()).collect();
+    assert_eq!(ids, ["2", "1"]);
+    admin.set_rotation(&alias(), None).await.unwrap();
+    assert_eq!(admin.details(&alias()).await.unwrap().rotation_period, None);
+
+    let state = async || {
+        admin
+            .details(&alias())
+            .await
+            .unwrap()
+            .primary
+            .unwrap()
+            .state
+    };
+    admin.disable(&alias(), None).await.unwrap();
+    assert_eq!(state().await, KeyState::Disabled);
+    admin.enable(&alias(), None).await.unwrap();
+    assert_eq!(state().await, KeyState::Enabled);
+    assert!(admin.destroy(&alias(), None).await.unwrap().is_some());
+    assert_eq!(state().await, KeyState::DestroyScheduled);
+    admin.enable(&alias(), None).await.unwrap();
+    assert_eq!(state().await, KeyState::Enabled);
+}
+
+#[tokio::test]
+async fn a_grant_is_given_once() {
+    let moto = Moto::start();
+    let admin = AwsKms::new(options(moto.url())).admin();
+    admin.create(&alias(), &KeySpec::default()).await.unwrap();
+    let worker = "arn:aws:iam::123456789012:role/worker";
+    for role in [KeyRole::Encrypter, KeyRole::Decrypter] {
+        assert!(
+            admin.grant(&alias(), worker, role).await.unwrap(),
+            "{role:?}"
+        );
+        assert!(
+            !admin.grant(&alias(), worker, role).await.unwrap(),
+            "{role:?}"
+        );
+    }
+    let api = "arn:aws:iam::123456789012:role/api";
+    assert!(
+        admin
+            .grant(&alias(), api, KeyRole::Encrypter)
+            .await
+            .unwrap()
+    );
+    for (member, role) in [
+        (worker, KeyRole::Signer),
+        ("worker@example.com", KeyRole::Decrypter),
+    ] {
+        let error = admin.grant(&alias(), member, role).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Misconfigured);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_exchanged_for_a_session() {
+    let moto = Moto::start();
+    let admin = AwsKms::new(options(moto.url())).admin();
+    admin.create(&alias(), &KeySpec::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    fs::write(&path, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln").unwrap();
+    let role = AwsRole::new("arn:aws:iam::123456789012:role/keys");
+    let token = WebIdentityToken::File(path);
+    let options = AwsOptions {
+        credentials: AwsCredentials::WebIdentity {
+            role: role.clone(),
+            token,
+        },
+        role: Some(role),
+        ..options(moto.url())
+    };
+    let key = open("alias/workflows", options).await;
+    key.generate_dek(&context("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_iam_does_not_know_is_denied() {
+    let moto = Moto::start_with(&[("INITIAL_NO_AUTH_ACTION_COUNT", "0")]);
+    let key = open("alias/workflows", options(moto.url())).await;
+    let error = key.describe().await.unwrap_err();
+    assert!(
+        [Kind::PermissionDenied, Kind::Misconfigured].contains(&error.kind()),
+        "{error}"
+    );
+    let admin = kms::open_admin(&alias(), &kms_options(options(moto.url())))
+        .await
+        .unwrap();
+    assert!(admin.list(&alias()).await.is_err());
+}

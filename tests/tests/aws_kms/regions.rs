@@ -1,0 +1,224 @@
+use std::{sync::Arc, time::Duration};
+
+use aws_kms_script::{Account, Fault, Server};
+use temporal_kms_codec::{
+    Codec, Namespace, Payload,
+    kms::{
+        CallPolicy, KeyProvider, KmsMetrics, ProviderErrorKind as Kind,
+        aws::{AwsOptions, AwsReplica},
+    },
+};
+
+use super::{HOME, context, open, options, uri};
+
+const AWAY: &str = "us-west-2";
+
+struct Regions {
+    account: Account,
+    home: Server,
+    away: Server,
+    arn: String,
+}
+
+impl Regions {
+    async fn start() -> Self {
+        let account = Account::new();
+        Self {
+            home: account.serve(HOME).await.expect("a port"),
+            away: account.serve(AWAY).await.expect("a port"),
+            arn: account.multi_region_key(&[HOME, AWAY]),
+            account,
+        }
+    }
+
+    fn options(&self) -> AwsOptions {
+        AwsOptions {
+            replicas: vec![AwsReplica {
+                region: AWAY.to_owned(),
+                endpoint: Some(self.away.url().to_owned()),
+            }],
+            ..options(self.home.url())
+        }
+    }
+
+    async fn key(&self) -> Arc<dyn KeyProvider> {
+        open(&self.arn, self.options()).await
+    }
+}
+
+fn codec(key: Arc<dyn KeyProvider>) -> Codec {
+    let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
+    builder.build().unwrap()
+}
+
+fn payload() -> Payload {
+    Payload {
+        data: b"x".to_vec(),
+        ..Payload::default()
+    }
+}
+
+#[tokio::test]
+async fn a_replica_serves_while_the_home_region_is_gone() {
+    let regions = Regions::start().await;
+    let before = codec(regions.key().await)
+        .encode(vec![payload()])
+        .await
+        .unwrap();
+    let Regions {
+        account,
+        home,
+        away,
+        arn,
+    } = regions;
+    let gone = home.url().to_owned();
+    drop(home);
+
+    let replicas = vec![AwsReplica {
+        region: AWAY.to_owned(),
+        endpoint: Some(away.url().to_owned()),
+    }];
+    let key = open(
+        &arn,
+        AwsOptions {
+            replicas,
+            ..options(&gone)
+        },
+    )
+    .await;
+    let codec = codec(key);
+    assert_eq!(codec.decode(before).await.unwrap(), [payload()]);
+    let during = codec.encode(vec![payload()]).await.unwrap();
+    assert_eq!(
+        during[0].metadata["kms-key"],
+        format!("aws-kms://{arn}").as_bytes()
+    );
+    let replica_arn = arn.replace(HOME, AWAY);
+    assert!(
+        away.calls()
+            .iter()
+            .all(|call| call.input["KeyId"] == replica_arn.as_str())
+    );
+
+    // What was written meanwhile opens at home, without any replica.
+    let home = account.serve(HOME).await.unwrap();
+    let reader = super::regions::codec(open(&arn, options(home.url())).await);
+    assert_eq!(reader.decode(during).await.unwrap(), [payload()]);
+}
+
+#[tokio::test]
+async fn after_an_outage_the_replica_is_called_first() {
+    let regions = Regions::start().await;
+    let key = regions.key().await;
+    for fault in [
+        Fault::Status(503),
+        Fault::Error("ThrottlingException"),
+        Fault::Error("KMSInternalException"),
+    ] {
+        let key = regions.key().await;
+        let before = (
+            regions.home.count("GenerateDataKey"),
+            regions.away.count("GenerateDataKey"),
+        );
+        regions.home.fail("GenerateDataKey", fault, 1);
+        for _ in 0..3 {
+            key.generate_dek(&context("a")).await.unwrap();
+        }
+        let after = (
+            regions.home.count("GenerateDataKey"),
+            regions.away.count("GenerateDataKey"),
+        );
+        assert_eq!(after, (before.0 + 1, before.1 + 3), "{fault:?}");
+    }
+    let away = regions.away.count("GenerateDataKey");
+    key.generate_dek(&context("a")).await.unwrap();
+    assert_eq!(
+        regions.away.count("GenerateDataKey"),
+        away,
+        "a key without trouble stays at home"
+    );
+}
+
+#[tokio::test]
+async fn what_home_refuses_is_refused_and_a_replica_decides_nothing() {
+    let regions = Regions::start().await;
+    let key = regions.key().await;
+    for fault in [
+        Fault::Error("AccessDeniedException"),
+        Fault::Error("DisabledException"),
+        Fault::Garbage,
+    ] {
+        regions.home.fail("GenerateDataKey", fault, 1);
+        key.generate_dek(&context("a")).await.unwrap_err();
+    }
+    assert_eq!(regions.away.calls().len(), 0);
+
+    regions.home.fail("GenerateDataKey", Fault::Status(503), 1);
+    regions
+        .away
+        .fail("GenerateDataKey", Fault::Error("AccessDeniedException"), 2);
+    let error = key.generate_dek(&context("a")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    // The replica is tried first now; since it refuses, home is asked after all.
+    key.generate_dek(&context("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_at_home_is_repeated_at_the_replica() {
+    let regions = Regions::start().await;
+    let key = regions.key().await;
+    let policy = CallPolicy {
+        attempt_timeout: Duration::from_millis(1100),
+        ..CallPolicy::default()
+    };
+    let key = policy.decorate(key, &Arc::new(KmsMetrics::default()));
+    regions.home.fail("*", Fault::Hang, usize::MAX);
+    key.generate_dek(&context("a")).await.unwrap();
+    assert_eq!(regions.away.count("GenerateDataKey"), 1);
+}
+
+#[tokio::test]
+async fn a_replicas_name_counts_only_if_its_region_is_configured() {
+    let regions = Regions::start().await;
+    let replica_arn = regions.arn.replace(HOME, AWAY);
+    let writer = codec(open(&replica_arn, options(regions.away.url())).await);
+    let sealed = writer.encode(vec![payload()]).await.unwrap();
+    assert_eq!(
+        sealed[0].metadata["kms-key"],
+        format!("aws-kms://{replica_arn}").as_bytes()
+    );
+
+    let strict = codec(open(&regions.arn, options(regions.home.url())).await);
+    strict.decode(sealed.clone()).await.unwrap_err();
+    assert_eq!(
+        regions.home.calls().len(),
+        0,
+        "it is refused before any call"
+    );
+
+    let trusting = codec(regions.key().await);
+    assert_eq!(trusting.decode(sealed).await.unwrap(), [payload()]);
+    assert_eq!(regions.home.count("Decrypt"), 1);
+
+    let key = regions.key().await;
+    assert!(key.goes_by(&uri(&regions.arn)) && key.goes_by(&uri(&replica_arn)));
+    for stranger in [
+        regions.arn.replace(HOME, "us-east-1"),
+        replica_arn.replace("mrk-", "mrk-0"),
+        replica_arn.replace("1111", "2222"),
+    ] {
+        assert!(!key.goes_by(&uri(&stranger)), "{stranger}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_one_region_have_no_replicas() {
+    let regions = Regions::start().await;
+    let arn = regions.account.symmetric_key(HOME);
+    let key = open(&arn, regions.options()).await;
+    assert!(!key.goes_by(&uri(&arn.replace(HOME, AWAY))));
+    regions.home.fail("*", Fault::Status(503), usize::MAX);
+    let error = key.generate_dek(&context("a")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(regions.away.calls().len(), 0);
+}
