@@ -4,7 +4,9 @@ mod check;
 mod exit;
 mod file;
 mod input;
+mod key_admin;
 mod keys;
+mod kms_args;
 mod run;
 mod transform;
 
@@ -88,6 +90,9 @@ A small codec.toml:
     /// Opens a sealed file.
     #[command(after_help = file::HELP)]
     Open(file::FileArgs),
+    /// Makes keys and looks after them.
+    #[command(after_help = key_admin::HELP)]
+    Keys(key_admin::KeysArgs),
     /// Looks at a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -186,6 +191,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Decode(options) => transform::run(transform::Operation::Decode, &options),
         Command::Seal(args) => file::run(file::Operation::Seal, &args),
         Command::Open(args) => file::run(file::Operation::Open, &args),
+        Command::Keys(args) => key_admin::run(&args),
         Command::Config(ConfigCommand::Check { file, json }) => check::run(&file, json),
     };
     done.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)

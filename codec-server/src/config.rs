@@ -4,14 +4,16 @@
 //! |---|---|
 //! | `[server]` | `listen`, `admin_listen`, `allowed_hosts`, the limits and timeouts of [`ServerConfig`] |
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
-//! | `[keys]` | `local_keyring`, `create_local_keys` |
+//! | `[keys]` | how key management services are reached: `local_keyring`, `gcp_…`, `aws_…`, `pkcs11_…`, `[keys.calls]` |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
 //!
 //! The environment variable of a key outside of `[namespaces]` is `CODEC_`, the section and the key in capitals:
 //! `CODEC_SERVER_LISTEN`, `CODEC_CORS_ALLOWED_ORIGINS` (commas between the items of a list),
-//! `CODEC_KEYS_LOCAL_KEYRING`.
+//! `CODEC_KEYS_LOCAL_KEYRING`. What `[keys]` leaves open is taken from the services' own variables
+//! ([`KmsOptions::from_env`]).
 
 mod cors;
+mod keys;
 mod load;
 mod namespace;
 mod problem;

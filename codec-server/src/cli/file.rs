@@ -11,14 +11,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::NamedTempFile;
 use temporal_kms_codec::{
-    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, KeyUri, StreamError,
-    kms::{self, KmsOptions},
+    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError, kms,
 };
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use super::{
     exit::{Failure, Status},
-    keys,
+    kms_args::KmsArgs,
 };
 
 /// A chunk's length at a time would be a system call for each.
@@ -46,10 +45,9 @@ pub(super) struct FileArgs {
         value_delimiter = ',',
         default_value = "local://default"
     )]
-    keys: Vec<KeyUri>,
-    /// Folder of `local://` keys.
-    #[arg(long, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
-    keyring: Option<PathBuf>,
+    keys: Vec<String>,
+    #[command(flatten)]
+    kms: KmsArgs,
     /// A pair of the context. It is not stored: the same pairs are needed to open the file.
     #[arg(long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
@@ -131,17 +129,14 @@ async fn transfer(
 }
 
 async fn cipher(operation: Operation, args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
-    let keyring = match &args.keyring {
-        Some(folder) => folder.clone(),
-        None => keys::default_keyring()?,
-    };
-    let options = KmsOptions {
-        local_keyring: Some(keyring),
-        create_local_keys: operation == Operation::Seal,
-    };
+    let mut options = args.kms.options()?;
+    options.create_local_keys = operation == Operation::Seal;
     let mut providers = Vec::with_capacity(args.keys.len());
     for uri in &args.keys {
-        let key = kms::open(uri, &options)
+        let uri = options
+            .read_key(uri)
+            .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
+        let key = kms::open(&uri, &options)
             .await
             .map_err(|error| Failure::new(Status::Usage, error))?;
         providers.push(key);

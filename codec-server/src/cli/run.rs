@@ -26,6 +26,7 @@ pub(super) fn dev(options: Dev) -> Result<(), Failure> {
         keys: KmsOptions {
             local_keyring: Some(keyring),
             create_local_keys: true,
+            ..KmsOptions::default()
         },
         namespaces: NamespacesConfig::Any(namespace),
     })

@@ -86,6 +86,7 @@ async fn codec(operation: Operation, options: &Transform) -> Result<Codec, Failu
                 local_keyring: Some(keyring.clone()),
                 // A key that is made just now has encrypted nothing that could be decoded.
                 create_local_keys: operation == Operation::Encode,
+                ..KmsOptions::default()
             };
             (NamespacesConfig::Any(config), kms)
         }

@@ -11,11 +11,11 @@ use toml::{
 use super::{
     Config, NamespacesConfig,
     cors::CorsConfig,
+    keys,
     namespace::NamespaceConfig,
     problem::{Place, Problem, Problems},
     section::{Environment, Section, Source},
     server::ServerConfig,
-    values,
 };
 
 /// No configuration is larger; a wrong path can name anything.
@@ -91,15 +91,19 @@ impl Config {
     fn interpret<'d>(source: &'d Source<'d>, root: &'d DeTable<'d>, is_file: bool) -> Self {
         report_unknown(source, root);
         let section = |name| Section::with_variables(source, name, root.get(name));
+        let server = ServerConfig::read(section("server"));
+        let cors = CorsConfig::read(section("cors"));
+        let mut keys = keys::read(section("keys"), source.environment);
+        let namespaces = if is_file {
+            NamespacesConfig::Named(namespaces(source, root.get("namespaces"), &mut keys))
+        } else {
+            NamespacesConfig::FromEnvironment
+        };
         Self {
-            server: ServerConfig::read(section("server")),
-            cors: CorsConfig::read(section("cors")),
-            keys: keys(section("keys")),
-            namespaces: if is_file {
-                NamespacesConfig::Named(namespaces(source, root.get("namespaces")))
-            } else {
-                NamespacesConfig::FromEnvironment
-            },
+            server,
+            cors,
+            keys,
+            namespaces,
         }
     }
 }
@@ -129,20 +133,10 @@ fn report_unknown(source: &Source<'_>, root: &DeTable<'_>) {
     }
 }
 
-fn keys(mut section: Section<'_>) -> KmsOptions {
-    let options = KmsOptions {
-        local_keyring: section.value("local_keyring", values::any),
-        create_local_keys: section
-            .value("create_local_keys", values::flag)
-            .unwrap_or_default(),
-    };
-    section.finish();
-    options
-}
-
 fn namespaces<'d>(
     source: &'d Source<'d>,
     found: Option<&'d Spanned<DeValue<'d>>>,
+    keys: &mut KmsOptions,
 ) -> BTreeMap<Namespace, NamespaceConfig> {
     let mut namespaces = BTreeMap::new();
     let table = found.and_then(|value| value.get_ref().as_table());
@@ -157,7 +151,7 @@ fn namespaces<'d>(
     for (name, value) in table.into_iter().flatten() {
         let path = format!("namespaces.{}", name.get_ref());
         let section = Section::new(source, path.clone(), Some(value));
-        let read = NamespaceConfig::read(section);
+        let read = NamespaceConfig::read(section, keys);
         match (Namespace::new(name.get_ref()), read) {
             (Ok(namespace), Some(config)) => {
                 namespaces.insert(namespace, config);

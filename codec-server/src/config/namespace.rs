@@ -1,10 +1,10 @@
 //! `[namespaces.NAME]`: keys, formats and policy of one namespace.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
     Codec, CodecBuilder, Compression, ConfigurationError, DekLimits, Format, KeyUri, Namespace,
-    PlaintextPolicy,
+    PlaintextPolicy, kms::KmsOptions,
 };
 
 use super::{section::Section, server::set, values};
@@ -91,7 +91,13 @@ impl NamespaceConfig {
         })
     }
 
-    pub(super) fn read(mut section: Section<'_>) -> Option<Self> {
+    /// What the section says; what key URIs say beyond the keys' names goes into `keys`.
+    pub(super) fn read(mut section: Section<'_>, keys: &mut KmsOptions) -> Option<Self> {
+        let keys = RefCell::new(keys);
+        let key = |text: &str| {
+            let read = keys.borrow_mut().read_key(text);
+            read.map_err(|error| format!("`{text}`: {}", error.reason()))
+        };
         let encrypt = section.list("encrypt", key);
         let decrypt = section.list("decrypt", key).unwrap_or_default();
         let format = section.value("format", setting).unwrap_or_default();
@@ -172,10 +178,6 @@ fn dek_limits(mut section: Section<'_>) -> DekLimits {
     }
     section.finish();
     limits
-}
-
-fn key(text: &str) -> Result<KeyUri, String> {
-    setting(text).map_err(|reason| format!("`{text}`: {reason}"))
 }
 
 /// A setting of the library: its errors name the setting themselves, which the place does already.

@@ -173,6 +173,12 @@ impl<'d> Section<'d> {
         self.source.report(self.place.clone(), &self.path, message);
     }
 
+    /// Reports an environment variable that has no name of a setting.
+    pub(super) fn report_variable(&self, name: &str, message: &str) {
+        let place = Place::Variable(name.to_owned());
+        self.source.report(place, &self.path, message);
+    }
+
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
         for (name, _) in self.table.into_iter().flatten() {

@@ -1,0 +1,290 @@
+use std::{str::FromStr, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::{KeyPurpose, KeyRole, Protection},
+};
+
+use super::{super::kms_args::KmsArgs, setup::SetupArgs};
+
+pub(in super::super) const HELP: &str = "\
+Examples:
+  codec-server keys setup --project my-project --api-member api@my-project.iam.gserviceaccount.com
+  codec-server keys create local://default --keyring keys
+  codec-server keys describe gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json
+
+A KEY is local://NAME, gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K, aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID,
+aws-kms://alias/NAME, or pkcs11:token=LABEL;object=LABEL. Whoever runs these commands needs the rights of an
+administrator of keys; the programs that encrypt and decrypt should have none of them.";
+
+#[derive(Debug, Args)]
+pub(in super::super) struct KeysArgs {
+    /// The answer as JSON, for programs.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) kms: KmsArgs,
+    #[command(subcommand)]
+    pub(super) command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Makes a key, and at Cloud KMS its key ring.
+    #[command(after_help = "\
+Examples:
+  codec-server keys create local://default --keyring keys
+  codec-server keys create local://releases --purpose sign-ed25519 --keyring keys
+  codec-server keys create gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --protection hsm --label team=payments
+  codec-server keys create aws-kms://alias/workflows --rotation-period 180d --multi-region")]
+    Create(CreateArgs),
+    /// Lists the keys beside a key: of its key ring, account and region, token or folder.
+    #[command(after_help = "\
+Examples:
+  codec-server keys list local://any --keyring keys
+  codec-server keys list gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/any --json | jq -r '.keys[].key'")]
+    List {
+        /// A key among them; it need not exist.
+        key: KeyUri,
+    },
+    /// Shows everything about a key, and whether it ought to be rotated.
+    #[command(after_help = "\
+Examples:
+  codec-server keys describe local://default --keyring keys
+  codec-server keys describe aws-kms://alias/workflows --rotation-period 180d
+  codec-server keys describe gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --json | jq .should_rotate")]
+    Describe(DescribeArgs),
+    /// Makes a new version that encrypts from now on, or sets how often the service does that.
+    #[command(after_help = "\
+Examples:
+  codec-server keys rotate local://default --keyring keys
+  codec-server keys rotate gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K
+  codec-server keys rotate gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --rotation-period 90d
+
+Older versions go on decrypting.")]
+    Rotate {
+        /// The key.
+        key: KeyUri,
+        /// Sets the service's own schedule, such as 90d, or `never`; nothing is rotated now.
+        #[arg(long, value_name = "TIME")]
+        rotation_period: Option<Rotation>,
+    },
+    /// Lists a key's versions, the newest first.
+    #[command(after_help = "\
+Examples:
+  codec-server keys versions local://default --keyring keys
+  codec-server keys versions aws-kms://alias/workflows --json | jq '.versions[].state'")]
+    Versions {
+        /// The key.
+        key: KeyUri,
+    },
+    /// Takes a version out of use, or a whole key of AWS KMS.
+    #[command(after_help = "\
+Examples:
+  codec-server keys disable gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys disable aws-kms://alias/workflows --yes
+
+What it encrypted cannot be decrypted until it is enabled again.")]
+    Disable(DestructiveArgs),
+    /// Takes a version into use again, also one whose destruction is scheduled.
+    #[command(after_help = "\
+Examples:
+  codec-server keys enable gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys enable aws-kms://alias/workflows")]
+    Enable {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Schedules the destruction of a version, or of a whole key of AWS KMS. What it encrypted is lost then.
+    #[command(after_help = "\
+Examples:
+  codec-server keys destroy gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys destroy local://default --version 1234567 --keyring keys --yes
+
+Local keys are destroyed at once. Elsewhere `keys enable` takes it back until the time that is shown.")]
+    Destroy(DestructiveArgs),
+    /// Makes a replica of a multi-region key in another region.
+    #[command(after_help = "\
+Example:
+  codec-server keys replicate aws-kms://arn:aws:kms:eu-west-1:111122223333:key/mrk-1234 us-west-2")]
+    Replicate {
+        /// The key.
+        key: KeyUri,
+        /// The other region.
+        region: String,
+    },
+    /// Permits an account to use a key.
+    #[command(after_help = "\
+Examples:
+  codec-server keys grant gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
+    --member serviceAccount:api@my-project.iam.gserviceaccount.com --role encrypter
+  codec-server keys grant aws-kms://alias/workflows --member arn:aws:iam::111122223333:role/worker --role decrypter")]
+    Grant {
+        /// The key.
+        key: KeyUri,
+        /// The account, in the service's own form.
+        #[arg(long)]
+        member: String,
+        /// What it may do.
+        #[arg(long, value_enum)]
+        role: RoleArg,
+    },
+    /// Prints the public key of a signing key as PEM.
+    #[command(after_help = "\
+Examples:
+  codec-server keys public-key local://releases --keyring keys > releases.pem
+  codec-server keys public-key gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 2")]
+    PublicKey {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Makes everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
+    #[command(after_help = super::setup::HELP)]
+    Setup(SetupArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// What it is for.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) purpose: PurposeArg,
+    /// Where its material is kept [default: as the service does].
+    #[arg(long, value_enum)]
+    pub(super) protection: Option<ProtectionArg>,
+    /// How often the service rotates it, or `never` [default: 90d for encryption at Cloud KMS and AWS KMS].
+    #[arg(long, value_name = "TIME")]
+    pub(super) rotation_period: Option<Rotation>,
+    /// A label, or tag; may be repeated.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(super) labels: Vec<(String, String)>,
+    /// Lets it have replicas in other regions (AWS KMS).
+    #[arg(long)]
+    pub(super) multi_region: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DescribeArgs {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// How old the primary version may become before the key ought to be rotated.
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = time)]
+    pub(super) rotation_period: Duration,
+    /// How old any version that decrypts may become.
+    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = time)]
+    pub(super) max_age: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// One of its versions.
+    #[arg(long, value_name = "ID")]
+    pub(super) version: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DestructiveArgs {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Does it without asking.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+/// A rotation schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rotation {
+    Never,
+    Every(Duration),
+}
+
+impl Rotation {
+    pub(super) fn period(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::Every(period) => Some(period),
+        }
+    }
+}
+
+impl FromStr for Rotation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        time(text).map(Self::Every)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(super) enum PurposeArg {
+    #[default]
+    Encrypt,
+    SignP256,
+    SignEd25519,
+}
+
+impl From<PurposeArg> for KeyPurpose {
+    fn from(purpose: PurposeArg) -> Self {
+        match purpose {
+            PurposeArg::Encrypt => Self::Encrypt,
+            PurposeArg::SignP256 => Self::SignP256,
+            PurposeArg::SignEd25519 => Self::SignEd25519,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ProtectionArg {
+    Software,
+    Hsm,
+}
+
+impl From<ProtectionArg> for Protection {
+    fn from(protection: ProtectionArg) -> Self {
+        match protection {
+            ProtectionArg::Software => Self::Software,
+            ProtectionArg::Hsm => Self::Hsm,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum RoleArg {
+    Encrypter,
+    Decrypter,
+    Signer,
+    Verifier,
+}
+
+impl From<RoleArg> for KeyRole {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Encrypter => Self::Encrypter,
+            RoleArg::Decrypter => Self::Decrypter,
+            RoleArg::Signer => Self::Signer,
+            RoleArg::Verifier => Self::Verifier,
+        }
+    }
+}
+
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        Ok(_) => Err("it must be more than zero".to_owned()),
+        Err(_) => Err("expected a time with its unit, such as 90d".to_owned()),
+    }
+}
+
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,54 @@
+use std::fmt::Write as _;
+
+/// Columns for people. What a service answered cannot steer the terminal.
+pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
+    let header = header.map(str::to_owned);
+    let lines = || std::iter::once(&header).chain(rows);
+    let mut widths = [0; N];
+    for line in lines() {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for line in lines() {
+        let mut shown = String::new();
+        for (width, cell) in widths.iter().zip(line) {
+            let _ = write!(shown, "{:width$}  ", printable(cell));
+        }
+        text.push_str(shown.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names and values, one pair a line.
+pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
+    let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    pairs
+        .iter()
+        .map(|(name, value)| format!("{name:width$}  {}\n", printable(value)))
+        .collect()
+}
+
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_align_and_control_characters_are_taken_out() {
+        let rows = [
+            ["a".to_owned(), "x\u{1b}[2Jy".to_owned()],
+            ["long".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            table(["KEY", "B"], &rows),
+            "KEY   B\na     x\u{fffd}[2Jy\nlong\n"
+        );
+    }
+}

@@ -1,0 +1,75 @@
+//! How the commands that call a key management service reach it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use temporal_kms_codec::kms::KmsOptions;
+#[cfg(feature = "pkcs11")]
+use temporal_kms_codec::kms::pkcs11::PinSource;
+
+use super::{
+    exit::{Failure, Status},
+    keys::default_keyring,
+};
+
+const HEADING: &str = "Key management services";
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct KmsArgs {
+    /// Folder of `local://` keys [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
+    #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
+    keyring: Option<PathBuf>,
+    /// An emulator of Cloud KMS on this machine, such as http://127.0.0.1:8080.
+    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "GCP_KMS_ENDPOINT")]
+    gcp_endpoint: Option<String>,
+    /// A credentials file of Google Cloud [default: the application default credentials].
+    #[arg(
+        long,
+        global = true,
+        help_heading = HEADING,
+        value_name = "FILE"
+    )]
+    gcp_credentials: Option<PathBuf>,
+    /// The region of AWS keys whose name tells none.
+    #[arg(long, global = true, help_heading = HEADING, value_name = "REGION", env = "AWS_REGION")]
+    aws_region: Option<String>,
+    /// The URL of AWS KMS, where it is not the public one.
+    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "AWS_ENDPOINT_URL_KMS")]
+    aws_endpoint: Option<String>,
+    /// The absolute path of the vendor's PKCS#11 library.
+    #[cfg(feature = "pkcs11")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "PKCS11_MODULE")]
+    pkcs11_module: Option<PathBuf>,
+    /// The file with the PIN of the token's user.
+    #[cfg(feature = "pkcs11")]
+    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "PKCS11_PIN_FILE")]
+    pkcs11_pin_file: Option<PathBuf>,
+}
+
+impl KmsArgs {
+    pub(super) fn aws_region(&self) -> Option<&str> {
+        self.aws_region.as_deref()
+    }
+
+    /// What the arguments say, over what the services' own variables say.
+    pub(super) fn options(&self) -> Result<KmsOptions, Failure> {
+        let variables = KmsOptions::from_env();
+        let mut options = variables.map_err(|error| Failure::new(Status::Usage, error))?;
+        // Without a home there is no default; whoever opens a local key then says that a folder is missing.
+        options.local_keyring = self.keyring.clone().or_else(|| default_keyring().ok());
+        options.gcp_endpoint.clone_from(&self.gcp_endpoint);
+        options.gcp_credentials.clone_from(&self.gcp_credentials);
+        #[cfg(feature = "aws-kms")]
+        {
+            options.aws.region = self.aws_region.clone().or(options.aws.region);
+            options.aws.endpoint = self.aws_endpoint.clone().or(options.aws.endpoint);
+        }
+        #[cfg(feature = "pkcs11")]
+        {
+            options.pkcs11.module = self.pkcs11_module.clone().or(options.pkcs11.module);
+            let file = self.pkcs11_pin_file.clone().map(PinSource::File);
+            options.pkcs11.pin = file.or(options.pkcs11.pin);
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,417 @@
+//! `codec-server keys` against a local keyring and the emulator of Cloud KMS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, as it should"
+)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::Duration,
+};
+
+use cloud_kms_emulator::{Emulator, Options};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const GCP_KEY: &str = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k";
+const API: &str = "serviceAccount:api@p.iam.gserviceaccount.com";
+const WORKER: &str = "serviceAccount:worker@p.iam.gserviceaccount.com";
+
+/// The program with a keyring, an emulator of Cloud KMS, and nobody at the terminal.
+struct Bench {
+    folder: TempDir,
+    emulator: Emulator,
+    runtime: Runtime,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            emulator: runtime
+                .block_on(Emulator::start(Options::default()))
+                .unwrap(),
+            runtime,
+        }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_codec-server"))
+            .env_clear()
+            .env("TEMPORAL_CODEC_KEYRING", self.folder.path().join("keys"))
+            .env("GCP_KMS_ENDPOINT", self.emulator.url())
+            .current_dir(self.folder.path())
+            .arg("keys")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn text(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.text(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The exit status, and what was said on stderr; nothing may be on stdout.
+    #[track_caller]
+    fn refused(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.run(arguments);
+        assert_eq!(output.stdout, b"", "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), error)
+    }
+
+    fn states(&self, key: &str) -> Vec<String> {
+        let answer = self.json(&["versions", key]);
+        let versions = answer["versions"].as_array().unwrap();
+        let state = |version: &Value| version["state"].as_str().unwrap().to_owned();
+        versions.iter().map(state).collect()
+    }
+
+    fn env_file(&self) -> std::path::PathBuf {
+        self.folder.path().join(".env")
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // The emulator's task ends in its runtime.
+        let _runtime = self.runtime.enter();
+    }
+}
+
+#[test]
+fn a_local_key_from_its_making_to_its_end() {
+    let bench = Bench::new();
+    let made = bench.json(&["create", "local://a"]);
+    assert_eq!(
+        (&made["key"], &made["purpose"], &made["protection"]),
+        (&json!("local://a"), &json!("encrypt"), &json!("file"))
+    );
+    let first = made["primary"]["version"].as_str().unwrap();
+    let rotated = bench.json(&["rotate", "local://a"]);
+    assert_ne!(rotated["primary"]["version"], made["primary"]["version"]);
+    assert_eq!(bench.states("local://a"), ["enabled", "enabled"]);
+
+    let version = ["local://a", "--version", first];
+    bench.text(&[&["disable", "--yes"], &version[..]].concat());
+    assert_eq!(bench.states("local://a"), ["enabled", "disabled"]);
+    bench.text(&[&["enable"], &version[..]].concat());
+    assert_eq!(bench.states("local://a"), ["enabled", "enabled"]);
+    let gone = bench.json(&[&["destroy", "--yes"], &version[..]].concat());
+    assert_eq!(
+        (&gone["state"], &gone["destroyed_at"]),
+        (&json!("destroyed"), &Value::Null)
+    );
+
+    bench.json(&["create", "local://b"]);
+    let listed = bench.json(&["list", "local://any"]);
+    assert_eq!(listed["keys"][0]["key"], "local://a");
+    assert_eq!(listed["keys"][1]["key"], "local://b");
+    let table = bench.text(&["list", "local://any"]);
+    assert!(
+        table.starts_with("KEY ") && table.contains("local://b"),
+        "{table}"
+    );
+    let described = bench.text(&["describe", "local://a"]);
+    assert!(described.contains("its age is unknown"), "{described}");
+}
+
+#[test]
+fn signing_keys_show_their_public_half() {
+    let bench = Bench::new();
+    for (purpose, algorithm) in [
+        ("sign-p256", "ECDSA_P256_SHA256"),
+        ("sign-ed25519", "ED25519"),
+    ] {
+        let key = format!("local://{purpose}");
+        bench.json(&["create", &key, "--purpose", purpose]);
+        let answer = bench.json(&["public-key", &key]);
+        assert_eq!(answer["algorithm"], algorithm);
+        let pem = bench.text(&["public-key", &key]);
+        assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
+        assert_eq!(answer["pem"].as_str().unwrap().trim(), pem.trim());
+    }
+    bench.json(&["create", GCP_KEY, "--purpose", "sign-p256"]);
+    let answer = bench.json(&["public-key", GCP_KEY, "--version", "1"]);
+    assert_eq!(
+        (&answer["algorithm"], &answer["version"]),
+        (&json!("ECDSA_P256_SHA256"), &json!("1"))
+    );
+}
+
+#[test]
+fn a_key_of_cloud_kms_from_its_making_to_its_end() {
+    let bench = Bench::new();
+    let made = bench.json(&[
+        "create",
+        GCP_KEY,
+        "--protection",
+        "hsm",
+        "--label",
+        "team=payments",
+    ]);
+    assert_eq!(made["key"], GCP_KEY);
+    assert_eq!(made["protection"], "hsm");
+    assert_eq!(made["rotation_period_seconds"], 90 * 24 * 3600);
+    assert_eq!(made["labels"], json!({ "team": "payments" }));
+    assert!(made["next_rotation"].as_str().unwrap().ends_with('Z'));
+
+    let described = bench.json(&["describe", GCP_KEY]);
+    assert_eq!(
+        (&described["should_rotate"], &described["overaged"]),
+        (&json!(false), &json!([]))
+    );
+    let rotated = bench.json(&["rotate", GCP_KEY]);
+    assert_eq!(rotated["primary"]["version"], "2");
+    let scheduled = bench.json(&["rotate", GCP_KEY, "--rotation-period", "30d"]);
+    assert_eq!(scheduled["rotation_period_seconds"], 30 * 24 * 3600);
+    assert_eq!(scheduled["primary"]["version"], "2", "nothing is rotated");
+    let never = bench.json(&["rotate", GCP_KEY, "--rotation-period", "never"]);
+    assert_eq!(never["rotation_period_seconds"], Value::Null);
+
+    let version = [GCP_KEY, "--version", "1"];
+    bench.text(&[&["disable", "--yes"], &version[..]].concat());
+    assert_eq!(bench.states(GCP_KEY), ["enabled", "disabled"]);
+    bench.text(&[&["enable"], &version[..]].concat());
+    let scheduled = bench.json(&[&["destroy", "--yes"], &version[..]].concat());
+    assert_eq!(scheduled["state"], "destroy-scheduled");
+    assert!(scheduled["destroyed_at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(bench.states(GCP_KEY), ["enabled", "destroy-scheduled"]);
+    bench.text(&[&["enable"], &version[..]].concat());
+    assert_eq!(bench.states(GCP_KEY), ["enabled", "enabled"]);
+}
+
+#[test]
+fn age_is_a_matter_of_the_policy() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY, "--rotation-period", "never"]);
+    let old = |arguments: &[&str]| {
+        let described = bench.json(&[&["describe", GCP_KEY], arguments].concat());
+        (
+            described["should_rotate"].clone(),
+            described["overaged"].clone(),
+        )
+    };
+    assert_eq!(old(&[]), (json!(false), json!([])));
+    // A key that is a nanosecond old is old by this policy.
+    assert_eq!(
+        old(&["--rotation-period", "1ns", "--max-age", "1ns"]),
+        (json!(true), json!(["1"]))
+    );
+    // The emulator's clock runs ahead, so that its new versions are not old by any policy.
+    bench.emulator.advance(Duration::from_hours(24));
+    bench.json(&["rotate", GCP_KEY]);
+    assert_eq!(
+        old(&["--rotation-period", "1ns", "--max-age", "1ns"]),
+        (json!(false), json!(["1"]))
+    );
+}
+
+#[test]
+fn a_grant_is_made_once() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY]);
+    for role in ["encrypter", "decrypter", "signer", "verifier"] {
+        let arguments = ["grant", GCP_KEY, "--member", API, "--role", role];
+        let first = bench.json(&arguments);
+        assert_eq!(
+            (&first["role"], &first["changed"]),
+            (&json!(role), &json!(true))
+        );
+        assert_eq!(bench.json(&arguments)["changed"], false);
+    }
+}
+
+#[test]
+fn destruction_needs_a_word_of_consent() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY]);
+    for command in ["disable", "destroy"] {
+        let (code, error) = bench.refused(&[command, GCP_KEY, "--version", "1"]);
+        assert_eq!(code, 64, "{error}");
+        assert!(error.contains("add --yes"), "{error}");
+    }
+    assert_eq!(bench.states(GCP_KEY), ["enabled"]);
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let bench = Bench::new();
+    let cases: [(&[&str], &str); 7] = [
+        (&["describe", "local://none"], "key not found"),
+        (&["describe", GCP_KEY], "key not found"),
+        (&["describe", "none"], "it starts with none of local://"),
+        (&["create", "local://a", "--label", "team"], "KEY=VALUE"),
+        (
+            &["create", "local://a", "--rotation-period", "90"],
+            "such as 90d",
+        ),
+        (&["replicate", GCP_KEY, "europe-west1"], "no replicas"),
+        (&["setup"], "--project"),
+    ];
+    for (arguments, words) in cases {
+        let (code, error) = bench.refused(arguments);
+        assert_eq!(code, 64, "{arguments:?}: {error}");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+    }
+    let nobody = bench.refused(&["describe", GCP_KEY, "--gcp-endpoint", "http://127.0.0.1:1"]);
+    assert_eq!(nobody.0, 75, "{}", nobody.1);
+    let elsewhere = bench.refused(&["describe", GCP_KEY, "--gcp-endpoint", "http://10.0.0.1:80"]);
+    assert_eq!(elsewhere.0, 64, "{}", elsewhere.1);
+}
+
+const SETUP: [&str; 7] = [
+    "setup",
+    "--project",
+    "p",
+    "--api-member",
+    "api@p.iam.gserviceaccount.com",
+    "--worker-member",
+    WORKER,
+];
+
+fn outcomes(report: &Value) -> Vec<(&str, &str)> {
+    let steps = report["steps"].as_array().unwrap().iter();
+    steps
+        .map(|step| {
+            (
+                step["step"].as_str().unwrap(),
+                step["outcome"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn setup_makes_everything_once() {
+    let bench = Bench::new();
+    let before = "# mine\nAPI_KEY='a b' # secret\nexport KMS_LOCATION=europe\n\nLAST=1";
+    fs::write(bench.env_file(), before).unwrap();
+    fs::set_permissions(bench.env_file(), fs::Permissions::from_mode(0o640)).unwrap();
+
+    let first = bench.json(&SETUP);
+    let steps = ["key", "rotation", "grant", "grant", "env"];
+    assert_eq!(
+        outcomes(&first),
+        steps.map(|step| (step, "changed")),
+        "{first}"
+    );
+    let key =
+        "gcp-kms://projects/p/locations/global/keyRings/claude-code/cryptoKeys/payload-encryption";
+    assert_eq!(
+        (&first["key"], &first["changed"]),
+        (&json!(key), &json!(true))
+    );
+    let env = fs::read_to_string(bench.env_file()).unwrap();
+    assert_eq!(
+        env,
+        "# mine\nAPI_KEY='a b' # secret\nexport KMS_LOCATION=global\n\nLAST=1\n\
+         KMS_KEY_RING=claude-code\nKMS_KEY_NAME=payload-encryption\nPROJECT_ID=p\n"
+    );
+    assert_eq!(mode(&bench.env_file()), 0o640);
+    let described = bench.json(&["describe", key]);
+    assert_eq!(described["rotation_period_seconds"], 90 * 24 * 3600);
+    for (member, role) in [(API, "encrypter"), (WORKER, "decrypter")] {
+        let again = bench.json(&["grant", key, "--member", member, "--role", role]);
+        assert_eq!(again["changed"], false, "{member}");
+    }
+
+    let second = bench.json(&SETUP);
+    assert_eq!(outcomes(&second), steps.map(|step| (step, "unchanged")));
+    assert_eq!(second["changed"], false);
+    assert_eq!(fs::read_to_string(bench.env_file()).unwrap(), env);
+    assert!(bench.text(&SETUP).contains("Nothing had to be changed."));
+
+    let slower = bench.json(&[&SETUP[..], &["--rotation-period", "180d"]].concat());
+    let changed: Vec<_> = outcomes(&slower)
+        .into_iter()
+        .filter(|(_, outcome)| *outcome == "changed")
+        .collect();
+    assert_eq!(changed, [("rotation", "changed")]);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let bench = Bench::new();
+    let dry = [&SETUP[..], &["--dry-run"]].concat();
+    let plan = bench.json(&dry);
+    assert_eq!(
+        outcomes(&plan),
+        [
+            ("key", "planned"),
+            ("rotation", "planned"),
+            ("grant", "planned-if-missing"),
+            ("grant", "planned-if-missing"),
+            ("env", "planned"),
+        ]
+    );
+    assert_eq!(
+        (&plan["dry_run"], &plan["changed"]),
+        (&json!(true), &json!(false))
+    );
+    assert!(!bench.env_file().exists());
+    let (code, _) = bench.refused(&["describe", plan["key"].as_str().unwrap()]);
+    assert_eq!(code, 64, "the key was not made");
+
+    bench.json(&SETUP);
+    assert_eq!(mode(&bench.env_file()), 0o600);
+    let done = bench.json(&dry);
+    assert_eq!(outcomes(&done)[0], ("key", "unchanged"));
+    assert_eq!(outcomes(&done)[4], ("env", "unchanged"));
+}
+
+#[test]
+fn setup_refuses_a_key_that_cannot_be_made_right() {
+    let bench = Bench::new();
+    bench.json(&SETUP);
+    let (code, error) = bench.refused(&[&SETUP[..], &["--protection", "hsm"]].concat());
+    assert_eq!(code, 64);
+    assert!(error.contains("another protection"), "{error}");
+}
+
+#[test]
+fn every_command_explains_itself_with_an_example() {
+    let bench = Bench::new();
+    for command in [
+        "create",
+        "list",
+        "describe",
+        "rotate",
+        "versions",
+        "disable",
+        "enable",
+        "destroy",
+        "replicate",
+        "grant",
+        "public-key",
+        "setup",
+    ] {
+        let help = bench.text(&[command, "--help"]);
+        assert!(
+            help.contains("Example") && help.contains(&format!("codec-server keys {command} ")),
+            "{help}"
+        );
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
