@@ -34,6 +34,11 @@ pub(crate) enum Install {
         names: &'static [&'static str],
         package: &'static str,
     },
+    /// A file that a Debian package brings, where distributions put it.
+    SystemFile {
+        places: &'static [&'static str],
+        package: &'static str,
+    },
     /// A Python environment with the packages of a requirements file of this repository.
     Python { requirements: &'static str },
     /// `cargo install`, without optimisation because it runs once.
@@ -77,7 +82,7 @@ pub(crate) static CLAUDE: Tool = Tool {
 
 pub(crate) static PYTHON: Tool = Tool {
     name: "python",
-    version: "with Tink and the Temporal SDK",
+    version: "with Tink, the Temporal SDK and Google's KMS client",
     program: "python/bin/python",
     variable: "TKC_PYTHON",
     takes: "half a minute",
@@ -114,6 +119,35 @@ pub(crate) static PLAYWRIGHT: Tool = Tool {
     },
 };
 
+pub(crate) static MOTO: Tool = Tool {
+    name: "moto",
+    version: "5.2.5",
+    program: "moto/bin/moto_server",
+    variable: "TKC_MOTO",
+    takes: "the emulator of AWS: half a minute",
+    install: Install::Python {
+        requirements: "tests/moto/requirements.txt",
+    },
+};
+
+pub(crate) static SOFTHSM: Tool = Tool {
+    name: "softhsm",
+    version: "2 of the system",
+    program: "lib/libsofthsm2.so",
+    variable: "TKC_SOFTHSM",
+    takes: "an HSM in software: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/lib/softhsm/libsofthsm2.so",
+            "/usr/lib64/pkcs11/libsofthsm2.so",
+            "/usr/lib64/softhsm/libsofthsm2.so",
+            "/usr/local/lib/softhsm/libsofthsm2.so",
+            "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+        ],
+        package: "libsofthsm2",
+    },
+};
+
 pub(crate) static CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
@@ -126,16 +160,26 @@ pub(crate) static CARGO_DENY: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 6] =
-    [&TEMPORAL, &TCTL, &CLAUDE, &PYTHON, &CHROMIUM, &PLAYWRIGHT];
-
-static ALL: [&Tool; 7] = [
+pub(crate) static TESTING: [&Tool; 8] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
+    &MOTO,
+    &SOFTHSM,
+];
+
+static ALL: [&Tool; 9] = [
+    &TEMPORAL,
+    &TCTL,
+    &CLAUDE,
+    &PYTHON,
+    &CHROMIUM,
+    &PLAYWRIGHT,
+    &MOTO,
+    &SOFTHSM,
     &CARGO_DENY,
 ];
 

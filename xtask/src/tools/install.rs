@@ -23,6 +23,7 @@ pub(super) fn identity(workspace: &Workspace, tool: &Tool) -> anyhow::Result<Str
         }
         Install::Python { requirements } => Some(workspace.root().join(requirements)),
         Install::System { .. }
+        | Install::SystemFile { .. }
         | Install::Go { .. }
         | Install::NpmNative { .. }
         | Install::Cargo { .. } => None,
@@ -58,6 +59,12 @@ pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> 
         Install::System { names, package } => {
             let program = system_program(tool.name, names, package)?;
             link(&program, &workspace.tools().join(tool.program))
+        }
+        Install::SystemFile { places, package } => {
+            let file = system_file(tool.name, places, package)?;
+            let name = workspace.tools().join(tool.program);
+            fs::create_dir_all(name.parent().context("a tool lies in a folder")?)?;
+            link(&file, &name)
         }
         Install::Python { requirements } => {
             let folder = workspace.tools().join(tool.name);
@@ -145,6 +152,15 @@ fn system_program(name: &str, names: &[&str], package: &str) -> anyhow::Result<P
     }
     path::install_debian(&[package], name)?;
     find().with_context(|| format!("the package {package} has brought none of {names:?}"))
+}
+
+fn system_file(name: &str, places: &[&str], package: &str) -> anyhow::Result<PathBuf> {
+    let find = || places.iter().map(PathBuf::from).find(|file| file.is_file());
+    if let Some(file) = find() {
+        return Ok(file);
+    }
+    path::install_debian(&[package], name)?;
+    find().with_context(|| format!("the package {package} has brought none of {places:?}"))
 }
 
 /// npm's name of this platform.
