@@ -9,6 +9,7 @@ use std::{fmt::Write as _, fs, path::Path, process::Command};
 use super::LIMIT;
 
 const AWS_SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+
 /// One service with one key.
 pub(crate) struct Provider {
     /// The key as programs are told it, and as payloads name it.
