@@ -96,6 +96,7 @@ pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};
 pub use envelope::{Envelope, EnvelopeCipher};
+pub use env::CodecSettings;
 pub use error::{ConfigurationError, Error, PayloadError};
 pub use format::Format;
 pub use key_uri::{KeyUri, KmsKind};
