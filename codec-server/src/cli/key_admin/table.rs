@@ -31,7 +31,8 @@ pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
         .collect()
 }
 
-fn printable(text: &str) -> String {
+/// Text without what would steer the terminal.
+pub(in super::super) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }

@@ -168,6 +168,9 @@ fn cause(detail: &str) -> Option<Cause> {
         NO_CREDENTIALS => Some(Cause::NoCredentials),
         WRONG_CREDENTIALS => Some(Cause::UnusableCredentials),
         NO_CONNECTION => Some(Cause::NoConnection),
+        // Of taking on a role.
+        _ if detail.starts_with("the role's trust policy") => Some(Cause::RefusedCredentials),
+        _ if detail.starts_with("the file of the OIDC token") => Some(Cause::UnusableCredentials),
         _ => None,
     }
 }

@@ -12,7 +12,10 @@ use cryptoki::{
 use parking_lot::Mutex;
 
 use super::{error::Failure, options::Pkcs11Options, pin::PinSource, token::Token};
-use crate::{key_uri::pkcs11::Pkcs11Path, kms::{Cause, ProviderErrorKind as Kind}};
+use crate::{
+    key_uri::pkcs11::Pkcs11Path,
+    kms::{Cause, ProviderErrorKind as Kind},
+};
 
 /// PKCS#11 allows one `C_Initialize` for each process, so a module stays loaded until the process ends.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());

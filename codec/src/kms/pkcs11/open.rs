@@ -7,7 +7,9 @@ use super::{
 use crate::{
     KeyUri,
     key_uri::pkcs11::Pkcs11Path,
-    kms::{Cause, KeyAdmin, KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, Signer},
+    kms::{
+        Cause, KeyAdmin, KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, Signer,
+    },
 };
 
 pub(in crate::kms) async fn open(

@@ -1,0 +1,360 @@
+//! The versions of a key: which of them still decrypt, and how old they are.
+
+use std::time::{Duration, SystemTime};
+
+use temporal_kms_codec::{
+    KeyUri, KmsKind,
+    kms::{
+        self, KeyDetails, KeyState, KeyVersion, KmsOptions, ProviderError,
+        ProviderErrorKind as Kind, RotationPolicy,
+    },
+};
+
+use super::{
+    super::{exit::Status, key_admin::days},
+    advice::{self, words},
+    finding::{Check, Finding},
+};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// What the service tells an administrator.
+pub(super) struct Examined {
+    pub(super) findings: Vec<Finding>,
+    /// The versions that are paid for, if that is known.
+    pub(super) active: Option<usize>,
+}
+
+/// `refused` is how the service refused to use the key, if it said that a version is disabled.
+pub(super) async fn examine(
+    key: &KeyUri,
+    options: &KmsOptions,
+    refused: Option<&ProviderError>,
+) -> Examined {
+    let told = match read(key, options).await {
+        Ok(told) => told,
+        Err(error) => return untold(key, &error, options, refused),
+    };
+    let (details, versions) = told;
+    let active = versions
+        .iter()
+        .filter(|version| version.state != KeyState::Destroyed)
+        .count();
+    let now = SystemTime::now();
+    let mut findings = vec![states(key, &details, &versions, options, refused)];
+    findings.extend(rotation(key, &details, &versions, options, now));
+    Examined {
+        findings,
+        active: Some(active),
+    }
+}
+
+async fn read(
+    key: &KeyUri,
+    options: &KmsOptions,
+) -> Result<(KeyDetails, Vec<KeyVersion>), ProviderError> {
+    let admin = kms::open_admin(key, options).await?;
+    let details = admin.details(key).await?;
+    let versions = admin.versions(key).await?;
+    Ok((details, versions))
+}
+
+fn untold(
+    key: &KeyUri,
+    error: &ProviderError,
+    options: &KmsOptions,
+    refused: Option<&ProviderError>,
+) -> Examined {
+    let reason = match error.kind() {
+        Kind::PermissionDenied => {
+            "the caller may not see versions and schedule, and need not".to_owned()
+        }
+        _ => format!("not known: {}", words(error)),
+    };
+    let states = match refused {
+        Some(refused) => Finding::failed(
+            Check::Versions,
+            Status::Usage,
+            words(refused),
+            format!(
+                "have an administrator find the version with `{}` and enable it: {}",
+                advice::keys("versions", key, "", options),
+                enable(key, "VERSION", options)
+            ),
+        ),
+        None => Finding::skipped(Check::Versions, reason.clone()),
+    };
+    Examined {
+        findings: vec![states, Finding::skipped(Check::Rotation, reason)],
+        active: None,
+    }
+}
+
+fn enable(key: &KeyUri, version: &str, options: &KmsOptions) -> String {
+    let rest = match key.kms() {
+        // It enables whole keys.
+        KmsKind::AwsKms => String::new(),
+        _ => format!(" --version {version}"),
+    };
+    advice::keys("enable", key, &rest, options)
+}
+
+fn states(
+    key: &KeyUri,
+    details: &KeyDetails,
+    versions: &[KeyVersion],
+    options: &KmsOptions,
+    refused: Option<&ProviderError>,
+) -> Finding {
+    let ids = |state: KeyState| -> Vec<&str> {
+        let alike = versions.iter().filter(|version| version.state == state);
+        alike.map(|version| version.id.as_str()).collect()
+    };
+    let disabled = ids(KeyState::Disabled);
+    let scheduled = ids(KeyState::DestroyScheduled);
+    let destroyed = ids(KeyState::Destroyed);
+    let finding = match &details.primary {
+        Some(primary) if primary.state != KeyState::Enabled => Finding::failed(
+            Check::Versions,
+            Status::Usage,
+            format!(
+                "version {}, the primary one, is {}: nothing can be encrypted, and what it encrypted cannot be decrypted",
+                primary.id,
+                state(primary.state)
+            ),
+            format!(
+                "{}\nor make a new one that encrypts from now on: {}",
+                enable(key, &primary.id, options),
+                advice::keys("rotate", key, "", options)
+            ),
+        ),
+        // Such as a key that is disabled as a whole.
+        _ if refused.is_some() => Finding::failed(
+            Check::Versions,
+            Status::Usage,
+            refused.map(words).unwrap_or_default(),
+            match disabled.first().or(scheduled.first()) {
+                Some(id) => enable(key, id, options),
+                None => enable(key, "VERSION", options),
+            },
+        ),
+        _ if !disabled.is_empty() || !scheduled.is_empty() => {
+            let mut words = Vec::new();
+            for (ids, what) in [(&disabled, "disabled"), (&scheduled, "to be destroyed")] {
+                if !ids.is_empty() {
+                    words.push(format!("version {} {what}", ids.join(", ")));
+                }
+            }
+            let first = disabled.first().or(scheduled.first());
+            Finding::warning(
+                Check::Versions,
+                format!(
+                    "{}: payloads that they encrypted cannot be decrypted",
+                    words.join("; ")
+                ),
+                format!(
+                    "if such payloads are still needed: {}",
+                    enable(key, first.copied().unwrap_or_default(), options)
+                ),
+            )
+        }
+        primary => {
+            let mut summary = match primary {
+                Some(primary) => format!("version {} is primary and enabled", primary.id),
+                None => "enabled".to_owned(),
+            };
+            if versions.len() > 1 {
+                summary += &format!("; {} in all", versions.len());
+            }
+            if !destroyed.is_empty() {
+                summary += &format!(
+                    "; destroyed: {}, what they encrypted is lost",
+                    destroyed.join(", ")
+                );
+            }
+            Finding::ok(Check::Versions, summary)
+        }
+    };
+    finding
+        .with("versions", versions.len())
+        .with("disabled", disabled)
+        .with("destroy_scheduled", scheduled)
+        .with("destroyed", destroyed)
+}
+
+fn state(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Enabled => "enabled",
+        KeyState::Disabled => "disabled",
+        KeyState::DestroyScheduled => "to be destroyed",
+        KeyState::Destroyed => "destroyed",
+        _ => "not usable",
+    }
+}
+
+fn rotation(
+    key: &KeyUri,
+    details: &KeyDetails,
+    versions: &[KeyVersion],
+    options: &KmsOptions,
+    now: SystemTime,
+) -> Vec<Finding> {
+    let policy = RotationPolicy::default();
+    let made = details
+        .primary
+        .as_ref()
+        .map_or(details.created, |primary| primary.created);
+    let Some(made) = made else {
+        let why = match key.kms() {
+            KmsKind::Local => "its age is not known: a Tink keyset keeps no time",
+            _ => "its age is not known: the service does not tell it",
+        };
+        return vec![Finding::ok(Check::Rotation, why)];
+    };
+    let age = now.duration_since(made).unwrap_or_default();
+    let age_days = age.as_secs() / DAY;
+    let schedule = match details.rotation_period {
+        Some(period) => format!("rotated by the service every {}", days(period)),
+        None => "not rotated by the service".to_owned(),
+    };
+    let summary = format!("the primary version is {age_days} days old; {schedule}");
+    let first = if policy.should_rotate(details, now) {
+        let rotate = advice::keys("rotate", key, "", options);
+        let remedy = match details.rotation_period {
+            Some(_) => rotate,
+            None => format!(
+                "{rotate}\nand have it done from now on: {}",
+                advice::keys(
+                    "rotate",
+                    key,
+                    &format!(" --rotation-period {}", days(policy.period)),
+                    options
+                )
+            ),
+        };
+        let summary = format!("{summary}; it ought to be at most {}", whole(policy.period));
+        Finding::warning(Check::Rotation, summary, remedy)
+    } else {
+        Finding::ok(Check::Rotation, summary)
+    };
+    let mut findings = vec![first.with("age_days", age_days)];
+    let overaged: Vec<_> = versions
+        .iter()
+        .filter(|version| version.state == KeyState::Enabled && policy.is_overaged(version, now))
+        .map(|version| version.id.as_str())
+        .collect();
+    // AWS KMS takes nothing but whole keys out of use.
+    if let Some(oldest) = overaged.last().filter(|_| key.kms() != KmsKind::AwsKms) {
+        findings.push(
+            Finding::warning(
+                Check::Rotation,
+                format!(
+                    "version {} still decrypts after more than {}",
+                    overaged.join(", "),
+                    whole(policy.max_age)
+                ),
+                format!(
+                    "when no history with its payloads is left: {}",
+                    advice::keys("disable", key, &format!(" --version {oldest}"), options)
+                ),
+            )
+            .with("overaged", overaged.clone()),
+        );
+    }
+    findings
+}
+
+fn whole(time: Duration) -> String {
+    format!("{} days", time.as_secs() / DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use temporal_kms_codec::kms::{KeyPurpose, Protection};
+
+    use super::*;
+    use crate::cli::doctor::finding::Outcome;
+
+    fn version(id: &str, state: KeyState, age_days: u64) -> KeyVersion {
+        KeyVersion {
+            id: id.to_owned(),
+            state,
+            created: Some(now() - Duration::from_secs(age_days * DAY)),
+        }
+    }
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(10_000 * DAY)
+    }
+
+    fn key() -> KeyUri {
+        "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k"
+            .parse()
+            .unwrap()
+    }
+
+    fn details(versions: &[KeyVersion]) -> KeyDetails {
+        KeyDetails {
+            uri: key(),
+            purpose: KeyPurpose::Encrypt,
+            protection: Protection::Software,
+            primary: versions.first().cloned(),
+            created: None,
+            rotation_period: None,
+            next_rotation: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    fn states_of(versions: &[KeyVersion]) -> Finding {
+        let options = KmsOptions::default();
+        states(&key(), &details(versions), versions, &options, None)
+    }
+
+    fn rotation_of(versions: &[KeyVersion]) -> Vec<Outcome> {
+        let options = KmsOptions::default();
+        let found = rotation(&key(), &details(versions), versions, &options, now());
+        found.iter().map(|finding| finding.outcome).collect()
+    }
+
+    #[test]
+    fn a_disabled_primary_version_is_a_failure_and_an_older_one_a_warning() {
+        let good = version("2", KeyState::Enabled, 1);
+        let disabled = states_of(&[version("2", KeyState::Disabled, 1)]);
+        assert_eq!(disabled.outcome, Outcome::Failed);
+        assert!(
+            disabled
+                .remedy
+                .unwrap()
+                .contains(&format!("codec-server keys enable {} --version 2", key()))
+        );
+        for state in [KeyState::Disabled, KeyState::DestroyScheduled] {
+            let found = states_of(&[good.clone(), version("1", state, 9)]);
+            assert_eq!(found.outcome, Outcome::Warning);
+            assert!(found.remedy.unwrap().contains("--version 1"));
+        }
+        let found = states_of(&[good, version("1", KeyState::Destroyed, 9)]);
+        assert_eq!(found.outcome, Outcome::Ok);
+    }
+
+    #[test]
+    fn ninety_days_are_old_and_a_year_is_too_old() {
+        let primary = |age| version("2", KeyState::Enabled, age);
+        assert_eq!(rotation_of(&[primary(89)]), [Outcome::Ok]);
+        assert_eq!(rotation_of(&[primary(90)]), [Outcome::Warning]);
+        let old = version("1", KeyState::Enabled, 365);
+        assert_eq!(
+            rotation_of(&[primary(1), old]),
+            [Outcome::Ok, Outcome::Warning]
+        );
+        let gone = version("1", KeyState::Disabled, 365);
+        assert_eq!(rotation_of(&[primary(1), gone]), [Outcome::Ok]);
+        let ageless = KeyVersion {
+            created: None,
+            ..primary(1)
+        };
+        assert_eq!(rotation_of(&[ageless]), [Outcome::Ok]);
+    }
+}
