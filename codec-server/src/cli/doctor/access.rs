@@ -34,10 +34,11 @@ impl First {
 
     /// What stands in the way of everything; a refused permission only stands in its own.
     pub(super) fn obstacle(&self) -> Option<&ProviderError> {
-        let wrapped = self.wrapped.as_ref().err();
-        wrapped
-            .or(self.described.as_ref().err())
-            .filter(|error| advice::check(error) != Check::Permission)
+        let errors = [self.wrapped.as_ref().err(), self.described.as_ref().err()];
+        errors
+            .into_iter()
+            .flatten()
+            .find(|error| advice::check(error) != Check::Permission)
     }
 }
 

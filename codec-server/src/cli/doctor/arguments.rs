@@ -13,7 +13,8 @@ Examples:
 
 Without --config and --key the configuration is what the environment says, as for `serve` and for workers. Every key is
 used for real: a data key is wrapped and unwrapped, a payload encoded and decoded. Nothing is made or changed, but calls
-cost what the service takes for them: about 2 for each of --samples and key, and 10 more.
+cost what the service takes for them: about 2 for each of --samples and key, and 10 more. The options under \"Key
+management services\" go with --key; otherwise the configuration says how keys are reached.
 
 Exit status, by the first failed finding: 0 nothing failed (there may be warnings), 64 configuration, missing
 credentials, key or version, 65 a payload that does not come back, 69 a service that cannot be reached, 75 a service that
@@ -21,14 +22,9 @@ is away or overloaded (try again), 77 refused credentials or a missing permissio
 
 #[derive(Debug, Args)]
 pub(in super::super) struct DoctorArgs {
-    /// A configuration as for `serve`; without it and --key, what the environment says.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "CODEC_CONFIG",
-        conflicts_with = "keys"
-    )]
-    pub(super) config: Option<PathBuf>,
+    /// A configuration as for `serve`; without it and --key, what the environment says, first of all `CODEC_CONFIG`.
+    #[arg(long, value_name = "FILE", conflicts_with = "keys")]
+    config: Option<PathBuf>,
     /// The only namespace of the configuration to look at; with --key the namespace that payloads are bound to.
     #[arg(long, value_name = "NAME")]
     pub(super) namespace: Option<String>,
@@ -46,4 +42,16 @@ pub(in super::super) struct DoctorArgs {
     pub(super) tasks_per_month: u32,
     #[command(flatten)]
     pub(super) kms: KmsArgs,
+}
+
+impl DoctorArgs {
+    /// A key on the command line is meant instead of a file that the environment names.
+    pub(super) fn config(&self) -> Option<PathBuf> {
+        let variable = || {
+            std::env::var_os("CODEC_CONFIG")
+                .filter(|file| !file.is_empty() && self.keys.is_empty())
+                .map(PathBuf::from)
+        };
+        self.config.clone().or_else(variable)
+    }
 }

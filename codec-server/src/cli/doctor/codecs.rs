@@ -177,7 +177,7 @@ fn failed(error: &Error) -> Finding {
     let (exit, remedy) = match error {
         Error::Provider(error) => (
             advice::exit(error),
-            "see what is said of the key above, and try again",
+            "do for that key what is said here, and try again",
         ),
         Error::Configuration(_) => (Status::Usage, "correct the namespace's settings"),
         _ => (

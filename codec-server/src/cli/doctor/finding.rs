@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use temporal_kms_codec::{KeyUri, Namespace};
 
-use super::super::exit::Status;
+use super::{super::exit::Status, advice::Tried};
 
 /// What is looked at, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -136,6 +136,10 @@ impl Finding {
         self
     }
 
+    pub(super) fn is_about(&self, tried: Tried) -> bool {
+        self.numbers.get("operation").and_then(Value::as_str) == Some(tried.name())
+    }
+
     pub(super) fn of_key(mut self, key: &KeyUri) -> Self {
         self.key = Some(key.to_string());
         self
@@ -192,7 +196,7 @@ impl Findings {
             count(Outcome::Skipped, "skipped"),
         );
         match self.first_failed() {
-            None => format!("It works: {counts}."),
+            None => format!("Nothing failed: {counts}."),
             Some(finding) => format!(
                 "It does not work: {counts}. First put right: {}.",
                 finding.check.name()
@@ -212,7 +216,10 @@ mod tests {
         findings.push(Finding::warning(Check::Rotation, "old", "rotate it"));
         assert!(findings.is_ok());
         assert_eq!(findings.status(), None);
-        assert_eq!(findings.verdict(), "It works: 1 to be looked at, 1 ok.");
+        assert_eq!(
+            findings.verdict(),
+            "Nothing failed: 1 to be looked at, 1 ok."
+        );
         let failed = |check, exit| Finding::failed(check, exit, "no", "do this");
         findings.push(failed(Check::Permission, Status::NoPermission));
         findings.push(failed(Check::RoundTrip, Status::Data));

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use indicatif::ProgressBar;
 use temporal_kms_codec::{
     KeyUri, KmsKind,
-    kms::{self, KeyProvider, ProviderError, ProviderErrorKind as Kind},
+    kms::{self, Cause, KeyProvider, ProviderError, ProviderErrorKind as Kind},
 };
 
 use super::{
+    super::exit::Status,
     access::{Access, First, found},
-    advice::{self, words},
+    advice::{self, Tried, words},
     arguments::DoctorArgs,
     clock,
     cost::Workload,
@@ -21,6 +22,8 @@ use super::{
     subject::{Subject, Uses},
     versions,
 };
+
+const LATER: &str = "not looked at until that is put right";
 
 pub(super) struct KeyExam<'e> {
     pub(super) key: &'e KeyUri,
@@ -48,7 +51,7 @@ impl KeyExam<'_> {
         let source = credentials::source(self.key, options).await;
         if let Some(missing) = &source.missing {
             let remedy = advice::credentials(self.key, None, &source);
-            let exit = super::super::exit::Status::Usage;
+            let exit = Status::Usage;
             let finding = Finding::failed(Check::Credentials, exit, missing.clone(), remedy);
             return Err(self.stop(finding, findings));
         }
@@ -85,16 +88,14 @@ impl KeyExam<'_> {
             source: &so.source,
             serves: self.subject.serves,
         };
-        let mut refused = None;
+        let mut refused = false;
         for finding in access.findings(&first).await {
             let failed = finding.outcome == Outcome::Failed;
-            if failed && refused.is_none() && !finding.summary.starts_with("describe") {
-                refused = Some(finding.summary.clone());
-            }
+            refused |= failed && !finding.is_about(Tried::Describe);
             self.say(findings, finding);
         }
-        if let Some(reason) = refused {
-            let reason = format!("not looked at: {}", first_part(&reason));
+        if refused {
+            let reason = LATER.to_owned();
             findings.skip(&[Check::Latency, Check::Cost], self.key, &reason);
             return Err(reason);
         }
@@ -144,19 +145,7 @@ impl KeyExam<'_> {
         let check = advice::check(error);
         let exit = advice::exit(error);
         if check == Check::Credentials {
-            let clock_failed = so.clock.outcome == Outcome::Failed;
-            let summary = match (so.source.summary.as_str(), words(error)) {
-                ("", words) => words,
-                (source, words) => format!("{source}: {words}"),
-            };
-            if clock_failed {
-                let summary = format!("{summary}, as any are while the clock is wrong");
-                self.say(findings, Finding::skipped(check, summary));
-                self.say(findings, so.endpoint);
-                return self.stop(so.clock, findings);
-            }
-            let remedy = advice::credentials(self.key, error.cause(), &so.source);
-            return self.stop(Finding::failed(check, exit, summary, remedy), findings);
+            return self.no_credentials(error, so, findings);
         }
         self.say(findings, so.credentials(""));
         if check == Check::Endpoint {
@@ -174,13 +163,13 @@ impl KeyExam<'_> {
                 for finding in examined.findings {
                     self.say(findings, finding);
                 }
-                let reason = "not looked at: the version that encrypts cannot be used".to_owned();
+                let reason = LATER.to_owned();
                 let rest = [Check::Permission, Check::Latency, Check::Cost];
                 findings.skip(&rest, self.key, &reason);
                 reason
             }
             Check::Permission => {
-                let remedy = advice::permission(self.key, advice::Tried::Wrap, &so.source);
+                let remedy = advice::permission(self.key, Tried::Wrap, &so.source);
                 self.stop(Finding::failed(check, exit, words(error), remedy), findings)
             }
             _ => {
@@ -195,6 +184,35 @@ impl KeyExam<'_> {
                 self.stop(finding, findings)
             }
         }
+    }
+
+    fn no_credentials(&self, error: &ProviderError, so: So, findings: &mut Findings) -> String {
+        let mut cause = error.cause();
+        let mut why = words(error);
+        if self.key.kms() == KmsKind::GcpKms && cause == Some(Cause::NoCredentials) {
+            // There are some, or this would not have been tried.
+            cause = Some(Cause::RefusedCredentials);
+            why = "Google gives no token for them: they are expired, revoked or deleted".to_owned();
+        }
+        let summary = match so.source.summary.as_str() {
+            "" => why,
+            source => format!("{source}: {why}"),
+        };
+        if so.clock.outcome == Outcome::Failed {
+            let summary = format!("{summary}, as any are while the clock is wrong");
+            self.say(findings, Finding::skipped(Check::Credentials, summary));
+            self.say(findings, so.endpoint);
+            return self.stop(so.clock, findings);
+        }
+        let exit = match cause {
+            Some(Cause::RefusedCredentials) => Status::NoPermission,
+            _ => Status::Usage,
+        };
+        let remedy = advice::credentials(self.key, cause, &so.source);
+        self.stop(
+            Finding::failed(Check::Credentials, exit, summary, remedy),
+            findings,
+        )
     }
 
     /// Something answers, or a library is there, and yet calls fail.
@@ -219,7 +237,10 @@ impl KeyExam<'_> {
         Finding::failed(
             Check::Endpoint,
             advice::exit(error),
-            format!("calls fail: {}", words(error)),
+            match error.cause() {
+                Some(Cause::Module) => words(error),
+                _ => format!("calls fail: {}", words(error)),
+            },
             remedy,
         )
         .with("error", error.kind().name())
@@ -264,7 +285,7 @@ impl KeyExam<'_> {
     /// The last thing that is said of this key; returns why.
     fn stop(&self, finding: Finding, findings: &mut Findings) -> String {
         let check = finding.check;
-        let reason = format!("not looked at: {} comes first", check.name());
+        let reason = LATER.to_owned();
         self.say(findings, finding);
         let later: Vec<_> = Check::OF_KEY.into_iter().filter(|c| *c > check).collect();
         findings.skip(&later, self.key, &reason);
@@ -280,8 +301,4 @@ impl So {
         };
         Finding::ok(Check::Credentials, format!("{before}{words}"))
     }
-}
-
-fn first_part(text: &str) -> &str {
-    text.split([':', ',']).next().unwrap_or(text)
 }

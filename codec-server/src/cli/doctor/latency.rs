@@ -14,6 +14,8 @@ use super::finding::{Check, Finding};
 const USUAL_P50_MS: f64 = 42.0;
 const USUAL_P99_MS: f64 = 135.0;
 const SLOW: f64 = 3.0;
+/// A service that fails so often need not be asked further.
+const MOST_FAILED: usize = 5;
 
 /// The times of successful calls, and how many failed.
 #[derive(Debug, Default)]
@@ -23,16 +25,10 @@ pub(super) struct Times {
 }
 
 impl Times {
-    fn add<T>(&mut self, start: Instant, result: Result<T, ProviderError>) -> Option<T> {
+    fn add<T>(&mut self, start: Instant, result: Result<T, ProviderError>) {
         match result {
-            Ok(value) => {
-                self.taken.push(start.elapsed());
-                Some(value)
-            }
-            Err(_) => {
-                self.failed += 1;
-                None
-            }
+            Ok(_) => self.taken.push(start.elapsed()),
+            Err(_) => self.failed += 1,
         }
     }
 
@@ -97,6 +93,9 @@ pub(super) async fn of_wraps(
         let start = Instant::now();
         times.add(start, key.generate_dek(context).await);
         progress.inc(1);
+        if times.failed == MOST_FAILED {
+            break;
+        }
     }
     times
 }
@@ -114,6 +113,9 @@ pub(super) async fn of_unwraps(
         let start = Instant::now();
         times.add(start, key.unwrap(wrapped, context).await);
         progress.inc(1);
+        if times.failed == MOST_FAILED {
+            break;
+        }
     }
     times
 }
@@ -125,8 +127,10 @@ pub(super) fn millis(time: Duration) -> f64 {
 }
 
 fn shown(millis: f64) -> String {
-    if millis < 10.0 {
-        format!("{millis:.2}")
+    if millis < 1.0 {
+        format!("{millis:.3}")
+    } else if millis < 10.0 {
+        format!("{millis:.1}")
     } else {
         format!("{millis:.0}")
     }

@@ -1,6 +1,6 @@
 //! What is examined: namespaces with their keys, from a file, from the environment, or from the command line.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use temporal_kms_codec::{
     CodecSettings, ConfigurationError, DekLimits, EncryptionContext, Format, KeyUri, KmsKind,
@@ -14,8 +14,6 @@ use super::{
     finding::{Check, Finding, Findings},
 };
 use crate::config::{Config, NamespaceConfig, NamespacesConfig};
-
-const FAILED: &str = "what is wrong is said above; correct it first";
 
 pub(super) struct Subject {
     pub(super) namespaces: Vec<(Namespace, NamespaceConfig)>,
@@ -38,12 +36,10 @@ pub(super) struct Uses {
 impl Subject {
     /// `None` when that fails, and why is among the findings.
     pub(super) fn read(args: &DoctorArgs, findings: &mut Findings) -> Option<Self> {
-        let read = if !args.keys.is_empty() {
-            Self::of_keys(args)
-        } else if args.config.is_some() {
-            Self::of_file(args)
-        } else {
-            Self::of_environment(args)
+        let read = match args.config() {
+            Some(file) => Self::of_file(&file, args),
+            None if args.keys.is_empty() => Self::of_environment(args),
+            None => Self::of_keys(args),
         };
         match read {
             Ok((mut subject, what)) => {
@@ -70,8 +66,7 @@ impl Subject {
         }
     }
 
-    fn of_file(args: &DoctorArgs) -> Result<(Self, String), Box<Finding>> {
-        let file = args.config.as_deref().unwrap_or(std::path::Path::new(""));
+    fn of_file(file: &Path, args: &DoctorArgs) -> Result<(Self, String), Box<Finding>> {
         let what = file.display().to_string();
         let config = Config::load(file).map_err(|problems| {
             refused(
@@ -131,7 +126,7 @@ impl Subject {
         let mut options = args
             .kms
             .options()
-            .map_err(|failure| refused(failure.to_string(), FAILED))?;
+            .map_err(|failure| refused(failure.to_string(), "correct the variable"))?;
         let mut namespaces = Vec::new();
         for uri in &args.keys {
             let key = options.read_key(uri).map_err(|error| {
@@ -232,7 +227,7 @@ impl Subject {
                 ),
                 _ => {}
             }
-            if config.plaintext == PlaintextPolicy::Allow && !config.decrypt.is_empty() {
+            if config.plaintext == PlaintextPolicy::Allow && self.serves {
                 findings.push(
                     Finding::ok(
                         Check::Configuration,
