@@ -2,7 +2,7 @@
 
 use temporal_kms_codec::{
     Dek, KeyUri, KmsKind, WrappedDek,
-    kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind as Kind},
+    kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind},
 };
 
 use super::{
@@ -201,12 +201,14 @@ fn unfaithful(tried: Tried) -> Finding {
 pub(super) fn found(key: &KeyUri, first: &First) -> Finding {
     match &first.described {
         Ok(found) => {
-            let protection = serde_json::to_value(found.protection).unwrap_or_default();
-            let place = match key.kms() {
-                KmsKind::Local => "a file on this machine, for development only",
-                _ => protection.as_str().unwrap_or("the service"),
+            let place = match (key.kms(), found.protection) {
+                (_, Protection::File) => "in a file on this machine: for development only",
+                (KmsKind::Pkcs11, Protection::Hsm) => "in the token",
+                (_, Protection::Hsm) => "in a hardware security module",
+                _ => "in software",
             };
-            Finding::ok(Check::Key, format!("found; its material is in: {place}"))
+            let protection = serde_json::to_value(found.protection).unwrap_or_default();
+            Finding::ok(Check::Key, format!("found, {place}"))
                 .with("primary_version", found.primary_version.clone())
                 .with("protection", protection)
         }

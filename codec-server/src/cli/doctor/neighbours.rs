@@ -98,7 +98,7 @@ pub(super) async fn missing(
             )
         }
         Err(_) => failed(
-            format!("there is no such key{hint}; the keys beside it may not be listed"),
+            format!("{}{hint}", words(error)),
             where_to_look(key, &create),
         ),
     }
@@ -160,7 +160,13 @@ fn nearest<'k>(wanted: &KeyUri, keys: &'k [KeyUri]) -> Option<&'k KeyUri> {
 /// The last part of its name.
 fn last(key: &KeyUri) -> &str {
     let resource = key.resource();
-    resource.rsplit(['/', '=']).next().unwrap_or(resource)
+    let last = match key.kms() {
+        KmsKind::Pkcs11 => resource
+            .split(';')
+            .find_map(|part| part.strip_prefix("object=")),
+        _ => resource.rsplit('/').next(),
+    };
+    last.unwrap_or(resource)
 }
 
 fn where_to_look(key: &KeyUri, create: &str) -> String {
