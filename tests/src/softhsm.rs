@@ -45,6 +45,18 @@ where
     T: FnOnce(SoftHsm) -> F,
     F: Future<Output = ()>,
 {
+    isolated_as(std::any::type_name::<T>(), test);
+}
+
+/// As [`isolated`], for a body that is called by the test's own: `body` is the type's name of a closure in the test.
+///
+/// # Panics
+/// As [`isolated`].
+pub fn isolated_as<T, F>(body: &str, test: T)
+where
+    T: FnOnce(SoftHsm) -> F,
+    F: Future<Output = ()>,
+{
     if let Some(folder) = env::var_os(FOLDER) {
         return tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -64,7 +76,6 @@ where
     fs::write(&configuration, content).expect("a configuration");
 
     // PROGRAM::MODULES::TEST::{{closure}}
-    let body = std::any::type_name::<T>();
     let name = body
         .split_once("::")
         .and_then(|(_, rest)| rest.rsplit_once("::"));

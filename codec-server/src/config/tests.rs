@@ -184,7 +184,10 @@ fn the_example_has_every_setting_with_its_default() {
     {
         for key in list.split(", ") {
             assert!(
-                text.contains(&format!("\n{key} = ")) || text.contains(&format!(".{key}]")),
+                ["\n", "\n# "]
+                    .iter()
+                    .any(|start| text.contains(&format!("{start}{key} = ")))
+                    || text.contains(&format!(".{key}]")),
                 "{key}"
             );
         }

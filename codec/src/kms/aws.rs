@@ -37,7 +37,6 @@ mod signer;
 
 use std::{fmt, sync::Arc};
 
-use aws_sdk_kms::config::IdentityCache;
 use tokio::sync::OnceCell;
 
 pub use self::options::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
@@ -107,7 +106,7 @@ impl AwsKms {
                     uri: uri.clone(),
                     name: KeyName::Arn(arn.in_region(&replica.region)),
                     region: replica.region.clone(),
-                    kms: client::connect(&self.options, caller, &replica.region, url),
+                    kms: caller.connect(&replica.region, url),
                 });
             }
         }
@@ -134,7 +133,7 @@ impl AwsKms {
         Ok(RegionalKey {
             uri: uri.clone(),
             name,
-            kms: client::connect(&self.options, caller, &region, url),
+            kms: caller.connect(&region, url),
             region,
         })
     }
@@ -142,10 +141,8 @@ impl AwsKms {
     async fn caller(&self, region: &str) -> &Caller {
         self.caller
             .get_or_init(|| async {
-                Caller {
-                    credentials: credentials::provider(&self.options, region).await,
-                    cache: IdentityCache::lazy().build(),
-                }
+                let credentials = credentials::provider(&self.options, region).await;
+                Caller::new(&self.options, credentials)
             })
             .await
     }

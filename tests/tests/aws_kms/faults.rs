@@ -53,7 +53,7 @@ async fn every_failure_is_told_apart_and_no_call_is_repeated() {
         (Fault::Error("AnErrorOfTomorrow"), Kind::Misconfigured),
         (Fault::Garbage, Kind::Integrity),
         (Fault::Empty, Kind::Integrity),
-        (Fault::Cut, Kind::Integrity),
+        (Fault::Cut, Kind::Unavailable),
         (Fault::Endless, Kind::Integrity),
         (Fault::OtherKey, Kind::Integrity),
     ] {

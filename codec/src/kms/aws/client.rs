@@ -6,7 +6,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kms::{
     Client,
     config::{
-        BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents, SharedIdentityCache,
+        BehaviorVersion, ConfigBag, IdentityCache, Intercept, Region, RuntimeComponents,
         interceptors::BeforeDeserializationInterceptorContextMut, retry::RetryConfig,
         timeout::TimeoutConfig,
     },
@@ -75,29 +75,29 @@ pub(super) fn pairs(context: &EncryptionContext) -> Option<HashMap<String, Strin
 
 /// What clients share: who they are, and the sessions that they have.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
-    pub(super) credentials: SharedCredentialsProvider,
-    pub(super) cache: SharedIdentityCache,
-}
+pub(super) struct Caller(aws_sdk_kms::Config);
 
-/// A client of the AWS KMS of `region`, at `url` if that is not the public one.
-pub(super) fn connect(
-    options: &AwsOptions,
-    caller: &Caller,
-    region: &str,
-    url: Option<&str>,
-) -> Client {
-    let mut config = aws_sdk_kms::Config::builder()
-        .behavior_version(behavior())
-        .region(Region::new(region.to_owned()))
-        .credentials_provider(caller.credentials.clone())
-        .identity_cache(caller.cache.clone())
-        .retry_config(no_retries())
-        .timeout_config(timeouts())
-        .use_fips(options.fips)
-        .interceptor(BodyLimit);
-    config.set_endpoint_url(url.map(str::to_owned));
-    Client::from_conf(config.build())
+impl Caller {
+    pub(super) fn new(options: &AwsOptions, credentials: SharedCredentialsProvider) -> Self {
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(behavior())
+            .credentials_provider(credentials)
+            .identity_cache(IdentityCache::lazy().build())
+            .retry_config(no_retries())
+            .timeout_config(timeouts())
+            .use_fips(options.fips)
+            .interceptor(BodyLimit);
+        Self(config.build())
+    }
+
+    /// A client of the AWS KMS of `region`, at `url` if that is not the public one. It is made from the one
+    /// configuration: credentials that are given to each client anew have sessions of their own, whatever the cache.
+    pub(super) fn connect(&self, region: &str, url: Option<&str>) -> Client {
+        let mut config = self.0.to_builder();
+        config.set_region(Some(Region::new(region.to_owned())));
+        config.set_endpoint_url(url.map(str::to_owned));
+        Client::from_conf(config.build())
+    }
 }
 
 /// Checks every URL of the options before anything is sent to one.

@@ -59,8 +59,16 @@ impl KeyName {
     }
 
     /// Whether `answer`, the ARN of the key that was used in `region`, is what was asked for. Which key an alias stands
-    /// for is the service's to know.
+    /// for is the service's to know. Of a key in the caller's own account some servers answer the id alone.
     pub(super) fn is_answered_by(&self, answer: &str, region: &str) -> bool {
+        if !answer.is_empty() && is_made_of(answer, b"-") {
+            return match self {
+                Self::Arn(asked) => {
+                    asked.is_alias() || asked.resource.strip_prefix("key/") == Some(answer)
+                }
+                Self::Alias(_) => true,
+            };
+        }
         let Some(answer) = Arn::parse(answer).filter(|arn| !arn.is_alias()) else {
             return false;
         };
@@ -251,6 +259,9 @@ mod tests {
             (ALIAS, &stranger, false),
             ("alias/a", KEY, true),
             ("alias/a", &elsewhere, false),
+            ("alias/a", "1234-abcd", true),
+            (KEY, "1234-other", false),
+            (KEY, KEY.rsplit('/').next().unwrap(), true),
         ] {
             let matches = name(asked).unwrap().is_answered_by(answer, "eu-west-1");
             assert_eq!(matches, expected, "{asked} {answer}");

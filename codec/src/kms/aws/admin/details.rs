@@ -95,6 +95,9 @@ async fn describe(
     })
 }
 
+/// AWS KMS's period where none was asked for.
+const YEARLY: i32 = 365;
+
 #[derive(Default)]
 struct Rotation {
     period: Option<Duration>,
@@ -112,11 +115,9 @@ async fn rotation(key: &RegionalKey, metadata: &KeyMetadata) -> Result<Rotation,
     if !status.key_rotation_enabled() {
         return Ok(Rotation::default());
     }
-    let days = status
-        .rotation_period_in_days()
-        .and_then(|days| u32::try_from(days).ok());
+    let days = status.rotation_period_in_days().unwrap_or(YEARLY);
     Ok(Rotation {
-        period: days.map(|days| DAY * days),
+        period: u32::try_from(days).ok().map(|days| DAY * days),
         next: time(status.next_rotation_date()),
     })
 }
