@@ -51,12 +51,13 @@ pub(super) fn judge(skew: Option<i64>) -> Finding {
 
 /// The service itself said so.
 pub(super) fn refused(error: &ProviderError, skew: Option<i64>) -> Finding {
-    let mut summary = super::advice::words(error);
-    if let Some(skew) = skew.filter(|skew| skew.unsigned_abs() < REFUSED) {
-        summary += &format!(
-            "; its Date header is only {skew} seconds away, so what stands between may have written that"
-        );
-    }
+    let words = super::advice::words(error);
+    let summary = match skew.filter(|skew| skew.unsigned_abs() < REFUSED) {
+        Some(skew) => format!(
+            "{words}; its Date header is only {skew} seconds away, so what stands between may have written that"
+        ),
+        None => words,
+    };
     Finding::failed(Check::Clock, Status::Usage, summary, REMEDY)
 }
 

@@ -8,7 +8,7 @@ use temporal_kms_codec::{DekLimits, KmsKind};
 use super::finding::{Check, Finding};
 
 /// 365 / 12 days.
-const MONTH: Duration = Duration::from_secs(730 * 60 * 60);
+const MONTH: Duration = Duration::from_hours(730);
 
 /// What a service takes, in US dollars.
 struct Prices {
@@ -122,6 +122,8 @@ fn cents(dollars: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn workload(limits: &DekLimits) -> Workload<'_> {
@@ -134,13 +136,13 @@ mod tests {
         }
     }
 
-    fn dollars(workload: &Workload<'_>, kms: KmsKind) -> [f64; 2] {
+    fn dollars(workload: &Workload<'_>, kms: KmsKind) -> Value {
         let finding = serde_json::to_value(workload.finding(kms)).unwrap();
-        let number = |name: &str| finding.get(name).and_then(serde_json::Value::as_f64);
-        [
-            number("dollars_per_month").unwrap(),
-            number("dollars_per_month_without_cache").unwrap(),
-        ]
+        let number = |name: &str| finding.get(name).cloned();
+        json!([
+            number("dollars_per_month"),
+            number("dollars_per_month_without_cache"),
+        ])
     }
 
     /// Two versions and 10,000 tasks: $0.12 and $0.06.
@@ -149,8 +151,8 @@ mod tests {
         let limits = DekLimits::default();
         let workload = workload(&limits);
         assert_eq!(workload.calls().0, 20_000);
-        assert_eq!(dollars(&workload, KmsKind::GcpKms), [0.13, 0.18]);
-        assert_eq!(dollars(&workload, KmsKind::AwsKms), [1.01, 1.06]);
+        assert_eq!(dollars(&workload, KmsKind::GcpKms), json!([0.13, 0.18]));
+        assert_eq!(dollars(&workload, KmsKind::AwsKms), json!([1.01, 1.06]));
         assert!(prices(KmsKind::Local).is_none());
     }
 

@@ -185,7 +185,7 @@ fn aws(options: &temporal_kms_codec::kms::aws::AwsOptions) -> Source {
         WebIdentityToken::File(path) => format!("the token in {}", path.display()),
         WebIdentityToken::Text(_) => "the token of OIDC_TOKEN".to_owned(),
     };
-    let (mut summary, mut caller) = match &options.credentials {
+    let (first, caller) = match &options.credentials {
         AwsCredentials::Key { .. } => ("a configured access key".to_owned(), None),
         AwsCredentials::WebIdentity { role, token: text } => (
             format!("the role {} by {}", role.arn, token(text)),
@@ -193,10 +193,13 @@ fn aws(options: &temporal_kms_codec::kms::aws::AwsOptions) -> Source {
         ),
         _ => (aws_chain(), variable("AWS_ROLE_ARN")),
     };
-    if let Some(role) = &options.role {
-        summary += &format!(", then the role {}", role.arn);
-        caller = Some(role.arn.clone());
-    }
+    let (summary, caller) = match &options.role {
+        Some(role) => (
+            format!("{first}, then the role {}", role.arn),
+            Some(role.arn.clone()),
+        ),
+        None => (first, caller),
+    };
     Source {
         summary,
         caller: caller.filter(|caller| is_name(caller)),

@@ -187,13 +187,14 @@ impl KeyExam<'_> {
     }
 
     fn no_credentials(&self, error: &ProviderError, so: So, findings: &mut Findings) -> String {
-        let mut cause = error.cause();
-        let mut why = words(error);
-        if self.key.kms() == KmsKind::GcpKms && cause == Some(Cause::NoCredentials) {
+        let (cause, why) = match error.cause() {
             // There are some, or this would not have been tried.
-            cause = Some(Cause::RefusedCredentials);
-            why = "Google gives no token for them: they are expired, revoked or deleted".to_owned();
-        }
+            Some(Cause::NoCredentials) if self.key.kms() == KmsKind::GcpKms => (
+                Some(Cause::RefusedCredentials),
+                "Google gives no token for them: they are expired, revoked or deleted".to_owned(),
+            ),
+            cause => (cause, words(error)),
+        };
         let summary = match so.source.summary.as_str() {
             "" => why,
             source => format!("{source}: {why}"),

@@ -25,7 +25,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    fn add<T>(&mut self, start: Instant, result: Result<T, ProviderError>) {
+    fn add<T>(&mut self, start: Instant, result: &Result<T, ProviderError>) {
         match result {
             Ok(_) => self.taken.push(start.elapsed()),
             Err(_) => self.failed += 1,
@@ -47,15 +47,16 @@ impl Times {
             return Finding::skipped(Check::Latency, format!("{name}: no call succeeded"));
         };
         let calls = self.taken.len();
-        let mut summary = format!(
-            "{name}: p50 {} ms, p99 {} ms, max {} ms of {calls} calls",
+        let failed = match self.failed {
+            0 => String::new(),
+            failed => format!("; {failed} more failed"),
+        };
+        let summary = format!(
+            "{name}: p50 {} ms, p99 {} ms, max {} ms of {calls} calls{failed}",
             shown(p50),
             shown(p99),
             shown(max)
         );
-        if self.failed > 0 {
-            summary += &format!("; {} more failed", self.failed);
-        }
         let finding = if self.failed > 0 {
             Finding::warning(
                 Check::Latency,
@@ -91,7 +92,7 @@ pub(super) async fn of_wraps(
     let mut times = Times::default();
     for _ in 0..samples {
         let start = Instant::now();
-        times.add(start, key.generate_dek(context).await);
+        times.add(start, &key.generate_dek(context).await);
         progress.inc(1);
         if times.failed == MOST_FAILED {
             break;
@@ -111,7 +112,7 @@ pub(super) async fn of_unwraps(
     let mut times = Times::default();
     for _ in 0..samples {
         let start = Instant::now();
-        times.add(start, key.unwrap(wrapped, context).await);
+        times.add(start, &key.unwrap(wrapped, context).await);
         progress.inc(1);
         if times.failed == MOST_FAILED {
             break;

@@ -71,23 +71,23 @@ pub(super) async fn missing(
             format!("there is no such key, nor any beside it{hint}"),
             format!("check the place in its name, or make it: {create}"),
         ),
-        Ok(keys) => match nearest(key, &keys) {
-            Some(near) => failed(
-                format!("there is no such key; a key beside it is called {near}"),
-                format!("name {near} if that is meant, or make the key: {create}"),
-            ),
-            None => {
-                let some: Vec<_> = keys.iter().take(SHOWN).map(last).collect();
-                failed(
-                    format!(
-                        "there is no such key; beside it are {}{}{hint}",
-                        some.join(", "),
-                        if keys.len() > SHOWN { ", …" } else { "" }
-                    ),
-                    format!("name one of them, or make the key: {create}"),
-                )
+        Ok(keys) => {
+            if let Some(near) = nearest(key, &keys) {
+                return failed(
+                    format!("there is no such key; a key beside it is called {near}"),
+                    format!("name {near} if that is meant, or make the key: {create}"),
+                );
             }
-        },
+            let some: Vec<_> = keys.iter().take(SHOWN).map(last).collect();
+            let more = if keys.len() > SHOWN { ", …" } else { "" };
+            failed(
+                format!(
+                    "there is no such key; beside it are {}{more}{hint}",
+                    some.join(", ")
+                ),
+                format!("name one of them, or make the key: {create}"),
+            )
+        }
         Err(listed) if listed.kind() == Kind::KeyNotFound && key.kms() == KmsKind::GcpKms => {
             failed(
                 format!("there is no such key ring in this project and location{hint}"),

@@ -33,6 +33,9 @@ pub(super) struct Uses {
     pub(super) dek_limits: DekLimits,
 }
 
+/// Why there is nothing to examine.
+struct Refusal(Box<Finding>);
+
 impl Subject {
     /// `None` when that fails, and why is among the findings.
     pub(super) fn read(args: &DoctorArgs, findings: &mut Findings) -> Option<Self> {
@@ -60,13 +63,13 @@ impl Subject {
                 Some(subject)
             }
             Err(finding) => {
-                findings.push(*finding);
+                findings.push(*finding.0);
                 None
             }
         }
     }
 
-    fn of_file(file: &Path, args: &DoctorArgs) -> Result<(Self, String), Box<Finding>> {
+    fn of_file(file: &Path, args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         let what = file.display().to_string();
         let config = Config::load(file).map_err(|problems| {
             refused(
@@ -94,7 +97,7 @@ impl Subject {
         ))
     }
 
-    fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Box<Finding>> {
+    fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         Config::from_environment()
             .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
         let settings = CodecSettings::from_env().map_err(|error| setting(&error))?;
@@ -120,7 +123,7 @@ impl Subject {
         ))
     }
 
-    fn of_keys(args: &DoctorArgs) -> Result<(Self, String), Box<Finding>> {
+    fn of_keys(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         let namespace = args.namespace.as_deref().unwrap_or("default");
         let namespace = Namespace::new(namespace).map_err(|error| setting(&error))?;
         let mut options = args
@@ -240,15 +243,11 @@ impl Subject {
     }
 }
 
-fn refused(summary: String, remedy: impl Into<String>) -> Box<Finding> {
-    Box::new(Finding::failed(
-        Check::Configuration,
-        Status::Usage,
-        summary,
-        remedy,
-    ))
+fn refused(summary: String, remedy: impl Into<String>) -> Refusal {
+    let finding = Finding::failed(Check::Configuration, Status::Usage, summary, remedy);
+    Refusal(Box::new(finding))
 }
 
-fn setting(error: &ConfigurationError) -> Box<Finding> {
+fn setting(error: &ConfigurationError) -> Refusal {
     refused(error.to_string(), format!("correct {}", error.setting()))
 }

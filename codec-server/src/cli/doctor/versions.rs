@@ -159,20 +159,20 @@ fn states(
             )
         }
         primary => {
-            let mut summary = match primary {
+            let mut words = vec![match primary {
                 Some(primary) => format!("version {} is primary and enabled", primary.id),
                 None => "enabled".to_owned(),
-            };
+            }];
             if versions.len() > 1 {
-                summary += &format!("; {} in all", versions.len());
+                words.push(format!("{} in all", versions.len()));
             }
             if !destroyed.is_empty() {
-                summary += &format!(
-                    "; destroyed: {}, what they encrypted is lost",
+                words.push(format!(
+                    "destroyed: {}, what they encrypted is lost",
                     destroyed.join(", ")
-                );
+                ));
             }
-            Finding::ok(Check::Versions, summary)
+            Finding::ok(Check::Versions, words.join("; "))
         }
     };
     finding
