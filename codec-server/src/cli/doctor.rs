@@ -13,6 +13,7 @@ mod key;
 mod latency;
 mod neighbours;
 mod report;
+mod rotation;
 mod subject;
 mod versions;
 

@@ -13,7 +13,11 @@ use temporal_kms_codec::{KeyUri, KmsKind, kms::KmsOptions};
 const MAX_FILE: u64 = 64 * 1024;
 const METADATA: &str = "metadata.google.internal";
 const METADATA_PATH: &str = "computeMetadata/v1/instance/service-accounts/default/email";
-/// It is on the same machine.
+#[cfg(feature = "aws-kms")]
+const AWS_METADATA: &str = "http://169.254.169.254";
+#[cfg(feature = "aws-kms")]
+const NO_AWS: &str = "no AWS credentials were found: AWS_ACCESS_KEY_ID is not set, there is neither a profile nor a token nor a \
+                      container's role, and no metadata server of AWS answers";
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
 const NO_GOOGLE: &str = "there are none: GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has left no file, and \
                          no metadata server of Google Cloud answers";
@@ -35,7 +39,7 @@ pub(super) async fn source(key: &KeyUri, options: &KmsOptions) -> Source {
     match key.kms() {
         KmsKind::GcpKms => gcp(options).await,
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => aws(&options.aws),
+        KmsKind::AwsKms => aws(&options.aws).await,
         #[cfg(feature = "pkcs11")]
         KmsKind::Pkcs11 => pkcs11(key, &options.pkcs11),
         KmsKind::Local => local(options),
@@ -157,14 +161,18 @@ async fn metadata_server() -> Source {
     }
 }
 
-async fn metadata(host: &str) -> Option<String> {
-    let client = reqwest::Client::builder()
+/// A metadata server is on the same machine, or none is there.
+fn metadata_client() -> Option<reqwest::Client> {
+    reqwest::Client::builder()
         .timeout(METADATA_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()
-        .ok()?;
-    let mut answer = client
+        .ok()
+}
+
+async fn metadata(host: &str) -> Option<String> {
+    let mut answer = metadata_client()?
         .get(format!("http://{host}/{METADATA_PATH}"))
         .header("Metadata-Flavor", "Google")
         .send()
@@ -178,7 +186,7 @@ async fn metadata(host: &str) -> Option<String> {
 }
 
 #[cfg(feature = "aws-kms")]
-fn aws(options: &temporal_kms_codec::kms::aws::AwsOptions) -> Source {
+async fn aws(options: &temporal_kms_codec::kms::aws::AwsOptions) -> Source {
     use temporal_kms_codec::kms::aws::{AwsCredentials, WebIdentityToken};
 
     let token = |token: &WebIdentityToken| match token {
@@ -191,7 +199,16 @@ fn aws(options: &temporal_kms_codec::kms::aws::AwsOptions) -> Source {
             format!("the role {} by {}", role.arn, token(text)),
             Some(role.arn.clone()),
         ),
-        _ => (aws_chain(), variable("AWS_ROLE_ARN")),
+        _ => match aws_chain() {
+            Some(found) => (found, variable("AWS_ROLE_ARN")),
+            None if aws_metadata().await => ("the role of this machine".to_owned(), None),
+            None => {
+                return Source {
+                    missing: Some(NO_AWS.to_owned()),
+                    ..Source::default()
+                };
+            }
+        },
     };
     let (summary, caller) = match &options.role {
         Some(role) => (
@@ -209,27 +226,44 @@ fn aws(options: &temporal_kms_codec::kms::aws::AwsOptions) -> Source {
 
 /// The order of AWS's own chain.
 #[cfg(feature = "aws-kms")]
-fn aws_chain() -> String {
+fn aws_chain() -> Option<String> {
     let file = |name, default: &str| {
         let home = variable("HOME").map(|home| Path::new(&home).join(default));
         let path = variable(name).map(PathBuf::from).or(home);
         path.filter(|path| path.exists())
     };
+    let set = |name| variable(name).is_some();
     let profile = file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")
         .or_else(|| file("AWS_CONFIG_FILE", ".aws/config"));
-    if variable("AWS_ACCESS_KEY_ID").is_some() && variable("AWS_SECRET_ACCESS_KEY").is_some() {
-        "the access key of AWS_ACCESS_KEY_ID".to_owned()
-    } else if let Some(path) = profile {
-        let name = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
-        format!("the profile {name} of {}", path.display())
-    } else if let Some(path) = variable("AWS_WEB_IDENTITY_TOKEN_FILE") {
-        format!("the web identity token in {path}")
-    } else if variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").is_some()
-        || variable("AWS_CONTAINER_CREDENTIALS_FULL_URI").is_some()
-    {
-        "the container's role".to_owned()
-    } else {
-        "the machine's role, since there are neither variables nor a profile nor a token".to_owned()
+    Some(
+        if set("AWS_ACCESS_KEY_ID") && set("AWS_SECRET_ACCESS_KEY") {
+            "the access key of AWS_ACCESS_KEY_ID".to_owned()
+        } else if let Some(path) = profile {
+            let name = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
+            format!("the profile {name} of {}", path.display())
+        } else if let Some(path) = variable("AWS_WEB_IDENTITY_TOKEN_FILE") {
+            format!("the web identity token in {path}")
+        } else if set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+            || set("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+        {
+            "the container's role".to_owned()
+        } else {
+            return None;
+        },
+    )
+}
+
+/// Where there is none, AWS's own chain waits for it longer than a call may take.
+#[cfg(feature = "aws-kms")]
+async fn aws_metadata() -> bool {
+    if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true")) {
+        return false;
+    }
+    let url = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    let url = url.unwrap_or_else(|| AWS_METADATA.to_owned());
+    match metadata_client() {
+        Some(client) => client.head(url).send().await.is_ok(),
+        None => false,
     }
 }
 

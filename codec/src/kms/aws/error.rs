@@ -316,6 +316,32 @@ mod tests {
     }
 
     #[test]
+    fn tells_what_to_put_right() {
+        let key = "aws-kms://alias/a".parse().unwrap();
+        let cause = |code, message| {
+            let (kind, detail) = by_code(code, message).unwrap();
+            Failure::new(kind, detail)
+                .of_key(&key, "kms:Encrypt")
+                .cause()
+        };
+        for (code, expected) in [
+            ("RequestTimeTooSkewed", Some(Cause::Clock)),
+            (
+                "UnrecognizedClientException",
+                Some(Cause::RefusedCredentials),
+            ),
+            ("ExpiredTokenException", Some(Cause::RefusedCredentials)),
+            ("NotFoundException", None),
+            ("AccessDeniedException", None),
+        ] {
+            assert_eq!(cause(code, None), expected, "{code}");
+        }
+        let none = Failure::before_any_answer(CredentialsError::not_loaded_no_source());
+        let none = none.of_key(&key, "kms:Encrypt");
+        assert_eq!(none.cause(), Some(Cause::NoCredentials));
+    }
+
+    #[test]
     fn a_status_counts_where_there_is_no_code() {
         for (status, kind) in [
             (403, Kind::PermissionDenied),

@@ -289,6 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn tells_what_to_put_right() {
+        for (code, cause) in [
+            (Code::Unauthenticated, Some(Cause::RefusedCredentials)),
+            (Code::PermissionDenied, None),
+            (Code::NotFound, None),
+            (Code::Unavailable, None),
+        ] {
+            assert_eq!(mapped(code, "", Asked::Encrypt).cause(), cause, "{code:?}");
+        }
+    }
+
+    #[test]
     fn conflicts_are_told_from_outages() {
         assert!(is_conflict(&mapped(Code::Aborted, "", Asked::Administer)));
         assert!(!is_conflict(&mapped(
