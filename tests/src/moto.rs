@@ -6,7 +6,7 @@ use local_stack::Process;
 
 use crate::tool;
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running moto, with an account of its own.
 #[derive(Debug)]

@@ -24,9 +24,10 @@ use temporal_kms_codec::{
 
 /// What a child finds its folder by.
 const FOLDER: &str = "TKC_SOFTHSM_FOLDER";
+const CONFIGURATION: &str = "softhsm2.conf";
+const TOKENS: &str = "tokens";
 const TOKEN: &str = "tests";
 const PIN_FILE: &str = "pin";
-const PIN: &str = "648219";
 const OFFICER_PIN: &str = "93710284";
 
 /// The token of one test.
@@ -66,9 +67,9 @@ where
             .block_on(test(SoftHsm::new(folder.into())));
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let tokens = folder.path().join("tokens");
+    let tokens = folder.path().join(TOKENS);
     fs::create_dir(&tokens).expect("a folder for tokens");
-    let configuration = folder.path().join("softhsm2.conf");
+    let configuration = folder.path().join(CONFIGURATION);
     let content = format!(
         "directories.tokendir = {}\nlog.level = ERROR\n",
         tokens.display()
@@ -94,6 +95,9 @@ where
 }
 
 impl SoftHsm {
+    /// The PIN of the token's user: long enough to be searched for.
+    pub const PIN: &str = "6482197350";
+
     fn new(folder: PathBuf) -> Self {
         let library = Pkcs11::new(module()).expect("SoftHSM loads");
         let this = Self { folder, library };
@@ -112,10 +116,10 @@ impl SoftHsm {
             .login(UserType::So, Some(&officer))
             .expect("the officer logs in");
         session
-            .init_pin(&AuthPin::from(PIN.to_owned()))
+            .init_pin(&AuthPin::from(Self::PIN.to_owned()))
             .expect("a PIN");
         session.logout().expect("the officer logs out");
-        this.write_pin(PIN);
+        this.write_pin(Self::PIN);
         this
     }
 
@@ -136,6 +140,33 @@ impl SoftHsm {
         }
     }
 
+    /// How other programs reach the token.
+    ///
+    /// # Panics
+    /// A path is no text.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let text = |path: PathBuf| {
+            path.into_os_string()
+                .into_string()
+                .expect("a path in UTF-8")
+        };
+        vec![
+            ("SOFTHSM2_CONF", text(self.folder.join(CONFIGURATION))),
+            ("PKCS11_MODULE", text(module())),
+            ("PKCS11_PIN_FILE", text(self.pin_file())),
+        ]
+    }
+
+    /// Takes the token away from whoever looks for it now, for good.
+    ///
+    /// # Panics
+    /// The system refuses it.
+    pub fn unplug(&self) {
+        let tokens = self.folder.join(TOKENS);
+        fs::rename(&tokens, tokens.with_extension("unplugged")).expect("the tokens can be moved");
+    }
+
     /// The file that the options name.
     #[must_use]
     pub fn pin_file(&self) -> PathBuf {
@@ -144,7 +175,7 @@ impl SoftHsm {
 
     /// Writes another PIN into the file; `None` the right one.
     pub fn write_wrong_pin(&self, wrong: Option<&str>) {
-        self.write_pin(wrong.unwrap_or(PIN));
+        self.write_pin(wrong.unwrap_or(Self::PIN));
     }
 
     /// What an outage does: every session and login ends, and nothing is initialized until `initialize`.
@@ -165,7 +196,7 @@ impl SoftHsm {
             .library
             .open_rw_session(self.slot())
             .expect("a session");
-        match session.login(UserType::User, Some(&AuthPin::from(PIN.to_owned()))) {
+        match session.login(UserType::User, Some(&AuthPin::from(Self::PIN.to_owned()))) {
             Ok(())
             | Err(cryptoki::error::Error::Pkcs11(
                 cryptoki::error::RvError::UserAlreadyLoggedIn,

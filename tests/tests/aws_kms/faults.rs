@@ -103,10 +103,13 @@ async fn a_damaged_answer_leaves_no_plaintext_behind() {
         server.fail("GenerateDataKey", fault, 1);
         let error = key.generate_dek(&context("a")).await.unwrap_err();
         let sources = causes(&error);
-        let shown: String = sources
+        let shown: Vec<_> = sources
             .map(|source| format!("{source} {source:?}"))
             .collect();
-        assert!(!shown.contains("Plaintext"), "{fault:?}: {shown}");
+        assert!(
+            !shown.concat().contains("Plaintext"),
+            "{fault:?}: {shown:?}"
+        );
     }
 }
 

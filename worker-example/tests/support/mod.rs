@@ -1,6 +1,8 @@
-//! A worker with everything around it: a real Temporal server, a Messages API, a keyring, a folder.
+//! A worker with everything around it: a real Temporal server, a Messages API, a key, a folder.
 
 #![allow(dead_code, reason = "each test program uses its part")]
+
+pub(crate) mod provider;
 
 use claude_tasks::{ConnectionArgs, connect};
 use integration_tests::{Keyring, Raw, temporal, tool};
@@ -26,9 +28,17 @@ pub(crate) const WORKERS_OWN: &str = "worker-secret-7f3a9c";
 pub(crate) struct Rig {
     pub(crate) server: Arc<TemporalServer>,
     pub(crate) api: Server,
-    pub(crate) keyring: Keyring,
     pub(crate) folder: TempDir,
+    keys: Keys,
     queue: String,
+}
+
+/// How worker and submitter are told their key.
+pub(crate) enum Keys {
+    /// By `--keyring`.
+    Keyring(Keyring),
+    /// By `TEMPORAL_CODEC_KEY` and its companions.
+    Variables(Vec<(&'static str, String)>),
 }
 
 impl Rig {
@@ -37,14 +47,22 @@ impl Rig {
     }
 
     pub(crate) async fn with_api(options: Options) -> Self {
+        Self::with(options, Keys::Keyring(Keyring::new())).await
+    }
+
+    pub(crate) async fn with_variables(variables: Vec<(&'static str, String)>) -> Self {
+        Self::with(Options::default(), Keys::Variables(variables)).await
+    }
+
+    async fn with(options: Options, keys: Keys) -> Self {
         let server = tokio::task::spawn_blocking(temporal).await.unwrap();
         Self {
             server,
             api: Server::start("127.0.0.1:0".parse().unwrap(), options)
                 .await
                 .unwrap(),
-            keyring: Keyring::new(),
             folder: tempfile::tempdir().unwrap(),
+            keys,
             queue: fresh("queue"),
         }
     }
@@ -101,10 +119,12 @@ impl Rig {
                 "--task-queue",
                 &self.queue,
             ])
-            .arg("--keyring")
-            .arg(self.keyring.folder())
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        match &self.keys {
+            Keys::Keyring(keyring) => command.arg("--keyring").arg(keyring.folder()),
+            Keys::Variables(variables) => command.envs(variables.iter().cloned()),
+        };
         command
     }
 
@@ -131,13 +151,16 @@ impl Rig {
             .collect()
     }
 
-    /// A client that encrypts and decrypts as worker and submitter do.
+    /// A client that encrypts and decrypts with the keyring, as worker and submitter do.
     pub(crate) async fn client(&self) -> Client {
+        let Keys::Keyring(keyring) = &self.keys else {
+            panic!("the variables are those of other programs");
+        };
         let args = ConnectionArgs {
             address: self.server.url().parse().unwrap(),
             namespace: "default".into(),
             task_queue: self.queue.clone(),
-            keyring: Some(self.keyring.folder().to_owned()),
+            keyring: Some(keyring.folder().to_owned()),
             tls_ca: None,
             tls_cert: None,
             tls_key: None,

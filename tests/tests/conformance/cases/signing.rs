@@ -8,7 +8,7 @@ const DATA: &[u8] = b"what is signed";
 
 pub(crate) async fn signs_and_verifies(bench: &Bench) {
     let signer = made(bench, "s").await;
-    for data in [DATA, b"", &[7; 100_000]] {
+    for data in [DATA, b"", &vec![7; 100_000]] {
         let signature = signer.sign(data).await.expect("signed");
         assert_eq!(&signature.key, signer.uri());
         assert_eq!(signature.algorithm, SignatureAlgorithm::EcdsaP256Sha256);
