@@ -1,6 +1,7 @@
 //! The program: its command line, its exit statuses, and what it writes to stdout.
 
 mod check;
+mod doctor;
 mod exit;
 mod file;
 mod input;
@@ -30,9 +31,13 @@ Examples:
   codec-server dev --keyring keys
   temporal workflow show -w ID --codec-endpoint http://127.0.0.1:8081
   codec-server serve --config codec.toml
+  codec-server doctor --config codec.toml
+
+When something does not work, `doctor` goes through configuration and keys, and says what is wrong and what to do.
 
 Exit status: 0 success, 64 wrong usage or configuration, 65 input that cannot be processed,
-69 an address that is taken, 74 failed input or output, 75 a KMS that is away (try again).
+69 an address that is taken or where nobody answers, 74 failed input or output, 75 a KMS that is away (try again),
+77 a missing permission.
 
 The log goes to stderr; RUST_LOG sets how much of it, such as RUST_LOG=warn."
 )]
@@ -93,6 +98,9 @@ A small codec.toml:
     /// Makes keys and looks after them.
     #[command(after_help = key_admin::HELP)]
     Keys(key_admin::KeysArgs),
+    /// Finds out what is wrong with a configuration or its keys, and says what to do.
+    #[command(after_help = doctor::HELP)]
+    Doctor(Box<doctor::DoctorArgs>),
     /// Looks at a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -192,6 +200,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Seal(args) => file::run(file::Operation::Seal, &args),
         Command::Open(args) => file::run(file::Operation::Open, &args),
         Command::Keys(args) => key_admin::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Config(ConfigCommand::Check { file, json }) => check::run(&file, json),
     };
     done.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)

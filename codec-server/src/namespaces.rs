@@ -191,13 +191,14 @@ impl Any {
 
 /// The opened keys of one configuration.
 #[derive(Debug)]
-struct Keys {
+pub(crate) struct Keys {
     encrypt: Vec<Arc<dyn KeyProvider>>,
     decrypt: Vec<Arc<dyn KeyProvider>>,
 }
 
 impl Keys {
-    async fn open(
+    /// Opens the keys that are not in `opened` yet.
+    pub(crate) async fn open(
         config: &NamespaceConfig,
         options: &KmsOptions,
         opened: &mut BTreeMap<KeyUri, Arc<dyn KeyProvider>>,
@@ -221,7 +222,8 @@ impl Keys {
         Ok(keys)
     }
 
-    fn serve(
+    /// A codec with caches of its own.
+    pub(crate) fn serve(
         &self,
         config: &NamespaceConfig,
         namespace: &Namespace,

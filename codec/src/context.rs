@@ -105,7 +105,10 @@ impl EncryptionContext {
     }
 
     /// The context of one namespace's payloads: `namespace` and the configured pairs.
-    pub(crate) fn for_namespace(
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and when a pair is called `namespace`.
+    pub fn for_namespace(
         namespace: &Namespace,
         mut pairs: BTreeMap<String, String>,
     ) -> Result<Self, ConfigurationError> {

@@ -1,7 +1,65 @@
 use crate::{
-    Codec, ConfigurationError, Error, KeyUri, KmsKind, Namespace,
+    Codec, ConfigurationError, Error, Format, KeyUri, KmsKind, Namespace, PlaintextPolicy,
     kms::{self, KmsOptions},
 };
+
+/// What the environment says of a codec, before any key is opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CodecSettings {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// The keys to encrypt with.
+    pub encrypt: Vec<KeyUri>,
+    /// Further keys to decrypt with.
+    pub decrypt: Vec<KeyUri>,
+    /// The format to write.
+    pub format: Format,
+    /// What becomes of payloads that are not encrypted.
+    pub plaintext: PlaintextPolicy,
+    /// How the keys are opened.
+    pub kms: KmsOptions,
+}
+
+impl CodecSettings {
+    /// Reads the variables of [`Codec::from_env`].
+    ///
+    /// # Errors
+    /// When a variable is missing or has no valid value.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Self::from_lookup(&|name| std::env::var(name).ok())
+    }
+
+    fn from_lookup(variables: Lookup<'_>) -> Result<Self, ConfigurationError> {
+        // An empty variable is what a template leaves of one that is not set.
+        let variable = |name: &str| variables(name).filter(|value| !value.is_empty());
+
+        let namespace = variable("TEMPORAL_NAMESPACE").unwrap_or_else(|| "default".to_owned());
+        let namespace = Namespace::new(&namespace)?;
+        let format = variable("TEMPORAL_CODEC_FORMAT")
+            .map(|format| format.parse().map_err(named("TEMPORAL_CODEC_FORMAT")))
+            .transpose()?;
+        let plaintext = variable("TEMPORAL_CODEC_PLAINTEXT")
+            .map(|plaintext| plaintext.parse().map_err(named("TEMPORAL_CODEC_PLAINTEXT")))
+            .transpose()?;
+        let mut kms = KmsOptions {
+            create_local_keys: true,
+            ..KmsOptions::from_variables(&variable)?
+        };
+        let encrypt = encrypting_keys(&variable, &mut kms)?;
+        let decrypt = variable("TEMPORAL_CODEC_DECRYPT_KEYS")
+            .map(|list| key_list("TEMPORAL_CODEC_DECRYPT_KEYS", &list, &mut kms))
+            .transpose()?;
+        Ok(Self {
+            namespace,
+            encrypt,
+            decrypt: decrypt.unwrap_or_default(),
+            format: format.unwrap_or_default(),
+            plaintext: plaintext.unwrap_or_default(),
+            kms,
+        })
+    }
+}
 
 /// Reads one environment variable; tests put a map in its place.
 type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -32,33 +90,15 @@ impl Codec {
     }
 
     async fn from_lookup(variables: Lookup<'_>) -> Result<Self, Error> {
-        // An empty variable is what a template leaves of one that is not set.
-        let variable = |name: &str| variables(name).filter(|value| !value.is_empty());
-
-        let namespace = variable("TEMPORAL_NAMESPACE").unwrap_or_else(|| "default".to_owned());
-        let mut builder = Self::builder(Namespace::new(&namespace)?);
-        if let Some(format) = variable("TEMPORAL_CODEC_FORMAT") {
-            builder = builder.format(format.parse().map_err(named("TEMPORAL_CODEC_FORMAT"))?);
+        let settings = CodecSettings::from_lookup(variables)?;
+        let mut builder = Self::builder(settings.namespace)
+            .format(settings.format)
+            .plaintext(settings.plaintext);
+        for uri in &settings.encrypt {
+            builder = builder.encrypt_with(kms::open(uri, &settings.kms).await?);
         }
-        if let Some(plaintext) = variable("TEMPORAL_CODEC_PLAINTEXT") {
-            builder = builder.plaintext(
-                plaintext
-                    .parse()
-                    .map_err(named("TEMPORAL_CODEC_PLAINTEXT"))?,
-            );
-        }
-
-        let mut options = KmsOptions {
-            create_local_keys: true,
-            ..KmsOptions::from_variables(&variable)?
-        };
-        for uri in encrypting_keys(&variable, &mut options)? {
-            builder = builder.encrypt_with(kms::open(&uri, &options).await?);
-        }
-        if let Some(list) = variable("TEMPORAL_CODEC_DECRYPT_KEYS") {
-            for uri in key_list("TEMPORAL_CODEC_DECRYPT_KEYS", &list, &mut options)? {
-                builder = builder.decrypt_with(kms::open(&uri, &options).await?);
-            }
+        for uri in &settings.decrypt {
+            builder = builder.decrypt_with(kms::open(uri, &settings.kms).await?);
         }
         builder.build()
     }

@@ -21,7 +21,7 @@ pub use admin::{
     KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, RotationPolicy,
 };
 pub use decorate::{CallPolicy, KmsMetrics, Operation, OperationMetrics};
-pub use error::{ProviderError, ProviderErrorKind};
+pub use error::{Cause, ProviderError, ProviderErrorKind};
 pub use open::{KmsOptions, open, open_admin, open_signer};
 pub use provider::{KeyDescription, KeyProvider, Protection};
 pub use public_key::{PublicKey, PublicKeyError};

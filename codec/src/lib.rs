@@ -95,6 +95,7 @@ pub use codec::Codec;
 pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};
+pub use env::CodecSettings;
 pub use envelope::{Envelope, EnvelopeCipher};
 pub use error::{ConfigurationError, Error, PayloadError};
 pub use format::Format;

@@ -18,12 +18,14 @@ pub(super) enum Status {
     Usage = 64,
     /// `EX_DATAERR`: the input.
     Data = 65,
-    /// `EX_UNAVAILABLE`: an address is taken.
+    /// `EX_UNAVAILABLE`: an address is taken, or nobody answers there.
     Unavailable = 69,
     /// `EX_IOERR`: stdin, stdout or the system.
     Io = 74,
     /// `EX_TEMPFAIL`: a KMS is away.
     TryAgain = 75,
+    /// `EX_NOPERM`: a permission is missing.
+    NoPermission = 77,
 }
 
 impl Failure {
@@ -80,6 +82,12 @@ impl From<ServerError> for Failure {
             ServerError::Keys(error) => error.into(),
             ServerError::Listen { .. } => Self::new(Status::Unavailable, error),
         }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

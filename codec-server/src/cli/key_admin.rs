@@ -16,6 +16,7 @@ use temporal_kms_codec::kms::ProviderError;
 
 use self::arguments::KeysCommand;
 pub(super) use self::arguments::{HELP, KeysArgs};
+pub(super) use self::{report::days, table::printable};
 use super::exit::{Failure, Status};
 
 pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ pub(super) struct KmsArgs {
     /// Folder of `local://` keys [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
     #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
     keyring: Option<PathBuf>,
-    /// An emulator of Cloud KMS on this machine, such as http://127.0.0.1:8080.
+    /// An emulator of Cloud KMS on this machine, such as `http://127.0.0.1:8080`.
     #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "GCP_KMS_ENDPOINT")]
     gcp_endpoint: Option<String>,
     /// A credentials file of Google Cloud [default: the application default credentials].

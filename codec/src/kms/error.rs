@@ -81,6 +81,28 @@ impl ProviderErrorKind {
     }
 }
 
+/// What has to be put right, where a failure tells more than its kind: for programs that give advice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// There are no credentials.
+    NoCredentials,
+    /// There are credentials, but they cannot be read or are none.
+    UnusableCredentials,
+    /// The service does not accept the credentials.
+    RefusedCredentials,
+    /// The service finds that this machine's clock is wrong.
+    Clock,
+    /// The key's project has not enabled the service.
+    ServiceDisabled,
+    /// The key's project does not exist, or cannot be used by the caller.
+    Project,
+    /// No connection to the service can be made.
+    NoConnection,
+    /// The vendor's library cannot be loaded.
+    Module,
+}
+
 /// A failed call of a key management service: how, for which key, and what to do. The service's own words are kept as
 /// [`source`](StdError::source) for a debugger; they are in neither `Display` nor `Debug`.
 #[derive(Clone)]
@@ -88,6 +110,7 @@ pub struct ProviderError {
     kind: ProviderErrorKind,
     key: KeyUri,
     detail: Cow<'static, str>,
+    cause: Option<Cause>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -99,6 +122,7 @@ impl ProviderError {
             kind,
             key: key.clone(),
             detail: Cow::Borrowed(""),
+            cause: None,
             source: None,
         }
     }
@@ -107,6 +131,13 @@ impl ProviderError {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
+        self
+    }
+
+    /// Adds what has to be put right.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Option<Cause>>) -> Self {
+        self.cause = cause.into();
         self
     }
 
@@ -121,6 +152,12 @@ impl ProviderError {
     #[must_use]
     pub fn kind(&self) -> ProviderErrorKind {
         self.kind
+    }
+
+    /// What has to be put right, where that is known beyond the kind.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
     }
 
     /// The key that the call was for.

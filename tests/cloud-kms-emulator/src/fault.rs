@@ -6,6 +6,7 @@ use crate::route::Rpc;
 ///
 /// Its text form is `KIND[=VALUE][*TIMES][@METHOD,METHOD…]`: `status=503*2@Encrypt` fails the next two calls of `Encrypt`,
 /// `wrong-crc` damages every answer. A call suffers every latency that applies to it, and of the other faults the first.
+/// `skew=N` is about all answers, whatever was asked, and takes neither `*` nor `@`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What happens.
@@ -39,6 +40,8 @@ pub enum FaultKind {
     Garbage,
     /// `truncated`: the answer stops half-way.
     Truncated,
+    /// `skew=-600s`: the `Date` of every answer is so many seconds off.
+    Skew(i64),
     /// `dead`: the connection closes without an answer.
     Dead,
 }
@@ -103,6 +106,12 @@ impl FromStr for Fault {
                 .filter(|status| STATUSES.contains(status))
                 .map(FaultKind::Status)
                 .ok_or_else(|| invalid("the statuses are 401, 409, 429, 500, 503, 504"))?,
+            Some(("skew", value)) => value
+                .strip_suffix('s')
+                .and_then(|value| value.parse().ok())
+                .filter(|_| rest == kind && text == rest)
+                .map(FaultKind::Skew)
+                .ok_or_else(|| invalid("the form is skew=600s or skew=-600s"))?,
             _ => PLAIN
                 .iter()
                 .find(|(name, _)| *name == kind)
@@ -122,6 +131,7 @@ impl fmt::Display for Fault {
         match self.kind {
             FaultKind::Latency(delay) => write!(f, "latency={}ms", delay.as_millis())?,
             FaultKind::Status(status) => write!(f, "status={status}")?,
+            FaultKind::Skew(seconds) => write!(f, "skew={seconds}s")?,
             kind => {
                 let name = PLAIN.iter().find(|(_, plain)| *plain == kind);
                 f.write_str(name.map_or("", |(name, _)| name))?;
@@ -156,6 +166,7 @@ mod tests {
             "status=503*2@Encrypt",
             "deny@Decrypt,GetPublicKey",
             "wrong-crc*1",
+            "skew=-600s",
             "dead",
         ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
@@ -164,6 +175,9 @@ mod tests {
             "",
             "status=200",
             "latency=1s",
+            "skew=600",
+            "skew=600s*1",
+            "skew=600s@Encrypt",
             "dead*x",
             "deny@Nothing",
             "wrong",

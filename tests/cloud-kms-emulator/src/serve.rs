@@ -6,9 +6,13 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, State},
-    http::{HeaderMap, Method, Request, Response, Uri, header::AUTHORIZATION},
+    http::{
+        HeaderMap, HeaderValue, Method, Request, Response, Uri,
+        header::{AUTHORIZATION, DATE},
+    },
     routing::{get, post},
 };
+use chrono::{TimeDelta, Utc};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -44,7 +48,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .route("/_emulator/clock", post(control::advance))
         .fallback(call)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(shared);
+        .with_state(Arc::clone(&shared));
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -52,9 +56,10 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         };
         while connections.try_join_next().is_some() {}
         let router = router.clone();
+        let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(|request: Request<hyper::body::Incoming>| {
-                answer(router.clone(), request)
+                answer(router.clone(), Arc::clone(&shared), request)
             });
             let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             // A client that goes away is nobody's mistake.
@@ -65,16 +70,34 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn answer(
     router: Router,
+    shared: Arc<Shared>,
     request: Request<hyper::body::Incoming>,
 ) -> Result<Response<Body>, Closed> {
-    let response = match router.oneshot(request).await {
+    let mut response = match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
+    if let Some(date) = skewed_date(&shared) {
+        response.headers_mut().insert(DATE, date);
+    }
     match response.extensions().get::<Hangup>() {
         Some(Hangup) => Err(Closed),
         None => Ok(response),
     }
+}
+
+/// The `Date` that the faults ask for; without any the server writes the right one.
+fn skewed_date(shared: &Shared) -> Option<HeaderValue> {
+    let skew = shared
+        .faults
+        .lock()
+        .iter()
+        .find_map(|fault| match fault.kind {
+            FaultKind::Skew(seconds) => Some(seconds),
+            _ => None,
+        })?;
+    let date = Utc::now().checked_add_signed(TimeDelta::try_seconds(skew)?)?;
+    HeaderValue::from_str(&date.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
 }
 
 async fn call(
@@ -131,6 +154,7 @@ fn draw(shared: &Shared, rpc: Rpc) -> (Duration, Option<FaultKind>) {
     for fault in faults.iter_mut().filter(|fault| fault.concerns(rpc)) {
         match fault.kind {
             FaultKind::Latency(latency) => delay += latency,
+            FaultKind::Skew(_) => continue,
             kind if first.is_none() => first = Some(kind),
             _ => continue,
         }

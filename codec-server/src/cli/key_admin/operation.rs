@@ -199,9 +199,12 @@ async fn grant(
     let changed = admin.grant(key, member, role).await.map_err(failed)?;
     let answer =
         json!({ "key": key.to_string(), "member": member, "role": role, "changed": changed });
-    print(json, &answer, || match changed {
-        true => format!("{member} has got the role on {key}"),
-        false => format!("{member} has had the role on {key} already"),
+    print(json, &answer, || {
+        if changed {
+            format!("{member} has got the role on {key}")
+        } else {
+            format!("{member} has had the role on {key} already")
+        }
     })
 }
 

@@ -216,7 +216,7 @@ pub(super) fn timestamp(time: SystemTime) -> Option<String> {
 }
 
 /// Whole days as people say them: humantime would turn 90 days into months.
-pub(super) fn days(time: Duration) -> String {
+pub(in super::super) fn days(time: Duration) -> String {
     const DAY: u64 = 24 * 60 * 60;
     match time.as_secs() {
         seconds if seconds % DAY == 0 => format!("{}d", seconds / DAY),

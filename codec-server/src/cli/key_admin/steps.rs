@@ -13,7 +13,8 @@ use super::{
 /// One thing that `setup` sees to.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
-    step: &'static str,
+    #[serde(rename = "step")]
+    name: &'static str,
     what: String,
     pub(super) outcome: Outcome,
 }
@@ -34,7 +35,7 @@ pub(super) enum Outcome {
 impl Step {
     pub(super) fn new(step: &'static str, what: String, outcome: Outcome) -> Self {
         Self {
-            step,
+            name: step,
             what,
             outcome,
         }
@@ -139,9 +140,10 @@ impl<'a> Steps<'a> {
             Outcome::PlannedIfMissing
         } else {
             let granted = self.admin.grant(self.key, member, role).await;
-            match granted.map_err(failed)? {
-                true => Outcome::Changed,
-                false => Outcome::Unchanged,
+            if granted.map_err(failed)? {
+                Outcome::Changed
+            } else {
+                Outcome::Unchanged
             }
         };
         let may = match role {

@@ -25,13 +25,15 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
 /// Names and values, one pair a line.
 pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    pairs
-        .iter()
-        .map(|(name, value)| format!("{name:width$}  {}\n", printable(value)))
-        .collect()
+    let mut text = String::new();
+    for (name, value) in pairs {
+        let _ = writeln!(text, "{name:width$}  {}", printable(value));
+    }
+    text
 }
 
-fn printable(text: &str) -> String {
+/// Text without what would steer the terminal.
+pub(in super::super) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }

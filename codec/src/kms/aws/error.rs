@@ -12,7 +12,7 @@ use aws_sdk_kms::{
 
 use crate::{
     KeyUri,
-    kms::{ProviderError, ProviderErrorKind as Kind},
+    kms::{Cause, ProviderError, ProviderErrorKind as Kind},
 };
 
 const MAX_KEPT: usize = 512;
@@ -77,7 +77,7 @@ impl Failure {
                 connection if connection.is_user() => {
                     (Kind::Misconfigured, "its endpoint is no URL")
                 }
-                _ => (Kind::Unavailable, ""),
+                _ => (Kind::Unavailable, NO_CONNECTION),
             }
         } else {
             (Kind::Misconfigured, "its region or endpoint cannot be used")
@@ -93,6 +93,7 @@ impl Failure {
         };
         ProviderError::new(self.kind, key)
             .with_detail(detail)
+            .with_cause(cause(self.detail))
             .with_source(self)
     }
 }
@@ -155,6 +156,24 @@ const CLOCK: &str = "this machine's clock is wrong; set it";
 const REFUSED: &str =
     "AWS does not accept the credentials; check access key, secret key and this machine's clock";
 const EXPIRED: &str = "the token has expired; renew it";
+const TOKEN: &str = "AWS does not accept the web identity token";
+const NO_CONNECTION: &str = "no connection";
+const NO_CREDENTIALS: &str = "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role";
+const WRONG_CREDENTIALS: &str = "the AWS credentials are configured wrongly";
+
+fn cause(detail: &str) -> Option<Cause> {
+    match detail {
+        CLOCK => Some(Cause::Clock),
+        REFUSED | EXPIRED | TOKEN => Some(Cause::RefusedCredentials),
+        NO_CREDENTIALS => Some(Cause::NoCredentials),
+        WRONG_CREDENTIALS => Some(Cause::UnusableCredentials),
+        NO_CONNECTION => Some(Cause::NoConnection),
+        // Of taking on a role.
+        _ if detail.starts_with("the role's trust policy") => Some(Cause::RefusedCredentials),
+        _ if detail.starts_with("the file of the OIDC token") => Some(Cause::UnusableCredentials),
+        _ => None,
+    }
+}
 
 fn by_code(code: &str, message: Option<&str>) -> Option<(Kind, &'static str)> {
     Some(match code {
@@ -212,10 +231,7 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(Kind, &'static str)> {
             Kind::Misconfigured,
             "the key is not made for this: check its usage and its spec",
         ),
-        "InvalidIdentityToken" => (
-            Kind::Misconfigured,
-            "AWS does not accept the web identity token",
-        ),
+        "InvalidIdentityToken" => (Kind::Misconfigured, TOKEN),
         "RegionDisabledException" => (
             Kind::Misconfigured,
             "AWS STS is not activated in the region",
@@ -273,17 +289,11 @@ fn by_status(status: u16) -> (Kind, &'static str) {
 
 fn by_credentials(error: &CredentialsError) -> (Kind, &'static str) {
     match error {
-        CredentialsError::CredentialsNotLoaded(_) => (
-            Kind::Misconfigured,
-            "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role",
-        ),
+        CredentialsError::CredentialsNotLoaded(_) => (Kind::Misconfigured, NO_CREDENTIALS),
         CredentialsError::ProviderTimedOut(_) => {
             (Kind::DeadlineExceeded, "while waiting for AWS credentials")
         }
-        CredentialsError::InvalidConfiguration(_) => (
-            Kind::Misconfigured,
-            "the AWS credentials are configured wrongly",
-        ),
+        CredentialsError::InvalidConfiguration(_) => (Kind::Misconfigured, WRONG_CREDENTIALS),
         _ => (Kind::Unavailable, "while waiting for AWS credentials"),
     }
 }
@@ -303,6 +313,32 @@ mod tests {
             let mapped = by_code("InvalidSignatureException", message);
             assert_eq!(mapped, Some((Kind::Misconfigured, expected)));
         }
+    }
+
+    #[test]
+    fn tells_what_to_put_right() {
+        let key = "aws-kms://alias/a".parse().unwrap();
+        let cause = |code, message| {
+            let (kind, detail) = by_code(code, message).unwrap();
+            Failure::new(kind, detail)
+                .of_key(&key, "kms:Encrypt")
+                .cause()
+        };
+        for (code, expected) in [
+            ("RequestTimeTooSkewed", Some(Cause::Clock)),
+            (
+                "UnrecognizedClientException",
+                Some(Cause::RefusedCredentials),
+            ),
+            ("ExpiredTokenException", Some(Cause::RefusedCredentials)),
+            ("NotFoundException", None),
+            ("AccessDeniedException", None),
+        ] {
+            assert_eq!(cause(code, None), expected, "{code}");
+        }
+        let none = Failure::before_any_answer(CredentialsError::not_loaded_no_source());
+        let none = none.of_key(&key, "kms:Encrypt");
+        assert_eq!(none.cause(), Some(Cause::NoCredentials));
     }
 
     #[test]

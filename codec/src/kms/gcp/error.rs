@@ -7,7 +7,7 @@ use google_cloud_gax::error::{
 
 use crate::{
     KeyUri,
-    kms::{ProviderError, ProviderErrorKind as Kind},
+    kms::{Cause, ProviderError, ProviderErrorKind as Kind},
 };
 
 /// What was asked of the service, which decides what a refusal means.
@@ -29,7 +29,9 @@ pub(super) fn map(error: GaxError, uri: &KeyUri, asked: Asked) -> ProviderError 
         None => of_transport(&error),
     };
     let keep = !error.is_deserialization() && error.http_payload().is_none();
-    let mapped = ProviderError::new(kind, uri).with_detail(detail);
+    let mapped = ProviderError::new(kind, uri)
+        .with_detail(detail)
+        .with_cause(cause(&error, kind));
     if keep {
         mapped.with_source(error)
     } else {
@@ -55,6 +57,24 @@ pub(super) fn already_exists(error: &ProviderError) -> bool {
 fn code(error: &ProviderError) -> Option<Code> {
     let source = error.source()?.downcast_ref::<GaxError>()?;
     source.status().map(|status| status.code)
+}
+
+fn cause(error: &GaxError, kind: Kind) -> Option<Cause> {
+    match error.status() {
+        Some(status) => match (status.code, reason(status)) {
+            (Code::Unauthenticated, _) | (_, Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT")) => {
+                Some(Cause::RefusedCredentials)
+            }
+            (_, Some("SERVICE_DISABLED")) => Some(Cause::ServiceDisabled),
+            (Code::PermissionDenied, _) if kind == Kind::Misconfigured => Some(Cause::Project),
+            _ => None,
+        },
+        None if error.is_authentication() => {
+            (kind == Kind::Misconfigured).then_some(Cause::NoCredentials)
+        }
+        None if error.http_status_code() == Some(401) => Some(Cause::RefusedCredentials),
+        None => error.is_connect().then_some(Cause::NoConnection),
+    }
 }
 
 fn of_status(status: &Status, asked: Asked) -> (Kind, &'static str) {
@@ -100,11 +120,7 @@ fn invalid_argument(status: &Status, asked: Asked) -> (Kind, &'static str) {
 }
 
 fn permission_denied(status: &Status, asked: Asked) -> (Kind, &'static str) {
-    let reason = status.details.iter().find_map(|detail| match detail {
-        StatusDetails::ErrorInfo(info) => Some(info.reason.as_str()),
-        _ => None,
-    });
-    match reason {
+    match reason(status) {
         Some("SERVICE_DISABLED") => (
             Kind::Misconfigured,
             "the key's project has not enabled Cloud KMS: gcloud services enable cloudkms.googleapis.com",
@@ -125,6 +141,13 @@ fn permission_denied(status: &Status, asked: Asked) -> (Kind, &'static str) {
         ),
         _ => (Kind::PermissionDenied, missing_role(asked)),
     }
+}
+
+fn reason(status: &Status) -> Option<&str> {
+    status.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => Some(info.reason.as_str()),
+        _ => None,
+    })
 }
 
 fn missing_role(asked: Asked) -> &'static str {
@@ -262,6 +285,18 @@ mod tests {
             let error = mapped(Code::InvalidArgument, words, asked);
             assert_eq!(error.kind(), Kind::Integrity);
             assert!(error.is_transient());
+        }
+    }
+
+    #[test]
+    fn tells_what_to_put_right() {
+        for (code, cause) in [
+            (Code::Unauthenticated, Some(Cause::RefusedCredentials)),
+            (Code::PermissionDenied, None),
+            (Code::NotFound, None),
+            (Code::Unavailable, None),
+        ] {
+            assert_eq!(mapped(code, "", Asked::Encrypt).cause(), cause, "{code:?}");
         }
     }
 

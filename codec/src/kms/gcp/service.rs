@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     KeyUri,
-    kms::{ProviderError, ProviderErrorKind as Kind},
+    kms::{Cause, ProviderError, ProviderErrorKind as Kind},
 };
 
 /// The client's own limit for one request. Deadlines are set by who calls; this is for calls that nobody limits.
@@ -106,10 +106,11 @@ impl Service {
     async fn connect(&self, uri: &KeyUri) -> Result<KeyManagementService, ProviderError> {
         let misconfigured =
             |detail: String| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
-        let credentials = self
-            .settings
-            .credentials()
-            .map_err(|fault| misconfigured(fault.to_string()).with_source(fault))?;
+        let credentials = self.settings.credentials().map_err(|fault| {
+            misconfigured(fault.to_string())
+                .with_cause(Cause::UnusableCredentials)
+                .with_source(fault)
+        })?;
         client(credentials, self.settings.endpoint.as_deref())
             .await
             .map_err(|error| {

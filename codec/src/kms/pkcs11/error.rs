@@ -7,7 +7,7 @@ use cryptoki::error::{Error, RvError};
 use super::pin::PinError;
 use crate::{
     KeyUri,
-    kms::{ProviderError, ProviderErrorKind as Kind},
+    kms::{Cause, ProviderError, ProviderErrorKind as Kind},
 };
 
 /// A call that failed, before it is known for which key.
@@ -15,6 +15,7 @@ use crate::{
 pub(super) struct Failure {
     kind: Kind,
     detail: Cow<'static, str>,
+    cause: Option<Cause>,
     source: Option<Error>,
 }
 
@@ -23,8 +24,14 @@ impl Failure {
         Self {
             kind,
             detail: detail.into(),
+            cause: None,
             source: None,
         }
+    }
+
+    pub(super) fn because(mut self, cause: Cause) -> Self {
+        self.cause = Some(cause);
+        self
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -79,7 +86,9 @@ impl Failure {
     }
 
     pub(super) fn for_key(self, key: &KeyUri) -> ProviderError {
-        let error = ProviderError::new(self.kind, key).with_detail(self.detail);
+        let error = ProviderError::new(self.kind, key)
+            .with_detail(self.detail)
+            .with_cause(self.cause);
         match self.source {
             Some(source) => error.with_source(source),
             None => error,
@@ -108,6 +117,7 @@ impl From<Error> for Failure {
         Self {
             kind,
             detail,
+            cause: cause(&error),
             source: Some(error),
         }
     }
@@ -115,7 +125,24 @@ impl From<Error> for Failure {
 
 impl From<PinError> for Failure {
     fn from(error: PinError) -> Self {
-        Self::new(Kind::Misconfigured, error.to_string())
+        Self::new(Kind::Misconfigured, error.to_string()).because(Cause::UnusableCredentials)
+    }
+}
+
+fn cause(error: &Error) -> Option<Cause> {
+    match error {
+        Error::Pkcs11(RvError::UserNotLoggedIn, _) => Some(Cause::NoCredentials),
+        Error::Pkcs11(
+            RvError::PinExpired
+            | RvError::PinIncorrect
+            | RvError::PinInvalid
+            | RvError::PinLenRange
+            | RvError::PinLocked
+            | RvError::UserPinNotInitialized,
+            _,
+        ) => Some(Cause::RefusedCredentials),
+        Error::LibraryLoading(_) | Error::MissingSymbol(_) => Some(Cause::Module),
+        _ => None,
     }
 }
 

@@ -12,7 +12,10 @@ use cryptoki::{
 use parking_lot::Mutex;
 
 use super::{error::Failure, options::Pkcs11Options, pin::PinSource, token::Token};
-use crate::{key_uri::pkcs11::Pkcs11Path, kms::ProviderErrorKind as Kind};
+use crate::{
+    key_uri::pkcs11::Pkcs11Path,
+    kms::{Cause, ProviderErrorKind as Kind},
+};
 
 /// PKCS#11 allows one `C_Initialize` for each process, so a module stays loaded until the process ends.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
@@ -32,6 +35,7 @@ impl Module {
                 Kind::Misconfigured,
                 format!("there is no PKCS#11 module {}", path.display()),
             )
+            .because(Cause::Module)
         })?;
         let mut modules = MODULES.lock();
         if let Some(module) = modules.get(&path) {

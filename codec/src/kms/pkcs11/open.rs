@@ -7,7 +7,9 @@ use super::{
 use crate::{
     KeyUri,
     key_uri::pkcs11::Pkcs11Path,
-    kms::{KeyAdmin, KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, Signer},
+    kms::{
+        Cause, KeyAdmin, KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, Signer,
+    },
 };
 
 pub(in crate::kms) async fn open(
@@ -46,6 +48,7 @@ async fn reach(
     let access = options.access(uri);
     let module = access.module.ok_or_else(|| {
         misconfigured("name the token's PKCS#11 module: PKCS11_MODULE, or module-path in the configuration's URI")
+            .with_cause(Cause::Module)
     })?;
     // Libraries of network HSMs connect while they are initialized.
     let module = tokio::task::spawn_blocking(move || Module::load(&module))

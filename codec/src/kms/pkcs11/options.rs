@@ -92,7 +92,9 @@ impl Pkcs11Options {
         Ok(key)
     }
 
-    pub(super) fn access(&self, key: &KeyUri) -> Pkcs11Access {
+    /// How the token of `key` is reached.
+    #[must_use]
+    pub fn access(&self, key: &KeyUri) -> Pkcs11Access {
         let own = self.keys.get(key).cloned().unwrap_or_default();
         Pkcs11Access {
             module: own.module.or_else(|| self.module.clone()),

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     key_uri::pkcs11::Pkcs11Path,
-    kms::{Protection, ProviderErrorKind as Kind},
+    kms::{Cause, Protection, ProviderErrorKind as Kind},
 };
 
 const DEFAULT_SESSIONS: usize = 8;
@@ -266,7 +266,8 @@ impl Token {
             return Err(Failure::new(
                 Kind::Misconfigured,
                 "the token has refused this PIN; it is not tried again before it changes",
-            ));
+            )
+            .because(Cause::RefusedCredentials));
         }
         match session.login(UserType::User, Some(&AuthPin::from(pin.to_string()))) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {

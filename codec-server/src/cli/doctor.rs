@@ -1,0 +1,88 @@
+//! `doctor`: goes through a configuration and its keys as a support engineer would. It changes nothing anywhere.
+
+mod access;
+mod advice;
+mod arguments;
+mod clock;
+mod codecs;
+mod cost;
+mod credentials;
+mod endpoint;
+mod finding;
+mod key;
+mod latency;
+mod neighbours;
+mod report;
+mod rotation;
+mod subject;
+mod versions;
+
+use std::collections::BTreeMap;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+pub(super) use self::arguments::{DoctorArgs, HELP};
+use self::{codecs::Codecs, finding::Findings, key::KeyExam, subject::Subject};
+use super::exit::Failure;
+
+pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::io("the runtime cannot be started", &error))?;
+    let findings = runtime.block_on(examine(args));
+    report::print(&findings, args.json)?;
+    findings
+        .status()
+        .map_or(Ok(()), |status| Err(Failure::said(status)))
+}
+
+async fn examine(args: &DoctorArgs) -> Findings {
+    let mut findings = Findings::default();
+    let Some(subject) = Subject::read(args, &mut findings) else {
+        return findings;
+    };
+    let progress = progress(args.json);
+    let mut opened = BTreeMap::new();
+    let mut sick = BTreeMap::new();
+    for (key, uses) in subject.keys() {
+        progress.set_message(key.to_string());
+        let exam = KeyExam {
+            key: &key,
+            uses: &uses,
+            subject: &subject,
+            args,
+        };
+        match exam.run(&progress, &mut findings).await {
+            Ok(provider) => {
+                opened.insert(key, provider);
+            }
+            Err(reason) => {
+                sick.insert(key, reason);
+            }
+        }
+    }
+    let mut codecs = Codecs {
+        opened,
+        sick: &sick,
+        samples: args.samples,
+    };
+    for (namespace, config) in &subject.namespaces {
+        progress.set_message(format!("namespace {namespace}"));
+        codecs
+            .examine(namespace, config, &subject, &mut findings)
+            .await;
+    }
+    progress.finish_and_clear();
+    findings
+}
+
+/// Drawn on stderr, and only where somebody looks at it.
+fn progress(json: bool) -> ProgressBar {
+    if json {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::no_length();
+    match ProgressStyle::with_template("{spinner} {msg} {pos}/{len} {elapsed}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -1,0 +1,217 @@
+//! Each permission, tried for real.
+
+use temporal_kms_codec::{
+    Dek, KeyUri, KmsKind, WrappedDek,
+    kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind},
+};
+
+use super::{
+    super::exit::Status,
+    advice::{self, Tried, words},
+    credentials::Source,
+    finding::{Check, Finding},
+    subject::Uses,
+};
+
+/// What direct mode is tried with; it is no secret.
+const PROBE: &[u8; 32] = b"codec-server doctor was here 123";
+/// What no service has encrypted: it refuses who may not decrypt before it looks at this.
+const NOTHING: &[u8; 64] = &[0x5a; 64];
+
+/// The calls that tell whether the key can be used at all.
+pub(super) struct First {
+    pub(super) described: Result<KeyDescription, ProviderError>,
+    pub(super) wrapped: Result<(Dek, WrappedDek), ProviderError>,
+}
+
+impl First {
+    pub(super) async fn try_on(key: &dyn KeyProvider, uses: &Uses) -> Self {
+        Self {
+            described: key.describe().await,
+            wrapped: key.generate_dek(&uses.context).await,
+        }
+    }
+
+    /// What stands in the way of everything; a refused permission only stands in its own.
+    pub(super) fn obstacle(&self) -> Option<&ProviderError> {
+        let errors = [self.wrapped.as_ref().err(), self.described.as_ref().err()];
+        errors
+            .into_iter()
+            .flatten()
+            .find(|error| advice::check(error) != Check::Permission)
+    }
+}
+
+/// A finding for each operation, and whether the key can do its work.
+pub(super) struct Access<'a> {
+    pub(super) key: &'a KeyUri,
+    pub(super) provider: &'a dyn KeyProvider,
+    pub(super) uses: &'a Uses,
+    pub(super) source: &'a Source,
+    /// Whether a server depends on `describe`.
+    pub(super) serves: bool,
+}
+
+impl Access<'_> {
+    pub(super) async fn findings(&self, first: &First) -> Vec<Finding> {
+        let mut findings = vec![self.wrap(first), self.unwrap(first).await];
+        if self.uses.direct {
+            findings.extend(self.direct().await);
+        }
+        findings.push(self.describe(first));
+        findings
+    }
+
+    fn wrap(&self, first: &First) -> Finding {
+        match &first.wrapped {
+            Ok(_) => permitted(Tried::Wrap),
+            Err(error) if self.uses.encrypts => self.refused(Tried::Wrap, error),
+            Err(_) => Finding::skipped(
+                Check::Permission,
+                "wrap: not permitted, and not needed: the key only decrypts here",
+            ),
+        }
+    }
+
+    async fn unwrap(&self, first: &First) -> Finding {
+        let Ok((dek, wrapped)) = &first.wrapped else {
+            let nothing = WrappedDek::new(NOTHING.to_vec());
+            return match self.provider.unwrap(&nothing, &self.uses.context).await {
+                Err(error) if refuses_the_ciphertext(&error) => permitted(Tried::Unwrap),
+                Err(error) => self.refused(Tried::Unwrap, &error),
+                Ok(_) => unfaithful(Tried::Unwrap),
+            };
+        };
+        match self.provider.unwrap(wrapped, &self.uses.context).await {
+            Ok(unwrapped) if unwrapped.expose() == dek.expose() => permitted(Tried::Unwrap),
+            Ok(_) => unfaithful(Tried::Unwrap),
+            Err(error) => self.refused(Tried::Unwrap, &error),
+        }
+    }
+
+    async fn direct(&self) -> Vec<Finding> {
+        let (low, high) = (self.provider.min_plaintext(), self.provider.max_plaintext());
+        let (encrypted, ciphertext) = match self.provider.encrypt(PROBE).await {
+            Ok(ciphertext) => {
+                let limits = format!(
+                    "payloads of {low} to {high} bytes; larger ones are sealed in an envelope"
+                );
+                let finding =
+                    Finding::ok(Check::Permission, format!("encrypt: permitted, {limits}"));
+                let finding = finding
+                    .with("operation", Tried::Encrypt.name())
+                    .with("min_plaintext", low)
+                    .with("max_plaintext", high);
+                (finding, ciphertext)
+            }
+            Err(error) if self.uses.encrypts => {
+                (self.refused(Tried::Encrypt, &error), NOTHING.to_vec())
+            }
+            Err(_) => (
+                Finding::skipped(
+                    Check::Permission,
+                    "encrypt: not permitted, and not needed: the key only decrypts here",
+                ),
+                NOTHING.to_vec(),
+            ),
+        };
+        let decrypted = match self.provider.decrypt(&ciphertext).await {
+            Ok(plaintext) if plaintext.as_slice() == PROBE => permitted(Tried::Decrypt),
+            Ok(_) => unfaithful(Tried::Decrypt),
+            Err(error) if ciphertext == NOTHING && refuses_the_ciphertext(&error) => {
+                permitted(Tried::Decrypt)
+            }
+            Err(error) => self.refused(Tried::Decrypt, &error),
+        };
+        vec![encrypted, decrypted]
+    }
+
+    fn describe(&self, first: &First) -> Finding {
+        match &first.described {
+            Ok(_) => permitted(Tried::Describe),
+            Err(_) if !self.uses.encrypts => Finding::skipped(
+                Check::Permission,
+                "describe: not permitted, and not needed: the key only decrypts here",
+            ),
+            Err(error) if self.serves => {
+                let mut finding = self.refused(Tried::Describe, error);
+                finding.summary += "; without it /readyz never reports the codec server ready";
+                finding
+            }
+            Err(error) => Finding::warning(
+                Check::Permission,
+                "describe: not permitted; a worker does without it, a codec server never reports itself ready",
+                self.remedy(Tried::Describe, error),
+            ),
+        }
+        .with("operation", Tried::Describe.name())
+    }
+
+    fn refused(&self, tried: Tried, error: &ProviderError) -> Finding {
+        let what = match tried {
+            Tried::Unwrap => "unwrap, which reading payloads takes",
+            tried => tried.name(),
+        };
+        Finding::failed(
+            Check::Permission,
+            advice::exit(error),
+            format!("{what}: {}", words(error)),
+            self.remedy(tried, error),
+        )
+        .with("operation", tried.name())
+        .with("error", error.kind().name())
+    }
+
+    fn remedy(&self, tried: Tried, error: &ProviderError) -> String {
+        match error.kind() {
+            Kind::PermissionDenied => advice::permission(self.key, tried, self.source),
+            Kind::KeyDisabled => "enable the version that is meant".to_owned(),
+            kind if kind.is_transient() => "try again".to_owned(),
+            _ => "correct what is said, and try again".to_owned(),
+        }
+    }
+}
+
+/// Whether a key that says so may decrypt: only what it was given was none of its own.
+fn refuses_the_ciphertext(error: &ProviderError) -> bool {
+    matches!(
+        error.kind(),
+        Kind::InvalidCiphertext | Kind::ContextMismatch
+    )
+}
+
+fn permitted(tried: Tried) -> Finding {
+    Finding::ok(Check::Permission, format!("{}: permitted", tried.name()))
+        .with("operation", tried.name())
+}
+
+fn unfaithful(tried: Tried) -> Finding {
+    Finding::failed(
+        Check::Permission,
+        Status::Data,
+        format!(
+            "{}: it gives back something else than was given",
+            tried.name()
+        ),
+        "do not use this key: report it to whoever runs the service",
+    )
+}
+
+/// What is said of a key that is there.
+pub(super) fn found(key: &KeyUri, first: &First) -> Finding {
+    match &first.described {
+        Ok(found) => {
+            let place = match (key.kms(), found.protection) {
+                (_, Protection::File) => "in a file on this machine: for development only",
+                (KmsKind::Pkcs11, Protection::Hsm) => "in the token",
+                (_, Protection::Hsm) => "in a hardware security module",
+                _ => "in software",
+            };
+            let protection = serde_json::to_value(found.protection).unwrap_or_default();
+            Finding::ok(Check::Key, format!("found, {place}"))
+                .with("primary_version", found.primary_version.clone())
+                .with("protection", protection)
+        }
+        Err(_) => Finding::ok(Check::Key, "found: the service uses it"),
+    }
+}

@@ -1,0 +1,231 @@
+//! Whether anything answers where the service is, and what time it says it is.
+
+use std::{
+    fmt, io,
+    time::{Duration, Instant, SystemTime},
+};
+
+use reqwest::{Client, Url, header::DATE, redirect::Policy};
+use temporal_kms_codec::{KeyUri, KmsKind, kms::KmsOptions};
+
+use super::{
+    super::exit::Status,
+    clock,
+    finding::{Check, Finding},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+const GCP: &str = "https://cloudkms.googleapis.com";
+
+/// Where a service is reached over HTTP.
+pub(super) struct Endpoint {
+    url: Url,
+    /// What named it, if it is not the public one.
+    setting: Option<&'static str>,
+}
+
+/// What came of asking.
+pub(super) struct Answer {
+    pub(super) finding: Finding,
+    /// By how many seconds the service's clock is ahead.
+    pub(super) skew: Option<i64>,
+}
+
+/// Why no answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    Unresolved,
+    Refused,
+    TimedOut,
+    Tls,
+    Broken,
+}
+
+impl Endpoint {
+    /// `None` for what is not reached over HTTP, and for what is misnamed in a way that opening the key tells.
+    pub(super) fn of(key: &KeyUri, options: &KmsOptions) -> Option<Self> {
+        let (url, setting) = match key.kms() {
+            KmsKind::GcpKms => match &options.gcp_endpoint {
+                Some(url) => (url.clone(), Some("GCP_KMS_ENDPOINT or gcp_endpoint")),
+                None => (GCP.to_owned(), None),
+            },
+            #[cfg(feature = "aws-kms")]
+            KmsKind::AwsKms => aws(key, &options.aws)?,
+            _ => return None,
+        };
+        Some(Self {
+            url: url.parse().ok()?,
+            setting,
+        })
+    }
+
+    /// One small request without credentials.
+    pub(super) async fn ask(&self) -> Answer {
+        let (before, start) = (SystemTime::now(), Instant::now());
+        match self.head().await {
+            Ok(date) => {
+                let took = start.elapsed();
+                let skew = date.map(|date| clock::skew(date, before, SystemTime::now()));
+                let summary = format!("{self} answers in {} ms", took.as_millis());
+                let finding = Finding::ok(Check::Endpoint, summary);
+                Answer {
+                    finding: finding
+                        .with("url", self.to_string())
+                        .with("milliseconds", super::latency::millis(took)),
+                    skew,
+                }
+            }
+            Err(silence) => Answer {
+                finding: self.silent(silence).with("url", self.to_string()),
+                skew: None,
+            },
+        }
+    }
+
+    async fn head(&self) -> Result<Option<SystemTime>, Silence> {
+        let builder = Client::builder().timeout(TIMEOUT).redirect(Policy::none());
+        let builder = if self.url.scheme() == "http" {
+            builder.no_proxy()
+        } else {
+            builder
+        };
+        let client = builder.build().map_err(|_| Silence::Tls)?;
+        let answered = client.head(self.url.clone()).send().await;
+        match answered {
+            Ok(answer) => {
+                let date = answer.headers().get(DATE);
+                let date = date.and_then(|date| date.to_str().ok());
+                Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
+            }
+            Err(error) if error.is_timeout() => Err(Silence::TimedOut),
+            Err(_) => Err(self.why().await),
+        }
+    }
+
+    /// What exactly does not work, step by step.
+    async fn why(&self) -> Silence {
+        let host = self.url.host_str().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = self.url.port_or_known_default().unwrap_or(443);
+        let connect = async {
+            let addresses: Vec<_> = match tokio::net::lookup_host((host, port)).await {
+                Ok(found) => found.collect(),
+                Err(_) => return Silence::Unresolved,
+            };
+            match tokio::net::TcpStream::connect(addresses.as_slice()).await {
+                Ok(_) if self.url.scheme() == "https" => Silence::Tls,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Silence::Refused,
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => Silence::TimedOut,
+                _ => Silence::Broken,
+            }
+        };
+        tokio::time::timeout(TIMEOUT, connect)
+            .await
+            .unwrap_or(Silence::TimedOut)
+    }
+
+    fn silent(&self, silence: Silence) -> Finding {
+        let what = match silence {
+            Silence::Unresolved => "its name is not resolved",
+            Silence::Refused => "the connection is refused",
+            Silence::TimedOut => "it does not answer in time",
+            Silence::Tls => "no TLS connection can be made",
+            Silence::Broken => "the connection breaks",
+        };
+        let remedy = match (silence, self.setting) {
+            (Silence::Tls, _) => {
+                "check which certificate it shows, and that this machine trusts its issuer; a proxy may stand between"
+                    .to_owned()
+            }
+            (_, Some(setting)) => format!(
+                "check that the service runs there and that {setting} names it, or leave the setting out for the public service"
+            ),
+            (Silence::Unresolved, None) => {
+                "check this machine's DNS and network; behind a proxy set HTTPS_PROXY".to_owned()
+            }
+            (_, None) => format!(
+                "let this machine reach {} on port {}: check firewall, routes and HTTPS_PROXY",
+                self.url.host_str().unwrap_or_default(),
+                self.url.port_or_known_default().unwrap_or(443),
+            ),
+        };
+        Finding::failed(
+            Check::Endpoint,
+            Status::Unavailable,
+            format!("{self} is unreachable: {what}"),
+            remedy,
+        )
+    }
+}
+
+/// Without a path, which says nothing.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.url.as_str().trim_end_matches('/'))
+    }
+}
+
+#[cfg(feature = "aws-kms")]
+fn aws(
+    key: &KeyUri,
+    options: &temporal_kms_codec::kms::aws::AwsOptions,
+) -> Option<(String, Option<&'static str>)> {
+    if let Some(url) = &options.endpoint {
+        return Some((url.clone(), Some("AWS_ENDPOINT_URL_KMS or aws_endpoint")));
+    }
+    let mut parts = key.resource().split(':').skip(1);
+    let partition = parts.next();
+    let region = parts.nth(1).or(options.region.as_deref())?;
+    let suffix = match partition {
+        Some("aws-cn") => "amazonaws.com.cn",
+        _ => "amazonaws.com",
+    };
+    let name = if options.fips { "kms-fips" } else { "kms" };
+    Some((format!("https://{name}.{region}.{suffix}"), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(key: &str, options: &KmsOptions) -> Option<String> {
+        Endpoint::of(&key.parse().unwrap(), options).map(|endpoint| endpoint.to_string())
+    }
+
+    #[test]
+    fn every_service_has_its_place() {
+        let options = KmsOptions::default();
+        let gcp = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        assert_eq!(url(gcp, &options).as_deref(), Some(GCP));
+        assert_eq!(url("local://a", &options), None);
+        #[cfg(feature = "aws-kms")]
+        {
+            let arn = "aws-kms://arn:aws:kms:eu-west-1:111122223333:key/k";
+            let expected = Some("https://kms.eu-west-1.amazonaws.com");
+            assert_eq!(url(arn, &options).as_deref(), expected);
+            let arn = "aws-kms://arn:aws-cn:kms:cn-north-1:111122223333:key/k";
+            let expected = Some("https://kms.cn-north-1.amazonaws.com.cn");
+            assert_eq!(url(arn, &options).as_deref(), expected);
+            assert_eq!(url("aws-kms://alias/a", &options), None, "without a region");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_from_a_name_that_is_none() {
+        let ask = |url: &str| {
+            let endpoint = Endpoint {
+                url: url.parse().unwrap(),
+                setting: None,
+            };
+            async move { endpoint.head().await }
+        };
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        assert_eq!(
+            ask(&format!("http://{address}")).await,
+            Err(Silence::Refused)
+        );
+        assert_eq!(ask("http://kms.invalid").await, Err(Silence::Unresolved));
+    }
+}

@@ -1,0 +1,241 @@
+//! What was found, and what that comes to.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use temporal_kms_codec::{KeyUri, Namespace};
+
+use super::{super::exit::Status, advice::Tried};
+
+/// What is looked at, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Check {
+    Configuration,
+    Credentials,
+    Endpoint,
+    Clock,
+    Key,
+    Versions,
+    Rotation,
+    Permission,
+    Latency,
+    Cost,
+    RoundTrip,
+    Cache,
+}
+
+impl Check {
+    /// Those of one key.
+    pub(super) const OF_KEY: [Self; 9] = [
+        Self::Credentials,
+        Self::Endpoint,
+        Self::Clock,
+        Self::Key,
+        Self::Versions,
+        Self::Rotation,
+        Self::Permission,
+        Self::Latency,
+        Self::Cost,
+    ];
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Credentials => "credentials",
+            Self::Endpoint => "endpoint",
+            Self::Clock => "clock",
+            Self::Key => "key",
+            Self::Versions => "versions",
+            Self::Rotation => "rotation",
+            Self::Permission => "permission",
+            Self::Latency => "latency",
+            Self::Cost => "cost",
+            Self::RoundTrip => "round trip",
+            Self::Cache => "cache",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    Ok,
+    Warning,
+    Failed,
+    /// It could not be looked at, or need not be.
+    Skipped,
+}
+
+/// The names of its fields are for programs: they stay.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Finding {
+    pub(super) check: Check,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<String>,
+    #[serde(rename = "status")]
+    pub(super) outcome: Outcome,
+    pub(super) summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<String>,
+    #[serde(flatten)]
+    numbers: Map<String, Value>,
+    /// How the program ends when this is the first failure.
+    #[serde(skip)]
+    exit: Option<Status>,
+}
+
+impl Finding {
+    pub(super) fn ok(check: Check, summary: impl Into<String>) -> Self {
+        Self::new(check, Outcome::Ok, summary)
+    }
+
+    pub(super) fn skipped(check: Check, summary: impl Into<String>) -> Self {
+        Self::new(check, Outcome::Skipped, summary)
+    }
+
+    pub(super) fn warning(
+        check: Check,
+        summary: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let mut finding = Self::new(check, Outcome::Warning, summary);
+        finding.remedy = Some(remedy.into());
+        finding
+    }
+
+    pub(super) fn failed(
+        check: Check,
+        exit: Status,
+        summary: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let mut finding = Self::new(check, Outcome::Failed, summary);
+        finding.remedy = Some(remedy.into());
+        finding.exit = Some(exit);
+        finding
+    }
+
+    fn new(check: Check, outcome: Outcome, summary: impl Into<String>) -> Self {
+        Self {
+            check,
+            key: None,
+            namespace: None,
+            outcome,
+            summary: summary.into(),
+            remedy: None,
+            numbers: Map::new(),
+            exit: None,
+        }
+    }
+
+    /// Adds a number, or what else a program may want.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.numbers.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn is_about(&self, tried: Tried) -> bool {
+        self.numbers.get("operation").and_then(Value::as_str) == Some(tried.name())
+    }
+
+    pub(super) fn of_key(mut self, key: &KeyUri) -> Self {
+        self.key = Some(key.to_string());
+        self
+    }
+
+    pub(super) fn of_namespace(mut self, namespace: &Namespace) -> Self {
+        self.namespace = Some(namespace.to_string());
+        self
+    }
+}
+
+/// All of them, in the order in which they were found.
+#[derive(Debug, Default)]
+pub(super) struct Findings(pub(super) Vec<Finding>);
+
+impl Findings {
+    pub(super) fn push(&mut self, finding: Finding) {
+        self.0.push(finding);
+    }
+
+    /// Says of what was not looked at why.
+    pub(super) fn skip(&mut self, checks: &[Check], key: &KeyUri, reason: &str) {
+        let skipped = |check: &Check| Finding::skipped(*check, reason).of_key(key);
+        self.0.extend(checks.iter().map(skipped));
+    }
+
+    pub(super) fn is_ok(&self) -> bool {
+        self.count(Outcome::Failed) == 0
+    }
+
+    pub(super) fn count(&self, outcome: Outcome) -> usize {
+        self.0.iter().filter(|f| f.outcome == outcome).count()
+    }
+
+    pub(super) fn first_failed(&self) -> Option<&Finding> {
+        self.0.iter().find(|f| f.outcome == Outcome::Failed)
+    }
+
+    /// How the program ends; `None` is success.
+    pub(super) fn status(&self) -> Option<Status> {
+        self.first_failed().and_then(|finding| finding.exit)
+    }
+
+    pub(super) fn verdict(&self) -> String {
+        let count = |outcome, what: &str| match self.count(outcome) {
+            0 => String::new(),
+            count => format!("{count} {what}, "),
+        };
+        let ok = self.count(Outcome::Ok);
+        let counts = format!(
+            "{}{}{}{ok} ok",
+            count(Outcome::Failed, "failed"),
+            count(Outcome::Warning, "to be looked at"),
+            count(Outcome::Skipped, "skipped"),
+        );
+        match self.first_failed() {
+            None => format!("Nothing failed: {counts}."),
+            Some(finding) => format!(
+                "It does not work: {counts}. First put right: {}.",
+                finding.check.name()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_decides() {
+        let mut findings = Findings::default();
+        findings.push(Finding::ok(Check::Configuration, "read"));
+        findings.push(Finding::warning(Check::Rotation, "old", "rotate it"));
+        assert!(findings.is_ok());
+        assert_eq!(findings.status(), None);
+        assert_eq!(
+            findings.verdict(),
+            "Nothing failed: 1 to be looked at, 1 ok."
+        );
+        let failed = |check, exit| Finding::failed(check, exit, "no", "do this");
+        findings.push(failed(Check::Permission, Status::NoPermission));
+        findings.push(failed(Check::RoundTrip, Status::Data));
+        assert_eq!(findings.status(), Some(Status::NoPermission));
+        assert_eq!(
+            findings.verdict(),
+            "It does not work: 2 failed, 1 to be looked at, 1 ok. First put right: permission."
+        );
+    }
+
+    #[test]
+    fn programs_get_the_numbers_beside_the_words() {
+        let finding = Finding::ok(Check::RoundTrip, "fine").with("calls", 2);
+        assert_eq!(
+            serde_json::to_value(finding).unwrap(),
+            serde_json::json!({"check": "round-trip", "status": "ok", "summary": "fine", "calls": 2})
+        );
+    }
+}

@@ -1,0 +1,253 @@
+//! What is examined: namespaces with their keys, from a file, from the environment, or from the command line.
+
+use std::{collections::BTreeMap, path::Path};
+
+use temporal_kms_codec::{
+    CodecSettings, ConfigurationError, DekLimits, EncryptionContext, Format, KeyUri, KmsKind,
+    Namespace, PlaintextPolicy,
+    kms::{CallPolicy, KmsOptions},
+};
+
+use super::{
+    super::exit::Status,
+    arguments::DoctorArgs,
+    finding::{Check, Finding, Findings},
+};
+use crate::config::{Config, NamespaceConfig, NamespacesConfig};
+
+pub(super) struct Subject {
+    pub(super) namespaces: Vec<(Namespace, NamespaceConfig)>,
+    /// One attempt for each call, and no key is made.
+    pub(super) options: KmsOptions,
+    /// Whether the configuration has missing local keys made.
+    pub(super) creates: bool,
+    /// Whether a server is started with it, which reports itself ready when it may describe its keys.
+    pub(super) serves: bool,
+}
+
+/// What one key is used for.
+pub(super) struct Uses {
+    pub(super) encrypts: bool,
+    pub(super) direct: bool,
+    pub(super) context: EncryptionContext,
+    pub(super) dek_limits: DekLimits,
+}
+
+/// Why there is nothing to examine.
+struct Refusal(Box<Finding>);
+
+impl Subject {
+    /// `None` when that fails, and why is among the findings.
+    pub(super) fn read(args: &DoctorArgs, findings: &mut Findings) -> Option<Self> {
+        let read = match args.config() {
+            Some(file) => Self::of_file(&file, args),
+            None if args.keys.is_empty() => Self::of_environment(args),
+            None => Self::of_keys(args),
+        };
+        match read {
+            Ok((mut subject, what)) => {
+                subject.options.calls = CallPolicy {
+                    max_concurrent: subject.options.calls.max_concurrent,
+                    attempt_timeout: subject.options.calls.attempt_timeout,
+                    total_timeout: subject.options.calls.total_timeout,
+                    ..CallPolicy::once()
+                };
+                subject.creates |= subject.options.create_local_keys;
+                subject.options.create_local_keys = false;
+                findings.push(
+                    Finding::ok(Check::Configuration, subject.summary(&what))
+                        .with("namespaces", subject.namespaces.len())
+                        .with("keys", subject.keys().len()),
+                );
+                subject.warn(findings);
+                Some(subject)
+            }
+            Err(finding) => {
+                findings.push(*finding.0);
+                None
+            }
+        }
+    }
+
+    fn of_file(file: &Path, args: &DoctorArgs) -> Result<(Self, String), Refusal> {
+        let what = file.display().to_string();
+        let config = Config::load(file).map_err(|problems| {
+            refused(
+                problems.to_string(),
+                format!("correct the file; `codec-server config check {what}` reports the same"),
+            )
+        })?;
+        let mut namespaces = match config.namespaces {
+            NamespacesConfig::Named(named) => named,
+            _ => BTreeMap::new(),
+        };
+        if let Some(name) = &args.namespace {
+            let known: Vec<_> = namespaces.keys().map(ToString::to_string).collect();
+            namespaces.retain(|namespace, _| namespace.as_str() == name);
+            if namespaces.is_empty() {
+                return Err(refused(
+                    format!("{what} has no namespace {name}"),
+                    format!("name one that it has: {}", known.join(", ")),
+                ));
+            }
+        }
+        Ok((
+            Self::new(namespaces.into_iter().collect(), config.keys, true),
+            what,
+        ))
+    }
+
+    fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
+        Config::from_environment()
+            .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
+        let settings = CodecSettings::from_env().map_err(|error| setting(&error))?;
+        let namespace = match &args.namespace {
+            Some(name) => Namespace::new(name).map_err(|error| setting(&error))?,
+            None => settings.namespace,
+        };
+        let mut keys = settings.encrypt.into_iter();
+        let first = keys.next().ok_or_else(|| {
+            refused(
+                "TEMPORAL_CODEC_KEY names no key".to_owned(),
+                "set it to the key to encrypt with",
+            )
+        })?;
+        let mut config = NamespaceConfig::with_key(first);
+        config.encrypt.extend(keys);
+        config.decrypt = settings.decrypt;
+        config.format = settings.format;
+        config.plaintext = settings.plaintext;
+        Ok((
+            Self::new(vec![(namespace, config)], settings.kms, false),
+            "the environment".to_owned(),
+        ))
+    }
+
+    fn of_keys(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
+        let namespace = args.namespace.as_deref().unwrap_or("default");
+        let namespace = Namespace::new(namespace).map_err(|error| setting(&error))?;
+        let mut options = args
+            .kms
+            .options()
+            .map_err(|failure| refused(failure.to_string(), "correct the variable"))?;
+        let mut namespaces = Vec::new();
+        for uri in &args.keys {
+            let key = options.read_key(uri).map_err(|error| {
+                refused(
+                    format!("--key {uri}: {}", error.reason()),
+                    "correct the key's name",
+                )
+            })?;
+            namespaces.push((namespace.clone(), NamespaceConfig::with_key(key)));
+        }
+        Ok((
+            Self::new(namespaces, options, false),
+            "the command line".to_owned(),
+        ))
+    }
+
+    fn new(
+        namespaces: Vec<(Namespace, NamespaceConfig)>,
+        options: KmsOptions,
+        serves: bool,
+    ) -> Self {
+        Self {
+            namespaces,
+            options,
+            creates: false,
+            serves,
+        }
+    }
+
+    /// Every key once, with what it is for in the first namespace that names it, and whether any encrypts with it.
+    pub(super) fn keys(&self) -> Vec<(KeyUri, Uses)> {
+        let mut found: Vec<(KeyUri, Uses)> = Vec::new();
+        for (namespace, config) in &self.namespaces {
+            let encrypt = config.encrypt.iter().map(|key| (key, true));
+            let decrypt = config.decrypt.iter().map(|key| (key, false));
+            for (key, encrypts) in encrypt.chain(decrypt) {
+                let direct = config.format == Format::Direct;
+                if let Some((_, uses)) = found.iter_mut().find(|(known, _)| known == key) {
+                    uses.encrypts |= encrypts;
+                    uses.direct |= direct;
+                    continue;
+                }
+                let context = match config.format {
+                    Format::Envelope => {
+                        EncryptionContext::for_namespace(namespace, config.context.clone())
+                    }
+                    _ => Ok(EncryptionContext::empty()),
+                };
+                found.push((
+                    key.clone(),
+                    Uses {
+                        encrypts,
+                        direct,
+                        // A context that is none fails with the codec.
+                        context: context.unwrap_or_else(|_| EncryptionContext::empty()),
+                        dek_limits: config.dek_limits.clone(),
+                    },
+                ));
+            }
+        }
+        found
+    }
+
+    fn summary(&self, what: &str) -> String {
+        let namespaces = match self.namespaces.as_slice() {
+            [(name, _)] => format!("namespace {name}"),
+            several => format!("{} namespaces", several.len()),
+        };
+        let keys = match self.keys().len() {
+            1 => "1 key".to_owned(),
+            count => format!("{count} keys"),
+        };
+        format!("{what}: {namespaces}, {keys}")
+    }
+
+    /// Settings that are allowed, and worth a thought.
+    fn warn(&self, findings: &mut Findings) {
+        for (namespace, config) in &self.namespaces {
+            let mut warn = |summary: &str, remedy: &str| {
+                let finding = Finding::warning(Check::Configuration, summary, remedy);
+                findings.push(finding.of_namespace(namespace));
+            };
+            let is_local = |key: &KeyUri| key.kms() == KmsKind::Local;
+            if config.encrypt.iter().any(is_local) && !config.encrypt.iter().all(is_local) {
+                warn(
+                    "a local key is among several recipients: who reads its file reads every payload",
+                    "take the local key out of `encrypt`, and keep it in `decrypt` while payloads need it",
+                );
+            }
+            match config.format {
+                Format::Direct => warn(
+                    "format = direct: each payload is a call of the service, and is bound to no namespace and no context",
+                    "set format = \"envelope\"; what was written directly stays readable",
+                ),
+                Format::EnvelopeV1 => warn(
+                    "format = envelope-v1: payloads are bound to no namespace and no context",
+                    "set format = \"envelope\" once every reader knows it; older payloads stay readable",
+                ),
+                _ => {}
+            }
+            if config.plaintext == PlaintextPolicy::Allow && self.serves {
+                findings.push(
+                    Finding::ok(
+                        Check::Configuration,
+                        "plaintext = allow: payloads that are not encrypted pass; set it to reject once none is left",
+                    )
+                    .of_namespace(namespace),
+                );
+            }
+        }
+    }
+}
+
+fn refused(summary: String, remedy: impl Into<String>) -> Refusal {
+    let finding = Finding::failed(Check::Configuration, Status::Usage, summary, remedy);
+    Refusal(Box::new(finding))
+}
+
+fn setting(error: &ConfigurationError) -> Refusal {
+    refused(error.to_string(), format!("correct {}", error.setting()))
+}

@@ -1,0 +1,226 @@
+//! The versions of a key: which of them still encrypt and decrypt.
+
+use std::time::SystemTime;
+
+use temporal_kms_codec::{
+    KeyUri, KmsKind,
+    kms::{
+        self, KeyDetails, KeyState, KeyVersion, KmsOptions, ProviderError,
+        ProviderErrorKind as Kind,
+    },
+};
+
+use super::{
+    super::exit::Status,
+    advice::{self, words},
+    finding::{Check, Finding},
+    rotation,
+};
+
+/// What the service tells an administrator.
+pub(super) struct Examined {
+    pub(super) findings: Vec<Finding>,
+    /// The versions that are paid for, if that is known.
+    pub(super) active: Option<usize>,
+}
+
+/// `refused` is how the service refused to use the key, if it said that a version is disabled.
+pub(super) async fn examine(
+    key: &KeyUri,
+    options: &KmsOptions,
+    refused: Option<&ProviderError>,
+) -> Examined {
+    let told = match read(key, options).await {
+        Ok(told) => told,
+        Err(error) => return untold(key, &error, options, refused),
+    };
+    let (details, versions) = told;
+    let active = versions
+        .iter()
+        .filter(|version| version.state != KeyState::Destroyed)
+        .count();
+    let now = SystemTime::now();
+    let mut findings = vec![states(key, &details, &versions, options, refused)];
+    findings.extend(rotation::findings(key, &details, &versions, options, now));
+    Examined {
+        findings,
+        active: Some(active),
+    }
+}
+
+async fn read(
+    key: &KeyUri,
+    options: &KmsOptions,
+) -> Result<(KeyDetails, Vec<KeyVersion>), ProviderError> {
+    let admin = kms::open_admin(key, options).await?;
+    let details = admin.details(key).await?;
+    let versions = admin.versions(key).await?;
+    Ok((details, versions))
+}
+
+fn untold(
+    key: &KeyUri,
+    error: &ProviderError,
+    options: &KmsOptions,
+    refused: Option<&ProviderError>,
+) -> Examined {
+    let reason = match error.kind() {
+        Kind::PermissionDenied => {
+            "the caller may not see versions and schedule, and need not".to_owned()
+        }
+        _ => format!("not known: {}", words(error)),
+    };
+    let states = match refused {
+        Some(refused) => Finding::failed(
+            Check::Versions,
+            Status::Usage,
+            words(refused),
+            format!(
+                "have an administrator find the version with `{}` and enable it: {}",
+                advice::keys("versions", key, "", options),
+                enable(key, "VERSION", options)
+            ),
+        ),
+        None => Finding::skipped(Check::Versions, reason.clone()),
+    };
+    Examined {
+        findings: vec![states, Finding::skipped(Check::Rotation, reason)],
+        active: None,
+    }
+}
+
+fn enable(key: &KeyUri, version: &str, options: &KmsOptions) -> String {
+    let rest = match key.kms() {
+        // It enables whole keys.
+        KmsKind::AwsKms => String::new(),
+        _ => format!(" --version {version}"),
+    };
+    advice::keys("enable", key, &rest, options)
+}
+
+fn states(
+    key: &KeyUri,
+    details: &KeyDetails,
+    versions: &[KeyVersion],
+    options: &KmsOptions,
+    refused: Option<&ProviderError>,
+) -> Finding {
+    let ids = |state: KeyState| -> Vec<&str> {
+        let alike = versions.iter().filter(|version| version.state == state);
+        alike.map(|version| version.id.as_str()).collect()
+    };
+    let disabled = ids(KeyState::Disabled);
+    let scheduled = ids(KeyState::DestroyScheduled);
+    let destroyed = ids(KeyState::Destroyed);
+    let finding = match &details.primary {
+        Some(primary) if primary.state != KeyState::Enabled => Finding::failed(
+            Check::Versions,
+            Status::Usage,
+            format!(
+                "version {}, the primary one, is {}: nothing can be encrypted, and what it encrypted cannot be decrypted",
+                primary.id,
+                state(primary.state)
+            ),
+            format!(
+                "{}\nor make a new one that encrypts from now on: {}",
+                enable(key, &primary.id, options),
+                advice::keys("rotate", key, "", options)
+            ),
+        ),
+        // Such as a key that is disabled as a whole.
+        _ if refused.is_some() => Finding::failed(
+            Check::Versions,
+            Status::Usage,
+            refused.map(words).unwrap_or_default(),
+            match disabled.first().or(scheduled.first()) {
+                Some(id) => enable(key, id, options),
+                None => enable(key, "VERSION", options),
+            },
+        ),
+        _ if !disabled.is_empty() || !scheduled.is_empty() => {
+            let mut words = Vec::new();
+            for (ids, what) in [(&disabled, "disabled"), (&scheduled, "to be destroyed")] {
+                if !ids.is_empty() {
+                    words.push(format!("version {} {what}", ids.join(", ")));
+                }
+            }
+            let first = disabled.first().or(scheduled.first());
+            Finding::warning(
+                Check::Versions,
+                format!(
+                    "{}: payloads that they encrypted cannot be decrypted",
+                    words.join("; ")
+                ),
+                format!(
+                    "if such payloads are still needed: {}",
+                    enable(key, first.copied().unwrap_or_default(), options)
+                ),
+            )
+        }
+        primary => {
+            let mut words = vec![match primary {
+                Some(primary) => format!("version {} is primary and enabled", primary.id),
+                None => "enabled".to_owned(),
+            }];
+            if versions.len() > 1 {
+                words.push(format!("{} in all", versions.len()));
+            }
+            if !destroyed.is_empty() {
+                words.push(format!(
+                    "destroyed: {}, what they encrypted is lost",
+                    destroyed.join(", ")
+                ));
+            }
+            Finding::ok(Check::Versions, words.join("; "))
+        }
+    };
+    finding
+        .with("versions", versions.len())
+        .with("disabled", disabled)
+        .with("destroy_scheduled", scheduled)
+        .with("destroyed", destroyed)
+}
+
+fn state(state: KeyState) -> &'static str {
+    match state {
+        KeyState::Enabled => "enabled",
+        KeyState::Disabled => "disabled",
+        KeyState::DestroyScheduled => "to be destroyed",
+        KeyState::Destroyed => "destroyed",
+        _ => "not usable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::{
+        finding::Outcome,
+        rotation::tests::{details, key, version},
+    };
+
+    fn states_of(versions: &[KeyVersion]) -> Finding {
+        let options = KmsOptions::default();
+        states(&key(), &details(versions), versions, &options, None)
+    }
+
+    #[test]
+    fn a_disabled_primary_version_is_a_failure_and_an_older_one_a_warning() {
+        let good = version("2", KeyState::Enabled, 1);
+        let disabled = states_of(&[version("2", KeyState::Disabled, 1)]);
+        assert_eq!(disabled.outcome, Outcome::Failed);
+        assert!(
+            disabled
+                .remedy
+                .unwrap()
+                .contains(&format!("codec-server keys enable {} --version 2", key()))
+        );
+        for state in [KeyState::Disabled, KeyState::DestroyScheduled] {
+            let found = states_of(&[good.clone(), version("1", state, 9)]);
+            assert_eq!(found.outcome, Outcome::Warning);
+            assert!(found.remedy.unwrap().contains("--version 1"));
+        }
+        let found = states_of(&[good, version("1", KeyState::Destroyed, 9)]);
+        assert_eq!(found.outcome, Outcome::Ok);
+    }
+}

@@ -1,0 +1,123 @@
+//! Keys at a scripted AWS KMS.
+
+use aws_kms_script::{Account, Fault as AwsFault, Server};
+
+use crate::bench::{Answer, Bench, closed_port, said};
+
+/// A scripted AWS KMS with one key.
+struct Aws {
+    bench: Bench,
+    server: Server,
+    key: String,
+}
+
+impl Aws {
+    fn new() -> Self {
+        let bench = Bench::new();
+        let account = Account::new();
+        let server = bench.runtime.block_on(account.serve("eu-west-1")).unwrap();
+        let key = format!("aws-kms://{}", account.symmetric_key("eu-west-1"));
+        Self { bench, server, key }
+    }
+
+    #[track_caller]
+    fn doctor(&self, variables: &[(&str, &str)]) -> Answer {
+        let arguments = ["--key", &self.key, "--aws-endpoint", self.server.url()];
+        self.bench.doctor(&arguments, variables)
+    }
+
+    #[track_caller]
+    fn as_somebody(&self) -> Answer {
+        self.doctor(&[
+            ("AWS_ACCESS_KEY_ID", "AKIASOMEBODY"),
+            ("AWS_SECRET_ACCESS_KEY", "sk-secret"),
+        ])
+    }
+}
+
+#[test]
+fn a_key_at_aws_is_found_healthy() {
+    let aws = Aws::new();
+    let answer = aws.as_somebody();
+    answer.healthy();
+    said(answer.one("credentials"), &["AWS_ACCESS_KEY_ID"]);
+    assert_eq!(answer.one("clock")["status"], "ok");
+    assert_eq!(answer.one("cost")["dollars_per_month_without_cache"], 1.06);
+    assert!(!format!("{:?}", answer.findings).contains("sk-secret"));
+}
+
+#[test]
+fn a_missing_permission_at_aws_is_told_with_its_grant() {
+    let aws = Aws::new();
+    for (operation, tried) in [("Decrypt", "unwrap"), ("GenerateDataKey", "wrap")] {
+        aws.server.heal();
+        aws.server
+            .fail(operation, AwsFault::Error("AccessDeniedException"), 100);
+        aws.as_somebody().stopped_at_permission(
+            tried,
+            &[
+                &format!("kms:{operation}"),
+                "aws kms create-grant --key-id arn:aws:kms:eu-west-1:",
+                &format!("--operations {operation}"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn aws_says_that_the_clock_is_wrong() {
+    let aws = Aws::new();
+    let expired = "Signature expired: 20260101T000000Z is now earlier than 20260101T000500Z";
+    aws.server.fail(
+        "*",
+        AwsFault::Message("InvalidSignatureException", expired),
+        100,
+    );
+    let answer = aws.as_somebody();
+    answer.stopped_at("clock", 64, &["clock is wrong", "timedatectl set-ntp true"]);
+    assert!(!format!("{:?}", answer.findings).contains("Signature expired"));
+}
+
+#[test]
+fn credentials_that_are_missing_at_aws_are_told_from_refused_ones() {
+    let aws = Aws::new();
+    let answer = aws.doctor(&[("AWS_EC2_METADATA_DISABLED", "true")]);
+    answer.stopped_at(
+        "credentials",
+        64,
+        &["no AWS credentials were found", "AWS_PROFILE"],
+    );
+    let nobody = format!("http://{}", closed_port());
+    let answer = aws.doctor(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &nobody)]);
+    answer.stopped_at("credentials", 64, &["no metadata server of AWS answers"]);
+    // A profile that holds none is left to AWS's own chain.
+    let empty = aws.bench.file("credentials", "[default]\n");
+    let answer = aws.doctor(&[
+        ("AWS_SHARED_CREDENTIALS_FILE", &empty),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]);
+    answer.stopped_at("credentials", 64, &[&empty, "AWS_PROFILE"]);
+    aws.server
+        .fail("*", AwsFault::Error("UnrecognizedClientException"), 100);
+    let answer = aws.as_somebody();
+    answer.stopped_at(
+        "credentials",
+        77,
+        &[
+            "AWS_ACCESS_KEY_ID",
+            "does not accept",
+            "aws sts get-caller-identity",
+        ],
+    );
+}
+
+#[test]
+fn a_disabled_key_at_aws_is_enabled_as_a_whole() {
+    let aws = Aws::new();
+    aws.server
+        .fail("GenerateDataKey", AwsFault::Error("DisabledException"), 100);
+    let answer = aws.as_somebody();
+    let remedy = format!("codec-server keys enable {}", aws.key);
+    answer.stopped_at("versions", 64, &["disabled", &remedy]);
+    assert!(!format!("{:?}", answer.findings).contains("--version"));
+}
