@@ -113,7 +113,7 @@ fn a_key_is_replicated_disabled_and_scheduled_for_deletion() {
     assert!(replica.to_string().contains(&expected), "{replica}");
 
     let state = || bench.json(&["describe", key])["primary"]["state"].clone();
-    bench.json(&["disable", key]);
+    bench.json(&["disable", key, "--yes"]);
     assert_eq!(state(), json!("disabled"));
     bench.json(&["enable", key]);
     assert_eq!(state(), json!("enabled"));

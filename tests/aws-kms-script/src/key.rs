@@ -33,6 +33,7 @@ pub(crate) struct Key {
     pub(crate) created: u64,
     pub(crate) rotation_days: Option<u64>,
     pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) grants: Vec<serde_json::Value>,
 }
 
 pub(crate) enum Material {
@@ -74,6 +75,7 @@ impl Key {
             created,
             rotation_days: None,
             tags: BTreeMap::new(),
+            grants: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@ mod ciphertext;
 mod crypto;
 mod error;
 mod fault;
+mod grants;
 mod key;
 mod lifecycle;
 mod server;

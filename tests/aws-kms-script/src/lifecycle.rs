@@ -6,6 +6,7 @@ use crate::{
     account::{Store, arn, metadata},
     crypto::usable,
     error::ApiError,
+    grants,
     key::{Key, KeyState, Material, Symmetric},
 };
 
@@ -39,6 +40,8 @@ pub(crate) fn call(
         "DisableKeyRotation" => set_rotation(store, region, input, None),
         "GetKeyRotationStatus" => rotation_status(store, region, input),
         "RotateKeyOnDemand" => rotate(store, region, input),
+        "CreateGrant" => grants::create(store, region, input),
+        "ListGrants" => grants::list(store, region, input),
         "ListKeyRotations" => rotations(store, region, input),
         _ => return None,
     };
@@ -53,7 +56,11 @@ fn named<'a>(store: &'a mut Store, region: &str, input: &Value) -> Result<&'a mu
 }
 
 /// As most operations on keys: no alias.
-fn by_id<'a>(store: &'a mut Store, region: &str, input: &Value) -> Result<&'a mut Key, ApiError> {
+pub(crate) fn by_id<'a>(
+    store: &'a mut Store,
+    region: &str,
+    input: &Value,
+) -> Result<&'a mut Key, ApiError> {
     let name = input["KeyId"].as_str().unwrap_or_default();
     if name.starts_with("alias/") || name.contains(":alias/") {
         return Err(ApiError::new(
