@@ -13,16 +13,15 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// The PKCS#11 library calls every mechanism of a token that it has no name for an error.
+const QUIET: &str = "cryptoki=off";
+
 /// Starts logging; `RUST_LOG` says how much, `info` by default. Nothing happens when a log is there already.
 pub(crate) fn init(format: LogFormat) {
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .from_env_lossy();
-    // It calls every mechanism of a PKCS#11 token that it has no name for an error.
-    let filter = match "cryptoki::mechanism=off".parse() {
-        Ok(quiet) => filter.add_directive(quiet),
-        Err(_) => filter,
-    };
+        .parse_lossy(format!("{QUIET},{wanted}"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use temporal_kms_codec::{Error, kms::ProviderErrorKind};
 use tokio::{sync::watch, time::timeout};
 
 use crate::namespaces::Namespaces;
@@ -50,6 +51,11 @@ impl Readiness {
         loop {
             match timeout(ROUND, namespaces.ready()).await {
                 Ok(Ok(())) => break,
+                // Whoever shows plaintext needs no more than to decrypt, which nothing is there to try with.
+                Ok(Err(error)) if is_denied(&error) => {
+                    tracing::warn!(%error, "a key cannot be used to encrypt; decoding is all that it is good for");
+                    break;
+                }
                 Ok(Err(error)) => tracing::warn!(%error, "not ready: a key cannot be used"),
                 Err(_) => tracing::warn!("not ready: a key management service does not answer"),
             }
@@ -59,6 +65,10 @@ impl Readiness {
         self.advance(State::Ready);
         tracing::info!("ready: every key answers");
     }
+}
+
+fn is_denied(error: &Error) -> bool {
+    matches!(error, Error::Provider(error) if error.kind() == ProviderErrorKind::PermissionDenied)
 }
 
 #[cfg(test)]

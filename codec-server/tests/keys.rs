@@ -308,7 +308,7 @@ fn setup_makes_everything_once() {
     fs::set_permissions(bench.env_file(), fs::Permissions::from_mode(0o640)).unwrap();
 
     let first = bench.json(&SETUP);
-    let steps = ["key", "rotation", "grant", "grant", "env"];
+    let steps = ["key", "rotation", "grant", "grant", "grant", "env"];
     assert_eq!(
         outcomes(&first),
         steps.map(|step| (step, "changed")),
@@ -324,12 +324,16 @@ fn setup_makes_everything_once() {
     assert_eq!(
         env,
         "# mine\nAPI_KEY='a b' # secret\nexport KMS_LOCATION=global\n\nLAST=1\n\
-         KMS_KEY_RING=claude-code\nKMS_KEY_NAME=payload-encryption\nPROJECT_ID=p\n"
+         KMS_KEY_RING=claude-code\nKMS_KEY_NAME=payload-encryption\nPROJECT_ID=p\nKMS_PROVIDER=gcp\n"
     );
     assert_eq!(mode(&bench.env_file()), 0o640);
     let described = bench.json(&["describe", key]);
     assert_eq!(described["rotation_period_seconds"], 90 * 24 * 3600);
-    for (member, role) in [(API, "encrypter"), (WORKER, "decrypter")] {
+    for (member, role) in [
+        (API, "encrypter"),
+        (WORKER, "encrypter"),
+        (WORKER, "decrypter"),
+    ] {
         let again = bench.json(&["grant", key, "--member", member, "--role", role]);
         assert_eq!(again["changed"], false, "{member}");
     }
@@ -360,6 +364,7 @@ fn a_dry_run_changes_nothing() {
             ("rotation", "planned"),
             ("grant", "planned-if-missing"),
             ("grant", "planned-if-missing"),
+            ("grant", "planned-if-missing"),
             ("env", "planned"),
         ]
     );
@@ -375,7 +380,7 @@ fn a_dry_run_changes_nothing() {
     assert_eq!(mode(&bench.env_file()), 0o600);
     let done = bench.json(&dry);
     assert_eq!(outcomes(&done)[0], ("key", "unchanged"));
-    assert_eq!(outcomes(&done)[4], ("env", "unchanged"));
+    assert_eq!(outcomes(&done)[5], ("env", "unchanged"));
 }
 
 #[test]

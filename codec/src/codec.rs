@@ -6,10 +6,11 @@ use std::{fmt, sync::Arc};
 use futures::{StreamExt as _, future, stream};
 
 use crate::{
-    CodecBuilder, Compression, Error, Format, Namespace, Payload, PayloadError, PlaintextPolicy,
-    Stats,
+    CodecBuilder, Compression, EncryptionContext, Error, Format, Namespace, Payload, PayloadError,
+    PlaintextPolicy, Stats,
     dek::{Keyholder, LiveDek},
     format,
+    kms::{KeyProvider, ProviderError, ProviderErrorKind},
     policy::{EncryptingKeys, Policy},
     stats::Counters,
 };
@@ -91,12 +92,13 @@ impl Codec {
         self.0.counters.snapshot()
     }
 
-    /// Asks every encrypting key's service whether the key can be used.
+    /// Asks every encrypting key's service whether the key can be used. Where the caller may not ask, as with Cloud KMS's
+    /// role for encrypting and decrypting, a data key is wrapped for trial.
     ///
     /// # Errors
     /// The first key's that cannot.
     pub async fn ready(&self) -> Result<(), Error> {
-        future::try_join_all(self.0.encrypting.iter().map(|key| key.describe())).await?;
+        future::try_join_all(self.0.encrypting.iter().map(|key| can_encrypt(&**key))).await?;
         Ok(())
     }
 
@@ -139,6 +141,16 @@ impl Codec {
         }
         self.0.counters.opened.add(1);
         Ok(payload)
+    }
+}
+
+async fn can_encrypt(key: &dyn KeyProvider) -> Result<(), ProviderError> {
+    match key.describe().await {
+        Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => {
+            let trial = key.generate_dek(&EncryptionContext::empty()).await;
+            trial.map(drop)
+        }
+        described => described.map(drop),
     }
 }
 

@@ -47,8 +47,11 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> ExitCode {
-    let filter =
-        |default: &str| EnvFilter::try_from_default_env().unwrap_or_else(|_| default.into());
+    // The PKCS#11 library calls every mechanism of a token that it has no name for an error.
+    let filter = |default: &str| {
+        EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| format!("{default},cryptoki=off").into())
+    };
     let log = tracing_subscriber::fmt()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);

@@ -96,3 +96,14 @@ async fn encoding_goes_on_while_the_service_is_away() {
     codec.encode(vec![payload(2)]).await.unwrap();
     assert_eq!(codec.decode(sealed).await.unwrap(), [payload(1)]);
 }
+
+#[tokio::test]
+async fn a_caller_who_may_only_encrypt_and_decrypt_is_ready() {
+    let cloud = Cloud::start().await;
+    let codec = codec(cloud.key("k").await, Format::Envelope);
+    cloud.misbehave("deny@GetCryptoKey");
+    codec.ready().await.unwrap();
+    cloud.misbehave("deny");
+    let error = codec.ready().await.unwrap_err();
+    assert!(error.to_string().contains("permission denied"), "{error}");
+}

@@ -26,8 +26,8 @@ Examples:
   codec-server keys setup --provider aws --aws-region eu-west-1 --key-alias alias/payload-encryption \\
     --api-member arn:aws:iam::111122223333:role/api --worker-member arn:aws:iam::111122223333:role/worker
 
-What is there already stays as it is, so that running it again changes nothing. In the .env file it sets KMS_KEY_RING,
-KMS_KEY_NAME, KMS_LOCATION and PROJECT_ID, or for AWS KMS KMS_PROVIDER, AWS_REGION and KMS_KEY_ALIAS; every other line stays.";
+What is there already stays as it is, so that running it again changes nothing. In the .env file it sets KMS_PROVIDER, and
+KMS_KEY_RING, KMS_KEY_NAME, KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and KMS_KEY_ALIAS; every other line stays.";
 
 #[derive(Debug, Args)]
 pub(super) struct SetupArgs {
@@ -67,7 +67,7 @@ pub(super) struct SetupArgs {
     /// The account that starts workflows: it may encrypt. An e-mail address is a service account.
     #[arg(long, value_name = "MEMBER")]
     api_member: Option<String>,
-    /// The account that runs them: it may decrypt.
+    /// The account that runs them: it may decrypt inputs and encrypt results.
     #[arg(long, value_name = "MEMBER")]
     worker_member: Option<String>,
     /// How often the service rotates the key, or `never`.
@@ -119,8 +119,10 @@ pub(super) async fn run(
     let admin = kms::open_admin(&key, options).await.map_err(failed)?;
     let mut steps = Steps::new(&*admin, &key, setup.dry_run);
     steps.key(&setup.spec()).await?;
+    // A worker decrypts inputs and encrypts results.
     for (member, role) in [
         (&setup.api_member, KeyRole::Encrypter),
+        (&setup.worker_member, KeyRole::Encrypter),
         (&setup.worker_member, KeyRole::Decrypter),
     ] {
         if let Some(member) = member {
@@ -185,6 +187,7 @@ impl SetupArgs {
                 ("KMS_KEY_NAME", self.key_name.clone()),
                 ("KMS_LOCATION", self.location.clone()),
                 ("PROJECT_ID", self.project()?.to_owned()),
+                ("KMS_PROVIDER", "gcp".to_owned()),
             ],
             Provider::Aws => {
                 let region = keys.kms.aws_region().ok_or_else(|| {
