@@ -48,8 +48,6 @@ pub(super) struct Access<'a> {
     pub(super) provider: &'a dyn KeyProvider,
     pub(super) uses: &'a Uses,
     pub(super) source: &'a Source,
-    /// Whether a server depends on `describe`.
-    pub(super) serves: bool,
 }
 
 impl Access<'_> {
@@ -58,7 +56,7 @@ impl Access<'_> {
         if self.uses.direct {
             findings.extend(self.direct().await);
         }
-        findings.push(self.describe(first));
+        findings.push(Self::describe(first));
         findings
     }
 
@@ -126,30 +124,21 @@ impl Access<'_> {
         vec![encrypted, decrypted]
     }
 
-    fn describe(&self, first: &First) -> Finding {
-        match &first.described {
-            Ok(_) => permitted(Tried::Describe),
-            Err(_) if !self.uses.encrypts => Finding::skipped(
-                Check::Permission,
-                "describe: not permitted, and not needed: the key only decrypts here",
-            ),
-            Err(error) if self.serves => {
-                let mut finding = self.refused(Tried::Describe, error);
-                finding.summary += "; without it /readyz never reports the codec server ready";
-                finding
+    /// A server that may not ask for the key's state tries to wrap instead.
+    fn describe(first: &First) -> Finding {
+        let finding = match &first.described {
+            Ok(_) => Finding::ok(Check::Permission, "describe: permitted"),
+            Err(_) => {
+                Finding::skipped(Check::Permission, "describe: not permitted, and not needed")
             }
-            Err(error) => Finding::warning(
-                Check::Permission,
-                "describe: not permitted; a worker does without it, a codec server never reports itself ready",
-                self.remedy(Tried::Describe, error),
-            ),
-        }
-        .with("operation", Tried::Describe.name())
+        };
+        finding.with("operation", "describe")
     }
 
     fn refused(&self, tried: Tried, error: &ProviderError) -> Finding {
         let what = match tried {
             Tried::Unwrap => "unwrap, which reading payloads takes",
+            Tried::Wrap => "wrap, which writing payloads takes",
             tried => tried.name(),
         };
         Finding::failed(

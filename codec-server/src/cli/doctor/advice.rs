@@ -14,7 +14,6 @@ pub(super) enum Tried {
     Unwrap,
     Encrypt,
     Decrypt,
-    Describe,
 }
 
 impl Tried {
@@ -24,7 +23,6 @@ impl Tried {
             Self::Unwrap => "unwrap",
             Self::Encrypt => "encrypt",
             Self::Decrypt => "decrypt",
-            Self::Describe => "describe",
         }
     }
 }
@@ -83,7 +81,6 @@ pub(super) fn permission(key: &KeyUri, tried: Tried, source: &Source) -> String 
             let role = match tried {
                 Tried::Wrap | Tried::Encrypt => "roles/cloudkms.cryptoKeyEncrypter",
                 Tried::Unwrap | Tried::Decrypt => "roles/cloudkms.cryptoKeyDecrypter",
-                Tried::Describe => "roles/cloudkms.viewer",
             };
             let member = source
                 .caller
@@ -99,7 +96,6 @@ pub(super) fn permission(key: &KeyUri, tried: Tried, source: &Source) -> String 
                 Tried::Wrap => "GenerateDataKey",
                 Tried::Encrypt => "Encrypt",
                 Tried::Unwrap | Tried::Decrypt => "Decrypt",
-                Tried::Describe => "DescribeKey",
             };
             let caller = source
                 .caller
@@ -115,7 +111,6 @@ pub(super) fn permission(key: &KeyUri, tried: Tried, source: &Source) -> String 
             let attribute = match tried {
                 Tried::Wrap | Tried::Encrypt => "CKA_ENCRYPT or CKA_WRAP",
                 Tried::Unwrap | Tried::Decrypt => "CKA_DECRYPT or CKA_UNWRAP",
-                Tried::Describe => "CKA_PRIVATE and a login",
             };
             format!(
                 "give the key object {attribute} with the token's own tool, and log in with the PIN of its user"

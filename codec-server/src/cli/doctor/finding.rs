@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use temporal_kms_codec::{KeyUri, Namespace};
 
-use super::{super::exit::Status, advice::Tried};
+use super::super::exit::Status;
 
 /// What is looked at, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -134,10 +134,6 @@ impl Finding {
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.numbers.insert(name.to_owned(), value.into());
         self
-    }
-
-    pub(super) fn is_about(&self, tried: Tried) -> bool {
-        self.numbers.get("operation").and_then(Value::as_str) == Some(tried.name())
     }
 
     pub(super) fn of_key(mut self, key: &KeyUri) -> Self {

@@ -21,8 +21,8 @@ pub(super) struct Subject {
     pub(super) options: KmsOptions,
     /// Whether the configuration has missing local keys made.
     pub(super) creates: bool,
-    /// Whether a server is started with it, which reports itself ready when it may describe its keys.
-    pub(super) serves: bool,
+    /// Whether a server is started with it, whose every setting was chosen.
+    serves: bool,
 }
 
 /// What one key is used for.
