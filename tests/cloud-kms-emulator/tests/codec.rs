@@ -1,4 +1,8 @@
 //! Payloads through the codec with keys at the emulator.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 mod common;
 

@@ -1,4 +1,8 @@
 //! Whose name calls are made in.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 mod common;
 

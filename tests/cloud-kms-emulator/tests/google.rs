@@ -1,5 +1,9 @@
 //! Google's own Python client: over the emulator's whole surface, and as the codec of a worker that knows nothing of
 //! this project. `TKC_PYTHON` names a Python that has the packages of `tests/interop/requirements.txt`.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 mod common;
 

@@ -1,4 +1,8 @@
 //! The emulator as a program, and its own paths.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, as it should"
+)]
 
 use std::{
     io::{BufRead as _, BufReader},

@@ -89,7 +89,10 @@ async fn direct_encryption_takes_64_kib() {
         let sealed = key.encrypt(&plaintext).await.unwrap();
         assert_eq!(*key.decrypt(&sealed).await.unwrap(), plaintext, "{len}");
     }
-    assert_eq!(kind(key.encrypt(&[1; 65_537]).await), Kind::Misconfigured);
+    assert_eq!(
+        kind(key.encrypt(&vec![1; 65_537]).await),
+        Kind::Misconfigured
+    );
 }
 
 #[tokio::test]

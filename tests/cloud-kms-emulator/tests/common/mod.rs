@@ -1,5 +1,10 @@
 //! What the tests of the provider share.
 #![allow(dead_code, reason = "each test program uses a part")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be set up fails its test"
+)]
 
 use std::{collections::BTreeMap, io::Write as _, path::Path, process::Stdio, sync::Arc};
 
