@@ -1,7 +1,7 @@
 //! The log: to stderr, as text or JSON lines.
 
 use clap::ValueEnum;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::EnvFilter;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -14,14 +14,13 @@ pub(crate) enum LogFormat {
 }
 
 /// The PKCS#11 library calls every mechanism of a token that it has no name for an error.
-const QUIET: &str = "cryptoki=off";
+const DEFAULT: &str = "info,cryptoki=off";
 
 /// Starts logging; `RUST_LOG` says how much, `info` by default. Nothing happens when a log is there already.
 pub(crate) fn init(format: LogFormat) {
-    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse_lossy(format!("{QUIET},{wanted}"));
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).ok();
+    let wanted = wanted.filter(|wanted| !wanted.trim().is_empty());
+    let filter = EnvFilter::builder().parse_lossy(wanted.as_deref().unwrap_or(DEFAULT));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

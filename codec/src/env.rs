@@ -30,6 +30,23 @@ impl CodecSettings {
         Self::from_lookup(&|name| std::env::var(name).ok())
     }
 
+    /// Opens the keys.
+    ///
+    /// # Errors
+    /// When a key cannot be opened.
+    pub async fn open(self) -> Result<Codec, Error> {
+        let mut builder = Codec::builder(self.namespace)
+            .format(self.format)
+            .plaintext(self.plaintext);
+        for uri in &self.encrypt {
+            builder = builder.encrypt_with(kms::open(uri, &self.kms).await?);
+        }
+        for uri in &self.decrypt {
+            builder = builder.decrypt_with(kms::open(uri, &self.kms).await?);
+        }
+        builder.build()
+    }
+
     fn from_lookup(variables: Lookup<'_>) -> Result<Self, ConfigurationError> {
         // An empty variable is what a template leaves of one that is not set.
         let variable = |name: &str| variables(name).filter(|value| !value.is_empty());
@@ -90,17 +107,7 @@ impl Codec {
     }
 
     async fn from_lookup(variables: Lookup<'_>) -> Result<Self, Error> {
-        let settings = CodecSettings::from_lookup(variables)?;
-        let mut builder = Self::builder(settings.namespace)
-            .format(settings.format)
-            .plaintext(settings.plaintext);
-        for uri in &settings.encrypt {
-            builder = builder.encrypt_with(kms::open(uri, &settings.kms).await?);
-        }
-        for uri in &settings.decrypt {
-            builder = builder.decrypt_with(kms::open(uri, &settings.kms).await?);
-        }
-        builder.build()
+        CodecSettings::from_lookup(variables)?.open().await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use std::{fmt, io, path::PathBuf, time::Duration};
-use temporal_kms_codec::{Codec, Namespace, kms::local::LocalKeyring};
+use temporal_kms_codec::{Codec, CodecSettings, Namespace, kms::local::LocalKeyring};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
@@ -146,7 +146,13 @@ async fn codec(args: &ConnectionArgs, create_keys: bool) -> Result<Codec, Connec
                 Namespace::new(&args.namespace).map_err(temporal_kms_codec::Error::from)?;
             Codec::builder(namespace).encrypt_with(key).build()?
         }
-        None => Codec::from_env().await?,
+        None => {
+            let mut settings =
+                CodecSettings::from_env().map_err(temporal_kms_codec::Error::from)?;
+            // No worker could read what is sealed under a key that is made just now.
+            settings.kms.create_local_keys = create_keys;
+            settings.open().await?
+        }
     };
     // Payloads are bound to their namespace: nobody could read what is sealed for another one.
     if codec.namespace().as_str() != args.namespace {

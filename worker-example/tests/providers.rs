@@ -92,9 +92,7 @@ async fn tell(mut provider: Provider) {
         task.assert_shown(&rig, &server);
     }
     assert_a_new_server_is_of_no_use(&provider, &rig, &first).await;
-    if !provider.replaces_lost_keys {
-        assert_nothing_is_submitted(&provider, &rig);
-    }
+    assert_nothing_is_submitted(&provider, &rig);
     server.assert_silent(&provider, [&first, &second]);
 }
 

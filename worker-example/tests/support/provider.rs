@@ -20,8 +20,6 @@ pub(crate) struct Provider {
     pub(crate) secrets: Vec<&'static str>,
     /// Whether single versions of a key can be disabled.
     pub(crate) has_versions_to_disable: bool,
-    /// Whether a key is made where programs miss it.
-    pub(crate) replaces_lost_keys: bool,
     service: Option<Box<dyn FnOnce()>>,
 }
 
@@ -34,7 +32,6 @@ impl Provider {
             variables: vec![("TEMPORAL_CODEC_KEYRING", folder)],
             secrets: Vec::new(),
             has_versions_to_disable: true,
-            replaces_lost_keys: true,
             service: Some(Box::new(|| drop(keyring))),
         }
     }
@@ -46,7 +43,6 @@ impl Provider {
             variables: vec![("GCP_KMS_ENDPOINT", emulator.url())],
             secrets: Vec::new(),
             has_versions_to_disable: true,
-            replaces_lost_keys: false,
             service: Some(Box::new(|| drop(emulator))),
         }
     }
@@ -64,7 +60,6 @@ impl Provider {
             secrets: vec![AWS_SECRET],
             // AWS KMS disables keys as a whole.
             has_versions_to_disable: false,
-            replaces_lost_keys: false,
             service: Some(Box::new(|| drop(moto))),
         }
     }
@@ -75,7 +70,6 @@ impl Provider {
             variables: hsm.variables(),
             secrets: vec![SoftHsm::PIN],
             has_versions_to_disable: true,
-            replaces_lost_keys: false,
             service: Some(Box::new(move || hsm.unplug())),
         }
     }
