@@ -133,26 +133,21 @@ pub async fn connect(
 
 /// The codec for the namespace: of the keyring that was named, else as the environment says.
 async fn codec(args: &ConnectionArgs, create_keys: bool) -> Result<Codec, ConnectError> {
-    let codec = match &args.keyring {
-        Some(folder) => {
-            let keyring = LocalKeyring::open(folder);
-            let key = if create_keys {
-                keyring.key_or_create(KEY)
-            } else {
-                keyring.key(KEY)
-            };
-            let key = key.map_err(temporal_kms_codec::Error::from)?;
-            let namespace =
-                Namespace::new(&args.namespace).map_err(temporal_kms_codec::Error::from)?;
-            Codec::builder(namespace).encrypt_with(key).build()?
-        }
-        None => {
-            let mut settings =
-                CodecSettings::from_env().map_err(temporal_kms_codec::Error::from)?;
-            // No worker could read what is sealed under a key that is made just now.
-            settings.kms.create_local_keys = create_keys;
-            settings.open().await?
-        }
+    let codec = if let Some(folder) = &args.keyring {
+        let keyring = LocalKeyring::open(folder);
+        let key = if create_keys {
+            keyring.key_or_create(KEY)
+        } else {
+            keyring.key(KEY)
+        };
+        let key = key.map_err(temporal_kms_codec::Error::from)?;
+        let namespace = Namespace::new(&args.namespace).map_err(temporal_kms_codec::Error::from)?;
+        Codec::builder(namespace).encrypt_with(key).build()?
+    } else {
+        let mut settings = CodecSettings::from_env().map_err(temporal_kms_codec::Error::from)?;
+        // No worker could read what is sealed under a key that is made just now.
+        settings.kms.create_local_keys = create_keys;
+        settings.open().await?
     };
     // Payloads are bound to their namespace: nobody could read what is sealed for another one.
     if codec.namespace().as_str() != args.namespace {
