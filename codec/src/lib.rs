@@ -62,8 +62,7 @@
 //!
 //! - `aws-lc-rs` (default): AES-256-GCM by AWS-LC. `aes-gcm`: in pure Rust, where the former is off.
 //! - `zstd` (default): compression before encryption, off until configured.
-//! - `gcp-kms`: keys at Google Cloud KMS.
-//! - `pkcs11`: keys in PKCS#11 tokens.
+//! - `gcp-kms`: keys at Google Cloud KMS. `aws-kms`: keys at AWS KMS. `pkcs11`: keys in PKCS#11 tokens.
 //! - `sdk`: `PayloadCodec` for the Temporal Rust SDK.
 
 mod aead;
