@@ -5,7 +5,9 @@ use std::{path::Path, process::Command};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{foreign, tool};
+use local_stack::ask;
+
+use crate::tool;
 
 /// What a page shows.
 #[derive(Debug, Deserialize)]
@@ -48,5 +50,5 @@ pub fn open(url: &str, text: &str, seconds: u32) -> Page {
         "text": text,
         "seconds": seconds,
     });
-    serde_json::from_value(foreign::ask(command, &request)).expect("what the page shows")
+    serde_json::from_value(ask(command, &request)).expect("what the page shows")
 }

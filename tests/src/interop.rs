@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use temporal_kms_codec::Payload;
 use temporal_kms_codec_proto::json::{parse_payload, write_payload};
 
-use crate::{foreign, tool};
+use crate::tool;
 
 /// Writes a keyset of `keys` keys by Tink.
 pub fn create_keyset(path: &Path, keys: usize) {
@@ -77,7 +77,7 @@ pub fn run(program: &str, request: &Value) -> Value {
             .join(program),
     );
     command.env("PYTHONDONTWRITEBYTECODE", "1");
-    foreign::ask(command, request)
+    local_stack::ask(command, request)
 }
 
 fn merge(object: &mut Value, more: &Value) {

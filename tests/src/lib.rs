@@ -9,13 +9,13 @@
     reason = "a test fixture that cannot be set up fails its test"
 )]
 
+pub mod aws;
 pub mod browser;
 pub mod interop;
 pub mod moto;
 pub mod parcel;
 pub mod softhsm;
 
-mod foreign;
 mod keyring;
 mod parcel_office;
 mod parcel_worker;

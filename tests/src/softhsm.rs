@@ -22,6 +22,8 @@ use temporal_kms_codec::{
     kms::pkcs11::{PinSource, Pkcs11Options},
 };
 
+use crate::tool;
+
 /// What a child finds its folder by.
 const FOLDER: &str = "TKC_SOFTHSM_FOLDER";
 const CONFIGURATION: &str = "softhsm2.conf";
@@ -99,7 +101,7 @@ impl SoftHsm {
     pub const PIN: &str = "6482197350";
 
     fn new(folder: PathBuf) -> Self {
-        let library = Pkcs11::new(module()).expect("SoftHSM loads");
+        let library = Pkcs11::new(tool("TKC_SOFTHSM")).expect("SoftHSM loads");
         let this = Self { folder, library };
         this.initialize();
         let slots = this.library.get_slots_with_token().expect("slots");
@@ -134,7 +136,7 @@ impl SoftHsm {
     #[must_use]
     pub fn options(&self) -> Pkcs11Options {
         Pkcs11Options {
-            module: Some(module()),
+            module: Some(tool("TKC_SOFTHSM")),
             pin: Some(PinSource::File(self.pin_file())),
             ..Pkcs11Options::default()
         }
@@ -153,7 +155,7 @@ impl SoftHsm {
         };
         vec![
             ("SOFTHSM2_CONF", text(self.folder.join(CONFIGURATION))),
-            ("PKCS11_MODULE", text(module())),
+            ("PKCS11_MODULE", text(tool("TKC_SOFTHSM"))),
             ("PKCS11_PIN_FILE", text(self.pin_file())),
         ]
     }
@@ -232,14 +234,9 @@ impl SoftHsm {
     }
 }
 
-fn module() -> PathBuf {
-    let module = env::var_os("TKC_SOFTHSM").map(PathBuf::from);
-    module.expect("TKC_SOFTHSM names SoftHSM's module: run the tests by `cargo xtask test`")
-}
-
 /// A key `k` as a configuration may name it: its attributes in any order, and how the token is reached.
 fn configured_key(folder: &Path) -> String {
-    let (pin, module) = (folder.join(PIN_FILE), module());
+    let (pin, module) = (folder.join(PIN_FILE), tool("TKC_SOFTHSM"));
     let (pin, module) = (pin.display(), module.display());
     format!("pkcs11:object=k;token={TOKEN}?pin-source=file:{pin}&module-path={module}")
 }

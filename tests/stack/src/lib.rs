@@ -12,6 +12,7 @@
 //! # }
 //! ```
 
+mod ask;
 mod children;
 mod error;
 mod leaks;
@@ -21,6 +22,7 @@ mod registry;
 mod servers;
 mod temporal;
 
+pub use ask::ask;
 pub use error::StackError;
 pub use leaks::{find_secret, forms_of};
 pub use ports::{free_port, is_free, wait_for_port};

@@ -18,16 +18,11 @@ mod signer;
 use std::sync::Arc;
 
 use aws_kms_script::{Account, Server};
+use integration_tests::aws::{HOME, options};
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
-    kms::{
-        self, CallPolicy, KeyProvider, KmsOptions, Signer,
-        aws::{AwsCredentials, AwsOptions},
-    },
+    kms::{self, CallPolicy, KeyProvider, KmsOptions, Signer, aws::AwsOptions},
 };
-use zeroize::Zeroizing;
-
-const HOME: &str = "eu-west-1";
 
 fn uri(arn: &str) -> KeyUri {
     format!("aws-kms://{arn}").parse().expect("a key URI")
@@ -37,25 +32,6 @@ fn context(namespace: &str) -> EncryptionContext {
     let pairs = [("namespace", namespace), ("env", "test")];
     let owned = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
     EncryptionContext::new(owned.into()).expect("a context")
-}
-
-fn access_key() -> AwsCredentials {
-    AwsCredentials::Key {
-        id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-        secret: Zeroizing::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
-        session_token: None,
-    }
-}
-
-/// Everything at one address.
-fn options(url: &str) -> AwsOptions {
-    AwsOptions {
-        region: Some(HOME.to_owned()),
-        credentials: access_key(),
-        endpoint: Some(url.to_owned()),
-        sts_endpoint: Some(url.to_owned()),
-        ..AwsOptions::default()
-    }
 }
 
 fn kms_options(aws: AwsOptions) -> KmsOptions {

@@ -6,7 +6,7 @@
     reason = "a fixture that cannot be set up fails its test"
 )]
 
-use std::{collections::BTreeMap, io::Write as _, path::Path, process::Stdio, sync::Arc};
+use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
 
 use cloud_kms_emulator::{Emulator, Fault, Options};
 use serde_json::Value;
@@ -111,22 +111,9 @@ pub(crate) async fn google(request: Value) -> Value {
     let python = std::env::var_os("TKC_PYTHON")
         .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/google_kms.py");
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut child = std::process::Command::new(python)
-            .arg(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the Python of TKC_PYTHON cannot be started");
-        let mut input = child.stdin.take().unwrap();
-        input.write_all(request.to_string().as_bytes()).unwrap();
-        drop(input);
-        child.wait_with_output().unwrap()
-    });
-    let output = asked.await.unwrap();
-    assert!(
-        output.status.success(),
-        "google_kms.py failed; see its words above"
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    let mut command = Command::new(python);
+    command.arg(program).env("PYTHONDONTWRITEBYTECODE", "1");
+    // The emulator goes on in this runtime meanwhile.
+    let asked = tokio::task::spawn_blocking(move || local_stack::ask(command, &request));
+    asked.await.unwrap()
 }

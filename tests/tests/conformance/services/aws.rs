@@ -1,14 +1,8 @@
 use std::future::Future;
 
 use aws_kms_script::{Account, Fault, Server};
-use temporal_kms_codec::{
-    KeyUri,
-    kms::{
-        KmsOptions,
-        aws::{AwsCredentials, AwsOptions},
-    },
-};
-use zeroize::Zeroizing;
+use integration_tests::aws;
+use temporal_kms_codec::{KeyUri, kms::KmsOptions};
 
 use crate::{
     cases::conforms,
@@ -17,14 +11,12 @@ use crate::{
 
 conforms!(with);
 
-const REGION: &str = "eu-west-1";
-
 /// AWS KMS as its API Reference has it.
 struct Aws(Server);
 
 fn with<F: Future<Output = ()>>(case: impl FnOnce(Bench) -> F) {
     super::run(async {
-        let server = Account::new().serve(REGION).await;
+        let server = Account::new().serve(aws::HOME).await;
         case(Bench::new(Aws(server.expect("a port")))).await;
     });
 }
@@ -32,17 +24,7 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Bench) -> F) {
 /// Whoever calls the server at `url`.
 pub(super) fn options(url: &str) -> KmsOptions {
     KmsOptions {
-        aws: AwsOptions {
-            region: Some(REGION.to_owned()),
-            credentials: AwsCredentials::Key {
-                id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-                secret: Zeroizing::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
-                session_token: None,
-            },
-            endpoint: Some(url.to_owned()),
-            sts_endpoint: Some(url.to_owned()),
-            ..AwsOptions::default()
-        },
+        aws: aws::options(url),
         ..KmsOptions::default()
     }
 }

@@ -1,31 +1,18 @@
-//! `codec-server keys` against a local keyring and the emulator of Cloud KMS.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics has failed, as it should"
-)]
-
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    path::Path,
-    process::{Command, Output, Stdio},
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use cloud_kms_emulator::{Emulator, Options};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::program::{Program, outcomes};
 
 const GCP_KEY: &str = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k";
 const API: &str = "serviceAccount:api@p.iam.gserviceaccount.com";
 const WORKER: &str = "serviceAccount:worker@p.iam.gserviceaccount.com";
 
-/// The program with a keyring, an emulator of Cloud KMS, and nobody at the terminal.
+/// The program with a keyring and an emulator of Cloud KMS.
 struct Bench {
-    folder: TempDir,
+    program: Program,
     emulator: Emulator,
     runtime: Runtime,
 }
@@ -33,46 +20,34 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let runtime = Runtime::new().unwrap();
+        let emulator = runtime.block_on(Emulator::start(Options::default()));
+        let emulator = emulator.unwrap();
+        let program = Program::new(vec![
+            // Relative to the program's folder.
+            ("TEMPORAL_CODEC_KEYRING", "keys".to_owned()),
+            ("GCP_KMS_ENDPOINT", emulator.url()),
+        ]);
         Self {
-            folder: tempfile::tempdir().unwrap(),
-            emulator: runtime
-                .block_on(Emulator::start(Options::default()))
-                .unwrap(),
+            program,
+            emulator,
             runtime,
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_codec-server"))
-            .env_clear()
-            .env("TEMPORAL_CODEC_KEYRING", self.folder.path().join("keys"))
-            .env("GCP_KMS_ENDPOINT", self.emulator.url())
-            .current_dir(self.folder.path())
-            .arg("keys")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    }
-
     #[track_caller]
     fn text(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
-        String::from_utf8(output.stdout).unwrap()
+        self.program.text(arguments)
     }
 
     #[track_caller]
     fn json(&self, arguments: &[&str]) -> Value {
-        let text = self.text(&[arguments, &["--json"]].concat());
-        serde_json::from_str(&text).unwrap()
+        self.program.json(arguments)
     }
 
     /// The exit status, and what was said on stderr; nothing may be on stdout.
     #[track_caller]
     fn refused(&self, arguments: &[&str]) -> (i32, String) {
-        let output = self.run(arguments);
+        let output = self.program.run(arguments);
         assert_eq!(output.stdout, b"", "{arguments:?}");
         let error = String::from_utf8(output.stderr).unwrap();
         (output.status.code().unwrap(), error)
@@ -86,7 +61,7 @@ impl Bench {
     }
 
     fn env_file(&self) -> std::path::PathBuf {
-        self.folder.path().join(".env")
+        self.program.folder().join(".env")
     }
 }
 
@@ -287,18 +262,6 @@ const SETUP: [&str; 7] = [
     "--worker-member",
     WORKER,
 ];
-
-fn outcomes(report: &Value) -> Vec<(&str, &str)> {
-    let steps = report["steps"].as_array().unwrap().iter();
-    steps
-        .map(|step| {
-            (
-                step["step"].as_str().unwrap(),
-                step["outcome"].as_str().unwrap(),
-            )
-        })
-        .collect()
-}
 
 #[test]
 fn setup_makes_everything_once() {

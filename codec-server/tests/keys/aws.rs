@@ -1,20 +1,10 @@
-//! `codec-server keys` against a server that follows AWS KMS's API Reference.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics has failed, as it should"
-)]
-
-use std::{
-    fs,
-    process::{Command, Output, Stdio},
-};
+use std::fs;
 
 use aws_kms_script::{Account, Server};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::program::{Program, outcomes};
 
 const ALIAS: &str = "aws-kms://alias/payload-encryption";
 const WORKER: &str = "arn:aws:iam::111122223333:role/worker";
@@ -28,68 +18,63 @@ const SETUP: [&str; 7] = [
     WORKER,
 ];
 
-/// The program, one region of AWS, and nobody at the terminal.
+const STEPS: [&str; 6] = ["key", "rotation", "grant", "grant", "grant", "env"];
+
+/// The program and one region of AWS.
 struct Bench {
-    folder: TempDir,
-    server: Server,
+    program: Program,
+    _server: Server,
     _runtime: Runtime,
 }
 
 impl Bench {
     fn new() -> Self {
         let runtime = Runtime::new().unwrap();
+        let server = runtime.block_on(Account::new().serve("eu-west-1")).unwrap();
+        let variables = [
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ENDPOINT_URL", server.url()),
+            ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "an-administrators-secret"),
+        ];
         Self {
-            folder: tempfile::tempdir().unwrap(),
-            server: runtime.block_on(Account::new().serve("eu-west-1")).unwrap(),
+            program: Program::new(
+                variables
+                    .map(|(name, value)| (name, value.to_owned()))
+                    .into(),
+            ),
+            _server: server,
             _runtime: runtime,
         }
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_codec-server"))
-            .env_clear()
-            .env("AWS_REGION", "eu-west-1")
-            .env("AWS_ENDPOINT_URL", self.server.url())
-            .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .env("AWS_SECRET_ACCESS_KEY", "an-administrators-secret")
-            .current_dir(self.folder.path())
-            .arg("keys")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
-    }
-
     #[track_caller]
     fn json(&self, arguments: &[&str]) -> Value {
-        let output = self.run(&[arguments, &["--json"]].concat());
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {error}");
-        assert!(!error.contains("administrators-secret"));
-        serde_json::from_slice(&output.stdout).unwrap()
+        self.program.json(arguments)
     }
-}
-
-fn outcomes(report: &Value) -> Vec<&str> {
-    let steps = report["steps"].as_array().unwrap().iter();
-    steps
-        .map(|step| step["outcome"].as_str().unwrap())
-        .collect()
 }
 
 #[test]
 fn setup_makes_everything_once() {
     let bench = Bench::new();
-    let env = bench.folder.path().join(".env");
+    let env = bench.program.folder().join(".env");
     fs::write(&env, "# mine\nKMS_PROVIDER=gcp\nTOKEN=a\n").unwrap();
     let first = bench.json(&SETUP);
-    assert_eq!(outcomes(&first), ["changed"; 6], "{first}");
+    assert_eq!(
+        outcomes(&first),
+        STEPS.map(|step| (step, "changed")),
+        "{first}"
+    );
     let written = "# mine\nKMS_PROVIDER=aws\nTOKEN=a\nAWS_REGION=eu-west-1\n\
                    KMS_KEY_ALIAS=alias/payload-encryption\n";
     assert_eq!(fs::read_to_string(&env).unwrap(), written);
 
     let second = bench.json(&SETUP);
-    assert_eq!(outcomes(&second), ["unchanged"; 6], "{second}");
+    assert_eq!(
+        outcomes(&second),
+        STEPS.map(|step| (step, "unchanged")),
+        "{second}"
+    );
     assert_eq!(fs::read_to_string(&env).unwrap(), written);
     let described = bench.json(&["describe", ALIAS]);
     assert_eq!(described["rotation_period_seconds"], 90 * 24 * 3600);
@@ -117,7 +102,7 @@ fn a_key_is_replicated_disabled_and_scheduled_for_deletion() {
     assert_eq!(state(), json!("disabled"));
     bench.json(&["enable", key]);
     assert_eq!(state(), json!("enabled"));
-    let refused = bench.run(&["destroy", key]);
+    let refused = bench.program.run(&["destroy", key]);
     assert_eq!(refused.status.code(), Some(64), "nobody was asked");
     assert_eq!(state(), json!("enabled"));
     bench.json(&["destroy", key, "--yes"]);

@@ -6,7 +6,16 @@ use std::{
 use serde_json::Value;
 
 /// Runs a program with JSON on its input and returns the JSON that it prints.
-pub(crate) fn ask(mut command: Command, request: &Value) -> Value {
+///
+/// # Panics
+/// It does not start, fails, or prints anything else. What it complains of is told.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fixture that cannot be set up fails its test"
+)]
+pub fn ask(mut command: Command, request: &Value) -> Value {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
