@@ -4,8 +4,6 @@ mod admin;
 #[cfg(feature = "aws-kms")]
 pub mod aws;
 mod decorate;
-#[cfg(feature = "aws-kms")]
-mod endpoint;
 mod error;
 #[cfg(feature = "gcp-kms")]
 mod gcp;

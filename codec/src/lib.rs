@@ -72,6 +72,7 @@ mod codec;
 mod compression;
 mod context;
 mod dek;
+pub mod endpoint;
 mod env;
 mod envelope;
 mod error;

@@ -17,8 +17,8 @@ use http_body_util::Limited;
 
 use super::{AwsOptions, error::Failure, name::KeyName};
 use crate::{
-    EncryptionContext, KeyUri,
-    kms::{ProviderError, ProviderErrorKind as Kind, endpoint},
+    EncryptionContext, KeyUri, endpoint,
+    kms::{ProviderError, ProviderErrorKind as Kind},
 };
 
 /// No answer of AWS KMS or AWS STS is nearly as long.

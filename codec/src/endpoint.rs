@@ -1,10 +1,15 @@
+//! Where secrets may be sent: over TLS to anywhere, in the clear only to this machine.
+
 use std::net::IpAddr;
 
 use http::Uri;
 
-/// Checks the URL that stands in place of a service's own: emulators on this machine may be spoken to in the clear,
-/// everything else needs TLS.
-pub(crate) fn check(url: &str) -> Result<(), &'static str> {
+/// Checks a URL without path and query, such as the one that replaces a key service's own: `https` to any host, `http`
+/// to this machine only.
+///
+/// # Errors
+/// What is wrong with the URL, for a person. The text does not repeat it.
+pub fn check(url: &str) -> Result<(), &'static str> {
     let Ok(uri) = url.parse::<Uri>() else {
         return Err("it is no URL");
     };
@@ -29,13 +34,15 @@ pub(crate) fn check(url: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a host is this machine by its name alone.
-pub(crate) fn is_loopback(host: &str) -> bool {
+/// Whether a host name or address is this machine by its text alone: `localhost`, `127.0.0.0/8`, `::1`, and IPv4 loopback
+/// addresses mapped to IPv6. Nothing is looked up, so that DNS cannot decide.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address
             .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+            .is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -1,0 +1,46 @@
+//! Text from outside, made safe to print: it cannot move the cursor, hide lines or reverse the direction of writing.
+
+/// One line: every control character becomes U+FFFD, line breaks and tabs too.
+#[must_use]
+pub fn line(text: &str) -> String {
+    text.chars()
+        .map(|c| if obeyed(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// Several lines: as [`line`], but line breaks and tabs stay.
+#[must_use]
+pub fn lines(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => c,
+            c if obeyed(c) => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+/// Whether a terminal acts on this character instead of showing it: controls, line separators, and the marks that
+/// change the direction of writing (Unicode TR 36, "Bidirectional Text Spoofing").
+fn obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_holds_nothing_that_steers_the_terminal() {
+        assert_eq!(
+            line("a\u{1b}[2J\nb\u{202e}c\t\u{9b}\u{2028}d"),
+            "a\u{fffd}[2J\u{fffd}b\u{fffd}c\u{fffd}\u{fffd}\u{fffd}d"
+        );
+    }
+
+    #[test]
+    fn several_lines_keep_their_breaks_and_tabs() {
+        assert_eq!(lines("a\n\tb\r\u{1b}"), "a\n\tb\u{fffd}\u{fffd}");
+    }
+}
