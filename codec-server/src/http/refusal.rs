@@ -175,6 +175,9 @@ fn words_of_kind(error: &Error) -> &'static str {
         }
         Kind::KeyNotFound => "the key that the payload was encrypted with does not exist any more",
         Kind::KeyDisabled => "the key that the payload was encrypted with is disabled or destroyed",
+        Kind::KeyVersionGone => {
+            "the version of the key that the payload was encrypted with is destroyed, or the key never had it"
+        }
         Kind::InvalidCiphertext | Kind::ContextMismatch => {
             "the payload's data key was altered, moved from where it was written, or wrapped by another key"
         }
@@ -206,6 +209,7 @@ pub(super) fn kind(error: &Error) -> &'static str {
             Kind::PermissionDenied => "permission-denied",
             Kind::KeyNotFound => "key-not-found",
             Kind::KeyDisabled => "key-disabled",
+            Kind::KeyVersionGone => "key-version-gone",
             Kind::InvalidCiphertext | Kind::ContextMismatch => "not-authentic",
             _ => "key-unusable",
         },
@@ -261,6 +265,7 @@ mod tests {
         assert_eq!(decode(PayloadError::NotAuthentic.into()), 400);
         assert_eq!(decode(provider(Kind::InvalidCiphertext)), 400);
         assert_eq!(decode(provider(Kind::KeyDisabled)), 400);
+        assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
         assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
         assert_eq!(decode(provider(Kind::Misconfigured)), 503);
         let encode = |error| Refusal::Encode(error).status().as_u16();
@@ -277,6 +282,7 @@ mod tests {
             Kind::PermissionDenied,
             Kind::KeyNotFound,
             Kind::KeyDisabled,
+            Kind::KeyVersionGone,
             Kind::InvalidCiphertext,
             Kind::ContextMismatch,
             Kind::Throttled,

@@ -153,6 +153,7 @@ fn load(uri: &KeyUri, path: &Path) -> Result<(Keyset, file::Stamp), ProviderErro
     Ok((keyset, stamp))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn file_error(uri: &KeyUri, path: &Path, error: FileError) -> ProviderError {
     let kind = match &error {
         FileError::Io(io) if io.kind() == std::io::ErrorKind::NotFound => Kind::KeyNotFound,
@@ -161,11 +162,10 @@ fn file_error(uri: &KeyUri, path: &Path, error: FileError) -> ProviderError {
         }
         _ => Kind::Misconfigured,
     };
-    ProviderError::new(kind, uri)
-        .with_detail(format!("{}: {error}", path.display()))
-        .with_source(error)
+    ProviderError::new(kind, uri).with_detail(format!("{}: {error}", path.display()))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "as `map_err` hands it over")]
 fn keyset_error(uri: &KeyUri, path: &Path, error: KeysetError) -> ProviderError {
     let kind = match &error {
         KeysetError::PrimaryNotEnabled { .. } | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
@@ -173,9 +173,7 @@ fn keyset_error(uri: &KeyUri, path: &Path, error: KeysetError) -> ProviderError 
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };
-    ProviderError::new(kind, uri)
-        .with_detail(format!("{}: {error}", path.display()))
-        .with_source(error)
+    ProviderError::new(kind, uri).with_detail(format!("{}: {error}", path.display()))
 }
 
 fn warn_once() {

@@ -1,9 +1,9 @@
+//! Opening the key that a URI names, at the service that it names.
+
 use std::{path::PathBuf, sync::Arc};
 
-#[cfg(feature = "aws-kms")]
-use super::aws::AwsKms;
 use super::{
-    CallPolicy, KeyAdmin, KeyProvider, KmsMetrics, ProviderError, ProviderErrorKind,
+    CallPolicy, KeyAdmin, KeyProvider, KmsClients, KmsMetrics, ProviderError, ProviderErrorKind,
     SignatureAlgorithm, Signer, local::LocalKeyring,
 };
 use crate::{ConfigurationError, KeyUri, KmsKind};
@@ -31,6 +31,9 @@ pub struct KmsOptions {
     /// How PKCS#11 tokens are reached.
     #[cfg(feature = "pkcs11")]
     pub pkcs11: super::pkcs11::Pkcs11Options,
+    /// The clients of services. Keys that are opened with clones of these options share them, and with them connections,
+    /// credentials and sessions.
+    pub clients: KmsClients,
 }
 
 impl KmsOptions {
@@ -51,6 +54,8 @@ impl KmsOptions {
     pub fn from_variables(
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigurationError> {
+        #[cfg(not(feature = "aws-kms"))]
+        refuse_aws_settings(variable)?;
         Ok(Self {
             local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
             gcp_endpoint: variable("GCP_KMS_ENDPOINT"),
@@ -80,6 +85,23 @@ impl KmsOptions {
     }
 }
 
+/// What would change keys at AWS KMS is not passed over in silence by a build without it.
+#[cfg(not(feature = "aws-kms"))]
+fn refuse_aws_settings(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ConfigurationError> {
+    let set = ["KMS_ENABLE_CLOUDHSM", "KMS_ENABLE_MULTI_REGION"]
+        .into_iter()
+        .find(|name| variable(name).is_some_and(|value| value != "false"));
+    match set {
+        None => Ok(()),
+        Some(name) => Err(ConfigurationError::invalid(
+            name,
+            "this build has no AWS KMS; build it with the feature aws-kms",
+        )),
+    }
+}
+
 /// Opens the key that `uri` names at the service that `uri` names.
 ///
 /// # Errors
@@ -89,6 +111,7 @@ pub async fn open(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+    check_calls(uri, options)?;
     let key = open_bare(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
@@ -106,7 +129,7 @@ async fn open_bare(
         }
         KmsKind::Local => local_keyring(uri, options)?.key(uri.resource()),
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => AwsKms::new(options.aws.clone()).key(uri).await,
+        KmsKind::AwsKms => options.clients.aws(&options.aws).key(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open(uri, options),
         #[cfg(feature = "pkcs11")]
@@ -124,6 +147,7 @@ pub async fn open_signer(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn Signer>, ProviderError> {
+    check_calls(uri, options)?;
     let key = open_bare_signer(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
@@ -140,7 +164,7 @@ async fn open_bare_signer(
             .signing_key_or_create(uri.resource(), SignatureAlgorithm::EcdsaP256Sha256),
         KmsKind::Local => local_keyring(uri, options)?.signing_key(uri.resource()),
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => AwsKms::new(options.aws.clone()).signer(uri).await,
+        KmsKind::AwsKms => options.clients.aws(&options.aws).signer(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_signer(uri, options),
         #[cfg(feature = "pkcs11")]
@@ -161,7 +185,7 @@ pub async fn open_admin(
     match uri.kms() {
         KmsKind::Local => Ok(Arc::new(local_keyring(uri, options)?)),
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => Ok(AwsKms::new(options.aws.clone()).admin()),
+        KmsKind::AwsKms => Ok(options.clients.aws(&options.aws).admin()),
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_admin(uri, options),
         #[cfg(feature = "pkcs11")]
@@ -178,6 +202,13 @@ fn local_keyring(uri: &KeyUri, options: &KmsOptions) -> Result<LocalKeyring, Pro
     }
 }
 
+/// A limit of zero would have every call wait for its deadline.
+fn check_calls(uri: &KeyUri, options: &KmsOptions) -> Result<(), ProviderError> {
+    options.calls.check().map_err(|error| {
+        ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(error.to_string())
+    })
+}
+
 fn no_provider(uri: &KeyUri) -> ProviderError {
     // The features are called as the schemes are.
     let feature = uri.kms().scheme();
@@ -188,4 +219,34 @@ fn no_provider(uri: &KeyUri) -> ProviderError {
 
 fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {
     ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn limits_of_zero_are_refused_before_any_call() {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = LocalKeyring::open(folder.path());
+        keyring.key_or_create("default").unwrap();
+        let options = |max_concurrent| KmsOptions {
+            local_keyring: Some(folder.path().to_owned()),
+            calls: CallPolicy {
+                max_concurrent,
+                ..CallPolicy::default()
+            },
+            ..KmsOptions::default()
+        };
+        let uri: KeyUri = "local://default".parse().unwrap();
+        open(&uri, &options(1)).await.unwrap();
+        for error in [
+            open(&uri, &options(0)).await.err(),
+            open_signer(&uri, &options(0)).await.err(),
+        ] {
+            let error = error.unwrap();
+            assert_eq!(error.kind(), ProviderErrorKind::Misconfigured);
+            assert!(error.to_string().contains("more than zero"), "{error}");
+        }
+    }
 }

@@ -86,13 +86,9 @@ impl Failure {
     }
 
     pub(super) fn for_key(self, key: &KeyUri) -> ProviderError {
-        let error = ProviderError::new(self.kind, key)
+        ProviderError::new(self.kind, key)
             .with_detail(self.detail)
-            .with_cause(self.cause);
-        match self.source {
-            Some(source) => error.with_source(source),
-            None => error,
-        }
+            .with_cause(self.cause)
     }
 }
 
