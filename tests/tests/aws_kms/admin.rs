@@ -207,7 +207,7 @@ async fn a_multi_region_key_gets_a_replica_that_opens_the_same() {
     );
 
     let again = admin.replicate(&uri(&arn), "us-west-2").await.unwrap_err();
-    assert_eq!(again.kind(), Kind::Misconfigured);
+    assert_eq!(again.kind(), Kind::AlreadyExists);
     let single = uri(&account.symmetric_key(HOME));
     assert_eq!(
         admin

@@ -70,7 +70,10 @@ async fn an_alias_that_was_pointed_at_another_key_is_told_from_an_altered_payloa
     assert_eq!(error.kind(), Kind::KeyVersionGone);
     assert!(error.to_string().contains("another key"), "{error}");
 
-    let altered = temporal_kms_codec::WrappedDek::new(vec![1; 64]);
+    let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();
+    let mut altered = wrapped.as_bytes().to_vec();
+    *altered.last_mut().unwrap() ^= 1;
+    let altered = temporal_kms_codec::WrappedDek::new(altered);
     let error = key.unwrap(&altered, &context("a")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::InvalidCiphertext);
 }
