@@ -30,7 +30,7 @@
 //! ([`FailureKind`]), sizes and times. Nothing is put into summaries, headers or search attributes.
 //!
 //! ## When a worker ends
-//! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-seconds`, then stops them;
+//! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-time`, then stops them;
 //! they fail with `WorkerShutdown`. When it is killed, the supervisor ends the CLI at once, and the
 //! task fails with `WorkerLost` when its heartbeat is overdue (30 s). What it left in its folder, the
 //! next worker removes.
@@ -57,6 +57,7 @@ mod request;
 mod secret;
 mod submit;
 mod task_id;
+mod units;
 mod worker;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;

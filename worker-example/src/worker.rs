@@ -7,9 +7,11 @@ use crate::{
     print,
     process::Launcher,
     request::PermissionMode,
+    units,
     workflow::ClaudeTask,
     workspace,
 };
+use bytesize::ByteSize;
 use clap::Args;
 use std::{
     io,
@@ -70,7 +72,7 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL")]
     pub anthropic_base_url: Option<Url>,
     /// How often Claude Code repeats a failed API call.
-    #[arg(long, env = "CLAUDE_TASKS_API_RETRIES", value_name = "N")]
+    #[arg(long, env = "CLAUDE_TASKS_API_RETRIES", value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
     pub api_retries: Option<u32>,
     /// Permission mode of tasks that name none.
     #[arg(long, env = "CLAUDE_TASKS_PERMISSION_MODE")]
@@ -99,34 +101,43 @@ pub(crate) struct WorkerArgs {
         value_name = "NAME"
     )]
     pub pass_env: Vec<String>,
-    /// How much a task may print, in MiB; one that prints more is stopped and fails.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_OUTPUT_MIB", default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_output_mib: u32,
+    /// How much a task may print, such as 512MiB; a task that prints more is stopped and fails.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_MAX_OUTPUT",
+        default_value = "512MiB",
+        value_name = "SIZE",
+        value_parser = units::size
+    )]
+    pub max_output: ByteSize,
     /// How many events (lines) a task may print.
     #[arg(
         long,
         env = "CLAUDE_TASKS_MAX_EVENTS",
         default_value_t = 200_000,
-        value_name = "N"
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000)
     )]
     pub max_events: u64,
-    /// How long running tasks may go on after SIGTERM or Ctrl-C, in seconds. Then they are stopped
+    /// How long running tasks may go on after SIGTERM or Ctrl-C, such as 20s. Then they are stopped
     /// and fail; a second signal stops them at once.
     #[arg(
         long,
-        env = "CLAUDE_TASKS_DRAIN_SECONDS",
-        default_value_t = 15,
-        value_name = "SECONDS"
+        env = "CLAUDE_TASKS_DRAIN_TIME",
+        default_value = "15s",
+        value_name = "TIME",
+        value_parser = units::pause
     )]
-    pub drain_seconds: u64,
-    /// How long a stopped task may take to clean up before it is killed, in seconds.
+    pub drain_time: Duration,
+    /// How long a stopped task may take to clean up before it is killed, such as 10s.
     #[arg(
         long,
-        env = "CLAUDE_TASKS_GRACE_SECONDS",
-        default_value_t = 10,
-        value_name = "SECONDS"
+        env = "CLAUDE_TASKS_GRACE_TIME",
+        default_value = "10s",
+        value_name = "TIME",
+        value_parser = units::time
     )]
-    pub grace_seconds: u64,
+    pub grace_time: Duration,
 }
 
 /// The worker cannot start, or not go on.
@@ -186,7 +197,7 @@ pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
         .build();
     let mut worker = Worker::new(&runtime, client.clone(), options).map_err(|e| failed(&e))?;
     let shutdown = worker.shutdown_handle();
-    let drain = Duration::from_secs(args.drain_seconds);
+    let drain = args.drain_time;
     let ended = async {
         until_signal().await?;
         tracing::info!(
@@ -238,10 +249,10 @@ fn activities(
         workdir,
         limits: OutputLimits {
             lines: args.max_events,
-            bytes: u64::from(args.max_output_mib) << 20,
+            bytes: args.max_output.as_u64(),
             ..OutputLimits::default()
         },
-        grace: Duration::from_secs(args.grace_seconds),
+        grace: args.grace_time,
         interval: Duration::from_secs(1),
         ending,
     })

@@ -291,7 +291,7 @@ async fn a_lost_worker_takes_its_cli_along_and_the_next_one_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_told_to_end_stops_what_runs() {
     let rig = Rig::new().await;
-    let mut worker = rig.worker(&["--drain-seconds", "0"]);
+    let mut worker = rig.worker(&["--drain-time", "0s"]);
     let request = json!({"prompt": endless(PROMPT), "anthropicApiKey": "sk-ant-drain", "allowedTools": ["Bash"]});
     let mut submission = rig.submit(&fresh("task"), &request, &[]);
     let escaped = announced_pid(&mut submission, "escaped=");

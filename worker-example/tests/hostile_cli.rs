@@ -62,10 +62,10 @@ async fn a_flood_is_stopped() {
             "while :; do echo '{\"type\":\"x\"}'; done",
             ["--max-events", "1000"],
         ),
-        ("cat /dev/zero", ["--max-output-mib", "20"]),
+        ("cat /dev/zero", ["--max-output", "20MiB"]),
         (
             "while :; do head -c 100000 /dev/zero | tr '\\0' x; echo; done",
-            ["--max-output-mib", "1"],
+            ["--max-output", "1MiB"],
         ),
     ] {
         let (code, output, log) = run(script, request(), &limit).await;

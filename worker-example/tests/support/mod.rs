@@ -86,7 +86,7 @@ impl Rig {
                 "--api-retries",
                 "0",
             ])
-            .args(["--grace-seconds", "2"])
+            .args(["--grace-time", "2s"])
             .args(arguments)
             .env("WORKERS_OWN", WORKERS_OWN);
         let mut worker = Process::spawn("the worker", command).unwrap();
