@@ -47,6 +47,7 @@ mod cli;
 mod connect;
 mod failure;
 mod follow;
+mod json_size;
 mod log_store;
 mod outcome;
 mod print;
