@@ -6,6 +6,7 @@ use crate::{
     connect::{ConnectError, ConnectionArgs, chain, connect},
     print,
     process::Launcher,
+    queue,
     request::PermissionMode,
     units,
     workflow::ClaudeTask,
@@ -18,13 +19,8 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use temporalio_client::{
-    Client, NamespacedClient as _, grpc::WorkflowService, tonic::IntoRequest as _,
-};
-use temporalio_common::protos::temporal::api::{
-    enums::v1::TaskQueueType, taskqueue::v1::TaskQueue,
-    workflowservice::v1::DescribeTaskQueueRequest,
-};
+use temporalio_client::Client;
+use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
     Runtime, Worker, WorkerOptions,
     runtime::{
@@ -171,14 +167,10 @@ pub(crate) enum WorkerError {
 /// # Errors
 /// When it cannot start, or Temporal refuses it.
 pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
-    // What is in this process's memory is no business of other processes of the same user.
-    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
-        tracing::warn!(%error, "the worker's memory can be read by others of its user");
-    }
     let ending = CancellationToken::new();
     let activities = activities(&args, ending.clone())?;
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
-    let client = connect(&args.connection, identity.clone(), true).await?;
+    let client = connect(&args.connection, identity.clone()).await?;
     let failed = |e: &dyn std::error::Error| WorkerError::Worker(chain(e));
     let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
     let tuner = TunerHolder::builder()
@@ -287,29 +279,12 @@ async fn until_signal() -> Result<(), WorkerError> {
 /// Waits until Temporal has seen this worker poll for workflows and for activities.
 async fn until_polled(client: &Client, task_queue: &str, identity: &str) {
     for kind in [TaskQueueType::Workflow, TaskQueueType::Activity] {
-        while !polls(client, task_queue, kind, identity).await {
+        // An error is not an answer yet: the worker itself fails where it lasts.
+        while !matches!(
+            queue::is_polled_by(client, task_queue, kind, identity).await,
+            Ok(true)
+        ) {
             sleep(READY_PAUSE).await;
         }
-    }
-}
-
-async fn polls(client: &Client, task_queue: &str, kind: TaskQueueType, identity: &str) -> bool {
-    let request = DescribeTaskQueueRequest {
-        namespace: client.namespace(),
-        task_queue: Some(TaskQueue {
-            name: task_queue.to_owned(),
-            ..TaskQueue::default()
-        }),
-        task_queue_type: kind.into(),
-        ..DescribeTaskQueueRequest::default()
-    };
-    let mut client = client.clone();
-    match WorkflowService::describe_task_queue(&mut client, request.into_request()).await {
-        Ok(answer) => answer
-            .into_inner()
-            .pollers
-            .iter()
-            .any(|poller| poller.identity == identity),
-        Err(_) => false,
     }
 }
