@@ -155,7 +155,9 @@ impl Token {
     ) -> Result<T, Failure> {
         if let Some(connection) = self.take_idle(generation) {
             match self.attempt(connection, &call) {
-                Err(failure) if failure.wants_new_session() => {}
+                // A module may show no key of a token that is gone, and say so only to a new session.
+                Err(failure)
+                    if failure.wants_new_session() || failure.kind() == Kind::KeyNotFound => {}
                 // Asked of the session of a token that is gone, it may be all that the module says.
                 Err(failure) if failure.kind() == Kind::Unavailable => {
                     return Err(self.find().err().unwrap_or(failure));
