@@ -277,6 +277,9 @@ impl fmt::Display for ProviderError {
             ProviderErrorKind::Misconfigured => {
                 write!(f, "cannot use {}: {}", self.key, self.message())
             }
+            ProviderErrorKind::AlreadyExists if self.detail.is_empty() => {
+                write!(f, "{} exists already", self.key)
+            }
             _ => write!(f, "{}: {}", self.key, self.message()),
         }
     }
@@ -324,10 +327,7 @@ mod tests {
                 error(Kind::Misconfigured).with_detail("no credentials were found"),
                 "cannot use local://default: no credentials were found",
             ),
-            (
-                error(Kind::AlreadyExists),
-                "local://default: it exists already",
-            ),
+            (error(Kind::AlreadyExists), "local://default exists already"),
         ] {
             assert_eq!(error.to_string(), text);
         }
