@@ -1,5 +1,6 @@
 //! No error holds what a service answered or what a payload holds: neither its text, nor any error that it was made from.
 #![allow(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test that panics has failed, as it should"
 )]
@@ -11,8 +12,8 @@ use cloud_kms_emulator::{Canned, Emulator, Options};
 use integration_tests::aws::{HOME, options};
 use serde_json::json;
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri,
-    kms::{self, CallPolicy, KeySpec, KmsOptions, ProviderError},
+    Codec, EncryptionContext, KeyUri, Namespace, Payload,
+    kms::{self, CallPolicy, KeySpec, KmsOptions, ProviderError, PublicKey, local::LocalKeyring},
 };
 
 /// What no error may show.
@@ -194,4 +195,79 @@ async fn no_content_of_a_key_file_is_in_an_error() {
         let failed = fail_everything(&uri("local://default"), &kms).await;
         assert!(failed > 3, "{content}: {failed}");
     }
+}
+
+#[tokio::test]
+async fn no_byte_of_a_payload_is_in_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = LocalKeyring::open(folder.path());
+    let codec = Codec::builder(Namespace::new("default").unwrap())
+        .encrypt_with(keyring.key_or_create("default").unwrap())
+        .context("env", "prod")
+        .build()
+        .unwrap();
+    let plain = Payload {
+        metadata: [("encoding".to_owned(), b"json/sEcReT".to_vec())].into(),
+        data: b"sEcReT".to_vec(),
+        ..Payload::default()
+    };
+    let sealed = codec.encode(vec![plain.clone()]).await.unwrap().remove(0);
+    let mut hostile = vec![plain];
+    for name in sealed.metadata.keys() {
+        for value in [
+            &b"sEcReT and more"[..],
+            b"{\"sEcReT\": \"sEcReT\"}",
+            &[0xff; 7],
+        ] {
+            let mut altered = sealed.clone();
+            altered.metadata.insert(name.clone(), value.to_vec());
+            hostile.push(altered);
+        }
+        let mut without = sealed.clone();
+        without.metadata.remove(name);
+        hostile.push(without);
+    }
+    for position in 0..sealed.data.len() {
+        let mut altered = sealed.clone();
+        altered.data[position] ^= 1;
+        hostile.push(altered);
+    }
+    for payload in hostile {
+        if let Err(error) = codec.decode(vec![payload]).await {
+            assert_clean(&error);
+        }
+    }
+}
+
+#[test]
+fn no_refused_setting_is_in_an_error() {
+    let uris = [
+        "sEcReT",
+        "local://sEcReT/..",
+        "gcp-kms://sEcReT",
+        "aws-kms://sEcReT:x@alias/a",
+        "awskms://alias/a?sEcReT=sEcReT",
+        "pkcs11:token=t;object=o;pin-value=sEcReT",
+        "pkcs11:token=t;object=o&pin-value=sEcReT",
+        "pkcs11:token=t;object=o?pin-value=sEcReT",
+        "https://user:sEcReT@example.com",
+    ];
+    for uri in uris {
+        assert_clean(&uri.parse::<KeyUri>().unwrap_err());
+        assert_clean(&KmsOptions::default().read_key(uri).unwrap_err());
+        assert!(!KeyUri::redact(uri).contains("pin-value=sEcReT"), "{uri}");
+    }
+    for (name, value) in [
+        ("KMS_AUTH_MODE", "sEcReT"),
+        ("KMS_ENABLE_CLOUDHSM", "sEcReT"),
+        ("KMS_ENABLE_MULTI_REGION", "sEcReT"),
+        ("AWS_USE_FIPS_ENDPOINT", "sEcReT"),
+        ("PKCS11_MODULE", "sEcReT"),
+    ] {
+        let options =
+            KmsOptions::from_variables(&|asked| (asked == name).then(|| value.to_owned()));
+        assert_clean(&options.unwrap_err());
+    }
+    assert_clean(&Namespace::new(&"sEcReT".repeat(1000)).unwrap_err());
+    assert_clean(&PublicKey::from_pem("sEcReT").unwrap_err());
 }

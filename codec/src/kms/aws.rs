@@ -21,12 +21,20 @@
 //!
 //! # Permissions
 //!
-//! | for | it takes |
+//! | operation | permissions |
 //! |---|---|
 //! | encrypting | `kms:GenerateDataKey`, in direct mode and as a further recipient `kms:Encrypt` |
 //! | decrypting | `kms:Decrypt` |
 //! | readiness | `kms:DescribeKey` |
 //! | signing, verifying | `kms:Sign`, `kms:GetPublicKey` |
+//! | [`create`](KeyAdmin::create) | `kms:CreateKey`, `kms:CreateAlias`, `kms:DescribeKey`; `kms:TagResource` with labels, `kms:EnableKeyRotation` with a rotation period |
+//! | [`details`](KeyAdmin::details) | `kms:DescribeKey`. Without `kms:GetKeyRotationStatus`, `kms:ListKeyRotations` or `kms:ListResourceTags`, that part is unknown |
+//! | [`list`](KeyAdmin::list), [`versions`](KeyAdmin::versions) | `kms:ListKeys` and the above; `kms:DescribeKey` and `kms:ListKeyRotations` |
+//! | [`rotate`](KeyAdmin::rotate), [`set_rotation`](KeyAdmin::set_rotation) | `kms:RotateKeyOnDemand`, `kms:EnableKeyRotation`, `kms:DisableKeyRotation` |
+//! | [`grant`](KeyAdmin::grant) | `kms:DescribeKey`, `kms:ListGrants`, `kms:CreateGrant` |
+//!
+//! A key that is named by its alias is described by it, as a policy with the condition `kms:RequestAlias` permits. What
+//! changes keys takes no alias at AWS KMS, so that such a policy cannot permit it.
 
 mod admin;
 mod client;

@@ -355,4 +355,43 @@ mod tests {
         assert!(error.source().is_none());
         assert_eq!(error.service_error(), Some(&answer));
     }
+
+    /// Every kind, one after another: a new one does not compile until it is here.
+    fn next(kind: ProviderErrorKind) -> Option<ProviderErrorKind> {
+        use ProviderErrorKind as Kind;
+        match kind {
+            Kind::PermissionDenied => Some(Kind::KeyNotFound),
+            Kind::KeyNotFound => Some(Kind::KeyDisabled),
+            Kind::KeyDisabled => Some(Kind::KeyVersionGone),
+            Kind::KeyVersionGone => Some(Kind::InvalidCiphertext),
+            Kind::InvalidCiphertext => Some(Kind::ContextMismatch),
+            Kind::ContextMismatch => Some(Kind::Throttled),
+            Kind::Throttled => Some(Kind::Unavailable),
+            Kind::Unavailable => Some(Kind::DeadlineExceeded),
+            Kind::DeadlineExceeded => Some(Kind::Integrity),
+            Kind::Integrity => Some(Kind::Misconfigured),
+            Kind::Misconfigured => Some(Kind::AlreadyExists),
+            Kind::AlreadyExists => Some(Kind::Unsupported),
+            Kind::Unsupported => None,
+        }
+    }
+
+    #[test]
+    fn no_kind_has_anything_below_it_or_the_answers_code() {
+        let first = Some(ProviderErrorKind::PermissionDenied);
+        let kinds: Vec<_> = std::iter::successors(first, |kind| next(*kind)).collect();
+        assert_eq!(kinds.len(), 13);
+        for kind in kinds {
+            let answer = ServiceError::new(Some(500)).with_code(Some("SeCrEtCode"));
+            let error = error(kind).with_service_error(answer);
+            assert!(error.source().is_none(), "{kind:?}");
+            assert!(
+                crate::Error::from(error.clone()).source().is_none(),
+                "{kind:?}"
+            );
+            let shown = format!("{error} {error:?} {}", error.message());
+            assert!(!shown.contains("SeCrEtCode"), "{shown}");
+            assert!(shown.contains("local://default"), "{shown}");
+        }
+    }
 }

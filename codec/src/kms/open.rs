@@ -54,8 +54,7 @@ impl KmsOptions {
     pub fn from_variables(
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigurationError> {
-        #[cfg(not(feature = "aws-kms"))]
-        refuse_aws_settings(variable)?;
+        refuse_idle_aws_settings(variable)?;
         Ok(Self {
             local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
             gcp_endpoint: variable("GCP_KMS_ENDPOINT"),
@@ -85,20 +84,25 @@ impl KmsOptions {
     }
 }
 
-/// What would change keys at AWS KMS is not passed over in silence by a build without it.
-#[cfg(not(feature = "aws-kms"))]
-fn refuse_aws_settings(
+/// Refuses what asks for other keys at AWS KMS where nothing would come of it.
+fn refuse_idle_aws_settings(
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), ConfigurationError> {
-    let set = ["KMS_ENABLE_CLOUDHSM", "KMS_ENABLE_MULTI_REGION"]
-        .into_iter()
-        .find(|name| variable(name).is_some_and(|value| value != "false"));
+    let reason = match variable("KMS_PROVIDER").as_deref() {
+        None | Some("aws") if cfg!(feature = "aws-kms") => return Ok(()),
+        None | Some("aws") => "this build has no AWS KMS; build it with the feature aws-kms",
+        Some(_) => "it is for keys at AWS KMS, but KMS_PROVIDER names another service; remove it",
+    };
+    let set = [
+        "KMS_ENABLE_CLOUDHSM",
+        "KMS_ENABLE_MULTI_REGION",
+        "KMS_REPLICA_REGIONS",
+    ]
+    .into_iter()
+    .find(|name| variable(name).is_some_and(|value| !value.eq_ignore_ascii_case("false")));
     match set {
         None => Ok(()),
-        Some(name) => Err(ConfigurationError::invalid(
-            name,
-            "this build has no AWS KMS; build it with the feature aws-kms",
-        )),
+        Some(name) => Err(ConfigurationError::invalid(name, reason)),
     }
 }
 
@@ -248,5 +252,28 @@ mod tests {
             assert_eq!(error.kind(), ProviderErrorKind::Misconfigured);
             assert!(error.to_string().contains("more than zero"), "{error}");
         }
+    }
+
+    #[test]
+    fn settings_of_another_service_are_not_passed_over() {
+        let from = |variables: &[(&str, &str)]| {
+            KmsOptions::from_variables(&|name| {
+                let mut found = variables.iter().filter(|(n, _)| *n == name);
+                found.next().map(|(_, value)| (*value).to_owned())
+            })
+        };
+        for (name, value) in [
+            ("KMS_ENABLE_CLOUDHSM", "true"),
+            ("KMS_ENABLE_MULTI_REGION", "true"),
+            ("KMS_REPLICA_REGIONS", "eu-west-1"),
+        ] {
+            for provider in ["gcp", "local"] {
+                let error = from(&[("KMS_PROVIDER", provider), (name, value)]).unwrap_err();
+                assert_eq!(error.setting(), name);
+            }
+        }
+        from(&[("KMS_PROVIDER", "gcp"), ("KMS_ENABLE_CLOUDHSM", "false")]).unwrap();
+        #[cfg(feature = "aws-kms")]
+        from(&[("KMS_PROVIDER", "aws"), ("KMS_ENABLE_MULTI_REGION", "true")]).unwrap();
     }
 }
