@@ -29,6 +29,8 @@ use crate::config::{Limits, Timeouts};
 
 /// How long to wait after a failure to accept, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// As many connections as tokio lets the system queue.
+const MOST_QUEUED: usize = 1024;
 /// How long a connection may still begin its first request when the server stops. Its client was let in before.
 const LAST_CALL: Duration = Duration::from_millis(200);
 
@@ -94,7 +96,7 @@ pub(crate) async fn serve<S: Serve>(
             (Err(_), _) => break,
         }
     }
-    for stream in queued(listener, limits.max_connections) {
+    for stream in queued(listener) {
         connections.spawn(stream, None);
     }
     drop(connections);
@@ -102,7 +104,7 @@ pub(crate) async fn serve<S: Serve>(
 }
 
 /// The connections that the system has accepted already. Closing the listener would reset them.
-fn queued(listener: TcpListener, most: usize) -> Vec<TcpStream> {
+fn queued(listener: TcpListener) -> Vec<TcpStream> {
     let listener = match listener.into_std() {
         Ok(listener) => listener,
         Err(error) => {
@@ -115,7 +117,7 @@ fn queued(listener: TcpListener, most: usize) -> Vec<TcpStream> {
         stream.set_nonblocking(true).ok()?;
         TcpStream::from_std(stream).ok()
     };
-    std::iter::from_fn(accept).take(most).collect()
+    std::iter::from_fn(accept).take(MOST_QUEUED).collect()
 }
 
 /// What all connections share.

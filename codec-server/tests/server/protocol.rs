@@ -289,7 +289,7 @@ fn download_is_connected_but_not_configured() {
         "default",
         &plain(&["a"]),
     );
-    answer.refused(404, "is connected, but has no download");
+    answer.refused(404, "is connected, but it has no download");
 }
 
 #[test]
