@@ -148,11 +148,13 @@ fn is_servers_fault(error: &Error) -> bool {
     }
 }
 
-fn encode_words(error: &Error) -> &'static str {
+fn encode_words(error: &Error) -> String {
     match error {
-        Error::Payload(_) => "a payload cannot be encoded",
-        error if error.is_transient() => words_of_kind(error),
-        _ => "the server cannot use its encryption key; its operator finds the reason in its log",
+        // Nearly always it is marked as encrypted already.
+        Error::Payload(_) => format!("a payload cannot be encrypted: {}", words(error)),
+        error if error.is_transient() => words_of_kind(error).to_owned(),
+        _ => "the server cannot use its encryption key; its operator finds the reason in its log"
+            .to_owned(),
     }
 }
 
