@@ -201,7 +201,7 @@ fn is_servers_fault(error: &Error) -> bool {
 
 fn encode_words(error: &Error) -> String {
     match error {
-        Error::Payload(_) => format!("a payload cannot be encoded: {}", words(error)),
+        Error::Payload(_) => format!("a payload cannot be encrypted: {}", words(error)),
         error if error.is_transient() => words_of_kind(error).to_owned(),
         _ => {
             "the server cannot use its encryption key; the reason is in the server's log".to_owned()
