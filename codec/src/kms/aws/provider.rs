@@ -187,9 +187,9 @@ async fn decrypt(
 async fn describe(key: &RegionalKey) -> Result<KeyDescription, ProviderError> {
     let metadata = metadata::describe(key).await?;
     if metadata::purpose(&metadata) != Some(KeyPurpose::Encrypt) {
-        return Err(key.error(Kind::Misconfigured).with_detail(
-            "the key is not made for encryption; use one of spec SYMMETRIC_DEFAULT",
-        ));
+        return Err(key
+            .error(Kind::Misconfigured)
+            .with_detail("the key is not made for encryption; use one of spec SYMMETRIC_DEFAULT"));
     }
     let detail = match metadata::state(&metadata) {
         KeyState::Enabled => {
