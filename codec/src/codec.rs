@@ -3,12 +3,12 @@ mod seal;
 
 use std::{fmt, sync::Arc};
 
-use futures::{StreamExt as _, future, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, Namespace, Payload, PayloadError,
     PlaintextPolicy, Stats,
-    dek::{Keyholder, LiveDek},
+    dek::{Budget, Keyholder, LiveDek},
     format,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
     policy::{EncryptingKeys, Policy},
@@ -66,18 +66,28 @@ impl Codec {
     /// Decrypts payloads: as many as it was given, in order, or none.
     ///
     /// # Errors
-    /// The first payload's that cannot be decrypted.
+    /// The first payload's that cannot be decrypted. The payloads after it are not tried.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        self.decode_each(payloads).await.into_iter().collect()
+        let budget = &self.0.keyholder.budget();
+        stream::iter(payloads)
+            .map(|payload| self.decode_one(payload, budget))
+            .buffered(CONCURRENT_CALLS)
+            .try_collect()
+            .await
     }
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-        stream::iter(payloads)
-            .map(|payload| self.decode_one(payload))
-            .buffered(CONCURRENT_CALLS)
-            .collect()
-            .await
+        self.decoder().decode_each(payloads).await
+    }
+
+    /// Starts to decode the payloads of one request in several steps.
+    #[must_use]
+    pub fn decoder(&self) -> Decoder {
+        Decoder {
+            codec: self.clone(),
+            budget: self.0.keyholder.budget(),
+        }
     }
 
     /// The namespace whose payloads this codec encrypts.
@@ -102,8 +112,8 @@ impl Codec {
         Ok(())
     }
 
-    async fn decode_one(&self, payload: Payload) -> Result<Payload, Error> {
-        let result = self.decode_layers(payload).await;
+    async fn decode_one(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
+        let result = self.decode_layers(payload, budget).await;
         if let Err(error) = &result {
             self.0.counters.rejected.add(1);
             tracing::debug!(%error, "a payload was not decoded");
@@ -111,7 +121,7 @@ impl Codec {
         result
     }
 
-    async fn decode_layers(&self, mut payload: Payload) -> Result<Payload, Error> {
+    async fn decode_layers(&self, mut payload: Payload, budget: &Budget) -> Result<Payload, Error> {
         if !format::is_marked(&payload) {
             if self.0.policy.plaintext == PlaintextPolicy::Reject {
                 return Err(PayloadError::PlaintextRefused.into());
@@ -119,7 +129,7 @@ impl Codec {
             self.0.counters.passed_through.add(1);
             return Ok(payload);
         }
-        payload = self.open(format::parse(payload)?).await?;
+        payload = self.open(format::parse(payload)?, budget).await?;
 
         // What is inside is authentic, whatever it says of itself. Where it is marked as encrypted but is nothing that can
         // be opened here, it is what the caller of `encode` had.
@@ -129,7 +139,7 @@ impl Codec {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
             let opened = match format::parse(payload.clone()) {
-                Ok(sealed) => self.open(sealed).await,
+                Ok(sealed) => self.open(sealed, budget).await,
                 Err(error) => Err(error.into()),
             };
             match opened {
@@ -141,6 +151,32 @@ impl Codec {
         }
         self.0.counters.opened.add(1);
         Ok(payload)
+    }
+}
+
+/// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
+///
+/// A payload that cannot be opened may cost a call of the KMS. How many such calls one request may cause is bounded, and a
+/// decoder counts them over all its steps. Payloads whose data key is known are always opened.
+pub struct Decoder {
+    codec: Codec,
+    budget: Budget,
+}
+
+impl Decoder {
+    /// As [`Codec::decode_each`].
+    pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
+        stream::iter(payloads)
+            .map(|payload| self.codec.decode_one(payload, &self.budget))
+            .buffered(CONCURRENT_CALLS)
+            .collect()
+            .await
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Decoder").field(&self.codec).finish()
     }
 }
 

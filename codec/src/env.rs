@@ -242,7 +242,6 @@ mod tests {
             .0
             .keyholder
             .keys()
-            .iter()
             .map(|key| key.uri().to_string())
             .collect();
         assert_eq!(keys, ["local://a", "local://b", "local://c"]);

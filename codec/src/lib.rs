@@ -91,7 +91,7 @@ mod stream;
 mod temporal;
 
 pub use builder::CodecBuilder;
-pub use codec::Codec;
+pub use codec::{Codec, Decoder};
 pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};

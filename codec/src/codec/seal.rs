@@ -42,6 +42,7 @@ impl Codec {
     /// Finds what is encrypted already: the Web UI sends that when a schedule is edited. A marker alone proves nothing, so
     /// such a payload has to open; otherwise it is sealed like any other, and nothing is lost.
     async fn sort(&self, payloads: Vec<Payload>) -> Vec<Slot> {
+        let budget = &self.0.keyholder.budget();
         stream::iter(payloads)
             .map(|payload| async move {
                 if !format::is_marked(&payload) {
@@ -49,7 +50,7 @@ impl Codec {
                 }
                 let opens = match format::parse(payload.clone()) {
                     Ok(Parsed::Plain(_)) | Err(_) => false,
-                    Ok(sealed) => self.open(sealed).await.is_ok(),
+                    Ok(sealed) => self.open(sealed, budget).await.is_ok(),
                 };
                 if opens {
                     Slot::Sealed(payload)

@@ -35,9 +35,9 @@ impl Case {
     }
 
     fn open(&self) -> Result<Payload, PayloadError> {
-        let data = hex::decode(&self.data).unwrap();
+        let mut data = hex::decode(&self.data).unwrap();
         let header = Header::parse(&data)?;
-        open_v2(&self.data_key(), &header, &self.context(), data, LIMIT)
+        open_v2(&self.data_key(), &header, &self.context(), &mut data, LIMIT)
     }
 }
 
@@ -107,7 +107,8 @@ fn a_changed_bit_anywhere_is_refused() {
     };
     let sealed = seal_v2(&key, &context, Compression::None, &payload).unwrap();
     let open = |data: Vec<u8>| {
-        Header::parse(&data).and_then(|header| open_v2(&key, &header, &context, data, LIMIT))
+        Header::parse(&data)
+            .and_then(|header| open_v2(&key, &header, &context, &mut data.clone(), LIMIT))
     };
     assert_eq!(open(sealed.clone()).unwrap(), payload);
     for position in 0..sealed.len() {
@@ -157,11 +158,11 @@ fn compressed_payloads_round_trip_and_stop_at_the_limit() {
     let header = Header::parse(&sealed).unwrap();
     assert!(header.compressed);
     assert_eq!(
-        open_v2(&key, &header, &context, sealed.clone(), LIMIT).unwrap(),
+        open_v2(&key, &header, &context, &mut sealed.clone(), LIMIT).unwrap(),
         payload
     );
     assert!(matches!(
-        open_v2(&key, &header, &context, sealed, 1000),
+        open_v2(&key, &header, &context, &mut sealed.clone(), 1000),
         Err(PayloadError::TooLarge { limit: 1000, .. })
     ));
 }
