@@ -9,7 +9,7 @@ use std::{
 use futures::future;
 use lru::LruCache;
 use temporal_kms_codec::{
-    Codec, Error, KeyUri, Namespace,
+    Codec, CodecSettings, Error, KeyUri, Namespace, PlaintextPolicy,
     kms::{self, KeyProvider, KmsOptions},
 };
 
@@ -96,7 +96,10 @@ impl Namespaces {
                 Kind::Any(Box::new(Any::new(config.clone(), keys, default.clone())?))
             }
             NamespacesConfig::FromEnvironment => {
-                let codec = Codec::from_env().await?;
+                let mut settings = CodecSettings::from_env()?;
+                // People look at histories from before encryption with this server.
+                settings.plaintext.get_or_insert(PlaintextPolicy::Allow);
+                let codec = settings.open().await?;
                 let namespace = codec.namespace().clone();
                 let served = Served {
                     codec,

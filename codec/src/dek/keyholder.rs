@@ -78,8 +78,7 @@ impl Keyholder {
 
     /// The provider of a key, if it may be used.
     pub(crate) fn provider(&self, key: &KeyUri) -> Result<&Arc<dyn KeyProvider>, PayloadError> {
-        let (_, opening) = self.find(key).ok_or(PayloadError::KeyNotAllowed)?;
-        Ok(&opening.provider)
+        Ok(&self.find(key)?.1.provider)
     }
 
     /// Opens something with the data key of whichever recipient gives it: those that may be used, in the configured
@@ -124,7 +123,7 @@ impl Keyholder {
         ciphertext: &[u8],
         budget: &Budget,
     ) -> Result<Arc<Zeroizing<Vec<u8>>>, Error> {
-        let (_, opening) = self.find(key).ok_or(PayloadError::KeyNotAllowed)?;
+        let (_, opening) = self.find(key)?;
         let name = CacheKey::direct(key, ciphertext);
         if let Some(refusal) = self.known_refusal(name, budget) {
             return Err(refusal);
@@ -297,9 +296,10 @@ impl Keyholder {
         Some(refusal)
     }
 
-    fn find(&self, key: &KeyUri) -> Option<(usize, &OpeningKey)> {
+    fn find(&self, key: &KeyUri) -> Result<(usize, &OpeningKey), PayloadError> {
         let mut keys = self.keys.iter().enumerate();
         keys.find(|(_, opening)| opening.provider.goes_by(key))
+            .ok_or_else(|| PayloadError::keys_not_allowed([key]))
     }
 
     /// What may be unwrapped, in the configured order of the keys.
@@ -308,18 +308,18 @@ impl Keyholder {
         recipients: &[Recipient],
         context: &EncryptionContext,
     ) -> Result<Vec<Candidate>, PayloadError> {
-        let mut refused = PayloadError::KeyNotAllowed;
+        let mut too_large = None;
         let mut usable = Vec::new();
         for Recipient { key, wrapped } in recipients {
-            let Some((position, opening)) = self.find(key) else {
+            let Ok((position, opening)) = self.find(key) else {
                 continue;
             };
             let limit = opening.provider.max_wrapped();
             if wrapped.as_bytes().len() > limit {
-                refused = PayloadError::TooLarge {
+                too_large = Some(PayloadError::TooLarge {
                     what: "the wrapped data key",
                     limit,
-                };
+                });
                 continue;
             }
             usable.push(Candidate {
@@ -332,7 +332,8 @@ impl Keyholder {
             });
         }
         if usable.is_empty() {
-            return Err(refused);
+            let keys = recipients.iter().map(|recipient| &recipient.key);
+            return Err(too_large.unwrap_or_else(|| PayloadError::keys_not_allowed(keys)));
         }
         usable.sort_by_key(|candidate| candidate.position);
         Ok(usable)

@@ -14,9 +14,9 @@ use super::{CacheKey, DataKey, Dek, DekCache, DekLimits, WrappedDek, rest::Rest}
 use crate::{
     EncryptionContext,
     clock::Clock,
+    encrypting_keys::EncryptingKeys,
     format::envelope_v2::Recipient,
     kms::{KeyProvider, ProviderError, ProviderErrorKind as Kind},
-    policy::EncryptingKeys,
     random,
     stats::Counters,
 };

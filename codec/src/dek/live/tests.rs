@@ -8,9 +8,9 @@ use crate::{
     Dek, KeyUri, WrappedDek,
     clock::tests::ManualClock,
     dek::{CacheLimits, DekCache},
+    encrypting_keys::EncryptingKeys,
     format::envelope_v2,
     kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind},
-    policy::EncryptingKeys,
     stats::Counters,
 };
 
