@@ -33,6 +33,17 @@ pub struct CodecSettings {
 }
 
 impl CodecSettings {
+    /// As [`from_env`](Self::from_env), of other variables than the process's: for programs that have options beside
+    /// the variables. An empty variable counts as unset.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(
+        variables: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<Self, ConfigurationError> {
+        Self::from_lookup(variables)
+    }
+
     /// Reads the variables of [`Codec::from_env`].
     ///
     /// # Errors
@@ -79,10 +90,7 @@ impl CodecSettings {
 
         let namespace = variable("TEMPORAL_NAMESPACE").unwrap_or_else(|| "default".to_owned());
         let namespace = Namespace::new(&namespace).map_err(named("TEMPORAL_NAMESPACE"))?;
-        let mut kms = KmsOptions {
-            create_local_keys: true,
-            ..KmsOptions::from_variables(&variable)?
-        };
+        let mut kms = KmsOptions::from_variables(&variable)?;
         let encrypt = encrypting_keys(&variable, &mut kms)?;
         let decrypt = variable("TEMPORAL_CODEC_DECRYPT_KEYS")
             .map(|list| key_list("TEMPORAL_CODEC_DECRYPT_KEYS", &list, &mut kms))
@@ -127,7 +135,7 @@ impl Codec {
     /// | `TEMPORAL_NAMESPACE` | the namespace | `default` |
     /// | `TEMPORAL_CODEC_KEY` | the key to encrypt with, as a [`KeyUri`]; several, with commas between them, are several recipients | |
     /// | `TEMPORAL_CODEC_DECRYPT_KEYS` | further keys to decrypt with | none |
-    /// | `TEMPORAL_CODEC_KEYRING` | the folder of `local://` keys; a key that is missing there is made | |
+    /// | `TEMPORAL_CODEC_KEYRING` | the folder of `local://` keys; which must exist | |
     /// | `TEMPORAL_CODEC_FORMAT` | the format to write: `envelope`, `envelope-v1` or `direct` | `envelope` |
     /// | `TEMPORAL_CODEC_DECRYPT_FORMATS` | the formats to open, with commas between them | the written one and `envelope` |
     /// | `TEMPORAL_CODEC_CONTEXT` | pairs of the encryption context: `NAME=VALUE`, with commas between them | none |
@@ -269,9 +277,40 @@ mod tests {
         .await
     }
 
+    fn create(keyring: &std::path::Path, names: &[&str]) {
+        let keyring = kms::local::LocalKeyring::open(keyring);
+        for name in names {
+            keyring.key_or_create(name).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mistyped_key_or_keyring_is_refused_and_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        create(&folder.path().join("keys"), &["default"]);
+        for (keyring, key) in [("keys", "local://defualt"), ("kyes", "local://default")] {
+            let keyring = folder.path().join(keyring);
+            let keyring = keyring.to_str().unwrap();
+            let error = from(&[
+                ("TEMPORAL_CODEC_KEY", key),
+                ("TEMPORAL_CODEC_KEYRING", keyring),
+            ])
+            .await
+            .unwrap_err()
+            .to_string();
+            let remedy = format!("codec-server keys create {key} --keyring {keyring}");
+            assert!(error.contains(&remedy), "{error}");
+        }
+        let made = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(made, 1);
+        let made = std::fs::read_dir(folder.path().join("keys")).unwrap();
+        assert_eq!(made.count(), 1);
+    }
+
     #[tokio::test]
     async fn a_key_and_a_keyring_are_enough() {
         let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), &["default"]);
         let keyring = folder.path().to_str().unwrap();
         let codec = from(&[
             ("TEMPORAL_CODEC_KEY", "local://default"),
@@ -292,6 +331,7 @@ mod tests {
     #[tokio::test]
     async fn every_setting_reaches_the_codec() {
         let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), &["a", "b", "c"]);
         let codec = from(&[
             ("TEMPORAL_NAMESPACE", "prod"),
             ("TEMPORAL_CODEC_KEY", "local://a"),

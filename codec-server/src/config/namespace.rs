@@ -108,7 +108,8 @@ impl NamespaceConfig {
         let keys = RefCell::new(keys);
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);
-            read.map_err(|error| format!("`{text}`: {}", error.reason()))
+            // What is refused may hold a PIN, and is not repeated.
+            read.map_err(|error| error.reason().to_owned())
         };
         let encrypt = section.list("encrypt", key);
         let decrypt = section.list("decrypt", key).unwrap_or_default();

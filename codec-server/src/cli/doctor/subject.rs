@@ -137,7 +137,7 @@ impl Subject {
         for uri in &args.keys {
             let key = options.read_key(uri).map_err(|error| {
                 refused(
-                    format!("--key {uri}: {}", error.reason()),
+                    format!("--key: {}", error.reason()),
                     "correct the key's name",
                 )
             })?;
