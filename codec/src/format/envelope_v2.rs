@@ -7,7 +7,7 @@
 //! | 2 | 32 | message id, never repeated under one data key |
 //! | 34 | 32 | key commitment |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{parse_key, parse_wrapped};
 use crate::{
@@ -107,12 +107,10 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
         let key = payload.metadata.remove(&*numbered(KMS_KEY, number));
         let wrapped = payload.metadata.remove(&*numbered(ENCRYPTED_DEK, number));
         match (key, wrapped) {
-            (Some(key), wrapped) => {
-                recipients.push(Recipient {
-                    key: parse_key(&key)?,
-                    wrapped: parse_wrapped(wrapped)?,
-                });
-            }
+            (Some(key), wrapped) => recipients.push(Recipient {
+                key: parse_key(&key)?,
+                wrapped: parse_wrapped(wrapped)?,
+            }),
             (None, Some(_)) => {
                 return Err(PayloadError::Malformed(
                     "an `encrypted-dek` has no `kms-key`",
@@ -124,12 +122,22 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
             (None, None) => {}
         }
     }
+    check_recipients(&recipients)?;
     Ok(EnvelopeV2 {
         header,
         recipients,
         context,
         data: payload.data,
     })
+}
+
+/// Each key wraps a data key once. A payload that names one key ten times would have the KMS called ten times.
+pub(crate) fn check_recipients(recipients: &[Recipient]) -> Result<(), PayloadError> {
+    let keys: BTreeSet<&KeyUri> = recipients.iter().map(|recipient| &recipient.key).collect();
+    if keys.len() < recipients.len() {
+        return Err(PayloadError::Malformed("two recipients have the same key"));
+    }
+    Ok(())
 }
 
 /// The metadata of every payload that one data key seals.

@@ -150,6 +150,11 @@ fn an_envelope_v2_with_a_part_missing_or_broken_is_refused() {
         malformed(with("encryption-context", Some(b"{}"))),
         "the encryption context is not in canonical form"
     );
+    let mut twice = with("kms-key.3", Some(b"local://default"));
+    twice
+        .metadata
+        .insert("encrypted-dek.3".into(), b"w".to_vec());
+    assert_eq!(malformed(twice), "two recipients have the same key");
     assert!(matches!(
         parse(with("encrypted-dek", Some(&vec![0; MAX_WRAPPED_LEN + 1]))),
         Err(PayloadError::TooLarge { .. })
