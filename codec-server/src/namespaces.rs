@@ -95,15 +95,6 @@ impl Namespaces {
                 let keys = Keys::open(config, options, &mut opened).await?;
                 Kind::Any(Box::new(Any::new(config.clone(), keys, default.clone())?))
             }
-            NamespacesConfig::FromEnvironment => {
-                let codec = Codec::from_env().await?;
-                let namespace = codec.namespace().clone();
-                let served = Served {
-                    codec,
-                    on_undecodable: OnUndecodable::default(),
-                };
-                Kind::Named([(namespace, served)].into())
-            }
         };
         Ok(Self { default, kind })
     }

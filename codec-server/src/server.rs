@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 use crate::{
-    config::{Config, ServerConfig},
+    config::{Config, Problems, ServerConfig},
     http::{self, App},
     namespaces::{Namespaces, OpenError},
     readiness::{Readiness, State},
@@ -19,6 +19,9 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
@@ -51,8 +54,9 @@ impl Server {
     /// Opens the keys and takes the addresses. Port 0 is one that the system picks.
     ///
     /// # Errors
-    /// When a key cannot be opened or an address is taken.
+    /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
+        config.validate()?;
         let namespaces = Namespaces::open(&config.namespaces, &config.keys).await?;
         let listener = Listener::bind(config.server.listen).await?;
         let admin = match config.server.admin_listen {

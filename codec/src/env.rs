@@ -22,6 +22,17 @@ pub struct CodecSettings {
 }
 
 impl CodecSettings {
+    /// As [`from_env`](Self::from_env), of other variables than the process's: for programs that have options beside
+    /// the variables. An empty variable counts as unset.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(
+        variables: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<Self, ConfigurationError> {
+        Self::from_lookup(variables)
+    }
+
     /// Reads the variables of [`Codec::from_env`].
     ///
     /// # Errors

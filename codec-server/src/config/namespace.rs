@@ -3,8 +3,8 @@
 use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
-    Codec, CodecBuilder, Compression, ConfigurationError, DekLimits, Format, KeyUri, Namespace,
-    PlaintextPolicy, kms::KmsOptions,
+    CacheLimits, Codec, CodecBuilder, CodecSettings, Compression, ConfigurationError, DekLimits,
+    Format, KeyUri, Namespace, PlaintextPolicy, kms::KmsOptions,
 };
 
 use super::{section::Section, server::set, values};
@@ -36,6 +36,8 @@ pub struct NamespaceConfig {
     pub dek_limits: DekLimits,
     /// `on_undecodable`: `fail` (default) or `placeholder`.
     pub on_undecodable: OnUndecodable,
+    /// Unwrapped data keys that are kept: the section `[cache]`, the same for every namespace.
+    pub cache: CacheLimits,
 }
 
 /// What becomes of a request to decode when one of its payloads cannot be decoded.
@@ -75,17 +77,32 @@ impl NamespaceConfig {
             plaintext: PlaintextPolicy::default(),
             dek_limits: DekLimits::default(),
             on_undecodable: OnUndecodable::default(),
+            cache: CacheLimits::default(),
         }
     }
 
-    /// Everything but the keys, which take opening.
+    /// What the library's own variables say, with this server's defaults for the rest. `None` without a key to encrypt
+    /// with.
+    #[must_use]
+    pub fn from_settings(settings: &CodecSettings) -> Option<Self> {
+        let (first, others) = settings.encrypt.split_first()?;
+        let mut config = Self::with_key(first.clone());
+        config.encrypt.extend_from_slice(others);
+        config.decrypt.clone_from(&settings.decrypt);
+        config.format = settings.format;
+        config.plaintext = settings.plaintext;
+        Some(config)
+    }
+
+    /// Everything but the keys, which must be opened first.
     pub(crate) fn builder(&self, namespace: Namespace) -> CodecBuilder {
         let builder = Codec::builder(namespace)
             .format(self.format)
             .compression(self.compression)
             .max_decompressed(self.max_decompressed)
             .plaintext(self.plaintext)
-            .dek_limits(self.dek_limits.clone());
+            .dek_limits(self.dek_limits.clone())
+            .cache_limits(self.cache.clone());
         self.context.iter().fold(builder, |builder, (name, value)| {
             builder.context(name, value)
         })
@@ -94,9 +111,10 @@ impl NamespaceConfig {
     /// What the section says; what key URIs say beyond the keys' names goes into `keys`.
     pub(super) fn read(mut section: Section<'_>, keys: &mut KmsOptions) -> Option<Self> {
         let keys = RefCell::new(keys);
+        // The URI itself is not repeated: it can hold a PIN that does not belong there.
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);
-            read.map_err(|error| format!("`{text}`: {}", error.reason()))
+            read.map_err(|error| error.reason().to_owned())
         };
         let encrypt = section.list("encrypt", key);
         let decrypt = section.list("decrypt", key).unwrap_or_default();
@@ -111,6 +129,12 @@ impl NamespaceConfig {
         let on_undecodable = section
             .value("on_undecodable", values::any)
             .unwrap_or_default();
+        // A name with dots that is not in quotes: what belongs to it is not missing here.
+        let is_part_of_name = !section.holds("encrypt") && section.stray_table().is_some();
+        if is_part_of_name {
+            section.finish();
+            return None;
+        }
         if !section.holds("encrypt") || encrypt.as_ref().is_some_and(Vec::is_empty) {
             section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"]");
         }
@@ -125,6 +149,7 @@ impl NamespaceConfig {
             plaintext,
             dek_limits,
             on_undecodable,
+            cache: CacheLimits::default(),
         })
     }
 }

@@ -159,19 +159,22 @@ pub(super) fn set<T>(target: &mut T, value: Option<T>) {
     }
 }
 
-/// A listener's address. Whoever reaches it can decrypt, so without authentication it must not be reached from outside.
+/// A listener's address. Everybody who reaches it can decrypt: without authentication it must be on this machine only.
 pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| {
-        format!(
-            "`{text}` is no address and port; expected one such as {DEFAULT_LISTEN} or [::1]:8081"
-        )
+    // Nothing is looked up, so that DNS cannot decide.
+    let named = text
+        .rsplit_once(':')
+        .filter(|(host, _)| host.eq_ignore_ascii_case("localhost"))
+        .map(|(_, port)| format!("127.0.0.1:{port}"));
+    let address: SocketAddr = named.as_deref().unwrap_or(text).parse().map_err(|_| {
+        format!("`{text}` is not ADDRESS:PORT, such as {DEFAULT_LISTEN} or [::1]:8081")
     })?;
     if address.ip().to_canonical().is_loopback() {
         return Ok(address);
     }
     Err(format!(
-        "{address} can be reached from outside of this machine, where anybody could decrypt; without authentication \
-         the server listens on loopback only, such as 127.0.0.1:{}",
+        "{address} can be reached from other machines, and everybody who reaches it can decrypt: the server has no \
+         authentication; listen on this machine only, such as 127.0.0.1:{}, and put an authenticating proxy in front of it",
         address.port()
     ))
 }
@@ -193,7 +196,7 @@ fn header_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-fn permits(text: &str) -> Result<usize, String> {
+pub(super) fn permits(text: &str) -> Result<usize, String> {
     match values::count(text)? {
         count if count > tokio::sync::Semaphore::MAX_PERMITS => Err("it is too large".to_owned()),
         count => Ok(count),

@@ -182,19 +182,19 @@ fn duplicates_are_refused() {
     for (body, expected) in [
         (
             r#"{"payloads":[],"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":null,"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","data":""}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","d\u0061ta":""}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{},"metadata":{}}]}"#,
