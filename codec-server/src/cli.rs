@@ -18,7 +18,7 @@ mod wanted;
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use temporal_kms_codec::PlaintextPolicy;
+use temporal_kms_codec::{Format, PlaintextPolicy};
 use temporal_kms_codec_service::{
     arguments,
     exit::list,
@@ -155,6 +155,9 @@ struct Dev {
     /// What happens to a payload that cannot be decoded: `placeholder` answers a text that says why, `fail` an error.
     #[arg(long, value_name = "WHAT", default_value = "placeholder")]
     on_undecodable: OnUndecodable,
+    /// A format to open beside `envelope`: `envelope-v1` or `direct`; may be repeated.
+    #[arg(long = "decrypt-format", value_name = "FORMAT")]
+    decrypt_formats: Vec<Format>,
     /// Whether payloads that are not encrypted pass: `allow` or `reject`.
     #[arg(long, value_name = "WHAT", default_value = "allow")]
     plaintext: PlaintextPolicy,

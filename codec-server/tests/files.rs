@@ -23,6 +23,7 @@ use nix::{
     unistd::{Pid, mkfifo},
 };
 use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
 
 /// What a file's content must not be found in.
 const SECRET: &[u8] = b"a secret that is in the file";
@@ -38,7 +39,8 @@ impl Folder {
     }
 
     fn create_key(&self, name: &str) {
-        self.run(0, &["keys", "create", &format!("local://{name}")]);
+        let keyring = LocalKeyring::open(self.path("keys"));
+        keyring.key_or_create(name).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -106,6 +108,26 @@ fn nothing_is_replaced_unless_asked_for() {
     folder.run(0, &["seal", "backup", "--force"]);
     assert_ne!(folder.read("backup.sealed"), first);
     folder.run(64, &["open", "backup"]);
+}
+
+#[test]
+fn a_mistyped_key_or_keyring_makes_nothing() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    for (keyring, key) in [("keys", "local://defualt"), ("kyes", "local://default")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_codec-server"))
+            .current_dir(folder.0.path())
+            .env_clear()
+            .args(["seal", "backup", "--key", key, "--keyring", keyring])
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let remedy = format!("codec-server keys create {key} --keyring {keyring}");
+        assert!(words.contains(&remedy), "{words}");
+    }
+    assert_eq!(folder.names(), ["backup", "keys"]);
+    assert!(!folder.path("keys/defualt.json").exists());
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) fn dev(options: Dev) -> Result<(), Failure> {
     let mut namespace = NamespaceConfig::with_key(key);
     namespace.on_undecodable = options.on_undecodable;
     namespace.plaintext = options.plaintext;
+    namespace.open_formats_too(&options.decrypt_formats);
     let mut keys = KmsOptions::default();
     keys.local_keyring = Some(keyring);
     run(Config {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use temporal_kms_codec::{Codec, CodecSettings, Error, Namespace, Payload};
+use temporal_kms_codec::{Codec, CodecSettings, Error, Format, Namespace, Payload};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
@@ -48,6 +48,13 @@ pub(super) struct TransformArgs {
     /// A configuration as for `serve`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A format to open beside `envelope`: `envelope-v1` or `direct`; may be repeated.
+    #[arg(
+        long = "decrypt-format",
+        value_name = "FORMAT",
+        conflicts_with = "config"
+    )]
+    decrypt_formats: Vec<Format>,
     /// The namespace of the payloads.
     #[arg(
         long,
@@ -249,9 +256,9 @@ async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
             let mut settings = settings(args)?;
             let keyring = args.keyring.clone().or(settings.kms.local_keyring.take());
             settings.kms.local_keyring = keyring.or_else(|| keys::default_keyring().ok());
-            settings.kms.create_local_keys = false;
-            let config = NamespaceConfig::from_settings(&settings)
+            let mut config = NamespaceConfig::from_settings(&settings)
                 .ok_or_else(|| Failure::new(Status::Configuration, "no key is named"))?;
+            config.open_formats_too(&args.decrypt_formats);
             (config, settings.kms)
         }
     };

@@ -14,22 +14,25 @@ pub(super) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -
     let Error::Payload(reason) = error else {
         return error.to_string();
     };
-    let wanted = Wanted::of(payload);
-    match (reason, &wanted.namespace) {
-        (PayloadError::ForeignNamespace, Some(other)) => {
-            format!("it belongs to namespace {other}, not {namespace}; try --namespace {other}")
-        }
-        (PayloadError::KeyNotAllowed { .. }, _) if !wanted.keys.is_empty() => format!(
-            "it is encrypted with {}, which is not configured; name it with --key, or add it under `decrypt`",
-            wanted.key_list(" and ")
+    match reason {
+        PayloadError::ForeignNamespace {
+            found: Some(other), ..
+        } => format!("it belongs to namespace {other}, not {namespace}; try --namespace {other}"),
+        PayloadError::KeyNotAllowed { key } => format!(
+            "it is encrypted with {key}, which is not configured; name it with --key, or add it under `decrypt`"
         ),
-        (PayloadError::NotAuthentic, _) if !wanted.keys.is_empty() => {
-            format!("{error}; it names {wanted}")
+        PayloadError::FormatNotAllowed { format } => {
+            format!("{error}; try --decrypt-format {format}")
         }
+        PayloadError::NotAuthentic => match Wanted::of(payload) {
+            Some(wanted) => format!("{error}; it names {wanted}"),
+            None => error.to_string(),
+        },
         _ => error.to_string(),
     }
 }
 
+/// The keys, at least one, and the namespace that a payload names.
 struct Wanted {
     keys: Vec<KeyUri>,
     namespace: Option<Namespace>,
@@ -42,13 +45,13 @@ struct Context {
 
 impl Wanted {
     /// Nothing of it is authentic; only what has the form of a key or a namespace is kept, and safe to print.
-    fn of(payload: &Payload) -> Self {
+    fn of(payload: &Payload) -> Option<Self> {
         let text = |name: &str| {
             let value = payload.metadata.get(name)?;
             std::str::from_utf8(value).ok()
         };
         let further = (1..MOST_KEYS).map(|number| format!("kms-key.{number}"));
-        let keys = ["kms-key".to_owned()]
+        let keys: Vec<KeyUri> = ["kms-key".to_owned()]
             .into_iter()
             .chain(further)
             .filter_map(|name| text(&name)?.parse().ok())
@@ -56,18 +59,14 @@ impl Wanted {
         let namespace = text("encryption-context")
             .and_then(|context| serde_json::from_str::<Context>(context).ok())
             .and_then(|context| Namespace::new(&context.namespace).ok());
-        Self { keys, namespace }
-    }
-
-    fn key_list(&self, separator: &str) -> String {
-        let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
-        keys.join(separator)
+        (!keys.is_empty()).then_some(Self { keys, namespace })
     }
 }
 
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the key {}", self.key_list(" and "))?;
+        let keys: Vec<String> = self.keys.iter().map(ToString::to_string).collect();
+        write!(f, "the key {}", keys.join(" and "))?;
         match &self.namespace {
             Some(namespace) => write!(f, " and the namespace {namespace}"),
             None => Ok(()),
@@ -92,7 +91,10 @@ mod tests {
                 .insert(name.to_owned(), value.as_bytes().to_vec());
         }
         let here = Namespace::new("default").unwrap();
-        let foreign = Error::from(PayloadError::ForeignNamespace);
+        let foreign = Error::from(PayloadError::ForeignNamespace {
+            found: Some("prod".to_owned()),
+            expected: "default".to_owned(),
+        });
         assert_eq!(
             explain(&foreign, &payload, &here),
             "it belongs to namespace prod, not default; try --namespace prod"
@@ -102,9 +104,10 @@ mod tests {
             altered.ends_with("it names the key local://other and the namespace prod"),
             "{altered}"
         );
+        let altered = Error::from(PayloadError::NotAuthentic);
         assert_eq!(
-            explain(&foreign, &Payload::default(), &here),
-            foreign.to_string()
+            explain(&altered, &Payload::default(), &here),
+            altered.to_string()
         );
     }
 }

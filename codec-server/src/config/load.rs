@@ -130,12 +130,12 @@ impl Config {
         let section = |name| Section::with_variables(source, name, root.get(name));
         let server = ServerConfig::read(section("server"));
         let cors = CorsConfig::read(section("cors"));
-        let cache = cache::read(section("cache"));
         let keys = section("keys");
         if is_file {
             let variables = keys::variables(&keys, source.environment);
             let mut keys = keys::read(keys, variables);
             let found = root.get("namespaces");
+            let cache = cache::read(section("cache"), CacheLimits::default());
             let namespaces = namespaces(source, found, &mut keys, &cache);
             return Self {
                 server,
@@ -144,7 +144,10 @@ impl Config {
                 namespaces: NamespacesConfig::Named(namespaces),
             };
         }
-        let (namespaces, variables) = of_variables(source, &cache);
+        let (mut namespaces, variables) = of_variables(source);
+        for config in namespaces.values_mut() {
+            config.cache = cache::read(section("cache"), config.cache.clone());
+        }
         Self {
             server,
             cors,
@@ -246,10 +249,7 @@ fn report_faults(source: &Source<'_>, faults: Vec<Fault>) {
 }
 
 /// The namespace that the library's variables describe, and how its keys are opened.
-fn of_variables(
-    source: &Source<'_>,
-    cache: &CacheLimits,
-) -> (BTreeMap<Namespace, NamespaceConfig>, KmsOptions) {
+fn of_variables(source: &Source<'_>) -> (BTreeMap<Namespace, NamespaceConfig>, KmsOptions) {
     let described = CodecSettings::from_variables(source.environment)
         .map_err(|error| (error.setting().to_owned(), error.reason().to_owned()));
     let described = described.and_then(|settings| {
@@ -263,11 +263,7 @@ fn of_variables(
         Ok((config.ok_or_else(no_key)?, settings))
     });
     match described {
-        Ok((mut config, mut settings)) => {
-            config.cache = cache.clone();
-            settings.kms.create_local_keys = false;
-            ([(settings.namespace, config)].into(), settings.kms)
-        }
+        Ok((config, settings)) => ([(settings.namespace, config)].into(), settings.kms),
         Err((variable, reason)) => {
             source.report(Place::Variable(variable), "", reason);
             (BTreeMap::new(), KmsOptions::default())

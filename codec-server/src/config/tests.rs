@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use temporal_kms_codec::{Compression, Format, PlaintextPolicy};
+use temporal_kms_codec::{Compression, Format, PlaintextPolicy, RequiredContext};
 
 use super::*;
 
@@ -78,7 +78,9 @@ fn every_setting_is_read() {
         encrypt = ["local://2026", "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k"]
         decrypt = ["local://2025"]
         format = "envelope"
+        decrypt_formats = ["envelope"]
         context = { env = "prod", "team" = "x" }
+        require_context = ["env"]
         compression = "zstd"
         compression_level = 9
         compression_min_bytes = "1KiB"
@@ -127,6 +129,8 @@ fn every_setting_is_read() {
     );
     assert_eq!(namespace.decrypt[0].to_string(), "local://2025");
     assert_eq!(namespace.context["env"], "prod");
+    assert_eq!(namespace.decrypt_formats, Some(vec![Format::Envelope]));
+    assert_eq!(namespace.require_context, RequiredContext::named(["env"]));
     assert_eq!(
         namespace.compression,
         Compression::Zstd {

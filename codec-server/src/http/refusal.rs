@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Full;
-use temporal_kms_codec::{Error, Namespace, kms::ProviderErrorKind};
+use temporal_kms_codec::{Error, Namespace, PayloadError, kms::ProviderErrorKind};
 use temporal_kms_codec_proto::json::JsonError;
 
 use super::{Response, route::Operation};
@@ -159,10 +159,14 @@ fn encode_words(error: &Error) -> &'static str {
 /// An error in words for the user. What a provider's error says beyond its kind names keys, and is for the log.
 pub(super) fn words(error: &Error) -> String {
     match error {
+        Error::Payload(PayloadError::KeyNotAllowed { .. }) => KEY_NOT_ALLOWED.to_owned(),
         Error::Payload(error) => error.to_string(),
         other => words_of_kind(other).to_owned(),
     }
 }
+
+/// Which key it is, the log says.
+const KEY_NOT_ALLOWED: &str = "the payload is encrypted with a key that this server may not use; its operator finds the key in its log";
 
 fn words_of_kind(error: &Error) -> &'static str {
     use ProviderErrorKind as Kind;
@@ -195,9 +199,11 @@ pub(super) fn kind(error: &Error) -> &'static str {
     match error {
         Error::Payload(P::Malformed(_)) => "malformed",
         Error::Payload(P::NotAuthentic) => "not-authentic",
-        Error::Payload(P::ForeignNamespace) => "foreign-namespace",
+        Error::Payload(P::ForeignNamespace { .. }) => "foreign-namespace",
         Error::Payload(P::ForeignContext(_)) => "foreign-context",
-        Error::Payload(P::KeyNotAllowed) => "key-not-allowed",
+        Error::Payload(P::MissingContext(_)) => "missing-context",
+        Error::Payload(P::FormatNotAllowed { .. }) => "format-not-allowed",
+        Error::Payload(P::KeyNotAllowed { .. }) => "key-not-allowed",
         Error::Payload(P::PlaintextRefused) => "plaintext-refused",
         Error::Payload(P::TooLarge { .. }) => "too-large",
         Error::Payload(P::NestedTooDeep(_)) => "nested-too-deep",

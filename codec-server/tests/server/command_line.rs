@@ -144,6 +144,11 @@ fn exit_statuses_tell_what_was_wrong() {
     for operation in ["encode", "decode"] {
         let output = run(&[operation, "--keyring", missing.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(78), "{operation} creates no key");
+        let words = text(&output.stderr);
+        assert!(
+            words.contains("codec-server keys create local://default"),
+            "{words}"
+        );
         assert!(!missing.exists());
     }
     let output = run(&["decode", "/nonexistent/history.json", "--keyring", keyring]);

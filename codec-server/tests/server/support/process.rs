@@ -11,6 +11,7 @@ use std::{
 use nix::{sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
 
 use super::client::{Answer, Connection, body_of, post};
 
@@ -241,9 +242,7 @@ fn create_keys(keyring: &Path, configuration: &str) {
 /// Creates the key `local://NAME`.
 #[track_caller]
 pub(crate) fn create_key(keyring: &Path, name: &str) {
-    let (key, keyring) = (format!("local://{name}"), keyring.to_str().unwrap());
-    let output = run(&["keys", "create", &key, "--keyring", keyring]);
-    assert!(output.status.success(), "{output:?}");
+    LocalKeyring::open(keyring).key_or_create(name).unwrap();
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
