@@ -41,6 +41,8 @@ impl Stop {
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A terminal that closes; the configuration is not read again.
+    hangup: Signal,
 }
 
 impl Signals {
@@ -48,6 +50,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -65,6 +68,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }

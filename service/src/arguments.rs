@@ -18,7 +18,9 @@ use clap::{
 /// Wrong usage, or a request for help or the version: [`Error::use_stderr`] tells the two apart.
 pub fn parse<P: Parser>(arguments: Vec<OsString>) -> Result<P, Error> {
     let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
-    let command = without_variables(P::command(), &is_empty);
+    let mut command = without_variables(P::command(), &is_empty);
+    // Arguments know how they are shown from now on only.
+    command.build();
     command
         .clone()
         .try_get_matches_from(&arguments)

@@ -682,6 +682,15 @@ fn a_hostile_document_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_terminal_that_closes_stops_a_server_as_sigterm_does() {
+    let mut server = crate::support::CodecServer::dev();
+    server.serves();
+    server.signal(nix::sys::signal::Signal::SIGHUP);
+    assert!(server.wait().success());
+    server.wait_for_log("told to stop");
+}
+
+#[test]
 fn a_server_cannot_dump_its_memory() {
     let server = crate::support::CodecServer::dev();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();

@@ -198,19 +198,19 @@ fn duplicates_are_refused() {
         ),
         (
             r#"{"payloads":[{"metadata":{},"metadata":{}}]}"#,
-            "`payloads[0].metadata` stands",
+            "`payloads[0].metadata` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{"sk-1":"","sk-1":""}}]}"#,
-            "`payloads[0].metadata.*` stands",
+            "`payloads[0].metadata.*` is given twice",
         ),
         (
             r#"{"payloads":[{"externalPayloads":[],"external_payloads":[]}]}"#,
-            "`payloads[0].externalPayloads` stands",
+            "`payloads[0].externalPayloads` is given twice",
         ),
         (
             r#"{"payloads":[{"externalPayloads":[{"sizeBytes":1,"size_bytes":1}]}]}"#,
-            "`payloads[0].externalPayloads[].sizeBytes` stands",
+            "`payloads[0].externalPayloads[].sizeBytes` is given twice",
         ),
     ] {
         let error = refused(body);
