@@ -101,7 +101,8 @@ A small codec.toml:
   encrypt = [\"local://2026\"]
   decrypt = [\"local://2025\"]
 
-`config check` reports every mistake in it. No key is created: see `keys create`.
+`config check` reports every mistake in it. A server creates no key: see
+`keys create`.
 
 SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight. A
 changed configuration takes effect at the next start.")]

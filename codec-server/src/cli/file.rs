@@ -71,24 +71,20 @@ The output file appears only when it is complete. With --output - the output
 goes to stdout as it comes: do not use it when the command fails.";
 
 pub(super) fn run(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
+    let context = context(args)?;
     let destination = destination(operation, args)?;
     runtime::run_interruptible(
         destination.consequence(),
-        process(operation, args, destination),
+        process(operation, args, &context, destination),
     )
 }
 
 async fn process(
     operation: Operation,
     args: &FileArgs,
+    context: &EncryptionContext,
     destination: Destination,
 ) -> Result<(), Failure> {
-    let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error);
-    let pairs: BTreeMap<_, _> = args.context.iter().cloned().collect();
-    if pairs.len() != args.context.len() {
-        return Err(usage(&"--context: a name is given twice"));
-    }
-    let context = EncryptionContext::new(pairs).map_err(|error| usage(&error))?;
     let cipher = cipher(args).await?;
 
     let (input, len) = open_input(&args.file).await?;
@@ -99,10 +95,10 @@ async fn process(
         .await
         .map_err(|error| Failure::new(Status::Software, error))??;
     let total = match output.file()? {
-        None => transfer(operation, &cipher, input, tokio::io::stdout(), &context).await?,
+        None => transfer(operation, &cipher, input, tokio::io::stdout(), context).await?,
         Some(file) => {
             let file = tokio::fs::File::from_std(file);
-            transfer(operation, &cipher, input, file, &context).await?
+            transfer(operation, &cipher, input, file, context).await?
         }
     };
     output.finish()?;
@@ -152,6 +148,15 @@ async fn cipher(args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
         &CacheLimits::default(),
     )
     .map_err(|error| Failure::new(Status::Usage, error))
+}
+
+fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error);
+    let pairs: BTreeMap<_, _> = args.context.iter().cloned().collect();
+    if pairs.len() != args.context.len() {
+        return Err(usage(&"--context: a name is given twice"));
+    }
+    EncryptionContext::new(pairs).map_err(|error| usage(&error))
 }
 
 fn destination(operation: Operation, args: &FileArgs) -> Result<Destination, Failure> {

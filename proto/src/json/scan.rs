@@ -64,9 +64,15 @@ struct Container {
     key: Option<Key>,
     /// It holds only strings and nulls.
     is_flat: bool,
-    has_encoding: bool,
-    has_metadata: bool,
-    has_other_data: bool,
+    fields: Fields,
+}
+
+/// What was found of an object so far.
+#[derive(Default)]
+struct Fields {
+    encoding: bool,
+    metadata: bool,
+    other_data: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,14 +99,12 @@ impl Container {
             is_object,
             key: None,
             is_flat: true,
-            has_encoding: false,
-            has_metadata: false,
-            has_other_data: false,
+            fields: Fields::default(),
         }
     }
 
     fn is_payload(&self) -> bool {
-        self.is_object && self.has_metadata && !self.has_other_data
+        self.is_object && self.fields.metadata && !self.fields.other_data
     }
 }
 
@@ -143,11 +147,11 @@ impl Scan<'_> {
             (Some(Key::Encoding), Value::Text(quoted)) => {
                 let raw = text.get(quoted).unwrap_or_default();
                 let encoding = serde_json::from_str::<String>(raw).unwrap_or_default();
-                container.has_encoding = is_encoding(&encoding);
+                container.fields.encoding = is_encoding(&encoding);
             }
-            (Some(Key::Metadata), value) => container.has_metadata = value == Value::Metadata,
+            (Some(Key::Metadata), value) => container.fields.metadata = value == Value::Metadata,
             (Some(Key::Data), value) => {
-                container.has_other_data = !matches!(value, Value::Null | Value::Text(_));
+                container.fields.other_data = !matches!(value, Value::Null | Value::Text(_));
             }
             _ => {}
         }
@@ -171,7 +175,7 @@ impl Scan<'_> {
             {}
             self.found.push(closed.start..end);
         }
-        let is_metadata = closed.is_object && closed.is_flat && closed.has_encoding;
+        let is_metadata = closed.is_object && closed.is_flat && closed.fields.encoding;
         self.value(if is_metadata {
             Value::Metadata
         } else {

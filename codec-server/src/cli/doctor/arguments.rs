@@ -39,7 +39,7 @@ pub(in super::super) struct DoctorArgs {
     /// A key, as a URI; may be repeated.
     #[arg(long = "key", value_name = "URI")]
     pub(super) keys: Vec<String>,
-    /// The findings as JSON, for programs: {"ok":…,"findings":[{"check":…,"key":…,"status":…,"summary":…,"remedy":…}]}.
+    /// Prints the result as JSON: `ok`, and `findings` with `check`, `key`, `status`, `summary` and `remedy`.
     #[arg(long)]
     pub(super) json: bool,
     /// Timed calls of each operation, from 1 to 1000, and payloads for the effect of the data key cache.

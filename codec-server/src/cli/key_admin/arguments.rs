@@ -128,7 +128,7 @@ the time that is shown.")]
     Destroy(DestructiveArgs),
     /// Makes a replica of a multi-region key in another region.
     #[command(after_help = "\
-Example:
+Examples:
   codec-server keys replicate \\
     aws-kms://arn:aws:kms:eu-west-1:111122223333:key/mrk-1234 us-west-2")]
     Replicate {
