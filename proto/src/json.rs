@@ -11,6 +11,7 @@
 //! | base64, standard or URL-safe, padded or not | other text, the two alphabets mixed |
 //! | `externalPayloads[].sizeBytes`, `external_payloads[].size_bytes`, string or number | anything after the JSON |
 //! | unknown fields | a known field or a metadata key that is given twice |
+//! | | more than 64 metadata entries or externally stored parts in one payload |
 //!
 //! Errors name places by our own field names and never repeat a byte of the body.
 
@@ -27,4 +28,4 @@ pub use document::{
 };
 pub use error::{Field, JsonError, Place, Position};
 pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
-pub use write::{write_payload, write_payload_list, write_payloads};
+pub use write::{payloads_len, write_payload, write_payload_list, write_payloads};

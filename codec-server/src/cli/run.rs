@@ -6,6 +6,7 @@ use temporal_kms_codec::{
     Error, KeyUri,
     kms::{KmsOptions, local::LocalKeyring},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Dev, Serve,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     config::{Config, CorsConfig, NamespaceConfig, NamespacesConfig, ServerConfig},
     server::Server,
-    shutdown::{self, stop},
+    shutdown,
 };
 
 pub(super) fn dev(options: Dev) -> Result<(), Failure> {
@@ -71,8 +72,8 @@ fn run(config: Config) -> Result<(), Failure> {
             .map_err(|error| Failure::io("signals cannot be received", &error))?;
         let server = Server::bind(config).await?;
         announce(&server)?;
-        let (stopper, stop) = stop();
-        tokio::spawn(async move { signalled.stop(stopper).await });
+        let stop = CancellationToken::new();
+        tokio::spawn(signalled.stop(stop.clone()));
         server.run(stop).await;
         Ok(())
     })

@@ -210,6 +210,20 @@ fn report_unknown_variables(source: &Source<'_>) {
         .map(String::as_str)
         .chain(OTHER_VARIABLES)
         .collect::<Vec<_>>();
+    for (name, value) in std::env::vars_os() {
+        if let Some(name) = name.to_str()
+            && ["CODEC_", "TEMPORAL_CODEC_"]
+                .iter()
+                .any(|start| name.starts_with(start))
+            && value.to_str().is_none()
+        {
+            source.report(
+                Place::Variable(name.to_owned()),
+                "",
+                "it is not valid UTF-8",
+            );
+        }
+    }
     let mut names: Vec<String> = std::env::vars_os()
         .filter(|(_, value)| !value.is_empty())
         .filter_map(|(name, _)| name.into_string().ok())

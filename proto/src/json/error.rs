@@ -63,6 +63,16 @@ pub enum JsonError {
         /// How many are allowed.
         limit: usize,
     },
+    /// More entries than any payload of Temporal has.
+    #[error("{place} has more than {limit} entries, which is the limit, at {at}")]
+    TooMany {
+        /// The field.
+        place: Place,
+        /// How many are allowed.
+        limit: usize,
+        /// Where reading stopped.
+        at: Position,
+    },
     /// Two readers could take two different values for it.
     #[error("{place} is given twice, at {at}")]
     Duplicate {
@@ -83,6 +93,7 @@ impl JsonError {
             | Self::Shape { at, .. }
             | Self::NotBase64 { at, .. }
             | Self::NullPayload { at, .. }
+            | Self::TooMany { at, .. }
             | Self::Duplicate { at, .. } => *at = at.within(start),
             Self::Empty | Self::NotUtf8 { .. } | Self::TooManyPayloads { .. } => {}
         }
