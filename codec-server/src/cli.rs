@@ -123,14 +123,15 @@ struct Dev {
     #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_LISTEN", default_value = crate::config::DEFAULT_LISTEN,
           value_parser = crate::config::loopback)]
     listen: SocketAddr,
-    /// Address and port for /healthz and /readyz.
-    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = crate::config::loopback)]
+    /// Address and port for /healthz and /readyz. Any address: they show no payload and no key.
+    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = crate::config::address)]
     admin_listen: Option<SocketAddr>,
     /// Folder of the keyset [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
     #[arg(long, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
     keyring: Option<PathBuf>,
-    /// What becomes of a payload that cannot be decoded: `fail`, or `placeholder` for a text that says why.
-    #[arg(long, value_name = "WHAT", default_value = "fail")]
+    /// What is answered for a payload that cannot be decoded: `placeholder` for a text that says why, or `fail` to refuse
+    /// the whole request.
+    #[arg(long, value_name = "WHAT", default_value = "placeholder")]
     on_undecodable: OnUndecodable,
 }
 

@@ -30,7 +30,7 @@ use temporal_kms_codec::{Namespace, kms::KmsOptions};
 pub use cors::CorsConfig;
 pub use namespace::{NamespaceConfig, OnUndecodable};
 pub use problem::{Place, Problem, Problems};
-pub(crate) use server::{DEFAULT_LISTEN, loopback};
+pub(crate) use server::{DEFAULT_LISTEN, address, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
 pub(crate) use values::bytes;
 

@@ -10,8 +10,8 @@ use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 pub use self::options::DecodeOptions;
 use crate::{
-    CodecBuilder, Compression, EncryptionContext, Error, Format, Namespace, Payload, PayloadError,
-    PayloadExt as _, PlaintextPolicy, Stats,
+    CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
+    PayloadError, PayloadExt as _, PlaintextPolicy, Stats,
     dek::{Budget, Keyholder, LiveDek, Rest},
     encrypting_keys::EncryptingKeys,
     format::Marker,
@@ -131,8 +131,20 @@ impl Codec {
     /// # Errors
     /// The first key's that cannot.
     pub async fn ready(&self) -> Result<(), Error> {
-        future::try_join_all(self.0.encrypting.iter().map(|key| can_encrypt(&**key))).await?;
+        for (_, checked) in self.check_keys().await {
+            checked?;
+        }
         Ok(())
+    }
+
+    /// Asks as [`ready`](Self::ready) does, and returns what each key said: one that fails hides no other.
+    pub async fn check_keys(&self) -> Vec<(KeyUri, Result<(), ProviderError>)> {
+        let checks = self
+            .0
+            .encrypting
+            .iter()
+            .map(|key| async { (key.uri().clone(), can_encrypt(&**key).await) });
+        future::join_all(checks).await
     }
 
     async fn decode_one(
@@ -214,6 +226,14 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Decrypts one payload.
+    ///
+    /// # Errors
+    /// When it cannot be decrypted, or is not tried any more.
+    pub async fn decode(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        self.codec.decode_one(payload, options, &self.budget).await
+    }
+
     /// As [`Codec::decode_each_with`].
     pub async fn decode_each_with(
         &self,
@@ -221,7 +241,7 @@ impl Decoder {
         options: DecodeOptions,
     ) -> Vec<Result<Payload, Error>> {
         stream::iter(payloads)
-            .map(|payload| self.codec.decode_one(payload, options, &self.budget))
+            .map(|payload| self.decode(payload, options))
             .buffered(CONCURRENT_CALLS)
             .collect()
             .await

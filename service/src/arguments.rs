@@ -75,7 +75,10 @@ fn name_variable(mut error: Error, command: &Command, arguments: &[OsString]) ->
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    if let Some(variable) = variable_of(command, shown, arguments) {
+    // Arguments can be shown only when they are built.
+    let mut command = command.clone();
+    command.build();
+    if let Some(variable) = variable_of(&command, shown, arguments) {
         let named = ContextValue::String(format!("{variable} (environment variable)"));
         error.insert(ContextKind::InvalidArg, named);
     }

@@ -136,8 +136,11 @@ fn no_credential_leaves_this_machine_without_tls() {
     let (code, problem) = run(&arguments, &variables);
     assert_eq!(code, Some(69), "{problem}");
     assert_eq!(
-        problem.trim(),
-        "error: cannot connect to Temporal at http://127.0.0.1:1: connection refused. Is it running? Is --address right?"
+        problem.lines().last(),
+        Some(
+            "error: cannot connect to Temporal at http://127.0.0.1:1: connection refused. Is it running? Is --address \
+             right?"
+        )
     );
 }
 

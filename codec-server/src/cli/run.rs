@@ -3,12 +3,13 @@
 use std::io::{StdoutLock, Write as _};
 
 use temporal_kms_codec::kms::KmsOptions;
+use tokio_util::sync::CancellationToken;
 
 use super::{Dev, Serve, exit::Failure, keys};
 use crate::{
     config::{Config, CorsConfig, NamespaceConfig, NamespacesConfig, ServerConfig},
     server::Server,
-    shutdown::{self, stop},
+    shutdown,
 };
 
 pub(super) fn dev(options: Dev) -> Result<(), Failure> {
@@ -48,8 +49,8 @@ fn run(config: Config) -> Result<(), Failure> {
             .map_err(|error| Failure::io("signals cannot be received", &error))?;
         let server = Server::bind(config).await?;
         announce(&server)?;
-        let (stopper, stop) = stop();
-        tokio::spawn(async move { signalled.stop(stopper).await });
+        let stop = CancellationToken::new();
+        tokio::spawn(signalled.stop(stop.clone()));
         server.run(stop).await;
         Ok(())
     })

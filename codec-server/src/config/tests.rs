@@ -52,16 +52,20 @@ fn every_setting_is_read() {
         listen = "[::1]:9000"
         admin_listen = "127.0.0.1:9001"
         allowed_hosts = ["Codec.example.com"]
+        path_prefixes = ["/codec", "/temporal/codec/"]
         max_body = "1MiB"
         max_answer = "2MiB"
         max_payloads = 0x10
         max_headers = 16384
         max_requests = 3
         max_connections = 4
+        max_memory = "300MiB"
         header_timeout = "1s"
         body_timeout = "2s"
         request_timeout = "3s"
         write_timeout = "4s"
+        answer_timeout = "6s"
+        shutdown_delay = "7s"
         shutdown_grace = "5s"
         [cors]
         allowed_origins = ["https://ui.example.com", "http://ui.internal:8080"]
@@ -91,9 +95,14 @@ fn every_setting_is_read() {
         listen,
         admin_listen,
         allowed_hosts,
+        path_prefixes,
         limits,
         timeouts,
     } = &config.server;
+    assert_eq!(path_prefixes.len(), 2);
+    assert_eq!(limits.max_memory, 300 << 20);
+    assert_eq!(timeouts.answer, Duration::from_secs(6));
+    assert_eq!(timeouts.shutdown_delay, Duration::from_secs(7));
     assert_eq!(listen.to_string(), "[::1]:9000");
     assert_eq!(admin_listen.unwrap().to_string(), "127.0.0.1:9001");
     assert_eq!(allowed_hosts, &["codec.example.com"]);
@@ -155,10 +164,12 @@ fn the_example_has_every_setting_with_its_default() {
         format!("{:?}", server.limits),
         format!("{:?}", default.limits)
     );
-    assert_eq!(
-        format!("{:?}", server.timeouts),
-        format!("{:?}", default.timeouts)
-    );
+    // It has an `admin_listen`, where load balancers see that the server stops.
+    let timeouts = Timeouts {
+        shutdown_delay: Duration::from_secs(2),
+        ..default.timeouts
+    };
+    assert_eq!(format!("{:?}", server.timeouts), format!("{timeouts:?}"));
     let cors = CorsConfig {
         allowed_origins: config.cors.allowed_origins.clone(),
         ..CorsConfig::default()
@@ -254,12 +265,12 @@ context = { env = 1 }
     )
     .unwrap_err();
     let expected = [
-        "codec.toml:2: server.listen: 0.0.0.0:8081 can be reached from outside of this machine",
+        "codec.toml:2: server.listen: 0.0.0.0:8081 is reachable from other machines",
         "codec.toml:3: server.max_bdy: there is no such setting; known here: listen, admin_listen",
         "codec.toml:4: server.max_payloads: expected a whole number above zero",
         "codec.toml:5: server.body_timeout: expected a time with its unit",
-        "codec.toml:10: cors.allowed_origins: `https://example.com/` is no origin",
-        "codec.toml:11: cors.allowed_origins: `*` is no origin",
+        "codec.toml:10: cors.allowed_origins: `https://example.com/` is not an origin",
+        "codec.toml:11: cors.allowed_origins: `*` is not an origin",
         "codec.toml:13: cors.allow_credentials: expected true or false",
         "codec.toml:15: auth: there is no such section",
         "codec.toml:19: namespaces.default.encrypt: it starts with none of local://",
@@ -325,14 +336,47 @@ fn only_loopback_is_listened_on() {
         assert!(
             loopback(bad)
                 .unwrap_err()
-                .contains("without authentication"),
+                .contains("does not authenticate clients"),
             "{bad}"
         );
     }
     for bad in ["localhost:1", "127.0.0.1", "", ":1", "8081"] {
         assert!(
-            loopback(bad).unwrap_err().contains("no address and port"),
+            loopback(bad).unwrap_err().contains("is not ADDRESS:PORT"),
             "{bad}"
+        );
+    }
+}
+
+#[test]
+fn health_is_answered_on_any_address() {
+    let text = format!("[server]\nadmin_listen = \"0.0.0.0:8082\"\n{SMALL}");
+    let config = parse(&text, &[]).unwrap();
+    assert_eq!(
+        config.server.admin_listen.unwrap().to_string(),
+        "0.0.0.0:8082"
+    );
+    let error = parse(&text.replace("admin_listen", "listen"), &[]).unwrap_err();
+    assert!(error.contains("reachable from other machines"), "{error}");
+}
+
+#[test]
+fn the_memory_is_enough_for_one_request_as_large_as_allowed() {
+    let text = format!("[server]\nmax_answer = \"1GiB\"\n{SMALL}");
+    let error = parse(&text, &[]).unwrap_err();
+    assert!(error.contains("`max_memory` must be at least"), "{error}");
+    let text = text.replace("[server]", "[server]\nmax_memory = \"3GiB\"");
+    assert!(parse(&text, &[]).is_ok());
+}
+
+#[test]
+fn path_prefixes_are_paths() {
+    for bad in ["", "/", "codec", "/a//b", "/a?b", "/a b", "//a"] {
+        let text = format!("[server]\npath_prefixes = [\"{bad}\"]\n{SMALL}");
+        let error = parse(&text, &[]).unwrap_err();
+        assert!(
+            error.starts_with("codec.toml:2: server.path_prefixes: expected a path"),
+            "{bad}: {error}"
         );
     }
 }

@@ -23,6 +23,29 @@ fn create(keyring: &Path, names: &[&str]) {
 }
 
 #[tokio::test]
+async fn a_mistyped_key_or_keyring_is_refused_and_nothing_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    create(&folder.path().join("keys"), &["default"]);
+    for (keyring, key) in [("keys", "local://defualt"), ("kyes", "local://default")] {
+        let keyring = folder.path().join(keyring);
+        let keyring = keyring.to_str().unwrap();
+        let error = from(&[
+            ("TEMPORAL_CODEC_KEY", key),
+            ("TEMPORAL_CODEC_KEYRING", keyring),
+        ])
+        .await
+        .unwrap_err()
+        .to_string();
+        let remedy = format!("codec-server keys create {key} --keyring {keyring}");
+        assert!(error.contains(&remedy), "{error}");
+    }
+    let made = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(made, 1);
+    let made = std::fs::read_dir(folder.path().join("keys")).unwrap();
+    assert_eq!(made.count(), 1);
+}
+
+#[tokio::test]
 async fn a_key_and_a_keyring_are_enough() {
     let folder = tempfile::tempdir().unwrap();
     create(folder.path(), &["default"]);

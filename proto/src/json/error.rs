@@ -57,6 +57,16 @@ pub enum JsonError {
         /// How many are allowed.
         limit: usize,
     },
+    /// More entries than any payload of Temporal has.
+    #[error("{place} has more than {limit} entries, which is the limit, at {at}")]
+    TooMany {
+        /// The field.
+        place: Place,
+        /// How many are allowed.
+        limit: usize,
+        /// Where reading stopped.
+        at: Position,
+    },
     /// Two readers could take two different values for it.
     #[error("{place} stands there twice, at {at}")]
     Duplicate {

@@ -190,6 +190,15 @@ impl CodecServer {
         nix::sys::signal::kill(id, signal).unwrap();
     }
 
+    /// The most memory that the process has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+        kilobytes.parse::<usize>().unwrap() << 10
+    }
+
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
@@ -248,4 +257,11 @@ pub(crate) fn run_with_input(
     let output = process.wait_with_output().unwrap();
     writer.join().unwrap();
     output
+}
+
+/// Lets this process and the servers that it starts open as many files as the system allows.
+pub(crate) fn allow_many_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
 }

@@ -24,8 +24,8 @@ impl LocalKey {
     pub(super) fn new(keyset: WatchedKeyset) -> Result<Self, ProviderError> {
         match keyset.keyset()?.purpose() {
             Ok(KeyPurpose::Encrypt) => Ok(Self(keyset)),
-            Ok(_) => Err(keyset.error(KeysetError::WrongPurpose("they sign"))),
-            Err(error) => Err(keyset.error(error)),
+            Ok(_) => Err(keyset.error(&KeysetError::WrongPurpose("they sign"))),
+            Err(error) => Err(keyset.error(&error)),
         }
     }
 
@@ -33,7 +33,7 @@ impl LocalKey {
         self.0
             .keyset()?
             .seal(plaintext, additional)
-            .map_err(|error| self.0.error(error))
+            .map_err(|error| self.0.error(&error))
     }
 
     fn open(&self, sealed: &[u8], additional: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
