@@ -135,7 +135,7 @@ async fn codec(args: &ConnectionArgs) -> Result<Codec, ConnectError> {
     if args.keyring.is_some() && !keys.any(|key| key.kms() == KmsKind::Local) {
         return Err(ConnectError::KeyringUnused);
     }
-    if settings.plaintext == PlaintextPolicy::Allow {
+    if settings.plaintext == Some(PlaintextPolicy::Allow) {
         tracing::warn!(
             "TEMPORAL_CODEC_PLAINTEXT=allow: everybody who can write to Temporal can run tasks here"
         );
