@@ -226,6 +226,14 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Decrypts one payload.
+    ///
+    /// # Errors
+    /// When it cannot be decrypted, or is not tried any more.
+    pub async fn decode(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        self.codec.decode_one(payload, options, &self.budget).await
+    }
+
     /// As [`Codec::decode_each_with`].
     pub async fn decode_each_with(
         &self,
@@ -233,7 +241,7 @@ impl Decoder {
         options: DecodeOptions,
     ) -> Vec<Result<Payload, Error>> {
         stream::iter(payloads)
-            .map(|payload| self.codec.decode_one(payload, options, &self.budget))
+            .map(|payload| self.decode(payload, options))
             .buffered(CONCURRENT_CALLS)
             .collect()
             .await

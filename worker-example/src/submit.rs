@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::{
     connect::{ConnectError, ConnectionArgs, chain, connect},
-    queue,
+    print, queue,
     request::TaskInput,
     task_id::TaskId,
     units,
@@ -136,7 +136,7 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
         .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
         .execution_timeout(args.queue_time + request.timeout() + MARGIN)
         .build();
-    let input = TaskInput::from(request);
+    let input = TaskInput::new(request, &task);
     let handle = match client.start_workflow(ClaudeTask::run, input, options).await {
         Err(WorkflowStartError::AlreadyStarted { .. }) => return Err(SubmitError::Exists(task)),
         Err(error) => return Err(SubmitError::Start(chain(&error))),
@@ -145,6 +145,9 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
     let screen = Screen::new(args.json);
     screen.submitted(&task, args.detach);
     if args.detach {
+        if let Ok(false) = queue::has_workers(&client, &queue).await {
+            print::note(&watch::no_worker(&queue));
+        }
         return Ok(Outcome::Left);
     }
     let watch = Watch {

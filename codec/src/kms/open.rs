@@ -13,7 +13,8 @@ use crate::{ConfigurationError, KeyUri, KmsKind};
 pub struct KmsOptions {
     /// The folder of `local://` keys.
     pub local_keyring: Option<PathBuf>,
-    /// Whether a `local://` key that does not exist is made; a signing key is made for ECDSA on P-256.
+    /// Whether a `local://` key that does not exist is created; a signing key is created for ECDSA on P-256. For programs
+    /// that say so to their users: a mistyped name then works with a new key. Default: an error names the command.
     pub create_local_keys: bool,
     /// Deadlines, retries and limits of calls of a service. Local keys are files, and none of it applies to them.
     pub calls: CallPolicy,

@@ -53,7 +53,7 @@ pub(super) fn exit(error: &ProviderError) -> Status {
     match (error.cause(), error.kind()) {
         (Some(Cause::RefusedCredentials), _) | (_, Kind::PermissionDenied) => Status::NoPermission,
         (Some(Cause::NoConnection), _) => Status::Unavailable,
-        (_, kind) if kind.is_transient() => Status::TryAgain,
+        (_, kind) if kind.is_transient() => Status::Unavailable,
         _ => Status::Usage,
     }
 }
@@ -243,7 +243,7 @@ mod tests {
                 Check::Endpoint,
                 Status::Unavailable,
             ),
-            (Kind::Throttled, None, Check::Endpoint, Status::TryAgain),
+            (Kind::Throttled, None, Check::Endpoint, Status::Unavailable),
             (
                 Kind::PermissionDenied,
                 None,
