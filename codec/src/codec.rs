@@ -6,13 +6,13 @@ mod seal;
 
 use std::{fmt, sync::Arc};
 
-use futures::{StreamExt as _, future, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 pub use self::options::DecodeOptions;
 use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, Namespace, Payload, PayloadError,
     PayloadExt as _, PlaintextPolicy, Stats,
-    dek::{Keyholder, LiveDek},
+    dek::{Budget, Keyholder, LiveDek},
     encrypting_keys::EncryptingKeys,
     format::Marker,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
@@ -77,15 +77,19 @@ impl Codec {
     /// Decrypts payloads: as many as it was given, in order, or none.
     ///
     /// # Errors
-    /// The first payload's that cannot be decrypted.
+    /// The first payload's that cannot be decrypted. The payloads after it are not tried.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        self.decode_each(payloads).await.into_iter().collect()
+        let budget = &self.0.keyholder.budget();
+        stream::iter(payloads)
+            .map(|payload| self.decode_one(payload, DecodeOptions::default(), budget))
+            .buffered(CONCURRENT_CALLS)
+            .try_collect()
+            .await
     }
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-        self.decode_each_with(payloads, DecodeOptions::default())
-            .await
+        self.decoder().decode_each(payloads).await
     }
 
     /// [`decode_each`](Self::decode_each) with options for this call.
@@ -94,11 +98,16 @@ impl Codec {
         payloads: Vec<Payload>,
         options: DecodeOptions,
     ) -> Vec<Result<Payload, Error>> {
-        stream::iter(payloads)
-            .map(|payload| self.decode_one(payload, options))
-            .buffered(CONCURRENT_CALLS)
-            .collect()
-            .await
+        self.decoder().decode_each_with(payloads, options).await
+    }
+
+    /// Starts to decode the payloads of one request in several steps.
+    #[must_use]
+    pub fn decoder(&self) -> Decoder {
+        Decoder {
+            codec: self.clone(),
+            budget: self.0.keyholder.budget(),
+        }
     }
 
     /// The namespace whose payloads this codec encrypts.
@@ -123,8 +132,13 @@ impl Codec {
         Ok(())
     }
 
-    async fn decode_one(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
-        let result = self.decode_layers(payload, options).await;
+    async fn decode_one(
+        &self,
+        payload: Payload,
+        options: DecodeOptions,
+        budget: &Budget,
+    ) -> Result<Payload, Error> {
+        let result = self.decode_layers(payload, options, budget).await;
         if let Err(error) = &result {
             self.0.counters.rejected.add(1);
             tracing::debug!(%error, "a payload was not decoded");
@@ -136,12 +150,14 @@ impl Codec {
         &self,
         payload: Payload,
         options: DecodeOptions,
+        budget: &Budget,
     ) -> Result<Payload, Error> {
         let Some(marker) = Marker::of(&payload) else {
             return self.pass(payload, options);
         };
         let limit = self.max_decompressed(options);
-        let mut payload = self.open(self.read(marker, payload)?, limit).await?;
+        let sealed = self.read(marker, payload)?;
+        let mut payload = self.open(sealed, limit, budget).await?;
 
         // The content is authentic. If it is marked as encrypted and cannot be opened here, it is what the caller of
         // `encode` had.
@@ -151,7 +167,7 @@ impl Codec {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
             let opened = match self.read(marker, payload.clone()) {
-                Ok(sealed) => self.open(sealed, limit).await,
+                Ok(sealed) => self.open(sealed, limit, budget).await,
                 Err(error) => Err(error.into()),
             };
             match opened {
@@ -180,6 +196,42 @@ impl Codec {
         options
             .max_decompressed
             .map_or(limit, |bytes| bytes.min(limit))
+    }
+}
+
+/// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
+///
+/// A payload that cannot be opened may cost a call of the KMS. How many such calls one request may cause is bounded, and a
+/// decoder counts them over all its steps. Payloads whose data key is known are always opened.
+pub struct Decoder {
+    codec: Codec,
+    budget: Budget,
+}
+
+impl Decoder {
+    /// As [`Codec::decode_each`].
+    pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
+        self.decode_each_with(payloads, DecodeOptions::default())
+            .await
+    }
+
+    /// As [`Codec::decode_each_with`]. Each step can have other options.
+    pub async fn decode_each_with(
+        &self,
+        payloads: Vec<Payload>,
+        options: DecodeOptions,
+    ) -> Vec<Result<Payload, Error>> {
+        stream::iter(payloads)
+            .map(|payload| self.codec.decode_one(payload, options, &self.budget))
+            .buffered(CONCURRENT_CALLS)
+            .collect()
+            .await
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Decoder").field(&self.codec).finish()
     }
 }
 

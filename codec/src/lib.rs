@@ -106,7 +106,7 @@ mod stream;
 mod temporal;
 
 pub use builder::CodecBuilder;
-pub use codec::{Codec, DecodeOptions};
+pub use codec::{Codec, DecodeOptions, Decoder};
 pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    envelope_v2::{MAX_RECIPIENTS, Recipient, distinct},
+    envelope_v2::{MAX_RECIPIENTS, Recipient, check_recipients},
     parse_wrapped,
 };
 use crate::{PayloadError, aead::TAG_LEN};
@@ -66,10 +66,10 @@ pub(crate) fn parse_recipients(json: &[u8]) -> Result<Vec<Recipient>, PayloadErr
     let malformed = PayloadError::Malformed("the recipients in its header are malformed");
     let recipients: Vec<JsonRecipient> =
         serde_json::from_slice(json).map_err(|_| malformed.clone())?;
-    if recipients.len() > MAX_RECIPIENTS {
+    if recipients.is_empty() || recipients.len() > MAX_RECIPIENTS {
         return Err(malformed);
     }
-    let recipients: Result<Vec<_>, PayloadError> = recipients
+    let recipients: Vec<_> = recipients
         .into_iter()
         .map(|recipient| {
             let wrapped = STANDARD
@@ -80,8 +80,9 @@ pub(crate) fn parse_recipients(json: &[u8]) -> Result<Vec<Recipient>, PayloadErr
                 wrapped: parse_wrapped(wrapped)?,
             })
         })
-        .collect();
-    distinct(recipients?)
+        .collect::<Result<_, PayloadError>>()?;
+    check_recipients(&recipients)?;
+    Ok(recipients)
 }
 
 /// The nonce of a chunk: its number, and whether it is the last one. Chunks can be neither moved nor cut off
@@ -133,6 +134,7 @@ mod tests {
             "[]",
             r#"[{"kek":"x","dek":"AA=="}]"#,
             r#"[{"kek":"local://k","dek":"?"}]"#,
+            r#"[{"kek":"local://k","dek":"AA=="},{"kek":"local://k","dek":"AQ=="}]"#,
         ] {
             assert!(parse_recipients(json.as_bytes()).is_err(), "{json}");
         }
