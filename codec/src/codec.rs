@@ -10,8 +10,8 @@ use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 pub use self::options::DecodeOptions;
 use crate::{
-    CodecBuilder, Compression, EncryptionContext, Error, Format, Namespace, Payload, PayloadError,
-    PayloadExt as _, PlaintextPolicy, Stats,
+    CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
+    PayloadError, PayloadExt as _, PlaintextPolicy, Stats,
     dek::{Budget, Keyholder, LiveDek},
     encrypting_keys::EncryptingKeys,
     format::Marker,
@@ -128,8 +128,20 @@ impl Codec {
     /// # Errors
     /// The first key's that cannot.
     pub async fn ready(&self) -> Result<(), Error> {
-        future::try_join_all(self.0.encrypting.iter().map(|key| can_encrypt(&**key))).await?;
+        for (_, checked) in self.check_keys().await {
+            checked?;
+        }
         Ok(())
+    }
+
+    /// Asks as [`ready`](Self::ready) does, and returns what each key said: one that fails hides no other.
+    pub async fn check_keys(&self) -> Vec<(KeyUri, Result<(), ProviderError>)> {
+        let checks = self
+            .0
+            .encrypting
+            .iter()
+            .map(|key| async { (key.uri().clone(), can_encrypt(&**key).await) });
+        future::join_all(checks).await
     }
 
     async fn decode_one(

@@ -112,7 +112,13 @@ fn open_chunk<'a>(
     }
     cipher
         .open(file::nonce(number, last), &[], sealed)
-        .map_err(|_| PayloadError::NotAuthentic.into())
+        .map_err(|_| {
+            if last {
+                StreamError::IncompleteOrAltered
+            } else {
+                StreamError::NotAuthentic
+            }
+        })
 }
 
 async fn exactly<R: AsyncRead + Unpin>(input: &mut R, bytes: &mut [u8]) -> Result<(), StreamError> {
