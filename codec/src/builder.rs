@@ -7,7 +7,7 @@ use crate::{
     Format, Namespace, PlaintextPolicy, RequiredContext,
     clock::{Clock, SystemClock},
     codec::Inner,
-    dek::{DekCache, DekMaker, Keyholder, LiveDek},
+    dek::{DekCache, DekMaker, Keyholder, LiveDek, Rest},
     encrypting_keys::EncryptingKeys,
     format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
@@ -178,6 +178,7 @@ impl CodecBuilder {
             compression: self.compression,
             max_decompressed: self.max_decompressed,
             encrypting,
+            encrypting_directly: Rest::new(clock.clone()),
             keyholder: Keyholder::new(decrypting, cache, &clock, counters.clone()),
             counters,
         }))

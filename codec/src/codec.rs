@@ -12,7 +12,7 @@ pub use self::options::DecodeOptions;
 use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
     PayloadError, PayloadExt as _, PlaintextPolicy, Stats,
-    dek::{Budget, Keyholder, LiveDek},
+    dek::{Budget, Keyholder, LiveDek, Rest},
     encrypting_keys::EncryptingKeys,
     format::Marker,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) live_v2: Arc<LiveDek>,
     pub(crate) live_v1: Arc<LiveDek>,
     pub(crate) keyholder: Keyholder,
+    /// Of the first encrypting key, in direct mode.
+    pub(crate) encrypting_directly: Rest,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -77,7 +79,7 @@ impl Codec {
     /// Decrypts payloads: as many as it was given, in order, or none.
     ///
     /// # Errors
-    /// The first payload's that cannot be decrypted. The payloads after it are not tried.
+    /// The first payload's that cannot be decrypted. The payloads after it are not decrypted.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         let budget = &self.0.keyholder.budget();
         stream::iter(payloads)
@@ -89,7 +91,8 @@ impl Codec {
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-        self.decoder().decode_each(payloads).await
+        self.decode_each_with(payloads, DecodeOptions::default())
+            .await
     }
 
     /// [`decode_each`](Self::decode_each) with options for this call.
@@ -168,8 +171,9 @@ impl Codec {
             return self.pass(payload, options);
         };
         let limit = self.max_decompressed(options);
-        let sealed = self.read(marker, payload)?;
-        let mut payload = self.open(sealed, limit, budget).await?;
+        let mut payload = self
+            .open(self.read(marker, payload)?, limit, budget)
+            .await?;
 
         // The content is authentic. If it is marked as encrypted and cannot be opened here, it is what the caller of
         // `encode` had.
@@ -213,28 +217,31 @@ impl Codec {
 
 /// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
 ///
-/// A payload that cannot be opened may cost a call of the KMS. How many such calls one request may cause is bounded, and a
-/// decoder counts them over all its steps. Payloads whose data key is known are always opened.
+/// A payload that cannot be opened may cost a call of the KMS. The calls that one request may waste are bounded, and a
+/// decoder counts them over all its steps. After that it does not try payloads with an unknown data key
+/// ([`PayloadError::NotTried`]). Payloads with a known data key are always opened.
 pub struct Decoder {
     codec: Codec,
     budget: Budget,
 }
 
 impl Decoder {
-    /// As [`Codec::decode_each`].
-    pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-        self.decode_each_with(payloads, DecodeOptions::default())
-            .await
+    /// Decrypts one payload.
+    ///
+    /// # Errors
+    /// When it cannot be decrypted, or is not tried any more.
+    pub async fn decode(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        self.codec.decode_one(payload, options, &self.budget).await
     }
 
-    /// As [`Codec::decode_each_with`]. Each step can have other options.
+    /// As [`Codec::decode_each_with`].
     pub async fn decode_each_with(
         &self,
         payloads: Vec<Payload>,
         options: DecodeOptions,
     ) -> Vec<Result<Payload, Error>> {
         stream::iter(payloads)
-            .map(|payload| self.codec.decode_one(payload, options, &self.budget))
+            .map(|payload| self.decode(payload, options))
             .buffered(CONCURRENT_CALLS)
             .collect()
             .await

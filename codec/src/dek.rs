@@ -19,3 +19,4 @@ pub(crate) use keyholder::Keyholder;
 pub use limits::{CacheLimits, DekLimits};
 pub(crate) use live::{LiveDek, SealingKey};
 pub(crate) use maker::DekMaker;
+pub(crate) use rest::Rest;

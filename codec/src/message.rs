@@ -84,7 +84,7 @@ pub(crate) fn open_v2(
     if !message_key.is_committed_to(&header.commitment) {
         return Err(PayloadError::NotAuthentic);
     }
-    let mut data = mem::take(data);
+    let mut data = Zeroizing::new(mem::take(&mut **data));
     let (head, sealed) = data
         .split_first_chunk_mut::<HEADER_LEN>()
         .ok_or(PayloadError::NotAuthentic)?;

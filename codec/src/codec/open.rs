@@ -4,12 +4,7 @@ use super::Codec;
 use crate::{
     Error, Payload, PayloadError, content,
     dek::{Budget, DataKey},
-    format::{
-        Marker, Parsed,
-        direct::{self, Direct},
-        envelope_v1::EnvelopeV1,
-        envelope_v2::EnvelopeV2,
-    },
+    format::{Marker, Parsed, direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2},
     message,
 };
 
@@ -37,54 +32,36 @@ impl Codec {
         Ok(sealed)
     }
 
-    /// Opens what `read` has checked.
+    /// Opens what `read` has checked, within what the request may still cost.
     pub(super) async fn open(
         &self,
         sealed: Parsed,
         max_decompressed: usize,
         budget: &Budget,
     ) -> Result<Payload, Error> {
+        let keyholder = &self.0.keyholder;
         match sealed {
-            Parsed::Direct(direct) => self.decrypt_directly(direct, budget).await,
-            Parsed::EnvelopeV1(envelope) => self.open_v1(envelope, budget).await,
-            Parsed::EnvelopeV2(envelope) => self.open_v2(envelope, max_decompressed, budget).await,
+            Parsed::Direct(Direct { key, ciphertext }) => {
+                let plaintext = keyholder.decrypt(&key, &ciphertext, budget).await?;
+                Ok(content::decode(&plaintext)?)
+            }
+            Parsed::EnvelopeV1(EnvelopeV1 { key, wrapped, data }) => {
+                let open = |key: &DataKey| message::open_v1(key, data.clone());
+                keyholder
+                    .open_v1(key.as_ref(), &wrapped, budget, open)
+                    .await
+            }
+            Parsed::EnvelopeV2(EnvelopeV2 {
+                header,
+                recipients,
+                context,
+                mut data,
+            }) => {
+                let open = |key: &DataKey| {
+                    message::open_v2(key, &header, &context, &mut data, max_decompressed)
+                };
+                keyholder.open(&recipients, &context, budget, open).await
+            }
         }
-    }
-
-    async fn open_v2(
-        &self,
-        envelope: EnvelopeV2,
-        max_decompressed: usize,
-        budget: &Budget,
-    ) -> Result<Payload, Error> {
-        let EnvelopeV2 {
-            header,
-            recipients,
-            context,
-            mut data,
-        } = envelope;
-        let open =
-            |key: &DataKey| message::open_v2(key, &header, &context, &mut data, max_decompressed);
-        let keyholder = &self.0.keyholder;
-        keyholder.open(&recipients, &context, budget, open).await
-    }
-
-    async fn open_v1(&self, envelope: EnvelopeV1, budget: &Budget) -> Result<Payload, Error> {
-        let EnvelopeV1 { key, wrapped, data } = envelope;
-        let open = |key: &DataKey| message::open_v1(key, data.clone());
-        let keyholder = &self.0.keyholder;
-        keyholder
-            .open_v1(key.as_ref(), &wrapped, budget, open)
-            .await
-    }
-
-    async fn decrypt_directly(&self, direct: Direct, budget: &Budget) -> Result<Payload, Error> {
-        let Direct { key, ciphertext } = direct;
-        let plaintext = self.0.keyholder.decrypt(&key, &ciphertext, budget).await?;
-        // 32 bytes are the data key of an envelope: none of it may be read as a payload.
-        if !direct::may_have_len(plaintext.len()) {
-            return Err(PayloadError::NotAuthentic.into());
-        }
-        Ok(content::decode(&plaintext)?)
     }
 }

@@ -75,7 +75,8 @@ impl Codec {
         budget: &Budget,
     ) -> Result<(), Error> {
         let sealed = self.read(marker, payload)?;
-        match self.open(sealed, self.0.max_decompressed, budget).await {
+        let limit = self.0.max_decompressed;
+        match self.open(sealed, limit, budget).await {
             Err(error @ Error::Payload(PayloadError::NotAuthentic)) => Err(error),
             Ok(mut opened) => {
                 payload::erase(&mut opened);
@@ -124,13 +125,16 @@ impl Codec {
                 .next()
                 .ok_or_else(|| ProviderError::new(ProviderErrorKind::Integrity, key.uri()).into());
         }
+        let rest = &self.0.encrypting_directly;
+        rest.check()?;
         self.0.counters.direct_calls.add(1);
         let plaintext = Zeroizing::new(payload.encode_to_vec());
         payload::erase(&mut payload);
-        let ciphertext = key.encrypt(&plaintext).await?;
+        let encrypted = key.encrypt(&plaintext).await;
+        rest.learn(&encrypted);
         Ok(Direct {
             key: key.uri().clone(),
-            ciphertext: Zeroizing::new(ciphertext),
+            ciphertext: Zeroizing::new(encrypted?),
         }
         .into_payload())
     }

@@ -165,11 +165,11 @@ impl Budget {
             |key: &&CacheKey| !state.failed.contains(*key) && !state.trying.contains_key(*key);
         let new: HashSet<&CacheKey> = keys.iter().filter(is_new).collect();
         let is_idle = state.trying.is_empty();
-        let is_first = is_idle && !state.has_failed && state.failed.len() < MAX_FAILED;
-
+        let is_first = is_idle && !state.has_failed;
         let tokens = if is_first { 0 } else { new.len() };
-        // The first payload may have more keys than may fail: version 1 need not say which of many keys it has.
-        let is_within = is_first || new.is_empty() || state.used() + new.len() <= MAX_FAILED;
+        // One payload may have more keys than may fail: version 1 need not say which of many keys it has.
+        let is_within =
+            new.is_empty() || state.used() == 0 || state.used() + new.len() <= MAX_FAILED;
         if !is_within || !self.shared.take(tokens) {
             return if is_idle {
                 Admission::Refused

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     EncryptionContext, Error, KeyUri, PayloadError,
     clock::Clock,
-    format::envelope_v2::Recipient,
+    format::{direct, envelope_v2::Recipient},
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
     stats::Counters,
 };
@@ -83,10 +83,8 @@ impl Keyholder {
 
     /// Whether the key of any recipient may be used.
     pub(crate) fn check_any(&self, recipients: &[Recipient]) -> Result<(), PayloadError> {
-        if recipients
-            .iter()
-            .any(|recipient| self.find(&recipient.key).is_ok())
-        {
+        let mut named = recipients.iter().map(|recipient| &recipient.key);
+        if named.any(|key| self.find(key).is_ok()) {
             return Ok(());
         }
         let keys = recipients.iter().map(|recipient| &recipient.key);
@@ -159,7 +157,14 @@ impl Keyholder {
                 counters.direct_calls.add(1);
                 let decrypted = provider.decrypt(&ciphertext).await;
                 rest.learn(&decrypted);
-                let decrypted = decrypted.map_err(refusal);
+                let decrypted = decrypted.map_err(refusal).and_then(|plaintext| {
+                    // It is the wrapped data key of an envelope: none of it may be read as a payload.
+                    if direct::may_have_len(plaintext.len()) {
+                        Ok(plaintext)
+                    } else {
+                        Err(PayloadError::NotAuthentic.into())
+                    }
+                });
                 cache.refusals().learn(name, decrypted.as_ref().err());
                 decrypted.map(Arc::new)
             }

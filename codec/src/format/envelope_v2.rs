@@ -109,10 +109,12 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
         let key = payload.metadata.remove(&*numbered(KMS_KEY, number));
         let wrapped = payload.metadata.remove(&*numbered(ENCRYPTED_DEK, number));
         match (key, wrapped) {
-            (Some(key), wrapped) => recipients.push(Recipient {
-                key: parse_key(&key)?,
-                wrapped: wrapped_in(wrapped)?,
-            }),
+            (Some(key), wrapped) => {
+                recipients.push(Recipient {
+                    key: parse_key(&key)?,
+                    wrapped: wrapped_in(wrapped)?,
+                });
+            }
             (None, Some(_)) => {
                 return Err(PayloadError::Malformed(
                     "an `encrypted-dek` has no `kms-key`",
@@ -124,22 +126,27 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
             (None, None) => {}
         }
     }
-    check_recipients(&recipients)?;
     Ok(EnvelopeV2 {
         header,
-        recipients,
+        recipients: distinct(recipients)?,
         context,
         data: Zeroizing::new(payload.data),
     })
 }
 
-/// Each key wraps a data key once. A payload that names one key ten times would have the KMS called ten times.
-pub(crate) fn check_recipients(recipients: &[Recipient]) -> Result<(), PayloadError> {
-    let keys: BTreeSet<&KeyUri> = recipients.iter().map(|recipient| &recipient.key).collect();
-    if keys.len() < recipients.len() {
-        return Err(PayloadError::Malformed("two recipients have the same key"));
+/// The recipients, if there are 1 to 10 with keys of their own. A key that is named twice would be called twice for one
+/// payload.
+pub(crate) fn distinct(recipients: Vec<Recipient>) -> Result<Vec<Recipient>, PayloadError> {
+    let keys: BTreeSet<_> = recipients.iter().map(|recipient| &recipient.key).collect();
+    if keys.len() != recipients.len() {
+        return Err(PayloadError::Malformed(
+            "two of its recipients have the same key",
+        ));
     }
-    Ok(())
+    match keys.len() {
+        1..=MAX_RECIPIENTS => Ok(recipients),
+        _ => Err(PayloadError::Malformed("it must have 1 to 10 recipients")),
+    }
 }
 
 /// The metadata of every payload that one data key seals.

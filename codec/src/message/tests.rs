@@ -114,7 +114,7 @@ fn a_changed_bit_anywhere_is_refused() {
     let sealed = seal_v2(&key, &context, Compression::None, &payload).unwrap();
     let open = |data: Vec<u8>| {
         Header::parse(&data)
-            .and_then(|header| open_v2(&key, &header, &context, &mut data.into(), LIMIT))
+            .and_then(|header| open_v2(&key, &header, &context, &mut data.clone().into(), LIMIT))
     };
     assert_eq!(open(sealed.clone()).unwrap(), payload);
     for position in 0..sealed.len() {

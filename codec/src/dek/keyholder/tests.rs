@@ -104,7 +104,7 @@ impl KeyProvider for Scripted {
 
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         let answer = self.answer(ciphertext).await;
-        answer.map(|bytes| Zeroizing::new(bytes.to_vec()))
+        answer.map(|bytes| Zeroizing::new(bytes[1..].to_vec()))
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
