@@ -1,5 +1,6 @@
 //! Environment variables → settings → builder → codec.
 
+mod cache;
 mod keys;
 
 use std::{
@@ -9,8 +10,8 @@ use std::{
 
 use self::keys::{encrypting_keys, key_list};
 use crate::{
-    Codec, CodecBuilder, ConfigurationError, Error, Format, KeyUri, Namespace, PlaintextPolicy,
-    RequiredContext,
+    CacheLimits, Codec, CodecBuilder, ConfigurationError, Error, Format, KeyUri, Namespace,
+    PlaintextPolicy, RequiredContext,
     kms::{self, KmsOptions},
 };
 
@@ -57,6 +58,8 @@ pub struct CodecSettings {
     pub require_context: RequiredContext,
     /// What happens to payloads that are not encrypted, where it is set.
     pub plaintext: Option<PlaintextPolicy>,
+    /// How many unwrapped data keys are kept for decoding, and for how long.
+    pub cache_limits: CacheLimits,
     /// How the keys are opened.
     pub kms: KmsOptions,
 }
@@ -105,6 +108,7 @@ impl CodecSettings {
         let mut builder = Codec::builder(self.namespace)
             .format(self.format)
             .require_context(self.require_context)
+            .cache_limits(self.cache_limits)
             .plaintext(self.plaintext.unwrap_or_default());
         if let Some(formats) = self.decrypt_formats {
             builder = builder.decrypt_formats(formats);
@@ -151,6 +155,7 @@ impl CodecSettings {
                 .map(|text| text.parse().unwrap_or_else(|never| match never {}))
                 .unwrap_or_default(),
             plaintext,
+            cache_limits: cache::limits(&variable)?,
             kms,
         })
     }
@@ -175,6 +180,8 @@ impl Codec {
     /// | `TEMPORAL_CODEC_DECRYPT_FORMATS` | the formats to open, with commas between them | the written one and `envelope` |
     /// | `TEMPORAL_CODEC_CONTEXT` | pairs of the encryption context: `NAME=VALUE`, with commas between them | none |
     /// | `TEMPORAL_CODEC_REQUIRE_CONTEXT` | the pairs that a payload must carry: `true` for all, or names with commas between them | `false` |
+    /// | `TEMPORAL_CODEC_CACHE_DATA_KEYS` | unwrapped data keys that are kept for decoding | `10000` |
+    /// | `TEMPORAL_CODEC_CACHE_TTL` | how long one is kept, such as `30m` | `1h` |
     /// | `TEMPORAL_CODEC_PLAINTEXT` | whether unencrypted payloads are decoded: `reject` or `allow` | `reject` |
     ///
     /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
