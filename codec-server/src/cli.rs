@@ -14,6 +14,7 @@ mod transform;
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use temporal_kms_codec_service::arguments;
 
 use crate::{
     config::OnUndecodable,
@@ -188,7 +189,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match arguments::parse::<Cli>(arguments.into_iter().collect()) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };

@@ -55,6 +55,7 @@ pub enum NamespacesConfig {
     /// Any namespace that a request names, all with the same settings: for development.
     Any(NamespaceConfig),
     /// The one that the library's own environment variables describe
-    /// ([`Codec::from_env`](temporal_kms_codec::Codec::from_env)).
+    /// ([`Codec::from_env`](temporal_kms_codec::Codec::from_env)). Unencrypted payloads are decoded unless
+    /// `TEMPORAL_CODEC_PLAINTEXT` is `reject`.
     FromEnvironment,
 }

@@ -10,7 +10,7 @@ use futures::future;
 use lru::LruCache;
 use percent_encoding::percent_decode_str;
 use temporal_kms_codec::{
-    Codec, Error, KeyUri, Namespace,
+    Codec, CodecSettings, Error, KeyUri, Namespace, PlaintextPolicy,
     kms::{self, KeyProvider, KmsOptions, ProviderError},
 };
 
@@ -101,7 +101,10 @@ impl Namespaces {
                 Kind::Any(Box::new(Any::new(config.clone(), keys, default.clone())?))
             }
             NamespacesConfig::FromEnvironment => {
-                let codec = Codec::from_env().await?;
+                let mut settings = CodecSettings::from_env()?;
+                // People look at histories from before encryption with this server.
+                settings.plaintext.get_or_insert(PlaintextPolicy::Allow);
+                let codec = settings.open().await?;
                 let namespace = codec.namespace().clone();
                 let served = Served {
                     codec,

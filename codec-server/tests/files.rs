@@ -14,6 +14,7 @@ use std::{
 
 use nix::sys::resource::{UsageWho, getrusage};
 use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
 
 /// What a file's content must not be found in.
 const SECRET: &[u8] = b"a secret that stands in the file";
@@ -22,7 +23,12 @@ struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        let folder = Self(TempDir::new().unwrap());
+        let keyring = LocalKeyring::open(folder.path("keys"));
+        for name in ["default", "a", "b"] {
+            keyring.key_or_create(name).unwrap();
+        }
+        folder
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -90,6 +96,26 @@ fn nothing_is_replaced_unless_asked_for() {
     folder.run(0, &["seal", "backup", "--force"]);
     assert_ne!(folder.read("backup.sealed"), first);
     folder.run(64, &["open", "backup"]);
+}
+
+#[test]
+fn a_mistyped_key_or_keyring_makes_nothing() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    for (keyring, key) in [("keys", "local://defualt"), ("kyes", "local://default")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_codec-server"))
+            .current_dir(folder.0.path())
+            .env_clear()
+            .args(["seal", "backup", "--key", key, "--keyring", keyring])
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let remedy = format!("codec-server keys create {key} --keyring {keyring}");
+        assert!(words.contains(&remedy), "{words}");
+    }
+    assert_eq!(folder.names(), ["backup", "keys"]);
+    assert!(!folder.path("keys/defualt.json").exists());
 }
 
 #[test]

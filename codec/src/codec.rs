@@ -9,9 +9,10 @@ use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
     PayloadError, PlaintextPolicy, Stats,
     dek::{Keyholder, LiveDek},
+    encrypting_keys::EncryptingKeys,
     format,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
-    policy::{EncryptingKeys, Policy},
+    policy::Policy,
     stats::Counters,
 };
 

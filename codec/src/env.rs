@@ -1,5 +1,10 @@
+//! Environment variables → settings → builder → codec.
+
+use std::{collections::BTreeMap, str::FromStr};
+
 use crate::{
-    Codec, ConfigurationError, Error, Format, KeyUri, KmsKind, Namespace, PlaintextPolicy,
+    Codec, CodecBuilder, ConfigurationError, Error, Format, KeyUri, KmsKind, Namespace,
+    PlaintextPolicy, RequiredContext,
     kms::{self, KmsOptions},
 };
 
@@ -15,13 +20,30 @@ pub struct CodecSettings {
     pub decrypt: Vec<KeyUri>,
     /// The format to write.
     pub format: Format,
-    /// What becomes of payloads that are not encrypted.
-    pub plaintext: PlaintextPolicy,
+    /// The formats to open, where they are named.
+    pub decrypt_formats: Option<Vec<Format>>,
+    /// The pairs of the encryption context beside the namespace.
+    pub context: BTreeMap<String, String>,
+    /// Which of these pairs a payload must carry to be decoded.
+    pub require_context: RequiredContext,
+    /// What happens to payloads that are not encrypted, where it is set.
+    pub plaintext: Option<PlaintextPolicy>,
     /// How the keys are opened.
     pub kms: KmsOptions,
 }
 
 impl CodecSettings {
+    /// As [`from_env`](Self::from_env), of other variables than the process's: for programs that have options beside
+    /// the variables. An empty variable counts as unset.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(
+        variables: &(dyn Fn(&str) -> Option<String> + Sync),
+    ) -> Result<Self, ConfigurationError> {
+        Self::from_lookup(variables)
+    }
+
     /// Reads the variables of [`Codec::from_env`].
     ///
     /// # Errors
@@ -30,21 +52,36 @@ impl CodecSettings {
         Self::from_lookup(&|name| std::env::var(name).ok())
     }
 
-    /// Opens the keys.
+    /// Opens the keys, and builds the codec.
+    ///
+    /// # Errors
+    /// When a key cannot be opened, or the settings cannot work together.
+    pub async fn open(self) -> Result<Codec, Error> {
+        self.into_builder().await?.build()
+    }
+
+    /// Opens the keys. The builder has every setting of the environment and can be refined in code.
     ///
     /// # Errors
     /// When a key cannot be opened.
-    pub async fn open(self) -> Result<Codec, Error> {
+    pub async fn into_builder(self) -> Result<CodecBuilder, Error> {
         let mut builder = Codec::builder(self.namespace)
             .format(self.format)
-            .plaintext(self.plaintext);
+            .require_context(self.require_context)
+            .plaintext(self.plaintext.unwrap_or_default());
+        if let Some(formats) = self.decrypt_formats {
+            builder = builder.decrypt_formats(formats);
+        }
+        for (name, value) in self.context {
+            builder = builder.context(name, value);
+        }
         for uri in &self.encrypt {
             builder = builder.encrypt_with(kms::open(uri, &self.kms).await?);
         }
         for uri in &self.decrypt {
             builder = builder.decrypt_with(kms::open(uri, &self.kms).await?);
         }
-        builder.build()
+        Ok(builder)
     }
 
     fn from_lookup(variables: Lookup<'_>) -> Result<Self, ConfigurationError> {
@@ -52,17 +89,8 @@ impl CodecSettings {
         let variable = |name: &str| variables(name).filter(|value| !value.is_empty());
 
         let namespace = variable("TEMPORAL_NAMESPACE").unwrap_or_else(|| "default".to_owned());
-        let namespace = Namespace::new(&namespace)?;
-        let format = variable("TEMPORAL_CODEC_FORMAT")
-            .map(|format| format.parse().map_err(named("TEMPORAL_CODEC_FORMAT")))
-            .transpose()?;
-        let plaintext = variable("TEMPORAL_CODEC_PLAINTEXT")
-            .map(|plaintext| plaintext.parse().map_err(named("TEMPORAL_CODEC_PLAINTEXT")))
-            .transpose()?;
-        let mut kms = KmsOptions {
-            create_local_keys: true,
-            ..KmsOptions::from_variables(&variable)?
-        };
+        let namespace = Namespace::new(&namespace).map_err(named("TEMPORAL_NAMESPACE"))?;
+        let mut kms = KmsOptions::from_variables(&variable)?;
         let encrypt = encrypting_keys(&variable, &mut kms)?;
         let decrypt = variable("TEMPORAL_CODEC_DECRYPT_KEYS")
             .map(|list| key_list("TEMPORAL_CODEC_DECRYPT_KEYS", &list, &mut kms))
@@ -71,12 +99,30 @@ impl CodecSettings {
             namespace,
             encrypt,
             decrypt: decrypt.unwrap_or_default(),
-            format: format.unwrap_or_default(),
-            plaintext: plaintext.unwrap_or_default(),
+            format: parsed(&variable, "TEMPORAL_CODEC_FORMAT")?.unwrap_or_default(),
+            decrypt_formats: variable(DECRYPT_FORMATS)
+                .map(|list| {
+                    items(&list, |format| {
+                        format.parse().map_err(named(DECRYPT_FORMATS))
+                    })
+                })
+                .transpose()?,
+            context: variable(CONTEXT)
+                .map(|list| items(&list, pair))
+                .transpose()?
+                .unwrap_or_default(),
+            require_context: match variable("TEMPORAL_CODEC_REQUIRE_CONTEXT") {
+                Some(required) => required.parse().unwrap_or_else(|never| match never {}),
+                None => RequiredContext::default(),
+            },
+            plaintext: parsed(&variable, "TEMPORAL_CODEC_PLAINTEXT")?,
             kms,
         })
     }
 }
+
+const DECRYPT_FORMATS: &str = "TEMPORAL_CODEC_DECRYPT_FORMATS";
+const CONTEXT: &str = "TEMPORAL_CODEC_CONTEXT";
 
 /// Reads one environment variable; tests put a map in its place.
 type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -89,9 +135,12 @@ impl Codec {
     /// | `TEMPORAL_NAMESPACE` | the namespace | `default` |
     /// | `TEMPORAL_CODEC_KEY` | the key to encrypt with, as a [`KeyUri`]; several, with commas between them, are several recipients | |
     /// | `TEMPORAL_CODEC_DECRYPT_KEYS` | further keys to decrypt with | none |
-    /// | `TEMPORAL_CODEC_KEYRING` | the folder of `local://` keys; a key that is missing there is made | |
-    /// | `TEMPORAL_CODEC_FORMAT` | `envelope`, `envelope-v1` or `direct` | `envelope` |
-    /// | `TEMPORAL_CODEC_PLAINTEXT` | `allow` or `reject` | `allow` |
+    /// | `TEMPORAL_CODEC_KEYRING` | the folder of `local://` keys; which must exist | |
+    /// | `TEMPORAL_CODEC_FORMAT` | the format to write: `envelope`, `envelope-v1` or `direct` | `envelope` |
+    /// | `TEMPORAL_CODEC_DECRYPT_FORMATS` | the formats to open, with commas between them | the written one and `envelope` |
+    /// | `TEMPORAL_CODEC_CONTEXT` | pairs of the encryption context: `NAME=VALUE`, with commas between them | none |
+    /// | `TEMPORAL_CODEC_REQUIRE_CONTEXT` | the pairs that a payload must carry: `true` for all, or names with commas between them | `false` |
+    /// | `TEMPORAL_CODEC_PLAINTEXT` | whether unencrypted payloads are decoded: `reject` or `allow` | `reject` |
     ///
     /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
     /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`, or from
@@ -178,9 +227,34 @@ fn key_list(
     list: &str,
     options: &mut KmsOptions,
 ) -> Result<Vec<KeyUri>, ConfigurationError> {
-    list.split(',')
-        .map(|uri| options.read_key(uri.trim()).map_err(named(name)))
-        .collect()
+    items(list, |uri| options.read_key(uri).map_err(named(name)))
+}
+
+/// The items between commas.
+fn items<T, C: FromIterator<T>>(
+    list: &str,
+    read: impl FnMut(&str) -> Result<T, ConfigurationError>,
+) -> Result<C, ConfigurationError> {
+    list.split(',').map(str::trim).map(read).collect()
+}
+
+fn pair(text: &str) -> Result<(String, String), ConfigurationError> {
+    match text.split_once('=') {
+        Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        None => Err(ConfigurationError::invalid(
+            CONTEXT,
+            "each pair must have the form NAME=VALUE; separate pairs by commas",
+        )),
+    }
+}
+
+fn parsed<T: FromStr<Err = ConfigurationError>>(
+    variable: &dyn Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<Option<T>, ConfigurationError> {
+    variable(name)
+        .map(|value| value.parse().map_err(named(name)))
+        .transpose()
 }
 
 /// Says which variable is at fault.
@@ -203,9 +277,40 @@ mod tests {
         .await
     }
 
+    fn create(keyring: &std::path::Path, names: &[&str]) {
+        let keyring = kms::local::LocalKeyring::open(keyring);
+        for name in names {
+            keyring.key_or_create(name).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mistyped_key_or_keyring_is_refused_and_nothing_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        create(&folder.path().join("keys"), &["default"]);
+        for (keyring, key) in [("keys", "local://defualt"), ("kyes", "local://default")] {
+            let keyring = folder.path().join(keyring);
+            let keyring = keyring.to_str().unwrap();
+            let error = from(&[
+                ("TEMPORAL_CODEC_KEY", key),
+                ("TEMPORAL_CODEC_KEYRING", keyring),
+            ])
+            .await
+            .unwrap_err()
+            .to_string();
+            let remedy = format!("codec-server keys create {key} --keyring {keyring}");
+            assert!(error.contains(&remedy), "{error}");
+        }
+        let made = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(made, 1);
+        let made = std::fs::read_dir(folder.path().join("keys")).unwrap();
+        assert_eq!(made.count(), 1);
+    }
+
     #[tokio::test]
     async fn a_key_and_a_keyring_are_enough() {
         let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), &["default"]);
         let keyring = folder.path().to_str().unwrap();
         let codec = from(&[
             ("TEMPORAL_CODEC_KEY", "local://default"),
@@ -226,6 +331,7 @@ mod tests {
     #[tokio::test]
     async fn every_setting_reaches_the_codec() {
         let folder = tempfile::tempdir().unwrap();
+        create(folder.path(), &["a", "b", "c"]);
         let codec = from(&[
             ("TEMPORAL_NAMESPACE", "prod"),
             ("TEMPORAL_CODEC_KEY", "local://a"),
@@ -267,11 +373,11 @@ mod tests {
             ),
             (
                 &[("TEMPORAL_CODEC_FORMAT", "v9")],
-                "TEMPORAL_CODEC_FORMAT: it is none of",
+                "TEMPORAL_CODEC_FORMAT: it must be",
             ),
             (
                 &[("TEMPORAL_CODEC_PLAINTEXT", "yes")],
-                "TEMPORAL_CODEC_PLAINTEXT: it is neither",
+                "TEMPORAL_CODEC_PLAINTEXT: it must be",
             ),
             (
                 &[("GCP_KMS_KEY", "k")],

@@ -11,9 +11,9 @@ use crate::{
     builder::no_key,
     clock::SystemClock,
     dek::{DekCache, Keyholder, LiveDek, SealingKey},
+    encrypting_keys::EncryptingKeys,
     format::envelope_v2::{self, MAX_RECIPIENTS, Recipient},
     kms::KeyProvider,
-    policy::EncryptingKeys,
     random,
     stats::Counters,
 };

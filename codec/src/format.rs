@@ -5,7 +5,7 @@ pub(crate) mod envelope_v1;
 pub(crate) mod envelope_v2;
 pub(crate) mod file;
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use self::{direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2};
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
     payload::{ENCODING_ENVELOPE, ENVELOPE_VERSION},
 };
 
-/// The format that a codec writes. It reads all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A format of encrypted payloads. A codec writes one, and opens those that its configuration names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Format {
     /// Envelope version 2: a data key seals any number of payloads, bound to their namespace.
@@ -38,9 +38,26 @@ impl FromStr for Format {
             "direct" => Ok(Self::Direct),
             _ => Err(ConfigurationError::invalid(
                 "format",
-                "it is none of `envelope`, `envelope-v1` and `direct`",
+                "it must be `envelope`, `envelope-v1` or `direct`",
             )),
         }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Envelope => "envelope",
+            Self::EnvelopeV1 => "envelope-v1",
+            Self::Direct => "direct",
+        })
+    }
+}
+
+impl Format {
+    /// Whether a payload is bound to its namespace and the rest of its context.
+    pub(crate) const fn binds_context(self) -> bool {
+        matches!(self, Self::Envelope)
     }
 }
 
@@ -58,6 +75,18 @@ pub(crate) enum Parsed {
     Direct(Direct),
     EnvelopeV1(EnvelopeV1),
     EnvelopeV2(EnvelopeV2),
+}
+
+impl Parsed {
+    /// The format, if it is encrypted.
+    pub(crate) const fn format(&self) -> Option<Format> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Direct(_) => Some(Format::Direct),
+            Self::EnvelopeV1(_) => Some(Format::EnvelopeV1),
+            Self::EnvelopeV2(_) => Some(Format::Envelope),
+        }
+    }
 }
 
 /// Takes a payload apart. What is marked as encrypted but malformed is an error, never plaintext.

@@ -27,7 +27,7 @@
 //! # By hand
 //!
 //! ```
-//! use temporal_kms_codec::{Codec, Namespace, Payload, PlaintextPolicy, kms::local::LocalKeyring};
+//! use temporal_kms_codec::{Codec, Namespace, Payload, kms::local::LocalKeyring};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,7 +37,6 @@
 //!     .encrypt_with(keyring.key_or_create("2026")?)
 //!     .decrypt_with(keyring.key_or_create("2025")?)
 //!     .context("env", "production")
-//!     .plaintext(PlaintextPolicy::Reject)
 //!     .build()?;
 //!
 //! let payload = Payload { data: b"\"secret\"".to_vec(), ..Payload::default() };
@@ -72,6 +71,7 @@ mod codec;
 mod compression;
 mod context;
 mod dek;
+mod encrypting_keys;
 pub mod endpoint;
 mod env;
 mod envelope;
@@ -85,6 +85,7 @@ mod namespace;
 pub mod payload;
 mod policy;
 mod random;
+mod shown;
 mod stats;
 mod stream;
 #[cfg(feature = "sdk")]
@@ -102,6 +103,6 @@ pub use format::Format;
 pub use key_uri::{KeyUri, KmsKind};
 pub use namespace::Namespace;
 pub use payload::{Payload, PayloadExt, Payloads};
-pub use policy::PlaintextPolicy;
+pub use policy::{PlaintextPolicy, RequiredContext};
 pub use stats::Stats;
 pub use stream::StreamError;

@@ -22,7 +22,35 @@ pub fn parse<P: Parser>(arguments: Vec<OsString>) -> Result<P, Error> {
         .clone()
         .try_get_matches_from(&arguments)
         .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
-        .map_err(|error| name_variable(error, &command, &arguments))
+        .map_err(|error| without_secrets(name_variable(error, &command, &arguments)))
+}
+
+/// clap repeats what it refuses.
+fn without_secrets(mut error: Error) -> Error {
+    for kind in [
+        ContextKind::InvalidArg,
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidValue,
+        ContextKind::TrailingArg,
+    ] {
+        let shown = match error.get(kind) {
+            Some(ContextValue::String(text)) => shown(text),
+            _ => None,
+        };
+        if let Some(shown) = shown {
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
+    error
+}
+
+/// What is shown of a URI that may hold a PIN or a password; `None` for a text that can be shown as it is.
+fn shown(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once(':')?;
+    let may_be_secret = rest.contains(['?', '@'])
+        || rest.to_ascii_lowercase().contains("pin")
+        || scheme.ends_with("pkcs11");
+    may_be_secret.then(|| format!("{scheme}:…"))
 }
 
 fn without_empty_variables(command: Command) -> Command {
@@ -79,4 +107,31 @@ fn is_given(arg: &Arg, arguments: &[OsString]) -> bool {
                 .strip_prefix(&long)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_that_may_hold_a_secret_is_cut_after_its_scheme() {
+        for (text, cut) in [
+            ("pkcs11:token=t;object=k;pin-value=1234", "pkcs11:…"),
+            ("PKCS11:token=t?PIN-VALUE=1234", "PKCS11:…"),
+            ("--key=pkcs11:token=t;1234", "--key=pkcs11:…"),
+            ("https://user:1234@host/", "https:…"),
+            ("awskms://alias/a?secret=1234", "awskms:…"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Some(cut), "{text}");
+        }
+        for text in [
+            "local://a",
+            "gcp-kms://projects/p",
+            "127.0.0.1:80",
+            "--pin",
+            "me",
+        ] {
+            assert_eq!(shown(text), None, "{text}");
+        }
+    }
 }

@@ -7,6 +7,6 @@ mod redact;
 mod run;
 
 pub(crate) use command::{ClaudeConfig, ConfigError};
-pub(crate) use events::Event;
 pub use events::ResultEvent;
+pub(crate) use events::{Event, OWN_TYPE, shortened};
 pub(crate) use run::{Ended, OutputLimits, Publish, Session, Stop};

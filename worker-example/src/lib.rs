@@ -30,7 +30,7 @@
 //! ([`FailureKind`]), sizes and times. Nothing is put into summaries, headers or search attributes.
 //!
 //! ## When a worker ends
-//! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-seconds`, then stops them;
+//! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-time`, then stops them;
 //! they fail with `WorkerShutdown`. When it is killed, the supervisor ends the CLI at once, and the
 //! task fails with `WorkerLost` when its heartbeat is overdue (30 s). What it left in its folder, the
 //! next worker removes.
@@ -47,16 +47,20 @@ mod cli;
 mod connect;
 mod failure;
 mod follow;
+mod json_size;
 mod log_store;
 mod outcome;
 mod print;
 mod process;
 mod progress;
+mod queue;
 mod render;
 mod request;
 mod secret;
 mod submit;
 mod task_id;
+mod tasks;
+mod units;
 mod worker;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;
@@ -65,9 +69,9 @@ mod workspace;
 pub use activities::ClaudeActivities;
 pub use claude::ResultEvent;
 pub use cli::main;
-pub use connect::{ConnectError, ConnectionArgs, connect};
+pub use connect::{Address, AddressError, ConnectError, ConnectionArgs, connect};
 pub use failure::FailureKind;
-pub use follow::{Follower, Seen, TaskHandle};
+pub use follow::{Follower, Seen, Stage, TaskHandle};
 pub use outcome::{SessionOutcome, TaskResult};
 pub use process::{Launcher, Spec, Supervised};
 pub use progress::Progress;

@@ -10,11 +10,16 @@ use std::{
     path::{Path, PathBuf},
     time::SystemTime,
 };
-use tokio::{fs::File, io::AsyncWriteExt as _};
+use tokio::{
+    fs::File,
+    io::{AsyncWriteExt as _, BufWriter},
+};
 
 /// A chunk is closed and the next one begun above this size.
 const CHUNK_BYTES: u64 = 8 << 20;
 const MAX_CHUNKS: u32 = 999;
+/// Lines are gathered: each write to a file costs a trip to another thread.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// The log of one run: `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` under the worker's folder,
 /// files of mode 0600 in folders of mode 0700. Chunks of an earlier run of the same task stay.
@@ -29,7 +34,7 @@ pub(crate) struct TaskLog {
 
 #[derive(Debug)]
 struct Chunk {
-    file: File,
+    file: BufWriter<File>,
     bytes: u64,
 }
 
@@ -87,6 +92,17 @@ impl TaskLog {
         Ok(())
     }
 
+    /// Writes what is still in memory.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        match &mut self.chunk {
+            Some(chunk) => chunk.file.flush().await,
+            None => Ok(()),
+        }
+    }
+
     /// Writes what is still in memory and closes the current chunk.
     ///
     /// # Errors
@@ -106,7 +122,7 @@ impl TaskLog {
         let file = private_file(&self.folder.join(format!("{:03}-{time}.jsonl", self.next)))?;
         self.next += 1;
         Ok(Chunk {
-            file: File::from_std(file),
+            file: BufWriter::with_capacity(BUFFER_BYTES, File::from_std(file)),
             bytes: 0,
         })
     }

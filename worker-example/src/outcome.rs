@@ -1,9 +1,16 @@
 //! How a task ended: what the activity tells the workflow, and the workflow its caller.
 
-use crate::{claude::ResultEvent, progress::Progress, task_id::TaskId};
+use crate::{
+    claude::{ResultEvent, shortened},
+    progress::Progress,
+    task_id::TaskId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
+
+/// The most of Claude's text that an error message repeats; the result has all of it.
+const MAX_PROBLEM_TEXT: usize = 4 * 1024;
 
 /// The activity's account of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,7 +58,7 @@ impl SessionOutcome {
         }
         if let Some(text) = &result.text {
             problem.push_str(": ");
-            problem.push_str(text);
+            problem.push_str(&shortened(text, MAX_PROBLEM_TEXT));
         }
         problem
     }

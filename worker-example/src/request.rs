@@ -5,6 +5,7 @@ mod error;
 mod validate;
 
 pub use error::RequestError;
+pub(crate) use validate::{MAX_MINUTES, MAX_TURNS};
 
 use crate::secret::Secret;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
@@ -13,6 +14,11 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// The most that a request may be, in bytes of JSON. Temporal itself refuses payloads above 2 MiB.
 pub const MAX_REQUEST_BYTES: usize = 2_000_000;
+
+/// The turns of a task that names none.
+pub(crate) const DEFAULT_MAX_TURNS: u32 = 6;
+/// The minutes of a task that names none.
+pub(crate) const DEFAULT_TIMEOUT_MINUTES: u32 = 55;
 
 /// Fields of the task API that a later version implements. Ignoring one would run another task than
 /// the caller asked for.
@@ -245,11 +251,11 @@ impl<'de> Deserialize<'de> for TaskInput {
 }
 
 fn default_max_turns() -> u32 {
-    6
+    DEFAULT_MAX_TURNS
 }
 
 fn default_timeout_minutes() -> u32 {
-    55
+    DEFAULT_TIMEOUT_MINUTES
 }
 
 #[cfg(test)]

@@ -6,23 +6,21 @@ use crate::{
     connect::{ConnectError, ConnectionArgs, chain, connect},
     print,
     process::Launcher,
+    queue,
     request::PermissionMode,
+    units,
     workflow::ClaudeTask,
     workspace,
 };
+use bytesize::ByteSize;
 use clap::Args;
 use std::{
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
-use temporalio_client::{
-    Client, NamespacedClient as _, grpc::WorkflowService, tonic::IntoRequest as _,
-};
-use temporalio_common::protos::temporal::api::{
-    enums::v1::TaskQueueType, taskqueue::v1::TaskQueue,
-    workflowservice::v1::DescribeTaskQueueRequest,
-};
+use temporalio_client::Client;
+use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
     Runtime, Worker, WorkerOptions,
     runtime::{
@@ -70,7 +68,7 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL")]
     pub anthropic_base_url: Option<Url>,
     /// How often Claude Code repeats a failed API call.
-    #[arg(long, env = "CLAUDE_TASKS_API_RETRIES", value_name = "N")]
+    #[arg(long, env = "CLAUDE_TASKS_API_RETRIES", value_name = "N", value_parser = clap::value_parser!(u32).range(..=100))]
     pub api_retries: Option<u32>,
     /// Permission mode of tasks that name none.
     #[arg(long, env = "CLAUDE_TASKS_PERMISSION_MODE")]
@@ -99,34 +97,43 @@ pub(crate) struct WorkerArgs {
         value_name = "NAME"
     )]
     pub pass_env: Vec<String>,
-    /// How much a task may print, in MiB; one that prints more is stopped and fails.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_OUTPUT_MIB", default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_output_mib: u32,
+    /// How much a task may print, such as 512MiB; a task that prints more is stopped and fails.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_MAX_OUTPUT",
+        default_value = "512MiB",
+        value_name = "SIZE",
+        value_parser = units::size
+    )]
+    pub max_output: ByteSize,
     /// How many events (lines) a task may print.
     #[arg(
         long,
         env = "CLAUDE_TASKS_MAX_EVENTS",
         default_value_t = 200_000,
-        value_name = "N"
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000)
     )]
     pub max_events: u64,
-    /// How long running tasks may go on after SIGTERM or Ctrl-C, in seconds. Then they are stopped
+    /// How long running tasks may go on after SIGTERM or Ctrl-C, such as 20s. Then they are stopped
     /// and fail; a second signal stops them at once.
     #[arg(
         long,
-        env = "CLAUDE_TASKS_DRAIN_SECONDS",
-        default_value_t = 15,
-        value_name = "SECONDS"
+        env = "CLAUDE_TASKS_DRAIN_TIME",
+        default_value = "15s",
+        value_name = "TIME",
+        value_parser = units::pause
     )]
-    pub drain_seconds: u64,
-    /// How long a stopped task may take to clean up before it is killed, in seconds.
+    pub drain_time: Duration,
+    /// How long a stopped task may take to clean up before it is killed, such as 10s.
     #[arg(
         long,
-        env = "CLAUDE_TASKS_GRACE_SECONDS",
-        default_value_t = 10,
-        value_name = "SECONDS"
+        env = "CLAUDE_TASKS_GRACE_TIME",
+        default_value = "10s",
+        value_name = "TIME",
+        value_parser = units::time
     )]
-    pub grace_seconds: u64,
+    pub grace_time: Duration,
 }
 
 /// The worker cannot start, or not go on.
@@ -160,14 +167,10 @@ pub(crate) enum WorkerError {
 /// # Errors
 /// When it cannot start, or Temporal refuses it.
 pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
-    // What is in this process's memory is no business of other processes of the same user.
-    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
-        tracing::warn!(%error, "the worker's memory can be read by others of its user");
-    }
     let ending = CancellationToken::new();
     let activities = activities(&args, ending.clone())?;
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
-    let client = connect(&args.connection, identity.clone(), true).await?;
+    let client = connect(&args.connection, identity.clone()).await?;
     let failed = |e: &dyn std::error::Error| WorkerError::Worker(chain(e));
     let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
     let tuner = TunerHolder::builder()
@@ -186,7 +189,7 @@ pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
         .build();
     let mut worker = Worker::new(&runtime, client.clone(), options).map_err(|e| failed(&e))?;
     let shutdown = worker.shutdown_handle();
-    let drain = Duration::from_secs(args.drain_seconds);
+    let drain = args.drain_time;
     let ended = async {
         until_signal().await?;
         tracing::info!(
@@ -238,10 +241,10 @@ fn activities(
         workdir,
         limits: OutputLimits {
             lines: args.max_events,
-            bytes: u64::from(args.max_output_mib) << 20,
+            bytes: args.max_output.as_u64(),
             ..OutputLimits::default()
         },
-        grace: Duration::from_secs(args.grace_seconds),
+        grace: args.grace_time,
         interval: Duration::from_secs(1),
         ending,
     })
@@ -276,29 +279,12 @@ async fn until_signal() -> Result<(), WorkerError> {
 /// Waits until Temporal has seen this worker poll for workflows and for activities.
 async fn until_polled(client: &Client, task_queue: &str, identity: &str) {
     for kind in [TaskQueueType::Workflow, TaskQueueType::Activity] {
-        while !polls(client, task_queue, kind, identity).await {
+        // An error is not an answer yet: the worker itself fails where it lasts.
+        while !matches!(
+            queue::is_polled_by(client, task_queue, kind, identity).await,
+            Ok(true)
+        ) {
             sleep(READY_PAUSE).await;
         }
-    }
-}
-
-async fn polls(client: &Client, task_queue: &str, kind: TaskQueueType, identity: &str) -> bool {
-    let request = DescribeTaskQueueRequest {
-        namespace: client.namespace(),
-        task_queue: Some(TaskQueue {
-            name: task_queue.to_owned(),
-            ..TaskQueue::default()
-        }),
-        task_queue_type: kind.into(),
-        ..DescribeTaskQueueRequest::default()
-    };
-    let mut client = client.clone();
-    match WorkflowService::describe_task_queue(&mut client, request.into_request()).await {
-        Ok(answer) => answer
-            .into_inner()
-            .pollers
-            .iter()
-            .any(|poller| poller.identity == identity),
-        Err(_) => false,
     }
 }

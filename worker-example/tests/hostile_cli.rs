@@ -11,7 +11,6 @@ mod support;
 
 use integration_tests::assert_absent;
 use serde_json::{Value, json};
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 use support::{Rig, end, fresh, task_ended};
 
 const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
@@ -19,19 +18,12 @@ const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result"
 /// Runs a script in Claude Code's place; the submission's exit code, output, and the task's log.
 async fn run(script: &str, request: Value, worker: &[&str]) -> (i32, String, String) {
     let rig = Rig::new().await;
-    let claude = script_file(&rig, script);
+    let claude = rig.claude(script);
     let _worker = rig.worker_with(&claude, worker);
     let task = fresh("task");
     let (code, output) = end(&mut rig.submit(&task, &request, &["--json"]));
-    assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());
+    assert_eq!(rig.workspaces(), Vec::<std::path::PathBuf>::new());
     (code, output, rig.log(&task))
-}
-
-fn script_file(rig: &Rig, script: &str) -> PathBuf {
-    let path = rig.folder.path().join("claude");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    path
 }
 
 fn request() -> Value {
@@ -62,10 +54,10 @@ async fn a_flood_is_stopped() {
             "while :; do echo '{\"type\":\"x\"}'; done",
             ["--max-events", "1000"],
         ),
-        ("cat /dev/zero", ["--max-output-mib", "20"]),
+        ("cat /dev/zero", ["--max-output", "20MiB"]),
         (
             "while :; do head -c 100000 /dev/zero | tr '\\0' x; echo; done",
-            ["--max-output-mib", "1"],
+            ["--max-output", "1MiB"],
         ),
     ] {
         let (code, output, log) = run(script, request(), &limit).await;

@@ -82,7 +82,7 @@ async fn process(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
         return Err(usage(&"--context: a name is given twice"));
     }
     let context = EncryptionContext::new(pairs).map_err(|error| usage(&error))?;
-    let cipher = cipher(operation, args).await?;
+    let cipher = cipher(args).await?;
 
     let (input, len) = open_input(&args.file).await?;
     let progress = progress(args, len);
@@ -128,9 +128,8 @@ async fn transfer(
     })
 }
 
-async fn cipher(operation: Operation, args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
+async fn cipher(args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
     let mut options = args.kms.options()?;
-    options.create_local_keys = operation == Operation::Seal;
     let mut providers = Vec::with_capacity(args.keys.len());
     for uri in &args.keys {
         let uri = options

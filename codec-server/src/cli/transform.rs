@@ -24,7 +24,7 @@ pub(super) enum Operation {
 pub(super) fn run(operation: Operation, options: &Transform) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::io("the runtime cannot be started", &error))?;
-    let codec = runtime.block_on(codec(operation, options))?;
+    let codec = runtime.block_on(codec(options))?;
 
     let text = read(options.max_input)?;
     let input = Input::parse(text)
@@ -76,7 +76,7 @@ async fn apply(
     }
 }
 
-async fn codec(operation: Operation, options: &Transform) -> Result<Codec, Failure> {
+async fn codec(options: &Transform) -> Result<Codec, Failure> {
     let namespace = Namespace::new(&options.namespace)
         .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
     let (namespaces, kms) = match (&options.keyring, &options.config) {
@@ -84,8 +84,6 @@ async fn codec(operation: Operation, options: &Transform) -> Result<Codec, Failu
             let config = NamespaceConfig::with_key(keys::default_key()?);
             let kms = KmsOptions {
                 local_keyring: Some(keyring.clone()),
-                // A key that is made just now has encrypted nothing that could be decoded.
-                create_local_keys: operation == Operation::Encode,
                 ..KmsOptions::default()
             };
             (NamespacesConfig::Any(config), kms)

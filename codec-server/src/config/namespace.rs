@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
     Codec, CodecBuilder, Compression, ConfigurationError, DekLimits, Format, KeyUri, Namespace,
-    PlaintextPolicy, kms::KmsOptions,
+    PlaintextPolicy, RequiredContext, kms::KmsOptions,
 };
 
 use super::{section::Section, server::set, values};
@@ -24,8 +24,12 @@ pub struct NamespaceConfig {
     pub decrypt: Vec<KeyUri>,
     /// `format`: `envelope` (default), `envelope-v1` or `direct`.
     pub format: Format,
+    /// `decrypt_formats`: the formats to open. Default: the written one and `envelope`.
+    pub decrypt_formats: Option<Vec<Format>>,
     /// `context`: pairs of the encryption context beside the namespace.
     pub context: BTreeMap<String, String>,
+    /// `require_context`: the pairs that a payload must carry; `true` for all, or a list of names. Default: none.
+    pub require_context: RequiredContext,
     /// `compression`: `none` (default) or `zstd`; `compression_level`, `compression_min_bytes`.
     pub compression: Compression,
     /// `max_decompressed`: bytes that a payload may become. Default: 16 MiB.
@@ -69,10 +73,13 @@ impl NamespaceConfig {
             encrypt: vec![key],
             decrypt: Vec::new(),
             format: Format::default(),
+            decrypt_formats: None,
             context: BTreeMap::new(),
+            require_context: RequiredContext::default(),
             compression: Compression::default(),
             max_decompressed: DEFAULT_MAX_DECOMPRESSED,
-            plaintext: PlaintextPolicy::default(),
+            // People look at histories from before encryption with it.
+            plaintext: PlaintextPolicy::Allow,
             dek_limits: DekLimits::default(),
             on_undecodable: OnUndecodable::default(),
         }
@@ -82,10 +89,15 @@ impl NamespaceConfig {
     pub(crate) fn builder(&self, namespace: Namespace) -> CodecBuilder {
         let builder = Codec::builder(namespace)
             .format(self.format)
+            .require_context(self.require_context.clone())
             .compression(self.compression)
             .max_decompressed(self.max_decompressed)
             .plaintext(self.plaintext)
             .dek_limits(self.dek_limits.clone());
+        let builder = match &self.decrypt_formats {
+            Some(formats) => builder.decrypt_formats(formats.iter().copied()),
+            None => builder,
+        };
         self.context.iter().fold(builder, |builder, (name, value)| {
             builder.context(name, value)
         })
@@ -96,17 +108,22 @@ impl NamespaceConfig {
         let keys = RefCell::new(keys);
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);
-            read.map_err(|error| format!("`{text}`: {}", error.reason()))
+            // What is refused may hold a PIN, and is not repeated.
+            read.map_err(|error| error.reason().to_owned())
         };
         let encrypt = section.list("encrypt", key);
         let decrypt = section.list("decrypt", key).unwrap_or_default();
         let format = section.value("format", setting).unwrap_or_default();
+        let decrypt_formats = section.list("decrypt_formats", setting);
         let context = section.pairs("context");
+        let require_context = require_context(&mut section);
         let compression = compression(&mut section);
         let max_decompressed = section
             .value("max_decompressed", values::bytes)
             .unwrap_or(DEFAULT_MAX_DECOMPRESSED);
-        let plaintext = section.value("plaintext", setting).unwrap_or_default();
+        let plaintext = section
+            .value("plaintext", setting)
+            .unwrap_or(PlaintextPolicy::Allow);
         let dek_limits = dek_limits(section.table("dek"));
         let on_undecodable = section
             .value("on_undecodable", values::any)
@@ -119,7 +136,9 @@ impl NamespaceConfig {
             encrypt: encrypt?,
             decrypt,
             format,
+            decrypt_formats,
             context,
+            require_context,
             compression,
             max_decompressed,
             plaintext,
@@ -127,6 +146,19 @@ impl NamespaceConfig {
             on_undecodable,
         })
     }
+}
+
+fn require_context(section: &mut Section<'_>) -> RequiredContext {
+    if section.holds_list("require_context") {
+        let name = |text: &str| Ok::<_, String>(text.to_owned());
+        return RequiredContext::named(section.list("require_context", name).unwrap_or_default());
+    }
+    let all = section.value("require_context", |text| match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("expected true, false or a list of names".to_owned()),
+    });
+    all.unwrap_or_default().into()
 }
 
 fn compression(section: &mut Section<'_>) -> Compression {

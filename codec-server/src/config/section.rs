@@ -169,6 +169,12 @@ impl<'d> Section<'d> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether the file has a list under this key.
+    pub(super) fn holds_list(&self, key: &str) -> bool {
+        let found = self.table.and_then(|table| table.get(key));
+        found.is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
+    }
+
     pub(super) fn report(&self, message: impl Into<String>) {
         self.source.report(self.place.clone(), &self.path, message);
     }

@@ -212,14 +212,14 @@ fn encode_words(error: &Error) -> String {
 /// An error in words for the user. Keys are named in the log only: they may be somebody else's.
 pub(super) fn words(error: &Error) -> String {
     match error {
-        Error::Payload(PayloadError::KeyNotAllowed { .. }) => {
-            "the payload was encrypted with a key that this server is not configured to use; the server's log names the key"
-                .to_owned()
-        }
+        Error::Payload(PayloadError::KeyNotAllowed { .. }) => KEY_NOT_ALLOWED.to_owned(),
         Error::Payload(error) => error.to_string(),
         other => words_of_kind(other).to_owned(),
     }
 }
+
+/// Which key it is, the log says.
+const KEY_NOT_ALLOWED: &str = "the payload is encrypted with a key that this server is not configured to use; the server's log names the key";
 
 fn words_of_kind(error: &Error) -> &'static str {
     use ProviderErrorKind as Kind;

@@ -4,9 +4,19 @@ use std::path::Path;
 
 use crate::support::{body_of, decode64, plain, plain_payload, run, run_with_input};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A folder with a local key.
+fn keyring_with(name: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let keyring = LocalKeyring::open(folder.path());
+    keyring.key_or_create(name).unwrap();
+    folder
 }
 
 /// Runs `encode` or `decode` with a keyring, and returns what it wrote.
@@ -23,7 +33,7 @@ fn transform(operation: &str, keyring: &Path, input: &[u8]) -> String {
 
 #[test]
 fn one_payload_a_body_or_a_list() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = keyring_with("default");
     for input in [
         plain_payload("a"),
         plain(&["a", "b"]),
@@ -42,7 +52,7 @@ fn one_payload_a_body_or_a_list() {
 
 #[test]
 fn a_history_keeps_everything_but_its_payloads() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = keyring_with("default");
     let sealed = transform("encode", folder.path(), &body_of(&plain_payload("input")));
     let history = format!(
         r#"{{
@@ -84,7 +94,7 @@ fn lines_of_json_are_a_history_too() {
 
 #[test]
 fn exit_statuses_tell_what_was_wrong() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = keyring_with("default");
     let keyring = folder.path().to_str().unwrap();
     let sealed = transform("encode", folder.path(), &body_of(&plain_payload("a")));
     let decode = |arguments: &[&str], input: &[u8]| {
@@ -129,14 +139,22 @@ fn exit_statuses_tell_what_was_wrong() {
         assert_eq!(run(arguments).status.code(), Some(64), "{arguments:?}");
     }
     let missing = folder.path().join("nothing");
-    let output = run(&["decode", "--keyring", missing.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(64), "decoding makes no key");
+    for operation in ["decode", "encode"] {
+        let arguments = [operation, "--keyring", missing.to_str().unwrap()];
+        let output = run_with_input(&arguments, &[], &body_of(&plain_payload("a")));
+        assert!(!output.status.success(), "{operation} makes no key");
+        let words = text(&output.stderr);
+        assert!(
+            words.contains("codec-server keys create local://default"),
+            "{words}"
+        );
+    }
     assert!(!missing.exists());
 }
 
 #[test]
 fn the_key_can_come_from_the_environment() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = keyring_with("mine");
     let keyring = folder.path().to_str().unwrap();
     let environment = [
         ("TEMPORAL_CODEC_KEY", "local://mine"),

@@ -17,6 +17,9 @@ use crate::{
 
 impl Codec {
     pub(super) async fn open(&self, sealed: Parsed) -> Result<Payload, Error> {
+        if let Some(format) = sealed.format() {
+            self.0.policy.formats.check(format)?;
+        }
         match sealed {
             Parsed::Plain(payload) => Ok(payload),
             Parsed::Direct(direct) => self.decrypt_directly(direct).await,

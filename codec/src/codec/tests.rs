@@ -43,6 +43,22 @@ async fn seal(codec: &Codec, text: &str) -> Payload {
     codec.encode(vec![payload(text)]).await.unwrap().remove(0)
 }
 
+/// Every format.
+const FORMATS: [Format; 3] = [Format::Envelope, Format::EnvelopeV1, Format::Direct];
+
+fn foreign_namespace(found: Option<&str>, expected: &str) -> PayloadError {
+    PayloadError::ForeignNamespace {
+        found: found.map(str::to_owned),
+        expected: expected.to_owned(),
+    }
+}
+
+fn key_not_allowed(key: &str) -> PayloadError {
+    PayloadError::KeyNotAllowed {
+        key: key.to_owned(),
+    }
+}
+
 async fn refusal(codec: &Codec, payload: Payload) -> PayloadError {
     match codec.decode(vec![payload]).await {
         Err(Error::Payload(error)) => error,

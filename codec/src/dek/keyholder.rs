@@ -41,7 +41,7 @@ impl Keyholder {
         self.keys
             .iter()
             .find(|provider| provider.goes_by(key))
-            .ok_or(PayloadError::KeyNotAllowed)
+            .ok_or_else(|| PayloadError::keys_not_allowed([key]))
     }
 
     /// The data key by whichever recipient gives it: those that may be used, in the configured order.
@@ -73,7 +73,7 @@ impl Keyholder {
         }
 
         self.counters.dek_cache_misses.add(1);
-        let mut failure = Error::from(PayloadError::KeyNotAllowed);
+        let mut failure = Error::from(PayloadError::NotAuthentic);
         for (key, provider, wrapped) in candidates {
             let (counters, context) = (self.counters.clone(), context.clone());
             let unwrapped = self.cache.get_or_unwrap(key, || async move {
@@ -93,15 +93,16 @@ impl Keyholder {
 
     fn usable(&self, recipients: Vec<Recipient>) -> Result<Vec<Candidate>, PayloadError> {
         let mut usable: Vec<_> = recipients
-            .into_iter()
+            .iter()
             .filter_map(|recipient| {
                 let mut keys = self.keys.iter().enumerate();
                 let (position, provider) = keys.find(|(_, key)| key.goes_by(&recipient.key))?;
-                Some((position, provider.clone(), recipient))
+                Some((position, provider.clone(), recipient.clone()))
             })
             .collect();
         if usable.is_empty() {
-            return Err(PayloadError::KeyNotAllowed);
+            let keys = recipients.iter().map(|recipient| &recipient.key);
+            return Err(PayloadError::keys_not_allowed(keys));
         }
         usable.sort_by_key(|(position, ..)| *position);
         Ok(usable

@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 
 use super::{CacheKey, DataKey, DekCache, DekLimits, coalesce::Coalesce};
 use crate::{
-    EncryptionContext, Error, clock::Clock, format::envelope_v2::Recipient, kms::ProviderError,
-    policy::EncryptingKeys, stats::Counters,
+    EncryptionContext, Error, clock::Clock, encrypting_keys::EncryptingKeys,
+    format::envelope_v2::Recipient, kms::ProviderError, stats::Counters,
 };
 
 /// How long after a failed attempt the next one waits, as long as there is a key to go on with.

@@ -109,6 +109,8 @@ pub enum Cause {
 pub struct ProviderError {
     kind: ProviderErrorKind,
     key: KeyUri,
+    /// Shown in place of the kind's words.
+    explanation: Option<Cow<'static, str>>,
     detail: Cow<'static, str>,
     cause: Option<Cause>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -121,6 +123,7 @@ impl ProviderError {
         Self {
             kind,
             key: key.clone(),
+            explanation: None,
             detail: Cow::Borrowed(""),
             cause: None,
             source: None,
@@ -131,6 +134,14 @@ impl ProviderError {
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
+        self
+    }
+
+    /// Replaces all of the words for the kind: `text` says what happened, to which key or file, and what to do. It is
+    /// shown, so it must hold no secret and no word of the service's answer.
+    #[must_use]
+    pub fn with_explanation(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.explanation = Some(text.into());
         self
     }
 
@@ -175,6 +186,9 @@ impl ProviderError {
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(explanation) = &self.explanation {
+            return f.write_str(explanation);
+        }
         write!(f, "{}: {}", self.key, self.kind.summary())?;
         if !self.detail.is_empty() {
             write!(f, " ({})", self.detail)?;
@@ -188,6 +202,7 @@ impl fmt::Debug for ProviderError {
         f.debug_struct("ProviderError")
             .field("kind", &self.kind)
             .field("key", &self.key)
+            .field("explanation", &self.explanation)
             .field("detail", &self.detail)
             .finish_non_exhaustive()
     }

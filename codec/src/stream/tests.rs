@@ -148,7 +148,7 @@ async fn another_context_or_key_is_refused_and_any_recipient_opens() {
     let stranger = open(&cipher(&folder, &["c"]), &sealed).await.unwrap_err();
     assert!(matches!(
         stranger,
-        StreamError::Codec(Error::Payload(PayloadError::KeyNotAllowed))
+        StreamError::Codec(Error::Payload(PayloadError::KeyNotAllowed { .. }))
     ));
     let elsewhere = both
         .open_stream(&*sealed, &mut Vec::new(), &EncryptionContext::empty())

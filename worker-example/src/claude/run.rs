@@ -203,6 +203,7 @@ impl<'a> Following<'a> {
         let timeout = Instant::now() + self.session.timeout;
         let mut ticks = interval(self.session.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut published = Instant::now();
         while output_open || errors_open || exit.is_none() {
             let running = self.give_up.is_none();
             tokio::select! {
@@ -214,13 +215,17 @@ impl<'a> Following<'a> {
                     break;
                 }
                 _ = ticks.tick() => {
-                    publisher.publish(self.window.publish(Instant::now().into_std())).await;
+                    published = Instant::now();
+                    self.publish(publisher).await;
                 }
-                line = output.next(), if output_open && (self.window.has_room() || !running) => {
+                line = output.next(), if output_open => {
                     match line {
                         Ok(Some(line)) => self.take(line).await,
                         Ok(None) => output_open = false,
                         Err(error) => { output_open = false; self.fail(RunError::Output(error)); }
+                    }
+                    if self.window.is_filling() && published.elapsed() >= self.session.interval / 2 {
+                        ticks.reset_immediately();
                     }
                 }
                 line = errors.next(), if errors_open => match line {
@@ -252,6 +257,15 @@ impl<'a> Following<'a> {
         })
     }
 
+    async fn publish(&mut self, publisher: &mut impl Publish) {
+        publisher
+            .publish(self.window.publish(Instant::now().into_std()))
+            .await;
+        if let Err(error) = self.log.flush().await {
+            self.fail(RunError::Log(error));
+        }
+    }
+
     fn stop(&mut self, why: Stop) {
         if self.give_up.is_none() {
             self.stopped = Some(why);
@@ -278,7 +292,7 @@ impl<'a> Following<'a> {
                 Event::parse(&self.redactor.redact(&line)),
                 line.len() as u64,
             ),
-            Line::TooLong { bytes } => (Event::left_out("unknown", bytes), bytes),
+            Line::TooLong { bytes } => (Event::left_out("unknown", bytes, false), bytes),
         };
         self.lines += 1;
         self.bytes = self.bytes.saturating_add(bytes);

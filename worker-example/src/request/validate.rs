@@ -3,8 +3,8 @@
 use super::{RequestError, TaskRequest, environment};
 use crate::secret::Secret;
 
-const MAX_TURNS: u32 = 1000;
-const MAX_MINUTES: u32 = 1440;
+pub(crate) const MAX_TURNS: u32 = 1000;
+pub(crate) const MAX_MINUTES: u32 = 1440;
 const MAX_CREDENTIAL: usize = 8192;
 const MAX_TOOLS: usize = 256;
 const MAX_TOOL: usize = 1024;

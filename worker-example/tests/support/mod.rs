@@ -12,6 +12,7 @@ use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::Arc,
@@ -74,7 +75,17 @@ impl Rig {
 
     /// A worker that runs another program in its place.
     pub(crate) fn worker_with(&self, claude: &Path, arguments: &[&str]) -> Process {
-        let mut command = self.command("worker");
+        self.start(self.command("worker"), claude, arguments)
+    }
+
+    /// A worker of the same task queue whose key is another one.
+    pub(crate) fn worker_with_keyring(&self, claude: &Path, keyring: &Keyring) -> Process {
+        let mut command = self.command_without_keys("worker");
+        command.arg("--keyring").arg(keyring.folder());
+        self.start(command, claude, &[])
+    }
+
+    fn start(&self, mut command: Command, claude: &Path, arguments: &[&str]) -> Process {
         command
             .arg("--claude")
             .arg(claude)
@@ -86,7 +97,7 @@ impl Rig {
                 "--api-retries",
                 "0",
             ])
-            .args(["--grace-seconds", "2"])
+            .args(["--grace-time", "2s"])
             .args(arguments)
             .env("WORKERS_OWN", WORKERS_OWN);
         let mut worker = Process::spawn("the worker", command).unwrap();
@@ -109,7 +120,31 @@ impl Rig {
         Process::spawn("a submission", command).unwrap()
     }
 
+    /// `claude-tasks NAME TASK`.
+    pub(crate) fn command_for(&self, name: &str, task: &str) -> Process {
+        let mut command = self.command(name);
+        command.arg(task);
+        Process::spawn(name, command).unwrap()
+    }
+
+    /// A shell script in Claude Code's place.
+    pub(crate) fn claude(&self, script: &str) -> PathBuf {
+        let path = self.folder.path().join("claude");
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
     fn command(&self, name: &str) -> Command {
+        let mut command = self.command_without_keys(name);
+        match &self.keys {
+            Keys::Keyring(keyring) => command.arg("--keyring").arg(keyring.folder()),
+            Keys::Variables(variables) => command.envs(variables.iter().cloned()),
+        };
+        command
+    }
+
+    fn command_without_keys(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claude-tasks"));
         command
             .arg(name)
@@ -121,10 +156,6 @@ impl Rig {
             ])
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        match &self.keys {
-            Keys::Keyring(keyring) => command.arg("--keyring").arg(keyring.folder()),
-            Keys::Variables(variables) => command.envs(variables.iter().cloned()),
-        };
         command
     }
 
@@ -165,7 +196,7 @@ impl Rig {
             tls_cert: None,
             tls_key: None,
         };
-        connect(&args, "a test".into(), false).await.unwrap()
+        connect(&args, "a test".into()).await.unwrap()
     }
 
     pub(crate) fn queue(&self) -> &str {

@@ -103,7 +103,7 @@ impl Codecs<'_> {
                 Check::RoundTrip,
                 format!(
                     "a payload comes back ({}); altered in one byte it is refused",
-                    name(config.format)
+                    config.format
                 ),
             ),
         })
@@ -162,14 +162,6 @@ fn payload() -> Payload {
         metadata: [encoding].into_iter().collect(),
         data: TEXT.to_vec(),
         ..Payload::default()
-    }
-}
-
-fn name(format: Format) -> &'static str {
-    match format {
-        Format::Direct => "direct",
-        Format::EnvelopeV1 => "envelope-v1",
-        _ => "envelope",
     }
 }
 

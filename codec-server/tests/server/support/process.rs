@@ -11,6 +11,7 @@ use std::{
 use nix::{sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
 
 use super::client::{Answer, Connection, body_of, post};
 
@@ -56,9 +57,17 @@ impl CodecServer {
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n{server}\n\
              [cors]\nallowed_origins = [\"https://ui.example.com\"]\n\
-             [keys]\nlocal_keyring = '{}'\ncreate_local_keys = true\n{namespaces}\n",
+             [keys]\nlocal_keyring = '{}'\n{namespaces}\n",
             folder.path().join("keys").display()
         );
+        let keyring = LocalKeyring::open(folder.path().join("keys"));
+        for (_, rest) in namespaces
+            .match_indices("local://")
+            .map(|(at, _)| namespaces.split_at(at + "local://".len()))
+        {
+            let name = rest.split(['"', '\'']).next().unwrap();
+            keyring.key_or_create(name).unwrap();
+        }
         std::fs::write(&file, text).unwrap();
         let mut command = program();
         command.args(["serve", "--config"]).arg(file);

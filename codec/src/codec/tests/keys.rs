@@ -62,13 +62,18 @@ async fn version_1_without_a_key_name_opens_with_whichever_key_fits() {
     let reader = builder("n")
         .encrypt_with(a.clone())
         .decrypt_with(b)
+        .decrypt_formats(FORMATS)
         .build()
         .unwrap();
     assert_eq!(
         reader.decode(vec![sealed.clone()]).await.unwrap(),
         [payload("1")]
     );
-    let stranger = builder("n").encrypt_with(a).build().unwrap();
+    let stranger = builder("n")
+        .encrypt_with(a)
+        .decrypt_formats(FORMATS)
+        .build()
+        .unwrap();
     assert_eq!(refusal(&stranger, sealed).await, PayloadError::NotAuthentic);
 }
 

@@ -40,6 +40,7 @@ async fn layers_are_opened_up_to_a_limit() {
     let reader = builder("n")
         .encrypt_with(a)
         .decrypt_with(b)
+        .plaintext(PlaintextPolicy::Allow)
         .build()
         .unwrap();
     let mut layered = payload("1");

@@ -14,7 +14,7 @@ async fn a_foreign_namespace_is_refused_before_any_call() {
     let ours = builder("ours").encrypt_with(kms.clone()).build().unwrap();
     assert_eq!(
         refusal(&ours, theirs.clone()).await,
-        PayloadError::ForeignNamespace
+        foreign_namespace(Some("theirs"), "ours")
     );
     // Claiming another namespace in the clear does not help: the context is authenticated.
     let mut moved = theirs.clone();
@@ -27,7 +27,7 @@ async fn a_foreign_namespace_is_refused_before_any_call() {
     stripped.metadata.remove("encryption-context");
     assert_eq!(
         refusal(&ours, stripped).await,
-        PayloadError::ForeignNamespace
+        foreign_namespace(None, "ours")
     );
     assert_eq!(kms.calls(), before + 1, "one call, for the moved payload");
 
@@ -81,8 +81,12 @@ async fn a_key_outside_the_policy_is_never_called() {
         Watched::new(keyring.key_or_create("ours").unwrap()),
         Watched::new(keyring.key_or_create("theirs").unwrap()),
     );
-    let codec = builder("n").encrypt_with(ours.clone()).build().unwrap();
-    for format in [Format::Envelope, Format::EnvelopeV1, Format::Direct] {
+    let codec = builder("n")
+        .encrypt_with(ours.clone())
+        .decrypt_formats(FORMATS)
+        .build()
+        .unwrap();
+    for format in FORMATS {
         let writer = builder("n")
             .encrypt_with(theirs.clone())
             .format(format)
@@ -90,25 +94,25 @@ async fn a_key_outside_the_policy_is_never_called() {
             .unwrap();
         assert_eq!(
             refusal(&codec, seal(&writer, "1").await).await,
-            PayloadError::KeyNotAllowed
+            key_not_allowed("local://theirs")
         );
     }
     assert_eq!(ours.calls(), 0);
 }
 
 #[tokio::test]
-async fn plaintext_passes_or_is_refused_as_configured() {
+async fn plaintext_is_refused_unless_it_is_allowed() {
     let (_folder, keyring) = keyring();
     let key = keyring.key_or_create("k").unwrap();
-    let lenient = builder("n").encrypt_with(key.clone()).build().unwrap();
+    let lenient = builder("n")
+        .encrypt_with(key.clone())
+        .plaintext(PlaintextPolicy::Allow)
+        .build()
+        .unwrap();
     assert_eq!(lenient.decode(payloads(3)).await.unwrap(), payloads(3));
     assert_eq!(lenient.stats().passed_through, 3);
 
-    let strict = builder("n")
-        .encrypt_with(key)
-        .plaintext(PlaintextPolicy::Reject)
-        .build()
-        .unwrap();
+    let strict = builder("n").encrypt_with(key).build().unwrap();
     assert_eq!(
         refusal(&strict, payload("1")).await,
         PayloadError::PlaintextRefused
