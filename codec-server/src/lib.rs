@@ -8,7 +8,6 @@
 pub mod cli;
 pub mod config;
 mod http;
-mod logging;
 mod namespaces;
 mod readiness;
 mod server;

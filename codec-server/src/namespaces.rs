@@ -10,7 +10,7 @@ use futures::future;
 use lru::LruCache;
 use percent_encoding::percent_decode_str;
 use temporal_kms_codec::{
-    Codec, CodecSettings, Error, KeyUri, Namespace, PlaintextPolicy,
+    Codec, Error, KeyUri, Namespace,
     kms::{self, KeyProvider, KmsOptions, ProviderError},
 };
 
@@ -99,18 +99,6 @@ impl Namespaces {
             NamespacesConfig::Any(config) => {
                 let keys = Keys::open(config, options, &mut opened).await?;
                 Kind::Any(Box::new(Any::new(config.clone(), keys, default.clone())?))
-            }
-            NamespacesConfig::FromEnvironment => {
-                let mut settings = CodecSettings::from_env()?;
-                // People look at histories from before encryption with this server.
-                settings.plaintext.get_or_insert(PlaintextPolicy::Allow);
-                let codec = settings.open().await?;
-                let namespace = codec.namespace().clone();
-                let served = Served {
-                    codec,
-                    on_undecodable: OnUndecodable::default(),
-                };
-                Kind::Named([(namespace, served)].into())
             }
         };
         Ok(Self {

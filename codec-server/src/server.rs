@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, ServerConfig},
+    config::{Config, Problems, ServerConfig},
     http::{self, App},
     namespaces::{Namespaces, OpenError},
     readiness::{Readiness, State},
@@ -23,6 +23,9 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
@@ -55,8 +58,9 @@ impl Server {
     /// Opens the keys and takes the addresses. Port 0 is one that the system picks.
     ///
     /// # Errors
-    /// When a key cannot be opened or an address is taken.
+    /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
+        config.validate()?;
         let namespaces = Namespaces::open(&config.namespaces, &config.keys)
             .await?
             .with_path_prefixes(config.server.path_prefixes.clone());

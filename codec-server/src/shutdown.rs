@@ -10,6 +10,8 @@ const SECOND_SIGNAL: i32 = 1;
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A terminal that closes; the configuration is not read again.
+    hangup: Signal,
 }
 
 impl Signals {
@@ -17,6 +19,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -34,6 +37,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }

@@ -9,10 +9,7 @@ use crate::{
     codec::Inner,
     dek::{DekCache, Keyholder, LiveDek},
     encrypting_keys::EncryptingKeys,
-    format::{
-        envelope_v1,
-        envelope_v2::{self, MAX_RECIPIENTS},
-    },
+    format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
     policy::{ContextPolicy, FormatPolicy, Policy},
     stats::Counters,
@@ -156,12 +153,7 @@ impl CodecBuilder {
         policy.check()?;
         let mut decrypting = self.encrypting.clone();
         decrypting.extend(self.decrypting);
-        let mut keys = self.encrypting.into_iter();
-        let first = keys.next().ok_or_else(no_key)?;
-        let encrypting = EncryptingKeys {
-            first,
-            others: keys.collect(),
-        };
+        let encrypting = EncryptingKeys::new(self.encrypting)?;
 
         let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
         let cache = Arc::new(DekCache::new(&self.cache_limits, clock.clone()));
@@ -194,30 +186,12 @@ impl CodecBuilder {
         self.dek_limits.check()?;
         self.cache_limits.check()?;
         self.compression.check()?;
-        let keys = &self.encrypting;
-        let repeated = keys.iter().enumerate().find(|(index, key)| {
-            keys.iter()
-                .take(*index)
-                .any(|other| other.uri() == key.uri())
-        });
-        let reason = match (keys.len(), self.format) {
-            (0, _) => return Err(no_key()),
-            (count, _) if count > MAX_RECIPIENTS => "there are more than 10 of them".to_owned(),
-            (2.., Format::Direct | Format::EnvelopeV1) => {
-                "only the format `envelope` has several recipients".to_owned()
-            }
-            _ => match repeated {
-                Some((_, key)) => format!("{} is named twice", key.uri()),
-                None => return Ok(()),
-            },
-        };
-        Err(ConfigurationError::invalid("encrypting keys", reason))
+        if self.encrypting.len() > 1 && self.format != Format::Envelope {
+            return Err(ConfigurationError::invalid(
+                "encrypting keys",
+                "only the format `envelope` has several recipients; name one key, or write `envelope`",
+            ));
+        }
+        Ok(())
     }
-}
-
-pub(crate) fn no_key() -> ConfigurationError {
-    ConfigurationError::invalid(
-        "encrypting keys",
-        "there is none; name the key to encrypt with",
-    )
 }

@@ -1,16 +1,20 @@
+//! Encodes and decodes the payloads of one namespace.
+
 mod open;
+mod options;
 mod seal;
 
 use std::{fmt, sync::Arc};
 
 use futures::{StreamExt as _, future, stream};
 
+pub use self::options::DecodeOptions;
 use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
-    PayloadError, PlaintextPolicy, Stats,
+    PayloadError, PayloadExt as _, PlaintextPolicy, Stats,
     dek::{Keyholder, LiveDek},
     encrypting_keys::EncryptingKeys,
-    format,
+    format::Marker,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
     policy::Policy,
     stats::Counters,
@@ -18,8 +22,8 @@ use crate::{
 
 /// KMS calls that one batch makes at the same time.
 const CONCURRENT_CALLS: usize = 16;
-/// How often a payload may be encrypted over. A schedule that is edited in the Web UI gains a layer where the editor
-/// may not decrypt.
+/// How many layers of encryption are opened. Earlier versions of this codec, and other codecs, add a layer each time a
+/// schedule is edited in the Web UI.
 const MAX_NESTING: usize = 8;
 
 /// Encrypts and decrypts the payloads of one namespace.
@@ -53,10 +57,16 @@ impl Codec {
 
     /// Encrypts payloads: as many as it was given, in order, or none.
     ///
-    /// A payload that this codec has encrypted before, and can open, is returned as it is; it is not encrypted twice.
+    /// No payload is encrypted twice. A payload that is encrypted for this codec already is returned unchanged: the Web UI
+    /// sends such payloads when a schedule is edited. It must have a format, a namespace, a context and a key that this
+    /// codec decodes. It is returned even when the KMS may not, or cannot, open it now.
     ///
     /// # Errors
-    /// When the KMS refuses or fails, and no data key may be used in its place.
+    /// [`Error::Payload`] when a payload is marked as encrypted, and this codec would not decode it: it is malformed,
+    /// not authentic, or meant for another namespace, key or format. Encrypting it again would hide that from its
+    /// reader, who would get ciphertext for a value. Also when a payload exceeds a limit.
+    ///
+    /// [`Error::Provider`] when the KMS refuses or fails, and no data key may be used in its place.
     pub async fn encode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         let count = payloads.len();
         self.seal_all(payloads)
@@ -74,8 +84,18 @@ impl Codec {
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
+        self.decode_each_with(payloads, DecodeOptions::default())
+            .await
+    }
+
+    /// [`decode_each`](Self::decode_each) with options for this call.
+    pub async fn decode_each_with(
+        &self,
+        payloads: Vec<Payload>,
+        options: DecodeOptions,
+    ) -> Vec<Result<Payload, Error>> {
         stream::iter(payloads)
-            .map(|payload| self.decode_one(payload))
+            .map(|payload| self.decode_one(payload, options))
             .buffered(CONCURRENT_CALLS)
             .collect()
             .await
@@ -115,8 +135,8 @@ impl Codec {
         future::join_all(checks).await
     }
 
-    async fn decode_one(&self, payload: Payload) -> Result<Payload, Error> {
-        let result = self.decode_layers(payload).await;
+    async fn decode_one(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        let result = self.decode_layers(payload, options).await;
         if let Err(error) = &result {
             self.0.counters.rejected.add(1);
             tracing::debug!(%error, "a payload was not decoded");
@@ -124,25 +144,26 @@ impl Codec {
         result
     }
 
-    async fn decode_layers(&self, mut payload: Payload) -> Result<Payload, Error> {
-        if !format::is_marked(&payload) {
-            if self.0.policy.plaintext == PlaintextPolicy::Reject {
-                return Err(PayloadError::PlaintextRefused.into());
-            }
-            self.0.counters.passed_through.add(1);
-            return Ok(payload);
-        }
-        payload = self.open(format::parse(payload)?).await?;
+    async fn decode_layers(
+        &self,
+        payload: Payload,
+        options: DecodeOptions,
+    ) -> Result<Payload, Error> {
+        let Some(marker) = Marker::of(&payload) else {
+            return self.pass(payload, options);
+        };
+        let limit = self.max_decompressed(options);
+        let mut payload = self.open(self.read(marker, payload)?, limit).await?;
 
-        // What is inside is authentic, whatever it says of itself. Where it is marked as encrypted but is nothing that can
-        // be opened here, it is what the caller of `encode` had.
+        // The content is authentic. If it is marked as encrypted and cannot be opened here, it is what the caller of
+        // `encode` had.
         let mut layers = 1;
-        while format::is_marked(&payload) {
+        while let Some(marker) = Marker::of(&payload) {
             if layers == MAX_NESTING {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
-            let opened = match format::parse(payload.clone()) {
-                Ok(sealed) => self.open(sealed).await,
+            let opened = match self.read(marker, payload.clone()) {
+                Ok(sealed) => self.open(sealed, limit).await,
                 Err(error) => Err(error.into()),
             };
             match opened {
@@ -154,6 +175,23 @@ impl Codec {
         }
         self.0.counters.opened.add(1);
         Ok(payload)
+    }
+
+    /// What happens to a payload that is not encrypted.
+    fn pass(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        let is_kept = options.keep_storage_references && payload.is_storage_reference();
+        if self.0.policy.plaintext == PlaintextPolicy::Reject && !is_kept {
+            return Err(PayloadError::PlaintextRefused.into());
+        }
+        self.0.counters.passed_through.add(1);
+        Ok(payload)
+    }
+
+    fn max_decompressed(&self, options: DecodeOptions) -> usize {
+        let limit = self.0.max_decompressed;
+        options
+            .max_decompressed
+            .map_or(limit, |bytes| bytes.min(limit))
     }
 }
 
@@ -172,15 +210,7 @@ impl fmt::Debug for Codec {
         f.debug_struct("Codec")
             .field("namespace", &self.0.namespace)
             .field("format", &self.0.format)
-            .field(
-                "encrypting",
-                &self
-                    .0
-                    .encrypting
-                    .iter()
-                    .map(|key| key.uri())
-                    .collect::<Vec<_>>(),
-            )
+            .field("encrypting", &self.0.encrypting)
             .finish_non_exhaustive()
     }
 }

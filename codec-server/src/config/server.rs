@@ -235,7 +235,12 @@ pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
 
 /// The address of the listener for health, which gives nothing away.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
+    // `localhost` is not looked up, so that DNS cannot decide.
+    let local = text
+        .rsplit_once(':')
+        .filter(|(host, _)| host.eq_ignore_ascii_case("localhost"))
+        .map(|(_, port)| format!("127.0.0.1:{port}"));
+    local.as_deref().unwrap_or(text).parse().map_err(|_| {
         format!("`{text}` is not ADDRESS:PORT, such as {DEFAULT_LISTEN} or [::1]:8081")
     })
 }
@@ -272,7 +277,7 @@ fn header_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-fn permits(text: &str) -> Result<usize, String> {
+pub(super) fn permits(text: &str) -> Result<usize, String> {
     match values::count(text)? {
         count if count > tokio::sync::Semaphore::MAX_PERMITS => Err("it is too large".to_owned()),
         count => Ok(count),

@@ -201,7 +201,7 @@ fn is_servers_fault(error: &Error) -> bool {
 
 fn encode_words(error: &Error) -> String {
     match error {
-        Error::Payload(_) => format!("a payload cannot be encoded: {}", words(error)),
+        Error::Payload(_) => format!("a payload cannot be encrypted: {}", words(error)),
         error if error.is_transient() => words_of_kind(error).to_owned(),
         _ => {
             "the server cannot use its encryption key; the reason is in the server's log".to_owned()
@@ -235,6 +235,9 @@ fn words_of_kind(error: &Error) -> &'static str {
         }
         Kind::KeyDisabled => {
             "the key that the payload was encrypted with is disabled or destroyed; the server's log names the key"
+        }
+        Kind::KeyVersionGone => {
+            "the version of the key that the payload was encrypted with is destroyed, or the key never had it; the server's log names the key"
         }
         Kind::InvalidCiphertext | Kind::ContextMismatch => {
             "the payload's data key was altered, moved from where it was written, or wrapped by another key"
@@ -299,6 +302,7 @@ mod tests {
         assert_eq!(decode(PayloadError::NotAuthentic.into()), 400);
         assert_eq!(decode(provider(Kind::InvalidCiphertext)), 400);
         assert_eq!(decode(provider(Kind::KeyDisabled)), 400);
+        assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
         assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
         assert_eq!(decode(provider(Kind::Misconfigured)), 503);
         let encode = |error| Refusal::Encode(error).status().as_u16();
@@ -315,6 +319,7 @@ mod tests {
             Kind::PermissionDenied,
             Kind::KeyNotFound,
             Kind::KeyDisabled,
+            Kind::KeyVersionGone,
             Kind::InvalidCiphertext,
             Kind::ContextMismatch,
             Kind::Throttled,

@@ -41,15 +41,15 @@ fn malformed_bodies_are_refused() {
         (r#"{"payloads":["#, "it ends too early"),
         (
             r#"{"payloads":[],"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","data":"QQ=="}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{"a":"","a":""}}]}"#,
-            "`payloads[0].metadata.*` stands there twice",
+            "`payloads[0].metadata.*` is given twice",
         ),
     ] {
         for path in ["/decode", "/encode"] {

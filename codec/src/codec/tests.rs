@@ -1,7 +1,11 @@
+//! The codec over local keys.
+
+mod confusion;
 mod keys;
 mod layers;
 mod policy;
 mod round_trips;
+mod sealed_already;
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -11,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyUri, PayloadExt as _, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyUri, RequiredContext, WrappedDek,
     kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind, local::LocalKeyring},
 };
 
@@ -72,6 +76,7 @@ struct Watched {
     key: Arc<dyn KeyProvider>,
     calls: AtomicUsize,
     failure: parking_lot::Mutex<Option<ProviderErrorKind>>,
+    failure_of_opening: parking_lot::Mutex<Option<ProviderErrorKind>>,
 }
 
 impl Watched {
@@ -80,6 +85,7 @@ impl Watched {
             key,
             calls: AtomicUsize::new(0),
             failure: parking_lot::Mutex::new(None),
+            failure_of_opening: parking_lot::Mutex::new(None),
         })
     }
 
@@ -89,6 +95,19 @@ impl Watched {
 
     fn fail(&self, kind: impl Into<Option<ProviderErrorKind>>) {
         *self.failure.lock() = kind.into();
+    }
+
+    /// Fails to unwrap and decrypt only: a caller that may only encrypt.
+    fn fail_opening(&self, kind: impl Into<Option<ProviderErrorKind>>) {
+        *self.failure_of_opening.lock() = kind.into();
+    }
+
+    async fn open(&self) -> Result<(), ProviderError> {
+        self.call().await?;
+        match *self.failure_of_opening.lock() {
+            Some(kind) => Err(ProviderError::new(kind, self.key.uri())),
+            None => Ok(()),
+        }
     }
 
     async fn call(&self) -> Result<(), ProviderError> {
@@ -121,8 +140,12 @@ impl KeyProvider for Watched {
         wrapped: &WrappedDek,
         context: &EncryptionContext,
     ) -> Result<Dek, ProviderError> {
-        self.call().await?;
+        self.open().await?;
         self.key.unwrap(wrapped, context).await
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.key.min_plaintext()
     }
 
     fn max_plaintext(&self) -> usize {
@@ -135,7 +158,7 @@ impl KeyProvider for Watched {
     }
 
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.call().await?;
+        self.open().await?;
         self.key.decrypt(ciphertext).await
     }
 

@@ -44,6 +44,16 @@ impl Keyholder {
             .ok_or_else(|| PayloadError::keys_not_allowed([key]))
     }
 
+    /// Whether the key of any recipient may be used.
+    pub(crate) fn check_any(&self, recipients: &[Recipient]) -> Result<(), PayloadError> {
+        let mut named = recipients.iter().map(|recipient| &recipient.key);
+        if named.any(|key| self.keys.iter().any(|known| known.goes_by(key))) {
+            return Ok(());
+        }
+        let keys = recipients.iter().map(|recipient| &recipient.key);
+        Err(PayloadError::keys_not_allowed(keys))
+    }
+
     /// The data key by whichever recipient gives it: those that may be used, in the configured order.
     pub(crate) async fn unwrap_any(
         &self,

@@ -3,7 +3,7 @@ use zeroize::Zeroizing;
 
 use super::StreamError;
 use crate::{
-    EncryptionContext, EnvelopeCipher, PayloadError,
+    EncryptionContext, EnvelopeCipher,
     aead::{Aes256Gcm, TAG_LEN},
     format::file::{self, FILE_ID_LEN, SEALED_CHUNK_LEN},
 };
@@ -105,7 +105,13 @@ fn open_chunk<'a>(
     }
     cipher
         .open(file::nonce(number, last), &[], sealed)
-        .map_err(|_| PayloadError::NotAuthentic.into())
+        .map_err(|_| {
+            if last {
+                StreamError::IncompleteOrAltered
+            } else {
+                StreamError::NotAuthentic
+            }
+        })
 }
 
 async fn exactly<R: AsyncRead + Unpin>(input: &mut R, bytes: &mut [u8]) -> Result<(), StreamError> {

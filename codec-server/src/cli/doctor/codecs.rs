@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use temporal_kms_codec::{
-    Codec, Error, Format, KeyUri, Namespace, Payload, Stats, kms::KeyProvider,
-};
+use temporal_kms_codec::{Codec, Error, KeyUri, Namespace, Payload, Stats, kms::KeyProvider};
 
 use super::{
     super::exit::Status,

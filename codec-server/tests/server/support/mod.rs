@@ -4,7 +4,7 @@ mod client;
 mod process;
 
 pub(crate) use client::{Answer, Connection, body_of, post};
-pub(crate) use process::{CodecServer, allow_many_files, run, run_with_input};
+pub(crate) use process::{CodecServer, allow_many_files, create_key, program, run, run_with_input};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};

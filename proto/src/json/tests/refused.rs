@@ -182,35 +182,35 @@ fn duplicates_are_refused() {
     for (body, expected) in [
         (
             r#"{"payloads":[],"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":null,"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","data":""}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","d\u0061ta":""}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{},"metadata":{}}]}"#,
-            "`payloads[0].metadata` stands",
+            "`payloads[0].metadata` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{"sk-1":"","sk-1":""}}]}"#,
-            "`payloads[0].metadata.*` stands",
+            "`payloads[0].metadata.*` is given twice",
         ),
         (
             r#"{"payloads":[{"externalPayloads":[],"external_payloads":[]}]}"#,
-            "`payloads[0].externalPayloads` stands",
+            "`payloads[0].externalPayloads` is given twice",
         ),
         (
             r#"{"payloads":[{"externalPayloads":[{"sizeBytes":1,"size_bytes":1}]}]}"#,
-            "`payloads[0].externalPayloads[].sizeBytes` stands",
+            "`payloads[0].externalPayloads[].sizeBytes` is given twice",
         ),
     ] {
         let error = refused(body);
