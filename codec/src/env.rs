@@ -59,7 +59,7 @@ pub struct CodecSettings {
     /// What happens to payloads that are not encrypted, where it is set.
     pub plaintext: Option<PlaintextPolicy>,
     /// How many unwrapped data keys are kept for decoding, and for how long.
-    pub cache: CacheLimits,
+    pub cache_limits: CacheLimits,
     /// How the keys are opened.
     pub kms: KmsOptions,
 }
@@ -108,7 +108,7 @@ impl CodecSettings {
         let mut builder = Codec::builder(self.namespace)
             .format(self.format)
             .require_context(self.require_context)
-            .cache_limits(self.cache)
+            .cache_limits(self.cache_limits)
             .plaintext(self.plaintext.unwrap_or_default());
         if let Some(formats) = self.decrypt_formats {
             builder = builder.decrypt_formats(formats);
@@ -155,7 +155,7 @@ impl CodecSettings {
                 .map(|text| text.parse().unwrap_or_else(|never| match never {}))
                 .unwrap_or_default(),
             plaintext,
-            cache: cache::limits(&variable)?,
+            cache_limits: cache::limits(&variable)?,
             kms,
         })
     }
@@ -180,9 +180,9 @@ impl Codec {
     /// | `TEMPORAL_CODEC_DECRYPT_FORMATS` | the formats to open, with commas between them | the written one and `envelope` |
     /// | `TEMPORAL_CODEC_CONTEXT` | pairs of the encryption context: `NAME=VALUE`, with commas between them | none |
     /// | `TEMPORAL_CODEC_REQUIRE_CONTEXT` | the pairs that a payload must carry: `true` for all, or names with commas between them | `false` |
-    /// | `TEMPORAL_CODEC_CACHE_DATA_KEYS` | unwrapped data keys that are kept for decoding | as in [`CacheLimits`] |
-    /// | `TEMPORAL_CODEC_CACHE_TTL` | how long one is kept, such as `90s`, `30m` or `1h` | as in [`CacheLimits`] |
     /// | `TEMPORAL_CODEC_PLAINTEXT` | whether unencrypted payloads are decoded: `reject` or `allow` | `reject` |
+    /// | `TEMPORAL_CODEC_CACHE_DATA_KEYS` | unwrapped data keys that are kept for decoding | `10000` |
+    /// | `TEMPORAL_CODEC_CACHE_TTL` | how long one is kept, such as `30m` | `1h` |
     ///
     /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
     /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`, or from

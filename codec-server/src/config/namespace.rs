@@ -100,7 +100,7 @@ impl NamespaceConfig {
         config.decrypt_formats.clone_from(&settings.decrypt_formats);
         config.context.clone_from(&settings.context);
         config.require_context = settings.require_context.clone();
-        config.cache = settings.cache.clone();
+        config.cache = settings.cache_limits.clone();
         // People look at histories from before encryption with this server.
         config.plaintext = settings.plaintext.unwrap_or(PlaintextPolicy::Allow);
         Some(config)
