@@ -190,7 +190,8 @@ fn a_wrong_keyring_is_an_error_and_stays_empty() {
         let arguments = [command, &address].concat();
         let (code, problem) = run(&arguments, &[KEY]);
         assert_eq!(code, Some(78), "{problem}");
-        assert!(problem.contains("local://default"), "{problem}");
+        let remedy = "codec-server keys create local://default --keyring";
+        assert!(problem.contains(remedy), "{problem}");
         assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "it made a key");
     }
 }

@@ -236,6 +236,9 @@ fn words_of_kind(error: &Error) -> &'static str {
         Kind::KeyDisabled => {
             "the key that the payload was encrypted with is disabled or destroyed; the server's log names the key"
         }
+        Kind::KeyVersionGone => {
+            "the version of the key that the payload was encrypted with is destroyed, or the key never had it; the server's log names the key"
+        }
         Kind::InvalidCiphertext | Kind::ContextMismatch => {
             "the payload's data key was altered, moved from where it was written, or wrapped by another key"
         }
@@ -299,6 +302,7 @@ mod tests {
         assert_eq!(decode(PayloadError::NotAuthentic.into()), 400);
         assert_eq!(decode(provider(Kind::InvalidCiphertext)), 400);
         assert_eq!(decode(provider(Kind::KeyDisabled)), 400);
+        assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
         assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
         assert_eq!(decode(provider(Kind::Misconfigured)), 503);
         let encode = |error| Refusal::Encode(error).status().as_u16();
@@ -315,6 +319,7 @@ mod tests {
             Kind::PermissionDenied,
             Kind::KeyNotFound,
             Kind::KeyDisabled,
+            Kind::KeyVersionGone,
             Kind::InvalidCiphertext,
             Kind::ContextMismatch,
             Kind::Throttled,

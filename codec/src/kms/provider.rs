@@ -53,10 +53,9 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         &self,
         context: &EncryptionContext,
     ) -> Result<(Dek, WrappedDek), ProviderError> {
-        let dek = Dek::generate().map_err(|error| {
+        let dek = Dek::generate().map_err(|_| {
             ProviderError::new(ProviderErrorKind::Unavailable, self.uri())
                 .with_detail("the operating system gave no randomness")
-                .with_source(error)
         })?;
         let wrapped = self.wrap(&dek, context).await?;
         Ok((dek, wrapped))

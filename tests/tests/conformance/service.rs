@@ -25,7 +25,11 @@ pub(crate) trait Service: Send + Sync {
 
     /// How it refuses what is not of its key.
     fn refusals(&self) -> &[Kind] {
-        &[Kind::InvalidCiphertext, Kind::ContextMismatch]
+        &[
+            Kind::InvalidCiphertext,
+            Kind::ContextMismatch,
+            Kind::KeyVersionGone,
+        ]
     }
 
     /// Has the next calls, `times` of them, end in `trouble`. `false` when this is nothing that the service can be

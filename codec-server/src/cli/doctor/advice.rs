@@ -29,9 +29,7 @@ impl Tried {
 
 /// The error without the key's name, which stands above it.
 pub(super) fn words(error: &ProviderError) -> String {
-    let all = error.to_string();
-    let key = format!("{}: ", error.key());
-    all.strip_prefix(&key).unwrap_or(&all).to_owned()
+    error.message()
 }
 
 /// Which check an error belongs to.
@@ -42,10 +40,10 @@ pub(super) fn check(error: &ProviderError) -> Check {
             _,
         ) => Check::Credentials,
         (Some(Cause::Clock), _) => Check::Clock,
-        (Some(Cause::NoConnection | Cause::Module), _) => Check::Endpoint,
-        (Some(Cause::ServiceDisabled | Cause::Project), _) => Check::Key,
+        (Some(Cause::NoConnection | Cause::Module | Cause::Proxy), _) => Check::Endpoint,
+        (Some(Cause::ServiceDisabled | Cause::Project | Cause::QuotaProject), _) => Check::Key,
         (_, Kind::PermissionDenied) => Check::Permission,
-        (_, Kind::KeyDisabled) => Check::Versions,
+        (_, Kind::KeyDisabled | Kind::KeyVersionGone) => Check::Versions,
         (_, kind) if kind.is_transient() => Check::Endpoint,
         _ => Check::Key,
     }

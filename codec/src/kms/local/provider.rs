@@ -44,11 +44,9 @@ impl LocalKey {
                 OpenError::Disabled(id) => self
                     .error(Kind::KeyDisabled)
                     .with_detail(format!("key {id} of the keyset")),
-                OpenError::UnknownKey(id) => {
-                    self.error(Kind::InvalidCiphertext).with_detail(format!(
-                        "the keyset holds no key {id}, which it names; the key may be destroyed"
-                    ))
-                }
+                OpenError::UnknownKey(id) => self.error(Kind::KeyVersionGone).with_detail(format!(
+                    "the keyset has no key {id}, which the ciphertext names; it may be destroyed"
+                )),
                 OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
             })
     }
