@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     CacheLimits, Codec, Compression, ConfigurationError, DekLimits, EncryptionContext, Error,
     Format, Namespace, PlaintextPolicy, RequiredContext,
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     codec::Inner,
-    dek::{DekCache, Keyholder, LiveDek},
+    dek::{DekCache, DekMaker, Keyholder, LiveDek, Rest},
     encrypting_keys::EncryptingKeys,
     format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
@@ -155,18 +155,19 @@ impl CodecBuilder {
         decrypting.extend(self.decrypting);
         let encrypting = EncryptingKeys::new(self.encrypting)?;
 
-        let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
-        let cache = Arc::new(DekCache::new(&self.cache_limits, clock.clone()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let counters = Arc::new(Counters::default());
+        let cache = DekCache::new(&self.cache_limits, clock.clone(), counters.clone());
+        let cache = Arc::new(cache);
+        let maker = Arc::new(DekMaker::new(
+            &encrypting,
+            self.dek_limits,
+            cache.clone(),
+            clock.clone(),
+            counters.clone(),
+        ));
         let live = |context: &EncryptionContext, metadata| {
-            Arc::new(LiveDek::new(
-                encrypting.clone(),
-                context.clone(),
-                metadata,
-                self.dek_limits.clone(),
-                cache.clone(),
-                clock.clone(),
-                counters.clone(),
-            ))
+            Arc::new(LiveDek::new(maker.clone(), context.clone(), metadata))
         };
         Ok(Codec::new(Inner {
             live_v2: live(&context, envelope_v2::metadata),
@@ -177,7 +178,8 @@ impl CodecBuilder {
             compression: self.compression,
             max_decompressed: self.max_decompressed,
             encrypting,
-            keyholder: Keyholder::new(decrypting, cache, counters.clone()),
+            encrypting_directly: Rest::new(clock.clone()),
+            keyholder: Keyholder::new(decrypting, cache, &clock, counters.clone()),
             counters,
         }))
     }

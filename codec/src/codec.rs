@@ -6,13 +6,13 @@ mod seal;
 
 use std::{fmt, sync::Arc};
 
-use futures::{StreamExt as _, future, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
 pub use self::options::DecodeOptions;
 use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
     PayloadError, PayloadExt as _, PlaintextPolicy, Stats,
-    dek::{Keyholder, LiveDek},
+    dek::{Budget, Keyholder, LiveDek, Rest},
     encrypting_keys::EncryptingKeys,
     format::Marker,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) live_v2: Arc<LiveDek>,
     pub(crate) live_v1: Arc<LiveDek>,
     pub(crate) keyholder: Keyholder,
+    /// Of the first encrypting key, in direct mode.
+    pub(crate) encrypting_directly: Rest,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -77,9 +79,14 @@ impl Codec {
     /// Decrypts payloads: as many as it was given, in order, or none.
     ///
     /// # Errors
-    /// The first payload's that cannot be decrypted.
+    /// The first payload's that cannot be decrypted. The payloads after it are not decrypted.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        self.decode_each(payloads).await.into_iter().collect()
+        let budget = &self.0.keyholder.budget();
+        stream::iter(payloads)
+            .map(|payload| self.decode_one(payload, DecodeOptions::default(), budget))
+            .buffered(CONCURRENT_CALLS)
+            .try_collect()
+            .await
     }
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
@@ -94,11 +101,16 @@ impl Codec {
         payloads: Vec<Payload>,
         options: DecodeOptions,
     ) -> Vec<Result<Payload, Error>> {
-        stream::iter(payloads)
-            .map(|payload| self.decode_one(payload, options))
-            .buffered(CONCURRENT_CALLS)
-            .collect()
-            .await
+        self.decoder().decode_each_with(payloads, options).await
+    }
+
+    /// Starts to decode the payloads of one request in several steps.
+    #[must_use]
+    pub fn decoder(&self) -> Decoder {
+        Decoder {
+            codec: self.clone(),
+            budget: self.0.keyholder.budget(),
+        }
     }
 
     /// The namespace whose payloads this codec encrypts.
@@ -135,8 +147,13 @@ impl Codec {
         future::join_all(checks).await
     }
 
-    async fn decode_one(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
-        let result = self.decode_layers(payload, options).await;
+    async fn decode_one(
+        &self,
+        payload: Payload,
+        options: DecodeOptions,
+        budget: &Budget,
+    ) -> Result<Payload, Error> {
+        let result = self.decode_layers(payload, options, budget).await;
         if let Err(error) = &result {
             self.0.counters.rejected.add(1);
             tracing::debug!(%error, "a payload was not decoded");
@@ -148,12 +165,15 @@ impl Codec {
         &self,
         payload: Payload,
         options: DecodeOptions,
+        budget: &Budget,
     ) -> Result<Payload, Error> {
         let Some(marker) = Marker::of(&payload) else {
             return self.pass(payload, options);
         };
         let limit = self.max_decompressed(options);
-        let mut payload = self.open(self.read(marker, payload)?, limit).await?;
+        let mut payload = self
+            .open(self.read(marker, payload)?, limit, budget)
+            .await?;
 
         // The content is authentic. If it is marked as encrypted and cannot be opened here, it is what the caller of
         // `encode` had.
@@ -163,7 +183,7 @@ impl Codec {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
             let opened = match self.read(marker, payload.clone()) {
-                Ok(sealed) => self.open(sealed, limit).await,
+                Ok(sealed) => self.open(sealed, limit, budget).await,
                 Err(error) => Err(error.into()),
             };
             match opened {
@@ -192,6 +212,45 @@ impl Codec {
         options
             .max_decompressed
             .map_or(limit, |bytes| bytes.min(limit))
+    }
+}
+
+/// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
+///
+/// A payload that cannot be opened may cost a call of the KMS. The calls that one request may waste are bounded, and a
+/// decoder counts them over all its steps. After that it does not try payloads with an unknown data key
+/// ([`PayloadError::NotTried`]). Payloads with a known data key are always opened.
+pub struct Decoder {
+    codec: Codec,
+    budget: Budget,
+}
+
+impl Decoder {
+    /// Decrypts one payload.
+    ///
+    /// # Errors
+    /// When it cannot be decrypted, or is not tried any more.
+    pub async fn decode(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        self.codec.decode_one(payload, options, &self.budget).await
+    }
+
+    /// As [`Codec::decode_each_with`].
+    pub async fn decode_each_with(
+        &self,
+        payloads: Vec<Payload>,
+        options: DecodeOptions,
+    ) -> Vec<Result<Payload, Error>> {
+        stream::iter(payloads)
+            .map(|payload| self.decode(payload, options))
+            .buffered(CONCURRENT_CALLS)
+            .collect()
+            .await
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Decoder").field(&self.codec).finish()
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{
     CacheLimits, ConfigurationError, DekLimits, EncryptionContext, Error, KeyUri, PayloadError,
     Stats,
     aead::{NONCE_LEN, TAG_LEN},
-    clock::SystemClock,
-    dek::{DekCache, Keyholder, LiveDek, SealingKey},
+    clock::{Clock, SystemClock},
+    dek::{DataKey, DekCache, DekMaker, Keyholder, LiveDek, SealingKey},
     encrypting_keys::EncryptingKeys,
     format::{
         envelope_v2::{self, Recipient},
@@ -36,7 +36,7 @@ pub struct EnvelopeCipher(Arc<Inner>);
 struct Inner {
     encrypting: EncryptingKeys,
     keyholder: Keyholder,
-    dek_limits: DekLimits,
+    maker: Arc<DekMaker>,
     live: Mutex<LruCache<Vec<u8>, Arc<LiveDek>>>,
     cache: Arc<DekCache>,
     counters: Arc<Counters>,
@@ -77,14 +77,24 @@ impl EnvelopeCipher {
     ) -> Result<Self, Error> {
         dek_limits.check()?;
         cache_limits.check()?;
-        let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
-        let cache = Arc::new(DekCache::new(cache_limits, clock));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let counters = Arc::new(Counters::default());
+        let cache = DekCache::new(cache_limits, clock.clone(), counters.clone());
+        let cache = Arc::new(cache);
         let mut opening = encrypting.clone();
         opening.extend(decrypting);
-        Ok(Self(Arc::new(Inner {
-            encrypting: EncryptingKeys::new(encrypting)?,
-            keyholder: Keyholder::new(opening, cache.clone(), counters.clone()),
+        let encrypting = EncryptingKeys::new(encrypting)?;
+        let maker = DekMaker::new(
+            &encrypting,
             dek_limits,
+            cache.clone(),
+            clock.clone(),
+            counters.clone(),
+        );
+        Ok(Self(Arc::new(Inner {
+            encrypting,
+            keyholder: Keyholder::new(opening, cache.clone(), &clock, counters.clone()),
+            maker: Arc::new(maker),
             live: Mutex::new(LruCache::new(MAX_CONTEXTS)),
             cache,
             counters,
@@ -112,7 +122,7 @@ impl EnvelopeCipher {
             return Err(ProviderError::new(ProviderErrorKind::Integrity, key).into());
         };
         let mut iv = [0; NONCE_LEN];
-        random::fill(&mut iv);
+        random::fill(&mut iv).map_err(PayloadError::from)?;
         let mut encrypted = Vec::with_capacity(data.len() + TAG_LEN);
         encrypted.extend_from_slice(data);
         key.data_key
@@ -156,18 +166,24 @@ impl EnvelopeCipher {
             return Err(malformed("its authTag has not 16 bytes").into());
         }
         let wrapped = parse_wrapped(envelope.encrypted_data_key.clone())?;
-        let recipients = vec![Recipient { key, wrapped }];
-        let data_key = self.0.keyholder.unwrap_any(recipients, context).await?;
-
-        let mut sealed = Zeroizing::new(Vec::with_capacity(envelope.encrypted.len() + TAG_LEN));
-        sealed.extend_from_slice(&envelope.encrypted);
-        sealed.extend_from_slice(&envelope.auth_tag);
-        let len = data_key
-            .cipher()
-            .open(iv, context.as_bytes(), &mut sealed)
-            .map_err(|_| PayloadError::NotAuthentic)?
-            .len();
-        sealed.truncate(len);
+        let recipients = [Recipient { key, wrapped }];
+        let open = |key: &DataKey| {
+            let mut sealed = Zeroizing::new(Vec::with_capacity(envelope.encrypted.len() + TAG_LEN));
+            sealed.extend_from_slice(&envelope.encrypted);
+            sealed.extend_from_slice(&envelope.auth_tag);
+            let len = key
+                .cipher()
+                .open(iv, context.as_bytes(), &mut sealed)
+                .map_err(|_| PayloadError::NotAuthentic)?
+                .len();
+            sealed.truncate(len);
+            Ok(sealed)
+        };
+        let sealed = self
+            .0
+            .keyholder
+            .open(&recipients, context, &self.0.keyholder.budget(), open)
+            .await?;
         self.0.counters.opened.add(1);
         Ok(sealed)
     }
@@ -204,13 +220,9 @@ impl EnvelopeCipher {
             .lock()
             .get_or_insert(context.as_bytes().to_vec(), || {
                 Arc::new(LiveDek::new(
-                    inner.encrypting.clone(),
+                    inner.maker.clone(),
                     context.clone(),
                     envelope_v2::metadata,
-                    inner.dek_limits.clone(),
-                    inner.cache.clone(),
-                    Arc::new(SystemClock),
-                    inner.counters.clone(),
                 ))
             })
             .clone()

@@ -75,7 +75,8 @@
 //! - `aws-lc-rs` (default): AES-256-GCM by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
 //! - `zstd` (default): compression before encryption. It is off until it is configured.
 //! - `gcp-kms`: keys at Google Cloud KMS. `aws-kms`: keys at AWS KMS. `pkcs11`: keys in PKCS#11 tokens.
-//! - `sdk`: `PayloadCodec` for the Temporal Rust SDK.
+//! - `sdk`: `PayloadCodec` for the Temporal Rust SDK, and [`WorkerGuard`], which every worker needs: without it one query
+//!   on a workflow whose key is gone ends the worker's process.
 
 mod aead;
 mod builder;
@@ -106,7 +107,7 @@ mod stream;
 mod temporal;
 
 pub use builder::CodecBuilder;
-pub use codec::{Codec, DecodeOptions};
+pub use codec::{Codec, DecodeOptions, Decoder};
 pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};
@@ -120,3 +121,5 @@ pub use payload::{Payload, PayloadExt, Payloads};
 pub use policy::{PlaintextPolicy, RequiredContext};
 pub use stats::Stats;
 pub use stream::StreamError;
+#[cfg(feature = "sdk")]
+pub use temporal::WorkerGuard;

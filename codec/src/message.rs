@@ -1,5 +1,7 @@
 //! Sealing one payload under a data key, and opening it.
 
+use std::mem;
+
 use prost::Message as _;
 use zeroize::Zeroizing;
 
@@ -23,7 +25,7 @@ pub(crate) fn seal_v2(
     payload: &Payload,
 ) -> Result<Vec<u8>, PayloadError> {
     let mut message_id = [0; 32];
-    random::fill(&mut message_id);
+    random::fill(&mut message_id)?;
     seal_v2_as(message_id, key, context, compression, payload)
 }
 
@@ -69,18 +71,20 @@ fn seal_v2_as(
     Ok(data)
 }
 
-/// Opens the `data` of an envelope version 2, whose header has been read already.
+/// Opens the `data` of an envelope version 2, whose header has been read already. `data` is taken only when the message
+/// was sealed with this key, so that another key can be tried.
 pub(crate) fn open_v2(
     key: &DataKey,
     header: &Header,
     context: &EncryptionContext,
-    mut data: Zeroizing<Vec<u8>>,
+    data: &mut Zeroizing<Vec<u8>>,
     max_decompressed: usize,
 ) -> Result<Payload, PayloadError> {
     let message_key = key.schedule().message_key(&header.message_id);
     if !message_key.is_committed_to(&header.commitment) {
         return Err(PayloadError::NotAuthentic);
     }
+    let mut data = Zeroizing::new(mem::take(&mut **data));
     let (head, sealed) = data
         .split_first_chunk_mut::<HEADER_LEN>()
         .ok_or(PayloadError::NotAuthentic)?;
@@ -98,7 +102,7 @@ pub(crate) fn open_v2(
 /// The `data` of an envelope version 1.
 pub(crate) fn seal_v1(key: &DataKey, payload: &Payload) -> Result<Vec<u8>, PayloadError> {
     let mut nonce = [0; NONCE_LEN];
-    random::fill(&mut nonce);
+    random::fill(&mut nonce)?;
     let mut data = buffer(NONCE_LEN, payload);
     if let Some(start) = data.first_chunk_mut() {
         *start = nonce;

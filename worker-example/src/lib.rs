@@ -45,6 +45,7 @@ mod activities;
 mod claude;
 mod cli;
 mod connect;
+mod deadline;
 mod failure;
 mod follow;
 mod json_size;

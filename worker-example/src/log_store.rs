@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use std::{
     io,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::{
     fs::File,
@@ -128,9 +128,63 @@ impl TaskLog {
     }
 }
 
+/// Removes the logs of tasks that wrote nothing since `age` ago. Returns how many.
+///
+/// # Errors
+/// When the folder of logs cannot be read.
+pub(crate) fn expire(workdir: &Path, age: Duration) -> io::Result<usize> {
+    let entries = match std::fs::read_dir(workdir.join("sessions")) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let Some(oldest) = SystemTime::now().checked_sub(age) else {
+        return Ok(0);
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let path = entry?.path();
+        match last_change(&path) {
+            Ok(changed) if changed < oldest => match std::fs::remove_dir_all(&path) {
+                Ok(()) => removed += 1,
+                Err(error) => tracing::warn!(path = %path.display(), %error, "an old log stays"),
+            },
+            _ => {}
+        }
+    }
+    Ok(removed)
+}
+
+fn last_change(folder: &Path) -> io::Result<SystemTime> {
+    let mut last = folder.symlink_metadata()?.modified()?;
+    for entry in std::fs::read_dir(folder)? {
+        last = last.max(entry?.metadata()?.modified()?);
+    }
+    Ok(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_logs_go_and_young_ones_stay() {
+        let workdir = tempfile::tempdir().unwrap();
+        assert_eq!(expire(workdir.path(), Duration::ZERO).unwrap(), 0);
+        let hours = |hours| SystemTime::now() - Duration::from_hours(hours);
+        for (task, age) in [("old", 48), ("young", 1)] {
+            let folder = workdir.path().join("sessions").join(task);
+            std::fs::create_dir_all(&folder).unwrap();
+            let chunk = std::fs::File::create(folder.join("000.jsonl")).unwrap();
+            chunk.set_modified(hours(age)).unwrap();
+            std::fs::File::open(&folder)
+                .unwrap()
+                .set_modified(hours(48))
+                .unwrap();
+        }
+        assert_eq!(expire(workdir.path(), Duration::from_hours(24)).unwrap(), 1);
+        assert_eq!(names(&workdir.path().join("sessions")), ["young"]);
+        assert_eq!(expire(workdir.path(), Duration::MAX).unwrap(), 0);
+    }
     use std::os::unix::fs::PermissionsExt as _;
 
     fn names(folder: &Path) -> Vec<String> {

@@ -3,7 +3,6 @@
 use crate::{
     claude::{ResultEvent, shortened},
     progress::Progress,
-    task_id::TaskId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -26,10 +25,13 @@ pub struct SessionOutcome {
     pub stderr: String,
     /// Where the log is, under the worker's folder.
     pub logs_path: String,
+    /// What the worker's operator does not allow and was lowered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl SessionOutcome {
-    /// Success takes both: a `result` that is no error, and exit code 0.
+    /// Success takes both: a `result` that is not an error, and exit code 0.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.exit_code != 0 || self.result.as_ref().is_none_or(|result| result.is_error)
@@ -49,6 +51,11 @@ impl SessionOutcome {
                 self.exit_code
             );
         };
+        if result.subtype.as_deref() == Some("error_max_turns") {
+            let turns = result.num_turns.unwrap_or_default();
+            let unit = if turns == 1 { "turn" } else { "turns" };
+            return format!("stopped after {turns} {unit}, the most allowed; raise --max-turns");
+        }
         let mut problem = format!("Claude Code failed (exit code {})", self.exit_code);
         if let Some(status) = result.api_error_status {
             let _ = write!(problem, ", the API answered {status}");
@@ -87,16 +94,19 @@ pub struct TaskResult {
     /// What the caller had given along.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
+    /// What the caller asked for and the worker's operator does not allow. The task ran with less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl TaskResult {
     pub(crate) fn new(
-        task: &TaskId,
+        task: &str,
         outcome: Option<&SessionOutcome>,
         metadata: Option<Map<String, Value>>,
     ) -> Self {
         Self {
-            task_id: task.to_string(),
+            task_id: task.to_owned(),
             exit_code: outcome.map(|o| o.exit_code),
             is_error: outcome.is_none_or(SessionOutcome::is_error),
             result: outcome.and_then(|o| o.result.clone()),
@@ -104,6 +114,7 @@ impl TaskResult {
             bytes: outcome.map_or(0, |o| o.progress.bytes),
             logs_path: format!("sessions/{task}"),
             metadata,
+            warnings: outcome.map_or_else(Vec::new, |o| o.warnings.clone()),
         }
     }
 }
@@ -121,6 +132,7 @@ mod tests {
             progress,
             stderr,
             logs_path,
+            warnings: Vec::new(),
         }
     }
 

@@ -136,7 +136,7 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
         .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
         .execution_timeout(args.queue_time + request.timeout() + MARGIN)
         .build();
-    let input = TaskInput::from(request);
+    let input = TaskInput::new(request, &task);
     let handle = match client.start_workflow(ClaudeTask::run, input, options).await {
         Err(WorkflowStartError::AlreadyStarted { .. }) => return Err(SubmitError::Exists(task)),
         Err(error) => return Err(SubmitError::Start(chain(&error))),

@@ -230,7 +230,10 @@ async fn turns_that_run_out_are_a_failure_for_people_too() {
         "allowedTools": ["Bash"], "maxTurns": 1});
     let (code, output) = end(&mut rig.submit(&fresh("task"), &request, &[]));
     assert_eq!(code, 1, "{output}");
-    assert!(output.contains("error_max_turns"), "{output}");
+    assert!(
+        output.contains("the most allowed; raise --max-turns"),
+        "{output}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,20 +316,30 @@ async fn an_input_that_is_no_request_fails_the_task_at_once() {
     for (id, input, expected) in [
         (
             fresh("task"),
-            json!({"prompt": 1}),
+            json!({"taskId": "ID", "prompt": 1}),
             "`prompt` has a value of the wrong type",
         ),
         (
             fresh("task"),
-            json!({"prompt": "x", "gitRepo": "y"}),
+            json!({"taskId": "ID", "prompt": "x", "gitRepo": "y"}),
             "`gitRepo` is not supported",
         ),
         (
             "not url-safe".to_owned(),
-            json!({"prompt": "x", "anthropicApiKey": "k"}),
+            json!({"taskId": "ID", "prompt": "x", "anthropicApiKey": "k"}),
             "taskId must be",
         ),
+        (
+            fresh("task"),
+            json!({"prompt": "x", "anthropicApiKey": "k"}),
+            "not for this task",
+        ),
+        (fresh("task"), json!("text"), "not for this task"),
     ] {
+        let mut input: serde_json::Value = input;
+        if input["taskId"] == "ID" {
+            input["taskId"] = json!(id);
+        }
         let payload = temporalio_common::data_converters::RawValue::from_value(
             &input,
             client.options().data_converter.payload_converter(),

@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use temporal_kms_codec::{Codec, Error, Payload, PayloadExt as _};
+use temporal_kms_codec::{Codec, DecodeOptions, Decoder, Error, Payload, PayloadExt as _};
 use temporal_kms_codec_proto::json;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -94,13 +94,14 @@ impl Request<'_> {
     }
 
     async fn decode(&self, asked: Vec<Payload>, share: &mut Share) -> Result<Answered, Refusal> {
+        let decoder = self.codec().decoder();
         let room = Room {
             limit: self.limits.max_answer,
             left: AtomicUsize::new(self.limits.max_answer),
             share: Mutex::new(share),
         };
         let decoded: Vec<Decoded> = stream::iter(asked.into_iter().enumerate())
-            .map(|(index, payload)| self.decode_one(index, payload, &room))
+            .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
             .buffered(CONCURRENT)
             .try_collect()
             .await?;
@@ -111,6 +112,7 @@ impl Request<'_> {
         &self,
         index: usize,
         payload: Payload,
+        decoder: &Decoder,
         room: &Room<'_>,
     ) -> Result<Decoded, Refusal> {
         // A reference is not ciphertext. A caller that asks for it back gets it, whatever the policy says.
@@ -119,10 +121,10 @@ impl Request<'_> {
             return Ok(Decoded::Reference(payload));
         }
         let key = wanted_key(&payload);
-        let decoded = match self.codec().decode_each(vec![payload]).await.pop() {
-            Some(Ok(payload)) => Decoded::Payload(payload),
-            Some(Err(error)) => Decoded::Placeholder(self.undecodable(index, key, error)?),
-            None => return Err(Refusal::Miscounted),
+        let options = DecodeOptions::default();
+        let decoded = match decoder.decode(payload, options).await {
+            Ok(payload) => Decoded::Payload(payload),
+            Err(error) => Decoded::Placeholder(self.undecodable(index, key, error)?),
         };
         // Nothing is awaited since it was decompressed: what is not counted yet is one payload for each thread.
         room.take(decoded.payload())?;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{CONCURRENT_CALLS, Codec};
 use crate::{
     Compression, Error, Format, Payload, PayloadError, content,
-    dek::{DataKey, LiveDek},
+    dek::{Budget, DataKey, LiveDek},
     format::{
         Marker,
         direct::{self, Direct},
@@ -44,6 +44,7 @@ impl Codec {
 
     /// Tells the payloads that are encrypted already from the others.
     async fn find_sealed(&self, payloads: Vec<Payload>) -> Result<Vec<Slot>, Error> {
+        let budget = &self.0.keyholder.budget();
         stream::iter(payloads)
             .map(|payload| async move {
                 match Marker::of(&payload) {
@@ -52,7 +53,7 @@ impl Codec {
                         Ok(Slot::ToSeal(payload))
                     }
                     Some(marker) => {
-                        self.check_sealed(marker, payload.clone()).await?;
+                        self.check_sealed(marker, payload.clone(), budget).await?;
                         Ok(Slot::Sealed(payload))
                     }
                 }
@@ -67,9 +68,15 @@ impl Codec {
     /// A KMS that refuses or fails proves nothing against the payload: the caller may encrypt only, or the service is
     /// unreachable. The same holds for an authentic payload that this codec cannot read, such as one above its limits.
     /// Its readers decide.
-    async fn check_sealed(&self, marker: Marker, payload: Payload) -> Result<(), Error> {
+    async fn check_sealed(
+        &self,
+        marker: Marker,
+        payload: Payload,
+        budget: &Budget,
+    ) -> Result<(), Error> {
         let sealed = self.read(marker, payload)?;
-        match self.open(sealed, self.0.max_decompressed).await {
+        let limit = self.0.max_decompressed;
+        match self.open(sealed, limit, budget).await {
             Err(error @ Error::Payload(PayloadError::NotAuthentic)) => Err(error),
             Ok(mut opened) => {
                 payload::erase(&mut opened);
@@ -118,13 +125,16 @@ impl Codec {
                 .next()
                 .ok_or_else(|| ProviderError::new(ProviderErrorKind::Integrity, key.uri()).into());
         }
+        let rest = &self.0.encrypting_directly;
+        rest.check()?;
         self.0.counters.direct_calls.add(1);
         let plaintext = Zeroizing::new(payload.encode_to_vec());
         payload::erase(&mut payload);
-        let ciphertext = key.encrypt(&plaintext).await?;
+        let encrypted = key.encrypt(&plaintext).await;
+        rest.learn(&encrypted);
         Ok(Direct {
             key: key.uri().clone(),
-            ciphertext: Zeroizing::new(ciphertext),
+            ciphertext: Zeroizing::new(encrypted?),
         }
         .into_payload())
     }

@@ -1,5 +1,6 @@
 //! The codec over local keys.
 
+mod attack;
 mod confusion;
 mod keys;
 mod layers;
@@ -7,7 +8,10 @@ mod policy;
 mod round_trips;
 mod sealed_already;
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -77,15 +81,21 @@ struct Watched {
     calls: AtomicUsize,
     failure: parking_lot::Mutex<Option<ProviderErrorKind>>,
     failure_of_opening: parking_lot::Mutex<Option<ProviderErrorKind>>,
+    latency: Duration,
 }
 
 impl Watched {
     fn new(key: Arc<dyn KeyProvider>) -> Arc<Self> {
+        Self::with_latency(key, Duration::ZERO)
+    }
+
+    fn with_latency(key: Arc<dyn KeyProvider>, latency: Duration) -> Arc<Self> {
         Arc::new(Self {
             key,
             calls: AtomicUsize::new(0),
             failure: parking_lot::Mutex::new(None),
             failure_of_opening: parking_lot::Mutex::new(None),
+            latency,
         })
     }
 
@@ -113,6 +123,9 @@ impl Watched {
     async fn call(&self) -> Result<(), ProviderError> {
         self.calls.fetch_add(1, SeqCst);
         tokio::task::yield_now().await;
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
         match *self.failure.lock() {
             Some(kind) => Err(ProviderError::new(kind, self.key.uri())),
             None => Ok(()),

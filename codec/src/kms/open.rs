@@ -120,7 +120,10 @@ pub async fn open(
     let key = open_bare(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
-        _ => options.calls.decorate(key, &options.metrics),
+        _ => options
+            .calls
+            .decorate(key, &options.metrics)
+            .map_err(|error| cannot_work(uri, &error))?,
     })
 }
 
@@ -156,7 +159,10 @@ pub async fn open_signer(
     let key = open_bare_signer(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
-        _ => options.calls.decorate_signer(key, &options.metrics),
+        _ => options
+            .calls
+            .decorate_signer(key, &options.metrics)
+            .map_err(|error| cannot_work(uri, &error))?,
     })
 }
 
@@ -220,6 +226,10 @@ fn no_provider(uri: &KeyUri) -> ProviderError {
     ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(format!(
         "this build has no provider for the service; build it with the feature {feature}"
     ))
+}
+
+fn cannot_work(uri: &KeyUri, error: &ConfigurationError) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(error.to_string())
 }
 
 fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {

@@ -41,7 +41,7 @@ impl Case {
             &self.data_key(),
             &header,
             &self.context(),
-            data.into(),
+            &mut data.into(),
             LIMIT,
         )
     }
@@ -113,7 +113,8 @@ fn a_changed_bit_anywhere_is_refused() {
     };
     let sealed = seal_v2(&key, &context, Compression::None, &payload).unwrap();
     let open = |data: Vec<u8>| {
-        Header::parse(&data).and_then(|header| open_v2(&key, &header, &context, data.into(), LIMIT))
+        Header::parse(&data)
+            .and_then(|header| open_v2(&key, &header, &context, &mut data.clone().into(), LIMIT))
     };
     assert_eq!(open(sealed.clone()).unwrap(), payload);
     for position in 0..sealed.len() {
@@ -168,11 +169,11 @@ fn compressed_payloads_round_trip_and_stop_at_the_limit() {
     let header = Header::parse(&sealed).unwrap();
     assert!(header.compressed);
     assert_eq!(
-        open_v2(&key, &header, &context, sealed.clone().into(), LIMIT).unwrap(),
+        open_v2(&key, &header, &context, &mut sealed.clone().into(), LIMIT).unwrap(),
         payload
     );
     assert!(matches!(
-        open_v2(&key, &header, &context, sealed.into(), 1000),
+        open_v2(&key, &header, &context, &mut sealed.into(), 1000),
         Err(PayloadError::TooLarge { limit: 1000, .. })
     ));
 }

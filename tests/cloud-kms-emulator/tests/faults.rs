@@ -166,7 +166,9 @@ async fn transient_failures_are_retried_by_the_decorators() {
         base_delay: Duration::from_millis(1),
         ..CallPolicy::default()
     };
-    let key = policy.decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()));
+    let key = policy
+        .decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()))
+        .unwrap();
     for fault in [
         "wrong-crc*2",
         "unverified*2",
@@ -236,7 +238,9 @@ async fn a_slow_service_meets_the_callers_deadline() {
         max_attempts: 1,
         ..CallPolicy::default()
     };
-    let key = policy.decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()));
+    let key = policy
+        .decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()))
+        .unwrap();
     key.encrypt(b"x").await.unwrap();
     cloud.misbehave("latency=60000ms");
     assert_eq!(kind(key.encrypt(b"x").await), Kind::DeadlineExceeded);

@@ -176,7 +176,9 @@ async fn a_server_that_is_gone_or_hangs_is_transient() {
         total_timeout: Duration::from_millis(500),
         ..CallPolicy::default()
     };
-    let patient = policy.decorate(key.clone(), &Arc::new(KmsMetrics::default()));
+    let patient = policy
+        .decorate(key.clone(), &Arc::new(KmsMetrics::default()))
+        .unwrap();
     server.fail("*", Fault::Hang, usize::MAX);
     let error = patient.describe().await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded);

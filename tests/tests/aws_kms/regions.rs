@@ -171,7 +171,9 @@ async fn a_call_that_hangs_at_home_is_repeated_at_the_replica() {
         attempt_timeout: Duration::from_millis(1100),
         ..CallPolicy::default()
     };
-    let key = policy.decorate(key, &Arc::new(KmsMetrics::default()));
+    let key = policy
+        .decorate(key, &Arc::new(KmsMetrics::default()))
+        .unwrap();
     regions.home.fail("*", Fault::Hang, usize::MAX);
     key.generate_dek(&context("a")).await.unwrap();
     assert_eq!(regions.away.count("GenerateDataKey"), 1);

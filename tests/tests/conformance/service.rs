@@ -144,7 +144,7 @@ impl Bench {
         metrics: &Arc<KmsMetrics>,
     ) -> Arc<dyn KeyProvider> {
         let faulty = Faulty::new(self.open(name).await, self.faults.clone());
-        policy.decorate(Arc::new(faulty), metrics)
+        policy.decorate(Arc::new(faulty), metrics).unwrap()
     }
 
     pub(crate) fn trouble(&self, trouble: Trouble, times: usize) {

@@ -80,6 +80,21 @@ impl Event {
         }
     }
 
+    /// Tells the caller what it did not get.
+    pub(crate) fn warnings(warnings: &[String]) -> Self {
+        let json = json!({"type": OWN_TYPE, "subtype": "warnings", "warnings": warnings});
+        Self {
+            json: json.to_string(),
+            kind: OWN_TYPE.into(),
+            result: None,
+        }
+    }
+
+    /// Whether Claude goes on after a result, as it does when a background command has ended.
+    pub(crate) fn begins_turn(&self) -> bool {
+        matches!(self.kind.as_str(), "assistant" | "user" | "stream_event")
+    }
+
     /// Replaces an event that is too large to pass on. `logged` says whether the log has it.
     pub(crate) fn left_out(kind: &str, bytes: u64, logged: bool) -> Self {
         let kind = shortened(kind, 100);

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub(crate) mod provider;
+pub(crate) mod scripted;
 
 use claude_tasks::{ConnectionArgs, connect};
 use integration_tests::{Keyring, Raw, temporal, tool};
@@ -107,6 +108,15 @@ impl Rig {
         worker
     }
 
+    /// Replaces the key, as if the old one were lost.
+    pub(crate) fn replace_key(&self) {
+        let Keys::Keyring(keyring) = &self.keys else {
+            panic!("the variables are those of other programs");
+        };
+        fs::remove_file(keyring.file()).unwrap();
+        keyring.keys().key_or_create("default").unwrap();
+    }
+
     /// Submits a request, as a JSON file.
     pub(crate) fn submit(&self, task: &str, request: &Value, arguments: &[&str]) -> Process {
         let path = self.folder.path().join(format!("{task}.json"));
@@ -127,10 +137,11 @@ impl Rig {
         Process::spawn(name, command).unwrap()
     }
 
-    /// A shell script in Claude Code's place.
+    /// A shell script in Claude Code's place. It also says which version it is.
     pub(crate) fn claude(&self, script: &str) -> PathBuf {
         let path = self.folder.path().join("claude");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let version = r#"[ "$1" = --version ] && { echo "2.1.330 (Claude Code)"; exit 0; }"#;
+        fs::write(&path, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         path
     }

@@ -351,6 +351,6 @@ fn settings_that_cannot_work_are_refused() {
             ..Default::default()
         }))
         .reason()
-        .contains("max_keys")
+        .contains("more than zero")
     );
 }

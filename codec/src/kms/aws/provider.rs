@@ -67,6 +67,10 @@ impl KeyProvider for AwsKey {
         self.0.have(key)
     }
 
+    fn max_wrapped(&self) -> usize {
+        MAX_CIPHERTEXT
+    }
+
     async fn wrap(
         &self,
         dek: &Dek,
