@@ -5,14 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     CacheLimits, Codec, Compression, ConfigurationError, DekLimits, EncryptionContext, Error,
     Format, Namespace, PlaintextPolicy, RequiredContext,
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     codec::Inner,
-    dek::{DekCache, Keyholder, LiveDek},
+    dek::{DekCache, DekMaker, Keyholder, LiveDek, Rest},
     encrypting_keys::EncryptingKeys,
-    format::{
-        envelope_v1,
-        envelope_v2::{self, MAX_RECIPIENTS},
-    },
+    format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
     policy::{ContextPolicy, FormatPolicy, Policy},
     stats::Counters,
@@ -156,25 +153,21 @@ impl CodecBuilder {
         policy.check()?;
         let mut decrypting = self.encrypting.clone();
         decrypting.extend(self.decrypting);
-        let mut keys = self.encrypting.into_iter();
-        let first = keys.next().ok_or_else(no_key)?;
-        let encrypting = EncryptingKeys {
-            first,
-            others: keys.collect(),
-        };
+        let encrypting = EncryptingKeys::new(self.encrypting)?;
 
-        let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
-        let cache = Arc::new(DekCache::new(&self.cache_limits, clock.clone()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let counters = Arc::new(Counters::default());
+        let cache = DekCache::new(&self.cache_limits, clock.clone(), counters.clone());
+        let cache = Arc::new(cache);
+        let maker = Arc::new(DekMaker::new(
+            &encrypting,
+            self.dek_limits,
+            cache.clone(),
+            clock.clone(),
+            counters.clone(),
+        ));
         let live = |context: &EncryptionContext, metadata| {
-            Arc::new(LiveDek::new(
-                encrypting.clone(),
-                context.clone(),
-                metadata,
-                self.dek_limits.clone(),
-                cache.clone(),
-                clock.clone(),
-                counters.clone(),
-            ))
+            Arc::new(LiveDek::new(maker.clone(), context.clone(), metadata))
         };
         Ok(Codec::new(Inner {
             live_v2: live(&context, envelope_v2::metadata),
@@ -185,7 +178,8 @@ impl CodecBuilder {
             compression: self.compression,
             max_decompressed: self.max_decompressed,
             encrypting,
-            keyholder: Keyholder::new(decrypting, cache, counters.clone()),
+            encrypting_directly: Rest::new(clock.clone()),
+            keyholder: Keyholder::new(decrypting, cache, &clock, counters.clone()),
             counters,
         }))
     }
@@ -194,30 +188,12 @@ impl CodecBuilder {
         self.dek_limits.check()?;
         self.cache_limits.check()?;
         self.compression.check()?;
-        let keys = &self.encrypting;
-        let repeated = keys.iter().enumerate().find(|(index, key)| {
-            keys.iter()
-                .take(*index)
-                .any(|other| other.uri() == key.uri())
-        });
-        let reason = match (keys.len(), self.format) {
-            (0, _) => return Err(no_key()),
-            (count, _) if count > MAX_RECIPIENTS => "there are more than 10 of them".to_owned(),
-            (2.., Format::Direct | Format::EnvelopeV1) => {
-                "only the format `envelope` has several recipients".to_owned()
-            }
-            _ => match repeated {
-                Some((_, key)) => format!("{} is named twice", key.uri()),
-                None => return Ok(()),
-            },
-        };
-        Err(ConfigurationError::invalid("encrypting keys", reason))
+        if self.encrypting.len() > 1 && self.format != Format::Envelope {
+            return Err(ConfigurationError::invalid(
+                "encrypting keys",
+                "only the format `envelope` has several recipients; name one key, or write `envelope`",
+            ));
+        }
+        Ok(())
     }
-}
-
-pub(crate) fn no_key() -> ConfigurationError {
-    ConfigurationError::invalid(
-        "encrypting keys",
-        "there is none; name the key to encrypt with",
-    )
 }

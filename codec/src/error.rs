@@ -86,6 +86,15 @@ pub enum PayloadError {
     /// The payload is encrypted more often than is read.
     #[error("the payload is encrypted more than {0} times over")]
     NestedTooDeep(usize),
+    /// The payload was not tried. Its data key is unknown, and so many payloads of the same request could not be opened
+    /// that no further call of a KMS is made for it.
+    #[error(
+        "the payload was not tried, because too many payloads of the same request could not be opened; decode it in a request of its own"
+    )]
+    NotTried,
+    /// The operating system gave no randomness, so nothing was sealed.
+    #[error("the operating system gave no randomness, so nothing was sealed")]
+    NoRandomness,
     /// The payload needs something that this build does not have.
     #[error("this build cannot process the payload: {0}")]
     Unsupported(&'static str),

@@ -145,6 +145,26 @@ impl SoftHsm {
             .collect()
     }
 
+    /// Lets every further call that asks for a key hang: its file becomes a pipe that nobody writes to.
+    ///
+    /// # Panics
+    /// The system refuses it.
+    pub fn hang(&self) {
+        for token in self.token_folders() {
+            for entry in fs::read_dir(token).expect("a token") {
+                let path = entry.expect("a file").path();
+                if path
+                    .extension()
+                    .is_some_and(|extension| extension == "object")
+                {
+                    fs::remove_file(&path).expect("removed");
+                    let made = Command::new("mkfifo").arg(&path).status();
+                    assert!(made.expect("mkfifo runs").success());
+                }
+            }
+        }
+    }
+
     /// Takes a token away; what is returned brings it back.
     ///
     /// # Panics

@@ -108,8 +108,8 @@ pub async fn connect(args: &ConnectionArgs, identity: String) -> Result<Client, 
     })
 }
 
-/// The codec for the namespace. Payloads that are not encrypted are refused: a task that anybody could have written
-/// would run with the rights of this worker.
+/// The codec for the namespace. By default it refuses payloads that are not encrypted: otherwise a task that anybody
+/// wrote would run with the rights of this worker.
 async fn codec(args: &ConnectionArgs) -> Result<Codec, ConnectError> {
     if variable("CLAUDE_TASKS_KEYRING").is_some() {
         return Err(ConnectError::OldVariable);
@@ -122,12 +122,10 @@ async fn codec(args: &ConnectionArgs) -> Result<Codec, ConnectError> {
             let local = has_keyring && KEYS.iter().all(|key| variable(key).is_none());
             local.then(|| LOCAL_KEY.to_owned())
         }),
-        "TEMPORAL_CODEC_PLAINTEXT" => variable(name).or_else(|| Some("reject".to_owned())),
         _ => variable(name),
     };
     let mut settings =
         CodecSettings::from_variables(&lookup).map_err(temporal_kms_codec::Error::from)?;
-    settings.kms.create_local_keys = false;
     if let Some(folder) = &args.keyring {
         settings.kms.local_keyring = Some(folder.clone());
     }

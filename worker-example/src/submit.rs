@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::{
     connect::{ConnectError, ConnectionArgs, chain, connect},
-    queue,
+    print, queue,
     request::TaskInput,
     task_id::TaskId,
     units,
@@ -145,6 +145,9 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
     let screen = Screen::new(args.json);
     screen.submitted(&task, args.detach);
     if args.detach {
+        if let Ok(false) = queue::has_workers(&client, &queue).await {
+            print::note(&watch::no_worker(&queue));
+        }
         return Ok(Outcome::Left);
     }
     let watch = Watch {

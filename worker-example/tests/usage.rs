@@ -136,8 +136,11 @@ fn no_credential_leaves_this_machine_without_tls() {
     let (code, problem) = run(&arguments, &variables);
     assert_eq!(code, Some(69), "{problem}");
     assert_eq!(
-        problem.trim(),
-        "error: cannot connect to Temporal at http://127.0.0.1:1: connection refused. Is it running? Is --address right?"
+        problem.lines().last(),
+        Some(
+            "error: cannot connect to Temporal at http://127.0.0.1:1: connection refused. Is it running? Is --address \
+             right?"
+        )
     );
 }
 
@@ -187,7 +190,8 @@ fn a_wrong_keyring_is_an_error_and_stays_empty() {
         let arguments = [command, &address].concat();
         let (code, problem) = run(&arguments, &[KEY]);
         assert_eq!(code, Some(78), "{problem}");
-        assert!(problem.contains("local://default"), "{problem}");
+        let remedy = "codec-server keys create local://default --keyring";
+        assert!(problem.contains(remedy), "{problem}");
         assert_eq!(fs::read_dir(folder).unwrap().count(), 0, "it made a key");
     }
 }

@@ -187,3 +187,37 @@ fn a_refused_pin_is_not_sent_again_after_a_recovery() {
         assert_eq!(unwrap(&*key, &wrapped).await, Ok([7; 32]));
     });
 }
+
+#[test]
+fn a_module_that_hangs_takes_few_threads_and_does_not_keep_the_process() {
+    isolated(|hsm| async move {
+        // Without this, a process that does not end would not fail but wait.
+        std::thread::spawn(|| {
+            std::thread::sleep(Duration::from_mins(2));
+            std::process::exit(1);
+        });
+        made(&hsm, "k").await;
+        let few = Pkcs11Options {
+            max_sessions: Some(3),
+            ..hsm.options()
+        };
+        let key = kms::open(&hsm.key("k"), &options(few))
+            .await
+            .expect("a key");
+        let wrapped = wrap(&*key).await;
+        hsm.hang();
+        for _ in 0..10 {
+            let call = unwrap(&*key, &wrapped);
+            timeout(Duration::from_millis(100), call)
+                .await
+                .expect_err("it hangs");
+        }
+        let tasks = fs::read_dir("/proc/self/task").expect("the threads");
+        let names = tasks.filter_map(|task| {
+            let path = task.expect("a thread").path().join("comm");
+            fs::read_to_string(path).ok()
+        });
+        assert_eq!(names.filter(|name| name.trim() == "pkcs11").count(), 3);
+        // The runtime and the process end now, while the calls go on.
+    });
+}

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use temporal_kms_codec::{
-    Codec, Error, Format, KeyUri, Namespace, Payload, Stats, kms::KeyProvider,
-};
+use temporal_kms_codec::{Codec, Error, KeyUri, Namespace, Payload, Stats, kms::KeyProvider};
 
 use super::{
     super::exit::Status,
@@ -153,7 +151,7 @@ fn pair(
 }
 
 fn calls(stats: &Stats) -> u64 {
-    stats.wraps + stats.unwraps + stats.direct_calls
+    stats.wraps + stats.verifications + stats.unwraps + stats.direct_calls
 }
 
 fn payload() -> Payload {

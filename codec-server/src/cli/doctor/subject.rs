@@ -71,7 +71,7 @@ impl Subject {
 
     fn of_file(file: &Path, args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         let what = file.display().to_string();
-        let config = Config::load(file).map_err(|problems| {
+        let config = Config::load_settings(file).map_err(|problems| {
             refused(
                 problems.to_string(),
                 format!("correct the file; `codec-server config check {what}` reports the same"),
@@ -98,7 +98,7 @@ impl Subject {
     }
 
     fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
-        Config::from_environment()
+        Config::settings_from_environment()
             .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
         let settings = CodecSettings::from_env().map_err(|error| setting(&error))?;
         let namespace = match &args.namespace {

@@ -27,7 +27,7 @@ impl KeyAdmin for LocalKeyring {
         let created = file::create(&path, &keyset.to_json())
             .map_err(|error| file_error(key, &path, &error))?;
         if !created {
-            return Err(misconfigured(key, "").with_explanation(format!("{key} exists already")));
+            return Err(ProviderError::new(Kind::AlreadyExists, key));
         }
         details(key, &keyset).map_err(|error| keyset_error(key, &path, &error))
     }

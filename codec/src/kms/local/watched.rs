@@ -48,8 +48,8 @@ impl WatchedKeyset {
         Ok(loaded.keyset.clone())
     }
 
-    pub(super) fn error(&self, error: KeysetError) -> ProviderError {
-        super::keyset_error(&self.uri, &self.path, &error)
+    pub(super) fn error(&self, error: &KeysetError) -> ProviderError {
+        super::keyset_error(&self.uri, &self.path, error)
     }
 }
 

@@ -90,7 +90,7 @@ impl KeyAdmin for Pkcs11Admin {
             let name = ObjectName::any(path);
             for purpose in PURPOSES {
                 if !name.find(&connection.session, purpose)?.is_empty() {
-                    return Err(misconfigured("").explained(format!("{uri} exists already")));
+                    return Err(Failure::new(Kind::AlreadyExists, ""));
                 }
             }
             let id = match &path.id {

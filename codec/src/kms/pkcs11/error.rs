@@ -21,7 +21,6 @@ pub(super) struct Failure {
     cause: Option<Cause>,
     source: Option<Error>,
     loss: Option<Loss>,
-    explanation: Option<String>,
 }
 
 impl Failure {
@@ -32,14 +31,7 @@ impl Failure {
             cause: None,
             source: None,
             loss: None,
-            explanation: None,
         }
-    }
-
-    /// Replaces all of the words for the kind.
-    pub(super) fn explained(mut self, text: String) -> Self {
-        self.explanation = Some(text);
-        self
     }
 
     pub(super) fn because(mut self, cause: Cause) -> Self {
@@ -110,13 +102,9 @@ impl Failure {
     }
 
     pub(super) fn for_key(self, key: &KeyUri) -> ProviderError {
-        let error = ProviderError::new(self.kind, key)
+        ProviderError::new(self.kind, key)
             .with_detail(self.detail)
-            .with_cause(self.cause);
-        match self.explanation {
-            Some(text) => error.with_explanation(text),
-            None => error,
-        }
+            .with_cause(self.cause)
     }
 }
 
@@ -144,7 +132,6 @@ impl From<Error> for Failure {
             cause: cause(&error),
             source: Some(error),
             loss: None,
-            explanation: None,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Many tokens answer a wrong tag like that, and also every call while they are out of order. A probe tells which: it
 //! encrypts something under the key and decrypts it. Anybody can send payloads with wrong tags, and an HSM is slow. So a key
-//! is probed once a minute; in between, the last answer counts while the token is there.
+//! is count once a minute; in between, the last answer counts while the token is there.
 
 use std::{
     collections::BTreeMap,
@@ -64,17 +64,17 @@ mod tests {
     fn a_thousand_wrong_tags_cost_one_probe_a_minute() {
         let probes = Probes::default();
         let start = Instant::now();
-        let probed = Cell::new(0);
+        let count = Cell::new(0);
         // Ten a second.
         for tenth in 0..1000 {
             let now = start + Duration::from_millis(100) * tenth;
             let probe = || {
-                probed.set(probed.get() + 1);
+                count.set(count.get() + 1);
                 true
             };
             assert!(probes.works(KEY, now, probe, || true));
         }
-        assert_eq!(probed.get(), 2, "in 100 seconds");
+        assert_eq!(count.get(), 2, "in 100 seconds");
         assert!(!probes.works(b"another key", start, || false, || true));
     }
 

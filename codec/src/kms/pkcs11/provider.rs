@@ -73,8 +73,8 @@ impl Pkcs11Key {
             }
             Err(failure.unwrap_or_else(|| {
                 Failure::new(
-                    Kind::InvalidCiphertext,
-                    "no version of the key has the id that it names; the version may be destroyed",
+                    Kind::KeyVersionGone,
+                    "no version of the key has the id that the ciphertext names; it may be destroyed",
                 )
             }))
         });

@@ -50,7 +50,8 @@ mod unix {
     pub(in super::super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
         check_owner(path, metadata.uid(), geteuid().as_raw())?;
         match metadata.mode() & 0o7777 {
-            mode if mode & 0o077 == 0 => Ok(()),
+            // The six lowest bits are the group's and the others' permissions.
+            mode if mode.trailing_zeros() >= 6 => Ok(()),
             mode => Err(FileError::NotPrivate {
                 path: path.to_owned(),
                 mode,

@@ -45,7 +45,12 @@ async fn unwraps_nothing_but_what_it_wrapped_under_the_same_context() {
     let other = keyring.key_or_create("other").unwrap();
     let wrapped = key.wrap(&Dek::new([3; 32]), &context("a")).await.unwrap();
     let refused = |result: Result<Dek, ProviderError>| {
-        assert_eq!(result.unwrap_err().kind(), Kind::InvalidCiphertext);
+        let kind = result.unwrap_err().kind();
+        // Where the id of the key was altered, the keyset has no such key.
+        assert!(
+            [Kind::InvalidCiphertext, Kind::KeyVersionGone].contains(&kind),
+            "{kind:?}"
+        );
     };
 
     refused(key.unwrap(&wrapped, &context("b")).await);
