@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -305,9 +305,10 @@ fn the_health_check_believes_only_a_good_answer() {
         let port = listener.local_addr().expect("an address").port();
         let answering = std::thread::spawn(move || {
             let (mut client, _) = listener.accept().expect("a client");
-            let mut head = [0; 512];
-            let length = client.read(&mut head).expect("a request");
-            assert!(head[..length].starts_with(b"GET /readyz HTTP/1.1\r\n"));
+            let mut head = BufReader::new(&client).lines().map_while(Result::ok);
+            let request = head.next().expect("a request");
+            assert_eq!(request, "GET /readyz HTTP/1.1");
+            assert!(head.any(|line| line.is_empty()), "the head has an end");
             client.write_all(answer.as_bytes()).expect("an answer");
         });
         let script = words[3]

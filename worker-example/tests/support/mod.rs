@@ -133,7 +133,8 @@ impl Rig {
     /// `claude-tasks NAME TASK`.
     pub(crate) fn command_for(&self, name: &str, task: &str) -> Process {
         let mut command = self.command(name);
-        command.arg(task);
+        // The answer alone, without the warning about local keys.
+        command.arg(task).env("RUST_LOG", "error");
         Process::spawn(name, command).unwrap()
     }
 
