@@ -1,6 +1,7 @@
 # Two images: `docker build --target codec-server .` and `docker build --target worker .`
+# Base images have exact versions. Their digests are not pinned: `docker buildx imagetools inspect IMAGE` shows them.
 
-FROM rust:1.95-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /build
 # The SDK's build scripts need no protoc; AWS-LC needs cmake on some processors only.
 RUN apt-get update \
@@ -13,7 +14,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
         --package temporal-kms-codec-server --package claude-tasks --bins \
     && install -D --target-directory=/out target/release/codec-server target/release/claude-tasks
 
-FROM node:20-bookworm-slim AS claude
+# Node.js only installs it: the program itself is native.
+FROM node:24.11.0-bookworm-slim AS claude
 WORKDIR /claude
 # Without its scripts npm leaves the native program where it came: in the platform's own package.
 RUN npm install --ignore-scripts --no-audit --no-fund --no-save \
@@ -22,7 +24,7 @@ RUN npm install --ignore-scripts --no-audit --no-fund --no-save \
     && install -D --target-directory=/out \
         "node_modules/@anthropic-ai/claude-code-linux-$platform/claude"
 
-FROM debian:bookworm-slim AS base
+FROM debian:12.11-slim AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \

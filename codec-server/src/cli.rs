@@ -1,4 +1,4 @@
-//! The program: its command line, its exit statuses, and what it writes to stdout.
+//! The program `codec-server`: its command line, and the command that it runs.
 
 mod check;
 mod doctor;
@@ -8,41 +8,36 @@ mod input;
 mod key_admin;
 mod keys;
 mod kms_args;
+mod output;
 mod run;
+mod runtime;
+mod text;
 mod transform;
+mod wanted;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-
-use crate::{
-    config::OnUndecodable,
-    logging::{self, LogFormat},
+use temporal_kms_codec::{Format, PlaintextPolicy};
+use temporal_kms_codec_service::{
+    arguments,
+    exit::list,
+    log::{self, LogFormat},
+    memory,
 };
-use exit::Failure;
+
+use crate::config::OnUndecodable;
+use exit::{Failure, Status};
+
+const PROGRAM: &str = "codec-server";
+/// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.
+const QUIET: &str = "warn,temporal_kms_codec::kms::local=error";
 
 /// Encrypts and decrypts Temporal payloads for the Web UI, `temporal` and `tctl`, with keys that live in a KMS.
 #[derive(Debug, Parser)]
-#[command(
-    name = "codec-server",
-    version,
-    after_help = "\
-Examples:
-  codec-server dev --keyring keys
-  temporal workflow show -w ID --codec-endpoint http://127.0.0.1:8081
-  codec-server serve --config codec.toml
-  codec-server doctor --config codec.toml
-
-When something does not work, `doctor` goes through configuration and keys, and says what is wrong and what to do.
-
-Exit status: 0 success, 64 wrong usage or configuration, 65 input that cannot be processed,
-69 an address that is taken or where nobody answers, 74 failed input or output, 75 a KMS that is away (try again),
-77 a missing permission.
-
-The log goes to stderr; RUST_LOG sets how much of it, such as RUST_LOG=warn."
-)]
+#[command(name = PROGRAM, version, after_help = help())]
 struct Cli {
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(
         long,
         global = true,
@@ -55,24 +50,47 @@ struct Cli {
     command: Command,
 }
 
+fn help() -> String {
+    let further = [(1, "a second signal ended a server"), (130, "interrupted")];
+    format!(
+        "\
+Examples:
+  codec-server dev --keyring keys
+  temporal workflow show -w ID --codec-endpoint http://127.0.0.1:8081
+  codec-server serve --config codec.toml
+  codec-server doctor --config codec.toml
+
+When something does not work, `doctor` checks the configuration and the keys,
+and says what is wrong and what to do.
+
+{}
+
+The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.",
+        list(&Status::ALL, &further)
+    )
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serves any namespace with one local key, to pages and programs on this machine.
     #[command(after_help = "\
 Examples:
   codec-server dev
-  codec-server dev --listen 127.0.0.1:8081 --keyring ./keys
+  codec-server dev --listen localhost:8081 --keyring ./keys
   temporal server start-dev --ui-codec-endpoint http://127.0.0.1:8081
 
-The key is local://default in the Tink keyset KEYRING/default.json, made on the first start. Never use it in
-production: whoever can read the file can decrypt everything.")]
+The key is local://default, the Tink keyset default.json in the folder KEYRING.
+It is created on the first start. Never use it in production: a user who can
+read the file can decrypt everything.
+
+SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight.")]
     Dev(Dev),
     /// Serves the namespaces of a configuration.
     #[command(after_help = "\
 Examples:
   codec-server serve --config codec.toml
   CODEC_SERVER_LISTEN=127.0.0.1:9000 codec-server serve --config codec.toml
-  TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=keys codec-server serve
+  TEMPORAL_CODEC_KEY=local://2026 TEMPORAL_CODEC_KEYRING=keys codec-server serve
 
 A small codec.toml:
   [cors]
@@ -81,40 +99,47 @@ A small codec.toml:
   local_keyring = \"/var/lib/codec/keys\"
   [namespaces.default]
   encrypt = [\"local://2026\"]
-  decrypt = [\"local://2025\"]")]
+  decrypt = [\"local://2025\"]
+
+`config check` reports every mistake in it. A server creates no key: see
+`keys create`.
+
+SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight. A
+changed configuration takes effect at the next start.")]
     Serve(Serve),
-    /// Encrypts payloads from stdin to stdout.
-    #[command(after_help = INPUT_HELP)]
-    Encode(Transform),
-    /// Decrypts payloads from stdin to stdout.
-    #[command(after_help = INPUT_HELP)]
-    Decode(Transform),
+    /// Encrypts payloads from a file or stdin.
+    #[command(after_help = transform::HELP)]
+    Encode(transform::TransformArgs),
+    /// Decrypts payloads from a file or stdin.
+    #[command(after_help = transform::HELP)]
+    Decode(transform::DecodeArgs),
     /// Seals a file of any size.
     #[command(after_help = file::HELP)]
     Seal(file::FileArgs),
     /// Opens a sealed file.
     #[command(after_help = file::HELP)]
     Open(file::FileArgs),
-    /// Makes keys and looks after them.
+    /// Creates and manages keys.
     #[command(after_help = key_admin::HELP)]
     Keys(key_admin::KeysArgs),
     /// Finds out what is wrong with a configuration or its keys, and says what to do.
     #[command(after_help = doctor::HELP)]
     Doctor(Box<doctor::DoctorArgs>),
-    /// Looks at a configuration.
+    /// Checks a configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
 }
 
-const INPUT_HELP: &str = "\
-Examples:
-  temporal workflow show -w ID -o json | codec-server decode --keyring keys
-  codec-server decode --config codec.toml --namespace prod < history.json
-  echo '{\"metadata\":{\"encoding\":\"anNvbi9wbGFpbg==\"},\"data\":\"ImhpIg==\"}' | codec-server encode --keyring keys
-
-The input is one payload, {\"payloads\":[…]}, a list of payloads, or any JSON with payloads somewhere inside, such as a whole
-history (also one JSON value on each line); there payloads are replaced in place and everything else stays as it is.
-Without --keyring and --config the key comes from TEMPORAL_CODEC_KEY and its kin.";
+impl Command {
+    /// The level of the log without `RUST_LOG`; `None` for the servers, whose log is for operators.
+    fn log_level(&self) -> Option<&'static str> {
+        match self {
+            Self::Dev(_) | Self::Serve(_) => None,
+            Self::Seal(args) | Self::Open(args) if args.quiet => Some("error"),
+            _ => Some(QUIET),
+        }
+    }
+}
 
 #[derive(Debug, Args)]
 struct Dev {
@@ -122,15 +147,21 @@ struct Dev {
     #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_LISTEN", default_value = crate::config::DEFAULT_LISTEN,
           value_parser = crate::config::loopback)]
     listen: SocketAddr,
-    /// Address and port for /healthz and /readyz.
-    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = crate::config::loopback)]
+    /// Address and port for /healthz and /readyz. Any address: they show no payload and no key.
+    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = crate::config::address)]
     admin_listen: Option<SocketAddr>,
     /// Folder of the keyset [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
     #[arg(long, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
     keyring: Option<PathBuf>,
-    /// What becomes of a payload that cannot be decoded: `fail`, or `placeholder` for a text that says why.
-    #[arg(long, value_name = "WHAT", default_value = "fail")]
+    /// What happens to a payload that cannot be decoded: `placeholder` answers a text that says why, `fail` an error.
+    #[arg(long, value_name = "WHAT", default_value = "placeholder")]
     on_undecodable: OnUndecodable,
+    /// A format to open beside `envelope`: `envelope-v1` or `direct`; may be repeated.
+    #[arg(long = "decrypt-format", value_name = "FORMAT")]
+    decrypt_formats: Vec<Format>,
+    /// Whether payloads that are not encrypted pass: `allow` or `reject`.
+    #[arg(long, value_name = "WHAT", default_value = "allow")]
+    plaintext: PlaintextPolicy,
 }
 
 #[derive(Debug, Args)]
@@ -140,63 +171,40 @@ struct Serve {
     config: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct Transform {
-    /// Folder of the keyset default.json, as for `dev`.
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    keyring: Option<PathBuf>,
-    /// A configuration as for `serve`.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The namespace of the payloads.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "TEMPORAL_NAMESPACE",
-        default_value = "default"
-    )]
-    namespace: String,
-    /// Leaves a payload that cannot be processed as it is, says so on stderr, and goes on; the exit status is 65 then.
-    #[arg(long)]
-    keep_going: bool,
-    /// The most input that is read, such as 256MiB.
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = crate::config::bytes)]
-    max_input: usize,
-}
-
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Reports every mistake in a configuration with its line. Keys are not opened.
-    #[command(after_help = "\
-Examples:
-  codec-server config check codec.toml
-  codec-server config check codec.toml --json | jq .problems")]
+    #[command(after_help = check::HELP)]
     Check {
         /// The configuration.
         file: PathBuf,
-        /// The result as JSON, for programs: {\"ok\":…,\"problems\":[{\"line\":…,\"setting\":…,\"message\":…}]}.
+        /// Prints the result as JSON: `ok`, `file`, and `problems` with `line` or `variable`, `setting` and `message`.
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Runs the program with the arguments and environment of the process.
+/// Runs the program with the arguments and the environment of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    run(std::env::args_os())
+    run(std::env::args_os().collect())
 }
 
-fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+fn run(command_line: Vec<OsString>) -> ExitCode {
+    let cli: Cli = match arguments::parse(command_line) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
-    logging::init(cli.log_format);
+    match cli.command.log_level() {
+        None => log::init(cli.log_format, "info"),
+        Some(level) => log::init_command(PROGRAM, cli.log_format, level),
+    }
+    memory::protect();
     let done = match cli.command {
         Command::Dev(dev) => run::dev(dev),
         Command::Serve(serve) => run::serve(serve),
-        Command::Encode(options) => transform::run(transform::Operation::Encode, &options),
-        Command::Decode(options) => transform::run(transform::Operation::Decode, &options),
+        Command::Encode(args) => transform::encode(&args),
+        Command::Decode(args) => transform::decode(&args),
         Command::Seal(args) => file::run(file::Operation::Seal, &args),
         Command::Open(args) => file::run(file::Operation::Open, &args),
         Command::Keys(args) => key_admin::run(&args),
@@ -205,3 +213,6 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     done.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,14 +4,18 @@
 //! |---|---|
 //! | `[server]` | `listen`, `admin_listen`, `allowed_hosts`, the limits and timeouts of [`ServerConfig`] |
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
+//! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
 //! | `[keys]` | how key management services are reached: `local_keyring`, `gcp_…`, `aws_…`, `pkcs11_…`, `[keys.calls]` |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
 //!
 //! The environment variable of a key outside of `[namespaces]` is `CODEC_`, the section and the key in capitals:
 //! `CODEC_SERVER_LISTEN`, `CODEC_CORS_ALLOWED_ORIGINS` (commas between the items of a list),
 //! `CODEC_KEYS_LOCAL_KEYRING`. What `[keys]` leaves open is taken from the services' own variables
-//! ([`KmsOptions::from_env`]).
+//! ([`KmsOptions::from_env`]). Without a file the namespace is the one of the library's variables
+//! ([`CodecSettings::from_env`](temporal_kms_codec::CodecSettings::from_env)).
 
+mod cache;
+mod check;
 mod cors;
 mod keys;
 mod load;
@@ -30,7 +34,7 @@ use temporal_kms_codec::{Namespace, kms::KmsOptions};
 pub use cors::CorsConfig;
 pub use namespace::{NamespaceConfig, OnUndecodable};
 pub use problem::{Place, Problem, Problems};
-pub(crate) use server::{DEFAULT_LISTEN, loopback};
+pub(crate) use server::{DEFAULT_LISTEN, address, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
 pub(crate) use values::bytes;
 
@@ -50,11 +54,8 @@ pub struct Config {
 /// The namespaces that a server serves.
 #[derive(Clone, Debug)]
 pub enum NamespacesConfig {
-    /// Those of the file, each with settings of its own.
+    /// Those of the file, each with settings of its own; without a file the one that the library's variables describe.
     Named(BTreeMap<Namespace, NamespaceConfig>),
     /// Any namespace that a request names, all with the same settings: for development.
     Any(NamespaceConfig),
-    /// The one that the library's own environment variables describe
-    /// ([`Codec::from_env`](temporal_kms_codec::Codec::from_env)).
-    FromEnvironment,
 }

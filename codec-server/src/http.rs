@@ -1,17 +1,21 @@
 //! The remote codec protocol over HTTP.
 //!
 //! A request passes, from the outside in: the log line, CORS (which answers every `OPTIONS`), the checks of host and
-//! origin, the route, the namespace, a permit to be worked on, the body, the codec. Whatever refuses it does so
-//! as a `Refusal`, which one function turns into an answer.
+//! origin, the route, the namespace, the body, a permit to be worked on, the codec. Each of them refuses with a
+//! `Refusal`, which one function turns into an answer. Bodies, payloads and answers are counted against one limit of
+//! memory.
 
 mod admin;
+mod answer_io;
 mod app;
 mod body;
 mod connection;
 mod log;
+mod memory;
 mod origin;
 mod placeholder;
 mod refusal;
+mod request_id;
 mod route;
 mod transform;
 

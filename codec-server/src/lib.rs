@@ -8,12 +8,14 @@
 pub mod cli;
 pub mod config;
 mod http;
-mod logging;
 mod namespaces;
 mod readiness;
 mod server;
 mod shutdown;
+#[cfg(test)]
+mod test_keys;
 
 pub use namespaces::OpenError;
 pub use server::{Server, ServerError};
-pub use shutdown::{Stop, Stopper, stop};
+/// Asks a [`Server`] to stop, from any place that holds a clone.
+pub use tokio_util::sync::CancellationToken;

@@ -8,9 +8,10 @@ use std::{
 
 use futures::future;
 use lru::LruCache;
+use percent_encoding::percent_decode_str;
 use temporal_kms_codec::{
     Codec, Error, KeyUri, Namespace,
-    kms::{self, KeyProvider, KmsOptions},
+    kms::{self, KeyProvider, KmsOptions, ProviderError},
 };
 
 use crate::config::{NamespaceConfig, NamespacesConfig, OnUndecodable};
@@ -51,8 +52,10 @@ impl<E: Into<Error>> From<E> for OpenError {
 pub(crate) enum NotServed {
     /// Header and path name two.
     Contradiction,
-    /// It is none of the configured ones.
+    /// The header's, or the one for requests that name none, is not configured.
     Unknown(Namespace),
+    /// The path's is not configured, and the path is not a configured prefix.
+    UnknownInPath(String),
 }
 
 /// All that are served.
@@ -61,6 +64,8 @@ pub(crate) struct Namespaces {
     /// The namespace of a request that names none.
     default: Namespace,
     kind: Kind,
+    /// Paths that name no namespace.
+    prefixes: Vec<Folder>,
 }
 
 #[derive(Debug)]
@@ -95,55 +100,123 @@ impl Namespaces {
                 let keys = Keys::open(config, options, &mut opened).await?;
                 Kind::Any(Box::new(Any::new(config.clone(), keys, default.clone())?))
             }
-            NamespacesConfig::FromEnvironment => {
-                let codec = Codec::from_env().await?;
-                let namespace = codec.namespace().clone();
-                let served = Served {
-                    codec,
-                    on_undecodable: OnUndecodable::default(),
-                };
-                Kind::Named([(namespace, served)].into())
-            }
         };
-        Ok(Self { default, kind })
+        Ok(Self {
+            default,
+            kind,
+            prefixes: Vec::new(),
+        })
     }
 
-    /// The one that a request is for: what its header says, else the segment of its path, else `default`.
+    /// With paths before the operations that name no namespace.
+    pub(crate) fn with_path_prefixes(mut self, prefixes: Vec<Folder>) -> Self {
+        self.prefixes = prefixes;
+        self
+    }
+
+    /// The one that a request is for: what its header says, else the last segment of its path, else `default`.
     ///
-    /// A segment that is not configured is a prefix. Where nothing is configured it could be either.
+    /// Where namespaces are configured, everything in the path that names one of them must agree with that. A rule of a
+    /// proxy about paths then cannot be circumvented by a header.
     pub(crate) fn served(
         &self,
         header: Option<Namespace>,
-        segment: Option<Namespace>,
+        folder: Option<&Folder>,
     ) -> Result<Served, NotServed> {
         match &self.kind {
             Kind::Named(named) => {
-                let segment = segment.filter(|segment| named.contains_key(segment));
-                if let (Some(header), Some(segment)) = (&header, &segment)
-                    && header != segment
-                {
+                let asked = match header {
+                    Some(header) => header,
+                    None => self.named_by(folder, named)?,
+                };
+                let mut names = folder.into_iter().flat_map(Folder::names);
+                if names.any(|name| contradicts(name, &asked, named)) {
                     return Err(NotServed::Contradiction);
                 }
-                let asked = header.or(segment).unwrap_or_else(|| self.default.clone());
                 named.get(&asked).cloned().ok_or(NotServed::Unknown(asked))
             }
-            Kind::Any(any) => match (header, segment) {
+            Kind::Any(any) => match (header, folder.and_then(Folder::last).map(Namespace::new)) {
                 (Some(namespace), _) => any.served(namespace, None),
-                (None, Some(segment)) => any.served(segment, Some(&self.default)),
-                (None, None) => any.served(self.default.clone(), None),
+                (None, Some(Ok(segment))) => any.served(segment, Some(&self.default)),
+                (None, _) => any.served(self.default.clone(), None),
             },
         }
     }
 
+    fn named_by(
+        &self,
+        folder: Option<&Folder>,
+        named: &BTreeMap<Namespace, Served>,
+    ) -> Result<Namespace, NotServed> {
+        let folder = folder.filter(|folder| !self.prefixes.contains(folder));
+        let Some(segment) = folder.and_then(Folder::last) else {
+            return Ok(self.default.clone());
+        };
+        let namespace = Namespace::new(segment).ok();
+        namespace
+            .filter(|namespace| named.contains_key(namespace))
+            .ok_or_else(|| NotServed::UnknownInPath(segment.to_owned()))
+    }
+
     /// Asks every encrypting key whether it can be used.
-    pub(crate) async fn ready(&self) -> Result<(), Error> {
-        match &self.kind {
-            Kind::Named(named) => {
-                future::try_join_all(named.values().map(|served| served.codec.ready())).await?;
-            }
-            Kind::Any(any) => any.first.codec.ready().await?,
+    pub(crate) async fn check_keys(&self) -> BTreeMap<KeyUri, Result<(), ProviderError>> {
+        let codecs: Vec<&Codec> = match &self.kind {
+            Kind::Named(named) => named.values().map(|served| &served.codec).collect(),
+            Kind::Any(any) => vec![&any.first.codec],
+        };
+        let checked = codecs.into_iter().map(Codec::check_keys);
+        future::join_all(checked)
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+/// Whether a segment of the path means another namespace than `asked`. A proxy may compare without regard to case.
+fn contradicts(name: &str, asked: &Namespace, named: &BTreeMap<Namespace, Served>) -> bool {
+    if name == asked.as_str() {
+        return false;
+    }
+    let is = |namespace: &Namespace| namespace.as_str() == name;
+    let resembles = |namespace: &Namespace| namespace.as_str().eq_ignore_ascii_case(name);
+    named.keys().any(is) || (named.keys().any(resembles) && !resembles(asked))
+}
+
+/// What stands before the operation in a request's path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Folder {
+    /// Decoded; empty ones are left out.
+    segments: Vec<String>,
+    /// Whether the one before the operation is empty, as in `//decode`.
+    ends_empty: bool,
+}
+
+impl Folder {
+    /// Parses a path in its encoded form, such as `/codec/prod`.
+    pub(crate) fn parse(path: &str) -> Self {
+        let decoded = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
+        Self {
+            segments: path
+                .split('/')
+                .filter(|segment| !segment.is_empty())
+                .map(decoded)
+                .collect(),
+            ends_empty: path.is_empty() || path.ends_with('/'),
         }
-        Ok(())
+    }
+
+    /// The segment before the operation.
+    fn last(&self) -> Option<&str> {
+        let last = self.segments.last().filter(|_| !self.ends_empty);
+        last.map(String::as_str)
+    }
+
+    /// Everything that could name a namespace. For many proxies an encoded slash is a slash.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.segments
+            .iter()
+            .flat_map(|segment| std::iter::once(segment.as_str()).chain(segment.split('/')))
     }
 }
 
@@ -245,3 +318,6 @@ impl Keys {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

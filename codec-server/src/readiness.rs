@@ -1,21 +1,22 @@
 //! Whether the server can do its work: a latch that opens once and closes once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use temporal_kms_codec::{Error, kms::ProviderErrorKind};
-use tokio::{sync::watch, time::timeout};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::{ProviderError, ProviderErrorKind},
+};
+use tokio::{sync::watch, time::sleep};
 
 use crate::namespaces::Namespaces;
 
-/// How long one round of asking all keys may take.
-const ROUND: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Where the server is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
-    /// Not every key has answered yet.
+    /// Some keys have not answered yet.
     Starting,
     /// Every key has answered once.
     Ready,
@@ -45,43 +46,69 @@ impl Readiness {
         });
     }
 
-    /// Asks every key until all have answered.
+    /// Asks every key until all have answered, be it with a refusal.
     pub(crate) async fn watch_keys(self: Arc<Self>, namespaces: Arc<Namespaces>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            match timeout(ROUND, namespaces.ready()).await {
-                Ok(Ok(())) => break,
-                // Whoever shows plaintext needs no more than to decrypt, which nothing is there to try with.
-                Ok(Err(error)) if is_denied(&error) => {
-                    tracing::warn!(%error, "a key cannot be used to encrypt; decoding is all that it is good for");
-                    break;
-                }
-                Ok(Err(error)) => tracing::warn!(%error, "not ready: a key cannot be used"),
-                Err(_) => tracing::warn!("not ready: a key management service does not answer"),
+            let round = Round::of(namespaces.check_keys().await);
+            if round.is_settled() {
+                round.log_settled();
+                return self.advance(State::Ready);
             }
-            tokio::time::sleep(pause).await;
+            round.log_waiting();
+            sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        self.advance(State::Ready);
-        tracing::info!("ready: every key answers");
     }
 }
 
-fn is_denied(error: &Error) -> bool {
-    matches!(error, Error::Provider(error) if error.kind() == ProviderErrorKind::PermissionDenied)
+/// What the keys said when each was asked once.
+#[derive(Debug, Default)]
+struct Round {
+    usable: usize,
+    /// They may not encrypt. A server that shows plaintext needs no more than to decrypt, and there is no ciphertext to
+    /// try that with.
+    denied: Vec<(KeyUri, ProviderError)>,
+    failed: Vec<(KeyUri, ProviderError)>,
+}
+
+impl Round {
+    fn of(keys: BTreeMap<KeyUri, Result<(), ProviderError>>) -> Self {
+        let mut round = Self::default();
+        for (key, checked) in keys {
+            match checked {
+                Ok(()) => round.usable += 1,
+                Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => {
+                    round.denied.push((key, error));
+                }
+                Err(error) => round.failed.push((key, error)),
+            }
+        }
+        round
+    }
+
+    fn is_settled(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    fn log_settled(&self) {
+        for (key, error) in &self.denied {
+            tracing::warn!(%key, %error, "this key cannot encrypt; decoding may still work");
+        }
+        if self.denied.is_empty() {
+            tracing::info!("ready: every key answers");
+        } else {
+            let (usable, denied) = (self.usable, self.denied.len());
+            tracing::warn!(usable, denied, "ready, but not every key can encrypt");
+        }
+    }
+
+    fn log_waiting(&self) {
+        for (key, error) in self.failed.iter().chain(&self.denied) {
+            tracing::warn!(%key, %error, "not ready: this key cannot be used");
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn never_goes_back() {
-        let readiness = Readiness::new();
-        assert_eq!(readiness.state(), State::Starting);
-        readiness.advance(State::Ready);
-        readiness.advance(State::Draining);
-        readiness.advance(State::Ready);
-        assert_eq!(readiness.state(), State::Draining);
-    }
-}
+mod tests;

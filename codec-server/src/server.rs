@@ -2,14 +2,18 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, ServerConfig},
+    config::{Config, Problems, ServerConfig},
     http::{self, App},
     namespaces::{Namespaces, OpenError},
     readiness::{Readiness, State},
-    shutdown::{Stop, stop},
 };
 
 /// For health requests that are being answered when everything else is done.
@@ -19,6 +23,9 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
@@ -51,9 +58,12 @@ impl Server {
     /// Opens the keys and takes the addresses. Port 0 is one that the system picks.
     ///
     /// # Errors
-    /// When a key cannot be opened or an address is taken.
+    /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
-        let namespaces = Namespaces::open(&config.namespaces, &config.keys).await?;
+        config.validate()?;
+        let namespaces = Namespaces::open(&config.namespaces, &config.keys)
+            .await?
+            .with_path_prefixes(config.server.path_prefixes.clone());
         let listener = Listener::bind(config.server.listen).await?;
         let admin = match config.server.admin_listen {
             Some(address) => Some(Listener::bind(address).await?),
@@ -79,8 +89,10 @@ impl Server {
         self.admin.as_ref().map(|admin| admin.address)
     }
 
-    /// Serves until `stop` is requested; then answers what is in flight, for as long as the grace time lasts.
-    pub async fn run(self, mut stop: Stop) {
+    /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
+    /// [`shutdown_delay`](crate::config::Timeouts::shutdown_delay) no new connection is taken. What is in flight is
+    /// answered, for as long as the grace time lasts.
+    pub async fn run(self, stop: CancellationToken) {
         let Self {
             config: Config { server, cors, .. },
             namespaces,
@@ -91,18 +103,30 @@ impl Server {
         let keys = tokio::spawn(Arc::clone(&readiness).watch_keys(Arc::clone(&namespaces)));
 
         let app = Arc::new(App::new(namespaces, &server, cors));
-        let serving = listener.serve(http::service(app), &server, stop.clone());
+        let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
+        let serving = listener.serve(http::service(app), &server, close.clone());
         // Health is answered to the very end.
-        let (admin_stopper, admin_stop) = self::stop();
-        let admin = admin
-            .map(|admin| admin.serve(http::admin(Arc::clone(&readiness)), &server, admin_stop));
+        let admin = admin.map(|admin| {
+            let service = http::admin(Arc::clone(&readiness));
+            admin.serve(service, &server, close_admin.clone())
+        });
 
-        stop.requested().await;
+        stop.cancelled().await;
         readiness.advance(State::Draining);
         keys.abort();
+        // A load balancer sends requests until it has seen that this server is not ready.
+        let delay = server.timeouts.shutdown_delay;
+        if !delay.is_zero() {
+            tracing::info!(
+                ?delay,
+                "not ready any more; serving until others have noticed"
+            );
+            sleep(delay).await;
+        }
+        close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
         finish(serving, server.timeouts.shutdown_grace).await;
-        admin_stopper.request();
+        close_admin.cancel();
         if let Some(admin) = admin {
             finish(admin, ADMIN_GRACE).await;
         }
@@ -122,7 +146,7 @@ impl Listener {
         self,
         service: S,
         server: &ServerConfig,
-        stop: Stop,
+        stop: CancellationToken,
     ) -> JoinHandle<()> {
         let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
         tokio::spawn(
@@ -135,6 +159,6 @@ async fn finish(serving: JoinHandle<()>, grace: Duration) {
     match timeout(grace, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
-        Err(_) => tracing::warn!("the time to finish is over; what is in flight is cut off"),
+        Err(_) => tracing::warn!("the time to finish is over; requests in flight are cut off"),
     }
 }

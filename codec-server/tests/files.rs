@@ -2,27 +2,45 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a test that panics has failed, as it should"
 )]
 
 use std::{
     fs,
     io::{Read as _, Write as _},
+    os::unix::fs::FileTypeExt as _,
     path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::{
+    sys::{
+        resource::{UsageWho, getrusage},
+        signal::Signal,
+        stat::Mode,
+    },
+    unistd::{Pid, mkfifo},
+};
 use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
 
 /// What a file's content must not be found in.
-const SECRET: &[u8] = b"a secret that stands in the file";
+const SECRET: &[u8] = b"a secret that is in the file";
 
 struct Folder(TempDir);
 
 impl Folder {
+    /// With a key for each command's default.
     fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        let folder = Self(TempDir::new().unwrap());
+        folder.create_key("default");
+        folder
+    }
+
+    fn create_key(&self, name: &str) {
+        let keyring = LocalKeyring::open(self.path("keys"));
+        keyring.key_or_create(name).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -84,7 +102,7 @@ fn nothing_is_replaced_unless_asked_for() {
     folder.write("backup", SECRET);
     folder.run(0, &["seal", "backup"]);
     let first = folder.read("backup.sealed");
-    let refused = folder.run(64, &["seal", "backup"]);
+    let refused = folder.run(73, &["seal", "backup"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--force"));
     assert_eq!(folder.read("backup.sealed"), first);
     folder.run(0, &["seal", "backup", "--force"]);
@@ -93,9 +111,31 @@ fn nothing_is_replaced_unless_asked_for() {
 }
 
 #[test]
+fn a_mistyped_key_or_keyring_makes_nothing() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    for (keyring, key) in [("keys", "local://defualt"), ("kyes", "local://default")] {
+        let output = Command::new(env!("CARGO_BIN_EXE_codec-server"))
+            .current_dir(folder.0.path())
+            .env_clear()
+            .args(["seal", "backup", "--key", key, "--keyring", keyring])
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let remedy = format!("codec-server keys create {key} --keyring {keyring}");
+        assert!(words.contains(&remedy), "{words}");
+    }
+    assert_eq!(folder.names(), ["backup", "keys"]);
+    assert!(!folder.path("keys/defualt.json").exists());
+}
+
+#[test]
 fn the_context_and_the_keys_decide_who_opens() {
     let folder = Folder::new();
     folder.write("backup", SECRET);
+    folder.create_key("a");
+    folder.create_key("b");
     let keys = ["--key", "local://a", "--key", "local://b"];
     folder.run(
         0,
@@ -116,7 +156,7 @@ fn the_context_and_the_keys_decide_who_opens() {
         ],
     );
     folder.run(
-        64,
+        78,
         &[
             "open",
             "backup.sealed",
@@ -171,7 +211,8 @@ fn a_damaged_file_is_refused_and_leaves_no_output() {
     folder.run(65, &["open", "other.sealed"]);
     folder.write("empty.sealed", b"");
     folder.run(65, &["open", "empty.sealed"]);
-    folder.run(74, &["open", "missing.sealed"]);
+    folder.run(66, &["open", "missing.sealed"]);
+    folder.run(66, &["open", ".", "--output", "out"]);
     let names = folder.names();
     assert!(
         names
@@ -181,13 +222,233 @@ fn a_damaged_file_is_refused_and_leaves_no_output() {
     );
 }
 
+/// A command that is in the middle of its work: its input is a pipe that stays open.
+struct Running {
+    process: Child,
+    _input: fs::File,
+}
+
+/// Enough for several chunks to be opened.
+const INPUT: usize = 1_000_000;
+
+impl Folder {
+    /// Starts `open` with most of a sealed file and returns when most of it was taken.
+    fn start_open(&self, output: &str) -> Running {
+        self.write("large", &SECRET.repeat(INPUT / SECRET.len()));
+        self.run(0, &["seal", "large"]);
+        let sealed = self.read("large.sealed");
+        mkfifo(&self.path("input"), Mode::S_IRWXU).unwrap();
+        let process = self
+            .command(&["open", "input", "--output", output])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = fs::File::options()
+            .write(true)
+            .open(self.path("input"))
+            .unwrap();
+        // A pipe holds 64 KiB: when all of this was taken, most of it was opened.
+        input.write_all(&sealed[..sealed.len() - 1000]).unwrap();
+        Running {
+            process,
+            _input: input,
+        }
+    }
+}
+
+impl Running {
+    fn stop(self, signal: Signal) -> (Option<i32>, String) {
+        let id = Pid::from_raw(self.process.id().try_into().unwrap());
+        nix::sys::signal::kill(id, signal).unwrap();
+        let output = self.process.wait_with_output().unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), words)
+    }
+}
+
+#[test]
+fn an_interrupted_command_leaves_no_plaintext() {
+    for (signal, code) in [
+        (Signal::SIGINT, 130),
+        (Signal::SIGTERM, 143),
+        (Signal::SIGHUP, 129),
+    ] {
+        let folder = Folder::new();
+        let running = folder.start_open("output");
+        let (status, words) = running.stop(signal);
+        assert_eq!(status, Some(code), "{words}");
+        assert_eq!(
+            words.trim(),
+            format!("codec-server: interrupted by {signal}; no output was written")
+        );
+        assert_eq!(
+            folder.names(),
+            ["input", "keys", "large", "large.sealed"],
+            "{signal}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_command_leaves_no_plaintext() {
+    let folder = Folder::new();
+    let (status, _) = folder.start_open("output").stop(Signal::SIGKILL);
+    assert_eq!(status, None);
+    assert_eq!(folder.names(), ["input", "keys", "large", "large.sealed"]);
+}
+
+#[test]
+fn devices_pipes_links_folders_and_the_input_are_never_replaced() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    folder.run(0, &["seal", "backup"]);
+    folder.write("kept", b"kept");
+    std::os::unix::fs::symlink("kept", folder.path("link")).unwrap();
+    std::os::unix::fs::symlink("nothing", folder.path("dangling")).unwrap();
+    fs::create_dir(folder.path("folder")).unwrap();
+    fs::hard_link(folder.path("backup.sealed"), folder.path("same")).unwrap();
+    for (output, words) in [
+        ("link", "it is a symbolic link"),
+        ("dangling", "it is a symbolic link"),
+        ("folder", "it is a folder"),
+        ("backup.sealed", "it is the input"),
+        ("same", "it is the input"),
+    ] {
+        for force in [&["--force"][..], &[]] {
+            let refused = folder.run(
+                73,
+                &[&["open", "backup.sealed", "--output", output][..], force].concat(),
+            );
+            let words = if force.is_empty() { "it exists" } else { words };
+            let said = String::from_utf8(refused.stderr).unwrap();
+            assert!(said.contains(&format!("{output}: {words}")), "{said}");
+        }
+    }
+    assert_eq!(folder.read("kept"), b"kept");
+    assert!(!folder.path("nothing").exists());
+
+    folder.run(73, &["open", "backup.sealed", "--output", "/dev/null"]);
+    folder.run(
+        0,
+        &["open", "backup.sealed", "--output", "/dev/null", "--force"],
+    );
+    let null = fs::metadata("/dev/null").unwrap();
+    assert!(null.file_type().is_char_device());
+
+    mkfifo(&folder.path("pipe"), Mode::S_IRWXU).unwrap();
+    let open = folder
+        .command(&["open", "backup.sealed", "--output", "pipe", "--force"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(folder.read("pipe"), SECRET);
+    assert!(open.wait_with_output().unwrap().status.success());
+    let pipe = fs::symlink_metadata(folder.path("pipe")).unwrap();
+    assert!(pipe.file_type().is_fifo());
+}
+
+#[test]
+fn a_hostile_header_is_refused() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    folder.run(0, &["seal", "backup"]);
+    let sealed = folder.read("backup.sealed");
+    let (magic, rest) = sealed.split_at(8);
+    let (len, rest) = rest.split_at(4);
+    let len = u32::from_be_bytes(len.try_into().unwrap());
+    let (recipients, rest) = rest.split_at(len.try_into().unwrap());
+    let with = |recipients: &[u8], len: u32| [magic, &len.to_be_bytes(), recipients, rest].concat();
+    let recipient = std::str::from_utf8(recipients).unwrap();
+    let recipient = recipient.trim_matches(['[', ']']);
+    let repeated = format!("[{}]", vec![recipient; 10].join(","));
+    let length_of = |text: &str| u32::try_from(text.len()).unwrap();
+    for hostile in [
+        with(recipients, u32::MAX),
+        with(recipients, len + 1),
+        with(repeated.as_bytes(), length_of(&repeated)),
+        with(b"not JSON", 8),
+        with(b"[]", 2),
+        with(br#"[{"kek":"x","dek":"AA=="}]"#, 26),
+    ] {
+        folder.write("hostile.sealed", &hostile);
+        folder.run(65, &["open", "hostile.sealed", "--output", "out"]);
+        assert!(!folder.path("out").exists());
+    }
+}
+
+#[test]
+fn errors_name_the_users_files_only() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    folder.run(0, &["seal", "backup"]);
+    for (status, output, words) in [
+        (
+            73,
+            "nowhere/backup",
+            "nowhere/backup: it cannot be created: No such file",
+        ),
+        (
+            73,
+            "backup/below",
+            "backup/below: it cannot be created: Not a directory",
+        ),
+        (74, "/dev/full", "No space left on device"),
+    ] {
+        let refused = folder.run(
+            status,
+            &["open", "backup.sealed", "--output", output, "--force"],
+        );
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains(words), "{said}");
+        assert!(!said.contains("tmp"), "{said}");
+    }
+}
+
+#[test]
+fn a_key_is_never_created_by_use() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    folder.run(0, &["seal", "backup"]);
+    for command in [
+        &["seal", "backup", "--force"][..],
+        &["open", "backup.sealed", "--output", "o"],
+    ] {
+        for wrong in [["--key", "local://typo"], ["--keyring", "typo"]] {
+            let output = Command::new(env!("CARGO_BIN_EXE_codec-server"))
+                .current_dir(folder.0.path())
+                .env_clear()
+                .args([command, &wrong].concat())
+                .args(if wrong[0] == "--key" {
+                    &["--keyring", "keys"][..]
+                } else {
+                    &[]
+                })
+                .output()
+                .unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(78), "{command:?}: {said}");
+        }
+    }
+    assert!(!folder.path("typo").exists());
+    assert!(!folder.path("keys").join("typo.json").exists());
+}
+
+#[test]
+fn commands_are_quiet() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    for quiet in [&["--force"][..], &["--force", "--quiet"]] {
+        let output = folder.run(0, &[&["seal", "backup"][..], quiet].concat());
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+    }
+}
+
 /// 1 GiB through two pipes: sealed by one process, opened by another.
 #[test]
 fn a_gibibyte_takes_little_memory() {
     const BLOCK: usize = 1 << 20;
     let folder = Folder::new();
-    folder.write("key", b"");
-    folder.run(0, &["seal", "key"]);
     let mut seal = folder
         .command(&["seal", "-"])
         .stdin(Stdio::piped())
@@ -223,16 +484,4 @@ fn a_gibibyte_takes_little_memory() {
 
     let kibibytes = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
     assert!(kibibytes < 64 * 1024, "a process took {kibibytes} KiB");
-}
-
-#[test]
-fn help_has_examples() {
-    let output = Command::new(env!("CARGO_BIN_EXE_codec-server"))
-        .args(["seal", "--help"])
-        .output();
-    let help = String::from_utf8(output.unwrap().stdout).unwrap();
-    assert!(
-        help.contains("codec-server open backup.tar.sealed"),
-        "{help}"
-    );
 }

@@ -1,17 +1,17 @@
+//! From settings to a codec.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     CacheLimits, Codec, Compression, ConfigurationError, DekLimits, EncryptionContext, Error,
-    Format, Namespace, PlaintextPolicy,
-    clock::SystemClock,
+    Format, Namespace, PlaintextPolicy, RequiredContext,
+    clock::{Clock, SystemClock},
     codec::Inner,
-    dek::{DekCache, Keyholder, LiveDek},
-    format::{
-        envelope_v1,
-        envelope_v2::{self, MAX_RECIPIENTS},
-    },
+    dek::{DekCache, DekMaker, Keyholder, LiveDek, Rest},
+    encrypting_keys::EncryptingKeys,
+    format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
-    policy::{EncryptingKeys, Policy},
+    policy::{ContextPolicy, FormatPolicy, Policy},
     stats::Counters,
 };
 
@@ -27,7 +27,9 @@ pub struct CodecBuilder {
     encrypting: Vec<Arc<dyn KeyProvider>>,
     decrypting: Vec<Arc<dyn KeyProvider>>,
     format: Format,
+    decrypt_formats: Option<Vec<Format>>,
     pairs: BTreeMap<String, String>,
+    required_context: RequiredContext,
     compression: Compression,
     max_decompressed: usize,
     plaintext: PlaintextPolicy,
@@ -43,7 +45,9 @@ impl CodecBuilder {
             encrypting: Vec::new(),
             decrypting: Vec::new(),
             format: Format::default(),
+            decrypt_formats: None,
             pairs: BTreeMap::new(),
+            required_context: RequiredContext::default(),
             compression: Compression::default(),
             max_decompressed: DEFAULT_MAX_DECOMPRESSED,
             plaintext: PlaintextPolicy::default(),
@@ -78,9 +82,27 @@ impl CodecBuilder {
         self
     }
 
+    /// The formats to open. Default: the written one and [`Format::Envelope`].
+    ///
+    /// Open [`Format::EnvelopeV1`] and [`Format::Direct`] only while payloads in them are in use. They bind no context,
+    /// so such a payload can be copied from any namespace under the same key.
+    pub fn decrypt_formats(mut self, formats: impl IntoIterator<Item = Format>) -> Self {
+        self.decrypt_formats = Some(formats.into_iter().collect());
+        self
+    }
+
     /// Adds a pair to the encryption context, beside `namespace`. It is stored in the clear.
     pub fn context(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.pairs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Which context pairs a payload must carry to be decoded: `true` for every configured pair, or
+    /// [`RequiredContext::named`]. Default: none.
+    ///
+    /// Only the format [`Envelope`](Format::Envelope) carries a context, so no other format can be opened beside it.
+    pub fn require_context(mut self, required: impl Into<RequiredContext>) -> Self {
+        self.required_context = required.into();
         self
     }
 
@@ -96,7 +118,7 @@ impl CodecBuilder {
         self
     }
 
-    /// What becomes of payloads that are not encrypted when they are decoded. Default: [`PlaintextPolicy::Allow`].
+    /// What happens to payloads that are not encrypted when they are decoded. Default: [`PlaintextPolicy::Reject`].
     pub fn plaintext(mut self, policy: PlaintextPolicy) -> Self {
         self.plaintext = policy;
         self
@@ -121,45 +143,43 @@ impl CodecBuilder {
     pub fn build(self) -> Result<Codec, Error> {
         self.check()?;
         let context = EncryptionContext::for_namespace(&self.namespace, self.pairs)?;
+        let policy = Policy {
+            namespace: self.namespace.clone(),
+            further_namespaces: self.further_namespaces.into_iter().collect(),
+            formats: FormatPolicy::new(self.format, self.decrypt_formats)?,
+            context: ContextPolicy::new(context.clone(), self.required_context)?,
+            plaintext: self.plaintext,
+        };
+        policy.check()?;
         let mut decrypting = self.encrypting.clone();
         decrypting.extend(self.decrypting);
-        let mut keys = self.encrypting.into_iter();
-        let first = keys.next().ok_or_else(no_key)?;
-        let encrypting = EncryptingKeys {
-            first,
-            others: keys.collect(),
-        };
+        let encrypting = EncryptingKeys::new(self.encrypting)?;
 
-        let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
-        let cache = Arc::new(DekCache::new(&self.cache_limits, clock.clone()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let counters = Arc::new(Counters::default());
+        let cache = DekCache::new(&self.cache_limits, clock.clone(), counters.clone());
+        let cache = Arc::new(cache);
+        let maker = Arc::new(DekMaker::new(
+            &encrypting,
+            self.dek_limits,
+            cache.clone(),
+            clock.clone(),
+            counters.clone(),
+        ));
         let live = |context: &EncryptionContext, metadata| {
-            Arc::new(LiveDek::new(
-                encrypting.clone(),
-                context.clone(),
-                metadata,
-                self.dek_limits.clone(),
-                cache.clone(),
-                clock.clone(),
-                counters.clone(),
-            ))
+            Arc::new(LiveDek::new(maker.clone(), context.clone(), metadata))
         };
         Ok(Codec::new(Inner {
             live_v2: live(&context, envelope_v2::metadata),
             live_v1: live(&EncryptionContext::empty(), envelope_v1::metadata),
-            policy: Policy {
-                namespaces: [self.namespace.clone()]
-                    .into_iter()
-                    .chain(self.further_namespaces)
-                    .collect(),
-                context,
-                plaintext: self.plaintext,
-            },
+            policy,
             namespace: self.namespace,
             format: self.format,
             compression: self.compression,
             max_decompressed: self.max_decompressed,
             encrypting,
-            keyholder: Keyholder::new(decrypting, cache, counters.clone()),
+            encrypting_directly: Rest::new(clock.clone()),
+            keyholder: Keyholder::new(decrypting, cache, &clock, counters.clone()),
             counters,
         }))
     }
@@ -168,30 +188,12 @@ impl CodecBuilder {
         self.dek_limits.check()?;
         self.cache_limits.check()?;
         self.compression.check()?;
-        let keys = &self.encrypting;
-        let repeated = keys.iter().enumerate().find(|(index, key)| {
-            keys.iter()
-                .take(*index)
-                .any(|other| other.uri() == key.uri())
-        });
-        let reason = match (keys.len(), self.format) {
-            (0, _) => return Err(no_key()),
-            (count, _) if count > MAX_RECIPIENTS => "there are more than 10 of them".to_owned(),
-            (2.., Format::Direct | Format::EnvelopeV1) => {
-                "only the format `envelope` has several recipients".to_owned()
-            }
-            _ => match repeated {
-                Some((_, key)) => format!("{} is named twice", key.uri()),
-                None => return Ok(()),
-            },
-        };
-        Err(ConfigurationError::invalid("encrypting keys", reason))
+        if self.encrypting.len() > 1 && self.format != Format::Envelope {
+            return Err(ConfigurationError::invalid(
+                "encrypting keys",
+                "only the format `envelope` has several recipients; name one key, or write `envelope`",
+            ));
+        }
+        Ok(())
     }
-}
-
-pub(crate) fn no_key() -> ConfigurationError {
-    ConfigurationError::invalid(
-        "encrypting keys",
-        "there is none; name the key to encrypt with",
-    )
 }

@@ -1,24 +1,29 @@
+//! Encodes and decodes the payloads of one namespace.
+
 mod open;
+mod options;
 mod seal;
 
 use std::{fmt, sync::Arc};
 
-use futures::{StreamExt as _, future, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
+pub use self::options::DecodeOptions;
 use crate::{
-    CodecBuilder, Compression, EncryptionContext, Error, Format, Namespace, Payload, PayloadError,
-    PlaintextPolicy, Stats,
-    dek::{Keyholder, LiveDek},
-    format,
+    CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
+    PayloadError, PayloadExt as _, PlaintextPolicy, Stats,
+    dek::{Budget, Keyholder, LiveDek, Rest},
+    encrypting_keys::EncryptingKeys,
+    format::Marker,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
-    policy::{EncryptingKeys, Policy},
+    policy::Policy,
     stats::Counters,
 };
 
 /// KMS calls that one batch makes at the same time.
 const CONCURRENT_CALLS: usize = 16;
-/// How often a payload may be encrypted over. A schedule that is edited in the Web UI gains a layer where the editor
-/// may not decrypt.
+/// How many layers of encryption are opened. Earlier versions of this codec, and other codecs, add a layer each time a
+/// schedule is edited in the Web UI.
 const MAX_NESTING: usize = 8;
 
 /// Encrypts and decrypts the payloads of one namespace.
@@ -37,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) live_v2: Arc<LiveDek>,
     pub(crate) live_v1: Arc<LiveDek>,
     pub(crate) keyholder: Keyholder,
+    /// Of the first encrypting key, in direct mode.
+    pub(crate) encrypting_directly: Rest,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -52,10 +59,16 @@ impl Codec {
 
     /// Encrypts payloads: as many as it was given, in order, or none.
     ///
-    /// A payload that this codec has encrypted before, and can open, is returned as it is; it is not encrypted twice.
+    /// No payload is encrypted twice. A payload that is encrypted for this codec already is returned unchanged: the Web UI
+    /// sends such payloads when a schedule is edited. It must have a format, a namespace, a context and a key that this
+    /// codec decodes. It is returned even when the KMS may not, or cannot, open it now.
     ///
     /// # Errors
-    /// When the KMS refuses or fails, and no data key may be used in its place.
+    /// [`Error::Payload`] when a payload is marked as encrypted, and this codec would not decode it: it is malformed,
+    /// not authentic, or meant for another namespace, key or format. Encrypting it again would hide that from its
+    /// reader, who would get ciphertext for a value. Also when a payload exceeds a limit.
+    ///
+    /// [`Error::Provider`] when the KMS refuses or fails, and no data key may be used in its place.
     pub async fn encode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         let count = payloads.len();
         self.seal_all(payloads)
@@ -66,18 +79,38 @@ impl Codec {
     /// Decrypts payloads: as many as it was given, in order, or none.
     ///
     /// # Errors
-    /// The first payload's that cannot be decrypted.
+    /// The first payload's that cannot be decrypted. The payloads after it are not decrypted.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        self.decode_each(payloads).await.into_iter().collect()
+        let budget = &self.0.keyholder.budget();
+        stream::iter(payloads)
+            .map(|payload| self.decode_one(payload, DecodeOptions::default(), budget))
+            .buffered(CONCURRENT_CALLS)
+            .try_collect()
+            .await
     }
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-        stream::iter(payloads)
-            .map(|payload| self.decode_one(payload))
-            .buffered(CONCURRENT_CALLS)
-            .collect()
+        self.decode_each_with(payloads, DecodeOptions::default())
             .await
+    }
+
+    /// [`decode_each`](Self::decode_each) with options for this call.
+    pub async fn decode_each_with(
+        &self,
+        payloads: Vec<Payload>,
+        options: DecodeOptions,
+    ) -> Vec<Result<Payload, Error>> {
+        self.decoder().decode_each_with(payloads, options).await
+    }
+
+    /// Starts to decode the payloads of one request in several steps.
+    #[must_use]
+    pub fn decoder(&self) -> Decoder {
+        Decoder {
+            codec: self.clone(),
+            budget: self.0.keyholder.budget(),
+        }
     }
 
     /// The namespace whose payloads this codec encrypts.
@@ -98,12 +131,29 @@ impl Codec {
     /// # Errors
     /// The first key's that cannot.
     pub async fn ready(&self) -> Result<(), Error> {
-        future::try_join_all(self.0.encrypting.iter().map(|key| can_encrypt(&**key))).await?;
+        for (_, checked) in self.check_keys().await {
+            checked?;
+        }
         Ok(())
     }
 
-    async fn decode_one(&self, payload: Payload) -> Result<Payload, Error> {
-        let result = self.decode_layers(payload).await;
+    /// Asks as [`ready`](Self::ready) does, and returns what each key said: one that fails hides no other.
+    pub async fn check_keys(&self) -> Vec<(KeyUri, Result<(), ProviderError>)> {
+        let checks = self
+            .0
+            .encrypting
+            .iter()
+            .map(|key| async { (key.uri().clone(), can_encrypt(&**key).await) });
+        future::join_all(checks).await
+    }
+
+    async fn decode_one(
+        &self,
+        payload: Payload,
+        options: DecodeOptions,
+        budget: &Budget,
+    ) -> Result<Payload, Error> {
+        let result = self.decode_layers(payload, options, budget).await;
         if let Err(error) = &result {
             self.0.counters.rejected.add(1);
             tracing::debug!(%error, "a payload was not decoded");
@@ -111,25 +161,29 @@ impl Codec {
         result
     }
 
-    async fn decode_layers(&self, mut payload: Payload) -> Result<Payload, Error> {
-        if !format::is_marked(&payload) {
-            if self.0.policy.plaintext == PlaintextPolicy::Reject {
-                return Err(PayloadError::PlaintextRefused.into());
-            }
-            self.0.counters.passed_through.add(1);
-            return Ok(payload);
-        }
-        payload = self.open(format::parse(payload)?).await?;
+    async fn decode_layers(
+        &self,
+        payload: Payload,
+        options: DecodeOptions,
+        budget: &Budget,
+    ) -> Result<Payload, Error> {
+        let Some(marker) = Marker::of(&payload) else {
+            return self.pass(payload, options);
+        };
+        let limit = self.max_decompressed(options);
+        let mut payload = self
+            .open(self.read(marker, payload)?, limit, budget)
+            .await?;
 
-        // What is inside is authentic, whatever it says of itself. Where it is marked as encrypted but is nothing that can
-        // be opened here, it is what the caller of `encode` had.
+        // The content is authentic. If it is marked as encrypted and cannot be opened here, it is what the caller of
+        // `encode` had.
         let mut layers = 1;
-        while format::is_marked(&payload) {
+        while let Some(marker) = Marker::of(&payload) {
             if layers == MAX_NESTING {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
-            let opened = match format::parse(payload.clone()) {
-                Ok(sealed) => self.open(sealed).await,
+            let opened = match self.read(marker, payload.clone()) {
+                Ok(sealed) => self.open(sealed, limit, budget).await,
                 Err(error) => Err(error.into()),
             };
             match opened {
@@ -141,6 +195,62 @@ impl Codec {
         }
         self.0.counters.opened.add(1);
         Ok(payload)
+    }
+
+    /// What happens to a payload that is not encrypted.
+    fn pass(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        let is_kept = options.keep_storage_references && payload.is_storage_reference();
+        if self.0.policy.plaintext == PlaintextPolicy::Reject && !is_kept {
+            return Err(PayloadError::PlaintextRefused.into());
+        }
+        self.0.counters.passed_through.add(1);
+        Ok(payload)
+    }
+
+    fn max_decompressed(&self, options: DecodeOptions) -> usize {
+        let limit = self.0.max_decompressed;
+        options
+            .max_decompressed
+            .map_or(limit, |bytes| bytes.min(limit))
+    }
+}
+
+/// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
+///
+/// A payload that cannot be opened may cost a call of the KMS. The calls that one request may waste are bounded, and a
+/// decoder counts them over all its steps. After that it does not try payloads with an unknown data key
+/// ([`PayloadError::NotTried`]). Payloads with a known data key are always opened.
+pub struct Decoder {
+    codec: Codec,
+    budget: Budget,
+}
+
+impl Decoder {
+    /// Decrypts one payload.
+    ///
+    /// # Errors
+    /// When it cannot be decrypted, or is not tried any more.
+    pub async fn decode(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
+        self.codec.decode_one(payload, options, &self.budget).await
+    }
+
+    /// As [`Codec::decode_each_with`].
+    pub async fn decode_each_with(
+        &self,
+        payloads: Vec<Payload>,
+        options: DecodeOptions,
+    ) -> Vec<Result<Payload, Error>> {
+        stream::iter(payloads)
+            .map(|payload| self.decode(payload, options))
+            .buffered(CONCURRENT_CALLS)
+            .collect()
+            .await
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Decoder").field(&self.codec).finish()
     }
 }
 
@@ -159,15 +269,7 @@ impl fmt::Debug for Codec {
         f.debug_struct("Codec")
             .field("namespace", &self.0.namespace)
             .field("format", &self.0.format)
-            .field(
-                "encrypting",
-                &self
-                    .0
-                    .encrypting
-                    .iter()
-                    .map(|key| key.uri())
-                    .collect::<Vec<_>>(),
-            )
+            .field("encrypting", &self.0.encrypting)
             .finish_non_exhaustive()
     }
 }

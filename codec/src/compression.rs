@@ -1,11 +1,13 @@
 //! Compression before encryption, and decompression that stops at a limit.
 
+use zeroize::Zeroizing;
+
 use crate::{ConfigurationError, PayloadError};
 
 /// Whether payloads are compressed before they are encrypted.
 ///
-/// Compression makes the length of a ciphertext depend on the content. Where somebody who can watch lengths also
-/// chooses part of a payload, that can give away the other part; so it is off unless asked for.
+/// Compression makes the length of a ciphertext depend on the content. If an attacker can see lengths and choose a part
+/// of a payload, the lengths can reveal the other part. So payloads are not compressed by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Compression {
@@ -36,59 +38,104 @@ impl Compression {
         Ok(())
     }
 
+    /// Whether a plaintext of `len` bytes is worth an attempt.
+    pub(crate) fn applies_to(self, len: usize) -> bool {
+        matches!(self, Self::Zstd { min_bytes, .. } if len >= min_bytes)
+    }
+
     /// `plaintext` in compressed form, unless that is not wanted or not shorter.
-    pub(crate) fn apply(self, plaintext: &[u8]) -> Option<Vec<u8>> {
-        let Self::Zstd { level, min_bytes } = self else {
-            return None;
-        };
-        if plaintext.len() < min_bytes {
-            return None;
+    pub(crate) fn apply(self, plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::Zstd { level, .. } if self.applies_to(plaintext.len()) => {
+                compress(plaintext, level).filter(|compressed| compressed.len() < plaintext.len())
+            }
+            _ => None,
         }
-        compress(plaintext, level).filter(|compressed| compressed.len() < plaintext.len())
     }
 }
 
 #[cfg(feature = "zstd")]
-fn compress(plaintext: &[u8], level: i32) -> Option<Vec<u8>> {
-    zstd::bulk::compress(plaintext, level).ok()
+fn compress(plaintext: &[u8], level: i32) -> Option<Zeroizing<Vec<u8>>> {
+    zstd::bulk::compress(plaintext, level)
+        .ok()
+        .map(Zeroizing::new)
 }
 
 #[cfg(not(feature = "zstd"))]
-fn compress(_: &[u8], _: i32) -> Option<Vec<u8>> {
+fn compress(_: &[u8], _: i32) -> Option<Zeroizing<Vec<u8>>> {
     None
 }
 
-/// Decompresses at most `limit` bytes.
+/// Decompresses one frame, at most `limit` bytes.
+///
+/// The frame must fill `compressed`. The writer makes frames without a dictionary and without skippable frames around
+/// them; anything else is refused.
 #[cfg(feature = "zstd")]
 pub(crate) fn decompress(
     compressed: &[u8],
     limit: usize,
-) -> Result<zeroize::Zeroizing<Vec<u8>>, PayloadError> {
-    use std::io::Read as _;
-
-    /// 8 MiB, the most that RFC 8878 wants every decoder to support: a frame cannot make this one reserve more.
+) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    /// 8 MiB, the window that RFC 8878 recommends every decoder to support. A frame cannot make this one reserve more.
     const MAX_WINDOW_LOG: u32 = 23;
-    let malformed = |_| PayloadError::Malformed("its content is no zstd frame");
+    let malformed = |_| MALFORMED;
 
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed).map_err(malformed)?;
-    decoder.window_log_max(MAX_WINDOW_LOG).map_err(malformed)?;
-    let mut plaintext = zeroize::Zeroizing::new(Vec::new());
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    decoder
-        .take(most)
-        .read_to_end(&mut plaintext)
-        .map_err(malformed)?;
-    if plaintext.len() > limit {
-        return Err(PayloadError::TooLarge {
-            what: "the decompressed payload",
-            limit,
-        });
+    if !compressed.starts_with(&zstd::zstd_safe::MAGICNUMBER.to_le_bytes()) {
+        return Err(MALFORMED);
     }
-    Ok(plaintext)
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(compressed)
+        .map_err(malformed)?
+        .single_frame();
+    decoder.window_log_max(MAX_WINDOW_LOG).map_err(malformed)?;
+    let plaintext = read_to_end(&mut decoder, compressed.len().saturating_mul(4), limit)?;
+    decoder.finish_frame().map_err(malformed)?;
+    if decoder.finish().is_empty() {
+        Ok(plaintext)
+    } else {
+        Err(MALFORMED)
+    }
+}
+
+#[cfg(feature = "zstd")]
+const MALFORMED: PayloadError = PayloadError::Malformed("its content is not one zstd frame");
+
+/// Reads everything. A buffer that is outgrown is erased; `Vec` alone would leave its bytes in freed memory.
+#[cfg(feature = "zstd")]
+fn read_to_end(
+    input: &mut impl std::io::Read,
+    guess: usize,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    const LEAST: usize = 4096;
+    // One byte more than the limit tells that it is exceeded.
+    let most = limit.saturating_add(1);
+    let mut buffer = Zeroizing::new(vec![0; guess.max(LEAST).min(most)]);
+    let mut len = 0;
+    loop {
+        if len == buffer.len() {
+            let mut larger = Zeroizing::new(vec![0; len.saturating_mul(2).min(most)]);
+            if let Some(start) = larger.get_mut(..len) {
+                start.copy_from_slice(&buffer);
+            }
+            buffer = larger;
+        }
+        match input.read(buffer.get_mut(len..).unwrap_or_default()) {
+            Ok(0) => break,
+            Ok(count) => len += count,
+            Err(_) => return Err(MALFORMED),
+        }
+        if len > limit {
+            return Err(PayloadError::TooLarge {
+                what: "the decompressed payload",
+                limit,
+            });
+        }
+    }
+    buffer.truncate(len);
+    Ok(buffer)
 }
 
 #[cfg(not(feature = "zstd"))]
-pub(crate) fn decompress(_: &[u8], _: usize) -> Result<zeroize::Zeroizing<Vec<u8>>, PayloadError> {
+pub(crate) fn decompress(_: &[u8], _: usize) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
     Err(PayloadError::Unsupported(
         "it is compressed, and the feature `zstd` is missing",
     ))
@@ -130,6 +177,70 @@ mod tests {
                 limit
             }
         );
+    }
+
+    fn frame(plaintext: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(plaintext, 3).unwrap()
+    }
+
+    #[track_caller]
+    fn is_malformed(compressed: &[u8]) {
+        assert_eq!(decompress(compressed, 1 << 20).unwrap_err(), MALFORMED);
+    }
+
+    #[test]
+    fn the_limit_itself_is_allowed() {
+        for len in [0, 1, 4095, 4096, 4097, 100_000] {
+            let text = vec![b'a'; len];
+            assert_eq!(*decompress(&frame(&text), len).unwrap(), text);
+            if let Some(less) = len.checked_sub(1) {
+                assert!(decompress(&frame(&text), less).is_err(), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_above_8_mib_is_refused_before_it_is_reserved() {
+        // A frame header without a content size: window descriptor 2^31, then one raw block that is the last one.
+        let [magic @ .., window] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3];
+        let small = [&magic[..], &[0], &[9, 0, 0, b'x']].concat();
+        assert_eq!(*decompress(&small, 10).unwrap(), b"x");
+        is_malformed(&[&magic[..], &[window], &[9, 0, 0, b'x']].concat());
+    }
+
+    #[test]
+    fn a_frame_with_a_dictionary_is_refused() {
+        // One raw block, and the dictionary 7 in a field of one byte.
+        let frame = |flags: u8, dictionary: &[u8]| {
+            [
+                &[0x28, 0xb5, 0x2f, 0xfd, flags, 0][..],
+                dictionary,
+                &[9, 0, 0, b'x'],
+            ]
+            .concat()
+        };
+        assert_eq!(*decompress(&frame(0, &[]), 10).unwrap(), b"x");
+        is_malformed(&frame(1, &[7]));
+    }
+
+    #[test]
+    fn skippable_frames_further_frames_and_garbage_are_refused() {
+        let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+        let text = frame(b"the text");
+        is_malformed(&skippable);
+        is_malformed(&[&skippable[..], &text].concat());
+        is_malformed(&[&text[..], &skippable].concat());
+        is_malformed(&[&text[..], &text].concat());
+        is_malformed(&[&text[..], b"\0"].concat());
+        is_malformed(&[&text[..], b"garbage"].concat());
+    }
+
+    #[test]
+    fn an_incomplete_frame_is_refused() {
+        let whole = frame(&b"the same words again and again, ".repeat(20));
+        for len in 0..whole.len() {
+            is_malformed(&whole[..len]);
+        }
     }
 
     #[test]

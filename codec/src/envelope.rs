@@ -1,3 +1,5 @@
+//! Envelope encryption for any bytes, outside of Temporal.
+
 use std::{fmt, num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
@@ -6,14 +8,17 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    CacheLimits, DekLimits, EncryptionContext, Error, KeyUri, PayloadError, Stats, WrappedDek,
+    CacheLimits, ConfigurationError, DekLimits, EncryptionContext, Error, KeyUri, PayloadError,
+    Stats,
     aead::{NONCE_LEN, TAG_LEN},
-    builder::no_key,
-    clock::SystemClock,
-    dek::{DekCache, Keyholder, LiveDek, SealingKey},
-    format::envelope_v2::{self, MAX_RECIPIENTS, Recipient},
-    kms::KeyProvider,
-    policy::EncryptingKeys,
+    clock::{Clock, SystemClock},
+    dek::{DataKey, DekCache, DekMaker, Keyholder, LiveDek, SealingKey},
+    encrypting_keys::EncryptingKeys,
+    format::{
+        envelope_v2::{self, Recipient},
+        parse_wrapped,
+    },
+    kms::{KeyProvider, ProviderError, ProviderErrorKind},
     random,
     stats::Counters,
 };
@@ -31,7 +36,7 @@ pub struct EnvelopeCipher(Arc<Inner>);
 struct Inner {
     encrypting: EncryptingKeys,
     keyholder: Keyholder,
-    dek_limits: DekLimits,
+    maker: Arc<DekMaker>,
     live: Mutex<LruCache<Vec<u8>, Arc<LiveDek>>>,
     cache: Arc<DekCache>,
     counters: Arc<Counters>,
@@ -62,7 +67,8 @@ impl EnvelopeCipher {
     /// A cipher that seals with `encrypting`, all of which can open what it sealed, and opens with `decrypting` too.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when there is no encrypting key or more than ten, or a limit cannot work.
+    /// [`Error::Configuration`] when there is no encrypting key, there are more than ten or one is named twice, or a limit
+    /// cannot work.
     pub fn new(
         encrypting: Vec<Arc<dyn KeyProvider>>,
         decrypting: Vec<Arc<dyn KeyProvider>>,
@@ -71,49 +77,52 @@ impl EnvelopeCipher {
     ) -> Result<Self, Error> {
         dek_limits.check()?;
         cache_limits.check()?;
-        if encrypting.len() > MAX_RECIPIENTS {
-            return Err(crate::ConfigurationError::invalid(
-                "encrypting keys",
-                "there are more than 10 of them",
-            )
-            .into());
-        }
-        let (clock, counters) = (Arc::new(SystemClock), Arc::new(Counters::default()));
-        let cache = Arc::new(DekCache::new(cache_limits, clock));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let counters = Arc::new(Counters::default());
+        let cache = DekCache::new(cache_limits, clock.clone(), counters.clone());
+        let cache = Arc::new(cache);
         let mut opening = encrypting.clone();
         opening.extend(decrypting);
-        let mut keys = encrypting.into_iter();
-        let first = keys.next().ok_or_else(no_key)?;
-        Ok(Self(Arc::new(Inner {
-            encrypting: EncryptingKeys {
-                first,
-                others: keys.collect(),
-            },
-            keyholder: Keyholder::new(opening, cache.clone(), counters.clone()),
+        let encrypting = EncryptingKeys::new(encrypting)?;
+        let maker = DekMaker::new(
+            &encrypting,
             dek_limits,
+            cache.clone(),
+            clock.clone(),
+            counters.clone(),
+        );
+        Ok(Self(Arc::new(Inner {
+            encrypting,
+            keyholder: Keyholder::new(opening, cache.clone(), &clock, counters.clone()),
+            maker: Arc::new(maker),
             live: Mutex::new(LruCache::new(MAX_CONTEXTS)),
             cache,
             counters,
         })))
     }
 
-    /// Seals a value. It is bound to `context`, which is needed to open it and is not stored.
+    /// Seals a value. It is bound to `context`, which is needed to open it and is not stored. The context must hold a
+    /// pair: without one, the value would have the form of an envelope of version 1, and could be passed off as a payload.
     ///
-    /// With several encrypting keys the envelope names the first one only; seal a stream for several recipients.
+    /// With several encrypting keys the envelope names the first one only; seal a stream for several recipients. The
+    /// envelope does not commit to its data key.
     ///
     /// # Errors
-    /// When the KMS refuses or fails, and no data key may be used in its place.
+    /// [`Error::Configuration`] when the context is empty. [`Error::Provider`] when the KMS refuses or fails, and no data
+    /// key may be used in its place.
     pub async fn envelope_encrypt(
         &self,
         data: &[u8],
         context: &EncryptionContext,
     ) -> Result<Envelope, Error> {
+        is_bound(context)?;
         let key = self.sealing_key(context, data.len()).await?;
         let Some(recipient) = key.recipients.first() else {
-            return Err(no_key().into());
+            let key = self.0.encrypting.first.uri();
+            return Err(ProviderError::new(ProviderErrorKind::Integrity, key).into());
         };
         let mut iv = [0; NONCE_LEN];
-        random::fill(&mut iv);
+        random::fill(&mut iv).map_err(PayloadError::from)?;
         let mut encrypted = Vec::with_capacity(data.len() + TAG_LEN);
         encrypted.extend_from_slice(data);
         key.data_key
@@ -137,36 +146,44 @@ impl EnvelopeCipher {
     /// Opens a value that was sealed under the same context.
     ///
     /// # Errors
-    /// When the envelope is malformed or not authentic under this context, its key is not one of this cipher's, or the KMS
-    /// refuses or fails.
+    /// [`Error::Payload`] when the envelope is malformed or not authentic under this context, or its key is not one of
+    /// this cipher's. [`Error::Configuration`] when the context is empty. [`Error::Provider`] when the KMS refuses or
+    /// fails.
     pub async fn envelope_decrypt(
         &self,
         envelope: &Envelope,
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        is_bound(context)?;
         let malformed = PayloadError::Malformed;
         let key: KeyUri = envelope
             .key_id
             .parse()
-            .map_err(|_| malformed("its keyId is no key URI"))?;
+            .map_err(|_| malformed("its keyId is not a key URI"))?;
         let iv = <[u8; NONCE_LEN]>::try_from(envelope.iv.as_slice())
             .map_err(|_| malformed("its iv has not 12 bytes"))?;
         if envelope.auth_tag.len() != TAG_LEN {
             return Err(malformed("its authTag has not 16 bytes").into());
         }
-        let wrapped = WrappedDek::new(envelope.encrypted_data_key.clone());
-        let recipients = vec![Recipient { key, wrapped }];
-        let data_key = self.0.keyholder.unwrap_any(recipients, context).await?;
-
-        let mut sealed = Zeroizing::new(Vec::with_capacity(envelope.encrypted.len() + TAG_LEN));
-        sealed.extend_from_slice(&envelope.encrypted);
-        sealed.extend_from_slice(&envelope.auth_tag);
-        let len = data_key
-            .cipher()
-            .open(iv, context.as_bytes(), &mut sealed)
-            .map_err(|_| PayloadError::NotAuthentic)?
-            .len();
-        sealed.truncate(len);
+        let wrapped = parse_wrapped(envelope.encrypted_data_key.clone())?;
+        let recipients = [Recipient { key, wrapped }];
+        let open = |key: &DataKey| {
+            let mut sealed = Zeroizing::new(Vec::with_capacity(envelope.encrypted.len() + TAG_LEN));
+            sealed.extend_from_slice(&envelope.encrypted);
+            sealed.extend_from_slice(&envelope.auth_tag);
+            let len = key
+                .cipher()
+                .open(iv, context.as_bytes(), &mut sealed)
+                .map_err(|_| PayloadError::NotAuthentic)?
+                .len();
+            sealed.truncate(len);
+            Ok(sealed)
+        };
+        let sealed = self
+            .0
+            .keyholder
+            .open(&recipients, context, &self.0.keyholder.budget(), open)
+            .await?;
         self.0.counters.opened.add(1);
         Ok(sealed)
     }
@@ -203,13 +220,9 @@ impl EnvelopeCipher {
             .lock()
             .get_or_insert(context.as_bytes().to_vec(), || {
                 Arc::new(LiveDek::new(
-                    inner.encrypting.clone(),
+                    inner.maker.clone(),
                     context.clone(),
                     envelope_v2::metadata,
-                    inner.dek_limits.clone(),
-                    inner.cache.clone(),
-                    Arc::new(SystemClock),
-                    inner.counters.clone(),
                 ))
             })
             .clone()
@@ -219,17 +232,21 @@ impl EnvelopeCipher {
 impl fmt::Debug for EnvelopeCipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EnvelopeCipher")
-            .field(
-                "encrypting",
-                &self
-                    .0
-                    .encrypting
-                    .iter()
-                    .map(|key| key.uri())
-                    .collect::<Vec<_>>(),
-            )
+            .field("encrypting", &self.0.encrypting)
             .finish_non_exhaustive()
     }
+}
+
+/// A data key that is wrapped under the empty context has no mark that tells it from what direct mode encrypts and
+/// from a data key of envelope version 1.
+fn is_bound(context: &EncryptionContext) -> Result<(), ConfigurationError> {
+    if context.is_empty() {
+        return Err(ConfigurationError::invalid(
+            "encryption context",
+            "it is empty; name at least one pair that tells what the value is for",
+        ));
+    }
+    Ok(())
 }
 
 mod base64_text {
@@ -244,10 +261,10 @@ mod base64_text {
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        // The decoder's own words would show a part of the input.
+        // The decoder's own error would show a part of the input.
         STANDARD
             .decode(text)
-            .map_err(|_| D::Error::custom("a field is no base64"))
+            .map_err(|_| D::Error::custom("a field is not base64"))
     }
 }
 

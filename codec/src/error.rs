@@ -1,4 +1,6 @@
-use crate::kms::ProviderError;
+//! Why a call failed, split by who can do something about it.
+
+use crate::{Format, KeyUri, kms::ProviderError, shown::shown};
 
 /// Why a payload could not be encoded or decoded, split by who can do something about it.
 ///
@@ -39,18 +41,39 @@ pub enum PayloadError {
     )]
     NotAuthentic,
     /// The payload was written for a namespace that this codec does not serve.
-    #[error("the payload belongs to another namespace than the one it is decoded for")]
-    ForeignNamespace,
+    #[error("{}", foreign_namespace(found.as_deref(), expected))]
+    ForeignNamespace {
+        /// The namespace that the payload names, shortened and with control characters escaped. It is stored in the clear.
+        found: Option<String>,
+        /// The namespace that this codec serves.
+        expected: String,
+    },
     /// The payload's context contradicts the configured one.
     #[error("the payload's encryption context differs from the configured one in `{0}`")]
     ForeignContext(String),
-    /// The payload names no key that may be used for decoding.
+    /// The payload's context lacks a pair that is required.
+    #[error("the payload's encryption context has no `{0}`, which is required here")]
+    MissingContext(String),
+    /// None of the payload's keys is allowed for decryption.
     #[error(
-        "the payload was encrypted with a key that is not among the keys allowed for decoding; add the key to them if it is yours"
+        "the payload is encrypted with {key}, which is not among the keys allowed for decryption; add it under `decrypt` if it is yours"
     )]
-    KeyNotAllowed,
+    KeyNotAllowed {
+        /// The payload's keys: each key's URI, with commas between them. Only the first few are named.
+        key: String,
+    },
+    /// The payload has a format that this codec does not open.
+    #[error(
+        "the payload has the format `{format}`, which is not opened here; add it to `decrypt_formats` (TEMPORAL_CODEC_DECRYPT_FORMATS) if your own writers used it"
+    )]
+    FormatNotAllowed {
+        /// The payload's format.
+        format: Format,
+    },
     /// The payload is not encrypted, and the policy wants every payload to be.
-    #[error("the payload is not encrypted, and unencrypted payloads are refused here")]
+    #[error(
+        "the payload is not encrypted, and unencrypted payloads are refused here; to accept them during a migration, set `plaintext` to `allow` (TEMPORAL_CODEC_PLAINTEXT)"
+    )]
     PlaintextRefused,
     /// A size exceeds its limit.
     #[error("{what} exceeds the limit of {limit} bytes")]
@@ -63,9 +86,50 @@ pub enum PayloadError {
     /// The payload is encrypted more often than is read.
     #[error("the payload is encrypted more than {0} times over")]
     NestedTooDeep(usize),
+    /// The payload was not tried. Its data key is unknown, and so many payloads of the same request could not be opened
+    /// that no further call of a KMS is made for it.
+    #[error(
+        "the payload was not tried, because too many payloads of the same request could not be opened; decode it in a request of its own"
+    )]
+    NotTried,
+    /// The operating system gave no randomness, so nothing was sealed.
+    #[error("the operating system gave no randomness, so nothing was sealed")]
+    NoRandomness,
     /// The payload needs something that this build does not have.
     #[error("this build cannot process the payload: {0}")]
     Unsupported(&'static str),
+}
+
+impl PayloadError {
+    /// The payload names `keys`, and none of them is allowed.
+    pub(crate) fn keys_not_allowed<'k>(keys: impl IntoIterator<Item = &'k KeyUri>) -> Self {
+        const NAMED: usize = 3;
+        const MAX_NAME: usize = 256;
+        let mut keys = keys.into_iter();
+        let mut named: Vec<_> = keys
+            .by_ref()
+            .take(NAMED)
+            .map(|key| shown(&key.to_string(), MAX_NAME))
+            .collect();
+        match keys.count() {
+            0 => {}
+            more => named.push(format!("{more} more")),
+        }
+        Self::KeyNotAllowed {
+            key: named.join(", "),
+        }
+    }
+}
+
+fn foreign_namespace(found: Option<&str>, expected: &str) -> String {
+    match found {
+        Some(found) => {
+            format!(
+                "the payload belongs to the namespace `{found}`, and is decoded for `{expected}`"
+            )
+        }
+        None => format!("the payload names no namespace, and is decoded for `{expected}`"),
+    }
 }
 
 /// A setting that cannot work.

@@ -5,7 +5,7 @@ pub(crate) mod envelope_v1;
 pub(crate) mod envelope_v2;
 pub(crate) mod file;
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use self::{direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2};
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
     payload::{ENCODING_ENVELOPE, ENVELOPE_VERSION},
 };
 
-/// The format that a codec writes. It reads all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// A format of encrypted payloads. A codec writes one, and opens those that its configuration names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Format {
     /// Envelope version 2: a data key seals any number of payloads, bound to their namespace.
@@ -38,69 +38,112 @@ impl FromStr for Format {
             "direct" => Ok(Self::Direct),
             _ => Err(ConfigurationError::invalid(
                 "format",
-                "it is none of `envelope`, `envelope-v1` and `direct`",
+                "it must be `envelope`, `envelope-v1` or `direct`",
             )),
         }
     }
 }
 
-/// Whether a payload says of itself that it is encrypted. Nothing is known of the truth of that.
-pub(crate) fn is_marked(payload: &Payload) -> bool {
-    payload.encoding().is_some_and(|encoding| {
-        encoding == ENCODING_ENVELOPE || KmsKind::from_direct_encoding(encoding).is_some()
-    })
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Envelope => "envelope",
+            Self::EnvelopeV1 => "envelope-v1",
+            Self::Direct => "direct",
+        })
+    }
 }
 
-/// A payload, sorted by what has to be done with it.
+impl Format {
+    /// Whether a payload is bound to its namespace and the rest of its context.
+    pub(crate) const fn binds_context(self) -> bool {
+        matches!(self, Self::Envelope)
+    }
+}
+
+/// What a payload claims to be. The claim proves nothing.
+///
+/// This is the one table of formats: a payload without a marker is not encrypted, and every other is parsed by the
+/// marker's format or refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marker {
+    Direct(KmsKind),
+    EnvelopeV1,
+    EnvelopeV2,
+    UnknownVersion,
+}
+
+impl Marker {
+    /// The marker of a payload. Only the exact bytes of an `encoding` mark one.
+    pub(crate) fn of(payload: &Payload) -> Option<Self> {
+        let encoding = payload.encoding()?;
+        if encoding != ENCODING_ENVELOPE {
+            return KmsKind::from_direct_encoding(encoding).map(Self::Direct);
+        }
+        let version = payload.metadata.get(ENVELOPE_VERSION);
+        Some(match version.map(Vec::as_slice) {
+            None => Self::EnvelopeV1,
+            Some(b"2") => Self::EnvelopeV2,
+            Some(_) => Self::UnknownVersion,
+        })
+    }
+
+    pub(crate) const fn format(self) -> Result<Format, PayloadError> {
+        match self {
+            Self::Direct(_) => Ok(Format::Direct),
+            Self::EnvelopeV1 => Ok(Format::EnvelopeV1),
+            Self::EnvelopeV2 => Ok(Format::Envelope),
+            Self::UnknownVersion => Err(UNKNOWN_VERSION),
+        }
+    }
+
+    /// Takes apart a payload that has this marker.
+    pub(crate) fn parse(self, payload: Payload) -> Result<Parsed, PayloadError> {
+        match self {
+            Self::Direct(kms) => direct::parse(kms, payload).map(Parsed::Direct),
+            Self::EnvelopeV1 => envelope_v1::parse(payload).map(Parsed::EnvelopeV1),
+            Self::EnvelopeV2 => envelope_v2::parse(payload).map(Parsed::EnvelopeV2),
+            Self::UnknownVersion => Err(UNKNOWN_VERSION),
+        }
+    }
+}
+
+const UNKNOWN_VERSION: PayloadError = PayloadError::Malformed("its envelope version is unknown");
+
+/// An encrypted payload, taken apart.
 pub(crate) enum Parsed {
-    /// Not encrypted by any format that is read here.
-    Plain(Payload),
     Direct(Direct),
     EnvelopeV1(EnvelopeV1),
     EnvelopeV2(EnvelopeV2),
 }
 
-/// Takes a payload apart. What is marked as encrypted but malformed is an error, never plaintext.
-pub(crate) fn parse(payload: Payload) -> Result<Parsed, PayloadError> {
-    let Some(encoding) = payload.encoding() else {
-        return Ok(Parsed::Plain(payload));
-    };
-    if encoding == ENCODING_ENVELOPE {
-        return match payload.metadata.get(ENVELOPE_VERSION).map(Vec::as_slice) {
-            None | Some(b"1") => envelope_v1::parse(payload).map(Parsed::EnvelopeV1),
-            Some(b"2") => envelope_v2::parse(payload).map(Parsed::EnvelopeV2),
-            Some(_) => Err(PayloadError::Malformed("its envelope version is unknown")),
-        };
-    }
-    match KmsKind::from_direct_encoding(encoding) {
-        Some(kms) => direct::parse(kms, payload).map(Parsed::Direct),
-        None => Ok(Parsed::Plain(payload)),
-    }
-}
-
 /// Reads a key's name: a URI, or the bare resource name that codecs for Google Cloud KMS write.
 fn parse_key(bytes: &[u8]) -> Result<KeyUri, PayloadError> {
     let text = std::str::from_utf8(bytes)
-        .map_err(|_| PayloadError::Malformed("the name of its key is no text"))?;
+        .map_err(|_| PayloadError::Malformed("the name of its key is not text"))?;
     let parsed = if text.starts_with("projects/") {
         KeyUri::new(KmsKind::GcpKms, text)
     } else {
         text.parse()
     };
-    parsed.map_err(|_| PayloadError::Malformed("the name of its key is no key URI"))
+    parsed.map_err(|_| PayloadError::Malformed("the name of its key is not a key URI"))
 }
 
-fn parse_wrapped(bytes: Option<Vec<u8>>) -> Result<WrappedDek, PayloadError> {
-    match bytes {
-        None => Err(PayloadError::Malformed("it has no `encrypted-dek`")),
-        Some(bytes) if bytes.is_empty() => {
-            Err(PayloadError::Malformed("its `encrypted-dek` is empty"))
-        }
-        Some(bytes) if bytes.len() > MAX_WRAPPED_LEN => Err(PayloadError::TooLarge {
+/// Takes a wrapped data key from metadata.
+fn wrapped_in(metadata: Option<Vec<u8>>) -> Result<WrappedDek, PayloadError> {
+    let bytes = metadata.ok_or(PayloadError::Malformed("it has no `encrypted-dek`"))?;
+    parse_wrapped(bytes)
+}
+
+/// Checks the length of a wrapped data key.
+pub(crate) fn parse_wrapped(bytes: Vec<u8>) -> Result<WrappedDek, PayloadError> {
+    match bytes.len() {
+        0 => Err(PayloadError::Malformed("its wrapped data key is empty")),
+        1..=MAX_WRAPPED_LEN => Ok(WrappedDek::new(bytes)),
+        _ => Err(PayloadError::TooLarge {
             what: "the wrapped data key",
             limit: MAX_WRAPPED_LEN,
         }),
-        Some(bytes) => Ok(WrappedDek::new(bytes)),
     }
 }
 

@@ -19,15 +19,15 @@
 //! # }
 //! ```
 //!
-//! Hand it to the client: `ClientOptions::new("default").data_converter(converter).build()`.
-//! Client and worker that are made with these options encrypt inputs, results, signals, queries, updates, memos,
+//! Pass it to the client: `ClientOptions::new("default").data_converter(converter).build()`.
+//! A client and a worker with these options encrypt inputs, results, signals, queries, updates, memos,
 //! heartbeats and failures. The SDK does not encode search attributes, `static_summary`, `static_details` and the
 //! `header` that a workflow is started with; workflow ids and types are always in the clear.
 //!
 //! # By hand
 //!
 //! ```
-//! use temporal_kms_codec::{Codec, Namespace, Payload, PlaintextPolicy, kms::local::LocalKeyring};
+//! use temporal_kms_codec::{Codec, Namespace, Payload, kms::local::LocalKeyring};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,7 +37,6 @@
 //!     .encrypt_with(keyring.key_or_create("2026")?)
 //!     .decrypt_with(keyring.key_or_create("2025")?)
 //!     .context("env", "production")
-//!     .plaintext(PlaintextPolicy::Reject)
 //!     .build()?;
 //!
 //! let payload = Payload { data: b"\"secret\"".to_vec(), ..Payload::default() };
@@ -49,29 +48,45 @@
 //! # }
 //! ```
 //!
-//! # How it is cut
+//! # What is refused
 //!
-//! - [`Codec`] encodes and decodes; its builder holds the policy: which keys, which namespaces, which format.
-//! - [`kms`] has the [`KeyProvider`](kms::KeyProvider) trait and the services behind it. A provider wraps data keys and,
-//!   but for direct mode, never sees a payload.
+//! A codec decodes only what its builder names, and checks that before it calls a KMS:
+//!
+//! - its namespace, and those of [`also_decode`](CodecBuilder::also_decode);
+//! - its keys: those of [`encrypt_with`](CodecBuilder::encrypt_with) and [`decrypt_with`](CodecBuilder::decrypt_with);
+//! - its formats: the one that it writes and [`Format::Envelope`], or those of
+//!   [`decrypt_formats`](CodecBuilder::decrypt_formats);
+//! - the pairs of [`require_context`](CodecBuilder::require_context).
+//!
+//! Payloads that are not encrypted are refused too. [`PlaintextPolicy::Allow`] is for the time of a migration.
+//!
+//! # Where to find things
+//!
+//! - [`Codec`] encodes and decodes; its builder holds the policy: which keys, which namespaces, which formats.
+//! - [`CodecSettings`] reads the environment, and gives a builder or a codec.
+//! - [`kms`] has the [`KeyProvider`](kms::KeyProvider) trait and the services behind it. A provider wraps data keys. It
+//!   sees payloads in direct mode only.
 //! - [`Dek`] is a data key. One seals for its codec until a limit of [`DekLimits`]; the KMS is called once for each, not
 //!   once for each payload.
 //! - An [`Error`] tells whose fault it is: the payload's, the provider's or the configuration's.
 //!
 //! # Features
 //!
-//! - `aws-lc-rs` (default): AES-256-GCM by AWS-LC. `aes-gcm`: in pure Rust, where the former is off.
-//! - `zstd` (default): compression before encryption, off until configured.
+//! - `aws-lc-rs` (default): AES-256-GCM by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
+//! - `zstd` (default): compression before encryption. It is off until it is configured.
 //! - `gcp-kms`: keys at Google Cloud KMS. `aws-kms`: keys at AWS KMS. `pkcs11`: keys in PKCS#11 tokens.
-//! - `sdk`: `PayloadCodec` for the Temporal Rust SDK.
+//! - `sdk`: `PayloadCodec` for the Temporal Rust SDK, and [`WorkerGuard`], which every worker needs: without it one query
+//!   on a workflow whose key is gone ends the worker's process.
 
 mod aead;
 mod builder;
 mod clock;
 mod codec;
 mod compression;
+mod content;
 mod context;
 mod dek;
+mod encrypting_keys;
 pub mod endpoint;
 mod env;
 mod envelope;
@@ -85,13 +100,14 @@ mod namespace;
 pub mod payload;
 mod policy;
 mod random;
+mod shown;
 mod stats;
 mod stream;
 #[cfg(feature = "sdk")]
 mod temporal;
 
 pub use builder::CodecBuilder;
-pub use codec::Codec;
+pub use codec::{Codec, DecodeOptions, Decoder};
 pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};
@@ -102,6 +118,8 @@ pub use format::Format;
 pub use key_uri::{KeyUri, KmsKind};
 pub use namespace::Namespace;
 pub use payload::{Payload, PayloadExt, Payloads};
-pub use policy::PlaintextPolicy;
+pub use policy::{PlaintextPolicy, RequiredContext};
 pub use stats::Stats;
 pub use stream::StreamError;
+#[cfg(feature = "sdk")]
+pub use temporal::WorkerGuard;

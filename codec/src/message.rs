@@ -1,12 +1,14 @@
 //! Sealing one payload under a data key, and opening it.
 
+use std::mem;
+
 use prost::Message as _;
 use zeroize::Zeroizing;
 
 use crate::{
     Compression, EncryptionContext, Payload, PayloadError,
     aead::{NONCE_LEN, TAG_LEN},
-    compression,
+    compression, content,
     dek::DataKey,
     format::envelope_v2::{HEADER_LEN, Header, MessageId},
     random,
@@ -23,7 +25,7 @@ pub(crate) fn seal_v2(
     payload: &Payload,
 ) -> Result<Vec<u8>, PayloadError> {
     let mut message_id = [0; 32];
-    random::fill(&mut message_id);
+    random::fill(&mut message_id)?;
     seal_v2_as(message_id, key, context, compression, payload)
 }
 
@@ -34,18 +36,22 @@ fn seal_v2_as(
     compression: Compression,
     payload: &Payload,
 ) -> Result<Vec<u8>, PayloadError> {
-    let mut data = buffer(HEADER_LEN, payload);
-    let compressed = data
-        .get(HEADER_LEN..)
-        .and_then(|plaintext| compression.apply(plaintext));
-    if let Some(compressed) = &compressed {
-        data.truncate(HEADER_LEN);
-        data.extend_from_slice(compressed);
-    }
+    // A buffer of its own: no plaintext is left behind the ciphertext, where nothing would erase it.
+    let compressed = compressed(compression, payload);
+    let is_compressed = compressed.is_some();
+    let mut data = match compressed {
+        Some(compressed) => {
+            let mut data = Vec::with_capacity(HEADER_LEN + compressed.len() + TAG_LEN);
+            data.resize(HEADER_LEN, 0);
+            data.extend_from_slice(&compressed);
+            data
+        }
+        None => buffer(HEADER_LEN, payload),
+    };
 
     let message_key = key.schedule().message_key(&message_id);
     let header = Header {
-        compressed: compressed.is_some(),
+        compressed: is_compressed,
         message_id,
         commitment: message_key.commitment,
     }
@@ -65,19 +71,20 @@ fn seal_v2_as(
     Ok(data)
 }
 
-/// Opens the `data` of an envelope version 2, whose header has been read already.
+/// Opens the `data` of an envelope version 2, whose header has been read already. `data` is taken only when the message
+/// was sealed with this key, so that another key can be tried.
 pub(crate) fn open_v2(
     key: &DataKey,
     header: &Header,
     context: &EncryptionContext,
-    data: Vec<u8>,
+    data: &mut Zeroizing<Vec<u8>>,
     max_decompressed: usize,
 ) -> Result<Payload, PayloadError> {
     let message_key = key.schedule().message_key(&header.message_id);
     if !message_key.is_committed_to(&header.commitment) {
         return Err(PayloadError::NotAuthentic);
     }
-    let mut data = Zeroizing::new(data);
+    let mut data = Zeroizing::new(mem::take(&mut **data));
     let (head, sealed) = data
         .split_first_chunk_mut::<HEADER_LEN>()
         .ok_or(PayloadError::NotAuthentic)?;
@@ -86,16 +93,16 @@ pub(crate) fn open_v2(
         .open(NONCE_V2, &additional_data(head, context), sealed)
         .map_err(|_| PayloadError::NotAuthentic)?;
     if header.compressed {
-        decode(&compression::decompress(plaintext, max_decompressed)?)
+        content::decode(&compression::decompress(plaintext, max_decompressed)?)
     } else {
-        decode(plaintext)
+        content::decode(plaintext)
     }
 }
 
 /// The `data` of an envelope version 1.
 pub(crate) fn seal_v1(key: &DataKey, payload: &Payload) -> Result<Vec<u8>, PayloadError> {
     let mut nonce = [0; NONCE_LEN];
-    random::fill(&mut nonce);
+    random::fill(&mut nonce)?;
     let mut data = buffer(NONCE_LEN, payload);
     if let Some(start) = data.first_chunk_mut() {
         *start = nonce;
@@ -107,8 +114,10 @@ pub(crate) fn seal_v1(key: &DataKey, payload: &Payload) -> Result<Vec<u8>, Paylo
 }
 
 /// Opens the `data` of an envelope version 1.
-pub(crate) fn open_v1(key: &DataKey, data: Vec<u8>) -> Result<Payload, PayloadError> {
-    let mut data = Zeroizing::new(data);
+pub(crate) fn open_v1(
+    key: &DataKey,
+    mut data: Zeroizing<Vec<u8>>,
+) -> Result<Payload, PayloadError> {
     let (nonce, sealed) = data
         .split_first_chunk_mut()
         .ok_or(PayloadError::NotAuthentic)?;
@@ -116,12 +125,7 @@ pub(crate) fn open_v1(key: &DataKey, data: Vec<u8>) -> Result<Payload, PayloadEr
         .cipher()
         .open(*nonce, &[], sealed)
         .map_err(|_| PayloadError::NotAuthentic)?;
-    decode(plaintext)
-}
-
-/// The serialized payload that was inside.
-pub(crate) fn decode(plaintext: &[u8]) -> Result<Payload, PayloadError> {
-    Payload::decode(plaintext).map_err(|_| PayloadError::Malformed("its content is no payload"))
+    content::decode(plaintext)
 }
 
 /// NIST SP 800-38D, section 5.2.1.1: at most 2³⁹ − 256 bits.
@@ -129,6 +133,14 @@ const TOO_LARGE_FOR_GCM: PayloadError = PayloadError::TooLarge {
     what: "the payload",
     limit: (1 << 36) - 32,
 };
+
+/// The serialized payload in compressed form, unless that is not wanted or not shorter.
+fn compressed(compression: Compression, payload: &Payload) -> Option<Zeroizing<Vec<u8>>> {
+    if !compression.applies_to(payload.encoded_len()) {
+        return None;
+    }
+    compression.apply(&Zeroizing::new(payload.encode_to_vec()))
+}
 
 /// Room for `before` bytes, the serialized payload and a tag, so that sealing moves nothing.
 fn buffer(before: usize, payload: &Payload) -> Vec<u8> {

@@ -1,6 +1,7 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
 pub use temporal_kms_codec_proto::{Payload, Payloads};
+use zeroize::Zeroize as _;
 
 /// How `data` is to be read. Every SDK writes it, and a codec dispatches on it.
 pub const ENCODING: &str = "encoding";
@@ -23,8 +24,12 @@ pub trait PayloadExt {
     /// The `encoding`, where there is one and it is text.
     fn encoding(&self) -> Option<&str>;
 
-    /// Whether the payload only refers to a value that an SDK stored outside of Temporal. Such a reference is
-    /// never encrypted: it is what the SDK needs to fetch the encrypted value.
+    /// Whether the payload claims to refer to a value that an SDK stored outside of Temporal.
+    ///
+    /// SDKs make such a reference after their codec has run, so it is not encrypted. A codec that is handed one treats
+    /// it like any other payload: it encrypts it, and when decoding it applies
+    /// [`PlaintextPolicy`](crate::PlaintextPolicy), unless the caller
+    /// [keeps references](crate::DecodeOptions::keep_storage_references).
     fn is_storage_reference(&self) -> bool;
 }
 
@@ -41,6 +46,14 @@ impl PayloadExt for Payload {
             }
             _ => false,
         }
+    }
+}
+
+/// Erases what a payload holds. The names of its metadata are left.
+pub(crate) fn erase(payload: &mut Payload) {
+    payload.data.zeroize();
+    for value in payload.metadata.values_mut() {
+        value.zeroize();
     }
 }
 

@@ -1,74 +1,58 @@
-use std::{collections::BTreeSet, str::FromStr, sync::Arc};
+//! What a codec may open. Everything in a payload comes from outside, so this is checked before any KMS is called.
 
+mod context;
+mod formats;
+mod plaintext;
+
+use std::collections::BTreeSet;
+
+pub(crate) use self::{context::ContextPolicy, formats::FormatPolicy};
+pub use self::{context::RequiredContext, plaintext::PlaintextPolicy};
 use crate::{
     ConfigurationError, EncryptionContext, Namespace, PayloadError, context::NAMESPACE,
-    kms::KeyProvider,
+    shown::shown,
 };
 
-/// What becomes of a payload that is not encrypted when it is decoded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PlaintextPolicy {
-    /// It is returned as it is. Histories from before encryption, and search attributes, need this.
-    #[default]
-    Allow,
-    /// It is refused: whoever can write to Temporal cannot slip in what was never encrypted.
-    Reject,
-}
-
-impl FromStr for PlaintextPolicy {
-    type Err = ConfigurationError;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "allow" => Ok(Self::Allow),
-            "reject" => Ok(Self::Reject),
-            _ => Err(ConfigurationError::invalid(
-                "plaintext",
-                "it is neither `allow` nor `reject`",
-            )),
-        }
-    }
-}
-
-/// The keys that every data key is wrapped by. There is always one.
-#[derive(Clone)]
-pub(crate) struct EncryptingKeys {
-    pub(crate) first: Arc<dyn KeyProvider>,
-    pub(crate) others: Vec<Arc<dyn KeyProvider>>,
-}
-
-impl EncryptingKeys {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<dyn KeyProvider>> {
-        std::iter::once(&self.first).chain(&self.others)
-    }
-}
-
-/// What a codec may open: checked before any KMS is called, since everything in a payload comes from outside.
+/// What a codec may open.
 pub(crate) struct Policy {
-    pub(crate) namespaces: BTreeSet<Namespace>,
-    pub(crate) context: EncryptionContext,
+    pub(crate) namespace: Namespace,
+    pub(crate) further_namespaces: BTreeSet<Namespace>,
+    pub(crate) formats: FormatPolicy,
+    pub(crate) context: ContextPolicy,
     pub(crate) plaintext: PlaintextPolicy,
 }
 
 impl Policy {
-    /// The context must name a namespace that is served. Where it and the configured one both hold another pair, they
-    /// must agree on it; a pair that only one of them holds was added or dropped over time.
-    pub(crate) fn check_context(&self, context: &EncryptionContext) -> Result<(), PayloadError> {
-        let served = context
-            .get(NAMESPACE)
-            .is_some_and(|name| self.namespaces.iter().any(|served| served.as_str() == name));
-        if !served {
-            return Err(PayloadError::ForeignNamespace);
-        }
-        let differs = self
-            .context
-            .iter()
-            .filter(|(name, _)| *name != NAMESPACE)
-            .find(|(name, value)| context.get(name).is_some_and(|theirs| theirs != *value));
-        match differs {
-            Some((name, _)) => Err(PayloadError::ForeignContext(name.to_owned())),
-            None => Ok(()),
+    /// Whether the settings can work together.
+    pub(crate) fn check(&self) -> Result<(), ConfigurationError> {
+        match self.formats.unbound() {
+            Some(format) if self.context.requires_any() => Err(ConfigurationError::invalid(
+                "require_context",
+                format!(
+                    "payloads of the format `{format}` carry no context; write `envelope` and remove `{format}` from `decrypt_formats`"
+                ),
+            )),
+            _ => Ok(()),
         }
     }
+
+    /// Checks the context of a payload: its namespace and its other pairs.
+    pub(crate) fn check_context(&self, context: &EncryptionContext) -> Result<(), PayloadError> {
+        let theirs = context.get(NAMESPACE);
+        if !theirs.is_some_and(|name| self.serves(name)) {
+            return Err(PayloadError::ForeignNamespace {
+                found: theirs.map(|name| shown(name, MAX_SHOWN_NAMESPACE)),
+                expected: shown(self.namespace.as_str(), MAX_SHOWN_NAMESPACE),
+            });
+        }
+        self.context.check(context)
+    }
+
+    fn serves(&self, name: &str) -> bool {
+        let mut served = std::iter::once(&self.namespace).chain(&self.further_namespaces);
+        served.any(|namespace| namespace.as_str() == name)
+    }
 }
+
+/// Characters of a namespace's name that an error shows.
+const MAX_SHOWN_NAMESPACE: usize = 64;

@@ -1,3 +1,5 @@
+//! Counters of what a codec does.
+
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a [`Codec`](crate::Codec) has done since it was built. Every number only grows.
@@ -16,6 +18,8 @@ pub struct Stats {
     pub wraps: u64,
     /// Calls that made a key provider unwrap a data key.
     pub unwraps: u64,
+    /// Calls that made a key provider unwrap a fresh data key, to see that it can be unwrapped: one for each recipient.
+    pub verifications: u64,
     /// Payloads in direct mode, each a call of the provider.
     pub direct_calls: u64,
     /// Payloads that direct mode sealed in an envelope because they exceed the provider's limit.
@@ -24,6 +28,13 @@ pub struct Stats {
     pub dek_cache_hits: u64,
     /// Envelopes whose data key had to be unwrapped, or was being unwrapped for another one.
     pub dek_cache_misses: u64,
+    /// Data keys that left the cache before their time, because others needed the room. When it grows steadily, keep more
+    /// data keys.
+    pub dek_cache_evictions: u64,
+    /// Payloads that were refused without a call, because the key provider had refused the same one lately.
+    pub refusal_cache_hits: u64,
+    /// Payloads that were refused without a call, because too many payloads beside them could not be opened.
+    pub not_tried: u64,
     /// Data keys made.
     pub dek_renewals: u64,
     /// Attempts at a new data key that failed.
@@ -53,10 +64,14 @@ counters!(
     rejected,
     wraps,
     unwraps,
+    verifications,
     direct_calls,
     direct_fallbacks,
     dek_cache_hits,
     dek_cache_misses,
+    dek_cache_evictions,
+    refusal_cache_hits,
+    not_tried,
     dek_renewals,
     dek_renewal_failures,
 );

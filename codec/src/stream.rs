@@ -21,6 +21,9 @@ pub enum StreamError {
     /// The end is missing.
     #[error("the input is incomplete: its end was cut off")]
     Truncated,
+    /// The last part is not authentic: the input ends in the middle of it, or it was altered.
+    #[error("the input is incomplete or was altered: its last part is not authentic")]
+    IncompleteOrAltered,
     /// It was altered, or sealed under another context.
     #[error(
         "the input is not authentic: it was altered, or sealed under another context or another key"

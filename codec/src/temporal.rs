@@ -1,5 +1,10 @@
 //! The Temporal Rust SDK: the only module that names its types.
 
+mod guard;
+mod rpc;
+
+pub use guard::WorkerGuard;
+
 use futures::future::BoxFuture;
 use temporalio_common::{
     data_converters::{

@@ -6,22 +6,26 @@
 //!
 //! | accepted | refused |
 //! |---|---|
-//! | missing or `null` `payloads`, `metadata`, `data`; `{}` | an empty body, a body that is no object |
+//! | missing or `null` `payloads`, `metadata`, `data`; `{}` | an empty body, a body that is not an object |
 //! | `null` as a metadata value (Go's nil `[]byte`) = empty | `null` as a payload |
-//! | base64, standard or URL-safe, padded or not | what is no base64, the two alphabets mixed |
+//! | base64, standard or URL-safe, padded or not | other text, the two alphabets mixed |
 //! | `externalPayloads[].sizeBytes`, `external_payloads[].size_bytes`, string or number | anything after the JSON |
-//! | fields that are not known | a known field or a metadata key that stands there twice |
+//! | unknown fields | a known field or a metadata key that is given twice |
+//! | | more than 64 metadata entries or externally stored parts in one payload |
 //!
 //! Errors name places by our own field names and never repeat a byte of the body.
 
 mod document;
 mod error;
 mod read;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod write;
 
-pub use document::{Found, find_payloads, payload_from_value, payload_to_value, replace_payloads};
+pub use document::{
+    Found, Places, find_payloads, payload_from_value, payload_to_value, replace_payloads,
+};
 pub use error::{Field, JsonError, Place, Position};
 pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
-pub use write::{write_payload, write_payload_list, write_payloads};
+pub use write::{payloads_len, write_payload, write_payload_list, write_payloads};

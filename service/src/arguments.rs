@@ -17,29 +17,57 @@ use clap::{
 /// # Errors
 /// Wrong usage, or a request for help or the version: [`Error::use_stderr`] tells the two apart.
 pub fn parse<P: Parser>(arguments: Vec<OsString>) -> Result<P, Error> {
-    let command = without_empty_variables(P::command());
+    let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
+    let mut command = without_variables(P::command(), &is_empty);
+    // Arguments know how they are shown from now on only.
+    command.build();
     command
         .clone()
         .try_get_matches_from(&arguments)
         .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
-        .map_err(|error| name_variable(error, &command, &arguments))
+        .map_err(|error| without_secrets(name_variable(error, &command, &arguments)))
 }
 
-fn without_empty_variables(command: Command) -> Command {
-    let empty = |arg: &Arg| {
-        arg.get_env()
-            .and_then(env::var_os)
-            .is_some_and(|value| value.is_empty())
-    };
+/// clap repeats what it refuses.
+fn without_secrets(mut error: Error) -> Error {
+    for kind in [
+        ContextKind::InvalidArg,
+        ContextKind::InvalidSubcommand,
+        ContextKind::InvalidValue,
+        ContextKind::TrailingArg,
+    ] {
+        let shown = match error.get(kind) {
+            Some(ContextValue::String(text)) => shown(text),
+            _ => None,
+        };
+        if let Some(shown) = shown {
+            error.insert(kind, ContextValue::String(shown));
+        }
+    }
+    error
+}
+
+/// What is shown of a URI that may hold a PIN or a password; `None` for a text that can be shown as it is.
+fn shown(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once(':')?;
+    let may_be_secret = rest.contains(['?', '@'])
+        || rest.to_ascii_lowercase().contains("pin")
+        || scheme.ends_with("pkcs11");
+    may_be_secret.then(|| format!("{scheme}:…"))
+}
+
+fn without_variables(command: Command, unset: &dyn Fn(&OsStr) -> bool) -> Command {
     command
+        // Help would show the values, and a key's URI or a token can be secret.
+        .mut_args(|arg| arg.hide_env_values(true))
         .mut_args(|arg| {
-            if empty(&arg) {
+            if arg.get_env().is_some_and(unset) {
                 arg.env(Resettable::Reset)
             } else {
                 arg
             }
         })
-        .mut_subcommands(without_empty_variables)
+        .mut_subcommands(|command| without_variables(command, unset))
 }
 
 /// clap names the option, even where the value came from a variable and nobody wrote the option.
@@ -47,7 +75,10 @@ fn name_variable(mut error: Error, command: &Command, arguments: &[OsString]) ->
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    if let Some(variable) = variable_of(command, shown, arguments) {
+    // Arguments can be shown only when they are built.
+    let mut command = command.clone();
+    command.build();
+    if let Some(variable) = variable_of(&command, shown, arguments) {
         let named = ContextValue::String(format!("{variable} (environment variable)"));
         error.insert(ContextKind::InvalidArg, named);
     }
@@ -79,4 +110,82 @@ fn is_given(arg: &Arg, arguments: &[OsString]) -> bool {
                 .strip_prefix(&long)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[arg(long, env = "TKC_TEST_UNSET_ONE", global = true)]
+        one: Option<String>,
+        #[command(subcommand)]
+        command: Inner,
+    }
+
+    #[derive(Debug, clap::Subcommand)]
+    enum Inner {
+        Run {
+            #[arg(long, env = "TKC_TEST_UNSET_TWO")]
+            two: Option<u8>,
+            // Every process that runs tests has it.
+            #[arg(long, env = "PATH")]
+            path: Option<u8>,
+        },
+    }
+
+    fn variables(command: &Command) -> Vec<String> {
+        let own = command.get_arguments().filter_map(Arg::get_env);
+        own.map(|name| name.to_string_lossy().into_owned())
+            .chain(command.get_subcommands().flat_map(variables))
+            .collect()
+    }
+
+    fn parsed(arguments: &[&str]) -> Result<Program, Error> {
+        parse(arguments.iter().map(OsString::from).collect())
+    }
+
+    #[test]
+    fn an_empty_variable_is_read_in_no_command() {
+        let all = variables(&Program::command());
+        assert_eq!(all.len(), 3);
+        let command = without_variables(Program::command(), &|name| name != "PATH");
+        assert_eq!(variables(&command), ["PATH"]);
+    }
+
+    #[test]
+    fn an_error_names_what_the_value_came_from() {
+        let error = parsed(&["program", "run"]).unwrap_err().to_string();
+        assert!(error.contains("PATH (environment variable)"), "{error}");
+        let error = parsed(&["program", "run", "--path", "x"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("'--path <PATH>'"), "{error}");
+        assert!(parsed(&["program", "run", "--path=1"]).is_ok());
+    }
+
+    #[test]
+    fn a_uri_that_may_hold_a_secret_is_cut_after_its_scheme() {
+        for (text, cut) in [
+            ("pkcs11:token=t;object=k;pin-value=1234", "pkcs11:…"),
+            ("PKCS11:token=t?PIN-VALUE=1234", "PKCS11:…"),
+            ("--key=pkcs11:token=t;1234", "--key=pkcs11:…"),
+            ("https://user:1234@host/", "https:…"),
+            ("awskms://alias/a?secret=1234", "awskms:…"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Some(cut), "{text}");
+        }
+        for text in [
+            "local://a",
+            "gcp-kms://projects/p",
+            "127.0.0.1:80",
+            "--pin",
+            "me",
+        ] {
+            assert_eq!(shown(text), None, "{text}");
+        }
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use temporal_kms_codec::{Error, kms::ProviderErrorKind};
+use temporal_kms_codec::{
+    Error,
+    kms::{Cause, ProviderError, ProviderErrorKind},
+};
 
 /// Why a program ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,43 @@ pub enum Status {
     Configuration = 78,
 }
 
+/// The exit code after a signal ended the program, as shells report it: 128 and the signal's number (POSIX, `sh`, "Exit
+/// Status for Commands").
+#[must_use]
+pub const fn after_signal(number: u8) -> u8 {
+    number.wrapping_add(128)
+}
+
 impl Status {
+    /// Every status, in the order of its number.
+    pub const ALL: [Self; 9] = [
+        Self::Usage,
+        Self::Data,
+        Self::NoInput,
+        Self::Unavailable,
+        Self::Software,
+        Self::CannotCreate,
+        Self::Io,
+        Self::NoPermission,
+        Self::Configuration,
+    ];
+
+    /// What the status means, in a few words for help texts.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Usage => "wrong command line",
+            Self::Data => "the input cannot be processed",
+            Self::NoInput => "an input file is missing or cannot be read",
+            Self::Unavailable => "a KMS, Temporal or an address is not available; try again",
+            Self::Software => "a defect of the program",
+            Self::CannotCreate => "the output file cannot be created",
+            Self::Io => "reading or writing failed",
+            Self::NoPermission => "a permission or a credential is missing",
+            Self::Configuration => "a configuration, a variable or a key is wrong",
+        }
+    }
+
     /// The number that the program exits with.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -41,17 +80,45 @@ impl Status {
     pub fn of(error: &Error) -> Self {
         match error {
             Error::Payload(_) => Self::Data,
-            Error::Provider(error) if error.is_transient() => Self::Unavailable,
-            Error::Provider(error) => match error.kind() {
-                ProviderErrorKind::PermissionDenied => Self::NoPermission,
-                ProviderErrorKind::InvalidCiphertext | ProviderErrorKind::ContextMismatch => {
-                    Self::Data
-                }
-                _ => Self::Configuration,
-            },
+            Error::Provider(error) => Self::of_provider(error),
             _ => Self::Configuration,
         }
     }
+
+    /// The status for an error of a key service.
+    #[must_use]
+    pub fn of_provider(error: &ProviderError) -> Self {
+        if error.is_transient() {
+            return Self::Unavailable;
+        }
+        match (error.kind(), error.cause()) {
+            (ProviderErrorKind::PermissionDenied, _)
+            | (
+                _,
+                Some(Cause::NoCredentials | Cause::UnusableCredentials | Cause::RefusedCredentials),
+            ) => Self::NoPermission,
+            (ProviderErrorKind::InvalidCiphertext | ProviderErrorKind::ContextMismatch, _) => {
+                Self::Data
+            }
+            _ => Self::Configuration,
+        }
+    }
+}
+
+/// The list of exit codes for a program's help, one a line. `further` are codes of that program alone.
+#[must_use]
+pub fn list(statuses: &[Status], further: &[(u8, &str)]) -> String {
+    let mut lines: Vec<(u8, &str)> = statuses
+        .iter()
+        .map(|status| (status.code(), status.meaning()))
+        .chain([(0, "success")])
+        .chain(further.iter().copied())
+        .collect();
+    lines.sort_unstable();
+    let lines = lines
+        .iter()
+        .map(|(code, meaning)| format!("\n  {code:>3}  {meaning}"));
+    format!("Exit codes:{}", lines.collect::<String>())
 }
 
 impl From<Status> for ExitCode {
@@ -66,9 +133,13 @@ mod tests {
 
     use super::*;
 
-    fn refused(kind: ProviderErrorKind) -> Status {
+    fn error(kind: ProviderErrorKind) -> ProviderError {
         let key: KeyUri = "local://k".parse().unwrap();
-        Status::of(&ProviderError::new(kind, &key).into())
+        ProviderError::new(kind, &key)
+    }
+
+    fn refused(kind: ProviderErrorKind) -> Status {
+        Status::of(&error(kind).into())
     }
 
     #[test]
@@ -83,5 +154,31 @@ mod tests {
             refused(ProviderErrorKind::KeyNotFound),
             Status::Configuration
         );
+    }
+
+    #[test]
+    fn missing_credentials_are_a_missing_permission() {
+        for cause in [
+            Cause::NoCredentials,
+            Cause::UnusableCredentials,
+            Cause::RefusedCredentials,
+        ] {
+            let error = error(ProviderErrorKind::Misconfigured).with_cause(cause);
+            assert_eq!(Status::of_provider(&error), Status::NoPermission);
+        }
+        let error = error(ProviderErrorKind::Misconfigured).with_cause(Cause::Module);
+        assert_eq!(Status::of_provider(&error), Status::Configuration);
+    }
+
+    #[test]
+    fn the_list_has_every_status_once_and_in_order() {
+        let list = list(&Status::ALL, &[(130, "interrupted")]);
+        let codes: Vec<u8> = list
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(codes, [0, 64, 65, 66, 69, 70, 73, 74, 77, 78, 130]);
+        assert!(list.lines().all(|line| line.len() <= 78), "{list}");
     }
 }

@@ -1,9 +1,19 @@
 //! The log: to stderr, as text or as JSON lines.
 
-use std::io::IsTerminal as _;
+use std::{fmt, io::IsTerminal as _};
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing::{
+    Event, Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
+
+use crate::terminal;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -16,15 +26,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log. `RUST_LOG` sets the level; without it, `level` counts, such as `info`. A second call has no effect.
+/// Starts the log of a server. `RUST_LOG` sets the level; without it, `level` counts, such as `info`. A second call has no effect.
 pub fn init(format: LogFormat, level: &str) {
-    let wanted = std::env::var(EnvFilter::DEFAULT_ENV)
-        .ok()
-        .filter(|wanted| !wanted.trim().is_empty())
-        // The PKCS#11 library logs an error for each mechanism of a token that it has no name for.
-        .unwrap_or_else(|| format!("{level},cryptoki=off"));
     let log = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::builder().parse_lossy(wanted))
+        .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
         // Escapes would be noise in a file or in a container's log.
         .with_ansi(std::io::stderr().is_terminal());
@@ -32,4 +37,125 @@ pub fn init(format: LogFormat, level: &str) {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
+}
+
+/// Starts the log of a command that runs once for a person: lines such as `codec-server: warning: …`, without a time.
+/// With `RUST_LOG`, or as JSON, it is as [`init`] makes it.
+pub fn init_command(program: &'static str, format: LogFormat, level: &str) {
+    if format == LogFormat::Json || wanted().is_some() {
+        return init(format, level);
+    }
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .event_format(ForPeople { program })
+        .try_init();
+}
+
+fn filter(level: &str) -> EnvFilter {
+    // The PKCS#11 library logs an error for each mechanism of a token that it has no name for.
+    let wanted = wanted().unwrap_or_else(|| format!("{level},cryptoki=off"));
+    EnvFilter::builder().parse_lossy(wanted)
+}
+
+fn wanted() -> Option<String> {
+    std::env::var(EnvFilter::DEFAULT_ENV)
+        .ok()
+        .filter(|wanted| !wanted.trim().is_empty())
+}
+
+/// One line for each event: who says it, how bad it is, what, and its fields.
+struct ForPeople {
+    program: &'static str,
+}
+
+impl<S, N> FormatEvent<S, N> for ForPeople
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error: ",
+            Level::WARN => "warning: ",
+            _ => "",
+        };
+        let mut text = Text::default();
+        event.record(&mut text);
+        let fields = match text.fields.as_slice() {
+            [] => String::new(),
+            fields => format!(" ({})", fields.join(", ")),
+        };
+        let line = terminal::line(&format!("{}{fields}", text.message));
+        writeln!(writer, "{}: {level}{line}", self.program)
+    }
+}
+
+#[derive(Default)]
+struct Text {
+    message: String,
+    fields: Vec<String>,
+}
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.fields.push(format!("{name}: {value:?}")),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_for_people_has_no_time_and_steers_no_terminal() {
+        let lines = Lines::default();
+        let written = lines.clone();
+        let log = tracing_subscriber::fmt()
+            .with_writer(move || written.clone())
+            .with_ansi(false)
+            .event_format(ForPeople { program: "program" })
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            tracing::warn!(key = "local://k", file = %"a\u{1b}[2Jb", "careful");
+            tracing::info!("done");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            text,
+            "program: warning: careful (key: local://k, file: a\u{fffd}[2Jb)\nprogram: done\n"
+        );
+    }
 }

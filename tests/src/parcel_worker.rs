@@ -1,7 +1,7 @@
 use std::{sync::mpsc, thread, thread::JoinHandle};
 
 use local_stack::TemporalServer;
-use temporal_kms_codec::Codec;
+use temporal_kms_codec::{Codec, WorkerGuard};
 use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions, Url};
 use temporalio_common::data_converters::DataConverter;
 use temporalio_sdk::{Runtime, Worker, WorkerOptions, runtime::RuntimeOptions};
@@ -39,6 +39,11 @@ impl ParcelWorker {
                 .expect("a runtime");
             runtime.block_on(async {
                 let client = connect_url(&url, &namespace, converter).await;
+                let client = WorkerGuard::new()
+                    .workflow(Parcel::run)
+                    .client(client)
+                    .await
+                    .expect("a guarded client");
                 let options = WorkerOptions::new(task_queue)
                     .register_workflow::<Parcel>()
                     .expect("the workflow registers")

@@ -12,6 +12,7 @@ use std::{
 
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    mechanism::Mechanism,
     object::{Attribute, ObjectClass, ObjectHandle},
     session::{Session, UserType},
     slot::Slot,
@@ -26,6 +27,8 @@ use crate::tool;
 
 /// What a child finds its folder by.
 const FOLDER: &str = "TKC_SOFTHSM_FOLDER";
+/// What a child of the child is to make, as `TOKEN/KEY`.
+const MAKE: &str = "TKC_SOFTHSM_MAKE";
 const CONFIGURATION: &str = "softhsm2.conf";
 const TOKENS: &str = "tokens";
 const TOKEN: &str = "tests";
@@ -60,6 +63,9 @@ where
     T: FnOnce(SoftHsm) -> F,
     F: Future<Output = ()>,
 {
+    if let Ok(made) = env::var(MAKE) {
+        return make(&made);
+    }
     if let Some(folder) = env::var_os(FOLDER) {
         return tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -104,25 +110,69 @@ impl SoftHsm {
         let library = Pkcs11::new(tool("TKC_SOFTHSM")).expect("SoftHSM loads");
         let this = Self { folder, library };
         this.initialize();
-        let slots = this.library.get_slots_with_token().expect("slots");
-        let officer = AuthPin::from(OFFICER_PIN.to_owned());
-        let slot = *slots.first().expect("a slot");
-        this.library
-            .init_token(slot, &officer, TOKEN)
-            .expect("a token");
-        let session = this
-            .library
-            .open_rw_session(this.slot())
-            .expect("a session");
-        session
-            .login(UserType::So, Some(&officer))
-            .expect("the officer logs in");
-        session
-            .init_pin(&AuthPin::from(Self::PIN.to_owned()))
-            .expect("a PIN");
-        session.logout().expect("the officer logs out");
+        make_token(&this.library, TOKEN);
         this.write_pin(Self::PIN);
         this
+    }
+
+    /// Lets another process make a token with an AES key, and returns the token's folder. This process learns of it when
+    /// it initializes the module.
+    ///
+    /// # Panics
+    /// The other process fails.
+    pub fn made_elsewhere(&self, token: &str, key: &str) -> PathBuf {
+        let before = self.token_folders();
+        let output = Command::new(env::current_exe().expect("this program"))
+            .args(env::args().skip(1))
+            .env(MAKE, format!("{token}/{key}"))
+            .output()
+            .expect("this program runs again");
+        assert!(output.status.success(), "{output:?}");
+        let mut new = self.token_folders();
+        new.retain(|folder| !before.contains(folder));
+        new.pop().expect("a new token")
+    }
+
+    /// The folders of all tokens; that of the test's own is the only one at first.
+    ///
+    /// # Panics
+    /// The system refuses it.
+    #[must_use]
+    pub fn token_folders(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.join(TOKENS)).expect("the tokens");
+        entries
+            .map(|entry| entry.expect("a token").path())
+            .collect()
+    }
+
+    /// Lets every further call that asks for a key hang: its file becomes a pipe that nobody writes to.
+    ///
+    /// # Panics
+    /// The system refuses it.
+    pub fn hang(&self) {
+        for token in self.token_folders() {
+            for entry in fs::read_dir(token).expect("a token") {
+                let path = entry.expect("a file").path();
+                if path
+                    .extension()
+                    .is_some_and(|extension| extension == "object")
+                {
+                    fs::remove_file(&path).expect("removed");
+                    let made = Command::new("mkfifo").arg(&path).status();
+                    assert!(made.expect("mkfifo runs").success());
+                }
+            }
+        }
+    }
+
+    /// Takes a token away; what is returned brings it back.
+    ///
+    /// # Panics
+    /// The system refuses it.
+    pub fn take_away(&self, token: &Path) -> impl FnOnce() + use<> {
+        let (token, away) = (token.to_owned(), self.folder.join("away"));
+        fs::rename(&token, &away).expect("the token can be moved");
+        move || fs::rename(away, token).expect("the token can be moved back")
     }
 
     /// The name of a key of the token.
@@ -216,13 +266,7 @@ impl SoftHsm {
     }
 
     fn slot(&self) -> Slot {
-        let slots = self.library.get_slots_with_token().expect("slots");
-        let ours = |slot: &Slot| {
-            self.library
-                .get_token_info(*slot)
-                .is_ok_and(|info| info.label() == TOKEN)
-        };
-        slots.into_iter().find(ours).expect("the token")
+        slot(&self.library, TOKEN)
     }
 
     fn write_pin(&self, pin: &str) {
@@ -232,6 +276,67 @@ impl SoftHsm {
         let mut file = file.open(self.pin_file()).expect("a PIN file");
         std::io::Write::write_all(&mut file, format!("{pin}\n").as_bytes()).expect("written");
     }
+}
+
+/// Makes a token in the free slot, with the tests' PIN.
+fn make_token(library: &Pkcs11, label: &str) {
+    let slots = library.get_slots_with_token().expect("slots");
+    let is_free = |slot: &Slot| {
+        let info = library.get_token_info(*slot);
+        info.is_ok_and(|info| !info.token_initialized())
+    };
+    let free = slots.into_iter().find(is_free).expect("a free slot");
+    let officer = AuthPin::from(OFFICER_PIN.to_owned());
+    library.init_token(free, &officer, label).expect("a token");
+    let session = library
+        .open_rw_session(slot(library, label))
+        .expect("a session");
+    session
+        .login(UserType::So, Some(&officer))
+        .expect("the officer logs in");
+    session
+        .init_pin(&AuthPin::from(SoftHsm::PIN.to_owned()))
+        .expect("a PIN");
+    session.logout().expect("the officer logs out");
+}
+
+fn slot(library: &Pkcs11, label: &str) -> Slot {
+    let slots = library.get_slots_with_token().expect("slots");
+    let is_it = |slot: &Slot| {
+        let info = library.get_token_info(*slot);
+        info.is_ok_and(|info| info.label() == label)
+    };
+    slots.into_iter().find(is_it).expect("the token")
+}
+
+/// What a child of the child does: `TOKEN/KEY`.
+fn make(made: &str) {
+    let (token, key) = made.split_once('/').expect("TOKEN/KEY");
+    let library = Pkcs11::new(tool("TKC_SOFTHSM")).expect("SoftHSM loads");
+    let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+    library.initialize(threads).expect("SoftHSM starts");
+    make_token(&library, token);
+    let session = library
+        .open_rw_session(slot(&library, token))
+        .expect("a session");
+    session
+        .login(
+            UserType::User,
+            Some(&AuthPin::from(SoftHsm::PIN.to_owned())),
+        )
+        .expect("a login");
+    let template = [
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::ValueLen(32.into()),
+        Attribute::Label(key.into()),
+        Attribute::Id(b"elsewhere".to_vec()),
+        Attribute::Encrypt(true),
+        Attribute::Decrypt(true),
+    ];
+    session
+        .generate_key(&Mechanism::AesKeyGen, &template)
+        .expect("a key");
 }
 
 /// A key `k` as a configuration may name it: its attributes in any order, and how the token is reached.

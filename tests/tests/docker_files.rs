@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -99,7 +100,10 @@ fn everything_that_the_compose_file_names_is_declared() {
             let source = config["source"].as_str().expect("a source");
             assert!(configs.contains(source), "{name} reads {source}");
         }
-        if let Some(other) = service["network_mode"].as_str() {
+        if let Some(other) = service["network_mode"]
+            .as_str()
+            .filter(|mode| *mode != "none")
+        {
             let other = other
                 .strip_prefix("service:")
                 .expect("another service's network");
@@ -112,13 +116,7 @@ fn everything_that_the_compose_file_names_is_declared() {
             service["image"].as_str(),
             service["build"]["target"].as_str(),
         ) {
-            (Some(image), None) => {
-                let tag = image.split_once(':').map_or("latest", |(_, tag)| tag);
-                assert!(
-                    tag.chars().any(|c| c.is_ascii_digit()),
-                    "{image} is not pinned"
-                );
-            }
+            (Some(image), None) => assert_is_exact(image),
             (None, Some(target)) => assert!(stages.contains_key(target), "no stage {target}"),
             other => panic!("{name} has {other:?}"),
         }
@@ -135,12 +133,9 @@ fn everything_that_the_compose_file_names_is_declared() {
 fn the_browser_reaches_the_codec_server_through_its_proxy_only() {
     let compose = compose();
     let codec = &compose["services"]["codec-server"];
-    let arguments = strings(&codec["command"]);
-    let position = arguments
-        .iter()
-        .position(|word| *word == "--listen")
-        .expect("--listen");
-    let listen = arguments[position + 1];
+    let listen = codec["environment"]["CODEC_SERVER_LISTEN"]
+        .as_str()
+        .expect("an address");
     let (_, codec_port) = listen.split_once(':').expect("ADDRESS:PORT");
     assert_eq!(listen, format!("127.0.0.1:{codec_port}"));
 
@@ -195,17 +190,134 @@ fn our_programs_know_every_argument_and_variable_that_they_are_given() {
         );
     }
 
-    let known = help("claude-tasks", "worker") + &file("codec/src/env.rs");
-    for variable in names(&compose["services"]["worker"]["environment"]) {
-        assert!(known.contains(variable), "the worker knows no {variable}");
+    let of_keys = file("codec/src/env.rs") + &file("docs/keys.md");
+    for (service, known) in [
+        ("worker", help("claude-tasks", "worker")),
+        ("codec-server", file("codec-server/codec.example.toml")),
+        ("keys", String::new()),
+    ] {
+        for variable in names(&compose["services"][service]["environment"]) {
+            // The codec server's variables are its settings in capitals.
+            let setting = variable.to_lowercase();
+            let setting = setting.splitn(3, '_').nth(2).unwrap_or_default();
+            let known = known.contains(variable)
+                || of_keys.contains(variable)
+                || variable.starts_with("CODEC_") && known.contains(&format!("{setting} = "));
+            assert!(known, "{service} knows no {variable}");
+        }
     }
-    let keyring = &compose["services"]["worker"]["environment"]["TEMPORAL_CODEC_KEYRING"];
+}
+
+#[test]
+fn one_service_makes_the_key_and_the_others_only_read_it() {
+    let compose = compose();
+    let services = &compose["services"];
+    let folder = services["keys"]["environment"]["TEMPORAL_CODEC_KEYRING"]
+        .as_str()
+        .expect("a folder");
+    for (service, mode) in [("keys", ""), ("worker", ":ro"), ("codec-server", ":ro")] {
+        let mount = format!("keyring:{folder}{mode}");
+        let mounts = strings(&services[service]["volumes"]);
+        assert!(mounts.contains(&&*mount), "{service} mounts {mounts:?}");
+        let own = &services[service]["environment"]["TEMPORAL_CODEC_KEYRING"];
+        assert_eq!(own, folder, "{service}");
+    }
+    assert!(file("Dockerfile").contains(folder));
+    let script = strings(&services["keys"]["command"])[0].replace("$$", "$");
+    assert!(
+        script.contains("codec-server keys create local://default --keyring"),
+        "{script}"
+    );
     for service in ["worker", "codec-server"] {
-        let mount = format!("keyring:{}", keyring.as_str().expect("a folder"));
-        let mounts = strings(&compose["services"][service]["volumes"]);
-        assert!(mounts.contains(&mount.as_str()), "{service} shares no keys");
+        let condition = &services[service]["depends_on"]["keys"]["condition"];
+        assert_eq!(condition, "service_completed_successfully", "{service}");
     }
-    assert!(file("Dockerfile").contains(keyring.as_str().expect("a folder")));
+    let condition = &services["codec-proxy"]["depends_on"]["codec-server"]["condition"];
+    assert_eq!(condition, "service_healthy");
+
+    // The script makes the key once, and no key where another one is named.
+    let program = sibling_binary("codec-server").expect("it is built");
+    let programs = program.parent().expect("a folder");
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    for (key, provider, makes) in [
+        ("", "local", true),
+        ("", "gcp", false),
+        ("local://x", "local", false),
+    ] {
+        let keyring = tempfile::tempdir().expect("a folder");
+        let keyset = keyring.path().join("default.json");
+        let mut made = None;
+        for _ in 0..2 {
+            let ran = Command::new("/bin/sh")
+                .args(["-ec", &script])
+                .env_clear()
+                .env("PATH", &path)
+                .env("TEMPORAL_CODEC_KEYRING", keyring.path())
+                .env("TEMPORAL_CODEC_KEY", key)
+                .env("KMS_PROVIDER", provider)
+                .output()
+                .expect("a shell");
+            assert!(ran.status.success(), "{ran:?}");
+            assert_eq!(keyset.exists(), makes, "{key} {provider}");
+            let now = fs::read(&keyset).ok();
+            assert!(made.is_none() || made == Some(now.clone()), "made again");
+            made = Some(now);
+        }
+    }
+}
+
+#[test]
+fn no_container_has_more_rights_or_resources_than_it_needs() {
+    let compose = compose();
+    for (name, service) in compose["services"].as_object().expect("services") {
+        assert_eq!(strings(&service["cap_drop"]), ["ALL"], "{name}");
+        assert!(service["cap_add"].is_null(), "{name}");
+        assert!(service["privileged"].is_null(), "{name}");
+        let options = strings(&service["security_opt"]);
+        assert!(options.contains(&"no-new-privileges:true"), "{name}");
+        assert!(service["pids_limit"].is_u64(), "{name} has no pids_limit");
+        assert!(service["mem_limit"].is_string(), "{name} has no mem_limit");
+        let ours = service["image"].is_null();
+        if ours || ["postgresql", "codec-proxy"].contains(&&**name) {
+            assert_eq!(service["read_only"], true, "{name}");
+        }
+    }
+}
+
+/// The codec server's health check, against a listener of ours.
+#[test]
+fn the_health_check_believes_only_a_good_answer() {
+    let compose = compose();
+    let test = &compose["services"]["codec-server"]["healthcheck"]["test"];
+    let words = strings(test);
+    assert_eq!(words[..3], ["CMD", "bash", "-c"]);
+    let admin = compose["services"]["codec-server"]["environment"]["CODEC_SERVER_ADMIN_LISTEN"]
+        .as_str()
+        .expect("an address");
+    let place = format!("/dev/tcp/{}", admin.replace(':', "/"));
+    assert!(words[3].contains(&place), "{}", words[3]);
+    for (answer, healthy) in [
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nready\n", true),
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", false),
+        ("", false),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let answering = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            let mut head = BufReader::new(&client).lines().map_while(Result::ok);
+            let request = head.next().expect("a request");
+            assert_eq!(request, "GET /readyz HTTP/1.1");
+            assert!(head.any(|line| line.is_empty()), "the head has an end");
+            client.write_all(answer.as_bytes()).expect("an answer");
+        });
+        let script = words[3]
+            .replace("$$", "$")
+            .replace(&place, &format!("/dev/tcp/127.0.0.1/{port}"));
+        let checked = Command::new("bash").args(["-c", &script]).status();
+        assert_eq!(checked.expect("bash").success(), healthy, "{answer}");
+        answering.join().expect("it answered");
+    }
 }
 
 #[test]
@@ -270,7 +382,13 @@ fn versions_are_those_of_the_tests() {
     let mut temporal = Command::new(tool("TKC_TEMPORAL"));
     temporal.arg("--version");
     let versions = output(temporal);
-    let compose = compose();
+    let (compose, stages) = (compose(), stages());
+    for image in stages.values().map(|stage| stage[0].split_whitespace()) {
+        let image = image.skip(1).next().expect("an image");
+        if !stages.contains_key(image) {
+            assert_is_exact(image);
+        }
+    }
     for (service, label) in [("temporal", "Server "), ("ui", "UI ")] {
         let image = compose["services"][service]["image"]
             .as_str()
@@ -290,16 +408,24 @@ fn versions_are_those_of_the_tests() {
         "{version}"
     );
     let toolchain = file("rust-toolchain.toml");
-    let image = stages()["build"][0].clone();
-    let rust = image
-        .split([':', '-'])
-        .nth(1)
-        .expect("a version")
-        .to_owned();
+    let image = &stages["build"][0];
+    let rust = image.split([':', '-']).nth(1).expect("a version");
     assert!(
-        toolchain.contains(&format!("channel = \"{rust}.")),
+        toolchain.contains(&format!("channel = \"{rust}\"")),
         "{image}"
     );
+    // Node.js 20 has been without security fixes since April 2026.
+    let node = stages["claude"][0].split([':', '.']).nth(1);
+    let node: u32 = node.and_then(|n| n.parse().ok()).expect("a version");
+    assert!(node >= 22, "Node.js {node}");
+}
+
+/// A version with at least two numbers: `16.10`, not `16`, and no `latest`.
+fn assert_is_exact(image: &str) {
+    let tag = image.split_once(':').map_or("latest", |(_, tag)| tag);
+    let version = tag.split('-').next().unwrap_or_default();
+    let numbers = version.split('.').filter(|n| n.parse::<u32>().is_ok());
+    assert!(numbers.count() >= 2, "{image} is not pinned");
 }
 
 fn check_arguments(program: &str, arguments: &[&str]) {

@@ -303,6 +303,52 @@ async fn a_restarted_worker_reads_what_the_earlier_one_wrote_even_after_a_rotati
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_on_a_workflow_whose_key_is_gone_do_not_end_the_worker() {
+    let server = temporal();
+    let lost = Keyring::new();
+    let first = ParcelWorker::start(&server, &lost.codec("default"), "guarded").await;
+    first.open_gate();
+    let unreadable = Sent::start(&first, order()).await;
+    unreadable.close().await;
+    unreadable.result().await.expect("a result");
+    drop(first);
+
+    let keyring = Keyring::new();
+    let worker = ParcelWorker::start(&server, &keyring.codec("default"), "guarded").await;
+    let other = Sent::start(&worker, order()).await;
+    for query in [
+        "labels",
+        "__temporal_workflow_metadata",
+        "__stack_trace",
+        "nonsense",
+    ] {
+        let answer = server
+            .cli()
+            .args(["workflow", "query", "-w", &unreadable.id, "--type", query])
+            .output()
+            .expect("the CLI runs");
+        let text = String::from_utf8_lossy(&answer.stderr).into_owned();
+        assert!(!answer.status.success(), "{query}: {text}");
+        assert!(
+            text.contains("cannot decode the workflow's history"),
+            "{query}: {text}"
+        );
+    }
+
+    worker.open_gate();
+    other.close().await;
+    let told = other.result().await.expect("the other workflow ends well");
+    assert_eq!(told, format!("stamped, noted {CONTENT}; "));
+    // A query that can be answered still is, also on a closed workflow.
+    let query = WorkflowQueryOptions::default();
+    let labels = other
+        .handle
+        .query(Parcel::labels, String::new(), query)
+        .await;
+    assert_eq!(labels.expect("an answer"), Vec::<String>::new());
+}
+
 /// The history with every payload decoded.
 async fn decode_all(codec: &Codec, history: &History) -> Vec<u8> {
     let mut opened = history.clone();

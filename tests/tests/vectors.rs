@@ -90,7 +90,7 @@ async fn every_vector_opens_or_is_refused_as_it_says() {
                     PayloadError::NotAuthentic => case.expect == "authentication",
                     PayloadError::Malformed(_) => case.expect == "malformed",
                     // Without a context a payload is of no namespace, so nobody's.
-                    PayloadError::ForeignNamespace => namespace.is_none(),
+                    PayloadError::ForeignNamespace { .. } => namespace.is_none(),
                     _ => false,
                 };
                 assert!(
@@ -110,7 +110,7 @@ async fn no_vector_opens_in_another_namespace() {
         let error = case.decoded_for("elsewhere").await.expect_err(&case.name);
         let refused = matches!(
             error,
-            Error::Payload(PayloadError::ForeignNamespace | PayloadError::Malformed(_))
+            Error::Payload(PayloadError::ForeignNamespace { .. } | PayloadError::Malformed(_))
         );
         assert!(refused, "{}: {error:?}", case.name);
     }

@@ -1,12 +1,14 @@
 //! Running the Claude Code CLI: its arguments and environment, its output, its end.
 
+mod caps;
 mod command;
 mod events;
 mod lines;
 mod redact;
 mod run;
 
+pub(crate) use caps::Caps;
 pub(crate) use command::{ClaudeConfig, ConfigError};
-pub(crate) use events::Event;
 pub use events::ResultEvent;
+pub(crate) use events::{Event, OWN_TYPE, shortened};
 pub(crate) use run::{Ended, OutputLimits, Publish, Session, Stop};

@@ -1,86 +1,176 @@
 //! The command line.
 
-use crate::{print, submit, submit::SubmitArgs, worker, worker::WorkerArgs};
+use std::{ffi::OsString, fmt, process::ExitCode};
+
 use clap::{Parser, Subcommand};
-use std::{io::IsTerminal as _, process::ExitCode};
-use tracing_subscriber::EnvFilter;
+use temporal_kms_codec_service::{
+    arguments,
+    exit::Status,
+    log::{self, LogFormat},
+    memory, terminal,
+};
+
+use crate::{
+    print,
+    submit::{self, Outcome, SubmitArgs, SubmitError},
+    tasks::{self, TaskArgs},
+    worker::{self, WorkerArgs, WorkerError},
+};
+
+/// Every command's exit codes. The README repeats them.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  the task succeeded, or the command did what it was asked for
+    1  the task failed
+   64  wrong usage, or a value that a task cannot have
+   65  a request file that is not JSON, or a payload that cannot be decrypted
+   66  a file cannot be read, or a task does not exist
+   69  Temporal or the key service cannot be reached, or no worker is there
+   70  a defect of this program
+   73  a folder cannot be created
+   77  a permission or a credential is missing
+   78  a key or a variable is wrong
+  130  the task was cancelled";
 
 /// Claude Code tasks as Temporal workflows, with every credential and prompt encrypted end to end.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "claude-tasks", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
+    /// The format of the log on standard error. `RUST_LOG` sets its level.
+    #[arg(
+        long,
+        global = true,
+        env = "CLAUDE_TASKS_LOG_FORMAT",
+        default_value = "text"
+    )]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run tasks.
+    /// Run tasks until SIGTERM or Ctrl-C.
+    #[command(after_help = EXIT_CODES)]
     Worker(Box<WorkerArgs>),
-    /// Start a task, show its events, wait for its end. Ctrl-C cancels the task.
-    ///
-    /// Exit code: 0 the task did well, 1 it failed, 130 it was cancelled, 64 no valid task,
-    /// 69 Temporal or the key cannot be reached.
+    /// Submit a task, show its events, and wait for its end. Ctrl-C cancels the task.
+    #[command(after_help = EXIT_CODES)]
     Submit(Box<SubmitArgs>),
+    /// Show the events of a task from now on, and wait for its end. Ctrl-C leaves the task alone.
+    #[command(after_help = EXIT_CODES)]
+    Follow(Box<TaskArgs>),
+    /// Wait for a task's end, and print Claude's answer.
+    #[command(after_help = EXIT_CODES)]
+    Result(Box<TaskArgs>),
+    /// Print whether a task runs, or how it ended.
+    #[command(after_help = EXIT_CODES)]
+    Status(Box<TaskArgs>),
+    /// Cancel a task, and do not wait for its end.
+    #[command(after_help = EXIT_CODES)]
+    Cancel(Box<TaskArgs>),
     /// Hold a task's processes (the worker starts this by itself).
     #[command(hide = true)]
     Supervise,
 }
 
+/// The task failed.
 const FAILED: u8 = 1;
-/// The codes of `sysexits.h`.
-const USAGE: u8 = 64;
-const UNAVAILABLE: u8 = 69;
+/// The task was cancelled, as shells say it of Ctrl-C.
 const CANCELLED: u8 = 130;
 
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli: Cli = match arguments::parse(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Without a reader, the status still says it.
+            let _ = error.print();
+            return if error.use_stderr() {
+                Status::Usage.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    let level = match cli.command {
         // Before anything else runs in this process: it is to be small and to hold nothing.
-        Command::Supervise => crate::process::supervise(),
-        command => match tokio::runtime::Runtime::new() {
-            Ok(runtime) => runtime.block_on(run(command)),
-            Err(error) => failed(&error, FAILED),
-        },
+        Command::Supervise => return crate::process::supervise(),
+        Command::Worker(_) => "info",
+        _ => "warn",
+    };
+    log::init(cli.log_format, level);
+    // Prompts and credentials are in this process's memory.
+    memory::protect();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Err(error) => failed(&error, Status::Software),
     }
 }
 
 async fn run(command: Command) -> ExitCode {
-    // The PKCS#11 library calls every mechanism of a token that it has no name for an error.
-    let filter = |default: &str| {
-        EnvFilter::try_from_default_env()
-            .unwrap_or_else(|_| format!("{default},cryptoki=off").into())
-    };
-    let log = tracing_subscriber::fmt()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match command {
+    let ended = match command {
         Command::Worker(args) => {
-            log.with_env_filter(filter("info")).init();
-            match worker::run(*args).await {
+            return match worker::run(*args).await {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(error @ worker::WorkerError::Connect(_)) => failed(&error, UNAVAILABLE),
-                Err(error) => failed(&error, FAILED),
-            }
+                Err(error) => failed(&error, worker_status(&error)),
+            };
         }
-        Command::Submit(args) => {
-            log.with_env_filter(filter("warn")).init();
-            match submit::run(*args).await {
-                Ok(submit::Outcome::Completed | submit::Outcome::Detached) => ExitCode::SUCCESS,
-                Ok(submit::Outcome::Failed) => FAILED.into(),
-                Ok(submit::Outcome::Cancelled) => CANCELLED.into(),
-                Err(error @ (submit::SubmitError::Input(_) | submit::SubmitError::Exists(_))) => {
-                    failed(&error, USAGE)
-                }
-                Err(error) => failed(&error, UNAVAILABLE),
-            }
-        }
-        Command::Supervise => ExitCode::from(FAILED),
+        Command::Submit(args) => submit::run(*args).await,
+        Command::Follow(args) => tasks::follow(*args).await,
+        Command::Result(args) => tasks::result(*args).await,
+        Command::Status(args) => tasks::status(*args).await,
+        Command::Cancel(args) => tasks::cancel(*args).await,
+        Command::Supervise => return Status::Software.into(),
+    };
+    exit_code(ended)
+}
+
+fn exit_code(ended: Result<Outcome, SubmitError>) -> ExitCode {
+    match ended {
+        Ok(Outcome::Completed | Outcome::Left) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => FAILED.into(),
+        Ok(Outcome::Cancelled) => CANCELLED.into(),
+        Err(error) => failed(&error, error.status()),
     }
 }
 
-fn failed(error: &dyn std::error::Error, code: u8) -> ExitCode {
-    print::note(&format!("error: {error}"));
-    code.into()
+fn worker_status(error: &WorkerError) -> Status {
+    match error {
+        WorkerError::Connect(error) => error.status(),
+        WorkerError::Claude(_) => Status::Configuration,
+        WorkerError::Workdir { source, .. } => match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Status::NoPermission,
+            _ => Status::CannotCreate,
+        },
+        WorkerError::Signals(_) | WorkerError::Worker(_) => Status::Software,
+    }
+}
+
+fn failed(error: &dyn fmt::Display, status: Status) -> ExitCode {
+    print::note(&terminal::lines(&format!("error: {error}")));
+    status.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_readme_repeats_the_exit_codes() {
+        let readme = include_str!("../README.md");
+        for line in EXIT_CODES.lines().skip(1) {
+            let (code, meaning) = line.trim().split_once("  ").unwrap();
+            let row = format!("| {code} | {meaning} |");
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
 }

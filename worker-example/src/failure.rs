@@ -1,14 +1,16 @@
-//! The kinds of failure of a task. Their names stand in Temporal in the clear; their messages and
-//! details are encrypted.
+//! The kinds of failure of a task. Temporal stores their names in the clear, their messages and details encrypted.
 
-use crate::outcome::{SessionOutcome, TaskResult};
+use crate::{
+    outcome::{SessionOutcome, TaskResult},
+    progress::Progress,
+};
 use temporalio_common::error::ApplicationFailure;
 
 /// The `type` of an application failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The workflow's input is no valid task.
+    /// The workflow's input is not a valid task.
     InvalidRequest,
     /// Claude Code ran and failed: the API refused, turns ran out, bad flags.
     ClaudeFailed,
@@ -23,6 +25,10 @@ pub enum FailureKind {
     /// The worker was lost while the task ran.
     WorkerLost,
 }
+
+/// What a caller reads when a worker was lost.
+pub(crate) const WORKER_LOST: &str = "the worker was lost while the task ran; the task is not repeated, because what it \
+    did and cost stays";
 
 impl FailureKind {
     /// The failure's type in Temporal.
@@ -49,6 +55,22 @@ impl FailureKind {
             .type_name(self.as_str().to_owned())
             .non_retryable(true)
             .maybe_details(outcome)
+            .build()
+    }
+
+    /// The failure of an activity whose task another worker had begun.
+    pub(crate) fn of_lost_session(last: Progress) -> ApplicationFailure {
+        ApplicationFailure::builder(WORKER_LOST)
+            .type_name(Self::WorkerLost.as_str().to_owned())
+            .non_retryable(true)
+            .details(last)
+            .build()
+    }
+
+    /// The failure of an attempt that did not begin the session. Temporal tries again.
+    pub(crate) fn of_attempt(self, message: String) -> ApplicationFailure {
+        ApplicationFailure::builder(message)
+            .type_name(self.as_str().to_owned())
             .build()
     }
 

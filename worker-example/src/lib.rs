@@ -1,11 +1,11 @@
-//! Claude Code tasks as Temporal workflows. What a task is given (its prompt, the caller's
-//! credential, the secrets of its environment) and what it answers stands in Temporal only
-//! encrypted by `temporal-kms-codec`.
+//! Claude Code tasks as Temporal workflows. `temporal-kms-codec` encrypts what a task is given (its
+//! prompt, the caller's credential, the secrets of its environment) and what it answers, before
+//! Temporal stores it.
 //!
 //! - [`TaskRequest`] is a task as its caller describes it, [`ClaudeTask`] the workflow that runs it,
 //!   [`TaskResult`] how it ended. The workflow's id is the [`TaskId`].
-//! - `claude-tasks worker` runs tasks with the real Claude Code CLI; `claude-tasks submit` starts
-//!   one and follows it.
+//! - `claude-tasks worker` runs tasks with the real Claude Code CLI. `claude-tasks submit` starts one
+//!   and follows it. `follow`, `result`, `status` and `cancel` are for tasks that were submitted before.
 //!
 //! ## What happens to a task
 //! The workflow checks its input and runs one activity, once: a session costs money and changes
@@ -18,19 +18,19 @@
 //! secrets replaced.
 //!
 //! ## How events reach the caller
-//! The activity's heartbeats carry the newest events (at most 128 KiB, each at most 32 KiB), through
+//! The activity's heartbeats carry the newest events (at most 256 KiB, each at most 32 KiB), through
 //! the codec like every payload. `submit` reads them from the description of the pending activity,
 //! and after the end asks the workflow by a query for those that no heartbeat told. A heartbeat
-//! replaces the one before: the history does not grow with the output, the follower needs no way to
-//! the worker, and one that comes late or is slow misses events rather than holding up the task, and
-//! is told how many. The log has them all.
+//! replaces the one before: the history does not grow with the output, and the follower connects to
+//! Temporal only. A task never waits for its followers. They miss events of a task that prints
+//! faster, and are told how many. The log has them all, and the answer is part of the result.
 //!
-//! ## What stands in Temporal in the clear
+//! ## What Temporal stores in the clear
 //! The task's id, the task queue, the names of workflow, activity and query, the types of failures
 //! ([`FailureKind`]), sizes and times. Nothing is put into summaries, headers or search attributes.
 //!
 //! ## When a worker ends
-//! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-seconds`, then stops them;
+//! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-time`, then stops them;
 //! they fail with `WorkerShutdown`. When it is killed, the supervisor ends the CLI at once, and the
 //! task fails with `WorkerLost` when its heartbeat is overdue (30 s). What it left in its folder, the
 //! next worker removes.
@@ -45,18 +45,23 @@ mod activities;
 mod claude;
 mod cli;
 mod connect;
+mod deadline;
 mod failure;
 mod follow;
+mod json_size;
 mod log_store;
 mod outcome;
 mod print;
 mod process;
 mod progress;
+mod queue;
 mod render;
 mod request;
 mod secret;
 mod submit;
 mod task_id;
+mod tasks;
+mod units;
 mod worker;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;
@@ -65,9 +70,9 @@ mod workspace;
 pub use activities::ClaudeActivities;
 pub use claude::ResultEvent;
 pub use cli::main;
-pub use connect::{ConnectError, ConnectionArgs, connect};
+pub use connect::{Address, AddressError, ConnectError, ConnectionArgs, connect};
 pub use failure::FailureKind;
-pub use follow::{Follower, Seen, TaskHandle};
+pub use follow::{Follower, Seen, Stage, TaskHandle};
 pub use outcome::{SessionOutcome, TaskResult};
 pub use process::{Launcher, Spec, Supervised};
 pub use progress::Progress;

@@ -8,13 +8,18 @@ use chrono::{DateTime, Utc};
 use std::{
     io,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
-use tokio::{fs::File, io::AsyncWriteExt as _};
+use tokio::{
+    fs::File,
+    io::{AsyncWriteExt as _, BufWriter},
+};
 
 /// A chunk is closed and the next one begun above this size.
 const CHUNK_BYTES: u64 = 8 << 20;
 const MAX_CHUNKS: u32 = 999;
+/// Lines are gathered: each write to a file costs a trip to another thread.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// The log of one run: `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` under the worker's folder,
 /// files of mode 0600 in folders of mode 0700. Chunks of an earlier run of the same task stay.
@@ -29,7 +34,7 @@ pub(crate) struct TaskLog {
 
 #[derive(Debug)]
 struct Chunk {
-    file: File,
+    file: BufWriter<File>,
     bytes: u64,
 }
 
@@ -87,6 +92,17 @@ impl TaskLog {
         Ok(())
     }
 
+    /// Writes what is still in memory.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        match &mut self.chunk {
+            Some(chunk) => chunk.file.flush().await,
+            None => Ok(()),
+        }
+    }
+
     /// Writes what is still in memory and closes the current chunk.
     ///
     /// # Errors
@@ -106,15 +122,69 @@ impl TaskLog {
         let file = private_file(&self.folder.join(format!("{:03}-{time}.jsonl", self.next)))?;
         self.next += 1;
         Ok(Chunk {
-            file: File::from_std(file),
+            file: BufWriter::with_capacity(BUFFER_BYTES, File::from_std(file)),
             bytes: 0,
         })
     }
 }
 
+/// Removes the logs of tasks that wrote nothing since `age` ago. Returns how many.
+///
+/// # Errors
+/// When the folder of logs cannot be read.
+pub(crate) fn expire(workdir: &Path, age: Duration) -> io::Result<usize> {
+    let entries = match std::fs::read_dir(workdir.join("sessions")) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let Some(oldest) = SystemTime::now().checked_sub(age) else {
+        return Ok(0);
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let path = entry?.path();
+        match last_change(&path) {
+            Ok(changed) if changed < oldest => match std::fs::remove_dir_all(&path) {
+                Ok(()) => removed += 1,
+                Err(error) => tracing::warn!(path = %path.display(), %error, "an old log stays"),
+            },
+            _ => {}
+        }
+    }
+    Ok(removed)
+}
+
+fn last_change(folder: &Path) -> io::Result<SystemTime> {
+    let mut last = folder.symlink_metadata()?.modified()?;
+    for entry in std::fs::read_dir(folder)? {
+        last = last.max(entry?.metadata()?.modified()?);
+    }
+    Ok(last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn old_logs_go_and_young_ones_stay() {
+        let workdir = tempfile::tempdir().unwrap();
+        assert_eq!(expire(workdir.path(), Duration::ZERO).unwrap(), 0);
+        let hours = |hours| SystemTime::now() - Duration::from_hours(hours);
+        for (task, age) in [("old", 48), ("young", 1)] {
+            let folder = workdir.path().join("sessions").join(task);
+            std::fs::create_dir_all(&folder).unwrap();
+            let chunk = std::fs::File::create(folder.join("000.jsonl")).unwrap();
+            chunk.set_modified(hours(age)).unwrap();
+            std::fs::File::open(&folder)
+                .unwrap()
+                .set_modified(hours(48))
+                .unwrap();
+        }
+        assert_eq!(expire(workdir.path(), Duration::from_hours(24)).unwrap(), 1);
+        assert_eq!(names(&workdir.path().join("sessions")), ["young"]);
+        assert_eq!(expire(workdir.path(), Duration::MAX).unwrap(), 0);
+    }
     use std::os::unix::fs::PermissionsExt as _;
 
     fn names(folder: &Path) -> Vec<String> {

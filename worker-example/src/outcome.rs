@@ -1,9 +1,15 @@
 //! How a task ended: what the activity tells the workflow, and the workflow its caller.
 
-use crate::{claude::ResultEvent, progress::Progress, task_id::TaskId};
+use crate::{
+    claude::{ResultEvent, shortened},
+    progress::Progress,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
+
+/// The most of Claude's text that an error message repeats; the result has all of it.
+const MAX_PROBLEM_TEXT: usize = 4 * 1024;
 
 /// The activity's account of a session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,10 +25,13 @@ pub struct SessionOutcome {
     pub stderr: String,
     /// Where the log is, under the worker's folder.
     pub logs_path: String,
+    /// What the worker's operator does not allow and was lowered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl SessionOutcome {
-    /// Success takes both: a `result` that is no error, and exit code 0.
+    /// Success takes both: a `result` that is not an error, and exit code 0.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.exit_code != 0 || self.result.as_ref().is_none_or(|result| result.is_error)
@@ -42,6 +51,11 @@ impl SessionOutcome {
                 self.exit_code
             );
         };
+        if result.subtype.as_deref() == Some("error_max_turns") {
+            let turns = result.num_turns.unwrap_or_default();
+            let unit = if turns == 1 { "turn" } else { "turns" };
+            return format!("stopped after {turns} {unit}, the most allowed; raise --max-turns");
+        }
         let mut problem = format!("Claude Code failed (exit code {})", self.exit_code);
         if let Some(status) = result.api_error_status {
             let _ = write!(problem, ", the API answered {status}");
@@ -51,7 +65,7 @@ impl SessionOutcome {
         }
         if let Some(text) = &result.text {
             problem.push_str(": ");
-            problem.push_str(text);
+            problem.push_str(&shortened(text, MAX_PROBLEM_TEXT));
         }
         problem
     }
@@ -80,16 +94,19 @@ pub struct TaskResult {
     /// What the caller had given along.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
+    /// What the caller asked for and the worker's operator does not allow. The task ran with less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl TaskResult {
     pub(crate) fn new(
-        task: &TaskId,
+        task: &str,
         outcome: Option<&SessionOutcome>,
         metadata: Option<Map<String, Value>>,
     ) -> Self {
         Self {
-            task_id: task.to_string(),
+            task_id: task.to_owned(),
             exit_code: outcome.map(|o| o.exit_code),
             is_error: outcome.is_none_or(SessionOutcome::is_error),
             result: outcome.and_then(|o| o.result.clone()),
@@ -97,6 +114,7 @@ impl TaskResult {
             bytes: outcome.map_or(0, |o| o.progress.bytes),
             logs_path: format!("sessions/{task}"),
             metadata,
+            warnings: outcome.map_or_else(Vec::new, |o| o.warnings.clone()),
         }
     }
 }
@@ -114,6 +132,7 @@ mod tests {
             progress,
             stderr,
             logs_path,
+            warnings: Vec::new(),
         }
     }
 

@@ -6,8 +6,8 @@
 //! standard input is the leash: when the worker closes it, or dies in whatever way, the supervisor
 //! ends the CLI (SIGTERM, which lets it clean up; after a grace time SIGKILL to the whole tree).
 //!
-//! What remains: who kills the supervisor itself with SIGKILL frees what is below it. A task that
-//! runs as the worker's user can do that; run tasks as a user of their own.
+//! A task that runs as the supervisor's user can kill the supervisor with SIGKILL, and frees what is below it. Run tasks
+//! as a user of their own.
 
 mod spec;
 mod supervised;

@@ -2,15 +2,15 @@
 //! encrypted like every payload, and are replaced by the next heartbeat. Nothing of it grows the
 //! workflow's history, and the follower needs no connection to the worker.
 
-use crate::claude::Event;
+use crate::{claude::Event, json_size};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-/// A heartbeat carries at most so many bytes of events.
-const WINDOW_BYTES: usize = 128 * 1024;
+/// A heartbeat carries at most so many bytes of events, as JSON has them: quotes within an event count twice.
+const WINDOW_BYTES: usize = 256 * 1024;
 /// A larger event is announced only; the log has it.
 const EVENT_BYTES: usize = 32 * 1024;
 /// What was published so long ago has been seen by everybody who looks.
@@ -32,7 +32,7 @@ impl Progress {
     /// How many events there have been.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.first + self.events.len() as u64
+        self.first.saturating_add(self.events.len() as u64)
     }
 }
 
@@ -49,28 +49,33 @@ pub(crate) struct Window {
 #[derive(Debug)]
 struct Entry {
     json: String,
+    size: usize,
     published: Option<Instant>,
 }
 
 impl Window {
-    /// Whether another event fits without dropping one that was never published. The CLI is made to
-    /// wait for the next heartbeat where not.
-    pub(crate) fn has_room(&self) -> bool {
-        self.unpublished + EVENT_BYTES <= WINDOW_BYTES
+    /// Whether a heartbeat should go out before its time, so that followers miss less.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.unpublished >= WINDOW_BYTES / 2
     }
 
-    /// Adds an event; `bytes` is what the CLI printed for it.
+    /// Adds an event; `bytes` is what the CLI printed for it. The task never waits for those who follow it: when
+    /// events come faster than heartbeats carry them, the oldest are dropped, and followers are told how many.
     pub(crate) fn push(&mut self, event: &Event, bytes: u64) {
-        self.bytes += bytes;
-        let json = if event.json.len() > EVENT_BYTES {
-            Event::left_out(&event.kind, event.json.len() as u64).json
+        self.bytes = self.bytes.saturating_add(bytes);
+        let size = json_size::of(&event.json);
+        let (json, size) = if size > EVENT_BYTES {
+            let announced = Event::left_out(&event.kind, event.json.len() as u64, true).json;
+            let size = json_size::of(&announced);
+            (announced, size)
         } else {
-            event.json.clone()
+            (event.json.clone(), size)
         };
-        self.size += json.len();
-        self.unpublished += json.len();
+        self.size += size;
+        self.unpublished += size;
         self.entries.push_back(Entry {
             json,
+            size,
             published: None,
         });
         while self.size > WINDOW_BYTES && self.drop_first() {}
@@ -103,9 +108,9 @@ impl Window {
         let Some(entry) = self.entries.pop_front() else {
             return false;
         };
-        self.size -= entry.json.len();
+        self.size -= entry.size;
         if entry.published.is_none() {
-            self.unpublished -= entry.json.len();
+            self.unpublished -= entry.size;
         }
         self.first += 1;
         true
@@ -140,25 +145,35 @@ mod tests {
     }
 
     #[test]
-    fn holds_its_bounds_and_keeps_counting() {
+    fn drops_the_oldest_and_keeps_counting() {
         let mut window = Window::default();
-        let large = format!(
-            r#"{{"type":"user","x":"{}"}}"#,
-            "x".repeat(EVENT_BYTES - 100)
-        );
-        let mut pushed = 0;
-        while window.has_room() {
-            window.push(&event(&large), 1);
+        // Quotes and backslashes double, control characters become six bytes.
+        let events = [r#"{"type":"user","x":""}"#, r#"{"x":"\\\"\u0007"}"#];
+        let mut pushed = 0_u64;
+        while pushed < 100_000 {
+            let json = events[usize::from(pushed.is_multiple_of(2))];
+            window.push(&event(json), 1);
             pushed += 1;
         }
-        assert!(pushed >= 3, "{pushed}");
-        for _ in 0..10 {
-            window.push(&event(&large), 1);
-        }
+        assert!(window.is_filling());
         let progress = window.publish(Instant::now());
-        assert_eq!(progress.total(), pushed + 10);
-        assert!(progress.events.iter().map(String::len).sum::<usize>() <= WINDOW_BYTES);
-        assert!(window.has_room(), "everything is published");
+        assert_eq!((progress.total(), progress.bytes), (pushed, pushed));
+        let encoded = serde_json::to_vec(&progress).unwrap().len();
+        assert!(
+            (WINDOW_BYTES / 2..=WINDOW_BYTES * 6 / 5).contains(&encoded),
+            "{encoded}"
+        );
+        assert!(!window.is_filling(), "everything is published");
+    }
+
+    #[test]
+    fn forged_numbers_do_not_overflow() {
+        let forged = Progress {
+            first: u64::MAX,
+            events: vec![String::new(); 3],
+            bytes: u64::MAX,
+        };
+        assert_eq!(forged.total(), u64::MAX);
     }
 
     #[test]

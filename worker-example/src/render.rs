@@ -1,28 +1,49 @@
 //! Events for people: a few words a line, and nothing that could steer the terminal.
 
-use crate::{follow::Seen, outcome::TaskResult};
 use serde_json::Value;
+use temporal_kms_codec_service::terminal;
+
+use crate::{claude::OWN_TYPE, follow::Seen, outcome::TaskResult};
 
 const LINE: usize = 500;
 
+/// What to print for what a follower saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// Safe for a terminal.
+    pub(crate) text: String,
+    /// Claude's own words in it, as they came.
+    pub(crate) said: Option<String>,
+}
+
 /// What to print for what a follower saw, if anything.
 #[must_use]
-pub(crate) fn seen(seen: &Seen) -> Option<String> {
-    let text = match seen {
+pub(crate) fn seen(seen: &Seen) -> Option<Shown> {
+    let (text, said) = match seen {
         Seen::Missed(count) => {
-            format!("({count} events were too fast to follow; the log has them)")
+            let events = counted(*count, "event was", "events were");
+            (
+                format!("({events} too fast to follow; the log has them)"),
+                None,
+            )
         }
-        Seen::Event(json) => event(&serde_json::from_str(json).ok()?)?,
+        Seen::Event(json) => {
+            let event_json = serde_json::from_str(json).ok()?;
+            (event(&event_json)?, said(&event_json))
+        }
     };
-    Some(harmless(&text))
+    Some(Shown {
+        text: terminal::lines(&text.replace("\r\n", "\n")),
+        said,
+    })
 }
 
 /// One line about a task's end.
 #[must_use]
 pub(crate) fn summary(result: &TaskResult) -> String {
-    let mut parts = vec![format!("{} events", result.events)];
+    let mut parts = vec![counted(result.events, "event", "events")];
     if let Some(facts) = &result.result {
-        parts.extend(facts.num_turns.map(|turns| format!("{turns} turns")));
+        parts.extend(facts.num_turns.map(|turns| counted(turns, "turn", "turns")));
         #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
         parts.extend(
             facts
@@ -31,27 +52,31 @@ pub(crate) fn summary(result: &TaskResult) -> String {
         );
         parts.extend(facts.total_cost_usd.map(|usd| format!("${usd:.4}")));
         if facts.permission_denials > 0 {
-            parts.push(format!("{} tool calls denied", facts.permission_denials));
+            let calls = counted(facts.permission_denials, "tool call", "tool calls");
+            parts.push(format!("{calls} denied"));
         }
     }
-    harmless(&format!(
+    terminal::line(&format!(
         "{} · log in {} at the worker",
         parts.join(" · "),
         result.logs_path
     ))
 }
 
-/// Replaces what a terminal would obey: control characters but line breaks and tabs, and marks
-/// that turn the direction of writing.
-#[must_use]
-pub(crate) fn harmless(text: &str) -> String {
-    let obeyed = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|c| if obeyed(c) { '\u{fffd}' } else { c })
-        .collect()
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The last text of Claude in an event.
+fn said(event: &Value) -> Option<String> {
+    if event.get("type")?.as_str()? != "assistant" {
+        return None;
+    }
+    let content = event.get("message")?.get("content")?.as_array()?;
+    let texts = content
+        .iter()
+        .filter(|block| block.get("type").is_some_and(|t| t == "text"));
+    Some(texts.last()?.get("text")?.as_str()?.to_owned())
 }
 
 fn event(event: &Value) -> Option<String> {
@@ -69,8 +94,17 @@ fn event(event: &Value) -> Option<String> {
             (!blocks.is_empty()).then(|| blocks.join("\n"))
         }
         ("text", _) => Some(line(text("content")?)),
-        ("claude_tasks", Some("event_left_out")) => {
-            Some("· (an event too large to show; the log has it)".to_owned())
+        // The answer is shown with the task's end.
+        (OWN_TYPE, Some("event_left_out")) if text("event_type") != Some("result") => {
+            let bytes = event
+                .get("bytes")
+                .and_then(Value::as_u64)
+                .unwrap_or_default();
+            let place = match event.get("logged").and_then(Value::as_bool) {
+                Some(false) => "too large to keep",
+                _ => "too large to show; the log has it",
+            };
+            Some(format!("· (an event of {bytes} bytes, {place})"))
         }
         _ => None,
     }
@@ -111,7 +145,7 @@ mod tests {
     use serde_json::json;
 
     fn shown(event: &Value) -> Option<String> {
-        seen(&Seen::Event(event.to_string()))
+        seen(&Seen::Event(event.to_string())).map(|shown| shown.text)
     }
 
     #[test]
@@ -128,6 +162,39 @@ mod tests {
         assert_eq!(shown(&result).unwrap(), "← a…");
         assert_eq!(shown(&json!({"type": "something new"})), None);
         assert_eq!(shown(&json!({"type": "assistant", "message": 1})), None);
+    }
+
+    #[test]
+    fn keeps_what_claude_said_last() {
+        let said = json!({"type": "assistant", "message": {"content": [
+            {"type": "text", "text": "one"}, {"type": "text", "text": "two\u{1b}"}]}});
+        let shown = seen(&Seen::Event(said.to_string())).unwrap();
+        assert_eq!(shown.said.as_deref(), Some("two\u{1b}"));
+        assert_eq!(shown.text, "one\ntwo\u{fffd}");
+        let text = json!({"type": "text", "content": "other"});
+        assert_eq!(seen(&Seen::Event(text.to_string())).unwrap().said, None);
+    }
+
+    #[test]
+    fn one_turn_is_not_turns() {
+        assert_eq!(counted(1, "turn", "turns"), "1 turn");
+        assert_eq!(counted(0, "turn", "turns"), "0 turns");
+    }
+
+    #[test]
+    fn says_where_a_large_event_is() {
+        let left_out = |kind: &str, logged: bool| {
+            shown(&json!({"type": "claude_tasks", "subtype": "event_left_out",
+                "event_type": kind, "bytes": 40_000, "logged": logged}))
+        };
+        let large = "· (an event of 40000 bytes, too large to show; the log has it)";
+        assert_eq!(left_out("user", true).as_deref(), Some(large));
+        assert!(
+            left_out("unknown", false)
+                .unwrap()
+                .ends_with("too large to keep)")
+        );
+        assert_eq!(left_out("result", true), None);
     }
 
     #[test]

@@ -2,21 +2,29 @@
 
 mod environment;
 mod error;
+mod input;
 mod validate;
 
 pub use error::RequestError;
+pub use input::TaskInput;
+pub(crate) use validate::{MAX_MINUTES, MAX_TURNS};
 
-use crate::secret::Secret;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::Error as _};
+use crate::{secret::Secret, task_id::TaskId};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// The most that a request may be, in bytes of JSON. Temporal itself refuses payloads above 2 MiB.
 pub const MAX_REQUEST_BYTES: usize = 2_000_000;
 
+/// The turns of a task that names none.
+pub(crate) const DEFAULT_MAX_TURNS: u32 = 6;
+/// The minutes of a task that names none.
+pub(crate) const DEFAULT_TIMEOUT_MINUTES: u32 = 55;
+
 /// Fields of the task API that a later version implements. Ignoring one would run another task than
 /// the caller asked for.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: [&str; 11] = [
     "callbackUrl",
     "cwdRelative",
     "gitBranch",
@@ -28,7 +36,6 @@ const NOT_YET: [&str; 12] = [
     "slashCommands",
     "sshKey",
     "subagents",
-    "taskId",
 ];
 
 /// What Claude is to do, and with what. Made by [`TaskRequest::from_json`] or
@@ -37,6 +44,9 @@ const NOT_YET: [&str; 12] = [
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TaskRequest {
+    /// The task that this request is for. [`TaskInput::new`] sets it; a copy of the request cannot run as another task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
     /// What Claude is to do. Goes to the CLI by stdin.
     pub prompt: Secret,
     /// The caller's API key; this or the OAuth token.
@@ -87,17 +97,22 @@ pub struct TaskRequest {
     pub metadata: Option<Map<String, Value>>,
 }
 
-/// Claude Code's permission modes that a task may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+/// Claude Code's permission modes, from the strictest to the most permissive.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
 #[serde(rename_all = "camelCase")]
 #[value(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum PermissionMode {
+    /// Only plan.
+    Plan,
+    /// What may change something needs permission. Nobody is there to give it, so it is denied.
+    Default,
     /// File changes in the workspace need no permission.
     AcceptEdits,
     /// Nothing needs permission.
     BypassPermissions,
-    /// Only plan.
-    Plan,
 }
 
 impl PermissionMode {
@@ -105,9 +120,10 @@ impl PermissionMode {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Plan => "plan",
+            Self::Default => "default",
             Self::AcceptEdits => "acceptEdits",
             Self::BypassPermissions => "bypassPermissions",
-            Self::Plan => "plan",
         }
     }
 }
@@ -144,7 +160,7 @@ impl TaskRequest {
     /// Reads and checks a request.
     ///
     /// # Errors
-    /// When it is no valid request; the error names the field and holds no value.
+    /// When it is not a valid request; the error names the field and holds no value.
     pub fn from_json(json: &[u8]) -> Result<Self, RequestError> {
         if json.len() > MAX_REQUEST_BYTES {
             return Err(RequestError::TooLarge {
@@ -161,7 +177,7 @@ impl TaskRequest {
     /// As [`TaskRequest::from_json`], from JSON that is parsed already.
     ///
     /// # Errors
-    /// When it is no valid request; the error names the field and holds no value.
+    /// When it is not a valid request; the error names the field and holds no value.
     pub fn from_value(value: Value) -> Result<Self, RequestError> {
         let Value::Object(fields) = &value else {
             return Err(RequestError::NoObject);
@@ -206,50 +222,12 @@ impl fmt::Debug for TaskRequest {
     }
 }
 
-/// A request as it travels: a workflow's input is checked when the workflow runs, so that a bad one
-/// fails the task instead of failing to decode again and again.
-#[derive(Debug)]
-pub struct TaskInput(Result<TaskRequest, RequestError>);
-
-impl TaskInput {
-    /// The request, or what is wrong with it.
-    ///
-    /// # Errors
-    /// When what arrived is no valid request.
-    pub fn into_request(self) -> Result<TaskRequest, RequestError> {
-        self.0
-    }
-}
-
-impl From<TaskRequest> for TaskInput {
-    fn from(request: TaskRequest) -> Self {
-        Self(Ok(request))
-    }
-}
-
-impl Serialize for TaskInput {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match &self.0 {
-            Ok(request) => request.serialize(serializer),
-            Err(error) => Err(S::Error::custom(error)),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for TaskInput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Value::deserialize(deserializer)
-            .map(TaskRequest::from_value)
-            .map(Self)
-    }
-}
-
 fn default_max_turns() -> u32 {
-    6
+    DEFAULT_MAX_TURNS
 }
 
 fn default_timeout_minutes() -> u32 {
-    55
+    DEFAULT_TIMEOUT_MINUTES
 }
 
 #[cfg(test)]

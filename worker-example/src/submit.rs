@@ -1,32 +1,31 @@
 //! `claude-tasks submit`: starts a task, shows its events as they come, and waits for its end.
 
 mod input;
+mod screen;
+mod watch;
+
+use std::time::Duration;
+
+use clap::Args;
+use temporal_kms_codec_service::exit::Status;
+use temporalio_client::{WorkflowIdReusePolicy, WorkflowStartOptions, errors::WorkflowStartError};
+use thiserror::Error;
 
 use crate::{
     connect::{ConnectError, ConnectionArgs, chain, connect},
-    follow::{Follower, Seen, TaskHandle},
-    outcome::TaskResult,
-    print, render,
+    print, queue,
     request::TaskInput,
     task_id::TaskId,
+    units,
     workflow::ClaudeTask,
 };
-use clap::Args;
 pub(crate) use input::{InputArgs, InputError};
-use serde_json::json;
-use std::time::Duration;
-use temporalio_client::{
-    WorkflowCancelOptions, WorkflowGetResultOptions, WorkflowIdReusePolicy, WorkflowStartOptions,
-    errors::{WorkflowGetResultError, WorkflowInteractionError, WorkflowStartError},
-};
-use temporalio_common::error::IncomingError;
-use thiserror::Error;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{MissedTickBehavior, interval},
-};
+pub(crate) use screen::{End, Screen};
+pub(crate) use watch::{OnSignal, Watch};
 
-const POLL: Duration = Duration::from_millis(400);
+/// What a task may take in Temporal beyond its own time and its time in the queue: attempts that never began, cleaning
+/// up, and a worker that restarts.
+const MARGIN: Duration = Duration::from_mins(30);
 
 /// Options of a submission.
 #[derive(Clone, Debug, Args)]
@@ -37,13 +36,19 @@ pub(crate) struct SubmitArgs {
     /// What to do.
     #[command(flatten)]
     pub input: InputArgs,
-    /// The task's id, letters, digits, `_` and `-`; a random one when absent. Stands in Temporal in the clear.
+    /// The task's id: letters, digits, `_` and `-`. Without it, a random one. Temporal stores it unencrypted.
     #[arg(long, value_name = "ID")]
     pub task_id: Option<TaskId>,
-    /// Print every event as a line of JSON, between a `task_started` and a `task_ended`.
+    /// How long the task may wait for a worker, such as 30m. Then it fails.
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = units::time)]
+    pub queue_time: Duration,
+    /// Submit nothing when no worker polls the task queue.
+    #[arg(long)]
+    pub require_worker: bool,
+    /// Print every event as one line of JSON, between a `task_submitted` and a `task_ended`.
     #[arg(long)]
     pub json: bool,
-    /// Start the task, print its id, and do not wait for it.
+    /// Submit the task, print its id, and do not wait for it.
     #[arg(long)]
     pub detach: bool,
 }
@@ -52,20 +57,26 @@ pub(crate) struct SubmitArgs {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum SubmitError {
-    /// Not what it takes to make a task.
+    /// The options and files do not make a task.
     #[error(transparent)]
     Input(#[from] InputError),
-    /// No Temporal, or no key.
+    /// Temporal or the key cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// There is, or was, a task of this id.
-    #[error("there is or was a task `{0}` already; choose another --task-id")]
+    /// The id is taken.
+    #[error("a task `{0}` already exists or existed; choose another --task-id")]
     Exists(TaskId),
+    /// The id is not known.
+    #[error("there is no task `{0}` in this namespace; check the id and --namespace")]
+    Unknown(TaskId),
+    /// `--require-worker`, and none is there.
+    #[error("{}", watch::no_worker(.0))]
+    NoWorker(String),
     /// Temporal refused the task.
     #[error("the task cannot be started: {0}")]
     Start(String),
-    /// The task was started and its end is not known.
-    #[error("the task `{task}` was started and can no longer be followed: {problem}")]
+    /// The task's end is not known.
+    #[error("task `{task}` can no longer be followed: {problem}")]
     Lost {
         /// The task.
         task: TaskId,
@@ -77,17 +88,31 @@ pub(crate) enum SubmitError {
     Signals(#[from] std::io::Error),
 }
 
+impl SubmitError {
+    /// The program's exit status.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Input(error) => error.status(),
+            Self::Connect(error) => error.status(),
+            Self::Exists(_) => Status::Usage,
+            Self::Unknown(_) => Status::NoInput,
+            Self::NoWorker(_) | Self::Start(_) | Self::Lost { .. } => Status::Unavailable,
+            Self::Signals(_) => Status::Software,
+        }
+    }
+}
+
 /// How a submission went on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The task did well.
+    /// The task succeeded.
     Completed,
     /// The task failed.
     Failed,
     /// The task was cancelled.
     Cancelled,
-    /// The task was started and left alone.
-    Detached,
+    /// The task goes on without us.
+    Left,
 }
 
 /// Submits a task and, unless detached, follows it to its end. Ctrl-C or SIGTERM cancels the task;
@@ -98,182 +123,46 @@ pub(crate) enum Outcome {
 pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
     let request = args.input.request()?;
     let task = args.task_id.unwrap_or_else(TaskId::random);
-    let client = connect(&args.connection, "claude-tasks-submit".to_owned(), false).await?;
-    let options = WorkflowStartOptions::new(args.connection.task_queue.clone(), task.to_string())
+    let client = connect(&args.connection, "claude-tasks-submit".to_owned()).await?;
+    let queue = args.connection.task_queue;
+    if args.require_worker {
+        let has_workers = queue::has_workers(&client, &queue).await;
+        if !has_workers.map_err(|e| SubmitError::Start(chain(&e)))? {
+            return Err(SubmitError::NoWorker(queue));
+        }
+    }
+    let options = WorkflowStartOptions::new(queue.clone(), task.to_string())
         // An id names one task for good: its log, its webhook, its bill.
         .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+        .execution_timeout(args.queue_time + request.timeout() + MARGIN)
         .build();
-    let input = TaskInput::from(request);
+    let input = TaskInput::new(request, &task);
     let handle = match client.start_workflow(ClaudeTask::run, input, options).await {
         Err(WorkflowStartError::AlreadyStarted { .. }) => return Err(SubmitError::Exists(task)),
         Err(error) => return Err(SubmitError::Start(chain(&error))),
         Ok(handle) => handle,
     };
-    let screen = Screen { json: args.json };
-    screen.started(&task, args.detach);
+    let screen = Screen::new(args.json);
+    screen.submitted(&task, args.detach);
     if args.detach {
-        return Ok(Outcome::Detached);
-    }
-    follow(&handle, &task, screen).await
-}
-
-async fn follow(
-    handle: &TaskHandle,
-    task: &TaskId,
-    screen: Screen,
-) -> Result<Outcome, SubmitError> {
-    let mut follower = Follower::default();
-    let mut signals = Signals::listen()?;
-    let mut cancelled = false;
-    let mut polls = interval(POLL);
-    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let result = handle.get_result(WorkflowGetResultOptions::default());
-    let mut result = std::pin::pin!(result);
-    let ended = loop {
-        tokio::select! {
-            ended = &mut result => break ended,
-            () = signals.recv() => {
-                if cancelled {
-                    print::note("left the task while it is being cancelled");
-                    return Ok(Outcome::Cancelled);
-                }
-                cancelled = true;
-                print::note("cancelling the task; once more to leave without waiting");
-                cancel(handle).await.map_err(|e| lost(task, &chain(&e)))?;
-            }
-            _ = polls.tick() => match follower.poll(handle).await {
-                Ok(seen) => screen.seen(&seen),
-                Err(error) => tracing::warn!(error = chain(&error), "events cannot be read"),
-            },
+        if let Ok(false) = queue::has_workers(&client, &queue).await {
+            print::note(&watch::no_worker(&queue));
         }
-    };
-    match follower.finish(handle).await {
-        Ok(seen) => screen.seen(&seen),
-        Err(error) => tracing::warn!(error = chain(&error), "the last events cannot be read"),
+        return Ok(Outcome::Left);
     }
-    screen.ended(task, ended)
-}
-
-async fn cancel(handle: &TaskHandle) -> Result<(), WorkflowInteractionError> {
-    handle.cancel(WorkflowCancelOptions::default()).await
+    let watch = Watch {
+        client: &client,
+        queue: &queue,
+        task: &task,
+        handle: &handle,
+        on_signal: OnSignal::Cancel,
+    };
+    watch.run(screen).await
 }
 
 fn lost(task: &TaskId, problem: &str) -> SubmitError {
     SubmitError::Lost {
         task: task.clone(),
         problem: problem.to_owned(),
-    }
-}
-
-/// What the caller gets to see.
-#[derive(Clone, Copy)]
-struct Screen {
-    json: bool,
-}
-
-impl Screen {
-    fn started(self, task: &TaskId, detached: bool) {
-        if self.json {
-            print::line(
-                &json!({"type": "claude_tasks", "subtype": "task_started", "taskId": task})
-                    .to_string(),
-            );
-        } else if detached {
-            print::line(task.as_str());
-        } else {
-            print::note(&format!("task {task} started"));
-        }
-    }
-
-    fn seen(self, seen: &[Seen]) {
-        for seen in seen {
-            let shown = match (self.json, seen) {
-                (true, Seen::Event(json)) => Some(json.clone()),
-                (true, Seen::Missed(count)) => Some(
-                    json!({"type": "claude_tasks", "subtype": "events_missed", "count": count})
-                        .to_string(),
-                ),
-                (false, seen) => render::seen(seen),
-            };
-            if let Some(shown) = shown {
-                print::line(&shown);
-            }
-        }
-    }
-
-    fn ended(
-        self,
-        task: &TaskId,
-        ended: Result<TaskResult, WorkflowGetResultError>,
-    ) -> Result<Outcome, SubmitError> {
-        let (outcome, result, problem) = match ended {
-            Ok(result) => (Outcome::Completed, Some(result), None),
-            Err(WorkflowGetResultError::Failed(error)) => {
-                let details = match &*error {
-                    IncomingError::Application(failure) => failure.details().ok().flatten(),
-                    _ => None,
-                };
-                (Outcome::Failed, details, Some(error.to_string()))
-            }
-            Err(WorkflowGetResultError::Cancelled { details }) => (
-                Outcome::Cancelled,
-                details.deserialize().ok(),
-                Some("the task was cancelled".into()),
-            ),
-            Err(
-                error @ (WorkflowGetResultError::Terminated { .. }
-                | WorkflowGetResultError::TimedOut),
-            ) => (Outcome::Failed, None, Some(error.to_string())),
-            Err(error) => return Err(lost(task, &chain(&error))),
-        };
-        self.show(task, outcome, result.as_ref(), problem.as_deref());
-        Ok(outcome)
-    }
-
-    fn show(
-        self,
-        task: &TaskId,
-        outcome: Outcome,
-        result: Option<&TaskResult>,
-        problem: Option<&str>,
-    ) {
-        let status = match outcome {
-            Outcome::Completed => "completed",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Failed | Outcome::Detached => "failed",
-        };
-        if self.json {
-            let end = json!({"type": "claude_tasks", "subtype": "task_ended", "taskId": task,
-                "status": status, "error": problem, "result": result});
-            print::line(&end.to_string());
-            return;
-        }
-        if let Some(problem) = problem {
-            print::note(&render::harmless(problem));
-        }
-        let facts = result.map(|result| format!(": {}", render::summary(result)));
-        print::note(&format!(
-            "task {task} {status}{}",
-            facts.unwrap_or_default()
-        ));
-    }
-}
-
-struct Signals([Signal; 2]);
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        ]))
-    }
-
-    async fn recv(&mut self) {
-        let [interrupt, terminate] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
     }
 }

@@ -1,18 +1,18 @@
 //! The name of a task.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
 
-/// A task's id: `[A-Za-z0-9_-]+`, at most 128 characters. It is the workflow's id and a folder's
-/// name, and stands in Temporal in the clear.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(transparent)]
+/// A task's id: `[A-Za-z0-9_-]+`, at most 128 characters. It is the workflow's id and a folder's name. Temporal stores it
+/// in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TaskId(String);
 
 const MAX_LENGTH: usize = 128;
 
-/// A text is no task id.
+/// A text is not a task id.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("taskId must be URL-safe (letters, digits, `_` and `-`), 1 to 128 characters")]
 pub struct TaskIdError;
@@ -40,6 +40,14 @@ impl FromStr for TaskId {
             return Err(TaskIdError);
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for TaskId {
+    type Error = TaskIdError;
+
+    fn try_from(text: String) -> Result<Self, TaskIdError> {
+        text.parse()
     }
 }
 

@@ -2,27 +2,27 @@
 
 use crate::{
     activities::ClaudeActivities,
-    claude::{ClaudeConfig, ConfigError, OutputLimits},
+    claude::{Caps, ClaudeConfig, ConfigError, OutputLimits},
     connect::{ConnectError, ConnectionArgs, chain, connect},
-    print,
+    deadline::later,
+    log_store, print,
     process::Launcher,
+    queue,
     request::PermissionMode,
+    units,
     workflow::ClaudeTask,
     workspace,
 };
+use bytesize::ByteSize;
 use clap::Args;
 use std::{
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
-use temporalio_client::{
-    Client, NamespacedClient as _, grpc::WorkflowService, tonic::IntoRequest as _,
-};
-use temporalio_common::protos::temporal::api::{
-    enums::v1::TaskQueueType, taskqueue::v1::TaskQueue,
-    workflowservice::v1::DescribeTaskQueueRequest,
-};
+use temporal_kms_codec::{WorkerGuard, endpoint};
+use temporalio_client::Client;
+use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
     Runtime, Worker, WorkerOptions,
     runtime::{
@@ -33,12 +33,14 @@ use temporalio_sdk::{
 use thiserror::Error;
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::sleep,
+    task::spawn_blocking,
+    time::{sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 const WORKFLOW_SLOTS: usize = 100;
+const RETENTION_PAUSE: Duration = Duration::from_hours(1);
 const READY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Options of the worker.
@@ -66,12 +68,20 @@ pub(crate) struct WorkerArgs {
     /// How many tasks may run at once.
     #[arg(long, env = "CLAUDE_TASKS_MAX_TASKS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_tasks: u16,
-    /// The API that Claude Code talks to, where it is not Anthropic's.
-    #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL")]
+    /// The API that Claude Code talks to, where it is not Anthropic's. It gets every caller's credential: https://, or
+    /// http:// on this machine.
+    #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL", value_parser = base_url)]
     pub anthropic_base_url: Option<Url>,
-    /// How often Claude Code repeats a failed API call.
-    #[arg(long, env = "CLAUDE_TASKS_API_RETRIES", value_name = "N")]
-    pub api_retries: Option<u32>,
+    /// How often Claude Code repeats a failed API call. Each try waits longer than the one before: ten of them take three
+    /// minutes, even with a wrong key.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_API_RETRIES",
+        default_value_t = 2,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(..=100)
+    )]
+    pub api_retries: u32,
     /// Permission mode of tasks that name none.
     #[arg(long, env = "CLAUDE_TASKS_PERMISSION_MODE")]
     pub permission_mode: Option<PermissionMode>,
@@ -91,42 +101,92 @@ pub(crate) struct WorkerArgs {
         value_name = "TOOL"
     )]
     pub disallowed_tools: Vec<String>,
+    /// A tool denied to every task, whatever its caller asks for; may be given several times.
+    #[arg(
+        long = "deny-tool",
+        env = "CLAUDE_TASKS_DENY_TOOLS",
+        value_delimiter = ',',
+        value_name = "TOOL"
+    )]
+    pub denied_tools: Vec<String>,
+    /// The most permissive permission mode of a task. A task that asks for more runs with this one, and its result says so.
+    #[arg(long, env = "CLAUDE_TASKS_MAX_PERMISSION_MODE", value_name = "MODE")]
+    pub max_permission_mode: Option<PermissionMode>,
+    /// The longest time of a task, such as 2h. A task that asks for more gets this much, and its result says so.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_MAX_TIMEOUT",
+        value_name = "TIME",
+        value_parser = units::time
+    )]
+    pub max_timeout: Option<Duration>,
+    /// The most turns of a task. A task that asks for more gets this many, and its result says so.
+    #[arg(long, env = "CLAUDE_TASKS_MAX_TURNS_LIMIT", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_turns_limit: Option<u32>,
     /// A variable of the worker that tasks get, too (`HTTPS_PROXY`, …); may be given several times.
     #[arg(
         long,
         env = "CLAUDE_TASKS_PASS_ENV",
         value_delimiter = ',',
-        value_name = "NAME"
+        value_name = "NAME",
+        value_parser = variable_name
     )]
     pub pass_env: Vec<String>,
-    /// How much a task may print, in MiB; one that prints more is stopped and fails.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_OUTPUT_MIB", default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
-    pub max_output_mib: u32,
+    /// How much a task may print, such as 512MiB; a task that prints more is stopped and fails.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_MAX_OUTPUT",
+        default_value = "512MiB",
+        value_name = "SIZE",
+        value_parser = units::size
+    )]
+    pub max_output: ByteSize,
     /// How many events (lines) a task may print.
     #[arg(
         long,
         env = "CLAUDE_TASKS_MAX_EVENTS",
         default_value_t = 200_000,
-        value_name = "N"
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000)
     )]
     pub max_events: u64,
-    /// How long running tasks may go on after SIGTERM or Ctrl-C, in seconds. Then they are stopped
+    /// How long running tasks may go on after SIGTERM or Ctrl-C, such as 20s. Then they are stopped
     /// and fail; a second signal stops them at once.
     #[arg(
         long,
-        env = "CLAUDE_TASKS_DRAIN_SECONDS",
-        default_value_t = 15,
-        value_name = "SECONDS"
+        env = "CLAUDE_TASKS_DRAIN_TIME",
+        default_value = "15s",
+        value_name = "TIME",
+        value_parser = units::pause
     )]
-    pub drain_seconds: u64,
-    /// How long a stopped task may take to clean up before it is killed, in seconds.
+    pub drain_time: Duration,
+    /// How long Claude Code may stay after its result, such as 30s. It stays while a command that it started in the
+    /// background runs, and takes another turn when that ends. Then the task ends with the result that it has.
     #[arg(
         long,
-        env = "CLAUDE_TASKS_GRACE_SECONDS",
-        default_value_t = 10,
-        value_name = "SECONDS"
+        env = "CLAUDE_TASKS_LINGER_TIME",
+        default_value = "30s",
+        value_name = "TIME",
+        value_parser = units::pause
     )]
-    pub grace_seconds: u64,
+    pub linger_time: Duration,
+    /// How many days logs of tasks are kept; 0 keeps them for good.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_LOG_RETENTION_DAYS",
+        default_value_t = 30,
+        value_name = "DAYS"
+    )]
+    pub log_retention_days: u32,
+    /// How long a stopped task may take to clean up before it is killed, such as 10s.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_GRACE_TIME",
+        default_value = "10s",
+        value_name = "TIME",
+        value_parser = units::time
+    )]
+    pub grace_time: Duration,
 }
 
 /// The worker cannot start, or not go on.
@@ -160,14 +220,16 @@ pub(crate) enum WorkerError {
 /// # Errors
 /// When it cannot start, or Temporal refuses it.
 pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
-    // What is in this process's memory is no business of other processes of the same user.
-    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
-        tracing::warn!(%error, "the worker's memory can be read by others of its user");
-    }
     let ending = CancellationToken::new();
     let activities = activities(&args, ending.clone())?;
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
-    let client = connect(&args.connection, identity.clone(), true).await?;
+    let client = connect(&args.connection, identity.clone()).await?;
+    activities.claude.check().await?;
+    let guarded = WorkerGuard::new()
+        .workflow(ClaudeTask::run)
+        .client(client.clone())
+        .await
+        .map_err(|e| WorkerError::Worker(chain(&e)))?;
     let failed = |e: &dyn std::error::Error| WorkerError::Worker(chain(e));
     let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
     let tuner = TunerHolder::builder()
@@ -184,9 +246,9 @@ pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
         .tuner(tuner)
         .max_heartbeat_throttle_interval(interval / 2)
         .build();
-    let mut worker = Worker::new(&runtime, client.clone(), options).map_err(|e| failed(&e))?;
+    let mut worker = Worker::new(&runtime, guarded, options).map_err(|e| failed(&e))?;
     let shutdown = worker.shutdown_handle();
-    let drain = Duration::from_secs(args.drain_seconds);
+    let drain = args.drain_time;
     let ended = async {
         until_signal().await?;
         tracing::info!(
@@ -195,7 +257,7 @@ pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
         );
         shutdown();
         tokio::select! {
-            () = sleep(drain) => {}
+            () = sleep_until(later(drain)) => {}
             again = until_signal() => again?,
         }
         tracing::info!("stopping the tasks that still run");
@@ -210,11 +272,53 @@ pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
         ));
         std::future::pending::<Result<(), WorkerError>>().await
     };
+    let workdir = args.workdir.clone();
+    let retention = async {
+        let days = args.log_retention_days;
+        while days > 0 {
+            expire_logs(workdir.clone(), Duration::from_hours(24 * u64::from(days))).await;
+            sleep(RETENTION_PAUSE).await;
+        }
+        std::future::pending::<Result<(), WorkerError>>().await
+    };
     tokio::select! {
+        failed = retention => failed,
         ran = worker.run() => ran.map_err(|e| failed(&e)),
         failed = ended => failed,
         failed = ready => failed,
     }
+}
+
+/// The API gets credentials: its address is refused where they would travel in the clear.
+fn base_url(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|_| "not a URL".to_owned())?;
+    let origin = url.origin();
+    if !origin.is_tuple() {
+        return Err("its form is https://HOST or https://HOST:PORT/PATH".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must not hold a user name or a password".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it must not have a query or a fragment".to_owned());
+    }
+    endpoint::check(&origin.ascii_serialization())?;
+    Ok(url)
+}
+
+/// Requests count in minutes, and the shortest task has one.
+fn whole_minutes(time: Duration) -> u32 {
+    u32::try_from(time.as_secs() / 60)
+        .unwrap_or(u32::MAX)
+        .max(1)
+}
+
+fn variable_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err("it must be a variable's name, without its value".to_owned());
+    }
+    Ok(name.to_owned())
 }
 
 fn activities(
@@ -224,10 +328,16 @@ fn activities(
     let mut claude = ClaudeConfig::find(&args.claude)?;
     claude.base_url.clone_from(&args.anthropic_base_url);
     claude.pass_env.clone_from(&args.pass_env);
-    claude.api_retries = args.api_retries;
+    claude.api_retries = Some(args.api_retries);
     claude.permission_mode = args.permission_mode;
     claude.allowed_tools.clone_from(&args.allowed_tools);
     claude.disallowed_tools.clone_from(&args.disallowed_tools);
+    claude.caps = Caps {
+        denied_tools: args.denied_tools.clone(),
+        permission_mode: args.max_permission_mode,
+        minutes: args.max_timeout.map(whole_minutes),
+        turns: args.max_turns_limit,
+    };
     let workdir = prepare(&args.workdir).map_err(|source| WorkerError::Workdir {
         path: args.workdir.clone(),
         source,
@@ -238,10 +348,11 @@ fn activities(
         workdir,
         limits: OutputLimits {
             lines: args.max_events,
-            bytes: u64::from(args.max_output_mib) << 20,
+            bytes: args.max_output.as_u64(),
             ..OutputLimits::default()
         },
-        grace: Duration::from_secs(args.grace_seconds),
+        grace: args.grace_time,
+        linger: args.linger_time,
         interval: Duration::from_secs(1),
         ending,
     })
@@ -255,7 +366,7 @@ fn prepare(workdir: &Path) -> io::Result<PathBuf> {
     if workdir.to_str().is_none() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "its name is no UTF-8 text",
+            "its name is not UTF-8 text",
         ));
     }
     let removed = workspace::sweep(&workdir)?;
@@ -263,6 +374,18 @@ fn prepare(workdir: &Path) -> io::Result<PathBuf> {
         tracing::warn!(removed, "removed workspaces that a lost worker had left");
     }
     Ok(workdir)
+}
+
+async fn expire_logs(workdir: PathBuf, age: Duration) {
+    let expired = spawn_blocking(move || log_store::expire(&workdir, age)).await;
+    match expired.map_err(io::Error::other).flatten() {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(
+            removed,
+            "removed logs that are older than --log-retention-days"
+        ),
+        Err(error) => tracing::warn!(%error, "old logs cannot be removed"),
+    }
 }
 
 async fn until_signal() -> Result<(), WorkerError> {
@@ -276,29 +399,12 @@ async fn until_signal() -> Result<(), WorkerError> {
 /// Waits until Temporal has seen this worker poll for workflows and for activities.
 async fn until_polled(client: &Client, task_queue: &str, identity: &str) {
     for kind in [TaskQueueType::Workflow, TaskQueueType::Activity] {
-        while !polls(client, task_queue, kind, identity).await {
+        // An error is not an answer yet: the worker itself fails where it lasts.
+        while !matches!(
+            queue::is_polled_by(client, task_queue, kind, identity).await,
+            Ok(true)
+        ) {
             sleep(READY_PAUSE).await;
         }
-    }
-}
-
-async fn polls(client: &Client, task_queue: &str, kind: TaskQueueType, identity: &str) -> bool {
-    let request = DescribeTaskQueueRequest {
-        namespace: client.namespace(),
-        task_queue: Some(TaskQueue {
-            name: task_queue.to_owned(),
-            ..TaskQueue::default()
-        }),
-        task_queue_type: kind.into(),
-        ..DescribeTaskQueueRequest::default()
-    };
-    let mut client = client.clone();
-    match WorkflowService::describe_task_queue(&mut client, request.into_request()).await {
-        Ok(answer) => answer
-            .into_inner()
-            .pollers
-            .iter()
-            .any(|poller| poller.identity == identity),
-        Err(_) => false,
     }
 }

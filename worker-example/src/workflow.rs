@@ -1,12 +1,14 @@
 //! The workflow `ClaudeTask`: one task, its id the task's id.
+//!
+//! Temporal replays it with later versions of this program. What it decides from its input must stay as it is, so the
+//! request is checked in the submission and in the activity, not here.
 
 use crate::{
     activities::ClaudeActivities,
-    failure::FailureKind,
+    failure::{FailureKind, WORKER_LOST},
     outcome::{SessionOutcome, TaskResult},
     progress::Progress,
-    request::{TaskInput, TaskRequest},
-    task_id::TaskId,
+    request::TaskInput,
 };
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -22,6 +24,11 @@ const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30);
 /// What preparing, ending and cleaning up may take beyond the task's own time, which the activity
 /// keeps itself.
 const MARGIN: Duration = Duration::from_mins(5);
+/// How often the activity is tried until it begins: for about 45 minutes. One that has begun is never repeated; the
+/// activity itself sees to it.
+const ATTEMPTS: u32 = 50;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The workflow. Its input is a [`TaskRequest`], its result a [`TaskResult`].
 #[workflow]
@@ -36,21 +43,22 @@ impl ClaudeTask {
     ///
     /// # Errors
     /// A non-retryable application failure of a type in [`FailureKind`], or the cancellation, both with
-    /// a [`TaskResult`] as details where there was a valid request.
+    /// a [`TaskResult`] as details where the request was for this task.
     #[run]
     pub async fn run(
         ctx: &mut WorkflowContext<Self>,
-        input: TaskInput,
+        mut input: TaskInput,
     ) -> WorkflowResult<TaskResult> {
-        let task: TaskId = ctx.workflow_id().parse().map_err(invalid)?;
-        let mut request = input.into_request().map_err(invalid)?;
-        let metadata = request.metadata.take();
-        let options = options(&request);
-        let input = TaskInput::from(request);
+        let task = ctx.workflow_id().to_owned();
+        if input.task_id() != Some(task.as_str()) {
+            return Err(for_another_task().into());
+        }
+        let metadata = input.take_metadata();
+        let options = options(input.timeout());
         let ran = ctx
             .execute_activity(ClaudeActivities::run_claude, input, options)
             .await;
-        let ended = Ended::of(ran);
+        let ended = Ended::of(ran)?;
         if let Some(progress) = ended.progress() {
             ctx.state_mut(|state| state.last = progress.clone());
         }
@@ -65,21 +73,28 @@ impl ClaudeTask {
     }
 }
 
-fn options(request: &TaskRequest) -> ActivityOptions {
-    ActivityOptions::with_start_to_close_timeout(request.timeout() + MARGIN)
+fn options(timeout: Duration) -> ActivityOptions {
+    let until_begun = RetryPolicy::builder()
+        .initial_interval(FIRST_PAUSE)
+        .maximum_interval(LONGEST_PAUSE)
+        .maximum_attempts(ATTEMPTS)
+        .build();
+    ActivityOptions::with_start_to_close_timeout(timeout + MARGIN)
         .heartbeat_timeout(HEARTBEAT_TIMEOUT)
-        // A session costs money and may have changed things: nobody but the caller repeats it.
-        .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
+        .retry_policy(until_begun)
         // The task has ended when the CLI is dead and its workspace gone, not before.
         .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
         .build()
 }
 
-fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> ApplicationFailure {
-    ApplicationFailure::builder(error)
-        .type_name(FailureKind::InvalidRequest.as_str().to_owned())
-        .non_retryable(true)
-        .build()
+/// An encrypted request can be copied from one history into another start. It must not run a second time.
+fn for_another_task() -> ApplicationFailure {
+    ApplicationFailure::builder(
+        "the request is not for this task: its taskId is not the workflow's id",
+    )
+    .type_name(FailureKind::InvalidRequest.as_str().to_owned())
+    .non_retryable(true)
+    .build()
 }
 
 /// How the activity ended.
@@ -95,45 +110,50 @@ enum Ended {
 }
 
 impl Ended {
-    fn of(ran: Result<SessionOutcome, ActivityExecutionError>) -> Self {
+    /// # Errors
+    /// When the activity's result cannot be read. Then the workflow task fails, and Temporal repeats it.
+    fn of(
+        ran: Result<SessionOutcome, ActivityExecutionError>,
+    ) -> Result<Self, WorkflowTermination> {
         let error = match ran {
-            Ok(outcome) => return Self::Ran(outcome),
+            Ok(outcome) => return Ok(Self::Ran(outcome)),
+            Err(error @ ActivityExecutionError::Serialization(_)) => return Err(error.into()),
             Err(error) => error,
         };
         if let Some(cancelled) = error.as_cancelled() {
-            return Self::Cancelled(cancelled.details().ok().flatten());
+            return Ok(Self::Cancelled(cancelled.details().ok().flatten()));
         }
         if let Some(timeout) = error.as_timeout() {
-            return Self::Failed {
+            return Ok(Self::Failed {
                 kind: FailureKind::WorkerLost.as_str().to_owned(),
-                message: "the worker was lost while the task ran; it is not repeated by itself, \
-                          because what it did and cost stays"
-                    .to_owned(),
+                message: WORKER_LOST.to_owned(),
                 outcome: None,
                 last: timeout.last_heartbeat_details().ok().flatten(),
-            };
+            });
         }
-        let (kind, message, outcome) = match error.cause() {
-            Some(IncomingError::Application(failure)) => (
-                failure
-                    .type_name()
-                    .unwrap_or(FailureKind::CannotRun.as_str())
-                    .to_owned(),
-                failure.to_string(),
-                failure.details().ok().flatten(),
-            ),
-            _ => (
-                FailureKind::CannotRun.as_str().to_owned(),
-                error.to_string(),
-                None,
-            ),
+        let Some(IncomingError::Application(failure)) = error.cause() else {
+            return Ok(Self::Failed {
+                kind: FailureKind::CannotRun.as_str().to_owned(),
+                message: error.to_string(),
+                outcome: None,
+                last: None,
+            });
         };
-        Self::Failed {
+        let kind = failure
+            .type_name()
+            .filter(|name| !name.is_empty())
+            .unwrap_or(FailureKind::CannotRun.as_str())
+            .to_owned();
+        let is_lost = kind == FailureKind::WorkerLost.as_str();
+        Ok(Self::Failed {
+            message: failure.to_string(),
+            outcome: (!is_lost)
+                .then(|| failure.details().ok())
+                .flatten()
+                .flatten(),
+            last: is_lost.then(|| failure.details().ok()).flatten().flatten(),
             kind,
-            message,
-            outcome,
-            last: None,
-        }
+        })
     }
 
     fn progress(&self) -> Option<&Progress> {
@@ -148,7 +168,7 @@ impl Ended {
 
     fn conclude(
         self,
-        task: &TaskId,
+        task: &str,
         metadata: Option<Map<String, Value>>,
     ) -> WorkflowResult<TaskResult> {
         match self {

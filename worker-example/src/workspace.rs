@@ -124,29 +124,42 @@ impl Workspace {
 /// # Errors
 /// When the folder of tasks cannot be read.
 pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
+    let abandoned = workdir.join("abandoned");
     let entries = match fs::read_dir(workdir.join("tasks")) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
         entries => entries?,
     };
+    private_folder(&abandoned)?;
     let making = File::create(workdir.join(MAKING))?;
     making.lock()?;
-    let mut removed = 0;
     for entry in entries {
-        let path = entry?.path();
+        let entry = entry?;
         // A folder without the file was half removed.
-        let held = match File::open(path.join(LOCK)) {
+        let held = match File::open(entry.path().join(LOCK)) {
             Ok(lock) => lock.try_lock().is_err(),
             Err(e) => e.kind() != io::ErrorKind::NotFound,
         };
-        if held {
-            continue;
+        // Only moved while others wait: what a task left can be millions of files.
+        if !held {
+            move_away(&entry.path(), &abandoned.join(entry.file_name()));
         }
+    }
+    drop(making);
+    let mut removed = 0;
+    for entry in fs::read_dir(abandoned)? {
+        let path = entry?.path();
         match remove_tree(&path) {
             Ok(()) => removed += 1,
             Err(error) => tracing::warn!(path = %path.display(), %error, "a task's folder stays"),
         }
     }
     Ok(removed)
+}
+
+fn move_away(from: &Path, to: &Path) {
+    if let Err(error) = fs::rename(from, to) {
+        tracing::warn!(path = %from.display(), %error, "a task's folder stays");
+    }
 }
 
 /// Makes a folder that only its owner may enter, and its parents.

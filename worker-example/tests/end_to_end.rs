@@ -230,7 +230,10 @@ async fn turns_that_run_out_are_a_failure_for_people_too() {
         "allowedTools": ["Bash"], "maxTurns": 1});
     let (code, output) = end(&mut rig.submit(&fresh("task"), &request, &[]));
     assert_eq!(code, 1, "{output}");
-    assert!(output.contains("error_max_turns"), "{output}");
+    assert!(
+        output.contains("the most allowed; raise --max-turns"),
+        "{output}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,7 +294,7 @@ async fn a_lost_worker_takes_its_cli_along_and_the_next_one_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_is_told_to_end_stops_what_runs() {
     let rig = Rig::new().await;
-    let mut worker = rig.worker(&["--drain-seconds", "0"]);
+    let mut worker = rig.worker(&["--drain-time", "0s"]);
     let request = json!({"prompt": endless(PROMPT), "anthropicApiKey": "sk-ant-drain", "allowedTools": ["Bash"]});
     let mut submission = rig.submit(&fresh("task"), &request, &[]);
     let escaped = announced_pid(&mut submission, "escaped=");
@@ -313,20 +316,30 @@ async fn an_input_that_is_no_request_fails_the_task_at_once() {
     for (id, input, expected) in [
         (
             fresh("task"),
-            json!({"prompt": 1}),
+            json!({"taskId": "ID", "prompt": 1}),
             "`prompt` has a value of the wrong type",
         ),
         (
             fresh("task"),
-            json!({"prompt": "x", "gitRepo": "y"}),
+            json!({"taskId": "ID", "prompt": "x", "gitRepo": "y"}),
             "`gitRepo` is not supported",
         ),
         (
             "not url-safe".to_owned(),
-            json!({"prompt": "x", "anthropicApiKey": "k"}),
+            json!({"taskId": "ID", "prompt": "x", "anthropicApiKey": "k"}),
             "taskId must be",
         ),
+        (
+            fresh("task"),
+            json!({"prompt": "x", "anthropicApiKey": "k"}),
+            "not for this task",
+        ),
+        (fresh("task"), json!("text"), "not for this task"),
     ] {
+        let mut input: serde_json::Value = input;
+        if input["taskId"] == "ID" {
+            input["taskId"] = json!(id);
+        }
         let payload = temporalio_common::data_converters::RawValue::from_value(
             &input,
             client.options().data_converter.payload_converter(),
@@ -357,11 +370,12 @@ async fn an_id_is_used_once() {
     let task = fresh("task");
     let request = json!({"prompt": PROMPT, "anthropicApiKey": "sk-ant-once"});
     let (code, output) = end(&mut rig.submit(&task, &request, &["--detach"]));
-    assert_eq!((code, output.lines().last()), (0, Some(task.as_str())));
+    assert_eq!(code, 0, "{output}");
+    assert!(output.lines().any(|line| line == task), "{output}");
     let (code, output) = end(&mut rig.submit(&task, &request, &["--detach"]));
     assert_eq!(code, 64, "{output}");
     assert!(
-        output.contains(&format!("a task `{task}` already")),
+        output.contains(&format!("a task `{task}` already exists")),
         "{output}"
     );
     // It waited for a worker, and is run when there is one.

@@ -11,27 +11,21 @@ mod support;
 
 use integration_tests::assert_absent;
 use serde_json::{Value, json};
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 use support::{Rig, end, fresh, task_ended};
 
 const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
+const FAILED: &str = r#"{"type":"result","is_error":true,"num_turns":1,"result":"no"}"#;
+
 /// Runs a script in Claude Code's place; the submission's exit code, output, and the task's log.
 async fn run(script: &str, request: Value, worker: &[&str]) -> (i32, String, String) {
     let rig = Rig::new().await;
-    let claude = script_file(&rig, script);
+    let claude = rig.claude(script);
     let _worker = rig.worker_with(&claude, worker);
     let task = fresh("task");
     let (code, output) = end(&mut rig.submit(&task, &request, &["--json"]));
-    assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());
+    assert_eq!(rig.workspaces(), Vec::<std::path::PathBuf>::new());
     (code, output, rig.log(&task))
-}
-
-fn script_file(rig: &Rig, script: &str) -> PathBuf {
-    let path = rig.folder.path().join("claude");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-    path
 }
 
 fn request() -> Value {
@@ -62,18 +56,18 @@ async fn a_flood_is_stopped() {
             "while :; do echo '{\"type\":\"x\"}'; done",
             ["--max-events", "1000"],
         ),
-        ("cat /dev/zero", ["--max-output-mib", "20"]),
+        ("cat /dev/zero", ["--max-output", "20MiB"]),
         (
             "while :; do head -c 100000 /dev/zero | tr '\\0' x; echo; done",
-            ["--max-output-mib", "1"],
+            ["--max-output", "1MiB"],
         ),
     ] {
         let (code, output, log) = run(script, request(), &limit).await;
         assert_eq!(code, 1);
         let error = task_ended(&output)["error"].as_str().unwrap().to_owned();
-        assert_eq!(
-            error, "Claude Code printed more than a task may",
-            "{script}"
+        assert!(
+            error.starts_with("output limit reached"),
+            "{script}: {error}"
         );
         assert!(
             log.len() <= 2 << 20 && log.lines().count() <= 1000,
@@ -134,7 +128,7 @@ async fn the_time_of_a_task_is_limited() {
     request["timeoutMinutes"] = json!(1);
     let (code, output, _) = run("trap '' TERM; while :; do sleep 1; done", request, &[]).await;
     assert_eq!(code, 1);
-    assert_eq!(task_ended(&output)["error"], "the task's time was over");
+    assert_eq!(task_ended(&output)["error"], "timed out after 1 minute");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,4 +141,74 @@ async fn the_prompt_comes_by_standard_input_and_never_as_an_argument() {
     );
     let (code, output, _) = run(&script, request(), &[]).await;
     assert_eq!(code, 0, "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_ends_the_task_although_the_cli_stays() {
+    for (last, code, status) in [(RESULT, 0, "completed"), (FAILED, 1, "failed")] {
+        for stays in [
+            "exec sleep 100000",
+            "trap '' TERM; while :; do sleep 1; done",
+        ] {
+            let script = format!("echo '{last}'; {stays}");
+            let (ended, output, _) = run(&script, request(), &["--linger-time", "1s"]).await;
+            let end = task_ended(&output);
+            assert_eq!(
+                (ended, &end["status"]),
+                (code, &json!(status)),
+                "{script}: {output}"
+            );
+            assert_eq!(end["result"]["exitCode"], code);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_after_a_result_are_waited_for() {
+    // The second turn is silent for longer than a CLI may stay after its result.
+    let script = format!(
+        r#"echo '{FAILED}'; echo '{{"type":"assistant"}}'; sleep 4; echo '{RESULT}'; exec sleep 100000"#
+    );
+    let (code, output, log) = run(&script, request(), &["--linger-time", "1s"]).await;
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(log.lines().count(), 3, "{log}");
+    assert_eq!(task_ended(&output)["result"]["result"]["text"], "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_cannot_lift_the_operators_caps() {
+    let script = format!(r#"echo "got $*"; echo '{RESULT}'"#);
+    let mut asked = request();
+    for (field, value) in [
+        ("permissionMode", json!("bypassPermissions")),
+        ("disallowedTools", json!([])),
+        ("allowedTools", json!(["Bash"])),
+        ("maxTurns", json!(100)),
+        ("timeoutMinutes", json!(1000)),
+    ] {
+        asked[field] = value;
+    }
+    let caps = [
+        "--deny-tool",
+        "Bash",
+        "--max-permission-mode",
+        "default",
+        "--max-turns-limit",
+        "3",
+        "--max-timeout",
+        "5m",
+    ];
+    let (code, output, log) = run(&script, asked, &caps).await;
+    assert_eq!(code, 0, "{output}");
+    for flag in [
+        "--disallowed-tools=Bash",
+        "--permission-mode=default",
+        "--max-turns=3",
+    ] {
+        assert!(log.contains(flag), "{flag} in {log}");
+    }
+    let warnings = task_ended(&output)["result"]["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 3, "{warnings}");
+    let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(first["warnings"], warnings);
 }

@@ -1,44 +1,74 @@
+//! `cargo xtask ci`: everything that has to pass before a change is taken, quick checks first.
+
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
 
 use crate::{demo, step, test, tools, workspace::Workspace};
 
-/// Everything that has to pass, quick checks first.
+/// Runs every stage, and prints what each one took, also when one fails.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    step::heading("Format");
-    cargo(workspace, &["fmt", "--all", "--check"])?;
+    let stages: [(&str, &dyn Fn() -> anyhow::Result<()>); 6] = [
+        ("Format", &|| cargo(workspace, &["fmt", "--all", "--check"])),
+        ("Lints", &|| lints(workspace)),
+        ("Documentation", &|| documentation(workspace)),
+        ("Licences, bans and sources", &|| licences(workspace)),
+        ("Tests", &|| {
+            test::run(workspace, &test::Arguments::everything())
+        }),
+        ("Demo", &|| {
+            demo::run(workspace, &demo::Arguments::check_built())
+        }),
+    ];
+    let mut times = Vec::new();
+    let mut outcome = Ok(());
+    for (title, stage) in stages {
+        step::heading(title);
+        let started = Instant::now();
+        outcome = stage().with_context(|| format!("the stage `{title}` failed"));
+        times.push((title, started.elapsed()));
+        if outcome.is_err() {
+            break;
+        }
+    }
+    step::heading("Time of each stage");
+    for (title, time) in &times {
+        step::note(&format!("{:>8}  {title}", minutes(*time)));
+    }
+    let total = times.iter().map(|(_, time)| *time).sum();
+    step::note(&format!("{:>8}  in all", minutes(total)));
+    outcome
+}
 
-    step::heading("Lints");
+fn minutes(time: Duration) -> String {
+    format!("{}:{:02} min", time.as_secs() / 60, time.as_secs() % 60)
+}
+
+fn lints(workspace: &Workspace) -> anyhow::Result<()> {
+    let workspace_lints = ["clippy", "--workspace", "--all-targets", "--"];
     cargo(
         workspace,
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    )?;
+        &[&workspace_lints[..], &["-D", "warnings"]].concat(),
+    )
+}
 
-    step::heading("Documentation");
+fn documentation(workspace: &Workspace) -> anyhow::Result<()> {
     let mut documentation = workspace.cargo();
     documentation
         .args(["doc", "--workspace", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings");
-    step::loudly(documentation)?;
+    step::loudly(documentation)
+}
 
+fn licences(workspace: &Workspace) -> anyhow::Result<()> {
     let deny = tools::provide(workspace, &tools::CARGO_DENY)?;
-    step::heading("Licences, bans and sources");
     let mut check = std::process::Command::new(deny);
     check.current_dir(workspace.root());
-    // Advisories are left to where the RustSec database can be reached. The SDK's crates name their
-    // licence in a file only, which is read.
+    // Advisories are checked where the RustSec database can be reached. The SDK's crates name their licence in a file
+    // only, which is read.
     check.args(["--locked", "check", "--allow", "no-license-field"]);
     check.args(["bans", "licenses", "sources"]);
-    step::loudly(check)?;
-
-    test::run(workspace, &test::Arguments::everything())?;
-    demo::run(workspace, &demo::Arguments::check_built())
+    step::loudly(check)
 }
 
 fn cargo(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<()> {

@@ -1,11 +1,20 @@
 //! `config check`.
 
-use std::{io::Write as _, path::Path};
+use std::path::Path;
 
 use serde::Serialize;
 
-use super::exit::{Failure, Status};
+use super::exit::{Failure, Status, print};
 use crate::config::{Config, Problem};
+
+pub(super) const HELP: &str = "\
+Examples:
+  codec-server config check codec.toml
+  codec-server config check codec.toml --json | jq .problems
+
+It finds everything that `serve` would refuse before it opens its keys: with
+the variables CODEC_… over the file, and with the files that the configuration
+names. `doctor --config FILE` tries the keys as well.";
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -29,18 +38,14 @@ pub(super) fn run(file: &Path, json: bool) -> Result<(), Failure> {
             problems,
         };
         let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::new(Status::Io, error))?;
+            .map_err(|error| Failure::new(Status::Software, error))?;
         print(&text)?;
         return if report.ok {
             Ok(())
         } else {
-            Err(Failure::said(Status::Usage))
+            Err(Failure::said(Status::Configuration))
         };
     }
     checked?;
     print(&format!("{shown}: no mistakes found; keys were not opened"))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(|error| Failure::io("stdout", &error))
 }

@@ -23,12 +23,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 pub(super) use self::arguments::{DoctorArgs, HELP};
 use self::{codecs::Codecs, finding::Findings, key::KeyExam, subject::Subject};
-use super::exit::Failure;
+use super::{exit::Failure, runtime};
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::io("the runtime cannot be started", &error))?;
-    let findings = runtime.block_on(examine(args));
+    let findings = runtime::run(async { Ok(examine(args).await) })?;
     report::print(&findings, args.json)?;
     findings
         .status()

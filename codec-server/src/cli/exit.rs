@@ -1,84 +1,88 @@
-//! How the program ends: the statuses of BSD's `sysexits.h`, which scripts can tell apart.
+//! How a command of `codec-server` ends: its exit code, and what it says on stderr.
 
-use std::{fmt, io::Write as _, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+pub(super) use temporal_kms_codec_service::exit::Status;
+use temporal_kms_codec_service::exit::after_signal;
 
 use crate::{config::Problems, namespaces::OpenError, server::ServerError};
 
-/// Why the program ends without having done what it was asked for.
+/// `SIGPIPE`: a program whose reader left ends as if by this signal.
+const SIGPIPE: u8 = 13;
+
+/// Why a command ends without having done what it was asked for.
 #[derive(Debug)]
 pub(super) struct Failure {
-    status: Status,
-    /// Empty when everything has been said already.
+    code: u8,
+    /// Empty when everything was said already.
     message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
-    /// `EX_USAGE`: the command line or the configuration.
-    Usage = 64,
-    /// `EX_DATAERR`: the input.
-    Data = 65,
-    /// `EX_UNAVAILABLE`: an address is taken, or nobody answers there.
-    Unavailable = 69,
-    /// `EX_IOERR`: stdin, stdout or the system.
-    Io = 74,
-    /// `EX_TEMPFAIL`: a KMS is away.
-    TryAgain = 75,
-    /// `EX_NOPERM`: a permission is missing.
-    NoPermission = 77,
 }
 
 impl Failure {
     pub(super) fn new(status: Status, message: impl fmt::Display) -> Self {
         Self {
-            status,
+            code: status.code(),
             message: message.to_string(),
         }
     }
 
     pub(super) fn said(status: Status) -> Self {
+        Self::new(status, "")
+    }
+
+    pub(super) fn io(what: &str, error: &io::Error) -> Self {
+        Self::new(Status::Io, format_args!("{what}: {error}"))
+    }
+
+    /// Stdout cannot be written. A reader that left, as `head` does, has seen enough: nothing is said of it.
+    pub(super) fn stdout(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::signalled(SIGPIPE, "");
+        }
+        Self::io("stdout", error)
+    }
+
+    /// A signal ended the command.
+    pub(super) fn signalled(number: u8, message: impl fmt::Display) -> Self {
         Self {
-            status,
-            message: String::new(),
+            code: after_signal(number),
+            message: message.to_string(),
         }
     }
 
-    pub(super) fn io(what: &str, error: &std::io::Error) -> Self {
-        Self::new(Status::Io, format_args!("{what}: {error}"))
+    /// An error of the library about `what`.
+    pub(super) fn codec(error: &temporal_kms_codec::Error) -> Self {
+        Self::new(Status::of(error), error)
     }
 
     pub(super) fn exit(self) -> ExitCode {
         if !self.message.is_empty() {
             say(format_args!("{}", self.message));
         }
-        ExitCode::from(self.status as u8)
+        ExitCode::from(self.code)
     }
 }
 
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
-        Self::new(Status::Usage, problems)
+        Self::new(Status::Configuration, problems)
     }
 }
 
-/// A key that cannot be opened at the start is a matter of configuration.
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        let transient = error.source.is_transient();
-        Self::new(
-            if transient {
-                Status::TryAgain
-            } else {
-                Status::Usage
-            },
-            error,
-        )
+        Self::new(Status::of(&error.source), error)
     }
 }
 
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         match error {
+            ServerError::Configuration(problems) => problems.into(),
             ServerError::Keys(error) => error.into(),
             ServerError::Listen { .. } => Self::new(Status::Unavailable, error),
         }
@@ -91,16 +95,24 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A line on stderr. That nobody reads it is no reason to fail.
+/// A line on stderr. It is not an error when nobody reads it.
 pub(super) fn say(message: fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "codec-server: {message}");
+    let _ = writeln!(io::stderr(), "codec-server: {message}");
+}
+
+/// Writes text with a line break to stdout.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}", text.trim_end())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::stdout(&error))
 }
 
 /// Help and version are an answer; anything else is wrong usage.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
-        ExitCode::from(Status::Usage as u8)
+        Status::Usage.into()
     } else {
         ExitCode::SUCCESS
     }

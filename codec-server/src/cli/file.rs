@@ -9,15 +9,16 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use tempfile::NamedTempFile;
 use temporal_kms_codec::{
-    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError, kms,
+    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, Error, StreamError, kms,
 };
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use super::{
     exit::{Failure, Status},
     kms_args::KmsArgs,
+    output::{Destination, is_standard},
+    runtime,
 };
 
 /// A chunk's length at a time would be a system call for each.
@@ -54,52 +55,53 @@ pub(super) struct FileArgs {
     /// Replaces an output file that exists.
     #[arg(long)]
     force: bool,
-    /// Shows no progress.
+    /// Shows no progress and no warnings.
     #[arg(short, long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 }
 
 pub(super) const HELP: &str = "\
 Examples:
+  codec-server keys create local://default --keyring keys
   codec-server seal backup.tar --keyring keys
   codec-server open backup.tar.sealed --keyring keys --output backup.tar
-  tar c . | codec-server seal - --output - --key local://default --context host=db1 > backup.sealed
+  tar c . | codec-server seal - --context host=db1 --keyring keys > b.sealed
 
-The output file appears only when it is complete. What `open --output -` has written before it fails must be thrown away:
-that a file is complete is known at its end only.";
+The output file appears only when it is complete. With --output - the output
+goes to stdout as it comes: do not use it when the command fails.";
 
 pub(super) fn run(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::io("the runtime cannot be started", &error))?;
-    runtime.block_on(process(operation, args))
+    let context = context(args)?;
+    let destination = destination(operation, args)?;
+    runtime::run_interruptible(
+        destination.consequence(),
+        process(operation, args, &context, destination),
+    )
 }
 
-async fn process(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
-    let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error);
-    let target = Target::of(operation, args)?;
-    let pairs: BTreeMap<_, _> = args.context.iter().cloned().collect();
-    if pairs.len() != args.context.len() {
-        return Err(usage(&"--context: a name is given twice"));
-    }
-    let context = EncryptionContext::new(pairs).map_err(|error| usage(&error))?;
-    let cipher = cipher(operation, args).await?;
+async fn process(
+    operation: Operation,
+    args: &FileArgs,
+    context: &EncryptionContext,
+    destination: Destination,
+) -> Result<(), Failure> {
+    let cipher = cipher(args).await?;
 
     let (input, len) = open_input(&args.file).await?;
     let progress = progress(args, len);
     let input = BufReader::with_capacity(BUFFER, progress.wrap_async_read(input));
-    let total = match target {
-        Target::Stdout => {
-            transfer(operation, &cipher, input, tokio::io::stdout(), &context).await?
-        }
-        Target::File(path) => {
-            let file = temporary(&path)?;
-            let output = file.reopen().map_err(|error| at(&path, &error))?;
-            let output = tokio::fs::File::from_std(output);
-            let total = transfer(operation, &cipher, input, output, &context).await?;
-            persist(file, &path, args.force)?;
-            total
+    // Opening a pipe waits for its reader.
+    let output = tokio::task::spawn_blocking(|| destination.open())
+        .await
+        .map_err(|error| Failure::new(Status::Software, error))??;
+    let total = match output.file()? {
+        None => transfer(operation, &cipher, input, tokio::io::stdout(), context).await?,
+        Some(file) => {
+            let file = tokio::fs::File::from_std(file);
+            transfer(operation, &cipher, input, file, context).await?
         }
     };
+    output.finish()?;
     progress.finish_and_clear();
     tracing::info!(bytes = total, "done");
     Ok(())
@@ -117,20 +119,18 @@ async fn transfer(
         Operation::Seal => cipher.seal_stream(input, output, context).await,
         Operation::Open => cipher.open_stream(input, output, context).await,
     };
-    done.map_err(|error| {
-        let status = match &error {
-            StreamError::Read(_) | StreamError::Write(_) => Status::Io,
-            error if error.is_transient() => Status::TryAgain,
-            StreamError::Codec(temporal_kms_codec::Error::Provider(_)) => Status::Usage,
-            _ => Status::Data,
-        };
-        Failure::new(status, error)
+    done.map_err(|error| match &error {
+        StreamError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
+            Failure::stdout(reason)
+        }
+        StreamError::Read(_) | StreamError::Write(_) => Failure::new(Status::Io, &error),
+        StreamError::Codec(reason) => Failure::new(Status::of(reason), &error),
+        _ => Failure::new(Status::Data, &error),
     })
 }
 
-async fn cipher(operation: Operation, args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
+async fn cipher(args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
     let mut options = args.kms.options()?;
-    options.create_local_keys = operation == Operation::Seal;
     let mut providers = Vec::with_capacity(args.keys.len());
     for uri in &args.keys {
         let uri = options
@@ -138,7 +138,7 @@ async fn cipher(operation: Operation, args: &FileArgs) -> Result<EnvelopeCipher,
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
         let key = kms::open(&uri, &options)
             .await
-            .map_err(|error| Failure::new(Status::Usage, error))?;
+            .map_err(|error| Failure::codec(&Error::from(error)))?;
         providers.push(key);
     }
     EnvelopeCipher::new(
@@ -150,40 +150,34 @@ async fn cipher(operation: Operation, args: &FileArgs) -> Result<EnvelopeCipher,
     .map_err(|error| Failure::new(Status::Usage, error))
 }
 
-/// Where the output goes.
-enum Target {
-    Stdout,
-    File(PathBuf),
+fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error);
+    let pairs: BTreeMap<_, _> = args.context.iter().cloned().collect();
+    if pairs.len() != args.context.len() {
+        return Err(usage(&"--context: a name is given twice"));
+    }
+    EncryptionContext::new(pairs).map_err(|error| usage(&error))
 }
 
-impl Target {
-    fn of(operation: Operation, args: &FileArgs) -> Result<Self, Failure> {
-        let path = match (&args.output, operation) {
-            (Some(path), _) => path.clone(),
-            (None, _) if is_standard(&args.file) => PathBuf::from("-"),
-            (None, Operation::Seal) => {
-                let mut name = args.file.clone().into_os_string();
-                name.push(".");
-                name.push(SUFFIX);
-                name.into()
-            }
-            (None, Operation::Open) if args.file.extension().is_some_and(|e| e == SUFFIX) => {
-                args.file.with_extension("")
-            }
-            (None, Operation::Open) => {
-                let message =
-                    "the file's name does not end in .sealed; name the output with --output";
-                return Err(Failure::new(Status::Usage, message));
-            }
-        };
-        if is_standard(&path) {
-            return Ok(Self::Stdout);
+fn destination(operation: Operation, args: &FileArgs) -> Result<Destination, Failure> {
+    let path = match (&args.output, operation) {
+        (Some(path), _) => path.clone(),
+        (None, _) if is_standard(&args.file) => PathBuf::from("-"),
+        (None, Operation::Seal) => {
+            let mut name = args.file.clone().into_os_string();
+            name.push(".");
+            name.push(SUFFIX);
+            name.into()
         }
-        if !args.force && path.exists() {
-            return Err(exists(&path));
+        (None, Operation::Open) if args.file.extension().is_some_and(|e| e == SUFFIX) => {
+            args.file.with_extension("")
         }
-        Ok(Self::File(path))
-    }
+        (None, Operation::Open) => {
+            let message = "the file's name does not end in .sealed; name the output with --output";
+            return Err(Failure::new(Status::Usage, message));
+        }
+    };
+    Destination::new(&path, args.force, Some(&args.file))
 }
 
 type Input = Pin<Box<dyn AsyncRead + Send>>;
@@ -192,36 +186,19 @@ async fn open_input(path: &Path) -> Result<(Input, Option<u64>), Failure> {
     if is_standard(path) {
         return Ok((Box::pin(tokio::io::stdin()), None));
     }
-    let file = tokio::fs::File::open(path)
-        .await
-        .map_err(|error| at(path, &error))?;
-    let metadata = file.metadata().await.map_err(|error| at(path, &error))?;
+    let missing = |error: io::Error| {
+        Failure::new(
+            Status::NoInput,
+            format_args!("{}: it cannot be read: {error}", path.display()),
+        )
+    };
+    let file = tokio::fs::File::open(path).await.map_err(missing)?;
+    let metadata = file.metadata().await.map_err(missing)?;
+    if metadata.is_dir() {
+        return Err(missing(io::ErrorKind::IsADirectory.into()));
+    }
     let len = metadata.is_file().then_some(metadata.len());
     Ok((Box::pin(file), len))
-}
-
-/// Beside the output, so that renaming it moves no data; readable by its owner only.
-fn temporary(path: &Path) -> Result<NamedTempFile, Failure> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(|error| at(path, &error))
-}
-
-fn persist(file: NamedTempFile, path: &Path, force: bool) -> Result<(), Failure> {
-    file.as_file()
-        .sync_all()
-        .map_err(|error| at(path, &error))?;
-    let persisted = if force {
-        file.persist(path)
-    } else {
-        file.persist_noclobber(path)
-    };
-    match persisted {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(exists(path)),
-        Err(error) => Err(at(path, &error.error)),
-    }
 }
 
 fn progress(args: &FileArgs, len: Option<u64>) -> ProgressBar {
@@ -242,19 +219,6 @@ fn progress(args: &FileArgs, len: Option<u64>) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
-}
-
-fn is_standard(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-fn at(path: &Path, error: &io::Error) -> Failure {
-    Failure::io(&path.display().to_string(), error)
-}
-
-fn exists(path: &Path) -> Failure {
-    let message = format_args!("{}: it exists; --force replaces it", path.display()).to_string();
-    Failure::new(Status::Usage, message)
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

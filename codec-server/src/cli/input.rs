@@ -1,4 +1,4 @@
-//! The forms in which payloads come on stdin, and how each is written again.
+//! The forms in which payloads are read, and how each is written again.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,7 +7,13 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 use temporal_kms_codec::Payload;
-use temporal_kms_codec_proto::json::{self, Found, JsonError, Limits};
+use temporal_kms_codec_proto::json::{self, Found, JsonError, Limits, Places};
+use zeroize::Zeroizing;
+
+/// Payloads in a document are as many as fit into it: its size is limited already.
+const LIMITS: Limits = Limits {
+    max_payloads: usize::MAX,
+};
 
 /// The input, taken apart.
 #[derive(Debug)]
@@ -19,61 +25,126 @@ pub(super) enum Input {
     /// A bare list of payloads.
     List(Vec<Payload>),
     /// JSON with payloads somewhere inside.
-    Document { text: Vec<u8>, found: Vec<Found> },
+    Document {
+        text: Zeroizing<Vec<u8>>,
+        found: Vec<Found>,
+    },
+}
+
+/// A payload of a document that cannot be read.
+pub(super) struct Broken {
+    pub(super) index: usize,
+    pub(super) error: JsonError,
 }
 
 impl Input {
-    /// Payloads in a document are as many as fit into it: its size is limited already.
-    pub(super) fn parse(text: Vec<u8>) -> Result<Self, JsonError> {
-        let limits = Limits {
-            max_payloads: usize::MAX,
-        };
-        Ok(match Shape::of(&text) {
-            Shape::One => Self::One(json::parse_payload(&text)?),
-            Shape::Body => Self::Body(json::parse_payloads(&text, &limits)?.payloads),
-            Shape::List => Self::List(json::parse_payload_list(&text, &limits)?),
-            Shape::Document => {
-                let found = json::find_payloads(&text, &limits)?;
-                Self::Document { text, found }
+    pub(super) fn parse(text: Zeroizing<Vec<u8>>) -> Result<Self, JsonError> {
+        let strict = match Shape::of(&text) {
+            Shape::One => json::parse_payload(&text).map(Self::One),
+            Shape::Body => {
+                json::parse_payloads(&text, &LIMITS).map(|body| Self::Body(body.payloads))
             }
+            Shape::List => json::parse_payload_list(&text, &LIMITS).map(Self::List),
+            Shape::Document => {
+                let found = json::find_payloads(&text, &LIMITS)?;
+                return Ok(Self::Document { text, found });
+            }
+        };
+        // A broken payload among others is one of a document: the others can be processed.
+        strict.or_else(|error| match json::find_payloads(&text, &LIMITS) {
+            Ok(found) if !found.is_empty() => Ok(Self::Document { text, found }),
+            _ => Err(error),
         })
     }
 
+    /// Whether it is a document without a payload. An empty list of payloads is a list.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Document { found, .. } if found.is_empty())
+    }
+
+    /// The payloads that can be read, in order.
     pub(super) fn payloads(&self) -> Vec<Payload> {
         match self {
             Self::One(payload) => vec![payload.clone()],
             Self::Body(payloads) | Self::List(payloads) => payloads.clone(),
-            Self::Document { found, .. } => found.iter().map(|one| one.payload.clone()).collect(),
+            Self::Document { found, .. } => readable(found)
+                .map(|(_, _, payload)| payload.clone())
+                .collect(),
+        }
+    }
+
+    /// The payloads that cannot be read.
+    pub(super) fn broken(&self) -> Vec<Broken> {
+        let Self::Document { found, .. } = self else {
+            return Vec::new();
+        };
+        let broken = found.iter().enumerate().filter_map(|(index, one)| {
+            let error = one.payload.clone().err()?;
+            Some(Broken { index, error })
+        });
+        broken.collect()
+    }
+
+    /// Of each payload that can be read, its index among all.
+    pub(super) fn indices(&self) -> Vec<usize> {
+        match self {
+            Self::Document { found, .. } => readable(found).map(|(index, _, _)| index).collect(),
+            all => (0..all.payloads().len()).collect(),
         }
     }
 
     /// The same with other payloads, of which there are as many. One that did not change keeps its own spelling.
-    pub(super) fn write(&self, payloads: &[Payload]) -> Vec<u8> {
-        match self {
+    pub(super) fn write(&self, payloads: &[Payload]) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match self {
             Self::One(old) => json::write_payload(payloads.first().unwrap_or(old)),
             Self::Body(_) => json::write_payloads(payloads),
             Self::List(_) => json::write_payload_list(payloads),
             Self::Document { text, found } => {
-                let changed = found
-                    .iter()
+                let changed = readable(found)
                     .zip(payloads)
-                    .filter(|(old, new)| old.payload != **new);
-                let replacements = changed.map(|(old, new)| (old.range.clone(), new));
+                    .filter(|((_, _, old), new)| old != new);
+                let replacements = changed.map(|((_, one, _), new)| (one.range.clone(), new));
                 json::replace_payloads(text, replacements)
             }
-        }
+        })
     }
 
-    /// Where a payload stands, for people.
-    pub(super) fn place(&self, index: usize) -> String {
+    /// Tells where payloads are, for people.
+    pub(super) fn places(&self) -> PayloadPlaces<'_> {
         match self {
-            Self::One(_) => "the payload".to_owned(),
-            Self::Body(_) | Self::List(_) => format!("payloads[{index}]"),
-            Self::Document { text, found } => {
+            Self::One(_) => PayloadPlaces::One,
+            Self::Body(_) | Self::List(_) => PayloadPlaces::List,
+            Self::Document { text, found } => PayloadPlaces::Document {
+                found,
+                places: Places::of(text),
+            },
+        }
+    }
+}
+
+fn readable(found: &[Found]) -> impl Iterator<Item = (usize, &Found, &Payload)> {
+    let all = found.iter().enumerate();
+    all.filter_map(|(index, one)| Some((index, one, one.payload.as_ref().ok()?)))
+}
+
+/// The places of payloads that are asked for in order.
+pub(super) enum PayloadPlaces<'i> {
+    One,
+    List,
+    Document {
+        found: &'i [Found],
+        places: Places<'i>,
+    },
+}
+
+impl PayloadPlaces<'_> {
+    pub(super) fn of(&mut self, index: usize) -> String {
+        match self {
+            Self::One => "the payload".to_owned(),
+            Self::List => format!("payloads[{index}]"),
+            Self::Document { found, places } => {
                 let start = found.get(index).map_or(0, |one| one.range.start);
-                let before = text.get(..start).unwrap_or_default();
-                let line = before.split(|byte| *byte == b'\n').count();
-                format!("the payload in line {line}")
+                format!("the payload at {}", places.at(start))
             }
         }
     }
@@ -143,7 +214,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Input {
-        Input::parse(text.as_bytes().to_vec()).unwrap()
+        Input::parse(Zeroizing::new(text.as_bytes().to_vec())).unwrap()
     }
 
     #[test]
@@ -187,7 +258,7 @@ mod tests {
             let input = parse(text);
             assert_eq!(input.payloads().len(), count, "{text}");
             let written = input.write(&vec![new.clone(); count]);
-            assert_eq!(String::from_utf8(written).unwrap(), expected);
+            assert_eq!(String::from_utf8(written.to_vec()).unwrap(), expected);
         }
     }
 
@@ -195,13 +266,28 @@ mod tests {
     fn a_payload_that_did_not_change_keeps_its_spelling() {
         let text = r#"{"a": { "data" : "QQ", "metadata" : { "encoding" : "Yg" } } }"#;
         let input = parse(text);
-        assert_eq!(input.write(&input.payloads()), text.as_bytes());
+        assert_eq!(*input.write(&input.payloads()), text.as_bytes());
     }
 
     #[test]
-    fn says_where_a_payload_stands() {
-        assert_eq!(parse("[{},{}]").place(1), "payloads[1]");
-        let input = parse("{\n\"a\":\n{\"metadata\":{\"encoding\":\"Yg\"}}}");
-        assert_eq!(input.place(0), "the payload in line 3");
+    fn says_where_a_payload_is() {
+        assert_eq!(parse("[{},{}]").places().of(1), "payloads[1]");
+        let input = parse("{\n\"a\":\n {\"metadata\":{\"encoding\":\"Yg\"}}}");
+        assert_eq!(input.places().of(0), "the payload at line 3, column 2");
+    }
+
+    #[test]
+    fn a_broken_payload_does_not_hide_the_others() {
+        let broken = r#"{"metadata":{"encoding":"Yg"},"data":"?"}"#;
+        for text in [
+            format!(r#"{{"payloads":[{{"data":"QQ","metadata":{{"encoding":"Yg"}}}},{broken}]}}"#),
+            format!(r#"[{broken},{{"data":"QQ","metadata":{{"encoding":"Yg"}}}}]"#),
+            format!(r#"{{"a":{{"data":"QQ","metadata":{{"encoding":"Yg"}}}},"b":{broken}}}"#),
+        ] {
+            let input = parse(&text);
+            assert_eq!((input.payloads().len(), input.broken().len()), (1, 1));
+            assert_ne!(input.indices(), [input.broken()[0].index]);
+            assert_eq!(*input.write(&input.payloads()), text.as_bytes());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The local key of `dev`, `encode` and `decode`.
+//! The local key that every command uses by default.
 
 use std::{env, path::PathBuf};
 
@@ -6,7 +6,7 @@ use temporal_kms_codec::KeyUri;
 
 use super::exit::{Failure, Status};
 
-const DEFAULT_KEY: &str = "local://default";
+pub(super) const DEFAULT_KEY: &str = "local://default";
 
 pub(super) fn default_key() -> Result<KeyUri, Failure> {
     DEFAULT_KEY
@@ -14,7 +14,7 @@ pub(super) fn default_key() -> Result<KeyUri, Failure> {
         .map_err(|error| Failure::new(Status::Usage, error))
 }
 
-/// Where `dev` keeps its keyset, wherever it is started: what it encrypted yesterday is to be read today.
+/// Where the default key is stored. It does not depend on the working directory, so that every command finds it.
 pub(super) fn default_keyring() -> Result<PathBuf, Failure> {
     let folder = |name| {
         env::var_os(name)

@@ -30,10 +30,10 @@ pub(super) struct KmsArgs {
         value_name = "FILE"
     )]
     gcp_credentials: Option<PathBuf>,
-    /// The region of AWS keys whose name tells none.
+    /// The region of AWS keys that are named without one.
     #[arg(long, global = true, help_heading = HEADING, value_name = "REGION", env = "AWS_REGION")]
     aws_region: Option<String>,
-    /// The URL of AWS KMS, where it is not the public one.
+    /// The URL of AWS KMS, if it is not the public one.
     #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "AWS_ENDPOINT_URL_KMS")]
     aws_endpoint: Option<String>,
     /// The absolute path of the vendor's PKCS#11 library.
@@ -51,11 +51,11 @@ impl KmsArgs {
         self.aws_region.as_deref()
     }
 
-    /// What the arguments say, over what the services' own variables say.
+    /// The services' own variables, with the arguments over them.
     pub(super) fn options(&self) -> Result<KmsOptions, Failure> {
         let variables = KmsOptions::from_env();
-        let mut options = variables.map_err(|error| Failure::new(Status::Usage, error))?;
-        // Without a home there is no default; whoever opens a local key then says that a folder is missing.
+        let mut options = variables.map_err(|error| Failure::new(Status::Configuration, error))?;
+        // Without a home there is no default: opening a local key then says that the folder is missing.
         options.local_keyring = self.keyring.clone().or_else(|| default_keyring().ok());
         options.gcp_endpoint.clone_from(&self.gcp_endpoint);
         options.gcp_credentials.clone_from(&self.gcp_credentials);

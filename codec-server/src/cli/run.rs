@@ -2,13 +2,21 @@
 
 use std::io::{StdoutLock, Write as _};
 
-use temporal_kms_codec::kms::KmsOptions;
+use temporal_kms_codec::{
+    Error, KeyUri,
+    kms::{KmsOptions, local::LocalKeyring},
+};
+use tokio_util::sync::CancellationToken;
 
-use super::{Dev, Serve, exit::Failure, keys};
+use super::{
+    Dev, Serve,
+    exit::{Failure, say},
+    keys, runtime,
+};
 use crate::{
     config::{Config, CorsConfig, NamespaceConfig, NamespacesConfig, ServerConfig},
     server::Server,
-    shutdown::{self, stop},
+    shutdown,
 };
 
 pub(super) fn dev(options: Dev) -> Result<(), Failure> {
@@ -16,20 +24,38 @@ pub(super) fn dev(options: Dev) -> Result<(), Failure> {
         Some(keyring) => keyring,
         None => keys::default_keyring()?,
     };
+    let key = keys::default_key()?;
+    create_missing(&key, &keyring)?;
     let mut server = ServerConfig::on(options.listen);
     server.admin_listen = options.admin_listen;
-    let mut namespace = NamespaceConfig::with_key(keys::default_key()?);
+    let mut namespace = NamespaceConfig::with_key(key);
     namespace.on_undecodable = options.on_undecodable;
+    namespace.plaintext = options.plaintext;
+    namespace.open_formats_too(&options.decrypt_formats);
+    let mut keys = KmsOptions::default();
+    keys.local_keyring = Some(keyring);
     run(Config {
         server,
         cors: CorsConfig::local(),
-        keys: KmsOptions {
-            local_keyring: Some(keyring),
-            create_local_keys: true,
-            ..KmsOptions::default()
-        },
+        keys,
         namespaces: NamespacesConfig::Any(namespace),
     })
+}
+
+/// Of all servers, only this one creates its key.
+fn create_missing(key: &KeyUri, keyring: &std::path::Path) -> Result<(), Failure> {
+    let file = keyring.join(format!("{}.json", key.resource()));
+    let is_new = !file.exists();
+    LocalKeyring::open(keyring)
+        .key_or_create(key.resource())
+        .map_err(|error| Failure::codec(&Error::from(error)))?;
+    if is_new {
+        say(format_args!(
+            "created {key} in {} (development only)",
+            keyring.display()
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn serve(options: Serve) -> Result<(), Failure> {
@@ -40,16 +66,14 @@ pub(super) fn serve(options: Serve) -> Result<(), Failure> {
 }
 
 fn run(config: Config) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::io("the runtime cannot be started", &error))?;
-    runtime.block_on(async {
+    runtime::run(async {
         // From here on, a signal is a request to stop, even before the server serves.
         let signalled = shutdown::Signals::listen()
             .map_err(|error| Failure::io("signals cannot be received", &error))?;
         let server = Server::bind(config).await?;
         announce(&server)?;
-        let (stopper, stop) = stop();
-        tokio::spawn(async move { signalled.stop(stopper).await });
+        let stop = CancellationToken::new();
+        tokio::spawn(signalled.stop(stop.clone()));
         server.run(stop).await;
         Ok(())
     })

@@ -1,19 +1,32 @@
-//! `encode` and `decode`: payloads from stdin to stdout.
+//! `encode` and `decode`: payloads from a file or stdin, to a file or stdout.
 
-use std::io::{Read as _, Write as _};
+use std::{
+    env,
+    fs::File,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
 
-use temporal_kms_codec::{Codec, Error, Namespace, Payload, kms::KmsOptions};
+use clap::Args;
+use temporal_kms_codec::{Codec, CodecSettings, Error, Format, Namespace, Payload};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
-    Transform,
     exit::{self, Failure, Status},
     input::Input,
     keys,
+    output::{Destination, is_standard},
+    runtime, text,
+    wanted::explain,
 };
 use crate::{
     config::{Config, NamespaceConfig, NamespacesConfig},
-    namespaces::Namespaces,
+    namespaces::{Keys, OpenError},
 };
+
+const KEY: &str = "TEMPORAL_CODEC_KEY";
+/// Payloads that fail are named one by one, up to this many.
+const MOST_NAMED: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -21,114 +34,323 @@ pub(super) enum Operation {
     Decode,
 }
 
-pub(super) fn run(operation: Operation, options: &Transform) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::io("the runtime cannot be started", &error))?;
-    let codec = runtime.block_on(codec(operation, options))?;
+#[derive(Debug, Args)]
+pub(super) struct TransformArgs {
+    /// The input; `-` is stdin.
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// A key, as a URI; several are several recipients [default: `TEMPORAL_CODEC_KEY`, else `local://default`].
+    #[arg(long = "key", value_name = "URI", conflicts_with = "config")]
+    keys: Vec<String>,
+    /// Folder of `local://` keys [default: `TEMPORAL_CODEC_KEYRING`, else as for `dev`].
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    keyring: Option<PathBuf>,
+    /// A configuration as for `serve`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A format to open beside `envelope`: `envelope-v1` or `direct`; may be repeated.
+    #[arg(
+        long = "decrypt-format",
+        value_name = "FORMAT",
+        conflicts_with = "config"
+    )]
+    decrypt_formats: Vec<Format>,
+    /// The namespace of the payloads.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "TEMPORAL_NAMESPACE",
+        default_value = "default"
+    )]
+    namespace: String,
+    /// Where to write; `-` is stdout.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Replaces an output file that exists.
+    #[arg(long)]
+    force: bool,
+    /// Leaves a payload that cannot be decoded or read as it is, says so on stderr, and goes on. The exit code is not 0 then.
+    #[arg(long)]
+    keep_going: bool,
+    /// The most input that is read, such as 256MiB.
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = crate::config::bytes)]
+    max_input: usize,
+}
 
-    let text = read(options.max_input)?;
-    let input = Input::parse(text)
-        .map_err(|error| Failure::new(Status::Data, format_args!("stdin: {error}")))?;
-    let payloads = input.payloads();
-    if payloads.is_empty() && matches!(input, Input::Document { .. }) {
-        return Err(Failure::new(
-            Status::Data,
-            "stdin: there is no payload in it",
-        ));
+#[derive(Debug, Args)]
+pub(super) struct DecodeArgs {
+    #[command(flatten)]
+    transform: TransformArgs,
+    /// Prints the content of each payload on a line of its own, and nothing else.
+    #[arg(long)]
+    text: bool,
+}
+
+pub(super) const HELP: &str = "\
+Examples:
+  temporal workflow show -w ID -o json | codec-server decode --keyring keys
+  temporal workflow result -w ID -o json | codec-server decode --text
+  codec-server decode history.json --config codec.toml --namespace prod
+  codec-server encode payloads.json --key local://default --output sealed.json
+
+The input is one payload, {\"payloads\":[…]}, a list of payloads, or any JSON
+with payloads somewhere inside, such as a whole history (also one JSON value on
+each line). There payloads are replaced in place, and everything else stays as
+it is. UTF-8 and UTF-16 with a byte order mark are read; the output is UTF-8.
+
+Formats and further keys come from the variables TEMPORAL_CODEC_… that a worker
+has, or from --config.";
+
+pub(super) fn encode(args: &TransformArgs) -> Result<(), Failure> {
+    run(Operation::Encode, args, false)
+}
+
+pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
+    run(Operation::Decode, &args.transform, args.text)
+}
+
+fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), Failure> {
+    let input = (!is_standard(&args.file)).then_some(args.file.as_path());
+    let destination = Destination::new(&args.output, args.force, input)?;
+    let consequence = match &destination {
+        Destination::Stdout => "nothing was written",
+        destination => destination.consequence(),
+    };
+    runtime::run_interruptible(consequence, process(operation, args, as_text, destination))
+}
+
+async fn process(
+    operation: Operation,
+    args: &TransformArgs,
+    as_text: bool,
+    destination: Destination,
+) -> Result<(), Failure> {
+    let codec = codec(args).await?;
+    let (path, limit) = (args.file.clone(), args.max_input);
+    let bytes = tokio::task::spawn_blocking(move || read(&path, limit))
+        .await
+        .map_err(|error| Failure::new(Status::Software, error))??;
+    let name = name(&args.file);
+    let wrong =
+        |error: &dyn std::fmt::Display| Failure::new(Status::Data, format_args!("{name}: {error}"));
+    let input = Input::parse(text::utf8(bytes).map_err(|error| wrong(&error))?)
+        .map_err(|error| wrong(&error))?;
+    if input.is_empty() {
+        return Err(wrong(&"there is no payload in it"));
     }
 
-    let results = runtime.block_on(apply(operation, &codec, payloads.clone()));
-    let mut failed = None;
-    let mut changed = Vec::with_capacity(results.len());
-    for (index, (old, result)) in payloads.into_iter().zip(results).enumerate() {
-        changed.push(result.unwrap_or_else(|error| {
-            exit::say(format_args!("{}: {error}", input.place(index)));
-            failed = failed.or(Some(if error.is_transient() {
-                Status::TryAgain
-            } else {
-                Status::Data
-            }));
-            old
-        }));
-    }
-    if let Some(status) = failed.filter(|_| !options.keep_going) {
+    let mut complaints = Complaints::new(&input, name);
+    let mut changed = apply(operation, &codec, &input, &mut complaints).await?;
+    let failed = complaints.finish();
+    if let Some(status) = failed.filter(|_| !args.keep_going) {
         return Err(Failure::said(status));
     }
-    write(&input.write(&changed))?;
+    let written = match (as_text, &destination) {
+        (false, _) => input.write(&changed),
+        (true, Destination::Stdout) if std::io::stdout().is_terminal() => {
+            text::for_terminal(&text::of_payloads(&changed))
+        }
+        (true, _) => text::of_payloads(&changed),
+    };
+    for payload in &mut changed {
+        payload.data.zeroize();
+    }
+    // Opening a pipe waits for its reader.
+    tokio::task::spawn_blocking(move || destination.open()?.write(&written))
+        .await
+        .map_err(|error| Failure::new(Status::Software, error))??;
     failed.map_or(Ok(()), |status| Err(Failure::said(status)))
 }
 
-/// As many results as payloads, in order.
+/// The payloads after the operation. One that cannot be decoded stays as it is, and is complained about; encoding is done
+/// for all or for none.
 async fn apply(
     operation: Operation,
     codec: &Codec,
-    payloads: Vec<Payload>,
-) -> Vec<Result<Payload, Error>> {
-    match operation {
-        Operation::Decode => codec.decode_each(payloads).await,
-        Operation::Encode => {
-            let count = payloads.len();
-            match codec.encode(payloads).await {
-                Ok(encoded) => encoded.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error); count],
-            }
+    input: &Input,
+    complaints: &mut Complaints<'_>,
+) -> Result<Vec<Payload>, Failure> {
+    for broken in input.broken() {
+        complaints.add(broken.index, Status::Data, &broken.error);
+    }
+    let payloads = input.payloads();
+    if operation == Operation::Encode {
+        return codec.encode(payloads).await.map_err(|error| {
+            let message = format!("{}: {error}", complaints.name);
+            Failure::new(Status::of(&error), message)
+        });
+    }
+    let results = codec.decode_each(payloads.clone()).await;
+    let decoded = input.indices().into_iter().zip(payloads).zip(results);
+    let decoded = decoded.map(|((index, old), result)| {
+        result.unwrap_or_else(|error| {
+            let message = explain(&error, &old, codec.namespace());
+            complaints.add(index, Status::of(&error), &message);
+            old
+        })
+    });
+    Ok(decoded.collect())
+}
+
+/// Says which payloads cannot be processed, and keeps the exit code.
+struct Complaints<'i> {
+    input: &'i Input,
+    name: String,
+    status: Option<Status>,
+    found: Vec<(usize, String)>,
+    more: usize,
+}
+
+impl<'i> Complaints<'i> {
+    fn new(input: &'i Input, name: String) -> Self {
+        Self {
+            input,
+            name,
+            status: None,
+            found: Vec::new(),
+            more: 0,
         }
+    }
+
+    fn add(&mut self, index: usize, status: Status, message: &dyn std::fmt::Display) {
+        // A KMS that is unreachable explains more than a payload that is wrong.
+        if self.status.is_none_or(|known| known == Status::Data) {
+            self.status = Some(status);
+        }
+        if self.found.len() < MOST_NAMED {
+            self.found.push((index, message.to_string()));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn finish(mut self) -> Option<Status> {
+        self.found.sort_by_key(|(index, _)| *index);
+        let mut places = self.input.places();
+        for (index, message) in &self.found {
+            let place = places.of(*index);
+            exit::say(format_args!("{}: {place}: {message}", self.name));
+        }
+        if self.more > 0 {
+            exit::say(format_args!(
+                "{}: {} more payloads cannot be processed",
+                self.name, self.more
+            ));
+        }
+        self.status
     }
 }
 
-async fn codec(operation: Operation, options: &Transform) -> Result<Codec, Failure> {
-    let namespace = Namespace::new(&options.namespace)
+async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
+    let namespace = Namespace::new(&args.namespace)
         .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
-    let (namespaces, kms) = match (&options.keyring, &options.config) {
-        (Some(keyring), _) => {
-            let config = NamespaceConfig::with_key(keys::default_key()?);
-            let kms = KmsOptions {
-                local_keyring: Some(keyring.clone()),
-                // A key that is made just now has encrypted nothing that could be decoded.
-                create_local_keys: operation == Operation::Encode,
-                ..KmsOptions::default()
-            };
-            (NamespacesConfig::Any(config), kms)
+    let (config, kms) = match &args.config {
+        Some(file) => {
+            let config = Config::load_settings(file)?;
+            (of_file(&config, file, &namespace)?, config.keys)
         }
-        (None, Some(file)) => {
-            let config = Config::load(file)?;
-            (config.namespaces, config.keys)
+        None => {
+            let mut settings = settings(args)?;
+            let keyring = args.keyring.clone().or(settings.kms.local_keyring.take());
+            settings.kms.local_keyring = keyring.or_else(|| keys::default_keyring().ok());
+            let mut config = NamespaceConfig::from_settings(&settings)
+                .ok_or_else(|| Failure::new(Status::Configuration, "no key is named"))?;
+            config.open_formats_too(&args.decrypt_formats);
+            (config, settings.kms)
         }
-        (None, None) => (NamespacesConfig::FromEnvironment, KmsOptions::default()),
     };
-    let opened = Namespaces::open(&namespaces, &kms).await?;
-    let served = opened.served(Some(namespace), None).map_err(|_| {
+    let opened = async {
+        let keys = Keys::open(&config, &kms, &mut [].into()).await?;
+        Ok(keys.serve(&config, &namespace, None)?.codec)
+    };
+    opened
+        .await
+        .map_err(|error: Error| OpenError::from(error).into())
+}
+
+fn of_file(
+    config: &Config,
+    file: &Path,
+    namespace: &Namespace,
+) -> Result<NamespaceConfig, Failure> {
+    let named = match &config.namespaces {
+        NamespacesConfig::Named(named) => named,
+        NamespacesConfig::Any(config) => return Ok(config.clone()),
+    };
+    named.get(namespace).cloned().ok_or_else(|| {
+        let known: Vec<&str> = named.keys().map(Namespace::as_str).collect();
         Failure::new(
             Status::Usage,
-            format_args!("the namespace {} is not configured", options.namespace),
+            format_args!(
+                "{}: there is no namespace {namespace}; it has {}",
+                file.display(),
+                known.join(", ")
+            ),
         )
-    })?;
-    Ok(served.codec)
+    })
 }
 
-fn read(limit: usize) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    std::io::stdin()
-        .lock()
-        .take(most)
-        .read_to_end(&mut text)
-        .map_err(|error| Failure::io("stdin", &error))?;
-    if text.len() > limit {
-        return Err(Failure::new(
+/// What the variables of a worker say, with the arguments over them.
+fn settings(args: &TransformArgs) -> Result<CodecSettings, Failure> {
+    let keys = (!args.keys.is_empty()).then(|| args.keys.join(","));
+    let variable = |name: &str| match name {
+        KEY if keys.is_some() => keys.clone(),
+        "TEMPORAL_NAMESPACE" => Some(args.namespace.clone()),
+        name => env::var(name).ok().filter(|value| !value.is_empty()),
+    };
+    let with_default = |name: &str| match (name, variable(name)) {
+        (KEY, None) => Some(keys::DEFAULT_KEY.to_owned()),
+        (_, value) => value,
+    };
+    let read = match (variable(KEY), &args.keyring) {
+        (None, Some(_)) => CodecSettings::from_variables(&with_default),
+        (None, None) => match CodecSettings::from_variables(&variable) {
+            Err(error) if error.setting() == KEY => CodecSettings::from_variables(&with_default),
+            read => read,
+        },
+        (Some(_), _) => CodecSettings::from_variables(&variable),
+    };
+    read.map_err(|error| match keys {
+        Some(_) if error.setting() == KEY => {
+            Failure::new(Status::Usage, format_args!("--key: {}", error.reason()))
+        }
+        _ => Failure::new(Status::Configuration, error),
+    })
+}
+
+fn name(path: &Path) -> String {
+    if is_standard(path) {
+        return "stdin".to_owned();
+    }
+    path.display().to_string()
+}
+
+fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let name = name(path);
+    let failed = |status| {
+        let name = name.clone();
+        move |error: std::io::Error| {
+            Failure::new(status, format_args!("{name}: it cannot be read: {error}"))
+        }
+    };
+    let too_large = || {
+        Failure::new(
             Status::Data,
-            format_args!("stdin: more than {limit} bytes; --max-input allows more"),
+            format_args!("{name}: more than {limit} bytes; --max-input allows more"),
+        )
+    };
+    if is_standard(path) {
+        return text::read(std::io::stdin().lock(), limit)
+            .map_err(failed(Status::Io))?
+            .ok_or_else(too_large);
+    }
+    let file = File::open(path).map_err(failed(Status::NoInput))?;
+    if file.metadata().map_err(failed(Status::NoInput))?.is_dir() {
+        return Err(failed(Status::NoInput)(
+            std::io::ErrorKind::IsADirectory.into(),
         ));
     }
-    Ok(text)
-}
-
-fn write(text: &[u8]) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    let newline: &[u8] = if text.ends_with(b"\n") { b"" } else { b"\n" };
-    stdout
-        .write_all(text)
-        .and_then(|()| stdout.write_all(newline))
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Failure::io("stdout", &error))
+    text::read(file, limit)
+        .map_err(failed(Status::Io))?
+        .ok_or_else(too_large)
 }

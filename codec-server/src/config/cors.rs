@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::{section::Section, server::set, values};
 
-/// Which web pages may call the server. Other clients send no `Origin`, and are not concerned.
+/// Which web pages may call the server. Other clients send no `Origin`; this does not affect them.
 #[derive(Clone, Debug)]
 pub struct CorsConfig {
     /// `allowed_origins`: origins such as `https://temporal.example.com`, compared byte by byte.
@@ -67,8 +67,8 @@ impl CorsConfig {
 fn origin(text: &str) -> Result<String, String> {
     let wrong = || {
         format!(
-            "`{text}` is no origin; expected scheme, host and port if it is not the usual one, in lower case and \
-             without a path, such as https://temporal.example.com"
+            "`{text}` is not an origin; expected a scheme and a host in lower case, a port if it is not the usual one, and \
+             no path, such as https://temporal.example.com"
         )
     };
     let uri: Uri = text.parse().map_err(|_| wrong())?;

@@ -16,9 +16,9 @@ pub struct Problems {
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Where it was made.
+    /// Where it was made, if it is not about the file as a whole.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: Option<Place>,
     /// The setting, such as `server.listen`; empty when it is about the whole file.
     pub setting: String,
     /// What is wrong, and what to do.
@@ -42,8 +42,10 @@ impl fmt::Display for Problems {
                 f.write_str("\n")?;
             }
             match &problem.place {
-                Place::Line(line) => write!(f, "{}:{line}: ", self.file)?,
-                Place::Variable(name) => write!(f, "{name}: ")?,
+                Some(Place::Line(line)) => write!(f, "{}:{line}: ", self.file)?,
+                Some(Place::Variable(name)) => write!(f, "{name}: ")?,
+                None if self.file.is_empty() => {}
+                None => write!(f, "{}: ", self.file)?,
             }
             if !problem.setting.is_empty() {
                 write!(f, "{}: ", problem.setting)?;

@@ -1,6 +1,9 @@
-//! One table of the file with the environment over it: typed settings come out, mistakes are collected.
+//! One table of the file with the environment over it: gives typed settings, and collects mistakes.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use toml::{
     Spanned,
@@ -10,16 +13,47 @@ use toml::{
 use super::problem::{Place, Problem};
 
 /// Reads an environment variable; tests put a map in its place.
-pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(super) type Environment<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// What all sections of one configuration share.
 pub(super) struct Source<'d> {
     pub(super) text: &'d str,
     pub(super) environment: Environment<'d>,
     pub(super) problems: RefCell<Vec<Problem>>,
+    /// Where each setting and each table was found.
+    pub(super) places: RefCell<BTreeMap<String, Place>>,
+    /// The environment variables that were asked for.
+    pub(super) variables: RefCell<BTreeSet<String>>,
 }
 
-impl Source<'_> {
+impl<'d> Source<'d> {
+    pub(super) fn new(text: &'d str, environment: Environment<'d>) -> Self {
+        Self {
+            text,
+            environment,
+            problems: RefCell::default(),
+            places: RefCell::default(),
+            variables: RefCell::default(),
+        }
+    }
+
+    /// The place of a setting, or of the nearest table around it that was found.
+    pub(super) fn place_of(&self, setting: &str) -> Option<Place> {
+        let places = self.places.borrow();
+        let mut path = setting;
+        loop {
+            if let Some(place) = places.get(path) {
+                return Some(place.clone());
+            }
+            path = path.rsplit_once('.')?.0;
+        }
+    }
+
+    fn found(&self, setting: &str, place: &Place) {
+        let mut places = self.places.borrow_mut();
+        places.insert(setting.to_owned(), place.clone());
+    }
+
     pub(super) fn line(&self, offset: usize) -> Place {
         let before = self
             .text
@@ -29,9 +63,14 @@ impl Source<'_> {
         Place::Line(before.split(|byte| *byte == b'\n').count())
     }
 
-    pub(super) fn report(&self, place: Place, setting: &str, message: impl Into<String>) {
+    pub(super) fn report(
+        &self,
+        place: impl Into<Option<Place>>,
+        setting: &str,
+        message: impl Into<String>,
+    ) {
         self.problems.borrow_mut().push(Problem {
-            place,
+            place: place.into(),
             setting: setting.to_owned(),
             message: message.into(),
         });
@@ -42,11 +81,12 @@ impl Source<'_> {
 pub(super) struct Section<'d> {
     source: &'d Source<'d>,
     path: String,
-    place: Place,
+    place: Option<Place>,
     table: Option<&'d DeTable<'d>>,
     /// What its environment variables start with; none for tables whose names are the user's.
     prefix: Option<String>,
     known: Vec<&'static str>,
+    retired: Vec<&'static str>,
 }
 
 /// A setting as it was written.
@@ -72,7 +112,10 @@ impl<'d> Section<'d> {
         path: String,
         found: Option<&'d Spanned<DeValue<'d>>>,
     ) -> Self {
-        let place = source.line(found.map_or(0, |value| value.span().start));
+        let place = found.map(|value| source.line(value.span().start));
+        if let Some(place) = &place {
+            source.found(&path, place);
+        }
         let table = found.and_then(|value| value.get_ref().as_table());
         if found.is_some() && table.is_none() {
             source.report(place.clone(), &path, "expected a table");
@@ -84,7 +127,25 @@ impl<'d> Section<'d> {
             table,
             prefix: None,
             known: Vec::new(),
+            retired: Vec::new(),
         }
+    }
+
+    /// A text; `parse` says what is wrong with it.
+    pub(super) fn text<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (place, written) = self.find(key)?;
+        let parsed = match &written {
+            Written::Variable(text) => parse(text),
+            Written::Value(value) => match value.as_str() {
+                Some("") | None => Err("expected a text in quotes".to_owned()),
+                Some(text) => parse(text),
+            },
+        };
+        self.checked(key, place, parsed)
     }
 
     /// One value; `parse` says what is wrong with it.
@@ -120,7 +181,10 @@ impl<'d> Section<'d> {
                 .collect(),
             Written::Value(DeValue::Array(items)) => items
                 .iter()
-                .map(|item| (self.source.line(item.span().start), scalar(item.get_ref())))
+                .map(|item| {
+                    let text = item.get_ref().as_str().map(str::to_owned);
+                    (self.source.line(item.span().start), text)
+                })
                 .collect(),
             Written::Value(_) => {
                 return self.checked(key, place, Err("expected a list".to_owned()));
@@ -129,7 +193,7 @@ impl<'d> Section<'d> {
         let parsed = items.into_iter().map(|(place, item)| {
             let parsed = match item {
                 Some(item) => parse(&item),
-                None => Err("expected a list of single values".to_owned()),
+                None => Err("expected a list of texts in quotes".to_owned()),
             };
             self.checked(key, place, parsed)
         });
@@ -169,11 +233,34 @@ impl<'d> Section<'d> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether the file has a list under this key.
+    pub(super) fn holds_list(&self, key: &str) -> bool {
+        let found = self.table.and_then(|table| table.get(key));
+        found.is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
+    }
+
     pub(super) fn report(&self, message: impl Into<String>) {
         self.source.report(self.place.clone(), &self.path, message);
     }
 
-    /// Reports an environment variable that has no name of a setting.
+    /// A table under a name that is not a setting, such as `a1b2c` of `[namespaces.prod.a1b2c]`.
+    pub(super) fn stray_table(&self) -> Option<&'d str> {
+        self.table.into_iter().flatten().find_map(|(name, value)| {
+            let name = name.get_ref().as_ref();
+            (value.get_ref().is_table() && !self.known.contains(&name)).then_some(name)
+        })
+    }
+
+    /// Reports a setting that there was once.
+    pub(super) fn retired(&mut self, key: &'static str, message: &str) {
+        if let Some((place, _)) = self.find(key) {
+            self.checked::<()>(key, place, Err(message.to_owned()));
+        }
+        self.known.pop();
+        self.retired.push(key);
+    }
+
+    /// Reports an environment variable that is not of a setting's own name.
     pub(super) fn report_variable(&self, name: &str, message: &str) {
         let place = Place::Variable(name.to_owned());
         self.source.report(place, &self.path, message);
@@ -181,17 +268,27 @@ impl<'d> Section<'d> {
 
     /// Reports the keys that nobody asked for.
     pub(super) fn finish(self) {
-        for (name, _) in self.table.into_iter().flatten() {
-            if !self.known.contains(&name.get_ref().as_ref()) {
-                self.source.report(
-                    self.source.line(name.span().start),
-                    &format!("{}.{}", self.path, name.get_ref()),
-                    format!(
-                        "there is no such setting; known here: {}",
-                        self.known.join(", ")
-                    ),
-                );
+        for (name, value) in self.table.into_iter().flatten() {
+            let key = name.get_ref().as_ref();
+            if self.known.contains(&key) || self.retired.contains(&key) {
+                continue;
             }
+            let message = match closest(key, self.known.iter().copied()) {
+                _ if value.get_ref().is_table() && self.path.starts_with("namespaces.") => {
+                    let (_, namespace) = self.path.split_at("namespaces.".len());
+                    format!("quote a name with dots: [namespaces.\"{namespace}.{key}\"]")
+                }
+                Some(similar) => format!("there is no such setting; did you mean `{similar}`?"),
+                None => format!(
+                    "there is no such setting; known here: {}",
+                    self.known.join(", ")
+                ),
+            };
+            self.source.report(
+                self.source.line(name.span().start),
+                &format!("{}.{key}", self.path),
+                message,
+            );
         }
     }
 
@@ -199,15 +296,19 @@ impl<'d> Section<'d> {
         self.known.push(key);
         if let Some(prefix) = &self.prefix {
             let name = format!("{prefix}{}", key.to_uppercase());
+            self.source.variables.borrow_mut().insert(name.clone());
             if let Some(text) = (self.source.environment)(&name).filter(|text| !text.is_empty()) {
-                return Some((Place::Variable(name), Written::Variable(text)));
+                return Some(self.found(key, Place::Variable(name), Written::Variable(text)));
             }
         }
         let value = self.table?.get(key)?;
-        Some((
-            self.source.line(value.span().start),
-            Written::Value(value.get_ref()),
-        ))
+        let place = self.source.line(value.span().start);
+        Some(self.found(key, place, Written::Value(value.get_ref())))
+    }
+
+    fn found(&self, key: &str, place: Place, written: Written<'d>) -> (Place, Written<'d>) {
+        self.source.found(&format!("{}.{key}", self.path), &place);
+        (place, written)
     }
 
     fn checked<T>(&self, key: &str, place: Place, parsed: Result<T, String>) -> Option<T> {
@@ -217,6 +318,15 @@ impl<'d> Section<'d> {
         };
         parsed.map_err(report).ok()
     }
+}
+
+/// The name that was probably meant.
+pub(super) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    known
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(edits, known)| *edits <= 2 && *edits < known.len())
+        .min()
+        .map(|(_, known)| known)
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {

@@ -2,17 +2,24 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use temporal_kms_codec::endpoint::is_loopback;
+
 use super::{section::Section, values};
+use crate::namespaces::Folder;
 
 /// Where the server listens and how much it takes on.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// `listen`: where clients call. A loopback address, as there is no authentication. Default: `127.0.0.1:8081`.
+    /// `listen`: where clients call. A loopback address, because the server does not authenticate clients. Default:
+    /// `127.0.0.1:8081`.
     pub listen: SocketAddr,
-    /// `admin_listen`: where health is asked for. Default: nowhere.
+    /// `admin_listen`: where `/healthz` and `/readyz` are answered. Any address: neither shows a payload or a key.
+    /// Default: nowhere.
     pub admin_listen: Option<SocketAddr>,
     /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
     pub allowed_hosts: Vec<String>,
+    /// `path_prefixes`: paths before `/encode` and `/decode` that name no namespace, such as `/codec`.
+    pub(crate) path_prefixes: Vec<Folder>,
     /// How much it takes on.
     pub limits: Limits,
     /// How long it waits.
@@ -32,6 +39,9 @@ pub struct Limits {
     pub max_headers: usize,
     /// `max_requests`: requests that are worked on at the same time; others wait shortly. Default: 128.
     pub max_requests: usize,
+    /// `max_memory`: bytes that the bodies, payloads and answers of all requests take together. The first 64 KiB of each
+    /// request are not counted. Default: 512 MiB.
+    pub max_memory: usize,
     /// `max_connections`: connections that are open at the same time. Default: 1,024.
     pub max_connections: usize,
 }
@@ -44,8 +54,21 @@ impl Default for Limits {
             max_payloads: 1000,
             max_headers: 32 << 10,
             max_requests: 128,
+            max_memory: 512 << 20,
             max_connections: 1024,
         }
+    }
+}
+
+impl Limits {
+    /// What a request takes that is as large as the limits allow: its body, the payloads in it, those of the answer, and
+    /// the answer's text, which is base64.
+    fn largest_request(&self) -> usize {
+        let text = self.max_answer.saturating_add(self.max_answer / 2);
+        self.max_body
+            .saturating_mul(2)
+            .saturating_add(self.max_answer)
+            .saturating_add(text)
     }
 }
 
@@ -60,6 +83,11 @@ pub struct Timeouts {
     pub request: Duration,
     /// `write_timeout`: for a client that takes nothing of its answer. Default: 30 s.
     pub write: Duration,
+    /// `answer_timeout`: for a client to take the whole answer, however steadily it does so. Default: 60 s.
+    pub answer: Duration,
+    /// `shutdown_delay`: how long the server goes on serving after it was told to stop, while `/readyz` answers 503.
+    /// Load balancers need that time to notice. Default: 2 s with an `admin_listen`, else none.
+    pub shutdown_delay: Duration,
     /// `shutdown_grace`: for requests in flight when the server is told to stop. Default: 20 s, within the 30 s that
     /// Kubernetes leaves a process.
     pub shutdown_grace: Duration,
@@ -72,6 +100,8 @@ impl Default for Timeouts {
             body: Duration::from_secs(10),
             request: Duration::from_secs(20),
             write: Duration::from_secs(30),
+            answer: Duration::from_mins(1),
+            shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(20),
         }
     }
@@ -88,6 +118,7 @@ impl ServerConfig {
             listen,
             admin_listen: None,
             allowed_hosts: Vec::new(),
+            path_prefixes: Vec::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
         }
@@ -98,8 +129,11 @@ impl ServerConfig {
             .value("listen", loopback)
             .unwrap_or(([127, 0, 0, 1], 8081).into());
         let mut server = Self::on(listen);
-        server.admin_listen = section.value("admin_listen", loopback);
+        server.admin_listen = section.value("admin_listen", address);
         server.allowed_hosts = section.list("allowed_hosts", host).unwrap_or_default();
+        server.path_prefixes = section
+            .list("path_prefixes", path_prefix)
+            .unwrap_or_default();
 
         let limits = &mut server.limits;
         set(
@@ -126,6 +160,17 @@ impl ServerConfig {
             &mut limits.max_connections,
             section.value("max_connections", permits),
         );
+        set(
+            &mut limits.max_memory,
+            section.value("max_memory", values::bytes),
+        );
+        let least = limits.largest_request();
+        if limits.max_memory < least {
+            section.report(format!(
+                "`max_memory` must be at least {} bytes, so that one request with `max_body` and `max_answer` fits",
+                least
+            ));
+        }
 
         let timeouts = &mut server.timeouts;
         set(
@@ -145,6 +190,17 @@ impl ServerConfig {
             section.value("write_timeout", values::timeout),
         );
         set(
+            &mut timeouts.answer,
+            section.value("answer_timeout", values::timeout),
+        );
+        if server.admin_listen.is_some() {
+            timeouts.shutdown_delay = SHUTDOWN_DELAY;
+        }
+        set(
+            &mut timeouts.shutdown_delay,
+            section.value("shutdown_delay", values::duration),
+        );
+        set(
             &mut timeouts.shutdown_grace,
             section.value("shutdown_grace", values::duration),
         );
@@ -159,21 +215,49 @@ pub(super) fn set<T>(target: &mut T, value: Option<T>) {
     }
 }
 
-/// A listener's address. Whoever reaches it can decrypt, so without authentication it must not be reached from outside.
+/// How long load balancers usually take to notice that a server is not ready.
+const SHUTDOWN_DELAY: Duration = Duration::from_secs(2);
+
+/// The address of the listener for clients. The server does not authenticate them, so it must not be reachable from
+/// other machines.
 pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| {
-        format!(
-            "`{text}` is no address and port; expected one such as {DEFAULT_LISTEN} or [::1]:8081"
-        )
-    })?;
-    if address.ip().to_canonical().is_loopback() {
+    let address = address(text)?;
+    if is_loopback(&address.ip().to_string()) {
         return Ok(address);
     }
     Err(format!(
-        "{address} can be reached from outside of this machine, where anybody could decrypt; without authentication \
-         the server listens on loopback only, such as 127.0.0.1:{}",
+        "{address} is reachable from other machines, and everybody who reaches it could decrypt. The server does not \
+         authenticate clients, so it listens on loopback only, such as 127.0.0.1:{}. Put an authenticating proxy in \
+         front of it",
         address.port()
     ))
+}
+
+/// The address of the listener for health, which gives nothing away.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    // `localhost` is not looked up, so that DNS cannot decide.
+    let local = text
+        .rsplit_once(':')
+        .filter(|(host, _)| host.eq_ignore_ascii_case("localhost"))
+        .map(|(_, port)| format!("127.0.0.1:{port}"));
+    local.as_deref().unwrap_or(text).parse().map_err(|_| {
+        format!("`{text}` is not ADDRESS:PORT, such as {DEFAULT_LISTEN} or [::1]:8081")
+    })
+}
+
+fn path_prefix(text: &str) -> Result<Folder, String> {
+    let path = text.strip_suffix('/').unwrap_or(text);
+    let is_path = path.len() > 1
+        && path.starts_with('/')
+        && !path.contains("//")
+        && format!("{path}/decode")
+            .parse::<http::Uri>()
+            .is_ok_and(|uri| uri.query().is_none());
+    if is_path {
+        Ok(Folder::parse(path))
+    } else {
+        Err("expected a path such as \"/codec\", as in the URL".to_owned())
+    }
 }
 
 fn host(text: &str) -> Result<String, String> {
@@ -193,7 +277,7 @@ fn header_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
-fn permits(text: &str) -> Result<usize, String> {
+pub(super) fn permits(text: &str) -> Result<usize, String> {
     match values::count(text)? {
         count if count > tokio::sync::Semaphore::MAX_PERMITS => Err("it is too large".to_owned()),
         count => Ok(count),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use temporal_kms_codec::{Compression, Format, PlaintextPolicy};
+use temporal_kms_codec::{Compression, Format, PlaintextPolicy, RequiredContext};
 
 use super::*;
 
@@ -22,7 +22,8 @@ fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     })
 }
 
-const SMALL: &str = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
+const SMALL: &str =
+    "[keys]\nlocal_keyring = \"keys\"\n[namespaces.default]\nencrypt = [\"local://default\"]\n";
 
 fn named(config: &Config, name: &str) -> NamespaceConfig {
     let NamespacesConfig::Named(named) = &config.namespaces else {
@@ -52,16 +53,20 @@ fn every_setting_is_read() {
         listen = "[::1]:9000"
         admin_listen = "127.0.0.1:9001"
         allowed_hosts = ["Codec.example.com"]
+        path_prefixes = ["/codec", "/temporal/codec/"]
         max_body = "1MiB"
         max_answer = "2MiB"
         max_payloads = 0x10
         max_headers = 16384
         max_requests = 3
         max_connections = 4
+        max_memory = "300MiB"
         header_timeout = "1s"
         body_timeout = "2s"
         request_timeout = "3s"
         write_timeout = "4s"
+        answer_timeout = "6s"
+        shutdown_delay = "7s"
         shutdown_grace = "5s"
         [cors]
         allowed_origins = ["https://ui.example.com", "http://ui.internal:8080"]
@@ -70,12 +75,16 @@ fn every_setting_is_read() {
         max_age = "1m"
         [keys]
         local_keyring = "keys"
-        create_local_keys = true
+        [cache]
+        data_keys = 7
+        ttl = "2m"
         [namespaces."prod.a1b2c"]
         encrypt = ["local://2026", "gcpkms://projects/p/locations/l/keyRings/r/cryptoKeys/k"]
         decrypt = ["local://2025"]
         format = "envelope"
+        decrypt_formats = ["envelope"]
         context = { env = "prod", "team" = "x" }
+        require_context = ["env"]
         compression = "zstd"
         compression_level = 9
         compression_min_bytes = "1KiB"
@@ -91,9 +100,14 @@ fn every_setting_is_read() {
         listen,
         admin_listen,
         allowed_hosts,
+        path_prefixes,
         limits,
         timeouts,
     } = &config.server;
+    assert_eq!(path_prefixes.len(), 2);
+    assert_eq!(limits.max_memory, 300 << 20);
+    assert_eq!(timeouts.answer, Duration::from_secs(6));
+    assert_eq!(timeouts.shutdown_delay, Duration::from_secs(7));
     assert_eq!(listen.to_string(), "[::1]:9000");
     assert_eq!(admin_listen.unwrap().to_string(), "127.0.0.1:9001");
     assert_eq!(allowed_hosts, &["codec.example.com"]);
@@ -112,7 +126,6 @@ fn every_setting_is_read() {
     assert!(config.cors.allow_local_origins && !config.cors.allow_credentials);
     assert_eq!(config.cors.max_age, Duration::from_mins(1));
     assert_eq!(config.keys.local_keyring.as_deref(), Some("keys".as_ref()));
-    assert!(config.keys.create_local_keys);
 
     let namespace = named(&config, "prod.a1b2c");
     let keys: Vec<_> = namespace.encrypt.iter().map(ToString::to_string).collect();
@@ -125,12 +138,18 @@ fn every_setting_is_read() {
     );
     assert_eq!(namespace.decrypt[0].to_string(), "local://2025");
     assert_eq!(namespace.context["env"], "prod");
+    assert_eq!(namespace.decrypt_formats, Some(vec![Format::Envelope]));
+    assert_eq!(namespace.require_context, RequiredContext::named(["env"]));
     assert_eq!(
         namespace.compression,
         Compression::Zstd {
             level: 9,
             min_bytes: 1024
         }
+    );
+    assert_eq!(
+        (namespace.cache.max_keys, namespace.cache.ttl),
+        (7, Duration::from_mins(2))
     );
     assert_eq!(namespace.max_decompressed, 4 << 20);
     assert_eq!(namespace.plaintext, PlaintextPolicy::Reject);
@@ -155,10 +174,12 @@ fn the_example_has_every_setting_with_its_default() {
         format!("{:?}", server.limits),
         format!("{:?}", default.limits)
     );
-    assert_eq!(
-        format!("{:?}", server.timeouts),
-        format!("{:?}", default.timeouts)
-    );
+    // It has an `admin_listen`, where load balancers see that the server stops.
+    let timeouts = Timeouts {
+        shutdown_delay: Duration::from_secs(2),
+        ..default.timeouts
+    };
+    assert_eq!(format!("{:?}", server.timeouts), format!("{timeouts:?}"));
     let cors = CorsConfig {
         allowed_origins: config.cors.allowed_origins.clone(),
         ..CorsConfig::default()
@@ -174,7 +195,7 @@ fn the_example_has_every_setting_with_its_default() {
 
     // A misspelt section lists what is known: the example holds all of it.
     let known = parse(
-        "[server]\nx = 1\n[cors]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
+        "[server]\nx = 1\n[cors]\nx = 1\n[cache]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
         &[],
     );
     for list in known
@@ -213,7 +234,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.server.listen.port(), 2);
     assert_eq!(
         config.server.limits.max_payloads, 7,
-        "an empty variable is none"
+        "an empty variable counts as unset"
     );
     assert_eq!(config.cors.allowed_origins.len(), 2);
     assert_eq!(config.keys.local_keyring.as_deref(), Some("/keys".as_ref()));
@@ -254,21 +275,21 @@ context = { env = 1 }
     )
     .unwrap_err();
     let expected = [
-        "codec.toml:2: server.listen: 0.0.0.0:8081 can be reached from outside of this machine",
-        "codec.toml:3: server.max_bdy: there is no such setting; known here: listen, admin_listen",
-        "codec.toml:4: server.max_payloads: expected a whole number above zero",
+        "codec.toml:2: server.listen: 0.0.0.0:8081 is reachable from other machines",
+        "codec.toml:3: server.max_bdy: there is no such setting; did you mean `max_body`?",
+        "codec.toml:4: server.max_payloads: expected a whole number from 1 to",
         "codec.toml:5: server.body_timeout: expected a time with its unit",
-        "codec.toml:10: cors.allowed_origins: `https://example.com/` is no origin",
-        "codec.toml:11: cors.allowed_origins: `*` is no origin",
+        "codec.toml:10: cors.allowed_origins: `https://example.com/` is not an origin",
+        "codec.toml:11: cors.allowed_origins: `*` is not an origin",
         "codec.toml:13: cors.allow_credentials: expected true or false",
         "codec.toml:15: auth: there is no such section",
-        "codec.toml:19: namespaces.default.encrypt: `default`: it starts with none of local://",
-        "codec.toml:20: namespaces.default.format: it is none of",
-        "codec.toml:21: namespaces.default.compression: it is neither",
+        "codec.toml:19: namespaces.default.encrypt: it starts with none of local://",
+        "codec.toml:20: namespaces.default.format: it must be",
+        "codec.toml:21: namespaces.default.compression: it must be",
         "codec.toml:22: namespaces.default.dek: `renew_before` must be shorter than `max_age`",
-        "codec.toml:23: namespaces.default.on_undecodable: it is neither",
+        "codec.toml:23: namespaces.default.on_undecodable: it must be",
         "codec.toml:25: namespaces.prod: `encrypt` names no key",
-        "codec.toml:26: namespaces.prod.plaintext: it is neither",
+        "codec.toml:26: namespaces.prod.plaintext: it must be",
         "codec.toml:27: namespaces.prod.context.env: expected a text in quotes",
         "CODEC_SERVER_MAX_BODY: server.max_body: expected a size",
     ];
@@ -297,7 +318,7 @@ fn sections_must_be_tables_and_one_namespace_there() {
         "{error}"
     );
     assert!(
-        error.contains("codec.toml:1: namespaces: no namespace is configured"),
+        error.contains("codec.toml: namespaces: no namespace is configured"),
         "{error}"
     );
     assert!(parse("", &[]).is_err());
@@ -312,6 +333,7 @@ fn only_loopback_is_listened_on() {
         "[::1]:1",
         "127.9.9.9:1",
         "[::ffff:127.0.0.1]:1",
+        "localhost:1",
     ] {
         assert!(loopback(good).is_ok(), "{good}");
     }
@@ -325,14 +347,47 @@ fn only_loopback_is_listened_on() {
         assert!(
             loopback(bad)
                 .unwrap_err()
-                .contains("without authentication"),
+                .contains("does not authenticate clients"),
             "{bad}"
         );
     }
-    for bad in ["localhost:1", "127.0.0.1", "", ":1", "8081"] {
+    for bad in ["localhost", "localhost:x", "127.0.0.1", "", ":1", "8081"] {
         assert!(
-            loopback(bad).unwrap_err().contains("no address and port"),
+            loopback(bad).unwrap_err().contains("is not ADDRESS:PORT"),
             "{bad}"
+        );
+    }
+}
+
+#[test]
+fn health_is_answered_on_any_address() {
+    let text = format!("[server]\nadmin_listen = \"0.0.0.0:8082\"\n{SMALL}");
+    let config = parse(&text, &[]).unwrap();
+    assert_eq!(
+        config.server.admin_listen.unwrap().to_string(),
+        "0.0.0.0:8082"
+    );
+    let error = parse(&text.replace("admin_listen", "listen"), &[]).unwrap_err();
+    assert!(error.contains("reachable from other machines"), "{error}");
+}
+
+#[test]
+fn the_memory_is_enough_for_one_request_as_large_as_allowed() {
+    let text = format!("[server]\nmax_answer = \"1GiB\"\n{SMALL}");
+    let error = parse(&text, &[]).unwrap_err();
+    assert!(error.contains("`max_memory` must be at least"), "{error}");
+    let text = text.replace("[server]", "[server]\nmax_memory = \"3GiB\"");
+    assert!(parse(&text, &[]).is_ok());
+}
+
+#[test]
+fn path_prefixes_are_paths() {
+    for bad in ["", "/", "codec", "/a//b", "/a?b", "/a b", "//a"] {
+        let text = format!("[server]\npath_prefixes = [\"{bad}\"]\n{SMALL}");
+        let error = parse(&text, &[]).unwrap_err();
+        assert!(
+            error.starts_with("codec.toml:2: server.path_prefixes: expected a path"),
+            "{bad}: {error}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Health, for those who run the server.
+//! Health and readiness. Nothing here shows a payload or a key, so that any address may be listened on.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ fn answer(readiness: &Readiness, method: &Method, path: &str) -> Response {
         ("/readyz", _) => match readiness.state() {
             State::Starting => (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the keys have not all answered yet\n",
+                "not ready: some keys have not answered yet; the log names them\n",
             ),
             State::Ready => (StatusCode::OK, "ready\n"),
             State::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
         },
         _ => (
             StatusCode::NOT_FOUND,
-            "there is nothing here but /healthz and /readyz\n",
+            "not found; this address answers /healthz and /readyz\n",
         ),
     };
     let mut response = http::Response::new(Full::new(Bytes::from_static(text.as_bytes())));

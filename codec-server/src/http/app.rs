@@ -2,8 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Instant};
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::{
@@ -15,10 +14,12 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use super::{
     Response, Serve, body,
     log::{self, Summary},
-    origin::Callers,
+    memory::Memory,
+    origin::OriginPolicy,
     refusal::Refusal,
+    request_id::RequestId,
     route::{self, Operation, Route},
-    transform,
+    transform::{self, Done},
 };
 use crate::{
     config::{CorsConfig, Limits, ServerConfig, Timeouts},
@@ -28,12 +29,20 @@ use crate::{
 /// How long a request waits for others to finish. A page of history is a burst of hundreds of them.
 const QUEUE_TIME: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// The name of the request, as in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Which payloads of the answer are placeholders: their places, counted from 0.
+const PLACEHOLDERS: HeaderName = HeaderName::from_static("codec-server-placeholders");
+/// Which payloads of the answer are storage references, and so not authenticated.
+const REFERENCES: HeaderName = HeaderName::from_static("codec-server-references");
+
 /// What all requests share.
 pub(crate) struct App {
     namespaces: Arc<Namespaces>,
-    callers: Callers,
+    origins: OriginPolicy,
     limits: Limits,
     timeouts: Timeouts,
+    memory: Memory,
     permits: Semaphore,
 }
 
@@ -45,25 +54,21 @@ impl App {
     ) -> Self {
         Self {
             namespaces,
-            callers: Callers::new(cors, server.allowed_hosts.clone()),
+            origins: OriginPolicy::new(cors, server.allowed_hosts.clone()),
+            memory: Memory::new(server.limits.max_memory),
             permits: Semaphore::new(server.limits.max_requests),
             limits: server.limits.clone(),
             timeouts: server.timeouts.clone(),
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response {
+    async fn answer(&self, request: Request<Incoming>, id: RequestId) -> Response {
         let mut summary = Summary::default();
-        let mut response = match self.run(request, &mut summary).await {
-            Ok(answer) => {
-                let mut response = http::Response::new(Full::new(answer));
-                let json = HeaderValue::from_static("application/json");
-                response.headers_mut().insert(header::CONTENT_TYPE, json);
-                response
-            }
+        let mut response = match self.run(request, id, &mut summary).await {
+            Ok(done) => success(done),
             Err(refusal) => {
-                summary.error = Some(for_operator(&refusal));
-                refusal.into_response()
+                summary.error = Some(refusal.for_operator());
+                refusal.into_response(id)
             }
         };
         let headers = response.headers_mut();
@@ -80,13 +85,14 @@ impl App {
     async fn run(
         &self,
         request: Request<Incoming>,
+        id: RequestId,
         summary: &mut Summary,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Result<Done, Refusal> {
         let (head, body) = request.into_parts();
-        self.callers.check(&head)?;
+        self.origins.check(&head)?;
         let Route {
             operation,
-            segment,
+            folder,
             preserve_storage_refs,
         } = Route::of(&head.uri).ok_or(Refusal::UnknownPath)?;
         summary.operation = Some(operation.name());
@@ -94,14 +100,17 @@ impl App {
             return Err(Refusal::NotPost);
         }
         let header = route::namespace_header(&head.headers)?;
-        let served = self.namespaces.served(header, segment)?;
+        let served = self.namespaces.served(header, Some(&folder))?;
         summary.namespace = Some(served.codec.namespace().clone());
         if operation == Operation::Download {
             return Err(Refusal::NoDownload);
         }
+        // A body that arrives slowly takes nobody's place.
+        let share = self.memory.share();
+        let body = body::read(body, self.limits.max_body, self.timeouts.body, share).await?;
         let _permit = self.permit().await?;
-        let body = body::read(body, self.limits.max_body, self.timeouts.body).await?;
         let transform = transform::Request {
+            id,
             operation,
             served: &served,
             preserve_storage_refs,
@@ -111,7 +120,9 @@ impl App {
             .await
             .unwrap_or(Err(Refusal::TooSlow))?;
         summary.payloads = done.payloads;
-        Ok(done.answer)
+        summary.placeholders = done.placeholders.len();
+        summary.references = done.references.len();
+        Ok(done)
     }
 
     async fn permit(&self) -> Result<SemaphorePermit<'_>, Refusal> {
@@ -124,31 +135,61 @@ impl App {
 
 /// The whole of it: log, CORS, answer.
 pub(crate) fn service(app: Arc<App>) -> impl Serve {
-    let cors = app.callers.cors_layer();
-    let inner = cors.layer(service_fn(move |request| {
+    let inner = app.origins.cors_layer().layer(service_fn({
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(app.answer(request).await) }
+        move |request: Request<Incoming>| {
+            let app = Arc::clone(&app);
+            async move {
+                let id = request.extensions().get().copied();
+                let id = id.unwrap_or_else(RequestId::next);
+                Ok::<_, Infallible>(app.answer(request, id).await)
+            }
+        }
     }));
-    service_fn(move |request: Request<Incoming>| {
-        let inner = inner.clone();
+    service_fn(move |mut request: Request<Incoming>| {
+        let (app, inner) = (Arc::clone(&app), inner.clone());
         async move {
             let (start, method) = (Instant::now(), log::method(request.method()));
+            let id = RequestId::next();
+            request.extensions_mut().insert(id);
+            let (head, body) = request.into_parts();
+            // Before CORS, which answers preflights by itself.
+            app.origins.log_refused(&head);
+            let request = Request::from_parts(head, body);
             let mut response = inner.oneshot(request).await?;
             let summary = response
                 .extensions_mut()
                 .remove::<Summary>()
                 .unwrap_or_default();
-            log::write(method, response.status(), start.elapsed(), &summary);
+            log::write(id, method, response.status(), start.elapsed(), &summary);
+            if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
             Ok(response)
         }
     })
 }
 
-/// The refusal, with what of its cause is not for users: which key it is about.
-fn for_operator(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Encode(error) => error.to_string(),
-        Refusal::Decode { index, error } => format!("`payloads[{index}]`: {error}"),
-        other => other.to_string(),
+fn success(done: Done) -> Response {
+    let mut response = http::Response::new(Full::new(done.answer));
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    for (name, places) in [
+        (PLACEHOLDERS, &done.placeholders),
+        (REFERENCES, &done.references),
+    ] {
+        if let Some(places) = list(places) {
+            headers.insert(name, places);
+        }
     }
+    response
+}
+
+fn list(places: &[usize]) -> Option<HeaderValue> {
+    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+    if places.is_empty() {
+        return None;
+    }
+    places.join(",").try_into().ok()
 }

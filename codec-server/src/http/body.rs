@@ -1,4 +1,4 @@
-//! Reading a body within limits of size and time.
+//! Reading a body within limits of size, time and memory.
 
 use std::time::Duration;
 
@@ -6,40 +6,83 @@ use bytes::{Buf as _, Bytes};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
-use super::refusal::Refusal;
+use super::{memory::Share, refusal::Refusal};
 
-/// Memory that a `Content-Length` alone may reserve.
-const RESERVED: usize = 64 << 10;
+/// Memory that a body takes at first, and by which it grows at least.
+const STEP: usize = 16 << 10;
 /// How much of a body that is refused is still taken, and for how long: a client that sends it all before it reads
 /// the answer would otherwise see a broken connection instead.
 const DISCARDED: usize = 32 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// The whole body.
-pub(super) async fn read(body: Incoming, limit: usize, time: Duration) -> Result<Vec<u8>, Refusal> {
-    timeout(time, read_limited(body, limit))
+/// A whole body, and the memory that it is counted with. It is erased when it is dropped.
+pub(super) struct Received {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) share: Share,
+}
+
+/// Reads the whole body. What has not arrived yet takes no memory.
+pub(super) async fn read(
+    body: Incoming,
+    limit: usize,
+    time: Duration,
+    share: Share,
+) -> Result<Received, Refusal> {
+    timeout(time, read_limited(body, limit, share))
         .await
         .unwrap_or(Err(Refusal::BodyTooSlow))
 }
 
-async fn read_limited(mut body: Incoming, limit: usize) -> Result<Vec<u8>, Refusal> {
+async fn read_limited(
+    mut body: Incoming,
+    limit: usize,
+    mut share: Share,
+) -> Result<Received, Refusal> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
-        return Err(refuse(body, limit).await);
+        return Err(refuse(body, Refusal::BodyTooLarge { limit }).await);
     }
-    let mut whole = Vec::with_capacity(announced.min(RESERVED));
+    let mut whole = Zeroizing::new(Vec::new());
     while let Some(part) = next(&mut body).await? {
         if part.len() > limit - whole.len() {
-            drop(whole);
-            return Err(refuse(body, limit).await);
+            drop((whole, share));
+            return Err(refuse(body, Refusal::BodyTooLarge { limit }).await);
+        }
+        if let Err(busy) = make_room(&mut whole, part.len(), limit, &mut share).await {
+            drop((whole, share));
+            return Err(refuse(body, busy).await);
         }
         whole.extend_from_slice(&part);
     }
-    Ok(whole)
+    Ok(Received {
+        bytes: whole,
+        share,
+    })
 }
 
-async fn refuse(mut body: Incoming, limit: usize) -> Refusal {
+/// Grows by hand: a vector that grows by itself leaves copies behind that nobody erases.
+async fn make_room(
+    whole: &mut Zeroizing<Vec<u8>>,
+    more: usize,
+    limit: usize,
+    share: &mut Share,
+) -> Result<(), Refusal> {
+    let needed = whole.len() + more;
+    if needed <= whole.capacity() {
+        return Ok(());
+    }
+    let capacity = needed.max(whole.capacity() * 2).min(limit.max(needed));
+    let capacity = capacity.next_multiple_of(STEP);
+    share.grow(capacity - whole.capacity()).await?;
+    let mut larger = Zeroizing::new(Vec::with_capacity(capacity));
+    larger.extend_from_slice(whole);
+    *whole = larger;
+    Ok(())
+}
+
+async fn refuse(mut body: Incoming, refusal: Refusal) -> Refusal {
     let discard = async {
         let mut left = DISCARDED;
         while let Ok(Some(part)) = next(&mut body).await {
@@ -51,7 +94,7 @@ async fn refuse(mut body: Incoming, limit: usize) -> Refusal {
     };
     // However it ends, the answer is the same.
     let _ = timeout(DISCARD_TIME, discard).await;
-    Refusal::BodyTooLarge { limit }
+    refusal
 }
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {

@@ -4,32 +4,47 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+use super::{refusal::shown, request_id::RequestId};
+
 /// What is known of a request when it is answered; travels in the answer's extensions.
 #[derive(Clone, Default)]
 pub(super) struct Summary {
     pub(super) operation: Option<&'static str>,
-    /// One that is served, and so no text of a stranger's.
     pub(super) namespace: Option<temporal_kms_codec::Namespace>,
     pub(super) payloads: usize,
+    /// How many payloads were answered by placeholders.
+    pub(super) placeholders: usize,
+    /// How many storage references were returned unchecked.
+    pub(super) references: usize,
     /// Why it was refused, in the operator's words.
     pub(super) error: Option<String>,
 }
 
-pub(super) fn write(method: &str, status: StatusCode, duration: Duration, summary: &Summary) {
+pub(super) fn write(
+    request: RequestId,
+    method: &str,
+    status: StatusCode,
+    duration: Duration,
+    summary: &Summary,
+) {
     let Summary {
         operation,
         namespace,
         payloads,
+        placeholders,
+        references,
         error,
     } = summary;
     let status = status.as_u16();
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-    let (operation, namespace) = (
-        operation.unwrap_or("-"),
-        namespace.as_ref().map_or("-", |name| name.as_str()),
-    );
+    let operation = operation.unwrap_or("-");
+    // `dev` serves any name that a client makes up.
+    let namespace = namespace
+        .as_ref()
+        .map_or_else(|| "-".to_owned(), |name| shown(name.as_str()));
     if let Some(error) = error {
         tracing::warn!(
+            %request,
             method,
             operation,
             namespace,
@@ -41,18 +56,21 @@ pub(super) fn write(method: &str, status: StatusCode, duration: Duration, summar
         );
     } else {
         tracing::info!(
+            %request,
             method,
             operation,
             namespace,
             status,
             payloads,
+            placeholders,
+            references,
             duration_us,
             "request"
         );
     }
 }
 
-/// A method's name; a client may make up its own, which is nobody's to read.
+/// A method's name. A client may make up its own; that is not logged.
 pub(super) fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

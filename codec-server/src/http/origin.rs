@@ -4,12 +4,18 @@
 //! points to 127.0.0.1 (DNS rebinding) is no foreign page for a browser. So a request with an
 //! origin that is not allowed is refused, and so is one that is addressed to a name which is not this server's.
 
-use std::net::IpAddr;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::refusal::Refusal;
+use temporal_kms_codec::endpoint::is_loopback;
+use tokio::time::Instant;
+
+use super::refusal::{Refusal, shown};
 use crate::config::CorsConfig;
 
 /// What the Web UI sends.
@@ -20,15 +26,25 @@ const ALLOWED_HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("authorization-extras"),
 ];
 
+/// What a browser says of where a request comes from, also where it sends no origin (W3C Fetch Metadata).
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+/// How often refused origins are logged: a page can call a thousand times a second.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Which origins and hosts are this server's.
-pub(crate) struct Callers {
+pub(crate) struct OriginPolicy {
     cors: CorsConfig,
     hosts: Vec<String>,
+    last_logged: Mutex<Option<Instant>>,
 }
 
-impl Callers {
+impl OriginPolicy {
     pub(crate) fn new(cors: CorsConfig, hosts: Vec<String>) -> Self {
-        Self { cors, hosts }
+        Self {
+            cors,
+            hosts,
+            last_logged: Mutex::new(None),
+        }
     }
 
     /// Answers preflights, and lets the allowed origins read every answer.
@@ -46,13 +62,57 @@ impl Callers {
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), Refusal> {
         let host = self.host(request).ok_or(Refusal::ForeignHost)?;
-        let ours =
-            |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, &host);
-        if request.headers.get_all(header::ORIGIN).iter().all(ours) {
-            Ok(())
-        } else {
-            Err(Refusal::ForeignOrigin)
+        if self.foreign_origin(request, &host).is_some() {
+            return Err(Refusal::ForeignOrigin);
         }
+        Ok(())
+    }
+
+    /// Tells the operator which web page was refused: neither the page nor the user can see why.
+    pub(super) fn log_refused(&self, request: &Parts) {
+        let Some(host) = self.host(request) else {
+            return;
+        };
+        if let Some(origin) = self.foreign_origin(request, &host)
+            && self.may_log(Instant::now())
+        {
+            tracing::warn!(
+                origin,
+                "refused a web page: its origin is not in `allowed_origins` of section [cors]; if this is your Web UI, \
+                 add it there"
+            );
+        }
+    }
+
+    fn may_log(&self, now: Instant) -> bool {
+        let mut last = self
+            .last_logged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now.duration_since(last) >= LOG_INTERVAL);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+
+    /// The origin of a web page that may not call.
+    fn foreign_origin(&self, request: &Parts, host: &Authority) -> Option<String> {
+        let headers = &request.headers;
+        let ours =
+            |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, host);
+        if let Some(origin) = headers
+            .get_all(header::ORIGIN)
+            .iter()
+            .find(|origin| !ours(origin))
+        {
+            return Some(shown(&String::from_utf8_lossy(origin.as_bytes())));
+        }
+        // Some requests of pages carry no origin. A program that is not a browser sends neither header.
+        let site = headers.get(SEC_FETCH_SITE)?.as_bytes();
+        let is_foreign =
+            !headers.contains_key(header::ORIGIN) && !matches!(site, b"same-origin" | b"none");
+        is_foreign.then(|| "unknown (the browser sent none)".to_owned())
     }
 
     /// What the request is addressed to, if that is one of this server's names. A target in absolute form overrides
@@ -65,7 +125,7 @@ impl Callers {
             _ => return None,
         };
         let name = host.host();
-        let ours = is_local(name)
+        let ours = is_loopback(name)
             || self
                 .hosts
                 .iter()
@@ -74,7 +134,7 @@ impl Callers {
     }
 }
 
-/// A page behind the same proxy as this server. That its host is ours has been checked.
+/// A page behind the same proxy as this server, whose host has been checked.
 fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
     let authority = origin
         .to_str()
@@ -100,19 +160,7 @@ fn is_local_origin(origin: &str) -> bool {
     };
     origin == format!("{scheme}://{authority}")
         && !authority.as_str().contains('@')
-        && is_local(authority.host())
-}
-
-/// `localhost`, 127.0.0.0/8 and `::1`: what no DNS server can point elsewhere.
-fn is_local(host: &str) -> bool {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost")
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|ip| ip.to_canonical().is_loopback())
+        && is_loopback(authority.host())
 }
 
 #[cfg(test)]
@@ -164,7 +212,7 @@ mod tests {
     }
 
     fn host_allowed(uri: &str, hosts: &[&str]) -> bool {
-        let callers = Callers::new(CorsConfig::local(), vec!["codec.example.com".to_owned()]);
+        let callers = OriginPolicy::new(CorsConfig::local(), vec!["codec.example.com".to_owned()]);
         let mut request = Request::builder().uri(uri);
         for host in hosts {
             request = request.header(header::HOST, *host);
@@ -196,5 +244,45 @@ mod tests {
         assert!(!host_allowed("/decode", &["localhost", "localhost"]));
         assert!(host_allowed("http://localhost:1/decode", &["localhost:1"]));
         assert!(!host_allowed("http://evil.example/decode", &["localhost"]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_pages_are_logged_now_and_then() {
+        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new());
+        assert!(policy.may_log(Instant::now()));
+        assert!(!policy.may_log(Instant::now()));
+        tokio::time::advance(LOG_INTERVAL).await;
+        assert!(policy.may_log(Instant::now()));
+    }
+
+    #[test]
+    fn a_page_without_an_origin_is_told_by_what_else_browsers_send() {
+        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new());
+        let allowed = |headers: &[(&str, &str)]| {
+            let mut request = Request::builder().header(header::HOST, "localhost");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            policy
+                .check(&request.body(()).unwrap().into_parts().0)
+                .is_ok()
+        };
+        let local = ("origin", "http://localhost:8233");
+        for site in ["cross-site", "same-site", "anything"] {
+            let site = (SEC_FETCH_SITE, site);
+            assert!(!allowed(&[site]), "{site:?}");
+            assert!(
+                !allowed(&[site, ("origin", "https://evil.example")]),
+                "{site:?}"
+            );
+            assert!(
+                allowed(&[site, local]),
+                "{site:?}: the Web UI is on another port"
+            );
+        }
+        for site in ["same-origin", "none"] {
+            assert!(allowed(&[(SEC_FETCH_SITE, site)]), "{site}");
+        }
+        assert!(allowed(&[]));
     }
 }

@@ -1,24 +1,45 @@
-//! What stands in the place of a payload that cannot be decoded, where the operator wants the rest to be seen.
+//! The text that is answered for a payload that cannot be decoded, so that the other payloads are still seen.
+//!
+//! `temporal` and `tctl` print a payload in readable form only when `encoding` is its only metadata key. So nothing but
+//! the text itself can mark a placeholder, and a value that somebody encrypted can look the same. Programs find out
+//! by the header `codec-server-placeholders` of the answer.
 
+use serde_json::{Value, json};
 use temporal_kms_codec::{Error, Payload, payload::ENCODING};
 
-use super::refusal::{kind, words};
+use super::{refusal::words, request_id::RequestId};
 
-/// The metadata key that tells a placeholder from a value; it holds the error in one word.
-const CODEC_ERROR: &str = "codec-error";
+/// The only key of a placeholder.
+const KEY: &str = "codec-server error";
+/// How its text begins.
+const BEGINNING: &str = "cannot be decoded: ";
+/// Larger values are not looked at: no text of ours is longer.
+const LONGEST: usize = 2 << 10;
 
-/// A text that says why, as a JSON string: every client shows that.
-pub(super) fn placeholder(error: &Error) -> Payload {
-    let text = serde_json::Value::String(format!("[cannot be decoded: {}]", words(error)));
+/// `{"codec-server error":"cannot be decoded: …"}` as `json/plain`.
+pub(super) fn placeholder(error: &Error, request: RequestId) -> Payload {
+    let text = format!(
+        "{BEGINNING}{} (request {request} in the codec server's log)",
+        words(error)
+    );
     Payload {
-        metadata: [
-            (ENCODING.to_owned(), b"json/plain".to_vec()),
-            (CODEC_ERROR.to_owned(), kind(error).as_bytes().to_vec()),
-        ]
-        .into(),
-        data: text.to_string().into_bytes(),
+        metadata: [(ENCODING.to_owned(), b"json/plain".to_vec())].into(),
+        data: json!({ KEY: text }).to_string().into_bytes(),
         ..Payload::default()
     }
+}
+
+/// Whether this is a placeholder that was taken for a value, with whatever spaces an editor put into it.
+pub(super) fn is_placeholder(payload: &Payload) -> bool {
+    let data = payload.data.as_slice();
+    if data.len() > LONGEST || memchr::memmem::find(data, KEY.as_bytes()).is_none() {
+        return false;
+    }
+    let Ok(Value::Object(object)) = serde_json::from_slice(data) else {
+        return false;
+    };
+    let text = object.get(KEY).and_then(Value::as_str);
+    object.len() == 1 && text.is_some_and(|text| text.starts_with(BEGINNING))
 }
 
 #[cfg(test)]
@@ -30,27 +51,55 @@ mod tests {
 
     use super::*;
 
+    fn payload(data: &str) -> Payload {
+        Payload {
+            data: data.as_bytes().to_vec(),
+            ..Payload::default()
+        }
+    }
+
     #[test]
-    fn says_why_in_words_and_in_a_word() {
-        let placeholder = placeholder(&PayloadError::NotAuthentic.into());
+    fn says_why_and_has_no_metadata_but_the_encoding() {
+        let id = RequestId::next();
+        let placeholder = placeholder(&PayloadError::NotAuthentic.into(), id);
+        assert_eq!(placeholder.metadata.len(), 1);
         assert_eq!(placeholder.metadata["encoding"], b"json/plain");
-        assert_eq!(placeholder.metadata["codec-error"], b"not-authentic");
-        let text: String = serde_json::from_slice(&placeholder.data).unwrap();
-        assert!(
-            text.starts_with("[cannot be decoded: the payload is not authentic"),
-            "{text}"
-        );
+        let value: Value = serde_json::from_slice(&placeholder.data).unwrap();
+        let text = value[KEY].as_str().unwrap();
+        assert!(text.starts_with("cannot be decoded: the payload"), "{text}");
+        assert!(text.contains(&id.to_string()), "{text}");
     }
 
     #[test]
     fn names_no_key() {
         let key: KeyUri = "aws-kms://arn:aws:kms:us-east-1:1:key/k".parse().unwrap();
         let error = ProviderError::new(ProviderErrorKind::KeyDisabled, &key);
-        let placeholder = placeholder(&error.into());
+        let placeholder = placeholder(&error.into(), RequestId::next());
         assert!(
             !String::from_utf8(placeholder.data)
                 .unwrap()
                 .contains("arn:")
         );
+    }
+
+    #[test]
+    fn is_recognised_after_an_editor_has_reformatted_it() {
+        let ours = placeholder(&PayloadError::NotAuthentic.into(), RequestId::next());
+        assert!(is_placeholder(&ours));
+        let value: Value = serde_json::from_slice(&ours.data).unwrap();
+        assert!(is_placeholder(&payload(
+            &serde_json::to_string_pretty(&value).unwrap()
+        )));
+        for other in [
+            "",
+            "\"codec-server error\"",
+            r#"{"codec-server error":"something else"}"#,
+            r#"{"codec-server error":"cannot be decoded: x","more":1}"#,
+            r#"{"note":"codec-server error: cannot be decoded: x"}"#,
+            r#"[{"codec-server error":"cannot be decoded: x"}]"#,
+            r#"{"codec-server error":"cannot be decoded: x""#,
+        ] {
+            assert!(!is_placeholder(&payload(other)), "{other}");
+        }
     }
 }

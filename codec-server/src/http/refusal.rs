@@ -3,41 +3,47 @@
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::Full;
-use temporal_kms_codec::{Error, Namespace, kms::ProviderErrorKind};
+use temporal_kms_codec::{Error, Payload, PayloadError, kms::ProviderErrorKind, payload::KMS_KEY};
 use temporal_kms_codec_proto::json::JsonError;
+use temporal_kms_codec_service::terminal;
 
-use super::{Response, route::Operation};
+use super::{Response, request_id::RequestId, route::Operation};
 use crate::namespaces::NotServed;
 
-/// Why a request is not answered with payloads. `Display` is shown to the user as it is: no payload byte, no key,
-/// no word of a KMS.
+/// Why a request is not answered with payloads. `Display` is shown to the user: no payload byte, no key, no word of a
+/// KMS.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
     #[error(
-        "this server answers on its local names only (localhost, 127.0.0.1, [::1]); a proxy's name must be in \
-         `allowed_hosts` of its configuration"
+        "this server answers requests to localhost, 127.0.0.1 and [::1] only; for a proxy with another name, add that \
+         name to `allowed_hosts` in section [server] of the codec server's configuration"
     )]
     ForeignHost,
     #[error(
-        "this web page may not use the codec server; its origin must be in `allowed_origins` of its configuration"
+        "this web page may not use the codec server; to allow it, add its origin to `allowed_origins` in section [cors] \
+         of the codec server's configuration"
     )]
     ForeignOrigin,
-    #[error("there is nothing here; a codec server answers POST requests to /encode and /decode")]
+    #[error("not found; a codec server answers POST requests to /encode and /decode")]
     UnknownPath,
     #[error(
-        "the codec server is connected, but has no download of externally stored payloads configured"
+        "the codec server is connected, but it has no download of externally stored payloads configured"
     )]
     NoDownload,
     #[error("only POST requests are answered here")]
     NotPost,
-    #[error("the header X-Namespace is no name of a namespace")]
+    #[error("the header X-Namespace is not a valid namespace")]
     BadNamespace,
-    #[error(
-        "the request names two namespaces, one in the header X-Namespace and another one in its path or a second header"
-    )]
+    #[error("the request names two namespaces: its path and its X-Namespace headers must agree")]
     TwoNamespaces,
-    #[error("this codec server does not serve the namespace {0}")]
-    UnknownNamespace(Namespace),
+    #[error("this codec server does not serve the namespace {}", shown(.0))]
+    UnknownNamespace(String),
+    #[error(
+        "this codec server does not serve the namespace {}, which the path names; send the header X-Namespace, or, if \
+         this is not a namespace, add the path to `path_prefixes` in section [server] of the codec server's configuration",
+        shown(.0)
+    )]
+    UnknownNamespaceInPath(String),
     #[error("the request is larger than {limit} bytes, which is the limit")]
     BodyTooLarge { limit: usize },
     #[error("the request's body did not arrive in time")]
@@ -56,14 +62,21 @@ pub(super) enum Refusal {
         "the request took too long, most likely because the key management service is slow; try again"
     )]
     TooSlow,
-    #[error("the server lost a payload on its way; this is a defect of the server")]
+    #[error("the server lost a payload; this is a defect of the server")]
     Miscounted,
+    #[error(
+        "`payloads[{index}]` is a placeholder of the codec server, not a value; if it were saved, it would replace the \
+         encrypted value that could not be decoded. Enter the whole value again, or make it decodable first"
+    )]
+    Placeholder { index: usize },
     #[error("{}", encode_words(.0))]
     Encode(#[source] Error),
     #[error("`payloads[{index}]`: {}", words(.error))]
     Decode {
         /// Counted from 0, as in the words of [`JsonError`].
         index: usize,
+        /// The key that the payload names.
+        key: Option<String>,
         #[source]
         error: Error,
     },
@@ -73,7 +86,8 @@ impl From<NotServed> for Refusal {
     fn from(error: NotServed) -> Self {
         match error {
             NotServed::Contradiction => Self::TwoNamespaces,
-            NotServed::Unknown(namespace) => Self::UnknownNamespace(namespace),
+            NotServed::Unknown(namespace) => Self::UnknownNamespace(namespace.to_string()),
+            NotServed::UnknownInPath(segment) => Self::UnknownNamespaceInPath(segment),
         }
     }
 }
@@ -82,17 +96,20 @@ impl Refusal {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
-            Self::UnknownPath | Self::NoDownload | Self::UnknownNamespace(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::UnknownPath
+            | Self::NoDownload
+            | Self::UnknownNamespace(_)
+            | Self::UnknownNamespaceInPath(_) => StatusCode::NOT_FOUND,
             Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge { .. }
             | Self::AnswerTooLarge { .. }
             | Self::Json(JsonError::TooManyPayloads { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BadNamespace | Self::TwoNamespaces | Self::BodyBroken | Self::Json(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::BadNamespace
+            | Self::TwoNamespaces
+            | Self::BodyBroken
+            | Self::Json(_)
+            | Self::Placeholder { .. } => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,
@@ -101,17 +118,24 @@ impl Refusal {
         }
     }
 
-    /// Whether the same request can succeed in a moment.
-    fn may_be_retried(&self) -> bool {
-        match self {
+    /// In how many seconds the same request may succeed.
+    fn retry_after(&self) -> Option<HeaderValue> {
+        let soon = match self {
             Self::Busy | Self::TooSlow => true,
             Self::Encode(error) | Self::Decode { error, .. } => error.is_transient(),
             _ => false,
+        };
+        match self.status() {
+            _ if soon => Some(HeaderValue::from_static("1")),
+            // Somebody has to grant a permission or to correct a setting first.
+            StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("60")),
+            _ => None,
         }
     }
 
-    pub(super) fn into_response(self) -> Response {
-        let mut response = http::Response::new(Full::new(Bytes::from(format!("{self}\n"))));
+    pub(super) fn into_response(self, request: RequestId) -> Response {
+        let text = format!("{self} (request {request})\n");
+        let mut response = http::Response::new(Full::new(Bytes::from(text)));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(
@@ -121,10 +145,37 @@ impl Refusal {
         if matches!(self, Self::NotPost) {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
         }
-        if self.may_be_retried() {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds);
         }
         response
+    }
+
+    /// The refusal for the log, with what is not for users: which key it is about.
+    pub(super) fn for_operator(&self) -> String {
+        match self {
+            Self::Encode(error) => error.to_string(),
+            Self::Decode { index, key, error } => {
+                let key = key.as_deref().unwrap_or("no key");
+                format!("`payloads[{index}]`, encrypted with {key}: {error}")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The key that a payload names, for the log.
+pub(super) fn wanted_key(payload: &Payload) -> Option<String> {
+    let key = std::str::from_utf8(payload.metadata.get(KMS_KEY)?).ok()?;
+    Some(shown(key))
+}
+
+/// A text of a stranger's, made safe to show.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 256;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", terminal::line(text.get(..end).unwrap_or_default())),
+        None => terminal::line(text),
     }
 }
 
@@ -148,33 +199,46 @@ fn is_servers_fault(error: &Error) -> bool {
     }
 }
 
-fn encode_words(error: &Error) -> &'static str {
+fn encode_words(error: &Error) -> String {
     match error {
-        Error::Payload(_) => "a payload cannot be encoded",
-        error if error.is_transient() => words_of_kind(error),
-        _ => "the server cannot use its encryption key; its operator finds the reason in its log",
+        Error::Payload(_) => format!("a payload cannot be encrypted: {}", words(error)),
+        error if error.is_transient() => words_of_kind(error).to_owned(),
+        _ => {
+            "the server cannot use its encryption key; the reason is in the server's log".to_owned()
+        }
     }
 }
 
-/// An error in words for the user. What a provider's error says beyond its kind names keys, and is for the log.
+/// An error in words for the user. Keys are named in the log only: they may be somebody else's.
 pub(super) fn words(error: &Error) -> String {
     match error {
+        Error::Payload(PayloadError::KeyNotAllowed { .. }) => KEY_NOT_ALLOWED.to_owned(),
         Error::Payload(error) => error.to_string(),
         other => words_of_kind(other).to_owned(),
     }
 }
 
+/// Which key it is, the log says.
+const KEY_NOT_ALLOWED: &str = "the payload is encrypted with a key that this server is not configured to use; the server's log names the key";
+
 fn words_of_kind(error: &Error) -> &'static str {
     use ProviderErrorKind as Kind;
     let Error::Provider(error) = error else {
-        return "the server is set up wrongly; its operator finds the reason in its log";
+        return "the server is not configured correctly; the reason is in the server's log";
     };
     match error.kind() {
         Kind::PermissionDenied => {
-            "the server may not use the key that the payload was encrypted with"
+            "the server may not use the key that the payload was encrypted with; the server's log names the key"
         }
-        Kind::KeyNotFound => "the key that the payload was encrypted with does not exist any more",
-        Kind::KeyDisabled => "the key that the payload was encrypted with is disabled or destroyed",
+        Kind::KeyNotFound => {
+            "the key that the payload was encrypted with does not exist; the server's log names the key"
+        }
+        Kind::KeyDisabled => {
+            "the key that the payload was encrypted with is disabled or destroyed; the server's log names the key"
+        }
+        Kind::KeyVersionGone => {
+            "the version of the key that the payload was encrypted with is destroyed, or the key never had it; the server's log names the key"
+        }
         Kind::InvalidCiphertext | Kind::ContextMismatch => {
             "the payload's data key was altered, moved from where it was written, or wrapped by another key"
         }
@@ -182,34 +246,9 @@ fn words_of_kind(error: &Error) -> &'static str {
             "the key management service limits the rate of calls; try again in a moment"
         }
         Kind::Unavailable | Kind::DeadlineExceeded | Kind::Integrity => {
-            "the key management service cannot be reached; try again in a moment"
+            "the key management service cannot be reached or does not answer correctly; try again in a moment"
         }
-        _ => "the server is set up wrongly; its operator finds the reason in its log",
-    }
-}
-
-/// An error in one short word, for programs.
-pub(super) fn kind(error: &Error) -> &'static str {
-    use ProviderErrorKind as Kind;
-    use temporal_kms_codec::PayloadError as P;
-    match error {
-        Error::Payload(P::Malformed(_)) => "malformed",
-        Error::Payload(P::NotAuthentic) => "not-authentic",
-        Error::Payload(P::ForeignNamespace) => "foreign-namespace",
-        Error::Payload(P::ForeignContext(_)) => "foreign-context",
-        Error::Payload(P::KeyNotAllowed) => "key-not-allowed",
-        Error::Payload(P::PlaintextRefused) => "plaintext-refused",
-        Error::Payload(P::TooLarge { .. }) => "too-large",
-        Error::Payload(P::NestedTooDeep(_)) => "nested-too-deep",
-        Error::Payload(P::Unsupported(_)) => "unsupported",
-        Error::Provider(error) => match error.kind() {
-            Kind::PermissionDenied => "permission-denied",
-            Kind::KeyNotFound => "key-not-found",
-            Kind::KeyDisabled => "key-disabled",
-            Kind::InvalidCiphertext | Kind::ContextMismatch => "not-authentic",
-            _ => "key-unusable",
-        },
-        _ => "undecodable",
+        _ => "the server is not configured correctly; the reason is in the server's log",
     }
 }
 
@@ -228,22 +267,24 @@ mod tests {
             .into()
     }
 
+    fn decode(error: Error) -> Refusal {
+        Refusal::Decode {
+            index: 3,
+            key: Some("aws-kms://arn:aws:kms:us-east-1:1:key/theirs".to_owned()),
+            error,
+        }
+    }
+
     #[test]
     fn a_kms_that_is_away_is_unavailable_and_may_be_tried_again() {
         use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
         for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
-            for refusal in [
-                Refusal::Encode(provider(kind)),
-                Refusal::Decode {
-                    index: 0,
-                    error: provider(kind),
-                },
-            ] {
+            for refusal in [Refusal::Encode(provider(kind)), decode(provider(kind))] {
                 assert!(
                     refusal.to_string().contains("try again in a moment"),
                     "{refusal}"
                 );
-                let response = refusal.into_response();
+                let response = refusal.into_response(RequestId::next());
                 assert_eq!(
                     response.status(),
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -257,10 +298,11 @@ mod tests {
     #[test]
     fn who_is_at_fault_decides_the_status() {
         use ProviderErrorKind as Kind;
-        let decode = |error| Refusal::Decode { index: 3, error }.status().as_u16();
+        let decode = |error| decode(error).status().as_u16();
         assert_eq!(decode(PayloadError::NotAuthentic.into()), 400);
         assert_eq!(decode(provider(Kind::InvalidCiphertext)), 400);
         assert_eq!(decode(provider(Kind::KeyDisabled)), 400);
+        assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
         assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
         assert_eq!(decode(provider(Kind::Misconfigured)), 503);
         let encode = |error| Refusal::Encode(error).status().as_u16();
@@ -277,6 +319,7 @@ mod tests {
             Kind::PermissionDenied,
             Kind::KeyNotFound,
             Kind::KeyDisabled,
+            Kind::KeyVersionGone,
             Kind::InvalidCiphertext,
             Kind::ContextMismatch,
             Kind::Throttled,
@@ -285,17 +328,48 @@ mod tests {
             Kind::Integrity,
             Kind::Misconfigured,
         ] {
-            let decode = Refusal::Decode {
-                index: 0,
-                error: provider(kind),
-            }
-            .to_string();
+            let decode = decode(provider(kind)).to_string();
             let encode = Refusal::Encode(provider(kind)).to_string();
             for words in [decode, encode] {
                 assert!(
                     !words.contains("arn:") && !words.contains("sk-detail"),
                     "{words}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn operators_are_told_the_key_that_the_payload_wants() {
+        let words = decode(PayloadError::NotAuthentic.into()).for_operator();
+        assert!(
+            words.contains("aws-kms://arn:aws:kms:us-east-1:1:key/theirs"),
+            "{words}"
+        );
+        let marked = |key: &[u8]| Payload {
+            metadata: [(KMS_KEY.to_owned(), key.to_vec())].into(),
+            ..Payload::default()
+        };
+        assert_eq!(
+            wanted_key(&marked(b"local://a")).as_deref(),
+            Some("local://a")
+        );
+        assert_eq!(
+            wanted_key(&marked("a\u{202e}\nb".as_bytes())).as_deref(),
+            Some("a\u{fffd}\u{fffd}b")
+        );
+        assert_eq!(wanted_key(&marked(b"\xff")), None);
+        assert!(wanted_key(&marked(&[b'k'; 5000])).unwrap().len() < 300);
+    }
+
+    #[test]
+    fn every_503_says_when_to_come_again() {
+        use ProviderErrorKind::{Misconfigured, PermissionDenied};
+        for kind in [Misconfigured, PermissionDenied] {
+            for refusal in [Refusal::Encode(provider(kind)), decode(provider(kind))] {
+                let response = refusal.into_response(RequestId::next());
+                assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+                assert_eq!(response.headers()[header::RETRY_AFTER], "60");
             }
         }
     }

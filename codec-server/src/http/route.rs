@@ -1,10 +1,10 @@
-//! What a request asks for: the last segment of its path is the operation, the one before it may be a namespace.
+//! What a request asks for: the last segment of its path is the operation, those before it may name a namespace.
 
 use http::{HeaderMap, Uri};
-use percent_encoding::percent_decode_str;
 use temporal_kms_codec::Namespace;
 
 use super::refusal::Refusal;
+use crate::namespaces::Folder;
 
 const NAMESPACE_HEADER: &str = "x-namespace";
 
@@ -30,8 +30,8 @@ impl Operation {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Route {
     pub(super) operation: Operation,
-    /// The segment before the operation. Whether it is a namespace or a prefix, the configuration knows.
-    pub(super) segment: Option<Namespace>,
+    /// What stands before the operation: namespaces or prefixes, as the configuration knows.
+    pub(super) folder: Folder,
     /// Storage references are to be returned as they are.
     pub(super) preserve_storage_refs: bool,
 }
@@ -39,22 +39,18 @@ pub(super) struct Route {
 impl Route {
     /// The route of a target, if it is one.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
-        let mut segments = uri.path().rsplit('/');
-        let operation = match segments.next()? {
+        let (folder, operation) = uri.path().rsplit_once('/')?;
+        let operation = match operation {
             "encode" => Operation::Encode,
             "decode" => Operation::Decode,
             "download" => Operation::Download,
             _ => return None,
         };
-        let segment = segments.next().filter(|segment| !segment.is_empty());
-        let segment = segment
-            .and_then(|segment| percent_decode_str(segment).decode_utf8().ok())
-            .and_then(|segment| Namespace::new(&segment).ok());
         let mut parameters = uri.query().unwrap_or_default().split('&');
         let preserve_storage_refs = parameters.any(|pair| pair == "preserveStorageRefs=true");
         Some(Self {
             operation,
-            segment,
+            folder: Folder::parse(folder),
             preserve_storage_refs,
         })
     }
@@ -81,40 +77,19 @@ pub(super) fn namespace_header(headers: &HeaderMap) -> Result<Option<Namespace>,
 mod tests {
     use super::*;
 
-    fn route(path: &str) -> Option<(Operation, Option<String>)> {
-        let route = Route::of(&path.parse().unwrap())?;
-        Some((
-            route.operation,
-            route.segment.map(|segment| segment.to_string()),
-        ))
-    }
-
     #[test]
     fn only_the_last_segment_is_the_operation() {
-        let segment = |name: &str| Some(name.to_owned());
-        assert_eq!(route("/decode"), Some((Operation::Decode, None)));
-        assert_eq!(route("//decode"), Some((Operation::Decode, None)));
-        assert_eq!(
-            route("/prod/encode"),
-            Some((Operation::Encode, segment("prod")))
-        );
-        assert_eq!(
-            route("/a/b/c/download"),
-            Some((Operation::Download, segment("c")))
-        );
-        assert_eq!(
-            route("/pr%C3%B6d/decode"),
-            Some((Operation::Decode, segment("pröd")))
-        );
-        assert_eq!(
-            route("/a%2Fb/decode"),
-            Some((Operation::Decode, segment("a/b")))
-        );
-        assert_eq!(route("/%FF/decode"), Some((Operation::Decode, None)));
-        assert_eq!(
-            route("http://localhost:1/x/decode"),
-            Some((Operation::Decode, segment("x")))
-        );
+        let operation = |path: &str| Route::of(&path.parse().unwrap()).map(|route| route.operation);
+        for (path, expected) in [
+            ("/decode", Operation::Decode),
+            ("//decode", Operation::Decode),
+            ("/prod/encode", Operation::Encode),
+            ("/a/b/c/download", Operation::Download),
+            ("/%FF/decode", Operation::Decode),
+            ("http://localhost:1/x/decode", Operation::Decode),
+        ] {
+            assert_eq!(operation(path), Some(expected), "{path}");
+        }
         for none in [
             "/",
             "/decode/",
@@ -122,8 +97,9 @@ mod tests {
             "/Decode",
             "/decode/x",
             "/encode%2Fdecode",
+            "*",
         ] {
-            assert_eq!(route(none), None, "{none}");
+            assert_eq!(operation(none), None, "{none}");
         }
     }
 

@@ -1,116 +1,153 @@
 //! From a body to the answer: parse, encode or decode, write.
 
-use bytes::Bytes;
-use temporal_kms_codec::{Codec, Payload, PayloadExt as _};
-use temporal_kms_codec_proto::json;
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use super::{placeholder::placeholder, refusal::Refusal, route::Operation};
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use temporal_kms_codec::{Codec, DecodeOptions, Decoder, Error, Payload, PayloadExt as _};
+use temporal_kms_codec_proto::json;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{
+    body::Received,
+    memory::Share,
+    placeholder::{self, placeholder},
+    refusal::{Refusal, wanted_key},
+    request_id::RequestId,
+    route::Operation,
+};
 use crate::{
     config::{Limits, OnUndecodable},
     namespaces::Served,
 };
 
-/// Payloads that are decoded before the size of the answer is looked at again. As many as one codec works on at the
-/// same time, so that nothing is lost by it.
-const STEP: usize = 16;
+/// Payloads of one request that are decoded at the same time.
+const CONCURRENT: usize = 16;
+/// Placeholders of one request that are explained in the log. One line for each of a thousand helps nobody.
+const MOST_LOGGED: usize = 8;
 
 /// What was done.
+#[derive(Debug)]
 pub(super) struct Done {
     pub(super) answer: Bytes,
     pub(super) payloads: usize,
+    /// Which payloads were answered by placeholders, counted from 0.
+    pub(super) placeholders: Vec<usize>,
+    /// Which payloads are storage references that were returned unchecked, counted from 0.
+    pub(super) references: Vec<usize>,
 }
 
 pub(super) struct Request<'r> {
+    pub(super) id: RequestId,
     pub(super) operation: Operation,
     pub(super) served: &'r Served,
     pub(super) preserve_storage_refs: bool,
     pub(super) limits: &'r Limits,
 }
 
+/// A payload of the answer.
+enum Decoded {
+    Payload(Payload),
+    Placeholder(Payload),
+    Reference(Payload),
+}
+
 impl Request<'_> {
-    pub(super) async fn run(&self, body: Vec<u8>) -> Result<Done, Refusal> {
+    pub(super) async fn run(&self, body: Received) -> Result<Done, Refusal> {
+        let Received { bytes, mut share } = body;
+        // What the payloads will take is not known before they are parsed, but seldom more than the text.
+        share.grow(bytes.len()).await?;
         let limits = json::Limits {
             max_payloads: self.limits.max_payloads,
         };
-        let asked = json::parse_payloads(&body, &limits)?.payloads;
-        drop(body);
+        let asked = json::parse_payloads(&bytes, &limits)?.payloads;
+        share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
+        share.shrink(bytes.len());
+        drop(bytes);
+
         let payloads = asked.len();
         let answered = match self.operation {
-            Operation::Encode => self.codec().encode(asked).await.map_err(Refusal::Encode)?,
-            Operation::Decode => self.decode(asked).await?,
+            Operation::Encode => self.encode(asked).await?,
+            Operation::Decode => self.decode(asked, &mut share).await?,
             Operation::Download => return Err(Refusal::NoDownload),
         };
         // A client takes payloads by their position: fewer of them would be others.
-        if answered.len() != payloads {
+        if answered.payloads.len() != payloads {
             return Err(Refusal::Miscounted);
         }
-        Ok(Done {
-            answer: json::write_payloads(&answered).into(),
+        answered.write(share).await
+    }
+
+    async fn encode(&self, asked: Vec<Payload>) -> Result<Answered, Refusal> {
+        // Encrypted in the place of what could not be decoded, a placeholder would be all that is left of it.
+        if let Some(index) = asked.iter().position(placeholder::is_placeholder) {
+            return Err(Refusal::Placeholder { index });
+        }
+        let payloads = self.codec().encode(asked).await.map_err(Refusal::Encode)?;
+        Ok(Answered {
             payloads,
+            ..Answered::default()
         })
     }
 
-    async fn decode(&self, asked: Vec<Payload>) -> Result<Vec<Payload>, Refusal> {
-        let mut answered = Vec::with_capacity(asked.len());
-        let mut left = self.limits.max_answer;
-        let mut asked = asked.into_iter();
-        loop {
-            let step: Vec<Payload> = asked.by_ref().take(STEP).collect();
-            if step.is_empty() {
-                return Ok(answered);
-            }
-            for payload in self.decode_step(step, answered.len()).await? {
-                left = left
-                    .checked_sub(size(&payload))
-                    .ok_or(Refusal::AnswerTooLarge {
-                        limit: self.limits.max_answer,
-                    })?;
-                answered.push(payload);
-            }
-        }
+    async fn decode(&self, asked: Vec<Payload>, share: &mut Share) -> Result<Answered, Refusal> {
+        let decoder = self.codec().decoder();
+        let room = Room {
+            limit: self.limits.max_answer,
+            left: AtomicUsize::new(self.limits.max_answer),
+            share: Mutex::new(share),
+        };
+        let decoded: Vec<Decoded> = stream::iter(asked.into_iter().enumerate())
+            .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
+            .buffered(CONCURRENT)
+            .try_collect()
+            .await?;
+        Ok(decoded.into_iter().enumerate().collect())
     }
 
-    async fn decode_step(&self, step: Vec<Payload>, start: usize) -> Result<Vec<Payload>, Refusal> {
-        // A reference is no ciphertext; where the caller asks for it back, policy has no say.
-        let is_kept =
-            |payload: &Payload| self.preserve_storage_refs && payload.is_storage_reference();
-        let kept: Vec<Option<Payload>> = step
-            .iter()
-            .map(|payload| is_kept(payload).then(|| payload.clone()))
-            .collect();
-        let sealed = step
-            .into_iter()
-            .filter(|payload| !is_kept(payload))
-            .collect();
-        let mut decoded = self.codec().decode_each(sealed).await.into_iter();
-
-        let mut payloads = Vec::with_capacity(kept.len());
-        for (offset, kept) in kept.into_iter().enumerate() {
-            payloads.extend(match kept {
-                Some(reference) => Some(reference),
-                None => match decoded.next() {
-                    Some(Ok(payload)) => Some(payload),
-                    Some(Err(error)) => Some(self.undecodable(start + offset, error)?),
-                    None => None,
-                },
-            });
+    async fn decode_one(
+        &self,
+        index: usize,
+        payload: Payload,
+        decoder: &Decoder,
+        room: &Room<'_>,
+    ) -> Result<Decoded, Refusal> {
+        // A reference is not ciphertext. A caller that asks for it back gets it, whatever the policy says.
+        if self.preserve_storage_refs && payload.is_storage_reference() {
+            room.take(&payload)?;
+            return Ok(Decoded::Reference(payload));
         }
-        Ok(payloads)
+        let key = wanted_key(&payload);
+        let options = DecodeOptions::default();
+        let decoded = match decoder.decode(payload, options).await {
+            Ok(payload) => Decoded::Payload(payload),
+            Err(error) => Decoded::Placeholder(self.undecodable(index, key, error)?),
+        };
+        // Nothing is awaited since it was decompressed: what is not counted yet is one payload for each thread.
+        room.take(decoded.payload())?;
+        Ok(decoded)
     }
 
     /// A payload that may be readable in a moment is never answered by a text that looks like a value.
     fn undecodable(
         &self,
         index: usize,
-        error: temporal_kms_codec::Error,
+        key: Option<String>,
+        error: Error,
     ) -> Result<Payload, Refusal> {
         match self.served.on_undecodable {
             OnUndecodable::Placeholder if !error.is_transient() => {
-                let namespace = self.codec().namespace().as_str();
-                tracing::info!(namespace, index, %error, "a placeholder stands for a payload");
-                Ok(placeholder(&error))
+                if index < MOST_LOGGED {
+                    let namespace = self.codec().namespace().as_str();
+                    let (request, key) = (self.id, key.as_deref().unwrap_or("-"));
+                    tracing::warn!(%request, namespace, index, key, %error, "a payload cannot be decoded");
+                }
+                Ok(placeholder(&error, self.id))
             }
-            _ => Err(Refusal::Decode { index, error }),
+            _ => Err(Refusal::Decode { index, key, error }),
         }
     }
 
@@ -119,13 +156,122 @@ impl Request<'_> {
     }
 }
 
-fn size(payload: &Payload) -> usize {
-    let metadata: usize = payload
-        .metadata
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
+impl Decoded {
+    fn payload(&self) -> &Payload {
+        match self {
+            Self::Payload(payload) | Self::Placeholder(payload) | Self::Reference(payload) => {
+                payload
+            }
+        }
+    }
+}
+
+/// The payloads of an answer, and which of them are not what they look like.
+#[derive(Default)]
+struct Answered {
+    payloads: Vec<Payload>,
+    placeholders: Vec<usize>,
+    references: Vec<usize>,
+}
+
+impl FromIterator<(usize, Decoded)> for Answered {
+    fn from_iter<I: IntoIterator<Item = (usize, Decoded)>>(decoded: I) -> Self {
+        let mut answered = Self::default();
+        for (index, decoded) in decoded {
+            answered.payloads.push(match decoded {
+                Decoded::Payload(payload) => payload,
+                Decoded::Placeholder(payload) => {
+                    answered.placeholders.push(index);
+                    payload
+                }
+                Decoded::Reference(payload) => {
+                    answered.references.push(index);
+                    payload
+                }
+            });
+        }
+        answered
+    }
+}
+
+impl Answered {
+    /// The text of the answer. It holds its memory until the client has all of it.
+    async fn write(mut self, mut share: Share) -> Result<Done, Refusal> {
+        let length = json::payloads_len(&self.payloads);
+        share.grow(length).await?;
+        let text = Zeroizing::new(json::write_payloads(&self.payloads));
+        for payload in &mut self.payloads {
+            payload.data.zeroize();
+        }
+        let payloads = self.payloads.len();
+        drop(std::mem::take(&mut self.payloads));
+        share.keep(length);
+        Ok(Done {
+            answer: Bytes::from_owner(Answer {
+                text,
+                _share: share,
+            }),
+            payloads,
+            placeholders: self.placeholders,
+            references: self.references,
+        })
+    }
+}
+
+/// An answer on its way. It is erased, and its memory given back, when the client has it.
+struct Answer {
+    text: Zeroizing<Vec<u8>>,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Answer {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+/// What the decoded payloads of one answer may take.
+struct Room<'s> {
+    limit: usize,
+    left: AtomicUsize,
+    share: Mutex<&'s mut Share>,
+}
+
+impl Room<'_> {
+    fn take(&self, payload: &Payload) -> Result<(), Refusal> {
+        let size = content(payload);
+        let taken = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(size)
+            });
+        if taken.is_err() {
+            return Err(Refusal::AnswerTooLarge { limit: self.limit });
+        }
+        let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        share.try_grow(footprint(payload))
+    }
+}
+
+/// The bytes of a payload's own.
+fn content(payload: &Payload) -> usize {
+    let metadata = payload.metadata.iter();
+    let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
     payload.data.len() + metadata
+}
+
+/// About what a payload takes in memory.
+fn footprint(payload: &Payload) -> usize {
+    /// A node of the map, and two allocations.
+    const ENTRY: usize = 112;
+    content(payload)
+        + payload.metadata.len() * ENTRY
+        + std::mem::size_of_val(payload.external_payloads.as_slice())
+        + size_of::<Payload>()
+}
+
+fn total(payloads: &[Payload]) -> usize {
+    payloads.iter().map(footprint).sum()
 }
 
 #[cfg(test)]

@@ -68,6 +68,66 @@ fn origins_that_are_not_listed_are_not_echoed_and_do_nothing() {
 }
 
 #[test]
+fn the_operator_is_told_which_page_was_refused_and_what_to_change() {
+    let mut server = CodecServer::serve_default("");
+    preflight(&server, "/decode", "https://cloud.temporal.io");
+    server.wait_for_log("https://cloud.temporal.io");
+    server.wait_for_log("method=\"OPTIONS\"");
+    let log = server.stop_and_log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("https://cloud.temporal.io"))
+        .unwrap();
+    assert!(
+        line.contains("WARN") && line.contains("allowed_origins"),
+        "{line}"
+    );
+
+    // Once in a while is enough: a page calls hundreds of times.
+    let server = CodecServer::serve_default("");
+    for _ in 0..20 {
+        let foreign = [("Origin", "https://evil.example")];
+        server
+            .post("/decode", &foreign, b"{}")
+            .refused(403, "allowed_origins");
+    }
+    let log = server.stop_and_log();
+    assert_eq!(log.matches("refused a web page").count(), 1, "{log}");
+}
+
+#[test]
+fn the_log_shows_no_origin_that_steers_a_terminal() {
+    let mut server = CodecServer::serve_default("");
+    let foreign = format!("https://evil.example/\u{202e}gpj\u{9b}{}", "x".repeat(3000));
+    server
+        .post("/decode", &[("Origin", &foreign)], b"{}")
+        .refused(403, "allowed_origins");
+    server.wait_for_log("status=403");
+    let log = server.stop_and_log();
+    assert!(!log.contains(['\u{202e}', '\u{9b}']), "{log}");
+    assert!(!log.contains(&"x".repeat(300)), "{log}");
+}
+
+#[test]
+fn a_page_of_another_site_is_refused_without_an_origin_too() {
+    let server = CodecServer::serve_default("");
+    let body = body_of(&plain(&["a"]));
+    for site in ["cross-site", "same-site"] {
+        let headers = [("Sec-Fetch-Site", site), ("Content-Type", "text/plain")];
+        server
+            .post("/encode", &headers, &body)
+            .refused(403, "allowed_origins");
+        // The Web UI lives at another site, and is allowed by its origin.
+        let ui = [("Sec-Fetch-Site", site), ("Origin", UI)];
+        assert_eq!(server.post("/encode", &ui, &body).status, 200, "{site}");
+    }
+    for site in ["same-origin", "none"] {
+        let answer = server.post("/encode", &[("Sec-Fetch-Site", site)], &body);
+        assert_eq!(answer.status, 200, "{site}");
+    }
+}
+
+#[test]
 fn errors_can_be_read_by_the_page_too() {
     let server = CodecServer::serve_default("");
     for (path, body, status) in [
@@ -146,7 +206,7 @@ fn names_that_somebody_pointed_here_are_not_answered() {
         200
     );
     let answer = server.raw(b"POST /decode HTTP/1.0\r\n\r\n");
-    answer.refused(403, "local names");
+    answer.refused(403, "allowed_hosts");
 }
 
 #[test]

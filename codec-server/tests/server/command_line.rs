@@ -1,90 +1,15 @@
-//! The program: what it reads and writes, and how it ends.
+//! The program: how its commands end, what they read, and what they never do.
 
-use std::path::Path;
+use serde_json::Value;
 
-use crate::support::{body_of, decode64, plain, plain_payload, run, run_with_input};
-use serde_json::{Value, json};
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Runs `encode` or `decode` with a keyring, and returns what it wrote.
-#[track_caller]
-fn transform(operation: &str, keyring: &Path, input: &[u8]) -> String {
-    let output = run_with_input(
-        &[operation, "--keyring", keyring.to_str().unwrap()],
-        &[],
-        input,
-    );
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    text(&output.stdout)
-}
-
-#[test]
-fn one_payload_a_body_or_a_list() {
-    let folder = tempfile::tempdir().unwrap();
-    for input in [
-        plain_payload("a"),
-        plain(&["a", "b"]),
-        json!([plain_payload("a"), plain_payload("b")]),
-    ] {
-        let sealed = transform("encode", folder.path(), &body_of(&input));
-        assert!(
-            !sealed.contains("json/plain") && sealed.contains("encrypted-dek"),
-            "{sealed}"
-        );
-        let opened: Value =
-            serde_json::from_str(&transform("decode", folder.path(), sealed.as_bytes())).unwrap();
-        assert_eq!(opened, input);
-    }
-}
-
-#[test]
-fn a_history_keeps_everything_but_its_payloads() {
-    let folder = tempfile::tempdir().unwrap();
-    let sealed = transform("encode", folder.path(), &body_of(&plain_payload("input")));
-    let history = format!(
-        r#"{{
-  "events": [
-    {{ "eventId": "1", "eventTime": "2026-11-01T00:00:00Z", "version": 1.50,
-      "workflowExecutionStartedEventAttributes": {{
-        "input": {{ "payloads": [ {} ] }}, "zebra": 1, "apple": 2,
-        "metadata": {{ "note": "kept" }}, "searchAttributes": {{ "indexedFields": {{
-          "K": {{ "metadata": {{ "type": "S2V5d29yZA==", "encoding": "anNvbi9wbGFpbg==" }}, "data": "ImEi" }} }} }} }} }}
-  ]
-}}
-"#,
-        sealed.trim()
-    );
-    let opened = transform("decode", folder.path(), history.as_bytes());
-    let payload = serde_json::to_string(&plain_payload("input")["data"]).unwrap();
-    let expected = history.replace(
-        sealed.trim(),
-        &format!(r#"{{"metadata":{{"encoding":"anNvbi9wbGFpbg=="}},"data":{payload}}}"#),
-    );
-    assert_eq!(opened, expected);
-}
-
-#[test]
-fn lines_of_json_are_a_history_too() {
-    let folder = tempfile::tempdir().unwrap();
-    let sealed = transform("encode", folder.path(), &body_of(&plain_payload("x")));
-    let lines = format!(
-        "{{\"event\":{}}}\n{{\"event\":{{\"id\":1}}}}\n",
-        sealed.trim()
-    );
-    let opened = transform("decode", folder.path(), lines.as_bytes());
-    assert_eq!(opened.lines().count(), 2);
-    assert!(
-        opened.contains("anNvbi9wbGFpbg==") && opened.ends_with("{\"event\":{\"id\":1}}\n"),
-        "{opened}"
-    );
-}
+use crate::support::{
+    CodecServer, body_of, create_key, decode64, keyring, plain_payload, run, run_with_input, text,
+    transform,
+};
 
 #[test]
 fn exit_statuses_tell_what_was_wrong() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = keyring();
     let keyring = folder.path().to_str().unwrap();
     let sealed = transform("encode", folder.path(), &body_of(&plain_payload("a")));
     let decode = |arguments: &[&str], input: &[u8]| {
@@ -100,7 +25,9 @@ fn exit_statuses_tell_what_was_wrong() {
     let (code, stdout, stderr) = decode(&["--namespace", "other"], sealed.as_bytes());
     assert_eq!((code, stdout.as_str()), (65, ""));
     assert!(
-        stderr.contains("the payload: the payload belongs to another namespace"),
+        stderr.contains(
+            "stdin: the payload: it belongs to namespace default, not other; try --namespace default"
+        ),
         "{stderr}"
     );
     let (code, stdout, _) = decode(&["--namespace", "other", "--keep-going"], sealed.as_bytes());
@@ -129,14 +56,24 @@ fn exit_statuses_tell_what_was_wrong() {
         assert_eq!(run(arguments).status.code(), Some(64), "{arguments:?}");
     }
     let missing = folder.path().join("nothing");
-    let output = run(&["decode", "--keyring", missing.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(64), "decoding makes no key");
-    assert!(!missing.exists());
+    for operation in ["encode", "decode"] {
+        let output = run(&[operation, "--keyring", missing.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(78), "{operation} creates no key");
+        let words = text(&output.stderr);
+        assert!(
+            words.contains("codec-server keys create local://default"),
+            "{words}"
+        );
+        assert!(!missing.exists());
+    }
+    let output = run(&["decode", "/nonexistent/history.json", "--keyring", keyring]);
+    assert_eq!(output.status.code(), Some(66), "{output:?}");
 }
 
 #[test]
 fn the_key_can_come_from_the_environment() {
     let folder = tempfile::tempdir().unwrap();
+    create_key(folder.path(), "mine");
     let keyring = folder.path().to_str().unwrap();
     let environment = [
         ("TEMPORAL_CODEC_KEY", "local://mine"),
@@ -151,128 +88,110 @@ fn the_key_can_come_from_the_environment() {
         br#"{"namespace":"prod"}"#
     );
     let output = run(&["encode"]);
-    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(output.status.code(), Some(78));
     assert!(
-        text(&output.stderr).contains("TEMPORAL_CODEC_KEY: it is not set"),
-        "{output:?}"
+        text(&output.stderr).contains("local://default"),
+        "without a key it is the default one: {output:?}"
     );
 }
 
-#[test]
-fn config_check_reports_every_mistake() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("codec.toml");
-    let path = file.to_str().unwrap();
-    std::fs::write(
-        &file,
-        "[namespaces.default]\nencrypt = [\"local://default\"]\n",
-    )
-    .unwrap();
-    let output = run(&["config", "check", path]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).contains("no mistakes found"));
-    let report: Value =
-        serde_json::from_slice(&run(&["config", "check", path, "--json"]).stdout).unwrap();
-    assert_eq!(
-        (&report["ok"], &report["problems"]),
-        (&json!(true), &json!([]))
-    );
+/// Every variable that a help text names.
+fn variables_of(command: &[&str]) -> Vec<String> {
+    let output = run(&[command, &["--help"]].concat());
+    let help = text(&output.stdout);
+    let named = help.split("[env: ").skip(1);
+    named
+        .filter_map(|rest| rest.split(['=', ']']).next())
+        .map(str::to_owned)
+        .collect()
+}
 
-    std::fs::write(
-        &file,
-        "[server]\nlisten = \"0.0.0.0:1\"\n\n[audit]\nfile = \"x\"\n",
-    )
-    .unwrap();
-    let output = run(&["config", "check", path]);
-    assert_eq!(output.status.code(), Some(64));
-    let stderr = text(&output.stderr);
-    for words in [
-        "codec.toml:2: server.listen",
-        "codec.toml:4: audit: there is no such section",
-        "namespaces: no namespace",
+#[test]
+fn empty_variables_count_as_unset() {
+    let folder = keyring();
+    let sealed = transform("encode", folder.path(), &body_of(&plain_payload("x")));
+    let file = folder.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let (keyring, file) = (folder.path().to_str().unwrap(), file.to_str().unwrap());
+    let mut tried = 0;
+    for (command, arguments, code) in [
+        (&["decode"][..], &["--keyring", keyring][..], 0),
+        (&["encode"], &["--keyring", keyring], 0),
+        (&["seal"], &[file, "--output", "-", "--keyring", keyring], 0),
+        (
+            &["open"],
+            &[file, "--output", "-", "--keyring", keyring],
+            65,
+        ),
+        (
+            &["keys", "describe"],
+            &["local://default", "--keyring", keyring],
+            0,
+        ),
+        (
+            &["doctor"],
+            &["--key", "local://default", "--keyring", keyring],
+            0,
+        ),
+        (&["serve"], &[], 78),
+        (
+            &["dev"],
+            &["--listen", "127.0.0.1:0", "--keyring", file],
+            78,
+        ),
     ] {
-        assert!(stderr.contains(words), "{stderr}");
+        let variables = variables_of(command);
+        tried += variables.len();
+        let empty: Vec<_> = variables.iter().map(|name| (name.as_str(), "")).collect();
+        let output = run_with_input(&[command, arguments].concat(), &empty, sealed.as_bytes());
+        assert_eq!(output.status.code(), Some(code), "{command:?} {output:?}");
     }
-    let output = run(&["config", "check", path, "--json"]);
+    assert!(tried > 30, "{tried}");
+    let output = run_with_input(&["serve"], &[("CODEC_LOG_FORMAT", "bad")], b"");
     assert_eq!(output.status.code(), Some(64));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["ok"], json!(false));
-    let lines: Vec<_> = report["problems"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|problem| &problem["line"])
-        .collect();
-    assert_eq!(lines, [&json!(1), &json!(2), &json!(4)]);
-
-    let output = run(&["serve", "--config", path]);
-    assert_eq!(
-        output.status.code(),
-        Some(64),
-        "the server does not start with it"
-    );
-    let output = run(&["config", "check", "/nonexistent/codec.toml"]);
-    assert_eq!(output.status.code(), Some(64));
-    assert!(
-        text(&output.stderr).contains("the file cannot be read"),
-        "{output:?}"
-    );
+    let said = text(&output.stderr);
+    assert!(said.contains("CODEC_LOG_FORMAT"), "{said}");
+    assert!(!said.contains("'--log-format"), "{said}");
 }
 
 #[test]
-fn a_server_without_a_usable_key_or_address_does_not_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("codec.toml");
-    let start = |text: &str| {
-        std::fs::write(&file, text).unwrap();
-        run(&["serve", "--config", file.to_str().unwrap()])
-    };
-    let output = start("[namespaces.default]\nencrypt = [\"local://default\"]\n");
-    assert_eq!(output.status.code(), Some(64));
-    assert!(
-        text(&output.stderr).contains("name the folder of the local keyring"),
-        "{output:?}"
-    );
-    let keys = format!("[keys]\nlocal_keyring = {:?}\n", folder.path().join("none"));
-    let output = start(&format!(
-        "{keys}[namespaces.default]\nencrypt = [\"local://default\"]\n"
-    ));
-    assert_eq!(
-        output.status.code(),
-        Some(64),
-        "keys are not made unless asked for"
-    );
+fn a_terminal_that_closes_stops_a_server_as_sigterm_does() {
+    let mut server = CodecServer::dev();
+    server.serves();
+    server.signal(nix::sys::signal::Signal::SIGHUP);
+    assert!(server.wait().success());
+    server.wait_for_log("told to stop");
+}
 
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+#[test]
+fn a_server_cannot_dump_its_memory() {
+    let server = CodecServer::dev();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    let values: Vec<_> = line.split_whitespace().skip(4).take(2).collect();
+    assert_eq!(values, ["0", "0"]);
+    server.serves();
+}
+
+#[test]
+fn dev_says_that_it_creates_its_key_and_listens_on_localhost() {
+    let folder = tempfile::tempdir().unwrap();
     let keyring = folder.path().join("keys");
-    let output = run(&[
-        "dev",
-        "--listen",
-        &address,
-        "--keyring",
-        keyring.to_str().unwrap(),
-    ]);
-    assert_eq!(output.status.code(), Some(69));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("localhost:{}", taken.local_addr().unwrap().port());
+    let keyring = keyring.to_str().unwrap();
+    let start = || run(&["dev", "--listen", &address, "--keyring", keyring]);
+    let said = text(&start().stderr);
     assert!(
-        text(&output.stderr).contains(&format!("cannot listen on {address}")),
-        "{output:?}"
+        said.contains(&format!(
+            "created local://default in {keyring} (development only)"
+        )),
+        "{said}"
     );
-}
-
-#[test]
-fn help_has_examples_everywhere() {
-    for arguments in [
-        &["--help"][..],
-        &["dev", "--help"],
-        &["serve", "--help"],
-        &["encode", "--help"],
-        &["decode", "--help"],
-        &["config", "check", "--help"],
-    ] {
-        let output = run(arguments);
-        assert_eq!(output.status.code(), Some(0));
-        assert!(text(&output.stdout).contains("Examples:"), "{arguments:?}");
-    }
-    assert!(text(&run(&["--version"]).stdout).starts_with("codec-server "));
+    assert!(said.contains("cannot listen on 127.0.0.1:"), "{said}");
+    let said = text(&start().stderr);
+    assert!(!said.contains("created"), "{said}");
 }

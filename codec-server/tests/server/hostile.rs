@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{CodecServer, body_of, plain, post};
+use crate::support::{CodecServer, Connection, allow_many_files, body_of, plain, post};
 
 #[test]
 fn malformed_bodies_are_refused() {
@@ -41,15 +41,15 @@ fn malformed_bodies_are_refused() {
         (r#"{"payloads":["#, "it ends too early"),
         (
             r#"{"payloads":[],"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","data":"QQ=="}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{"a":"","a":""}}]}"#,
-            "`payloads[0].metadata.*` stands there twice",
+            "`payloads[0].metadata.*` is given twice",
         ),
     ] {
         for path in ["/decode", "/encode"] {
@@ -148,37 +148,112 @@ fn slow_clients_are_not_waited_for() {
     server.serves();
 }
 
+/// A request whose body has arrived but for its last byte.
+fn almost_sent(server: &CodecServer, body: &[u8]) -> Connection {
+    let request = post("/encode", &[], body);
+    let mut connection = server.connect();
+    connection.send(&request[..request.len() - 1]);
+    connection
+}
+
 #[test]
-fn requests_beyond_the_limit_are_told_to_come_again() {
-    let mut server = CodecServer::serve_default("max_requests = 1");
-    let request = post("/encode", &[], &body_of(&plain(&["first"])));
-    let (most, last) = request.split_at(request.len() - 1);
-    let mut first = server.connect();
-    // The answer to `100-continue` says that its place is taken.
-    let text = String::from_utf8(most.to_vec()).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    first.send(format!("{head}\r\nExpect: 100-continue\r\n\r\n").as_bytes());
-    assert!(first.head().contains("100 Continue"));
-
-    let second = server.call("/encode", "default", &plain(&["second"]));
-    second.refused(429, "busy");
-    assert_eq!(second.header("retry-after"), Some("1"));
-
-    first.send(body.as_bytes());
-    first.send(last);
-    assert!(String::from_utf8(first.rest()).unwrap().contains("200 OK"));
+fn bodies_that_do_not_arrive_take_nobodys_place() {
+    allow_many_files();
+    let server = CodecServer::serve_default("body_timeout = \"1h\"");
+    let body = body_of(&plain(&["a"]));
+    let mut slow: Vec<Connection> = (0..128).map(|_| almost_sent(&server, &body)).collect();
     server.serves();
+    slow.extend((128..1000).map(|_| almost_sent(&server, &body)));
+    server.serves();
+    // They are answered once they are complete.
+    for mut connection in [slow.remove(0), slow.remove(900)] {
+        connection.send(b"}");
+        assert_eq!(connection.answer().status, 200);
+    }
+}
+
+#[test]
+fn memory_that_slow_bodies_hold_is_missing_to_large_requests_only() {
+    let mut server = CodecServer::serve_default(
+        "body_timeout = \"1h\"\nmax_body = \"1MiB\"\nmax_answer = \"64KiB\"\nmax_memory = \"2300KiB\"",
+    );
+    let large = plain(&[&"x".repeat(700 << 10)]);
+    let large_answer = || server.call("/encode", "default", &large);
+    assert_eq!(large_answer().status, 200);
+    let slow: Vec<Connection> = (0..3)
+        .map(|_| almost_sent(&server, &body_of(&large)))
+        .collect();
+    // The server reads them while this asks.
+    let busy = (0..100)
+        .map(|_| large_answer())
+        .find(|answer| answer.status != 200);
+    let busy = busy.expect("the memory is limited");
+    busy.refused(429, "busy");
+    assert_eq!(busy.header("retry-after"), Some("1"));
+    server.serves();
+
+    drop(slow);
+    assert!((0..100).any(|_| large_answer().status == 200));
     server.wait_for_log("status=429");
 }
 
 #[test]
-fn clients_that_take_no_answer_are_not_kept() {
-    let mut server = CodecServer::serve_default("write_timeout = \"200ms\"\nmax_body = \"64MiB\"");
-    let large = plain(&[&"x".repeat(24 << 20)]);
-    let mut deaf = server.connect();
-    deaf.send(&post("/decode", &[], &body_of(&large)));
-    server.wait_for_log("a connection ended early");
+fn idle_connections_give_way_in_time() {
+    allow_many_files();
+    let server = CodecServer::serve_default("header_timeout = \"1s\"");
+    let idle: Vec<Connection> = (0..1024).map(|_| server.connect()).collect();
     server.serves();
+    drop(idle);
+}
+
+#[test]
+fn clients_that_take_no_answer_are_not_kept() {
+    for limit in [
+        "write_timeout = \"200ms\"",
+        "write_timeout = \"1h\"\nanswer_timeout = \"200ms\"",
+    ] {
+        let mut server = CodecServer::serve_default(&format!("{limit}\nmax_body = \"64MiB\""));
+        let large = plain(&[&"x".repeat(24 << 20)]);
+        let mut deaf = server.connect();
+        deaf.send(&post("/decode", &[], &body_of(&large)));
+        server.wait_for_log("a connection ended early");
+        server.serves();
+    }
+}
+
+#[test]
+fn many_small_tokens_take_little_memory() {
+    const BODY: usize = 8 << 20;
+    let repeated = |start: &str, token: &str, end: &str| {
+        let count = (BODY - start.len() - end.len()) / (token.len() + 1);
+        let tokens = vec![token; count].join(",");
+        format!("{start}{tokens}{end}")
+    };
+    let keys: Vec<String> = (0..700_000).map(|n| format!("\"{n:x}\":\"\"")).collect();
+    for (body, status) in [
+        (repeated(r#"{"x":["#, "0", r#"],"payloads":[]}"#), 200),
+        (repeated(r#"{"x":["#, "[]", r#"],"payloads":[]}"#), 200),
+        (repeated(r#"{"payloads":["#, "{}", "]}"), 413),
+        (
+            repeated(r#"{"payloads":[{"externalPayloads":["#, "{}", "]}]}"),
+            400,
+        ),
+        (
+            format!(r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#, keys.join(",")),
+            400,
+        ),
+        ("[".repeat(BODY), 400),
+        (format!(r#"{{"x":{}"#, "[".repeat(BODY - 10)), 400),
+    ] {
+        let server = CodecServer::dev();
+        server.serves();
+        let before = server.peak_memory();
+        let answer = server.post("/decode", &[], body.as_bytes());
+        let start = &body[..60];
+        assert_eq!(answer.status, status, "{start}: {}", answer.body);
+        let more = server.peak_memory() - before;
+        assert!(more < 4 * BODY, "{start}: {} KiB", more >> 10);
+    }
 }
 
 #[test]
@@ -204,6 +279,40 @@ fn malformed_http_does_no_harm() {
         assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&request[..request.len().min(80)]));
         server.serves();
     }
+    for framing in [
+        "Content-Length: +15",
+        "Content-Length: 15, 15",
+        "Content-Length : 15",
+        "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: identity",
+        "Content-Length: 15\r\n folded: 1",
+        "X-Folded: a\r\n b\r\nContent-Length: 15",
+    ] {
+        // What a confused reader would take for a second request is not answered.
+        let request = format!(
+            "POST /decode HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n{{\"payloads\":[]}}\
+             GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        );
+        let mut connection = server.connect();
+        connection.send(request.as_bytes());
+        let answers = String::from_utf8(connection.rest()).unwrap();
+        assert!(answers.starts_with("HTTP/1.1 400"), "{framing}: {answers}");
+        assert_eq!(
+            answers.matches("HTTP/1.1").count(),
+            1,
+            "{framing}: {answers}"
+        );
+        server.serves();
+    }
+    let both = server.raw(
+        b"POST /decode HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
+          0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
+    assert_eq!(
+        both.status, 400,
+        "an empty body, and the connection is closed: {}",
+        both.body
+    );
     // A body that breaks off, and a client that never reads.
     let mut broken = server.connect();
     broken.send(

@@ -61,9 +61,86 @@ fn shutdown_finishes_what_is_in_flight() {
 }
 
 #[test]
+fn a_server_that_stops_is_not_ready_for_a_while_before_it_closes() {
+    let mut server = CodecServer::serve_default("shutdown_delay = \"1h\"");
+    server.wait_for_log("ready: every key answers");
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log("not ready any more");
+    let ready = server.admin("/readyz");
+    assert_eq!(
+        (ready.status, ready.body.as_str()),
+        (503, "shutting down\n")
+    );
+    server.serves();
+    server.signal(Signal::SIGTERM);
+    assert_eq!(server.wait().code(), Some(1));
+}
+
+#[test]
+fn requests_that_the_system_has_queued_are_answered() {
+    let mut server = CodecServer::serve_default("max_connections = 1\nshutdown_delay = \"0s\"");
+    server.wait_for_log("ready: every key answers");
+    let (mut first, body) = in_flight(&server);
+    // There is no place for them: they wait in the system's queue.
+    let request = post("/encode", &[], &body_of(&plain(&["queued"])));
+    let queued: Vec<Connection> = (0..5)
+        .map(|_| {
+            let mut connection = server.connect();
+            connection.send(&request);
+            connection
+        })
+        .collect();
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log("shutting down");
+    for connection in queued {
+        assert_eq!(connection.answer().status, 200);
+    }
+    first.send(&body);
+    assert!(String::from_utf8(first.rest()).unwrap().contains("200 OK"));
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_request_whose_head_has_begun_is_answered() {
+    let mut server = CodecServer::dev();
+    server.wait_for_log("ready: every key answers");
+    let request = post("/encode", &[], &body_of(&plain(&["half a head"])));
+    let mut connection = server.connect();
+    connection.send(&request[..20]);
+    // The server has read it when it has answered somebody who came later.
+    server.serves();
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log("shutting down");
+    connection.send(&request[20..]);
+    assert_eq!(connection.answer().status, 200);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn a_key_management_service_that_hangs_does_not_keep_the_server() {
+    // It takes connections, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let key = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k";
+    let namespaces = format!(
+        "gcp_endpoint = \"http://{}\"\n[namespaces.default]\nencrypt = [\"{key}\"]",
+        silent.local_addr().unwrap()
+    );
+    let limits = "shutdown_grace = \"200ms\"\nshutdown_delay = \"0s\"";
+    let mut server = CodecServer::serve(limits, &namespaces);
+    let mut waiting = server.connect();
+    waiting.send(&post("/encode", &[], &body_of(&plain(&["a"]))));
+    silent.accept().unwrap();
+    server.signal(Signal::SIGTERM);
+    server.wait_for_log("cut off");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(waiting.rest().is_empty());
+}
+
+#[test]
 fn shutdown_does_not_wait_for_ever() {
-    let mut server =
-        CodecServer::serve_default("shutdown_grace = \"200ms\"\nbody_timeout = \"1h\"");
+    let mut server = CodecServer::serve_default(
+        "shutdown_grace = \"200ms\"\nshutdown_delay = \"0s\"\nbody_timeout = \"1h\"",
+    );
     let (connection, _) = in_flight(&server);
     server.signal(Signal::SIGTERM);
     server.wait_for_log("cut off");

@@ -90,11 +90,6 @@ fn only_the_last_segment_of_the_path_counts() {
             plain(&["a"]),
             "{path}"
         );
-        assert_eq!(
-            server.post(path, &[], &body_of(&sealed)).json(),
-            plain(&["a"]),
-            "{path}"
-        );
     }
     for path in [
         "/",
@@ -121,7 +116,6 @@ fn the_header_names_the_namespace_else_the_path_else_default() {
         ("/x/prod/encode", None, "prod"),
         ("/prod/encode", Some("prod"), "prod"),
         ("/codec/encode", Some("prod"), "prod"),
-        ("/codec/encode", None, "default"),
         ("/encode", Some(""), "default"),
     ] {
         let headers: Vec<_> = header
@@ -143,17 +137,90 @@ fn the_header_names_the_namespace_else_the_path_else_default() {
         .refused(404, "does not serve the namespace staging");
     server
         .call("/decode", "a\tb", &body)
-        .refused(400, "no name of a namespace");
+        .refused(400, "not a valid namespace");
     server.serves();
 }
 
 #[test]
-fn dev_serves_any_namespace_apart_from_the_others() {
+fn the_namespaces_of_path_and_header_agree_whatever_stands_between_them() {
+    let namespaces = format!("{TWO}\n[namespaces.staging]\nencrypt = [\"local://staging\"]");
+    let server = CodecServer::serve("path_prefixes = [\"/codec\"]", &namespaces);
+    let sealed = server.encode("prod", &plain(&["a"]));
+    for path in [
+        "/staging/decode",
+        "/staging/x/decode",
+        "/staging//decode",
+        "/staging/./decode",
+        "/staging/../prod/decode",
+        "/staging%2fx/decode",
+        "/%73taging/x/decode",
+        "/Staging/x/decode",
+        "/x/staging/decode",
+        "http://localhost/staging/x/decode",
+    ] {
+        for operation in ["decode", "encode"] {
+            let path = path.replace("decode", operation);
+            server
+                .call(&path, "prod", &sealed)
+                .refused(400, "must agree");
+        }
+    }
+    assert_eq!(
+        server.call("/prod/x/decode", "prod", &sealed).json(),
+        plain(&["a"])
+    );
+}
+
+#[test]
+fn an_unknown_namespace_in_the_path_is_refused_as_one_in_the_header_is() {
+    let server = CodecServer::serve("path_prefixes = [\"/codec\"]", TWO);
+    let body = body_of(&plain(&["a"]));
+    for path in [
+        "/nope/encode",
+        "/Prod/encode",
+        "/a/b/c/encode",
+        "/codec/nope/encode",
+        "/%FF/encode",
+    ] {
+        server
+            .post(path, &[], &body)
+            .refused(404, "does not serve the namespace");
+    }
+    server
+        .post("/nope/encode", &[], &body)
+        .refused(404, "path_prefixes");
+    // What the client wrote is not repeated where it could steer a terminal or fill one.
+    let answer = server.post("/a%E2%80%AEb%0A/encode", &[], &body);
+    answer.refused(404, "a\u{fffd}b\u{fffd}");
+    let long = server.post(&format!("/{}/encode", "n".repeat(5000)), &[], &body);
+    assert!(long.body.len() < 1000, "{}", long.body);
+
+    for (path, key) in [("/codec/encode", "default"), ("/codec/prod/encode", "prod")] {
+        let sealed = server.post(path, &[], &body).json();
+        assert!(sealed_by(key, &sealed), "{path}");
+    }
+}
+
+#[test]
+fn a_name_that_steers_a_terminal_is_not_logged_as_it_is() {
     let server = CodecServer::dev();
+    let name = "prod\u{202e}dorp";
+    let answer = server.call("/encode", name, &plain(&["a"]));
+    assert_eq!(answer.status, 200);
+    let log = server.stop_and_log();
+    assert!(
+        log.contains("prod\u{fffd}dorp") && !log.contains('\u{202e}'),
+        "{log}"
+    );
+}
+
+#[test]
+fn dev_serves_any_namespace_apart_from_the_others() {
+    let server = CodecServer::dev_with(&["--on-undecodable", "fail"]);
     let sealed = server.encode("one", &plain(&["a"]));
     server
         .call("/decode", "two", &sealed)
-        .refused(400, "another namespace");
+        .refused(400, "belongs to the namespace");
     assert_eq!(server.call("/decode", "one", &sealed).json(), plain(&["a"]));
     assert_eq!(
         server.post("/one/decode", &[], &body_of(&sealed)).json(),
@@ -202,11 +269,11 @@ fn storage_references_come_back_untouched_when_asked_for() {
     let old = json!({"metadata": {"encoding": encode64(b"json/external-storage-reference")}});
     let sealed = server.encode("default", &plain(&["a"]))["payloads"][0].clone();
     let body = json!({"payloads": [reference, sealed, old]});
-    let answer = server
-        .call("/decode?preserveStorageRefs=true", "default", &body)
-        .json();
+    let answer = server.call("/decode?preserveStorageRefs=true", "default", &body);
+    // They are not encrypted, so nothing tells who wrote them.
+    assert_eq!(answer.header("codec-server-references"), Some("0,2"));
     assert_eq!(
-        answer,
+        answer.json(),
         json!({"payloads": [reference, plain_payload("a"), old]})
     );
     let body = json!({"payloads": [plain_payload("a"), reference]});
@@ -222,7 +289,7 @@ fn download_is_connected_but_not_configured() {
         "default",
         &plain(&["a"]),
     );
-    answer.refused(404, "is connected, but has no download");
+    answer.refused(404, "is connected, but it has no download");
 }
 
 #[test]
@@ -251,28 +318,35 @@ fn one_undecodable_payload_fails_the_request_or_becomes_a_placeholder() {
     );
     let body = json!({"payloads": [own["payloads"][0], foreign["payloads"][0]]});
 
-    let answer = server.call("/decode", "people", &body).json();
-    assert_eq!(answer["payloads"][0], plain_payload("ours"));
-    let placeholder = &answer["payloads"][1];
-    assert_eq!(
-        decode64(&placeholder["metadata"]["encoding"]),
-        b"json/plain"
-    );
-    assert_eq!(
-        decode64(&placeholder["metadata"]["codec-error"]),
-        b"foreign-namespace"
-    );
-    let text: String = serde_json::from_slice(&decode64(&placeholder["data"])).unwrap();
+    let answer = server.call("/decode", "people", &body);
+    assert_eq!(answer.header("codec-server-placeholders"), Some("1"));
+    let id = answer.header("x-request-id").unwrap();
+    let payloads = &answer.json()["payloads"];
+    assert_eq!(payloads[0], plain_payload("ours"));
+    let placeholder = &payloads[1];
+    let metadata = placeholder["metadata"].as_object().unwrap();
+    assert_eq!(metadata.len(), 1, "temporal prints anything else as base64");
+    assert_eq!(decode64(&metadata["encoding"]), b"json/plain");
+    let value: Value = serde_json::from_slice(&decode64(&placeholder["data"])).unwrap();
+    let text = value["codec-server error"].as_str().unwrap();
     assert!(
-        text.starts_with("[cannot be decoded: the payload belongs to another namespace"),
+        text.starts_with("cannot be decoded: the payload belongs to the namespace")
+            && text.contains(id),
         "{text}"
     );
 
+    // Whoever edits what a page shows must not save a placeholder in the place of the value.
+    for namespace in ["people", "default"] {
+        let shown = json!({ "payloads": [plain_payload("new"), placeholder] });
+        server
+            .call("/encode", namespace, &shown)
+            .refused(400, "`payloads[1]` is a placeholder");
+    }
+    let undecodable = json!({ "payloads": [foreign["payloads"][0]] });
+    assert_eq!(server.encode("default", &undecodable), undecodable);
+
     let answer = server.call("/decode", "default", &body);
-    answer.refused(
-        400,
-        "`payloads[0]`: the payload belongs to another namespace",
-    );
+    answer.refused(400, "`payloads[0]`: the payload belongs to the namespace");
 }
 
 #[test]
@@ -306,4 +380,47 @@ fn old_keys_decrypt_and_several_recipients_are_written() {
         server.call("/decode", "direct", &direct).json(),
         plain(&["a"])
     );
+}
+
+#[test]
+fn dev_answers_placeholders_unless_told_otherwise() {
+    let foreign = CodecServer::dev().encode("default", &plain(&["theirs"]));
+    let server = CodecServer::dev();
+    let answer = server.call("/decode", "default", &foreign);
+    assert_eq!(answer.header("codec-server-placeholders"), Some("0"));
+    let strict = CodecServer::dev_with(&["--on-undecodable", "fail"]);
+    strict
+        .call("/decode", "default", &foreign)
+        .refused(400, "`payloads[0]`: ");
+}
+
+#[test]
+fn the_log_names_the_key_that_a_payload_wants_and_the_answer_does_not() {
+    let theirs = CodecServer::serve("", "[namespaces.default]\nencrypt = [\"local://theirs\"]");
+    let foreign = theirs.encode("default", &plain(&["theirs"]));
+    for mode in ["fail", "placeholder"] {
+        let mut server = CodecServer::serve(
+            "",
+            &format!(
+                "[namespaces.default]\nencrypt = [\"local://ours\"]\non_undecodable = \"{mode}\""
+            ),
+        );
+        let answer = server.call("/decode", "default", &foreign);
+        let shown = if mode == "fail" {
+            answer.body.clone()
+        } else {
+            let payloads = &answer.json()["payloads"];
+            String::from_utf8(decode64(&payloads[0]["data"])).unwrap()
+        };
+        assert!(!shown.contains("local://"), "{shown}");
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        assert!(shown.contains(&id), "{shown}");
+        server.wait_for_log("local://theirs");
+        let log = server.stop_and_log();
+        let line = log
+            .lines()
+            .find(|line| line.contains("local://theirs"))
+            .unwrap();
+        assert!(line.contains(&id) && line.contains("WARN"), "{line}");
+    }
 }

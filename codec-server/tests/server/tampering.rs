@@ -62,7 +62,7 @@ fn seal(server: &CodecServer) -> Sealed {
 
 #[test]
 fn tampering_with_any_region_of_the_data_is_refused() {
-    let server = CodecServer::dev();
+    let server = CodecServer::dev_with(&["--on-undecodable", "fail"]);
     let sealed = seal(&server);
     let length = decode64(&sealed.payload["data"]).len();
     let flip = |at: usize| sealed.with_data(|data| data[at] ^= 1);
@@ -98,7 +98,7 @@ fn tampering_with_any_region_of_the_data_is_refused() {
 
 #[test]
 fn tampering_with_the_metadata_is_refused() {
-    let server = CodecServer::dev();
+    let server = CodecServer::dev_with(&["--on-undecodable", "fail"]);
     let sealed = seal(&server);
     let dek = decode64(&sealed.payload["metadata"]["encrypted-dek"]);
     let altered_dek = |at: usize| {
@@ -139,7 +139,10 @@ fn tampering_with_the_metadata_is_refused() {
             "no context",
             sealed.with_metadata("encryption-context", None),
         ),
-        ("another namespace", context(br#"{"namespace":"prod"}"#)),
+        (
+            "belongs to the namespace",
+            context(br#"{"namespace":"prod"}"#),
+        ),
         (
             "more context",
             context(br#"{"a":"b","namespace":"default"}"#),
@@ -155,7 +158,8 @@ fn tampering_with_the_metadata_is_refused() {
 
 #[test]
 fn payloads_of_others_are_refused() {
-    let (server, other) = (CodecServer::dev(), CodecServer::dev());
+    let server = CodecServer::dev_with(&["--on-undecodable", "fail"]);
+    let other = CodecServer::dev();
     let foreign = other.encode("default", &plain(&[SECRET]));
     let answer = server.call("/decode", "default", &foreign);
     assert_eq!(
@@ -170,13 +174,13 @@ fn payloads_of_others_are_refused() {
     let prod = server.encode("prod", &plain(&[SECRET]));
     server
         .call("/decode", "default", &prod)
-        .refused(400, "another namespace");
+        .refused(400, "belongs to the namespace");
     // Somebody who relabels it gets no further: its key is not the namespace's.
     let mut relabelled = prod.clone();
     relabelled["payloads"][0]["metadata"]["encryption-context"] =
         encode64(br#"{"namespace":"default"}"#).into();
     server
         .call("/decode", "default", &relabelled)
-        .refused(400, "not among the keys allowed");
+        .refused(400, "a key that this server is not configured to use");
     server.serves();
 }

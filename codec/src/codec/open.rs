@@ -1,77 +1,67 @@
 //! Opening: which key, from where, and then the message.
 
-use std::sync::Arc;
-
 use super::Codec;
 use crate::{
-    EncryptionContext, Error, Payload, dek,
-    format::{
-        Parsed,
-        direct::Direct,
-        envelope_v1::EnvelopeV1,
-        envelope_v2::{EnvelopeV2, Recipient},
-    },
-    kms::KeyProvider,
+    Error, Payload, PayloadError, content,
+    dek::{Budget, DataKey},
+    format::{Marker, Parsed, direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2},
     message,
 };
 
 impl Codec {
-    pub(super) async fn open(&self, sealed: Parsed) -> Result<Payload, Error> {
-        match sealed {
-            Parsed::Plain(payload) => Ok(payload),
-            Parsed::Direct(direct) => self.decrypt_directly(direct).await,
-            Parsed::EnvelopeV1(envelope) => self.open_v1(envelope).await,
-            Parsed::EnvelopeV2(envelope) => self.open_v2(envelope).await,
+    /// Takes an encrypted payload apart, and checks it against the policy: its format, its context, and whether any of
+    /// its keys may be used. No KMS is called.
+    pub(super) fn read(&self, marker: Marker, payload: Payload) -> Result<Parsed, PayloadError> {
+        let policy = &self.0.policy;
+        policy.formats.check(marker.format()?)?;
+        let sealed = marker.parse(payload)?;
+        match &sealed {
+            Parsed::Direct(direct) => {
+                self.0.keyholder.provider(&direct.key)?;
+            }
+            Parsed::EnvelopeV1(envelope) => {
+                if let Some(key) = &envelope.key {
+                    self.0.keyholder.provider(key)?;
+                }
+            }
+            Parsed::EnvelopeV2(envelope) => {
+                policy.check_context(&envelope.context)?;
+                self.0.keyholder.check_any(&envelope.recipients)?;
+            }
         }
+        Ok(sealed)
     }
 
-    async fn open_v2(&self, envelope: EnvelopeV2) -> Result<Payload, Error> {
-        let EnvelopeV2 {
-            header,
-            recipients,
-            context,
-            data,
-        } = envelope;
-        self.0.policy.check_context(&context)?;
-        let key = self.0.keyholder.unwrap_any(recipients, &context).await?;
-        Ok(message::open_v2(
-            &key,
-            &header,
-            &context,
-            data,
-            self.0.max_decompressed,
-        )?)
-    }
-
-    async fn open_v1(&self, envelope: EnvelopeV1) -> Result<Payload, Error> {
-        let EnvelopeV1 { key, wrapped, data } = envelope;
-        let candidate = |provider: &Arc<dyn KeyProvider>| {
-            let key = provider.uri().clone();
-            (
-                provider.clone(),
-                Recipient {
-                    key,
-                    wrapped: wrapped.clone(),
-                },
-            )
-        };
-        let candidates = match key {
-            Some(key) => vec![candidate(self.0.keyholder.provider(&key)?)],
-            // Whoever wrote it left out which key it was: one of those that may be used.
-            None => self.0.keyholder.keys().iter().map(candidate).collect(),
-        };
-        let no_context = EncryptionContext::empty();
-        let key = self.0.keyholder.unwrap(candidates, &no_context).await?;
-        Ok(message::open_v1(&key, data)?)
-    }
-
-    async fn decrypt_directly(&self, direct: Direct) -> Result<Payload, Error> {
-        let provider = self.0.keyholder.provider(&direct.key)?;
-        self.0.counters.direct_calls.add(1);
-        let plaintext = provider
-            .decrypt(&direct.ciphertext)
-            .await
-            .map_err(dek::refusal)?;
-        Ok(message::decode(&plaintext)?)
+    /// Opens what `read` has checked, within what the request may still cost.
+    pub(super) async fn open(
+        &self,
+        sealed: Parsed,
+        max_decompressed: usize,
+        budget: &Budget,
+    ) -> Result<Payload, Error> {
+        let keyholder = &self.0.keyholder;
+        match sealed {
+            Parsed::Direct(Direct { key, ciphertext }) => {
+                let plaintext = keyholder.decrypt(&key, &ciphertext, budget).await?;
+                Ok(content::decode(&plaintext)?)
+            }
+            Parsed::EnvelopeV1(EnvelopeV1 { key, wrapped, data }) => {
+                let open = |key: &DataKey| message::open_v1(key, data.clone());
+                keyholder
+                    .open_v1(key.as_ref(), &wrapped, budget, open)
+                    .await
+            }
+            Parsed::EnvelopeV2(EnvelopeV2 {
+                header,
+                recipients,
+                context,
+                mut data,
+            }) => {
+                let open = |key: &DataKey| {
+                    message::open_v2(key, &header, &context, &mut data, max_decompressed)
+                };
+                keyholder.open(&recipients, &context, budget, open).await
+            }
+        }
     }
 }

@@ -8,23 +8,26 @@ use zeroize::Zeroizing;
 
 use super::{CONCURRENT_CALLS, Codec};
 use crate::{
-    Error, Format, Payload, PayloadError,
-    dek::{DataKey, LiveDek},
-    format::{self, Parsed, direct::Direct},
+    Compression, Error, Format, Payload, PayloadError, content,
+    dek::{Budget, DataKey, LiveDek},
+    format::{
+        Marker,
+        direct::{self, Direct},
+    },
     kms::{ProviderError, ProviderErrorKind},
-    message,
+    message, payload,
 };
 
-/// A payload on its way, in its place among the others.
+/// A payload in its place among the others.
 enum Slot {
     ToSeal(Payload),
-    /// Encrypted by this codec before.
+    /// Encrypted already.
     Sealed(Payload),
 }
 
 impl Codec {
     pub(super) async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        let slots = self.sort(payloads).await;
+        let slots = self.find_sealed(payloads).await?;
         let count = slots
             .iter()
             .filter(|slot| matches!(slot, Slot::ToSeal(_)))
@@ -39,33 +42,60 @@ impl Codec {
         Ok(sealed)
     }
 
-    /// Finds what is encrypted already: the Web UI sends that when a schedule is edited. A marker alone proves nothing, so
-    /// such a payload has to open; otherwise it is sealed like any other, and nothing is lost.
-    async fn sort(&self, payloads: Vec<Payload>) -> Vec<Slot> {
+    /// Tells the payloads that are encrypted already from the others.
+    async fn find_sealed(&self, payloads: Vec<Payload>) -> Result<Vec<Slot>, Error> {
+        let budget = &self.0.keyholder.budget();
         stream::iter(payloads)
             .map(|payload| async move {
-                if !format::is_marked(&payload) {
-                    return Slot::ToSeal(payload);
-                }
-                let opens = match format::parse(payload.clone()) {
-                    Ok(Parsed::Plain(_)) | Err(_) => false,
-                    Ok(sealed) => self.open(sealed).await.is_ok(),
-                };
-                if opens {
-                    Slot::Sealed(payload)
-                } else {
-                    Slot::ToSeal(payload)
+                match Marker::of(&payload) {
+                    None => {
+                        content::check(&payload)?;
+                        Ok(Slot::ToSeal(payload))
+                    }
+                    Some(marker) => {
+                        self.check_sealed(marker, payload.clone(), budget).await?;
+                        Ok(Slot::Sealed(payload))
+                    }
                 }
             })
             .buffered(CONCURRENT_CALLS)
-            .collect()
+            .try_collect()
             .await
+    }
+
+    /// Whether this codec would decode an encrypted payload, as far as the KMS tells now.
+    ///
+    /// A KMS that refuses or fails proves nothing against the payload: the caller may encrypt only, or the service is
+    /// unreachable. The same holds for an authentic payload that this codec cannot read, such as one above its limits.
+    /// Its readers decide.
+    async fn check_sealed(
+        &self,
+        marker: Marker,
+        payload: Payload,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        let sealed = self.read(marker, payload)?;
+        let limit = self.0.max_decompressed;
+        match self.open(sealed, limit, budget).await {
+            Err(error @ Error::Payload(PayloadError::NotAuthentic)) => Err(error),
+            Ok(mut opened) => {
+                payload::erase(&mut opened);
+                Ok(())
+            }
+            Err(_) => Ok(()),
+        }
     }
 
     async fn seal_v2(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
         let live = &self.0.live_v2;
         seal_envelopes(live, slots, |key, payload| {
-            message::seal_v2(key, live.context(), self.0.compression, payload)
+            // What this codec would not decompress is not compressed.
+            let compression = if payload.encoded_len() > self.0.max_decompressed {
+                Compression::None
+            } else {
+                self.0.compression
+            };
+            message::seal_v2(key, live.context(), compression, payload)
         })
         .await
     }
@@ -83,9 +113,11 @@ impl Codec {
             .await
     }
 
-    async fn encrypt_one_directly(&self, payload: Payload) -> Result<Payload, Error> {
+    async fn encrypt_one_directly(&self, mut payload: Payload) -> Result<Payload, Error> {
         let key = &self.0.encrypting.first;
-        if !(key.min_plaintext()..=key.max_plaintext()).contains(&payload.encoded_len()) {
+        let len = payload.encoded_len();
+        let fits = (key.min_plaintext()..=key.max_plaintext()).contains(&len);
+        if !fits || !direct::may_have_len(len) {
             self.0.counters.direct_fallbacks.add(1);
             let sealed = self.seal_v2(vec![Slot::ToSeal(payload)]).await?;
             return sealed
@@ -93,12 +125,16 @@ impl Codec {
                 .next()
                 .ok_or_else(|| ProviderError::new(ProviderErrorKind::Integrity, key.uri()).into());
         }
+        let rest = &self.0.encrypting_directly;
+        rest.check()?;
         self.0.counters.direct_calls.add(1);
         let plaintext = Zeroizing::new(payload.encode_to_vec());
-        let ciphertext = key.encrypt(&plaintext).await?;
+        payload::erase(&mut payload);
+        let encrypted = key.encrypt(&plaintext).await;
+        rest.learn(&encrypted);
         Ok(Direct {
             key: key.uri().clone(),
-            ciphertext,
+            ciphertext: Zeroizing::new(encrypted?),
         }
         .into_payload())
     }
@@ -121,11 +157,15 @@ async fn seal_envelopes(
         .into_iter()
         .map(|slot| match slot {
             Slot::Sealed(payload) => Ok(payload),
-            Slot::ToSeal(payload) => Ok(Payload {
-                data: seal(&key.data_key, &payload)?,
-                metadata: key.metadata.clone(),
-                external_payloads: Vec::new(),
-            }),
+            Slot::ToSeal(mut payload) => {
+                let data = seal(&key.data_key, &payload)?;
+                payload::erase(&mut payload);
+                Ok(Payload {
+                    data,
+                    metadata: key.metadata.clone(),
+                    external_payloads: Vec::new(),
+                })
+            }
         })
         .collect()
 }

@@ -1,9 +1,17 @@
+//! The codec over local keys.
+
+mod attack;
+mod confusion;
 mod keys;
 mod layers;
 mod policy;
 mod round_trips;
+mod sealed_already;
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -11,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyUri, PayloadExt as _, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyUri, RequiredContext, WrappedDek,
     kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind, local::LocalKeyring},
 };
 
@@ -43,6 +51,22 @@ async fn seal(codec: &Codec, text: &str) -> Payload {
     codec.encode(vec![payload(text)]).await.unwrap().remove(0)
 }
 
+/// Every format.
+const FORMATS: [Format; 3] = [Format::Envelope, Format::EnvelopeV1, Format::Direct];
+
+fn foreign_namespace(found: Option<&str>, expected: &str) -> PayloadError {
+    PayloadError::ForeignNamespace {
+        found: found.map(str::to_owned),
+        expected: expected.to_owned(),
+    }
+}
+
+fn key_not_allowed(key: &str) -> PayloadError {
+    PayloadError::KeyNotAllowed {
+        key: key.to_owned(),
+    }
+}
+
 async fn refusal(codec: &Codec, payload: Payload) -> PayloadError {
     match codec.decode(vec![payload]).await {
         Err(Error::Payload(error)) => error,
@@ -56,14 +80,22 @@ struct Watched {
     key: Arc<dyn KeyProvider>,
     calls: AtomicUsize,
     failure: parking_lot::Mutex<Option<ProviderErrorKind>>,
+    failure_of_opening: parking_lot::Mutex<Option<ProviderErrorKind>>,
+    latency: Duration,
 }
 
 impl Watched {
     fn new(key: Arc<dyn KeyProvider>) -> Arc<Self> {
+        Self::with_latency(key, Duration::ZERO)
+    }
+
+    fn with_latency(key: Arc<dyn KeyProvider>, latency: Duration) -> Arc<Self> {
         Arc::new(Self {
             key,
             calls: AtomicUsize::new(0),
             failure: parking_lot::Mutex::new(None),
+            failure_of_opening: parking_lot::Mutex::new(None),
+            latency,
         })
     }
 
@@ -75,9 +107,25 @@ impl Watched {
         *self.failure.lock() = kind.into();
     }
 
+    /// Fails to unwrap and decrypt only: a caller that may only encrypt.
+    fn fail_opening(&self, kind: impl Into<Option<ProviderErrorKind>>) {
+        *self.failure_of_opening.lock() = kind.into();
+    }
+
+    async fn open(&self) -> Result<(), ProviderError> {
+        self.call().await?;
+        match *self.failure_of_opening.lock() {
+            Some(kind) => Err(ProviderError::new(kind, self.key.uri())),
+            None => Ok(()),
+        }
+    }
+
     async fn call(&self) -> Result<(), ProviderError> {
         self.calls.fetch_add(1, SeqCst);
         tokio::task::yield_now().await;
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
         match *self.failure.lock() {
             Some(kind) => Err(ProviderError::new(kind, self.key.uri())),
             None => Ok(()),
@@ -105,8 +153,12 @@ impl KeyProvider for Watched {
         wrapped: &WrappedDek,
         context: &EncryptionContext,
     ) -> Result<Dek, ProviderError> {
-        self.call().await?;
+        self.open().await?;
         self.key.unwrap(wrapped, context).await
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.key.min_plaintext()
     }
 
     fn max_plaintext(&self) -> usize {
@@ -119,7 +171,7 @@ impl KeyProvider for Watched {
     }
 
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.call().await?;
+        self.open().await?;
         self.key.decrypt(ciphertext).await
     }
 

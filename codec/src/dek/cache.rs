@@ -1,30 +1,42 @@
-use std::{
-    num::NonZeroUsize,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+//! What is known of wrapped data keys: the unwrapped key, or that it cannot be unwrapped.
+
+use std::{sync::Arc, time::Duration};
 
 use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use super::{CacheLimits, DataKey, WrappedDek, coalesce::Coalesce};
-use crate::{EncryptionContext, Error, KeyUri, clock::Clock};
+use super::{CacheLimits, DataKey, Dek, WrappedDek, coalesce::Coalesce, refusals::Refusals};
+use crate::{
+    EncryptionContext, Error, KeyUri,
+    clock::{Clock, Moment},
+    stats::Counters,
+};
 
-/// Stands for one wrapped key under one context: SHA-256 over both and the key that wrapped it, each with its length
-/// before it. It holds no secret.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// Stands for one wrapped key under one context, or one ciphertext of direct mode: SHA-256 over it and the key that made
+/// it, each with its length before it. It holds no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey([u8; 32]);
 
 impl CacheKey {
     pub(crate) fn new(key: &KeyUri, wrapped: &WrappedDek, context: &EncryptionContext) -> Self {
+        Self::of(key, &[wrapped.as_bytes(), context.as_bytes()])
+    }
+
+    /// A payload of direct mode. It has one part less than a wrapped key, so the two never have one name.
+    pub(crate) fn direct(key: &KeyUri, ciphertext: &[u8]) -> Self {
+        Self::of(key, &[ciphertext])
+    }
+
+    /// Another key of the same wrapped key: for the call that asks a second time.
+    pub(super) fn again(&self) -> Self {
+        Self(Sha256::digest(self.0).into())
+    }
+
+    fn of(key: &KeyUri, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         hash.update(key.kms().scheme());
-        for part in [
-            key.resource().as_bytes(),
-            wrapped.as_bytes(),
-            context.as_bytes(),
-        ] {
+        for part in [key.resource().as_bytes()].iter().chain(parts) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -32,85 +44,153 @@ impl CacheKey {
     }
 }
 
-/// Unwrapped data keys for decoding: bounded in number and age, and each unwrapped once, however many ask for it at the
-/// same time. A key that leaves the cache is erased as soon as its last user is done.
+/// Unwrapped data keys for decoding: bounded in number and age, and each unwrapped once, however many callers ask for it
+/// at the same time. A key that leaves the cache is erased as soon as its last user is done.
+///
+/// Wrapped keys that the KMS refused are remembered too, so that the same payload does not cost a call again.
 pub(crate) struct DekCache {
     entries: Mutex<Entries>,
+    refusals: Refusals,
     unwrapping: Coalesce<CacheKey, Arc<DataKey>>,
-    ttl: Duration,
+    limits: CacheLimits,
     clock: Arc<dyn Clock>,
+    counters: Arc<Counters>,
 }
 
 struct Entries {
     keys: LruCache<CacheKey, Entry>,
-    next_purge: Instant,
+    purged: Moment,
 }
 
 struct Entry {
     key: Arc<DataKey>,
-    expires: Instant,
+    unwrapped: Moment,
 }
 
 impl DekCache {
-    pub(crate) fn new(limits: &CacheLimits, clock: Arc<dyn Clock>) -> Self {
-        let max_keys = NonZeroUsize::new(limits.max_keys).unwrap_or(NonZeroUsize::MIN);
+    pub(crate) fn new(
+        limits: &CacheLimits,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             entries: Mutex::new(Entries {
-                keys: LruCache::new(max_keys),
-                next_purge: clock.now() + limits.ttl,
+                keys: LruCache::unbounded(),
+                purged: clock.moment(),
             }),
+            refusals: Refusals::new(clock.clone()),
             unwrapping: Coalesce::new(),
-            ttl: limits.ttl,
+            limits: limits.clone(),
             clock,
+            counters,
         }
     }
 
     pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<DataKey>> {
-        let now = self.clock.now();
+        let now = self.clock.moment();
         let mut entries = self.entries.lock();
-        entries.purge(now, self.ttl);
+        entries.purge(now, self.limits.ttl);
         entries
             .keys
             .get(key)
-            .filter(|entry| now < entry.expires)
+            .filter(|entry| entry.unwrapped.age_at(now) < self.limits.ttl)
             .map(|entry| entry.key.clone())
     }
 
     pub(crate) fn insert(&self, key: CacheKey, data_key: Arc<DataKey>) {
-        let now = self.clock.now();
+        let now = self.clock.moment();
         let mut entries = self.entries.lock();
-        entries.purge(now, self.ttl);
+        entries.purge(now, self.limits.ttl);
         entries.keys.push(
             key,
             Entry {
                 key: data_key,
-                expires: now + self.ttl,
+                unwrapped: now,
             },
         );
+        while entries.keys.len() > self.limits.max_keys {
+            entries.keys.pop_lru();
+            self.counters.dek_cache_evictions.add(1);
+        }
+    }
+
+    pub(crate) fn remove(&self, key: &CacheKey) {
+        self.entries.lock().keys.pop(key);
     }
 
     pub(crate) fn clear(&self) {
         self.entries.lock().keys.clear();
+        self.refusals.clear();
     }
 
-    /// The data key, from the cache or from `unwrap`, which runs once for all who ask meanwhile.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
+    }
+
+    /// The data key, from the cache or from `unwrap`, which runs once for all who ask meanwhile. A refusal is remembered.
+    ///
+    /// `lost` is the answer should `unwrap` panic.
     pub(crate) async fn get_or_unwrap<F>(
         self: &Arc<Self>,
         key: CacheKey,
+        lost: Error,
         unwrap: impl FnOnce() -> F,
     ) -> Result<Arc<DataKey>, Error>
     where
-        F: Future<Output = Result<DataKey, Error>> + Send + 'static,
+        F: Future<Output = Result<Dek, Error>> + Send + 'static,
     {
         self.unwrapping
-            .run(key, || {
+            .run(key, lost, || {
                 let (cache, unwrapping) = (Arc::clone(self), unwrap());
                 async move {
                     // It may have come since the caller looked.
                     if let Some(known) = cache.get(&key) {
                         return Ok(known);
                     }
-                    let data_key = Arc::new(unwrapping.await?);
+                    if let Some(refusal) = cache.refusals.get(&key) {
+                        return Err(refusal);
+                    }
+                    let unwrapped = unwrapping.await;
+                    cache.refusals.learn(key, unwrapped.as_ref().err());
+                    let data_key = Arc::new(DataKey::new(unwrapped?));
+                    cache.insert(key, data_key.clone());
+                    Ok(data_key)
+                }
+            })
+            .await
+    }
+
+    /// Asks a second time for a key that did not open a message. The same answer proves the key; another one takes its
+    /// place.
+    pub(crate) async fn ask_again<F>(
+        self: &Arc<Self>,
+        key: CacheKey,
+        doubted: &Arc<DataKey>,
+        lost: Error,
+        unwrap: impl FnOnce() -> F,
+    ) -> Result<Arc<DataKey>, Error>
+    where
+        F: Future<Output = Result<Dek, Error>> + Send + 'static,
+    {
+        self.unwrapping
+            .run(key.again(), lost, || {
+                let (cache, doubted, unwrapping) =
+                    (Arc::clone(self), Arc::clone(doubted), unwrap());
+                async move {
+                    match cache.get(&key) {
+                        Some(known) if known.is_proven() => return Ok(known),
+                        _ => cache.remove(&key),
+                    }
+                    let dek = unwrapping.await?;
+                    let data_key = if doubted.is_same(&dek) {
+                        doubted.prove();
+                        doubted
+                    } else {
+                        tracing::warn!(
+                            "a key management service gave two answers for one data key"
+                        );
+                        Arc::new(DataKey::new(dek))
+                    };
                     cache.insert(key, data_key.clone());
                     Ok(data_key)
                 }
@@ -121,15 +201,15 @@ impl DekCache {
 
 impl Entries {
     /// Drops what has expired, a few times in each lifetime: an entry that nobody asks for again must go too.
-    fn purge(&mut self, now: Instant, ttl: Duration) {
-        if now < self.next_purge {
+    fn purge(&mut self, now: Moment, ttl: Duration) {
+        if self.purged.age_at(now) < ttl / 4 {
             return;
         }
-        self.next_purge = now + ttl / 4;
+        self.purged = now;
         let expired: Vec<CacheKey> = self
             .keys
             .iter()
-            .filter(|(_, entry)| entry.expires <= now)
+            .filter(|(_, entry)| entry.unwrapped.age_at(now) >= ttl)
             .map(|(key, _)| *key)
             .collect();
         for key in expired {
@@ -139,101 +219,4 @@ impl Entries {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
-    use super::*;
-    use crate::{clock::tests::ManualClock, dek::Dek};
-
-    fn cache(max_keys: usize) -> (Arc<DekCache>, Arc<ManualClock>) {
-        let clock = Arc::new(ManualClock::new());
-        let limits = CacheLimits {
-            max_keys,
-            ttl: Duration::from_mins(1),
-        };
-        (Arc::new(DekCache::new(&limits, clock.clone())), clock)
-    }
-
-    fn key(n: u8) -> CacheKey {
-        CacheKey([n; 32])
-    }
-
-    fn data_key() -> Arc<DataKey> {
-        Arc::new(DataKey::new(Dek::new([1; 32])))
-    }
-
-    #[test]
-    fn cache_keys_differ_in_every_part() {
-        let make = |uri: &str, wrapped: &[u8], context: &[u8]| {
-            CacheKey::new(
-                &uri.parse().unwrap(),
-                &WrappedDek::new(wrapped.to_vec()),
-                &EncryptionContext::parse(context).unwrap(),
-            )
-        };
-        let base = make("local://a", b"w", br#"{"namespace":"n"}"#);
-        assert!(base == make("local://a", b"w", br#"{"namespace":"n"}"#));
-        assert!(base != make("local://b", b"w", br#"{"namespace":"n"}"#));
-        assert!(base != make("local://a", b"v", br#"{"namespace":"n"}"#));
-        assert!(base != make("local://a", b"w", br#"{"namespace":"m"}"#));
-        assert!(base != make("local://a", b"w", b""));
-        assert!(
-            make("local://ab", b"c", b"") != make("local://a", b"bc", b""),
-            "parts run together"
-        );
-    }
-
-    #[test]
-    fn the_least_recently_used_key_makes_room_and_is_dropped() {
-        let (cache, _) = cache(2);
-        let first = data_key();
-        let gone = Arc::downgrade(&first);
-        cache.insert(key(1), first);
-        cache.insert(key(2), data_key());
-        assert!(cache.get(&key(1)).is_some());
-        cache.insert(key(3), data_key());
-        assert!(cache.get(&key(2)).is_none());
-        cache.insert(key(4), data_key());
-        assert!(gone.upgrade().is_none(), "an evicted key is still alive");
-    }
-
-    #[test]
-    fn a_key_expires_and_is_dropped_without_being_asked_for() {
-        let (cache, clock) = cache(8);
-        let first = data_key();
-        let gone = Arc::downgrade(&first);
-        cache.insert(key(1), first);
-        clock.advance(Duration::from_secs(59));
-        assert!(cache.get(&key(1)).is_some());
-        clock.advance(Duration::from_secs(1));
-        assert!(cache.get(&key(2)).is_none());
-        assert!(gone.upgrade().is_none(), "an expired key is still alive");
-        assert!(cache.get(&key(1)).is_none());
-    }
-
-    #[tokio::test]
-    async fn concurrent_misses_unwrap_once_and_a_failure_is_not_kept() {
-        let (cache, _) = cache(8);
-        let calls = Arc::new(AtomicUsize::new(0));
-        let unwrap = |fails: bool| {
-            let calls = calls.clone();
-            async move {
-                tokio::task::yield_now().await;
-                calls.fetch_add(1, SeqCst);
-                if fails {
-                    Err(crate::PayloadError::NotAuthentic.into())
-                } else {
-                    Ok(DataKey::new(Dek::new([2; 32])))
-                }
-            }
-        };
-        assert!(cache.get_or_unwrap(key(1), || unwrap(true)).await.is_err());
-        let answers = futures::future::join_all(
-            (0..50).map(|_| cache.get_or_unwrap(key(1), || unwrap(false))),
-        )
-        .await;
-        assert!(answers.iter().all(Result::is_ok));
-        assert_eq!(calls.load(SeqCst), 2);
-        assert!(cache.get(&key(1)).is_some());
-    }
-}
+mod tests;

@@ -1,4 +1,6 @@
-use std::{collections::HashMap, hash::Hash, pin::Pin};
+//! One call for all callers that ask for the same thing at the same time.
+
+use std::{collections::HashMap, hash::Hash, panic::AssertUnwindSafe, pin::Pin};
 
 use futures::{
     FutureExt as _,
@@ -10,10 +12,10 @@ use crate::Error;
 
 type Call<V> = Pin<Box<dyn Future<Output = Result<V, Error>> + Send>>;
 
-/// Runs one call for everybody who asks for the same thing at the same time, and gives all of them its answer,
-/// be it an error.
+/// Runs one call for all callers that ask for the same thing at the same time, and gives each of them its answer or its
+/// error.
 ///
-/// Whoever waits drives the call. It ends when nobody waits any more, as with requests that were given up.
+/// The callers drive the call. It ends when no caller waits any more, as with requests that were given up.
 pub(crate) struct Coalesce<K, V: Clone> {
     calls: Mutex<HashMap<K, WeakShared<Call<V>>>>,
 }
@@ -29,15 +31,21 @@ where
         }
     }
 
-    /// The answer to `key`: of the call that is under way, or of the one that `start` makes.
-    pub(crate) async fn run<F>(&self, key: K, start: impl FnOnce() -> F) -> Result<V, Error>
+    /// The answer to `key`: of the call that is under way, or of the one that `start` makes. Should the call panic, its
+    /// callers get `lost`, and the next caller starts a new one.
+    pub(crate) async fn run<F>(
+        &self,
+        key: K,
+        lost: Error,
+        start: impl FnOnce() -> F,
+    ) -> Result<V, Error>
     where
         F: Future<Output = Result<V, Error>> + Send + 'static,
     {
-        self.join(key, start).await
+        self.join(key, lost, start).await
     }
 
-    fn join<F>(&self, key: K, start: impl FnOnce() -> F) -> Shared<Call<V>>
+    fn join<F>(&self, key: K, lost: Error, start: impl FnOnce() -> F) -> Shared<Call<V>>
     where
         F: Future<Output = Result<V, Error>> + Send + 'static,
     {
@@ -46,7 +54,12 @@ where
             return call;
         }
         calls.retain(|_, call| under_way(call).is_some());
-        let call = start().boxed().shared();
+        // What a call shares with the outside is behind locks that a panic does not poison.
+        let call = AssertUnwindSafe(start())
+            .catch_unwind()
+            .map(|answer| answer.unwrap_or(Err(lost)))
+            .boxed()
+            .shared();
         if let Some(handle) = call.downgrade() {
             calls.insert(key, handle);
         }
@@ -58,7 +71,7 @@ where
     }
 }
 
-/// The call, unless it has answered or everybody gave it up.
+/// The call, unless it has answered or all callers gave it up.
 fn under_way<V: Clone>(call: &WeakShared<Call<V>>) -> Option<Shared<Call<V>>> {
     call.upgrade().filter(|call| call.peek().is_none())
 }
@@ -68,6 +81,10 @@ mod tests {
     use super::*;
     use crate::PayloadError;
 
+    fn lost() -> Error {
+        PayloadError::NotTried.into()
+    }
+
     #[tokio::test]
     async fn one_call_answers_everybody_who_waits() {
         let (answer, receive) = tokio::sync::oneshot::channel();
@@ -76,7 +93,7 @@ mod tests {
         let mut waiting: Vec<_> = (0..100)
             .map(|_| {
                 let receive = receive.take();
-                Box::pin(coalesce.run(1, || async {
+                Box::pin(coalesce.run(1, lost(), || async {
                     Ok(receive.expect("a second call").await.unwrap())
                 }))
             })
@@ -95,36 +112,67 @@ mod tests {
     async fn an_error_reaches_everybody_and_is_not_kept() {
         let (answer, receive) = tokio::sync::oneshot::channel();
         let coalesce = Coalesce::<u8, usize>::new();
-        let mut leader = Box::pin(coalesce.run(1, || async { receive.await.unwrap() }));
+        let mut leader = Box::pin(coalesce.run(1, lost(), || async { receive.await.unwrap() }));
         assert!(futures::poll!(&mut leader).is_pending());
-        let mut follower = Box::pin(coalesce.run(1, || async { Ok(0) }));
+        let mut follower = Box::pin(coalesce.run(1, lost(), || async { Ok(0) }));
         assert!(futures::poll!(&mut follower).is_pending());
         answer.send(Err(PayloadError::NotAuthentic.into())).unwrap();
         assert!(leader.await.is_err() && follower.await.is_err());
-        assert_eq!(coalesce.run(1, || async { Ok(7) }).await.unwrap(), 7);
+        assert_eq!(
+            coalesce.run(1, lost(), || async { Ok(7) }).await.unwrap(),
+            7
+        );
     }
 
     #[tokio::test]
     async fn a_caller_that_gives_up_leaves_nothing_behind() {
         let coalesce = Coalesce::<u8, usize>::new();
-        let mut waiting = Box::pin(coalesce.run(1, futures::future::pending));
+        let mut waiting = Box::pin(coalesce.run(1, lost(), futures::future::pending));
         assert!(futures::poll!(&mut waiting).is_pending());
         assert!(coalesce.is_running(&1));
         drop(waiting);
         assert!(!coalesce.is_running(&1));
-        assert_eq!(coalesce.run(1, || async { Ok(7) }).await.unwrap(), 7);
+        assert_eq!(
+            coalesce.run(1, lost(), || async { Ok(7) }).await.unwrap(),
+            7
+        );
     }
 
     #[tokio::test]
     async fn a_caller_that_gives_up_does_not_take_the_others_with_it() {
         let (send, receive) = tokio::sync::oneshot::channel::<usize>();
         let coalesce = Coalesce::<u8, usize>::new();
-        let mut leader = Box::pin(coalesce.run(1, || async { Ok(receive.await.unwrap()) }));
+        let mut leader = Box::pin(coalesce.run(1, lost(), || async { Ok(receive.await.unwrap()) }));
         assert!(futures::poll!(&mut leader).is_pending());
-        let mut follower = Box::pin(coalesce.run(1, || async { Ok(0) }));
+        let mut follower = Box::pin(coalesce.run(1, lost(), || async { Ok(0) }));
         assert!(futures::poll!(&mut follower).is_pending());
         drop(leader);
         send.send(9).unwrap();
         assert_eq!(follower.await.unwrap(), 9);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_fails_its_callers_and_nobody_else() {
+        let coalesce = Coalesce::<u8, usize>::new();
+        let panics = || async {
+            tokio::task::yield_now().await;
+            panic!("the provider is broken")
+        };
+        let (first, second, other) = futures::join!(
+            coalesce.run(1, lost(), panics),
+            coalesce.run(1, lost(), panics),
+            coalesce.run(2, lost(), || async { Ok(2) }),
+        );
+        for failed in [first, second] {
+            assert!(matches!(
+                failed,
+                Err(Error::Payload(PayloadError::NotTried))
+            ));
+        }
+        assert_eq!(other.unwrap(), 2);
+        assert_eq!(
+            coalesce.run(1, lost(), || async { Ok(7) }).await.unwrap(),
+            7
+        );
     }
 }

@@ -1,10 +1,16 @@
-use std::fmt;
+//! Data keys, unwrapped and wrapped.
 
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{aead, keys::KeySchedule, random};
 
-/// A wrapped key is a few hundred bytes at every KMS; more is no wrapped key.
+/// A wrapped key has a few hundred bytes at every KMS. A longer one is refused before any call.
 pub(crate) const MAX_WRAPPED_LEN: usize = 16 * 1024;
 
 /// A data key: 32 random bytes that seal payloads and leave the process only wrapped by a KMS.
@@ -57,7 +63,7 @@ impl fmt::Debug for Dek {
     }
 }
 
-/// A data key as a KMS wrapped it. It is no secret: whoever may use the KMS key can unwrap it, nobody else.
+/// A data key as a KMS wrapped it. It is not secret: only a caller who may use the KMS key can unwrap it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappedDek(Vec<u8>);
 
@@ -85,6 +91,7 @@ impl fmt::Debug for WrappedDek {
 pub(crate) struct DataKey {
     dek: Dek,
     schedule: KeySchedule,
+    proven: AtomicBool,
 }
 
 impl DataKey {
@@ -92,7 +99,23 @@ impl DataKey {
         Self {
             schedule: KeySchedule::new(&dek),
             dek,
+            proven: AtomicBool::new(false),
         }
+    }
+
+    /// Records that this is the right key: it has opened a message, or the KMS gave it twice.
+    pub(crate) fn prove(&self) {
+        self.proven.store(true, Relaxed);
+    }
+
+    /// Whether a message that this key does not open must be at fault, and not the KMS that gave the key.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven.load(Relaxed)
+    }
+
+    /// Takes the same time for every answer.
+    pub(crate) fn is_same(&self, other: &Dek) -> bool {
+        self.dek.expose().ct_eq(other.expose()).into()
     }
 
     pub(crate) fn schedule(&self) -> &KeySchedule {

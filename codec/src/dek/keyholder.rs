@@ -1,118 +1,381 @@
+//! From what a payload says of its keys to an unwrapped data key that opens it.
+
 use std::sync::Arc;
 
-use super::{CacheKey, DataKey, DekCache};
+use zeroize::Zeroizing;
+
+use super::{
+    Budget, CacheKey, DataKey, DekCache, WrappedDek,
+    budget::{Attempt, Failures},
+    coalesce::Coalesce,
+    rest::Rest,
+};
 use crate::{
     EncryptionContext, Error, KeyUri, PayloadError,
-    format::envelope_v2::Recipient,
+    clock::Clock,
+    format::{direct, envelope_v2::Recipient},
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
     stats::Counters,
 };
 
-/// A provider that may unwrap, and what it is to unwrap.
-pub(crate) type Candidate = (Arc<dyn KeyProvider>, Recipient);
-
 /// The keys that may be used for opening, and the data keys that they have unwrapped.
 pub(crate) struct Keyholder {
     /// In the order in which they are tried.
-    keys: Vec<Arc<dyn KeyProvider>>,
+    keys: Vec<OpeningKey>,
+    failures: Arc<Failures>,
     cache: Arc<DekCache>,
+    decryptions: Coalesce<CacheKey, Arc<Zeroizing<Vec<u8>>>>,
     counters: Arc<Counters>,
+}
+
+struct OpeningKey {
+    provider: Arc<dyn KeyProvider>,
+    unwrapping: Arc<Rest>,
+    decrypting: Arc<Rest>,
+}
+
+/// A wrapped data key, and the key that unwraps it.
+struct Candidate {
+    /// Among the keys.
+    position: usize,
+    provider: Arc<dyn KeyProvider>,
+    rest: Arc<Rest>,
+    wrapped: WrappedDek,
+    name: CacheKey,
+    /// The data key that the KMS gave before, and that did not open the payload.
+    doubted: Option<Arc<DataKey>>,
 }
 
 impl Keyholder {
     pub(crate) fn new(
         keys: Vec<Arc<dyn KeyProvider>>,
         cache: Arc<DekCache>,
+        clock: &Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Self {
+        let opening = |provider| OpeningKey {
+            provider,
+            unwrapping: Arc::new(Rest::of_ciphertexts(clock.clone())),
+            decrypting: Arc::new(Rest::of_ciphertexts(clock.clone())),
+        };
         Self {
-            keys,
+            keys: keys.into_iter().map(opening).collect(),
+            failures: Arc::new(Failures::new(clock.clone())),
             cache,
+            decryptions: Coalesce::new(),
             counters,
         }
     }
 
-    pub(crate) fn keys(&self) -> &[Arc<dyn KeyProvider>] {
-        &self.keys
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<dyn KeyProvider>> {
+        self.keys.iter().map(|key| &key.provider)
+    }
+
+    /// The calls that one request may cause.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(&self.failures)
     }
 
     /// The provider of a key, if it may be used.
     pub(crate) fn provider(&self, key: &KeyUri) -> Result<&Arc<dyn KeyProvider>, PayloadError> {
-        self.keys
-            .iter()
-            .find(|provider| provider.goes_by(key))
-            .ok_or(PayloadError::KeyNotAllowed)
+        Ok(&self.find(key)?.1.provider)
     }
 
-    /// The data key by whichever recipient gives it: those that may be used, in the configured order.
-    pub(crate) async fn unwrap_any(
+    /// Whether the key of any recipient may be used.
+    pub(crate) fn check_any(&self, recipients: &[Recipient]) -> Result<(), PayloadError> {
+        let mut named = recipients.iter().map(|recipient| &recipient.key);
+        if named.any(|key| self.find(key).is_ok()) {
+            return Ok(());
+        }
+        let keys = recipients.iter().map(|recipient| &recipient.key);
+        Err(PayloadError::keys_not_allowed(keys))
+    }
+
+    /// Opens something with the data key of whichever recipient gives it: those that may be used, in the configured
+    /// order.
+    ///
+    /// `open` answers [`PayloadError::NotAuthentic`] where the key does not fit.
+    pub(crate) async fn open<T>(
         &self,
-        recipients: Vec<Recipient>,
+        recipients: &[Recipient],
         context: &EncryptionContext,
-    ) -> Result<Arc<DataKey>, Error> {
-        let candidates = self.usable(recipients)?;
-        self.unwrap(candidates, context).await
+        budget: &Budget,
+        open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
+    ) -> Result<T, Error> {
+        let candidates = self.usable(recipients, context)?;
+        self.open_with(candidates, context, budget, open).await
     }
 
-    /// The data key by whichever candidate gives it, preferably without a call.
-    pub(crate) async fn unwrap(
+    /// As [`open`](Self::open), of a data key whose wrapping key may be unknown: then it is one of those that may be used.
+    pub(crate) async fn open_v1<T>(
+        &self,
+        key: Option<&KeyUri>,
+        wrapped: &WrappedDek,
+        budget: &Budget,
+        open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
+    ) -> Result<T, Error> {
+        let recipient = |key: &KeyUri| Recipient {
+            key: key.clone(),
+            wrapped: wrapped.clone(),
+        };
+        let recipients: Vec<Recipient> = match key {
+            Some(key) => vec![recipient(key)],
+            None => self.keys().map(|key| recipient(key.uri())).collect(),
+        };
+        let no_context = EncryptionContext::empty();
+        self.open(&recipients, &no_context, budget, open).await
+    }
+
+    /// Decrypts a payload of direct mode.
+    pub(crate) async fn decrypt(
+        &self,
+        key: &KeyUri,
+        ciphertext: &[u8],
+        budget: &Budget,
+    ) -> Result<Arc<Zeroizing<Vec<u8>>>, Error> {
+        let (_, opening) = self.find(key)?;
+        let name = CacheKey::direct(key, ciphertext);
+        if let Some(refusal) = self.known_refusal(name, budget) {
+            return Err(refusal);
+        }
+        let attempt = self.attempt(vec![name], budget).await?;
+        let OpeningKey {
+            provider,
+            decrypting,
+            ..
+        } = opening;
+        let call = || {
+            let (provider, rest) = (provider.clone(), decrypting.clone());
+            let (cache, counters) = (self.cache.clone(), self.counters.clone());
+            let ciphertext = ciphertext.to_vec();
+            async move {
+                // It may have come since the caller looked.
+                if let Some(refusal) = cache.refusals().get(&name) {
+                    return Err(refusal);
+                }
+                rest.check()?;
+                counters.direct_calls.add(1);
+                let decrypted = provider.decrypt(&ciphertext).await;
+                rest.learn(&decrypted);
+                let decrypted = decrypted.map_err(refusal).and_then(|plaintext| {
+                    // It is the wrapped data key of an envelope: none of it may be read as a payload.
+                    if direct::may_have_len(plaintext.len()) {
+                        Ok(plaintext)
+                    } else {
+                        Err(PayloadError::NotAuthentic.into())
+                    }
+                });
+                cache.refusals().learn(name, decrypted.as_ref().err());
+                decrypted.map(Arc::new)
+            }
+        };
+        let lost = panicked(&**provider);
+        let decrypted = self.decryptions.run(name, lost, call).await;
+        if decrypted.as_ref().err().is_none_or(Error::is_transient) {
+            attempt.is_harmless();
+        }
+        decrypted
+    }
+
+    async fn open_with<T>(
         &self,
         candidates: Vec<Candidate>,
         context: &EncryptionContext,
-    ) -> Result<Arc<DataKey>, Error> {
-        let candidates: Vec<_> = candidates
-            .into_iter()
-            .map(|(provider, recipient)| {
-                let key = CacheKey::new(&recipient.key, &recipient.wrapped, context);
-                (key, provider, recipient.wrapped)
-            })
-            .collect();
-        if let Some(known) = candidates.iter().find_map(|(key, ..)| self.cache.get(key)) {
-            self.counters.dek_cache_hits.add(1);
-            return Ok(known);
+        budget: &Budget,
+        mut open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
+    ) -> Result<T, Error> {
+        let mut failure = Failure(None);
+        let mut unknown = Vec::new();
+        for mut candidate in candidates {
+            let Some(key) = self.cache.get(&candidate.name) else {
+                match self.known_refusal(candidate.name, budget) {
+                    Some(refusal) => failure.note(refusal),
+                    None => unknown.push(candidate),
+                }
+                continue;
+            };
+            match open(&key) {
+                Err(PayloadError::NotAuthentic) if !key.is_proven() => {
+                    candidate.doubted = Some(key);
+                    unknown.push(candidate);
+                }
+                Err(PayloadError::NotAuthentic) => failure.note(PayloadError::NotAuthentic.into()),
+                opened => {
+                    self.counters.dek_cache_hits.add(1);
+                    key.prove();
+                    return Ok(opened?);
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Err(failure.into_error());
         }
 
         self.counters.dek_cache_misses.add(1);
-        let mut failure = Error::from(PayloadError::KeyNotAllowed);
-        for (key, provider, wrapped) in candidates {
-            let (counters, context) = (self.counters.clone(), context.clone());
-            let unwrapped = self.cache.get_or_unwrap(key, || async move {
-                counters.unwraps.add(1);
-                let dek = provider.unwrap(&wrapped, &context).await.map_err(refusal)?;
-                Ok(DataKey::new(dek))
-            });
-            match unwrapped.await {
-                Ok(key) => return Ok(key),
-                // Where one key's service is away the data may well be fine: that is what the caller should hear.
-                Err(error) if failure.is_transient() && !error.is_transient() => {}
-                Err(error) => failure = error,
+        let names = unknown.iter().map(|candidate| candidate.name).collect();
+        let mut attempt = self.attempt(names, budget).await?;
+        for candidate in unknown {
+            match self
+                .try_one(candidate, context, &mut attempt, &mut open)
+                .await
+            {
+                Ok(opened) => {
+                    attempt.is_harmless();
+                    return Ok(opened?);
+                }
+                Err(error) => failure.note(error),
             }
         }
-        Err(failure)
+        let error = failure.into_error();
+        if error.is_transient() {
+            attempt.is_harmless();
+        }
+        Err(error)
     }
 
-    fn usable(&self, recipients: Vec<Recipient>) -> Result<Vec<Candidate>, PayloadError> {
-        let mut usable: Vec<_> = recipients
-            .into_iter()
-            .filter_map(|recipient| {
-                let mut keys = self.keys.iter().enumerate();
-                let (position, provider) = keys.find(|(_, key)| key.goes_by(&recipient.key))?;
-                Some((position, provider.clone(), recipient))
-            })
-            .collect();
-        if usable.is_empty() {
-            return Err(PayloadError::KeyNotAllowed);
+    /// Unwraps a data key, and opens the payload with it. The outer error tells that the key does not open it.
+    ///
+    /// A key that the KMS gave once and that does not fit may be the KMS's mistake. Kept, it would make every payload of
+    /// that key unreadable for an hour, so the KMS is asked a second time. The same answer proves the key.
+    async fn try_one<T>(
+        &self,
+        candidate: Candidate,
+        context: &EncryptionContext,
+        attempt: &mut Attempt<'_>,
+        open: &mut (impl FnMut(&DataKey) -> Result<T, PayloadError> + Send),
+    ) -> Result<Result<T, PayloadError>, Error> {
+        let mut doubted = candidate.doubted.clone();
+        loop {
+            let key = self.unwrap(&candidate, context, doubted.as_ref()).await?;
+            match open(&key) {
+                Err(PayloadError::NotAuthentic) => {}
+                opened => {
+                    key.prove();
+                    return Ok(opened);
+                }
+            }
+            if key.is_proven() {
+                return Err(PayloadError::NotAuthentic.into());
+            }
+            if doubted.is_some() || !attempt.may_repeat() {
+                self.cache.remove(&candidate.name);
+                return Err(PayloadError::NotAuthentic.into());
+            }
+            doubted = Some(key);
         }
-        usable.sort_by_key(|(position, ..)| *position);
-        Ok(usable
-            .into_iter()
-            .map(|(_, provider, recipient)| (provider, recipient))
-            .collect())
+    }
+
+    async fn unwrap(
+        &self,
+        candidate: &Candidate,
+        context: &EncryptionContext,
+        doubted: Option<&Arc<DataKey>>,
+    ) -> Result<Arc<DataKey>, Error> {
+        let Candidate {
+            provider,
+            rest,
+            wrapped,
+            name,
+            ..
+        } = candidate;
+        let lost = panicked(&**provider);
+        let call = || {
+            let (provider, rest) = (provider.clone(), rest.clone());
+            let (wrapped, context) = (wrapped.clone(), context.clone());
+            let counters = self.counters.clone();
+            async move {
+                rest.check()?;
+                counters.unwraps.add(1);
+                let unwrapped = provider.unwrap(&wrapped, &context).await;
+                rest.learn(&unwrapped);
+                unwrapped.map_err(refusal)
+            }
+        };
+        match doubted {
+            None => self.cache.get_or_unwrap(*name, lost, call).await,
+            Some(doubted) => self.cache.ask_again(*name, doubted, lost, call).await,
+        }
+    }
+
+    async fn attempt<'b>(
+        &self,
+        names: Vec<CacheKey>,
+        budget: &'b Budget,
+    ) -> Result<Attempt<'b>, PayloadError> {
+        let attempt = budget.attempt(names).await;
+        attempt.inspect_err(|_| self.counters.not_tried.add(1))
+    }
+
+    fn known_refusal(&self, name: CacheKey, budget: &Budget) -> Option<Error> {
+        let refusal = self.cache.refusals().get(&name)?;
+        budget.knew_refusal(name);
+        self.counters.refusal_cache_hits.add(1);
+        Some(refusal)
+    }
+
+    fn find(&self, key: &KeyUri) -> Result<(usize, &OpeningKey), PayloadError> {
+        let mut keys = self.keys.iter().enumerate();
+        keys.find(|(_, opening)| opening.provider.goes_by(key))
+            .ok_or_else(|| PayloadError::keys_not_allowed([key]))
+    }
+
+    /// What may be unwrapped, in the configured order of the keys.
+    fn usable(
+        &self,
+        recipients: &[Recipient],
+        context: &EncryptionContext,
+    ) -> Result<Vec<Candidate>, PayloadError> {
+        let mut too_large = None;
+        let mut usable = Vec::new();
+        for Recipient { key, wrapped } in recipients {
+            let Ok((position, opening)) = self.find(key) else {
+                continue;
+            };
+            let limit = opening.provider.max_wrapped();
+            if wrapped.as_bytes().len() > limit {
+                too_large = Some(PayloadError::TooLarge {
+                    what: "the wrapped data key",
+                    limit,
+                });
+                continue;
+            }
+            usable.push(Candidate {
+                position,
+                provider: opening.provider.clone(),
+                rest: opening.unwrapping.clone(),
+                wrapped: wrapped.clone(),
+                name: CacheKey::new(key, wrapped, context),
+                doubted: None,
+            });
+        }
+        if usable.is_empty() {
+            let keys = recipients.iter().map(|recipient| &recipient.key);
+            return Err(too_large.unwrap_or_else(|| PayloadError::keys_not_allowed(keys)));
+        }
+        usable.sort_by_key(|candidate| candidate.position);
+        Ok(usable)
+    }
+}
+
+/// Why none of several keys opened a payload. Where one key's service cannot be reached, the payload may well be good:
+/// that is what the caller should hear.
+struct Failure(Option<Error>);
+
+impl Failure {
+    fn note(&mut self, error: Error) {
+        let is_worse = self.0.as_ref().is_some_and(Error::is_transient) && !error.is_transient();
+        if !is_worse {
+            self.0 = Some(error);
+        }
+    }
+
+    fn into_error(self) -> Error {
+        self.0.unwrap_or_else(|| PayloadError::NotAuthentic.into())
     }
 }
 
 /// A KMS that finds a ciphertext altered, or under another context, says the same as a tag that does not match.
-pub(crate) fn refusal(error: ProviderError) -> Error {
+fn refusal(error: ProviderError) -> Error {
     match error.kind() {
         ProviderErrorKind::InvalidCiphertext | ProviderErrorKind::ContextMismatch => {
             PayloadError::NotAuthentic.into()
@@ -120,3 +383,13 @@ pub(crate) fn refusal(error: ProviderError) -> Error {
         _ => error.into(),
     }
 }
+
+/// What the callers of a provider hear that panicked.
+pub(super) fn panicked(provider: &dyn KeyProvider) -> Error {
+    ProviderError::new(ProviderErrorKind::Unavailable, provider.uri())
+        .with_detail("the key provider panicked; this is a defect of the provider")
+        .into()
+}
+
+#[cfg(test)]
+mod tests;

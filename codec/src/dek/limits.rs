@@ -1,6 +1,13 @@
+//! How long data keys live, and how many are kept.
+
 use std::time::Duration;
 
 use crate::ConfigurationError;
+
+/// The longest time that a limit of data keys may be. Nobody means more, and a typing error would.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+/// More data keys than this take gigabytes.
+const MOST_KEYS: usize = 10_000_000;
 
 /// How long one data key seals before a new one takes its place.
 ///
@@ -10,9 +17,10 @@ use crate::ConfigurationError;
 pub struct DekLimits {
     /// Age at which a key is replaced. Default: 1 hour.
     pub max_age: Duration,
-    /// How long before `max_age` a new key is made in the background. Default: 15 minutes.
+    /// How long before `max_age` a new key is made in the background. Each data key varies it by up to a tenth, so that
+    /// processes that start together do not renew together. Default: 15 minutes.
     pub renew_before: Duration,
-    /// Age up to which a key goes on sealing while the KMS cannot be reached. Default: 24 hours.
+    /// Age up to which a key goes on sealing while the KMS cannot be reached. At most 366 days. Default: 24 hours.
     pub hard_max_age: Duration,
     /// Payloads under one key. Default: 2²⁴, which also keeps the random nonces of envelope version 1 far from the
     /// 2³² of NIST SP 800-38D, section 8.3.
@@ -48,6 +56,9 @@ impl DekLimits {
         if self.hard_max_age < self.max_age {
             return invalid("hard_max_age must be at least max_age");
         }
+        if self.hard_max_age > LONGEST {
+            return invalid("no time may be longer than 366 days");
+        }
         if self.max_messages > Self::MOST_MESSAGES {
             return invalid("max_messages must be at most 2^32");
         }
@@ -58,17 +69,19 @@ impl DekLimits {
 /// How many unwrapped data keys are kept for decoding, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheLimits {
-    /// Keys kept; the least recently used one makes room. Default: 1,000.
+    /// Keys kept; the least recently used one makes room. A key takes about 600 bytes. Every process that encrypts makes
+    /// a data key an hour, so a number below that of the writers in `ttl` costs a call of the KMS for many payloads.
+    /// At most 10 million. Default: 10,000.
     pub max_keys: usize,
     /// How long a key may be used after it was unwrapped. Then the KMS is asked again, so that a revoked permission
-    /// takes effect. Default: 1 hour.
+    /// takes effect. At most 366 days. Default: 1 hour.
     pub ttl: Duration,
 }
 
 impl Default for CacheLimits {
     fn default() -> Self {
         Self {
-            max_keys: 1000,
+            max_keys: 10_000,
             ttl: Duration::from_hours(1),
         }
     }
@@ -76,11 +89,12 @@ impl Default for CacheLimits {
 
 impl CacheLimits {
     pub(crate) fn check(&self) -> Result<(), ConfigurationError> {
+        let invalid = |reason| Err(ConfigurationError::invalid("data key cache", reason));
         if self.max_keys == 0 || self.ttl.is_zero() {
-            return Err(ConfigurationError::invalid(
-                "data key cache",
-                "max_keys and ttl must be more than zero",
-            ));
+            return invalid("the number of data keys and their time must be more than zero");
+        }
+        if self.max_keys > MOST_KEYS || self.ttl > LONGEST {
+            return invalid("at most 10 million data keys can be kept, for at most 366 days");
         }
         Ok(())
     }

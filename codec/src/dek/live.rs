@@ -1,24 +1,24 @@
+//! The data key that seals now, and its succession.
+
 use std::{
     collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arc_swap::ArcSwapOption;
-use futures::future::{self, FutureExt as _};
 use parking_lot::Mutex;
 
-use super::{CacheKey, DataKey, DekCache, DekLimits, coalesce::Coalesce};
-use crate::{
-    EncryptionContext, Error, clock::Clock, format::envelope_v2::Recipient, kms::ProviderError,
-    policy::EncryptingKeys, stats::Counters,
-};
+use super::{DataKey, DekLimits, DekMaker, coalesce::Coalesce, keyholder::panicked};
+use crate::{EncryptionContext, Error, clock::Moment, format::envelope_v2::Recipient};
 
 /// How long after a failed attempt the next one waits, as long as there is a key to go on with.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+/// How long callers wait for the successor of a key that is over its age but may still be used.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A data key that seals, who can open it, and how every payload that it seals tells so.
 #[derive(Debug)]
@@ -33,32 +33,29 @@ pub(crate) type Metadata = fn(&[Recipient], &EncryptionContext) -> BTreeMap<Stri
 
 /// The one data key that seals for a context and a set of recipients, and its succession.
 ///
-/// A key is renewed in the background before it reaches its age limit. At a limit callers wait for the new key. While
-/// the KMS cannot be reached the old key goes on up to the hard age limit; a KMS that refuses ends it at the ordinary
-/// one.
+/// A key is renewed in the background before it reaches its age limit. At that limit callers wait for the new key, but
+/// only for a second. While the KMS cannot be reached, or does not answer, the old key goes on up to the hard age limit.
+/// A KMS that refuses ends it at the ordinary one.
 pub(crate) struct LiveDek {
-    recipients: EncryptingKeys,
+    maker: Arc<DekMaker>,
     context: EncryptionContext,
     metadata: Metadata,
-    limits: DekLimits,
     current: ArcSwapOption<Live>,
     renewal: Coalesce<(), Arc<Live>>,
     last_failure: Mutex<Option<Failure>>,
-    cache: Arc<DekCache>,
-    clock: Arc<dyn Clock>,
-    counters: Arc<Counters>,
 }
 
 struct Live {
     key: Arc<SealingKey>,
-    born: Instant,
+    born: Moment,
+    renew_at: Duration,
     messages: AtomicU64,
     bytes: AtomicU64,
 }
 
 #[derive(Clone, Copy)]
 struct Failure {
-    at: Instant,
+    at: Moment,
     transient: bool,
 }
 
@@ -75,25 +72,17 @@ enum Admission {
 
 impl LiveDek {
     pub(crate) fn new(
-        recipients: EncryptingKeys,
+        maker: Arc<DekMaker>,
         context: EncryptionContext,
         metadata: Metadata,
-        limits: DekLimits,
-        cache: Arc<DekCache>,
-        clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
     ) -> Self {
         Self {
-            recipients,
+            maker,
             context,
             metadata,
-            limits,
             current: ArcSwapOption::empty(),
             renewal: Coalesce::new(),
             last_failure: Mutex::new(None),
-            cache,
-            clock,
-            counters,
         }
     }
 
@@ -107,25 +96,21 @@ impl LiveDek {
         messages: u64,
         bytes: u64,
     ) -> Result<Arc<SealingKey>, Error> {
-        let now = self.clock.now();
+        let now = self.maker.clock.moment();
         let current = self.current.load_full();
         if let Some(live) = &current {
-            match live.admit(&self.limits, now, messages, bytes) {
+            match live.admit(&self.maker.limits, now, messages, bytes) {
                 Admission::Seals => return Ok(live.key.clone()),
                 Admission::SealsAndAges => {
-                    self.renew_in_background(now, live);
+                    if self.failed_lately(now).is_none() {
+                        self.renew_in_background(live);
+                    }
                     return Ok(live.key.clone());
                 }
                 Admission::Overdue => {
-                    if self
-                        .failed_lately(now)
-                        .is_some_and(|failure| failure.transient)
-                    {
-                        return Ok(live.key.clone());
-                    }
-                    return match self.renew(Some(live)).await {
-                        Err(error) if error.is_transient() => Ok(live.key.clone()),
-                        renewed => Ok(self.admit_new(&*renewed?, messages, bytes)),
+                    return match self.renew_soon(now, live).await {
+                        Some(renewed) => Ok(self.admit_new(&*renewed?, messages, bytes)),
+                        None => Ok(live.key.clone()),
                     };
                 }
                 Admission::Spent => {}
@@ -135,27 +120,64 @@ impl LiveDek {
         Ok(self.admit_new(&renewed, messages, bytes))
     }
 
-    /// A new key takes whatever waited for it, be it more than the limits: they end its life, they cut no batch apart.
+    /// A fresh key accepts the whole waiting batch, even above its limits. Limits retire keys; they never split a batch.
     fn admit_new(&self, live: &Live, messages: u64, bytes: u64) -> Arc<SealingKey> {
-        live.admit(&self.limits, self.clock.now(), messages, bytes);
+        live.admit(
+            &self.maker.limits,
+            self.maker.clock.moment(),
+            messages,
+            bytes,
+        );
         live.key.clone()
     }
 
-    fn renew_in_background(self: &Arc<Self>, now: Instant, seen: &Arc<Live>) {
-        if self.failed_lately(now).is_some() || self.renewal.is_running(&()) {
-            return;
+    /// The successor of an overdue key, unless the KMS cannot be reached or takes too long.
+    async fn renew_soon(
+        self: &Arc<Self>,
+        now: Moment,
+        overdue: &Arc<Live>,
+    ) -> Option<Result<Arc<Live>, Error>> {
+        if self
+            .failed_lately(now)
+            .is_some_and(|failure| failure.transient)
+        {
+            return None;
         }
-        // Without a runtime to run it, renewal waits for the age limit, where callers drive it.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        let renewed = if self.renew_in_background(overdue) {
+            match tokio::time::timeout(PATIENCE, self.renew(Some(overdue))).await {
+                Ok(renewed) => renewed,
+                Err(_) => {
+                    tracing::warn!(key = %self.maker.first().uri(), "a new data key takes long; the old one goes on");
+                    self.note_failure(true);
+                    return None;
+                }
+            }
+        } else {
+            self.renew(Some(overdue)).await
+        };
+        match renewed {
+            Err(error) if error.is_transient() => None,
+            renewed => Some(renewed),
+        }
+    }
+
+    /// Has the runtime drive the renewal, also when no caller waits for it. Without a runtime the callers drive it.
+    fn renew_in_background(self: &Arc<Self>, seen: &Arc<Live>) -> bool {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return false;
+        };
+        if !self.renewal.is_running(&()) {
             let (this, seen) = (Arc::clone(self), Arc::clone(seen));
             runtime.spawn(async move { this.renew(Some(&seen)).await.map(drop) });
         }
+        true
     }
 
     /// The successor of the key that the caller has seen.
     async fn renew(self: &Arc<Self>, seen: Option<&Arc<Live>>) -> Result<Arc<Live>, Error> {
+        let lost = panicked(self.maker.first());
         self.renewal
-            .run((), || {
+            .run((), lost, || {
                 let (this, seen) = (Arc::clone(self), seen.cloned());
                 async move {
                     match this.current.load_full() {
@@ -170,75 +192,53 @@ impl LiveDek {
     }
 
     async fn replace_current(&self) -> Result<Arc<Live>, Error> {
-        match self.generate().await {
-            Ok(key) => {
+        self.maker.check()?;
+        let counters = &self.maker.counters;
+        match self.maker.make(&self.context).await {
+            Ok(made) => {
                 let live = Arc::new(Live {
-                    key: Arc::new(key),
-                    born: self.clock.now(),
+                    key: Arc::new(SealingKey {
+                        metadata: (self.metadata)(&made.recipients, &self.context),
+                        data_key: made.data_key,
+                        recipients: made.recipients,
+                    }),
+                    born: self.maker.clock.moment(),
+                    renew_at: made.renew_at,
                     messages: AtomicU64::new(0),
                     bytes: AtomicU64::new(0),
                 });
                 self.current.store(Some(live.clone()));
                 *self.last_failure.lock() = None;
-                self.counters.dek_renewals.add(1);
+                counters.dek_renewals.add(1);
                 Ok(live)
             }
             Err(error) => {
-                *self.last_failure.lock() = Some(Failure {
-                    at: self.clock.now(),
-                    transient: error.is_transient(),
-                });
-                self.counters.dek_renewal_failures.add(1);
+                self.note_failure(error.is_transient());
+                counters.dek_renewal_failures.add(1);
                 tracing::warn!(%error, "no new data key could be made");
                 Err(error.into())
             }
         }
     }
 
-    /// Makes a data key and has every recipient wrap it: what one of them cannot open would be lost to it.
-    async fn generate(&self) -> Result<SealingKey, ProviderError> {
-        let EncryptingKeys { first, others } = &self.recipients;
-        self.counters.wraps.add(1 + others.len());
-        let (dek, wrapped) = first.generate_dek(&self.context).await?;
-        let wrapped_by_others = future::try_join_all(others.iter().map(|provider| {
-            provider.wrap(&dek, &self.context).map(|wrapped| {
-                Ok(Recipient {
-                    key: provider.uri().clone(),
-                    wrapped: wrapped?,
-                })
-            })
-        }))
-        .await?;
-        let mut recipients = vec![Recipient {
-            key: first.uri().clone(),
-            wrapped,
-        }];
-        recipients.extend(wrapped_by_others);
-
-        let data_key = Arc::new(DataKey::new(dek));
-        // Whoever seals here often opens here too.
-        for recipient in &recipients {
-            let cache_key = CacheKey::new(&recipient.key, &recipient.wrapped, &self.context);
-            self.cache.insert(cache_key, data_key.clone());
-        }
-        Ok(SealingKey {
-            data_key,
-            metadata: (self.metadata)(&recipients, &self.context),
-            recipients,
-        })
+    fn note_failure(&self, transient: bool) {
+        *self.last_failure.lock() = Some(Failure {
+            at: self.maker.clock.moment(),
+            transient,
+        });
     }
 
-    fn failed_lately(&self, now: Instant) -> Option<Failure> {
+    fn failed_lately(&self, now: Moment) -> Option<Failure> {
         self.last_failure
             .lock()
-            .filter(|failure| now < failure.at + RETRY_AFTER)
+            .filter(|failure| failure.at.age_at(now) < RETRY_AFTER)
     }
 }
 
 impl Live {
     /// Counts a batch, unless the key is spent.
-    fn admit(&self, limits: &DekLimits, now: Instant, messages: u64, bytes: u64) -> Admission {
-        let age = now.saturating_duration_since(self.born);
+    fn admit(&self, limits: &DekLimits, now: Moment, messages: u64, bytes: u64) -> Admission {
+        let age = self.born.age_at(now);
         if age >= limits.hard_max_age
             || self.messages.fetch_add(messages, Relaxed) >= limits.max_messages
             || self.bytes.fetch_add(bytes, Relaxed) >= limits.max_bytes
@@ -246,7 +246,7 @@ impl Live {
             Admission::Spent
         } else if age >= limits.max_age {
             Admission::Overdue
-        } else if age >= limits.max_age.saturating_sub(limits.renew_before) {
+        } else if age >= self.renew_at {
             Admission::SealsAndAges
         } else {
             Admission::Seals

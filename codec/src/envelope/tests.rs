@@ -40,16 +40,12 @@ async fn a_value_opens_under_its_own_context_only() {
             **cipher.envelope_decrypt(&envelope, &alice).await.unwrap(),
             *data
         );
-        for other in [context(&[("userId", "bob")]), EncryptionContext::empty()] {
-            let error = cipher
-                .envelope_decrypt(&envelope, &other)
-                .await
-                .unwrap_err();
-            assert!(
-                matches!(error, Error::Payload(PayloadError::NotAuthentic)),
-                "{error}"
-            );
-        }
+        let bob = context(&[("userId", "bob")]);
+        let error = cipher.envelope_decrypt(&envelope, &bob).await.unwrap_err();
+        assert!(
+            matches!(error, Error::Payload(PayloadError::NotAuthentic)),
+            "{error}"
+        );
     }
 }
 
@@ -57,8 +53,8 @@ async fn a_value_opens_under_its_own_context_only() {
 async fn its_json_has_the_five_fields_as_text() {
     let (_folder, keyring) = keyring();
     let cipher = cipher(&keyring, "k");
-    let none = EncryptionContext::empty();
-    let envelope = cipher.envelope_encrypt(b"secret", &none).await.unwrap();
+    let alice = context(&[("userId", "alice")]);
+    let envelope = cipher.envelope_encrypt(b"secret", &alice).await.unwrap();
     let json = serde_json::to_value(&envelope).unwrap();
     let fields: Vec<_> = json
         .as_object()
@@ -78,7 +74,7 @@ async fn its_json_has_the_five_fields_as_text() {
     );
     let parsed: Envelope = serde_json::from_value(json).unwrap();
     assert_eq!(
-        **cipher.envelope_decrypt(&parsed, &none).await.unwrap(),
+        **cipher.envelope_decrypt(&parsed, &alice).await.unwrap(),
         *b"secret"
     );
 
@@ -93,8 +89,8 @@ async fn every_altered_field_is_refused() {
     let (_folder, keyring) = keyring();
     let cipher = cipher(&keyring, "k");
     keyring.key_or_create("other").unwrap();
-    let none = EncryptionContext::empty();
-    let good = cipher.envelope_encrypt(b"secret", &none).await.unwrap();
+    let alice = context(&[("userId", "alice")]);
+    let good = cipher.envelope_encrypt(b"secret", &alice).await.unwrap();
     let alter = |change: fn(&mut Envelope)| {
         let mut altered = good.clone();
         change(&mut altered);
@@ -110,7 +106,7 @@ async fn every_altered_field_is_refused() {
         alter(|e| e.key_id = "local://other".into()),
         alter(|e| e.key_id.clear()),
     ] {
-        let refused = cipher.envelope_decrypt(&altered, &none).await;
+        let refused = cipher.envelope_decrypt(&altered, &alice).await;
         assert!(matches!(refused, Err(Error::Payload(_))), "{altered:?}");
     }
 }
@@ -136,4 +132,69 @@ async fn each_context_takes_one_data_key_until_the_cache_is_cleared() {
     let new = cipher.envelope_encrypt(b"x", &contexts[1]).await.unwrap();
     assert_ne!(new.encrypted_data_key, last.encrypted_data_key);
     assert_eq!((cipher.stats().wraps, cipher.stats().unwraps), (3, 1));
+}
+
+#[tokio::test]
+async fn the_empty_context_is_refused_both_ways() {
+    let (_folder, keyring) = keyring();
+    let cipher = cipher(&keyring, "k");
+    let none = EncryptionContext::empty();
+    let sealed = cipher
+        .envelope_encrypt(b"secret", &context(&[("userId", "alice")]))
+        .await
+        .unwrap();
+    for refused in [
+        cipher.envelope_encrypt(b"secret", &none).await.map(drop),
+        cipher.envelope_decrypt(&sealed, &none).await.map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, Error::Configuration(_)), "{error}");
+        assert!(error.to_string().contains("at least one pair"), "{error}");
+    }
+    assert_eq!(cipher.stats().unwraps, 0);
+}
+
+#[tokio::test]
+async fn fields_of_another_length_are_refused_before_any_call() {
+    let (_folder, keyring) = keyring();
+    let writer = cipher(&keyring, "k");
+    let alice = context(&[("userId", "alice")]);
+    let good = writer.envelope_encrypt(b"secret", &alice).await.unwrap();
+    let altered = |change: fn(&mut Envelope)| {
+        let mut altered = good.clone();
+        change(&mut altered);
+        altered
+    };
+    let reader = cipher(&keyring, "k");
+    for altered in [
+        altered(|e| e.encrypted_data_key = vec![0; 100 << 20]),
+        altered(|e| e.encrypted_data_key = vec![0; 16 * 1024 + 1]),
+        altered(|e| e.encrypted_data_key.clear()),
+        altered(|e| e.iv.push(0)),
+        altered(|e| e.iv.truncate(11)),
+        altered(|e| e.auth_tag.push(0)),
+        altered(|e| e.auth_tag.truncate(15)),
+        altered(|e| e.key_id = "x".repeat(1 << 20)),
+    ] {
+        let refused = reader.envelope_decrypt(&altered, &alice).await;
+        assert!(matches!(refused, Err(Error::Payload(_))));
+    }
+    assert_eq!(reader.stats().unwraps, 0);
+}
+
+#[test]
+fn a_key_that_is_named_twice_is_refused() {
+    let (_folder, keyring) = keyring();
+    let key = keyring.key_or_create("k").unwrap();
+    let error = EnvelopeCipher::new(
+        vec![key.clone(), key],
+        vec![],
+        DekLimits::default(),
+        &CacheLimits::default(),
+    )
+    .unwrap_err();
+    assert!(
+        error.to_string().contains("local://k is named twice"),
+        "{error}"
+    );
 }

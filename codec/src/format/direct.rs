@@ -1,14 +1,24 @@
 //! Direct mode: `data` is what the KMS returned for the serialized payload.
 
+use zeroize::Zeroizing;
+
 use crate::{
-    KeyUri, KmsKind, Payload, PayloadError,
+    Dek, KeyUri, KmsKind, Payload, PayloadError,
     payload::{ENCODING, KMS_KEY},
 };
 
 /// A payload that a KMS encrypted itself.
 pub(crate) struct Direct {
     pub(crate) key: KeyUri,
-    pub(crate) ciphertext: Vec<u8>,
+    pub(crate) ciphertext: Zeroizing<Vec<u8>>,
+}
+
+/// Whether a serialized payload of `len` bytes may be encrypted directly.
+///
+/// A data key of version 1 is wrapped exactly as direct mode encrypts. A direct payload of a data key's length would be a
+/// wrapped data key that its author knows, so no such payload is written or read.
+pub(crate) const fn may_have_len(len: usize) -> bool {
+    len != Dek::LEN
 }
 
 pub(crate) fn parse(kms: KmsKind, mut payload: Payload) -> Result<Direct, PayloadError> {
@@ -17,18 +27,18 @@ pub(crate) fn parse(kms: KmsKind, mut payload: Payload) -> Result<Direct, Payloa
         .remove(KMS_KEY)
         .ok_or(PayloadError::Malformed("it has no `kms-key`"))?;
     let name = std::str::from_utf8(&name)
-        .map_err(|_| PayloadError::Malformed("the name of its key is no text"))?;
+        .map_err(|_| PayloadError::Malformed("the name of its key is not text"))?;
     let key = KeyUri::new(kms, name).map_err(|_| {
-        PayloadError::Malformed("the name of its key is none that the service knows")
+        PayloadError::Malformed("the name of its key does not have the form of its service")
     })?;
     Ok(Direct {
         key,
-        ciphertext: payload.data,
+        ciphertext: Zeroizing::new(payload.data),
     })
 }
 
 impl Direct {
-    pub(crate) fn into_payload(self) -> Payload {
+    pub(crate) fn into_payload(mut self) -> Payload {
         Payload {
             metadata: [
                 (
@@ -38,7 +48,7 @@ impl Direct {
                 (KMS_KEY.to_owned(), self.key.resource().as_bytes().to_vec()),
             ]
             .into(),
-            data: self.ciphertext,
+            data: std::mem::take(&mut *self.ciphertext),
             external_payloads: Vec::new(),
         }
     }

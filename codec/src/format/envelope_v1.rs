@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use super::{envelope_v2::Recipient, parse_key, parse_wrapped};
+use zeroize::Zeroizing;
+
+use super::{envelope_v2::Recipient, parse_key, wrapped_in};
 use crate::{
     EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
     aead::{NONCE_LEN, TAG_LEN},
     payload::{ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, KMS_KEY},
 };
 
-/// A sealed payload and its wrapped data key. Whoever wrote it may have left out which key wrapped it.
+/// A sealed payload and its wrapped data key. Some writers do not say which key wrapped it.
 pub(crate) struct EnvelopeV1 {
     pub(crate) key: Option<KeyUri>,
     pub(crate) wrapped: WrappedDek,
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: Zeroizing<Vec<u8>>,
 }
 
 pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
@@ -23,7 +25,7 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
         .remove(KMS_KEY)
         .map(|name| parse_key(&name))
         .transpose()?;
-    let wrapped = parse_wrapped(payload.metadata.remove(ENCRYPTED_DEK))?;
+    let wrapped = wrapped_in(payload.metadata.remove(ENCRYPTED_DEK))?;
     if payload.data.len() < NONCE_LEN + TAG_LEN {
         return Err(PayloadError::Malformed(
             "its data are shorter than a nonce and a tag",
@@ -32,7 +34,7 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
     Ok(EnvelopeV1 {
         key,
         wrapped,
-        data: payload.data,
+        data: Zeroizing::new(payload.data),
     })
 }
 

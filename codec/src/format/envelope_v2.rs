@@ -7,9 +7,11 @@
 //! | 2 | 32 | message id, never repeated under one data key |
 //! | 34 | 32 | key commitment |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{parse_key, parse_wrapped};
+use zeroize::Zeroizing;
+
+use super::{parse_key, wrapped_in};
 use crate::{
     EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
     aead::TAG_LEN,
@@ -91,7 +93,7 @@ pub(crate) struct EnvelopeV2 {
     pub(crate) recipients: Vec<Recipient>,
     pub(crate) context: EncryptionContext,
     /// Header and all.
-    pub(crate) data: Vec<u8>,
+    pub(crate) data: Zeroizing<Vec<u8>>,
 }
 
 pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
@@ -110,7 +112,7 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
             (Some(key), wrapped) => {
                 recipients.push(Recipient {
                     key: parse_key(&key)?,
-                    wrapped: parse_wrapped(wrapped)?,
+                    wrapped: wrapped_in(wrapped)?,
                 });
             }
             (None, Some(_)) => {
@@ -126,10 +128,25 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
     }
     Ok(EnvelopeV2 {
         header,
-        recipients,
+        recipients: distinct(recipients)?,
         context,
-        data: payload.data,
+        data: Zeroizing::new(payload.data),
     })
+}
+
+/// The recipients, if there are 1 to 10 with keys of their own. A key that is named twice would be called twice for one
+/// payload.
+pub(crate) fn distinct(recipients: Vec<Recipient>) -> Result<Vec<Recipient>, PayloadError> {
+    let keys: BTreeSet<_> = recipients.iter().map(|recipient| &recipient.key).collect();
+    if keys.len() != recipients.len() {
+        return Err(PayloadError::Malformed(
+            "two of its recipients have the same key",
+        ));
+    }
+    match keys.len() {
+        1..=MAX_RECIPIENTS => Ok(recipients),
+        _ => Err(PayloadError::Malformed("it must have 1 to 10 recipients")),
+    }
 }
 
 /// The metadata of every payload that one data key seals.

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    envelope_v2::{MAX_RECIPIENTS, Recipient},
+    envelope_v2::{MAX_RECIPIENTS, Recipient, distinct},
     parse_wrapped,
 };
 use crate::{PayloadError, aead::TAG_LEN};
@@ -47,7 +47,7 @@ pub(crate) fn bound_header(recipients: &[Recipient], file_id: &[u8; FILE_ID_LEN]
 
 /// The length of the recipients that follows the magic bytes, if it is one.
 pub(crate) fn parse_len(start: &[u8; 12]) -> Result<usize, PayloadError> {
-    let malformed = PayloadError::Malformed("it is no file that this program sealed");
+    let malformed = PayloadError::Malformed("it is not a file that this program sealed");
     let (magic, len) = start.split_first_chunk::<8>().ok_or(malformed.clone())?;
     let len = <[u8; 4]>::try_from(len).map_err(|_| malformed.clone())?;
     if *magic != MAGIC {
@@ -66,10 +66,10 @@ pub(crate) fn parse_recipients(json: &[u8]) -> Result<Vec<Recipient>, PayloadErr
     let malformed = PayloadError::Malformed("the recipients in its header are malformed");
     let recipients: Vec<JsonRecipient> =
         serde_json::from_slice(json).map_err(|_| malformed.clone())?;
-    if recipients.is_empty() || recipients.len() > MAX_RECIPIENTS {
+    if recipients.len() > MAX_RECIPIENTS {
         return Err(malformed);
     }
-    recipients
+    let recipients: Result<Vec<_>, PayloadError> = recipients
         .into_iter()
         .map(|recipient| {
             let wrapped = STANDARD
@@ -77,10 +77,11 @@ pub(crate) fn parse_recipients(json: &[u8]) -> Result<Vec<Recipient>, PayloadErr
                 .map_err(|_| malformed.clone())?;
             Ok(Recipient {
                 key: recipient.kek.parse().map_err(|_| malformed.clone())?,
-                wrapped: parse_wrapped(Some(wrapped))?,
+                wrapped: parse_wrapped(wrapped)?,
             })
         })
-        .collect()
+        .collect();
+    distinct(recipients?)
 }
 
 /// The nonce of a chunk: its number, and whether it is the last one. Chunks can be neither moved nor cut off
@@ -132,6 +133,7 @@ mod tests {
             "[]",
             r#"[{"kek":"x","dek":"AA=="}]"#,
             r#"[{"kek":"local://k","dek":"?"}]"#,
+            r#"[{"kek":"local://k","dek":"AA=="},{"kek":"local://k","dek":"AQ=="}]"#,
         ] {
             assert!(parse_recipients(json.as_bytes()).is_err(), "{json}");
         }

@@ -17,8 +17,12 @@ fn payload(metadata: &[(&str, &[u8])], data: &[u8]) -> Payload {
     }
 }
 
+fn parsed(payload: Payload) -> Result<Parsed, PayloadError> {
+    Marker::of(&payload).expect("a marker").parse(payload)
+}
+
 fn malformed(payload: Payload) -> &'static str {
-    match parse(payload) {
+    match parsed(payload) {
         Err(PayloadError::Malformed(what)) => what,
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("accepted"),
@@ -44,8 +48,75 @@ fn what_has_no_marker_is_plain() {
         &[("encoding", b"\xff\xfe")],
         &[("kms-key", b"local://default")],
     ] {
-        assert!(matches!(parse(payload(metadata, b"x")), Ok(Parsed::Plain(p)) if p.data == b"x"));
+        assert_eq!(Marker::of(&payload(metadata, b"x")), None);
     }
+}
+
+#[test]
+fn only_the_exact_encoding_is_a_marker() {
+    for encoding in ["binary/envelope-kms", "binary/gcp-kms", "binary/local-kms"] {
+        let marked =
+            |encoding: &str| Marker::of(&payload(&[("encoding", encoding.as_bytes())], b"x"));
+        assert!(marked(encoding).is_some(), "{encoding}");
+        for other in [
+            encoding.to_uppercase(),
+            format!("{encoding}\0"),
+            format!("{encoding} "),
+            format!(" {encoding}"),
+            format!("{encoding}\n"),
+            format!("{encoding};v=2"),
+        ] {
+            assert_eq!(marked(&other), None, "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_version_that_is_not_written_is_refused() {
+    for version in ["1", "", "02", "2 ", "3", "two"] {
+        let claims = payload(
+            &[
+                ("encoding", b"binary/envelope-kms"),
+                ("envelope-version", version.as_bytes()),
+                ("kms-key", b"local://default"),
+                ("encrypted-dek", b"wrapped"),
+            ],
+            &v2_data(),
+        );
+        assert_eq!(
+            malformed(claims),
+            "its envelope version is unknown",
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn recipients_with_one_key_are_refused() {
+    let mut repeated = payload(
+        &[
+            ("encoding", b"binary/envelope-kms"),
+            ("envelope-version", b"2"),
+        ],
+        &v2_data(),
+    );
+    for number in 0..10 {
+        let suffix = match number {
+            0 => String::new(),
+            number => format!(".{number}"),
+        };
+        let name = [&b"local://default"[..], b"local://other"][number % 2];
+        let mut insert = |key: &str, value: &[u8]| {
+            let key = format!("{key}{suffix}");
+            repeated.metadata.insert(key, value.to_vec());
+        };
+        insert("kms-key", name);
+        insert("encrypted-dek", &[1]);
+    }
+    assert_eq!(
+        malformed(repeated),
+        "two of its recipients have the same key"
+    );
 }
 
 #[test]
@@ -79,7 +150,7 @@ fn an_envelope_v2_round_trips_with_all_its_recipients() {
         data: v2_data(),
         external_payloads: vec![],
     };
-    let Ok(Parsed::EnvelopeV2(envelope)) = parse(sealed) else {
+    let Ok(Parsed::EnvelopeV2(envelope)) = parsed(sealed) else {
         panic!("not parsed")
     };
     assert_eq!(envelope.context, context);
@@ -102,7 +173,7 @@ fn an_envelope_v2_with_a_part_missing_or_broken_is_refused() {
         ("encrypted-dek", b"wrapped"),
     ];
     assert!(matches!(
-        parse(payload(good, &v2_data())),
+        parsed(payload(good, &v2_data())),
         Ok(Parsed::EnvelopeV2(_))
     ));
 
@@ -124,15 +195,15 @@ fn an_envelope_v2_with_a_part_missing_or_broken_is_refused() {
     );
     assert_eq!(
         malformed(with("encrypted-dek", Some(b""))),
-        "its `encrypted-dek` is empty"
+        "its wrapped data key is empty"
     );
     assert_eq!(
         malformed(with("kms-key", Some(b"local://../x"))),
-        "the name of its key is no key URI"
+        "the name of its key is not a key URI"
     );
     assert_eq!(
         malformed(with("kms-key", Some(b"\xff"))),
-        "the name of its key is no text"
+        "the name of its key is not text"
     );
     assert_eq!(
         malformed(with("kms-key.3", Some(b"local://b"))),
@@ -151,7 +222,7 @@ fn an_envelope_v2_with_a_part_missing_or_broken_is_refused() {
         "the encryption context is not in canonical form"
     );
     assert!(matches!(
-        parse(with("encrypted-dek", Some(&vec![0; MAX_WRAPPED_LEN + 1]))),
+        parsed(with("encrypted-dek", Some(&vec![0; MAX_WRAPPED_LEN + 1]))),
         Err(PayloadError::TooLarge { .. })
     ));
     for len in 0..HEADER_LEN + TAG_LEN {
@@ -179,7 +250,7 @@ fn version_1_may_leave_its_key_out_and_takes_both_forms_of_a_name() {
         if let Some(key) = key {
             sealed.metadata.insert("kms-key".into(), key.to_vec());
         }
-        let Ok(Parsed::EnvelopeV1(envelope)) = parse(sealed) else {
+        let Ok(Parsed::EnvelopeV1(envelope)) = parsed(sealed) else {
             panic!("not parsed")
         };
         assert_eq!(
@@ -203,7 +274,7 @@ fn direct_mode_names_the_resource_alone() {
         &[("encoding", b"binary/gcp-kms"), ("kms-key", name)],
         b"ciphertext",
     );
-    let Ok(Parsed::Direct(direct)) = parse(sealed.clone()) else {
+    let Ok(Parsed::Direct(direct)) = parsed(sealed.clone()) else {
         panic!("not parsed")
     };
     assert_eq!(direct.key.kms(), KmsKind::GcpKms);
@@ -227,6 +298,6 @@ proptest! {
     ) {
         let mut payload = payload(&[("encoding", encoding.as_bytes())], &data);
         payload.metadata.extend(metadata.into_iter().map(|(k, v)| (k.to_owned(), v)));
-        let _ = parse(payload);
+        let _ = parsed(payload);
     }
 }

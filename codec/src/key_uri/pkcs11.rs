@@ -146,6 +146,10 @@ fn bytes(value: &str) -> Result<Vec<u8>, &'static str> {
     if value.is_empty() {
         return Err("an attribute has no value");
     }
+    // Otherwise a PIN that was appended with the wrong separator would become part of a name, which payloads show.
+    if value.contains(['&', '=']) {
+        return Err("attributes are separated by `;`; percent-encode `&` and `=` in a value");
+    }
     // Two hexadecimal digits follow every `%`; the library would take others for themselves.
     let mut parts = value.split('%');
     parts.next();
@@ -189,6 +193,8 @@ mod tests {
             ("object=o", "names no token"),
             ("token=t;object=o;object=p", "twice"),
             ("token=t;object=", "no value"),
+            ("token=t;object=o&pin-value=1234", "percent-encode"),
+            ("token=t;object=o=1234", "percent-encode"),
             ("token=t;object=%f", "percent-encoded"),
             ("token=t;object=%", "percent-encoded"),
             ("token=t;object=%zz", "percent-encoded"),

@@ -1,3 +1,5 @@
+//! Looking after keys: making, rotating and destroying them, and permitting their use.
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -7,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Protection, ProviderError};
-use crate::KeyUri;
+use super::{Protection, ProviderError, ProviderErrorKind};
+use crate::{EncryptionContext, KeyUri};
 
 /// Looks after the keys of one key management service: a trait of its own, since whoever encrypts and decrypts should
 /// not be permitted any of it.
@@ -92,6 +94,30 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// As [`details`](Self::details).
     async fn grant(&self, key: &KeyUri, member: &str, role: KeyRole)
     -> Result<bool, ProviderError>;
+
+    /// As [`grant`](Self::grant), but only for calls whose encryption context holds all pairs of `context`, such as
+    /// `namespace`. The service then keeps namespaces apart even for a member that would not. Payloads of the formats
+    /// `envelope-v1` and `direct` have no context, so they cannot be used with such a permission.
+    ///
+    /// # Errors
+    /// [`ProviderErrorKind::Unsupported`] when `context` has pairs and the service cannot tie permissions to them, and as
+    /// [`grant`](Self::grant).
+    async fn grant_for_context(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) -> Result<bool, ProviderError> {
+        if context.is_empty() {
+            return self.grant(key, member, role).await;
+        }
+        Err(
+            ProviderError::new(ProviderErrorKind::Unsupported, key).with_detail(
+                "it cannot tie a permission to an encryption context; use a key for each namespace",
+            ),
+        )
+    }
 }
 
 /// What a key is for.
@@ -219,14 +245,16 @@ impl Default for RotationPolicy {
 }
 
 impl RotationPolicy {
-    /// Whether the primary version is older than the period. A key whose age the service does not tell ought to be.
+    /// Whether the version that encrypts is older than the period. Never for signing keys: a signature stays as good as it
+    /// was, and whoever verifies would have to learn the new public key. Never where the service does not tell the age.
     #[must_use]
     pub fn should_rotate(&self, key: &KeyDetails, now: SystemTime) -> bool {
         let made = key
             .primary
             .as_ref()
             .map_or(key.created, |version| version.created);
-        made.is_none_or(|made| now.duration_since(made).unwrap_or_default() >= self.period)
+        key.purpose == KeyPurpose::Encrypt
+            && made.is_some_and(|made| now.duration_since(made).unwrap_or_default() >= self.period)
     }
 
     /// Whether a version has reached the maximum age.
@@ -235,5 +263,47 @@ impl RotationPolicy {
         version
             .created
             .is_some_and(|made| now.duration_since(made).unwrap_or_default() >= self.max_age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(purpose: KeyPurpose, created: Option<SystemTime>) -> KeyDetails {
+        KeyDetails {
+            uri: "local://k".parse().unwrap(),
+            purpose,
+            protection: Protection::Software,
+            primary: None,
+            created,
+            rotation_period: None,
+            next_rotation: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn only_an_encrypting_key_that_is_known_to_be_old_should_rotate() {
+        let policy = RotationPolicy::default();
+        let now = SystemTime::UNIX_EPOCH + policy.period * 2;
+        let old = Some(now - policy.period);
+        let young = Some(now - policy.period + Duration::from_secs(1));
+        assert!(policy.should_rotate(&key(KeyPurpose::Encrypt, old), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::Encrypt, young), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::Encrypt, None), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::SignP256, old), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::SignEd25519, old), now));
+
+        let mut rotated = key(KeyPurpose::Encrypt, old);
+        rotated.primary = Some(KeyVersion {
+            id: "2".to_owned(),
+            state: KeyState::Enabled,
+            created: None,
+        });
+        assert!(
+            !policy.should_rotate(&rotated, now),
+            "how old the version is, is unknown"
+        );
     }
 }

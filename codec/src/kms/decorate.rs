@@ -1,18 +1,9 @@
 //! What surrounds every call of a key management service, written once for all services: a deadline, retries, a limit on
-//! concurrent calls, a circuit breaker, numbers and spans.
-//!
-//! From the outside in:
-//!
-//! ```text
-//! observe → total deadline → circuit breaker → retry → concurrency limit → deadline of one attempt → the service
-//! ```
+//! concurrent calls, a circuit breaker, numbers and spans. `calls.rs` puts them in their order.
 
 mod breaker;
-mod deadline;
-mod limit;
+mod calls;
 mod metrics;
-mod observe;
-mod retry;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,20 +11,20 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
+use self::calls::{Call, Calls};
 pub use self::metrics::{KmsMetrics, OperationMetrics};
-use self::{breaker::Breaker, deadline::Deadline, limit::Limit, observe::Observe, retry::Retry};
 use super::{KeyDescription, KeyProvider, ProviderError, PublicKey, Signature, Signer};
-use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyUri, WrappedDek,
-    clock::{Clock, SystemClock},
-};
+use crate::{ConfigurationError, Dek, EncryptionContext, KeyUri, WrappedDek};
+
+/// The longest time in a policy: a call that takes a day is given up by everybody else.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// How calls of a key management service are surrounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallPolicy {
-    /// The longest that one attempt may take. Default: 3 seconds.
+    /// The longest that one attempt may take. At most the total time. Default: 3 seconds.
     pub attempt_timeout: Duration,
-    /// The longest that a call may take with all its attempts. Default: 10 seconds.
+    /// The longest that a call may take with all its attempts. It ends attempts that do not fit. Default: 10 seconds.
     pub total_timeout: Duration,
     /// Attempts of one call; only transient failures are followed by another. Default: 4.
     pub max_attempts: u32,
@@ -44,7 +35,7 @@ pub struct CallPolicy {
     pub max_delay: Duration,
     /// Calls of one key at the same time; further ones wait. Default: 32.
     pub max_concurrent: usize,
-    /// Transient failures in a row after which calls fail without being made. Default: 5.
+    /// Calls in a row that fail transiently, with all their attempts, until calls fail without being made. Default: 5.
     pub breaker_failures: u32,
     /// How long that lasts until one call is let through as a probe. Default: 10 seconds.
     pub breaker_pause: Duration,
@@ -76,87 +67,67 @@ impl CallPolicy {
         }
     }
 
+    /// Checks that calls can work with these limits.
+    ///
     /// # Errors
-    /// When a time or a number is zero.
+    /// When a time or a number is zero, a time is longer than a day, or an attempt may take longer than the whole call.
     pub fn check(&self) -> Result<(), ConfigurationError> {
-        let zero = [self.attempt_timeout, self.total_timeout, self.breaker_pause]
-            .iter()
-            .any(Duration::is_zero)
+        let invalid = |reason| Err(ConfigurationError::invalid("KMS calls", reason));
+        let times = [self.attempt_timeout, self.total_timeout, self.breaker_pause];
+        let is_zero = times.iter().any(Duration::is_zero)
             || [self.max_attempts, self.breaker_failures].contains(&0)
             || self.max_concurrent == 0;
-        if zero {
-            return Err(ConfigurationError::invalid(
-                "KMS calls",
+        if is_zero {
+            return invalid(
                 "times, attempts, concurrent calls and failures must be more than zero",
-            ));
+            );
+        }
+        let delays = [self.base_delay, self.max_delay];
+        if times.iter().chain(&delays).any(|time| *time > LONGEST) {
+            return invalid("no time may be longer than a day");
+        }
+        if self.attempt_timeout > self.total_timeout {
+            return invalid("one attempt must not take longer than the whole call");
         }
         Ok(())
     }
 
     /// Surrounds a key.
-    #[must_use]
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
     pub fn decorate(
         &self,
         key: Arc<dyn KeyProvider>,
         metrics: &Arc<KmsMetrics>,
-    ) -> Arc<dyn KeyProvider> {
-        self.surround(key, metrics)
+    ) -> Result<Arc<dyn KeyProvider>, ConfigurationError> {
+        Ok(self.surround(key, metrics)?)
     }
 
     /// Surrounds a signing key.
-    #[must_use]
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
     pub fn decorate_signer(
         &self,
         key: Arc<dyn Signer>,
         metrics: &Arc<KmsMetrics>,
-    ) -> Arc<dyn Signer> {
-        self.surround(key, metrics)
+    ) -> Result<Arc<dyn Signer>, ConfigurationError> {
+        Ok(self.surround(key, metrics)?)
     }
 
-    fn surround<K: Key + ?Sized + 'static>(
+    fn surround<K: ?Sized>(
         &self,
         key: Arc<K>,
         metrics: &Arc<KmsMetrics>,
-    ) -> Arc<Decorated<K>> {
-        self.surround_with(key, metrics, Arc::new(SystemClock))
-    }
-
-    fn surround_with<K: Key + ?Sized + 'static>(
-        &self,
-        key: Arc<K>,
-        metrics: &Arc<KmsMetrics>,
-        clock: Arc<dyn Clock>,
-    ) -> Arc<Decorated<K>> {
-        let layers = Observe {
-            metrics: metrics.clone(),
-            clock: clock.clone(),
-            inner: Deadline {
-                limit: self.total_timeout,
-                inner: Breaker::new(
-                    self.breaker_failures,
-                    self.breaker_pause,
-                    clock,
-                    Retry {
-                        max_attempts: self.max_attempts,
-                        base_delay: self.base_delay,
-                        max_delay: self.max_delay,
-                        metrics: metrics.clone(),
-                        inner: Limit::new(
-                            self.max_concurrent,
-                            Deadline {
-                                limit: self.attempt_timeout,
-                                inner: Direct,
-                            },
-                        ),
-                    },
-                ),
-            },
-        };
-        Arc::new(Decorated { key, layers })
+    ) -> Result<Arc<Decorated<K>>, ConfigurationError> {
+        self.check()?;
+        Ok(Arc::new(Decorated {
+            key,
+            calls: Calls::new(self, metrics),
+        }))
     }
 }
-
-type Layers = Observe<Deadline<Breaker<Retry<Limit<Deadline<Direct>>>>>>;
 
 /// What is called: the name in metrics and spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,74 +168,38 @@ impl Operation {
     }
 }
 
-/// One call on its way through the layers.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    operation: Operation,
-    key: &'a KeyUri,
-}
-
-/// A layer around calls. `attempt` makes the call; a layer may run it any number of times.
-trait Around: Send + Sync {
-    fn call<'a, T: Send + 'a>(
-        &'a self,
-        call: Call<'a>,
-        attempt: Attempt<'a, T>,
-    ) -> BoxFuture<'a, Result<T, ProviderError>>;
-}
-
-type Attempt<'a, T> = &'a (dyn Fn() -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync + 'a);
-
-/// The innermost layer: the service itself.
-struct Direct;
-
-impl Around for Direct {
-    fn call<'a, T: Send + 'a>(
-        &'a self,
-        _: Call<'a>,
-        attempt: Attempt<'a, T>,
-    ) -> BoxFuture<'a, Result<T, ProviderError>> {
-        attempt()
-    }
-}
-
-/// Anything at a service that has a name.
-trait Key: Send + Sync + fmt::Debug {
-    fn key_uri(&self) -> &KeyUri;
-}
-
-impl Key for dyn KeyProvider {
-    fn key_uri(&self) -> &KeyUri {
-        self.uri()
-    }
-}
-
-impl Key for dyn Signer {
-    fn key_uri(&self) -> &KeyUri {
-        self.uri()
-    }
-}
-
-/// A key and the layers around its calls.
+/// A key whose calls are surrounded.
 struct Decorated<K: ?Sized> {
     key: Arc<K>,
-    layers: Layers,
+    calls: Calls,
 }
 
-impl<K: Key + ?Sized> Decorated<K> {
+impl Decorated<dyn KeyProvider> {
     async fn call<'a, T: Send + 'a>(
         &'a self,
         operation: Operation,
-        attempt: impl Fn(&'a K) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
+        attempt: impl Fn(&'a dyn KeyProvider) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
     ) -> Result<T, ProviderError> {
-        let call = Call {
-            operation,
-            key: self.key.key_uri(),
-        };
-        self.layers.call(call, &|| attempt(&self.key)).await
+        let key = self.key.uri();
+        let call = Call { operation, key };
+        self.calls.make(call, || attempt(&*self.key)).await
     }
 }
 
+impl Decorated<dyn Signer> {
+    async fn call<'a, T: Send + 'a>(
+        &'a self,
+        operation: Operation,
+        attempt: impl Fn(&'a dyn Signer) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
+    ) -> Result<T, ProviderError> {
+        let key = self.key.uri();
+        let call = Call { operation, key };
+        self.calls.make(call, || attempt(&*self.key)).await
+    }
+}
+
+// A method with a default that is missing here would pass by everything that surrounds the calls.
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for Decorated<dyn KeyProvider> {
     fn uri(&self) -> &KeyUri {
@@ -301,6 +236,10 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
             .await
     }
 
+    fn max_wrapped(&self) -> usize {
+        self.key.max_wrapped()
+    }
+
     fn min_plaintext(&self) -> usize {
         self.key.min_plaintext()
     }
@@ -324,6 +263,7 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Signer for Decorated<dyn Signer> {
     fn uri(&self) -> &KeyUri {
@@ -345,7 +285,7 @@ impl Signer for Decorated<dyn Signer> {
     }
 }
 
-impl<K: Key + ?Sized> fmt::Debug for Decorated<K> {
+impl<K: fmt::Debug + ?Sized> fmt::Debug for Decorated<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.key, f)
     }

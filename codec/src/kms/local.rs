@@ -9,8 +9,16 @@
 //! 0x01 ‖ key id(4, big endian) ‖ signature
 //! ```
 //!
-//! with the context's canonical bytes as additional data. Who can read the file can decrypt and sign everything: never
-//! use it in production. The file must be readable by its owner alone, or it is refused.
+//! with the context's canonical bytes as additional data. A user who can read the file can decrypt and sign everything:
+//! never use it in production. So these are refused, with the command that puts them right:
+//!
+//! - a keyset that is not a regular file (a link, a pipe, a device), is larger than 1 MiB, belongs to another user than
+//!   this process's or root, or may be accessed by group or others;
+//! - a folder that belongs to another user than this process's or root, or in which group or others may write. They may
+//!   read it: the keysets in it are private. The folders above it are not checked.
+//!
+//! What is missing is created by [`KeyAdmin::create`](super::KeyAdmin::create) and the methods that say so in their name,
+//! with mode 0600 in a folder of mode 0700. A keyset is written whole, and is on the disk when the call returns.
 //!
 //! A [`LocalKeyring`] is its keys' [`KeyAdmin`](super::KeyAdmin). The versions of a key are the keys of its keyset. The
 //! primary one can be neither disabled nor destroyed, since Tink reads no keyset without one: rotate first. A destroyed
@@ -24,6 +32,7 @@ mod signer;
 mod watched;
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Once},
 };
@@ -114,11 +123,12 @@ impl LocalKeyring {
         if path.exists() {
             return Ok(());
         }
-        let keyset = Keyset::generate(purpose).map_err(|error| keyset_error(&uri, &path, error))?;
+        let keyset =
+            Keyset::generate(purpose).map_err(|error| keyset_error(&uri, &path, &error))?;
         let created = file::create(&path, &keyset.to_json())
-            .map_err(|error| file_error(&uri, &path, error))?;
+            .map_err(|error| file_error(&uri, &path, &error))?;
         if created {
-            tracing::info!(key = %uri, file = %path.display(), "made a new local keyset");
+            tracing::info!(key = %uri, file = %path.display(), "created a local key");
         }
         Ok(())
     }
@@ -148,42 +158,46 @@ fn named(name: &str) -> Result<KeyUri, ProviderError> {
 }
 
 fn load(uri: &KeyUri, path: &Path) -> Result<(Keyset, file::Stamp), ProviderError> {
-    let (json, stamp) = file::read(path).map_err(|error| file_error(uri, path, error))?;
-    let keyset = Keyset::parse(&json).map_err(|error| keyset_error(uri, path, error))?;
+    let (json, stamp) = file::read(path).map_err(|error| file_error(uri, path, &error))?;
+    let keyset = Keyset::parse(&json).map_err(|error| keyset_error(uri, path, &error))?;
     Ok((keyset, stamp))
 }
 
-fn file_error(uri: &KeyUri, path: &Path, error: FileError) -> ProviderError {
-    let kind = match &error {
-        FileError::Io(io) if io.kind() == std::io::ErrorKind::NotFound => Kind::KeyNotFound,
-        FileError::Io(io) if io.kind() == std::io::ErrorKind::PermissionDenied => {
+fn file_error(uri: &KeyUri, path: &Path, error: &FileError) -> ProviderError {
+    let kind = match error {
+        FileError::NoFolder(_) | FileError::NoFile(_) => Kind::KeyNotFound,
+        FileError::Io { kind, .. } if *kind == io::ErrorKind::PermissionDenied => {
             Kind::PermissionDenied
         }
         _ => Kind::Misconfigured,
     };
-    ProviderError::new(kind, uri)
-        .with_detail(format!("{}: {error}", path.display()))
-        .with_source(error)
+    let folder = file::folder_of(path).display();
+    let text = match error {
+        FileError::NoFolder(_) => format!(
+            "no keyring {folder}; create it with its key: codec-server keys create {uri} --keyring {folder}"
+        ),
+        FileError::NoFile(_) => format!(
+            "no key {uri} in {folder}; create it: codec-server keys create {uri} --keyring {folder}"
+        ),
+        _ => error.to_string(),
+    };
+    ProviderError::new(kind, uri).with_explanation(text)
 }
 
-fn keyset_error(uri: &KeyUri, path: &Path, error: KeysetError) -> ProviderError {
-    let kind = match &error {
+fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> ProviderError {
+    let kind = match error {
         KeysetError::PrimaryNotEnabled { .. } | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
         KeysetError::NoSuchKey(_) => Kind::KeyNotFound,
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,
     };
-    ProviderError::new(kind, uri)
-        .with_detail(format!("{}: {error}", path.display()))
-        .with_source(error)
+    ProviderError::new(kind, uri).with_explanation(format!("{}: {error}", path.display()))
 }
 
 fn warn_once() {
     static WARNED: Once = Once::new();
     WARNED.call_once(|| {
-        tracing::warn!(
-            "local:// keys lie unprotected on this machine's disk: for development only, never for production"
-        );
+        tracing::warn!("local:// keys are stored unencrypted: for development only");
     });
 }
 

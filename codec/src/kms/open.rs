@@ -1,9 +1,9 @@
+//! Opening the key that a URI names, at the service that it names.
+
 use std::{path::PathBuf, sync::Arc};
 
-#[cfg(feature = "aws-kms")]
-use super::aws::AwsKms;
 use super::{
-    CallPolicy, KeyAdmin, KeyProvider, KmsMetrics, ProviderError, ProviderErrorKind,
+    CallPolicy, KeyAdmin, KeyProvider, KmsClients, KmsMetrics, ProviderError, ProviderErrorKind,
     SignatureAlgorithm, Signer, local::LocalKeyring,
 };
 use crate::{ConfigurationError, KeyUri, KmsKind};
@@ -13,7 +13,8 @@ use crate::{ConfigurationError, KeyUri, KmsKind};
 pub struct KmsOptions {
     /// The folder of `local://` keys.
     pub local_keyring: Option<PathBuf>,
-    /// Whether a `local://` key that does not exist is made; a signing key is made for ECDSA on P-256.
+    /// Whether a `local://` key that does not exist is created; a signing key is created for ECDSA on P-256. For programs
+    /// that say so to their users: a mistyped name then works with a new key. Default: an error names the command.
     pub create_local_keys: bool,
     /// Deadlines, retries and limits of calls of a service. Local keys are files, and none of it applies to them.
     pub calls: CallPolicy,
@@ -31,6 +32,9 @@ pub struct KmsOptions {
     /// How PKCS#11 tokens are reached.
     #[cfg(feature = "pkcs11")]
     pub pkcs11: super::pkcs11::Pkcs11Options,
+    /// The clients of services. Keys that are opened with clones of these options share them, and with them connections,
+    /// credentials and sessions.
+    pub clients: KmsClients,
 }
 
 impl KmsOptions {
@@ -51,6 +55,7 @@ impl KmsOptions {
     pub fn from_variables(
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigurationError> {
+        refuse_idle_aws_settings(variable)?;
         Ok(Self {
             local_keyring: variable("TEMPORAL_CODEC_KEYRING").map(PathBuf::from),
             gcp_endpoint: variable("GCP_KMS_ENDPOINT"),
@@ -80,6 +85,28 @@ impl KmsOptions {
     }
 }
 
+/// Refuses what asks for other keys at AWS KMS where nothing would come of it.
+fn refuse_idle_aws_settings(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ConfigurationError> {
+    let reason = match variable("KMS_PROVIDER").as_deref() {
+        None | Some("aws") if cfg!(feature = "aws-kms") => return Ok(()),
+        None | Some("aws") => "this build has no AWS KMS; build it with the feature aws-kms",
+        Some(_) => "it is for keys at AWS KMS, but KMS_PROVIDER names another service; remove it",
+    };
+    let set = [
+        "KMS_ENABLE_CLOUDHSM",
+        "KMS_ENABLE_MULTI_REGION",
+        "KMS_REPLICA_REGIONS",
+    ]
+    .into_iter()
+    .find(|name| variable(name).is_some_and(|value| !value.eq_ignore_ascii_case("false")));
+    match set {
+        None => Ok(()),
+        Some(name) => Err(ConfigurationError::invalid(name, reason)),
+    }
+}
+
 /// Opens the key that `uri` names at the service that `uri` names.
 ///
 /// # Errors
@@ -92,7 +119,10 @@ pub async fn open(
     let key = open_bare(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
-        _ => options.calls.decorate(key, &options.metrics),
+        _ => options
+            .calls
+            .decorate(key, &options.metrics)
+            .map_err(|error| cannot_work(uri, &error))?,
     })
 }
 
@@ -106,7 +136,7 @@ async fn open_bare(
         }
         KmsKind::Local => local_keyring(uri, options)?.key(uri.resource()),
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => AwsKms::new(options.aws.clone()).key(uri).await,
+        KmsKind::AwsKms => options.clients.aws(&options.aws).key(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open(uri, options),
         #[cfg(feature = "pkcs11")]
@@ -127,7 +157,10 @@ pub async fn open_signer(
     let key = open_bare_signer(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
-        _ => options.calls.decorate_signer(key, &options.metrics),
+        _ => options
+            .calls
+            .decorate_signer(key, &options.metrics)
+            .map_err(|error| cannot_work(uri, &error))?,
     })
 }
 
@@ -140,7 +173,7 @@ async fn open_bare_signer(
             .signing_key_or_create(uri.resource(), SignatureAlgorithm::EcdsaP256Sha256),
         KmsKind::Local => local_keyring(uri, options)?.signing_key(uri.resource()),
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => AwsKms::new(options.aws.clone()).signer(uri).await,
+        KmsKind::AwsKms => options.clients.aws(&options.aws).signer(uri).await,
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_signer(uri, options),
         #[cfg(feature = "pkcs11")]
@@ -161,7 +194,7 @@ pub async fn open_admin(
     match uri.kms() {
         KmsKind::Local => Ok(Arc::new(local_keyring(uri, options)?)),
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => Ok(AwsKms::new(options.aws.clone()).admin()),
+        KmsKind::AwsKms => Ok(options.clients.aws(&options.aws).admin()),
         #[cfg(feature = "gcp-kms")]
         KmsKind::GcpKms => super::gcp::open_admin(uri, options),
         #[cfg(feature = "pkcs11")]
@@ -186,6 +219,62 @@ fn no_provider(uri: &KeyUri) -> ProviderError {
     ))
 }
 
+fn cannot_work(uri: &KeyUri, error: &ConfigurationError) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(error.to_string())
+}
+
 fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {
     ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "gcp-kms")]
+    #[tokio::test]
+    async fn limits_of_zero_are_refused_before_any_call() {
+        let options = |max_concurrent| KmsOptions {
+            gcp_endpoint: Some("http://127.0.0.1:1".to_owned()),
+            calls: CallPolicy {
+                max_concurrent,
+                ..CallPolicy::default()
+            },
+            ..KmsOptions::default()
+        };
+        let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        let uri: KeyUri = uri.parse().unwrap();
+        open(&uri, &options(1)).await.unwrap();
+        for error in [
+            open(&uri, &options(0)).await.err(),
+            open_signer(&uri, &options(0)).await.err(),
+        ] {
+            let error = error.unwrap();
+            assert_eq!(error.kind(), ProviderErrorKind::Misconfigured);
+            assert!(error.to_string().contains("more than zero"), "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_of_another_service_are_not_passed_over() {
+        let from = |variables: &[(&str, &str)]| {
+            KmsOptions::from_variables(&|name| {
+                let mut found = variables.iter().filter(|(n, _)| *n == name);
+                found.next().map(|(_, value)| (*value).to_owned())
+            })
+        };
+        for (name, value) in [
+            ("KMS_ENABLE_CLOUDHSM", "true"),
+            ("KMS_ENABLE_MULTI_REGION", "true"),
+            ("KMS_REPLICA_REGIONS", "eu-west-1"),
+        ] {
+            for provider in ["gcp", "local"] {
+                let error = from(&[("KMS_PROVIDER", provider), (name, value)]).unwrap_err();
+                assert_eq!(error.setting(), name);
+            }
+        }
+        from(&[("KMS_PROVIDER", "gcp"), ("KMS_ENABLE_CLOUDHSM", "false")]).unwrap();
+        #[cfg(feature = "aws-kms")]
+        from(&[("KMS_PROVIDER", "aws"), ("KMS_ENABLE_MULTI_REGION", "true")]).unwrap();
+    }
 }

@@ -32,17 +32,30 @@
 //!
 //! # The token
 //!
-//! A module is initialized once for each process. Sessions are pooled, and calls run on threads that may block.
-//! When the token restarts, or drops a session or the login, the call is made once more with a new session. A PIN that
-//! the token refused is not sent twice, so that the token does not lock it.
+//! A module is initialized once for each process. Sessions are pooled. Each call runs on a thread of its own, and at most
+//! [`max_sessions`](Pkcs11Options::max_sessions) threads of a token exist at once, however many calls hang. The runtime does
+//! not wait for them when it shuts down, so a program can end while a call hangs.
+//!
+//! When the token restarts, or drops a session or the login, the call is made again with a new session. When the token is
+//! not there any more, or the key is not, the module is finalized and initialized again, since some modules look for tokens
+//! only then. That happens at most once a second, once in 8 seconds while the token stays away, and once a minute for a key
+//! or a token that was never found. Other calls of the process to the module wait meanwhile, and open new sessions.
+//! Another user of the same module in the process loses its sessions.
+//!
+//! A PIN that the token refused is not sent twice, so that the token does not lock it.
+//!
+//! Some tokens do not say that a tag is wrong, but only that the call failed, as they do when they are out of order. Then the
+//! key encrypts and decrypts a probe, at most once a minute.
 //!
 //! Keys that [`KeyAdmin`](super::KeyAdmin) makes are not extractable, sensitive and private. Disabling a version takes
-//! `CKA_DECRYPT` and `CKA_UNWRAP`, or `CKA_SIGN`, from it; whoever has the PIN can give it back.
+//! `CKA_DECRYPT` and `CKA_UNWRAP`, or `CKA_SIGN`, from it; anyone who has the PIN can give it back.
 
 mod admin;
 mod cipher;
 mod create;
 mod error;
+mod gate;
+mod login;
 mod mechanisms;
 mod module;
 mod object;
@@ -50,8 +63,12 @@ mod open;
 mod options;
 mod pin;
 mod pool;
+mod probe;
 mod provider;
+mod recovery;
 mod signer;
+mod slot;
+mod threads;
 mod token;
 mod version_id;
 mod wrapped;

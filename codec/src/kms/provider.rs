@@ -5,7 +5,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{ProviderError, ProviderErrorKind};
-use crate::{Dek, EncryptionContext, KeyUri, WrappedDek};
+use crate::{Dek, EncryptionContext, KeyUri, WrappedDek, dek::MAX_WRAPPED_LEN};
 
 /// One key-encryption key at a key management service.
 ///
@@ -44,6 +44,12 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         context: &EncryptionContext,
     ) -> Result<Dek, ProviderError>;
 
+    /// The most bytes that this key's service wraps a data key in. A longer wrapped key is refused without a call. The
+    /// default is 16 KiB, the most that any payload may hold.
+    fn max_wrapped(&self) -> usize {
+        MAX_WRAPPED_LEN
+    }
+
     /// Makes a data key and wraps it. The default takes it from the operating system's randomness; a service that
     /// generates data keys itself saves a call.
     ///
@@ -53,10 +59,9 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         &self,
         context: &EncryptionContext,
     ) -> Result<(Dek, WrappedDek), ProviderError> {
-        let dek = Dek::generate().map_err(|error| {
+        let dek = Dek::generate().map_err(|_| {
             ProviderError::new(ProviderErrorKind::Unavailable, self.uri())
                 .with_detail("the operating system gave no randomness")
-                .with_source(error)
         })?;
         let wrapped = self.wrap(&dek, context).await?;
         Ok((dek, wrapped))

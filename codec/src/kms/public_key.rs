@@ -1,3 +1,5 @@
+//! Public keys, for verifying without the service.
+
 use std::fmt;
 
 use ed25519_dalek::pkcs8::{
@@ -17,9 +19,9 @@ enum Inner {
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 
-/// A public key that is none of the supported kinds, or no public key at all.
+/// A text that is not a public key, or a public key of another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no public key for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form")]
+#[error("not a public key for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form")]
 pub struct PublicKeyError;
 
 impl PublicKey {

@@ -1,3 +1,5 @@
+//! Signing keys: the [`Signer`] trait.
+
 use std::fmt;
 
 use async_trait::async_trait;

@@ -5,6 +5,7 @@ use super::StreamError;
 use crate::{
     EncryptionContext, EnvelopeCipher, PayloadError,
     aead::{Aes256Gcm, TAG_LEN},
+    dek::DataKey,
     format::file::{self, FILE_ID_LEN, SEALED_CHUNK_LEN},
 };
 
@@ -75,12 +76,18 @@ impl EnvelopeCipher {
 
         let recipients =
             file::parse_recipients(header.get(12..recipients_end).unwrap_or_default())?;
-        let data_key = self.keyholder().unwrap_any(recipients, context).await?;
-        let file_key = data_key.schedule().file_key(&header, context);
-        if !file_key.is_committed_to(&commitment) {
-            return Err(StreamError::NotAuthentic);
-        }
-        Ok(file_key.cipher)
+        let open = |key: &DataKey| {
+            let file_key = key.schedule().file_key(&header, context);
+            if file_key.is_committed_to(&commitment) {
+                Ok(file_key.cipher)
+            } else {
+                Err(PayloadError::NotAuthentic)
+            }
+        };
+        let keyholder = self.keyholder();
+        Ok(keyholder
+            .open(&recipients, context, &keyholder.budget(), open)
+            .await?)
     }
 }
 
@@ -105,7 +112,13 @@ fn open_chunk<'a>(
     }
     cipher
         .open(file::nonce(number, last), &[], sealed)
-        .map_err(|_| PayloadError::NotAuthentic.into())
+        .map_err(|_| {
+            if last {
+                StreamError::IncompleteOrAltered
+            } else {
+                StreamError::NotAuthentic
+            }
+        })
 }
 
 async fn exactly<R: AsyncRead + Unpin>(input: &mut R, bytes: &mut [u8]) -> Result<(), StreamError> {

@@ -27,7 +27,7 @@ impl EnvelopeCipher {
     {
         let key = self.sealing_key(context, 0).await?;
         let mut file_id = [0; file::FILE_ID_LEN];
-        random::fill(&mut file_id);
+        random::fill(&mut file_id).map_err(PayloadError::from)?;
         let header = file::bound_header(&key.recipients, &file_id);
         let file_key = key.data_key.schedule().file_key(&header, context);
         output

@@ -1,5 +1,5 @@
-//! Payloads that stand somewhere inside a document: a whole `temporal workflow show -o json`, or several
-//! documents one after the other (`-o jsonl`).
+//! Payloads somewhere inside a document: a whole `temporal workflow show -o json`, or several documents one after the
+//! other (`-o jsonl`).
 
 use std::ops::Range;
 
@@ -7,28 +7,30 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, error::Category};
 
 use super::{
-    error::JsonError,
+    error::{JsonError, Position},
     read::{Limits, parse_payload, position, text},
+    scan::{is_encoding, payload_shapes},
     write::write_payload,
 };
 use crate::Payload;
 
-/// A payload and the bytes of the document that it takes.
+/// An object that has the shape of a payload.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// From its opening to behind its closing brace.
+    /// Its bytes in the document, from its opening to behind its closing brace.
     pub range: Range<usize>,
-    /// What stands there.
-    pub payload: Payload,
+    /// The payload, or why it cannot be read. Positions are those in the document.
+    pub payload: Result<Payload, JsonError>,
 }
 
 /// Finds every payload in one or several JSON documents, in order.
 ///
-/// A payload is an object with no other keys than a payload's, whose `metadata` holds strings only, `encoding` among
-/// them: a history has more objects with a `metadata` or `data` of their own, and those are left alone.
+/// An object has the shape of a payload when its `metadata` holds only strings and nulls, among them an `encoding` that is
+/// a name in base64, and its `data` is a string, `null` or absent. Further fields are ignored, as everywhere. A history has
+/// more objects with a `metadata` or `data` of their own; those are left alone.
 ///
 /// # Errors
-/// When the text is no JSON, when what looks like a payload is none, or when there are too many.
+/// When the text is not JSON, or when there are too many payloads.
 pub fn find_payloads(document: &[u8], limits: &Limits) -> Result<Vec<Found>, JsonError> {
     let text = text(document)?;
     for part in serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>() {
@@ -41,31 +43,62 @@ pub fn find_payloads(document: &[u8], limits: &Limits) -> Result<Vec<Found>, Jso
             },
         })?;
     }
-    let mut found = Vec::new();
-    for range in innermost_parents(text) {
-        let Some(object) = text.get(range.clone()) else {
-            continue;
-        };
-        let Ok(value) = serde_json::from_str::<Value>(object) else {
-            continue;
-        };
-        if !looks_like_payload(&value) {
-            continue;
-        }
-        if found.len() >= limits.max_payloads {
-            return Err(JsonError::TooManyPayloads {
-                limit: limits.max_payloads,
-            });
-        }
-        found.push(Found {
-            range,
-            payload: parse_payload(object.as_bytes())?,
+    let shapes = payload_shapes(text).map_err(|offset| JsonError::TooDeep {
+        at: Places::of(document).at(offset),
+    })?;
+    if shapes.len() > limits.max_payloads {
+        return Err(JsonError::TooManyPayloads {
+            limit: limits.max_payloads,
         });
     }
-    Ok(found)
+    let mut places = Places::of(document);
+    let found = shapes.into_iter().map(|range| {
+        let object = document.get(range.clone()).unwrap_or_default();
+        let payload = parse_payload(object).map_err(|error| error.moved(places.at(range.start)));
+        Found { range, payload }
+    });
+    Ok(found.collect())
 }
 
-/// Puts payloads in the place of those that were found. All bytes between them stay as they are.
+/// Tells lines and columns of ascending offsets in one pass.
+#[derive(Clone, Debug)]
+pub struct Places<'d> {
+    document: &'d [u8],
+    offset: usize,
+    line: usize,
+    line_start: usize,
+}
+
+impl<'d> Places<'d> {
+    /// Places in `document`.
+    #[must_use]
+    pub fn of(document: &'d [u8]) -> Self {
+        Self {
+            document,
+            offset: 0,
+            line: 1,
+            line_start: 0,
+        }
+    }
+
+    /// The place of a byte. An offset that is smaller than the one before counts as the same.
+    pub fn at(&mut self, offset: usize) -> Position {
+        let skipped = self.document.get(self.offset..offset).unwrap_or_default();
+        for (index, byte) in skipped.iter().enumerate() {
+            if *byte == b'\n' {
+                self.line += 1;
+                self.line_start = self.offset + index + 1;
+            }
+        }
+        self.offset = self.offset.max(offset);
+        Position {
+            line: self.line,
+            column: self.offset - self.line_start + 1,
+        }
+    }
+}
+
+/// Replaces payloads that were found. All bytes between them stay as they are.
 ///
 /// Ranges are those of [`find_payloads`]: in order, not overlapping, within the document.
 #[must_use]
@@ -100,66 +133,17 @@ fn looks_like_payload(value: &Value) -> bool {
     let Some(object) = value.as_object() else {
         return false;
     };
-    let known = |key: &str| {
-        matches!(
-            key,
-            "metadata" | "data" | "externalPayloads" | "external_payloads"
-        )
-    };
     let Some(metadata) = object.get("metadata").and_then(Value::as_object) else {
         return false;
     };
-    object.keys().all(|key| known(key))
-        && metadata.contains_key("encoding")
+    metadata
+        .get("encoding")
+        .and_then(Value::as_str)
+        .is_some_and(is_encoding)
         && metadata
             .values()
             .all(|value| value.is_string() || value.is_null())
         && object
             .get("data")
             .is_none_or(|data| data.is_string() || data.is_null())
-}
-
-/// The objects of a valid JSON text that hold objects which hold none: a payload is always one of them, and
-/// as they do not overlap, looking at each of them takes linear time whatever the nesting.
-fn innermost_parents(text: &str) -> Vec<Range<usize>> {
-    struct Open {
-        start: usize,
-        height: usize,
-    }
-
-    let mut open: Vec<Open> = Vec::new();
-    let mut ranges = Vec::new();
-    let mut bytes = text.bytes().enumerate();
-    while let Some((at, byte)) = bytes.next() {
-        match byte {
-            b'"' => skip_string(&mut bytes),
-            b'{' => open.push(Open {
-                start: at,
-                height: 0,
-            }),
-            b'}' => {
-                let Some(closed) = open.pop() else { continue };
-                if closed.height == 1 {
-                    ranges.push(closed.start..at + 1);
-                }
-                if let Some(parent) = open.last_mut() {
-                    parent.height = parent.height.max(closed.height + 1);
-                }
-            }
-            _ => {}
-        }
-    }
-    ranges
-}
-
-fn skip_string(bytes: &mut impl Iterator<Item = (usize, u8)>) {
-    while let Some((_, byte)) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => {
-                bytes.next();
-            }
-            _ => {}
-        }
-    }
 }

@@ -27,12 +27,18 @@ pub enum JsonError {
         /// Where it ends.
         at: Position,
     },
+    /// Objects and lists inside of each other, more than any real document has.
+    #[error("nested too deeply, at {at}")]
+    TooDeep {
+        /// Where the limit is exceeded.
+        at: Position,
+    },
     /// A value of another type than the field has.
     #[error("{place} is not {}, at {at}", place.field.expected())]
     Shape {
         /// The field.
         place: Place,
-        /// Where it stands.
+        /// Where it is.
         at: Position,
     },
     /// A bytes field holds something else than base64.
@@ -40,15 +46,15 @@ pub enum JsonError {
     NotBase64 {
         /// The field.
         place: Place,
-        /// Where it stands.
+        /// Where it is.
         at: Position,
     },
-    /// `null` stands where a payload belongs.
+    /// A payload is `null`.
     #[error("{place} is null; expected a payload object, at {at}")]
     NullPayload {
         /// The payload.
         place: Place,
-        /// Where it stands.
+        /// Where it is.
         at: Position,
     },
     /// More payloads than one request may carry.
@@ -57,14 +63,42 @@ pub enum JsonError {
         /// How many are allowed.
         limit: usize,
     },
+    /// More entries than any payload of Temporal has.
+    #[error("{place} has more than {limit} entries, which is the limit, at {at}")]
+    TooMany {
+        /// The field.
+        place: Place,
+        /// How many are allowed.
+        limit: usize,
+        /// Where reading stopped.
+        at: Position,
+    },
     /// Two readers could take two different values for it.
-    #[error("{place} stands there twice, at {at}")]
+    #[error("{place} is given twice, at {at}")]
     Duplicate {
         /// The field.
         place: Place,
-        /// Where the second one stands.
+        /// Where the second one is.
         at: Position,
     },
+}
+
+impl JsonError {
+    /// The same error for a text that begins at `start` of a larger one.
+    pub(super) fn moved(mut self, start: Position) -> Self {
+        match &mut self {
+            Self::Syntax { at }
+            | Self::Incomplete { at }
+            | Self::TooDeep { at }
+            | Self::Shape { at, .. }
+            | Self::NotBase64 { at, .. }
+            | Self::NullPayload { at, .. }
+            | Self::TooMany { at, .. }
+            | Self::Duplicate { at, .. } => *at = at.within(start),
+            Self::Empty | Self::NotUtf8 { .. } | Self::TooManyPayloads { .. } => {}
+        }
+        self
+    }
 }
 
 /// A place in the text, both counted from 1.
@@ -74,6 +108,19 @@ pub struct Position {
     pub line: usize,
     /// The column, in bytes.
     pub column: usize,
+}
+
+impl Position {
+    fn within(self, start: Self) -> Self {
+        let column = match self.line {
+            1 => self.column + start.column - 1,
+            _ => self.column,
+        };
+        Self {
+            line: self.line + start.line - 1,
+            column,
+        }
+    }
 }
 
 impl fmt::Display for Position {

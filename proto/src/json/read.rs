@@ -24,6 +24,12 @@ pub struct Limits {
     pub max_payloads: usize,
 }
 
+/// How many metadata entries a payload may have. Temporal's SDKs write up to four, this codec two for each of up to ten
+/// recipients besides.
+const MAX_METADATA: usize = 64;
+/// How many externally stored parts a payload may name.
+const MAX_EXTERNAL_PAYLOADS: usize = 64;
+
 /// Parses `{"payloads":[…]}`.
 ///
 /// # Errors
@@ -83,8 +89,8 @@ pub(super) fn position(error: &serde_json::Error) -> Position {
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// Where the visitors stand and what they object to. `serde_json`'s own messages quote the input, so only
 /// its position and category are used.
@@ -100,6 +106,7 @@ enum Fault {
     NotBase64,
     NullPayload,
     TooManyPayloads,
+    TooMany { limit: usize },
     Duplicate,
     Shape,
 }
@@ -145,6 +152,7 @@ impl Context {
             Some(Fault::TooManyPayloads) => JsonError::TooManyPayloads {
                 limit: self.max_payloads,
             },
+            Some(Fault::TooMany { limit }) => JsonError::TooMany { place, limit, at },
             Some(Fault::Duplicate) => JsonError::Duplicate { place, at },
             Some(Fault::Shape) => JsonError::Shape { place, at },
             None => match error.classify() {
@@ -278,6 +286,10 @@ node!(Metadata -> BTreeMap<String, Vec<u8>> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut metadata = BTreeMap::new();
         while let Some(key) = map.next_key::<String>()? {
+            if metadata.len() == MAX_METADATA {
+                let limit = MAX_METADATA;
+                return Err(self.0.fail_at(Field::Metadata, Fault::TooMany { limit }));
+            }
             self.0.field.set(Field::MetadataValue);
             match metadata.entry(key) {
                 Entry::Vacant(slot) => slot.insert(map.next_value_seed(Bytes(self.0))?),
@@ -311,6 +323,11 @@ node!(ExternalPayloads -> Vec<ExternalPayloadDetails> {
         loop {
             self.0.field.set(Field::ExternalPayload);
             match list.next_element_seed(ExternalPayload(self.0))? {
+                Some(_) if all.len() == MAX_EXTERNAL_PAYLOADS => {
+                    let limit = MAX_EXTERNAL_PAYLOADS;
+                    let fault = Fault::TooMany { limit };
+                    return Err(self.0.fail_at(Field::ExternalPayloads, fault));
+                }
                 Some(details) => all.push(details),
                 None => return Ok(all),
             }

@@ -4,14 +4,20 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::Payload;
 
-/// Writes `{"payloads":[…]}`; the list stands there even when it is empty, as clients look for it.
+/// Writes `{"payloads":[…]}`. The list is written even when it is empty: clients look for it.
 #[must_use]
 pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(list_len(payloads) + r#"{"payloads":}"#.len());
+    let mut out = Vec::with_capacity(payloads_len(payloads));
     out.extend_from_slice(br#"{"payloads":"#);
     push_list(&mut out, payloads);
     out.push(b'}');
     out
+}
+
+/// The bytes that [`write_payloads`] takes, or a few more.
+#[must_use]
+pub fn payloads_len(payloads: &[Payload]) -> usize {
+    list_len(payloads) + r#"{"payloads":}"#.len()
 }
 
 /// Writes a bare list, `[…]`.

@@ -65,6 +65,16 @@ impl Account {
         self.0.lock().add(key)
     }
 
+    /// Points an alias of `region` at a key.
+    pub fn alias(&self, region: &str, alias: &str, arn: &str) {
+        let mut store = self.0.lock();
+        if let Ok(key) = store.find(region, arn) {
+            let id = key.id.clone();
+            let name = (region.to_owned(), alias.to_owned());
+            store.aliases.insert(name, id);
+        }
+    }
+
     /// Puts a key into a state in the region of its ARN.
     pub fn set_state(&self, arn: &str, state: KeyState) {
         let region = arn.split(':').nth(3).unwrap_or_default();

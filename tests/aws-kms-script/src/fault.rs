@@ -9,6 +9,8 @@ pub enum Fault {
     Status(u16),
     /// A denial as XML, without the fields that the protocol has.
     XmlDenial,
+    /// The status with a page for people, as proxies on the way answer.
+    Html(u16, &'static str),
     /// The connection ends without an answer.
     Hangup,
     /// No answer ever comes.

@@ -1,4 +1,4 @@
-//! Who may use a key, by grants without conditions.
+//! Who may use a key, by grants with and without constraints.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ pub(crate) fn create(store: &mut Store, region: &str, input: &Value) -> Result<V
             return Err(ApiError::validation(required));
         }
     }
-    let fields = ["GranteePrincipal", "Operations", "Name"];
+    let fields = ["GranteePrincipal", "Operations", "Name", "Constraints"];
     let same = |grant: &&Value| fields.iter().all(|field| grant[field] == input[field]);
     if let Some(grant) = key.grants.iter().find(same) {
         return Ok(json!({ "GrantId": grant["GrantId"], "GrantToken": "token" }));
@@ -25,6 +25,7 @@ pub(crate) fn create(store: &mut Store, region: &str, input: &Value) -> Result<V
         "GranteePrincipal": input["GranteePrincipal"],
         "Operations": input["Operations"],
         "Name": input["Name"],
+        "Constraints": input["Constraints"],
     }));
     Ok(json!({ "GrantId": id, "GrantToken": "token" }))
 }

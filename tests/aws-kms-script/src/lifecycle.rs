@@ -78,6 +78,12 @@ fn create(store: &mut Store, region: &str, input: &Value) -> Result<Value, ApiEr
         _ => return Err(ApiError::validation("KeyUsage and KeySpec")),
     };
     let multi_region = input["MultiRegion"].as_bool().unwrap_or(false);
+    let store_id = input["CustomKeyStoreId"].as_str();
+    if store_id.is_some() != (input["Origin"] == "AWS_CLOUDHSM")
+        || (store_id.is_some() && multi_region)
+    {
+        return Err(ApiError::validation("CustomKeyStoreId"));
+    }
     let arn = store.create(region, signs, multi_region);
     let key = store.find(region, &arn)?;
     for tag in input["Tags"].as_array().into_iter().flatten() {

@@ -308,10 +308,16 @@ async fn deliver(
         content_type,
         body,
     } = answered;
+    let content_type = match fault {
+        Some(Fault::Html(..)) => "text/html",
+        Some(Fault::XmlDenial) => "text/xml",
+        _ => content_type,
+    };
     let (status, body) = match fault {
         Some(Fault::Hangup) => return Err(io::ErrorKind::ConnectionReset.into()),
         Some(Fault::Hang) => future::pending().await,
         Some(Fault::Status(status)) => (status, whole("")),
+        Some(Fault::Html(status, page)) => (status, whole(page)),
         Some(Fault::XmlDenial) => (
             403,
             whole("<Response><Errors><Error>denied</Error></Errors></Response>"),
@@ -323,12 +329,14 @@ async fn deliver(
         Some(Fault::OtherKey) => (status, whole(&of_another_key(&body, region))),
         Some(Fault::Error(_) | Fault::Message(..)) | None => (status, whole(&body)),
     };
-    Response::builder()
+    let mut response = Response::builder()
         .status(status)
-        .header("content-type", content_type)
-        .header("x-amzn-requestid", "scripted-request")
-        .body(body)
-        .map_err(io::Error::other)
+        .header("content-type", content_type);
+    // A proxy on the way knows nothing of requests' ids.
+    if !matches!(fault, Some(Fault::Html(..))) {
+        response = response.header("x-amzn-requestid", "scripted-request");
+    }
+    response.body(body).map_err(io::Error::other)
 }
 
 fn whole(text: &str) -> Body {

@@ -3,7 +3,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::{Call, Fault, journal::Journal, model::Store, serve};
+use crate::{Call, Canned, Fault, journal::Journal, model::Store, serve};
 
 /// How the emulator starts.
 #[derive(Clone, Debug)]
@@ -39,6 +39,7 @@ pub struct Emulator {
 pub(crate) struct Shared {
     pub(crate) store: Mutex<Store>,
     pub(crate) faults: Mutex<Vec<Fault>>,
+    pub(crate) canned: Mutex<Option<Canned>>,
     pub(crate) journal: Mutex<Journal>,
 }
 
@@ -57,6 +58,7 @@ impl Emulator {
         let shared = Arc::new(Shared {
             store: Mutex::new(Store::open(options.state)?),
             faults: Mutex::new(options.faults),
+            canned: Mutex::default(),
             journal: Mutex::default(),
         });
         let listener = TcpListener::bind(options.listen).await?;
@@ -76,6 +78,11 @@ impl Emulator {
     /// Replaces the faults in force.
     pub fn set_faults(&self, faults: impl IntoIterator<Item = Fault>) {
         *self.shared.faults.lock() = faults.into_iter().collect();
+    }
+
+    /// Answers every call with this from now on; `None` performs calls again.
+    pub fn answer_everything_with(&self, answer: impl Into<Option<Canned>>) {
+        *self.shared.canned.lock() = answer.into();
     }
 
     /// The calls of the service's methods so far, oldest first.

@@ -20,6 +20,7 @@
 //! | `GET /_emulator/calls` | the last 1,000 [`Call`]s, oldest first |
 //! | `POST /_emulator/clock` | `{"advanceSeconds": N}`: sets its clock forward, so that keys rotate and versions are destroyed |
 
+mod canned;
 mod control;
 mod emulator;
 mod error;
@@ -30,6 +31,7 @@ mod route;
 mod rpc;
 mod serve;
 
+pub use canned::Canned;
 pub use emulator::{Emulator, Options};
 pub use fault::{Fault, FaultKind, ParseFaultError};
 pub use journal::Call;

@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tower::ServiceExt as _;
 
 use crate::{
-    Call, FaultKind, control,
+    Call, Canned, FaultKind, control,
     emulator::Shared,
     error::{ApiError, Code, json_response},
     route::{Route, Rpc},
@@ -108,9 +108,11 @@ async fn call(
     body: Bytes,
 ) -> Response<Body> {
     let route = Route::parse(&method, uri.path(), uri.query().unwrap_or_default());
-    let response = match &route {
-        Ok(route) => perform(&shared, route, &body).await,
-        Err(error) => failure(error),
+    let canned = shared.canned.lock().as_ref().map(Canned::response);
+    let response = match (canned, &route) {
+        (Some(canned), _) => canned,
+        (None, Ok(route)) => perform(&shared, route, &body).await,
+        (None, Err(error)) => failure(error),
     };
     let hung_up = response.extensions().get::<Hangup>().is_some();
     let scheme = headers

@@ -233,6 +233,69 @@ async fn grants_once_and_beside_other_changes() {
 }
 
 #[tokio::test]
+async fn a_signer_gets_all_that_signing_takes() {
+    let cloud = Cloud::start().await;
+    let admin = cloud.admin().await;
+    let spec = KeySpec {
+        purpose: KeyPurpose::SignP256,
+        ..KeySpec::default()
+    };
+    cloud.create("s", spec).await;
+    let roles = async || {
+        let url = format!(
+            "{}/v1/{}:getIamPolicy",
+            cloud.emulator.url(),
+            uri("s").resource()
+        );
+        let policy = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let policy: serde_json::Value = serde_json::from_str(&policy).unwrap();
+        let bindings = policy["bindings"].as_array().unwrap().iter();
+        let mut roles: Vec<_> = bindings
+            .map(|binding| {
+                assert_eq!(binding["members"], serde_json::json!([MEMBER]));
+                binding["role"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        roles.sort();
+        roles
+    };
+    assert!(
+        admin
+            .grant(&uri("s"), MEMBER, KeyRole::Signer)
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        roles().await,
+        ["roles/cloudkms.signer", "roles/cloudkms.viewer"]
+    );
+    assert!(
+        !admin
+            .grant(&uri("s"), MEMBER, KeyRole::Signer)
+            .await
+            .unwrap()
+    );
+    assert!(
+        admin
+            .grant(&uri("s"), MEMBER, KeyRole::Verifier)
+            .await
+            .unwrap()
+    );
+    assert_eq!(
+        roles().await,
+        [
+            "roles/cloudkms.publicKeyViewer",
+            "roles/cloudkms.signer",
+            "roles/cloudkms.viewer"
+        ]
+    );
+    let within = admin
+        .grant_for_context(&uri("s"), MEMBER, KeyRole::Signer, &context("a"))
+        .await;
+    assert_eq!(kind(within), Kind::Unsupported);
+}
+
+#[tokio::test]
 async fn keys_survive_in_the_state_file() {
     use std::os::unix::fs::PermissionsExt as _;
 

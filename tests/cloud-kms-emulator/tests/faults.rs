@@ -4,11 +4,11 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use cloud_kms_emulator::Fault;
+use cloud_kms_emulator::{Canned, Fault};
 use common::{Cloud, context, kind, options, uri};
 use temporal_kms_codec::{
     Dek,
-    kms::{self, CallPolicy, KmsMetrics, ProviderErrorKind as Kind},
+    kms::{self, CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},
 };
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
@@ -58,6 +58,61 @@ async fn every_failure_has_its_kind_in_every_method() {
         cloud.behave();
         key.wrap(&dek, &context("a")).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_a_proxy_answers_is_not_googles_word() {
+    let cloud = Cloud::start().await;
+    let key = cloud.key("k").await;
+    let page = include_str!("../../vectors/cloud-kms/404.html");
+    for (status, expected) in [
+        (403, Kind::Integrity),
+        (404, Kind::Integrity),
+        (407, Kind::Integrity),
+        (200, Kind::Integrity),
+        (429, Kind::Throttled),
+        (502, Kind::Unavailable),
+    ] {
+        cloud
+            .emulator
+            .answer_everything_with(Canned::html(status, page));
+        for failed in [key.encrypt(b"x").await.err(), key.describe().await.err()] {
+            let error = failed.unwrap();
+            assert_eq!(
+                (error.kind(), error.cause()),
+                (expected, Some(Cause::Proxy)),
+                "{status}: {error}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_quota_project_is_told_from_the_keys_project() {
+    let cloud = Cloud::start().await;
+    let key = cloud.key("k").await;
+    for (answer, project) in [
+        (
+            include_str!("../../vectors/cloud-kms/403-service-disabled-in-other-project.json"),
+            "999999",
+        ),
+        (
+            include_str!("../../vectors/cloud-kms/403-user-project-denied.json"),
+            "other-billing-project",
+        ),
+    ] {
+        cloud
+            .emulator
+            .answer_everything_with(Canned::json(403, answer));
+        let error = key.encrypt(b"x").await.unwrap_err();
+        assert_eq!(error.cause(), Some(Cause::QuotaProject), "{error}");
+        assert_eq!(error.project(), Some(project));
+        assert!(error.to_string().contains(project), "{error}");
+    }
+    cloud.emulator.answer_everything_with(None);
+    cloud.misbehave("service-disabled");
+    let error = key.encrypt(b"x").await.unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::ServiceDisabled), "{error}");
 }
 
 #[tokio::test]
@@ -111,7 +166,9 @@ async fn transient_failures_are_retried_by_the_decorators() {
         base_delay: Duration::from_millis(1),
         ..CallPolicy::default()
     };
-    let key = policy.decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()));
+    let key = policy
+        .decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()))
+        .unwrap();
     for fault in [
         "wrong-crc*2",
         "unverified*2",
@@ -181,7 +238,9 @@ async fn a_slow_service_meets_the_callers_deadline() {
         max_attempts: 1,
         ..CallPolicy::default()
     };
-    let key = policy.decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()));
+    let key = policy
+        .decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()))
+        .unwrap();
     key.encrypt(b"x").await.unwrap();
     cloud.misbehave("latency=60000ms");
     assert_eq!(kind(key.encrypt(b"x").await), Kind::DeadlineExceeded);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Cloud, context, kind, options, uri};
 use temporal_kms_codec::{
-    Dek, EncryptionContext, WrappedDek,
+    Dek, EncryptionContext, KeyUri, KmsKind, WrappedDek,
     kms::{self, KeyPurpose, KeySpec, Protection, ProviderErrorKind as Kind},
 };
 
@@ -214,9 +214,14 @@ async fn what_leads_elsewhere_is_refused_before_anything_is_sent() {
         assert_eq!(kind(result), Kind::Misconfigured, "{endpoint}");
     }
     let cloud = Cloud::start().await;
-    for name in ["..", "k?x=1", "k%2F", "k#"] {
+    for name in ["..", "."] {
         let result = kms::open(&uri(name), &cloud.options).await;
         assert_eq!(kind(result), Kind::Misconfigured, "{name}");
+    }
+    for name in ["k?x=1", "k%2F", "k#", "k@", "k/cryptoKeyVersions/1"] {
+        let place = "projects/p/locations/global/keyRings/temporal/cryptoKeys";
+        let named = KeyUri::new(KmsKind::GcpKms, &format!("{place}/{name}"));
+        assert!(named.is_err(), "{name}");
     }
     assert!(cloud.emulator.calls().is_empty());
 }

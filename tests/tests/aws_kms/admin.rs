@@ -2,10 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use aws_kms_script::Fault;
 use temporal_kms_codec::{
-    KeyUri,
+    EncryptionContext, KeyUri,
     kms::{
-        self, KeyAdmin, KeyPurpose, KeySpec, KeyState, Protection, ProviderErrorKind as Kind,
-        aws::AwsOptions,
+        self, KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, Protection,
+        ProviderErrorKind as Kind, RotationPolicy, aws::AwsOptions,
     },
 };
 
@@ -53,7 +53,7 @@ async fn a_key_is_made_by_its_alias_with_everything_that_was_asked_for() {
     assert_eq!(listed, std::slice::from_ref(&made));
 
     let again = admin.create(&alias(), &spec).await.unwrap_err();
-    assert_eq!(again.kind(), Kind::Misconfigured);
+    assert_eq!(again.kind(), Kind::AlreadyExists);
     assert_eq!(server.count("CreateKey"), 1);
     let key = open("alias/workflows", options(server.url())).await;
     key.generate_dek(&context("a")).await.unwrap();
@@ -207,7 +207,7 @@ async fn a_multi_region_key_gets_a_replica_that_opens_the_same() {
     );
 
     let again = admin.replicate(&uri(&arn), "us-west-2").await.unwrap_err();
-    assert_eq!(again.kind(), Kind::Misconfigured);
+    assert_eq!(again.kind(), Kind::AlreadyExists);
     let single = uri(&account.symmetric_key(HOME));
     assert_eq!(
         admin
@@ -232,4 +232,118 @@ async fn keys_that_the_caller_may_not_see_are_left_out_of_the_list() {
         admin.list(&uri(&keys[0])).await.unwrap_err().kind(),
         Kind::Unavailable
     );
+}
+
+/// The policy of a caller that may use and look at a key by its alias alone (`kms:RequestAlias`).
+#[tokio::test]
+async fn a_key_is_described_by_its_alias_where_nothing_else_is_permitted() {
+    let (account, server) = scripted().await;
+    let arn = account.symmetric_key(HOME);
+    account.alias(HOME, "alias/workflows", &arn);
+    let admin = admin(&alias(), options(server.url())).await;
+    for operation in [
+        "ListKeyRotations",
+        "ListResourceTags",
+        "GetKeyRotationStatus",
+    ] {
+        server.fail(operation, Fault::Error("AccessDeniedException"), usize::MAX);
+    }
+    admin.set_rotation(&alias(), Some(DAY * 90)).await.unwrap();
+    let details = admin.details(&alias()).await.unwrap();
+    assert_eq!(details.uri, uri(&arn));
+    let primary = details.primary.as_ref().unwrap();
+    assert_eq!((primary.state, primary.created), (KeyState::Enabled, None));
+    assert!(details.labels.is_empty());
+    let later = details.created.unwrap() + DAY * 1000;
+    assert!(
+        !RotationPolicy::default().should_rotate(&details, later),
+        "its age is unknown"
+    );
+    let described: Vec<_> = server
+        .calls()
+        .into_iter()
+        .filter(|call| call.operation == "DescribeKey")
+        .map(|call| call.input["KeyId"].clone())
+        .collect();
+    assert!(
+        described.iter().all(|name| name == "alias/workflows"),
+        "{described:?}"
+    );
+    assert_eq!(
+        admin.versions(&alias()).await.unwrap_err().kind(),
+        Kind::PermissionDenied,
+        "a list that is asked for is not made up"
+    );
+}
+
+#[tokio::test]
+async fn a_grant_is_tied_to_a_namespace() {
+    let (account, server) = scripted().await;
+    let key = uri(&account.symmetric_key(HOME));
+    let admin = admin(&key, options(server.url())).await;
+    let member = "arn:aws:iam::111122223333:role/worker";
+    let within = |namespace: &str| {
+        let pairs = [("namespace".to_owned(), namespace.to_owned())];
+        EncryptionContext::new(pairs.into()).unwrap()
+    };
+    let grant = async |namespace: &str| {
+        admin
+            .grant_for_context(&key, member, KeyRole::Decrypter, &within(namespace))
+            .await
+            .unwrap()
+    };
+    assert!(grant("prod").await);
+    let created = server
+        .calls()
+        .into_iter()
+        .rfind(|call| call.operation == "CreateGrant");
+    let constraints = &created.unwrap().input["Constraints"];
+    assert_eq!(constraints["EncryptionContextSubset"]["namespace"], "prod");
+    assert!(!grant("prod").await, "it is granted already");
+    assert!(grant("test").await, "another namespace is another grant");
+
+    assert!(admin.grant(&key, member, KeyRole::Decrypter).await.unwrap());
+    assert!(!grant("dev").await, "every namespace is permitted by now");
+
+    let signing = uri(&account.signing_key(HOME));
+    let error = admin
+        .grant_for_context(&signing, member, KeyRole::Signer, &within("prod"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured);
+    assert!(error.to_string().contains("signing has no"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_environment_asks_of_new_keys_is_done() {
+    let (_account, server) = scripted().await;
+    let created = |server: &aws_kms_script::Server| {
+        let calls = server.calls().into_iter();
+        let made: Vec<_> = calls.filter(|call| call.operation == "CreateKey").collect();
+        made.last().unwrap().input.clone()
+    };
+    let multi_region = AwsOptions {
+        multi_region: true,
+        ..options(server.url())
+    };
+    let made = admin(&alias(), multi_region)
+        .await
+        .create(&alias(), &KeySpec::default())
+        .await
+        .unwrap();
+    assert!(made.uri.resource().contains("key/mrk-"), "{made:?}");
+    assert_eq!(created(&server)["MultiRegion"], true);
+
+    let cloud_hsm = AwsOptions {
+        custom_key_store: Some("cks-1234".to_owned()),
+        ..options(server.url())
+    };
+    let other = uri("alias/hsm");
+    admin(&other, cloud_hsm)
+        .await
+        .create(&other, &KeySpec::default())
+        .await
+        .unwrap();
+    assert_eq!(created(&server)["CustomKeyStoreId"], "cks-1234");
+    assert_eq!(created(&server)["Origin"], "AWS_CLOUDHSM");
 }

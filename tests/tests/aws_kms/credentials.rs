@@ -2,7 +2,7 @@ use std::{fs, path::PathBuf};
 
 use aws_kms_script::{Fault, Server};
 use temporal_kms_codec::kms::{
-    ProviderErrorKind as Kind,
+    self, ProviderErrorKind as Kind,
     aws::{AwsCredentials, AwsKms, AwsOptions, AwsRole, WebIdentityToken},
 };
 use zeroize::Zeroizing;
@@ -59,6 +59,33 @@ async fn a_role_is_taken_on_for_an_hour_and_its_session_reused() {
         access_keys(&server, "DescribeKey"),
         [session.clone(), session]
     );
+}
+
+#[tokio::test]
+async fn all_keys_of_some_options_share_one_session() {
+    let (account, server) = scripted().await;
+    let kms = super::kms_options(AwsOptions {
+        role: Some(AwsRole::new(ROLE)),
+        ..options(server.url())
+    });
+    for _ in 0..3 {
+        let arn = uri(&account.symmetric_key(HOME));
+        let key = kms::open(&arn, &kms.clone()).await.unwrap();
+        key.describe().await.unwrap();
+        let admin = kms::open_admin(&arn, &kms).await.unwrap();
+        admin.details(&arn).await.unwrap();
+    }
+    let signing = uri(&account.signing_key(HOME));
+    let signer = kms::open_signer(&signing, &kms).await.unwrap();
+    signer.public_key(None).await.unwrap();
+    assert_eq!(server.count("AssumeRole"), 1);
+
+    let mut other = kms.clone();
+    other.aws.role = Some(AwsRole::new("arn:aws:iam::111122223333:role/other"));
+    let arn = uri(&account.symmetric_key(HOME));
+    let key = kms::open(&arn, &other).await.unwrap();
+    key.describe().await.unwrap();
+    assert_eq!(server.count("AssumeRole"), 2, "another caller");
 }
 
 #[tokio::test]
@@ -137,7 +164,12 @@ async fn what_fails_on_the_way_to_a_session_is_told_apart() {
             "expired",
         ),
         (Fault::Error("IDPCommunicationError"), Kind::Unavailable, ""),
-        (Fault::Status(503), Kind::Unavailable, ""),
+        (Fault::Status(503), Kind::Unavailable, "HTTP 503"),
+        (
+            Fault::Html(403, "<html>sEcReT"),
+            Kind::Integrity,
+            "is not AWS's",
+        ),
         (Fault::Hangup, Kind::Unavailable, ""),
     ] {
         let key = open(&arn, web_identity(&server, text())).await;

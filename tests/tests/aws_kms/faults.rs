@@ -1,7 +1,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use aws_kms_script::Fault;
-use temporal_kms_codec::kms::{CallPolicy, KmsMetrics, ProviderErrorKind as Kind};
+use temporal_kms_codec::kms::{CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind};
 
 use super::{HOME, context, open, options, scripted};
 
@@ -25,10 +25,7 @@ async fn every_failure_is_told_apart_and_no_call_is_repeated() {
             Fault::Error("InvalidCiphertextException"),
             Kind::InvalidCiphertext,
         ),
-        (
-            Fault::Error("IncorrectKeyException"),
-            Kind::InvalidCiphertext,
-        ),
+        (Fault::Error("IncorrectKeyException"), Kind::KeyVersionGone),
         (Fault::Error("ThrottlingException"), Kind::Throttled),
         (Fault::Status(429), Kind::Throttled),
         (Fault::Error("KeyUnavailableException"), Kind::Unavailable),
@@ -88,29 +85,86 @@ async fn errors_say_what_to_do_and_nothing_that_the_service_said() {
         let error = key.generate_dek(&context("a")).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
         assert!(!format!("{error} {error:?}").contains("sEcReT"), "{error}");
-        let sources = causes(&error);
-        let sources: String = sources.map(ToString::to_string).collect();
-        assert!(sources.contains("scripted-request"), "{sources}");
+        assert!(error.source().is_none());
     }
 }
 
-/// The plaintext of an answer that cannot be read must not live on in the error.
 #[tokio::test]
-async fn a_damaged_answer_leaves_no_plaintext_behind() {
+async fn a_page_of_a_proxy_is_not_the_word_of_aws() {
+    const PAGE: &str = "<!DOCTYPE html><title>sEcReT</title>";
     let (account, server) = scripted().await;
     let key = open(&account.symmetric_key(HOME), options(server.url())).await;
-    for fault in [Fault::Cut, Fault::OtherKey, Fault::Endless] {
-        server.fail("GenerateDataKey", fault, 1);
+    for (status, kind) in [
+        (401, Kind::Integrity),
+        (403, Kind::Integrity),
+        (407, Kind::Integrity),
+        (429, Kind::Throttled),
+        (502, Kind::Unavailable),
+        (504, Kind::DeadlineExceeded),
+    ] {
+        server.fail("GenerateDataKey", Fault::Html(status, PAGE), 1);
         let error = key.generate_dek(&context("a")).await.unwrap_err();
-        let sources = causes(&error);
-        let shown: Vec<_> = sources
-            .map(|source| format!("{source} {source:?}"))
-            .collect();
-        assert!(
-            !shown.concat().contains("Plaintext"),
-            "{fault:?}: {shown:?}"
+        assert_eq!(
+            (error.kind(), error.cause()),
+            (kind, Some(Cause::Proxy)),
+            "{status}: {error}"
         );
+        assert!(error.to_string().contains("is not AWS's"), "{error}");
     }
+    server.fail("GenerateDataKey", Fault::Html(404, PAGE), 1);
+    let error = key.generate_dek(&context("a")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Misconfigured, "a wrong endpoint");
+    server.fail("GenerateDataKey", Fault::Html(403, "Forbidden"), 1);
+    let error = key.generate_dek(&context("a")).await.unwrap_err();
+    assert_eq!(error.cause(), Some(Cause::Proxy));
+    server.fail("GenerateDataKey", Fault::XmlDenial, 1);
+    let error = key.generate_dek(&context("a")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::PermissionDenied, "AWS writes XML, too");
+}
+
+#[tokio::test]
+async fn a_service_that_failed_is_not_called_unreachable() {
+    let (account, server) = scripted().await;
+    let key = open(&account.symmetric_key(HOME), options(server.url())).await;
+    server.fail(
+        "GenerateDataKey",
+        Fault::Message("KMSInternalException", "sEcReT"),
+        1,
+    );
+    let text = key
+        .generate_dek(&context("a"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("failed with HTTP 500, request ID scripted-request"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("cannot be reached") && !text.contains("sEcReT"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn an_operator_can_find_the_call_in_the_logs_of_aws() {
+    let (account, server) = scripted().await;
+    let key = open(&account.symmetric_key(HOME), options(server.url())).await;
+    server.fail(
+        "GenerateDataKey",
+        Fault::Message("AccessDeniedException", "User sEcReT is not authorized"),
+        1,
+    );
+    let error = key.generate_dek(&context("a")).await.unwrap_err();
+    let answered = error.service_error().unwrap();
+    assert_eq!(answered.http_status(), Some(400));
+    assert_eq!(answered.code(), Some("AccessDeniedException"));
+    assert_eq!(answered.request_id(), Some("scripted-request"));
+    assert!(!format!("{answered:?}").contains("sEcReT"));
+
+    drop(server);
+    let error = key.generate_dek(&context("a")).await.unwrap_err();
+    assert_eq!(error.service_error(), None, "nothing answered");
 }
 
 #[tokio::test]
@@ -122,7 +176,9 @@ async fn a_server_that_is_gone_or_hangs_is_transient() {
         total_timeout: Duration::from_millis(500),
         ..CallPolicy::default()
     };
-    let patient = policy.decorate(key.clone(), &Arc::new(KmsMetrics::default()));
+    let patient = policy
+        .decorate(key.clone(), &Arc::new(KmsMetrics::default()))
+        .unwrap();
     server.fail("*", Fault::Hang, usize::MAX);
     let error = patient.describe().await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded);
@@ -131,9 +187,4 @@ async fn a_server_that_is_gone_or_hangs_is_transient() {
     let error = key.describe().await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.is_transient());
-}
-
-/// The errors that `error` was made from, outermost first.
-fn causes(error: &dyn Error) -> impl Iterator<Item = &dyn Error> {
-    std::iter::successors(error.source(), |&cause| cause.source())
 }

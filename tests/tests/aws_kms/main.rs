@@ -11,6 +11,7 @@ mod admin;
 mod credentials;
 mod faults;
 mod moto;
+mod names;
 mod provider;
 mod regions;
 mod signer;

@@ -75,7 +75,7 @@ async fn unwraps_nothing_but_what_the_key_wrapped() {
     let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();
 
     let foreign = other.unwrap(&wrapped, &context("a")).await.unwrap_err();
-    assert_eq!(foreign.kind(), Kind::InvalidCiphertext);
+    assert_eq!(foreign.kind(), Kind::KeyVersionGone);
     for position in (0..wrapped.as_bytes().len()).step_by(7) {
         let mut flipped = wrapped.as_bytes().to_vec();
         flipped[position] ^= 1;
@@ -83,7 +83,11 @@ async fn unwraps_nothing_but_what_the_key_wrapped() {
             .unwrap(&WrappedDek::new(flipped), &context("a"))
             .await
             .unwrap_err();
-        assert_eq!(error.kind(), Kind::InvalidCiphertext, "{position}");
+        // Where the name of the key in it was altered, it is another key's.
+        assert!(
+            [Kind::InvalidCiphertext, Kind::KeyVersionGone].contains(&error.kind()),
+            "{position}"
+        );
     }
     let short = key.encrypt(b"16 bytes, no key").await.unwrap();
     let error = key

@@ -171,14 +171,16 @@ async fn a_call_that_hangs_at_home_is_repeated_at_the_replica() {
         attempt_timeout: Duration::from_millis(1100),
         ..CallPolicy::default()
     };
-    let key = policy.decorate(key, &Arc::new(KmsMetrics::default()));
+    let key = policy
+        .decorate(key, &Arc::new(KmsMetrics::default()))
+        .unwrap();
     regions.home.fail("*", Fault::Hang, usize::MAX);
     key.generate_dek(&context("a")).await.unwrap();
     assert_eq!(regions.away.count("GenerateDataKey"), 1);
 }
 
 #[tokio::test]
-async fn a_replicas_name_counts_only_if_its_region_is_configured() {
+async fn a_key_opens_what_its_sibling_of_another_region_sealed() {
     let regions = Regions::start().await;
     let replica_arn = regions.arn.replace(HOME, AWAY);
     let writer = codec(open(&replica_arn, options(regions.away.url())).await);
@@ -188,27 +190,57 @@ async fn a_replicas_name_counts_only_if_its_region_is_configured() {
         format!("aws-kms://{replica_arn}").as_bytes()
     );
 
-    let strict = codec(open(&regions.arn, options(regions.home.url())).await);
-    strict.decode(sealed.clone()).await.unwrap_err();
+    let reader = codec(open(&regions.arn, options(regions.home.url())).await);
+    let before = regions.away.calls().len();
+    assert_eq!(reader.decode(sealed).await.unwrap(), [payload()]);
+    assert_eq!(regions.home.count("Decrypt"), 1);
     assert_eq!(
-        regions.home.calls().len(),
-        0,
-        "it is refused before any call"
+        regions.away.calls().len(),
+        before,
+        "only configured regions are called"
     );
 
-    let trusting = codec(regions.key().await);
-    assert_eq!(trusting.decode(sealed).await.unwrap(), [payload()]);
-    assert_eq!(regions.home.count("Decrypt"), 1);
-
     let key = regions.key().await;
-    assert!(key.goes_by(&uri(&regions.arn)) && key.goes_by(&uri(&replica_arn)));
-    for stranger in [
+    for sibling in [
+        regions.arn.clone(),
+        replica_arn.clone(),
         regions.arn.replace(HOME, "us-east-1"),
+    ] {
+        assert!(key.goes_by(&uri(&sibling)), "{sibling}");
+    }
+    for stranger in [
         replica_arn.replace("mrk-", "mrk-0"),
         replica_arn.replace("1111", "2222"),
+        replica_arn.replace("arn:aws:", "arn:aws-cn:"),
     ] {
         assert!(!key.goes_by(&uri(&stranger)), "{stranger}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_is_named_by_an_alias_has_its_replicas_from_the_first_answer_on() {
+    let regions = Regions::start().await;
+    regions.account.alias(HOME, "alias/workflows", &regions.arn);
+    let unknown = open("alias/workflows", regions.options()).await;
+    let key = open("alias/workflows", regions.options()).await;
+    let sealed = key.generate_dek(&context("a")).await.unwrap().1;
+
+    regions.home.fail("*", Fault::Status(503), usize::MAX);
+    key.generate_dek(&context("a")).await.unwrap();
+    key.unwrap(&sealed, &context("a")).await.unwrap();
+    assert!(
+        regions
+            .away
+            .calls()
+            .iter()
+            .all(|call| call.input["KeyId"] == regions.arn.replace(HOME, AWAY).as_str())
+    );
+    let error = unknown.generate_dek(&context("a")).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        Kind::Unavailable,
+        "no answer has told its ARN"
+    );
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use aws_kms_script::{Fault, KeyState};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use sha2::{Digest as _, Sha256};
@@ -64,6 +66,7 @@ async fn keys_that_cannot_sign_say_why() {
     );
 
     for fault in [Fault::OtherKey, Fault::Empty, Fault::Garbage] {
+        let signer = open_signer(&arn, options(server.url())).await;
         server.fail("*", fault, 2);
         assert_eq!(
             signer.sign(b"x").await.unwrap_err().kind(),
@@ -78,4 +81,32 @@ async fn keys_that_cannot_sign_say_why() {
         signer.sign(b"x").await.unwrap_err().kind(),
         Kind::KeyDisabled
     );
+}
+
+#[tokio::test]
+async fn the_public_key_is_fetched_once_for_many_verifications() {
+    let (account, server) = scripted().await;
+    let arn = account.signing_key(HOME);
+    let signer = open_signer(&arn, options(server.url())).await;
+    let signature = signer.sign(b"data").await.unwrap();
+    for _ in 0..3 {
+        assert!(signer.verify(b"data", &signature).await.unwrap());
+        assert!(!signer.verify(b"other", &signature).await.unwrap());
+    }
+    assert_eq!(server.count("GetPublicKey"), 1);
+
+    // An alias may stand for another key after a while.
+    account.alias(HOME, "alias/signing", &arn);
+    let signer = open_signer("alias/signing", options(server.url())).await;
+    let signature = signer.sign(b"data").await.unwrap();
+    for _ in 0..2 {
+        assert!(signer.verify(b"data", &signature).await.unwrap());
+    }
+    assert_eq!(server.count("GetPublicKey"), 2);
+    account.alias(HOME, "alias/signing", &account.signing_key(HOME));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_mins(6)).await;
+    tokio::time::resume();
+    assert!(!signer.verify(b"data", &signature).await.unwrap());
+    assert_eq!(server.count("GetPublicKey"), 3);
 }

@@ -1,6 +1,7 @@
 //! What is asked of every provider.
 
 pub(crate) mod codec;
+pub(crate) mod confusion;
 pub(crate) mod data_keys;
 pub(crate) mod direct;
 pub(crate) mod lifecycle;
@@ -20,6 +21,7 @@ macro_rules! conforms {
             troubles: permission_denied, throttling, slow_server, dead_server, garbage_answers, damaged_answers,
                 a_breaker_spares_a_dead_service;
             codec: payloads_in_every_format, another_namespace_is_refused, a_second_recipient_opens_while_the_first_is_away;
+            confusion: no_payload_opens_as_another, what_the_kms_encrypts_for_others_opens_as_nothing;
         }
     };
     ($with:path; $($group:ident: $($case:ident),+;)+) => {

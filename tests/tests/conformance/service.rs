@@ -25,7 +25,11 @@ pub(crate) trait Service: Send + Sync {
 
     /// How it refuses what is not of its key.
     fn refusals(&self) -> &[Kind] {
-        &[Kind::InvalidCiphertext, Kind::ContextMismatch]
+        &[
+            Kind::InvalidCiphertext,
+            Kind::ContextMismatch,
+            Kind::KeyVersionGone,
+        ]
     }
 
     /// Has the next calls, `times` of them, end in `trouble`. `false` when this is nothing that the service can be
@@ -140,7 +144,7 @@ impl Bench {
         metrics: &Arc<KmsMetrics>,
     ) -> Arc<dyn KeyProvider> {
         let faulty = Faulty::new(self.open(name).await, self.faults.clone());
-        policy.decorate(Arc::new(faulty), metrics)
+        policy.decorate(Arc::new(faulty), metrics).unwrap()
     }
 
     pub(crate) fn trouble(&self, trouble: Trouble, times: usize) {

@@ -35,7 +35,7 @@ fn versions_are_disabled_enabled_and_destroyed() {
                 .destroy(&uri, Some(&version))
                 .await
                 .expect("destroyed");
-            assert_eq!(unwrap(&*key, &wrapped).await, Err(Kind::InvalidCiphertext));
+            assert_eq!(unwrap(&*key, &wrapped).await, Err(Kind::KeyVersionGone));
             assert_eq!(admin.versions(&uri).await.expect("versions").len(), 1);
             let error = admin.disable(&uri, Some(&version)).await.expect_err("gone");
             assert_eq!(error.kind(), Kind::KeyNotFound);

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod recovery;
 mod sign;
 mod token;
 mod wrap;
@@ -28,6 +29,7 @@ use temporal_kms_codec::{
         pkcs11::Pkcs11Options,
     },
 };
+use tokio::time::{sleep, timeout};
 
 fn options(pkcs11: Pkcs11Options) -> KmsOptions {
     KmsOptions {

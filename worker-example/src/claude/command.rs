@@ -1,5 +1,6 @@
 //! The CLI's arguments and environment, from the operator's configuration and the task.
 
+use super::caps::Caps;
 use crate::{
     request::{PermissionMode, TaskRequest},
     workspace::Workspace,
@@ -8,6 +9,8 @@ use std::{
     ffi::OsString,
     io,
     path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
 };
 use thiserror::Error;
 use url::Url;
@@ -27,6 +30,8 @@ const PASSED_ON: [&str; 9] = [
     "NODE_EXTRA_CA_CERTS",
 ];
 
+const VERSION_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// How this worker runs the CLI: the operator's part.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -45,6 +50,8 @@ pub(crate) struct ClaudeConfig {
     pub(crate) allowed_tools: Vec<String>,
     /// For tasks that name none.
     pub(crate) disallowed_tools: Vec<String>,
+    /// What no task gets more of.
+    pub(crate) caps: Caps,
 }
 
 /// The CLI cannot be used.
@@ -55,6 +62,14 @@ pub(crate) enum ConfigError {
     #[error("no program `{program}` on the PATH; install Claude Code or name it with --claude")]
     NotFound {
         /// What was looked for.
+        program: String,
+    },
+    /// A program that is not Claude Code.
+    #[error(
+        "`{program} --version` does not answer as Claude Code does; name Claude Code's program with --claude"
+    )]
+    NotClaude {
+        /// What was run.
         program: String,
     },
     /// A file that cannot be run.
@@ -94,11 +109,37 @@ impl ClaudeConfig {
             permission_mode: None,
             allowed_tools: Vec::new(),
             disallowed_tools: Vec::new(),
+            caps: Caps::default(),
         })
     }
 
-    /// The arguments. Everybody on the machine can read them: prompts are not among them, and a
-    /// value can never be taken for a flag, because each stands behind its own `--flag=`.
+    /// Runs the program to see that it is Claude Code.
+    ///
+    /// # Errors
+    /// When it does not say so within a minute.
+    pub(crate) async fn check(&self) -> Result<(), ConfigError> {
+        let mut command = tokio::process::Command::new(&self.program);
+        command
+            .arg("--version")
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .env("HOME", "/nonexistent")
+            .env("DISABLE_AUTOUPDATER", "1")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let answer = tokio::time::timeout(VERSION_TIMEOUT, command.output()).await;
+        let is_claude = matches!(answer, Ok(Ok(output)) if output.status.success()
+            && String::from_utf8_lossy(&output.stdout).contains("Claude Code"));
+        if is_claude {
+            return Ok(());
+        }
+        Err(ConfigError::NotClaude {
+            program: self.program.display().to_string(),
+        })
+    }
+
+    /// The arguments. All users of the machine can read them, so they hold no prompt. Each value follows its own `--flag=`
+    /// and cannot be taken for a flag.
     pub(crate) fn arguments(&self, request: &TaskRequest, workspace: &Workspace) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = ["--print", "--output-format=stream-json", "--verbose"]
             .map(OsString::from)
@@ -119,6 +160,8 @@ impl ClaudeConfig {
             .disallowed_tools
             .as_ref()
             .unwrap_or(&self.disallowed_tools)
+            .iter()
+            .chain(&self.caps.denied_tools)
         {
             add("disallowed-tools", tool);
         }
@@ -172,6 +215,8 @@ impl ClaudeConfig {
         set("TMPDIR", &workspace.temporary().to_string_lossy());
         set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
         set("DISABLE_AUTOUPDATER", "1");
+        // Claude Code then keeps the credential from the commands that its tools run.
+        set("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1");
         if let Some(retries) = self.api_retries {
             set("CLAUDE_CODE_MAX_RETRIES", &retries.to_string());
         }
@@ -195,7 +240,7 @@ fn executable(path: &Path) -> io::Result<PathBuf> {
     }
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
-        "it is no executable file",
+        "it is not an executable file",
     ))
 }
 
@@ -277,6 +322,23 @@ mod tests {
         let own = arguments(&config, &own);
         assert!(own.contains(&"--permission-mode=plan".to_owned()));
         assert!(!own.iter().any(|a| a.starts_with("--allowed-tools")));
+    }
+
+    #[test]
+    fn a_caller_cannot_lift_the_operators_denials() {
+        let mut config = config();
+        config.disallowed_tools = vec!["WebFetch".into()];
+        config.caps.denied_tools = vec!["Bash".into()];
+        for own in [
+            json!({}),
+            json!({"disallowedTools": [], "allowedTools": ["Bash"]}),
+        ] {
+            let arguments = arguments(&config, &request(&own));
+            assert!(
+                arguments.contains(&"--disallowed-tools=Bash".to_owned()),
+                "{arguments:?}"
+            );
+        }
     }
 
     #[test]

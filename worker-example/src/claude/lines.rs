@@ -1,4 +1,4 @@
-//! Lines of a stream that nobody bounds: a hostile one must not fill the memory.
+//! Lines of a stream without bounds. A hostile stream must not fill the memory.
 
 use std::io;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
@@ -9,7 +9,7 @@ pub(super) enum Line {
     /// A line without its end; bytes that are no UTF-8 are replaced.
     Text(String),
     /// A piece of a line above the limit, which is not kept. A very long line comes in several, so
-    /// that whoever counts sees it grow even where it never ends.
+    /// that a counter grows even where the line never ends.
     TooLong {
         /// How long the piece is.
         bytes: u64,

@@ -1,88 +1,102 @@
-//! Removes the task's secrets from what the CLI prints: a tool that prints its environment would
-//! otherwise put the credential into the log.
+//! Removes the task's secrets from what the CLI prints. A tool that prints its environment would otherwise put the
+//! credential into the log.
+
+mod forms;
 
 use crate::{request::TaskRequest, secret::Secret};
+use aho_corasick::{AhoCorasick, MatchKind};
 use std::{borrow::Cow, fmt};
-use zeroize::Zeroizing;
 
-/// What stands in a secret's place.
+/// What replaces a secret.
 const MARK: &str = "[redacted]";
-/// A shorter value would be found by chance in text that has nothing to do with it.
-const SHORTEST: usize = 8;
 
-/// Knows the secrets of one task. It finds them as they are and as JSON strings hold them; an
-/// encoding of another kind (base64, reversed) it cannot know.
+/// Finds the secrets of one task, in the forms that tools give them: as they are, line by line, escaped as JSON, in
+/// base64, hexadecimal or percent encoding. It cannot find a secret that a task takes apart on purpose.
 pub(super) struct Redactor {
-    needles: Vec<Zeroizing<String>>,
+    /// None where there is nothing to find.
+    forms: Option<AhoCorasick>,
 }
 
 impl Redactor {
     /// The credential and the environment's secrets of a request.
-    #[must_use]
-    pub(super) fn of(request: &TaskRequest) -> Self {
-        let credential = request
-            .credential()
-            .map(super::super::request::Credential::secret);
-        Self::new(
-            credential
-                .into_iter()
-                .chain(request.environment_secrets.values()),
-        )
+    ///
+    /// # Errors
+    /// When the secrets are too many to be searched for.
+    pub(super) fn of(request: &TaskRequest) -> Result<Self, TooManySecrets> {
+        let credential = request.credential().map(crate::request::Credential::secret);
+        let secrets = credential
+            .into_iter()
+            .chain(request.environment_secrets.values());
+        Self::new(secrets)
     }
 
-    /// These secrets; the very short ones are left alone.
-    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let mut needles = Vec::new();
-        for secret in secrets {
-            let plain = secret.to_zeroizing();
-            if plain.len() < SHORTEST {
-                continue;
-            }
-            let quoted = Zeroizing::new(serde_json::to_string(plain.as_str()).unwrap_or_default());
-            let escaped = quoted
-                .get(1..quoted.len().saturating_sub(1))
-                .unwrap_or_default();
-            if !escaped.is_empty() && escaped != plain.as_str() {
-                needles.push(Zeroizing::new(escaped.to_owned()));
-            }
-            needles.push(plain);
+    /// These secrets; very short ones are left alone.
+    ///
+    /// # Errors
+    /// When the secrets are too many to be searched for.
+    pub(super) fn new<'a>(
+        secrets: impl IntoIterator<Item = &'a Secret>,
+    ) -> Result<Self, TooManySecrets> {
+        let forms = forms::of_all(secrets);
+        if forms.is_empty() {
+            return Ok(Self { forms: None });
         }
-        // A secret that contains another one must go first, or its rest would stay.
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        Self { needles }
+        let search = AhoCorasick::builder()
+            // Of two secrets that begin at one place the longer one goes, or its rest would stay.
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(forms.iter().map(|form| form.as_bytes()))
+            .map_err(|_| TooManySecrets)?;
+        Ok(Self {
+            forms: Some(search),
+        })
     }
 
     /// The text without the secrets.
     #[must_use]
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut text = Cow::Borrowed(text);
-        for needle in &self.needles {
-            if text.contains(needle.as_str()) {
-                text = Cow::Owned(text.replace(needle.as_str(), MARK));
-            }
+        let Some(forms) = &self.forms else {
+            return Cow::Borrowed(text);
+        };
+        let mut clean = String::new();
+        let mut rest = 0;
+        for found in forms.find_iter(text) {
+            clean.push_str(text.get(rest..found.start()).unwrap_or_default());
+            clean.push_str(MARK);
+            rest = found.end();
         }
-        text
+        if rest == 0 {
+            return Cow::Borrowed(text);
+        }
+        clean.push_str(text.get(rest..).unwrap_or_default());
+        Cow::Owned(clean)
     }
 }
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redactor")
-            .field("secrets", &self.needles.len())
-            .finish()
+        let forms = self.forms.as_ref().map_or(0, AhoCorasick::patterns_len);
+        f.debug_struct("Redactor").field("forms", &forms).finish()
     }
 }
+
+/// The search cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the task has too many secrets to search its output for them")]
+pub(crate) struct TooManySecrets;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    const PEM: &str = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIBAQC7\n-----END KEY-----\n";
 
     fn redactor(secrets: &[&str]) -> Redactor {
         let secrets: Vec<_> = secrets
             .iter()
             .map(|s| Secret::new((*s).to_owned()))
             .collect();
-        Redactor::new(&secrets)
+        Redactor::new(&secrets).unwrap()
     }
 
     #[test]
@@ -96,6 +110,10 @@ mod tests {
             redactor.redact(r#"{"t":"two\nlines \"quoted\""}"#),
             r#"{"t":"[redacted]"}"#
         );
+        assert_eq!(
+            redactor.redact(r#"{"t":"{\"u\":\"two\\nlines \\\"quoted\\\"\"}"}"#),
+            r#"{"t":"{\"u\":\"[redacted]\"}"}"#
+        );
         assert_eq!(redactor.redact("two\nlines \"quoted\"!"), "[redacted]!");
         assert!(matches!(redactor.redact("nothing"), Cow::Borrowed(_)));
     }
@@ -105,5 +123,52 @@ mod tests {
         let redactor = redactor(&["abcdefgh", "abcdefgh-ijkl", "abc"]);
         assert_eq!(redactor.redact("abcdefgh-ijkl abc"), "[redacted] abc");
         assert!(!format!("{redactor:?}").contains("abc"));
+    }
+
+    #[test]
+    fn finds_each_line_of_a_key_behind_line_numbers() {
+        let redactor = redactor(&[PEM]);
+        let mut numbered = String::new();
+        for (number, line) in PEM.lines().enumerate() {
+            numbered.push_str(&format!("{:6}\\u2192{line}\\n", number + 1));
+        }
+        let shown = redactor.redact(&numbered).into_owned();
+        assert!(
+            !shown.contains("MIIEvQ") && !shown.contains("AASCBK"),
+            "{shown}"
+        );
+        assert!(shown.contains("     2\\u2192[redacted]"), "{shown}");
+    }
+
+    #[test]
+    fn finds_encodings_that_tools_make() {
+        let secret = "sk-ant-a secret/with+signs";
+        let redactor = redactor(&[secret, PEM]);
+        for before in ["", "x", "xy", "xyz", "TOKEN="] {
+            let encoded = STANDARD.encode(format!("{before}{secret} and more"));
+            let shown = redactor.redact(&encoded).into_owned();
+            assert!(shown.contains("[redacted]"), "{before}: {shown}");
+            let left = shown.replace("[redacted]", "").len();
+            assert!(left <= (before.len() + 9) * 4 / 3 + 8, "{before}: {shown}");
+        }
+        for encoded in [
+            hex::encode(secret),
+            hex::encode_upper(secret),
+            "sk-ant-a%20secret%2Fwith%2Bsigns".to_owned(),
+            "sk-ant-a+secret%2fwith%2bsigns".to_owned(),
+            STANDARD.encode(secret).replace('+', "-").replace('/', "_"),
+        ] {
+            let shown = redactor.redact(&encoded).into_owned();
+            assert!(
+                shown.starts_with("[redacted]") && shown.len() < 15,
+                "{encoded}: {shown}"
+            );
+        }
+        // As `base64` prints it, in rows.
+        let encoded = STANDARD.encode(PEM);
+        let (first, second) = encoded.split_at(76);
+        for row in [first, second] {
+            assert!(redactor.redact(row).len() < 15, "{row}");
+        }
     }
 }

@@ -4,26 +4,30 @@ use super::{
     command::ClaudeConfig,
     events::{Event, ResultEvent},
     lines::{LimitedLines, Line},
-    redact::Redactor,
+    redact::{Redactor, TooManySecrets},
 };
 use crate::{
+    deadline::later,
     log_store::TaskLog,
     process::{Launcher, Spec, Supervised},
     progress::{Progress, Window},
     request::TaskRequest,
     workspace::Workspace,
 };
-use std::{collections::VecDeque, future::Future, io, pin::pin, time::Duration};
+use std::{collections::VecDeque, future::Future, io, pin::pin, sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::{
     process::{ChildStderr, ChildStdout},
+    task::spawn_blocking,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-/// How long the supervisor may take beyond the grace time before it is killed itself.
+/// How long the supervisor may take beyond the grace time. Then the task fails; the supervisor goes on killing.
 const SUPERVISOR_EXTRA: Duration = Duration::from_secs(20);
-/// How long output may keep coming after the supervisor ended, which says that nobody is left.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long output may keep coming after the supervisor ended, which says that no process is left.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
+/// Text above this size is searched for secrets on a thread of its own, so that heartbeats go on.
+const LONG_LINE: usize = 256 * 1024;
 const STDERR_LINE: usize = 1024;
 const STDERR_LINES: usize = 20;
 
@@ -56,9 +60,14 @@ pub(crate) enum Stop {
     /// The worker shuts down.
     WorkerShutdown,
     /// The task's time is over.
-    Timeout,
+    Timeout {
+        /// How long that was.
+        after: Duration,
+    },
     /// It printed more than it may.
     OutputLimit,
+    /// It had its result and did not exit.
+    AfterResult,
 }
 
 /// A session that has ended.
@@ -80,6 +89,9 @@ pub(crate) struct Ended {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum RunError {
+    /// The output could not be kept free of secrets. The CLI was not started.
+    #[error(transparent)]
+    Secrets(#[from] TooManySecrets),
     /// The supervisor did not start.
     #[error("the CLI's supervisor cannot be started: {0}")]
     Launch(#[source] io::Error),
@@ -102,10 +114,14 @@ pub(crate) struct Session<'a> {
     pub(crate) limits: OutputLimits,
     /// How long the CLI may take to clean up.
     pub(crate) grace: Duration,
+    /// How long the CLI may stay after its result without beginning another turn.
+    pub(crate) linger: Duration,
     /// How often progress is published.
     pub(crate) interval: Duration,
     /// How long the session may last.
     pub(crate) timeout: Duration,
+    /// What the first event tells the caller.
+    pub(crate) warnings: &'a [String],
 }
 
 /// Takes what a session has to say while it runs.
@@ -136,6 +152,7 @@ impl Session<'_> {
         spec.environment = self.config.environment(request, workspace);
         spec.lock = Some(workspace.lock());
         spec.grace = self.grace;
+        let redactor = Redactor::of(request)?;
         let input = request.prompt.expose().as_bytes();
         let mut child = self
             .launcher
@@ -145,7 +162,10 @@ impl Session<'_> {
         let output = child
             .output()
             .ok_or_else(|| RunError::Launch(io::Error::other("no output")))?;
-        let mut following = Following::new(self, child, Redactor::of(request), log);
+        let mut following = Following::new(self, child, redactor, log);
+        if !self.warnings.is_empty() {
+            following.keep(&Event::warnings(self.warnings), 0).await;
+        }
         following.follow(output, stop, publisher).await
     }
 }
@@ -154,7 +174,7 @@ impl Session<'_> {
 struct Following<'a> {
     session: &'a Session<'a>,
     child: Supervised,
-    redactor: Redactor,
+    redactor: Arc<Redactor>,
     log: &'a mut TaskLog,
     window: Window,
     result: Option<ResultEvent>,
@@ -163,6 +183,10 @@ struct Following<'a> {
     bytes: u64,
     stopped: Option<Stop>,
     failed: Option<RunError>,
+    /// When a CLI that has given its result must have begun another turn or exited.
+    exit_by: Option<Instant>,
+    /// The supervisor did not end in time and was woken, in case the task had stopped it.
+    woken: bool,
     /// When waiting for the end is given up: set once the CLI is asked to end.
     give_up: Option<Instant>,
 }
@@ -177,7 +201,7 @@ impl<'a> Following<'a> {
         Self {
             session,
             child,
-            redactor,
+            redactor: Arc::new(redactor),
             log,
             window: Window::default(),
             result: None,
@@ -186,6 +210,8 @@ impl<'a> Following<'a> {
             bytes: 0,
             stopped: None,
             failed: None,
+            exit_by: None,
+            woken: false,
             give_up: None,
         }
     }
@@ -200,27 +226,39 @@ impl<'a> Following<'a> {
         let mut output = LimitedLines::new(stdout, self.session.limits.line_bytes);
         let mut errors = LimitedLines::new(stderr, STDERR_LINE);
         let (mut output_open, mut errors_open, mut exit) = (true, true, None);
-        let timeout = Instant::now() + self.session.timeout;
+        let timeout = later(self.session.timeout);
         let mut ticks = interval(self.session.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut published = Instant::now();
         while output_open || errors_open || exit.is_none() {
             let running = self.give_up.is_none();
             tokio::select! {
                 biased;
                 why = &mut stop, if running => self.stop(why),
-                () = sleep_until(timeout), if running => self.stop(Stop::Timeout),
+                () = sleep_until(self.exit_by.unwrap_or(timeout)), if running && self.exit_by.is_some() => {
+                    self.stop(Stop::AfterResult);
+                }
+                () = sleep_until(timeout), if running => self.time_out(),
                 () = sleep_until(self.give_up.unwrap_or(timeout)), if !running => {
-                    self.child.kill_group();
-                    break;
+                    if exit.is_some() || self.woken {
+                        break;
+                    }
+                    self.woken = true;
+                    self.child.wake();
+                    self.give_up = Some(later(SUPERVISOR_EXTRA));
                 }
                 _ = ticks.tick() => {
-                    publisher.publish(self.window.publish(Instant::now().into_std())).await;
+                    published = Instant::now();
+                    self.publish(publisher).await;
                 }
-                line = output.next(), if output_open && (self.window.has_room() || !running) => {
+                line = output.next(), if output_open => {
                     match line {
                         Ok(Some(line)) => self.take(line).await,
                         Ok(None) => output_open = false,
                         Err(error) => { output_open = false; self.fail(RunError::Output(error)); }
+                    }
+                    if self.window.is_filling() && published.elapsed() >= self.session.interval / 2 {
+                        ticks.reset_immediately();
                     }
                 }
                 line = errors.next(), if errors_open => match line {
@@ -229,7 +267,7 @@ impl<'a> Following<'a> {
                 },
                 code = self.child.wait(), if exit.is_none() => {
                     exit = Some(code);
-                    self.give_up = Some(Instant::now() + LINGER);
+                    self.give_up = Some(later(LAST_OUTPUT));
                 }
             }
         }
@@ -241,7 +279,14 @@ impl<'a> Following<'a> {
         }
         let exit_code = match exit {
             Some(code) => code.map_err(RunError::Output)?,
-            None => return Err(RunError::Output(io::Error::other("the CLI does not end"))),
+            None => {
+                tracing::error!(
+                    "processes of a task do not end; its supervisor goes on killing them"
+                );
+                return Err(RunError::Output(io::Error::other(
+                    "its processes do not end",
+                )));
+            }
         };
         Ok(Ended {
             exit_code,
@@ -250,6 +295,15 @@ impl<'a> Following<'a> {
             progress: self.window.publish(Instant::now().into_std()),
             stderr: self.stderr.make_contiguous().join("\n"),
         })
+    }
+
+    async fn publish(&mut self, publisher: &mut impl Publish) {
+        publisher
+            .publish(self.window.publish(Instant::now().into_std()))
+            .await;
+        if let Err(error) = self.log.flush().await {
+            self.fail(RunError::Log(error));
+        }
     }
 
     fn stop(&mut self, why: Stop) {
@@ -268,17 +322,29 @@ impl<'a> Following<'a> {
 
     fn end(&mut self) {
         self.child.stop();
-        self.give_up = Some(Instant::now() + self.session.grace + SUPERVISOR_EXTRA);
+        self.give_up = Some(later(self.session.grace.saturating_add(SUPERVISOR_EXTRA)));
+    }
+
+    /// The time is over. A CLI that has given its result and only waits for something it started has done its task.
+    fn time_out(&mut self) {
+        let after = self.session.timeout;
+        self.stop(match self.exit_by {
+            Some(_) => Stop::AfterResult,
+            None => Stop::Timeout { after },
+        });
     }
 
     async fn take(&mut self, line: Line) {
         let limits = self.session.limits;
         let (event, bytes) = match line {
-            Line::Text(line) => (
-                Event::parse(&self.redactor.redact(&line)),
-                line.len() as u64,
-            ),
-            Line::TooLong { bytes } => (Event::left_out("unknown", bytes), bytes),
+            Line::Text(line) => {
+                let bytes = line.len() as u64;
+                match self.redacted(line).await {
+                    Ok(line) => (Event::parse(&line), bytes),
+                    Err(error) => return self.fail(RunError::Output(error)),
+                }
+            }
+            Line::TooLong { bytes } => (Event::left_out("unknown", bytes, false), bytes),
         };
         self.lines += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -287,12 +353,32 @@ impl<'a> Following<'a> {
             self.stop(Stop::OutputLimit);
             return;
         }
-        self.window.push(&event, bytes);
+        self.keep(&event, bytes).await;
+        self.exit_by = match (&event.result, self.exit_by) {
+            (Some(_), _) => Some(later(self.session.linger)),
+            (None, Some(_)) if !event.begins_turn() => Some(later(self.session.linger)),
+            (None, _) => None,
+        };
+        // What a CLI says that was told to end changes nothing.
+        if event.result.is_some() && self.stopped.is_none() {
+            self.result = event.result;
+        }
+    }
+
+    async fn redacted(&self, line: String) -> io::Result<String> {
+        if line.len() <= LONG_LINE {
+            return Ok(self.redactor.redact(&line).into_owned());
+        }
+        let redactor = Arc::clone(&self.redactor);
+        spawn_blocking(move || redactor.redact(&line).into_owned())
+            .await
+            .map_err(io::Error::other)
+    }
+
+    async fn keep(&mut self, event: &Event, bytes: u64) {
+        self.window.push(event, bytes);
         if let Err(error) = self.log.append(&event.json).await {
             self.fail(RunError::Log(error));
-        }
-        if event.result.is_some() {
-            self.result = event.result;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::spec::{MAX_INPUT, Spec};
 use nix::{
-    sys::signal::{Signal, killpg},
+    sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use std::{ffi::OsString, io, path::PathBuf, process::Stdio};
@@ -109,12 +109,11 @@ impl Supervised {
             .unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
     }
 
-    /// The last resort, when the supervisor does not end in time: kills it and the program, but not
-    /// what has left their process group.
-    pub fn kill_group(&mut self) {
+    /// Wakes the supervisor, which a task that runs as the same user can stop.
+    pub fn wake(&self) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid {
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     spec::{MAX_INPUT, MAX_SPEC, Spec},
     tree::descendants,
 };
-use crate::print;
+use crate::{deadline::later, print};
 use nix::{
     errno::Errno,
     sys::{
@@ -15,6 +15,7 @@ use nix::{
     unistd::{Pid, getpid},
 };
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Write as _},
     process::{Command, ExitCode, Stdio},
@@ -34,7 +35,9 @@ const NOT_RUNNABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 const SWEEP_TIME: Duration = Duration::from_secs(10);
-const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
+/// A bomb that forks faster than so many passes is killed in several sweeps.
+const FREEZE_PASSES: usize = 64;
 
 /// Runs what standard input describes, and returns its exit code (128 + N after signal N) when
 /// nothing of it is left. This is the whole of the command `supervise`.
@@ -104,7 +107,7 @@ async fn run() -> Result<u8, Failure> {
         }
         reap(main, &mut exit);
     }
-    sweep(main, &mut exit).await?;
+    sweep(main, &mut exit).await;
     drop(lock);
     Ok(exit.unwrap_or(FAILED))
 }
@@ -118,7 +121,7 @@ async fn receive(leash: &mut BufReader<Stdin>) -> io::Result<(Spec, Zeroizing<Ve
         .read_until(b'\n', &mut line)
         .await?;
     let spec: Spec = serde_json::from_slice(&line)
-        .map_err(|_| invalid("standard input describes no program"))?;
+        .map_err(|_| invalid("standard input does not describe a program"))?;
     if spec.input > MAX_INPUT {
         return Err(invalid("the standard input is too large"));
     }
@@ -162,7 +165,7 @@ fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
 /// Asks the program to end; it has this long.
 fn stop(main: Pid, grace: Duration) -> Instant {
     let _ = kill(main, Signal::SIGTERM);
-    Instant::now() + grace
+    later(grace)
 }
 
 /// Returns when the worker has let go of the leash.
@@ -190,23 +193,47 @@ fn reap(main: Pid, exit: &mut Option<u8>) -> bool {
     }
 }
 
-/// Kills everything below this process until nothing is there.
-async fn sweep(main: Pid, exit: &mut Option<u8>) -> io::Result<()> {
-    let deadline = Instant::now() + SWEEP_TIME;
+/// Kills everything below this process until nothing is there. It does not give up: to end would free what is left.
+async fn sweep(main: Pid, exit: &mut Option<u8>) {
+    let mut complain_at = Instant::now() + SWEEP_TIME;
     loop {
-        for pid in descendants(getpid().as_raw()) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        let seen = freeze();
+        for pid in &seen {
+            let _ = kill(*pid, Signal::SIGKILL);
         }
         if !reap(main, exit) {
-            return Ok(());
+            return;
         }
-        if Instant::now() > deadline {
-            return Err(io::Error::other(
-                "some processes of the task cannot be killed",
+        if Instant::now() > complain_at {
+            complain_at += SWEEP_TIME;
+            let count = seen.len();
+            print::note(&format!(
+                "claude-tasks supervise: {count} processes of the task withstand SIGKILL; killing goes on"
             ));
         }
         sleep(SWEEP_PAUSE).await;
     }
+}
+
+/// Stops everything below this process, parents before their children. A stopped process does not fork, so that this
+/// overtakes a fork bomb. It collects no child either, so that no id changes its owner before it is killed.
+fn freeze() -> Vec<Pid> {
+    let mut stopped = BTreeSet::new();
+    let mut order = Vec::new();
+    for _ in 0..FREEZE_PASSES {
+        let before = order.len();
+        for pid in descendants(getpid().as_raw()) {
+            if stopped.insert(pid) {
+                let pid = Pid::from_raw(pid);
+                let _ = kill(pid, Signal::SIGSTOP);
+                order.push(pid);
+            }
+        }
+        if order.len() == before {
+            break;
+        }
+    }
+    order
 }
 
 /// The signals by which a service manager or a terminal ends a program.

@@ -1,30 +1,36 @@
 //! Which names `environmentSecrets` may set.
 
-/// Names that decide which program runs or whom Claude Code talks to. They are the worker's.
-const RESERVED: [&str; 34] = [
+/// Names that decide which program runs, what it loads, or with whom it talks. They are the worker's. The shells', git's,
+/// Node's and the compilers' manuals list them.
+const RESERVED: [&str; 48] = [
     "BASHOPTS",
     "BASH_ENV",
-    "BUN_OPTIONS",
+    "BROWSER",
     "CDPATH",
+    "EDITOR",
     "ENV",
     "GCONV_PATH",
-    "GIT_ASKPASS",
-    "GIT_EXEC_PATH",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
     "GLOBIGNORE",
+    "GREP_OPTIONS",
     "HOME",
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "IFS",
     "IS_SANDBOX",
     "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LESSCLOSE",
+    "LESSOPEN",
     "LOCPATH",
     "LOGNAME",
+    "MAKEFLAGS",
     "MALLOC_TRACE",
+    "MANPAGER",
     "NLSPATH",
     "NO_PROXY",
+    "PAGER",
     "PATH",
+    "PERL5DB",
     "PERL5LIB",
     "PERL5OPT",
     "PROMPT_COMMAND",
@@ -32,24 +38,41 @@ const RESERVED: [&str; 34] = [
     "PYTHONHOME",
     "PYTHONPATH",
     "PYTHONSTARTUP",
+    "REQUESTS_CA_BUNDLE",
+    "RIPGREP_CONFIG_PATH",
+    "RUBYLIB",
     "RUBYOPT",
+    "RUSTC",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
     "SHELL",
     "SHELLOPTS",
+    "TERMINFO",
     "USER",
+    "VISUAL",
+    "_JAVA_OPTIONS",
 ];
 
 /// Whole families of such names.
-const RESERVED_PREFIXES: [&str; 15] = [
+const RESERVED_PREFIXES: [&str; 23] = [
     "ALL_PROXY",
     "ANTHROPIC_",
     "BASH_FUNC_",
+    "BUN_",
     "CLAUDE",
+    "CURL_",
+    "DENO_",
     "DISABLE_",
     "DYLD_",
-    "GIT_CONFIG",
+    "GIT_",
     "LD_",
+    "MCP_",
     "NODE_",
+    "NPM_CONFIG_",
+    "OTEL_",
+    "SSH_",
     "SSL_CERT_",
+    "SUDO_",
     "TEMPORAL_",
     "TMP",
     "TEMP",
@@ -69,7 +92,9 @@ pub(super) fn problem(name: &str) -> Option<&'static str> {
         || name.len() > MAX_NAME
         || !characters.all(|b| b.is_ascii_alphanumeric() || b == b'_')
     {
-        return Some("has a name that is no variable name ([A-Za-z_][A-Za-z0-9_]*, at most 128)");
+        return Some(
+            "has a name that is not a variable name ([A-Za-z_][A-Za-z0-9_]*, at most 128)",
+        );
     }
     // Proxies are read in lower case, too.
     let upper = name.to_ascii_uppercase();
@@ -99,6 +124,16 @@ mod tests {
             "TMPDIR",
             "GIT_SSH_COMMAND",
             "GIT_CONFIG_COUNT",
+            "GIT_DIR",
+            "GIT_TEMPLATE_DIR",
+            "RIPGREP_CONFIG_PATH",
+            "EDITOR",
+            "PAGER",
+            "RUSTC_WRAPPER",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "BUN_INSTALL",
+            "npm_config_registry",
+            "no_proxy",
         ] {
             assert!(problem(name).is_some(), "{name}");
         }

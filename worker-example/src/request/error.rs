@@ -15,7 +15,7 @@ pub enum RequestError {
         limit: usize,
     },
     /// No JSON.
-    #[error("the request is no JSON (line {line}, column {column})")]
+    #[error("the request is not JSON (line {line}, column {column})")]
     Json {
         /// Where.
         line: usize,

@@ -3,8 +3,9 @@
 use super::{RequestError, TaskRequest, environment};
 use crate::secret::Secret;
 
-const MAX_TURNS: u32 = 1000;
-const MAX_MINUTES: u32 = 1440;
+pub(crate) const MAX_TURNS: u32 = 1000;
+/// A day. The workflow depends on it: never lower it.
+pub(crate) const MAX_MINUTES: u32 = 1440;
 const MAX_CREDENTIAL: usize = 8192;
 const MAX_TOOLS: usize = 256;
 const MAX_TOOL: usize = 1024;
@@ -122,7 +123,7 @@ fn model(field: &str, model: Option<&str>) -> Result<(), RequestError> {
         || model.starts_with('-')
         || !model.bytes().all(good)
     {
-        return Err(RequestError::invalid(field, "is no model name"));
+        return Err(RequestError::invalid(field, "is not a model name"));
     }
     Ok(())
 }

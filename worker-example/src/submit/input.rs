@@ -1,15 +1,21 @@
 //! What a submission is made of: options, files, and the credential in the environment.
 
-use crate::request::{MAX_REQUEST_BYTES, PermissionMode, RequestError, TaskRequest};
-use clap::Args;
-use serde_json::{Map, Value};
 use std::{
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
+
+use clap::Args;
+use serde_json::{Map, Value};
+use temporal_kms_codec_service::exit::Status;
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use crate::request::{
+    DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES, MAX_TURNS,
+    PermissionMode, RequestError, TaskRequest,
+};
 
 /// The variables with the caller's credential, as Claude Code itself names them.
 const CREDENTIALS: [(&str, &str); 2] = [
@@ -17,8 +23,7 @@ const CREDENTIALS: [(&str, &str); 2] = [
     ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),
 ];
 
-/// What to do. The credential is taken from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or stands
-/// in the request file.
+/// What to do. The credential comes from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or is in the request file.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Task")]
 pub(crate) struct InputArgs {
@@ -36,11 +41,9 @@ pub(crate) struct InputArgs {
     /// The model.
     #[arg(long)]
     pub model: Option<String>,
-    /// How many turns Claude may take.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help = turns_help(), value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_TURNS)))]
     pub max_turns: Option<u32>,
-    /// How long the task may run.
-    #[arg(long, value_name = "MINUTES")]
+    #[arg(long, value_name = "MINUTES", help = timeout_help(), value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MINUTES)))]
     pub timeout_minutes: Option<u32>,
     /// What is allowed without asking.
     #[arg(long)]
@@ -53,24 +56,89 @@ pub(crate) struct InputArgs {
     pub disallowed_tools: Vec<String>,
 }
 
+fn turns_help() -> String {
+    format!("How many turns Claude may take, 1 to {MAX_TURNS} [default: {DEFAULT_MAX_TURNS}]")
+}
+
+fn timeout_help() -> String {
+    format!(
+        "How long the task may run, 1 to {MAX_MINUTES} minutes [default: {DEFAULT_TIMEOUT_MINUTES}]"
+    )
+}
+
 /// The submission cannot be made into a task.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum InputError {
     /// A file that cannot be read.
-    #[error("{path} cannot be read: {source}")]
+    #[error("cannot read {}: {source}", shown(path))]
     File {
         /// The file; `-` is standard input.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// Two things from standard input.
+    /// A prompt that is not text.
+    #[error("{} is not UTF-8 text", shown(.0))]
+    NotText(PathBuf),
+    /// Both would come from standard input.
     #[error("only one of --prompt-file and --request can be standard input")]
     TwiceStdin,
-    /// No valid task.
+    /// A file above the limit.
+    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes, the most that a task can have", shown(.0))]
+    LargeFile(PathBuf),
+    /// A request above the limit.
+    #[error(
+        "the task is {bytes} bytes as JSON, and the most is {MAX_REQUEST_BYTES}; shorten the prompt. Line breaks, quotes \
+         and backslashes count twice"
+    )]
+    Large {
+        /// Its size.
+        bytes: usize,
+    },
+    /// No prompt at all.
+    #[error("give --prompt, --prompt-file or --request")]
+    NoPrompt,
+    /// No credential.
+    #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN")]
+    NoCredential,
+    /// Two credentials in the environment.
+    #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, not both")]
+    TwoCredentials,
+    /// An option that cannot be.
     #[error("{0}")]
-    Request(#[from] RequestError),
+    Option(RequestError),
+    /// A request file that cannot be.
+    #[error("{}: {problem}", shown(path))]
+    Request {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: RequestError,
+    },
+}
+
+impl InputError {
+    /// The program's exit status.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::File { .. } => Status::NoInput,
+            Self::NotText(_)
+            | Self::Request {
+                problem: RequestError::Json { .. } | RequestError::NoObject,
+                ..
+            } => Status::Data,
+            _ => Status::Usage,
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
 }
 
 impl InputArgs {
@@ -88,7 +156,10 @@ impl InputArgs {
             return Err(InputError::TwiceStdin);
         }
         let mut fields = match &self.request {
-            Some(path) => fields(&read(path)?)?,
+            Some(path) => fields(&read(path)?).map_err(|problem| InputError::Request {
+                path: path.clone(),
+                problem,
+            })?,
             None => Map::new(),
         };
         let mut set = |name: &str, value: Option<Value>| {
@@ -99,10 +170,8 @@ impl InputArgs {
         let list = |list: &[String]| (!list.is_empty()).then(|| list.into());
         set("prompt", self.prompt.clone().map(Value::from));
         if let Some(path) = &self.prompt_file {
-            let text = String::from_utf8(read(path)?.to_vec()).map_err(|_| InputError::File {
-                path: path.clone(),
-                source: io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8 text"),
-            })?;
+            let text = String::from_utf8(read(path)?.to_vec())
+                .map_err(|_| InputError::NotText(path.clone()))?;
             set("prompt", Some(text.into()));
         }
         set("model", self.model.clone().map(Value::from));
@@ -125,19 +194,39 @@ impl InputArgs {
                 }
             }
         }
-        Ok(TaskRequest::from_value(Value::Object(fields))?)
+        let request =
+            TaskRequest::from_value(Value::Object(fields)).map_err(|e| self.explain(e))?;
+        // Temporal counts the JSON.
+        let json = serde_json::to_vec(&request).map(Zeroizing::new);
+        match json.map(|json| json.len()) {
+            Ok(bytes) if bytes > MAX_REQUEST_BYTES => Err(InputError::Large { bytes }),
+            _ => Ok(request),
+        }
+    }
+
+    /// Says it in the words of the caller: of a file's fields, or of options and variables.
+    fn explain(&self, error: RequestError) -> InputError {
+        match (&self.request, error) {
+            (None, RequestError::Required { field }) if field == "prompt" => InputError::NoPrompt,
+            (None, RequestError::NoCredential) => InputError::NoCredential,
+            (None, RequestError::TwoCredentials) => InputError::TwoCredentials,
+            (None, error) => InputError::Option(error),
+            (Some(path), problem) => InputError::Request {
+                path: path.clone(),
+                problem,
+            },
+        }
     }
 }
 
-fn fields(json: &[u8]) -> Result<Map<String, Value>, InputError> {
+fn fields(json: &[u8]) -> Result<Map<String, Value>, RequestError> {
     match serde_json::from_slice(json) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(RequestError::NoObject.into()),
+        Ok(_) => Err(RequestError::NoObject),
         Err(e) => Err(RequestError::Json {
             line: e.line(),
             column: e.column(),
-        }
-        .into()),
+        }),
     }
 }
 
@@ -159,10 +248,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InputError> {
         source,
     })?;
     if bytes.len() > MAX_REQUEST_BYTES {
-        return Err(RequestError::TooLarge {
-            limit: MAX_REQUEST_BYTES,
-        }
-        .into());
+        return Err(InputError::LargeFile(path.to_owned()));
     }
     Ok(bytes)
 }
@@ -202,14 +288,53 @@ mod tests {
             "CLAUDE_CODE_OAUTH_TOKEN"
         );
         assert_eq!((made.prompt.expose(), made.max_turns), ("do", 2));
-        for (environment, expected) in [
-            (&[][..], RequestError::NoCredential),
-            (&[KEY, TOKEN], RequestError::TwoCredentials),
+        let problem = |arguments: &[&str], environment: &[(&str, &str)]| {
+            let error = request(arguments, environment).unwrap_err();
+            assert_eq!(error.status(), Status::Usage);
+            error.to_string()
+        };
+        let prompt = ["--prompt", "do"];
+        assert_eq!(
+            problem(&prompt, &[]),
+            "set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
+        );
+        assert!(problem(&prompt, &[KEY, TOKEN]).ends_with("not both"));
+        assert_eq!(
+            problem(&[], &[KEY]),
+            "give --prompt, --prompt-file or --request"
+        );
+    }
+
+    #[test]
+    fn the_size_of_the_json_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prompt");
+        std::fs::write(&path, "\n\"".repeat(600_000)).unwrap();
+        let error = request(&["--prompt-file", path.to_str().unwrap()], &[KEY]).unwrap_err();
+        assert!(matches!(error, InputError::Large { bytes } if bytes > 2_400_000));
+        assert_eq!(error.status(), Status::Usage);
+        std::fs::write(&path, "x".repeat(1_900_000)).unwrap();
+        assert!(request(&["--prompt-file", path.to_str().unwrap()], &[KEY]).is_ok());
+    }
+
+    #[test]
+    fn a_bad_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("request.json");
+        for (json, expected, status) in [
+            ("{", "the request is no", Status::Data),
+            (
+                r#"{"prompt": "x", "maxTurns": 0}"#,
+                "maxTurns must be",
+                Status::Usage,
+            ),
         ] {
-            let Err(InputError::Request(error)) = request(&["--prompt", "do"], environment) else {
-                panic!("accepted");
-            };
-            assert_eq!(error, expected);
+            std::fs::write(&path, json).unwrap();
+            let path = path.to_str().unwrap();
+            let error = request(&["--request", path], &[KEY]).unwrap_err();
+            assert_eq!(error.status(), status);
+            let text = error.to_string();
+            assert!(text.starts_with(path) && text.contains(expected), "{text}");
         }
     }
 
@@ -234,7 +359,7 @@ mod tests {
         assert!(
             missing
                 .to_string()
-                .starts_with("/no/such/file cannot be read"),
+                .starts_with("cannot read /no/such/file: "),
             "{missing}"
         );
     }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 pub(crate) mod provider;
+pub(crate) mod scripted;
 
 use claude_tasks::{ConnectionArgs, connect};
 use integration_tests::{Keyring, Raw, temporal, tool};
@@ -12,6 +13,7 @@ use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::Arc,
@@ -74,7 +76,17 @@ impl Rig {
 
     /// A worker that runs another program in its place.
     pub(crate) fn worker_with(&self, claude: &Path, arguments: &[&str]) -> Process {
-        let mut command = self.command("worker");
+        self.start(self.command("worker"), claude, arguments)
+    }
+
+    /// A worker of the same task queue whose key is another one.
+    pub(crate) fn worker_with_keyring(&self, claude: &Path, keyring: &Keyring) -> Process {
+        let mut command = self.command_without_keys("worker");
+        command.arg("--keyring").arg(keyring.folder());
+        self.start(command, claude, &[])
+    }
+
+    fn start(&self, mut command: Command, claude: &Path, arguments: &[&str]) -> Process {
         command
             .arg("--claude")
             .arg(claude)
@@ -86,7 +98,7 @@ impl Rig {
                 "--api-retries",
                 "0",
             ])
-            .args(["--grace-seconds", "2"])
+            .args(["--grace-time", "2s"])
             .args(arguments)
             .env("WORKERS_OWN", WORKERS_OWN);
         let mut worker = Process::spawn("the worker", command).unwrap();
@@ -94,6 +106,15 @@ impl Rig {
             .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
             .unwrap();
         worker
+    }
+
+    /// Replaces the key, as if the old one were lost.
+    pub(crate) fn replace_key(&self) {
+        let Keys::Keyring(keyring) = &self.keys else {
+            panic!("the variables are those of other programs");
+        };
+        fs::remove_file(keyring.file()).unwrap();
+        keyring.keys().key_or_create("default").unwrap();
     }
 
     /// Submits a request, as a JSON file.
@@ -109,7 +130,33 @@ impl Rig {
         Process::spawn("a submission", command).unwrap()
     }
 
+    /// `claude-tasks NAME TASK`.
+    pub(crate) fn command_for(&self, name: &str, task: &str) -> Process {
+        let mut command = self.command(name);
+        // The answer alone, without the warning about local keys.
+        command.arg(task).env("RUST_LOG", "error");
+        Process::spawn(name, command).unwrap()
+    }
+
+    /// A shell script in Claude Code's place. It also says which version it is.
+    pub(crate) fn claude(&self, script: &str) -> PathBuf {
+        let path = self.folder.path().join("claude");
+        let version = r#"[ "$1" = --version ] && { echo "2.1.330 (Claude Code)"; exit 0; }"#;
+        fs::write(&path, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
     fn command(&self, name: &str) -> Command {
+        let mut command = self.command_without_keys(name);
+        match &self.keys {
+            Keys::Keyring(keyring) => command.arg("--keyring").arg(keyring.folder()),
+            Keys::Variables(variables) => command.envs(variables.iter().cloned()),
+        };
+        command
+    }
+
+    fn command_without_keys(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claude-tasks"));
         command
             .arg(name)
@@ -121,10 +168,6 @@ impl Rig {
             ])
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        match &self.keys {
-            Keys::Keyring(keyring) => command.arg("--keyring").arg(keyring.folder()),
-            Keys::Variables(variables) => command.envs(variables.iter().cloned()),
-        };
         command
     }
 
@@ -165,7 +208,7 @@ impl Rig {
             tls_cert: None,
             tls_key: None,
         };
-        connect(&args, "a test".into(), false).await.unwrap()
+        connect(&args, "a test".into()).await.unwrap()
     }
 
     pub(crate) fn queue(&self) -> &str {

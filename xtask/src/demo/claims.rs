@@ -71,7 +71,7 @@ impl Claims {
             arguments(task),
         );
         self.claim(
-            "The credential stands in no file and in no output of any server",
+            "The credential is in no file and in no output of any server",
             nowhere_else(stage, task, credential),
         );
         self.claim(

@@ -165,7 +165,7 @@ impl Access<'_> {
 fn refuses_the_ciphertext(error: &ProviderError) -> bool {
     matches!(
         error.kind(),
-        Kind::InvalidCiphertext | Kind::ContextMismatch
+        Kind::InvalidCiphertext | Kind::ContextMismatch | Kind::KeyVersionGone
     )
 }
 

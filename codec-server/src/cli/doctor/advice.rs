@@ -29,9 +29,7 @@ impl Tried {
 
 /// The error without the key's name, which stands above it.
 pub(super) fn words(error: &ProviderError) -> String {
-    let all = error.to_string();
-    let key = format!("{}: ", error.key());
-    all.strip_prefix(&key).unwrap_or(&all).to_owned()
+    error.message()
 }
 
 /// Which check an error belongs to.
@@ -42,10 +40,10 @@ pub(super) fn check(error: &ProviderError) -> Check {
             _,
         ) => Check::Credentials,
         (Some(Cause::Clock), _) => Check::Clock,
-        (Some(Cause::NoConnection | Cause::Module), _) => Check::Endpoint,
-        (Some(Cause::ServiceDisabled | Cause::Project), _) => Check::Key,
+        (Some(Cause::NoConnection | Cause::Module | Cause::Proxy), _) => Check::Endpoint,
+        (Some(Cause::ServiceDisabled | Cause::Project | Cause::QuotaProject), _) => Check::Key,
         (_, Kind::PermissionDenied) => Check::Permission,
-        (_, Kind::KeyDisabled) => Check::Versions,
+        (_, Kind::KeyDisabled | Kind::KeyVersionGone) => Check::Versions,
         (_, kind) if kind.is_transient() => Check::Endpoint,
         _ => Check::Key,
     }
@@ -55,7 +53,7 @@ pub(super) fn exit(error: &ProviderError) -> Status {
     match (error.cause(), error.kind()) {
         (Some(Cause::RefusedCredentials), _) | (_, Kind::PermissionDenied) => Status::NoPermission,
         (Some(Cause::NoConnection), _) => Status::Unavailable,
-        (_, kind) if kind.is_transient() => Status::TryAgain,
+        (_, kind) if kind.is_transient() => Status::Unavailable,
         _ => Status::Usage,
     }
 }
@@ -245,7 +243,7 @@ mod tests {
                 Check::Endpoint,
                 Status::Unavailable,
             ),
-            (Kind::Throttled, None, Check::Endpoint, Status::TryAgain),
+            (Kind::Throttled, None, Check::Endpoint, Status::Unavailable),
             (
                 Kind::PermissionDenied,
                 None,

@@ -7,18 +7,26 @@ use super::super::kms_args::KmsArgs;
 pub(in super::super) const HELP: &str = "\
 Examples:
   codec-server doctor --config codec.toml
-  codec-server doctor --config codec.toml --namespace prod --json | jq '.findings[] | select(.status == \"failed\")'
-  TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=keys codec-server doctor
-  codec-server doctor --key gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --samples 100
+  codec-server doctor --config codec.toml --namespace prod --json \\
+    | jq '.findings[] | select(.status == \"failed\")'
+  TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=keys \\
+    codec-server doctor
+  codec-server doctor \\
+    --key gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K \\
+    --samples 100
 
-Without --config and --key the configuration is what the environment says, as for `serve` and for workers. Every key is
-used for real: a data key is wrapped and unwrapped, a payload encoded and decoded. Nothing is made or changed, but calls
-cost what the service takes for them: about 2 for each of --samples and key, and 10 more. The options under \"Key
-management services\" go with --key; otherwise the configuration says how keys are reached.
+Without --config and --key the configuration is what the environment says, as
+for `serve` and for workers. Every key is used for real: a data key is wrapped
+and unwrapped, a payload encoded and decoded. Nothing is made or changed, but
+calls cost what the service takes for them: about 2 for each of --samples and
+key, and 10 more. The options under \"Key management services\" go with --key;
+otherwise the configuration says how keys are reached.
 
-Exit status, by the first failed finding: 0 nothing failed (there may be warnings), 64 configuration, missing
-credentials, key or version, 65 a payload that does not come back, 69 a service that cannot be reached, 75 a service that
-is away or overloaded (try again), 77 refused credentials or a missing permission.";
+Exit status, by the first failed finding: 0 nothing failed (there may be
+warnings), 64 configuration, missing credentials, key or version, 65 a payload
+that does not come back, 69 a service that cannot be reached, 75 a service
+that is away or overloaded (try again), 77 refused credentials or a missing
+permission.";
 
 #[derive(Debug, Args)]
 pub(in super::super) struct DoctorArgs {
@@ -31,7 +39,7 @@ pub(in super::super) struct DoctorArgs {
     /// A key, as a URI; may be repeated.
     #[arg(long = "key", value_name = "URI")]
     pub(super) keys: Vec<String>,
-    /// The findings as JSON, for programs: {"ok":…,"findings":[{"check":…,"key":…,"status":…,"summary":…,"remedy":…}]}.
+    /// Prints the result as JSON: `ok`, and `findings` with `check`, `key`, `status`, `summary` and `remedy`.
     #[arg(long)]
     pub(super) json: bool,
     /// Timed calls of each operation, from 1 to 1000, and payloads for the effect of the data key cache.

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use temporal_kms_codec::{
-    Codec, Error, Format, KeyUri, Namespace, Payload, Stats, kms::KeyProvider,
-};
+use temporal_kms_codec::{Codec, Error, KeyUri, Namespace, Payload, Stats, kms::KeyProvider};
 
 use super::{
     super::exit::Status,
@@ -103,7 +101,7 @@ impl Codecs<'_> {
                 Check::RoundTrip,
                 format!(
                     "a payload comes back ({}); altered in one byte it is refused",
-                    name(config.format)
+                    config.format
                 ),
             ),
         })
@@ -153,7 +151,7 @@ fn pair(
 }
 
 fn calls(stats: &Stats) -> u64 {
-    stats.wraps + stats.unwraps + stats.direct_calls
+    stats.wraps + stats.verifications + stats.unwraps + stats.direct_calls
 }
 
 fn payload() -> Payload {
@@ -162,14 +160,6 @@ fn payload() -> Payload {
         metadata: [encoding].into_iter().collect(),
         data: TEXT.to_vec(),
         ..Payload::default()
-    }
-}
-
-fn name(format: Format) -> &'static str {
-    match format {
-        Format::Direct => "direct",
-        Format::EnvelopeV1 => "envelope-v1",
-        _ => "envelope",
     }
 }
 

@@ -71,7 +71,7 @@ impl Subject {
 
     fn of_file(file: &Path, args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         let what = file.display().to_string();
-        let config = Config::load(file).map_err(|problems| {
+        let config = Config::load_settings(file).map_err(|problems| {
             refused(
                 problems.to_string(),
                 format!("correct the file; `codec-server config check {what}` reports the same"),
@@ -98,7 +98,7 @@ impl Subject {
     }
 
     fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
-        Config::from_environment()
+        Config::settings_from_environment()
             .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
         let settings = CodecSettings::from_env().map_err(|error| setting(&error))?;
         let namespace = match &args.namespace {
@@ -116,7 +116,10 @@ impl Subject {
         config.encrypt.extend(keys);
         config.decrypt = settings.decrypt;
         config.format = settings.format;
-        config.plaintext = settings.plaintext;
+        config.decrypt_formats = settings.decrypt_formats;
+        config.context = settings.context;
+        config.require_context = settings.require_context;
+        config.plaintext = settings.plaintext.unwrap_or_default();
         Ok((
             Self::new(vec![(namespace, config)], settings.kms, false),
             "the environment".to_owned(),
@@ -134,7 +137,7 @@ impl Subject {
         for uri in &args.keys {
             let key = options.read_key(uri).map_err(|error| {
                 refused(
-                    format!("--key {uri}: {}", error.reason()),
+                    format!("--key: {}", error.reason()),
                     "correct the key's name",
                 )
             })?;
@@ -222,11 +225,11 @@ impl Subject {
             match config.format {
                 Format::Direct => warn(
                     "format = direct: each payload is a call of the service, and is bound to no namespace and no context",
-                    "set format = \"envelope\"; what was written directly stays readable",
+                    "set format = \"envelope\", and keep direct in decrypt_formats while such payloads are in use",
                 ),
                 Format::EnvelopeV1 => warn(
                     "format = envelope-v1: payloads are bound to no namespace and no context",
-                    "set format = \"envelope\" once every reader knows it; older payloads stay readable",
+                    "set format = \"envelope\" once every reader knows it, and keep envelope-v1 in decrypt_formats while such payloads are in use",
                 ),
                 _ => {}
             }

@@ -10,13 +10,18 @@ use super::{super::kms_args::KmsArgs, setup::SetupArgs};
 
 pub(in super::super) const HELP: &str = "\
 Examples:
-  codec-server keys setup --project my-project --api-member api@my-project.iam.gserviceaccount.com
+  codec-server keys setup --project my-project \\
+    --api-member api@my-project.iam.gserviceaccount.com
   codec-server keys create local://default --keyring keys
-  codec-server keys describe gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json
+  codec-server keys describe \\
+    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json
 
-A KEY is local://NAME, gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K, aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID,
-aws-kms://alias/NAME, or pkcs11:token=LABEL;object=LABEL. Whoever runs these commands needs the rights of an
-administrator of keys; the programs that encrypt and decrypt should have none of them.";
+A KEY is local://NAME,
+gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K,
+aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID, aws-kms://alias/NAME, or
+pkcs11:token=LABEL;object=LABEL. Whoever runs these commands needs the rights
+of an administrator of keys; the programs that encrypt and decrypt should have
+none of them.";
 
 #[derive(Debug, Args)]
 pub(in super::super) struct KeysArgs {
@@ -35,15 +40,21 @@ pub(super) enum KeysCommand {
     #[command(after_help = "\
 Examples:
   codec-server keys create local://default --keyring keys
-  codec-server keys create local://releases --purpose sign-ed25519 --keyring keys
-  codec-server keys create gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --protection hsm --label team=payments
-  codec-server keys create aws-kms://alias/workflows --rotation-period 180d --multi-region")]
+  codec-server keys create local://releases --purpose sign-ed25519 \\
+    --keyring keys
+  codec-server keys create \\
+    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K \\
+    --protection hsm --label team=payments
+  codec-server keys create aws-kms://alias/workflows --rotation-period 180d \\
+    --multi-region")]
     Create(CreateArgs),
     /// Lists the keys beside a key: of its key ring, account and region, token or folder.
     #[command(after_help = "\
 Examples:
   codec-server keys list local://any --keyring keys
-  codec-server keys list gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/any --json | jq -r '.keys[].key'")]
+  codec-server keys list \\
+    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/any --json \\
+    | jq -r '.keys[].key'")]
     List {
         /// A key among them; it need not exist.
         key: KeyUri,
@@ -53,14 +64,19 @@ Examples:
 Examples:
   codec-server keys describe local://default --keyring keys
   codec-server keys describe aws-kms://alias/workflows --rotation-period 180d
-  codec-server keys describe gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --json | jq .should_rotate")]
+  codec-server keys describe \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --json \\
+    | jq .should_rotate")]
     Describe(DescribeArgs),
     /// Makes a new version that encrypts from now on, or sets how often the service does that.
     #[command(after_help = "\
 Examples:
   codec-server keys rotate local://default --keyring keys
-  codec-server keys rotate gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K
-  codec-server keys rotate gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --rotation-period 90d
+  codec-server keys rotate \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K
+  codec-server keys rotate \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
+    --rotation-period 90d
 
 Older versions go on decrypting.")]
     Rotate {
@@ -74,7 +90,8 @@ Older versions go on decrypting.")]
     #[command(after_help = "\
 Examples:
   codec-server keys versions local://default --keyring keys
-  codec-server keys versions aws-kms://alias/workflows --json | jq '.versions[].state'")]
+  codec-server keys versions aws-kms://alias/workflows --json \\
+    | jq '.versions[].state'")]
     Versions {
         /// The key.
         key: KeyUri,
@@ -82,7 +99,8 @@ Examples:
     /// Takes a version out of use, or a whole key of AWS KMS.
     #[command(after_help = "\
 Examples:
-  codec-server keys disable gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys disable \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
   codec-server keys disable aws-kms://alias/workflows --yes
 
 What it encrypted cannot be decrypted until it is enabled again.")]
@@ -90,7 +108,8 @@ What it encrypted cannot be decrypted until it is enabled again.")]
     /// Takes a version into use again, also one whose destruction is scheduled.
     #[command(after_help = "\
 Examples:
-  codec-server keys enable gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys enable \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
   codec-server keys enable aws-kms://alias/workflows")]
     Enable {
         #[command(flatten)]
@@ -99,15 +118,19 @@ Examples:
     /// Schedules the destruction of a version, or of a whole key of AWS KMS. What it encrypted is lost then.
     #[command(after_help = "\
 Examples:
-  codec-server keys destroy gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
-  codec-server keys destroy local://default --version 1234567 --keyring keys --yes
+  codec-server keys destroy \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys destroy local://default --version 1234567 --keyring keys \\
+    --yes
 
-Local keys are destroyed at once. Elsewhere `keys enable` takes it back until the time that is shown.")]
+Local keys are destroyed at once. Elsewhere `keys enable` takes it back until
+the time that is shown.")]
     Destroy(DestructiveArgs),
     /// Makes a replica of a multi-region key in another region.
     #[command(after_help = "\
-Example:
-  codec-server keys replicate aws-kms://arn:aws:kms:eu-west-1:111122223333:key/mrk-1234 us-west-2")]
+Examples:
+  codec-server keys replicate \\
+    aws-kms://arn:aws:kms:eu-west-1:111122223333:key/mrk-1234 us-west-2")]
     Replicate {
         /// The key.
         key: KeyUri,
@@ -117,9 +140,12 @@ Example:
     /// Permits an account to use a key.
     #[command(after_help = "\
 Examples:
-  codec-server keys grant gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
-    --member serviceAccount:api@my-project.iam.gserviceaccount.com --role encrypter
-  codec-server keys grant aws-kms://alias/workflows --member arn:aws:iam::111122223333:role/worker --role decrypter")]
+  codec-server keys grant \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
+    --member serviceAccount:api@my-project.iam.gserviceaccount.com \\
+    --role encrypter
+  codec-server keys grant aws-kms://alias/workflows \\
+    --member arn:aws:iam::111122223333:role/worker --role decrypter")]
     Grant {
         /// The key.
         key: KeyUri,
@@ -134,7 +160,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   codec-server keys public-key local://releases --keyring keys > releases.pem
-  codec-server keys public-key gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 2")]
+  codec-server keys public-key \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 2")]
     PublicKey {
         #[command(flatten)]
         target: Target,

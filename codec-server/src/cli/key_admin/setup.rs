@@ -23,11 +23,15 @@ Examples:
   codec-server keys setup --project my-project \\
     --api-member serviceAccount:api@my-project.iam.gserviceaccount.com \\
     --worker-member serviceAccount:worker@my-project.iam.gserviceaccount.com
-  codec-server keys setup --provider aws --aws-region eu-west-1 --key-alias alias/payload-encryption \\
-    --api-member arn:aws:iam::111122223333:role/api --worker-member arn:aws:iam::111122223333:role/worker
+  codec-server keys setup --provider aws --aws-region eu-west-1 \\
+    --key-alias alias/payload-encryption \\
+    --api-member arn:aws:iam::111122223333:role/api \\
+    --worker-member arn:aws:iam::111122223333:role/worker
 
-What is there already stays as it is, so that running it again changes nothing. In the .env file it sets KMS_PROVIDER, and
-KMS_KEY_RING, KMS_KEY_NAME, KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and KMS_KEY_ALIAS; every other line stays.";
+What is there already stays as it is, so that running it again changes
+nothing. In the .env file it sets KMS_PROVIDER, and KMS_KEY_RING,
+KMS_KEY_NAME, KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and
+KMS_KEY_ALIAS; every other line stays.";
 
 #[derive(Debug, Args)]
 pub(super) struct SetupArgs {

@@ -1,60 +1,18 @@
 //! What a key management service's failures make of a request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use http::StatusCode;
+use serde_json::Value;
 use tempfile::TempDir;
 use temporal_kms_codec::{
-    Dek, EncryptionContext, KeyUri, Namespace, WrappedDek,
-    kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind, local::LocalKeyring},
+    Compression, Namespace,
+    kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
+use tokio::time::timeout;
 
 use super::*;
-
-/// A key whose service fails each call in the same way.
-#[derive(Debug)]
-struct Failing {
-    uri: KeyUri,
-    kind: ProviderErrorKind,
-}
-
-impl Failing {
-    fn error(&self) -> ProviderError {
-        ProviderError::new(self.kind, &self.uri)
-    }
-}
-
-#[async_trait]
-impl KeyProvider for Failing {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    async fn wrap(&self, _: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
-        Err(self.error())
-    }
-
-    async fn unwrap(&self, _: &WrappedDek, _: &EncryptionContext) -> Result<Dek, ProviderError> {
-        Err(self.error())
-    }
-
-    fn max_plaintext(&self) -> usize {
-        0
-    }
-
-    async fn encrypt(&self, _: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        Err(self.error())
-    }
-
-    async fn decrypt(&self, _: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, ProviderError> {
-        Err(self.error())
-    }
-
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        Err(self.error())
-    }
-}
+use crate::{http::memory::Memory, test_keys::FailingKey};
 
 fn served(key: Arc<dyn KeyProvider>, on_undecodable: OnUndecodable) -> Served {
     let namespace = Namespace::new("default").unwrap();
@@ -65,15 +23,28 @@ fn served(key: Arc<dyn KeyProvider>, on_undecodable: OnUndecodable) -> Served {
     }
 }
 
-async fn run(served: &Served, operation: Operation, body: &[u8]) -> Result<Done, Refusal> {
-    let limits = Limits::default();
+async fn run_within(
+    served: &Served,
+    operation: Operation,
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Done, Refusal> {
     let request = Request {
+        id: RequestId::next(),
         operation,
         served,
         preserve_storage_refs: false,
-        limits: &limits,
+        limits,
     };
-    request.run(body.to_vec()).await
+    let body = Received {
+        bytes: Zeroizing::new(body.to_vec()),
+        share: Memory::new(limits.max_memory).share(),
+    };
+    request.run(body).await
+}
+
+async fn run(served: &Served, operation: Operation, body: &[u8]) -> Result<Done, Refusal> {
+    run_within(served, operation, body, &Limits::default()).await
 }
 
 /// A body that a key of the same name encrypted while its service was there.
@@ -94,8 +65,7 @@ async fn sealed() -> (TempDir, Vec<u8>) {
 }
 
 fn failing(kind: ProviderErrorKind, on_undecodable: OnUndecodable) -> Served {
-    let uri = "local://default".parse().unwrap();
-    served(Arc::new(Failing { uri, kind }), on_undecodable)
+    served(FailingKey::always("default", kind), on_undecodable)
 }
 
 #[tokio::test]
@@ -129,5 +99,93 @@ async fn a_key_that_is_gone_makes_a_placeholder() {
     let payloads = json::parse_payloads(&done.answer, &limits)
         .unwrap()
         .payloads;
-    assert_eq!(payloads[0].metadata["codec-error"], b"key-disabled");
+    assert!(placeholder::is_placeholder(&payloads[0]));
+    assert_eq!(done.placeholders, [0]);
+}
+
+#[tokio::test]
+async fn a_placeholder_is_not_encrypted() {
+    let (_folder, body) = sealed().await;
+    let disabled = failing(ProviderErrorKind::KeyDisabled, OnUndecodable::Placeholder);
+    let shown = run(&disabled, Operation::Decode, &body).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let key = LocalKeyring::open(folder.path())
+        .key_or_create("default")
+        .unwrap();
+    let usable = served(key, OnUndecodable::Placeholder);
+    let refusal = run(&usable, Operation::Encode, &shown.answer)
+        .await
+        .unwrap_err();
+    assert!(matches!(refusal, Refusal::Placeholder { index: 0 }));
+    assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(start_paused = true)]
+async fn payloads_that_each_fail_slowly_cost_a_few_calls() {
+    let (_folder, body) = sealed().await;
+    let one: Value = serde_json::from_slice(&body).unwrap();
+    // Each wants a data key of its own.
+    let many: Vec<Value> = (0..1000)
+        .map(|number| {
+            let mut payload = one["payloads"][0].clone();
+            payload["metadata"]["encrypted-dek"] = format!("{number:08}").into();
+            payload
+        })
+        .collect();
+    let body = serde_json::json!({ "payloads": many }).to_string();
+    let key = FailingKey::slowly(
+        Duration::from_secs(1),
+        "default",
+        ProviderErrorKind::KeyDisabled,
+    );
+    let served = served(key.clone(), OnUndecodable::Placeholder);
+    let limit = Duration::from_secs(2);
+    let answer = timeout(limit, run(&served, Operation::Decode, body.as_bytes())).await;
+    let done = answer.unwrap().unwrap();
+    assert_eq!(done.placeholders.len(), 1000);
+    assert!(key.calls() <= CONCURRENT, "{} calls", key.calls());
+}
+
+#[tokio::test]
+async fn what_decompression_makes_of_a_request_stays_within_the_answer_and_one_payload() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = LocalKeyring::open(folder.path())
+        .key_or_create("default")
+        .unwrap();
+    let namespace = Namespace::new("default").unwrap();
+    let zstd = Compression::Zstd {
+        level: 3,
+        min_bytes: 1,
+    };
+    let codec = Codec::builder(namespace)
+        .encrypt_with(key)
+        .compression(zstd)
+        .build()
+        .unwrap();
+    let bomb = Payload {
+        data: vec![b'a'; 1 << 20],
+        ..Payload::default()
+    };
+    let sealed = codec.encode(vec![bomb; 16]).await.unwrap();
+    let body = json::write_payloads(&sealed);
+    assert!(body.len() < 64 << 10, "a small request");
+    let served = Served {
+        codec: codec.clone(),
+        on_undecodable: OnUndecodable::Placeholder,
+    };
+    let limits = Limits {
+        max_answer: 3 << 20,
+        ..Limits::default()
+    };
+    let refusal = run_within(&served, Operation::Decode, &body, &limits).await;
+    assert!(matches!(refusal, Err(Refusal::AnswerTooLarge { .. })));
+    // The first four of them were opened, and none after that.
+    assert_eq!(codec.stats().opened, 4);
+
+    let limits = Limits {
+        max_memory: 4 << 20,
+        ..Limits::default()
+    };
+    let refusal = run_within(&served, Operation::Decode, &body, &limits).await;
+    assert!(matches!(refusal, Err(Refusal::Busy)));
 }

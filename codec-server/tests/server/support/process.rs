@@ -11,6 +11,7 @@ use std::{
 use nix::{sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
 
 use super::client::{Answer, Connection, body_of, post};
 
@@ -42,6 +43,10 @@ impl CodecServer {
             "--admin-listen",
             "127.0.0.1:0",
         ]);
+        // Errors tell a test more than texts for people.
+        if !arguments.contains(&"--on-undecodable") {
+            command.args(["--on-undecodable", "fail"]);
+        }
         command
             .args(arguments)
             .arg("--keyring")
@@ -56,9 +61,10 @@ impl CodecServer {
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n{server}\n\
              [cors]\nallowed_origins = [\"https://ui.example.com\"]\n\
-             [keys]\nlocal_keyring = '{}'\ncreate_local_keys = true\n{namespaces}\n",
+             [keys]\nlocal_keyring = '{}'\n{namespaces}\n",
             folder.path().join("keys").display()
         );
+        create_keys(&folder.path().join("keys"), namespaces);
         std::fs::write(&file, text).unwrap();
         let mut command = program();
         command.args(["serve", "--config"]).arg(file);
@@ -116,6 +122,10 @@ impl CodecServer {
 
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(&self.address)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub(crate) fn is_reachable(&self) -> bool {
@@ -181,6 +191,15 @@ impl CodecServer {
         nix::sys::signal::kill(id, signal).unwrap();
     }
 
+    /// The most memory that the process has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+        kilobytes.parse::<usize>().unwrap() << 10
+    }
+
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
@@ -206,13 +225,33 @@ impl Drop for CodecServer {
     }
 }
 
-/// Without the settings of whoever runs the tests.
-fn program() -> Command {
+/// Without the variables of the person who runs the tests.
+pub(crate) fn program() -> Command {
     let mut command = Command::new(PROGRAM);
     command
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command
+}
+
+/// Creates every local key that a configuration names.
+fn create_keys(keyring: &Path, configuration: &str) {
+    let mut names: Vec<&str> = configuration
+        .split("local://")
+        .skip(1)
+        .filter_map(|rest| rest.split(['"', '\'']).next())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        create_key(keyring, name);
+    }
+}
+
+/// Creates the key `local://NAME`.
+#[track_caller]
+pub(crate) fn create_key(keyring: &Path, name: &str) {
+    LocalKeyring::open(keyring).key_or_create(name).unwrap();
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
@@ -239,4 +278,11 @@ pub(crate) fn run_with_input(
     let output = process.wait_with_output().unwrap();
     writer.join().unwrap();
     output
+}
+
+/// Lets this process and the servers that it starts open as many files as the system allows.
+pub(crate) fn allow_many_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
 }

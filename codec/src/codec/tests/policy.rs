@@ -14,7 +14,7 @@ async fn a_foreign_namespace_is_refused_before_any_call() {
     let ours = builder("ours").encrypt_with(kms.clone()).build().unwrap();
     assert_eq!(
         refusal(&ours, theirs.clone()).await,
-        PayloadError::ForeignNamespace
+        foreign_namespace(Some("theirs"), "ours")
     );
     // Claiming another namespace in the clear does not help: the context is authenticated.
     let mut moved = theirs.clone();
@@ -27,7 +27,7 @@ async fn a_foreign_namespace_is_refused_before_any_call() {
     stripped.metadata.remove("encryption-context");
     assert_eq!(
         refusal(&ours, stripped).await,
-        PayloadError::ForeignNamespace
+        foreign_namespace(None, "ours")
     );
     assert_eq!(kms.calls(), before + 1, "one call, for the moved payload");
 
@@ -75,14 +75,203 @@ async fn pairs_of_the_context_must_agree_where_both_have_them() {
 }
 
 #[tokio::test]
+async fn a_required_pair_keeps_out_payloads_without_it() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let ours = || {
+        builder("n")
+            .encrypt_with(kms.clone())
+            .context("tenant", "a")
+            .context("env", "production")
+    };
+    let without = builder("n").encrypt_with(kms.clone()).build().unwrap();
+    let without_env = builder("n")
+        .encrypt_with(kms.clone())
+        .context("tenant", "a")
+        .build()
+        .unwrap();
+    let bare = seal(&without, "1").await;
+    let half = seal(&without_env, "1").await;
+    let whole = seal(&ours().build().unwrap(), "1").await;
+    let before = kms.calls();
+
+    let all = ours().require_context(true).build().unwrap();
+    let tenant = ours()
+        .require_context(RequiredContext::named(["tenant"]))
+        .build()
+        .unwrap();
+    let missing = |name: &str| PayloadError::MissingContext(name.into());
+    assert_eq!(refusal(&all, bare.clone()).await, missing("env"));
+    assert_eq!(refusal(&all, half.clone()).await, missing("env"));
+    assert_eq!(refusal(&tenant, bare.clone()).await, missing("tenant"));
+    assert_eq!(kms.calls(), before, "refused without a call");
+    assert!(tenant.decode(vec![half]).await.is_ok());
+    assert!(all.decode(vec![whole]).await.is_ok());
+    let any = ours().require_context(false).build().unwrap();
+    assert!(any.decode(vec![bare]).await.is_ok());
+}
+
+#[test]
+fn a_requirement_that_cannot_hold_is_refused() {
+    let (_folder, keyring) = keyring();
+    let key = keyring.key_or_create("k").unwrap();
+    let codec = || builder("n").encrypt_with(key.clone());
+    for (builder, expected) in [
+        (codec().require_context(true), "no context pair"),
+        (
+            codec()
+                .context("env", "production")
+                .require_context(RequiredContext::named(["tenant"])),
+            "`tenant` is not configured",
+        ),
+        (
+            codec()
+                .context("tenant", "a")
+                .require_context(true)
+                .format(Format::EnvelopeV1),
+            "`envelope-v1` carry no context",
+        ),
+        (
+            codec()
+                .context("tenant", "a")
+                .require_context(true)
+                .decrypt_formats([Format::Envelope, Format::Direct]),
+            "`direct` carry no context",
+        ),
+    ] {
+        match builder.build() {
+            Err(Error::Configuration(error)) => {
+                assert_eq!(error.setting(), "require_context");
+                assert!(error.reason().contains(expected), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_format_that_is_not_opened_costs_no_call() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let codec = builder("n").encrypt_with(kms.clone()).build().unwrap();
+    for format in [Format::EnvelopeV1, Format::Direct] {
+        let writer = builder("n")
+            .encrypt_with(kms.clone())
+            .format(format)
+            .build()
+            .unwrap();
+        let sealed = seal(&writer, "1").await;
+        let before = kms.calls();
+        let refused = refusal(&codec, sealed).await;
+        assert_eq!(refused, PayloadError::FormatNotAllowed { format });
+        let text = refused.to_string();
+        let setting = format!("the format `{format}`, which is not opened here");
+        assert!(text.contains(&setting), "{text}");
+        assert!(text.contains("TEMPORAL_CODEC_DECRYPT_FORMATS"), "{text}");
+        assert_eq!(kms.calls(), before);
+    }
+}
+
+#[tokio::test]
+async fn errors_name_the_keys_of_a_payload_within_a_bound() {
+    let (_folder, keyring) = keyring();
+    let codec = builder("n")
+        .encrypt_with(keyring.key_or_create("k").unwrap())
+        .build()
+        .unwrap();
+    let foreign = (0..10).fold(builder("n"), |builder, n| {
+        builder.encrypt_with(keyring.key_or_create(&format!("key{n}")).unwrap())
+    });
+    let sealed = seal(&foreign.build().unwrap(), "1").await;
+    let refused = refusal(&codec, sealed).await;
+    assert_eq!(
+        refused,
+        key_not_allowed("local://key0, local://key1, local://key2, 7 more")
+    );
+    assert!(refused.to_string().contains("add it under `decrypt`"));
+}
+
+#[tokio::test]
+async fn errors_show_a_foreign_namespace_shortened_and_without_control_characters() {
+    let (_folder, keyring) = keyring();
+    let codec = builder("ours")
+        .encrypt_with(keyring.key_or_create("k").unwrap())
+        .build()
+        .unwrap();
+    let mut sealed = seal(&codec, "1").await;
+    let name = format!("\u{202e}\u{1b}{}", "x".repeat(5000));
+    let pairs = [("namespace".to_owned(), name)].into();
+    let context = EncryptionContext::new(pairs).unwrap();
+    sealed
+        .metadata
+        .insert("encryption-context".into(), context.as_bytes().to_vec());
+    let text = refusal(&codec, sealed).await.to_string();
+    assert!(text.len() < 250, "{text}");
+    assert!(text.contains(r"\u{202e}\u{1b}xxx"), "{text}");
+    assert!(text.contains("`ours`"), "{text}");
+}
+
+#[tokio::test]
+async fn a_storage_reference_is_kept_only_where_the_caller_asks_for_it() {
+    let (_folder, keyring) = keyring();
+    let codec = builder("n")
+        .encrypt_with(keyring.key_or_create("k").unwrap())
+        .build()
+        .unwrap();
+    let mut reference = payload("{\"driver\":\"s3\"}");
+    reference.metadata.insert(
+        "encoding".into(),
+        b"json/external-storage-reference".to_vec(),
+    );
+    let keep = DecodeOptions::default().keep_storage_references(true);
+    let sealed = seal(&codec, "1").await;
+    let asked = vec![reference.clone(), payload("1"), sealed];
+    let mut kept = codec.decode_each_with(asked.clone(), keep).await;
+    assert_eq!(kept.remove(0).unwrap(), reference);
+    assert!(kept.remove(0).is_err(), "any other plaintext is refused");
+    assert_eq!(kept.remove(0).unwrap(), payload("1"));
+    let decoded = codec.decode_each(asked).await;
+    assert!(decoded[0].is_err());
+
+    // A reference is a payload like any other to `encode`.
+    let sealed = codec.encode(vec![reference.clone()]).await.unwrap();
+    assert_eq!(sealed[0].encoding(), Some("binary/envelope-kms"));
+    assert_eq!(codec.decode(sealed).await.unwrap(), [reference]);
+}
+
+#[tokio::test]
+async fn a_call_can_lower_the_limit_of_decompression() {
+    let (_folder, keyring) = keyring();
+    let codec = builder("n")
+        .encrypt_with(keyring.key_or_create("k").unwrap())
+        .compression(Compression::Zstd {
+            level: 3,
+            min_bytes: 0,
+        })
+        .max_decompressed(200_000)
+        .build()
+        .unwrap();
+    let sealed = seal(&codec, &"a".repeat(100_000)).await;
+    for (limit, opens) in [(1000, false), (150_000, true), (usize::MAX, true)] {
+        let options = DecodeOptions::default().max_decompressed(limit);
+        let decoded = codec.decode_each_with(vec![sealed.clone()], options).await;
+        assert_eq!(decoded[0].is_ok(), opens, "{limit}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_outside_the_policy_is_never_called() {
     let (_folder, keyring) = keyring();
     let (ours, theirs) = (
         Watched::new(keyring.key_or_create("ours").unwrap()),
         Watched::new(keyring.key_or_create("theirs").unwrap()),
     );
-    let codec = builder("n").encrypt_with(ours.clone()).build().unwrap();
-    for format in [Format::Envelope, Format::EnvelopeV1, Format::Direct] {
+    let codec = builder("n")
+        .encrypt_with(ours.clone())
+        .decrypt_formats(FORMATS)
+        .build()
+        .unwrap();
+    for format in FORMATS {
         let writer = builder("n")
             .encrypt_with(theirs.clone())
             .format(format)
@@ -90,25 +279,25 @@ async fn a_key_outside_the_policy_is_never_called() {
             .unwrap();
         assert_eq!(
             refusal(&codec, seal(&writer, "1").await).await,
-            PayloadError::KeyNotAllowed
+            key_not_allowed("local://theirs")
         );
     }
     assert_eq!(ours.calls(), 0);
 }
 
 #[tokio::test]
-async fn plaintext_passes_or_is_refused_as_configured() {
+async fn plaintext_is_refused_unless_it_is_allowed() {
     let (_folder, keyring) = keyring();
     let key = keyring.key_or_create("k").unwrap();
-    let lenient = builder("n").encrypt_with(key.clone()).build().unwrap();
+    let lenient = builder("n")
+        .encrypt_with(key.clone())
+        .plaintext(PlaintextPolicy::Allow)
+        .build()
+        .unwrap();
     assert_eq!(lenient.decode(payloads(3)).await.unwrap(), payloads(3));
     assert_eq!(lenient.stats().passed_through, 3);
 
-    let strict = builder("n")
-        .encrypt_with(key)
-        .plaintext(PlaintextPolicy::Reject)
-        .build()
-        .unwrap();
+    let strict = builder("n").encrypt_with(key).build().unwrap();
     assert_eq!(
         refusal(&strict, payload("1")).await,
         PayloadError::PlaintextRefused
@@ -162,6 +351,6 @@ fn settings_that_cannot_work_are_refused() {
             ..Default::default()
         }))
         .reason()
-        .contains("max_keys")
+        .contains("more than zero")
     );
 }

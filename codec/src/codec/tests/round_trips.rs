@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn every_format_round_trips_and_every_codec_reads_all_of_them() {
+async fn every_format_round_trips_and_a_reader_opens_the_formats_that_it_is_told_to() {
     let (_folder, keyring) = keyring();
     let key = keyring.key_or_create("default").unwrap();
     let build = |format| {
@@ -11,7 +11,12 @@ async fn every_format_round_trips_and_every_codec_reads_all_of_them() {
             .build()
             .unwrap()
     };
-    let reader = build(Format::Envelope);
+    let reader = builder("n")
+        .encrypt_with(key.clone())
+        .decrypt_formats(FORMATS)
+        .build()
+        .unwrap();
+    let by_default = build(Format::Envelope);
     for (format, encoding) in [
         (Format::Envelope, "binary/envelope-kms"),
         (Format::EnvelopeV1, "binary/envelope-kms"),
@@ -29,6 +34,10 @@ async fn every_format_round_trips_and_every_codec_reads_all_of_them() {
                 .all(|p| !p.data.windows(6).any(|w| w == b"secret")),
             "{format:?}"
         );
+        if format != Format::Envelope {
+            let refused = refusal(&by_default, sealed[0].clone()).await;
+            assert_eq!(refused, PayloadError::FormatNotAllowed { format });
+        }
         assert_eq!(
             reader.decode(sealed).await.unwrap(),
             payloads(50),

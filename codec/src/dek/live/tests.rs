@@ -7,9 +7,11 @@ use super::*;
 use crate::{
     Dek, KeyUri, WrappedDek,
     clock::tests::ManualClock,
-    dek::CacheLimits,
+    dek::{CacheLimits, DekCache},
+    encrypting_keys::EncryptingKeys,
     format::envelope_v2,
-    kms::{KeyDescription, KeyProvider, Protection, ProviderErrorKind},
+    kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind},
+    stats::Counters,
 };
 
 /// A key that counts what it is asked for and fails when told to.
@@ -19,6 +21,17 @@ struct CountingKey {
     wraps: AtomicUsize,
     failure: Mutex<Option<ProviderErrorKind>>,
     stalled: AtomicBool,
+    hangs: Mutex<Option<Arc<tokio::sync::Notify>>>,
+    unwraps: AtomicUsize,
+    unwrapped: Mutex<Unwrapped>,
+}
+
+/// What an unwrap answers.
+#[derive(Clone, Copy, Debug)]
+enum Unwrapped {
+    Right,
+    Wrong,
+    Fails(ProviderErrorKind),
 }
 
 impl CountingKey {
@@ -28,11 +41,25 @@ impl CountingKey {
             wraps: AtomicUsize::new(0),
             failure: Mutex::new(None),
             stalled: AtomicBool::new(false),
+            hangs: Mutex::new(None),
+            unwraps: AtomicUsize::new(0),
+            unwrapped: Mutex::new(Unwrapped::Right),
         })
     }
 
     fn fail(&self, kind: impl Into<Option<ProviderErrorKind>>) {
         *self.failure.lock() = kind.into();
+    }
+
+    /// Lets time pass while wraps wait for `answer`.
+    fn hang(&self) {
+        *self.hangs.lock() = Some(Arc::default());
+    }
+
+    fn answer(&self) {
+        if let Some(hangs) = self.hangs.lock().take() {
+            hangs.notify_waiters();
+        }
     }
 
     fn wraps(&self) -> usize {
@@ -52,14 +79,27 @@ impl KeyProvider for CountingKey {
         while self.stalled.load(SeqCst) {
             tokio::task::yield_now().await;
         }
+        let hangs = self.hangs.lock().clone();
+        if let Some(hangs) = hangs {
+            hangs.notified().await;
+        }
         match *self.failure.lock() {
             Some(kind) => Err(ProviderError::new(kind, &self.uri)),
             None => Ok(WrappedDek::new(dek.expose().to_vec())),
         }
     }
 
-    async fn unwrap(&self, _: &WrappedDek, _: &EncryptionContext) -> Result<Dek, ProviderError> {
-        unreachable!("sealing unwraps nothing")
+    async fn unwrap(
+        &self,
+        wrapped: &WrappedDek,
+        _: &EncryptionContext,
+    ) -> Result<Dek, ProviderError> {
+        self.unwraps.fetch_add(1, SeqCst);
+        match *self.unwrapped.lock() {
+            Unwrapped::Right => Ok(Dek::from_slice(wrapped.as_bytes()).unwrap()),
+            Unwrapped::Wrong => Ok(Dek::new([0; 32])),
+            Unwrapped::Fails(kind) => Err(ProviderError::new(kind, &self.uri)),
+        }
     }
 
     fn max_plaintext(&self) -> usize {
@@ -94,22 +134,43 @@ fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
+fn maker<const N: usize>(
+    keys: [&Arc<CountingKey>; N],
+    limits: DekLimits,
+    clock: &Arc<ManualClock>,
+    counters: &Arc<Counters>,
+) -> DekMaker {
+    let mut keys = keys
+        .into_iter()
+        .map(|key| key.clone() as Arc<dyn KeyProvider>);
+    let keys = EncryptingKeys {
+        first: keys.next().unwrap(),
+        others: keys.collect(),
+    };
+    let cache = DekCache::new(&CacheLimits::default(), clock.clone(), counters.clone());
+    DekMaker::new(
+        &keys,
+        limits,
+        Arc::new(cache),
+        clock.clone(),
+        counters.clone(),
+    )
+    .with_fraction(|| 0.5)
+}
+
+fn live(maker: DekMaker) -> Arc<LiveDek> {
+    Arc::new(LiveDek::new(
+        Arc::new(maker),
+        EncryptionContext::empty(),
+        envelope_v2::metadata,
+    ))
+}
+
 fn fixture(limits: DekLimits) -> Fixture {
     let (kms, clock) = (CountingKey::new("a"), Arc::new(ManualClock::new()));
     let counters = Arc::new(Counters::default());
-    let cache = Arc::new(DekCache::new(&CacheLimits::default(), clock.clone()));
-    let live = Arc::new(LiveDek::new(
-        EncryptingKeys {
-            first: kms.clone(),
-            others: vec![],
-        },
-        EncryptionContext::empty(),
-        envelope_v2::metadata,
-        limits,
-        cache,
-        clock.clone(),
-        counters.clone(),
-    ));
+    let maker = maker([&kms], limits, &clock, &counters);
+    let live = live(maker);
     Fixture {
         live,
         kms,
@@ -144,7 +205,7 @@ async fn a_hundred_thousand_payloads_take_one_wrap() {
 #[tokio::test]
 async fn callers_that_come_together_share_one_call() {
     let f = fixture(DekLimits::default());
-    let keys = future::join_all((0..100).map(|_| f.key())).await;
+    let keys = futures::future::join_all((0..100).map(|_| f.key())).await;
     assert!(
         keys.iter()
             .all(|key| Arc::ptr_eq(key.as_ref().unwrap(), keys[0].as_ref().unwrap()))
@@ -216,6 +277,131 @@ async fn a_kms_that_refuses_ends_the_key_at_its_age_limit() {
 }
 
 #[tokio::test]
+async fn a_key_that_refuses_is_asked_once_a_second_by_a_thousand_callers() {
+    let f = fixture(DekLimits::default());
+    f.kms.fail(ProviderErrorKind::KeyDisabled);
+    for seconds in 1..=3 {
+        let together = futures::future::join_all((0..500).map(|_| f.key())).await;
+        assert!(together.iter().all(Result::is_err));
+        for _ in 0..500 {
+            f.key().await.unwrap_err();
+        }
+        assert_eq!(f.kms.wraps(), seconds);
+        f.clock.advance(Duration::from_secs(1));
+    }
+    f.kms.fail(None);
+    f.key().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overdue_key_goes_on_after_a_second_when_the_kms_hangs() {
+    let f = fixture(DekLimits::default());
+    let first = f.key().await.unwrap();
+    f.clock.advance(minutes(90));
+    f.kms.hang();
+    let start = tokio::time::Instant::now();
+    assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
+    assert_eq!(start.elapsed(), PATIENCE);
+    for _ in 0..100 {
+        assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
+    }
+    assert_eq!(start.elapsed(), PATIENCE, "a later caller waited");
+    assert_eq!(f.kms.wraps(), 2);
+
+    // The renewal goes on without callers, and what it brings is used.
+    f.kms.answer();
+    f.settle().await;
+    assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
+    assert_eq!(f.kms.wraps(), 2);
+}
+
+#[tokio::test]
+async fn a_suspended_machine_ages_its_key() {
+    let f = fixture(DekLimits::default());
+    let first = f.key().await.unwrap();
+    f.clock.suspend(Duration::from_hours(8));
+    assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_lengthens_no_life() {
+    let f = fixture(DekLimits::default());
+    let first = f.key().await.unwrap();
+    f.clock.set_back(Duration::from_hours(1));
+    f.clock.advance(minutes(60));
+    assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
+}
+
+#[tokio::test]
+async fn renewals_vary_by_a_tenth() {
+    for (fraction, renews_at) in [
+        ((|| 0.0) as fn() -> f64, Duration::from_secs(60 * 46 + 30)),
+        (|| 0.5, minutes(45)),
+        (|| 1.0, Duration::from_secs(60 * 43 + 30)),
+    ] {
+        let clock = Arc::new(ManualClock::new());
+        let maker = maker(
+            [&CountingKey::new("a")],
+            DekLimits::default(),
+            &clock,
+            &Arc::default(),
+        );
+        let live = live(maker.with_fraction(fraction));
+        live.acquire(1, 1).await.unwrap();
+        let current = live.current.load_full().unwrap();
+        let difference = current.renew_at.abs_diff(renews_at);
+        assert!(difference < Duration::from_millis(1), "{difference:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_key_is_unwrapped_once_before_it_seals() {
+    let f = fixture(DekLimits::default());
+    for _ in 0..100 {
+        f.key().await.unwrap();
+    }
+    assert_eq!(f.kms.unwraps.load(SeqCst), 1);
+    assert_eq!(f.counters.snapshot().verifications, 1);
+}
+
+#[tokio::test]
+async fn a_fresh_key_that_unwraps_to_another_one_is_not_used() {
+    use ProviderErrorKind::{ContextMismatch, Integrity, InvalidCiphertext};
+    for answer in [
+        Unwrapped::Wrong,
+        Unwrapped::Fails(InvalidCiphertext),
+        Unwrapped::Fails(ContextMismatch),
+    ] {
+        let f = fixture(DekLimits::default());
+        *f.kms.unwrapped.lock() = answer;
+        let Err(Error::Provider(error)) = f.key().await else {
+            panic!("{answer:?}: the key is used")
+        };
+        assert_eq!(error.kind(), Integrity);
+        *f.kms.unwrapped.lock() = Unwrapped::Right;
+        f.key().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_may_only_wrap_is_asked_once_to_unwrap() {
+    let f = fixture(DekLimits::default());
+    *f.kms.unwrapped.lock() = Unwrapped::Fails(ProviderErrorKind::PermissionDenied);
+    for _ in 0..3 {
+        f.key().await.unwrap();
+        f.clock.advance(minutes(61));
+    }
+    assert_eq!((f.kms.wraps(), f.kms.unwraps.load(SeqCst)), (3, 1));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_verified_now_is_used() {
+    let f = fixture(DekLimits::default());
+    *f.kms.unwrapped.lock() = Unwrapped::Fails(ProviderErrorKind::Unavailable);
+    f.key().await.unwrap();
+}
+
+#[tokio::test]
 async fn messages_and_bytes_spend_a_key() {
     for limits in [
         DekLimits {
@@ -252,19 +438,11 @@ async fn a_caller_that_gives_up_leaves_the_next_one_a_working_key() {
 async fn every_recipient_wraps_the_same_key_or_there_is_none() {
     let (a, b) = (CountingKey::new("a"), CountingKey::new("b"));
     let clock = Arc::new(ManualClock::new());
-    let counters = Arc::new(Counters::default());
-    let cache = DekCache::new(&CacheLimits::default(), clock.clone());
-    let live = Arc::new(LiveDek::new(
-        EncryptingKeys {
-            first: a.clone(),
-            others: vec![b.clone()],
-        },
-        EncryptionContext::empty(),
-        envelope_v2::metadata,
+    let live = live(maker(
+        [&a, &b],
         DekLimits::default(),
-        Arc::new(cache),
-        clock,
-        counters,
+        &clock,
+        &Arc::default(),
     ));
     b.fail(ProviderErrorKind::Throttled);
     assert!(live.acquire(1, 1).await.is_err());
@@ -309,6 +487,29 @@ fn limits_that_cannot_work_are_refused() {
             max_bytes: 0,
             ..base()
         },
+        DekLimits {
+            hard_max_age: Duration::MAX,
+            ..base()
+        },
+        DekLimits {
+            max_age: Duration::MAX,
+            hard_max_age: Duration::MAX,
+            ..base()
+        },
+    ] {
+        assert!(bad.check().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn cache_limits_that_cannot_work_are_refused() {
+    assert!(CacheLimits::default().check().is_ok());
+    let limits = |max_keys, ttl| CacheLimits { max_keys, ttl };
+    for bad in [
+        limits(0, minutes(60)),
+        limits(10_000, Duration::ZERO),
+        limits(10_000, Duration::MAX),
+        limits(usize::MAX, minutes(60)),
     ] {
         assert!(bad.check().is_err(), "{bad:?}");
     }

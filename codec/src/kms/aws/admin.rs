@@ -1,3 +1,5 @@
+//! Looking after keys at AWS KMS.
+
 mod create;
 mod details;
 mod grant;
@@ -5,7 +7,7 @@ mod grant;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use aws_sdk_kms::types::KeyState as State;
+use aws_sdk_kms::types::{KeyMetadata, KeyState as State};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
@@ -15,7 +17,7 @@ use super::{
     name::{Arn, KeyName},
 };
 use crate::{
-    KeyUri, KmsKind,
+    EncryptionContext, KeyUri, KmsKind,
     kms::{
         KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyVersion, ProviderError,
         ProviderErrorKind as Kind,
@@ -47,16 +49,24 @@ impl AwsAdmin {
     /// The key by its ARN, since most operations on keys take no alias.
     async fn key(&self, uri: &KeyUri) -> Result<RegionalKey, ProviderError> {
         let key = self.kms.regional(uri).await?;
-        if key.name.alias().is_none() {
-            return Ok(key);
+        match &key.name {
+            KeyName::Arn(arn) if !arn.is_alias() => Ok(key),
+            _ => by_arn(key).await.map(|(key, _)| key),
         }
-        let metadata = metadata::describe(&key).await?;
-        let arn = metadata.arn().and_then(Arn::parse);
-        Ok(RegionalKey {
-            name: KeyName::Arn(arn.ok_or_else(|| unreadable(&key))?),
-            ..key
-        })
     }
+
+    /// The same, and what AWS KMS says of it. It is asked by the name that was given: a policy may permit that one only
+    /// (`kms:RequestAlias`).
+    async fn described(&self, uri: &KeyUri) -> Result<(RegionalKey, KeyMetadata), ProviderError> {
+        by_arn(self.kms.regional(uri).await?).await
+    }
+}
+
+async fn by_arn(key: RegionalKey) -> Result<(RegionalKey, KeyMetadata), ProviderError> {
+    let metadata = metadata::describe(&key).await?;
+    let arn = metadata.arn().and_then(Arn::parse);
+    let name = KeyName::Arn(arn.ok_or_else(|| unreadable(&key))?);
+    Ok((RegionalKey { name, ..key }, metadata))
 }
 
 #[async_trait]
@@ -65,8 +75,13 @@ impl KeyAdmin for AwsAdmin {
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
         let store = self.kms.options.custom_key_store.as_deref();
         let alias = self.kms.regional(key).await?;
-        let made = create::create(alias, spec, store).await?;
-        details::details(&made).await
+        let spec = KeySpec {
+            multi_region: spec.multi_region || self.kms.options.multi_region,
+            ..spec.clone()
+        };
+        let made = create::create(alias, &spec, store).await?;
+        let metadata = metadata::describe(&made).await?;
+        details::details(&made, &metadata).await
     }
 
     /// Keys of AWS's own services, keys for other purposes, and keys that the caller may not see are left out.
@@ -82,12 +97,12 @@ impl KeyAdmin for AwsAdmin {
     }
 
     async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
-        details::details(&self.key(key).await?).await
+        let (key, metadata) = self.described(key).await?;
+        details::details(&key, &metadata).await
     }
 
     async fn versions(&self, key: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError> {
-        let key = self.key(key).await?;
-        let metadata = metadata::describe(&key).await?;
+        let (key, metadata) = self.described(key).await?;
         details::versions(&key, &metadata).await
     }
 
@@ -127,8 +142,7 @@ impl KeyAdmin for AwsAdmin {
     /// A key that is scheduled for deletion is taken back first.
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         whole_key(key, version)?;
-        let key = self.key(key).await?;
-        let metadata = metadata::describe(&key).await?;
+        let (key, metadata) = self.described(key).await?;
         if metadata.key_state() == Some(&State::PendingDeletion) {
             let call = key.kms.cancel_key_deletion().key_id(key.id()).send();
             call.await.map_err(key.failed("kms:CancelKeyDeletion"))?;
@@ -198,7 +212,24 @@ impl KeyAdmin for AwsAdmin {
         member: &str,
         role: KeyRole,
     ) -> Result<bool, ProviderError> {
-        grant::grant(&self.key(key).await?, member, role).await
+        self.grant_for_context(key, member, role, &EncryptionContext::empty())
+            .await
+    }
+
+    async fn grant_for_context(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) -> Result<bool, ProviderError> {
+        let (key, metadata) = self.described(key).await?;
+        let wanted = grant::Wanted {
+            member,
+            role,
+            context,
+        };
+        grant::grant(&key, &metadata, &wanted).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! One region's AWS KMS, and how the SDK is set up for it: no retries of its own, bounded times and sizes.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_kms::{
@@ -14,8 +14,13 @@ use aws_sdk_kms::{
 };
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
+use parking_lot::Mutex;
 
-use super::{AwsOptions, error::Failure, name::KeyName};
+use super::{
+    AwsOptions,
+    error::Failure,
+    name::{Arn, KeyName},
+};
 use crate::{
     EncryptionContext, KeyUri, endpoint,
     kms::{ProviderError, ProviderErrorKind as Kind},
@@ -33,6 +38,25 @@ pub(super) struct RegionalKey {
     pub(super) name: KeyName,
     pub(super) region: String,
     pub(super) kms: Client,
+    /// The key that its alias stood for in the last answer.
+    pub(super) resolved: Resolved,
+}
+
+/// The ARN of the key that a short name or an alias stands for, once an answer has told it. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Resolved(Arc<Mutex<Option<Arn>>>);
+
+impl Resolved {
+    pub(super) fn arn(&self) -> Option<Arn> {
+        self.0.lock().clone()
+    }
+
+    fn learn(&self, arn: Arn) {
+        let mut known = self.0.lock();
+        if known.as_ref() != Some(&arn) {
+            *known = Some(arn);
+        }
+    }
 }
 
 impl RegionalKey {
@@ -53,12 +77,15 @@ impl RegionalKey {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        move |error| Failure::of(error).of_key(&self.uri, permission)
+        move |error| Failure::of(&error).of_key(&self.uri, permission)
     }
 
     /// Refuses an answer that is not of the key that was asked for.
     pub(super) fn check_answer(&self, key: Option<&str>) -> Result<(), ProviderError> {
-        if key.is_some_and(|key| self.name.is_answered_by(key, &self.region)) {
+        if let Some(key) = key.filter(|key| self.name.is_answered_by(key, &self.region)) {
+            if let Some(arn) = Arn::parse(key) {
+                self.resolved.learn(arn);
+            }
             return Ok(());
         }
         Err(self

@@ -117,7 +117,7 @@ impl AssumedRole {
                     .duration_seconds(SESSION_SECONDS)
                     .send()
                     .await
-                    .map_err(|error| refused(error, "the role's trust policy does not permit the caller to take it on (sts:AssumeRole)"))?;
+                    .map_err(|error| refused(&error, "the role's trust policy does not permit the caller to take it on (sts:AssumeRole)"))?;
                 answer.credentials
             }
             Proof::Token(token) => {
@@ -130,7 +130,7 @@ impl AssumedRole {
                     .duration_seconds(SESSION_SECONDS)
                     .send()
                     .await
-                    .map_err(|error| refused(error, "the role's trust policy does not permit the token to take it on (sts:AssumeRoleWithWebIdentity)"))?;
+                    .map_err(|error| refused(&error, "the role's trust policy does not permit the token to take it on (sts:AssumeRoleWithWebIdentity)"))?;
                 answer.credentials
             }
         };
@@ -154,13 +154,13 @@ impl AssumedRole {
     }
 }
 
-fn refused<E>(error: SdkError<E, HttpResponse>, denial: &'static str) -> CredentialsError
+fn refused<E>(error: &SdkError<E, HttpResponse>, denial: &'static str) -> CredentialsError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let failure = Failure::of(error);
     CredentialsError::provider_error(match failure.kind {
-        Kind::PermissionDenied => Failure::new(Kind::PermissionDenied, denial).with_source(failure),
+        Kind::PermissionDenied => failure.with_detail(denial),
         _ => failure,
     })
 }
@@ -182,14 +182,7 @@ async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, Credentials
     });
     let text = match read.await {
         Ok(Ok(text)) => text,
-        Ok(Err(error)) => {
-            let failure = Failure::new(
-                Kind::Misconfigured,
-                "the file of the OIDC token cannot be read",
-            );
-            return Err(CredentialsError::provider_error(failure.with_source(error)));
-        }
-        Err(_) => return Err(failed("the file of the OIDC token cannot be read")),
+        Ok(Err(_)) | Err(_) => return Err(failed("the file of the OIDC token cannot be read")),
     };
     match text.trim().len() as u64 {
         0 => Err(failed("the file of the OIDC token is empty")),

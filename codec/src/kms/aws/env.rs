@@ -1,3 +1,5 @@
+//! The options of AWS KMS from environment variables.
+
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
@@ -16,11 +18,15 @@ impl AwsOptions {
     /// | `KMS_ROLE_EXTERNAL_ID`, `KMS_ROLE_SESSION_NAME` | what the role's trust policy demands, and what logs call the session | |
     /// | `OIDC_TOKEN_PATH`, `OIDC_TOKEN`, `AWS_WEB_IDENTITY_TOKEN_FILE` | the token, or the file that it is in; the first that is set counts | |
     /// | `KMS_REPLICA_REGIONS` | regions that may serve multi-region keys, with commas between them | none |
+    /// | `KMS_ENABLE_MULTI_REGION` | `true`: new keys may have replicas in other regions | `false` |
+    /// | `KMS_ENABLE_CLOUDHSM` | `true`: new keys are made in the CloudHSM key store `KMS_CUSTOM_KEY_STORE_ID` | `false` |
+    /// | `KMS_CUSTOM_KEY_STORE_ID` | the id of that key store, `cks-…` | |
     /// | `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` | where the services are | the public endpoints |
     /// | `AWS_USE_FIPS_ENDPOINT` | `true` for the FIPS 140 endpoints | `false` |
     ///
     /// # Errors
-    /// When `KMS_AUTH_MODE` is neither, or `oidc` lacks its role or its token.
+    /// When a variable has a value that it cannot have, `oidc` lacks its role or its token, or `KMS_ENABLE_CLOUDHSM` lacks
+    /// its key store.
     pub fn from_env() -> Result<Self, ConfigurationError> {
         Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
@@ -67,9 +73,47 @@ impl AwsOptions {
                 .collect(),
             endpoint: first(&["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"]),
             sts_endpoint: first(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]),
-            fips: variable("AWS_USE_FIPS_ENDPOINT").is_some_and(|fips| fips == "true"),
+            fips: flag(variable, "AWS_USE_FIPS_ENDPOINT")?,
+            custom_key_store: custom_key_store(variable)?,
+            multi_region: flag(variable, "KMS_ENABLE_MULTI_REGION")?,
             ..Self::default()
         })
+    }
+}
+
+fn flag(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<bool, ConfigurationError> {
+    match variable(name)
+        .map(|value| value.to_ascii_lowercase())
+        .as_deref()
+    {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(ConfigurationError::invalid(
+            name,
+            "it must be `true` or `false`",
+        )),
+    }
+}
+
+/// The `CloudHSM` key store of new keys.
+fn custom_key_store(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<String>, ConfigurationError> {
+    const ID: &str = "KMS_CUSTOM_KEY_STORE_ID";
+    match (flag(variable, "KMS_ENABLE_CLOUDHSM")?, variable(ID)) {
+        (true, None) => Err(ConfigurationError::invalid(
+            "KMS_ENABLE_CLOUDHSM",
+            "AWS KMS has to know the key store: set KMS_CUSTOM_KEY_STORE_ID to its id (cks-…)",
+        )),
+        (false, Some(_)) => Err(ConfigurationError::invalid(
+            ID,
+            "it has no effect without KMS_ENABLE_CLOUDHSM=true",
+        )),
+        (true, Some(id)) if !id.starts_with("cks-") => Err(ConfigurationError::invalid(
+            ID,
+            "the id of a key store begins with cks-",
+        )),
+        (_, id) => Ok(id),
     }
 }
 
@@ -105,6 +149,7 @@ mod tests {
         let options = from(&[]).unwrap();
         assert!(matches!(options.credentials, AwsCredentials::Chain));
         assert!(options.role.is_none() && options.region.is_none() && options.replicas.is_empty());
+        assert_eq!(options, AwsOptions::default());
     }
 
     #[test]
@@ -118,8 +163,13 @@ mod tests {
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
             ("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:2"),
             ("AWS_USE_FIPS_ENDPOINT", "true"),
+            ("KMS_ENABLE_MULTI_REGION", "true"),
+            ("KMS_ENABLE_CLOUDHSM", "True"),
+            ("KMS_CUSTOM_KEY_STORE_ID", "cks-1234"),
         ])
         .unwrap();
+        assert!(options.multi_region);
+        assert_eq!(options.custom_key_store.as_deref(), Some("cks-1234"));
         let role = options.role.unwrap();
         assert_eq!(role.arn, "arn:aws:iam::111122223333:role/keys");
         assert_eq!(role.external_id.as_deref(), Some("partner"));
@@ -161,7 +211,18 @@ mod tests {
 
     #[test]
     fn says_which_variable_is_at_fault() {
-        let cases: [(&[(&str, &str)], &str); 3] = [
+        let cases: [(&[(&str, &str)], &str); 8] = [
+            (&[("KMS_ENABLE_CLOUDHSM", "true")], "KMS_ENABLE_CLOUDHSM"),
+            (&[("KMS_ENABLE_CLOUDHSM", "1")], "KMS_ENABLE_CLOUDHSM"),
+            (
+                &[("KMS_ENABLE_MULTI_REGION", "yes")],
+                "KMS_ENABLE_MULTI_REGION",
+            ),
+            (
+                &[("KMS_CUSTOM_KEY_STORE_ID", "cks-1")],
+                "KMS_CUSTOM_KEY_STORE_ID",
+            ),
+            (&[("AWS_USE_FIPS_ENDPOINT", "on")], "AWS_USE_FIPS_ENDPOINT"),
             (&[("KMS_AUTH_MODE", "ldap")], "KMS_AUTH_MODE"),
             (&[("KMS_AUTH_MODE", "oidc")], "KMS_ROLE_ARN"),
             (

@@ -7,22 +7,20 @@ use std::{borrow::Cow, error::Error as StdError, fmt};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::{
     config::http::HttpResponse,
-    error::{BoxError, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
 };
 
 use crate::{
     KeyUri,
-    kms::{Cause, ProviderError, ProviderErrorKind as Kind},
+    kms::{Cause, ProviderError, ProviderErrorKind as Kind, ServiceError},
 };
 
-const MAX_KEPT: usize = 512;
-
-/// A call that failed, before it is known for which key it was made.
-#[derive(Debug)]
+/// A call that failed, before it is known for which key it was made. It keeps no text of an answer.
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) kind: Kind,
     detail: &'static str,
-    source: Option<BoxError>,
+    answer: Option<ServiceError>,
 }
 
 impl Failure {
@@ -30,48 +28,59 @@ impl Failure {
         Self {
             kind,
             detail,
-            source: None,
+            answer: None,
         }
     }
 
-    pub(super) fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.source = Some(source.into());
-        self
+    fn with_answer(self, answer: ServiceError) -> Self {
+        Self {
+            answer: Some(answer),
+            ..self
+        }
     }
 
-    /// What a call of the SDK failed with. Answers that could not be read are dropped: they may hold plaintext.
-    pub(super) fn of<E>(error: SdkError<E, HttpResponse>) -> Self
+    /// The same failure, in words that fit where it happened.
+    pub(super) fn with_detail(self, detail: &'static str) -> Self {
+        Self { detail, ..self }
+    }
+
+    /// What a call of the SDK failed with.
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         match error {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
-                let (kind, detail) = answer
-                    .err()
-                    .code()
-                    .and_then(|code| by_code(code, answer.err().message()))
-                    .unwrap_or_else(|| by_status(status));
-                Self::new(kind, detail).with_source(Answer::of(answer.raw(), answer.err()))
+                let code = answer.err().code();
+                let (kind, detail) = match code {
+                    None if !is_of_aws(answer.raw()) => of_stranger(status),
+                    code => code
+                        .and_then(|code| by_code(code, answer.err().message()))
+                        .unwrap_or_else(|| by_status(status)),
+                };
+                Self::new(kind, detail).with_answer(identified(answer.raw()).with_code(code))
             }
-            SdkError::ResponseError(answer) => match answer.raw().status().as_u16() {
-                200..300 => Self::new(Kind::Integrity, "its answer cannot be read"),
-                status => {
-                    let (kind, detail) = by_status(status);
-                    Self::new(kind, detail)
-                }
-            },
+            SdkError::ResponseError(answer) => {
+                let (kind, detail) = match answer.raw().status().as_u16() {
+                    200..300 => (Kind::Integrity, "its answer cannot be read"),
+                    status if !is_of_aws(answer.raw()) => of_stranger(status),
+                    status => by_status(status),
+                };
+                Self::new(kind, detail).with_answer(identified(answer.raw()))
+            }
             SdkError::TimeoutError(_) => Self::new(Kind::DeadlineExceeded, ""),
             error => Self::before_any_answer(error),
         }
     }
 
-    fn before_any_answer(error: impl StdError + Send + Sync + 'static) -> Self {
-        let (kind, detail) = if let Some(failure) = find::<Self>(&error) {
-            (failure.kind, failure.detail)
-        } else if let Some(credentials) = find::<CredentialsError>(&error) {
+    fn before_any_answer(error: &(dyn StdError + 'static)) -> Self {
+        if let Some(failure) = find::<Self>(error) {
+            return failure.clone();
+        }
+        let (kind, detail) = if let Some(credentials) = find::<CredentialsError>(error) {
             by_credentials(credentials)
-        } else if let Some(connection) = find::<aws_sdk_kms::error::ConnectorError>(&error) {
+        } else if let Some(connection) = find::<aws_sdk_kms::error::ConnectorError>(error) {
             match connection {
                 connection if connection.is_timeout() => (Kind::DeadlineExceeded, ""),
                 connection if connection.is_user() => {
@@ -82,19 +91,19 @@ impl Failure {
         } else {
             (Kind::Misconfigured, "its region or endpoint cannot be used")
         };
-        Self::new(kind, detail).with_source(error)
+        Self::new(kind, detail)
     }
 
     /// The failure of what `permission` permits, for `key`.
     pub(super) fn of_key(self, key: &KeyUri, permission: &'static str) -> ProviderError {
         let detail = match (self.kind, self.detail) {
-            (Kind::PermissionDenied, "") => Cow::Owned(format!("it takes {permission}")),
+            (Kind::PermissionDenied, "") => Cow::Owned(format!("grant the caller {permission}")),
             (_, detail) => Cow::Borrowed(detail),
         };
         ProviderError::new(self.kind, key)
             .with_detail(detail)
             .with_cause(cause(self.detail))
-            .with_source(self)
+            .with_service_error(self.answer)
     }
 }
 
@@ -104,54 +113,21 @@ impl fmt::Display for Failure {
     }
 }
 
-impl StdError for Failure {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
-    }
-}
+// Without `source`, and so are the credentials errors that it travels in: the SDK logs those.
+impl StdError for Failure {}
 
-/// The service's own words, for a debugger.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    code: String,
-    request: String,
-    message: String,
+/// What AWS's own logs call the answer.
+fn identified(answer: &HttpResponse) -> ServiceError {
+    let id = answer.headers().get("x-amzn-requestid");
+    ServiceError::new(Some(answer.status().as_u16())).with_request_id(id)
 }
-
-impl Answer {
-    fn of(raw: &HttpResponse, error: &impl ProvideErrorMetadata) -> Self {
-        let kept = |text: Option<&str>| text.unwrap_or_default().chars().take(MAX_KEPT).collect();
-        Self {
-            status: raw.status().as_u16(),
-            code: kept(error.code()),
-            request: kept(raw.headers().get("x-amzn-requestid")),
-            message: kept(error.message()),
-        }
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            status,
-            code,
-            request,
-            message,
-        } = self;
-        write!(f, "HTTP {status} {code}: {message} (request {request})")
-    }
-}
-
-impl StdError for Answer {}
 
 fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
     std::iter::successors(Some(error), |&error| error.source())
         .find_map(|error| error.downcast_ref())
 }
 
+const PROXY: &str = "the answer is not AWS's: is there a proxy on the way?";
 const CLOCK: &str = "this machine's clock is wrong; set it";
 const REFUSED: &str =
     "AWS does not accept the credentials; check access key, secret key and this machine's clock";
@@ -170,6 +146,7 @@ fn cause(detail: &str) -> Option<Cause> {
         NO_CONNECTION => Some(Cause::NoConnection),
         // Of taking on a role.
         _ if detail.starts_with("the role's trust policy") => Some(Cause::RefusedCredentials),
+        PROXY => Some(Cause::Proxy),
         _ if detail.starts_with("the file of the OIDC token") => Some(Cause::UnusableCredentials),
         _ => None,
     }
@@ -192,7 +169,10 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(Kind, &'static str)> {
             Kind::InvalidCiphertext,
             "or its encryption context is another one: AWS KMS does not tell",
         ),
-        "IncorrectKeyException" => (Kind::InvalidCiphertext, "another key encrypted it"),
+        "IncorrectKeyException" => (
+            Kind::KeyVersionGone,
+            "another key encrypted it; does its alias stand for another key now?",
+        ),
         "ThrottlingException"
         | "Throttling"
         | "ThrottledException"
@@ -222,7 +202,7 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(Kind, &'static str)> {
         "UnsupportedOperationException" | "UnknownOperationException" | "InvalidAction" => {
             (Kind::Unsupported, "")
         }
-        "AlreadyExistsException" => (Kind::Misconfigured, "there is one of that name already"),
+        "AlreadyExistsException" => (Kind::AlreadyExists, ""),
         "LimitExceededException" => (
             Kind::Misconfigured,
             "a quota of the account is used up; have it raised",
@@ -269,6 +249,32 @@ fn is_about_the_clock(message: Option<&str>) -> bool {
     message.is_some_and(|message| {
         message.contains("Signature expired") || message.contains("Signature not yet current")
     })
+}
+
+/// Whether AWS answered: it numbers its answers, and writes XML where it does not write JSON. Proxies on the way write pages
+/// for people.
+fn is_of_aws(answer: &HttpResponse) -> bool {
+    let header = |name| answer.headers().get(name);
+    let body = answer.body().bytes().unwrap_or_default().trim_ascii_start();
+    let begins = |with: &[u8]| {
+        body.get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    let is_page = begins(b"<!doctype html") || begins(b"<html");
+    let is_html = header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+    let is_numbered = header("x-amzn-requestid").is_some() || header("x-amz-request-id").is_some();
+    !is_page && (is_numbered || (begins(b"<") && !is_html))
+}
+
+/// What a proxy's status means. It says nothing of the key and of the caller's permissions.
+fn of_stranger(status: u16) -> (Kind, &'static str) {
+    match status {
+        404 | 405 => by_status(status),
+        408 | 504 => (Kind::DeadlineExceeded, PROXY),
+        429 => (Kind::Throttled, PROXY),
+        500..600 => (Kind::Unavailable, PROXY),
+        _ => (Kind::Integrity, PROXY),
+    }
 }
 
 /// Denials come as XML without a code too.
@@ -336,7 +342,7 @@ mod tests {
         ] {
             assert_eq!(cause(code, None), expected, "{code}");
         }
-        let none = Failure::before_any_answer(CredentialsError::not_loaded_no_source());
+        let none = Failure::before_any_answer(&CredentialsError::not_loaded_no_source());
         let none = none.of_key(&key, "kms:Encrypt");
         assert_eq!(none.cause(), Some(Cause::NoCredentials));
     }
@@ -361,13 +367,13 @@ mod tests {
     fn what_lies_under_a_credentials_failure_counts() {
         let refused = Failure::new(Kind::PermissionDenied, "sts");
         let error = CredentialsError::provider_error(refused);
-        let failure = Failure::before_any_answer(error);
+        let failure = Failure::before_any_answer(&error);
         assert_eq!(
             (failure.kind, failure.detail),
             (Kind::PermissionDenied, "sts")
         );
 
-        let none = Failure::before_any_answer(CredentialsError::not_loaded_no_source());
+        let none = Failure::before_any_answer(&CredentialsError::not_loaded_no_source());
         assert_eq!(none.kind, Kind::Misconfigured);
         let key = "aws-kms://alias/a".parse().unwrap();
         let text = none.of_key(&key, "kms:Encrypt").to_string();
@@ -379,7 +385,9 @@ mod tests {
         let key = "aws-kms://alias/a".parse().unwrap();
         let denied = Failure::new(Kind::PermissionDenied, "").of_key(&key, "kms:Decrypt");
         assert!(
-            denied.to_string().ends_with("(it takes kms:Decrypt)"),
+            denied
+                .to_string()
+                .ends_with("(grant the caller kms:Decrypt)"),
             "{denied}"
         );
     }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::{
     KeyUri, KmsKind,
+    key_uri::is_region,
     kms::{ProviderError, ProviderErrorKind as Kind},
 };
 
@@ -15,16 +16,21 @@ const MULTI_REGION_PREFIX: &str = "mrk-";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum KeyName {
     Arn(Arn),
-    /// An alias (`alias/NAME`) of whichever account and region the caller is in.
-    Alias(String),
+    /// A name within the caller's own account.
+    Short {
+        /// `alias/NAME` or `key/ID`.
+        resource: String,
+        /// The region, if the name tells it.
+        region: Option<String>,
+    },
 }
 
 impl KeyName {
     pub(super) fn of(uri: &KeyUri) -> Result<Self, ProviderError> {
-        let resource = uri.resource();
         let name = match uri.kms() {
-            KmsKind::AwsKms if is_alias(resource) => Some(Self::Alias(resource.to_owned())),
-            KmsKind::AwsKms => Arn::parse(resource).map(Self::Arn),
+            KmsKind::AwsKms => Arn::parse(uri.resource())
+                .map(Self::Arn)
+                .or_else(|| Self::short(uri.resource())),
             _ => None,
         };
         name.ok_or_else(|| {
@@ -34,20 +40,31 @@ impl KeyName {
         })
     }
 
+    fn short(name: &str) -> Option<Self> {
+        let (name, region) = match name.split_once("?region=") {
+            Some((name, region)) => (name, Some(region.to_owned())),
+            None => (name, None),
+        };
+        let resource = if is_alias(name) {
+            name.to_owned()
+        } else {
+            format!("key/{name}")
+        };
+        let valid = is_alias(name) || (!name.starts_with("arn:") && is_made_of(name, b"-"));
+        valid.then_some(Self::Short { resource, region })
+    }
+
     /// The region that the name itself tells.
     pub(super) fn region(&self) -> Option<&str> {
         match self {
             Self::Arn(arn) => Some(&arn.region),
-            Self::Alias(_) => None,
+            Self::Short { region, .. } => region.as_deref(),
         }
     }
 
     /// The alias without account and region, if it is one.
     pub(super) fn alias(&self) -> Option<&str> {
-        match self {
-            Self::Alias(alias) => Some(alias),
-            Self::Arn(arn) => arn.is_alias().then_some(arn.resource.as_str()),
-        }
+        Some(self.resource()).filter(|resource| is_alias(resource))
     }
 
     /// The key that it is, if it is the ARN of a multi-region key.
@@ -58,37 +75,65 @@ impl KeyName {
         }
     }
 
+    /// Whether `other` names the key that this names in `region`. A multi-region key is the same in all its regions. A name
+    /// without an account is of the caller's, one without a region of `default_region`.
+    pub(super) fn is_alias_of(
+        &self,
+        region: &str,
+        other: &Self,
+        default_region: Option<&str>,
+    ) -> bool {
+        let same_owner = match (self.owner(), other.owner()) {
+            (Some(own), Some(other)) => own == other,
+            _ => true,
+        };
+        self.resource() == other.resource()
+            && same_owner
+            && (is_multi_region(self.resource())
+                || other.region().or(default_region) == Some(region))
+    }
+
     /// Whether `answer`, the ARN of the key that was used in `region`, is what was asked for. Which key an alias stands
     /// for is the service's to know. Of a key in the caller's own account some servers answer the id alone.
     pub(super) fn is_answered_by(&self, answer: &str, region: &str) -> bool {
-        if !answer.is_empty() && is_made_of(answer, b"-") {
-            return match self {
-                Self::Arn(asked) => {
-                    asked.is_alias() || asked.resource.strip_prefix("key/") == Some(answer)
-                }
-                Self::Alias(_) => true,
-            };
+        let asked = self.resource();
+        if is_made_of(answer, b"-") {
+            return is_alias(asked) || asked.strip_prefix("key/") == Some(answer);
         }
         let Some(answer) = Arn::parse(answer).filter(|arn| !arn.is_alias()) else {
             return false;
         };
+        let owner = Some((answer.partition.as_str(), answer.account.as_str()));
+        (is_alias(asked) || asked == answer.resource)
+            && answer.region == self.region().unwrap_or(region)
+            && (self.owner().is_none() || self.owner() == owner)
+    }
+
+    /// `key/ID` or `alias/NAME`.
+    fn resource(&self) -> &str {
         match self {
-            Self::Arn(asked) if asked.is_alias() => {
-                asked.partition == answer.partition
-                    && asked.account == answer.account
-                    && asked.region == answer.region
-            }
-            Self::Arn(asked) => *asked == answer,
-            Self::Alias(_) => answer.region == region,
+            Self::Arn(arn) => &arn.resource,
+            Self::Short { resource, .. } => resource,
+        }
+    }
+
+    /// Partition and account, where the name tells them.
+    fn owner(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Arn(arn) => Some((&arn.partition, &arn.account)),
+            Self::Short { .. } => None,
         }
     }
 }
 
+/// What AWS KMS takes as `KeyId`.
 impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Arn(arn) => arn.fmt(f),
-            Self::Alias(alias) => f.write_str(alias),
+            Self::Short { resource, .. } => {
+                f.write_str(resource.strip_prefix("key/").unwrap_or(resource))
+            }
         }
     }
 }
@@ -144,9 +189,7 @@ impl Arn {
     }
 
     pub(super) fn is_multi_region(&self) -> bool {
-        self.resource
-            .strip_prefix("key/")
-            .is_some_and(|id| id.starts_with(MULTI_REGION_PREFIX))
+        is_multi_region(&self.resource)
     }
 
     /// The related key of another region: multi-region keys share everything but the region.
@@ -170,13 +213,10 @@ impl fmt::Display for Arn {
     }
 }
 
-/// Whether `region` can be the name of a region: it becomes part of a host name.
-pub(super) fn is_region(region: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=32).contains(&region.len())
-        && region.bytes().all(allowed)
-        && !region.starts_with('-')
-        && !region.ends_with('-')
+fn is_multi_region(resource: &str) -> bool {
+    resource
+        .strip_prefix("key/")
+        .is_some_and(|id| id.starts_with(MULTI_REGION_PREFIX))
 }
 
 fn is_alias(resource: &str) -> bool {
@@ -231,15 +271,65 @@ mod tests {
             "arn:aws:kms:eu-west-1:111122223333:key/a/b",
             "arn:aws:kms:eu-west-1:1:key/a",
             "arn:aws:kms::111122223333:key/a",
-            "arn:aws:kms:evil.example/:111122223333:key/a",
-            "arn:aws:kms:eu-west-1.evil:111122223333:key/a",
             "arn:aws:s3:eu-west-1:111122223333:key/a",
             "arn:gcp:kms:eu-west-1:111122223333:key/a",
             "arn:aws:kms:eu-west-1:111122223333:grant/a",
             "alias/",
-            "alias/a:b",
         ] {
             assert_eq!(name(bad).unwrap_err().kind(), Kind::Misconfigured, "{bad}");
+        }
+        for bad in [
+            "arn:aws:kms:evil.example/:111122223333:key/a",
+            "arn:aws:kms:eu-west-1.evil:111122223333:key/a",
+            "alias/a:b",
+        ] {
+            assert!(KeyUri::new(KmsKind::AwsKms, bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn short_names_tell_their_region_or_leave_it_to_the_options() {
+        let id = "1234abcd-12ab-34cd-56ef-1234567890ab";
+        for (written, sent, region) in [
+            ("alias/a", "alias/a", None),
+            ("alias/a?region=eu-west-1", "alias/a", Some("eu-west-1")),
+            (id, id, None),
+            (&format!("{id}?region=eu-west-1"), id, Some("eu-west-1")),
+        ] {
+            let name = name(written).unwrap();
+            assert_eq!(name.to_string(), sent);
+            assert_eq!(name.region(), region);
+        }
+    }
+
+    #[test]
+    fn one_key_is_known_by_all_its_names() {
+        let mrk = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
+        let sibling = mrk.replace("eu-west-1", "us-west-2");
+        let id = KEY.rsplit('/').next().unwrap();
+        for (configured, named, expected) in [
+            (KEY, KEY.to_owned(), true),
+            (KEY, KEY.replace("eu-west-1", "us-west-2"), false),
+            (KEY, KEY.replace("1111", "9999"), false),
+            (KEY, id.to_owned(), true),
+            (KEY, format!("{id}?region=us-west-2"), false),
+            (KEY, "alias/a".to_owned(), false),
+            (mrk, sibling.clone(), true),
+            (&sibling, mrk.to_owned(), true),
+            (mrk, sibling.replace("1111", "9999"), false),
+            (mrk, sibling.replace("arn:aws:", "arn:aws-cn:"), false),
+            (mrk, sibling.replace("mrk-1", "mrk-2"), false),
+            ("alias/a", "alias/a?region=eu-west-1".to_owned(), true),
+            ("alias/a?region=eu-west-1", "alias/a".to_owned(), true),
+            ("alias/a", "alias/a?region=us-west-2".to_owned(), false),
+            ("alias/team/workflows", ALIAS.to_owned(), true),
+            ("alias/a", ALIAS.to_owned(), false),
+            (ALIAS, ALIAS.replace("eu-west-1", "us-west-2"), false),
+        ] {
+            let (own, other) = (name(configured).unwrap(), name(&named).unwrap());
+            let region = own.region().unwrap_or("eu-west-1").to_owned();
+            let same = own.is_alias_of(&region, &other, Some("eu-west-1"));
+            assert_eq!(same, expected, "{configured} {named}");
         }
     }
 

@@ -1,19 +1,21 @@
+//! What AWS KMS needs to know beyond a key's name.
+
 use std::{fmt, path::PathBuf};
 
 use zeroize::Zeroizing;
 
 /// What AWS KMS needs to know beyond a key's URI.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsOptions {
-    /// The region of keys whose name tells none: `aws-kms://alias/NAME`.
+    /// The region of keys whose name tells none: `aws-kms://alias/NAME`. A name with `?region=REGION` needs no other.
     pub region: Option<String>,
     /// Who the caller is.
     pub credentials: AwsCredentials,
     /// A role that the caller takes on, such as one of the account that owns the key.
     pub role: Option<AwsRole>,
-    /// Regions that may serve a multi-region key (`mrk-…`, named by its ARN) while its own region is away, in the order
-    /// in which they are tried. A payload that names the key's ARN in one of these regions opens too. Other keys take no
-    /// notice of it.
+    /// Regions that may serve a multi-region key (`mrk-…`) while its own region is away, in the order in which they are
+    /// tried. A key that is named by its alias is served there once an answer has told its ARN. Other keys have no
+    /// replicas; a warning says so.
     pub replicas: Vec<AwsReplica>,
     /// The URL of AWS KMS in the key's own region, where it is not the public one: a VPC endpoint, or an emulator.
     /// `http://` is for this machine only.
@@ -24,6 +26,9 @@ pub struct AwsOptions {
     pub fips: bool,
     /// The AWS `CloudHSM` key store that new keys are made in, by its id (`cks-…`); AWS KMS's own HSMs when `None`.
     pub custom_key_store: Option<String>,
+    /// Whether new keys may have replicas in other regions, as [`KeySpec::multi_region`](crate::kms::KeySpec) asks for one
+    /// key.
+    pub multi_region: bool,
     /// Days until a key is deleted that was scheduled for it, from 7 to 30. Default: 30.
     pub deletion_window_days: Option<u8>,
 }
@@ -49,7 +54,7 @@ impl AwsReplica {
 }
 
 /// Who calls AWS.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AwsCredentials {
     /// Whoever the environment says, as every AWS SDK looks for it: variables, the shared profile, a web identity

@@ -1,3 +1,5 @@
+//! Wrapping and unwrapping data keys at AWS KMS.
+
 use async_trait::async_trait;
 use aws_sdk_kms::{primitives::Blob, types::DataKeySpec};
 use futures::FutureExt as _;
@@ -33,7 +35,7 @@ impl AwsKey {
         context: &EncryptionContext,
     ) -> Result<Vec<u8>, ProviderError> {
         self.0
-            .call(|key| encrypt(key, plaintext, context).boxed())
+            .call(|key| async move { encrypt(&key, plaintext, context).await }.boxed())
             .await
     }
 
@@ -46,7 +48,7 @@ impl AwsKey {
             return Err(self.error(Kind::InvalidCiphertext));
         }
         self.0
-            .call(|key| decrypt(key, ciphertext, context).boxed())
+            .call(|key| async move { decrypt(&key, ciphertext, context).await }.boxed())
             .await
     }
 
@@ -63,6 +65,10 @@ impl KeyProvider for AwsKey {
 
     fn goes_by(&self, key: &KeyUri) -> bool {
         self.0.have(key)
+    }
+
+    fn max_wrapped(&self) -> usize {
+        MAX_CIPHERTEXT
     }
 
     async fn wrap(
@@ -88,7 +94,9 @@ impl KeyProvider for AwsKey {
         &self,
         context: &EncryptionContext,
     ) -> Result<(Dek, WrappedDek), ProviderError> {
-        self.0.call(|key| generate(key, context).boxed()).await
+        self.0
+            .call(|key| async move { generate(&key, context).await }.boxed())
+            .await
     }
 
     fn min_plaintext(&self) -> usize {
@@ -115,7 +123,9 @@ impl KeyProvider for AwsKey {
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        self.0.call(|key| describe(key).boxed()).await
+        self.0
+            .call(|key| async move { describe(&key).await }.boxed())
+            .await
     }
 }
 
@@ -181,9 +191,9 @@ async fn decrypt(
 async fn describe(key: &RegionalKey) -> Result<KeyDescription, ProviderError> {
     let metadata = metadata::describe(key).await?;
     if metadata::purpose(&metadata) != Some(KeyPurpose::Encrypt) {
-        return Err(key.error(Kind::Misconfigured).with_detail(
-            "the key is not made for encryption; it takes one of spec SYMMETRIC_DEFAULT",
-        ));
+        return Err(key
+            .error(Kind::Misconfigured)
+            .with_detail("the key is not made for encryption; use one of spec SYMMETRIC_DEFAULT"));
     }
     let detail = match metadata::state(&metadata) {
         KeyState::Enabled => {

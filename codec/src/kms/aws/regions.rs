@@ -1,13 +1,22 @@
+//! A key in several regions: where a call is made while the key's own region is away.
+
 use std::{
     fmt,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use aws_sdk_kms::Client;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
 
-use super::client::RegionalKey;
+use super::{
+    client::{RegionalKey, Resolved},
+    name::{Arn, KeyName},
+};
 use crate::{
     KeyUri,
     clock::Clock,
@@ -25,22 +34,35 @@ const HANGING: Duration = Duration::from_secs(1);
 /// A replica is called only while the key's own region is away. What the key's own region refuses is refused; what a
 /// replica refuses is its own region's to decide.
 pub(super) struct Regions {
-    home: RegionalKey,
-    replicas: Vec<RegionalKey>,
+    home: Arc<RegionalKey>,
+    /// The region of names that tell none.
+    default_region: Option<String>,
+    /// Where a multi-region key's replicas are.
+    elsewhere: Vec<Elsewhere>,
     away_until: Mutex<Option<Instant>>,
+    warned: AtomicBool,
     clock: Arc<dyn Clock>,
+}
+
+/// Another region's AWS KMS.
+pub(super) struct Elsewhere {
+    pub(super) region: String,
+    pub(super) kms: Client,
 }
 
 impl Regions {
     pub(super) fn new(
         home: RegionalKey,
-        replicas: Vec<RegionalKey>,
+        default_region: Option<String>,
+        elsewhere: Vec<Elsewhere>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            home,
-            replicas,
+            home: Arc::new(home),
+            default_region,
+            elsewhere,
             away_until: Mutex::new(None),
+            warned: AtomicBool::new(false),
             clock,
         }
     }
@@ -49,45 +71,91 @@ impl Regions {
         &self.home.uri
     }
 
-    /// Whether `key` is this key, by the name that it has in any of the regions.
+    /// Whether the key is named by an alias, which can be pointed at another key.
+    pub(super) fn is_named_by_alias(&self) -> bool {
+        self.home.name.alias().is_some()
+    }
+
+    /// Whether `key` names this key too: with its region or without, by its id, by the ARN that an answer told for its
+    /// alias, or by the ARN of the same multi-region key in another region.
     pub(super) fn have(&self, key: &KeyUri) -> bool {
-        let name = |regional: &RegionalKey| regional.name.to_string();
-        key == self.uri()
-            || (key.kms() == self.uri().kms()
-                && self
-                    .replicas
-                    .iter()
-                    .map(name)
-                    .any(|name| name == key.resource()))
+        if key == self.uri() {
+            return true;
+        }
+        let Ok(other) = KeyName::of(key) else {
+            return false;
+        };
+        let (region, default) = (&self.home.region, self.default_region.as_deref());
+        let is_alias = |own: &KeyName| own.is_alias_of(region, &other, default);
+        let resolved = self.home.resolved.arn().map(KeyName::Arn);
+        is_alias(&self.home.name) || resolved.as_ref().is_some_and(is_alias)
     }
 
     /// Makes a call where it can be served.
     pub(super) async fn call<'a, T>(
         &'a self,
-        attempt: impl Fn(&'a RegionalKey) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
+        attempt: impl Fn(Arc<RegionalKey>) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
     ) -> Result<T, ProviderError> {
-        if self.replicas.is_empty() {
-            return attempt(&self.home).await;
+        let replicas = self.replicas();
+        if replicas.is_empty() {
+            let outcome = attempt(self.home.clone()).await;
+            self.warn_of_idle_replicas();
+            return outcome;
         }
         let mut failure = None;
         if self.is_home_there() {
-            match self.call_home(attempt(&self.home)).await {
+            match self.call_home(attempt(self.home.clone())).await {
                 Err(error) if is_away(&error) => failure = Some(error),
                 decided => return decided,
             }
         }
-        for replica in &self.replicas {
-            match attempt(replica).await {
+        for replica in replicas {
+            let region = replica.region.clone();
+            match attempt(Arc::new(replica)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => tracing::warn!(
-                    key = %self.uri(), region = replica.region, error = error.kind().name(),
+                    key = %self.uri(), region, error = error.kind().name(),
                     "a replica of the key did not serve the call either"
                 ),
             }
         }
         match failure {
             Some(error) => Err(error),
-            None => self.call_home(attempt(&self.home)).await,
+            None => self.call_home(attempt(self.home.clone())).await,
+        }
+    }
+
+    /// The key in the other regions, if it is a multi-region key: by its name, or by the answer that told what its alias
+    /// stands for.
+    fn replicas(&self) -> Vec<RegionalKey> {
+        if self.elsewhere.is_empty() {
+            return Vec::new();
+        }
+        let arn = match &self.home.name {
+            KeyName::Arn(arn) if !arn.is_alias() => Some(arn.clone()),
+            _ => self.home.resolved.arn(),
+        };
+        let Some(arn) = arn.filter(Arn::is_multi_region) else {
+            return Vec::new();
+        };
+        let replica = |place: &Elsewhere| RegionalKey {
+            uri: self.uri().clone(),
+            name: KeyName::Arn(arn.in_region(&place.region)),
+            region: place.region.clone(),
+            kms: place.kms.clone(),
+            resolved: Resolved::default(),
+        };
+        self.elsewhere.iter().map(replica).collect()
+    }
+
+    /// Says once that an alias with replica regions stands for a key that has none.
+    fn warn_of_idle_replicas(&self) {
+        let resolved = self.home.resolved.arn();
+        if !self.elsewhere.is_empty()
+            && resolved.is_some_and(|arn| !arn.is_multi_region())
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(key = %self.uri(), "replica regions are configured, but this is not a multi-region key");
         }
     }
 
@@ -153,44 +221,40 @@ impl Drop for Watch<'_> {
 
 impl fmt::Debug for Regions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let replicas: Vec<_> = self
-            .replicas
-            .iter()
-            .map(|replica| &replica.region)
-            .collect();
+        let elsewhere: Vec<_> = self.elsewhere.iter().map(|place| &place.region).collect();
         f.debug_struct("Regions")
             .field("uri", self.uri())
             .field("region", &self.home.region)
-            .field("replicas", &replicas)
+            .field("elsewhere", &elsewhere)
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_kms::{Client, Config};
+    use aws_sdk_kms::Config;
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::{
-        clock::tests::ManualClock,
-        kms::aws::{client, name::KeyName},
-    };
+    use crate::{clock::tests::ManualClock, kms::aws::client};
 
     const HOME: &str = "eu-west-1";
     const AWAY: &str = "us-west-2";
 
-    fn regional(region: &str) -> RegionalKey {
-        let arn = format!("arn:aws:kms:{region}:111122223333:key/mrk-1");
-        let name = KeyName::of(&format!("aws-kms://{arn}").parse().unwrap()).unwrap();
+    fn kms() -> Client {
         let config = Config::builder().behavior_version(client::behavior());
+        Client::from_conf(config.build())
+    }
+
+    fn home() -> RegionalKey {
+        let uri = format!("aws-kms://arn:aws:kms:{HOME}:111122223333:key/mrk-1");
+        let uri: KeyUri = uri.parse().unwrap();
         RegionalKey {
-            uri: format!("aws-kms://arn:aws:kms:{HOME}:111122223333:key/mrk-1")
-                .parse()
-                .unwrap(),
-            name,
-            region: region.to_owned(),
-            kms: Client::from_conf(config.build()),
+            name: KeyName::of(&uri).unwrap(),
+            uri,
+            region: HOME.to_owned(),
+            kms: kms(),
+            resolved: Resolved::default(),
         }
     }
 
@@ -203,9 +267,12 @@ mod tests {
     impl Outage {
         fn new() -> Self {
             let clock = Arc::new(ManualClock::new());
-            let (home, replicas) = (regional(HOME), vec![regional(AWAY)]);
+            let away = Elsewhere {
+                region: AWAY.to_owned(),
+                kms: kms(),
+            };
             Self {
-                regions: Regions::new(home, replicas, clock.clone()),
+                regions: Regions::new(home(), None, vec![away], clock.clone()),
                 clock,
                 called: Mutex::default(),
             }
@@ -213,7 +280,7 @@ mod tests {
 
         /// Makes a call that fails with `home` in the home region, and returns where it was made.
         async fn call(&self, home: Option<Kind>) -> Vec<String> {
-            let attempt = |key: &RegionalKey| {
+            let attempt = |key: Arc<RegionalKey>| {
                 self.called.lock().push(key.region.clone());
                 let failure = home
                     .filter(|_| key.region == HOME)
@@ -248,7 +315,7 @@ mod tests {
         for (waited, next) in [(HANGING / 2, HOME), (HANGING, AWAY)] {
             let outage = Outage::new();
             let hanging =
-                |_: &RegionalKey| std::future::pending::<Result<(), ProviderError>>().boxed();
+                |_: Arc<RegionalKey>| std::future::pending::<Result<(), ProviderError>>().boxed();
             {
                 let call = outage.regions.call(hanging);
                 assert!(call.now_or_never().is_none());

@@ -1,10 +1,16 @@
+//! Signing at AWS KMS, and verifying here.
+
+use std::time::Duration;
+
 use async_trait::async_trait;
 use aws_sdk_kms::{
     primitives::Blob,
     types::{MessageType, SigningAlgorithmSpec},
 };
 use futures::FutureExt as _;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::{client::RegionalKey, metadata::unreadable, regions::Regions};
 use crate::{
@@ -14,21 +20,48 @@ use crate::{
     },
 };
 
+/// How long an alias is taken to stand for the same key: fetching the public key before each verification costs a call.
+const ALIAS_FOR: Duration = Duration::from_mins(5);
+
 /// A key of spec `ECC_NIST_P256` at AWS KMS.
 #[derive(Debug)]
-pub(super) struct AwsSigner(pub(super) Regions);
+pub(super) struct AwsSigner {
+    regions: Regions,
+    /// A key's public half never changes, but an alias can be pointed at another key.
+    public_key: Mutex<Option<(PublicKey, Instant)>>,
+}
+
+impl AwsSigner {
+    pub(super) fn new(regions: Regions) -> Self {
+        Self {
+            regions,
+            public_key: Mutex::new(None),
+        }
+    }
+
+    fn known(&self) -> Option<PublicKey> {
+        let known = self.public_key.lock().clone();
+        known
+            .filter(|(_, since)| !self.regions.is_named_by_alias() || since.elapsed() < ALIAS_FOR)
+            .map(|(key, _)| key)
+    }
+}
 
 #[async_trait]
 impl Signer for AwsSigner {
     fn uri(&self) -> &KeyUri {
-        self.0.uri()
+        self.regions.uri()
     }
 
     async fn sign(&self, data: &[u8]) -> Result<Signature, ProviderError> {
         let digest = Sha256::digest(data);
-        let bytes = self.0.call(|key| sign(key, &digest).boxed()).await?;
+        let digest = digest.as_slice();
+        let bytes = self
+            .regions
+            .call(|key| async move { sign(&key, digest).await }.boxed())
+            .await?;
         Ok(Signature {
-            key: self.0.uri().clone(),
+            key: self.regions.uri().clone(),
             version: None,
             algorithm: SignatureAlgorithm::EcdsaP256Sha256,
             bytes,
@@ -37,10 +70,18 @@ impl Signer for AwsSigner {
 
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
         if version.is_some() {
-            return Err(ProviderError::new(Kind::KeyNotFound, self.0.uri())
+            return Err(ProviderError::new(Kind::KeyNotFound, self.regions.uri())
                 .with_detail("signing keys of AWS KMS have no versions"));
         }
-        self.0.call(|key| public_key(key).boxed()).await
+        if let Some(known) = self.known() {
+            return Ok(known);
+        }
+        let key = self
+            .regions
+            .call(|key| async move { public_key(&key).await }.boxed())
+            .await?;
+        *self.public_key.lock() = Some((key.clone(), Instant::now()));
+        Ok(key)
     }
 }
 
@@ -67,17 +108,12 @@ async fn public_key(key: &RegionalKey) -> Result<PublicKey, ProviderError> {
     let answer = call.await.map_err(key.failed("kms:GetPublicKey"))?;
     key.check_answer(answer.key_id.as_deref())?;
     let der = answer.public_key.ok_or_else(|| unreadable(key))?;
-    let public = PublicKey::from_der(der.as_ref()).map_err(|error| {
-        key.error(Kind::Misconfigured)
-            .with_detail(
+    PublicKey::from_der(der.as_ref())
+        .ok()
+        .filter(|public| public.algorithm() == SignatureAlgorithm::EcdsaP256Sha256)
+        .ok_or_else(|| {
+            key.error(Kind::Misconfigured).with_detail(
                 "the key does not sign with ECDSA on P-256; make one of spec ECC_NIST_P256",
             )
-            .with_source(error)
-    })?;
-    if public.algorithm() != SignatureAlgorithm::EcdsaP256Sha256 {
-        return Err(key.error(Kind::Misconfigured).with_detail(
-            "the key does not sign with ECDSA on P-256; make one of spec ECC_NIST_P256",
-        ));
-    }
-    Ok(public)
+        })
 }

@@ -1,27 +1,25 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+//! The circuit breaker: a service that cannot be reached is not called for a while.
 
-use futures::future::BoxFuture;
+use std::time::Duration;
+
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
-use super::{Around, Attempt, Call};
 use crate::{
-    clock::Clock,
+    KeyUri,
     kms::{ProviderError, ProviderErrorKind},
 };
 
-/// Spares a service that is away, and the callers the wait: after some failures in a row calls fail at once. When the
-/// pause is over, one call is let through as a probe; its outcome decides for all.
+/// Spares a service that cannot be reached, and spares the callers the wait: after some failures in a row calls fail at
+/// once. When the pause is over, one call is let through as a probe; its outcome decides for all.
 ///
-/// Only transient failures count. A service that refuses is there.
-pub(super) struct Breaker<A> {
+/// Only transient failures count. A service that refuses can be reached.
+pub(super) struct Breaker {
     failures_to_open: u32,
     pause: Duration,
-    clock: Arc<dyn Clock>,
+    /// A call that its caller gives up after this long counts as a failure.
+    patience: Duration,
     state: Mutex<State>,
-    inner: A,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,87 +28,94 @@ enum State {
         failures: u32,
     },
     Open {
-        until: Instant,
+        since: Instant,
     },
     /// The probe is under way. Should it be given up, another one may start after the pause.
     Probing {
-        until: Instant,
+        since: Instant,
     },
 }
 
-impl<A> Breaker<A> {
-    pub(super) fn new(
-        failures_to_open: u32,
-        pause: Duration,
-        clock: Arc<dyn Clock>,
-        inner: A,
-    ) -> Self {
-        let state = Mutex::new(State::Closed { failures: 0 });
+impl Breaker {
+    pub(super) fn new(failures_to_open: u32, pause: Duration, patience: Duration) -> Self {
         Self {
             failures_to_open,
             pause,
-            clock,
-            state,
-            inner,
+            patience,
+            state: Mutex::new(State::Closed { failures: 0 }),
         }
     }
 
-    fn admits(&self) -> bool {
-        let now = self.clock.now();
+    /// # Errors
+    /// While the service is not called.
+    pub(super) fn admit<'a>(&'a self, key: &'a KeyUri) -> Result<Admitted<'a>, ProviderError> {
+        let started = Instant::now();
         let mut state = self.state.lock();
         match *state {
-            State::Closed { .. } => true,
-            State::Open { until } | State::Probing { until } if now >= until => {
-                *state = State::Probing {
-                    until: now + self.pause,
-                };
-                true
+            State::Closed { .. } => {}
+            State::Open { since } | State::Probing { since } if since.elapsed() >= self.pause => {
+                *state = State::Probing { since: started };
             }
-            State::Open { .. } | State::Probing { .. } => false,
+            State::Open { .. } | State::Probing { .. } => {
+                return Err(
+                    ProviderError::new(ProviderErrorKind::Unavailable, key).with_detail(
+                        "it failed several times just now, so it is not called for a moment",
+                    ),
+                );
+            }
         }
+        Ok(Admitted {
+            breaker: self,
+            key,
+            started,
+            has_ended: false,
+        })
     }
 
-    fn learn(&self, key: &crate::KeyUri, failed: bool) {
+    fn learn(&self, key: &KeyUri, failed: bool) {
         let mut state = self.state.lock();
         let failures = match *state {
             _ if !failed => {
                 *state = State::Closed { failures: 0 };
                 return;
             }
-            State::Closed { failures } => failures + 1,
+            State::Closed { failures } => failures.saturating_add(1),
             State::Open { .. } => return,
             State::Probing { .. } => self.failures_to_open,
         };
         if failures >= self.failures_to_open {
             *state = State::Open {
-                until: self.clock.now() + self.pause,
+                since: Instant::now(),
             };
-            tracing::warn!(%key, pause = ?self.pause, "the key management service is away; calls pause");
+            tracing::warn!(%key, pause = ?self.pause, "the key management service cannot be reached; calls pause");
         } else {
             *state = State::Closed { failures };
         }
     }
 }
 
-impl<A: Around> Around for Breaker<A> {
-    fn call<'a, T: Send + 'a>(
-        &'a self,
-        call: Call<'a>,
-        attempt: Attempt<'a, T>,
-    ) -> BoxFuture<'a, Result<T, ProviderError>> {
-        Box::pin(async move {
-            if !self.admits() {
-                return Err(ProviderError::new(ProviderErrorKind::Unavailable, call.key)
-                    .with_detail(
-                        "it failed several times just now, so it is not called for a moment",
-                    ));
-            }
-            let answer = self.inner.call(call, attempt).await;
-            self.learn(
-                call.key,
-                answer.as_ref().is_err_and(ProviderError::is_transient),
-            );
-            answer
-        })
+/// A call that the breaker let through, and that tells it how it ended.
+pub(super) struct Admitted<'a> {
+    breaker: &'a Breaker,
+    key: &'a KeyUri,
+    started: Instant,
+    has_ended: bool,
+}
+
+impl Admitted<'_> {
+    pub(super) fn ended<T>(mut self, answer: &Result<T, ProviderError>) {
+        self.has_ended = true;
+        let failed = answer.as_ref().is_err_and(ProviderError::is_transient);
+        self.breaker.learn(self.key, failed);
+    }
+}
+
+impl Drop for Admitted<'_> {
+    /// A caller that gives up early lost interest. One that waited as long as an attempt may take, waited for a service
+    /// that hangs; else callers with short deadlines of their own would keep the breaker from ever opening.
+    fn drop(&mut self) {
+        if !self.has_ended && self.started.elapsed() >= self.breaker.patience {
+            self.breaker.learn(self.key, true);
+        }
     }
 }

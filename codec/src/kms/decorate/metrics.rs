@@ -1,14 +1,16 @@
+//! The numbers of all calls.
+
 use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::{Call, Operation};
+use super::{Operation, calls::Call};
 use crate::{KeyUri, kms::ProviderErrorKind};
 
 /// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
 const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];
 
-/// What calls of key management services came to, by key and operation. Labels hold names only, never key material.
+/// How calls of key management services ended, by key and operation. Labels hold names only, never key material.
 #[derive(Debug, Default)]
 pub struct KmsMetrics {
     operations: Mutex<BTreeMap<(KeyUri, Operation), OperationMetrics>>,

@@ -6,7 +6,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{super::Protection, *};
-use crate::{clock::tests::ManualClock, kms::ProviderErrorKind};
+use crate::kms::ProviderErrorKind;
 
 /// A key that fails as it is told, one plan for each call, and then works.
 #[derive(Debug)]
@@ -101,19 +101,15 @@ struct Fixture {
     faulty: Arc<Faulty>,
     key: Arc<dyn KeyProvider>,
     metrics: Arc<KmsMetrics>,
-    clock: Arc<ManualClock>,
 }
 
 fn fixture(policy: &CallPolicy, plan: impl IntoIterator<Item = Fault>) -> Fixture {
     let (faulty, metrics) = (Faulty::new(plan), Arc::new(KmsMetrics::default()));
-    let clock = Arc::new(ManualClock::new());
-    let undecorated: Arc<dyn KeyProvider> = faulty.clone();
-    let key = policy.surround_with(undecorated, &metrics, clock.clone());
+    let key = policy.decorate(faulty.clone(), &metrics).unwrap();
     Fixture {
         faulty,
         key,
         metrics,
-        clock,
     }
 }
 
@@ -224,13 +220,13 @@ async fn the_breaker_opens_probes_and_closes() {
     assert_eq!(f.faulty.calls(), 3, "called while it was open");
 
     // The first probe fails, and it stays open.
-    f.clock.advance(policy.breaker_pause);
+    tokio::time::advance(policy.breaker_pause).await;
     assert_eq!(f.fails().await, Unavailable);
     assert_eq!(f.fails().await, Unavailable);
     assert_eq!(f.faulty.calls(), 4);
 
     // The next one succeeds, and everything passes.
-    f.clock.advance(policy.breaker_pause);
+    tokio::time::advance(policy.breaker_pause).await;
     for _ in 0..5 {
         assert!(f.key.encrypt(b"x").await.is_ok());
     }
@@ -246,13 +242,13 @@ async fn only_one_probe_runs_and_one_that_is_given_up_blocks_nobody() {
     };
     let f = fixture(&policy, [Fails(Unavailable), Stalls]);
     assert_eq!(f.fails().await, Unavailable);
-    f.clock.advance(policy.breaker_pause);
+    tokio::time::advance(policy.breaker_pause).await;
     let mut probe = f.key.encrypt(b"x");
     assert!(futures::poll!(&mut probe).is_pending());
     assert_eq!(f.fails().await, Unavailable);
     assert_eq!(f.faulty.calls(), 2, "a second call beside the probe");
     drop(probe);
-    f.clock.advance(policy.breaker_pause);
+    tokio::time::advance(policy.breaker_pause).await;
     assert!(f.key.encrypt(b"x").await.is_ok());
 }
 
@@ -301,28 +297,94 @@ async fn every_operation_passes_and_is_counted_under_its_name() {
     );
 }
 
+/// The usual outage: connections are accepted, and nothing is ever answered.
+#[tokio::test(start_paused = true)]
+async fn the_breaker_opens_for_a_service_that_never_answers() {
+    let policy = CallPolicy::default();
+    let f = fixture(&policy, [Stalls; 100]);
+    for _ in 0..policy.breaker_failures {
+        assert_eq!(f.fails().await, DeadlineExceeded);
+    }
+    let (calls, start) = (f.faulty.calls(), tokio::time::Instant::now());
+    assert_eq!(f.fails().await, Unavailable);
+    assert_eq!(start.elapsed(), Duration::ZERO, "the sixth call waited");
+    assert_eq!(f.faulty.calls(), calls, "the sixth call was made");
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_that_give_up_on_a_service_that_hangs_open_the_breaker_too() {
+    let policy = CallPolicy::default();
+    let f = fixture(&policy, [Stalls; 200]);
+    let give_up_after = |time| tokio::time::timeout(time, f.key.encrypt(b"x"));
+    for _ in 0..100 {
+        assert!(
+            give_up_after(policy.attempt_timeout / 2).await.is_err(),
+            "a caller that lost interest counted"
+        );
+    }
+    for _ in 0..policy.breaker_failures {
+        assert!(give_up_after(policy.attempt_timeout).await.is_err());
+    }
+    assert_eq!(f.fails().await, Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_times_overflow_nothing() {
+    let policy = CallPolicy {
+        attempt_timeout: LONGEST,
+        total_timeout: LONGEST,
+        base_delay: LONGEST,
+        max_delay: LONGEST,
+        breaker_failures: 1,
+        breaker_pause: LONGEST,
+        max_attempts: u32::MAX,
+        max_concurrent: usize::MAX,
+    };
+    let f = fixture(&policy, [Fails(Unavailable); 3]);
+    // Both waits may be near zero, and then the call succeeds.
+    let _ = f.key.encrypt(b"x").await;
+    assert!(f.faulty.calls() >= 1);
+}
+
 #[test]
 fn policies_that_cannot_work_are_refused() {
     assert!(CallPolicy::default().check().is_ok());
-    assert!(
+    let base = CallPolicy::default;
+    for policy in [
         CallPolicy {
             max_attempts: 0,
-            ..CallPolicy::default()
-        }
-        .check()
-        .is_err()
-    );
-    assert!(
+            ..base()
+        },
         CallPolicy {
             max_concurrent: 0,
-            ..CallPolicy::default()
-        }
-        .check()
-        .is_err()
-    );
-    let never = CallPolicy {
-        attempt_timeout: Duration::ZERO,
-        ..CallPolicy::default()
-    };
-    assert!(never.check().is_err());
+            ..base()
+        },
+        CallPolicy {
+            attempt_timeout: Duration::ZERO,
+            ..base()
+        },
+        CallPolicy {
+            attempt_timeout: base().total_timeout + Duration::from_secs(1),
+            ..base()
+        },
+        CallPolicy {
+            total_timeout: Duration::MAX,
+            ..base()
+        },
+        CallPolicy {
+            breaker_pause: Duration::MAX,
+            ..base()
+        },
+        CallPolicy {
+            max_delay: Duration::MAX,
+            ..base()
+        },
+    ] {
+        assert!(policy.check().is_err(), "{policy:?}");
+        let key = Faulty::new([]);
+        assert!(
+            policy.decorate(key, &Arc::default()).is_err(),
+            "decorated with {policy:?}"
+        );
+    }
 }

@@ -1,3 +1,5 @@
+//! Looking after keys at Cloud KMS.
+
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},

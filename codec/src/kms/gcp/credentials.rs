@@ -1,20 +1,18 @@
+//! Who calls Cloud KMS, and where it is.
+
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
 };
 
-use google_cloud_auth::{
-    build_errors::Error as BuildError,
-    credentials::{
-        Builder, Credentials, anonymous, external_account, impersonated, service_account,
-        user_account,
-    },
+use google_cloud_auth::credentials::{
+    Builder, Credentials, anonymous, external_account, impersonated, service_account, user_account,
 };
+use http::Uri;
 use serde_json::Value;
-use url::{Host, Url};
 
 use crate::{
-    KeyUri,
+    KeyUri, endpoint,
     kms::{KmsOptions, ProviderError, ProviderErrorKind as Kind},
 };
 
@@ -36,7 +34,8 @@ impl Settings {
             && !is_loopback(endpoint)
         {
             return Err(ProviderError::new(Kind::Misconfigured, uri).with_detail(
-                "the endpoint is none on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS itself",
+                "the endpoint must be an emulator on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS \
+                 itself",
             ));
         }
         Ok(Self {
@@ -53,7 +52,7 @@ impl Settings {
             (None, None) => Builder::default()
                 .with_scopes([SCOPE])
                 .build()
-                .map_err(CredentialsFault::Application),
+                .map_err(|_| CredentialsFault::Application),
         }
     }
 }
@@ -72,13 +71,17 @@ impl fmt::Debug for Settings {
 pub(super) enum CredentialsFault {
     #[error("the credentials file {0} cannot be read: {1}")]
     Unreadable(PathBuf, std::io::ErrorKind),
-    #[error("the credentials file {0} is none that Google Cloud made")]
+    #[error("the credentials file {0} is not one that Google Cloud made")]
     Malformed(PathBuf),
+    #[error(
+        "the credentials file {0} sends secrets to a URL without TLS; correct its URLs to https://"
+    )]
+    InTheClear(PathBuf),
     #[error(
         "the file that GOOGLE_APPLICATION_CREDENTIALS names, or gcloud wrote, cannot be used; correct it, or run \
          `gcloud auth application-default login`"
     )]
-    Application(#[source] BuildError),
+    Application,
 }
 
 fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
@@ -90,6 +93,9 @@ fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
     }
     let json: Value =
         serde_json::from_slice(&fs::read(path).map_err(unreadable)?).map_err(|_| malformed())?;
+    if sends_in_the_clear(&json) {
+        return Err(CredentialsFault::InTheClear(path.to_owned()));
+    }
     // As the library itself does for the file of GOOGLE_APPLICATION_CREDENTIALS.
     let built = match json.get("type").and_then(Value::as_str) {
         Some("service_account") => service_account::Builder::new(json)
@@ -109,17 +115,30 @@ fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
     built.map_err(|_| malformed())
 }
 
-fn is_loopback(endpoint: &str) -> bool {
-    let Ok(url) = Url::parse(endpoint) else {
-        return false;
+fn is_loopback(url: &str) -> bool {
+    let host = url.parse::<Uri>().ok();
+    endpoint::check(url).is_ok()
+        && host.is_some_and(|uri| uri.host().is_some_and(endpoint::is_loopback))
+}
+
+/// The URLs to which a credentials file has secrets sent.
+fn sends_in_the_clear(credentials: &Value) -> bool {
+    const URLS: [&str; 4] = [
+        "/token_uri",
+        "/token_url",
+        "/service_account_impersonation_url",
+        "/source_credentials/token_uri",
+    ];
+    let is_protected = |url: &str| {
+        url.parse::<Uri>().is_ok_and(|uri| match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => uri.host().is_some_and(endpoint::is_loopback),
+            _ => false,
+        })
     };
-    let local = match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
-    local && matches!(url.scheme(), "http" | "https") && url.username().is_empty()
+    URLS.iter()
+        .filter_map(|pointer| credentials.pointer(pointer)?.as_str())
+        .any(|url| !is_protected(url))
 }
 
 #[cfg(test)]
@@ -144,11 +163,49 @@ mod tests {
             "http://0.0.0.0:80",
             "http://user@127.0.0.1:80",
             "http://[::ffff:10.0.0.1]",
+            "http://127.0.0.1:80/path",
             "ftp://127.0.0.1",
             "127.0.0.1:8080",
             "",
         ] {
             assert!(!is_loopback(endpoint), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_sends_secrets_without_tls_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials.json");
+        for (content, refused) in [
+            (
+                r#"{"type":"authorized_user","token_uri":"http://example.com/token"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"external_account","token_url":"http://sts.example.com"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"external_account","service_account_impersonation_url":"http://a.example"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"impersonated_service_account","source_credentials":{"token_uri":"ftp://a.example"}}"#,
+                true,
+            ),
+            (
+                r#"{"type":"authorized_user","token_uri":"https://example.com/token"}"#,
+                false,
+            ),
+            (
+                r#"{"type":"authorized_user","token_uri":"http://127.0.0.1:1/token"}"#,
+                false,
+            ),
+        ] {
+            fs::write(&path, content).unwrap();
+            let fault = from_file(&path).err();
+            let in_the_clear = matches!(fault, Some(CredentialsFault::InTheClear(_)));
+            assert_eq!(in_the_clear, refused, "{content}");
         }
     }
 

@@ -1,3 +1,5 @@
+//! Permissions on keys of Cloud KMS.
+
 use google_cloud_iam_v1::model::{Binding, GetPolicyOptions, Policy};
 
 use super::{
@@ -14,7 +16,7 @@ const ATTEMPTS: usize = 5;
 /// The version in which policies with conditions can be read; an older one would lose them.
 const POLICY_VERSION: i32 = 3;
 
-/// Adds `member` to a role on the key. Returns whether it was not in it before.
+/// Adds `member` to what a role needs on the key. Returns whether something was missing.
 pub(super) async fn grant(
     service: &Service,
     uri: &KeyUri,
@@ -33,7 +35,11 @@ pub(super) async fn grant(
                     .send()
             })
             .await?;
-        if !add(&mut policy, role_name(role), member) {
+        let mut changed = false;
+        for role in roles(role) {
+            changed |= add(&mut policy, role, member);
+        }
+        if !changed {
             return Ok(false);
         }
         // With the etag that was read, the service refuses to overwrite another change.
@@ -54,12 +60,14 @@ pub(super) async fn grant(
     }
 }
 
-fn role_name(role: KeyRole) -> &'static str {
+/// The roles of Cloud KMS. A signer and a verifier look for the newest version first, which neither of their own roles
+/// permits.
+fn roles(role: KeyRole) -> &'static [&'static str] {
     match role {
-        KeyRole::Encrypter => "roles/cloudkms.cryptoKeyEncrypter",
-        KeyRole::Decrypter => "roles/cloudkms.cryptoKeyDecrypter",
-        KeyRole::Signer => "roles/cloudkms.signer",
-        KeyRole::Verifier => "roles/cloudkms.publicKeyViewer",
+        KeyRole::Encrypter => &["roles/cloudkms.cryptoKeyEncrypter"],
+        KeyRole::Decrypter => &["roles/cloudkms.cryptoKeyDecrypter"],
+        KeyRole::Signer => &["roles/cloudkms.signer", "roles/cloudkms.viewer"],
+        KeyRole::Verifier => &["roles/cloudkms.publicKeyViewer", "roles/cloudkms.viewer"],
     }
 }
 
@@ -85,7 +93,7 @@ mod tests {
 
     #[test]
     fn adds_once_and_beside_what_is_there() {
-        let role = role_name(KeyRole::Encrypter);
+        let role = "roles/cloudkms.cryptoKeyEncrypter";
         let mut policy = Policy::new().set_bindings([Binding::new()
             .set_role("roles/owner")
             .set_members(["user:a@example.com"])]);

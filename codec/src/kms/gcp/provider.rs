@@ -1,3 +1,5 @@
+//! Wrapping and unwrapping data keys at Cloud KMS.
+
 use std::{
     fmt,
     sync::{

@@ -1,3 +1,5 @@
+//! The connection to Cloud KMS that keys share.
+
 use std::{
     fmt,
     future::Future,
@@ -74,7 +76,7 @@ impl Service {
             let client = self.client(uri).await?;
             request(client)
                 .await
-                .map_err(|error| (error.is_authentication(), error::map(error, uri, asked)))
+                .map_err(|error| (error.is_authentication(), error::map(&error, uri, asked)))
                 .map_err(Failure::from)
         };
         let failure = match tokio::time::timeout(CALL, performed).await {
@@ -107,16 +109,11 @@ impl Service {
         let misconfigured =
             |detail: String| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
         let credentials = self.settings.credentials().map_err(|fault| {
-            misconfigured(fault.to_string())
-                .with_cause(Cause::UnusableCredentials)
-                .with_source(fault)
+            misconfigured(fault.to_string()).with_cause(Cause::UnusableCredentials)
         })?;
         client(credentials, self.settings.endpoint.as_deref())
             .await
-            .map_err(|error| {
-                misconfigured("the client for Cloud KMS cannot be made".to_owned())
-                    .with_source(error)
-            })
+            .map_err(|_| misconfigured("the client for Cloud KMS cannot be made".to_owned()))
     }
 }
 
@@ -188,7 +185,7 @@ mod tests {
         let asked = client
             .get_crypto_key()
             .set_name("projects/p/locations/l/keyRings/r/cryptoKeys/k");
-        error::map(asked.send().await.unwrap_err(), &uri, Asked::Describe)
+        error::map(&asked.send().await.unwrap_err(), &uri, Asked::Describe)
     }
 
     async fn metadata_server(status: &'static str) -> String {

@@ -1,3 +1,5 @@
+//! Signing at Cloud KMS, and verifying here.
+
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use async_trait::async_trait;

@@ -1,3 +1,5 @@
+//! Versions of a key at Cloud KMS.
+
 use google_cloud_kms_v1::model::CryptoKeyVersion;
 
 use super::{

@@ -1,9 +1,6 @@
 //! Looking after the keysets of a keyring.
 
-use std::{
-    fs, io,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 
@@ -25,31 +22,23 @@ impl KeyAdmin for LocalKeyring {
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
         check_spec(key, spec)?;
         let path = self.path(key)?;
-        let keyset = Keyset::generate(spec.purpose).map_err(|e| keyset_error(key, &path, e))?;
+        let keyset =
+            Keyset::generate(spec.purpose).map_err(|error| keyset_error(key, &path, &error))?;
         let created = file::create(&path, &keyset.to_json())
-            .map_err(|error| file_error(key, &path, error))?;
+            .map_err(|error| file_error(key, &path, &error))?;
         if !created {
-            return Err(misconfigured(key, "there is such a key already"));
+            return Err(ProviderError::new(Kind::AlreadyExists, key));
         }
-        details(key, &keyset).map_err(|error| keyset_error(key, &path, error))
+        details(key, &keyset).map_err(|error| keyset_error(key, &path, &error))
     }
 
     async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(file_error(key, &self.folder, error.into())),
-        };
-        let mut keys = Vec::new();
-        for entry in entries {
-            let path = entry
-                .map_err(|error| file_error(key, &self.folder, error.into()))?
-                .path();
-            let name = path.file_name().and_then(|name| name.to_str());
-            let name = name.and_then(|name| name.strip_suffix(".json"));
-            let uri = name.and_then(|name| KeyUri::new(KmsKind::Local, name).ok());
-            keys.extend(uri);
-        }
+        let names =
+            file::names(&self.folder).map_err(|error| file_error(key, &self.folder, &error))?;
+        let names = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        let mut keys: Vec<_> = names
+            .filter_map(|name| KeyUri::new(KmsKind::Local, name).ok())
+            .collect();
         keys.sort();
         keys.iter().map(|key| self.read(key)).collect()
     }
@@ -124,24 +113,18 @@ impl LocalKeyring {
     ) -> Result<T, ProviderError> {
         let path = self.path(key)?;
         // A lock file beside a key that does not exist would be litter.
-        if !path.exists() {
-            return Err(file_error(
-                key,
-                &path,
-                io::Error::from(io::ErrorKind::NotFound).into(),
-            ));
-        }
-        let _lock = file::lock(&path).map_err(|error| file_error(key, &path, error))?;
+        file::stamp(&path).map_err(|error| file_error(key, &path, &error))?;
+        let _lock = file::lock(&path).map_err(|error| file_error(key, &path, &error))?;
         let mut keyset = load(key, &path)?.0;
-        let answer = change(&mut keyset).map_err(|error| keyset_error(key, &path, error))?;
-        file::replace(&path, &keyset.to_json()).map_err(|error| file_error(key, &path, error))?;
+        let answer = change(&mut keyset).map_err(|error| keyset_error(key, &path, &error))?;
+        file::replace(&path, &keyset.to_json()).map_err(|error| file_error(key, &path, &error))?;
         Ok(answer)
     }
 
     fn read(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
         let path = self.path(key)?;
         let keyset = load(key, &path)?.0;
-        details(key, &keyset).map_err(|error| keyset_error(key, &path, error))
+        details(key, &keyset).map_err(|error| keyset_error(key, &path, &error))
     }
 }
 

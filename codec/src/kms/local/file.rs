@@ -1,9 +1,11 @@
-//! Files that only their owner may read.
+//! Keyset files: no other user can reach or replace them, and a crash loses none.
+
+mod access;
 
 use std::{
     fs::{self, File, Metadata},
     io::{self, Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::SystemTime,
 };
 
@@ -13,17 +15,34 @@ use zeroize::Zeroizing;
 /// A keyset of a thousand keys is smaller.
 const MAX_LEN: u64 = 1 << 20;
 
+/// Why a keyset file, or the keyring around it, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("it is no regular file")]
-    NotAFile,
-    #[error("it is larger than 1 MiB")]
-    TooLarge,
-    #[error("others than its owner may access it (mode {0:04o}); run `chmod 600` on it")]
-    #[cfg_attr(not(unix), allow(dead_code))]
-    NotPrivate(u32),
+    #[error("there is no keyring {}", .0.display())]
+    NoFolder(PathBuf),
+    #[error("there is no file {}", .0.display())]
+    NoFile(PathBuf),
+    #[error("cannot {action} {}: {}", .path.display(), words(*.kind))]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        kind: io::ErrorKind,
+    },
+    #[error("{} is not a folder; name the keyring's folder", .0.display())]
+    NotAFolder(PathBuf),
+    #[error("{} is not a regular file; links, pipes and devices are refused", .0.display())]
+    NotAFile(PathBuf),
+    #[error("{} is larger than 1 MiB", .0.display())]
+    TooLarge(PathBuf),
+    #[error("{} belongs to another user (uid {owner}); run as that user, or `chown` it", .path.display())]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
+    Owner { path: PathBuf, owner: u32 },
+    #[error("other users can access {} (mode {mode:04o}); run `chmod 600 {}`", .path.display(), .path.display())]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
+    NotPrivate { path: PathBuf, mode: u32 },
+    #[error("other users can change the keyring {} (mode {mode:04o}); run `chmod go-w {}`", .path.display(), .path.display())]
+    #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
+    FolderNotPrivate { path: PathBuf, mode: u32 },
 }
 
 /// Tells one content of a file from another without reading it.
@@ -34,96 +53,174 @@ pub(super) struct Stamp {
     inode: u64,
 }
 
-/// Reads a file that nobody but its owner may access.
+/// Reads a file that only its owner may access, from a folder that nobody else may change. Never blocks.
 pub(super) fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Stamp), FileError> {
-    let file = File::open(path)?;
+    check_folder(folder_of(path))?;
+    let io = |error: io::Error| missing_or(path, "read", &error);
+    let file = access::options().read(true).open(path).map_err(io)?;
     // Asked of the open file, so that it is the one that is read.
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(FileError::NotAFile);
-    }
-    if metadata.len() > MAX_LEN {
-        return Err(FileError::TooLarge);
-    }
-    check_private(&metadata)?;
+    let metadata = file.metadata().map_err(io)?;
+    check_file(path, &metadata)?;
     // Sized beforehand: a vector that grows leaves copies of its content behind.
-    let capacity = usize::try_from(metadata.len()).map_err(|_| FileError::TooLarge)?;
+    let capacity = usize::try_from(metadata.len()).map_err(|_| too_large(path))?;
     let mut content = Zeroizing::new(Vec::with_capacity(capacity + 1));
-    file.take(MAX_LEN).read_to_end(&mut content)?;
+    file.take(MAX_LEN).read_to_end(&mut content).map_err(io)?;
     Ok((content, Stamp::of(&metadata)))
 }
 
-pub(super) fn stamp(path: &Path) -> io::Result<Stamp> {
-    fs::metadata(path).map(|metadata| Stamp::of(&metadata))
+/// The stamp of the file as it is now.
+pub(super) fn stamp(path: &Path) -> Result<Stamp, FileError> {
+    fs::symlink_metadata(path)
+        .map(|metadata| Stamp::of(&metadata))
+        .map_err(|error| missing_or(path, "read", &error))
 }
 
-/// Makes a file of mode 0600, whole or not at all; `false` when there is one already, which is left alone.
+/// The names of what is in a folder; none when there is no folder.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>, FileError> {
+    match check_folder(folder) {
+        Ok(()) => {}
+        Err(FileError::NoFolder(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    }
+    let io = |error: io::Error| failed(folder, "read", &error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(io)? {
+        names.extend(entry.map_err(io)?.file_name().into_string());
+    }
+    Ok(names)
+}
+
+/// Makes a file of mode 0600, whole or not at all; `false` when there is one already, which is left alone. The file
+/// survives a power cut once this returns.
 pub(super) fn create(path: &Path, content: &[u8]) -> Result<bool, FileError> {
+    create_folder(folder_of(path))?;
     match write_beside(path, content)?.persist_noclobber(path) {
-        Ok(_) => Ok(true),
+        Ok(_) => sync(folder_of(path)).map(|()| true),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error.error.into()),
+        Err(error) => Err(failed(path, "create", &error.error)),
     }
 }
 
-/// Replaces a file, whole or not at all.
+/// Replaces a file, whole or not at all: after a power cut it is the old one or the new one. Once this returns it is the
+/// new one.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     write_beside(path, content)?
         .persist(path)
-        .map_err(|error| error.error)?;
-    Ok(())
+        .map_err(|error| failed(path, "replace", &error.error))?;
+    sync(folder_of(path))
 }
 
 /// Waits until no other process changes `path`; the lock ends when the returned file is dropped.
 pub(super) fn lock(path: &Path) -> Result<File, FileError> {
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.with_extension("lock"))?;
-    file.lock()?;
+    let path = path.with_extension("lock");
+    let io = |error: io::Error| failed(&path, "lock", &error);
+    check_folder(folder_of(&path))?;
+    let mut options = access::options();
+    let file = options.create(true).truncate(false).write(true);
+    let file = file.open(&path).map_err(io)?;
+    check_file(&path, &file.metadata().map_err(io)?)?;
+    file.lock().map_err(io)?;
     Ok(file)
 }
 
 fn write_beside(path: &Path, content: &[u8]) -> Result<NamedTempFile, FileError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    create_private_folder(folder)?;
+    let folder = folder_of(path);
+    check_folder(folder)?;
+    // The temporary name says nothing to a user, so errors name the file that is to be written.
+    let io = |error: io::Error| failed(path, "write", &error);
     // `tempfile` makes files of mode 0600.
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
+    let mut file = NamedTempFile::new_in(folder).map_err(io)?;
+    file.write_all(content).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
     Ok(file)
 }
 
-#[cfg(unix)]
-fn create_private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-}
-
-#[cfg(not(unix))]
-fn create_private_folder(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)
-}
-
-#[cfg(unix)]
-fn check_private(metadata: &Metadata) -> Result<(), FileError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let mode = metadata.mode() & 0o7777;
-    // The six lowest bits are the group's and the others' permissions.
-    if mode.trailing_zeros() >= 6 {
-        Ok(())
-    } else {
-        Err(FileError::NotPrivate(mode))
+/// Makes the folder and those above it, each of mode 0700 and each written to the disk.
+fn create_folder(folder: &Path) -> Result<(), FileError> {
+    match fs::metadata(folder) {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => return Err(FileError::NotAFolder(folder.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(no_folder(folder, &error)),
+    }
+    create_folder(folder_of(folder))?;
+    match access::private_folder().create(folder) {
+        Ok(()) => sync(folder_of(folder)),
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(folder, "create", &error)),
     }
 }
 
-#[cfg(not(unix))]
-fn check_private(_: &Metadata) -> Result<(), FileError> {
-    Ok(())
+/// The folder that holds `path`.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn missing_or(path: &Path, action: &'static str, error: &io::Error) -> FileError {
+    match error.kind() {
+        io::ErrorKind::NotFound => FileError::NoFile(path.to_owned()),
+        _ if access::is_link(error) => FileError::NotAFile(path.to_owned()),
+        _ => failed(path, action, error),
+    }
+}
+
+fn no_folder(folder: &Path, error: &io::Error) -> FileError {
+    match error.kind() {
+        io::ErrorKind::NotFound => FileError::NoFolder(folder.to_owned()),
+        io::ErrorKind::NotADirectory => FileError::NotAFolder(folder.to_owned()),
+        _ => failed(folder, "open", error),
+    }
+}
+
+fn failed(path: &Path, action: &'static str, error: &io::Error) -> FileError {
+    FileError::Io {
+        action,
+        path: path.to_owned(),
+        kind: error.kind(),
+    }
+}
+
+/// Makes the names in a folder survive a power cut.
+fn sync(folder: &Path) -> Result<(), FileError> {
+    access::sync_folder(folder).map_err(|error| failed(folder, "write", &error))
+}
+
+fn too_large(path: &Path) -> FileError {
+    FileError::TooLarge(path.to_owned())
+}
+
+/// What is wrong, and what to do about it.
+fn words(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::PermissionDenied => "permission denied; run as its owner".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn check_file(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
+    if !metadata.is_file() {
+        return Err(FileError::NotAFile(path.to_owned()));
+    }
+    if metadata.len() > MAX_LEN {
+        return Err(too_large(path));
+    }
+    access::check_file(path, metadata)
+}
+
+/// Refuses a folder in which another user could put a keyset of their own. Reading it does no harm: the keysets in it are
+/// private.
+fn check_folder(folder: &Path) -> Result<(), FileError> {
+    let metadata = fs::metadata(folder).map_err(|error| no_folder(folder, &error))?;
+    if !metadata.is_dir() {
+        return Err(FileError::NotAFolder(folder.to_owned()));
+    }
+    access::check_folder(folder, &metadata)
 }
 
 impl Stamp {

@@ -23,8 +23,10 @@ pub(super) const TINK_PREFIX: u8 = 1;
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {
-    #[error("it is no Tink keyset in JSON (error in line {line}, column {column})")]
+    #[error("not a Tink JSON keyset (line {line}, column {column})")]
     Json { line: usize, column: usize },
+    #[error("it is UTF-16; save it as UTF-8")]
+    Utf16,
     #[error("it holds no key with the primary key's id {0}")]
     NoPrimary(u32),
     #[error("the primary key {id} is {status}; enable it, or make another key the primary one")]

@@ -24,8 +24,8 @@ impl LocalKey {
     pub(super) fn new(keyset: WatchedKeyset) -> Result<Self, ProviderError> {
         match keyset.keyset()?.purpose() {
             Ok(KeyPurpose::Encrypt) => Ok(Self(keyset)),
-            Ok(_) => Err(keyset.error(KeysetError::WrongPurpose("they sign"))),
-            Err(error) => Err(keyset.error(error)),
+            Ok(_) => Err(keyset.error(&KeysetError::WrongPurpose("they sign"))),
+            Err(error) => Err(keyset.error(&error)),
         }
     }
 
@@ -33,7 +33,7 @@ impl LocalKey {
         self.0
             .keyset()?
             .seal(plaintext, additional)
-            .map_err(|error| self.0.error(error))
+            .map_err(|error| self.0.error(&error))
     }
 
     fn open(&self, sealed: &[u8], additional: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
@@ -44,11 +44,9 @@ impl LocalKey {
                 OpenError::Disabled(id) => self
                     .error(Kind::KeyDisabled)
                     .with_detail(format!("key {id} of the keyset")),
-                OpenError::UnknownKey(id) => {
-                    self.error(Kind::InvalidCiphertext).with_detail(format!(
-                        "the keyset holds no key {id}, which it names; the key may be destroyed"
-                    ))
-                }
+                OpenError::UnknownKey(id) => self.error(Kind::KeyVersionGone).with_detail(format!(
+                    "the keyset has no key {id}, which the ciphertext names; it may be destroyed"
+                )),
                 OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
             })
     }

@@ -19,9 +19,11 @@ pub(super) struct LocalSigningKey(WatchedKeyset);
 impl LocalSigningKey {
     pub(super) fn new(keyset: WatchedKeyset) -> Result<Self, ProviderError> {
         match keyset.keyset()?.purpose() {
-            Ok(KeyPurpose::Encrypt) => Err(keyset.error(KeysetError::WrongPurpose("they encrypt"))),
+            Ok(KeyPurpose::Encrypt) => {
+                Err(keyset.error(&KeysetError::WrongPurpose("they encrypt")))
+            }
             Ok(_) => Ok(Self(keyset)),
-            Err(error) => Err(keyset.error(error)),
+            Err(error) => Err(keyset.error(&error)),
         }
     }
 }
@@ -37,7 +39,7 @@ impl Signer for LocalSigningKey {
             .0
             .keyset()?
             .sign(data)
-            .map_err(|error| self.0.error(error))?;
+            .map_err(|error| self.0.error(&error))?;
         Ok(Signature {
             key: self.0.uri().clone(),
             version: Some(id.to_string()),

@@ -36,7 +36,7 @@ impl WatchedKeyset {
 
     pub(super) fn keyset(&self) -> Result<Arc<Keyset>, ProviderError> {
         let now = file::stamp(&self.path)
-            .map_err(|error| super::file_error(&self.uri, &self.path, error.into()))?;
+            .map_err(|error| super::file_error(&self.uri, &self.path, &error))?;
         let mut loaded = self.loaded.lock();
         if loaded.stamp != now {
             let (keyset, stamp) = super::load(&self.uri, &self.path)?;
@@ -48,7 +48,7 @@ impl WatchedKeyset {
         Ok(loaded.keyset.clone())
     }
 
-    pub(super) fn error(&self, error: KeysetError) -> ProviderError {
+    pub(super) fn error(&self, error: &KeysetError) -> ProviderError {
         super::keyset_error(&self.uri, &self.path, error)
     }
 }

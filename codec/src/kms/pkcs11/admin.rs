@@ -48,7 +48,7 @@ impl Pkcs11Admin {
         let path = Pkcs11Path::parse(key.resource())
             .map_err(|reason| misconfigured(reason).for_key(key))?;
         if self.token.name() != &path.token_part() {
-            return Err(misconfigured("it is a key of another token").for_key(key));
+            return Err(misconfigured("the key is in another token").for_key(key));
         }
         self.token
             .run_admin(move |connection| call(connection, &path))
@@ -90,7 +90,7 @@ impl KeyAdmin for Pkcs11Admin {
             let name = ObjectName::any(path);
             for purpose in PURPOSES {
                 if !name.find(&connection.session, purpose)?.is_empty() {
-                    return Err(misconfigured("there is such a key already"));
+                    return Err(Failure::new(Kind::AlreadyExists, ""));
                 }
             }
             let id = match &path.id {

@@ -1,5 +1,7 @@
 //! Encrypting under a key of the token. See the module's documentation for the formats and why they are so.
 
+use std::time::Instant;
+
 use cryptoki::{
     mechanism::{Mechanism, aead::GcmParams},
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
@@ -13,6 +15,7 @@ use super::{
     mechanisms::Mechanisms,
     object::KeyObject,
     pool::Connection,
+    probe::Probes,
     wrapped::{Method, Wrapped},
 };
 use crate::{
@@ -61,13 +64,14 @@ pub(super) fn check(connection: &Connection, key: &KeyObject) -> Result<Method, 
     }
     Err(Failure::new(
         Kind::Misconfigured,
-        "it takes AES-GCM, and CKA_ENCRYPT and CKA_DECRYPT on the key, or AES key wrap, and CKA_WRAP and CKA_UNWRAP",
+        "the token must support AES-GCM with CKA_ENCRYPT and CKA_DECRYPT on the key, or AES key wrap with CKA_WRAP and CKA_UNWRAP",
     ))
 }
 
 /// Decrypts what [`seal`] made under `key`.
 pub(super) fn open(
     connection: &Connection,
+    probes: &Probes,
     key: &KeyObject,
     method: Method,
     body: &[u8],
@@ -89,9 +93,28 @@ pub(super) fn open(
             )
         });
     }
-    match method {
+    let opened = match method {
         Method::Gcm => gcm_open(session, key.handle, body, additional),
         Method::KeyWrap => key_wrap_open(session, key.handle, body, additional),
+    };
+    match opened {
+        Ok(plaintext) => {
+            probes.worked(key.name());
+            Ok(plaintext)
+        }
+        Err(failure) if failure.is_unspecific() => {
+            let probe = || match method {
+                Method::Gcm => gcm_works(session, key.handle),
+                Method::KeyWrap => key_wrap_works(session, key.handle),
+            };
+            let is_there = || connection.is_there();
+            if probes.works(key.name(), Instant::now(), probe, is_there) {
+                Err(not_authentic())
+            } else {
+                Err(failure)
+            }
+        }
+        Err(failure) => Err(failure),
     }
 }
 
@@ -129,17 +152,8 @@ fn gcm_open(
     }
     let mut iv = *iv;
     let parameters = gcm_parameters(&mut iv, additional)?;
-    match session.decrypt(&Mechanism::AesGcm(parameters), key, ciphertext) {
-        Ok(plaintext) => Ok(Zeroizing::new(plaintext)),
-        Err(error) => {
-            let failure = Failure::from(error);
-            // Many tokens say so when a tag is wrong, and also when they are out of order.
-            if failure.is_unspecific() && gcm_works(session, key) {
-                return Err(not_authentic());
-            }
-            Err(failure)
-        }
-    }
+    let plaintext = session.decrypt(&Mechanism::AesGcm(parameters), key, ciphertext)?;
+    Ok(Zeroizing::new(plaintext))
 }
 
 fn gcm_works(session: &Session, key: ObjectHandle) -> bool {
@@ -215,16 +229,7 @@ fn key_wrap_open(
     let (wrapped, ciphertext) = body
         .split_at_checked(WRAPPED_KEY_LEN)
         .ok_or_else(not_authentic)?;
-    let object = match session.unwrap_key(&Mechanism::AesKeyWrap, key, wrapped, &session_key()) {
-        Ok(object) => object,
-        Err(error) => {
-            let failure = Failure::from(error);
-            if failure.is_unspecific() && key_wrap_works(session, key) {
-                return Err(not_authentic());
-            }
-            return Err(failure);
-        }
-    };
+    let object = session.unwrap_key(&Mechanism::AesKeyWrap, key, wrapped, &session_key())?;
     let attributes = session.get_attributes(object, &[AttributeType::Value]);
     session.destroy_object(object)?;
     let value = attributes?

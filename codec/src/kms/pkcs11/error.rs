@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use cryptoki::error::{Error, RvError};
 
-use super::pin::PinError;
+use super::{
+    pin::{PinError, PinSource},
+    recovery::Loss,
+};
 use crate::{
     KeyUri,
     kms::{Cause, ProviderError, ProviderErrorKind as Kind},
@@ -17,6 +20,7 @@ pub(super) struct Failure {
     detail: Cow<'static, str>,
     cause: Option<Cause>,
     source: Option<Error>,
+    loss: Option<Loss>,
 }
 
 impl Failure {
@@ -26,12 +30,24 @@ impl Failure {
             detail: detail.into(),
             cause: None,
             source: None,
+            loss: None,
         }
     }
 
     pub(super) fn because(mut self, cause: Cause) -> Self {
         self.cause = Some(cause);
         self
+    }
+
+    /// Says that the call may succeed after the module is initialized again.
+    pub(super) fn for_lack_of(mut self, loss: Loss) -> Self {
+        self.loss = self.loss.or(Some(loss));
+        self
+    }
+
+    /// What the call did not find, where the module may find it after it is initialized again.
+    pub(super) fn loss(&self) -> Option<Loss> {
+        self.loss
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -86,13 +102,9 @@ impl Failure {
     }
 
     pub(super) fn for_key(self, key: &KeyUri) -> ProviderError {
-        let error = ProviderError::new(self.kind, key)
+        ProviderError::new(self.kind, key)
             .with_detail(self.detail)
-            .with_cause(self.cause);
-        match self.source {
-            Some(source) => error.with_source(source),
-            None => error,
-        }
+            .with_cause(self.cause)
     }
 }
 
@@ -119,13 +131,19 @@ impl From<Error> for Failure {
             detail,
             cause: cause(&error),
             source: Some(error),
+            loss: None,
         }
     }
 }
 
-impl From<PinError> for Failure {
-    fn from(error: PinError) -> Self {
-        Self::new(Kind::Misconfigured, error.to_string()).because(Cause::UnusableCredentials)
+impl PinError {
+    /// A PIN that `source` does not give. A file is named; a variable is not, as its name may be a PIN in the wrong place.
+    pub(super) fn of(&self, source: &PinSource) -> Failure {
+        let text = match source {
+            PinSource::File(path) => format!("{self}: {}", path.display()),
+            PinSource::Variable(_) => self.to_string(),
+        };
+        Failure::new(Kind::Misconfigured, text).because(Cause::UnusableCredentials)
     }
 }
 
@@ -215,7 +233,7 @@ fn advice(value: RvError, function: cryptoki::context::Function) -> Cow<'static,
         RvError::UserAnotherAlreadyLoggedIn => {
             "another user of the token is logged in by this process".into()
         }
-        RvError::UserNotLoggedIn => "the token wants a login; name its PIN".into(),
+        RvError::UserNotLoggedIn => "the token requires a login; name its PIN file".into(),
         RvError::SessionCount => {
             "the token has no free session; lower the number of sessions".into()
         }

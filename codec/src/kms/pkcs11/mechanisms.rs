@@ -1,3 +1,5 @@
+//! What a token computes with AES keys.
+
 use cryptoki::{
     context::Pkcs11,
     error::Error,

@@ -1,7 +1,9 @@
+//! Opening keys of tokens.
+
 use std::sync::Arc;
 
 use super::{
-    admin::Pkcs11Admin, error::Failure, module::Module, object::ObjectName, options::Pkcs11Options,
+    admin::Pkcs11Admin, module::Module, object::ObjectName, options::Pkcs11Options,
     provider::Pkcs11Key, signer::Pkcs11SigningKey, token::Token,
 };
 use crate::{
@@ -50,15 +52,8 @@ async fn reach(
         misconfigured("name the token's PKCS#11 module: PKCS11_MODULE, or module-path in the configuration's URI")
             .with_cause(Cause::Module)
     })?;
-    // Libraries of network HSMs connect while they are initialized.
-    let module = tokio::task::spawn_blocking(move || Module::load(&module))
+    let module = Module::load(&module)
         .await
-        .unwrap_or_else(|_| {
-            Err(Failure::new(
-                Kind::Unavailable,
-                "the module could not be loaded",
-            ))
-        })
         .map_err(|failure| failure.for_key(uri))?;
     let token = module.token(&path, access.pin, options);
     Ok((path, token))

@@ -1,3 +1,5 @@
+//! How tokens are reached.
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

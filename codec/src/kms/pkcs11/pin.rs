@@ -1,3 +1,5 @@
+//! Where a PIN is.
+
 mod read;
 
 use std::path::PathBuf;

@@ -1,8 +1,10 @@
+//! The sessions that are open with one token.
+
 use std::{collections::BTreeMap, ffi::c_ulong};
 
-use cryptoki::session::Session;
+use cryptoki::{context::Pkcs11, session::Session, slot::Slot};
 
-use super::mechanisms::Mechanisms;
+use super::{gate::Generation, mechanisms::Mechanisms, slot::Found};
 use crate::kms::Protection;
 
 /// The sessions that are open with one token.
@@ -20,31 +22,61 @@ pub(super) struct Connection {
     pub(super) session: Session,
     pub(super) mechanisms: Mechanisms,
     pub(super) protection: Protection,
+    /// The token's serial number.
+    pub(super) serial: String,
+    library: Pkcs11,
+    slot: Slot,
+    generation: Generation,
     number: u64,
+}
+
+impl Connection {
+    pub(super) fn new(
+        session: Session,
+        library: Pkcs11,
+        found: Found,
+        mechanisms: Mechanisms,
+        protection: Protection,
+        generation: Generation,
+    ) -> Self {
+        Self {
+            session,
+            mechanisms,
+            protection,
+            serial: found.serial,
+            library,
+            slot: found.slot,
+            generation,
+            number: 0,
+        }
+    }
+
+    /// Whether the token and the session still answer. Uses no key.
+    pub(super) fn is_there(&self) -> bool {
+        self.session.get_session_info().is_ok() && self.library.get_token_info(self.slot).is_ok()
+    }
 }
 
 impl Pool {
     /// Takes note of a session that was opened just now.
-    pub(super) fn opened(
-        &mut self,
-        session: Session,
-        mechanisms: Mechanisms,
-        protection: Protection,
-    ) -> Connection {
-        let handle = session.handle();
+    pub(super) fn opened(&mut self, mut connection: Connection) -> Connection {
+        let handle = connection.session.handle();
         self.idle.retain(|idle| idle.session.handle() != handle);
         self.opened += 1;
         self.owners.insert(handle, self.opened);
-        Connection {
-            session,
-            mechanisms,
-            protection,
-            number: self.opened,
-        }
+        connection.number = self.opened;
+        connection
     }
 
-    pub(super) fn take(&mut self) -> Option<Connection> {
-        self.idle.pop()
+    /// A session of this generation; those of earlier ones are gone.
+    pub(super) fn take(&mut self, generation: Generation) -> Option<Connection> {
+        while let Some(connection) = self.idle.pop() {
+            if connection.generation == generation {
+                return Some(connection);
+            }
+            self.remove(connection);
+        }
+        None
     }
 
     /// Keeps a session for the next call.
@@ -62,10 +94,15 @@ impl Pool {
         })
     }
 
-    /// All idle sessions, which are to be closed.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Session> {
-        self.owners.clear();
-        self.idle.drain(..).map(|connection| connection.session)
+    pub(super) fn is_empty(&self) -> bool {
+        self.idle.is_empty()
+    }
+
+    /// All idle sessions of a generation, which are to be closed.
+    pub(super) fn into_sessions(self, generation: Generation) -> impl Iterator<Item = Session> {
+        let idle = self.idle.into_iter();
+        idle.filter(move |idle| idle.generation == generation)
+            .map(|idle| idle.session)
     }
 
     fn owns_its_handle(&self, connection: &Connection) -> bool {

@@ -1,3 +1,5 @@
+//! Wrapping and encrypting under an AES key of a token.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -37,7 +39,7 @@ impl Pkcs11Key {
         additional: Vec<u8>,
     ) -> Result<Vec<u8>, ProviderError> {
         let name = self.name.clone();
-        let sealed = self.token.run(move |connection| {
+        let sealed = self.token.run(move |_, connection| {
             let key = name.newest(&connection.session, KeyPurpose::Encrypt)?;
             cipher::seal(connection, &key, &plaintext, &additional)
         });
@@ -52,7 +54,7 @@ impl Pkcs11Key {
         // Before anything is asked of the token.
         Wrapped::parse(&sealed).map_err(|failure| failure.for_key(&self.uri))?;
         let name = self.name.clone();
-        let opened = self.token.run(move |connection| {
+        let opened = self.token.run(move |token, connection| {
             let session = &connection.session;
             let Wrapped {
                 method,
@@ -61,7 +63,7 @@ impl Pkcs11Key {
             } = Wrapped::parse(&sealed)?;
             let mut failure = None;
             for key in name.versions(session, KeyPurpose::Encrypt, key_id)? {
-                match cipher::open(connection, &key, method, body, &additional) {
+                match cipher::open(connection, token.probes(), &key, method, body, &additional) {
                     Err(next) if next.kind() == Kind::InvalidCiphertext => failure = Some(next),
                     answer => return answer,
                 }
@@ -71,8 +73,8 @@ impl Pkcs11Key {
             }
             Err(failure.unwrap_or_else(|| {
                 Failure::new(
-                    Kind::InvalidCiphertext,
-                    "no version of the key has the id that it names; the version may be destroyed",
+                    Kind::KeyVersionGone,
+                    "no version of the key has the id that the ciphertext names; it may be destroyed",
                 )
             }))
         });
@@ -138,7 +140,7 @@ impl KeyProvider for Pkcs11Key {
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
         let name = self.name.clone();
-        let described = self.token.run(move |connection| {
+        let described = self.token.run(move |_, connection| {
             let key = name.newest(&connection.session, KeyPurpose::Encrypt)?;
             cipher::check(connection, &key)?;
             Ok((hex::encode(&key.id), connection.protection))

@@ -1,3 +1,5 @@
+//! Signing with a P-256 key of a token.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -44,7 +46,7 @@ impl Signer for Pkcs11SigningKey {
     async fn sign(&self, data: &[u8]) -> Result<Signature, ProviderError> {
         let digest = Sha256::digest(data);
         let name = self.name.clone();
-        let signed = self.token.run(move |connection| {
+        let signed = self.token.run(move |_, connection| {
             let session = &connection.session;
             let key = name.newest(session, KeyPurpose::SignP256)?;
             let signature = session.sign(&Mechanism::Ecdsa, key.handle, &digest)?;
@@ -52,7 +54,7 @@ impl Signer for Pkcs11SigningKey {
             let signature = p256::ecdsa::Signature::from_slice(&signature).map_err(|_| {
                 Failure::new(
                     Kind::Integrity,
-                    "the token's answer is no signature of P-256",
+                    "the token's answer is not a P-256 signature",
                 )
             })?;
             Ok((hex::encode(&key.id), signature.to_der().as_bytes().to_vec()))
@@ -72,7 +74,7 @@ impl Signer for Pkcs11SigningKey {
             .map(hex::decode)
             .transpose()
             .map_err(|_| object::no_version().for_key(&self.uri))?;
-        let fetched = self.token.run(move |connection| {
+        let fetched = self.token.run(move |_, connection| {
             let session = &connection.session;
             let key = match &id {
                 None => name.newest(session, KeyPurpose::SignP256)?,

@@ -1,49 +1,55 @@
 //! The sessions with one token.
 
-use std::{fmt, sync::Arc};
-
-use cryptoki::{
-    error::{Error, RvError},
-    session::{Session, SessionState, UserType},
-    slot::{Slot, TokenInfo},
-    types::AuthPin,
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
 };
+
+use cryptoki::{error::RvError, session::Session};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
-use zeroize::Zeroizing;
 
 use super::{
     error::Failure,
+    gate::Generation,
     mechanisms::Mechanisms,
     module::Module,
     options::Pkcs11Options,
     pin::PinSource,
     pool::{Connection, Pool},
+    probe::Probes,
+    recovery::{Loss, Recovery},
+    slot::{self, Found, Search},
+    threads,
 };
 use crate::{
     key_uri::pkcs11::Pkcs11Path,
-    kms::{Cause, Protection, ProviderErrorKind as Kind},
+    kms::{Protection, ProviderErrorKind as Kind},
 };
 
 const DEFAULT_SESSIONS: usize = 8;
 
+/// How long the end of a token waits for its sessions to be closed: the module may hang.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// One token.
 pub(super) struct Token {
     module: Arc<Module>,
-    /// What the token is called; its slot can be another one after every restart.
     name: Pkcs11Path,
     pin: Option<PinSource>,
+    /// Bounds the sessions and threads, also of calls that hang.
     permits: Arc<Semaphore>,
     pool: Mutex<Pool>,
-    login: Mutex<Login>,
-}
-
-#[derive(Default)]
-struct Login {
-    /// A PIN that the token refused. It is not sent twice: some attempts later the token locks.
-    refused: Option<Zeroizing<String>>,
     /// Whether the token was ever found.
-    seen: bool,
+    seen: AtomicBool,
+    recovery: Mutex<Recovery>,
+    probes: Probes,
 }
 
 impl Token {
@@ -60,7 +66,9 @@ impl Token {
             pin,
             permits: Arc::new(Semaphore::new(sessions.clamp(1, Semaphore::MAX_PERMITS))),
             pool: Mutex::default(),
-            login: Mutex::default(),
+            seen: AtomicBool::new(false),
+            recovery: Mutex::default(),
+            probes: Probes::default(),
         }
     }
 
@@ -73,55 +81,97 @@ impl Token {
         &self.name
     }
 
-    /// Makes a call with a session of the pool, on a thread that may block. When the token or the session went away,
-    /// the call is made once more with a new session.
+    /// What is known of whether its keys work.
+    pub(super) fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    /// Makes a call with a session of the pool, on a thread that may block. When the token or the session went away, the
+    /// call is made again with a new session, and once more after the module was initialized again.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
-        call: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
+        call: impl Fn(&Self, &Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.on_blocking_thread(move |token| {
-            if let Some(connection) = token.take_idle() {
-                match token.attempt(connection, &call) {
-                    Err(failure) if failure.wants_new_session() => {}
-                    answer => return answer,
-                }
-            }
-            let connection = token.connect(Access::Read)?;
-            token.attempt(connection, &call)
+        self.on_thread(move |token| {
+            token.recovering(|generation| token.with_session(generation, |c| call(token, c)))
         })
         .await
     }
 
-    /// Makes a call that changes the token, with a session of its own.
+    /// Makes a call that changes the token, with a session of its own. It is made once.
     pub(super) async fn run_admin<T: Send + 'static>(
         self: &Arc<Self>,
         call: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        self.on_blocking_thread(move |token| {
-            let connection = token.connect(Access::Write)?;
-            let answer = call(&connection);
-            token.close(connection);
-            answer
+        self.on_thread(move |token| {
+            token.recovering(|generation| {
+                let connection = token.connect(Access::Write, generation)?;
+                let answer = call(&connection);
+                token.close(connection);
+                answer
+            })
         })
         .await
     }
 
-    async fn on_blocking_thread<T: Send + 'static>(
+    async fn on_thread<T: Send + 'static>(
         self: &Arc<Self>,
         call: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let gone = || Failure::new(Kind::Unavailable, "the call was ended with the process");
         let permit = self.permits.clone().acquire_owned().await;
-        let permit = permit.map_err(|_| gone())?;
         let token = self.clone();
-        let span = tracing::Span::current();
-        tokio::task::spawn_blocking(move || {
-            // Held until the token has answered, even when nobody waits for it any more.
-            let _permit = permit;
-            span.in_scope(|| call(&token))
-        })
-        .await
-        .map_err(|_| gone())?
+        threads::run(permit, move || call(&token)).await
+    }
+
+    /// Makes a call, and once more where the module noticed meanwhile that tokens came or went.
+    fn recovering<T>(&self, call: impl Fn(Generation) -> Result<T, Failure>) -> Result<T, Failure> {
+        let attempt = || {
+            let generation = self.module.gate.pass();
+            let answer = call(*generation);
+            if answer.is_ok() {
+                self.recovery.lock().worked();
+            }
+            (*generation, answer)
+        };
+        let (generation, answer) = attempt();
+        let Err(failure) = answer else {
+            return answer;
+        };
+        let Some(loss) = failure.loss() else {
+            return Err(failure);
+        };
+        let permitted = || self.recovery.lock().begins(loss, Instant::now());
+        if self.module.restart(generation, permitted) {
+            attempt().1
+        } else {
+            Err(failure)
+        }
+    }
+
+    fn with_session<T>(
+        &self,
+        generation: Generation,
+        call: impl Fn(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if let Some(connection) = self.take_idle(generation) {
+            match self.attempt(connection, &call) {
+                // A module may show no key of a token that is gone, and say so only to a new session.
+                Err(failure)
+                    if failure.wants_new_session() || failure.kind() == Kind::KeyNotFound => {}
+                // Asked of the session of a token that is gone, it may be all that the module says.
+                Err(failure) if failure.kind() == Kind::Unavailable => {
+                    return Err(self.find().err().unwrap_or(failure));
+                }
+                answer => return answer,
+            }
+        }
+        let connection = self.connect(Access::Read, generation)?;
+        self.attempt(connection, &call)
+            .map_err(|failure| match failure.kind() {
+                // The module may know the token as it was.
+                Kind::KeyNotFound | Kind::Unavailable => failure.for_lack_of(Loss::Object),
+                _ => failure,
+            })
     }
 
     fn attempt<T>(
@@ -140,10 +190,10 @@ impl Token {
     }
 
     /// An idle session that still is one, and is logged in.
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self, generation: Generation) -> Option<Connection> {
         loop {
-            let connection = self.pool.lock().take()?;
-            match self.log_in(&connection.session) {
+            let connection = self.pool.lock().take(generation)?;
+            match self.log_in(&connection.session, &connection.serial) {
                 Ok(()) => return Some(connection),
                 Err(failure) if failure.lost_session() => self.forget(connection),
                 Err(_) => self.close(connection),
@@ -162,24 +212,37 @@ impl Token {
         self.pool.lock().remove(connection);
     }
 
-    fn connect(&self, access: Access) -> Result<Connection, Failure> {
-        let slot = match self.find_slot() {
+    fn connect(&self, access: Access, generation: Generation) -> Result<Connection, Failure> {
+        self.open(access, generation)
+            .map_err(|failure| match failure.kind() {
+                Kind::Unavailable => failure.for_lack_of(Loss::Token),
+                _ => failure,
+            })
+    }
+
+    fn open(&self, access: Access, generation: Generation) -> Result<Connection, Failure> {
+        let found = match self.find() {
             Err(failure) if failure.is(RvError::CryptokiNotInitialized) => {
                 self.module.initialize()?;
-                self.find_slot()?
+                self.find()?
             }
-            slot => slot?,
+            found => found?,
         };
         let library = &self.module.library;
         // Sessions are closed by hand: after a restart of the token a handle may be that of another session.
         let session = match access {
-            Access::Read => library.open_ro_session_no_drop(slot)?,
-            Access::Write => library.open_rw_session_no_drop(slot)?,
+            Access::Read => library.open_ro_session_no_drop(found.slot)?,
+            Access::Write => library.open_rw_session_no_drop(found.slot)?,
         };
-        match self.examine(&session, slot) {
-            Ok((mechanisms, protection)) => {
-                Ok(self.pool.lock().opened(session, mechanisms, protection))
-            }
+        match self.examine(&session, &found) {
+            Ok((mechanisms, protection)) => Ok(self.pool.lock().opened(Connection::new(
+                session,
+                library.clone(),
+                found,
+                mechanisms,
+                protection,
+                generation,
+            ))),
             Err(failure) => {
                 // Whether it closes changes nothing about the failure.
                 let _ = session.close();
@@ -188,100 +251,46 @@ impl Token {
         }
     }
 
-    fn examine(&self, session: &Session, slot: Slot) -> Result<(Mechanisms, Protection), Failure> {
-        self.log_in(session)?;
+    fn examine(
+        &self,
+        session: &Session,
+        found: &Found,
+    ) -> Result<(Mechanisms, Protection), Failure> {
+        self.log_in(session, &found.serial)?;
         let library = &self.module.library;
-        let protection = if library.get_slot_info(slot)?.hardware_slot() {
+        let protection = if library.get_slot_info(found.slot)?.hardware_slot() {
             Protection::Hsm
         } else {
             Protection::Software
         };
-        Ok((Mechanisms::of(library, slot)?, protection))
+        Ok((Mechanisms::of(library, found.slot)?, protection))
     }
 
-    fn find_slot(&self) -> Result<Slot, Failure> {
-        let library = &self.module.library;
-        let mut found = Vec::new();
-        for slot in library.get_slots_with_token()? {
-            match library.get_token_info(slot) {
-                Ok(info) if info.token_initialized() && self.matches(slot, &info) => {
-                    found.push(slot);
-                }
-                // Another token that is just being taken away is nothing to this one.
-                Ok(_)
-                | Err(Error::Pkcs11(
-                    RvError::TokenNotPresent | RvError::TokenNotRecognized | RvError::DeviceRemoved,
-                    _,
-                )) => {}
-                Err(error) => return Err(error.into()),
+    fn find(&self) -> Result<Found, Failure> {
+        match slot::find(&self.module.library, &self.name) {
+            Ok(Search::Found(found)) => {
+                self.seen.store(true, Ordering::Relaxed);
+                Ok(found)
             }
-        }
-        let mut login = self.login.lock();
-        match found.as_slice() {
-            [slot] => {
-                login.seen = true;
-                Ok(*slot)
+            Ok(Search::Absent) if self.seen.load(Ordering::Relaxed) => {
+                Err(Failure::new(Kind::Unavailable, "the token is not there")
+                    .for_lack_of(Loss::Token))
             }
-            [] if login.seen => Err(Failure::new(Kind::Unavailable, "the token is not there")),
-            [] => Err(Failure::new(
+            Ok(Search::Absent) => Err(Failure::new(
                 Kind::KeyNotFound,
                 "the module has no such token; check the token's label, or its other attributes",
-            )),
-            _ => Err(Failure::new(
-                Kind::Misconfigured,
-                "several tokens have these attributes; add serial=NUMBER",
-            )),
-        }
-    }
-
-    fn matches(&self, slot: Slot, info: &TokenInfo) -> bool {
-        let is = |wanted: &Option<String>, value: &str| {
-            wanted.as_deref().is_none_or(|wanted| wanted == value)
-        };
-        is(&self.name.token, info.label())
-            && is(&self.name.manufacturer, info.manufacturer_id())
-            && is(&self.name.model, info.model())
-            && is(&self.name.serial, info.serial_number())
-            && self.name.slot_id.is_none_or(|id| id == slot.id())
-    }
-
-    /// Sees to it that a session is logged in. A login holds for all sessions that the process has with the token.
-    fn log_in(&self, session: &Session) -> Result<(), Failure> {
-        let logged_in = || -> Result<bool, Failure> {
-            let state = session.get_session_info()?.session_state();
-            Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
-        };
-        if logged_in()? {
-            return Ok(());
-        }
-        let Some(source) = &self.pin else {
-            return Ok(());
-        };
-        let mut login = self.login.lock();
-        if logged_in()? {
-            return Ok(());
-        }
-        let pin = source.read()?;
-        if login.refused.as_ref() == Some(&pin) {
-            return Err(Failure::new(
-                Kind::Misconfigured,
-                "the token has refused this PIN; it is not tried again before it changes",
             )
-            .because(Cause::RefusedCredentials));
-        }
-        match session.login(UserType::User, Some(&AuthPin::from(pin.to_string()))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                login.refused = None;
-                Ok(())
+            .for_lack_of(Loss::Object)),
+            Err(failure) if failure.kind() == Kind::Unavailable => {
+                Err(failure.for_lack_of(Loss::Token))
             }
-            Err(error) => {
-                let failure = Failure::from(error);
-                if failure.kind() == Kind::Misconfigured {
-                    login.refused = Some(pin);
-                }
-                Err(failure)
-            }
+            Err(failure) => Err(failure),
         }
+    }
+
+    fn log_in(&self, session: &Session, serial: &str) -> Result<(), Failure> {
+        let logins = &self.module.logins;
+        logins.log_in(session, serial, self.pin.as_ref())
     }
 }
 
@@ -293,8 +302,24 @@ enum Access {
 
 impl Drop for Token {
     fn drop(&mut self) {
-        for session in self.pool.get_mut().drain() {
-            let _ = session.close();
+        let module = self.module.clone();
+        let pool = std::mem::take(self.pool.get_mut());
+        if pool.is_empty() {
+            return;
+        }
+        let (closed, done) = mpsc::channel();
+        let closing = thread::Builder::new().spawn(move || {
+            // While the module is initialized again, sessions end by themselves.
+            if let Some(generation) = module.gate.try_pass() {
+                for session in pool.into_sessions(*generation) {
+                    let _ = session.close();
+                }
+            }
+            let _ = closed.send(());
+        });
+        // Sessions that are left end with the process.
+        if closing.is_ok() {
+            let _ = done.recv_timeout(CLOSE_TIMEOUT);
         }
     }
 }

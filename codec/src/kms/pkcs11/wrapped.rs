@@ -1,3 +1,5 @@
+//! The bytes that are written for a wrapped key.
+
 use super::error::Failure;
 use crate::kms::ProviderErrorKind as Kind;
 

@@ -141,3 +141,33 @@ fn single_payloads_and_bare_lists() {
         Ok(vec![payload(&[], b"A")])
     );
 }
+
+#[test]
+fn odd_numbers_and_surrogates_in_unknown_fields_do_no_harm() {
+    for value in [
+        "1e400",
+        "-0",
+        "9223372036854775808",
+        "1e-400",
+        "123456789012345678901234567890",
+        r#""\ud83d\ude00""#,
+        r#"{"\u0000":1}"#,
+    ] {
+        let body = format!(r#"{{"x":{value},"payloads":[{{"y":{value}}}]}}"#);
+        assert!(
+            matches!(
+                parse(&body).as_deref(),
+                Ok([_]) | Err(JsonError::Syntax { .. })
+            ),
+            "{value}: {:?}",
+            parse(&body)
+        );
+    }
+}
+
+#[test]
+fn a_key_may_hold_any_character() {
+    let body = r#"{"payloads":[{"metadata":{"a\u0000b":"QQ==","\ud83d\ude00":"QQ"}}]}"#;
+    let expected = payload(&[("a\0b", b"A"), ("\u{1f600}", b"A")], b"");
+    assert_eq!(parse(body), Ok(vec![expected]));
+}

@@ -18,9 +18,10 @@ fn finds_payloads_inside_a_history_and_leaves_the_rest_alone() {
     assert_eq!(
         payloads,
         [
-            payload(&[("encoding", b"a")], b"A"),
-            payload(&[("encoding", b"a")], b""),
-            payload(&[("encoding", b"b")], b"A"),
+            Ok(payload(&[("encoding", b"a")], b"A")),
+            Ok(payload(&[("encoding", b"a")], b"")),
+            Ok(payload(&[("encoding", b"b")], b"A")),
+            Ok(payload(&[("encoding", b"a")], b"A")),
         ]
     );
 
@@ -39,17 +40,21 @@ fn finds_payloads_inside_a_history_and_leaves_the_rest_alone() {
         .replace(
             r#"{"data": "QQ==", "metadata": {"encoding": "Yg=="}}"#,
             &replacement,
+        )
+        .replace(
+            r#"{"metadata": {"encoding": "YQ=="}, "data": "QQ==", "stranger": 1}"#,
+            &replacement,
         );
     assert_eq!(String::from_utf8(written).expect("text"), expected);
 
     assert_eq!(
-        find_payloads(history.as_bytes(), &LIMITS).map(|found| found.len()),
-        Ok(3),
+        find_payloads(history.as_bytes(), &Limits { max_payloads: 4 }).map(|found| found.len()),
+        Ok(4),
         "exactly at the limit"
     );
     assert_eq!(
-        find_payloads(history.as_bytes(), &Limits { max_payloads: 2 }),
-        Err(JsonError::TooManyPayloads { limit: 2 })
+        find_payloads(history.as_bytes(), &Limits { max_payloads: 3 }),
+        Err(JsonError::TooManyPayloads { limit: 3 })
     );
 }
 
@@ -67,12 +72,36 @@ fn finds_payloads_in_lines_of_json() {
 }
 
 #[test]
-fn payloads_in_a_document_must_be_whole() {
-    let document = r#"{"x":{"metadata":{"encoding":"sk-1="}}}"#;
-    let error = find_payloads(document.as_bytes(), &LIMITS)
-        .expect_err("refused")
-        .to_string();
-    assert!(error.starts_with("`metadata.*` is not base64"), "{error}");
+fn data_that_only_looks_like_a_payload_is_left_alone() {
+    let document = r#"{"x":{"metadata":{"encoding":"json/plain"},"data":"hello"},"y":{"metadata":{"encoding":"YQ=="}}}"#;
+    let found = find_payloads(document.as_bytes(), &LIMITS).expect("finds");
+    let payloads: Vec<_> = found.into_iter().map(|one| one.payload).collect();
+    assert_eq!(payloads, [Ok(payload(&[("encoding", b"a")], b""))]);
+}
+
+#[test]
+fn a_broken_payload_is_named_by_its_place_in_the_document() {
+    let lines = "{\"a\":1}\n{\"x\": {\"metadata\":{\"encoding\":\"YQ==\"},\"data\":\"?\"}, \"y\":\n\
+                 {\"metadata\":{\"encoding\":\"YQ==\"},\n\"data\":\"\",\n  \"data\":\"\"}}\n";
+    let found = find_payloads(lines.as_bytes(), &LIMITS).expect("finds");
+    let errors: Vec<_> = found
+        .iter()
+        .map(|one| one.payload.as_ref().expect_err("broken").to_string())
+        .collect();
+    assert!(
+        errors[0].starts_with("`data` is not base64, at line 2, column 4"),
+        "{errors:?}"
+    );
+    assert!(
+        errors[1].starts_with("`data` is given twice, at line 5, column "),
+        "{errors:?}"
+    );
+    let mut places = Places::of(lines.as_bytes());
+    let starts: Vec<_> = found
+        .iter()
+        .map(|one| places.at(one.range.start).to_string())
+        .collect();
+    assert_eq!(starts, ["line 2, column 7", "line 3, column 1"]);
 }
 
 #[test]

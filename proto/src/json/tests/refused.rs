@@ -182,35 +182,35 @@ fn duplicates_are_refused() {
     for (body, expected) in [
         (
             r#"{"payloads":[],"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":null,"payloads":[]}"#,
-            "`payloads` stands there twice",
+            "`payloads` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","data":""}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"data":"","d\u0061ta":""}]}"#,
-            "`payloads[0].data` stands there twice",
+            "`payloads[0].data` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{},"metadata":{}}]}"#,
-            "`payloads[0].metadata` stands",
+            "`payloads[0].metadata` is given twice",
         ),
         (
             r#"{"payloads":[{"metadata":{"sk-1":"","sk-1":""}}]}"#,
-            "`payloads[0].metadata.*` stands",
+            "`payloads[0].metadata.*` is given twice",
         ),
         (
             r#"{"payloads":[{"externalPayloads":[],"external_payloads":[]}]}"#,
-            "`payloads[0].externalPayloads` stands",
+            "`payloads[0].externalPayloads` is given twice",
         ),
         (
             r#"{"payloads":[{"externalPayloads":[{"sizeBytes":1,"size_bytes":1}]}]}"#,
-            "`payloads[0].externalPayloads[].sizeBytes` stands",
+            "`payloads[0].externalPayloads[].sizeBytes` is given twice",
         ),
     ] {
         let error = refused(body);
@@ -230,4 +230,54 @@ fn too_many_payloads_are_refused_before_they_are_read() {
         parse(r#"{"payloads":[{},{},{},"sk-1""#),
         Err(JsonError::TooManyPayloads { limit: 3 })
     );
+}
+
+#[test]
+fn more_metadata_than_any_payload_has_is_refused_while_reading() {
+    let entries = |count: usize| -> String {
+        let entries: Vec<String> = (0..count).map(|n| format!(r#""k{n}":"""#)).collect();
+        format!(
+            r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#,
+            entries.join(",")
+        )
+    };
+    assert!(parse(&entries(64)).is_ok());
+    let error = refused(&entries(65));
+    assert!(
+        error.starts_with("`payloads[0].metadata` has more than 64 entries"),
+        "{error}"
+    );
+    // What follows is not read: it would be refused as malformed.
+    let cut = entries(1000).replace("\"k999\"", "garbage");
+    assert!(refused(&cut).contains("more than 64"));
+}
+
+#[test]
+fn more_externally_stored_parts_than_any_payload_has_are_refused() {
+    for name in ["externalPayloads", "external_payloads"] {
+        let list = |count: usize| {
+            format!(
+                r#"{{"payloads":[{{"{name}":[{}]}}]}}"#,
+                vec!["{}"; count].join(",")
+            )
+        };
+        assert!(parse(&list(64)).is_ok());
+        let error = refused(&list(65));
+        assert!(
+            error.starts_with("`payloads[0].externalPayloads` has more than 64 entries"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn lone_surrogates_are_refused_wherever_text_is_kept() {
+    for body in [
+        r#"{"payloads":[{"metadata":{"\ud800":""}}]}"#,
+        r#"{"payloads":[{"metadata":{"a":"\udc00"}}]}"#,
+        r#"{"payloads":[{"data":"\ud83d"}]}"#,
+        r#"{"payloads":[{"data":"\ud83dQQ"}]}"#,
+    ] {
+        assert!(parse(body).is_err(), "{body}");
+    }
 }

@@ -46,7 +46,11 @@ impl Service for Moto {
 
     /// It answers a ciphertext whose key it does not find with a denial.
     fn refusals(&self) -> &[Kind] {
-        &[Kind::InvalidCiphertext, Kind::PermissionDenied]
+        &[
+            Kind::InvalidCiphertext,
+            Kind::KeyVersionGone,
+            Kind::PermissionDenied,
+        ]
     }
 
     fn trouble(&self, _: Trouble, _: usize) -> bool {

@@ -1,3 +1,5 @@
+//! Making a key at AWS KMS.
+
 use aws_sdk_kms::types::{KeySpec as Spec, KeyUsageType, OriginType, Tag};
 
 use super::{enable_rotation, rotation_days};
@@ -67,9 +69,7 @@ fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), Pro
 
 async fn refuse_if_present(asked: &RegionalKey) -> Result<(), ProviderError> {
     match metadata::describe(asked).await {
-        Ok(_) => Err(asked
-            .error(Kind::Misconfigured)
-            .with_detail("there is a key of that alias already")),
+        Ok(_) => Err(asked.error(Kind::AlreadyExists)),
         Err(error) if error.kind() == Kind::KeyNotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -85,7 +85,11 @@ async fn create_key(
     let tag =
         |(name, value): (&String, &String)| Tag::builder().tag_key(name).tag_value(value).build();
     let tags: Result<Vec<_>, _> = spec.labels.iter().map(tag).collect();
-    let tags = tags.map_err(|error| asked.error(Kind::Misconfigured).with_source(error))?;
+    let tags = tags.map_err(|_| {
+        asked
+            .error(Kind::Misconfigured)
+            .with_detail("a label lacks its name or its value")
+    })?;
     let answer = asked
         .kms
         .create_key()

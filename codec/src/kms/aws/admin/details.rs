@@ -1,3 +1,5 @@
+//! What AWS KMS tells of a key.
+
 use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
@@ -18,10 +20,12 @@ use crate::kms::{
 };
 
 /// Everything of a key that is named by its ARN.
-pub(super) async fn details(key: &RegionalKey) -> Result<KeyDetails, ProviderError> {
-    let metadata = metadata::describe(key).await?;
-    match metadata::purpose(&metadata) {
-        Some(purpose) => describe(key, &metadata, purpose).await,
+pub(super) async fn details(
+    key: &RegionalKey,
+    metadata: &KeyMetadata,
+) -> Result<KeyDetails, ProviderError> {
+    match metadata::purpose(metadata) {
+        Some(purpose) => describe(key, metadata, purpose).await,
         None => Err(key
             .error(Kind::Unsupported)
             .with_detail("it is neither for encryption nor for signing with ECDSA on P-256")),
@@ -82,17 +86,41 @@ async fn describe(
     purpose: KeyPurpose,
 ) -> Result<KeyDetails, ProviderError> {
     let arn = metadata.arn().and_then(Arn::parse);
-    let rotation = rotation(key, metadata).await?;
+    let rotation = if_permitted(key, rotation(key, metadata).await)?.unwrap_or_default();
+    let versions = if_permitted(key, versions(key, metadata).await)?;
+    let primary = match versions {
+        Some(versions) => versions.into_iter().next(),
+        // The current material is known; when it was made is not.
+        None => Some(KeyVersion {
+            id: metadata::current_version(metadata),
+            state: metadata::state(metadata),
+            created: None,
+        }),
+    };
     Ok(KeyDetails {
         uri: arn_uri(key, &arn.ok_or_else(|| unreadable(key))?)?,
         purpose,
         protection: metadata::protection(metadata),
-        primary: versions(key, metadata).await?.into_iter().next(),
+        primary,
         created: time(metadata.creation_date()),
         rotation_period: rotation.period,
         next_rotation: rotation.next,
-        labels: tags(key).await?,
+        labels: if_permitted(key, tags(key).await)?.unwrap_or_default(),
     })
+}
+
+/// `None` for what the caller may not ask: a policy that permits a key by its alias cannot permit what takes no alias.
+fn if_permitted<T>(
+    key: &RegionalKey,
+    asked: Result<T, ProviderError>,
+) -> Result<Option<T>, ProviderError> {
+    match asked {
+        Err(error) if error.kind() == Kind::PermissionDenied => {
+            tracing::warn!(key = %key.name, %error, "a part of the key's description is unknown");
+            Ok(None)
+        }
+        asked => asked.map(Some),
+    }
 }
 
 /// AWS KMS's period where none was asked for.

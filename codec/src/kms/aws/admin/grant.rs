@@ -1,45 +1,75 @@
-use aws_sdk_kms::types::{GrantListEntry, GrantOperation as Operation};
+//! Grants: who may use a key, and under which encryption context.
 
-use super::{MAX_PAGES, details::endless};
-use crate::kms::{
-    KeyPurpose, KeyRole, ProviderError, ProviderErrorKind as Kind,
-    aws::{client::RegionalKey, metadata},
+use aws_sdk_kms::types::{
+    GrantConstraints, GrantListEntry, GrantOperation as Operation, KeyMetadata,
 };
 
-/// Permits `member`, the ARN of a user or role, what `role` needs, unless it is permitted to already.
+use super::{MAX_PAGES, details::endless};
+use crate::{
+    EncryptionContext,
+    kms::{
+        KeyPurpose, KeyRole, ProviderError, ProviderErrorKind as Kind,
+        aws::{
+            client::{RegionalKey, pairs},
+            metadata,
+        },
+    },
+};
+
+/// A permission that somebody is to have.
+pub(super) struct Wanted<'a> {
+    /// The ARN of a user or role.
+    pub(super) member: &'a str,
+    pub(super) role: KeyRole,
+    /// The pairs that a call's encryption context must hold; none permits calls under any.
+    pub(super) context: &'a EncryptionContext,
+}
+
+/// Grants what is wanted, unless it is granted already. Returns whether that changed anything.
 pub(super) async fn grant(
     key: &RegionalKey,
-    member: &str,
-    role: KeyRole,
+    metadata: &KeyMetadata,
+    wanted: &Wanted<'_>,
 ) -> Result<bool, ProviderError> {
-    if !is_principal(member) {
-        return Err(key.error(Kind::Misconfigured).with_detail(
+    let misconfigured = |detail| Err(key.error(Kind::Misconfigured).with_detail(detail));
+    if !is_principal(wanted.member) {
+        return misconfigured(
             "whom to permit is the ARN of a user or role, such as arn:aws:iam::111122223333:role/worker",
-        ));
+        );
     }
-    let purpose = metadata::purpose(&metadata::describe(key).await?);
-    if !fits(role, purpose) {
-        return Err(key
-            .error(Kind::Misconfigured)
-            .with_detail("the key is not made for what the role is to do"));
+    let purpose = metadata::purpose(metadata);
+    if !fits(wanted.role, purpose) {
+        return misconfigured("the key is not made for what the role is to do");
     }
-    let needed = operations(role);
-    let granted = granted(key, member).await?;
+    if !wanted.context.is_empty() && purpose != Some(KeyPurpose::Encrypt) {
+        return misconfigured(
+            "signing has no encryption context that a permission could depend on",
+        );
+    }
+    let needed = operations(wanted.role);
+    let granted = granted(key, wanted).await?;
     if needed.iter().all(|operation| granted.contains(operation)) {
         return Ok(false);
     }
     // Two equal grants of one name are one.
-    let name = match role {
+    let name = match wanted.role {
         KeyRole::Encrypter => "temporal-kms-codec-encrypter",
         KeyRole::Decrypter => "temporal-kms-codec-decrypter",
         KeyRole::Signer => "temporal-kms-codec-signer",
         KeyRole::Verifier => "temporal-kms-codec-verifier",
     };
+    // AWS KMS holds DescribeKey to no context, so that the whole role fits into one grant.
+    let constraints = pairs(wanted.context).map(|pairs| {
+        GrantConstraints::builder()
+            .set_encryption_context_subset(Some(pairs))
+            .build()
+    });
     key.kms
         .create_grant()
         .key_id(key.id())
-        .grantee_principal(member)
+        .grantee_principal(wanted.member)
         .set_operations(Some(needed.to_vec()))
+        .set_constraints(constraints)
         .name(name)
         .send()
         .await
@@ -80,13 +110,13 @@ fn fits(role: KeyRole, purpose: Option<KeyPurpose>) -> bool {
     }
 }
 
-/// What `member` may do by grants without conditions.
-async fn granted(key: &RegionalKey, member: &str) -> Result<Vec<Operation>, ProviderError> {
+/// What the member may do already under every context that is wanted.
+async fn granted(key: &RegionalKey, wanted: &Wanted<'_>) -> Result<Vec<Operation>, ProviderError> {
     let call = key
         .kms
         .list_grants()
         .key_id(key.id())
-        .grantee_principal(member);
+        .grantee_principal(wanted.member);
     let mut pages = call.into_paginator().send();
     let mut granted = Vec::new();
     for _ in 0..MAX_PAGES {
@@ -95,7 +125,7 @@ async fn granted(key: &RegionalKey, member: &str) -> Result<Vec<Operation>, Prov
         };
         let page = page.map_err(key.failed("kms:ListGrants"))?;
         for grant in page.grants.unwrap_or_default() {
-            if grant.grantee_principal() == Some(member) && is_unconditional(&grant) {
+            if grant.grantee_principal() == Some(wanted.member) && covers(&grant, wanted.context) {
                 granted.extend(grant.operations.unwrap_or_default());
             }
         }
@@ -103,12 +133,16 @@ async fn granted(key: &RegionalKey, member: &str) -> Result<Vec<Operation>, Prov
     Err(endless(key))
 }
 
-fn is_unconditional(grant: &GrantListEntry) -> bool {
-    grant.constraints().is_none_or(|constraints| {
-        constraints.encryption_context_equals().is_none()
-            && constraints.encryption_context_subset().is_none()
-            && constraints.source_arn().is_none()
-    })
+/// Whether a grant permits calls under every context that holds these pairs.
+fn covers(grant: &GrantListEntry, context: &EncryptionContext) -> bool {
+    let Some(constraints) = grant.constraints() else {
+        return true;
+    };
+    let holds = |name: &str, value: &str| context.iter().any(|pair| pair == (name, value));
+    let subset = constraints.encryption_context_subset();
+    constraints.encryption_context_equals().is_none()
+        && constraints.source_arn().is_none()
+        && subset.is_none_or(|pairs| pairs.iter().all(|(name, value)| holds(name, value)))
 }
 
 fn is_principal(member: &str) -> bool {

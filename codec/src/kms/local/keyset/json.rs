@@ -6,10 +6,16 @@ use zeroize::Zeroizing;
 
 use super::{Key, Keyset, KeysetError, State, material::Material};
 
+/// What Windows editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const OUTPUT_PREFIX: &str = "TINK";
 
 impl Keyset {
     pub(in super::super) fn parse(json: &[u8]) -> Result<Self, KeysetError> {
+        if json.starts_with(b"\xFF\xFE") || json.starts_with(b"\xFE\xFF") {
+            return Err(KeysetError::Utf16);
+        }
+        let json = json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json);
         let keyset: JsonKeyset =
             serde_json::from_slice(json).map_err(|error| KeysetError::Json {
                 line: error.line(),

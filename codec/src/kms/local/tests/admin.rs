@@ -71,7 +71,7 @@ async fn versions_are_disabled_enabled_and_destroyed() {
     assert_eq!(kind(key.unwrap(&wrapped, &context).await), None);
     assert_eq!(keyring.destroy(&uri("k"), Some(&old)).await.unwrap(), None);
     let error = key.unwrap(&wrapped, &context).await.unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidCiphertext);
+    assert_eq!(error.kind(), Kind::KeyVersionGone);
     assert!(error.to_string().contains("may be destroyed"), "{error}");
 
     let versions = keyring.versions(&uri("k")).await.unwrap();

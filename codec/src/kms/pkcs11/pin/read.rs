@@ -1,6 +1,9 @@
+//! Reading a PIN.
+
 use std::{
     fs::{File, Metadata},
-    io::Read as _,
+    io::{self, Read as _},
+    path::Path,
 };
 
 use zeroize::Zeroizing;
@@ -12,15 +15,15 @@ const MAX_LEN: usize = 255;
 
 #[derive(Debug, thiserror::Error)]
 pub(in crate::kms::pkcs11) enum PinError {
-    #[error("the file of the PIN cannot be read")]
-    Io(#[from] std::io::Error),
-    #[error("the file of the PIN is no regular file")]
+    #[error("the PIN file cannot be read")]
+    Io(#[from] io::Error),
+    #[error("the PIN file is not a regular file")]
     NotAFile,
-    #[error("the file of the PIN is open to all users; run `chmod o=` on it")]
+    #[error("the PIN file is open to all users; run `chmod o=` on it")]
     Public,
-    #[error("the environment variable of the PIN is not set")]
+    #[error("the environment variable for the PIN is not set")]
     NotSet,
-    #[error("the PIN is empty, longer than 255 bytes, or no UTF-8")]
+    #[error("the PIN is empty, longer than 255 bytes, or not UTF-8")]
     NoPin,
 }
 
@@ -35,7 +38,7 @@ impl PinSource {
                 pin.push_str(&value);
             }
             Self::File(path) => {
-                let file = File::open(path)?;
+                let file = open(path)?;
                 let metadata = file.metadata()?;
                 if !metadata.is_file() {
                     return Err(PinError::NotAFile);
@@ -44,7 +47,7 @@ impl PinSource {
                 file.take(MAX_LEN as u64 + 3)
                     .read_to_string(&mut pin)
                     .map_err(|error| match error.kind() {
-                        std::io::ErrorKind::InvalidData => PinError::NoPin,
+                        io::ErrorKind::InvalidData => PinError::NoPin,
                         _ => error.into(),
                     })?;
             }
@@ -56,6 +59,25 @@ impl PinSource {
             _ => Err(PinError::NoPin),
         }
     }
+}
+
+/// Opening a pipe would wait for its other end.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use nix::fcntl::OFlag;
+
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    File::options()
+        .read(true)
+        .custom_flags(flags.bits())
+        .open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// The group may read it: container platforms hand secrets to a process by its group.
@@ -99,19 +121,26 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_pin_or_public() {
+    fn refuses_what_is_not_a_pin_or_public_and_waits_for_nothing() {
         for (content, mode, reason) in [
             (&b"1234"[..], 0o644, "open to all"),
             (b"", 0o600, "empty"),
             (b"\n", 0o600, "empty"),
             (&[b'1'; 256], 0o600, "longer"),
             (&[b'1'; 9999], 0o600, "longer"),
-            (b"\xff1234", 0o600, "no UTF-8"),
+            (b"\xff1234", 0o600, "not UTF-8"),
         ] {
             let error = read(content, mode).unwrap_err();
             assert!(error.contains(reason), "{error}");
             assert!(!error.contains("1234"), "{error}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert!(matches!(
+            PinSource::File(pipe).read(),
+            Err(PinError::NotAFile)
+        ));
         let absent = PinSource::File("/nonexistent/pin".into());
         assert!(matches!(absent.read(), Err(PinError::Io(_))));
         let unset = PinSource::Variable("TKC_NO_SUCH_PIN".into());

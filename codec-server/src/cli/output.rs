@@ -1,0 +1,201 @@
+//! Where a command writes: stdout, a file that appears only when it is complete, or a device that is there already.
+
+mod temporary;
+
+use std::{
+    fs::{File, FileType, Metadata},
+    io::{self, Write as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use self::temporary::Temporary;
+use super::exit::{Failure, Status};
+
+/// Where the output goes. Nothing is opened yet.
+#[derive(Debug)]
+pub(super) enum Destination {
+    Stdout,
+    /// A file that is made, or replaced when it exists and `force` is given.
+    File {
+        path: PathBuf,
+        force: bool,
+    },
+    /// A device or a pipe, which is written to and never replaced.
+    Special(PathBuf),
+}
+
+/// An open destination.
+pub(super) enum Output {
+    Stdout,
+    File {
+        temporary: Temporary,
+        path: PathBuf,
+        force: bool,
+    },
+    Special(File, PathBuf),
+}
+
+impl Destination {
+    /// What `path` is: `-` is stdout. What exists is kept unless `force` is given, and `input` is never overwritten.
+    pub(super) fn new(path: &Path, force: bool, input: Option<&Path>) -> Result<Self, Failure> {
+        if is_standard(path) {
+            return Ok(Self::Stdout);
+        }
+        // Of a link itself, not of what it points to: a link to nothing exists as well.
+        let existing = match path.symlink_metadata() {
+            Ok(existing) => existing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::File {
+                    path: path.to_owned(),
+                    force,
+                });
+            }
+            Err(error) => return Err(cannot_create(path, &error)),
+        };
+        if !force {
+            return Err(exists(path));
+        }
+        let refused = |what| Err(refused(path, what));
+        let kind = existing.file_type();
+        if kind.is_symlink() {
+            return refused("it is a symbolic link; name the file that it points to");
+        }
+        if kind.is_dir() {
+            return refused("it is a folder; name a file");
+        }
+        if input.is_some_and(|input| is_same(&existing, input)) {
+            return refused("it is the input; name another file");
+        }
+        if is_special(kind) {
+            return Ok(Self::Special(path.to_owned()));
+        }
+        Ok(Self::File {
+            path: path.to_owned(),
+            force,
+        })
+    }
+
+    /// What becomes of the output when the command ends early.
+    pub(super) fn consequence(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "no output was written",
+            Self::Stdout | Self::Special(_) => "what was written is incomplete: do not use it",
+        }
+    }
+
+    /// Opens it. A pipe without a reader blocks.
+    pub(super) fn open(self) -> Result<Output, Failure> {
+        match self {
+            Self::Stdout => Ok(Output::Stdout),
+            Self::File { path, force } => {
+                let temporary =
+                    Temporary::beside(&path).map_err(|error| cannot_create(&path, &error))?;
+                Ok(Output::File {
+                    temporary,
+                    path,
+                    force,
+                })
+            }
+            Self::Special(path) => {
+                let failed = |error| cannot_create(&path, &error);
+                let file = File::options().write(true).open(&path).map_err(failed)?;
+                // It could have been replaced since it was looked at.
+                if !is_special(file.metadata().map_err(failed)?.file_type()) {
+                    return Err(exists(&path));
+                }
+                Ok(Output::Special(file, path))
+            }
+        }
+    }
+}
+
+impl Output {
+    /// A handle to write through; `None` is stdout.
+    pub(super) fn file(&self) -> Result<Option<File>, Failure> {
+        let file = match self {
+            Self::Stdout => return Ok(None),
+            Self::File { temporary, .. } => temporary.file(),
+            Self::Special(file, _) => file,
+        };
+        file.try_clone()
+            .map(Some)
+            .map_err(|error| Failure::io("the output", &error))
+    }
+
+    /// Writes all of `bytes`, which is everything.
+    pub(super) fn write(self, bytes: &[u8]) -> Result<(), Failure> {
+        match &self {
+            Self::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout
+                    .write_all(bytes)
+                    .and_then(|()| stdout.flush())
+                    .map_err(|error| Failure::stdout(&error))?;
+            }
+            Self::File {
+                temporary, path, ..
+            } => temporary
+                .file()
+                .write_all(bytes)
+                .map_err(|error| at(path, &error))?,
+            Self::Special(file, path) => (&*file)
+                .write_all(bytes)
+                .map_err(|error| at(path, &error))?,
+        }
+        self.finish()
+    }
+
+    /// Makes a new file appear under its name. All of it was written.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        let Self::File {
+            temporary,
+            path,
+            force,
+        } = self
+        else {
+            return Ok(());
+        };
+        temporary
+            .persist(&path, force)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists => exists(&path),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => at(&path, &error),
+                _ => cannot_create(&path, &error),
+            })
+    }
+}
+
+pub(super) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Reading or writing `path` failed.
+pub(super) fn at(path: &Path, error: &io::Error) -> Failure {
+    Failure::io(&path.display().to_string(), error)
+}
+
+fn is_special(kind: FileType) -> bool {
+    kind.is_char_device() || kind.is_block_device() || kind.is_fifo()
+}
+
+fn is_same(existing: &Metadata, input: &Path) -> bool {
+    input.metadata().is_ok_and(|input| {
+        existing.is_file() && (input.dev(), input.ino()) == (existing.dev(), existing.ino())
+    })
+}
+
+fn exists(path: &Path) -> Failure {
+    refused(path, "it exists; --force replaces it")
+}
+
+fn cannot_create(path: &Path, error: &io::Error) -> Failure {
+    refused(path, &format!("it cannot be created: {error}"))
+}
+
+fn refused(path: &Path, what: &str) -> Failure {
+    Failure::new(
+        Status::CannotCreate,
+        format_args!("{}: {what}", path.display()),
+    )
+}

@@ -1,0 +1,195 @@
+//! A connection's socket, with limits on how slowly a client may take an answer.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+/// How slowly a client may take an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WriteLimits {
+    /// Until it takes the next bytes.
+    pub(super) progress: Duration,
+    /// Until it has the whole answer.
+    pub(super) answer: Duration,
+}
+
+/// A socket that fails when the client is too slow. HTTP flushes it at the end of each answer.
+pub(super) struct AnswerIo<S> {
+    socket: S,
+    limits: WriteLimits,
+    /// When the answer that is being written must be with the client.
+    answer_by: Option<Instant>,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+    has_read: Arc<AtomicBool>,
+}
+
+impl<S> AnswerIo<S> {
+    pub(super) fn new(socket: S, limits: WriteLimits) -> Self {
+        Self {
+            socket,
+            limits,
+            answer_by: None,
+            stalled: None,
+            has_read: Arc::default(),
+        }
+    }
+
+    /// Becomes true with the first byte that the client sends.
+    pub(super) fn has_read(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.has_read)
+    }
+
+    fn poll_limited<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let now = Instant::now();
+        let answer_by = *self
+            .answer_by
+            .get_or_insert_with(|| later(now, self.limits.answer));
+        if now >= answer_by {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        match write(&mut self.socket, cx) {
+            Poll::Ready(done) => {
+                self.stalled = None;
+                Poll::Ready(done)
+            }
+            Poll::Pending => {
+                let limit = self.limits.progress;
+                let stalled = self
+                    .stalled
+                    .get_or_insert_with(|| Box::pin(sleep_until(later(now, limit).min(answer_by))));
+                ready!(stalled.as_mut().poll(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+/// `after` from `now`, or as late as the clock can tell.
+fn later(now: Instant, after: Duration) -> Instant {
+    const FAR: Duration = Duration::from_hours(24 * 365);
+    now.checked_add(after).unwrap_or(now + FAR)
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for AnswerIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
+        if buffer.filled().len() > before {
+            self.has_read.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for AnswerIo<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_limited(cx, |socket, cx| Pin::new(socket).poll_write(cx, bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_limited(cx, |socket, cx| {
+            Pin::new(socket).poll_write_vectored(cx, parts)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        self.answer_by = None;
+        self.stalled = None;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const LIMITS: WriteLimits = WriteLimits {
+        progress: Duration::from_secs(2),
+        answer: Duration::from_secs(60),
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_a_little_each_second_is_cut_off() {
+        let (server, mut client) = duplex(1024);
+        let mut server = AnswerIo::new(server, LIMITS);
+        let start = Instant::now();
+        let reading = tokio::spawn(async move {
+            let mut buffer = [0; 1000];
+            while client.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let error = server.write_all(&vec![0; 1 << 20]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let waited = start.elapsed();
+        assert!(
+            waited >= LIMITS.answer && waited < LIMITS.answer + LIMITS.progress,
+            "{waited:?}"
+        );
+        drop(server);
+        reading.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_cut_off_earlier() {
+        let (server, client) = duplex(1024);
+        let mut server = AnswerIo::new(server, LIMITS);
+        let start = Instant::now();
+        let error = server.write_all(&[0; 2048]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed(), LIMITS.progress);
+        drop(client);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_answer_has_its_own_time() {
+        let (server, mut client) = duplex(1024);
+        let mut server = AnswerIo::new(server, LIMITS);
+        for _ in 0..3 {
+            server.write_all(&[0; 1000]).await.unwrap();
+            server.flush().await.unwrap();
+            client.read_exact(&mut [0; 1000]).await.unwrap();
+            tokio::time::sleep(LIMITS.answer).await;
+        }
+    }
+}

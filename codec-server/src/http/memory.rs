@@ -1,0 +1,160 @@
+//! The memory that all requests share: bodies, payloads and answers are counted against one limit.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use super::refusal::Refusal;
+
+/// What each request may hold without being counted, so that the small requests of people go through while large
+/// ones wait. The limit on connections bounds the sum.
+const FREE: usize = 64 << 10;
+/// Memory is counted in units of this many bytes.
+const UNIT: usize = 4 << 10;
+/// How long a request waits for memory.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The memory of all requests together.
+#[derive(Debug)]
+pub(super) struct Memory(Arc<Semaphore>);
+
+impl Memory {
+    pub(super) fn new(bytes: usize) -> Self {
+        let units = (bytes / UNIT).min(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(units)))
+    }
+
+    /// A share that holds nothing yet.
+    pub(super) fn share(&self) -> Share {
+        Share {
+            memory: Arc::clone(&self.0),
+            held: None,
+            bytes: 0,
+        }
+    }
+}
+
+/// What one request holds. Dropping it gives everything back.
+#[derive(Debug)]
+pub(super) struct Share {
+    memory: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+    bytes: usize,
+}
+
+impl Share {
+    /// Counts `bytes` more, after waiting for others if need be.
+    pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        if self.try_grow(bytes).is_ok() {
+            return Ok(());
+        }
+        let missing = self.missing(bytes)?;
+        let more = Arc::clone(&self.memory).acquire_many_owned(missing);
+        match timeout(PATIENCE, more).await {
+            Ok(Ok(permit)) => {
+                self.take(bytes, Some(permit));
+                Ok(())
+            }
+            _ => Err(Refusal::Busy),
+        }
+    }
+
+    /// Counts `bytes` more if that is possible at once: for memory that is in use already.
+    pub(super) fn try_grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let missing = self.missing(bytes)?;
+        let permit = match missing {
+            0 => None,
+            _ => {
+                let more = Arc::clone(&self.memory).try_acquire_many_owned(missing);
+                Some(more.map_err(|_| Refusal::Busy)?)
+            }
+        };
+        self.take(bytes, permit);
+        Ok(())
+    }
+
+    /// Gives `bytes` back.
+    pub(super) fn shrink(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let keep = units(self.bytes);
+        if let Some(held) = &mut self.held {
+            let surplus = held.num_permits().saturating_sub(keep);
+            drop(held.split(surplus));
+        }
+    }
+
+    /// Gives back all but `bytes`.
+    pub(super) fn keep(&mut self, bytes: usize) {
+        self.shrink(self.bytes.saturating_sub(bytes));
+    }
+
+    fn missing(&self, bytes: usize) -> Result<u32, Refusal> {
+        let wanted = units(self.bytes.saturating_add(bytes));
+        let held = self
+            .held
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        u32::try_from(wanted.saturating_sub(held)).map_err(|_| Refusal::Busy)
+    }
+
+    fn take(&mut self, bytes: usize, permit: Option<OwnedSemaphorePermit>) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        match (&mut self.held, permit) {
+            (Some(held), Some(permit)) => held.merge(permit),
+            (held @ None, permit) => *held = permit,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.saturating_sub(FREE).div_ceil(UNIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn large_requests_wait_for_each_other_and_small_ones_do_not() {
+        let memory = Memory::new(1 << 20);
+        let mut large = memory.share();
+        large.grow((1 << 20) + FREE).await.unwrap();
+
+        memory.share().grow(FREE).await.unwrap();
+        let mut second = memory.share();
+        assert!(matches!(second.grow(FREE + 1).await, Err(Refusal::Busy)));
+        assert!(matches!(second.try_grow(FREE + 1), Err(Refusal::Busy)));
+
+        large.shrink(UNIT);
+        second.grow(FREE + 1).await.unwrap();
+        drop(large);
+        second.grow(512 << 10).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_back_goes_to_the_one_who_waits() {
+        let memory = Memory::new(1 << 20);
+        let mut first = memory.share();
+        first.grow((1 << 20) + FREE).await.unwrap();
+        let mut second = memory.share();
+        let (waited, ()) = tokio::join!(second.grow(1 << 20), async move { drop(first) });
+        waited.unwrap();
+    }
+
+    #[test]
+    fn everything_is_given_back() {
+        let memory = Memory::new(1 << 20);
+        let mut share = memory.share();
+        for bytes in [1, 100, 64 << 10, 300 << 10, 7] {
+            share.try_grow(bytes).unwrap();
+        }
+        share.shrink(200 << 10);
+        share.try_grow(5).unwrap();
+        drop(share);
+        assert_eq!(memory.0.available_permits(), (1 << 20) / UNIT);
+    }
+}

@@ -1,0 +1,44 @@
+//! The name of a request, in its answer and in the log.
+
+use std::{
+    fmt,
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// Eight hexadecimal digits. Numbers start somewhere else after each start of the program, so that one seldom names two
+/// requests of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RequestId(u32);
+
+static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| {
+    let random = RandomState::new().hash_one("request");
+    AtomicU32::new((random >> 32) as u32)
+});
+
+impl RequestId {
+    pub(super) fn next() -> Self {
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_request_has_its_own() {
+        let (one, other) = (RequestId::next(), RequestId::next());
+        assert_ne!(one, other);
+        assert_eq!(one.to_string().len(), 8);
+    }
+}

@@ -1,0 +1,151 @@
+//! Which namespace a request is for, whatever its path looks like.
+
+use temporal_kms_codec::kms::local::LocalKeyring;
+
+use super::*;
+
+impl Namespaces {
+    /// Named ones, each with its codec.
+    pub(crate) fn of_codecs(codecs: Vec<Codec>) -> Self {
+        let served = codecs.into_iter().map(|codec| {
+            let namespace = codec.namespace().clone();
+            let on_undecodable = OnUndecodable::default();
+            (
+                namespace,
+                Served {
+                    codec,
+                    on_undecodable,
+                },
+            )
+        });
+        Self {
+            default: Namespace::new(DEFAULT).unwrap(),
+            kind: Kind::Named(served.collect()),
+            prefixes: Vec::new(),
+        }
+    }
+}
+
+fn namespaces(names: &[&str], prefixes: &[&str]) -> Namespaces {
+    let folder = tempfile::tempdir().unwrap();
+    let key = LocalKeyring::open(folder.path())
+        .key_or_create("default")
+        .unwrap();
+    let codecs = names.iter().map(|name| {
+        let namespace = Namespace::new(name).unwrap();
+        let codec = Codec::builder(namespace).encrypt_with(key.clone());
+        codec.build().unwrap()
+    });
+    let prefixes = prefixes.iter().map(|prefix| Folder::parse(prefix));
+    Namespaces::of_codecs(codecs.collect()).with_path_prefixes(prefixes.collect())
+}
+
+fn asked(namespaces: &Namespaces, path: &str, header: Option<&str>) -> Result<String, NotServed> {
+    let header = header.map(|name| Namespace::new(name).unwrap());
+    let (folder, _) = path.rsplit_once('/').unwrap();
+    let served = namespaces.served(header, Some(&Folder::parse(folder)))?;
+    Ok(served.codec.namespace().to_string())
+}
+
+#[test]
+fn whatever_stands_between_path_and_header_must_agree() {
+    let served = namespaces(&["default", "staging", "prod", "a/b"], &["/codec"]);
+    for path in [
+        "/staging/decode",
+        "/staging/x/decode",
+        "/staging//decode",
+        "/staging/./decode",
+        "/staging/../prod/decode",
+        "/x/staging/decode",
+        "//staging/decode",
+        "/staging/prod/decode",
+        "/prod/staging/decode",
+        "/%73taging/x/decode",
+        "/staging%2Fx/decode",
+        "/x%2fstaging/decode",
+        "/STAGING/x/decode",
+        "/Staging/decode",
+        "/codec/staging/decode",
+        "/a%2Fb/decode",
+    ] {
+        let answer = asked(&served, path, Some("prod"));
+        assert_eq!(answer, Err(NotServed::Contradiction), "{path}");
+    }
+    for path in [
+        "/decode",
+        "//decode",
+        "/prod/decode",
+        "/prod//decode",
+        "/x/prod/y/decode",
+        "/PROD/decode",
+        "/codec/decode",
+        "/anything/else/decode",
+        "/%FF/decode",
+        "/production/decode",
+    ] {
+        assert_eq!(
+            asked(&served, path, Some("prod")).as_deref(),
+            Ok("prod"),
+            "{path}"
+        );
+    }
+    // Without a header the path alone must not contradict itself either.
+    for path in [
+        "/staging/prod/decode",
+        "/staging//decode",
+        "/staging/x/../prod/decode",
+    ] {
+        assert_eq!(
+            asked(&served, path, None),
+            Err(NotServed::Contradiction),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_path_names_a_namespace_that_is_configured_or_is_a_configured_prefix() {
+    let served = namespaces(&["default", "prod"], &["/codec", "temporal/codec"]);
+    for (path, expected) in [
+        ("/decode", "default"),
+        ("//decode", "default"),
+        ("/codec/decode", "default"),
+        ("/temporal/codec/decode", "default"),
+        ("/prod/decode", "prod"),
+        ("/codec/prod/decode", "prod"),
+        ("/x/prod/decode", "prod"),
+    ] {
+        assert_eq!(
+            asked(&served, path, None).as_deref(),
+            Ok(expected),
+            "{path}"
+        );
+    }
+    for (path, segment) in [
+        ("/nope/decode", "nope"),
+        ("/Prod/decode", "Prod"),
+        ("/a/b/c/decode", "c"),
+        ("/prod/./decode", "."),
+        ("/other/codec/decode", "codec"),
+        ("/codec/codec/decode", "codec"),
+        ("/{namespace}/decode", "{namespace}"),
+    ] {
+        let refused = Err(NotServed::UnknownInPath(segment.to_owned()));
+        assert_eq!(asked(&served, path, None), refused, "{path}");
+    }
+    let unknown = Namespace::new("nope").unwrap();
+    assert_eq!(
+        asked(&served, "/decode", Some("nope")),
+        Err(NotServed::Unknown(unknown))
+    );
+}
+
+#[test]
+fn a_request_without_a_namespace_is_refused_where_default_is_not_configured() {
+    let served = namespaces(&["prod"], &[]);
+    let unknown = Namespace::new("default").unwrap();
+    assert_eq!(
+        asked(&served, "/decode", None),
+        Err(NotServed::Unknown(unknown))
+    );
+}

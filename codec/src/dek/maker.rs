@@ -1,0 +1,193 @@
+//! Makes data keys: generates them, has every recipient wrap them, and sees that they can be unwrapped again.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use futures::future;
+
+use super::{CacheKey, DataKey, Dek, DekCache, DekLimits, WrappedDek, rest::Rest};
+use crate::{
+    EncryptionContext,
+    clock::Clock,
+    encrypting_keys::EncryptingKeys,
+    format::envelope_v2::Recipient,
+    kms::{KeyProvider, ProviderError, ProviderErrorKind as Kind},
+    random,
+    stats::Counters,
+};
+
+/// The keys that wrap data keys, and what all data keys of a codec have in common.
+pub(crate) struct DekMaker {
+    recipients: Vec<EncryptingKey>,
+    first: Arc<dyn KeyProvider>,
+    /// Of all recipients together: a data key that one of them does not wrap is not used.
+    wrapping: Rest,
+    cache: Arc<DekCache>,
+    pub(super) limits: DekLimits,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) counters: Arc<Counters>,
+    fraction: fn() -> f64,
+}
+
+struct EncryptingKey {
+    provider: Arc<dyn KeyProvider>,
+    /// Whether this process may not unwrap with it, as one that only encrypts.
+    is_wrap_only: AtomicBool,
+}
+
+/// A new data key, and how each recipient wrapped it.
+pub(super) struct Made {
+    pub(super) data_key: Arc<DataKey>,
+    pub(super) recipients: Vec<Recipient>,
+    /// The age at which the next one should be made.
+    pub(super) renew_at: Duration,
+}
+
+impl DekMaker {
+    pub(crate) fn new(
+        keys: &EncryptingKeys,
+        limits: DekLimits,
+        cache: Arc<DekCache>,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let recipient = |provider: &Arc<dyn KeyProvider>| EncryptingKey {
+            provider: provider.clone(),
+            is_wrap_only: AtomicBool::new(false),
+        };
+        Self {
+            recipients: keys.iter().map(recipient).collect(),
+            first: keys.first.clone(),
+            wrapping: Rest::new(clock.clone()),
+            cache,
+            limits,
+            clock,
+            counters,
+            fraction: random::fraction,
+        }
+    }
+
+    /// Draws from `fraction`, a number from 0 to 1, how early a key is renewed.
+    #[cfg(test)]
+    pub(crate) fn with_fraction(mut self, fraction: fn() -> f64) -> Self {
+        self.fraction = fraction;
+        self
+    }
+
+    pub(super) fn first(&self) -> &dyn KeyProvider {
+        &*self.first
+    }
+
+    /// A key that refused a moment ago is not asked.
+    pub(super) fn check(&self) -> Result<(), ProviderError> {
+        self.wrapping.check()
+    }
+
+    pub(super) async fn make(&self, context: &EncryptionContext) -> Result<Made, ProviderError> {
+        let made = self.generate(context).await;
+        self.wrapping.learn(&made);
+        let (dek, recipients) = made?;
+        let data_key = DataKey::new(dek);
+        self.verify(&data_key, &recipients, context).await?;
+        data_key.prove();
+        let data_key = Arc::new(data_key);
+        // A process that seals often opens the same payloads too.
+        for recipient in &recipients {
+            let name = CacheKey::new(&recipient.key, &recipient.wrapped, context);
+            self.cache.insert(name, data_key.clone());
+        }
+        Ok(Made {
+            data_key,
+            recipients,
+            renew_at: self.renew_at(),
+        })
+    }
+
+    /// Makes a data key and has every recipient wrap it. A recipient that cannot open a payload would have lost it.
+    async fn generate(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, Vec<Recipient>), ProviderError> {
+        self.counters.wraps.add(self.recipients.len());
+        let (dek, wrapped) = self.first.generate_dek(context).await?;
+        let others = self.recipients.iter().skip(1);
+        let wrapped_by_others =
+            future::try_join_all(others.map(|key| key.provider.wrap(&dek, context))).await?;
+        let wrapped: Vec<WrappedDek> = [wrapped].into_iter().chain(wrapped_by_others).collect();
+        let recipients = self.recipients.iter().zip(wrapped);
+        let recipients = recipients.map(|(key, wrapped)| Recipient {
+            key: key.provider.uri().clone(),
+            wrapped,
+        });
+        Ok((dek, recipients.collect()))
+    }
+
+    /// Unwraps a fresh data key once with every recipient. A key that was damaged on its way to or from the service would
+    /// make an hour of payloads unreadable, and nobody would notice before they are read.
+    async fn verify(
+        &self,
+        data_key: &DataKey,
+        recipients: &[Recipient],
+        context: &EncryptionContext,
+    ) -> Result<(), ProviderError> {
+        let keys = self.recipients.iter().zip(recipients);
+        let readable = keys.filter(|(key, _)| !key.is_wrap_only.load(Relaxed));
+        let checks = readable.map(|(key, recipient)| async move {
+            self.counters.verifications.add(1);
+            let unwrapped = key.provider.unwrap(&recipient.wrapped, context).await;
+            key.judge(data_key, unwrapped)
+        });
+        future::try_join_all(checks).await.map(drop)
+    }
+
+    /// Processes that start together must not renew together.
+    fn renew_at(&self) -> Duration {
+        let DekLimits {
+            max_age,
+            renew_before,
+            ..
+        } = self.limits;
+        let varied = renew_before.mul_f64(0.2f64.mul_add((self.fraction)(), 0.9));
+        let before = if varied < max_age {
+            varied
+        } else {
+            renew_before
+        };
+        max_age.saturating_sub(before)
+    }
+}
+
+impl EncryptingKey {
+    fn judge(
+        &self,
+        data_key: &DataKey,
+        unwrapped: Result<Dek, ProviderError>,
+    ) -> Result<(), ProviderError> {
+        let damaged = |detail| {
+            Err(ProviderError::new(Kind::Integrity, self.provider.uri()).with_detail(detail))
+        };
+        match unwrapped {
+            Ok(dek) if data_key.is_same(&dek) => Ok(()),
+            Ok(_) => damaged("a fresh data key unwraps to another one, so it is not used"),
+            Err(error) => match error.kind() {
+                Kind::InvalidCiphertext | Kind::ContextMismatch | Kind::KeyVersionGone => {
+                    damaged("the service does not unwrap a fresh data key, so it is not used")
+                }
+                Kind::PermissionDenied | Kind::Unsupported => {
+                    self.is_wrap_only.store(true, Relaxed);
+                    tracing::debug!(key = %self.provider.uri(), "data keys are not verified: this process may not unwrap");
+                    Ok(())
+                }
+                kind => {
+                    tracing::warn!(key = %self.provider.uri(), error = kind.name(), "a data key could not be verified");
+                    Ok(())
+                }
+            },
+        }
+    }
+}

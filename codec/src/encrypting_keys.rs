@@ -1,0 +1,46 @@
+//! The keys that every data key is wrapped by.
+
+use std::sync::Arc;
+
+use crate::{ConfigurationError, format::envelope_v2::MAX_RECIPIENTS, kms::KeyProvider};
+
+/// The keys that every data key is wrapped by: 1 to 10, each once.
+#[derive(Clone)]
+pub(crate) struct EncryptingKeys {
+    pub(crate) first: Arc<dyn KeyProvider>,
+    pub(crate) others: Vec<Arc<dyn KeyProvider>>,
+}
+
+impl EncryptingKeys {
+    pub(crate) fn new(keys: Vec<Arc<dyn KeyProvider>>) -> Result<Self, ConfigurationError> {
+        let invalid = |reason| Err(ConfigurationError::invalid("encrypting keys", reason));
+        if keys.len() > MAX_RECIPIENTS {
+            return invalid("there are more than 10; name at most 10".to_owned());
+        }
+        let mut uris: Vec<_> = keys.iter().map(|key| key.uri()).collect();
+        uris.sort();
+        if let Some([repeated, _]) = uris.array_windows().find(|[a, b]| a == b) {
+            return invalid(format!("{repeated} is named twice; name each key once"));
+        }
+        let mut keys = keys.into_iter();
+        match keys.next() {
+            Some(first) => Ok(Self {
+                first,
+                others: keys.collect(),
+            }),
+            None => invalid("there is none; name the key to encrypt with".to_owned()),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<dyn KeyProvider>> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
+impl std::fmt::Debug for EncryptingKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.iter().map(|key| key.uri()))
+            .finish()
+    }
+}

@@ -1,0 +1,90 @@
+//! How often a module may be initialized again for one token.
+
+use std::time::{Duration, Instant};
+
+/// Between two attempts while the token stays away; doubled from the first to the last.
+const FIRST: Duration = Duration::from_secs(1);
+const LAST: Duration = Duration::from_secs(8);
+
+/// Between two attempts for what may never have been there. It ends the sessions of all other keys of the module.
+const SEARCH: Duration = Duration::from_mins(1);
+
+/// What a call did not find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loss {
+    /// The token: no session can be opened, though it was there.
+    Token,
+    /// Something that a wrong name may ask for, or that a session should find: the key, or a token that was never there.
+    Object,
+}
+
+/// When the next attempt is permitted.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    pause: Duration,
+    token: Option<Instant>,
+    object: Option<Instant>,
+}
+
+impl Recovery {
+    /// Whether the module may be initialized for the sake of `loss`; the next attempt then waits.
+    pub(super) fn begins(&mut self, loss: Loss, now: Instant) -> bool {
+        let next = match loss {
+            Loss::Token => &mut self.token,
+            Loss::Object => &mut self.object,
+        };
+        if next.is_some_and(|next| now < next) {
+            return false;
+        }
+        let pause = match loss {
+            Loss::Token => {
+                self.pause = (self.pause * 2).clamp(FIRST, LAST);
+                self.pause
+            }
+            Loss::Object => SEARCH,
+        };
+        *next = now.checked_add(pause);
+        true
+    }
+
+    /// Takes note that the token answers.
+    pub(super) fn worked(&mut self) {
+        self.pause = Duration::ZERO;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of the calls in the first `seconds`, ten a second, begin a recovery.
+    fn attempts(recovery: &mut Recovery, loss: Loss, seconds: u32) -> usize {
+        let start = Instant::now();
+        (0..seconds * 10)
+            .filter(|tenth| recovery.begins(loss, start + Duration::from_millis(100) * *tenth))
+            .count()
+    }
+
+    #[test]
+    fn a_token_that_stays_away_is_looked_for_every_few_seconds() {
+        // At 0, 1, 3, 7, 15, 23, …
+        assert_eq!(attempts(&mut Recovery::default(), Loss::Token, 32), 7);
+    }
+
+    #[test]
+    fn a_wrong_name_costs_others_their_sessions_once_a_minute() {
+        assert_eq!(attempts(&mut Recovery::default(), Loss::Object, 120), 2);
+    }
+
+    #[test]
+    fn a_token_that_comes_and_goes_is_found_each_time_but_not_more_than_once_a_second() {
+        let mut recovery = Recovery::default();
+        let start = Instant::now();
+        assert!(recovery.begins(Loss::Token, start));
+        recovery.worked();
+        assert!(!recovery.begins(Loss::Token, start + Duration::from_millis(900)));
+        assert!(recovery.begins(Loss::Token, start + Duration::from_secs(1)));
+        recovery.worked();
+        assert!(recovery.begins(Loss::Token, start + Duration::from_secs(2)));
+    }
+}

@@ -1,0 +1,93 @@
+//! What a service's own logs call a call that failed: enough to find it there, and not a word of the answer's text.
+
+/// The status, error code and request id of an answer that reported a failure.
+///
+/// It is kept apart from what an error shows: [`ProviderError::service_error`](super::ProviderError::service_error) hands
+/// it to an operator who asks for it. The text of the answer is never kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServiceError {
+    http_status: Option<u16>,
+    code: Option<Box<str>>,
+    request_id: Option<Box<str>>,
+}
+
+impl ServiceError {
+    /// A failure with this HTTP status.
+    #[must_use]
+    pub fn new(http_status: Option<u16>) -> Self {
+        Self {
+            http_status,
+            ..Self::default()
+        }
+    }
+
+    /// Adds the service's error code, such as `AccessDeniedException`. What does not look like an error code is dropped.
+    #[must_use]
+    pub fn with_code(mut self, code: Option<&str>) -> Self {
+        self.code = code.filter(|code| is_code(code)).map(Into::into);
+        self
+    }
+
+    /// Adds the id by which the service's logs call the request. What does not look like an id is dropped.
+    #[must_use]
+    pub fn with_request_id(mut self, id: Option<&str>) -> Self {
+        self.request_id = id.filter(|id| is_request_id(id)).map(Into::into);
+        self
+    }
+
+    /// The HTTP status of the answer.
+    #[must_use]
+    pub fn http_status(&self) -> Option<u16> {
+        self.http_status
+    }
+
+    /// The service's error code.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// The id by which the service's logs call the request.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+}
+
+fn is_code(code: &str) -> bool {
+    (1..=64).contains(&code.len())
+        && code.starts_with(|first: char| first.is_ascii_uppercase())
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_request_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_never_kept() {
+        let kept = ServiceError::new(Some(403))
+            .with_code(Some("AccessDeniedException"))
+            .with_request_id(Some("1b2c-3d4e"));
+        assert_eq!(kept.http_status(), Some(403));
+        assert_eq!(kept.code(), Some("AccessDeniedException"));
+        assert_eq!(kept.request_id(), Some("1b2c-3d4e"));
+        let long = "A".repeat(65);
+        for text in ["", "denied", "User x is not", "<html>", "A.b", &long] {
+            let dropped = ServiceError::new(None)
+                .with_code(Some(text))
+                .with_request_id(Some(&format!("{text} \u{1b}")));
+            assert_eq!(dropped, ServiceError::default(), "{text}");
+        }
+    }
+}

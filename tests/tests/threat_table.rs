@@ -1,0 +1,69 @@
+//! The threat table of `SECURITY.md`: every row names tests that exist, or says why there is none.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// What a row without a test must begin its last cell with.
+const NO_TEST: &str = "No test: ";
+
+#[test]
+fn every_row_names_tests_that_exist_or_says_why_there_is_none() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("a workspace");
+    let document = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md is readable");
+    let rows: Vec<Vec<&str>> = document.lines().filter_map(row).collect();
+    assert!(!rows.is_empty(), "SECURITY.md has no threat table");
+
+    let mut files = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for (position, cells) in rows.iter().enumerate() {
+        let [number, input, answer, tests] = cells[..] else {
+            wrong.push(format!("{cells:?}: a row has four cells"));
+            continue;
+        };
+        if number != (position + 1).to_string() || input.is_empty() || answer.is_empty() {
+            wrong.push(format!(
+                "row {number}: it is out of order or has an empty cell"
+            ));
+        }
+        if let Some(reason) = tests.strip_prefix(NO_TEST) {
+            if reason.len() < 10 {
+                wrong.push(format!("row {number}: it does not say why it has no test"));
+            }
+            continue;
+        }
+        let named: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() {
+            wrong.push(format!("row {number}: it names no test"));
+        }
+        for test in named {
+            let Some((file, name)) = test.split_once("::") else {
+                wrong.push(format!("row {number}: `{test}` is not FILE::TEST"));
+                continue;
+            };
+            let source = files
+                .entry(file)
+                .or_insert_with(|| fs::read_to_string(root.join(file)).unwrap_or_default());
+            if !has_test(source, name) {
+                wrong.push(format!("row {number}: `{test}` does not exist"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The cells of a line that is a row of the table: its first cell is a number.
+fn row(line: &str) -> Option<Vec<&str>> {
+    let inside = line.strip_prefix("| ")?.strip_suffix(" |")?;
+    let cells: Vec<_> = inside.split(" | ").map(str::trim).collect();
+    cells
+        .first()
+        .is_some_and(|first| first.parse::<u32>().is_ok())
+        .then_some(cells)
+}
+
+/// Whether a source file has a function of this name, with a test attribute or out of a macro that makes tests.
+fn has_test(source: &str, name: &str) -> bool {
+    source.contains(&format!("fn {name}(")) || source.contains(&format!("{name},"))
+}

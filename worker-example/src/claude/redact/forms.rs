@@ -1,0 +1,115 @@
+//! The forms in which a secret can turn up in output.
+
+use crate::secret::Secret;
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
+
+/// A shorter value would be found by chance in text that has nothing to do with it.
+const SHORTEST: usize = 8;
+/// The same for a line of a longer secret, and for a piece of its base64.
+const SHORTEST_PIECE: usize = 16;
+/// Encodings are looked for of this much of a task's secrets, in bytes. It bounds the memory of the search.
+const MOST_ENCODED: usize = 256 * 1024;
+/// The rows of `base64` and of PEM.
+const ROWS: [usize; 2] = [76, 64];
+/// What RFC 3986 calls unreserved is not percent-encoded.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+type Forms = Vec<Zeroizing<String>>;
+
+/// All forms of all secrets, but for very short secrets.
+pub(super) fn of_all<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Forms {
+    let mut forms = Forms::new();
+    let mut encoded = 0;
+    for secret in secrets {
+        let text = secret.expose();
+        if text.len() < SHORTEST {
+            continue;
+        }
+        let lines = text.lines().map(str::trim);
+        let pieces: Vec<&str> = std::iter::once(text)
+            .chain(lines.filter(|line| line.len() >= SHORTEST_PIECE && *line != text))
+            .collect();
+        encoded += text.len();
+        for piece in pieces {
+            add(&mut forms, piece.to_owned());
+            let once = escaped(piece);
+            add(&mut forms, escaped(&once).to_string());
+            forms.push(once);
+            if encoded <= MOST_ENCODED {
+                add_encodings(&mut forms, piece);
+            }
+        }
+    }
+    forms.sort_unstable_by(|a, b| a.as_str().cmp(b));
+    forms.dedup();
+    forms
+}
+
+fn add(forms: &mut Forms, form: String) {
+    forms.push(Zeroizing::new(form));
+}
+
+/// As a JSON string holds it.
+fn escaped(text: &str) -> Zeroizing<String> {
+    let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
+    let inside = quoted.len().saturating_sub(1);
+    Zeroizing::new(quoted.get(1..inside).unwrap_or(text).to_owned())
+}
+
+fn add_encodings(forms: &mut Forms, text: &str) {
+    add(forms, hex::encode(text));
+    add(forms, hex::encode_upper(text));
+    let percent = utf8_percent_encode(text, RESERVED).to_string();
+    for form in [percent.clone(), percent.replace("%20", "+")] {
+        add(forms, lower_escapes(&form));
+        add(forms, form);
+    }
+    let whole = Zeroizing::new(STANDARD.encode(text));
+    for row in ROWS {
+        for piece in whole.as_bytes().chunks(row) {
+            add_base64(forms, &String::from_utf8_lossy(piece));
+        }
+    }
+    add_base64(forms, whole.trim_end_matches('='));
+    add_base64(forms, &whole);
+    for before in [1, 2] {
+        let mut shifted = Zeroizing::new(vec![0; before]);
+        shifted.extend_from_slice(text.as_bytes());
+        // Characters that hold bits of what stands before or after differ each time.
+        let usable = shifted.len() / 3 * 4;
+        let text = Zeroizing::new(STANDARD_NO_PAD.encode(&*shifted));
+        add_base64(forms, text.get(before + 1..usable).unwrap_or_default());
+    }
+    let usable = text.len() / 3 * 4;
+    add_base64(forms, whole.get(..usable).unwrap_or_default());
+}
+
+/// In both alphabets.
+fn add_base64(forms: &mut Forms, piece: &str) {
+    if piece.len() >= SHORTEST_PIECE {
+        add(forms, piece.replace('+', "-").replace('/', "_"));
+        add(forms, piece.to_owned());
+    }
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (escape, rest) = part.split_at_checked(2).unwrap_or((part, ""));
+        result.push('%');
+        result.push_str(&escape.to_ascii_lowercase());
+        result.push_str(rest);
+    }
+    result
+}

@@ -1,0 +1,138 @@
+//! A request as it travels from the submission through the workflow to the activity.
+
+use super::{RequestError, TaskRequest, default_timeout_minutes, validate::MAX_MINUTES};
+use crate::task_id::TaskId;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use std::{fmt, time::Duration};
+use zeroize::Zeroize as _;
+
+/// A request in transit. The submission and the activity check it by [`TaskInput::into_request`]. The workflow reads only
+/// what it needs and accepts any value, so that a later version can change the rules while tasks run: a replayed workflow
+/// must decide as before.
+pub struct TaskInput(Value);
+
+impl TaskInput {
+    /// A checked request, for this task and no other.
+    #[must_use]
+    pub fn new(mut request: TaskRequest, task: &TaskId) -> Self {
+        request.task_id = Some(task.clone());
+        // It cannot fail: every key is a string and no number is unusual.
+        Self(serde_json::to_value(request).unwrap_or_default())
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    /// When what arrived is not a valid request.
+    pub fn into_request(mut self) -> Result<TaskRequest, RequestError> {
+        TaskRequest::from_value(std::mem::take(&mut self.0))
+    }
+
+    /// The task that the request names, if it names one.
+    #[must_use]
+    pub(crate) fn task_id(&self) -> Option<&str> {
+        self.0.get("taskId")?.as_str()
+    }
+
+    /// How long the task may run, within bounds whatever the request says.
+    #[must_use]
+    pub(crate) fn timeout(&self) -> Duration {
+        let default = u64::from(default_timeout_minutes());
+        let minutes = self.0.get("timeoutMinutes").and_then(Value::as_u64);
+        Duration::from_secs(60 * minutes.unwrap_or(default).clamp(1, MAX_MINUTES.into()))
+    }
+
+    /// Takes the caller's metadata out. The activity does not need it.
+    pub(crate) fn take_metadata(&mut self) -> Option<Map<String, Value>> {
+        match self.0.as_object_mut()?.remove("metadata")? {
+            Value::Object(metadata) => Some(metadata),
+            _ => None,
+        }
+    }
+}
+
+/// Nothing of it: it holds the caller's secrets.
+impl fmt::Debug for TaskInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TaskInput(…)")
+    }
+}
+
+impl Drop for TaskInput {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+impl Serialize for TaskInput {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn input(value: Value) -> TaskInput {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn the_workflow_reads_any_value() {
+        for (value, minutes) in [
+            (json!({}), 55),
+            (json!({"timeoutMinutes": 3}), 3),
+            (json!({"timeoutMinutes": 0}), 1),
+            (json!({"timeoutMinutes": u64::MAX}), 1440),
+            (json!({"timeoutMinutes": -1.5}), 55),
+            (json!([1, null]), 55),
+            (json!("text"), 55),
+        ] {
+            let mut input = input(value);
+            assert_eq!(
+                input.timeout(),
+                Duration::from_mins(minutes),
+                "{:?}",
+                input.0
+            );
+            assert_eq!(input.task_id(), None);
+            assert_eq!(input.take_metadata(), None);
+        }
+        let mut full = input(json!({"taskId": "t", "metadata": {"a": 1}, "unknown": true}));
+        assert_eq!(full.task_id(), Some("t"));
+        assert_eq!(full.take_metadata().unwrap()["a"], 1);
+        assert_eq!(full.0, json!({"taskId": "t", "unknown": true}));
+        assert!(full.into_request().is_err());
+    }
+
+    #[test]
+    fn a_checked_request_names_its_task() {
+        let request = json!({"prompt": "p", "anthropicApiKey": "k", "taskId": "other"});
+        let request = TaskRequest::from_value(request).unwrap();
+        let input = TaskInput::new(request, &"mine".parse().unwrap());
+        assert_eq!(input.task_id(), Some("mine"));
+        assert!(!format!("{input:?}").contains("mine"));
+        assert_eq!(
+            input.into_request().unwrap().task_id.unwrap().as_str(),
+            "mine"
+        );
+    }
+}

@@ -1,0 +1,83 @@
+//! A rig with a script in Claude Code's place that leaves a mark for each run, and waits where its prompt says so.
+
+use super::Rig;
+use integration_tests::until;
+use local_stack::Process;
+use serde_json::json;
+use std::{fs, path::PathBuf};
+use temporalio_common::protos::temporal::api::history::v1::{
+    HistoryEvent, history_event::Attributes,
+};
+
+const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
+
+/// A rig whose CLI appends a line to a file for each run, then waits for another file when its prompt says so.
+pub(crate) struct Scripted {
+    pub(crate) rig: Rig,
+    runs: PathBuf,
+    gate: PathBuf,
+}
+
+impl Scripted {
+    pub(crate) async fn new() -> Self {
+        let rig = Rig::new().await;
+        let (runs, gate) = (
+            rig.folder.path().join("runs"),
+            rig.folder.path().join("gate"),
+        );
+        Self { rig, runs, gate }
+    }
+
+    pub(crate) fn worker(&self, arguments: &[&str]) -> Process {
+        self.rig.worker_with(&self.claude(), arguments)
+    }
+
+    pub(crate) fn claude(&self) -> PathBuf {
+        let script = format!(
+            "echo run >> {}; echo begun; [ \"$(cat)\" = wait ] && while [ ! -e {} ]; do sleep 0.1; done
+             echo '{RESULT}'",
+            self.runs.display(),
+            self.gate.display(),
+        );
+        self.rig.claude(&script)
+    }
+
+    pub(crate) fn submit(&self, task: &str, prompt: &str) -> Process {
+        let request = json!({"prompt": prompt, "anthropicApiKey": "sk-ant-hostile-input"});
+        self.rig.submit(task, &request, &["--json"])
+    }
+
+    /// How often Claude Code was started.
+    pub(crate) fn runs(&self) -> usize {
+        fs::read_to_string(&self.runs).map_or(0, |text| text.lines().count())
+    }
+
+    /// Lets those that wait go on.
+    pub(crate) fn open_gate(&self) {
+        fs::write(&self.gate, "").unwrap();
+    }
+
+    /// What `temporal workflow …` prints, and whether it succeeded.
+    pub(crate) fn temporal(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = self.rig.server.cli();
+        let output = command.arg("workflow").args(arguments).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    }
+
+    /// Waits until a workflow task of this task fails; why it did.
+    pub(crate) async fn failed_workflow_task(&self, task: &str) -> String {
+        until("a failed workflow task", async || {
+            let history = self.rig.history(task).await;
+            history.events.into_iter().find_map(failure_message)
+        })
+        .await
+    }
+}
+
+fn failure_message(event: HistoryEvent) -> Option<String> {
+    match event.attributes? {
+        Attributes::WorkflowTaskFailedEventAttributes(failed) => Some(failed.failure?.message),
+        _ => None,
+    }
+}
