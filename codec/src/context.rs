@@ -1,3 +1,5 @@
+//! Pairs that are authenticated with a payload, and their canonical form.
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{ConfigurationError, Namespace, PayloadError};
@@ -66,7 +68,7 @@ impl EncryptionContext {
             });
         }
         let pairs: BTreeMap<String, String> = serde_json::from_slice(bytes).map_err(|_| {
-            PayloadError::Malformed("the encryption context is no JSON object of strings")
+            PayloadError::Malformed("the encryption context is not a JSON object of strings")
         })?;
         let context = Self::new(pairs).map_err(|_| {
             PayloadError::Malformed("the encryption context has too many or unnamed pairs")
@@ -234,6 +236,8 @@ mod tests {
             r#"{"namespace":"other","namespace":"default"}"#,
             r#"{"namespace":"default","a":"b"}"#,
             r#"{"namespace":1}"#,
+            r#"{"namespace":"\ud800"}"#,
+            r#"{"\udc00":"default"}"#,
             r#"["namespace"]"#,
             r#"{"":"x"}"#,
             "\"namespace\"",

@@ -29,5 +29,5 @@ pub use parcel_office::{ParcelOffice, output};
 pub use parcel_worker::ParcelWorker;
 pub use raw::{Raw, assert_absent, assert_present};
 pub use relay::Relay;
-pub use servers::{codec_server, temporal, until};
+pub use servers::{codec_server, codec_server_that, temporal, until};
 pub use tools::{TOOLS, tool};

@@ -45,6 +45,18 @@ impl ParcelOffice {
     pub async fn open_with_ui() -> Self {
         let keyring = Keyring::new();
         let codec_server = codec_server(&keyring);
+        Self::start_with_ui(keyring, codec_server).await
+    }
+
+    /// The same with another codec server than the worker's keys need.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn open_with_ui_and(codec_server: Service) -> Self {
+        Self::start_with_ui(Keyring::new(), codec_server).await
+    }
+
+    async fn start_with_ui(keyring: Keyring, codec_server: Service) -> Self {
         let options = TemporalOptions {
             ui: true,
             ui_codec_endpoint: Some(codec_server.url().to_owned()),

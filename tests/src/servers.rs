@@ -1,4 +1,5 @@
 use std::{
+    process::Command,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -40,6 +41,21 @@ pub fn temporal() -> Arc<TemporalServer> {
 pub fn codec_server(keyring: &Keyring) -> Service {
     let program = sibling_binary("codec-server").expect("codec-server is built");
     Service::codec_server(&program, keyring.folder(), 0).expect("a codec server")
+}
+
+/// A codec server in development mode that treats payloads it cannot decode as `on_undecodable` says.
+///
+/// # Panics
+/// It does not start.
+#[must_use]
+pub fn codec_server_that(keyring: &Keyring, on_undecodable: &str) -> Service {
+    let mut command = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
+    command.args(["dev", "--listen", "127.0.0.1:0", "--on-undecodable"]);
+    command
+        .arg(on_undecodable)
+        .arg("--keyring")
+        .arg(keyring.folder());
+    Service::start("the codec server", command).expect("a codec server")
 }
 
 /// Asks `look` again and again until it finds something.

@@ -1,7 +1,7 @@
 //! The real Web UI in a real browser: it decodes through the codec server, or shows ciphertext.
 #![allow(clippy::expect_used, reason = "a test")]
 
-use integration_tests::{ParcelOffice, assert_absent, browser};
+use integration_tests::{Keyring, ParcelOffice, assert_absent, browser, codec_server_that};
 
 const SECRETS: [&str; 3] = [
     ParcelOffice::CONTENT,
@@ -34,6 +34,18 @@ async fn the_web_ui_shows_plaintext_while_the_codec_server_answers_and_none_afte
 
     office.stop_codec_server();
     let page = browser::open(&url, "Completed", 60);
+    assert!(page.found, "the page shows:\n{}", page.shown);
+    assert_absent("the page", page.shown.as_bytes(), &SECRETS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_web_ui_shows_why_a_payload_cannot_be_decoded() {
+    let strangers = Keyring::new();
+    let stranger = codec_server_that(&strangers, "placeholder");
+    let office = ParcelOffice::open_with_ui_and(stranger).await;
+    let id = office.accept().await;
+    let url = format!("{}/namespaces/default/workflows/{id}", office.ui_url());
+    let page = browser::open(&url, "cannot be decoded: ", 60);
     assert!(page.found, "the page shows:\n{}", page.shown);
     assert_absent("the page", page.shown.as_bytes(), &SECRETS);
 }

@@ -3,7 +3,9 @@
 
 use std::process::Command;
 
-use integration_tests::{ParcelOffice, Relay, assert_absent, assert_present, output, tool};
+use integration_tests::{
+    Keyring, ParcelOffice, Relay, assert_absent, assert_present, codec_server_that, output, tool,
+};
 use prost::Message as _;
 use serde_json::json;
 
@@ -79,7 +81,28 @@ async fn query_shows_what_the_worker_encrypted() {
     assert_present("the answer", output(with).as_bytes(), &[&expected]);
 }
 
-/// It decodes only. Whoever starts workflows by hand has to use `temporal`.
+#[tokio::test(flavor = "multi_thread")]
+async fn placeholders_are_readable() {
+    let office = ParcelOffice::open("default").await;
+    let id = office.accept().await;
+    let strangers = Keyring::new();
+    let stranger = codec_server_that(&strangers, "placeholder");
+    let mut show = tctl(&office, "default");
+    show.args(["--codec_endpoint", stranger.url(), "workflow", "show"]);
+    show.args(["--workflow_id", &id, "--print_full"]);
+    let shown = output(show);
+    assert_absent("`tctl show`", shown.as_bytes(), &SECRETS);
+    assert_present(
+        "`tctl show`",
+        shown.as_bytes(),
+        &[
+            "codec-server error",
+            "cannot be decoded: ",
+        ],
+    );
+}
+
+/// It decodes only. To start workflows by hand, use `temporal`.
 #[tokio::test(flavor = "multi_thread")]
 async fn start_sends_its_input_in_the_clear_whatever_codec_is_given() {
     let office = ParcelOffice::open("default").await;

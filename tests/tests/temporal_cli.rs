@@ -1,12 +1,9 @@
 //! The real `temporal` command line with the codec server: people see plaintext, or nothing.
 #![allow(clippy::expect_used, reason = "a test")]
 
-use std::process::Command;
-
 use integration_tests::{
-    Keyring, ParcelOffice, Relay, assert_absent, assert_present, codec_server,
+    Keyring, ParcelOffice, Relay, assert_absent, assert_present, codec_server_that,
 };
-use local_stack::{Service, sibling_binary};
 use prost::Message as _;
 use serde_json::json;
 
@@ -159,38 +156,52 @@ async fn a_codec_server_with_another_key_shows_nothing() {
     let office = ParcelOffice::open("default").await;
     let id = office.accept().await;
     let strangers = Keyring::new();
-    let stranger = codec_server(&strangers);
+    let stranger = codec_server_that(&strangers, "fail");
     let mut show = office.cli();
     show.args(["workflow", "show", "-w", &id, "--output", "json"]);
     show.arg(format!("--codec-endpoint={}", stranger.url()));
     let output = show.output().expect("it runs");
     assert!(!output.status.success());
     assert_absent("`show`", &[output.stdout, output.stderr].concat(), &SECRETS);
+    // The command line never shows the answer that it got, so the log has to tell.
+    assert_present(
+        "the server's log",
+        stranger.process().output().as_bytes(),
+        &["encrypted with local://default"],
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn placeholders_keep_a_history_readable_that_cannot_be_decoded() {
     let office = ParcelOffice::open("default").await;
     let id = office.accept().await;
+    let result = office.deliver(&id).await;
     let strangers = Keyring::new();
-    let mut server = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
-    server.args([
-        "dev",
-        "--listen",
-        "127.0.0.1:0",
-        "--on-undecodable",
-        "placeholder",
-        "--keyring",
-    ]);
-    server.arg(strangers.folder());
-    let server = Service::start("the codec server", server).expect("a codec server");
+    let server = codec_server_that(&strangers, "placeholder");
 
     let endpoint = format!("--codec-endpoint={}", server.url());
-    let shown = office.temporal(&["workflow", "show", "-w", &id, "--output", "json", &endpoint]);
-    assert_absent("`show`", shown.as_bytes(), &SECRETS);
+    let show = ["workflow", "show", "-w", &id, &endpoint];
+    let words = "codec-server error: cannot be decoded: ";
+    for (form, expected) in [
+        (&["--detailed"][..], words),
+        (
+            &[],
+            r#""codec-server error":"cannot be decoded: "#,
+        ),
+        (&["--output", "json"], "WORKFLOW_EXECUTION_STARTED"),
+    ] {
+        let shown = office.temporal(&[&show[..], form].concat());
+        assert_absent("`show`", shown.as_bytes(), &SECRETS);
+        assert_present("`show`", shown.as_bytes(), &[expected]);
+    }
+    let shown = office.temporal(&["workflow", "result", "-w", &id, &endpoint]);
+    assert_absent("`result`", shown.as_bytes(), &[&result]);
     assert_present(
-        "`show`",
+        "`result`",
         shown.as_bytes(),
-        &["WORKFLOW_EXECUTION_STARTED", "not authentic"],
+        &[
+            "codec-server error",
+            "cannot be decoded: ",
+        ],
     );
 }

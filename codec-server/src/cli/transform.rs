@@ -69,7 +69,7 @@ pub(super) struct TransformArgs {
     /// Replaces an output file that exists.
     #[arg(long)]
     force: bool,
-    /// Leaves a payload that cannot be processed as it is, says so on stderr, and goes on. The exit code is not 0 then.
+    /// Leaves a payload that cannot be decoded or read as it is, says so on stderr, and goes on. The exit code is not 0 then.
     #[arg(long)]
     keep_going: bool,
     /// The most input that is read, such as 256MiB.
@@ -140,7 +140,7 @@ async fn process(
     }
 
     let mut complaints = Complaints::new(&input, name);
-    let mut changed = apply(operation, &codec, &input, &mut complaints).await;
+    let mut changed = apply(operation, &codec, &input, &mut complaints).await?;
     let failed = complaints.finish();
     if let Some(status) = failed.filter(|_| !args.keep_going) {
         return Err(Failure::said(status));
@@ -162,37 +162,34 @@ async fn process(
     failed.map_or(Ok(()), |status| Err(Failure::said(status)))
 }
 
-/// The payloads after the operation; one that cannot be processed stays as it is, and is complained about.
+/// The payloads after the operation. One that cannot be decoded stays as it is, and is complained about; encoding is done
+/// for all or for none.
 async fn apply(
     operation: Operation,
     codec: &Codec,
     input: &Input,
     complaints: &mut Complaints<'_>,
-) -> Vec<Payload> {
-    let payloads = input.payloads();
-    let results: Vec<Result<Payload, Error>> = match operation {
-        Operation::Decode => codec.decode_each(payloads.clone()).await,
-        Operation::Encode => {
-            let count = payloads.len();
-            match codec.encode(payloads.clone()).await {
-                Ok(encoded) => encoded.into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error); count],
-            }
-        }
-    };
+) -> Result<Vec<Payload>, Failure> {
     for broken in input.broken() {
         complaints.add(broken.index, Status::Data, &broken.error);
     }
-    let replaced = input.indices().into_iter().zip(payloads).zip(results);
-    replaced
-        .map(|((index, old), result)| {
-            result.unwrap_or_else(|error| {
-                let message = explain(&error, &old, codec.namespace());
-                complaints.add(index, Status::of(&error), &message);
-                old
-            })
+    let payloads = input.payloads();
+    if operation == Operation::Encode {
+        return codec.encode(payloads).await.map_err(|error| {
+            let message = format!("{}: {error}", complaints.name);
+            Failure::new(Status::of(&error), message)
+        });
+    }
+    let results = codec.decode_each(payloads.clone()).await;
+    let decoded = input.indices().into_iter().zip(payloads).zip(results);
+    let decoded = decoded.map(|((index, old), result)| {
+        result.unwrap_or_else(|error| {
+            let message = explain(&error, &old, codec.namespace());
+            complaints.add(index, Status::of(&error), &message);
+            old
         })
-        .collect()
+    });
+    Ok(decoded.collect())
 }
 
 /// Says which payloads cannot be processed, and keeps the exit code.

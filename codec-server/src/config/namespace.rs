@@ -32,7 +32,7 @@ pub struct NamespaceConfig {
     pub require_context: RequiredContext,
     /// `compression`: `none` (default) or `zstd`; `compression_level`, `compression_min_bytes`.
     pub compression: Compression,
-    /// `max_decompressed`: bytes that a payload may become. Default: 16 MiB.
+    /// `max_decompressed`: the most bytes of a payload after decompression. Default: 16 MiB.
     pub max_decompressed: usize,
     /// `plaintext`: `allow` (default) or `reject` payloads that are not encrypted when decoding.
     pub plaintext: PlaintextPolicy,
@@ -44,7 +44,7 @@ pub struct NamespaceConfig {
     pub cache: CacheLimits,
 }
 
-/// What becomes of a request to decode when one of its payloads cannot be decoded.
+/// What happens when a payload of a request cannot be decoded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUndecodable {
     /// The request fails and says why.
@@ -62,7 +62,7 @@ impl FromStr for OnUndecodable {
         match name {
             "fail" => Ok(Self::Fail),
             "placeholder" => Ok(Self::Placeholder),
-            _ => Err("it is neither `fail` nor `placeholder`"),
+            _ => Err("it must be `fail` or `placeholder`"),
         }
     }
 }
@@ -205,7 +205,7 @@ fn compression(section: &mut Section<'_>) -> Compression {
     let zstd = section.value("compression", |text| match text {
         "none" => Ok(false),
         "zstd" => Ok(true),
-        _ => Err("it is neither `none` nor `zstd`".to_owned()),
+        _ => Err("it must be `none` or `zstd`".to_owned()),
     });
     let level = section.value("compression_level", |text| match text.parse() {
         Ok(level @ 1..=19) => Ok(level),

@@ -188,6 +188,7 @@ fn the_example_has_every_setting_with_its_default() {
     let namespace = named(&config, "default");
     let default = NamespaceConfig {
         decrypt: namespace.decrypt.clone(),
+        decrypt_formats: Some(vec![Format::Envelope]),
         context: namespace.context.clone(),
         ..NamespaceConfig::with_key(namespace.encrypt[0].clone())
     };
@@ -234,7 +235,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.server.listen.port(), 2);
     assert_eq!(
         config.server.limits.max_payloads, 7,
-        "an empty variable is none"
+        "an empty variable counts as unset"
     );
     assert_eq!(config.cors.allowed_origins.len(), 2);
     assert_eq!(config.keys.local_keyring.as_deref(), Some("/keys".as_ref()));
@@ -285,9 +286,9 @@ context = { env = 1 }
         "codec.toml:15: auth: there is no such section",
         "codec.toml:19: namespaces.default.encrypt: it starts with none of local://",
         "codec.toml:20: namespaces.default.format: it must be",
-        "codec.toml:21: namespaces.default.compression: it is neither",
+        "codec.toml:21: namespaces.default.compression: it must be",
         "codec.toml:22: namespaces.default.dek: `renew_before` must be shorter than `max_age`",
-        "codec.toml:23: namespaces.default.on_undecodable: it is neither",
+        "codec.toml:23: namespaces.default.on_undecodable: it must be",
         "codec.toml:25: namespaces.prod: `encrypt` names no key",
         "codec.toml:26: namespaces.prod.plaintext: it must be",
         "codec.toml:27: namespaces.prod.context.env: expected a text in quotes",

@@ -26,9 +26,10 @@ fn a_local_set_up_is_found_healthy() {
     );
     assert_eq!(answer.one("round-trip")["namespace"], "prod");
     let cache = answer.one("cache");
+    // One call wraps the data key, one verifies it, and one unwraps it elsewhere.
     assert_eq!(
         (&cache["calls"], &cache["calls_without_cache"]),
-        (&json!(2), &json!(4))
+        (&json!(3), &json!(4))
     );
     let latency = answer.all("latency");
     assert_eq!((latency.len(), &latency[0]["calls"]), (4, &json!(2)));
@@ -101,11 +102,11 @@ fn settings_that_weaken_are_worth_a_warning() {
     said(warned[1], &["format = direct"]);
     assert_eq!(answer.permission("encrypt")["max_plaintext"], 65536);
     assert_eq!(answer.permission("decrypt")["status"], "ok");
-    // Two recipients are wrapped for, and one unwraps; in direct mode each payload is two calls.
+    // Two recipients wrap and verify the data key, and one unwraps it; in direct mode each payload is two calls.
     let cache = answer.all("cache");
     assert_eq!(
         (&cache[0]["calls"], &cache[1]["calls"]),
-        (&json!(3), &json!(4))
+        (&json!(5), &json!(4))
     );
 }
 

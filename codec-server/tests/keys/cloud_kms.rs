@@ -107,6 +107,10 @@ fn a_local_key_from_its_making_to_its_end() {
     );
     let described = bench.text(&["describe", "local://a"]);
     assert!(described.contains("its age is unknown"), "{described}");
+    assert_eq!(
+        bench.json(&["describe", "local://a"])["should_rotate"],
+        false
+    );
 }
 
 #[test]

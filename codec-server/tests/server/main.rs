@@ -8,6 +8,8 @@
 
 mod browser;
 mod command_line;
+mod configuration;
+mod documents;
 mod hostile;
 mod leaks;
 mod lifecycle;

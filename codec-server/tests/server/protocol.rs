@@ -220,7 +220,7 @@ fn dev_serves_any_namespace_apart_from_the_others() {
     let sealed = server.encode("one", &plain(&["a"]));
     server
         .call("/decode", "two", &sealed)
-        .refused(400, "another namespace");
+        .refused(400, "belongs to the namespace");
     assert_eq!(server.call("/decode", "one", &sealed).json(), plain(&["a"]));
     assert_eq!(
         server.post("/one/decode", &[], &body_of(&sealed)).json(),
@@ -330,7 +330,7 @@ fn one_undecodable_payload_fails_the_request_or_becomes_a_placeholder() {
     let value: Value = serde_json::from_slice(&decode64(&placeholder["data"])).unwrap();
     let text = value["codec-server error"].as_str().unwrap();
     assert!(
-        text.starts_with("cannot be decoded: the payload belongs to another namespace")
+        text.starts_with("cannot be decoded: the payload belongs to the namespace")
             && text.contains(id),
         "{text}"
     );
@@ -346,10 +346,7 @@ fn one_undecodable_payload_fails_the_request_or_becomes_a_placeholder() {
     assert_eq!(server.encode("default", &undecodable), undecodable);
 
     let answer = server.call("/decode", "default", &body);
-    answer.refused(
-        400,
-        "`payloads[0]`: the payload belongs to another namespace",
-    );
+    answer.refused(400, "`payloads[0]`: the payload belongs to the namespace");
 }
 
 #[test]
@@ -420,10 +417,8 @@ fn the_log_names_the_key_that_a_payload_wants_and_the_answer_does_not() {
         assert!(shown.contains(&id), "{shown}");
         server.wait_for_log("local://theirs");
         let log = server.stop_and_log();
-        let line = log
-            .lines()
-            .find(|line| line.contains("local://theirs"))
-            .unwrap();
-        assert!(line.contains(&id) && line.contains("WARN"), "{line}");
+        let told = |line: &str| line.contains("local://theirs") && line.contains(&id);
+        let line = log.lines().find(|line| told(line)).unwrap();
+        assert!(line.contains("WARN"), "{line}");
     }
 }

@@ -139,7 +139,10 @@ fn tampering_with_the_metadata_is_refused() {
             "no context",
             sealed.with_metadata("encryption-context", None),
         ),
-        ("another namespace", context(br#"{"namespace":"prod"}"#)),
+        (
+            "belongs to the namespace",
+            context(br#"{"namespace":"prod"}"#),
+        ),
         (
             "more context",
             context(br#"{"a":"b","namespace":"default"}"#),
@@ -171,7 +174,7 @@ fn payloads_of_others_are_refused() {
     let prod = server.encode("prod", &plain(&[SECRET]));
     server
         .call("/decode", "default", &prod)
-        .refused(400, "another namespace");
+        .refused(400, "belongs to the namespace");
     // Somebody who relabels it gets no further: its key is not the namespace's.
     let mut relabelled = prod.clone();
     relabelled["payloads"][0]["metadata"]["encryption-context"] =

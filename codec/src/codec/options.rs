@@ -2,6 +2,7 @@
 
 /// How one call decodes. The default is what [`Codec::decode_each`](crate::Codec::decode_each) does.
 #[derive(Clone, Copy, Debug, Default)]
+#[must_use]
 pub struct DecodeOptions {
     pub(super) keep_storage_references: bool,
     pub(super) max_decompressed: Option<usize>,

@@ -175,7 +175,7 @@ impl EncryptingKey {
             Ok(dek) if data_key.is_same(&dek) => Ok(()),
             Ok(_) => damaged("a fresh data key unwraps to another one, so it is not used"),
             Err(error) => match error.kind() {
-                Kind::InvalidCiphertext | Kind::ContextMismatch => {
+                Kind::InvalidCiphertext | Kind::ContextMismatch | Kind::KeyVersionGone => {
                     damaged("the service does not unwrap a fresh data key, so it is not used")
                 }
                 Kind::PermissionDenied | Kind::Unsupported => {

@@ -9,6 +9,7 @@ use super::CacheKey;
 use crate::{
     Error,
     clock::{Clock, Moment},
+    kms::ProviderErrorKind,
 };
 
 /// A refusal takes about 300 bytes.
@@ -60,6 +61,8 @@ impl Refusals {
         };
         let lasts = match error {
             Error::Payload(_) => ALTERED,
+            // A version that is destroyed is as good as never there, and any altered ciphertext may name one.
+            Error::Provider(error) if error.kind() == ProviderErrorKind::KeyVersionGone => ALTERED,
             _ => KEY_REFUSES,
         };
         let mut known = self.known.lock();
@@ -84,11 +87,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        PayloadError,
-        clock::tests::ManualClock,
-        kms::{ProviderError, ProviderErrorKind},
-    };
+    use crate::{PayloadError, clock::tests::ManualClock, kms::ProviderError};
 
     fn key(n: u32) -> CacheKey {
         CacheKey::direct(&"local://k".parse().unwrap(), &n.to_be_bytes())
@@ -107,11 +106,17 @@ mod tests {
         refusals.learn(key(2), Some(&disabled));
         let away = of_the_key(ProviderErrorKind::Unavailable);
         refusals.learn(key(3), Some(&away));
+        let gone = of_the_key(ProviderErrorKind::KeyVersionGone);
+        refusals.learn(key(4), Some(&gone));
         assert!(refusals.get(&key(1)).is_some() && refusals.get(&key(2)).is_some());
         assert!(refusals.get(&key(3)).is_none(), "an outage is remembered");
 
         clock.advance(KEY_REFUSES);
         assert!(refusals.get(&key(1)).is_some() && refusals.get(&key(2)).is_none());
+        assert!(
+            refusals.get(&key(4)).is_some(),
+            "it is the ciphertext's fault"
+        );
         clock.advance(ALTERED);
         assert!(refusals.get(&key(1)).is_none());
     }

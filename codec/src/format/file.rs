@@ -47,7 +47,7 @@ pub(crate) fn bound_header(recipients: &[Recipient], file_id: &[u8; FILE_ID_LEN]
 
 /// The length of the recipients that follows the magic bytes, if it is one.
 pub(crate) fn parse_len(start: &[u8; 12]) -> Result<usize, PayloadError> {
-    let malformed = PayloadError::Malformed("it is no file that this program sealed");
+    let malformed = PayloadError::Malformed("it is not a file that this program sealed");
     let (magic, len) = start.split_first_chunk::<8>().ok_or(malformed.clone())?;
     let len = <[u8; 4]>::try_from(len).map_err(|_| malformed.clone())?;
     if *magic != MAGIC {
@@ -133,6 +133,7 @@ mod tests {
             "[]",
             r#"[{"kek":"x","dek":"AA=="}]"#,
             r#"[{"kek":"local://k","dek":"?"}]"#,
+            r#"[{"kek":"local://k","dek":"AA=="},{"kek":"local://k","dek":"AQ=="}]"#,
         ] {
             assert!(parse_recipients(json.as_bytes()).is_err(), "{json}");
         }

@@ -101,18 +101,17 @@ fn recipients_with_one_key_are_refused() {
         &v2_data(),
     );
     for number in 0..10 {
-        let suffix = if number == 0 {
-            String::new()
-        } else {
-            format!(".{number}")
+        let suffix = match number {
+            0 => String::new(),
+            number => format!(".{number}"),
         };
         let name = [&b"local://default"[..], b"local://other"][number % 2];
-        repeated
-            .metadata
-            .insert(format!("kms-key{suffix}"), name.to_vec());
-        repeated
-            .metadata
-            .insert(format!("encrypted-dek{suffix}"), vec![1]);
+        let mut insert = |key: &str, value: &[u8]| {
+            let key = format!("{key}{suffix}");
+            repeated.metadata.insert(key, value.to_vec());
+        };
+        insert("kms-key", name);
+        insert("encrypted-dek", &[1]);
     }
     assert_eq!(
         malformed(repeated),

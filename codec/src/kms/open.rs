@@ -116,7 +116,6 @@ pub async fn open(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-    check_calls(uri, options)?;
     let key = open_bare(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
@@ -155,7 +154,6 @@ pub async fn open_signer(
     uri: &KeyUri,
     options: &KmsOptions,
 ) -> Result<Arc<dyn Signer>, ProviderError> {
-    check_calls(uri, options)?;
     let key = open_bare_signer(uri, options).await?;
     Ok(match uri.kms() {
         KmsKind::Local => key,
@@ -213,13 +211,6 @@ fn local_keyring(uri: &KeyUri, options: &KmsOptions) -> Result<LocalKeyring, Pro
     }
 }
 
-/// A limit of zero would have every call wait for its deadline.
-fn check_calls(uri: &KeyUri, options: &KmsOptions) -> Result<(), ProviderError> {
-    options.calls.check().map_err(|error| {
-        ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(error.to_string())
-    })
-}
-
 fn no_provider(uri: &KeyUri) -> ProviderError {
     // The features are called as the schemes are.
     let feature = uri.kms().scheme();
@@ -240,20 +231,19 @@ fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {
 mod tests {
     use super::*;
 
+    #[cfg(feature = "gcp-kms")]
     #[tokio::test]
     async fn limits_of_zero_are_refused_before_any_call() {
-        let folder = tempfile::tempdir().unwrap();
-        let keyring = LocalKeyring::open(folder.path());
-        keyring.key_or_create("default").unwrap();
         let options = |max_concurrent| KmsOptions {
-            local_keyring: Some(folder.path().to_owned()),
+            gcp_endpoint: Some("http://127.0.0.1:1".to_owned()),
             calls: CallPolicy {
                 max_concurrent,
                 ..CallPolicy::default()
             },
             ..KmsOptions::default()
         };
-        let uri: KeyUri = "local://default".parse().unwrap();
+        let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
+        let uri: KeyUri = uri.parse().unwrap();
         open(&uri, &options(1)).await.unwrap();
         for error in [
             open(&uri, &options(0)).await.err(),

@@ -23,6 +23,7 @@ pub enum RequiredContext {
 
 impl RequiredContext {
     /// Requires the pairs with these names.
+    #[must_use]
     pub fn named<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
         Self::Named(names.into_iter().map(Into::into).collect())
     }

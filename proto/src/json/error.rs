@@ -38,7 +38,7 @@ pub enum JsonError {
     Shape {
         /// The field.
         place: Place,
-        /// Where it stands.
+        /// Where it is.
         at: Position,
     },
     /// A bytes field holds something else than base64.
@@ -46,15 +46,15 @@ pub enum JsonError {
     NotBase64 {
         /// The field.
         place: Place,
-        /// Where it stands.
+        /// Where it is.
         at: Position,
     },
-    /// `null` stands where a payload belongs.
+    /// A payload is `null`.
     #[error("{place} is null; expected a payload object, at {at}")]
     NullPayload {
         /// The payload.
         place: Place,
-        /// Where it stands.
+        /// Where it is.
         at: Position,
     },
     /// More payloads than one request may carry.
@@ -78,7 +78,7 @@ pub enum JsonError {
     Duplicate {
         /// The field.
         place: Place,
-        /// Where the second one stands.
+        /// Where the second one is.
         at: Position,
     },
 }

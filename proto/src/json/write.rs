@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::Payload;
 
-/// Writes `{"payloads":[…]}`; the list stands there even when it is empty, as clients look for it.
+/// Writes `{"payloads":[…]}`. The list is written even when it is empty: clients look for it.
 #[must_use]
 pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payloads_len(payloads));

@@ -151,7 +151,7 @@ fn pair(
 }
 
 fn calls(stats: &Stats) -> u64 {
-    stats.wraps + stats.unwraps + stats.direct_calls
+    stats.wraps + stats.verifications + stats.unwraps + stats.direct_calls
 }
 
 fn payload() -> Payload {

@@ -139,10 +139,10 @@ impl Description {
     pub(super) fn text(&self) -> String {
         let mut lines = self.key.pairs();
         let rotate = match (self.should_rotate, &self.key.primary) {
-            (false, _) => "no".to_owned(),
-            (true, Some(VersionReport { created: None, .. })) => {
-                "yes: its age is unknown; run `codec-server keys rotate`".to_owned()
+            (false, Some(VersionReport { created: None, .. })) => {
+                "no advice: its age is unknown".to_owned()
             }
+            (false, _) => "no".to_owned(),
             (true, _) => "yes: run `codec-server keys rotate`".to_owned(),
         };
         lines.push(("should rotate", rotate));

@@ -121,7 +121,7 @@ async fn a_placeholder_is_not_encrypted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn payloads_that_each_fail_slowly_end_with_the_time_of_the_request() {
+async fn payloads_that_each_fail_slowly_cost_a_few_calls() {
     let (_folder, body) = sealed().await;
     let one: Value = serde_json::from_slice(&body).unwrap();
     // Each wants a data key of its own.
@@ -139,10 +139,11 @@ async fn payloads_that_each_fail_slowly_end_with_the_time_of_the_request() {
         ProviderErrorKind::KeyDisabled,
     );
     let served = served(key.clone(), OnUndecodable::Placeholder);
-    let limit = Duration::from_secs(20);
+    let limit = Duration::from_secs(2);
     let answer = timeout(limit, run(&served, Operation::Decode, body.as_bytes())).await;
-    assert!(answer.is_err(), "{:?}", answer.map(|done| done.is_ok()));
-    assert!(key.calls() <= CONCURRENT * 21, "{} calls", key.calls());
+    let done = answer.unwrap().unwrap();
+    assert_eq!(done.placeholders.len(), 1000);
+    assert!(key.calls() <= CONCURRENT, "{} calls", key.calls());
 }
 
 #[tokio::test]

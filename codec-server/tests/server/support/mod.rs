@@ -6,8 +6,11 @@ mod process;
 pub(crate) use client::{Answer, Connection, body_of, post};
 pub(crate) use process::{CodecServer, allow_many_files, create_key, program, run, run_with_input};
 
+use std::path::Path;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// What no log line and no foreign answer may hold.
 pub(crate) const SECRET: &str = "correct-horse-battery-staple";
@@ -29,4 +32,27 @@ pub(crate) fn encode64(bytes: &[u8]) -> String {
 
 pub(crate) fn decode64(value: &Value) -> Vec<u8> {
     STANDARD.decode(value.as_str().unwrap()).unwrap()
+}
+
+/// A keyring with the default key.
+pub(crate) fn keyring() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    create_key(folder.path(), "default");
+    folder
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs `encode` or `decode` with a keyring, and returns what it wrote.
+#[track_caller]
+pub(crate) fn transform(operation: &str, keyring: &Path, input: &[u8]) -> String {
+    let output = run_with_input(
+        &[operation, "--keyring", keyring.to_str().unwrap()],
+        &[],
+        input,
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stdout)
 }

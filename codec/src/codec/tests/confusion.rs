@@ -198,8 +198,7 @@ async fn no_ciphertext_of_a_payload_is_a_data_key_that_its_author_knows() {
         for ciphertext in ciphertexts(&key, &payload).await {
             for wrapped in [ciphertext.wrapped, ciphertext.data] {
                 let forged = as_v1(&wrapped, &forged_v1_data(dek));
-                let refused = refusal(&codec, forged).await;
-                assert_eq!(refused, PayloadError::NotAuthentic, "{len}");
+                assert!(codec.decode(vec![forged]).await.is_err(), "{len}");
             }
         }
     }
