@@ -116,9 +116,8 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let key = setup.key()?;
     let settings = setup.settings(keys)?;
-    // A file that cannot be edited is found out before anything is made.
-    let file = DotEnv::read(&setup.env_file)?;
-    let edited = file.edit(&settings)?;
+    // A file that cannot be edited is found before anything is created.
+    let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
 
     let admin = kms::open_admin(&key, options).await.map_err(failed)?;
     let mut steps = Steps::new(&*admin, &key, setup.dry_run);
@@ -134,7 +133,7 @@ pub(super) async fn run(
         }
     }
     let mut steps = steps.finish();
-    steps.push(env_step(&file, edited.as_deref(), setup)?);
+    steps.push(env_step(&settings, planned, setup)?);
 
     let changed = steps.iter().any(|step| step.outcome == Outcome::Changed);
     let report = Report {
@@ -227,16 +226,18 @@ impl SetupArgs {
     }
 }
 
-fn env_step(file: &DotEnv, edited: Option<&str>, setup: &SetupArgs) -> Result<Step, Failure> {
-    let shown = file.path().display();
-    let outcome = match edited {
-        None => Outcome::Unchanged,
-        Some(_) if setup.dry_run => Outcome::Planned,
-        Some(text) => {
-            file.replace(text)?;
-            Outcome::Changed
-        }
+fn env_step(
+    settings: &[(&'static str, String)],
+    planned: bool,
+    setup: &SetupArgs,
+) -> Result<Step, Failure> {
+    let outcome = match planned {
+        true if setup.dry_run => Outcome::Planned,
+        // The file may have been edited during the calls above.
+        _ if !setup.dry_run && DotEnv::set(&setup.env_file, settings)? => Outcome::Changed,
+        _ => Outcome::Unchanged,
     };
+    let shown = setup.env_file.display();
     Ok(Step::new(
         "env",
         format!("set the key's variables in {shown}"),
