@@ -137,7 +137,7 @@ impl Subject {
         for uri in &args.keys {
             let key = options.read_key(uri).map_err(|error| {
                 refused(
-                    format!("--key: {}", error.reason()),
+                    format!("--key {}: {}", KeyUri::redact(uri), error.reason()),
                     "correct the key's name",
                 )
             })?;
