@@ -1,4 +1,4 @@
-//! Where credentials come from, as far as that can be told without using them. No secret is read but to be thrown away.
+//! Where credentials come from, as far as that can be told without using them. No secret is kept.
 
 use std::{
     env, fs,

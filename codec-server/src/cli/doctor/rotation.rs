@@ -56,7 +56,7 @@ pub(super) fn findings(
                 )
             ),
         };
-        let summary = format!("{summary}; it ought to be at most {}", whole(policy.period));
+        let summary = format!("{summary}; it should be at most {}", whole(policy.period));
         Finding::warning(Check::Rotation, summary, remedy)
     } else {
         Finding::ok(Check::Rotation, summary)
