@@ -283,14 +283,11 @@ fn aws_name(resource: &str) -> Result<String, String> {
 /// A UUID, or the id of a multi-region key.
 fn is_aws_key_id(name: &str) -> bool {
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match name.strip_prefix("mrk-") {
-        Some(id) => id.len() == 32 && is_hex(id),
-        None => {
-            let parts: Vec<_> = name.split('-').collect();
-            parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
-                && parts.into_iter().all(is_hex)
-        }
+    if let Some(id) = name.strip_prefix("mrk-") {
+        return id.len() == 32 && is_hex(id);
     }
+    let parts: Vec<_> = name.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.into_iter().all(is_hex)
 }
 
 #[cfg(test)]

@@ -167,7 +167,7 @@ async fn a_codec_server_with_another_key_shows_nothing() {
     assert_present(
         "the server's log",
         stranger.process().output().as_bytes(),
-        &["`payloads[0]`, encrypted with local://default: the payload is not authentic"],
+        &["encrypted with local://default"],
     );
 }
 
@@ -181,13 +181,10 @@ async fn placeholders_keep_a_history_readable_that_cannot_be_decoded() {
 
     let endpoint = format!("--codec-endpoint={}", server.url());
     let show = ["workflow", "show", "-w", &id, &endpoint];
-    let words = "codec-server error: cannot be decoded: the payload is not authentic";
+    let words = "codec-server error: cannot be decoded: ";
     for (form, expected) in [
         (&["--detailed"][..], words),
-        (
-            &[],
-            r#""codec-server error":"cannot be decoded: the payload is not authentic"#,
-        ),
+        (&[], r#""codec-server error":"cannot be decoded: "#),
         (&["--output", "json"], "WORKFLOW_EXECUTION_STARTED"),
     ] {
         let shown = office.temporal(&[&show[..], form].concat());
@@ -199,9 +196,6 @@ async fn placeholders_keep_a_history_readable_that_cannot_be_decoded() {
     assert_present(
         "`result`",
         shown.as_bytes(),
-        &[
-            "codec-server error",
-            "cannot be decoded: the payload is not authentic",
-        ],
+        &["codec-server error", "cannot be decoded: "],
     );
 }

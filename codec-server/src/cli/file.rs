@@ -49,7 +49,8 @@ pub(super) struct FileArgs {
     keys: Vec<String>,
     #[command(flatten)]
     kms: KmsArgs,
-    /// A pair of the context. It is not stored: the same pairs are needed to open the file.
+    /// A pair of the context. It is not stored: the same pairs are needed to open
+    /// the file. Without any, the context is purpose=file.
     #[arg(long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
     /// Replaces an output file that exists.
@@ -156,6 +157,12 @@ fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {
     if pairs.len() != args.context.len() {
         return Err(usage(&"--context: a name is given twice"));
     }
+    // The library seals nothing under the empty context.
+    let pairs = if pairs.is_empty() {
+        BTreeMap::from([("purpose".to_owned(), "file".to_owned())])
+    } else {
+        pairs
+    };
     EncryptionContext::new(pairs).map_err(|error| usage(&error))
 }
 

@@ -188,6 +188,7 @@ fn the_example_has_every_setting_with_its_default() {
     let namespace = named(&config, "default");
     let default = NamespaceConfig {
         decrypt: namespace.decrypt.clone(),
+        decrypt_formats: Some(vec![Format::Envelope]),
         context: namespace.context.clone(),
         ..NamespaceConfig::with_key(namespace.encrypt[0].clone())
     };

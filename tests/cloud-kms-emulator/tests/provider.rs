@@ -159,7 +159,7 @@ async fn rotation_changes_what_encrypts_and_nothing_else() {
     admin.destroy(&uri("k"), Some("1")).await.unwrap();
     assert_eq!(
         kind(key.unwrap(&old, &context("a")).await),
-        Kind::KeyDisabled
+        Kind::KeyVersionGone
     );
     cloud.emulator.advance(31 * DAY);
     // A destroyed version is not even recognised.

@@ -215,8 +215,6 @@ impl ClaudeConfig {
         set("TMPDIR", &workspace.temporary().to_string_lossy());
         set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
         set("DISABLE_AUTOUPDATER", "1");
-        // Claude Code then keeps the credential from the commands that its tools run.
-        set("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1");
         if let Some(retries) = self.api_retries {
             set("CLAUDE_CODE_MAX_RETRIES", &retries.to_string());
         }

@@ -15,7 +15,6 @@ use nix::{
     unistd::{Pid, getpid},
 };
 use std::{
-    collections::BTreeSet,
     fs::File,
     io::{self, Write as _},
     process::{Command, ExitCode, Stdio},
@@ -35,9 +34,7 @@ const NOT_RUNNABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 const SWEEP_TIME: Duration = Duration::from_secs(10);
-const SWEEP_PAUSE: Duration = Duration::from_millis(5);
-/// A bomb that forks faster than so many passes is killed in several sweeps.
-const FREEZE_PASSES: usize = 64;
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs what standard input describes, and returns its exit code (128 + N after signal N) when
 /// nothing of it is left. This is the whole of the command `supervise`.
@@ -197,10 +194,11 @@ fn reap(main: Pid, exit: &mut Option<u8>) -> bool {
 async fn sweep(main: Pid, exit: &mut Option<u8>) {
     let mut complain_at = Instant::now() + SWEEP_TIME;
     loop {
-        let seen = freeze();
+        let seen = descendants(getpid().as_raw());
         for pid in &seen {
-            let _ = kill(*pid, Signal::SIGKILL);
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
+        // At once, so that the dead do not fill the table of processes.
         if !reap(main, exit) {
             return;
         }
@@ -208,32 +206,11 @@ async fn sweep(main: Pid, exit: &mut Option<u8>) {
             complain_at += SWEEP_TIME;
             let count = seen.len();
             print::note(&format!(
-                "claude-tasks supervise: {count} processes of the task withstand SIGKILL; killing goes on"
+                "claude-tasks supervise: {count} processes of the task are still there; killing goes on"
             ));
         }
         sleep(SWEEP_PAUSE).await;
     }
-}
-
-/// Stops everything below this process, parents before their children. A stopped process does not fork, so that this
-/// overtakes a fork bomb. It collects no child either, so that no id changes its owner before it is killed.
-fn freeze() -> Vec<Pid> {
-    let mut stopped = BTreeSet::new();
-    let mut order = Vec::new();
-    for _ in 0..FREEZE_PASSES {
-        let before = order.len();
-        for pid in descendants(getpid().as_raw()) {
-            if stopped.insert(pid) {
-                let pid = Pid::from_raw(pid);
-                let _ = kill(pid, Signal::SIGSTOP);
-                order.push(pid);
-            }
-        }
-        if order.len() == before {
-            break;
-        }
-    }
-    order
 }
 
 /// The signals by which a service manager or a terminal ends a program.

@@ -43,10 +43,6 @@ impl CodecServer {
             "--admin-listen",
             "127.0.0.1:0",
         ]);
-        // Errors tell a test more than texts for people.
-        if !arguments.contains(&"--on-undecodable") {
-            command.args(["--on-undecodable", "fail"]);
-        }
         command
             .args(arguments)
             .arg("--keyring")

@@ -19,7 +19,7 @@ impl AwsOptions {
     /// | `OIDC_TOKEN_PATH`, `OIDC_TOKEN`, `AWS_WEB_IDENTITY_TOKEN_FILE` | the token, or the file that it is in; the first that is set counts | |
     /// | `KMS_REPLICA_REGIONS` | regions that may serve multi-region keys, with commas between them | none |
     /// | `KMS_ENABLE_MULTI_REGION` | `true`: new keys may have replicas in other regions | `false` |
-    /// | `KMS_ENABLE_CLOUDHSM` | `true`: new keys are made in the CloudHSM key store `KMS_CUSTOM_KEY_STORE_ID` | `false` |
+    /// | `KMS_ENABLE_CLOUDHSM` | `true`: new keys are made in the AWS `CloudHSM` key store `KMS_CUSTOM_KEY_STORE_ID` | `false` |
     /// | `KMS_CUSTOM_KEY_STORE_ID` | the id of that key store, `cks-…` | |
     /// | `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` | where the services are | the public endpoints |
     /// | `AWS_USE_FIPS_ENDPOINT` | `true` for the FIPS 140 endpoints | `false` |
