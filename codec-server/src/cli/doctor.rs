@@ -12,6 +12,7 @@ mod finding;
 mod key;
 mod latency;
 mod neighbours;
+mod replicas;
 mod report;
 mod rotation;
 mod subject;

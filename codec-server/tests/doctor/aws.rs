@@ -1,6 +1,7 @@
 //! Keys at a scripted AWS KMS.
 
 use aws_kms_script::{Account, Fault as AwsFault, Server};
+use serde_json::Value;
 
 use crate::bench::{Answer, Bench, closed_port, said};
 
@@ -137,6 +138,37 @@ fn a_service_that_failed_is_told_with_its_status() {
         .fail("*", AwsFault::Error("KMSInternalException"), 100);
     aws.as_somebody()
         .stopped_at("endpoint", 69, &["the service failed with HTTP 500"]);
+}
+
+#[test]
+fn replica_regions_of_a_key_without_replicas_are_told_to_have_no_effect() {
+    let aws = Aws::new();
+    let credentials = [
+        ("AWS_ACCESS_KEY_ID", "AKIASOMEBODY"),
+        ("AWS_SECRET_ACCESS_KEY", "sk-secret"),
+        ("KMS_REPLICA_REGIONS", "us-west-2"),
+    ];
+    // The key is old as well.
+    let told = |answer: &Answer| {
+        answer.healthy();
+        let warned = answer.with_status("warning").into_iter();
+        let of_configuration = warned.filter(|finding| finding["check"] == "configuration");
+        of_configuration.cloned().collect::<Vec<_>>()
+    };
+    let warned = told(&aws.doctor(&credentials));
+    assert_eq!(warned.len(), 1, "{warned:#?}");
+    said(&warned[0], &["us-west-2 have no effect", "--multi-region"]);
+    assert_eq!(told(&aws.as_somebody()), Vec::<Value>::new());
+
+    let account = Account::new();
+    let server = aws.bench.runtime.block_on(account.serve("eu-west-1"));
+    let key = account.multi_region_key(&["eu-west-1", "us-west-2"]);
+    let aws = Aws {
+        key: format!("aws-kms://{key}"),
+        server: server.unwrap(),
+        bench: aws.bench,
+    };
+    assert_eq!(told(&aws.doctor(&credentials)), Vec::<Value>::new());
 }
 
 #[test]

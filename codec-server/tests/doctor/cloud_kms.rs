@@ -305,7 +305,7 @@ fn missing_credentials_are_told_before_anything_is_called() {
         "credentials",
         77,
         &[
-            "there are none",
+            "no Google Cloud credentials were found",
             "GOOGLE_APPLICATION_CREDENTIALS",
             "gcloud auth application-default login",
         ],
@@ -316,7 +316,7 @@ fn missing_credentials_are_told_before_anything_is_called() {
 
     let file = bench.file("gcp.json", r#"{"private_key":"sk-secret"}"#);
     let answer = bench.gcp(&["--gcp-credentials", &file]);
-    answer.stopped_at("credentials", 77, &["is no credentials file"]);
+    answer.stopped_at("credentials", 77, &["is not a credentials file"]);
     assert!(!format!("{:?}", answer.findings).contains("sk-secret"));
 }
 

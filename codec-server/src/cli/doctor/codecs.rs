@@ -43,7 +43,7 @@ impl Codecs<'_> {
             .iter()
             .find(|key| self.unusable.contains_key(key))
         {
-            let reason = format!("not looked at: {key} cannot be used");
+            let reason = format!("not checked: {key} cannot be used");
             say(Finding::skipped(Check::RoundTrip, reason.clone()));
             say(Finding::skipped(Check::Cache, reason));
             return;
@@ -58,7 +58,7 @@ impl Codecs<'_> {
             Ok(finding) => say(finding),
             Err(error) => {
                 say(failed(&error));
-                let reason = "not looked at: payloads do not come back";
+                let reason = "not checked: payloads do not come back";
                 return say(Finding::skipped(Check::Cache, reason));
             }
         }

@@ -87,12 +87,12 @@ impl Workload<'_> {
     /// Calls without and with the cache of data keys.
     fn calls(&self) -> (u64, u64) {
         let tasks = u64::from(self.tasks);
-        let sides = if self.encrypts { 2 } else { 1 };
+        let sides = 1 + u64::from(self.encrypts);
         if self.direct {
             return (tasks * sides, tasks * sides);
         }
         // A process that encrypts unwraps each data key once to verify it.
-        let verifications = if self.encrypts { 1 } else { 0 };
+        let verifications = u64::from(self.encrypts);
         let keys = self.data_keys().min(tasks);
         (tasks * sides, keys * (sides + verifications))
     }

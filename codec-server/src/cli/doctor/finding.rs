@@ -6,7 +6,7 @@ use temporal_kms_codec::{KeyUri, Namespace};
 
 use super::super::exit::Status;
 
-/// What is looked at, in this order.
+/// The checks, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Check {
@@ -62,7 +62,7 @@ pub(super) enum Outcome {
     Ok,
     Warning,
     Failed,
-    /// It could not be looked at, or need not be.
+    /// It could not be checked, or need not be.
     Skipped,
 }
 

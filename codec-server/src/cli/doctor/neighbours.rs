@@ -187,7 +187,7 @@ fn where_to_look(key: &KeyUri, create: &str) -> String {
     }
 }
 
-/// The project that pays for the calls has to be put right. It need not be the key's.
+/// The project that pays for the calls has to be corrected. It need not be the key's.
 fn not_charged(error: &ProviderError, failed: impl FnOnce(String, String) -> Finding) -> Finding {
     let project = error.project().unwrap_or("PROJECT");
     failed(

@@ -47,7 +47,7 @@ pub(super) fn findings(
         let remedy = match details.rotation_period {
             Some(_) => rotate,
             None => format!(
-                "{rotate}\nand have it done from now on: {}",
+                "{rotate}\nand let the service do it from now on: {}",
                 advice::keys(
                     "rotate",
                     key,

@@ -21,7 +21,7 @@ pub(super) struct Subject {
     pub(super) options: KmsOptions,
     /// Whether a server is started with it, whose every setting was chosen.
     serves: bool,
-    /// Whether each key is looked at on its own, in one namespace for all.
+    /// Whether each key is checked on its own, in one namespace for all.
     by_key: bool,
 }
 
@@ -216,7 +216,7 @@ impl Subject {
         format!("{what}: {namespaces}, {keys}")
     }
 
-    /// Settings that are allowed, and worth a thought.
+    /// Settings that are allowed but weaken the protection.
     fn warn(&self, findings: &mut Findings) {
         for (namespace, config) in &self.namespaces {
             let mut warn = |summary: &str, remedy: &str| {

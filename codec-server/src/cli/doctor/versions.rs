@@ -14,7 +14,7 @@ use super::{
     super::exit::Status,
     advice::{self, words},
     finding::{Check, Finding},
-    rotation,
+    replicas, rotation,
 };
 
 /// What the service tells an administrator.
@@ -42,6 +42,7 @@ pub(super) async fn examine(
     let now = SystemTime::now();
     let mut findings = vec![states(key, &details, &versions, options, refused)];
     findings.extend(rotation::findings(key, &details, &versions, options, now));
+    findings.extend(replicas::finding(key, &details, options));
     Examined {
         findings,
         active: Some(active),

@@ -75,7 +75,11 @@ async fn create(args: &CreateArgs, options: &KmsOptions, json: bool) -> Result<(
     print(json, &report, || report.text())
 }
 
-/// Variables that ask for another kind of key than the service can create.
+/// Refuses variables that ask for a kind of key that the service cannot create.
+#[cfg_attr(
+    not(feature = "aws-kms"),
+    allow(unused_variables, reason = "the variables are those of AWS KMS")
+)]
 pub(super) fn refuse_idle_settings(kms: KmsKind, options: &KmsOptions) -> Result<(), Failure> {
     #[cfg(feature = "aws-kms")]
     if kms != KmsKind::AwsKms {
@@ -229,7 +233,9 @@ fn consequence(purpose: Option<KeyPurpose>, loss: Loss) -> &'static str {
             "it will never sign again; keep its public key to verify what it signed"
         }
         (None, Loss::UntilEnabled) => "nothing can be done with it until it is enabled again",
-        (None, Loss::ForEver) => "everything that it encrypted is lost then",
+        (None, Loss::ForEver) => {
+            "it can never be used again, and everything that it encrypted is lost then"
+        }
     }
 }
 

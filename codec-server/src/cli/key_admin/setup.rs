@@ -282,7 +282,7 @@ fn env_step(
         match DotEnv::set(&setup.env_file, settings) {
             Ok(true) => Outcome::Changed,
             Ok(false) => Outcome::Unchanged,
-            Err(failure) => return Step::failed("env", what, Status::Io, failure),
+            Err(failure) => return Step::failed("env", what, Status::Io, &failure),
         }
     };
     Step::new("env", what, outcome)

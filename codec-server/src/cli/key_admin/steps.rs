@@ -56,7 +56,7 @@ impl Step {
         step: &'static str,
         what: String,
         exit: Status,
-        error: impl ToString,
+        error: &impl ToString,
     ) -> Self {
         Self {
             error: Some(error.to_string()),
@@ -138,11 +138,11 @@ impl<'a> Steps<'a> {
                 }
                 Some(wrong) => {
                     let error = format!("{key} {wrong}; choose another name");
-                    self.give_up(spec, Status::Configuration, error);
+                    self.give_up(spec, Status::Configuration, &error);
                 }
             },
             Err(error) if error.kind() == Kind::KeyNotFound => self.create(spec).await,
-            Err(error) => self.give_up(spec, Status::of_provider(&error), error),
+            Err(error) => self.give_up(spec, Status::of_provider(&error), &error),
         }
     }
 
@@ -163,12 +163,12 @@ impl<'a> Steps<'a> {
                 self.note("key", what, Outcome::Changed);
                 self.fail("rotation", rotation(spec), &error);
             }
-            Err(error) => self.give_up(spec, Status::of_provider(&error), error),
+            Err(error) => self.give_up(spec, Status::of_provider(&error), &error),
         }
     }
 
     /// Without the key nothing else can be done.
-    fn give_up(&mut self, spec: &KeySpec, exit: Status, error: impl ToString) {
+    fn give_up(&mut self, spec: &KeySpec, exit: Status, error: &impl ToString) {
         let step = Step::failed("key", create(self.key), exit, error);
         self.done.push(step);
         self.is_usable = false;
