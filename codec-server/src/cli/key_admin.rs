@@ -26,7 +26,7 @@ pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
     let options = args.kms.options()?;
     runtime::run(async {
         match &args.command {
-            KeysCommand::Setup(setup) => setup::run(setup, args, &options).await,
+            KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
             KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,
         }
     })

@@ -219,6 +219,14 @@ fn the_variables_for_keys_decide_how_they_are_created() {
 }
 
 #[test]
+fn the_region_may_come_from_either_variable() {
+    let bench = Bench::with_variables(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-1")]);
+    bench.json(&SETUP);
+    let env = fs::read_to_string(bench.program.folder().join(".env")).unwrap();
+    assert!(env.contains("AWS_REGION=eu-west-1\n"), "{env}");
+}
+
+#[test]
 fn setup_refuses_a_key_of_one_region_where_replicas_are_wanted() {
     let bench = Bench::new();
     bench.json(&SETUP);

@@ -255,24 +255,17 @@ impl Subject {
 }
 
 fn refused(summary: String, remedy: impl Into<String>) -> Refusal {
-    let exit = Status::Configuration;
-    Refusal(Box::new(Finding::failed(
-        Check::Configuration,
-        exit,
-        summary,
-        remedy,
-    )))
+    refusal(Status::Configuration, summary, remedy.into())
 }
 
 /// A mistake on the command line.
 fn usage(summary: String, remedy: impl Into<String>) -> Refusal {
-    let exit = Status::Usage;
-    Refusal(Box::new(Finding::failed(
-        Check::Configuration,
-        exit,
-        summary,
-        remedy,
-    )))
+    refusal(Status::Usage, summary, remedy.into())
+}
+
+fn refusal(exit: Status, summary: String, remedy: String) -> Refusal {
+    let finding = Finding::failed(Check::Configuration, exit, summary, remedy);
+    Refusal(Box::new(finding))
 }
 
 fn setting(error: &ConfigurationError) -> Refusal {

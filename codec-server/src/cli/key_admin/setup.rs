@@ -11,11 +11,11 @@ use temporal_kms_codec::{
 
 use super::{
     super::exit::{Failure, Status, say},
-    arguments::{KeysArgs, ProtectionArg, Rotation, label, namespace},
+    arguments::{ProtectionArg, Rotation, label, namespace},
     dotenv::DotEnv,
     failed,
     member::member,
-    operation::{context, refuse_idle_settings},
+    operation::{context, refuse_idle_settings, region},
     print,
     steps::{self, Outcome, Step, Steps},
 };
@@ -121,15 +121,15 @@ struct Report<'r> {
 
 pub(super) async fn run(
     setup: &SetupArgs,
-    keys: &KeysArgs,
     options: &KmsOptions,
+    json: bool,
 ) -> Result<(), Failure> {
     // Everything that can be refused is refused before a key is created, which costs money.
     let key = setup.key()?;
     refuse_idle_settings(key.kms(), options)?;
-    let grants = setup.grants(&key, keys)?;
+    let grants = setup.grants(&key, region(options))?;
     let context = context(setup.namespace.as_ref())?;
-    let settings = setup.settings(keys)?;
+    let settings = setup.settings(region(options))?;
     let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
 
     let admin = kms::open_admin(&key, options).await.map_err(failed)?;
@@ -149,7 +149,7 @@ pub(super) async fn run(
         failed: result.is_err(),
         steps: &steps,
     };
-    print(keys.json, &report, || text(&report))?;
+    print(json, &report, || text(&report))?;
     result?;
     for (member, flag) in [
         (&setup.api_member, "--api-member"),
@@ -189,7 +189,7 @@ impl SetupArgs {
         })
     }
 
-    fn settings(&self, keys: &KeysArgs) -> Result<Vec<(&'static str, String)>, Failure> {
+    fn settings(&self, region: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
         Ok(match self.provider {
             Provider::Gcp => vec![
                 ("KMS_KEY_RING", self.key_ring.clone()),
@@ -199,7 +199,7 @@ impl SetupArgs {
                 ("KMS_PROVIDER", "gcp".to_owned()),
             ],
             Provider::Aws => {
-                let region = keys.kms.aws_region().ok_or_else(|| {
+                let region = region.ok_or_else(|| {
                     Failure::new(
                         Status::Usage,
                         "name the region with --aws-region REGION or AWS_REGION",
@@ -233,7 +233,11 @@ impl SetupArgs {
     }
 
     /// Who may do what. A worker decrypts inputs and encrypts results.
-    fn grants(&self, key: &KeyUri, keys: &KeysArgs) -> Result<Vec<(String, KeyRole)>, Failure> {
+    fn grants(
+        &self,
+        key: &KeyUri,
+        region: Option<&str>,
+    ) -> Result<Vec<(String, KeyRole)>, Failure> {
         if self.namespace.is_some() && self.provider != Provider::Aws {
             return Err(Failure::new(
                 Status::Usage,
@@ -254,7 +258,7 @@ impl SetupArgs {
             ),
         ] {
             let Some(text) = text else { continue };
-            let member = member(key, keys.kms.aws_region(), text)
+            let member = member(key, region, text)
                 .map_err(|reason| Failure::new(Status::Usage, format_args!("{flag}: {reason}")))?;
             grants.extend(roles.iter().map(|role| (member.clone(), *role)));
         }

@@ -133,7 +133,7 @@ impl<'a> Steps<'a> {
         match self.admin.details(key).await {
             Ok(found) => match unlike(&found, spec) {
                 None => {
-                    self.note("key", format!("create key {key}"), Outcome::Unchanged);
+                    self.note("key", format!("key {key}"), Outcome::Unchanged);
                     self.rotation(&found, spec).await;
                 }
                 Some(wrong) => {
