@@ -28,7 +28,7 @@ impl EncryptingKeys {
                 first,
                 others: keys.collect(),
             }),
-            None => invalid("there is none; name the key to encrypt with".to_owned()),
+            None => invalid("no encrypting key is set; name one".to_owned()),
         }
     }
 

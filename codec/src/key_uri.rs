@@ -130,8 +130,8 @@ impl KeyUri {
         })
     }
 
-    /// What may be shown of a text that was written where a key URI belongs, when it is refused: without PINs, passwords,
-    /// user names and values of parameters. Nothing is shown of a text that does not begin as a key URI does.
+    /// The part of a refused text that may be shown, where the text is a key URI or a web address, or was meant as one:
+    /// without PINs, passwords, user names and values of parameters. It is `…` for every other text.
     ///
     /// ```
     /// use temporal_kms_codec::KeyUri;

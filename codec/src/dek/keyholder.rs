@@ -174,7 +174,7 @@ impl Keyholder {
         if decrypted.as_ref().err().is_none_or(Error::is_transient) {
             attempt.is_harmless();
         }
-        decrypted
+        decrypted.map_err(as_told)
     }
 
     async fn open_with<T>(
@@ -291,10 +291,11 @@ impl Keyholder {
                 unwrapped.map_err(refusal)
             }
         };
-        match doubted {
+        let unwrapped = match doubted {
             None => self.cache.get_or_unwrap(*name, lost, call).await,
             Some(doubted) => self.cache.ask_again(*name, doubted, lost, call).await,
-        }
+        };
+        unwrapped.map_err(as_told)
     }
 
     async fn attempt<'b>(
@@ -310,7 +311,7 @@ impl Keyholder {
         let refusal = self.cache.refusals().get(&name)?;
         budget.knew_refusal(name);
         self.counters.refusal_cache_hits.add(1);
-        Some(refusal)
+        Some(as_told(refusal))
     }
 
     fn find(&self, key: &KeyUri) -> Result<(usize, &OpeningKey), PayloadError> {
@@ -374,13 +375,24 @@ impl Failure {
     }
 }
 
-/// A KMS that finds a ciphertext altered, or under another context, says the same as a tag that does not match.
+/// What is remembered of a refusal. A KMS that finds a ciphertext altered, or under another context, says the same as a tag
+/// that does not match. Where that is only presumed, it stays the key's refusal, which is remembered for a moment.
 fn refusal(error: ProviderError) -> Error {
-    match error.kind() {
-        ProviderErrorKind::InvalidCiphertext | ProviderErrorKind::ContextMismatch => {
+    if error.is_presumed() {
+        error.into()
+    } else {
+        as_told(error.into())
+    }
+}
+
+/// What the caller hears: the same of every ciphertext that does not open.
+fn as_told(error: Error) -> Error {
+    use ProviderErrorKind::{ContextMismatch, InvalidCiphertext};
+    match error {
+        Error::Provider(error) if matches!(error.kind(), InvalidCiphertext | ContextMismatch) => {
             PayloadError::NotAuthentic.into()
         }
-        _ => error.into(),
+        error => error,
     }
 }
 

@@ -130,7 +130,7 @@ impl Subject {
         for uri in &args.keys {
             let key = options.read_key(uri).map_err(|error| {
                 usage(
-                    format!("--key: {}", error.reason()),
+                    format!("--key {}: {}", KeyUri::redact(uri), error.reason()),
                     "correct the key's name",
                 )
             })?;

@@ -165,7 +165,7 @@ where
     })
 }
 
-/// The token as it is now: whoever issues it replaces the file before it expires.
+/// The current token: its issuer replaces the file before the token expires.
 async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, CredentialsError> {
     let path = match token {
         WebIdentityToken::Text(text) => return Ok(text.clone()),

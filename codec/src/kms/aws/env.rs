@@ -13,7 +13,7 @@ impl AwsOptions {
     /// | variable | meaning | default |
     /// |---|---|---|
     /// | `AWS_REGION`, `AWS_DEFAULT_REGION` | the region of keys that are named by an alias | |
-    /// | `KMS_AUTH_MODE` | `iam`: whoever AWS's own variables, files and metadata services say; `oidc`: a role by an OIDC token | `iam` |
+    /// | `KMS_AUTH_MODE` | `iam`: the credentials in AWS's own variables, files and metadata services; `oidc`: a role by an OIDC token | `iam` |
     /// | `KMS_ROLE_ARN` | the role to take on; with `oidc` also `AWS_ROLE_ARN` | |
     /// | `KMS_ROLE_EXTERNAL_ID`, `KMS_ROLE_SESSION_NAME` | what the role's trust policy demands, and what logs call the session | |
     /// | `OIDC_TOKEN_PATH`, `OIDC_TOKEN`, `AWS_WEB_IDENTITY_TOKEN_FILE` | the token, or the file that it is in; the first that is set counts | |

@@ -84,7 +84,7 @@ impl Failure {
             match connection {
                 connection if connection.is_timeout() => (Kind::DeadlineExceeded, ""),
                 connection if connection.is_user() => {
-                    (Kind::Misconfigured, "its endpoint is no URL")
+                    (Kind::Misconfigured, "its endpoint is not a URL")
                 }
                 _ => (Kind::Unavailable, NO_CONNECTION),
             }
@@ -287,7 +287,7 @@ fn by_status(status: u16) -> (Kind, &'static str) {
         500..600 => (Kind::Unavailable, ""),
         404 | 405 => (Kind::Misconfigured, NOT_AWS),
         400..500 => (Kind::Misconfigured, "AWS finds the request invalid"),
-        _ => (Kind::Integrity, "its answer is none of AWS KMS"),
+        _ => (Kind::Integrity, "the answer is not one that AWS KMS gives"),
     }
 }
 
