@@ -181,7 +181,7 @@ fn keys_of_the_command_line_are_told_apart() {
 fn a_wrong_key_on_the_command_line_is_wrong_usage() {
     let bench = Bench::new();
     let answer = bench.doctor(&["--key", "locl://a"], &[]);
-    answer.stopped_at("configuration", 64, &["--key: "]);
+    answer.stopped_at("configuration", 64, &["--key …: "]);
 }
 
 #[test]

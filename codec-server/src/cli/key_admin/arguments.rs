@@ -144,7 +144,7 @@ Examples:
     --yes
   codec-server keys destroy aws-kms://alias/workflows --window 7d
 
-Local keys are destroyed at once. Elsewhere `keys enable` takes it back until
+Local keys are destroyed at once. Elsewhere `keys enable` undoes it until
 the time that is shown. At Cloud KMS that time is a property of the key
 (destroyScheduledDuration, 30 days by default).")]
     Destroy(DestroyArgs),
@@ -237,7 +237,7 @@ pub(super) struct DisableArgs {
 pub(super) struct DestroyArgs {
     #[command(flatten)]
     pub(super) target: Target,
-    /// How long it can be taken back: 7d to 30d, at AWS KMS only [default: 30d].
+    /// How long the destruction can be undone: 7d to 30d, at AWS KMS only [default: 30d].
     #[arg(long, value_name = "TIME", value_parser = window)]
     pub(super) window: Option<u8>,
     /// Do it without asking.
