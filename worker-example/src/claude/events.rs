@@ -1,5 +1,6 @@
 //! What the worker understands of the CLI's events. It keeps all of them; it reads only these.
 
+use super::fields::Fields;
 use crate::json_size;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,52 +48,53 @@ pub(crate) struct Event {
     pub(crate) kind: String,
     /// Set for `result` events.
     pub(crate) result: Option<ResultEvent>,
+    /// Claude goes on after a result, as it does when a background command has ended. A turn begins with `system` events,
+    /// and the API can be silent for longer than a CLI may stay after its result.
+    pub(crate) begins_turn: bool,
 }
 
 impl Event {
     /// Reads a line. A line that is not a JSON object becomes a `text` event, and so does one that claims to be an
     /// event of this program: a task cannot forge its own end.
     pub(crate) fn parse(line: &str) -> Self {
-        let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else {
+        let Some(fields) = Fields::parse(line) else {
             return Self::text(line);
         };
-        if fields.get("type").and_then(Value::as_str) == Some(OWN_TYPE) {
+        if fields.claims_to_be_ours() || fields.is_ambiguous("type") {
             return Self::text(line);
         }
-        let kind = fields
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        let result = (kind == "result").then(|| ResultEvent::of(&Value::Object(fields)));
+        let kind = fields.text("type").unwrap_or_default().to_owned();
+        let begins_turn = match kind.as_str() {
+            "assistant" | "user" | "stream_event" => true,
+            "system" => matches!(fields.text("subtype"), Some("init" | "api_retry")),
+            _ => false,
+        };
+        let result = (kind == "result").then(|| ResultEvent::of(&fields.into_value()));
         Self {
             json: line.trim().to_owned(),
             kind,
             result,
+            begins_turn,
         }
     }
 
     fn text(line: &str) -> Self {
+        Self::made("text", &json!({"type": "text", "content": line}))
+    }
+
+    fn made(kind: &str, json: &Value) -> Self {
         Self {
-            json: json!({"type": "text", "content": line}).to_string(),
-            kind: "text".into(),
+            json: json.to_string(),
+            kind: kind.into(),
             result: None,
+            begins_turn: false,
         }
     }
 
     /// Tells the caller what it did not get.
     pub(crate) fn warnings(warnings: &[String]) -> Self {
         let json = json!({"type": OWN_TYPE, "subtype": "warnings", "warnings": warnings});
-        Self {
-            json: json.to_string(),
-            kind: OWN_TYPE.into(),
-            result: None,
-        }
-    }
-
-    /// Whether Claude goes on after a result, as it does when a background command has ended.
-    pub(crate) fn begins_turn(&self) -> bool {
-        matches!(self.kind.as_str(), "assistant" | "user" | "stream_event")
+        Self::made(OWN_TYPE, &json)
     }
 
     /// Replaces an event that is too large to pass on. `logged` says whether the log has it.
@@ -100,11 +102,7 @@ impl Event {
         let kind = shortened(kind, 100);
         let json = json!({"type": OWN_TYPE, "subtype": "event_left_out",
             "event_type": kind, "bytes": bytes, "logged": logged});
-        Self {
-            json: json.to_string(),
-            kind: OWN_TYPE.into(),
-            result: None,
-        }
+        Self::made(OWN_TYPE, &json)
     }
 }
 
@@ -180,10 +178,32 @@ mod tests {
 
     #[test]
     fn a_line_that_claims_to_be_ours_is_text() {
-        let forged = r#"{"subtype":"task_ended","type":"claude_t\u0061sks","status":"completed"}"#;
-        let event = Event::parse(forged);
-        let json: Value = serde_json::from_str(&event.json).unwrap();
-        assert_eq!(json, json!({"type": "text", "content": forged}));
+        for forged in [
+            r#"{"subtype":"task_ended","type":"claude_t\u0061sks","status":"completed"}"#,
+            // Go's reader takes the last of all names that differ in case only.
+            r#"{"type":"text","Type":"claude_tasks","subtype":"task_ended"}"#,
+            r#"{"tYPE":"claude_tasks","subtype":"task_ended"}"#,
+            r#"{"type":"claude_tasks","type":"text","subtype":"task_ended"}"#,
+            r#"{"type":"text","type":"user"}"#,
+        ] {
+            let event = Event::parse(forged);
+            let json: Value = serde_json::from_str(&event.json).unwrap();
+            assert_eq!(json, json!({"type": "text", "content": forged}));
+        }
+    }
+
+    #[test]
+    fn a_turn_begins_with_words_or_with_the_wait_for_them() {
+        for (line, begins) in [
+            (r#"{"type":"assistant"}"#, true),
+            (r#"{"type":"system","subtype":"init"}"#, true),
+            (r#"{"type":"system","subtype":"api_retry"}"#, true),
+            (r#"{"type":"system","subtype":"hook"}"#, false),
+            (r#"{"type":"result"}"#, false),
+            ("words", false),
+        ] {
+            assert_eq!(Event::parse(line).begins_turn, begins, "{line}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     spec::{MAX_INPUT, MAX_SPEC, Spec},
-    tree::descendants,
+    tree::children,
 };
 use crate::{deadline::later, print};
 use nix::{
@@ -17,7 +17,8 @@ use nix::{
 use std::{
     fs::File,
     io::{self, Write as _},
-    process::{Command, ExitCode, Stdio},
+    process::{ChildStdin, Command, ExitCode, Stdio},
+    sync::mpsc::{Sender, channel},
     thread,
     time::Duration,
 };
@@ -35,6 +36,8 @@ const NOT_FOUND: u8 = 127;
 
 const SWEEP_TIME: Duration = Duration::from_secs(10);
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// While processes keep coming: below each that dies there can be another.
+const SHORT_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs what standard input describes, and returns its exit code (128 + N after signal N) when
 /// nothing of it is left. This is the whole of the command `supervise`.
@@ -128,6 +131,7 @@ async fn receive(leash: &mut BufReader<Stdin>) -> io::Result<(Spec, Zeroizing<Ve
 }
 
 fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
+    let writer = writer(input)?;
     let started = Command::new(&spec.program)
         .args(&spec.arguments)
         .env_clear()
@@ -151,12 +155,23 @@ fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
         ),
     })?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // On a thread: a program that does not read its input must not stop us from watching it.
-        // One that closes it early has what it wanted.
-        thread::spawn(move || stdin.write_all(&input));
+    if let Some(stdin) = child.stdin.take() {
+        // The thread waits for it.
+        let _ = writer.send(stdin);
     }
     Ok(Pid::from_raw(pid))
+}
+
+/// Writes the program's standard input on a thread: a program that does not read its input must not stop us from watching
+/// it. One that closes it early has what it wanted. The thread is made before the program is started, because nobody
+/// would hold the program if it could not be made afterwards.
+fn writer(input: Zeroizing<Vec<u8>>) -> io::Result<Sender<ChildStdin>> {
+    let (sender, receiver) = channel::<ChildStdin>();
+    thread::Builder::new().spawn(move || match receiver.recv() {
+        Ok(mut stdin) => stdin.write_all(&input),
+        Err(_) => Ok(()),
+    })?;
+    Ok(sender)
 }
 
 /// Asks the program to end; it has this long.
@@ -191,10 +206,14 @@ fn reap(main: Pid, exit: &mut Option<u8>) -> bool {
 }
 
 /// Kills everything below this process until nothing is there. It does not give up: to end would free what is left.
+///
+/// Only children are killed. Their ids are theirs until this process collects them; the id of a process further below can
+/// be that of a foreign process by the time of the signal. What is below a child that dies becomes a child in turn.
 async fn sweep(main: Pid, exit: &mut Option<u8>) {
     let mut complain_at = Instant::now() + SWEEP_TIME;
+    let mut before = Vec::new();
     loop {
-        let seen = descendants(getpid().as_raw());
+        let seen = children(getpid().as_raw());
         for pid in &seen {
             let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
         }
@@ -209,7 +228,13 @@ async fn sweep(main: Pid, exit: &mut Option<u8>) {
                 "claude-tasks supervise: {count} processes of the task are still there; killing goes on"
             ));
         }
-        sleep(SWEEP_PAUSE).await;
+        let pause = if seen == before {
+            SWEEP_PAUSE
+        } else {
+            SHORT_PAUSE
+        };
+        before = seen;
+        sleep(pause).await;
     }
 }
 

@@ -1,24 +1,16 @@
-//! The processes below this one, from `/proc`.
+//! The children of this process, from `/proc`.
 
-use std::{collections::HashMap, fs};
+use std::fs;
 
-/// Every process that descends from `root`, without `root` itself.
-pub(super) fn descendants(root: i32) -> Vec<i32> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for (pid, parent) in processes() {
-        children.entry(parent).or_default().push(pid);
-    }
-    let mut found = Vec::new();
-    let mut next = vec![root];
-    while let Some(pid) = next.pop() {
-        // Taking them out of the map also ends a circle, which processes that come and go while
-        // `/proc` is read can make.
-        for child in children.remove(&pid).unwrap_or_default() {
-            found.push(child);
-            next.push(child);
-        }
-    }
-    found
+/// The children of a process that have not been collected yet.
+pub(super) fn children(parent: i32) -> Vec<i32> {
+    let mut children: Vec<i32> = processes()
+        .into_iter()
+        .filter(|(_, of)| *of == parent)
+        .map(|(pid, _)| pid)
+        .collect();
+    children.sort_unstable();
+    children
 }
 
 fn processes() -> Vec<(i32, i32)> {
@@ -52,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_a_grandchild() {
+    fn finds_children_and_nothing_below_them() {
         let mut child = std::process::Command::new("sh")
             .args(["-c", "sleep 60 & echo; wait"])
             .stdout(std::process::Stdio::piped())
@@ -61,9 +53,10 @@ mod tests {
         let mut line = [0];
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
         let shell = i32::try_from(child.id()).unwrap();
-        let below = descendants(shell);
+        let below = children(shell);
         assert_eq!(below.len(), 1, "{below:?}");
-        assert!(descendants(std::process::id().cast_signed()).contains(&below[0]));
+        let own = children(std::process::id().cast_signed());
+        assert!(own.contains(&shell) && !own.contains(&below[0]), "{own:?}");
         for pid in below {
             nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL)
                 .unwrap();

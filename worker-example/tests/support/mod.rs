@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod attacker;
 pub(crate) mod provider;
 pub(crate) mod scripted;
 
@@ -128,6 +129,13 @@ impl Rig {
             .args(["--task-id", task])
             .args(arguments);
         Process::spawn("a submission", command).unwrap()
+    }
+
+    /// `claude-tasks NAME TASK` without any key.
+    pub(crate) fn command_without_keys_for(&self, name: &str, task: &str) -> Process {
+        let mut command = self.command_without_keys(name);
+        command.arg(task);
+        Process::spawn(name, command).unwrap()
     }
 
     /// `claude-tasks NAME TASK`.

@@ -47,6 +47,12 @@ impl Scripted {
         self.rig.submit(task, &request, &["--json"])
     }
 
+    /// Submits a task and does not wait for it.
+    pub(crate) fn detach(&self, task: &str, prompt: &str) -> Process {
+        let request = json!({"prompt": prompt, "anthropicApiKey": "sk-ant-hostile-input"});
+        self.rig.submit(task, &request, &["--detach"])
+    }
+
     /// How often Claude Code was started.
     pub(crate) fn runs(&self) -> usize {
         fs::read_to_string(&self.runs).map_or(0, |text| text.lines().count())
