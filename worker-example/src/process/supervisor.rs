@@ -195,8 +195,8 @@ async fn sweep(main: Pid, exit: &mut Option<u8>) {
     let mut complain_at = Instant::now() + SWEEP_TIME;
     loop {
         let seen = descendants(getpid().as_raw());
-        for pid in &seen {
-            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        for process in &seen {
+            process.kill();
         }
         // At once, so that the dead do not fill the table of processes.
         if !reap(main, exit) {
