@@ -90,7 +90,7 @@ fn options(timeout: Duration) -> ActivityOptions {
 /// An encrypted request can be copied from one history into another start. It must not run a second time.
 fn for_another_task() -> ApplicationFailure {
     ApplicationFailure::builder(
-        "the request is not for this task: its taskId is not the workflow's id",
+        "the request is not for this task: it is not a JSON object whose taskId is the workflow's id",
     )
     .type_name(FailureKind::InvalidRequest.as_str().to_owned())
     .non_retryable(true)
