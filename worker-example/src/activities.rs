@@ -23,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What a caller reads whose request names another task.
-pub(crate) const FOR_ANOTHER_TASK: &str =
-    "the request is not for this task: its taskId is not the workflow's id";
+pub(crate) const FOR_ANOTHER_TASK: &str = "the request is not for this task: it is not a JSON object whose taskId is the \
+    workflow's id";
 
 /// The activities of one worker.
 #[derive(Debug)]

@@ -63,6 +63,7 @@ pub(crate) async fn result(args: TaskArgs) -> Result<Outcome, SubmitError> {
     if let Some(answer) = end.answer() {
         print::line(&terminal::lines(answer));
     }
+    end.note_the_cut();
     if let Some(problem) = &end.problem {
         print::note(&terminal::lines(problem));
     }

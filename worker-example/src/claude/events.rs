@@ -37,6 +37,9 @@ pub struct ResultEvent {
     /// Claude's last words, or the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// How many bytes the whole text has, where `text` is only its beginning. The log has all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut_from_bytes: Option<u64>,
 }
 
 /// A line of the CLI's standard output.
@@ -110,6 +113,8 @@ impl ResultEvent {
     fn of(event: &Value) -> Self {
         let number = |name: &str| event.get(name).and_then(Value::as_u64);
         let text = |name: &str| event.get(name).and_then(Value::as_str);
+        let whole = text("result");
+        let beginning = whole.and_then(|text| beginning_of(text, MAX_RESULT_TEXT));
         Self {
             // Without the field nothing says that the session went well.
             is_error: event
@@ -125,7 +130,10 @@ impl ResultEvent {
                 .get("permission_denials")
                 .and_then(Value::as_array)
                 .map_or(0, |denials| denials.len() as u64),
-            text: text("result").map(|t| shortened_json(t, MAX_RESULT_TEXT)),
+            cut_from_bytes: whole
+                .filter(|_| beginning.is_some())
+                .map(|text| text.len() as u64),
+            text: beginning.or_else(|| whole.map(str::to_owned)),
         }
     }
 }
@@ -142,17 +150,14 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// The text, cut where its JSON form would be longer than so many bytes.
-fn shortened_json(text: &str, most: usize) -> String {
+/// The text up to where its JSON form would be longer than so many bytes; none where all of it is short enough.
+fn beginning_of(text: &str, most: usize) -> Option<String> {
     let mut size = 0_usize;
-    let cut = text.char_indices().find(|(_, c)| {
+    let (at, _) = text.char_indices().find(|(_, c)| {
         size += json_size::of_char(*c);
         size > most
-    });
-    cut.map_or_else(
-        || text.to_owned(),
-        |(at, _)| format!("{}…", text.get(..at).unwrap_or_default()),
-    )
+    })?;
+    Some(format!("{}…", text.get(..at).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -209,10 +214,14 @@ mod tests {
     #[test]
     fn a_long_answer_is_cut_by_its_size_in_json() {
         let text = "\"".repeat(MAX_RESULT_TEXT);
-        let cut = shortened_json(&text, MAX_RESULT_TEXT);
+        let cut = beginning_of(&text, MAX_RESULT_TEXT).unwrap();
         assert_eq!(cut.len(), MAX_RESULT_TEXT / 2 + "…".len());
-        assert_eq!(shortened_json("a\u{1}ä", 9), "a\u{1}ä");
-        assert_eq!(shortened_json("a\u{1}ä", 8), "a\u{1}…");
+        assert_eq!(beginning_of("a\u{1}ä", 9), None);
+        assert_eq!(beginning_of("a\u{1}ä", 8).unwrap(), "a\u{1}…");
+        let event = Event::parse(&json!({"type": "result", "result": text}).to_string());
+        let result = event.result.unwrap();
+        assert_eq!(result.text.unwrap(), cut);
+        assert_eq!(result.cut_from_bytes, Some(MAX_RESULT_TEXT as u64));
     }
 
     #[test]
@@ -230,6 +239,7 @@ mod tests {
             total_cost_usd: Some(0.25),
             permission_denials: 1,
             text: Some("no".into()),
+            cut_from_bytes: None,
         };
         assert_eq!(event.result, Some(expected));
         let hostile =

@@ -2,7 +2,7 @@
 
 use super::{
     spec::{MAX_INPUT, MAX_SPEC, Spec},
-    tree::children,
+    tree::descendants,
 };
 use crate::{deadline::later, print};
 use nix::{
@@ -36,8 +36,6 @@ const NOT_FOUND: u8 = 127;
 
 const SWEEP_TIME: Duration = Duration::from_secs(10);
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
-/// While processes keep coming: below each that dies there can be another.
-const SHORT_PAUSE: Duration = Duration::from_millis(1);
 
 /// Runs what standard input describes, and returns its exit code (128 + N after signal N) when
 /// nothing of it is left. This is the whole of the command `supervise`.
@@ -206,16 +204,12 @@ fn reap(main: Pid, exit: &mut Option<u8>) -> bool {
 }
 
 /// Kills everything below this process until nothing is there. It does not give up: to end would free what is left.
-///
-/// Only children are killed. Their ids are theirs until this process collects them; the id of a process further below can
-/// be that of a foreign process by the time of the signal. What is below a child that dies becomes a child in turn.
 async fn sweep(main: Pid, exit: &mut Option<u8>) {
     let mut complain_at = Instant::now() + SWEEP_TIME;
-    let mut before = Vec::new();
     loop {
-        let seen = children(getpid().as_raw());
-        for pid in &seen {
-            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        let seen = descendants(getpid().as_raw());
+        for process in &seen {
+            process.kill();
         }
         // At once, so that the dead do not fill the table of processes.
         if !reap(main, exit) {
@@ -228,13 +222,7 @@ async fn sweep(main: Pid, exit: &mut Option<u8>) {
                 "claude-tasks supervise: {count} processes of the task are still there; killing goes on"
             ));
         }
-        let pause = if seen == before {
-            SWEEP_PAUSE
-        } else {
-            SHORT_PAUSE
-        };
-        before = seen;
-        sleep(pause).await;
+        sleep(SWEEP_PAUSE).await;
     }
 }
 

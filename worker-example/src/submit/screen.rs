@@ -85,6 +85,7 @@ impl Screen {
         if let Some(answer) = end.answer().filter(|answer| !self.has_said(answer, end)) {
             print::line(&terminal::lines(answer));
         }
+        end.note_the_cut();
         if let Some(problem) = &end.problem {
             print::note(&terminal::lines(problem));
         }
@@ -160,7 +161,23 @@ impl End {
         }
     }
 
-    /// What Claude answered, of any size.
+    /// Says where the rest of an answer is that was too large for Temporal.
+    pub(crate) fn note_the_cut(&self) {
+        let Some(result) = &self.result else { return };
+        let cut = result
+            .result
+            .as_ref()
+            .and_then(|facts| facts.cut_from_bytes);
+        if let Some(bytes) = cut {
+            print::note(&terminal::line(&format!(
+                "the answer has {bytes} bytes, too many for Temporal: this is its beginning. The log has all of it: \
+                 {} at the worker",
+                result.logs_path
+            )));
+        }
+    }
+
+    /// What Claude answered; its beginning where it is larger than Temporal takes.
     pub(crate) fn answer(&self) -> Option<&str> {
         let facts = self.result.as_ref()?.result.as_ref()?;
         facts.text.as_deref().filter(|text| !text.trim().is_empty())
