@@ -31,9 +31,9 @@
 //!
 //! ## When a worker ends
 //! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-time`, then stops them;
-//! they fail with `WorkerShutdown`. When it is killed, the supervisor ends the CLI at once, and the
-//! task fails with `WorkerLost` when its heartbeat is overdue (30 s). What it left in its folder, the
-//! next worker removes.
+//! they fail with `WorkerShutdown`. When it is killed, the supervisor ends the CLI: by SIGTERM, and by
+//! SIGKILL after `--grace-time`. When its heartbeat is overdue (30 s), the next worker fails the task
+//! with `WorkerLost`, and removes what the lost one left in its folder.
 //!
 //! ## What this version leaves to a sandbox
 //! Tasks run as the worker's user: they can read what that user can read, the keyring and other
