@@ -12,6 +12,9 @@ use clap::{
 };
 use temporal_kms_codec::KeyUri;
 
+/// The key of a key ring folder when nobody names one.
+pub const DEFAULT_LOCAL_KEY: &str = "local://default";
+
 /// Parses `arguments`, the first of which is the program's name. A variable that is set to nothing counts as unset, and
 /// an error about a variable's value names the variable.
 ///

@@ -45,7 +45,6 @@ mod activities;
 mod claude;
 mod cli;
 mod connect;
-mod deadline;
 mod failure;
 mod follow;
 mod json_size;
@@ -66,6 +65,8 @@ mod worker;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;
 mod workspace;
+
+use temporal_kms_codec_service::deadline;
 
 pub use activities::ClaudeActivities;
 pub use claude::ResultEvent;

@@ -340,11 +340,9 @@ impl From<RoleArg> for KeyRole {
 }
 
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err("it must be more than zero".to_owned()),
-        Err(_) => Err("expected a time with its unit, such as 90d".to_owned()),
-    }
+    /// 100 years, the longest rotation period of Cloud KMS.
+    const LONGEST: Duration = Duration::from_hours(36_525 * 24);
+    temporal_kms_codec_service::units::time_above_zero(text, LONGEST)
 }
 
 /// Whole days, as AWS KMS counts them.
