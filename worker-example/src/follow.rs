@@ -144,10 +144,15 @@ fn one_line(event: String) -> String {
     }
 }
 
-/// Of our own events, workers write only the one about a large event.
+/// Of our own events, workers write only these.
+const OF_WORKERS: [&str; 2] = ["event_left_out", "warnings"];
+
 fn is_honest(fields: &serde_json::Map<String, Value>) -> bool {
     fields.get("type").and_then(Value::as_str) != Some(OWN_TYPE)
-        || fields.get("subtype").and_then(Value::as_str) == Some("event_left_out")
+        || fields
+            .get("subtype")
+            .and_then(Value::as_str)
+            .is_some_and(|subtype| OF_WORKERS.contains(&subtype))
 }
 
 fn rpc() -> RpcOptions {
