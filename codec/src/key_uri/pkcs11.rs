@@ -199,8 +199,8 @@ mod tests {
             ("token=t;object=%", "percent-encoded"),
             ("token=t;object=%zz", "percent-encoded"),
             ("token=t;object=%+1", "percent-encoded"),
-            ("token=t;object=%ff", "no UTF-8"),
-            ("token=t;object=o;slot-id=-1", "no number"),
+            ("token=t;object=%ff", "not UTF-8"),
+            ("token=t;object=o;slot-id=-1", "not a number"),
             (
                 "token=t;object=o;type=cert",
                 "neither secret-key nor private",

@@ -183,8 +183,6 @@ const AEAD_DECRYPT_FAILED: c_ulong = 0x42;
 
 fn kind(value: RvError) -> Kind {
     match value {
-        RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED) => Kind::InvalidCiphertext,
-
         RvError::ActionProhibited
         | RvError::KeyFunctionNotPermitted
         | RvError::KeyNotWrappable
@@ -198,7 +196,8 @@ fn kind(value: RvError) -> Kind {
         | RvError::UnwrappingKeyHandleInvalid
         | RvError::WrappingKeyHandleInvalid => Kind::KeyNotFound,
 
-        RvError::EncryptedDataInvalid
+        RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED)
+        | RvError::EncryptedDataInvalid
         | RvError::EncryptedDataLenRange
         | RvError::WrappedKeyInvalid
         | RvError::WrappedKeyLenRange => Kind::InvalidCiphertext,

@@ -16,7 +16,9 @@ const PAUSE: Duration = Duration::from_mins(1);
 
 /// The last answers of a token's keys, by label and id: each version of a key is an object of its own.
 #[derive(Debug, Default)]
-pub(super) struct Probes(Mutex<BTreeMap<(Vec<u8>, Vec<u8>), Answer>>);
+pub(super) struct Probes(Mutex<BTreeMap<Name, Answer>>);
+
+type Name = (Vec<u8>, Vec<u8>);
 
 /// What is known of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
