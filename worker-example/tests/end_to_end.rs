@@ -178,6 +178,27 @@ async fn cancelling_kills_everything_that_the_task_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_background_command_that_never_ends_does_not_keep_a_task_from_its_success() {
+    let rig = Rig::new().await;
+    let worker = rig.worker(&["--linger-time", "2s"]);
+    let tool = r#"[[tool:Bash {"command":"echo background=$$; exec sleep 100000","run_in_background":true}]]"#;
+    let request = json!({"prompt": format!("{PROMPT} {tool}"), "anthropicApiKey": "sk-ant-background",
+        "allowedTools": ["Bash"]});
+    let task = fresh("task");
+    let (code, output) = end(&mut rig.submit(&task, &request, &["--json"]));
+    assert_eq!(code, 0, "{output}\n{}", worker.output());
+    let ended = task_ended(&output);
+    assert_eq!(ended["status"], "completed");
+    assert_eq!(ended["result"]["exitCode"], 0);
+    assert!(
+        rig.log(&task).contains("running in background"),
+        "{}",
+        rig.log(&task)
+    );
+    assert_eq!(rig.workspaces(), Vec::<std::path::PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_credential_fails_the_task_and_the_failure_is_encrypted() {
     let accept_sha256 = Some(sha256_hex(b"another one"));
     let rig = Rig::with_api(Options { accept_sha256 }).await;

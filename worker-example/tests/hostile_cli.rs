@@ -11,7 +11,7 @@ mod support;
 
 use integration_tests::assert_absent;
 use serde_json::{Value, json};
-use support::{Rig, end, fresh, task_ended};
+use support::{Rig, end, fresh, is_alive, task_ended};
 
 const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
@@ -224,4 +224,73 @@ async fn a_caller_cannot_lift_the_operators_caps() {
         .filter(|line: &Value| line["subtype"] == "warnings")
         .collect();
     assert_eq!(seen, [first]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_with_many_secrets_prints_long_lines_and_goes_on() {
+    // Each line is searched for all secrets. A worker that stalls on it is given up by Temporal after 30 s.
+    let script = format!(
+        r#"for _ in 1 2 3 4 5 6 7 8; do
+             printf 'SECRET_7=%s ' "$SECRET_7"; head -c 8000000 /dev/zero | tr '\0' x; echo
+           done; echo '{RESULT}'"#
+    );
+    let mut asked = request();
+    let secrets = (0..256).map(|n| {
+        let value = format!("value-{n}-{}", "0123456789abcdef".repeat(4));
+        (format!("SECRET_{n}"), json!(value))
+    });
+    asked["environmentSecrets"] = secrets.collect();
+    let (code, output, log) = run(&script, asked, &[]).await;
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(log.matches("SECRET_7=[redacted] xxx").count(), 8);
+    assert_absent("the log", log.as_bytes(), &["value-7-"]);
+    assert_absent("the submission", output.as_bytes(), &["value-7-"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_begun_fails_the_task_only() {
+    let rig = Rig::new().await;
+    let _worker = rig.worker_with(&rig.claude(&format!("echo '{RESULT}'")), &[]);
+    let sessions = rig.workdir().join("sessions");
+    std::fs::write(&sessions, "in the way").unwrap();
+    let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &["--json"]));
+    assert_eq!(code, 1, "{output}");
+    let error = task_ended(&output)["error"].to_string();
+    assert!(error.contains("no workspace"), "{error}");
+    assert_eq!(rig.workspaces(), Vec::<std::path::PathBuf>::new());
+    std::fs::remove_file(&sessions).unwrap();
+    let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &[]));
+    assert_eq!(code, 0, "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_grow_stops_the_task_only() {
+    let rig = Rig::new().await;
+    let pid = rig.folder.path().join("pid");
+    let script = format!(
+        "[ \"$(cat)\" = small ] && {{ echo '{RESULT}'; exit 0; }}
+         echo $$ > {}; while :; do head -c 10000 /dev/zero | tr '\\0' x; echo; done",
+        pid.display()
+    );
+    // Writes fail above this size, as they do on a full disk.
+    let mut worker = rig.worker_with_small_files(&rig.claude(&script), 1024);
+    let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &["--json"]));
+    assert_eq!(code, 1, "{output}");
+    let error = task_ended(&output)["error"].to_string();
+    assert!(
+        error.contains("the task's log cannot be written"),
+        "{error}"
+    );
+    let cli: i32 = std::fs::read_to_string(pid)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(!is_alive(nix::unistd::Pid::from_raw(cli)));
+    assert_eq!(rig.workspaces(), Vec::<std::path::PathBuf>::new());
+    let mut small = request();
+    small["prompt"] = json!("small");
+    let (code, output) = end(&mut rig.submit(&fresh("task"), &small, &[]));
+    assert_eq!(code, 0, "{output}");
+    assert!(worker.is_running(), "{}", worker.output());
 }

@@ -10,13 +10,23 @@
 mod support;
 
 use claude_tasks::ClaudeTask;
-use integration_tests::until;
-use serde_json::{Value, json};
+use integration_tests::{Keyring, until};
+use serde_json::json;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use support::{end, fresh, scripted::Scripted, task_ended};
 use temporalio_client::{
     UntypedWorkflow, WorkflowGetResultOptions, WorkflowHistory, WorkflowStartOptions,
 };
-use temporalio_common::data_converters::RawValue;
+use temporalio_common::{
+    data_converters::{
+        DataConverter, RawValue, SerializationContextData, WorkflowSerializationContext,
+    },
+    protos::temporal::api::{
+        common::v1::{Payload, Payloads},
+        enums::v1::EventType,
+        history::v1::{HistoryEvent, history_event::Attributes},
+    },
+};
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,25 +61,26 @@ async fn a_copied_request_is_refused() {
     let _worker = scripted.worker(&[]);
     let victim = fresh("victim");
     assert_eq!(end(&mut scripted.submit(&victim, "go")).0, 0);
-    let shown = scripted.temporal(&["show", "-w", &victim, "-o", "json"]).1;
-    let history: Value = serde_json::from_str(&shown).unwrap();
-    let payload =
-        &history["events"][0]["workflowExecutionStartedEventAttributes"]["input"]["payloads"][0];
-    let mut arguments = vec![
-        "execute".to_owned(),
-        "--type=ClaudeTask".to_owned(),
-        format!("--task-queue={}", scripted.rig.queue()),
-        format!("--workflow-id={}", fresh("attack")),
-        "--input-base64".to_owned(),
-        format!("--input={}", payload["data"].as_str().unwrap()),
-    ];
-    for (name, value) in payload["metadata"].as_object().unwrap() {
-        let value = base64_text(value.as_str().unwrap());
-        arguments.push(format!("--input-meta={name}={value}"));
-    }
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (succeeded, text) = scripted.temporal(&arguments);
-    assert!(!succeeded && text.contains("InvalidRequest"), "{text}");
+    let history = scripted.rig.history(&victim).await;
+    let Some(Attributes::WorkflowExecutionStartedEventAttributes(started)) =
+        history.events[0].attributes.clone()
+    else {
+        panic!("the history has no beginning");
+    };
+    let copy = fresh("attack");
+    scripted
+        .rig
+        .raw()
+        .await
+        .start(
+            "ClaudeTask",
+            &copy,
+            scripted.rig.queue(),
+            started.input.unwrap(),
+        )
+        .await;
+    let error = scripted.failure(&copy).await;
+    assert!(error.contains("not for this task"), "{error}");
     assert_eq!(scripted.runs(), 1, "only the victim's own task ran");
 }
 
@@ -147,12 +158,93 @@ async fn what_cannot_be_decoded_stops_its_own_task_only() {
     ];
     let (answered, text) = scripted.temporal(&query);
     assert!(!answered, "{text}");
+    // Temporal asks about the open task and, once it is terminated, about the closed one.
+    for end in [&["cancel", "-w", &hit][..], &["terminate", "-w", &hit]] {
+        scripted.assert_queries_fail(&hit);
+        let (sent, text) = scripted.temporal(end);
+        assert!(sent, "{text}");
+    }
+    scripted.assert_queries_fail(&hit);
+    // A task whose input cannot be opened never gets a workflow.
+    let unreadable = fresh("unreadable");
+    let start = [
+        "start",
+        "--type=ClaudeTask",
+        "--task-queue",
+        scripted.rig.queue(),
+        "-w",
+        &unreadable,
+        "--input",
+        "{}",
+    ];
+    let (started, text) = scripted.temporal(&start);
+    assert!(started, "{text}");
+    let why = scripted.failed_workflow_task(&unreadable).await;
+    assert!(why.contains("not encrypted"), "{why}");
+    for end in [
+        &["signal", "-w", &unreadable, "--name=x", "--input=1"][..],
+        &["cancel", "-w", &unreadable],
+        &["terminate", "-w", &unreadable],
+    ] {
+        scripted.assert_queries_fail(&unreadable);
+        let (sent, text) = scripted.temporal(end);
+        assert!(sent, "{text}");
+    }
+    scripted.assert_queries_fail(&unreadable);
+
     scripted.open_gate();
     let [_, other] = &mut submissions;
     let (code, output) = end(other);
     assert_eq!(code, 0, "{output}");
     assert!(worker.is_running(), "{}", worker.output());
-    scripted.temporal(&["terminate", "-w", &hit]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_input_that_is_not_a_request_fails_its_task_once() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let keyring = scripted.rig.client().await;
+    let codec = keyring.options().data_converter.codec();
+    let context = SerializationContextData::Workflow(WorkflowSerializationContext::new());
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let large = "x".repeat(2_010_000);
+    for (what, data, expected) in [
+        ("not JSON", "{".to_owned(), "not for this task"),
+        (
+            "nested deeply",
+            format!(r#"{{"taskId":"ID","prompt":"x","metadata":{deep}}}"#),
+            "not for this task",
+        ),
+        (
+            "two megabytes",
+            format!(
+                r#"{{"taskId":"ID","prompt":"x","anthropicApiKey":"k","systemPrompt":"{large}"}}"#
+            ),
+            "larger than 2000000 bytes",
+        ),
+    ] {
+        let task = fresh("task");
+        let plain = Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: data.replace("ID", &task).into_bytes(),
+            ..Payload::default()
+        };
+        let payloads = codec.encode(&context, vec![plain]).await.unwrap();
+        let raw = scripted.rig.raw().await;
+        raw.start(
+            "ClaudeTask",
+            &task,
+            scripted.rig.queue(),
+            Payloads { payloads },
+        )
+        .await;
+        let error = scripted.failure(&task).await;
+        assert!(error.contains(expected), "{what}: {error}");
+        let history = scripted.rig.history(&task).await;
+        let failed = |event: &&HistoryEvent| event.event_type() == EventType::WorkflowTaskFailed;
+        assert_eq!(history.events.iter().filter(failed).count(), 0, "{what}");
+    }
+    assert_eq!(scripted.runs(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,21 +266,34 @@ async fn the_rules_for_requests_can_change_while_tasks_run() {
     assert!(ended.is_err(), "the activity refuses it");
 
     let history = scripted.rig.history(&task).await;
+    replay(converter.clone(), WorkflowHistory::from(history)).await;
+}
+
+/// A history of an earlier version. `WorkflowHistory::to_json` wrote it; its key is
+/// beside it.
+#[tokio::test]
+async fn a_recorded_task_decides_as_it_did() {
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
+    let keyring = Keyring::empty();
+    let key = fs::read(recorded.join("default.json")).unwrap();
+    fs::write(keyring.file(), key).unwrap();
+    fs::set_permissions(keyring.file(), fs::Permissions::from_mode(0o600)).unwrap();
+    for name in ["completed.json", "cancelled.json"] {
+        let history = fs::read(recorded.join(name)).unwrap();
+        let history = WorkflowHistory::from_json(&history).unwrap();
+        replay(keyring.codec("default").data_converter(), history).await;
+    }
+}
+
+async fn replay(converter: DataConverter, history: WorkflowHistory) {
     let options = WorkflowReplayerOptions::new()
         .namespace("default")
-        .task_queue(scripted.rig.queue())
-        .data_converter(converter.clone())
+        .task_queue("replay")
+        .data_converter(converter)
         .register_workflow::<ClaudeTask>()
         .unwrap()
         .build();
     let replayer = WorkflowReplayer::new(options).unwrap();
-    let replayed = replayer
-        .replay_workflow(WorkflowHistory::from(history))
-        .await;
-    replayed.expect("the workflow decides nothing by those rules");
-}
-
-fn base64_text(text: &str) -> String {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
-    String::from_utf8(STANDARD.decode(text).unwrap()).unwrap()
+    let replayed = replayer.replay_workflow(history).await;
+    replayed.expect("the workflow decides as it did");
 }

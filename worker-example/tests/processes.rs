@@ -180,6 +180,41 @@ async fn who_ignores_everything_is_killed_with_all_below() {
     assert!(is_gone(main) && is_gone(escaped));
 }
 
+/// A tree of processes whose leaves run away: each starts a successor and ends, so that a list of processes shows it late
+/// or not at all.
+///
+/// It cannot grow beyond its numbers. `tree` calls itself twice with a smaller number: 2⁶ − 1 = 63 processes. Each of the
+/// 32 leaves becomes `comet`, which calls itself once with a smaller number: one or two of its processes live at a time,
+/// and at most 1,001 ever. So fewer than 150 processes live at once, and the last one of each comet only sleeps. Where the
+/// test may become another user, the system allows that user 200 processes at most.
+const RUNAWAY: &str = r#"
+    comet() { if [ "$1" -gt 0 ]; then comet $(($1 - 1)) & else exec sleep 100000; fi; }
+    tree() { if [ "$1" -gt 1 ]; then tree $(($1 - 1)) & tree $(($1 - 1)) & wait; else comet 1000; fi; }
+    trap '' TERM HUP INT
+    tree 6 &
+    echo ready
+    exec sleep 100000"#;
+
+#[tokio::test]
+async fn processes_that_run_away_are_all_killed() {
+    let becomes = "exec setpriv --reuid=64999 --clear-groups sh -c";
+    let script = format!(
+        "ulimit -u 200 2>/dev/null
+         if [ \"$(id -u)\" = 0 ] && setpriv --reuid=64999 --clear-groups true 2>/dev/null; then {becomes} \"$RUNAWAY\"; fi
+         exec sh -c \"$RUNAWAY\""
+    );
+    let mut program = sh(&script, |spec| {
+        spec.environment
+            .push(("RUNAWAY".into(), RUNAWAY.to_owned().into()));
+    })
+    .await;
+    assert_eq!(program.line().await, "ready");
+    program.supervised.stop();
+    // It waits until nobody holds the output any more: every process of the tree does.
+    let (code, ..) = program.end().await;
+    assert_eq!(code, 137);
+}
+
 #[tokio::test]
 async fn a_stopped_supervisor_is_woken() {
     let mut program = sh("kill -STOP $PPID; echo ready; exec sleep 100000", |_| {}).await;

@@ -132,6 +132,28 @@ async fn answers_of_any_size_are_shown_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_temporal_cannot_take_is_cut_and_said_to_be() {
+    let rig = Rig::new().await;
+    let answer = "word ".repeat(600_000);
+    let result = json!({"type": "result", "is_error": false, "num_turns": 1, "result": answer});
+    let printed = rig.folder.path().join("printed");
+    std::fs::write(&printed, format!("{result}\n")).unwrap();
+    let _worker = rig.worker_with(&rig.claude(&format!("cat {}", printed.display())), &[]);
+    let task = fresh("task");
+    let notice = format!(
+        "the answer has 3000000 bytes, too many for Temporal: this is its beginning. The log has all of it: \
+         sessions/{task} at the worker"
+    );
+    let (code, output) = end(&mut rig.submit(&task, &request(), &[]));
+    assert_eq!(code, 0, "{}", output.len());
+    assert!(output.contains(&notice) && output.matches("word").count() > 200_000);
+    let (code, output) = end(&mut rig.command_for("result", &task));
+    assert_eq!(code, 0, "{}", output.len());
+    assert!(output.contains(&notice) && output.matches("word").count() > 200_000);
+    assert_eq!(rig.log(&task).matches("word").count(), 600_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fast_task_does_not_wait_for_its_followers() {
     let rig = Rig::new().await;
     let event = json!({"type": "user", "x": "x".repeat(230)}).to_string();

@@ -99,6 +99,43 @@ fn a_prompt_that_is_too_large_as_json_is_refused_before_it_is_sent() {
 }
 
 #[test]
+fn the_api_gets_credentials_over_tls_only() {
+    let keyring = Keyring::new();
+    let keyring = keyring.folder().to_str().unwrap();
+    let worker = [
+        "worker",
+        "--keyring",
+        keyring,
+        "--workdir",
+        keyring,
+        "--claude",
+        "/bin/true",
+        "--address",
+        "http://127.0.0.1:1",
+        "--anthropic-base-url",
+    ];
+    for (url, code, expected) in [
+        ("http://far.example", 64, "--anthropic-base-url"),
+        ("http://far.example:443/v1", 64, "https://"),
+        ("http://127.0.0.1.far.example", 64, "https://"),
+        ("http://user@127.0.0.1", 64, "user name"),
+        ("ftp://127.0.0.1", 64, "--anthropic-base-url"),
+        // These are taken: the next thing is that Temporal is missing.
+        ("https://far.example/v1", 69, "cannot connect to Temporal"),
+        ("http://127.0.0.1:9", 69, "cannot connect to Temporal"),
+        ("http://[::1]:9", 69, "cannot connect to Temporal"),
+    ] {
+        let (ended, problem) = run(&[&worker[..], &[url]].concat(), &[]);
+        assert_eq!(ended, Some(code), "{url}: {problem}");
+        assert!(problem.contains(expected), "{url}: {problem}");
+    }
+    let variable = ("ANTHROPIC_BASE_URL", "http://far.example");
+    let (code, problem) = run(&worker[..worker.len() - 1], &[variable]);
+    assert_eq!(code, Some(64), "{problem}");
+    assert!(problem.contains("ANTHROPIC_BASE_URL"), "{problem}");
+}
+
+#[test]
 fn no_credential_leaves_this_machine_without_tls() {
     let keyring = Keyring::new();
     let keyring = keyring.folder().to_str().unwrap();

@@ -1,10 +1,12 @@
 //! A request as it travels from the submission through the workflow to the activity.
 
-use super::{RequestError, TaskRequest, default_timeout_minutes, validate::MAX_MINUTES};
+use super::{
+    MAX_REQUEST_BYTES, RequestError, TaskRequest, default_timeout_minutes, validate::MAX_MINUTES,
+};
 use crate::task_id::TaskId;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 use temporalio_common::{
     data_converters::{
         ErasedSerdePayloadConverter, PayloadConversionError, SerializationContext,
@@ -13,6 +15,9 @@ use temporalio_common::{
     protos::temporal::api::common::v1::Payload,
 };
 use zeroize::Zeroize as _;
+
+/// What the submission adds to a request: the task's id, and fields that the caller left out.
+const ADDED_BYTES: usize = 1024;
 
 /// A request in transit. The submission and the activity check it by [`TaskInput::into_request`]. The workflow reads only
 /// what it needs and accepts any value, so that a later version can change the rules while tasks run: a replayed workflow
@@ -33,6 +38,10 @@ impl TaskInput {
     /// # Errors
     /// When what arrived is not a valid request.
     pub fn into_request(mut self) -> Result<TaskRequest, RequestError> {
+        if json_bytes(&self.0) > MAX_REQUEST_BYTES + ADDED_BYTES {
+            let limit = MAX_REQUEST_BYTES;
+            return Err(RequestError::TooLarge { limit });
+        }
         TaskRequest::from_value(std::mem::take(&mut self.0))
     }
 
@@ -70,6 +79,24 @@ impl Drop for TaskInput {
     fn drop(&mut self) {
         wipe(&mut self.0);
     }
+}
+
+/// Counted, not kept: it holds secrets.
+fn json_bytes(value: &Value) -> usize {
+    struct Counted(usize);
+    impl io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    // It cannot fail: the writer takes everything.
+    let _ = serde_json::to_writer(&mut counted, value);
+    counted.0
 }
 
 fn wipe(value: &mut Value) {
