@@ -75,6 +75,10 @@ impl WorkerGuard {
 
     /// Adds a workflow that the worker registers, such as `MyWorkflow::run`. Queries on other types are refused.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a workflow is a name, such as `MyWorkflow::run`, and the SDK takes it by value, too"
+    )]
     pub fn workflow<W: WorkflowDefinition>(mut self, workflow: W) -> Self {
         let name = workflow.name().to_owned();
         self.inputs.insert(name, is_input::<W::Input>);
