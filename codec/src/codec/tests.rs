@@ -133,10 +133,31 @@ impl Watched {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for Watched {
     fn uri(&self) -> &KeyUri {
         self.key.uri()
+    }
+
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.key.goes_by(key)
+    }
+
+    fn max_wrapped(&self) -> usize {
+        self.key.max_wrapped()
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.key.min_plaintext()
+    }
+
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        self.call().await?;
+        self.key.generate_dek(context).await
     }
 
     async fn wrap(

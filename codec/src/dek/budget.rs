@@ -131,11 +131,11 @@ impl Budget {
         }
     }
 
-    /// Counts a refusal that was known.
-    pub(super) fn knew_refusal(&self, key: CacheKey) {
+    /// Counts refusals that were known.
+    pub(super) fn knew_refusals(&self, keys: &[CacheKey]) {
         let mut state = self.state.lock();
         if state.failed.len() < MAX_FAILED {
-            state.failed.insert(key);
+            state.failed.extend(keys);
         }
     }
 

@@ -135,7 +135,8 @@ impl Keyholder {
     ) -> Result<Arc<Zeroizing<Vec<u8>>>, Error> {
         let (_, opening) = self.find(key)?;
         let name = CacheKey::direct(key, ciphertext);
-        if let Some(refusal) = self.known_refusal(name, budget) {
+        if let Some(refusal) = self.cache.refusals().get(&name) {
+            self.knew_refusals(&[name], budget);
             return Err(refusal);
         }
         let attempt = self.attempt(vec![name], budget).await?;
@@ -185,11 +186,14 @@ impl Keyholder {
         mut open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
     ) -> Result<T, Error> {
         let mut failure = Failure(None);
-        let mut unknown = Vec::new();
+        let (mut unknown, mut refused) = (Vec::new(), Vec::new());
         for mut candidate in candidates {
             let Some(key) = self.cache.get(&candidate.name) else {
-                match self.known_refusal(candidate.name, budget) {
-                    Some(refusal) => failure.note(refusal),
+                match self.cache.refusals().get(&candidate.name) {
+                    Some(refusal) => {
+                        failure.note(refusal);
+                        refused.push(candidate.name);
+                    }
                     None => unknown.push(candidate),
                 }
                 continue;
@@ -208,6 +212,9 @@ impl Keyholder {
             }
         }
         if unknown.is_empty() {
+            if !refused.is_empty() {
+                self.knew_refusals(&refused, budget);
+            }
             return Err(failure.into_error());
         }
 
@@ -306,11 +313,11 @@ impl Keyholder {
         attempt.inspect_err(|_| self.counters.not_tried.add(1))
     }
 
-    fn known_refusal(&self, name: CacheKey, budget: &Budget) -> Option<Error> {
-        let refusal = self.cache.refusals().get(&name)?;
-        budget.knew_refusal(name);
+    /// Counts a payload that is refused without a call. One that another key opens does not count, such as an envelope
+    /// of version 1 that does not say which key it has.
+    fn knew_refusals(&self, names: &[CacheKey], budget: &Budget) {
+        budget.knew_refusals(names);
         self.counters.refusal_cache_hits.add(1);
-        Some(refusal)
     }
 
     fn find(&self, key: &KeyUri) -> Result<(usize, &OpeningKey), PayloadError> {

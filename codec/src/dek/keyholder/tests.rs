@@ -277,6 +277,15 @@ async fn honest_payloads_use_no_budget_up() {
         opened.unwrap();
     }
     assert_eq!(f.calls(), 400);
+
+    // That the first key refuses them is known now, and is not held against them.
+    let budget = f.keyholder.budget();
+    for (byte, one) in (0..).zip(&recipients) {
+        f.open_in(&budget, one, byte).await.unwrap();
+    }
+    let fresh: &[(&str, &[u8])] = &[("a", b"fresh"), ("b", b"fresh")];
+    f.keys[1].answers(b"fresh", &[Key(1)]);
+    f.open_in(&budget, fresh, 1).await.unwrap();
 }
 
 #[tokio::test]
@@ -305,6 +314,21 @@ async fn a_key_that_refuses_is_asked_once_a_second() {
     f.clock.advance(Duration::from_secs(1));
     f.keys[0].answers(&bogus(0), &[Key(1)]);
     f.open(&[("k", &bogus(0))], 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_disabled_opens_what_is_cached_until_it_expires() {
+    let f = fixture(["k"]);
+    f.keys[0].answers(b"w", &[Key(1), Fails(ProviderErrorKind::KeyDisabled)]);
+    f.open(&[("k", b"w")], 1).await.unwrap();
+    f.clock.advance(Duration::from_mins(59));
+    f.open(&[("k", b"w")], 1).await.unwrap();
+    f.clock.advance(Duration::from_mins(1));
+    let error = f.open(&[("k", b"w")], 1).await.unwrap_err();
+    let Error::Provider(error) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(error.kind(), ProviderErrorKind::KeyDisabled);
 }
 
 #[tokio::test]
