@@ -202,3 +202,36 @@ async fn version_1_without_a_key_name_asks_each_key_once() {
     }
     assert_eq!(keys.each_ref().map(|key| key.calls()), [1, 1, 1]);
 }
+
+#[tokio::test]
+async fn a_key_that_is_granted_for_the_context_of_payloads_only_is_ready() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let pairs = [("namespace", "n"), ("tenant", "a")];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    kms.grant_only(EncryptionContext::new(pairs.into()).unwrap());
+    let codec = |format| {
+        let builder = builder("n").context("tenant", "a");
+        let builder = builder.encrypt_with(kms.clone()).format(format);
+        builder.build().unwrap()
+    };
+    codec(Format::Envelope).ready().await.unwrap();
+    codec(Format::EnvelopeV1).ready().await.unwrap_err();
+    kms.grant_only(EncryptionContext::empty());
+    codec(Format::Envelope).ready().await.unwrap_err();
+    codec(Format::EnvelopeV1).ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_verified_a_new_data_key_is_not_put_to_rest() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let codec = || builder("n").encrypt_with(kms.clone()).build().unwrap();
+    let (odd, honest) = (seal(&codec(), "1").await, seal(&codec(), "2").await);
+    let reader = codec();
+    seal(&reader, "3").await;
+    kms.fail_opening(ProviderErrorKind::KeyNotFound);
+    reader.decode(vec![odd]).await.unwrap_err();
+    kms.fail_opening(None);
+    reader.decode(vec![honest]).await.unwrap();
+}
