@@ -274,7 +274,7 @@ impl Attempt<'_> {
     }
 
     /// The payload opened, or failed by no fault of its own.
-    pub(super) fn is_harmless(mut self) {
+    pub(super) fn harmless(mut self) {
         self.outcome = Outcome::Harmless;
     }
 

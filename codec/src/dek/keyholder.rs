@@ -156,7 +156,7 @@ impl Keyholder {
                 Ok(plaintext) => plaintext,
                 Err(error) => {
                     if error.is_transient() {
-                        attempt.is_harmless();
+                        attempt.harmless();
                     }
                     return Err(error);
                 }
@@ -166,7 +166,7 @@ impl Keyholder {
         match &opened {
             Ok(_) => {
                 budget.keep_plaintext(name, plaintext);
-                attempt.is_harmless();
+                attempt.harmless();
             }
             Err(error) => self.cache.refusals().learn(name, Some(error)),
         }
@@ -270,7 +270,7 @@ impl Keyholder {
                 .await
             {
                 Ok(opened) => {
-                    attempt.is_harmless();
+                    attempt.harmless();
                     return Ok(opened?);
                 }
                 Err(error) => failure.note(error),
@@ -278,7 +278,7 @@ impl Keyholder {
         }
         let error = failure.into_error();
         if error.is_transient() {
-            attempt.is_harmless();
+            attempt.harmless();
         }
         Err(error)
     }

@@ -158,9 +158,9 @@ async fn the_steps_of_one_request_share_its_budget() {
     let bench = Bench::new(1);
     let payloads = bogus(&bench, Format::Envelope, 8000).await;
     let (reader, before) = (bench.reader(), bench.calls());
-    let decoder = reader.decoder();
+    let request = reader.decoder();
     for step in payloads.chunks(16) {
-        let decoded = decoder.decode_each(step.to_vec()).await;
+        let decoded = request.decode_each(step.to_vec()).await;
         assert!(decoded.iter().all(Result::is_err));
     }
     assert_eq!(bench.calls() - before, 16);
