@@ -136,6 +136,8 @@ impl Command {
         match self {
             Self::Dev(_) | Self::Serve(_) => None,
             Self::Seal(args) | Self::Open(args) if args.quiet => Some("error"),
+            // Its findings say the same, and its progress is drawn where the log goes.
+            Self::Doctor(_) => Some("error"),
             _ => Some(QUIET),
         }
     }

@@ -14,6 +14,7 @@ mod log;
 mod memory;
 mod origin;
 mod placeholder;
+mod places;
 mod refusal;
 mod request_id;
 mod route;

@@ -16,9 +16,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Where the server is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
-    /// Some keys have not answered yet.
+    /// Some keys that encrypt have not answered yet, or none of them can be used.
     Starting,
-    /// Every key has answered once.
+    /// Every key that encrypts has answered once, and the server can do some work.
     Ready,
     /// It is about to stop.
     Draining,
@@ -46,7 +46,8 @@ impl Readiness {
         });
     }
 
-    /// Asks every key until all have answered, be it with a refusal.
+    /// Asks the keys that encrypt until all have answered. A refusal is an answer, so that one key that is disabled
+    /// does not keep the other namespaces from being served; but a server without any key that works is of no use.
     pub(crate) async fn watch_keys(self: Arc<Self>, namespaces: Arc<Namespaces>) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -69,7 +70,10 @@ struct Round {
     /// They may not encrypt. A server that shows plaintext needs no more than to decrypt, and there is no ciphertext to
     /// try that with.
     denied: Vec<(KeyUri, ProviderError)>,
-    failed: Vec<(KeyUri, ProviderError)>,
+    /// They work again only when somebody changes something, such as a key that is disabled.
+    broken: Vec<(KeyUri, ProviderError)>,
+    /// They may answer soon.
+    unreachable: Vec<(KeyUri, ProviderError)>,
 }
 
 impl Round {
@@ -81,30 +85,40 @@ impl Round {
                 Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => {
                     round.denied.push((key, error));
                 }
-                Err(error) => round.failed.push((key, error)),
+                Err(error) if error.is_transient() => round.unreachable.push((key, error)),
+                Err(error) => round.broken.push((key, error)),
             }
         }
         round
     }
 
     fn is_settled(&self) -> bool {
-        self.failed.is_empty()
+        self.unreachable.is_empty() && (self.usable > 0 || !self.denied.is_empty())
     }
 
     fn log_settled(&self) {
         for (key, error) in &self.denied {
             tracing::warn!(%key, %error, "this key cannot encrypt; decoding may still work");
         }
-        if self.denied.is_empty() {
-            tracing::info!("ready: every key answers");
+        for (key, error) in &self.broken {
+            tracing::warn!(%key, %error, "this key cannot be used; other keys are served");
+        }
+        let (usable, denied, broken) = (self.usable, self.denied.len(), self.broken.len());
+        if denied + broken == 0 {
+            tracing::info!("ready: every encrypting key answers");
         } else {
-            let (usable, denied) = (self.usable, self.denied.len());
-            tracing::warn!(usable, denied, "ready, but not every key can encrypt");
+            tracing::warn!(
+                usable,
+                denied,
+                broken,
+                "ready, but not every key can encrypt"
+            );
         }
     }
 
     fn log_waiting(&self) {
-        for (key, error) in self.failed.iter().chain(&self.denied) {
+        let keys = self.unreachable.iter().chain(&self.broken);
+        for (key, error) in keys.chain(&self.denied) {
             tracing::warn!(%key, %error, "not ready: this key cannot be used");
         }
     }

@@ -328,7 +328,9 @@ fn devices_pipes_links_folders_and_the_input_are_never_replaced() {
     assert_eq!(folder.read("kept"), b"kept");
     assert!(!folder.path("nothing").exists());
 
-    folder.run(73, &["open", "backup.sealed", "--output", "/dev/null"]);
+    let refused = folder.run(73, &["open", "backup.sealed", "--output", "/dev/null"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("--force writes to it"), "{said}");
     folder.run(
         0,
         &["open", "backup.sealed", "--output", "/dev/null", "--force"],
@@ -337,15 +339,27 @@ fn devices_pipes_links_folders_and_the_input_are_never_replaced() {
     assert!(null.file_type().is_char_device());
 
     mkfifo(&folder.path("pipe"), Mode::S_IRWXU).unwrap();
-    let open = folder
-        .command(&["open", "backup.sealed", "--output", "pipe", "--force"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    assert_eq!(folder.read("pipe"), SECRET);
-    assert!(open.wait_with_output().unwrap().status.success());
+    std::os::unix::fs::symlink("pipe", folder.path("link-to-pipe")).unwrap();
+    for output in ["pipe", "link-to-pipe"] {
+        let open = folder
+            .command(&["open", "backup.sealed", "--output", output, "--force"])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert_eq!(folder.read("pipe"), SECRET);
+        assert!(open.wait_with_output().unwrap().status.success());
+    }
     let pipe = fs::symlink_metadata(folder.path("pipe")).unwrap();
     assert!(pipe.file_type().is_fifo());
+}
+
+#[test]
+fn the_path_of_stdout_is_stdout() {
+    let folder = Folder::new();
+    folder.write("backup", SECRET);
+    folder.run(0, &["seal", "backup"]);
+    let opened = folder.run(0, &["open", "backup.sealed", "--output", "/dev/stdout"]);
+    assert_eq!(opened.stdout, SECRET);
 }
 
 #[test]

@@ -70,8 +70,13 @@ fn a_configuration() {
             &["doctor", "--config", "codec.toml", "--json"],
         ] {
             let written = refused(&folder, arguments, &[]);
+            // As a text, and as JSON.
+            let names = |line: u8| {
+                written.contains(&format!("codec.toml:{line}"))
+                    || written.contains(&format!("\"line\": {line},"))
+            };
             assert!(
-                written.contains("codec.toml:2") && written.contains("codec.toml:5"),
+                names(2) && names(5),
                 "{arguments:?} names no line: {written}"
             );
         }
@@ -114,6 +119,8 @@ fn the_command_line() {
             &["keys", "versions", uri],
             &["keys", "public-key", uri],
             &["keys", "disable", uri, "--version", "1"],
+            &["keys", "replicate", uri, "us-west-2"],
+            &["keys", "grant", uri, "--member", "a", "--role", "encrypter"],
             &["keys", "enable", uri, "--version", "1"],
             &["keys", "destroy", uri, "--version", "1", "--yes"],
             &["keys", uri],

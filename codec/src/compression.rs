@@ -142,6 +142,10 @@ pub(crate) fn decompress(_: &[u8], _: usize) -> Result<Zeroizing<Vec<u8>>, Paylo
 }
 
 #[cfg(all(test, feature = "zstd"))]
+#[allow(
+    clippy::unwrap_used,
+    reason = "clippy does not see that these are tests"
+)]
 mod tests {
     use super::*;
 

@@ -11,7 +11,7 @@ use http::Uri;
 /// What is wrong with the URL, for a person. The text does not repeat it.
 pub fn check(url: &str) -> Result<(), &'static str> {
     let Ok(uri) = url.parse::<Uri>() else {
-        return Err("it is no URL");
+        return Err("it is not a URL");
     };
     let (Some(scheme), Some(authority), Some(host)) =
         (uri.scheme_str(), uri.authority(), uri.host())

@@ -115,7 +115,7 @@ impl EnvelopeCipher {
         data: &[u8],
         context: &EncryptionContext,
     ) -> Result<Envelope, Error> {
-        is_bound(context)?;
+        check_bound(context)?;
         let key = self.sealing_key(context, data.len()).await?;
         let Some(recipient) = key.recipients.first() else {
             let key = self.0.encrypting.first.uri();
@@ -154,7 +154,7 @@ impl EnvelopeCipher {
         envelope: &Envelope,
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, Error> {
-        is_bound(context)?;
+        check_bound(context)?;
         let malformed = PayloadError::Malformed;
         let key: KeyUri = envelope
             .key_id
@@ -239,7 +239,7 @@ impl fmt::Debug for EnvelopeCipher {
 
 /// A data key that is wrapped under the empty context has no mark that tells it from what direct mode encrypts and
 /// from a data key of envelope version 1.
-fn is_bound(context: &EncryptionContext) -> Result<(), ConfigurationError> {
+pub(crate) fn check_bound(context: &EncryptionContext) -> Result<(), ConfigurationError> {
     if context.is_empty() {
         return Err(ConfigurationError::invalid(
             "encryption context",

@@ -130,8 +130,8 @@ impl KeyUri {
         })
     }
 
-    /// What may be shown of a text that was written where a key URI belongs, when it is refused: without PINs, passwords,
-    /// user names and values of parameters. Nothing is shown of a text that does not begin as a key URI does.
+    /// The part of a refused text that may be shown, where the text is a key URI or a web address, or was meant as one:
+    /// without PINs, passwords, user names and values of parameters. It is `…` for every other text.
     ///
     /// ```
     /// use temporal_kms_codec::KeyUri;
@@ -283,14 +283,11 @@ fn aws_name(resource: &str) -> Result<String, String> {
 /// A UUID, or the id of a multi-region key.
 fn is_aws_key_id(name: &str) -> bool {
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    match name.strip_prefix("mrk-") {
-        Some(id) => id.len() == 32 && is_hex(id),
-        None => {
-            let parts: Vec<_> = name.split('-').collect();
-            parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
-                && parts.into_iter().all(is_hex)
-        }
+    if let Some(id) = name.strip_prefix("mrk-") {
+        return id.len() == 32 && is_hex(id);
     }
+    let parts: Vec<_> = name.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) && parts.into_iter().all(is_hex)
 }
 
 #[cfg(test)]

@@ -23,9 +23,7 @@ mod scan;
 mod tests;
 mod write;
 
-pub use document::{
-    Found, Places, find_payloads, payload_from_value, payload_to_value, replace_payloads,
-};
+pub use document::{Found, Places, find_payloads, replace_payloads};
 pub use error::{Field, JsonError, Place, Position};
 pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
 pub use write::{payloads_len, write_payload, write_payload_list, write_payloads};

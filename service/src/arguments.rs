@@ -10,6 +10,10 @@ use clap::{
     builder::Resettable,
     error::{ContextKind, ContextValue},
 };
+use temporal_kms_codec::KeyUri;
+
+/// The key of a key ring folder when nobody names one.
+pub const DEFAULT_LOCAL_KEY: &str = "local://default";
 
 /// Parses `arguments`, the first of which is the program's name. A variable that is set to nothing counts as unset, and
 /// an error about a variable's value names the variable.
@@ -47,13 +51,18 @@ fn without_secrets(mut error: Error) -> Error {
     error
 }
 
-/// What is shown of a URI that may hold a PIN or a password; `None` for a text that can be shown as it is.
+/// The part of a URI that may be shown, since it may hold a PIN or a password; `None` for a text that is not a URI.
 fn shown(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once(':')?;
-    let may_be_secret = rest.contains(['?', '@'])
-        || rest.to_ascii_lowercase().contains("pin")
-        || scheme.ends_with("pkcs11");
-    may_be_secret.then(|| format!("{scheme}:…"))
+    let (option, value) = match text.split_once('=') {
+        Some((option, value)) if option.starts_with("--") => (format!("{option}="), value),
+        _ => (String::new(), text),
+    };
+    let lower = value.to_ascii_lowercase();
+    let may_be_secret = lower.contains("://")
+        || lower.contains("pkcs11:")
+        || lower.contains("pin-")
+        || (lower.contains(':') && lower.contains(['?', '@']));
+    may_be_secret.then(|| format!("{option}{}", KeyUri::redact(value)))
 }
 
 fn without_variables(command: Command, unset: &dyn Fn(&OsStr) -> bool) -> Command {
@@ -168,23 +177,26 @@ mod tests {
     }
 
     #[test]
-    fn a_uri_that_may_hold_a_secret_is_cut_after_its_scheme() {
+    fn a_uri_is_shown_without_what_may_be_secret() {
         for (text, cut) in [
-            ("pkcs11:token=t;object=k;pin-value=1234", "pkcs11:…"),
-            ("PKCS11:token=t?PIN-VALUE=1234", "PKCS11:…"),
-            ("--key=pkcs11:token=t;1234", "--key=pkcs11:…"),
-            ("https://user:1234@host/", "https:…"),
-            ("awskms://alias/a?secret=1234", "awskms:…"),
+            (
+                "pkcs11:token=t;object=k;pin-value=1234",
+                "pkcs11:token=t;object=k;pin-value=…",
+            ),
+            ("PKCS11:token=t?PIN-VALUE=1234", "…"),
+            ("token=t;pin-value=1234", "…"),
+            ("--key=pkcs11:token=t;1234", "--key=pkcs11:token=t;…"),
+            ("https://user:1234@host/", "https://…@host/"),
+            ("awskms://alias/a?secret=1234", "awskms://alias/a?secret=…"),
+            ("postgres://user:1234@host/", "…"),
+            ("user:1234@host", "…"),
+            ("local://a", "local://a"),
+            ("gcp-kms://projects/p", "gcp-kms://projects/p"),
+            ("http://10.0.0.1:8233", "http://10.0.0.1:8233"),
         ] {
             assert_eq!(shown(text).as_deref(), Some(cut), "{text}");
         }
-        for text in [
-            "local://a",
-            "gcp-kms://projects/p",
-            "127.0.0.1:80",
-            "--pin",
-            "me",
-        ] {
+        for text in ["127.0.0.1:80", "--pin", "--name=value", "me"] {
             assert_eq!(shown(text), None, "{text}");
         }
     }

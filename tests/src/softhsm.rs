@@ -120,6 +120,7 @@ impl SoftHsm {
     ///
     /// # Panics
     /// The other process fails.
+    #[expect(clippy::must_use_candidate, reason = "most tests need the token only")]
     pub fn made_elsewhere(&self, token: &str, key: &str) -> PathBuf {
         let before = self.token_folders();
         let output = Command::new(env::current_exe().expect("this program"))

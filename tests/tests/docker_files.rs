@@ -284,6 +284,36 @@ fn no_container_has_more_rights_or_resources_than_it_needs() {
     }
 }
 
+#[test]
+fn the_codec_server_has_memory_and_time_for_what_it_accepts() {
+    let compose = compose();
+    let codec = &compose["services"]["codec-server"];
+    let size = |value: &Value| -> u64 {
+        let text = value.as_str().expect("a size");
+        let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let number: u64 = digits.parse().expect("a number");
+        match &text[digits.len()..] {
+            "m" | "MiB" => number << 20,
+            "g" | "GiB" => number << 30,
+            unit => panic!("unknown unit {unit}"),
+        }
+    };
+    let requests = size(&codec["environment"]["CODEC_SERVER_MAX_MEMORY"]);
+    assert!(size(&codec["mem_limit"]) >= 2 * requests);
+
+    let seconds = |text: &str| -> u64 {
+        let number = text.strip_suffix('s').expect("seconds");
+        number.parse().expect("a number")
+    };
+    let example = file("codec-server/codec.example.toml");
+    let setting = |name: &str| {
+        let (_, rest) = example.split_once(&format!("\n{name} = \"")).expect(name);
+        seconds(rest.split('"').next().expect("a value"))
+    };
+    let granted = seconds(codec["stop_grace_period"].as_str().expect("a time"));
+    assert!(granted > setting("shutdown_delay") + setting("shutdown_grace"));
+}
+
 /// The codec server's health check, against a listener of ours.
 #[test]
 fn the_health_check_believes_only_a_good_answer() {

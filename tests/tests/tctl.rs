@@ -95,10 +95,7 @@ async fn placeholders_are_readable() {
     assert_present(
         "`tctl show`",
         shown.as_bytes(),
-        &[
-            "codec-server error",
-            "cannot be decoded: ",
-        ],
+        &["codec-server error", "cannot be decoded: "],
     );
 }
 

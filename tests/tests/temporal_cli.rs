@@ -184,10 +184,7 @@ async fn placeholders_keep_a_history_readable_that_cannot_be_decoded() {
     let words = "codec-server error: cannot be decoded: ";
     for (form, expected) in [
         (&["--detailed"][..], words),
-        (
-            &[],
-            r#""codec-server error":"cannot be decoded: "#,
-        ),
+        (&[], r#""codec-server error":"cannot be decoded: "#),
         (&["--output", "json"], "WORKFLOW_EXECUTION_STARTED"),
     ] {
         let shown = office.temporal(&[&show[..], form].concat());
@@ -199,9 +196,6 @@ async fn placeholders_keep_a_history_readable_that_cannot_be_decoded() {
     assert_present(
         "`result`",
         shown.as_bytes(),
-        &[
-            "codec-server error",
-            "cannot be decoded: ",
-        ],
+        &["codec-server error", "cannot be decoded: "],
     );
 }

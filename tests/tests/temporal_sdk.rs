@@ -6,6 +6,7 @@ use integration_tests::{
     parcel::{Order, Parcel},
     temporal, until,
 };
+use local_stack::TemporalServer;
 use prost::Message as _;
 use temporal_kms_codec::Codec;
 use temporalio_client::{
@@ -18,8 +19,10 @@ use temporalio_common::{
     data_converters::{SerializationContextData, WorkflowSerializationContext},
     payload_visitor::decode_payloads,
     protos::temporal::api::{
+        common::v1::{Payload, Payloads},
+        enums::v1::EventType,
         failure::v1::Failure,
-        history::v1::{History, history_event::Attributes},
+        history::v1::{History, HistoryEvent, history_event::Attributes},
     },
 };
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
@@ -304,6 +307,110 @@ async fn a_restarted_worker_reads_what_the_earlier_one_wrote_even_after_a_rotati
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_cannot_be_opened_ends_the_worker() {
+    let server = temporal();
+    let keyring = Keyring::new();
+    let worker = ParcelWorker::start(&server, &keyring.codec("default"), "unopened").await;
+    let raw = Raw::connect(&server, "default").await;
+    let other = Sent::start(&worker, order()).await;
+    let mut hit = Vec::new();
+    for _ in 0..5 {
+        hit.push(Sent::start(&worker, order()).await);
+    }
+    for sent in hit.iter().chain([&other]) {
+        until("the activity's second attempt", async || {
+            let description = raw.describe(&sent.id).await;
+            let activity = description.pending_activities.first()?;
+            (activity.attempt == 2).then_some(())
+        })
+        .await;
+    }
+    let [signal, update, result, failure, heartbeat] = &hit[..] else {
+        panic!("five workflows");
+    };
+
+    let by_id = |sent: &Sent| ["--activity-id=1".to_owned(), format!("-w={}", sent.id)];
+    for (sent, arguments) in [
+        (
+            signal,
+            &["workflow", "signal", "--name=label", "--input=1"][..],
+        ),
+        (result, &["activity", "complete", "--result=\"plain\""]),
+        (failure, &["activity", "fail", "--detail=\"plain\""]),
+    ] {
+        let id = by_id(sent);
+        let id = if arguments[0] == "activity" {
+            &id[..]
+        } else {
+            &id[1..]
+        };
+        let arguments: Vec<&str> = arguments
+            .iter()
+            .copied()
+            .chain(id.iter().map(String::as_str))
+            .collect();
+        let (done, text) = temporal_cli(&server, &arguments);
+        assert!(done, "{arguments:?}: {text}");
+    }
+    let (done, text) = temporal_cli(
+        &server,
+        &[
+            "workflow",
+            "update",
+            "execute",
+            "-w",
+            &update.id,
+            "--name=relabel",
+            "--input=1",
+        ],
+    );
+    assert!(!done, "{text}");
+    raw.heartbeat(&heartbeat.id, "1", plain()).await;
+    let (unreadable, continued) = (
+        format!("unreadable-{}", Uuid::new_v4()),
+        format!("continued-{}", Uuid::new_v4()),
+    );
+    raw.start("Parcel", &unreadable, worker.queue(), plain())
+        .await;
+    raw.start("Parcel", &continued, "nobody's", plain()).await;
+    raw.continue_as_new(&continued, "nobody's", worker.queue(), plain())
+        .await;
+
+    let unopened = [&signal.id, &result.id, &unreadable, &continued];
+    for id in unopened {
+        until("a failed workflow task", async || {
+            let events = raw.history(id, "").await.events;
+            let failed = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskFailed;
+            events.iter().any(failed).then_some(())
+        })
+        .await;
+    }
+    let all: Vec<&String> = hit.iter().map(|sent| &sent.id).chain(unopened).collect();
+    for end in ["query", "cancel", "query", "terminate", "query"] {
+        for id in &all {
+            let kinds: &[&str] = match end {
+                "query" => &["labels", "__temporal_workflow_metadata", "__stack_trace"],
+                _ => &[""],
+            };
+            for kind in kinds {
+                let kind = format!("--type={kind}");
+                let mut arguments = vec!["workflow", end, "-w", id];
+                if end == "query" {
+                    arguments.push(&kind);
+                }
+                // Each may fail, be answered, or have nothing left to do.
+                temporal_cli(&server, &arguments);
+            }
+        }
+    }
+
+    worker.open_gate();
+    other.close().await;
+    let told = other.result().await.expect("the other workflow ends well");
+    assert_eq!(told, format!("stamped, noted {CONTENT}; "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn queries_on_a_workflow_whose_key_is_gone_do_not_end_the_worker() {
     let server = temporal();
     let lost = Keyring::new();
@@ -350,6 +457,33 @@ async fn queries_on_a_workflow_whose_key_is_gone_do_not_end_the_worker() {
 }
 
 /// The history with every payload decoded.
+/// A payload that is not encrypted.
+fn plain() -> Payloads {
+    let payload = Payload {
+        metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+        data: b"{}".to_vec(),
+        ..Payload::default()
+    };
+    Payloads {
+        payloads: vec![payload],
+    }
+}
+
+/// Calls `temporal ARGUMENTS` about payloads that nobody encrypted; what it prints.
+fn temporal_cli(server: &TemporalServer, arguments: &[&str]) -> (bool, String) {
+    let mut command = server.cli();
+    let output = command
+        .args(arguments)
+        .arg("--command-timeout=3s")
+        .output()
+        .expect("the CLI runs");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
 async fn decode_all(codec: &Codec, history: &History) -> Vec<u8> {
     let mut opened = history.clone();
     let context = SerializationContextData::Workflow(WorkflowSerializationContext::new());

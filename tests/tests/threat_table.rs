@@ -63,7 +63,29 @@ fn row(line: &str) -> Option<Vec<&str>> {
         .then_some(cells)
 }
 
-/// Whether a source file has a function of this name, with a test attribute or out of a macro that makes tests.
+/// Whether a source file has a test of this name: a function below a test attribute, or a case that a macro makes a test
+/// of each provider.
 fn has_test(source: &str, name: &str) -> bool {
-    source.contains(&format!("fn {name}(")) || source.contains(&format!("{name},"))
+    let is_case = source.contains(&format!("pub(crate) async fn {name}("));
+    let has_no_harness = source.contains("fn main()");
+    let mut attribute_above = false;
+    for line in source.lines().map(str::trim_start) {
+        let declares = line.contains(&format!("fn {name}("));
+        if declares && (attribute_above || is_case || has_no_harness) {
+            return true;
+        }
+        if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+            attribute_above = true;
+        } else if line.starts_with("fn ") || line.starts_with("async fn ") {
+            attribute_above = false;
+        }
+    }
+    false
+}
+
+#[test]
+fn only_functions_below_a_test_attribute_count() {
+    let source = "fn helper() {}\n#[test]\n#[ignore]\nfn checks() {}\nasync fn other() {}\n";
+    assert!(has_test(source, "checks"));
+    assert!(!has_test(source, "helper") && !has_test(source, "other") && !has_test(source, "none"));
 }

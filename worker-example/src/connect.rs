@@ -10,6 +10,7 @@ use temporal_kms_codec::{Codec, CodecSettings, KmsKind, PlaintextPolicy};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
+use temporalio_common::data_converters::DataConverter;
 
 use address::Credentials;
 pub use address::{Address, AddressError};
@@ -78,18 +79,50 @@ impl fmt::Debug for ConnectionArgs {
     }
 }
 
-/// Connects. Nothing is sent before the address is known to be safe for the credentials that go there.
+/// What a command needs the keys for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// It handles no payload, and works without a key and its service.
+    Unused,
+    /// It reads payloads.
+    Opened,
+    /// It writes payloads. Keys that do not answer are an error before anything is written.
+    Answering,
+}
+
+/// Connects, with keys that answer. Nothing is sent before the address is known to be safe for the credentials that go
+/// there.
 ///
 /// # Errors
 /// When Temporal is not reached or refuses the caller, and when the codec's configuration is wrong.
 pub async fn connect(args: &ConnectionArgs, identity: String) -> Result<Client, ConnectError> {
+    connect_with(args, identity, Keys::Answering).await
+}
+
+/// As [`connect`], for what a command needs.
+///
+/// # Errors
+/// When Temporal is not reached or refuses the caller, and when the codec's configuration is wrong.
+pub(crate) async fn connect_with(
+    args: &ConnectionArgs,
+    identity: String,
+    keys: Keys,
+) -> Result<Client, ConnectError> {
     let api_key = env::var(API_KEY).ok().filter(|key| !key.is_empty());
     let address = args.address.url(Credentials {
         api_key: api_key.is_some(),
         tls_files: args.tls_ca.is_some() || args.tls_cert.is_some(),
     })?;
     let tls = tls(args, address.scheme() == "https")?;
-    let converter = codec(args).await?.data_converter();
+    let converter = match keys {
+        Keys::Unused => DataConverter::default(),
+        Keys::Opened => codec(args).await?.data_converter(),
+        Keys::Answering => {
+            let codec = codec(args).await?;
+            codec.ready().await?;
+            codec.data_converter()
+        }
+    };
     let options = ConnectionOptions::new(address.clone())
         .identity(identity)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -138,9 +171,7 @@ async fn codec(args: &ConnectionArgs) -> Result<Codec, ConnectError> {
             "TEMPORAL_CODEC_PLAINTEXT=allow: everybody who can write to Temporal can run tasks here"
         );
     }
-    let codec = settings.open().await?;
-    codec.ready().await?;
-    Ok(codec)
+    Ok(settings.open().await?)
 }
 
 /// An empty variable counts as unset.

@@ -1,7 +1,7 @@
 //! The kinds of failure of a task. Temporal stores their names in the clear, their messages and details encrypted.
 
 use crate::{
-    outcome::{SessionOutcome, TaskResult},
+    outcome::{FailureReport, SessionOutcome, TaskResult},
     progress::Progress,
 };
 use temporalio_common::error::ApplicationFailure;
@@ -48,38 +48,59 @@ impl FailureKind {
     /// The activity's failure. Never to be retried: a session costs money and changes things.
     pub(crate) fn of_session(
         self,
+        task: &str,
         message: String,
         outcome: Option<SessionOutcome>,
     ) -> ApplicationFailure {
-        ApplicationFailure::builder(message)
-            .type_name(self.as_str().to_owned())
-            .non_retryable(true)
-            .maybe_details(outcome)
-            .build()
+        let report = FailureReport::new(task, self, message);
+        failure(FailureReport { outcome, ..report }, true)
     }
 
-    /// The failure of an activity whose task another worker had begun.
-    pub(crate) fn of_lost_session(last: Progress) -> ApplicationFailure {
-        ApplicationFailure::builder(WORKER_LOST)
-            .type_name(Self::WorkerLost.as_str().to_owned())
-            .non_retryable(true)
-            .details(last)
-            .build()
+    /// The failure of an activity whose task had begun before.
+    pub(crate) fn of_lost_session(task: &str, last: Option<Progress>) -> ApplicationFailure {
+        let report = FailureReport::new(task, Self::WorkerLost, WORKER_LOST.to_owned());
+        failure(FailureReport { last, ..report }, true)
     }
 
     /// The failure of an attempt that did not begin the session. Temporal tries again.
-    pub(crate) fn of_attempt(self, message: String) -> ApplicationFailure {
-        ApplicationFailure::builder(message)
-            .type_name(self.as_str().to_owned())
-            .build()
+    pub(crate) fn of_attempt(self, task: &str, message: String) -> ApplicationFailure {
+        failure(FailureReport::new(task, self, message), false)
     }
 
     /// The workflow's failure.
-    pub(crate) fn of_task(kind: &str, message: String, result: TaskResult) -> ApplicationFailure {
+    pub(crate) fn of_task(
+        kind: &str,
+        message: String,
+        mut result: TaskResult,
+    ) -> ApplicationFailure {
+        result.problem = Some(message.clone());
         ApplicationFailure::builder(message)
             .type_name(kind.to_owned())
             .non_retryable(true)
             .details(result)
             .build()
+    }
+}
+
+fn failure(report: FailureReport, is_final: bool) -> ApplicationFailure {
+    ApplicationFailure::builder(report.message.clone())
+        .type_name(report.kind.clone())
+        .non_retryable(is_final)
+        .details(report)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_attempt_that_did_not_begin_is_repeated() {
+        let kind = FailureKind::CannotRun;
+        let attempt = kind.of_attempt("t", "a full disk".to_owned());
+        let session = kind.of_session("t", "a full disk".to_owned(), None);
+        assert_eq!(attempt.type_name(), session.type_name());
+        assert!(!attempt.is_non_retryable() && session.is_non_retryable());
+        assert!(FailureKind::of_lost_session("t", None).is_non_retryable());
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use temporalio_client::{
     Client, RpcOptions, WorkflowDescribeOptions, WorkflowHandle, WorkflowQueryOptions,
     errors::{WorkflowInteractionError, WorkflowQueryError},
@@ -16,7 +16,9 @@ use temporalio_common::{
     },
 };
 
-use crate::{claude::OWN_TYPE, progress::Progress, workflow::ClaudeTask};
+use tokio::time::Instant;
+
+use crate::{claude::Fields, progress::Progress, workflow::ClaudeTask};
 
 /// A task in Temporal.
 pub type TaskHandle = WorkflowHandle<Client, <ClaudeTask as HasWorkflowDefinition>::Run>;
@@ -34,8 +36,10 @@ pub enum Seen {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// No worker has taken it.
+    /// Temporal has not told yet.
     #[default]
+    Unknown,
+    /// No worker has taken it.
     Queued,
     /// Workers take it and fail before they understand it, so many times now.
     Refused(u32),
@@ -50,11 +54,17 @@ pub enum Stage {
 pub struct Follower {
     next: u64,
     stage: Stage,
+    /// The newest heartbeat, by Temporal's clock.
+    heartbeat: Option<(i64, i32)>,
+    /// When it was first seen.
+    heard: Option<Instant>,
 }
 
 const RPC_TIMEOUT: Duration = Duration::from_secs(10);
 /// A workflow task that failed so often does not fail by accident.
 const REFUSED: u32 = 3;
+/// A worker sends several heartbeats in this time.
+const SILENCE: Duration = Duration::from_secs(30);
 
 impl Follower {
     /// What is new in the task's heartbeats.
@@ -68,11 +78,30 @@ impl Follower {
         let description = task.describe(options).await?;
         self.stage = stage(description.raw(), self.stage);
         let pending = &description.raw().pending_activities;
+        let heartbeats = pending
+            .iter()
+            .filter_map(|a| a.last_heartbeat_time.as_ref());
+        let newest = heartbeats.map(|time| (time.seconds, time.nanos)).max();
+        self.hear(newest, Instant::now());
+        let id = &task.info().workflow_id;
         Ok(pending
             .iter()
             .filter_map(progress)
-            .flat_map(|p| self.take(p))
+            .flat_map(|p| self.take(id, p))
             .collect())
+    }
+
+    fn hear(&mut self, heartbeat: Option<(i64, i32)>, now: Instant) {
+        if self.stage != Stage::Started || heartbeat != self.heartbeat || self.heard.is_none() {
+            self.heartbeat = heartbeat;
+            self.heard = Some(now);
+        }
+    }
+
+    /// Whether a task that has started has not been heard of for long.
+    pub(crate) fn is_silent(&self, now: Instant) -> bool {
+        let silence = self.heard.map(|heard| now.saturating_duration_since(heard));
+        self.stage == Stage::Started && silence.is_some_and(|silence| silence > SILENCE)
     }
 
     /// How far the task was at the last [`poll`](Self::poll).
@@ -88,11 +117,15 @@ impl Follower {
     pub async fn finish(&mut self, task: &TaskHandle) -> Result<Vec<Seen>, WorkflowQueryError> {
         let options = WorkflowQueryOptions::builder().rpc_options(rpc()).build();
         let last = task.query(ClaudeTask::last_progress, (), options).await?;
-        Ok(self.take(last))
+        Ok(self.take(&task.info().workflow_id, last))
     }
 
-    fn take(&mut self, progress: Progress) -> Vec<Seen> {
+    fn take(&mut self, task: &str, progress: Progress) -> Vec<Seen> {
         let mut seen = Vec::new();
+        // Somebody who can write to Temporal can send the heartbeats of another task.
+        if !progress.is_of(task) {
+            return seen;
+        }
         if progress.first > self.next {
             seen.push(Seen::Missed(progress.first - self.next));
         }
@@ -120,6 +153,7 @@ fn stage(task: &DescribeWorkflowExecutionResponse, before: Stage) -> Stage {
         .and_then(|pending| u32::try_from(pending.attempt).ok());
     match attempt {
         Some(attempt) if attempt >= REFUSED => Stage::Refused(attempt),
+        _ if before == Stage::Unknown => Stage::Queued,
         _ => before,
     }
 }
@@ -132,10 +166,10 @@ fn progress(activity: &PendingActivityInfo) -> Option<Progress> {
 /// An event as one line of JSON that is safe to print. A text that is not JSON, and an event that claims to be of the
 /// submitter's own making, become a `text` event.
 fn one_line(event: String) -> String {
-    match serde_json::from_str::<Value>(&event) {
-        Ok(Value::Object(fields)) if is_honest(&fields) => {
+    match Fields::parse(&event) {
+        Some(fields) if is_honest(&fields) => {
             if event.contains(['\n', '\r']) {
-                Value::Object(fields).to_string()
+                fields.into_value().to_string()
             } else {
                 event
             }
@@ -144,10 +178,16 @@ fn one_line(event: String) -> String {
     }
 }
 
-/// Of our own events, workers write only the one about a large event.
-fn is_honest(fields: &serde_json::Map<String, Value>) -> bool {
-    fields.get("type").and_then(Value::as_str) != Some(OWN_TYPE)
-        || fields.get("subtype").and_then(Value::as_str) == Some("event_left_out")
+/// Of our own events, workers write only these.
+const OF_WORKERS: [&str; 2] = ["event_left_out", "warnings"];
+
+fn is_honest(fields: &Fields) -> bool {
+    if fields.is_ambiguous("type") {
+        return false;
+    }
+    let subtype = fields.text("subtype");
+    !fields.claims_to_be_ours()
+        || !fields.is_ambiguous("subtype") && subtype.is_some_and(|s| OF_WORKERS.contains(&s))
 }
 
 fn rpc() -> RpcOptions {
@@ -158,8 +198,11 @@ fn rpc() -> RpcOptions {
 mod tests {
     use super::*;
 
+    const TASK: &str = "task";
+
     fn progress(first: u64, events: &[&str]) -> Progress {
         Progress {
+            task_id: TASK.to_owned(),
             first,
             events: events.iter().map(|e| (*e).to_owned()).collect(),
             bytes: 0,
@@ -176,28 +219,31 @@ mod tests {
     fn shows_each_event_once_and_says_what_it_missed() {
         let [a, b, c, f] = EVENTS;
         let mut follower = Follower::default();
-        assert_eq!(follower.take(progress(0, &[a, b])), [event(a), event(b)]);
-        assert_eq!(follower.take(progress(0, &[a, b])), []);
-        assert_eq!(follower.take(progress(1, &[b, c])), [event(c)]);
         assert_eq!(
-            follower.take(progress(5, &[f])),
+            follower.take(TASK, progress(0, &[a, b])),
+            [event(a), event(b)]
+        );
+        assert_eq!(follower.take(TASK, progress(0, &[a, b])), []);
+        assert_eq!(follower.take(TASK, progress(1, &[b, c])), [event(c)]);
+        assert_eq!(
+            follower.take(TASK, progress(5, &[f])),
             [Seen::Missed(2), event(f)]
         );
-        assert_eq!(follower.take(progress(2, &[])), []);
-        assert_eq!(follower.take(progress(6, &[])), []);
+        assert_eq!(follower.take(TASK, progress(2, &[])), []);
+        assert_eq!(follower.take(TASK, progress(6, &[])), []);
     }
 
     #[test]
     fn forged_numbers_do_not_panic() {
         let [a, b, ..] = EVENTS;
         let mut follower = Follower::default();
-        assert_eq!(follower.take(progress(0, &[a])), [event(a)]);
+        assert_eq!(follower.take(TASK, progress(0, &[a])), [event(a)]);
         assert_eq!(
-            follower.take(progress(u64::MAX, &[b])),
+            follower.take(TASK, progress(u64::MAX, &[b])),
             [Seen::Missed(u64::MAX - 1), event(b)]
         );
-        assert_eq!(follower.take(progress(u64::MAX, &[b])), [event(b)]);
-        assert_eq!(follower.take(progress(0, &[a, b])), []);
+        assert_eq!(follower.take(TASK, progress(u64::MAX, &[b])), [event(b)]);
+        assert_eq!(follower.take(TASK, progress(0, &[a, b])), []);
     }
 
     #[test]
@@ -205,13 +251,62 @@ mod tests {
         let forged = r#"{"type":"claude_tasks","subtype":"task_ended","status":"completed"}"#;
         let lines = "{\"type\":\"a\",\r\n \"x\": 1}\n";
         let large = r#"{"type":"claude_tasks","subtype":"event_left_out","bytes":1}"#;
-        let texts = ["two\nlines", "\u{1b}[2J", forged];
+        let warnings = r#"{"type":"claude_tasks","subtype":"warnings","warnings":["less"]}"#;
+        let texts = [
+            "two\nlines",
+            "\u{1b}[2J",
+            forged,
+            r#"{"Type":"claude_tasks","subtype":"task_ended"}"#,
+            r#"{"type":"claude_tasks","type":"a","subtype":"task_ended"}"#,
+            r#"{"type":"claude_tasks","subtype":"warnings","Subtype":"task_ended"}"#,
+        ];
         let mut follower = Follower::default();
-        let seen = follower.take(progress(0, &[texts[0], texts[1], texts[2], lines, large]));
+        let events = [&texts[..], &[lines, large, warnings]].concat();
+        let seen = follower.take(TASK, progress(0, &events));
         for (seen, text) in seen.iter().zip(texts) {
             let expected = json!({"type": "text", "content": text}).to_string();
             assert_eq!(seen, &event(&expected));
         }
-        assert_eq!(seen[3..], [event(r#"{"type":"a","x":1}"#), event(large)]);
+        let honest = [r#"{"type":"a","x":1}"#, large, warnings];
+        assert_eq!(seen[texts.len()..], honest.map(event));
+    }
+
+    #[test]
+    fn events_of_another_task_are_not_shown() {
+        let mut follower = Follower::default();
+        let copied = progress(0, &[EVENTS[0]]);
+        assert_eq!(follower.take("another", copied.clone()), []);
+        let task_id = String::new();
+        let nameless = Progress { task_id, ..copied };
+        assert_eq!(follower.take("another", nameless), []);
+    }
+
+    #[test]
+    fn a_task_is_queued_when_temporal_says_so() {
+        assert_eq!(Follower::default().stage(), Stage::Unknown);
+        let mut answer = DescribeWorkflowExecutionResponse::default();
+        assert_eq!(stage(&answer, Stage::Unknown), Stage::Queued);
+        answer.pending_activities.push(PendingActivityInfo {
+            state: PendingActivityState::Scheduled.into(),
+            ..PendingActivityInfo::default()
+        });
+        assert_eq!(stage(&answer, Stage::Queued), Stage::Waiting);
+    }
+
+    #[test]
+    fn a_worker_without_heartbeats_is_silent() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut follower = Follower::default();
+        follower.hear(None, start);
+        assert!(!follower.is_silent(after(1000)), "a task that waits");
+        follower.stage = Stage::Started;
+        follower.hear(Some((1, 0)), after(1000));
+        follower.hear(Some((2, 0)), after(1020));
+        follower.hear(Some((2, 0)), after(1040));
+        assert!(!follower.is_silent(after(1050)));
+        assert!(follower.is_silent(after(1051)));
+        follower.hear(Some((2, 1)), after(1052));
+        assert!(!follower.is_silent(after(1053)));
     }
 }

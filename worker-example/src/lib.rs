@@ -31,9 +31,9 @@
 //!
 //! ## When a worker ends
 //! SIGTERM or Ctrl-C: it takes no new tasks, gives running ones `--drain-time`, then stops them;
-//! they fail with `WorkerShutdown`. When it is killed, the supervisor ends the CLI at once, and the
-//! task fails with `WorkerLost` when its heartbeat is overdue (30 s). What it left in its folder, the
-//! next worker removes.
+//! they fail with `WorkerShutdown`. When it is killed, the supervisor ends the CLI: by SIGTERM, and by
+//! SIGKILL after `--grace-time`. When its heartbeat is overdue (30 s), the next worker fails the task
+//! with `WorkerLost`, and removes what the lost one left in its folder.
 //!
 //! ## What this version leaves to a sandbox
 //! Tasks run as the worker's user: they can read what that user can read, the keyring and other
@@ -45,7 +45,6 @@ mod activities;
 mod claude;
 mod cli;
 mod connect;
-mod deadline;
 mod failure;
 mod follow;
 mod json_size;
@@ -66,6 +65,8 @@ mod worker;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;
 mod workspace;
+
+use temporal_kms_codec_service::deadline;
 
 pub use activities::ClaudeActivities;
 pub use claude::ResultEvent;

@@ -18,6 +18,10 @@ use tokio::{
 /// A chunk is closed and the next one begun above this size.
 const CHUNK_BYTES: u64 = 8 << 20;
 const MAX_CHUNKS: u32 = 999;
+/// The empty file that says that the task's session has begun.
+const BEGUN: &str = "begun";
+/// Held shared while a log's folder is made or taken again, and exclusively while old ones are chosen.
+const MAKING: &str = "sessions.lock";
 /// Lines are gathered: each write to a file costs a trip to another thread.
 const BUFFER_BYTES: usize = 64 << 10;
 
@@ -46,7 +50,13 @@ impl TaskLog {
     pub(crate) fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
         let path = format!("sessions/{task}");
         let folder = workdir.join(&path);
+        private_folder(workdir)?;
+        let making = std::fs::File::create(workdir.join(MAKING))?;
+        making.lock_shared()?;
         private_folder(&folder)?;
+        // An old folder is young again: it must not expire under this run.
+        std::fs::File::open(&folder)?.set_modified(SystemTime::now())?;
+        drop(making);
         let mut next = 0;
         for entry in std::fs::read_dir(&folder)? {
             let name = entry?.file_name();
@@ -69,6 +79,15 @@ impl TaskLog {
     #[must_use]
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Records that the task's session begins, once for all runs of the task that have this log.
+    ///
+    /// # Errors
+    /// When it had begun before ([`io::ErrorKind::AlreadyExists`]), or it cannot be recorded.
+    pub(crate) fn begin_session(&self) -> io::Result<()> {
+        private_file(&self.folder.join(BEGUN))?.sync_all()?;
+        std::fs::File::open(&self.folder)?.sync_all()
     }
 
     /// Appends a line.
@@ -140,18 +159,33 @@ pub(crate) fn expire(workdir: &Path, age: Duration) -> io::Result<usize> {
     let Some(oldest) = SystemTime::now().checked_sub(age) else {
         return Ok(0);
     };
-    let mut removed = 0;
+    let expired = workdir.join("expired");
+    private_folder(&expired)?;
+    let making = std::fs::File::create(workdir.join(MAKING))?;
+    making.lock()?;
     for entry in entries {
+        let entry = entry?;
+        // Only moved while tasks wait that begin.
+        if last_change(&entry.path()).is_ok_and(|changed| changed < oldest) {
+            move_away(&entry.path(), &expired.join(entry.file_name()));
+        }
+    }
+    drop(making);
+    let mut removed = 0;
+    for entry in std::fs::read_dir(expired)? {
         let path = entry?.path();
-        match last_change(&path) {
-            Ok(changed) if changed < oldest => match std::fs::remove_dir_all(&path) {
-                Ok(()) => removed += 1,
-                Err(error) => tracing::warn!(path = %path.display(), %error, "an old log stays"),
-            },
-            _ => {}
+        match std::fs::remove_dir_all(&path) {
+            Ok(()) => removed += 1,
+            Err(error) => tracing::warn!(path = %path.display(), %error, "an old log stays"),
         }
     }
     Ok(removed)
+}
+
+fn move_away(from: &Path, to: &Path) {
+    if let Err(error) = std::fs::rename(from, to) {
+        tracing::warn!(path = %from.display(), %error, "an old log stays");
+    }
 }
 
 fn last_change(folder: &Path) -> io::Result<SystemTime> {
@@ -165,6 +199,7 @@ fn last_change(folder: &Path) -> io::Result<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn old_logs_go_and_young_ones_stay() {
@@ -185,7 +220,36 @@ mod tests {
         assert_eq!(names(&workdir.path().join("sessions")), ["young"]);
         assert_eq!(expire(workdir.path(), Duration::MAX).unwrap(), 0);
     }
-    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn an_old_log_does_not_expire_under_a_new_run() {
+        let workdir = tempfile::tempdir().unwrap();
+        let task: TaskId = "t".parse().unwrap();
+        TaskLog::create(workdir.path(), &task).unwrap();
+        let folder = workdir.path().join("sessions/t");
+        let long_ago = SystemTime::now() - Duration::from_hours(48);
+        let folder = std::fs::File::open(folder).unwrap();
+        folder.set_modified(long_ago).unwrap();
+        TaskLog::create(workdir.path(), &task).unwrap();
+        let day = Duration::from_hours(24);
+        assert_eq!(expire(workdir.path(), day).unwrap(), 0);
+        folder.set_modified(long_ago).unwrap();
+        assert_eq!(expire(workdir.path(), day).unwrap(), 1);
+        assert_eq!(names(&workdir.path().join("expired")), [""; 0]);
+    }
+
+    #[test]
+    fn a_session_begins_once() {
+        let workdir = tempfile::tempdir().unwrap();
+        let task: TaskId = "t".parse().unwrap();
+        let log = TaskLog::create(workdir.path(), &task).unwrap();
+        log.begin_session().unwrap();
+        let again = TaskLog::create(workdir.path(), &task).unwrap();
+        let refused = again.begin_session().unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        let other = TaskLog::create(workdir.path(), &"other".parse().unwrap()).unwrap();
+        other.begin_session().unwrap();
+    }
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(folder)

@@ -2,6 +2,7 @@
 
 use crate::{
     claude::{ResultEvent, shortened},
+    failure::FailureKind,
     progress::Progress,
 };
 use serde::{Deserialize, Serialize};
@@ -11,10 +12,14 @@ use std::fmt::Write as _;
 /// The most of Claude's text that an error message repeats; the result has all of it.
 const MAX_PROBLEM_TEXT: usize = 4 * 1024;
 
-/// The activity's account of a session.
+/// The activity's account of a session. It names its task: somebody who can write to Temporal could answer for the worker
+/// with the account of another task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionOutcome {
+    /// The task.
+    #[serde(default)]
+    pub task_id: String,
     /// The CLI's exit code; 128 + N after signal N.
     pub exit_code: i32,
     /// The last `result` event.
@@ -71,6 +76,37 @@ impl SessionOutcome {
     }
 }
 
+/// What a failed activity reports, as the details of its failure. The message of a failure is encrypted apart from its
+/// details. Only what is in here is known to be of this task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FailureReport {
+    /// The task.
+    pub(crate) task_id: String,
+    /// The failure's type, one of [`FailureKind`].
+    pub(crate) kind: String,
+    /// What a caller reads.
+    pub(crate) message: String,
+    /// The session, where it ended at this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<SessionOutcome>,
+    /// The newest events of a session that was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Progress>,
+}
+
+impl FailureReport {
+    pub(crate) fn new(task: &str, kind: FailureKind, message: String) -> Self {
+        Self {
+            task_id: task.to_owned(),
+            kind: kind.as_str().to_owned(),
+            message,
+            outcome: None,
+            last: None,
+        }
+    }
+}
+
 /// A task's result: that of the workflow when it went well, the details of its failure or
 /// cancellation when not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +133,9 @@ pub struct TaskResult {
     /// What the caller asked for and the worker's operator does not allow. The task ran with less.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Why the task failed. The message of Temporal's own failure is encrypted apart and could be another task's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 impl TaskResult {
@@ -115,6 +154,7 @@ impl TaskResult {
             logs_path: format!("sessions/{task}"),
             metadata,
             warnings: outcome.map_or_else(Vec::new, |o| o.warnings.clone()),
+            problem: None,
         }
     }
 }
@@ -127,6 +167,7 @@ mod tests {
         let stderr = "unknown option".into();
         let (progress, logs_path) = (Progress::default(), "sessions/t".into());
         SessionOutcome {
+            task_id: "t".into(),
             exit_code,
             result,
             progress,

@@ -2,7 +2,7 @@
 //! encrypted like every payload, and are replaced by the next heartbeat. Nothing of it grows the
 //! workflow's history, and the follower needs no connection to the worker.
 
-use crate::{claude::Event, json_size};
+use crate::{claude::Event, json_size, task_id::TaskId};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
@@ -16,10 +16,14 @@ const EVENT_BYTES: usize = 32 * 1024;
 /// What was published so long ago has been seen by everybody who looks.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// What a heartbeat says: the events `first .. first + events.len()` of the task, and totals.
+/// What a heartbeat says: the events `first .. first + events.len()` of the task, and totals. It names its task: a copy in
+/// another task is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
+    /// The task.
+    #[serde(default)]
+    pub task_id: String,
     /// The number of the first event in `events`; events count from 0.
     pub first: u64,
     /// The newest events, each one line of JSON exactly as it stands in the log.
@@ -29,6 +33,20 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// That of a task which begins.
+    pub(crate) fn of(task: &TaskId) -> Self {
+        let task_id = task.to_string();
+        Self {
+            task_id,
+            ..Self::default()
+        }
+    }
+
+    /// Whether it was written for this task.
+    pub(crate) fn is_of(&self, task: &str) -> bool {
+        self.task_id == task
+    }
+
     /// How many events there have been.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -39,6 +57,7 @@ impl Progress {
 /// The worker's side: keeps the newest events, bounded in bytes and age.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
+    task_id: String,
     entries: VecDeque<Entry>,
     first: u64,
     size: usize,
@@ -54,6 +73,15 @@ struct Entry {
 }
 
 impl Window {
+    /// Empty, for a task.
+    pub(crate) fn of(task: &TaskId) -> Self {
+        let task_id = task.to_string();
+        Self {
+            task_id,
+            ..Self::default()
+        }
+    }
+
     /// Whether a heartbeat should go out before its time, so that followers miss less.
     pub(crate) fn is_filling(&self) -> bool {
         self.unpublished >= WINDOW_BYTES / 2
@@ -94,6 +122,7 @@ impl Window {
         }
         self.unpublished = 0;
         Progress {
+            task_id: self.task_id.clone(),
             first: self.first,
             events: self
                 .entries
@@ -169,6 +198,7 @@ mod tests {
     #[test]
     fn forged_numbers_do_not_overflow() {
         let forged = Progress {
+            task_id: String::new(),
             first: u64::MAX,
             events: vec![String::new(); 3],
             bytes: u64::MAX,

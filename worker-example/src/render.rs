@@ -94,6 +94,11 @@ fn event(event: &Value) -> Option<String> {
             (!blocks.is_empty()).then(|| blocks.join("\n"))
         }
         ("text", _) => Some(line(text("content")?)),
+        (OWN_TYPE, Some("warnings")) => {
+            let warnings = event.get("warnings")?.as_array()?.iter();
+            let lines: Vec<_> = warnings.filter_map(Value::as_str).collect();
+            (!lines.is_empty()).then(|| format!("· {}", lines.join("\n· ")))
+        }
         // The answer is shown with the task's end.
         (OWN_TYPE, Some("event_left_out")) if text("event_type") != Some("result") => {
             let bytes = event
@@ -179,6 +184,12 @@ mod tests {
     fn one_turn_is_not_turns() {
         assert_eq!(counted(1, "turn", "turns"), "1 turn");
         assert_eq!(counted(0, "turn", "turns"), "0 turns");
+    }
+
+    #[test]
+    fn shows_what_the_worker_does_not_allow() {
+        let warnings = json!({"type": "claude_tasks", "subtype": "warnings", "warnings": ["less", "fewer\u{1b}"]});
+        assert_eq!(shown(&warnings).as_deref(), Some("· less\n· fewer\u{fffd}"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use temporalio_client::{WorkflowIdReusePolicy, WorkflowStartOptions, errors::Wor
 use thiserror::Error;
 
 use crate::{
-    connect::{ConnectError, ConnectionArgs, chain, connect},
+    connect::{ConnectError, ConnectionArgs, Keys, chain, connect_with},
     print, queue,
     request::TaskInput,
     task_id::TaskId,
@@ -69,6 +69,12 @@ pub(crate) enum SubmitError {
     /// The id is not known.
     #[error("there is no task `{0}` in this namespace; check the id and --namespace")]
     Unknown(TaskId),
+    /// The end that Temporal has is not of this task.
+    #[error(
+        "what Temporal has as the result of task `{0}` is the result of another task. Somebody who can write to Temporal \
+         replaced it"
+    )]
+    Foreign(TaskId),
     /// `--require-worker`, and none is there.
     #[error("{}", watch::no_worker(.0))]
     NoWorker(String),
@@ -96,6 +102,7 @@ impl SubmitError {
             Self::Connect(error) => error.status(),
             Self::Exists(_) => Status::Usage,
             Self::Unknown(_) => Status::NoInput,
+            Self::Foreign(_) => Status::Data,
             Self::NoWorker(_) | Self::Start(_) | Self::Lost { .. } => Status::Unavailable,
             Self::Signals(_) => Status::Software,
         }
@@ -123,7 +130,12 @@ pub(crate) enum Outcome {
 pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
     let request = args.input.request()?;
     let task = args.task_id.unwrap_or_else(TaskId::random);
-    let client = connect(&args.connection, "claude-tasks-submit".to_owned()).await?;
+    let client = connect_with(
+        &args.connection,
+        "claude-tasks-submit".to_owned(),
+        Keys::Answering,
+    )
+    .await?;
     let queue = args.connection.task_queue;
     if args.require_worker {
         let has_workers = queue::has_workers(&client, &queue).await;

@@ -9,7 +9,7 @@ use temporalio_client::{
 };
 
 use crate::{
-    connect::{ConnectionArgs, chain, connect},
+    connect::{ConnectionArgs, Keys, chain, connect_with},
     follow::TaskHandle,
     print,
     submit::{End, OnSignal, Outcome, Screen, SubmitError, Watch},
@@ -35,7 +35,7 @@ pub(crate) struct TaskArgs {
 /// # Errors
 /// When the task is not known or cannot be followed.
 pub(crate) async fn follow(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (client, handle) = open(&args).await?;
+    let (client, handle) = open(&args, Keys::Opened).await?;
     describe(&args.task, &handle).await?;
     let watch = Watch {
         client: &client,
@@ -52,7 +52,7 @@ pub(crate) async fn follow(args: TaskArgs) -> Result<Outcome, SubmitError> {
 /// # Errors
 /// When the task is not known.
 pub(crate) async fn result(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (_, handle) = open(&args).await?;
+    let (_, handle) = open(&args, Keys::Opened).await?;
     let ended = handle.get_result(WorkflowGetResultOptions::default()).await;
     let end = End::of(&args.task, ended)?;
     if args.json {
@@ -63,6 +63,7 @@ pub(crate) async fn result(args: TaskArgs) -> Result<Outcome, SubmitError> {
     if let Some(answer) = end.answer() {
         print::line(&terminal::lines(answer));
     }
+    end.note_the_cut();
     if let Some(problem) = &end.problem {
         print::note(&terminal::lines(problem));
     }
@@ -74,7 +75,7 @@ pub(crate) async fn result(args: TaskArgs) -> Result<Outcome, SubmitError> {
 /// # Errors
 /// When the task is not known.
 pub(crate) async fn status(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (_, handle) = open(&args).await?;
+    let (_, handle) = open(&args, Keys::Unused).await?;
     let status = status_name(describe(&args.task, &handle).await?);
     if args.json {
         print::line(&json!({"taskId": args.task, "status": status}).to_string());
@@ -84,14 +85,26 @@ pub(crate) async fn status(args: TaskArgs) -> Result<Outcome, SubmitError> {
     Ok(Outcome::Completed)
 }
 
-/// Asks for a task's end, and does not wait for it.
+/// Asks for a task's end, and does not wait for it. It needs no key: a task can be cancelled while the key service is
+/// unreachable.
 ///
 /// # Errors
-/// When the task is not known or has ended.
+/// When the task is not known.
 pub(crate) async fn cancel(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (_, handle) = open(&args).await?;
-    let asked = handle.cancel(WorkflowCancelOptions::default()).await;
-    asked.map_err(|error| problem(&args.task, &error))?;
+    let (_, handle) = open(&args, Keys::Unused).await?;
+    match handle.cancel(WorkflowCancelOptions::default()).await {
+        Ok(()) => {}
+        Err(WorkflowInteractionError::NotFound(_)) => {
+            let status = status_name(describe(&args.task, &handle).await?);
+            if args.json {
+                print::line(&json!({"taskId": args.task, "status": status}).to_string());
+            } else {
+                print::note(&format!("task {} has ended before: {status}", args.task));
+            }
+            return Ok(Outcome::Completed);
+        }
+        Err(error) => return Err(problem(&args.task, &error)),
+    }
     if args.json {
         print::line(&json!({"taskId": args.task, "status": "cancelling"}).to_string());
     } else {
@@ -100,8 +113,9 @@ pub(crate) async fn cancel(args: TaskArgs) -> Result<Outcome, SubmitError> {
     Ok(Outcome::Completed)
 }
 
-async fn open(args: &TaskArgs) -> Result<(Client, TaskHandle), SubmitError> {
-    let client = connect(&args.connection, "claude-tasks-client".to_owned()).await?;
+async fn open(args: &TaskArgs, keys: Keys) -> Result<(Client, TaskHandle), SubmitError> {
+    let identity = "claude-tasks-client".to_owned();
+    let client = connect_with(&args.connection, identity, keys).await?;
     let handle = client.get_workflow_handle(args.task.to_string());
     Ok((client, handle))
 }

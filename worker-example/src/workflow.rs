@@ -4,9 +4,9 @@
 //! request is checked in the submission and in the activity, not here.
 
 use crate::{
-    activities::ClaudeActivities,
+    activities::{ClaudeActivities, FOR_ANOTHER_TASK},
     failure::{FailureKind, WORKER_LOST},
-    outcome::{SessionOutcome, TaskResult},
+    outcome::{FailureReport, SessionOutcome, TaskResult},
     progress::Progress,
     request::TaskInput,
 };
@@ -30,6 +30,10 @@ const ATTEMPTS: u32 = 50;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
+/// What a caller reads when the account of the activity cannot be trusted.
+const NOT_OF_THIS_TASK: &str = "no account of this task came from the activity: the worker could not read its input, or \
+    somebody who can write to Temporal answered in its place. The worker's log says more";
+
 /// The workflow. Its input is a [`TaskRequest`], its result a [`TaskResult`].
 #[workflow]
 #[derive(Default)]
@@ -43,7 +47,7 @@ impl ClaudeTask {
     ///
     /// # Errors
     /// A non-retryable application failure of a type in [`FailureKind`], or the cancellation, both with
-    /// a [`TaskResult`] as details where the request was for this task.
+    /// a [`TaskResult`] as details.
     #[run]
     pub async fn run(
         ctx: &mut WorkflowContext<Self>,
@@ -51,14 +55,14 @@ impl ClaudeTask {
     ) -> WorkflowResult<TaskResult> {
         let task = ctx.workflow_id().to_owned();
         if input.task_id() != Some(task.as_str()) {
-            return Err(for_another_task().into());
+            return Err(for_another_task(&task).into());
         }
         let metadata = input.take_metadata();
         let options = options(input.timeout());
         let ran = ctx
             .execute_activity(ClaudeActivities::run_claude, input, options)
             .await;
-        let ended = Ended::of(ran)?;
+        let ended = Ended::of(&task, ran)?;
         if let Some(progress) = ended.progress() {
             ctx.state_mut(|state| state.last = progress.clone());
         }
@@ -88,13 +92,12 @@ fn options(timeout: Duration) -> ActivityOptions {
 }
 
 /// An encrypted request can be copied from one history into another start. It must not run a second time.
-fn for_another_task() -> ApplicationFailure {
-    ApplicationFailure::builder(
-        "the request is not for this task: its taskId is not the workflow's id",
+fn for_another_task(task: &str) -> ApplicationFailure {
+    FailureKind::of_task(
+        FailureKind::InvalidRequest.as_str(),
+        FOR_ANOTHER_TASK.to_owned(),
+        TaskResult::new(task, None, None),
     )
-    .type_name(FailureKind::InvalidRequest.as_str().to_owned())
-    .non_retryable(true)
-    .build()
 }
 
 /// How the activity ended.
@@ -113,47 +116,50 @@ impl Ended {
     /// # Errors
     /// When the activity's result cannot be read. Then the workflow task fails, and Temporal repeats it.
     fn of(
+        task: &str,
         ran: Result<SessionOutcome, ActivityExecutionError>,
     ) -> Result<Self, WorkflowTermination> {
         let error = match ran {
-            Ok(outcome) => return Ok(Self::Ran(outcome)),
+            Ok(outcome) if outcome.task_id == task => return Ok(Self::Ran(outcome)),
+            Ok(_) => return Ok(Self::not_of_this_task()),
             Err(error @ ActivityExecutionError::Serialization(_)) => return Err(error.into()),
             Err(error) => error,
         };
         if let Some(cancelled) = error.as_cancelled() {
-            return Ok(Self::Cancelled(cancelled.details().ok().flatten()));
+            let outcome: Option<SessionOutcome> = cancelled.details().ok().flatten();
+            return Ok(Self::Cancelled(outcome.filter(|o| o.task_id == task)));
         }
         if let Some(timeout) = error.as_timeout() {
+            let last: Option<Progress> = timeout.last_heartbeat_details().ok().flatten();
             return Ok(Self::Failed {
                 kind: FailureKind::WorkerLost.as_str().to_owned(),
                 message: WORKER_LOST.to_owned(),
                 outcome: None,
-                last: timeout.last_heartbeat_details().ok().flatten(),
+                last: last.filter(|last| last.is_of(task)),
             });
         }
-        let Some(IncomingError::Application(failure)) = error.cause() else {
-            return Ok(Self::Failed {
-                kind: FailureKind::CannotRun.as_str().to_owned(),
-                message: error.to_string(),
-                outcome: None,
-                last: None,
-            });
+        let report: Option<FailureReport> = match error.cause() {
+            Some(IncomingError::Application(failure)) => failure.details().ok().flatten(),
+            _ => None,
         };
-        let kind = failure
-            .type_name()
-            .filter(|name| !name.is_empty())
-            .unwrap_or(FailureKind::CannotRun.as_str())
-            .to_owned();
-        let is_lost = kind == FailureKind::WorkerLost.as_str();
-        Ok(Self::Failed {
-            message: failure.to_string(),
-            outcome: (!is_lost)
-                .then(|| failure.details().ok())
-                .flatten()
-                .flatten(),
-            last: is_lost.then(|| failure.details().ok()).flatten().flatten(),
-            kind,
+        Ok(match report.filter(|report| report.task_id == task) {
+            Some(report) => Self::Failed {
+                kind: report.kind,
+                message: report.message,
+                outcome: report.outcome,
+                last: report.last,
+            },
+            None => Self::not_of_this_task(),
         })
+    }
+
+    fn not_of_this_task() -> Self {
+        Self::Failed {
+            kind: FailureKind::CannotRun.as_str().to_owned(),
+            message: NOT_OF_THIS_TASK.to_owned(),
+            outcome: None,
+            last: None,
+        }
     }
 
     fn progress(&self) -> Option<&Progress> {

@@ -10,7 +10,12 @@ mod support;
 
 use integration_tests::{Keyring, until};
 use nix::sys::signal::Signal;
-use support::{LIMIT, end, fresh, scripted::Scripted, send, task_ended};
+use support::{
+    LIMIT, Rig, end, fresh,
+    provider::{Provider, encrypting},
+    scripted::Scripted,
+    send, task_ended,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_never_began_is_tried_again() {
@@ -31,7 +36,7 @@ async fn a_task_that_never_began_is_tried_again() {
     let mut waiting = scripted.submit(&second, "go");
     let raw = scripted.rig.raw().await;
     until("the second task is tried again", async || {
-        let description = raw.describe(&second).await;
+        let description = raw.find(&second).await?;
         let activity = description.pending_activities.first()?;
         (activity.attempt > 1 && activity.last_failure.is_some()).then_some(())
     })
@@ -43,6 +48,30 @@ async fn a_task_that_never_began_is_tried_again() {
         assert_eq!(code, 0, "{output}");
     }
     assert_eq!(scripted.runs(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_fails_before_the_task_begins_costs_an_attempt_only() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    // As on a full disk: the worker cannot make the task's folder.
+    let tasks = scripted.rig.workdir().join("tasks");
+    let _ = std::fs::remove_dir(&tasks);
+    std::fs::write(&tasks, "").unwrap();
+    let task = fresh("task");
+    let mut waiting = scripted.submit(&task, "go");
+    let raw = scripted.rig.raw().await;
+    until("the task is tried again", async || {
+        let description = raw.describe(&task).await;
+        let activity = description.pending_activities.first()?;
+        (activity.attempt > 1 && activity.last_failure.is_some()).then_some(())
+    })
+    .await;
+    assert_eq!(scripted.runs(), 0);
+    std::fs::remove_file(&tasks).unwrap();
+    let (code, output) = end(&mut waiting);
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(scripted.runs(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +87,37 @@ async fn a_task_that_began_is_not_repeated() {
     send(&lost, Signal::SIGKILL);
     lost.wait(LIMIT).unwrap();
     let _next = scripted.worker(&[]);
+    let (code, output) = end(&mut running);
+    assert_eq!(code, 1, "{output}");
+    let error = task_ended(&output)["error"].to_string();
+    assert!(error.contains("worker was lost"), "{error}");
+    assert_eq!(scripted.runs(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_progress_cannot_be_encrypted_ends_with_its_heartbeats() {
+    let google = Provider::google_cloud_kms().await;
+    let made = google.keys(&["create", &google.key]);
+    let version = made["primary"]["version"].as_str().unwrap();
+    let mut variables = encrypting(&[&google]);
+    // Each payload takes a call, so that a refusal shows at once.
+    variables.push(("TEMPORAL_CODEC_FORMAT", "direct".to_owned()));
+    let scripted = Scripted::of(Rig::with_variables(variables).await);
+    let mut worker = scripted.worker(&[]);
+    let task = fresh("task");
+    let mut running = scripted.submit(&task, "wait");
+    until("the task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
+    google.keys(&["disable", &google.key, "--version", version, "--yes"]);
+    until("Claude Code is stopped", async || {
+        scripted.rig.workspaces().is_empty().then_some(())
+    })
+    .await;
+    assert!(worker.is_running(), "{}", worker.output());
+
+    google.keys(&["enable", &google.key, "--version", version]);
     let (code, output) = end(&mut running);
     assert_eq!(code, 1, "{output}");
     let error = task_ended(&output)["error"].to_string();

@@ -165,14 +165,19 @@ async fn a_result_ends_the_task_although_the_cli_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn turns_after_a_result_are_waited_for() {
-    // The second turn is silent for longer than a CLI may stay after its result.
-    let script = format!(
-        r#"echo '{FAILED}'; echo '{{"type":"assistant"}}'; sleep 4; echo '{RESULT}'; exec sleep 100000"#
-    );
-    let (code, output, log) = run(&script, request(), &["--linger-time", "1s"]).await;
-    assert_eq!(code, 0, "{output}");
-    assert_eq!(log.lines().count(), 3, "{log}");
-    assert_eq!(task_ended(&output)["result"]["result"]["text"], "done");
+    for begin in [
+        r#"{"type":"assistant"}"#,
+        r#"{"type":"system","subtype":"init"}"#,
+        r#"{"type":"system","subtype":"api_retry"}"#,
+    ] {
+        // The second turn is silent for longer than a CLI may stay after its result.
+        let script =
+            format!("echo '{FAILED}'; echo '{begin}'; sleep 4; echo '{RESULT}'; exec sleep 100000");
+        let (code, output, log) = run(&script, request(), &["--linger-time", "1s"]).await;
+        assert_eq!(code, 0, "{begin}: {output}");
+        assert_eq!(log.lines().count(), 3, "{log}");
+        assert_eq!(task_ended(&output)["result"]["result"]["text"], "done");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,4 +216,12 @@ async fn a_caller_cannot_lift_the_operators_caps() {
     assert_eq!(warnings.as_array().unwrap().len(), 3, "{warnings}");
     let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!(first["warnings"], warnings);
+    // The caller gets the event as the worker wrote it.
+    let seen = output
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let seen: Vec<Value> = seen
+        .filter(|line: &Value| line["subtype"] == "warnings")
+        .collect();
+    assert_eq!(seen, [first]);
 }

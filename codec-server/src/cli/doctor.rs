@@ -1,4 +1,4 @@
-//! `doctor`: goes through a configuration and its keys as a support engineer would. It changes nothing anywhere.
+//! `doctor`: checks a configuration and its keys as a support engineer would. It changes nothing.
 
 mod access;
 mod advice;
@@ -12,6 +12,7 @@ mod finding;
 mod key;
 mod latency;
 mod neighbours;
+mod replicas;
 mod report;
 mod rotation;
 mod subject;
@@ -40,7 +41,7 @@ async fn examine(args: &DoctorArgs) -> Findings {
     };
     let progress = progress(args.json);
     let mut opened = BTreeMap::new();
-    let mut sick = BTreeMap::new();
+    let mut unusable = BTreeMap::new();
     for (key, uses) in subject.keys() {
         progress.set_message(key.to_string());
         let exam = KeyExam {
@@ -54,13 +55,13 @@ async fn examine(args: &DoctorArgs) -> Findings {
                 opened.insert(key, provider);
             }
             Err(reason) => {
-                sick.insert(key, reason);
+                unusable.insert(key, reason);
             }
         }
     }
     let mut codecs = Codecs {
         opened,
-        sick: &sick,
+        unusable: &unusable,
         samples: args.samples,
     };
     for (namespace, config) in &subject.namespaces {

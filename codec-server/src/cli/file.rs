@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use super::{
     exit::{Failure, Status},
+    keys,
     kms_args::KmsArgs,
     output::{Destination, is_standard},
     runtime,
@@ -44,15 +45,16 @@ pub(super) struct FileArgs {
         value_name = "URI",
         env = "TEMPORAL_CODEC_KEY",
         value_delimiter = ',',
-        default_value = "local://default"
+        default_value = keys::DEFAULT_KEY
     )]
     keys: Vec<String>,
     #[command(flatten)]
     kms: KmsArgs,
-    /// A pair of the context. It is not stored: the same pairs are needed to open the file.
+    /// A pair of the context. It is not stored: the same pairs are needed to open
+    /// the file. Without any, the context is purpose=file.
     #[arg(long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
-    /// Replaces an output file that exists.
+    /// Replaces an output file that exists; writes to a device or pipe that exists.
     #[arg(long)]
     force: bool,
     /// Shows no progress and no warnings.
@@ -90,10 +92,7 @@ async fn process(
     let (input, len) = open_input(&args.file).await?;
     let progress = progress(args, len);
     let input = BufReader::with_capacity(BUFFER, progress.wrap_async_read(input));
-    // Opening a pipe waits for its reader.
-    let output = tokio::task::spawn_blocking(|| destination.open())
-        .await
-        .map_err(|error| Failure::new(Status::Software, error))??;
+    let output = destination.open().await?;
     let total = match output.file()? {
         None => transfer(operation, &cipher, input, tokio::io::stdout(), context).await?,
         Some(file) => {
@@ -156,6 +155,12 @@ fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {
     if pairs.len() != args.context.len() {
         return Err(usage(&"--context: a name is given twice"));
     }
+    // The library seals nothing under the empty context.
+    let pairs = if pairs.is_empty() {
+        BTreeMap::from([("purpose".to_owned(), "file".to_owned())])
+    } else {
+        pairs
+    };
     EncryptionContext::new(pairs).map_err(|error| usage(&error))
 }
 

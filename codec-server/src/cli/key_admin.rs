@@ -1,9 +1,11 @@
-//! `keys`: making keys and looking after them.
+//! `keys`: creates keys and looks after them.
 
 mod arguments;
 mod confirm;
 mod dotenv;
+mod member;
 mod operation;
+mod place;
 mod report;
 mod setup;
 mod steps;
@@ -14,7 +16,7 @@ use temporal_kms_codec::kms::ProviderError;
 
 use self::arguments::KeysCommand;
 pub(super) use self::arguments::{HELP, KeysArgs};
-pub(super) use self::{report::days, table::printable};
+pub(super) use self::report::days;
 use super::{
     exit::{self, Failure, Status},
     runtime,
@@ -24,8 +26,8 @@ pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
     let options = args.kms.options()?;
     runtime::run(async {
         match &args.command {
-            KeysCommand::Setup(setup) => setup::run(setup, args, &options).await,
-            command => operation::run(command, &options, args.json).await,
+            KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
+            KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,
         }
     })
 }

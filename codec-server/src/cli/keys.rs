@@ -3,10 +3,9 @@
 use std::{env, path::PathBuf};
 
 use temporal_kms_codec::KeyUri;
+pub(super) use temporal_kms_codec_service::arguments::DEFAULT_LOCAL_KEY as DEFAULT_KEY;
 
 use super::exit::{Failure, Status};
-
-pub(super) const DEFAULT_KEY: &str = "local://default";
 
 pub(super) fn default_key() -> Result<KeyUri, Failure> {
     DEFAULT_KEY

@@ -47,10 +47,6 @@ pub(super) struct KmsArgs {
 }
 
 impl KmsArgs {
-    pub(super) fn aws_region(&self) -> Option<&str> {
-        self.aws_region.as_deref()
-    }
-
     /// The services' own variables, with the arguments over them.
     pub(super) fn options(&self) -> Result<KmsOptions, Failure> {
         let variables = KmsOptions::from_env();

@@ -9,6 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use tokio::task::spawn_blocking;
+use zeroize::Zeroizing;
+
 use self::temporary::Temporary;
 use super::exit::{Failure, Status};
 
@@ -38,8 +41,9 @@ pub(super) enum Output {
 
 impl Destination {
     /// What `path` is: `-` is stdout. What exists is kept unless `force` is given, and `input` is never overwritten.
+    /// A link is followed to a device or a pipe only, such as `/dev/fd/3`.
     pub(super) fn new(path: &Path, force: bool, input: Option<&Path>) -> Result<Self, Failure> {
-        if is_standard(path) {
+        if is_standard(path) || path == Path::new("/dev/stdout") {
             return Ok(Self::Stdout);
         }
         // Of a link itself, not of what it points to: a link to nothing exists as well.
@@ -53,10 +57,17 @@ impl Destination {
             }
             Err(error) => return Err(cannot_create(path, &error)),
         };
+        let refused = |what| Err(refused(path, what));
+        if path.metadata().is_ok_and(|it| is_special(it.file_type())) {
+            return if force {
+                Ok(Self::Special(path.to_owned()))
+            } else {
+                refused("it exists and is a device or a pipe; --force writes to it")
+            };
+        }
         if !force {
             return Err(exists(path));
         }
-        let refused = |what| Err(refused(path, what));
         let kind = existing.file_type();
         if kind.is_symlink() {
             return refused("it is a symbolic link; name the file that it points to");
@@ -66,9 +77,6 @@ impl Destination {
         }
         if input.is_some_and(|input| is_same(&existing, input)) {
             return refused("it is the input; name another file");
-        }
-        if is_special(kind) {
-            return Ok(Self::Special(path.to_owned()));
         }
         Ok(Self::File {
             path: path.to_owned(),
@@ -80,12 +88,16 @@ impl Destination {
     pub(super) fn consequence(&self) -> &'static str {
         match self {
             Self::File { .. } => "no output was written",
-            Self::Stdout | Self::Special(_) => "what was written is incomplete: do not use it",
+            Self::Stdout | Self::Special(_) => "the output is incomplete; do not use it",
         }
     }
 
-    /// Opens it. A pipe without a reader blocks.
-    pub(super) fn open(self) -> Result<Output, Failure> {
+    /// Opens it. A pipe is waited for until it has a reader.
+    pub(super) async fn open(self) -> Result<Output, Failure> {
+        off_the_runtime(move || self.open_now()).await
+    }
+
+    fn open_now(self) -> Result<Output, Failure> {
         match self {
             Self::Stdout => Ok(Output::Stdout),
             Self::File { path, force } => {
@@ -123,27 +135,27 @@ impl Output {
             .map_err(|error| Failure::io("the output", &error))
     }
 
-    /// Writes all of `bytes`, which is everything.
-    pub(super) fn write(self, bytes: &[u8]) -> Result<(), Failure> {
-        match &self {
-            Self::Stdout => {
+    /// Writes `bytes`. A new file appears with [`finish`](Self::finish), which a command that is interrupted never calls.
+    pub(super) async fn write(&self, bytes: Zeroizing<Vec<u8>>) -> Result<(), Failure> {
+        let Some(mut file) = self.file()? else {
+            return off_the_runtime(move || {
                 let mut stdout = io::stdout().lock();
                 stdout
-                    .write_all(bytes)
+                    .write_all(&bytes)
                     .and_then(|()| stdout.flush())
-                    .map_err(|error| Failure::stdout(&error))?;
-            }
-            Self::File {
-                temporary, path, ..
-            } => temporary
-                .file()
-                .write_all(bytes)
-                .map_err(|error| at(path, &error))?,
-            Self::Special(file, path) => (&*file)
-                .write_all(bytes)
-                .map_err(|error| at(path, &error))?,
+                    .map_err(|error| Failure::stdout(&error))
+            })
+            .await;
+        };
+        let path = self.path().to_owned();
+        off_the_runtime(move || file.write_all(&bytes).map_err(|error| at(&path, &error))).await
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Stdout => Path::new("-"),
+            Self::File { path, .. } | Self::Special(_, path) => path,
         }
-        self.finish()
     }
 
     /// Makes a new file appear under its name. All of it was written.
@@ -164,6 +176,15 @@ impl Output {
                 _ => cannot_create(&path, &error),
             })
     }
+}
+
+/// Runs `call`, which can block, so that a signal is noticed meanwhile.
+async fn off_the_runtime<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    spawn_blocking(call)
+        .await
+        .unwrap_or_else(|error| Err(Failure::new(Status::Software, error)))
 }
 
 pub(super) fn is_standard(path: &Path) -> bool {
@@ -198,4 +219,29 @@ fn refused(path: &Path, what: &str) -> Failure {
         Status::CannotCreate,
         format_args!("{}: {what}", path.display()),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_is_interrupted_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("output");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let destination = Destination::new(&path, false, None).unwrap();
+            let output = destination.open().await.unwrap();
+            tokio::select! {
+                biased;
+                // The first poll begins it.
+                _ = output.write(Zeroizing::new(vec![0; 1 << 20])) => {}
+                () = std::future::ready(()) => {}
+            }
+        });
+        // The thread that writes has ended now.
+        drop(runtime);
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
 }

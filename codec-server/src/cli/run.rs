@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Dev, Serve,
-    exit::{Failure, say},
+    exit::{Failure, Status, say},
     keys, runtime,
 };
 use crate::{
@@ -70,13 +70,36 @@ fn run(config: Config) -> Result<(), Failure> {
         // From here on, a signal is a request to stop, even before the server serves.
         let signalled = shutdown::Signals::listen()
             .map_err(|error| Failure::io("signals cannot be received", &error))?;
-        let server = Server::bind(config).await?;
-        announce(&server)?;
         let stop = CancellationToken::new();
         tokio::spawn(signalled.stop(stop.clone()));
+        let Some(server) = unless_stopped(&stop, Server::bind(config)).await? else {
+            tracing::info!("stopped before every key was open");
+            return Ok(());
+        };
+        announce(&server)?;
         server.run(stop).await;
         Ok(())
     })
+}
+
+/// What `work` returns, or `None` when the process is told to stop meanwhile. Opening a key can take long and can block
+/// its thread, as tokens do.
+async fn unless_stopped<T, E>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<Option<T>, Failure>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
+    let work = tokio::spawn(work);
+    tokio::select! {
+        done = work => done
+            .map_err(|error| Failure::new(Status::Software, error))?
+            .map(Some)
+            .map_err(Into::into),
+        () = stop.cancelled() => Ok(None),
+    }
 }
 
 /// The lines that programs wait for.
@@ -90,4 +113,17 @@ fn announce(server: &Server) -> Result<(), Failure> {
         stdout.flush()
     };
     write(&mut stdout).map_err(|error| Failure::io("stdout", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_keys_that_are_being_opened() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let opening = std::future::pending::<Result<(), Failure>>();
+        assert_eq!(unless_stopped(&stop, opening).await.unwrap(), None);
+    }
 }

@@ -66,7 +66,7 @@ pub(super) struct TransformArgs {
     /// Where to write; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Replaces an output file that exists.
+    /// Replaces an output file that exists; writes to a device or pipe that exists.
     #[arg(long)]
     force: bool,
     /// Leaves a payload that cannot be decoded or read as it is, says so on stderr, and goes on. The exit code is not 0 then.
@@ -112,11 +112,10 @@ pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
 fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), Failure> {
     let input = (!is_standard(&args.file)).then_some(args.file.as_path());
     let destination = Destination::new(&args.output, args.force, input)?;
-    let consequence = match &destination {
-        Destination::Stdout => "nothing was written",
-        destination => destination.consequence(),
-    };
-    runtime::run_interruptible(consequence, process(operation, args, as_text, destination))
+    runtime::run_interruptible(
+        destination.consequence(),
+        process(operation, args, as_text, destination),
+    )
 }
 
 async fn process(
@@ -155,10 +154,9 @@ async fn process(
     for payload in &mut changed {
         payload.data.zeroize();
     }
-    // Opening a pipe waits for its reader.
-    tokio::task::spawn_blocking(move || destination.open()?.write(&written))
-        .await
-        .map_err(|error| Failure::new(Status::Software, error))??;
+    let output = destination.open().await?;
+    output.write(written).await?;
+    output.finish()?;
     failed.map_or(Ok(()), |status| Err(Failure::said(status)))
 }
 

@@ -139,10 +139,9 @@ impl NamespaceConfig {
     /// What the section says; what key URIs say beyond the keys' names goes into `keys`.
     pub(super) fn read(mut section: Section<'_>, keys: &mut KmsOptions) -> Option<Self> {
         let keys = RefCell::new(keys);
-        // The URI itself is not repeated: it can hold a PIN that does not belong there.
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);
-            read.map_err(|error| error.reason().to_owned())
+            read.map_err(|error| format!("{}: {}", KeyUri::redact(text), error.reason()))
         };
         let encrypt = section.list("encrypt", key);
         let decrypt = section.list("decrypt", key).unwrap_or_default();

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use temporal_kms_codec_service::deadline::later;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
@@ -60,7 +61,7 @@ impl<S> AnswerIo<S> {
         let now = Instant::now();
         let answer_by = *self
             .answer_by
-            .get_or_insert_with(|| later(now, self.limits.answer));
+            .get_or_insert_with(|| later(self.limits.answer));
         if now >= answer_by {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -73,18 +74,12 @@ impl<S> AnswerIo<S> {
                 let limit = self.limits.progress;
                 let stalled = self
                     .stalled
-                    .get_or_insert_with(|| Box::pin(sleep_until(later(now, limit).min(answer_by))));
+                    .get_or_insert_with(|| Box::pin(sleep_until(later(limit).min(answer_by))));
                 ready!(stalled.as_mut().poll(cx));
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
     }
-}
-
-/// `after` from `now`, or as late as the clock can tell.
-fn later(now: Instant, after: Duration) -> Instant {
-    const FAR: Duration = Duration::from_hours(24 * 365);
-    now.checked_add(after).unwrap_or(now + FAR)
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for AnswerIo<S> {

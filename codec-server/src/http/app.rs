@@ -16,6 +16,7 @@ use super::{
     log::{self, Summary},
     memory::Memory,
     origin::OriginPolicy,
+    places,
     refusal::Refusal,
     request_id::RequestId,
     route::{self, Operation, Route},
@@ -31,7 +32,7 @@ const QUEUE_TIME: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The name of the request, as in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Which payloads of the answer are placeholders: their places, counted from 0.
+/// Which payloads of the answer are placeholders: their places, counted from 0, as [`places`] writes them.
 const PLACEHOLDERS: HeaderName = HeaderName::from_static("codec-server-placeholders");
 /// Which payloads of the answer are storage references, and so not authenticated.
 const REFERENCES: HeaderName = HeaderName::from_static("codec-server-references");
@@ -179,17 +180,9 @@ fn success(done: Done) -> Response {
         (PLACEHOLDERS, &done.placeholders),
         (REFERENCES, &done.references),
     ] {
-        if let Some(places) = list(places) {
+        if let Some(places) = places::value(places) {
             headers.insert(name, places);
         }
     }
     response
-}
-
-fn list(places: &[usize]) -> Option<HeaderValue> {
-    let places: Vec<String> = places.iter().map(ToString::to_string).collect();
-    if places.is_empty() {
-        return None;
-    }
-    places.join(",").try_into().ok()
 }

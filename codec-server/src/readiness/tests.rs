@@ -48,6 +48,26 @@ async fn a_server_that_may_only_decrypt_is_ready() {
     assert_eq!(ready_after(&[&denied]).await, Duration::ZERO);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_disabled_does_not_keep_other_namespaces_from_being_served() {
+    for kind in [
+        ProviderErrorKind::KeyDisabled,
+        ProviderErrorKind::KeyNotFound,
+        ProviderErrorKind::Misconfigured,
+    ] {
+        let broken = FailingKey::always("broken", kind);
+        let usable = FailingKey::first(0, "usable", ProviderErrorKind::Unavailable);
+        assert_eq!(ready_after(&[&broken, &usable]).await, Duration::ZERO);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_without_a_key_that_works_is_not_ready() {
+    let broken = FailingKey::first(2, "broken", ProviderErrorKind::KeyDisabled);
+    let waited = ready_after(&[&broken]).await;
+    assert_eq!(waited, FIRST_PAUSE + FIRST_PAUSE * 2);
+}
+
 #[tokio::test]
 async fn every_key_is_reported() {
     let denied = FailingKey::always("denied", ProviderErrorKind::PermissionDenied);
@@ -62,7 +82,8 @@ async fn every_key_is_reported() {
     let names = |keys: &[(KeyUri, ProviderError)]| -> Vec<String> {
         keys.iter().map(|(key, _)| key.to_string()).collect()
     };
-    assert_eq!(names(&round.failed), ["local://first", "local://second"]);
+    assert_eq!(names(&round.unreachable), ["local://first"]);
+    assert_eq!(names(&round.broken), ["local://second"]);
     assert_eq!(names(&round.denied), ["local://denied"]);
     assert_eq!(round.usable, 1);
 }

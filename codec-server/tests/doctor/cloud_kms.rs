@@ -1,5 +1,6 @@
 //! Keys at the emulator of Cloud KMS.
 
+use cloud_kms_emulator::Canned;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, GCP_KEY, closed_port, said};
@@ -20,7 +21,15 @@ fn a_key_at_cloud_kms_is_used_for_real_and_nothing_is_changed() {
     // One version, and the two calls of each task.
     assert_eq!(cost["dollars_per_month_without_cache"], 0.12);
     assert_eq!(cost["calls_per_month_without_cache"], 20_000);
-    said(cost, &["estimate", "assumed"]);
+    said(
+        cost,
+        &[
+            "estimate",
+            "assumed",
+            "https://cloud.google.com/kms/pricing",
+        ],
+    );
+    assert_eq!(cost["prices"]["dollars_per_unit"], 0.06);
     let harmless = [
         "",
         "Encrypt",
@@ -45,7 +54,7 @@ fn a_wrong_project_is_told_with_the_right_one() {
     let answer = bench.doctor(&["--key", &wrong], &environment);
     answer.stopped_at(
         "key",
-        64,
+        78,
         &[
             "wrong project",
             "GOOGLE_CLOUD_PROJECT",
@@ -57,7 +66,7 @@ fn a_wrong_project_is_told_with_the_right_one() {
     let answer = bench.doctor(&["--key", &wrong], &environment);
     answer.stopped_at(
         "key",
-        64,
+        78,
         &[
             "project q has not enabled Cloud KMS",
             "wrong project? GOOGLE_CLOUD_PROJECT names p",
@@ -116,6 +125,102 @@ fn what_only_administrators_may_do_is_not_needed() {
 }
 
 #[test]
+fn a_key_is_not_called_found_when_every_call_is_denied() {
+    let bench = Bench::with_key();
+    bench.faults(&["deny"]);
+    let answer = bench.gcp(&[]);
+    assert_eq!(answer.status, 77);
+    let key = answer.one("key");
+    assert_eq!(key["status"], "skipped");
+    said(key, &["not known", "does not tell whether the key exists"]);
+    for operation in ["wrap", "unwrap"] {
+        assert_eq!(answer.permission(operation)["status"], "failed");
+    }
+    // One call that is permitted shows that it is there.
+    bench.faults(&["deny@Encrypt,GetCryptoKey,ListCryptoKeyVersions"]);
+    let answer = bench.gcp(&[]);
+    assert_eq!(answer.one("key")["status"], "ok");
+    said(answer.one("key"), &["found: the service uses it"]);
+}
+
+#[test]
+fn an_endpoint_that_serve_refuses_is_refused_before_anything_is_called() {
+    let bench = Bench::new();
+    for url in [
+        "https://kms.example.com",
+        "http://10.0.0.1:80",
+        "nonsense",
+        "http://user@127.0.0.1:1",
+    ] {
+        let answer = bench.doctor(&["--key", GCP_KEY], &[("GCP_KMS_ENDPOINT", url)]);
+        answer.stopped_at(
+            "endpoint",
+            78,
+            &["emulator on this machine", "GCP_KMS_ENDPOINT"],
+        );
+        assert_eq!(answer.one("credentials")["status"], "skipped");
+
+        let mut serve = bench.command();
+        serve
+            .env("TEMPORAL_CODEC_KEY", GCP_KEY)
+            .env("GCP_KMS_ENDPOINT", url);
+        let output = serve.arg("serve").output().unwrap();
+        assert_eq!(output.status.code(), Some(78), "serve refuses {url}");
+    }
+}
+
+#[test]
+fn the_project_that_pays_is_named_and_not_the_keys() {
+    let bench = Bench::with_key();
+    for (body, project) in [
+        (
+            include_str!(
+                "../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
+            ),
+            "999999",
+        ),
+        (
+            include_str!("../../../tests/vectors/cloud-kms/403-user-project-denied.json"),
+            "other-billing-project",
+        ),
+    ] {
+        bench
+            .emulator
+            .answer_everything_with(Canned::json(403, body));
+        let answer = bench.gcp(&[]);
+        answer.stopped_at("key", 78, &[project, "charged to", "set-quota-project"]);
+        let text = format!("{:?}", answer.one("key"));
+        for wrong in [
+            "--project=p\\n",
+            "--project=p\"",
+            "wrong project",
+            "grant roles/cloudkms",
+        ] {
+            assert!(!text.contains(wrong), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_proxys_page_tells_nothing_of_the_key_or_of_permissions() {
+    let bench = Bench::with_key();
+    let page = include_str!("../../../tests/vectors/cloud-kms/404.html");
+    for status in [403, 404, 407, 502] {
+        bench
+            .emulator
+            .answer_everything_with(Canned::html(status, page));
+        let answer = bench.gcp(&[]);
+        answer.stopped_at("endpoint", 69, &["is not Google's", "HTTPS_PROXY"]);
+        assert_eq!(answer.one("credentials")["status"], "skipped");
+        said(answer.one("credentials"), &["not tried"]);
+        let text = format!("{:?}", answer.findings);
+        for wrong in ["grant", "no such key", "keys create"] {
+            assert!(!text.contains(wrong), "{status}: {text}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_only_decrypts_need_not_encrypt() {
     let bench = Bench::with_key();
     bench.local_key("a");
@@ -158,14 +263,14 @@ fn a_disabled_version_is_told_with_the_command_that_enables_it() {
     bench.keys(&["disable", GCP_KEY, "--version", "1", "--yes"]);
     let answer = bench.gcp(&[]);
     let remedy = format!("codec-server keys enable {GCP_KEY} --version 1");
-    answer.stopped_at("versions", 64, &["version 1", "disabled", &remedy]);
+    answer.stopped_at("versions", 78, &["version 1", "disabled", &remedy]);
 
     // Whoever may see no versions is sent to somebody who may.
     bench.faults(&["deny@GetCryptoKey,ListCryptoKeyVersions"]);
     let answer = bench.gcp(&[]);
     answer.stopped_at(
         "versions",
-        64,
+        78,
         &[
             "disabled",
             "codec-server keys versions",
@@ -198,20 +303,20 @@ fn missing_credentials_are_told_before_anything_is_called() {
     let answer = bench.doctor(&["--key", GCP_KEY], &environment);
     answer.stopped_at(
         "credentials",
-        64,
+        77,
         &[
-            "there are none",
+            "no Google Cloud credentials were found",
             "GOOGLE_APPLICATION_CREDENTIALS",
             "gcloud auth application-default login",
         ],
     );
     let environment = [("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/gcp.json")];
     let answer = bench.doctor(&["--key", GCP_KEY], &environment);
-    answer.stopped_at("credentials", 64, &["/nonexistent/gcp.json cannot be read"]);
+    answer.stopped_at("credentials", 77, &["/nonexistent/gcp.json cannot be read"]);
 
     let file = bench.file("gcp.json", r#"{"private_key":"sk-secret"}"#);
     let answer = bench.gcp(&["--gcp-credentials", &file]);
-    answer.stopped_at("credentials", 64, &["is no credentials file"]);
+    answer.stopped_at("credentials", 77, &["is not a credentials file"]);
     assert!(!format!("{:?}", answer.findings).contains("sk-secret"));
 }
 
@@ -271,15 +376,15 @@ fn an_unreachable_endpoint_is_told_from_a_service_that_fails() {
     answer.stopped_at(
         "endpoint",
         69,
-        &["its name is not resolved", "AWS_ENDPOINT_URL_KMS"],
+        &["its name cannot be resolved", "AWS_ENDPOINT_URL_KMS"],
     );
 
     bench.faults(&["status=503"]);
     bench
         .gcp(&[])
-        .stopped_at("endpoint", 75, &["calls fail", "try again"]);
+        .stopped_at("endpoint", 69, &["calls fail", "try again"]);
     bench.faults(&["status=429"]);
-    bench.gcp(&[]).stopped_at("endpoint", 75, &["quota"]);
+    bench.gcp(&[]).stopped_at("endpoint", 69, &["quota"]);
 }
 
 #[test]
@@ -288,7 +393,7 @@ fn a_skewed_clock_is_told_by_the_services_date() {
     for (skew, side) in [("skew=600s", "behind"), ("skew=-600s", "ahead")] {
         bench.faults(&[skew]);
         let answer = bench.gcp(&[]);
-        assert_eq!(answer.status, 64);
+        assert_eq!(answer.status, 78);
         let clock = answer.one("clock");
         assert_eq!(clock["status"], "failed");
         assert!(
@@ -299,7 +404,7 @@ fn a_skewed_clock_is_told_by_the_services_date() {
     }
     // Credentials that are refused meanwhile are not to blame.
     bench.faults(&["skew=600s", "status=401"]);
-    bench.gcp(&[]).stopped_at("clock", 64, &["behind"]);
+    bench.gcp(&[]).stopped_at("clock", 78, &["behind"]);
 
     bench.faults(&["skew=120s"]);
     let answer = bench.gcp(&[]);

@@ -45,7 +45,10 @@ fn people_get_a_short_text_with_a_verdict() {
     assert!(text.starts_with("Configuration\n  ok       configuration"));
     assert!(text.contains("\nKey local://a\n") && text.contains("\nNamespace default\n"));
     assert!(
-        text.lines().last().unwrap().starts_with("Nothing failed: "),
+        text.lines()
+            .last()
+            .unwrap()
+            .starts_with("No check failed, "),
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "no colours in a pipe");
@@ -62,7 +65,7 @@ fn every_mistake_of_a_configuration_is_told() {
     let answer = bench.doctor(&["--config", &file], &[]);
     answer.stopped_at(
         "configuration",
-        64,
+        78,
         &[
             "codec.toml:2: server.listen",
             "names no key",
@@ -70,9 +73,12 @@ fn every_mistake_of_a_configuration_is_told() {
         ],
     );
     let answer = bench.doctor(&[], &[]);
-    answer.stopped_at("configuration", 64, &["TEMPORAL_CODEC_KEY"]);
+    answer.stopped_at("configuration", 78, &["TEMPORAL_CODEC_KEY"]);
 
-    let file = bench.file("codec.toml", "[namespaces.a]\nencrypt = [\"local://a\"]\n");
+    let file = bench.file(
+        "codec.toml",
+        "[keys]\nlocal_keyring = \"keys\"\n[namespaces.a]\nencrypt = [\"local://a\"]\n",
+    );
     let answer = bench.doctor(&["--config", &file, "--namespace", "b"], &[]);
     answer.stopped_at(
         "configuration",
@@ -111,14 +117,14 @@ fn settings_that_weaken_are_worth_a_warning() {
 }
 
 #[test]
-fn no_key_is_made() {
+fn no_key_is_created() {
     let bench = Bench::new();
     let environment = [
         ("TEMPORAL_CODEC_KEY", "local://new"),
         ("TEMPORAL_CODEC_KEYRING", "keys"),
     ];
     let answer = bench.doctor(&[], &environment);
-    answer.stopped_at("key", 64, &["codec-server keys create local://new"]);
+    answer.stopped_at("key", 78, &["codec-server keys create local://new"]);
     assert!(!bench.folder.path().join("keys").exists());
 }
 
@@ -127,14 +133,71 @@ fn a_missing_key_is_told_with_a_name_that_is_like_it() {
     let bench = Bench::with_key();
     bench.local_key("workflows");
     let answer = bench.doctor(&["--key", "local://workflow", "--keyring", "keys"], &[]);
-    answer.stopped_at("key", 64, &["is called local://workflows", "keys create"]);
+    answer.stopped_at("key", 78, &["is called local://workflows", "keys create"]);
     let url = bench.emulator.url();
     let near = GCP_KEY.replace("orders", "ordres");
     let answer = bench.doctor(&["--key", &near], &[("GCP_KMS_ENDPOINT", &url)]);
-    answer.stopped_at("key", 64, &[&format!("is called {GCP_KEY}")]);
+    answer.stopped_at("key", 78, &[&format!("is called {GCP_KEY}")]);
     let ring = GCP_KEY.replace("keyRings/r/", "keyRings/s/");
     let answer = bench.doctor(&["--key", &ring], &[("GCP_KMS_ENDPOINT", &url)]);
-    answer.stopped_at("key", 64, &["key ring", "gcloud kms keyrings list"]);
+    answer.stopped_at("key", 78, &["key ring", "gcloud kms keyrings list"]);
+}
+
+#[test]
+fn keys_of_the_command_line_are_told_apart() {
+    let bench = Bench::new();
+    bench.local_key("a");
+    bench.local_key("b");
+    let keys = [
+        "--key",
+        "local://a",
+        "--key",
+        "local://b",
+        "--keyring",
+        "keys",
+    ];
+    let answer = bench.doctor(&keys, &[]);
+    answer.healthy();
+    let configuration = answer.one("configuration");
+    assert_eq!(
+        (&configuration["namespaces"], &configuration["keys"]),
+        (&json!(1), &json!(2))
+    );
+    said(configuration, &["namespace default, 2 keys"]);
+    let round_trips = answer.all("round-trip");
+    let of: Vec<_> = round_trips.iter().map(|f| &f["key"]).collect();
+    assert_eq!(of, [&json!("local://a"), &json!("local://b")]);
+
+    let output = bench.command().arg("doctor").args(keys).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for key in ["a", "b"] {
+        let heading = format!("\nNamespace default with key local://{key}\n");
+        assert_eq!(text.matches(&heading).count(), 1, "{text}");
+    }
+    assert!(!text.contains("\nNamespace default\n"), "{text}");
+}
+
+#[test]
+fn a_wrong_key_on_the_command_line_is_wrong_usage() {
+    let bench = Bench::new();
+    let answer = bench.doctor(&["--key", "locl://a"], &[]);
+    answer.stopped_at("configuration", 64, &["--key …: "]);
+}
+
+#[test]
+fn the_last_line_counts_and_names_the_first_failure() {
+    let bench = Bench::with_key();
+    bench.keys(&["disable", GCP_KEY, "--version", "1", "--yes"]);
+    let mut doctor = bench.command();
+    doctor
+        .env("GCP_KMS_ENDPOINT", bench.emulator.url())
+        .args(["doctor", "--key", GCP_KEY]);
+    let output = doctor.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        text.lines().last().unwrap(),
+        "1 check failed, 5 were skipped, 6 passed. Fix this first: versions."
+    );
 }
 
 #[test]
@@ -156,7 +219,7 @@ fn an_absent_pkcs11_module_is_told_by_its_path() {
             &pin,
         ];
         let answer = bench.doctor(&arguments, &[]);
-        answer.stopped_at("endpoint", 64, &["PKCS#11 module", "PKCS11_MODULE"]);
+        answer.stopped_at("endpoint", 78, &["PKCS#11 module", "PKCS11_MODULE"]);
         said(answer.one("credentials"), &["the PIN in"]);
         assert!(!format!("{:?}", answer.findings).contains("sk-secret"));
     }

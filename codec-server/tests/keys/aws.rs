@@ -1,6 +1,8 @@
+//! Keys at a scripted AWS KMS.
+
 use std::fs;
 
-use aws_kms_script::{Account, Server};
+use aws_kms_script::{Account, Fault, Server};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -23,12 +25,16 @@ const STEPS: [&str; 6] = ["key", "rotation", "grant", "grant", "grant", "env"];
 /// The program and one region of AWS.
 struct Bench {
     program: Program,
-    _server: Server,
+    server: Server,
     _runtime: Runtime,
 }
 
 impl Bench {
     fn new() -> Self {
+        Self::with_variables(&[])
+    }
+
+    fn with_variables(further: &[(&'static str, &'static str)]) -> Self {
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(Account::new().serve("eu-west-1")).unwrap();
         let variables = [
@@ -37,13 +43,14 @@ impl Bench {
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "an-administrators-secret"),
         ];
+        let variables = variables.iter().chain(further);
         Self {
             program: Program::new(
                 variables
-                    .map(|(name, value)| (name, value.to_owned()))
-                    .into(),
+                    .map(|(name, value)| (*name, (*value).to_owned()))
+                    .collect(),
             ),
-            _server: server,
+            server,
             _runtime: runtime,
         }
     }
@@ -51,6 +58,15 @@ impl Bench {
     #[track_caller]
     fn json(&self, arguments: &[&str]) -> Value {
         self.program.json(arguments)
+    }
+
+    /// What was asked of `operation`, call by call.
+    fn asked(&self, operation: &str) -> Vec<Value> {
+        let calls = self.server.calls().into_iter();
+        calls
+            .filter(|call| call.operation == operation)
+            .map(|call| call.input)
+            .collect()
     }
 }
 
@@ -105,6 +121,130 @@ fn a_key_is_replicated_disabled_and_scheduled_for_deletion() {
     let refused = bench.program.run(&["destroy", key]);
     assert_eq!(refused.status.code(), Some(64), "nobody was asked");
     assert_eq!(state(), json!("enabled"));
-    bench.json(&["destroy", key, "--yes"]);
+    bench.json(&["destroy", key, "--yes", "--window", "7d"]);
     assert_eq!(state(), json!("destroy-scheduled"));
+    let asked = bench.asked("ScheduleKeyDeletion");
+    assert_eq!(asked[0]["PendingWindowInDays"], 7);
+}
+
+#[test]
+fn a_grant_can_be_for_one_namespace() {
+    let bench = Bench::new();
+    bench.json(&["create", ALIAS]);
+    let arguments = |namespace| {
+        [
+            "grant",
+            ALIAS,
+            "--member",
+            WORKER,
+            "--role",
+            "decrypter",
+            "--namespace",
+            namespace,
+        ]
+    };
+    assert_eq!(bench.json(&arguments("prod"))["changed"], true);
+    assert_eq!(bench.json(&arguments("prod"))["changed"], false);
+    assert_eq!(bench.json(&arguments("test"))["changed"], true);
+    let asked = bench.asked("CreateGrant");
+    assert_eq!(
+        asked[0]["Constraints"],
+        json!({ "EncryptionContextSubset": { "namespace": "prod" } })
+    );
+
+    let setup = bench.json(&[&SETUP[..], &["--namespace", "prod"]].concat());
+    let what = setup["steps"][2]["what"].as_str().unwrap();
+    assert!(
+        what.ends_with("encrypt payloads of namespace prod"),
+        "{what}"
+    );
+}
+
+#[test]
+fn setup_checks_members_before_it_creates_a_key() {
+    let bench = Bench::new();
+    for member in ["bob", "serviceAccount:a@p.iam.gserviceaccount.com"] {
+        let setup = ["setup", "--provider", "aws", "--api-member", member];
+        let output = bench.program.run(&setup);
+        assert_eq!(output.status.code(), Some(64));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            error.contains("--api-member: expected an account id"),
+            "{error}"
+        );
+    }
+    assert!(bench.server.calls().is_empty());
+}
+
+#[test]
+fn setup_reports_a_key_whose_rotation_could_not_be_set() {
+    let bench = Bench::new();
+    let denied = Fault::Error("AccessDeniedException");
+    bench.server.fail("EnableKeyRotation", denied, 1);
+    let (code, report, error) = bench.program.failed(&SETUP);
+    assert_eq!(code, 77, "{error}");
+    assert_eq!(
+        outcomes(&report),
+        [
+            ("key", "changed"),
+            ("rotation", "failed"),
+            ("grant", "changed"),
+            ("grant", "changed"),
+            ("grant", "changed"),
+            ("env", "changed"),
+        ]
+    );
+    let again = bench.json(&SETUP);
+    assert_eq!(outcomes(&again)[0], ("key", "unchanged"));
+    assert_eq!(outcomes(&again)[1], ("rotation", "changed"));
+}
+
+#[test]
+fn the_variables_for_keys_decide_how_they_are_created() {
+    let bench = Bench::with_variables(&[("KMS_ENABLE_MULTI_REGION", "true")]);
+    bench.json(&SETUP);
+    assert_eq!(bench.asked("CreateKey")[0]["MultiRegion"], true);
+    assert_eq!(bench.json(&SETUP)["changed"], false);
+
+    let bench = Bench::with_variables(&[
+        ("KMS_ENABLE_CLOUDHSM", "true"),
+        ("KMS_CUSTOM_KEY_STORE_ID", "cks-1234"),
+    ]);
+    bench.json(&["create", ALIAS, "--rotation-period", "never"]);
+    let asked = &bench.asked("CreateKey")[0];
+    assert_eq!(
+        (&asked["Origin"], &asked["CustomKeyStoreId"]),
+        (&json!("AWS_CLOUDHSM"), &json!("cks-1234"))
+    );
+}
+
+#[test]
+fn the_region_may_come_from_either_variable() {
+    let bench = Bench::with_variables(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-1")]);
+    bench.json(&SETUP);
+    let env = fs::read_to_string(bench.program.folder().join(".env")).unwrap();
+    assert!(env.contains("AWS_REGION=eu-west-1\n"), "{env}");
+}
+
+#[test]
+fn setup_refuses_a_key_of_one_region_where_replicas_are_wanted() {
+    let bench = Bench::new();
+    bench.json(&SETUP);
+    let (code, _, error) = bench
+        .program
+        .failed(&[&SETUP[..], &["--multi-region"]].concat());
+    assert_eq!(code, 78, "{error}");
+    assert!(error.contains("a key of one region"), "{error}");
+}
+
+#[test]
+fn a_signing_key_shows_its_version_and_is_not_told_to_rotate() {
+    let bench = Bench::new();
+    bench.json(&["create", ALIAS, "--purpose", "sign-p256"]);
+    let described = bench.json(&["describe", ALIAS, "--rotation-period", "1ns"]);
+    assert_eq!(described["should_rotate"], false);
+    let answer = bench.json(&["public-key", ALIAS]);
+    assert_eq!(answer["version"], described["primary"]["version"]);
+    let text = bench.program.text(&["describe", ALIAS]);
+    assert!(text.contains("no: signatures stay valid"), "{text}");
 }

@@ -1,3 +1,5 @@
+//! Keys in a local keyring and at the emulator of Cloud KMS.
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use cloud_kms_emulator::{Emulator, Options};
@@ -19,14 +21,21 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with_variables(&[])
+    }
+
+    fn with_variables(further: &[(&'static str, &str)]) -> Self {
         let runtime = Runtime::new().unwrap();
         let emulator = runtime.block_on(Emulator::start(Options::default()));
         let emulator = emulator.unwrap();
-        let program = Program::new(vec![
+        let mut variables = vec![
             // Relative to the program's folder.
             ("TEMPORAL_CODEC_KEYRING", "keys".to_owned()),
             ("GCP_KMS_ENDPOINT", emulator.url()),
-        ]);
+        ];
+        let further = further.iter().copied();
+        variables.extend(further.map(|(name, value)| (name, value.to_owned())));
+        let program = Program::new(variables);
         Self {
             program,
             emulator,
@@ -51,6 +60,11 @@ impl Bench {
         assert_eq!(output.stdout, b"", "{arguments:?}");
         let error = String::from_utf8(output.stderr).unwrap();
         (output.status.code().unwrap(), error)
+    }
+
+    fn faults(&self, faults: &[&str]) {
+        let faults = faults.iter().map(|fault| fault.parse().unwrap());
+        self.emulator.set_faults(faults);
     }
 
     fn states(&self, key: &str) -> Vec<String> {
@@ -100,13 +114,19 @@ fn a_local_key_from_its_making_to_its_end() {
     let listed = bench.json(&["list", "local://any"]);
     assert_eq!(listed["keys"][0]["key"], "local://a");
     assert_eq!(listed["keys"][1]["key"], "local://b");
+    for place in [&["list"][..], &["list", "local://"]] {
+        assert_eq!(bench.json(place), listed, "{place:?}");
+    }
     let table = bench.text(&["list", "local://any"]);
     assert!(
         table.starts_with("KEY ") && table.contains("local://b"),
         "{table}"
     );
     let described = bench.text(&["describe", "local://a"]);
-    assert!(described.contains("its age is unknown"), "{described}");
+    assert!(
+        described.contains("not known: its age is unknown"),
+        "{described}"
+    );
     assert_eq!(
         bench.json(&["describe", "local://a"])["should_rotate"],
         false
@@ -122,8 +142,11 @@ fn signing_keys_show_their_public_half() {
     ] {
         let key = format!("local://{purpose}");
         bench.json(&["create", &key, "--purpose", purpose]);
+        let described = bench.json(&["describe", &key]);
+        assert_eq!(described["should_rotate"], false);
         let answer = bench.json(&["public-key", &key]);
         assert_eq!(answer["algorithm"], algorithm);
+        assert_eq!(answer["version"], described["primary"]["version"]);
         let pem = bench.text(&["public-key", &key]);
         assert!(pem.starts_with("-----BEGIN PUBLIC KEY-----\n"), "{pem}");
         assert_eq!(answer["pem"].as_str().unwrap().trim(), pem.trim());
@@ -134,6 +157,10 @@ fn signing_keys_show_their_public_half() {
         (&answer["algorithm"], &answer["version"]),
         (&json!("ECDSA_P256_SHA256"), &json!("1"))
     );
+    bench.json(&["rotate", GCP_KEY]);
+    let newest = bench.json(&["public-key", GCP_KEY]);
+    assert_eq!(newest["version"], "2");
+    assert_ne!(newest["pem"], answer["pem"]);
 }
 
 #[test]
@@ -208,6 +235,11 @@ fn age_is_a_matter_of_the_policy() {
 fn a_grant_is_made_once() {
     let bench = Bench::new();
     bench.json(&["create", GCP_KEY]);
+    let decrypter = ["grant", GCP_KEY, "--member", WORKER, "--role", "decrypter"];
+    for words in ["may now decrypt with", "already"] {
+        let text = bench.text(&decrypter);
+        assert!(text.starts_with(WORKER) && text.contains(words), "{text}");
+    }
     for role in ["encrypter", "decrypter", "signer", "verifier"] {
         let arguments = ["grant", GCP_KEY, "--member", API, "--role", role];
         let first = bench.json(&arguments);
@@ -234,27 +266,124 @@ fn destruction_needs_a_word_of_consent() {
 #[test]
 fn refusals_say_what_to_do() {
     let bench = Bench::new();
-    let cases: [(&[&str], &str); 7] = [
-        (&["describe", "local://none"], "key not found"),
-        (&["describe", GCP_KEY], "key not found"),
-        (&["describe", "none"], "it starts with none of local://"),
-        (&["create", "local://a", "--label", "team"], "KEY=VALUE"),
+    let cases: [(u8, &[&str], &str); 15] = [
         (
+            78,
+            &["describe", "local://none"],
+            "codec-server keys create local://none",
+        ),
+        (78, &["describe", GCP_KEY], "key not found"),
+        (64, &["describe", "none"], "local://"),
+        (64, &["list", "none"], "local://"),
+        (64, &["create", "local://a", "--label", "team"], "KEY=VALUE"),
+        (
+            64,
             &["create", "local://a", "--rotation-period", "90"],
             "such as 90d",
         ),
-        (&["replicate", GCP_KEY, "europe-west1"], "no replicas"),
-        (&["setup"], "--project"),
+        (78, &["replicate", GCP_KEY, "europe-west1"], "no replicas"),
+        (64, &["setup"], "--project"),
+        (
+            64,
+            &["setup", "--project", "p", "--namespace", "prod"],
+            "only AWS KMS can permit one namespace",
+        ),
+        (
+            64,
+            &["grant", GCP_KEY, "--member", "bob", "--role", "encrypter"],
+            "user:EMAIL",
+        ),
+        (
+            64,
+            &["grant", GCP_KEY, "--member", "allUsers", "--role", "signer"],
+            "would let everybody use the key",
+        ),
+        (
+            64,
+            &["destroy", GCP_KEY, "--version", "1", "--window", "7d"],
+            "destroyScheduledDuration",
+        ),
+        (
+            64,
+            &["destroy", "local://a", "--version", "1", "--window", "7d"],
+            "destroyed at once",
+        ),
+        (
+            69,
+            &["describe", GCP_KEY, "--gcp-endpoint", "http://127.0.0.1:1"],
+            "no connection",
+        ),
+        (
+            78,
+            &["describe", GCP_KEY, "--gcp-endpoint", "http://10.0.0.1:80"],
+            "emulator on this machine",
+        ),
     ];
-    for (arguments, words) in cases {
+    for (status, arguments, words) in cases {
         let (code, error) = bench.refused(arguments);
-        assert_eq!(code, 64, "{arguments:?}: {error}");
+        assert_eq!(code, i32::from(status), "{arguments:?}: {error}");
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
-    let nobody = bench.refused(&["describe", GCP_KEY, "--gcp-endpoint", "http://127.0.0.1:1"]);
-    assert_eq!(nobody.0, 75, "{}", nobody.1);
-    let elsewhere = bench.refused(&["describe", GCP_KEY, "--gcp-endpoint", "http://10.0.0.1:80"]);
-    assert_eq!(elsewhere.0, 64, "{}", elsewhere.1);
+}
+
+#[test]
+fn a_denied_administrator_exits_with_77() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY]);
+    bench.faults(&["deny"]);
+    for arguments in [
+        &["describe", GCP_KEY][..],
+        &["list", GCP_KEY],
+        &["versions", GCP_KEY],
+        &["rotate", GCP_KEY],
+        &["create", GCP_KEY],
+        &["disable", GCP_KEY, "--version", "1", "--yes"],
+        &["enable", GCP_KEY, "--version", "1"],
+        &["destroy", GCP_KEY, "--version", "1", "--yes"],
+        &["grant", GCP_KEY, "--member", API, "--role", "encrypter"],
+        &["public-key", GCP_KEY],
+    ] {
+        let (code, error) = bench.refused(arguments);
+        assert_eq!(code, 77, "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_key_that_exists_is_not_created_again() {
+    let bench = Bench::new();
+    for key in ["local://a", GCP_KEY] {
+        bench.json(&["create", key]);
+        let (code, error) = bench.refused(&["create", key]);
+        assert_eq!(code, 78, "{error}");
+        assert!(error.contains(&format!("{key} exists already")), "{error}");
+    }
+}
+
+#[test]
+fn the_place_of_keys_is_enough_to_list_them() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY]);
+    let ring = GCP_KEY.split("/cryptoKeys").next().unwrap();
+    assert_eq!(bench.json(&["list", ring])["keys"][0]["key"], GCP_KEY);
+}
+
+#[test]
+fn variables_for_keys_of_aws_are_refused_for_other_keys() {
+    let multi_region = ("KMS_ENABLE_MULTI_REGION", "true");
+    let hsm = ("KMS_ENABLE_CLOUDHSM", "true");
+    for variables in [
+        &[multi_region][..],
+        &[hsm, ("KMS_CUSTOM_KEY_STORE_ID", "cks-1")],
+    ] {
+        let bench = Bench::with_variables(variables);
+        let name = variables[0].0;
+        for arguments in [&["create", "local://a"][..], &["create", GCP_KEY], &SETUP] {
+            let (code, error) = bench.refused(arguments);
+            assert_eq!(code, 78, "{arguments:?}: {error}");
+            assert!(error.contains(name), "{error}");
+        }
+        assert!(bench.emulator.calls().is_empty());
+    }
 }
 
 const SETUP: [&str; 7] = [
@@ -341,7 +470,7 @@ fn a_dry_run_changes_nothing() {
     );
     assert!(!bench.env_file().exists());
     let (code, _) = bench.refused(&["describe", plan["key"].as_str().unwrap()]);
-    assert_eq!(code, 64, "the key was not made");
+    assert_eq!(code, 78, "the key was not created");
 
     bench.json(&SETUP);
     assert_eq!(mode(&bench.env_file()), 0o600);
@@ -354,9 +483,102 @@ fn a_dry_run_changes_nothing() {
 fn setup_refuses_a_key_that_cannot_be_made_right() {
     let bench = Bench::new();
     bench.json(&SETUP);
-    let (code, error) = bench.refused(&[&SETUP[..], &["--protection", "hsm"]].concat());
-    assert_eq!(code, 64);
+    let env = fs::read(bench.env_file()).unwrap();
+    let other = [&SETUP[..], &["--protection", "hsm"]].concat();
+    let (code, report, error) = bench.program.failed(&other);
+    assert_eq!(code, 78);
     assert!(error.contains("another protection"), "{error}");
+    let outcomes: Vec<_> = outcomes(&report).into_iter().map(|step| step.1).collect();
+    assert_eq!(
+        outcomes,
+        [
+            "failed", "skipped", "skipped", "skipped", "skipped", "skipped"
+        ]
+    );
+    assert_eq!(fs::read(bench.env_file()).unwrap(), env);
+}
+
+#[test]
+fn setup_checks_members_before_it_creates_a_key() {
+    let bench = Bench::new();
+    for (flag, member) in [
+        ("--api-member", "bob"),
+        ("--worker-member", "arn:aws:iam::111122223333:role/worker"),
+        ("--worker-member", "allAuthenticatedUsers"),
+    ] {
+        let (code, error) = bench.refused(&["setup", "--project", "p", flag, member]);
+        assert_eq!(code, 64, "{error}");
+        assert!(error.contains(flag), "{error}");
+    }
+    assert!(bench.emulator.calls().is_empty());
+    assert!(!bench.env_file().exists());
+}
+
+#[test]
+fn setup_reports_what_is_done_when_a_step_fails_and_can_be_run_again() {
+    let bench = Bench::new();
+    bench.faults(&["deny*1@SetIamPolicy"]);
+    let (code, report, error) = bench.program.failed(&SETUP);
+    assert_eq!(code, 77, "{error}");
+    assert_eq!(
+        outcomes(&report),
+        [
+            ("key", "changed"),
+            ("rotation", "changed"),
+            ("grant", "failed"),
+            ("grant", "changed"),
+            ("grant", "changed"),
+            ("env", "changed"),
+        ]
+    );
+    assert_eq!(
+        (&report["failed"], &report["changed"]),
+        (&json!(true), &json!(true))
+    );
+    for words in [
+        &format!("cannot let {API} encrypt: "),
+        "permission denied",
+        "run the same command again",
+    ] {
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(bench.env_file().exists());
+
+    let again = bench.json(&SETUP);
+    assert_eq!(outcomes(&again)[2], ("grant", "changed"));
+    assert_eq!(again["failed"], false);
+    assert_eq!(bench.json(&SETUP)["changed"], false);
+}
+
+#[test]
+fn setup_without_a_key_leaves_the_rest_alone() {
+    let bench = Bench::new();
+    bench.faults(&["deny@CreateCryptoKey"]);
+    let output = bench.program.run(&SETUP);
+    assert_eq!(output.status.code(), Some(77));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("FAILED: create key gcp-kms://") && text.contains("(and its key ring)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("not done: set the key's variables in .env"),
+        "{text}"
+    );
+    assert!(text.ends_with("The setup is not complete.\n"), "{text}");
+    assert!(!bench.env_file().exists());
+}
+
+#[test]
+fn setup_says_which_permissions_it_did_not_grant() {
+    let bench = Bench::new();
+    let output = bench.program.run(&["setup", "--project", "p"]);
+    assert_eq!(output.status.code(), Some(0));
+    let error = String::from_utf8(output.stderr).unwrap();
+    for flag in ["--api-member", "--worker-member"] {
+        let words = format!("no {flag} given: no permission granted");
+        assert!(error.contains(&words), "{error}");
+    }
 }
 
 #[test]

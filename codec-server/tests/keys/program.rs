@@ -1,3 +1,5 @@
+//! The program, and its answers.
+
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
@@ -50,6 +52,17 @@ impl Program {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The exit status, the report, and what was said on stderr.
+    #[track_caller]
+    pub(crate) fn failed(&self, arguments: &[&str]) -> (i32, Value, String) {
+        let output = self.run(&[arguments, &["--json"]].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        let code = output.status.code().unwrap();
+        assert_ne!(code, 0, "{arguments:?}");
+        let report = serde_json::from_slice(&output.stdout);
+        (code, report.unwrap_or_else(|_| panic!("{error}")), error)
+    }
+
     #[track_caller]
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let text = self.text(&[arguments, &["--json"]].concat());
@@ -57,7 +70,7 @@ impl Program {
     }
 }
 
-/// The steps of `keys setup`, and what came of each.
+/// The steps of `keys setup` with their outcomes.
 pub(crate) fn outcomes(report: &Value) -> Vec<(&str, &str)> {
     let steps = report["steps"].as_array().unwrap().iter();
     steps

@@ -1,10 +1,16 @@
 //! The program: how its commands end, what they read, and what they never do.
 
+use std::{
+    io::{Read as _, Write as _},
+    process::Stdio,
+};
+
+use nix::{sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 
 use crate::support::{
-    CodecServer, body_of, create_key, decode64, keyring, plain_payload, run, run_with_input, text,
-    transform,
+    CodecServer, body_of, create_key, decode64, keyring, plain_payload, program, run,
+    run_with_input, text, transform,
 };
 
 #[test]
@@ -68,6 +74,32 @@ fn exit_statuses_tell_what_was_wrong() {
     }
     let output = run(&["decode", "/nonexistent/history.json", "--keyring", keyring]);
     assert_eq!(output.status.code(), Some(66), "{output:?}");
+}
+
+#[test]
+fn an_interrupted_command_says_that_its_output_is_incomplete() {
+    let folder = keyring();
+    let mut process = program()
+        .args(["encode", "--keyring", folder.path().to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // More than a pipe holds, so that it is still writing when the first byte was read.
+    let large = body_of(&plain_payload(&"a".repeat(1 << 20)));
+    process.stdin.take().unwrap().write_all(&large).unwrap();
+    let mut stdout = process.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    let id = Pid::from_raw(process.id().try_into().unwrap());
+    nix::sys::signal::kill(id, Signal::SIGTERM).unwrap();
+    let output = process.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143));
+    assert_eq!(
+        text(&output.stderr).trim(),
+        "codec-server: interrupted by SIGTERM; the output is incomplete; do not use it"
+    );
+    drop(stdout);
 }
 
 #[test]

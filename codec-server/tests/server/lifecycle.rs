@@ -24,7 +24,7 @@ fn in_flight(server: &CodecServer) -> (Connection, Vec<u8>) {
 #[test]
 fn health_and_readiness() {
     let mut server = CodecServer::dev();
-    server.wait_for_log("ready: every key answers");
+    server.wait_for_log("ready: every encrypting key answers");
     assert_eq!(server.admin("/healthz").status, 200);
     let ready = server.admin("/readyz");
     assert_eq!((ready.status, ready.body.as_str()), (200, "ready\n"));
@@ -36,7 +36,7 @@ fn health_and_readiness() {
 fn shutdown_finishes_what_is_in_flight() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let mut server = CodecServer::dev();
-        server.wait_for_log("ready: every key answers");
+        server.wait_for_log("ready: every encrypting key answers");
         let (mut connection, body) = in_flight(&server);
         let idle = server.connect();
         server.signal(signal);
@@ -63,7 +63,7 @@ fn shutdown_finishes_what_is_in_flight() {
 #[test]
 fn a_server_that_stops_is_not_ready_for_a_while_before_it_closes() {
     let mut server = CodecServer::serve_default("shutdown_delay = \"1h\"");
-    server.wait_for_log("ready: every key answers");
+    server.wait_for_log("ready: every encrypting key answers");
     server.signal(Signal::SIGTERM);
     server.wait_for_log("not ready any more");
     let ready = server.admin("/readyz");
@@ -79,7 +79,7 @@ fn a_server_that_stops_is_not_ready_for_a_while_before_it_closes() {
 #[test]
 fn requests_that_the_system_has_queued_are_answered() {
     let mut server = CodecServer::serve_default("max_connections = 1\nshutdown_delay = \"0s\"");
-    server.wait_for_log("ready: every key answers");
+    server.wait_for_log("ready: every encrypting key answers");
     let (mut first, body) = in_flight(&server);
     // There is no place for them: they wait in the system's queue.
     let request = post("/encode", &[], &body_of(&plain(&["queued"])));
@@ -103,7 +103,7 @@ fn requests_that_the_system_has_queued_are_answered() {
 #[test]
 fn a_request_whose_head_has_begun_is_answered() {
     let mut server = CodecServer::dev();
-    server.wait_for_log("ready: every key answers");
+    server.wait_for_log("ready: every encrypting key answers");
     let request = post("/encode", &[], &body_of(&plain(&["half a head"])));
     let mut connection = server.connect();
     connection.send(&request[..20]);

@@ -395,6 +395,29 @@ fn dev_answers_placeholders_unless_told_otherwise() {
 }
 
 #[test]
+fn the_header_of_placeholders_stays_short() {
+    let foreign = CodecServer::dev().encode("default", &plain(&["a"; 1000]));
+    let server = CodecServer::dev();
+    let header = |body: &Value| {
+        let answer = server.call("/decode", "default", body);
+        assert_eq!(answer.status, 200);
+        answer
+            .header("codec-server-placeholders")
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(header(&foreign), "0-999");
+
+    let mut mixed = server.encode("default", &plain(&["a"; 1000]));
+    for place in (0..1000).step_by(2) {
+        mixed["payloads"][place] = foreign["payloads"][place].clone();
+    }
+    let places = header(&mixed);
+    assert!(places.starts_with("0,2,4,"), "{places}");
+    assert!(places.ends_with("-998") && places.len() < 1100, "{places}");
+}
+
+#[test]
 fn the_log_names_the_key_that_a_payload_wants_and_the_answer_does_not() {
     let theirs = CodecServer::serve("", "[namespaces.default]\nencrypt = [\"local://theirs\"]");
     let foreign = theirs.encode("default", &plain(&["theirs"]));

@@ -146,7 +146,7 @@ impl Keyholder {
                 budget.knew(&[name]);
             }
             self.counters.refusal_cache_hits.add(1);
-            return Err(refusal);
+            return Err(as_told(refusal));
         }
         let attempt = self.attempt(&[name], budget).await?;
         // The payloads that this one waited for may have been equal.
@@ -212,7 +212,8 @@ impl Keyholder {
             }
         };
         let lost = panicked(&**provider);
-        self.decryptions.run(name, lost, call).await
+        let decrypted = self.decryptions.run(name, lost, call).await;
+        decrypted.map_err(as_told)
     }
 
     async fn open_with<T>(
@@ -232,7 +233,7 @@ impl Keyholder {
                             known.push(candidate.name);
                         }
                         self.counters.refusal_cache_hits.add(1);
-                        failure.note(refusal);
+                        failure.note(as_told(refusal));
                     }
                     None => unknown.push(candidate),
                 }
@@ -346,10 +347,11 @@ impl Keyholder {
                 unwrapped.map_err(refusal)
             }
         };
-        match doubted {
+        let unwrapped = match doubted {
             None => self.cache.get_or_unwrap(*name, lost, call).await,
             Some(doubted) => self.cache.ask_again(*name, doubted, lost, call).await,
-        }
+        };
+        unwrapped.map_err(as_told)
     }
 
     async fn attempt<'b>(
@@ -434,13 +436,24 @@ impl Failure {
     }
 }
 
-/// A KMS that finds a ciphertext altered, or under another context, says the same as a tag that does not match.
+/// What is remembered of a refusal. A KMS that finds a ciphertext altered, or under another context, says the same as a tag
+/// that does not match. Where that is only presumed, it stays the key's refusal, which is remembered for a moment.
 fn refusal(error: ProviderError) -> Error {
-    match error.kind() {
-        ProviderErrorKind::InvalidCiphertext | ProviderErrorKind::ContextMismatch => {
+    if error.is_presumed() {
+        error.into()
+    } else {
+        as_told(error.into())
+    }
+}
+
+/// What the caller hears: the same of every ciphertext that does not open.
+fn as_told(error: Error) -> Error {
+    use ProviderErrorKind::{ContextMismatch, InvalidCiphertext};
+    match error {
+        Error::Provider(error) if matches!(error.kind(), InvalidCiphertext | ContextMismatch) => {
             PayloadError::NotAuthentic.into()
         }
-        _ => error.into(),
+        error => error,
     }
 }
 

@@ -135,11 +135,11 @@ fn set<T>(attribute: &mut Option<T>, value: T) -> Result<(), &'static str> {
 }
 
 fn text(value: &str) -> Result<String, &'static str> {
-    String::from_utf8(bytes(value)?).map_err(|_| "an attribute's value is no UTF-8")
+    String::from_utf8(bytes(value)?).map_err(|_| "an attribute's value is not UTF-8")
 }
 
 fn number(value: &str) -> Result<u64, &'static str> {
-    value.parse().map_err(|_| "slot-id is no number")
+    value.parse().map_err(|_| "slot-id is not a number")
 }
 
 fn bytes(value: &str) -> Result<Vec<u8>, &'static str> {
@@ -199,8 +199,8 @@ mod tests {
             ("token=t;object=%", "percent-encoded"),
             ("token=t;object=%zz", "percent-encoded"),
             ("token=t;object=%+1", "percent-encoded"),
-            ("token=t;object=%ff", "no UTF-8"),
-            ("token=t;object=o;slot-id=-1", "no number"),
+            ("token=t;object=%ff", "not UTF-8"),
+            ("token=t;object=o;slot-id=-1", "not a number"),
             (
                 "token=t;object=o;type=cert",
                 "neither secret-key nor private",

@@ -1,4 +1,4 @@
-//! What may be shown of a text that somebody wrote where a key URI belongs.
+//! The part of a refused text that may be shown: of a key URI, of a web address, or of what was meant as one.
 
 use super::query::split;
 
@@ -19,13 +19,15 @@ const SHOWN: [&str; 13] = [
     "library-version",
 ];
 
-const SCHEMES: [&str; 6] = [
+const SCHEMES: [&str; 8] = [
     "local://",
     "gcp-kms://",
     "gcpkms://",
     "aws-kms://",
     "awskms://",
     "pkcs11:",
+    "https://",
+    "http://",
 ];
 
 const MAX_SHOWN: usize = 256;
@@ -86,7 +88,7 @@ fn parameters(query: &str) -> String {
     shown.join("&")
 }
 
-/// A name with slashes and colons. A user name and password before `@`, and what stands behind other separators, is cut.
+/// A name with slashes and colons. A user name and password before `@`, and everything behind other separators, is cut.
 fn resource(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~:/".contains(c);
     let (userinfo, name) = match name.rsplit_once('@') {
@@ -118,6 +120,7 @@ mod tests {
             "aws-kms://arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab",
             "awskms://alias/workflows?region=eu-west-1",
             "pkcs11:token=The%20token;object=temporal;slot-id=7",
+            "http://10.0.0.1:4566/path",
         ] {
             assert_eq!(redact(uri), uri);
         }
@@ -160,7 +163,13 @@ mod tests {
             ),
             ("gcp-kms://projects/p#token=1234", "gcp-kms://projects/p…"),
             ("local://default&password=1234", "local://default…"),
-            ("https://user:1234@example.com", "…"),
+            ("https://user:1234@example.com", "https://…@example.com"),
+            (
+                "https://a.example/?token=1234",
+                "https://a.example/?token=…",
+            ),
+            ("https://a.example/#1234", "https://a.example/…"),
+            ("postgres://user:1234@a.example", "…"),
             ("1234", "…"),
             ("", "…"),
         ] {

@@ -12,20 +12,20 @@ use serde::Serialize;
 use super::{Protection, ProviderError, ProviderErrorKind};
 use crate::{EncryptionContext, KeyUri};
 
-/// Looks after the keys of one key management service: a trait of its own, since whoever encrypts and decrypts should
-/// not be permitted any of it.
+/// Looks after the keys of one key management service. It is a trait of its own, since a program that encrypts and decrypts
+/// should have none of these permissions.
 ///
 /// What a service does not have is answered with
 /// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported).
 #[async_trait]
 pub trait KeyAdmin: Send + Sync + fmt::Debug {
-    /// Makes a key, and what it has to stand in (a key ring) where that is missing.
+    /// Makes a key, and its key ring where that is missing.
     ///
     /// # Errors
     /// When there is such a key already, or the service refuses or fails.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError>;
 
-    /// The keys that stand beside `key`: in its key ring, account and region, token or folder. `key` itself need not exist.
+    /// The keys beside `key`: in its key ring, account and region, token or folder. `key` itself need not exist.
     ///
     /// # Errors
     /// When the service refuses or fails.
@@ -246,7 +246,7 @@ impl Default for RotationPolicy {
 
 impl RotationPolicy {
     /// Whether the version that encrypts is older than the period. Never for signing keys: a signature stays as good as it
-    /// was, and whoever verifies would have to learn the new public key. Never where the service does not tell the age.
+    /// was, and every verifier would have to learn the new public key. Never where the service does not tell the age.
     #[must_use]
     pub fn should_rotate(&self, key: &KeyDetails, now: SystemTime) -> bool {
         let made = key

@@ -143,6 +143,7 @@ pub struct ProviderError {
     cause: Option<Cause>,
     project: Option<Box<str>>,
     service_error: Option<Arc<ServiceError>>,
+    is_presumed: bool,
 }
 
 impl ProviderError {
@@ -157,6 +158,7 @@ impl ProviderError {
             cause: None,
             project: None,
             service_error: None,
+            is_presumed: false,
         }
     }
 
@@ -194,6 +196,20 @@ impl ProviderError {
     pub fn with_service_error(mut self, error: impl Into<Option<ServiceError>>) -> Self {
         self.service_error = error.into().map(Arc::new);
         self
+    }
+
+    /// Says that the service did not tell the kind, and that the provider concluded it from earlier answers. It may be
+    /// wrong, so nobody may rely on it for long.
+    #[must_use]
+    #[cfg_attr(not(feature = "pkcs11"), allow(dead_code))]
+    pub(crate) fn presumed(mut self) -> Self {
+        self.is_presumed = true;
+        self
+    }
+
+    /// Whether the kind is a conclusion that may be wrong.
+    pub(crate) fn is_presumed(&self) -> bool {
+        self.is_presumed
     }
 
     /// How it failed.

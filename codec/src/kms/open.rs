@@ -68,7 +68,7 @@ impl KmsOptions {
     }
 
     /// Reads a key URI as a configuration has it. What the query of a PKCS#11 URI says (`module-path`, `pin-source`) is
-    /// kept in these options, and is no part of the key's name.
+    /// kept in these options, and is not part of the key's name.
     ///
     /// # Errors
     /// When the URI is none.

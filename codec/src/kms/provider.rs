@@ -124,7 +124,7 @@ impl KeyDescription {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Protection {
-    /// In a file that whoever runs the process can read.
+    /// In a file that the user of the process can read.
     File,
     /// In the service's software.
     Software,

@@ -56,7 +56,7 @@ impl PublicKey {
     /// Reads the point of a P-256 key in SEC 1 form, as PKCS#11 tokens and Tink keep it.
     ///
     /// # Errors
-    /// When it is no point of the curve.
+    /// When it is not a point of the curve.
     pub fn from_p256_point(sec1: &[u8]) -> Result<Self, PublicKeyError> {
         p256::ecdsa::VerifyingKey::from_sec1_bytes(sec1)
             .map(|key| Self(Inner::EcdsaP256(key)))

@@ -3,9 +3,10 @@ use zeroize::Zeroizing;
 
 use super::StreamError;
 use crate::{
-    EncryptionContext, EnvelopeCipher, PayloadError,
+    EncryptionContext, EnvelopeCipher, Error, PayloadError,
     aead::{Aes256Gcm, TAG_LEN},
     dek::DataKey,
+    envelope::check_bound,
     format::file::{self, FILE_ID_LEN, SEALED_CHUNK_LEN},
 };
 
@@ -15,8 +16,8 @@ impl EnvelopeCipher {
     /// `Ok`, so what was written before an error must be thrown away.
     ///
     /// # Errors
-    /// When the input is none, altered or incomplete, its key is not one of this cipher's, input or output fail, or the KMS
-    /// refuses or fails.
+    /// When the context is empty, the input is not a sealed stream, was altered or is incomplete, its key is not one of this
+    /// cipher's, input or output fail, or the KMS refuses or fails.
     pub async fn open_stream<R, W>(
         &self,
         mut input: R,
@@ -27,6 +28,7 @@ impl EnvelopeCipher {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        check_bound(context).map_err(Error::from)?;
         let cipher = self.open_header(&mut input, context).await?;
 
         let mut total = 0;

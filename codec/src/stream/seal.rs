@@ -3,8 +3,9 @@ use zeroize::Zeroizing;
 
 use super::StreamError;
 use crate::{
-    EncryptionContext, EnvelopeCipher, PayloadError,
+    EncryptionContext, EnvelopeCipher, Error, PayloadError,
     aead::Aes256Gcm,
+    envelope::check_bound,
     format::file::{self, CHUNK_LEN, SEALED_CHUNK_LEN},
     random,
 };
@@ -14,7 +15,7 @@ impl EnvelopeCipher {
     /// that were. About 200 KiB of memory are used, however long the input is.
     ///
     /// # Errors
-    /// When input or output fail, or the KMS refuses or fails.
+    /// When the context is empty, input or output fail, or the KMS refuses or fails.
     pub async fn seal_stream<R, W>(
         &self,
         mut input: R,
@@ -25,6 +26,7 @@ impl EnvelopeCipher {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        check_bound(context).map_err(Error::from)?;
         let key = self.sealing_key(context, 0).await?;
         let mut file_id = [0; file::FILE_ID_LEN];
         random::fill(&mut file_id).map_err(PayloadError::from)?;

@@ -152,9 +152,27 @@ async fn another_context_or_key_is_refused_and_any_recipient_opens() {
         stranger,
         StreamError::Codec(Error::Payload(PayloadError::KeyNotAllowed { .. }))
     ));
-    let elsewhere = both
-        .open_stream(&*sealed, &mut Vec::new(), &EncryptionContext::empty())
-        .await;
+    let other = EncryptionContext::new([("file".to_owned(), "other".to_owned())].into()).unwrap();
+    let elsewhere = both.open_stream(&*sealed, &mut Vec::new(), &other).await;
     assert!(matches!(elsewhere, Err(StreamError::NotAuthentic)));
-    assert!(open(&both, b"PK\x03\x04 is no sealed file").await.is_err());
+    assert!(
+        open(&both, b"PK\x03\x04 is not a sealed file")
+            .await
+            .is_err()
+    );
+}
+
+/// A data key that is wrapped under the empty context cannot be told from what direct mode encrypts.
+#[tokio::test]
+async fn the_empty_context_is_refused_both_ways() {
+    let (_folder, cipher) = fixture(&["k"]);
+    let (empty, sealed) = (EncryptionContext::empty(), seal(&cipher, b"x").await);
+    let sealing = cipher.seal_stream(&b"x"[..], Vec::new(), &empty).await;
+    let opening = cipher.open_stream(&*sealed, Vec::new(), &empty).await;
+    for refused in [sealing, opening] {
+        assert!(matches!(
+            refused,
+            Err(StreamError::Codec(Error::Configuration(_)))
+        ));
+    }
 }

@@ -1,6 +1,7 @@
 //! Every call of Temporal's workflow service, passed on as bytes.
 
 use futures::future::BoxFuture;
+use http::HeaderMap;
 use prost::Message;
 use temporalio_client::{
     Connection,
@@ -11,6 +12,18 @@ use temporalio_client::{
 
 /// The service that [`forward`] knows.
 pub(super) const WORKFLOW_SERVICE: &str = "temporal.api.workflowservice.v1.WorkflowService";
+
+/// Headers of one connection. The other connection sets its own, and says there how its messages are compressed.
+const OF_ONE_CONNECTION: [&str; 8] = [
+    "content-length",
+    "content-type",
+    "grpc-accept-encoding",
+    "grpc-encoding",
+    "grpc-message",
+    "grpc-status",
+    "te",
+    "user-agent",
+];
 
 /// Makes the call at `connection` and returns its answer.
 ///
@@ -36,12 +49,19 @@ async fn call<'a, Req: Message + Default, Resp: Message>(
     let message = Req::decode(request.proto)
         .map_err(|_| Status::internal("the request is not a valid message"))?;
     let mut forwarded = Request::new(message);
-    *forwarded.metadata_mut() = MetadataMap::from_headers(request.headers);
+    *forwarded.metadata_mut() = MetadataMap::from_headers(metadata(request.headers));
     let (headers, answer, _) = send(forwarded).await?.into_parts();
     Ok(GrpcSuccessResponse {
-        headers: headers.into_headers(),
+        headers: metadata(headers.into_headers()),
         proto: answer.encode_to_vec(),
     })
+}
+
+fn metadata(mut headers: HeaderMap) -> HeaderMap {
+    for name in OF_ONE_CONNECTION {
+        headers.remove(name);
+    }
+    headers
 }
 
 macro_rules! calls {

@@ -4,12 +4,12 @@
 use std::ops::Range;
 
 use serde::de::IgnoredAny;
-use serde_json::{Value, error::Category};
+use serde_json::error::Category;
 
 use super::{
     error::{JsonError, Position},
     read::{Limits, parse_payload, position, text},
-    scan::{is_encoding, payload_shapes},
+    scan::payload_shapes,
     write::write_payload,
 };
 use crate::Payload;
@@ -115,35 +115,4 @@ pub fn replace_payloads<'p>(
     }
     out.extend_from_slice(document.get(copied..).unwrap_or_default());
     out
-}
-
-/// The payload that a JSON value is, if it looks like one (see [`find_payloads`]).
-#[must_use]
-pub fn payload_from_value(value: &Value) -> Option<Result<Payload, JsonError>> {
-    looks_like_payload(value).then(|| parse_payload(value.to_string().as_bytes()))
-}
-
-/// A payload as a JSON value, in canonical proto-JSON.
-#[must_use]
-pub fn payload_to_value(payload: &Payload) -> Value {
-    serde_json::from_slice(&write_payload(payload)).unwrap_or_default()
-}
-
-fn looks_like_payload(value: &Value) -> bool {
-    let Some(object) = value.as_object() else {
-        return false;
-    };
-    let Some(metadata) = object.get("metadata").and_then(Value::as_object) else {
-        return false;
-    };
-    metadata
-        .get("encoding")
-        .and_then(Value::as_str)
-        .is_some_and(is_encoding)
-        && metadata
-            .values()
-            .all(|value| value.is_string() || value.is_null())
-        && object
-            .get("data")
-            .is_none_or(|data| data.is_string() || data.is_null())
 }

@@ -11,8 +11,7 @@ const MAX_DEPTH: usize = 10_000;
 
 /// The objects that have the shape of a payload, in order. One inside of another is part of it.
 ///
-/// The shape: `metadata` is an object of strings and nulls, and its `encoding` is ASCII text in base64; `data` is a
-/// string, `null` or absent. `text` must be valid JSON.
+/// [`find_payloads`](super::find_payloads) says what the shape is. `text` must be valid JSON.
 ///
 /// # Errors
 /// The offset from where on `text` is nested too deeply.
@@ -43,7 +42,7 @@ pub(super) fn payload_shapes(text: &str) -> Result<Vec<Range<usize>>, usize> {
 
 /// Whether `encoding`, in base64, is the name of an encoding. A tool that shows histories to people writes the name itself
 /// there.
-pub(super) fn is_encoding(encoding: &str) -> bool {
+fn is_encoding(encoding: &str) -> bool {
     let name = STANDARD
         .decode(encoding)
         .or_else(|_| URL_SAFE.decode(encoding));

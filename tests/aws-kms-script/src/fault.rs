@@ -25,4 +25,6 @@ pub enum Fault {
     Endless,
     /// The answer names another key.
     OtherKey,
+    /// What was decrypted or encrypted has so many bytes.
+    Length(usize),
 }

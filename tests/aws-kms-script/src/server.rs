@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, io, sync::Arc};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use futures::{StreamExt as _, future, stream};
 use http_body_util::{BodyExt as _, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
@@ -327,6 +328,7 @@ async fn deliver(
         Some(Fault::Cut) => (status, cut(&body)),
         Some(Fault::Endless) => (200, endless()),
         Some(Fault::OtherKey) => (status, whole(&of_another_key(&body, region))),
+        Some(Fault::Length(len)) => (status, whole(&of_length(&body, len))),
         Some(Fault::Error(_) | Fault::Message(..)) | None => (status, whole(&body)),
     };
     let mut response = Response::builder()
@@ -354,6 +356,17 @@ fn cut(text: &str) -> Body {
 fn endless() -> Body {
     let chunk = Bytes::from(vec![b' '; 64 * 1024]);
     StreamBody::new(stream::repeat(chunk).map(|chunk| Ok(Frame::data(chunk)))).boxed_unsync()
+}
+
+fn of_length(body: &str, len: usize) -> String {
+    let mut value: Value = serde_json::from_str(body).unwrap_or_default();
+    for field in ["Plaintext", "CiphertextBlob"] {
+        if let Some(bytes) = value.get_mut(field) {
+            *bytes = BASE64.encode(vec![7; len]).into();
+            break;
+        }
+    }
+    value.to_string()
 }
 
 fn of_another_key(body: &str, region: &str) -> String {

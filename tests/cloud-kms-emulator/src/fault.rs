@@ -36,6 +36,8 @@ pub enum FaultKind {
     WrongCrc,
     /// `wrong-name`: the answer is another resource's.
     WrongName,
+    /// `length=33`: what was decrypted or encrypted has so many bytes, and the right checksum.
+    Length(usize),
     /// `garbage`: the answer is not JSON.
     Garbage,
     /// `truncated`: the answer stops half-way.
@@ -49,6 +51,8 @@ pub enum FaultKind {
 /// A text that is no [`Fault`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseFaultError(String);
+
+const MAX_LENGTH: usize = 1_000_000;
 
 const STATUSES: [u16; 6] = [401, 409, 429, 500, 503, 504];
 
@@ -106,6 +110,12 @@ impl FromStr for Fault {
                 .filter(|status| STATUSES.contains(status))
                 .map(FaultKind::Status)
                 .ok_or_else(|| invalid("the statuses are 401, 409, 429, 500, 503, 504"))?,
+            Some(("length", value)) => value
+                .parse()
+                .ok()
+                .filter(|len| *len <= MAX_LENGTH)
+                .map(FaultKind::Length)
+                .ok_or_else(|| invalid("the form is length=33, up to 1000000"))?,
             Some(("skew", value)) => value
                 .strip_suffix('s')
                 .and_then(|value| value.parse().ok())
@@ -131,6 +141,7 @@ impl fmt::Display for Fault {
         match self.kind {
             FaultKind::Latency(delay) => write!(f, "latency={}ms", delay.as_millis())?,
             FaultKind::Status(status) => write!(f, "status={status}")?,
+            FaultKind::Length(len) => write!(f, "length={len}")?,
             FaultKind::Skew(seconds) => write!(f, "skew={seconds}s")?,
             kind => {
                 let name = PLAIN.iter().find(|(_, plain)| *plain == kind);
@@ -166,6 +177,7 @@ mod tests {
             "status=503*2@Encrypt",
             "deny@Decrypt,GetPublicKey",
             "wrong-crc*1",
+            "length=33@Decrypt",
             "skew=-600s",
             "dead",
         ] {
@@ -175,6 +187,8 @@ mod tests {
             "",
             "status=200",
             "latency=1s",
+            "length=-1",
+            "length=1000001",
             "skew=600",
             "skew=600s*1",
             "skew=600s@Encrypt",

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     error::ApiError,
-    model::Store,
+    model::{Object, Store},
     route::{Route, Rpc},
 };
 
@@ -41,6 +41,16 @@ pub(crate) fn call(store: &mut Store, route: &Route, body: &[u8]) -> Result<Valu
         Rpc::GetIamPolicy => policies::get(store, route),
         Rpc::SetIamPolicy => policies::set(store, route, body),
         Rpc::TestIamPermissions => policies::test(store, route, body),
+    }
+}
+
+/// Puts other bytes with their checksum in the place of what was decrypted or encrypted.
+pub(crate) fn replace_bytes(answer: &mut Object, bytes: &[u8]) {
+    for field in ["plaintext", "ciphertext"] {
+        if answer.contains_key(&format!("{field}Crc32c")) {
+            answer.remove(field);
+            checksum::insert(answer, field, bytes);
+        }
     }
 }
 

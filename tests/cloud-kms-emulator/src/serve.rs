@@ -232,6 +232,9 @@ fn withhold_denied(shared: &Shared, rpc: Rpc, answer: &mut Value) {
 
 /// What the fault makes of a good answer.
 fn damage(fault: Option<FaultKind>, mut answer: Value) -> Response<Body> {
+    if let (Some(FaultKind::Length(len)), Some(answer)) = (fault, answer.as_object_mut()) {
+        rpc::replace_bytes(answer, &vec![7; len]);
+    }
     let fields = answer
         .as_object_mut()
         .into_iter()

@@ -48,7 +48,7 @@ async fn makes_a_key_and_its_ring() {
 
     assert_eq!(
         kind(admin.create(&uri("k"), &rotating()).await),
-        Kind::Misconfigured
+        Kind::AlreadyExists
     );
     cloud.create("second", KeySpec::default()).await;
     cloud.signer("signer").await;

@@ -148,6 +148,25 @@ async fn damage_in_either_direction_is_noticed() {
 }
 
 #[tokio::test]
+async fn an_answer_of_another_length_is_refused() {
+    let cloud = Cloud::start().await;
+    let key = cloud.key("k").await;
+    let (dek, wrapped) = key.generate_dek(&context("a")).await.unwrap();
+    for len in [0, 31, 33, 4097] {
+        cloud.misbehave(&format!("length={len}"));
+        let refused = kind(key.unwrap(&wrapped, &context("a")).await);
+        assert_eq!(refused, Kind::InvalidCiphertext, "{len} bytes");
+    }
+    for len in [0, 1_000_000] {
+        cloud.misbehave(&format!("length={len}"));
+        let refused = kind(key.wrap(&dek, &context("a")).await);
+        assert_eq!(refused, Kind::Integrity, "{len} bytes");
+    }
+    cloud.behave();
+    key.unwrap(&wrapped, &context("a")).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_provider_itself_calls_once() {
     let cloud = Cloud::start().await;
     let key = cloud.key("k").await;

@@ -159,10 +159,10 @@ async fn rotation_changes_what_encrypts_and_nothing_else() {
     admin.destroy(&uri("k"), Some("1")).await.unwrap();
     assert_eq!(
         kind(key.unwrap(&old, &context("a")).await),
-        Kind::KeyDisabled
+        Kind::KeyVersionGone
     );
     cloud.emulator.advance(31 * DAY);
-    // A destroyed version is not even recognised.
+    // The service does not recognise a ciphertext of a version that is gone.
     let result = key.unwrap(&old, &context("a")).await;
     assert_eq!(kind(result), Kind::InvalidCiphertext);
 }

@@ -1,7 +1,10 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use aws_kms_script::Fault;
-use temporal_kms_codec::kms::{CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind};
+use temporal_kms_codec::{
+    Codec, Dek, Format, Namespace, Payload,
+    kms::{CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},
+};
 
 use super::{HOME, context, open, options, scripted};
 
@@ -61,6 +64,46 @@ async fn every_failure_is_told_apart_and_no_call_is_repeated() {
         assert_eq!(server.count("Decrypt"), before + 1, "{fault:?}");
     }
     key.unwrap(&wrapped, &context("a")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_of_another_length_is_refused() {
+    let (account, server) = scripted().await;
+    let key = open(&account.symmetric_key(HOME), options(server.url())).await;
+    let dek = Dek::new([7; Dek::LEN]);
+    let wrapped = key.wrap(&dek, &context("a")).await.unwrap();
+    for len in [0, 31, 33, 4097] {
+        server.fail("Decrypt", Fault::Length(len), 1);
+        let error = key.unwrap(&wrapped, &context("a")).await.unwrap_err();
+        let refusals = [Kind::InvalidCiphertext, Kind::Integrity];
+        assert!(refusals.contains(&error.kind()), "{len} bytes: {error}");
+        server.fail("GenerateDataKey", Fault::Length(len), 1);
+        let error = key.generate_dek(&context("a")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Integrity, "{len} bytes: {error}");
+    }
+    for len in [0, 6145] {
+        server.fail("Encrypt", Fault::Length(len), 1);
+        let error = key.wrap(&dek, &context("a")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Integrity, "{len} bytes: {error}");
+    }
+
+    let codec = |format| {
+        let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key.clone());
+        builder.format(format).build().unwrap()
+    };
+    let payload = Payload {
+        data: b"x".to_vec(),
+        ..Payload::default()
+    };
+    for format in [Format::Envelope, Format::EnvelopeV1, Format::Direct] {
+        let sealed = codec(format).encode(vec![payload.clone()]).await.unwrap();
+        for len in [31, 32, 33, 4097] {
+            // A direct payload of 32 bytes would be a data key, and 32 bytes are any data key.
+            server.fail("Decrypt", Fault::Length(len), 2);
+            codec(format).decode(sealed.clone()).await.unwrap_err();
+            server.heal();
+        }
+    }
 }
 
 #[tokio::test]

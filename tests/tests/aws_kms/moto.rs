@@ -132,7 +132,7 @@ async fn keys_are_looked_after() {
     // moto rotates, but keeps no period: it is the default one.
     assert_eq!(made.rotation_period, Some(DAY * 365));
     let again = admin.create(&alias(), &spec).await.unwrap_err();
-    assert_eq!(again.kind(), Kind::Misconfigured);
+    assert_eq!(again.kind(), Kind::AlreadyExists);
     assert_eq!(admin.list(&alias()).await.unwrap().len(), 1);
 
     admin.rotate(&alias()).await.unwrap();

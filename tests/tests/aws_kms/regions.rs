@@ -164,6 +164,41 @@ async fn what_home_refuses_is_refused_and_a_replica_decides_nothing() {
 }
 
 #[tokio::test]
+async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
+    let regions = Regions::start().await;
+    let metrics = Arc::new(KmsMetrics::default());
+    let policy = CallPolicy {
+        breaker_failures: 2,
+        base_delay: Duration::from_millis(1),
+        ..CallPolicy::default()
+    };
+    let key = policy.decorate(regions.key().await, &metrics).unwrap();
+    let codec = codec(key);
+    let honest = codec.encode(vec![payload()]).await.unwrap();
+    regions.home.fail("*", Fault::Status(503), usize::MAX);
+    let bogus: Vec<_> = (0..100_u8)
+        .map(|n| {
+            let mut bogus = honest[0].clone();
+            let wrapped = bogus.metadata.get_mut("encrypted-dek").unwrap();
+            *wrapped.last_mut().unwrap() ^= n + 1;
+            bogus
+        })
+        .collect();
+
+    for result in codec.decode_each(bogus.clone()).await {
+        let error = result.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+    }
+    let calls = regions.away.count("Decrypt");
+    assert!(calls <= 16, "{calls} calls for one request");
+    // The verdicts are remembered, and no breaker is open.
+    codec.decode(vec![bogus[0].clone()]).await.unwrap_err();
+    assert_eq!(regions.away.count("Decrypt"), calls);
+    let reader = super::regions::codec(policy.decorate(regions.key().await, &metrics).unwrap());
+    assert_eq!(reader.decode(honest).await.unwrap(), [payload()]);
+}
+
+#[tokio::test]
 async fn a_call_that_hangs_at_home_is_repeated_at_the_replica() {
     let regions = Regions::start().await;
     let key = regions.key().await;

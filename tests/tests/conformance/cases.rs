@@ -13,7 +13,7 @@ macro_rules! conforms {
     ($with:path) => {
         $crate::cases::conforms! { $with;
             data_keys: wraps_and_unwraps, another_context_is_refused, foreign_ciphertexts_are_refused,
-                no_altered_byte_opens, an_unknown_key_is_told, serves_many_calls_at_once;
+                only_32_bytes_are_a_data_key, no_altered_byte_opens, an_unknown_key_is_told, serves_many_calls_at_once;
             direct: takes_the_least_and_the_most, foreign_and_altered_ciphertexts_are_refused;
             lifecycle: rotation_keeps_what_is_old, what_is_disabled_does_nothing, what_is_destroyed_is_lost,
                 a_key_is_made_once_and_listed;

@@ -95,7 +95,7 @@ fn a_token_that_is_made_anew_is_found_by_its_label() {
         })
         .await;
         assert_eq!(unwrap(&*key, &new).await, Ok([7; 32]));
-        assert_eq!(unwrap(&*key, &old).await, Err(Kind::InvalidCiphertext));
+        assert_eq!(unwrap(&*key, &old).await, Err(Kind::KeyVersionGone));
     });
 }
 

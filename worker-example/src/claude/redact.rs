@@ -4,7 +4,7 @@
 mod forms;
 
 use crate::{request::TaskRequest, secret::Secret};
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::{borrow::Cow, fmt};
 
 /// What replaces a secret.
@@ -12,17 +12,17 @@ const MARK: &str = "[redacted]";
 
 /// Finds the secrets of one task, in the forms that tools give them: as they are, line by line, escaped as JSON, in
 /// base64, hexadecimal or percent encoding. It cannot find a secret that a task takes apart on purpose.
-pub(super) struct Redactor {
+pub(crate) struct Redactor {
     /// None where there is nothing to find.
     forms: Option<AhoCorasick>,
 }
 
 impl Redactor {
-    /// The credential and the environment's secrets of a request.
+    /// The credential and the environment's secrets of a request. It takes a while for many secrets.
     ///
     /// # Errors
     /// When the secrets are too many to be searched for.
-    pub(super) fn of(request: &TaskRequest) -> Result<Self, TooManySecrets> {
+    pub(crate) fn of(request: &TaskRequest) -> Result<Self, TooManySecrets> {
         let credential = request.credential().map(crate::request::Credential::secret);
         let secrets = credential
             .into_iter()
@@ -44,6 +44,8 @@ impl Redactor {
         let search = AhoCorasick::builder()
             // Of two secrets that begin at one place the longer one goes, or its rest would stay.
             .match_kind(MatchKind::LeftmostLongest)
+            // The kind that is chosen for few patterns takes a hundred times the memory of long ones.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(forms.iter().map(|form| form.as_bytes()))
             .map_err(|_| TooManySecrets)?;
         Ok(Self {
@@ -138,6 +140,37 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("     2\\u2192[redacted]"), "{shown}");
+    }
+
+    #[test]
+    fn finds_json_of_other_languages() {
+        let redactor = redactor(&["p<a>ss&word/ä-🔑"]);
+        let go = r"p\u003ca\u003ess\u0026word/ä-🔑";
+        let php = r"p<a>ss&word\/\u00e4-\ud83d\udd11";
+        let python = r"p<a>ss&word/\u00e4-\ud83d\udd11";
+        for shown in [go, php, python] {
+            let twice = serde_json::to_string(shown).unwrap();
+            for text in [shown, twice.trim_matches('"')] {
+                assert_eq!(redactor.redact(text), "[redacted]", "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_search_for_the_largest_secrets_stays_small() {
+        // As much as a request may hold, in lines that all have to be found.
+        let secrets: Vec<String> = (0..10)
+            .map(|secret| {
+                let line = |number| format!("{secret}/{number:06}+{}\n", "x/+".repeat(16));
+                (0..1_500).map(line).collect()
+            })
+            .collect();
+        let total: usize = secrets.iter().map(String::len).sum();
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        let redactor = redactor(&secrets);
+        assert_eq!(redactor.redact(secrets[9]), "[redacted]");
+        let used = redactor.forms.unwrap().memory_usage();
+        assert!(used < 80 * total, "{used} bytes for {total}");
     }
 
     #[test]

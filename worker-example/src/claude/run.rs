@@ -4,7 +4,7 @@ use super::{
     command::ClaudeConfig,
     events::{Event, ResultEvent},
     lines::{LimitedLines, Line},
-    redact::{Redactor, TooManySecrets},
+    redact::Redactor,
 };
 use crate::{
     deadline::later,
@@ -12,6 +12,7 @@ use crate::{
     process::{Launcher, Spec, Supervised},
     progress::{Progress, Window},
     request::TaskRequest,
+    task_id::TaskId,
     workspace::Workspace,
 };
 use std::{collections::VecDeque, future::Future, io, pin::pin, sync::Arc, time::Duration};
@@ -89,9 +90,6 @@ pub(crate) struct Ended {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum RunError {
-    /// The output could not be kept free of secrets. The CLI was not started.
-    #[error(transparent)]
-    Secrets(#[from] TooManySecrets),
     /// The supervisor did not start.
     #[error("the CLI's supervisor cannot be started: {0}")]
     Launch(#[source] io::Error),
@@ -106,6 +104,8 @@ pub(crate) enum RunError {
 /// What it takes to run sessions.
 #[derive(Clone, Debug)]
 pub(crate) struct Session<'a> {
+    /// The task.
+    pub(crate) task: &'a TaskId,
     /// The operator's configuration.
     pub(crate) config: &'a ClaudeConfig,
     /// How the supervisor is started.
@@ -122,6 +122,8 @@ pub(crate) struct Session<'a> {
     pub(crate) timeout: Duration,
     /// What the first event tells the caller.
     pub(crate) warnings: &'a [String],
+    /// Finds the task's secrets in the output.
+    pub(crate) redactor: Arc<Redactor>,
 }
 
 /// Takes what a session has to say while it runs.
@@ -152,7 +154,6 @@ impl Session<'_> {
         spec.environment = self.config.environment(request, workspace);
         spec.lock = Some(workspace.lock());
         spec.grace = self.grace;
-        let redactor = Redactor::of(request)?;
         let input = request.prompt.expose().as_bytes();
         let mut child = self
             .launcher
@@ -162,7 +163,7 @@ impl Session<'_> {
         let output = child
             .output()
             .ok_or_else(|| RunError::Launch(io::Error::other("no output")))?;
-        let mut following = Following::new(self, child, redactor, log);
+        let mut following = Following::new(self, child, log);
         if !self.warnings.is_empty() {
             following.keep(&Event::warnings(self.warnings), 0).await;
         }
@@ -192,18 +193,13 @@ struct Following<'a> {
 }
 
 impl<'a> Following<'a> {
-    fn new(
-        session: &'a Session<'a>,
-        child: Supervised,
-        redactor: Redactor,
-        log: &'a mut TaskLog,
-    ) -> Self {
+    fn new(session: &'a Session<'a>, child: Supervised, log: &'a mut TaskLog) -> Self {
         Self {
             session,
             child,
-            redactor: Arc::new(redactor),
+            redactor: Arc::clone(&session.redactor),
             log,
-            window: Window::default(),
+            window: Window::of(session.task),
             result: None,
             stderr: VecDeque::new(),
             lines: 0,
@@ -356,7 +352,7 @@ impl<'a> Following<'a> {
         self.keep(&event, bytes).await;
         self.exit_by = match (&event.result, self.exit_by) {
             (Some(_), _) => Some(later(self.session.linger)),
-            (None, Some(_)) if !event.begins_turn() => Some(later(self.session.linger)),
+            (None, Some(_)) if !event.begins_turn => Some(later(self.session.linger)),
             (None, _) => None,
         };
         // What a CLI says that was told to end changes nothing.

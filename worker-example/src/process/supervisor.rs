@@ -17,7 +17,8 @@ use nix::{
 use std::{
     fs::File,
     io::{self, Write as _},
-    process::{Command, ExitCode, Stdio},
+    process::{ChildStdin, Command, ExitCode, Stdio},
+    sync::mpsc::{Sender, channel},
     thread,
     time::Duration,
 };
@@ -128,6 +129,7 @@ async fn receive(leash: &mut BufReader<Stdin>) -> io::Result<(Spec, Zeroizing<Ve
 }
 
 fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
+    let writer = writer(input)?;
     let started = Command::new(&spec.program)
         .args(&spec.arguments)
         .env_clear()
@@ -151,12 +153,23 @@ fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
         ),
     })?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // On a thread: a program that does not read its input must not stop us from watching it.
-        // One that closes it early has what it wanted.
-        thread::spawn(move || stdin.write_all(&input));
+    if let Some(stdin) = child.stdin.take() {
+        // The thread waits for it.
+        let _ = writer.send(stdin);
     }
     Ok(Pid::from_raw(pid))
+}
+
+/// Writes the program's standard input on a thread: a program that does not read its input must not stop us from watching
+/// it. One that closes it early has what it wanted. The thread is made before the program is started, because nobody
+/// would hold the program if it could not be made afterwards.
+fn writer(input: Zeroizing<Vec<u8>>) -> io::Result<Sender<ChildStdin>> {
+    let (sender, receiver) = channel::<ChildStdin>();
+    thread::Builder::new().spawn(move || match receiver.recv() {
+        Ok(mut stdin) => stdin.write_all(&input),
+        Err(_) => Ok(()),
+    })?;
+    Ok(sender)
 }
 
 /// Asks the program to end; it has this long.
@@ -195,8 +208,8 @@ async fn sweep(main: Pid, exit: &mut Option<u8>) {
     let mut complain_at = Instant::now() + SWEEP_TIME;
     loop {
         let seen = descendants(getpid().as_raw());
-        for pid in &seen {
-            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        for process in &seen {
+            process.kill();
         }
         // At once, so that the dead do not fill the table of processes.
         if !reap(main, exit) {

@@ -1,12 +1,26 @@
 //! The processes below this one, from `/proc`.
 
+use nix::{sys::signal, unistd};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use std::{collections::HashMap, fs};
 
+/// A process as it was seen. Its number alone may belong to another process by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pid: i32,
+    parent: i32,
+    /// In ticks since the machine started.
+    started: u64,
+}
+
 /// Every process that descends from `root`, without `root` itself.
-pub(super) fn descendants(root: i32) -> Vec<i32> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for (pid, parent) in processes() {
-        children.entry(parent).or_default().push(pid);
+pub(super) fn descendants(root: i32) -> Vec<Process> {
+    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+    for process in processes() {
+        children.entry(process.parent).or_default().push(process);
     }
     let mut found = Vec::new();
     let mut next = vec![root];
@@ -15,28 +29,64 @@ pub(super) fn descendants(root: i32) -> Vec<i32> {
         // `/proc` is read can make.
         for child in children.remove(&pid).unwrap_or_default() {
             found.push(child);
-            next.push(child);
+            next.push(child.pid);
         }
     }
     found
 }
 
-fn processes() -> Vec<(i32, i32)> {
+impl Process {
+    /// Kills it, and never another process that got its number.
+    pub(super) fn kill(self) {
+        let Some(number) = Pid::from_raw(self.pid) else {
+            return;
+        };
+        match pidfd_open(number, PidfdFlags::empty()) {
+            // From here on the descriptor means one process. The comparison says that it is the right one.
+            Ok(held) if self.is_there() => {
+                let _ = pidfd_send_signal(held, Signal::KILL);
+            }
+            // Linux before 5.3.
+            Err(Errno::NOSYS) if self.is_there() => {
+                let _ = signal::kill(unistd::Pid::from_raw(self.pid), signal::SIGKILL);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_there(self) -> bool {
+        look(self.pid).is_some_and(|now| now.started == self.started)
+    }
+}
+
+fn processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     entries
         .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter_map(|pid: i32| Some((pid, parent(&fs::read(format!("/proc/{pid}/stat")).ok()?)?)))
+        .filter_map(|entry| look(entry.file_name().to_str()?.parse().ok()?))
         .collect()
 }
 
-/// The parent in a `stat` line: `PID (NAME) STATE PARENT …`, where a name may hold anything.
-fn parent(stat: &[u8]) -> Option<i32> {
+fn look(pid: i32) -> Option<Process> {
+    let (parent, started) = parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+    Some(Process {
+        pid,
+        parent,
+        started,
+    })
+}
+
+/// The parent and the start time in a `stat` line: `PID (NAME) STATE PARENT …`, where a name may hold anything; proc(5)
+/// counts the start time as field 22.
+fn parse(stat: &[u8]) -> Option<(i32, u64)> {
     let end = stat.iter().rposition(|&b| b == b')')?;
     let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+    let mut fields = rest.split_ascii_whitespace().skip(1);
+    let parent = fields.next()?.parse().ok()?;
+    let started = fields.nth(17)?.parse().ok()?;
+    Some((parent, started))
 }
 
 #[cfg(test)]
@@ -44,11 +94,47 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_the_parent_behind_any_name() {
-        assert_eq!(parent(b"7 (a) b) (c) S 42 7 7 0"), Some(42));
-        assert_eq!(parent(b"7 (\xff) S 42 7"), Some(42));
-        assert_eq!(parent(b""), None);
-        assert_eq!(parent(b"7 (x)"), None);
+    fn reads_the_fields_behind_any_name() {
+        let fields = b" S 42 7 7 0 -1 4194304 90 0 0 0 0 0 0 0 20 0 1 0 123456 2928640 228";
+        for name in [&b"7 (a) b) (c)"[..], b"7 (\xff)"] {
+            let line = [name, fields].concat();
+            assert_eq!(parse(&line), Some((42, 123_456)));
+        }
+        for cut in [&b""[..], b"7 (x)", b"7 (x) S 42 7 7 0"] {
+            assert_eq!(parse(cut), None);
+        }
+    }
+
+    #[test]
+    fn a_process_that_got_the_number_of_another_is_not_hit() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let seen = look(child.id().cast_signed()).unwrap();
+        let earlier = Process {
+            started: seen.started - 1,
+            ..seen
+        };
+        earlier.kill();
+        // A signal that was sent would be there at once: this one comes after it.
+        nix::sys::signal::kill(unistd::Pid::from_raw(seen.pid), nix::sys::signal::SIGTERM).unwrap();
+        let ended = child.wait().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended),
+            Some(15)
+        );
+
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        look(child.id().cast_signed()).unwrap().kill();
+        let ended = child.wait().unwrap();
+        assert_eq!(
+            std::os::unix::process::ExitStatusExt::signal(&ended),
+            Some(9)
+        );
     }
 
     #[test]
@@ -64,9 +150,8 @@ mod tests {
         let below = descendants(shell);
         assert_eq!(below.len(), 1, "{below:?}");
         assert!(descendants(std::process::id().cast_signed()).contains(&below[0]));
-        for pid in below {
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL)
-                .unwrap();
+        for process in below {
+            process.kill();
         }
         child.kill().unwrap();
         child.wait().unwrap();

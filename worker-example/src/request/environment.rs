@@ -2,7 +2,7 @@
 
 /// Names that decide which program runs, what it loads, or with whom it talks. They are the worker's. The shells', git's,
 /// Node's and the compilers' manuals list them.
-const RESERVED: [&str; 48] = [
+const RESERVED: [&str; 46] = [
     "BASHOPTS",
     "BASH_ENV",
     "BROWSER",
@@ -35,9 +35,6 @@ const RESERVED: [&str; 48] = [
     "PERL5OPT",
     "PROMPT_COMMAND",
     "PS4",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "PYTHONSTARTUP",
     "REQUESTS_CA_BUNDLE",
     "RIPGREP_CONFIG_PATH",
     "RUBYLIB",
@@ -50,11 +47,12 @@ const RESERVED: [&str; 48] = [
     "TERMINFO",
     "USER",
     "VISUAL",
+    "ZDOTDIR",
     "_JAVA_OPTIONS",
 ];
 
 /// Whole families of such names.
-const RESERVED_PREFIXES: [&str; 23] = [
+const RESERVED_PREFIXES: [&str; 26] = [
     "ALL_PROXY",
     "ANTHROPIC_",
     "BASH_FUNC_",
@@ -64,12 +62,15 @@ const RESERVED_PREFIXES: [&str; 23] = [
     "DENO_",
     "DISABLE_",
     "DYLD_",
+    "GCC_",
     "GIT_",
     "LD_",
     "MCP_",
     "NODE_",
     "NPM_CONFIG_",
+    "OPENSSL_",
     "OTEL_",
+    "PYTHON",
     "SSH_",
     "SSL_CERT_",
     "SUDO_",
@@ -134,6 +135,12 @@ mod tests {
             "BUN_INSTALL",
             "npm_config_registry",
             "no_proxy",
+            "OPENSSL_CONF",
+            "OPENSSL_MODULES",
+            "PYTHONPATH",
+            "PYTHONBREAKPOINT",
+            "GCC_EXEC_PREFIX",
+            "ZDOTDIR",
         ] {
             assert!(problem(name).is_some(), "{name}");
         }

@@ -2,9 +2,16 @@
 
 use super::{RequestError, TaskRequest, default_timeout_minutes, validate::MAX_MINUTES};
 use crate::task_id::TaskId;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::{fmt, time::Duration};
+use temporalio_common::{
+    data_converters::{
+        ErasedSerdePayloadConverter, PayloadConversionError, SerializationContext,
+        TemporalDeserializable,
+    },
+    protos::temporal::api::common::v1::Payload,
+};
 use zeroize::Zeroize as _;
 
 /// A request in transit. The submission and the activity check it by [`TaskInput::into_request`]. The workflow reads only
@@ -80,9 +87,28 @@ impl Serialize for TaskInput {
     }
 }
 
-impl<'de> Deserialize<'de> for TaskInput {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Value::deserialize(deserializer).map(Self)
+/// Anything can be read. What is not JSON, or is nested too deeply, or is not one value, is an input that names no task: the
+/// task fails at once. An error here would fail the workflow task instead, which Temporal repeats for ever.
+impl TemporalDeserializable for TaskInput {
+    fn from_serde(
+        converter: &dyn ErasedSerdePayloadConverter,
+        context: &SerializationContext<'_>,
+        payload: Payload,
+    ) -> Result<Self, PayloadConversionError> {
+        Ok(Self(
+            Value::from_serde(converter, context, payload).unwrap_or_default(),
+        ))
+    }
+
+    fn from_payloads(
+        _: &SerializationContext<'_>,
+        payloads: Vec<Payload>,
+    ) -> Result<Self, PayloadConversionError> {
+        if payloads.len() == 1 {
+            // The converter goes on to `from_serde`.
+            return Err(PayloadConversionError::WrongEncoding);
+        }
+        Ok(Self(Value::Null))
     }
 }
 
@@ -90,9 +116,50 @@ impl<'de> Deserialize<'de> for TaskInput {
 mod tests {
     use super::*;
     use serde_json::json;
+    use temporalio_common::data_converters::{
+        GenericPayloadConverter as _, PayloadConverter, SerializationContextData,
+        WorkflowSerializationContext,
+    };
 
     fn input(value: Value) -> TaskInput {
-        serde_json::from_value(value).unwrap()
+        TaskInput(value)
+    }
+
+    fn arrived(payloads: Vec<Payload>) -> TaskInput {
+        let converter = PayloadConverter::default();
+        let data = SerializationContextData::Workflow(WorkflowSerializationContext::new());
+        converter
+            .from_payloads(&SerializationContext::new(&data, &converter), payloads)
+            .unwrap()
+    }
+
+    fn payload(encoding: &str, data: &str) -> Payload {
+        Payload {
+            metadata: [("encoding".to_owned(), encoding.into())].into(),
+            data: data.into(),
+            ..Payload::default()
+        }
+    }
+
+    #[test]
+    fn every_input_can_be_read() {
+        let json = |data: &str| payload("json/plain", data);
+        let good = arrived(vec![json(r#"{"taskId":"t"}"#)]);
+        assert_eq!(good.task_id(), Some("t"));
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for payloads in [
+            vec![],
+            vec![json("{}"), json("{}")],
+            vec![json("{")],
+            vec![json(&deep)],
+            vec![json(&format!(r#"{{"taskId":"t","metadata":{deep}}}"#))],
+            vec![payload("binary/plain", "{}")],
+            vec![payload("binary/null", "")],
+            vec![Payload::default()],
+        ] {
+            let shown = format!("{payloads:?}");
+            assert_eq!(arrived(payloads).task_id(), None, "{shown}");
+        }
     }
 
     #[test]

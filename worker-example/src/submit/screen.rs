@@ -85,6 +85,7 @@ impl Screen {
         if let Some(answer) = end.answer().filter(|answer| !self.has_said(answer, end)) {
             print::line(&terminal::lines(answer));
         }
+        end.note_the_cut();
         if let Some(problem) = &end.problem {
             print::note(&terminal::lines(problem));
         }
@@ -116,17 +117,15 @@ impl End {
         ended: Result<TaskResult, WorkflowGetResultError>,
     ) -> Result<Self, SubmitError> {
         let (outcome, result, problem) = match ended {
-            Ok(result) => (Outcome::Completed, Some(result), None),
+            Ok(result) if is_of(task, &result) => (Outcome::Completed, Some(result), None),
+            Ok(_) => return Err(SubmitError::Foreign(task.clone())),
             Err(WorkflowGetResultError::Failed(error)) => {
-                let details = match &*error {
-                    IncomingError::Application(failure) => failure.details().ok().flatten(),
-                    _ => None,
-                };
-                (Outcome::Failed, details, Some(error.to_string()))
+                let (result, problem) = failed(task, &error);
+                (Outcome::Failed, result, Some(problem))
             }
             Err(WorkflowGetResultError::Cancelled { details }) => (
                 Outcome::Cancelled,
-                details.deserialize().ok(),
+                details.deserialize().ok().filter(|r| is_of(task, r)),
                 Some("the task was cancelled".to_owned()),
             ),
             Err(WorkflowGetResultError::TimedOut) => (
@@ -162,9 +161,58 @@ impl End {
         }
     }
 
-    /// What Claude answered, of any size.
+    /// Says where the rest of an answer is that was too large for Temporal.
+    pub(crate) fn note_the_cut(&self) {
+        let Some(result) = &self.result else { return };
+        let cut = result
+            .result
+            .as_ref()
+            .and_then(|facts| facts.cut_from_bytes);
+        if let Some(bytes) = cut {
+            print::note(&terminal::line(&format!(
+                "the answer has {bytes} bytes, too many for Temporal: this is its beginning. The log has all of it: \
+                 {} at the worker",
+                result.logs_path
+            )));
+        }
+    }
+
+    /// What Claude answered; its beginning where it is larger than Temporal takes.
     pub(crate) fn answer(&self) -> Option<&str> {
         let facts = self.result.as_ref()?.result.as_ref()?;
         facts.text.as_deref().filter(|text| !text.trim().is_empty())
+    }
+}
+
+fn is_of(task: &TaskId, result: &TaskResult) -> bool {
+    result.task_id == task.as_str()
+}
+
+/// The details of a failure, and why the task failed. Nothing else of a failure is known to be of this task: its message
+/// is encrypted apart and could be copied from another.
+fn failed(task: &TaskId, error: &IncomingError) -> (Option<TaskResult>, String) {
+    let details: Option<TaskResult> = match error {
+        IncomingError::Application(failure) => failure.details().ok().flatten(),
+        _ => None,
+    };
+    let mut details = details.filter(|result| is_of(task, result));
+    let problem = details.as_mut().and_then(|result| result.problem.take());
+    let unknown = "the task failed, and what Temporal has about it is not of this task. Somebody who can write to \
+        Temporal replaced it";
+    (details, problem.unwrap_or_else(|| unknown.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_result_of_another_task_is_refused() {
+        let task: TaskId = "task".parse().unwrap();
+        let result = |id| TaskResult::new(id, None, None);
+        let end = End::of(&task, Ok(result("task"))).unwrap();
+        assert_eq!(end.outcome, Outcome::Completed);
+        let refused = End::of(&task, Ok(result("another"))).err().unwrap();
+        assert!(matches!(refused, SubmitError::Foreign(_)), "{refused}");
     }
 }

@@ -70,7 +70,8 @@ impl Watch<'_> {
         let mut observing = pin!(self.observe(screen, follower, &stage));
         let mut result = pin!(self.handle.get_result(WorkflowGetResultOptions::default()));
         let mut cancelling = pin!(self.cancel());
-        let (mut asked, mut accepted) = (false, false);
+        let (mut asked, mut accepted, mut was_open) = (false, false, false);
+        let mut polls = interval(POLL);
         let mut give_up = Instant::now();
         loop {
             tokio::select! {
@@ -90,9 +91,12 @@ impl Watch<'_> {
                 }
                 ended = &mut result => return Ok(Until::Ended(Box::new(ended))),
                 answered = &mut cancelling, if asked && !accepted => {
-                    answered.map_err(|e| lost(self.task, &chain(&e)))?;
                     accepted = true;
-                    if !matches!(stage.get(), Stage::Waiting | Stage::Started) {
+                    was_open = is_cancelled(answered).map_err(|e| lost(self.task, &chain(&e)))?;
+                }
+                // The stage can become known later.
+                _ = polls.tick(), if was_open => {
+                    if matches!(stage.get(), Stage::Queued | Stage::Refused(_)) {
                         print::note(&format!("task {} is cancelled before a worker took it", self.task));
                         return Ok(Until::Left(Outcome::Cancelled));
                     }
@@ -130,13 +134,26 @@ impl Watch<'_> {
                 Err(error) => said.unreadable(&chain(&error)),
             }
             stage.set(follower.stage());
-            if follower.stage() == Stage::Queued && Instant::now() >= next_look {
-                next_look = Instant::now() + QUEUE_POLL;
+            let now = Instant::now();
+            let is_silent = follower.is_silent(now);
+            if (follower.stage() == Stage::Queued || is_silent) && now >= next_look {
+                next_look = now + QUEUE_POLL;
                 if let Ok(false) = queue::has_workers(self.client, self.queue).await {
-                    said.no_worker(self.queue);
+                    said.no_worker(self.queue, is_silent);
                 }
             }
         }
+    }
+}
+
+/// Whether the task is being cancelled. One that ended at the same time has a result, which comes.
+fn is_cancelled(
+    answered: Result<(), WorkflowInteractionError>,
+) -> Result<bool, WorkflowInteractionError> {
+    match answered {
+        Ok(()) => Ok(true),
+        Err(WorkflowInteractionError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -150,6 +167,7 @@ enum Until {
 struct Said {
     stage: Stage,
     no_worker: bool,
+    lost_worker: bool,
     unreadable: bool,
 }
 
@@ -162,7 +180,7 @@ impl Said {
         self.stage = stage;
         let task = watch.task;
         match stage {
-            Stage::Queued => {}
+            Stage::Unknown | Stage::Queued => {}
             Stage::Waiting => print::note(&format!(
                 "task {task} waits: every place of the workers is taken"
             )),
@@ -174,8 +192,14 @@ impl Said {
         }
     }
 
-    fn no_worker(&mut self, queue: &str) {
-        if !std::mem::replace(&mut self.no_worker, true) {
+    fn no_worker(&mut self, queue: &str, is_lost: bool) {
+        if is_lost && !std::mem::replace(&mut self.lost_worker, true) {
+            print::note(&format!(
+                "the task's worker is lost, and no other polls task queue {queue}. The task ends as failed when one does: \
+                 claude-tasks worker --task-queue {queue}"
+            ));
+        }
+        if !is_lost && !std::mem::replace(&mut self.no_worker, true) {
             print::note(&no_worker(queue));
         }
     }
@@ -212,5 +236,21 @@ impl Signals {
                 _ = terminate.recv() => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_client::tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_ends_while_it_is_cancelled_has_a_result() {
+        let ended = WorkflowInteractionError::NotFound(Status::not_found("completed"));
+        assert!(!is_cancelled(Err(ended)).unwrap());
+        assert!(is_cancelled(Ok(())).unwrap());
+        let failed = WorkflowInteractionError::Rpc(Status::unavailable("away"));
+        assert!(is_cancelled(Err(failed)).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub(crate) mod attacker;
 pub(crate) mod provider;
 pub(crate) mod scripted;
 
@@ -86,6 +87,20 @@ impl Rig {
         self.start(command, claude, &[])
     }
 
+    /// A worker whose files cannot grow beyond so many blocks of 512 bytes. Writing more is an error, not a signal.
+    pub(crate) fn worker_with_small_files(&self, claude: &Path, blocks: u32) -> Process {
+        let worker = self.command("worker");
+        let mut command = Command::new("/bin/sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        command
+            .args(["-c", &script])
+            .arg(worker.get_program())
+            .args(worker.get_args())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        self.start(command, claude, &[])
+    }
+
     fn start(&self, mut command: Command, claude: &Path, arguments: &[&str]) -> Process {
         command
             .arg("--claude")
@@ -128,6 +143,13 @@ impl Rig {
             .args(["--task-id", task])
             .args(arguments);
         Process::spawn("a submission", command).unwrap()
+    }
+
+    /// `claude-tasks NAME TASK` without any key.
+    pub(crate) fn command_without_keys_for(&self, name: &str, task: &str) -> Process {
+        let mut command = self.command_without_keys(name);
+        command.arg(task);
+        Process::spawn(name, command).unwrap()
     }
 
     /// `claude-tasks NAME TASK`.

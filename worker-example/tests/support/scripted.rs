@@ -1,10 +1,12 @@
 //! A rig with a script in Claude Code's place that leaves a mark for each run, and waits where its prompt says so.
 
 use super::Rig;
+use claude_tasks::ClaudeTask;
 use integration_tests::until;
 use local_stack::Process;
 use serde_json::json;
 use std::{fs, path::PathBuf};
+use temporalio_client::{WorkflowGetResultOptions, errors::WorkflowGetResultError};
 use temporalio_common::protos::temporal::api::history::v1::{
     HistoryEvent, history_event::Attributes,
 };
@@ -20,7 +22,10 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) async fn new() -> Self {
-        let rig = Rig::new().await;
+        Self::of(Rig::new().await)
+    }
+
+    pub(crate) fn of(rig: Rig) -> Self {
         let (runs, gate) = (
             rig.folder.path().join("runs"),
             rig.folder.path().join("gate"),
@@ -47,6 +52,12 @@ impl Scripted {
         self.rig.submit(task, &request, &["--json"])
     }
 
+    /// Submits a task and does not wait for it.
+    pub(crate) fn detach(&self, task: &str, prompt: &str) -> Process {
+        let request = json!({"prompt": prompt, "anthropicApiKey": "sk-ant-hostile-input"});
+        self.rig.submit(task, &request, &["--detach"])
+    }
+
     /// How often Claude Code was started.
     pub(crate) fn runs(&self) -> usize {
         fs::read_to_string(&self.runs).map_or(0, |text| text.lines().count())
@@ -63,6 +74,30 @@ impl Scripted {
         let output = command.arg("workflow").args(arguments).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8(text).unwrap())
+    }
+
+    /// Sends each query that the Web UI and people send. None gets an answer; Temporal itself refuses some of them.
+    pub(crate) fn assert_queries_fail(&self, task: &str) {
+        for query in [
+            "last_progress",
+            "__temporal_workflow_metadata",
+            "__stack_trace",
+        ] {
+            let limit = "--command-timeout=3s";
+            let (answered, text) = self.temporal(&["query", "-w", task, "--type", query, limit]);
+            assert!(!answered, "{query}: {text}");
+        }
+    }
+
+    /// Waits for the end of a task that fails; its error.
+    pub(crate) async fn failure(&self, task: &str) -> String {
+        let client = self.rig.client().await;
+        let handle = client.get_workflow_handle::<ClaudeTask>(task);
+        let ended = handle.get_result(WorkflowGetResultOptions::default()).await;
+        match ended.expect_err("the task fails") {
+            WorkflowGetResultError::Failed(error) => error.to_string(),
+            error => panic!("{error}"),
+        }
     }
 
     /// Waits until a workflow task of this task fails; why it did.

@@ -1,8 +1,10 @@
-//! Each permission, tried for real.
+//! Each permission, tried with a call.
 
 use temporal_kms_codec::{
     Dek, KeyUri, KmsKind, WrappedDek,
-    kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind},
+    kms::{
+        Cause, KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind,
+    },
 };
 
 use super::{
@@ -13,9 +15,9 @@ use super::{
     subject::Uses,
 };
 
-/// What direct mode is tried with; it is no secret.
+/// What direct mode is tried with; not a secret.
 const PROBE: &[u8; 32] = b"codec-server doctor was here 123";
-/// What no service has encrypted: it refuses who may not decrypt before it looks at this.
+/// Bytes that no service has encrypted. A service refuses a caller who may not decrypt before it looks at them.
 const NOTHING: &[u8; 64] = &[0x5a; 64];
 
 /// The calls that tell whether the key can be used at all.
@@ -32,7 +34,7 @@ impl First {
         }
     }
 
-    /// What stands in the way of everything; a refused permission only stands in its own.
+    /// The error that prevents everything else. A refused permission only prevents its own operation.
     pub(super) fn obstacle(&self) -> Option<&ProviderError> {
         let errors = [self.wrapped.as_ref().err(), self.described.as_ref().err()];
         errors
@@ -153,15 +155,16 @@ impl Access<'_> {
 
     fn remedy(&self, tried: Tried, error: &ProviderError) -> String {
         match error.kind() {
+            _ if error.cause() == Some(Cause::Proxy) => advice::PROXY.to_owned(),
             Kind::PermissionDenied => advice::permission(self.key, tried, self.source),
-            Kind::KeyDisabled => "enable the version that is meant".to_owned(),
+            Kind::KeyDisabled => "enable the version".to_owned(),
             kind if kind.is_transient() => "try again".to_owned(),
-            _ => "correct what is said, and try again".to_owned(),
+            _ => "correct that, and try again".to_owned(),
         }
     }
 }
 
-/// Whether a key that says so may decrypt: only what it was given was none of its own.
+/// Whether the key may decrypt: only the ciphertext was refused.
 fn refuses_the_ciphertext(error: &ProviderError) -> bool {
     matches!(
         error.kind(),
@@ -179,15 +182,15 @@ fn unfaithful(tried: Tried) -> Finding {
         Check::Permission,
         Status::Data,
         format!(
-            "{}: it gives back something else than was given",
+            "{}: the result differs from what was encrypted",
             tried.name()
         ),
-        "do not use this key: report it to whoever runs the service",
+        "do not use this key: report it to the operator of the service",
     )
 }
 
-/// What is said of a key that is there.
-pub(super) fn found(key: &KeyUri, first: &First) -> Finding {
+/// Whether the key exists, as far as calls have shown it. `is_used` is whether any of them used it.
+pub(super) fn found(key: &KeyUri, first: &First, is_used: bool) -> Finding {
     match &first.described {
         Ok(found) => {
             let place = match (key.kms(), found.protection) {
@@ -201,6 +204,10 @@ pub(super) fn found(key: &KeyUri, first: &First) -> Finding {
                 .with("primary_version", found.primary_version.clone())
                 .with("protection", protection)
         }
-        Err(_) => Finding::ok(Check::Key, "found: the service uses it"),
+        Err(_) if is_used => Finding::ok(Check::Key, "found: the service uses it"),
+        Err(_) => Finding::skipped(
+            Check::Key,
+            "not known: the service refuses every call, and does not tell whether the key exists",
+        ),
     }
 }

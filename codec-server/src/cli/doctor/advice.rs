@@ -1,4 +1,4 @@
-//! What to do about an error: the command, the setting or the role by its name.
+//! What to do about an error: the name of the command, the setting or the role.
 
 use temporal_kms_codec::{
     KeyUri, KmsKind,
@@ -27,7 +27,7 @@ impl Tried {
     }
 }
 
-/// The error without the key's name, which stands above it.
+/// The error without the key's name, which the heading has.
 pub(super) fn words(error: &ProviderError) -> String {
     error.message()
 }
@@ -50,13 +50,12 @@ pub(super) fn check(error: &ProviderError) -> Check {
 }
 
 pub(super) fn exit(error: &ProviderError) -> Status {
-    match (error.cause(), error.kind()) {
-        (Some(Cause::RefusedCredentials), _) | (_, Kind::PermissionDenied) => Status::NoPermission,
-        (Some(Cause::NoConnection), _) => Status::Unavailable,
-        (_, kind) if kind.is_transient() => Status::Unavailable,
-        _ => Status::Usage,
-    }
+    Status::of_provider(error)
 }
+
+/// What to do when something else than the service answers. That says nothing of the key and of permissions.
+pub(super) const PROXY: &str = "find out what answers in place of the service: look at HTTPS_PROXY, NO_PROXY and the \
+                                configured endpoint, and let calls of the service pass";
 
 /// A command of this program.
 pub(super) fn keys(verb: &str, key: &KeyUri, rest: &str, options: &KmsOptions) -> String {
@@ -217,7 +216,7 @@ mod tests {
                 Kind::Misconfigured,
                 Some(Cause::NoCredentials),
                 Check::Credentials,
-                Status::Usage,
+                Status::NoPermission,
             ),
             (
                 Kind::Misconfigured,
@@ -229,13 +228,25 @@ mod tests {
                 Kind::Misconfigured,
                 Some(Cause::Clock),
                 Check::Clock,
-                Status::Usage,
+                Status::Configuration,
             ),
             (
                 Kind::Misconfigured,
                 Some(Cause::ServiceDisabled),
                 Check::Key,
-                Status::Usage,
+                Status::Configuration,
+            ),
+            (
+                Kind::Misconfigured,
+                Some(Cause::QuotaProject),
+                Check::Key,
+                Status::Configuration,
+            ),
+            (
+                Kind::Integrity,
+                Some(Cause::Proxy),
+                Check::Endpoint,
+                Status::Unavailable,
             ),
             (
                 Kind::Unavailable,
@@ -250,8 +261,13 @@ mod tests {
                 Check::Permission,
                 Status::NoPermission,
             ),
-            (Kind::KeyDisabled, None, Check::Versions, Status::Usage),
-            (Kind::KeyNotFound, None, Check::Key, Status::Usage),
+            (
+                Kind::KeyDisabled,
+                None,
+                Check::Versions,
+                Status::Configuration,
+            ),
+            (Kind::KeyNotFound, None, Check::Key, Status::Configuration),
         ] {
             let error = error(kind, cause);
             assert_eq!(

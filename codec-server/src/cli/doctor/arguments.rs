@@ -1,3 +1,5 @@
+//! The arguments of `doctor`.
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,31 +17,33 @@ Examples:
     --key gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K \\
     --samples 100
 
-Without --config and --key the configuration is what the environment says, as
-for `serve` and for workers. Every key is used for real: a data key is wrapped
-and unwrapped, a payload encoded and decoded. Nothing is made or changed, but
-calls cost what the service takes for them: about 2 for each of --samples and
-key, and 10 more. The options under \"Key management services\" go with --key;
+Without --config and --key the configuration comes from the environment, as
+for `serve` and for workers. Every key is used: a data key is wrapped and
+unwrapped, a payload encoded and decoded. Nothing is created or changed. The
+service charges for the calls: about 2 for each of --samples and each key, and
+10 more. The options under \"Key management services\" go with --key;
 otherwise the configuration says how keys are reached.
 
-Exit status, by the first failed finding: 0 nothing failed (there may be
-warnings), 64 configuration, missing credentials, key or version, 65 a payload
-that does not come back, 69 a service that cannot be reached, 75 a service
-that is away or overloaded (try again), 77 refused credentials or a missing
-permission.";
+The first failed check decides the exit code:
+    0  no check failed; there may be warnings
+   64  wrong command line
+   65  a payload does not come back
+   69  the service cannot be reached or fails; try again
+   77  credentials or a permission are missing
+   78  the configuration, the clock, a key or a version has to be corrected";
 
 #[derive(Debug, Args)]
 pub(in super::super) struct DoctorArgs {
     /// A configuration as for `serve`; without it and --key, what the environment says, first of all `CODEC_CONFIG`.
     #[arg(long, value_name = "FILE", conflicts_with = "keys")]
     config: Option<PathBuf>,
-    /// The only namespace of the configuration to look at; with --key the namespace that payloads are bound to.
+    /// The only namespace of the configuration to check; with --key the namespace that payloads are bound to.
     #[arg(long, value_name = "NAME")]
     pub(super) namespace: Option<String>,
     /// A key, as a URI; may be repeated.
     #[arg(long = "key", value_name = "URI")]
     pub(super) keys: Vec<String>,
-    /// Prints the result as JSON: `ok`, and `findings` with `check`, `key`, `status`, `summary` and `remedy`.
+    /// Print the result as JSON: `ok`, and `findings` with `check`, `key`, `status`, `summary` and `remedy`.
     #[arg(long)]
     pub(super) json: bool,
     /// Timed calls of each operation, from 1 to 1000, and payloads for the effect of the data key cache.

@@ -38,7 +38,7 @@ pub(super) fn judge(skew: Option<i64>) -> Finding {
     let finding = match skew.unsigned_abs() {
         REFUSED.. => Finding::failed(
             Check::Clock,
-            Status::Usage,
+            Status::Configuration,
             format!("{summary}; credentials are refused beyond {REFUSED}"),
             REMEDY,
         ),
@@ -54,11 +54,11 @@ pub(super) fn refused(error: &ProviderError, skew: Option<i64>) -> Finding {
     let words = super::advice::words(error);
     let summary = match skew.filter(|skew| skew.unsigned_abs() < REFUSED) {
         Some(skew) => format!(
-            "{words}; its Date header is only {skew} seconds away, so what stands between may have written that"
+            "{words}; its Date header is only {skew} seconds away, so a proxy between may have written that"
         ),
         None => words,
     };
-    Finding::failed(Check::Clock, Status::Usage, summary, REMEDY)
+    Finding::failed(Check::Clock, Status::Configuration, summary, REMEDY)
 }
 
 fn seconds(time: Duration) -> i64 {

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{config::NamespaceConfig, namespaces::Keys};
 
-/// It is no secret.
+/// Not a secret.
 const TEXT: &[u8] = b"\"codec-server doctor was here\"";
 
 pub(super) struct Codecs<'c> {
     pub(super) opened: BTreeMap<KeyUri, Arc<dyn KeyProvider>>,
     /// Why the others cannot be used.
-    pub(super) sick: &'c BTreeMap<KeyUri, String>,
+    pub(super) unusable: &'c BTreeMap<KeyUri, String>,
     pub(super) samples: u16,
 }
 
@@ -30,13 +30,20 @@ impl Codecs<'_> {
         subject: &Subject,
         findings: &mut Findings,
     ) {
-        let mut say = |finding: Finding| findings.push(finding.of_namespace(namespace));
+        let key = subject.told_apart_by(config);
+        let mut say = |finding: Finding| {
+            let finding = finding.of_namespace(namespace);
+            findings.push(match key {
+                Some(key) => finding.of_key(key),
+                None => finding,
+            });
+        };
         if let Some(key) = config
             .encrypt
             .iter()
-            .find(|key| self.sick.contains_key(key))
+            .find(|key| self.unusable.contains_key(key))
         {
-            let reason = format!("not looked at: {key} cannot be used");
+            let reason = format!("not checked: {key} cannot be used");
             say(Finding::skipped(Check::RoundTrip, reason.clone()));
             say(Finding::skipped(Check::Cache, reason));
             return;
@@ -51,7 +58,7 @@ impl Codecs<'_> {
             Ok(finding) => say(finding),
             Err(error) => {
                 say(failed(&error));
-                let reason = "not looked at: payloads do not come back";
+                let reason = "not checked: payloads do not come back";
                 return say(Finding::skipped(Check::Cache, reason));
             }
         }
@@ -167,9 +174,9 @@ fn failed(error: &Error) -> Finding {
     let (exit, remedy) = match error {
         Error::Provider(error) => (
             advice::exit(error),
-            "do for that key what is said here, and try again",
+            "follow the advice for that key, and try again",
         ),
-        Error::Configuration(_) => (Status::Usage, "correct the namespace's settings"),
+        Error::Configuration(_) => (Status::Configuration, "correct the namespace's settings"),
         _ => (
             Status::Data,
             "report it to the maintainers with the settings of this namespace",

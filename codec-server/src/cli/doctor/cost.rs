@@ -3,38 +3,70 @@
 
 use std::time::Duration;
 
-use temporal_kms_codec::{DekLimits, KmsKind};
+use serde_json::json;
+use temporal_kms_codec::{DekLimits, KmsKind, kms::Protection};
 
 use super::finding::{Check, Finding};
 
 /// 365 / 12 days.
 const MONTH: Duration = Duration::from_hours(730);
 
-/// What a service takes, in US dollars.
+/// What a service charges for symmetric keys, in US dollars, and where it says so.
+#[derive(Debug, PartialEq)]
 struct Prices {
-    /// For what, a month.
+    /// What is paid for by the month.
     unit: &'static str,
     per_unit: f64,
-    per_call: f64,
-    /// Whether every version counts.
-    by_version: bool,
+    /// The most units that are charged for one key.
+    max_units: usize,
+    per_10_000_calls: f64,
+    source: &'static str,
+    /// When the price list was read, or from when on it says that it holds.
+    as_of: &'static str,
 }
 
-fn prices(kms: KmsKind) -> Option<Prices> {
-    match kms {
-        KmsKind::GcpKms => Some(Prices {
-            unit: "active key version",
-            per_unit: 0.06,
-            per_call: 0.03 / 10_000.0,
-            by_version: true,
-        }),
-        KmsKind::AwsKms => Some(Prices {
-            unit: "key",
-            per_unit: 1.0,
-            per_call: 0.03 / 10_000.0,
-            by_version: false,
-        }),
+const GCP_SOFTWARE: Prices = Prices {
+    unit: "active key version",
+    per_unit: 0.06,
+    max_units: usize::MAX,
+    per_10_000_calls: 0.03,
+    source: "https://cloud.google.com/kms/pricing",
+    as_of: "2025-03-17",
+};
+
+/// The same page, column "HSM", symmetric AES-256 keys.
+const GCP_HSM: Prices = Prices {
+    unit: "active key version in an HSM",
+    per_unit: 1.00,
+    ..GCP_SOFTWARE
+};
+
+/// A key costs $1, and its first and its second rotation $1 more each; later rotations cost nothing.
+const AWS: Prices = Prices {
+    unit: "key or rotation",
+    per_unit: 1.00,
+    max_units: 3,
+    per_10_000_calls: 0.03,
+    source: "https://aws.amazon.com/kms/pricing/",
+    as_of: "2026-11-26",
+};
+
+fn prices(kms: KmsKind, protection: Option<Protection>) -> Option<&'static Prices> {
+    match (kms, protection) {
+        (KmsKind::GcpKms, Some(Protection::Hsm)) => Some(&GCP_HSM),
+        (KmsKind::GcpKms, _) => Some(&GCP_SOFTWARE),
+        (KmsKind::AwsKms, _) => Some(&AWS),
         _ => None,
+    }
+}
+
+impl Prices {
+    fn of_units(&self, units: usize) -> f64 {
+        self.per_unit * f64::from(u32::try_from(units).unwrap_or(u32::MAX))
+    }
+
+    fn of_calls(&self, calls: u64) -> f64 {
+        self.per_10_000_calls / 10_000.0 * f64::from(u32::try_from(calls).unwrap_or(u32::MAX))
     }
 }
 
@@ -47,18 +79,20 @@ pub(super) struct Workload<'w> {
     pub(super) limits: &'w DekLimits,
     /// As far as they are known.
     pub(super) versions: Option<usize>,
+    /// Likewise.
+    pub(super) protection: Option<Protection>,
 }
 
 impl Workload<'_> {
     /// Calls without and with the cache of data keys.
     fn calls(&self) -> (u64, u64) {
         let tasks = u64::from(self.tasks);
-        let sides = if self.encrypts { 2 } else { 1 };
+        let sides = 1 + u64::from(self.encrypts);
         if self.direct {
             return (tasks * sides, tasks * sides);
         }
         // A process that encrypts unwraps each data key once to verify it.
-        let verifications = if self.encrypts { 1 } else { 0 };
+        let verifications = u64::from(self.encrypts);
         let keys = self.data_keys().min(tasks);
         (tasks * sides, keys * (sides + verifications))
     }
@@ -72,41 +106,20 @@ impl Workload<'_> {
     }
 
     pub(super) fn finding(&self, kms: KmsKind) -> Finding {
-        let Some(prices) = prices(kms) else {
+        let Some(prices) = prices(kms, self.protection) else {
             return Finding::ok(
                 Check::Cost,
-                "calls cost nothing; what the hardware costs is not known here",
+                "calls cost nothing; the price of the hardware is not known here",
             );
         };
-        let units = match self.versions {
-            Some(count) if prices.by_version => count,
-            _ => 1,
-        };
-        let fixed = prices.per_unit * f64::from(u32::try_from(units).unwrap_or(u32::MAX));
-        let cost = |calls: u64| {
-            fixed + prices.per_call * f64::from(u32::try_from(calls).unwrap_or(u32::MAX))
-        };
+        let units = self.versions.unwrap_or(1).min(prices.max_units);
         let (without, with) = self.calls();
-        let unit = prices.unit;
-        let mut assumed = format!(
-            "assumed: {} payloads a month, each {}once by one process that keeps its data keys; ${:.2} for each of {units} {unit}{}, \
-             $0.03 for 10,000 calls; an estimate",
-            self.tasks,
-            if self.encrypts {
-                "encrypted once and decrypted "
-            } else {
-                "decrypted "
-            },
-            prices.per_unit,
-            if units == 1 { "" } else { "s" },
-        );
-        if prices.by_version && self.versions.is_none() {
-            assumed += "; how many versions are active is not known";
-        }
+        let cost = |calls| prices.of_units(units) + prices.of_calls(calls);
         let summary = format!(
-            "about ${:.2} a month for {with} calls; without the data key cache ${:.2} for {without}\n{assumed}",
+            "about ${:.2} a month for {with} calls; without the data key cache ${:.2} for {without}\n{}",
             cost(with),
             cost(without),
+            self.assumed(prices, units),
         );
         Finding::ok(Check::Cost, summary)
             .with("tasks_per_month", self.tasks)
@@ -114,6 +127,40 @@ impl Workload<'_> {
             .with("calls_per_month_without_cache", without)
             .with("dollars_per_month", cents(cost(with)))
             .with("dollars_per_month_without_cache", cents(cost(without)))
+            .with(
+                "prices",
+                json!({
+                    "unit": prices.unit,
+                    "units": units,
+                    "dollars_per_unit": prices.per_unit,
+                    "dollars_per_10000_calls": prices.per_10_000_calls,
+                    "source": prices.source,
+                    "as_of": prices.as_of,
+                }),
+            )
+    }
+
+    fn assumed(&self, prices: &Prices, units: usize) -> String {
+        let how = if self.encrypts {
+            "encrypted once and decrypted "
+        } else {
+            "decrypted "
+        };
+        let unknown = if self.versions.is_none() {
+            "; how many versions are active is not known"
+        } else {
+            ""
+        };
+        format!(
+            "assumed: {} payloads a month, each {how}once by one process that keeps its data keys; \
+             ${:.2} a month for each {} ({units}), ${:.2} for 10,000 calls ({}, {}); an estimate{unknown}",
+            self.tasks,
+            prices.per_unit,
+            prices.unit,
+            prices.per_10_000_calls,
+            prices.source,
+            prices.as_of,
+        )
     }
 }
 
@@ -123,7 +170,7 @@ fn cents(dollars: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
 
@@ -134,6 +181,7 @@ mod tests {
             direct: false,
             limits,
             versions: Some(2),
+            protection: Some(Protection::Software),
         }
     }
 
@@ -153,8 +201,38 @@ mod tests {
         let workload = workload(&limits);
         assert_eq!(workload.calls().0, 20_000);
         assert_eq!(dollars(&workload, KmsKind::GcpKms), json!([0.13, 0.18]));
-        assert_eq!(dollars(&workload, KmsKind::AwsKms), json!([1.01, 1.06]));
-        assert!(prices(KmsKind::Local).is_none());
+        assert_eq!(dollars(&workload, KmsKind::AwsKms), json!([2.01, 2.06]));
+        assert_eq!(prices(KmsKind::Local, None), None);
+    }
+
+    #[test]
+    fn hardware_and_rotations_have_their_price() {
+        let limits = DekLimits::default();
+        let hsm = Workload {
+            protection: Some(Protection::Hsm),
+            ..workload(&limits)
+        };
+        assert_eq!(dollars(&hsm, KmsKind::GcpKms), json!([2.01, 2.06]));
+        let rotated_often = Workload {
+            versions: Some(9),
+            ..workload(&limits)
+        };
+        assert_eq!(
+            dollars(&rotated_often, KmsKind::AwsKms),
+            json!([3.01, 3.06])
+        );
+    }
+
+    #[test]
+    fn every_price_has_its_source_and_its_date() {
+        let limits = DekLimits::default();
+        for kms in [KmsKind::GcpKms, KmsKind::AwsKms] {
+            let finding = serde_json::to_value(workload(&limits).finding(kms)).unwrap();
+            let summary = finding["summary"].as_str().unwrap();
+            for field in ["source", "as_of"] {
+                assert!(summary.contains(finding["prices"][field].as_str().unwrap()));
+            }
+        }
     }
 
     #[test]

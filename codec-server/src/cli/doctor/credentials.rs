@@ -1,4 +1,4 @@
-//! Where credentials come from, as far as that can be told without using them. No secret is read but to be thrown away.
+//! Where credentials come from, as far as that can be told without using them. No secret is kept.
 
 use std::{
     env, fs,
@@ -19,15 +19,15 @@ const AWS_METADATA: &str = "http://169.254.169.254";
 const NO_AWS: &str = "no AWS credentials were found: AWS_ACCESS_KEY_ID is not set, there is neither a profile nor a token nor a \
                       container's role, and no metadata server of AWS answers";
 const METADATA_TIMEOUT: Duration = Duration::from_secs(2);
-const NO_GOOGLE: &str = "there are none: GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has left no file, and \
-                         no metadata server of Google Cloud answers";
+const NO_GOOGLE: &str = "no Google Cloud credentials were found: GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has left no file, \
+                         and no metadata server of Google Cloud answers";
 
 /// What is known of the caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Source {
     /// Where the credentials are from.
     pub(super) summary: String,
-    /// Why there are none.
+    /// Why no credentials were found.
     pub(super) missing: Option<String>,
     /// Who they are of, in the service's own form.
     pub(super) caller: Option<String>,
@@ -115,14 +115,14 @@ fn google_file(path: &Path, what: &str) -> Source {
         return missing(format!("cannot be read: {}", error.kind()));
     }
     let Ok(file) = serde_json::from_slice::<GoogleFile>(&text) else {
-        return missing("is no credentials file of Google Cloud".to_owned());
+        return missing("is not a credentials file of Google Cloud".to_owned());
     };
     let kind = match file.kind.as_str() {
         "service_account" => "a service account's key",
         "authorized_user" => "of a user",
         "external_account" => "workload identity",
         "impersonated_service_account" => "an impersonated service account",
-        _ => return missing("is of no kind that Google Cloud makes".to_owned()),
+        _ => return missing("is not of a kind that Google Cloud creates".to_owned()),
     };
     let email = file.client_email.filter(|email| is_name(email));
     let project = file.project_id.or(file.quota_project_id);
@@ -253,7 +253,7 @@ fn aws_chain() -> Option<String> {
     )
 }
 
-/// Where there is none, AWS's own chain waits for it longer than a call may take.
+/// Without a metadata server, AWS's own chain waits for it longer than a call may take.
 #[cfg(feature = "aws-kms")]
 async fn aws_metadata() -> bool {
     if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true")) {

@@ -1,4 +1,4 @@
-//! Whether anything answers where the service is, and what time it says it is.
+//! Whether a server answers at the service's address, and which time it tells.
 
 use std::{
     fmt, io,
@@ -6,16 +6,52 @@ use std::{
 };
 
 use reqwest::{Client, Url, header::DATE, redirect::Policy};
-use temporal_kms_codec::{KeyUri, KmsKind, kms::KmsOptions};
+use temporal_kms_codec::{
+    KeyUri, KmsKind,
+    endpoint::{check, is_loopback},
+    kms::{self, KmsOptions},
+};
 
 use super::{
     super::exit::Status,
-    clock,
+    advice, clock,
     finding::{Check, Finding},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const GCP: &str = "https://cloudkms.googleapis.com";
+const GCP_SETTING: &str = "GCP_KMS_ENDPOINT or gcp_endpoint";
+#[cfg(feature = "aws-kms")]
+const AWS_SETTING: &str = "AWS_ENDPOINT_URL_KMS or aws_endpoint";
+
+/// Why the codec refuses the endpoint that is configured for the key's service, before it calls anything.
+pub(super) async fn refused(key: &KeyUri, options: &KmsOptions) -> Option<Finding> {
+    let (setting, url, is_allowed): (_, _, fn(&str) -> bool) = match key.kms() {
+        KmsKind::GcpKms => (GCP_SETTING, options.gcp_endpoint.as_deref()?, is_emulator),
+        #[cfg(feature = "aws-kms")]
+        KmsKind::AwsKms => (AWS_SETTING, options.aws.endpoint.as_deref()?, |url| {
+            check(url).is_ok()
+        }),
+        _ => return None,
+    };
+    if is_allowed(url) {
+        return None;
+    }
+    let reason = kms::open(key, options).await.err()?;
+    Some(Finding::failed(
+        Check::Endpoint,
+        advice::exit(&reason),
+        advice::words(&reason),
+        format!("correct {setting}, or remove it to use the public service"),
+    ))
+}
+
+/// `http://127.0.0.1:8080` and the like.
+fn is_emulator(url: &str) -> bool {
+    let host = url.parse::<Url>().ok();
+    let host = host.as_ref().and_then(Url::host_str);
+    check(url).is_ok() && host.is_some_and(is_loopback)
+}
 
 /// Where a service is reached over HTTP.
 pub(super) struct Endpoint {
@@ -24,7 +60,7 @@ pub(super) struct Endpoint {
     setting: Option<&'static str>,
 }
 
-/// What came of asking.
+/// The result of the request.
 pub(super) struct Answer {
     pub(super) finding: Finding,
     /// By how many seconds the service's clock is ahead.
@@ -42,11 +78,11 @@ enum Silence {
 }
 
 impl Endpoint {
-    /// `None` for what is not reached over HTTP, and for what is misnamed in a way that opening the key tells.
+    /// `None` for services that are not reached over HTTP, and without a valid URL.
     pub(super) fn of(key: &KeyUri, options: &KmsOptions) -> Option<Self> {
         let (url, setting) = match key.kms() {
             KmsKind::GcpKms => match &options.gcp_endpoint {
-                Some(url) => (url.clone(), Some("GCP_KMS_ENDPOINT or gcp_endpoint")),
+                Some(url) => (url.clone(), Some(GCP_SETTING)),
                 None => (GCP.to_owned(), None),
             },
             #[cfg(feature = "aws-kms")]
@@ -126,15 +162,15 @@ impl Endpoint {
 
     fn silent(&self, silence: Silence) -> Finding {
         let what = match silence {
-            Silence::Unresolved => "its name is not resolved",
+            Silence::Unresolved => "its name cannot be resolved",
             Silence::Refused => "the connection is refused",
             Silence::TimedOut => "it does not answer in time",
-            Silence::Tls => "no TLS connection can be made",
+            Silence::Tls => "TLS fails",
             Silence::Broken => "the connection breaks",
         };
         let remedy = match (silence, self.setting) {
             (Silence::Tls, _) => {
-                "check which certificate it shows, and that this machine trusts its issuer; a proxy may stand between"
+                "check which certificate it shows, and that this machine trusts its issuer; a proxy may be on the way"
                     .to_owned()
             }
             (_, Some(setting)) => format!(
@@ -158,7 +194,7 @@ impl Endpoint {
     }
 }
 
-/// Without a path, which says nothing.
+/// Without a path, which tells nothing.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.url.as_str().trim_end_matches('/'))
@@ -171,7 +207,7 @@ fn aws(
     options: &temporal_kms_codec::kms::aws::AwsOptions,
 ) -> Option<(String, Option<&'static str>)> {
     if let Some(url) = &options.endpoint {
-        return Some((url.clone(), Some("AWS_ENDPOINT_URL_KMS or aws_endpoint")));
+        return Some((url.clone(), Some(AWS_SETTING)));
     }
     let mut parts = key.resource().split(':').skip(1);
     let partition = parts.next();

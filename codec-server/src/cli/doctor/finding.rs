@@ -1,4 +1,4 @@
-//! What was found, and what that comes to.
+//! The findings and their verdict.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -6,7 +6,7 @@ use temporal_kms_codec::{KeyUri, Namespace};
 
 use super::super::exit::Status;
 
-/// What is looked at, in this order.
+/// The checks, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Check {
@@ -62,7 +62,7 @@ pub(super) enum Outcome {
     Ok,
     Warning,
     Failed,
-    /// It could not be looked at, or need not be.
+    /// It could not be checked, or need not be.
     Skipped,
 }
 
@@ -130,7 +130,7 @@ impl Finding {
         }
     }
 
-    /// Adds a number, or what else a program may want.
+    /// Adds a number or another value for programs.
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.numbers.insert(name.to_owned(), value.into());
         self
@@ -156,7 +156,7 @@ impl Findings {
         self.0.push(finding);
     }
 
-    /// Says of what was not looked at why.
+    /// Says why checks were not made.
     pub(super) fn skip(&mut self, checks: &[Check], key: &KeyUri, reason: &str) {
         let skipped = |check: &Check| Finding::skipped(*check, reason).of_key(key);
         self.0.extend(checks.iter().map(skipped));
@@ -180,24 +180,23 @@ impl Findings {
     }
 
     pub(super) fn verdict(&self) -> String {
-        let count = |outcome, what: &str| match self.count(outcome) {
-            0 => String::new(),
-            count => format!("{count} {what}, "),
+        let count = |outcome, one: &str, several: &str| match self.count(outcome) {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            count => Some(format!("{count} {several}")),
         };
-        let ok = self.count(Outcome::Ok);
-        let counts = format!(
-            "{}{}{}{ok} ok",
-            count(Outcome::Failed, "failed"),
-            count(Outcome::Warning, "to be looked at"),
-            count(Outcome::Skipped, "skipped"),
-        );
-        match self.first_failed() {
-            None => format!("Nothing failed: {counts}."),
-            Some(finding) => format!(
-                "It does not work: {counts}. First put right: {}.",
-                finding.check.name()
-            ),
-        }
+        let failed = count(Outcome::Failed, "check failed", "checks failed");
+        let counts = [
+            Some(failed.unwrap_or_else(|| "No check failed".to_owned())),
+            count(Outcome::Warning, "gave a warning", "gave warnings"),
+            count(Outcome::Skipped, "was skipped", "were skipped"),
+            Some(format!("{} passed", self.count(Outcome::Ok))),
+        ];
+        let counts: Vec<_> = counts.into_iter().flatten().collect();
+        let first = self.first_failed().map_or_else(String::new, |finding| {
+            format!(" Fix this first: {}.", finding.check.name())
+        });
+        format!("{}.{first}", counts.join(", "))
     }
 }
 
@@ -214,7 +213,7 @@ mod tests {
         assert_eq!(findings.status(), None);
         assert_eq!(
             findings.verdict(),
-            "Nothing failed: 1 to be looked at, 1 ok."
+            "No check failed, 1 gave a warning, 1 passed."
         );
         let failed = |check, exit| Finding::failed(check, exit, "no", "do this");
         findings.push(failed(Check::Permission, Status::NoPermission));
@@ -222,7 +221,7 @@ mod tests {
         assert_eq!(findings.status(), Some(Status::NoPermission));
         assert_eq!(
             findings.verdict(),
-            "It does not work: 2 failed, 1 to be looked at, 1 ok. First put right: permission."
+            "2 checks failed, 1 gave a warning, 1 passed. Fix this first: permission."
         );
     }
 

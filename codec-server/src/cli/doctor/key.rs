@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indicatif::ProgressBar;
 use temporal_kms_codec::{
     KeyUri, KmsKind,
-    kms::{self, Cause, KeyProvider, ProviderError, ProviderErrorKind as Kind},
+    kms::{self, Cause, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind},
 };
 
 use super::{
@@ -16,14 +16,14 @@ use super::{
     clock,
     cost::Workload,
     credentials::{self, Source},
-    endpoint::Endpoint,
+    endpoint::{self, Endpoint},
     finding::{Check, Finding, Findings, Outcome},
     latency, neighbours,
     subject::{Subject, Uses},
     versions,
 };
 
-const LATER: &str = "not looked at until that is put right";
+const LATER: &str = "not checked until that is fixed";
 
 pub(super) struct KeyExam<'e> {
     pub(super) key: &'e KeyUri,
@@ -32,8 +32,8 @@ pub(super) struct KeyExam<'e> {
     pub(super) args: &'e DoctorArgs,
 }
 
-/// What has been found so far, before it is said.
-struct So {
+/// What is known before the first call, until a call shows what of it holds.
+struct Diagnosis {
     source: Source,
     endpoint: Finding,
     clock: Finding,
@@ -48,16 +48,25 @@ impl KeyExam<'_> {
         findings: &mut Findings,
     ) -> Result<Arc<dyn KeyProvider>, String> {
         let options = &self.subject.options;
+        if let Some(refused) = endpoint::refused(self.key, options).await {
+            let credentials = Finding::skipped(Check::Credentials, LATER);
+            self.say(findings, credentials);
+            return Err(self.stop(refused, findings));
+        }
         let source = credentials::source(self.key, options).await;
         if let Some(missing) = &source.missing {
             let remedy = advice::credentials(self.key, None, &source);
-            let exit = Status::Usage;
+            let exit = match self.key.kms() {
+                // Their folder is a setting.
+                KmsKind::Local => Status::Configuration,
+                _ => Status::NoPermission,
+            };
             let finding = Finding::failed(Check::Credentials, exit, missing.clone(), remedy);
             return Err(self.stop(finding, findings));
         }
         let mut so = self.reach(source).await;
         if so.endpoint.outcome == Outcome::Failed {
-            self.say(findings, so.credentials("not tried: "));
+            self.say(findings, so.untried_credentials());
             return Err(self.stop(so.endpoint, findings));
         }
         let provider = match kms::open(self.key, options).await {
@@ -69,17 +78,9 @@ impl KeyExam<'_> {
             return Err(self.trouble(error, so, findings).await);
         }
         self.settle_endpoint(&mut so);
-        self.say(findings, so.credentials(""));
+        self.say(findings, so.credentials());
         self.say(findings, so.endpoint);
         self.say(findings, so.clock);
-
-        let denied = first.wrapped.is_err() && first.described.is_err();
-        let hint = neighbours::other_project_hint(self.key, &so.source).filter(|_| denied);
-        self.say(findings, hint.unwrap_or_else(|| found(self.key, &first)));
-        let examined = versions::examine(self.key, options, None).await;
-        for finding in examined.findings {
-            self.say(findings, finding);
-        }
 
         let access = Access {
             key: self.key,
@@ -87,8 +88,22 @@ impl KeyExam<'_> {
             uses: self.uses,
             source: &so.source,
         };
+        let permissions = access.findings(&first).await;
+        let is_used = permissions.iter().any(|f| f.outcome == Outcome::Ok);
+        let denied = first.wrapped.is_err() && first.described.is_err();
+        let hint = neighbours::other_project_hint(self.key, &so.source).filter(|_| denied);
+        let hint = hint.filter(|_| !is_used);
+        self.say(
+            findings,
+            hint.unwrap_or_else(|| found(self.key, &first, is_used)),
+        );
+        let examined = versions::examine(self.key, options, None).await;
+        for finding in examined.findings {
+            self.say(findings, finding);
+        }
+
         let mut refused = false;
-        for finding in access.findings(&first).await {
+        for finding in permissions {
             refused |= finding.outcome == Outcome::Failed;
             self.say(findings, finding);
         }
@@ -98,29 +113,30 @@ impl KeyExam<'_> {
             return Err(reason);
         }
         self.measure(&*provider, &first, progress, findings).await;
-        self.cost(examined.active, findings);
+        let protection = first.described.ok().map(|found| found.protection);
+        self.cost(examined.active, protection, findings);
         Ok(provider)
     }
 
-    async fn reach(&self, source: Source) -> So {
-        let none = |check, words: &str| Finding::skipped(check, words);
+    async fn reach(&self, source: Source) -> Diagnosis {
+        let none = |check, text: &str| Finding::skipped(check, text);
         let Some(endpoint) = Endpoint::of(self.key, &self.subject.options) else {
-            let words = match self.key.kms() {
+            let reason = match self.key.kms() {
                 KmsKind::Local => "does not apply: a local key is a file",
                 KmsKind::Pkcs11 => {
                     "does not apply to a PKCS#11 token: nothing it does depends on the time"
                 }
                 _ => "not known",
             };
-            return So {
+            return Diagnosis {
                 source,
-                endpoint: none(Check::Endpoint, words),
-                clock: none(Check::Clock, words),
+                endpoint: none(Check::Endpoint, reason),
+                clock: none(Check::Clock, reason),
                 skew: None,
             };
         };
         let answer = endpoint.ask().await;
-        So {
+        Diagnosis {
             source,
             endpoint: answer.finding,
             clock: clock::judge(answer.skew),
@@ -128,7 +144,7 @@ impl KeyExam<'_> {
         }
     }
 
-    fn settle_endpoint(&self, so: &mut So) {
+    fn settle_endpoint(&self, so: &mut Diagnosis) {
         if self.key.kms() == KmsKind::Pkcs11 {
             so.endpoint = Finding::ok(
                 Check::Endpoint,
@@ -137,18 +153,24 @@ impl KeyExam<'_> {
         }
     }
 
-    /// Puts an error to the check that it belongs to; what comes before that is fine, and what comes after has to wait.
-    async fn trouble(&self, error: &ProviderError, so: So, findings: &mut Findings) -> String {
+    /// Reports an error under the check that it belongs to. The checks before it passed; those after it have to wait.
+    async fn trouble(
+        &self,
+        error: &ProviderError,
+        so: Diagnosis,
+        findings: &mut Findings,
+    ) -> String {
         let options = &self.subject.options;
         let check = advice::check(error);
         let exit = advice::exit(error);
         if check == Check::Credentials {
             return self.no_credentials(error, so, findings);
         }
-        self.say(findings, so.credentials(""));
         if check == Check::Endpoint {
-            return self.stop(self.away(error), findings);
+            self.say(findings, so.untried_credentials());
+            return self.stop(self.unusable_endpoint(error), findings);
         }
+        self.say(findings, so.credentials());
         self.say(findings, so.endpoint);
         if check == Check::Clock {
             return self.stop(clock::refused(error, so.skew), findings);
@@ -171,22 +193,20 @@ impl KeyExam<'_> {
                 self.stop(Finding::failed(check, exit, words(error), remedy), findings)
             }
             _ => {
-                let not_made = self.subject.creates
-                    && self.key.kms() == KmsKind::Local
-                    && error.kind() == Kind::KeyNotFound;
-                let finding = if not_made {
-                    neighbours::not_made_yet(self.key, options)
-                } else {
-                    neighbours::missing(self.key, error, options, &so.source).await
-                };
-                self.stop(finding, findings)
+                let missing = neighbours::missing(self.key, error, options, &so.source).await;
+                self.stop(missing, findings)
             }
         }
     }
 
-    fn no_credentials(&self, error: &ProviderError, so: So, findings: &mut Findings) -> String {
+    fn no_credentials(
+        &self,
+        error: &ProviderError,
+        so: Diagnosis,
+        findings: &mut Findings,
+    ) -> String {
         let (cause, why) = match error.cause() {
-            // There are some, or this would not have been tried.
+            // There are credentials, or this would not have been tried.
             Some(Cause::NoCredentials) if self.key.kms() == KmsKind::GcpKms => (
                 Some(Cause::RefusedCredentials),
                 "Google gives no token for them: they are expired, revoked or deleted".to_owned(),
@@ -198,14 +218,15 @@ impl KeyExam<'_> {
             source => format!("{source}: {why}"),
         };
         if so.clock.outcome == Outcome::Failed {
-            let summary = format!("{summary}, as any are while the clock is wrong");
+            let summary =
+                format!("{summary}; all credentials are refused while the clock is wrong");
             self.say(findings, Finding::skipped(Check::Credentials, summary));
             self.say(findings, so.endpoint);
             return self.stop(so.clock, findings);
         }
         let exit = match cause {
-            Some(Cause::RefusedCredentials) => Status::NoPermission,
-            _ => Status::Usage,
+            Some(_) => Status::NoPermission,
+            None => advice::exit(error),
         };
         let remedy = advice::credentials(self.key, cause, &so.source);
         self.stop(
@@ -214,22 +235,23 @@ impl KeyExam<'_> {
         )
     }
 
-    /// Something answers, or a library is there, and yet calls fail.
-    fn away(&self, error: &ProviderError) -> Finding {
+    /// Something answers, or a library is there, but calls fail.
+    fn unusable_endpoint(&self, error: &ProviderError) -> Finding {
         let remedy = match (self.key.kms(), error.kind()) {
+            _ if error.cause() == Some(Cause::Proxy) => advice::PROXY,
             (KmsKind::Pkcs11, Kind::Misconfigured) => {
                 "set PKCS11_MODULE, or pkcs11_module in [keys], to the absolute path of the vendor's PKCS#11 library"
             }
             (KmsKind::Pkcs11, _) => {
                 "check that the token is there and initialized, with `pkcs11-tool --list-slots` or the vendor's tool"
             }
-            (_, Kind::Throttled) => "wait, or have the quota of the service raised",
+            (_, Kind::Throttled) => "wait, or raise the quota of the service",
             (KmsKind::AwsKms, _) => {
-                "try again; if it stays so, look at the AWS Health Dashboard, at the VPC endpoint's policy, and at AWS STS if a \
-                 role is taken on"
+                "try again; if that does not help, look at the AWS Health Dashboard, at the VPC endpoint's policy, and at AWS STS \
+                 if the caller assumes a role"
             }
             (KmsKind::GcpKms, _) => {
-                "try again; if it stays so, look at status.cloud.google.com and at what stands between"
+                "try again; if that does not help, look at status.cloud.google.com and at proxies and firewalls on the way"
             }
             _ => "try again",
         };
@@ -253,7 +275,7 @@ impl KeyExam<'_> {
         findings: &mut Findings,
     ) {
         let Ok((_, wrapped)) = &first.wrapped else {
-            let reason = "there is nothing to unwrap: the key may not encrypt here";
+            let reason = "there is nothing to unwrap: this caller may not encrypt";
             return self.say(findings, Finding::skipped(Check::Latency, reason));
         };
         let (samples, context) = (self.args.samples, &self.uses.context);
@@ -266,13 +288,19 @@ impl KeyExam<'_> {
         self.say(findings, unwraps.finding("unwrap"));
     }
 
-    fn cost(&self, versions: Option<usize>, findings: &mut Findings) {
+    fn cost(
+        &self,
+        versions: Option<usize>,
+        protection: Option<Protection>,
+        findings: &mut Findings,
+    ) {
         let workload = Workload {
             tasks: self.args.tasks_per_month,
             encrypts: self.uses.encrypts,
             direct: self.uses.direct,
             limits: &self.uses.dek_limits,
             versions,
+            protection,
         };
         self.say(findings, workload.finding(self.key.kms()));
     }
@@ -281,7 +309,7 @@ impl KeyExam<'_> {
         findings.push(finding.of_key(self.key));
     }
 
-    /// The last thing that is said of this key; returns why.
+    /// The last finding of this key. Returns why the rest is skipped.
     fn stop(&self, finding: Finding, findings: &mut Findings) -> String {
         let check = finding.check;
         let reason = LATER.to_owned();
@@ -292,12 +320,22 @@ impl KeyExam<'_> {
     }
 }
 
-impl So {
-    fn credentials(&self, before: &str) -> Finding {
-        let words = match self.source.summary.as_str() {
-            "" => "found",
-            words => words,
-        };
-        Finding::ok(Check::Credentials, format!("{before}{words}"))
+impl Diagnosis {
+    /// The service has answered a call that was made with them.
+    fn credentials(&self) -> Finding {
+        Finding::ok(Check::Credentials, self.source_or("accepted"))
+    }
+
+    /// No call has shown whether the service accepts them.
+    fn untried_credentials(&self) -> Finding {
+        let source = self.source_or("found");
+        Finding::skipped(Check::Credentials, format!("not tried: {source}"))
+    }
+
+    fn source_or<'s>(&'s self, otherwise: &'s str) -> &'s str {
+        match self.source.summary.as_str() {
+            "" => otherwise,
+            source => source,
+        }
     }
 }

@@ -67,7 +67,7 @@ impl Times {
             Finding::warning(
                 Check::Latency,
                 format!("{summary}; usual are {USUAL_P50_MS} and {USUAL_P99_MS} ms"),
-                "run closer to the key's region, or look at what stands between this machine and the service",
+                "run closer to the key's region, or check proxies and firewalls between this machine and the service",
             )
         } else {
             Finding::ok(Check::Latency, summary)

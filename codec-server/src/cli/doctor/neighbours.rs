@@ -25,15 +25,19 @@ pub(super) async fn missing(
     let failed = |summary: String, remedy: String| {
         Finding::failed(Check::Key, advice::exit(error), summary, remedy)
     };
+    // Which project pays says nothing of the key.
+    if error.cause() == Some(Cause::QuotaProject) {
+        return not_charged(error, failed);
+    }
     let other = other_project(key, source);
-    if let Some((twin, project, says)) = &other {
+    if let Some((sibling, project, says)) = &other {
         let wrong = project_of(key);
-        if exists(twin, options).await {
+        if exists(sibling, options).await {
             return failed(
                 format!(
                     "wrong project: {wrong} has no such key that this caller may see, but {project} has, which {says} names"
                 ),
-                format!("name the key {twin}"),
+                format!("name the key {sibling}"),
             );
         }
     }
@@ -42,16 +46,16 @@ pub(super) async fn missing(
     });
     match error.cause() {
         Some(Cause::ServiceDisabled) => {
-            let project = project_of(key);
+            let project = error.project().unwrap_or_else(|| project_of(key));
             return failed(
-                format!("the project {project} has not enabled Cloud KMS{hint}"),
+                format!("project {project} has not enabled Cloud KMS{hint}"),
                 format!(
-                    "if {project} is the right project: gcloud services enable cloudkms.googleapis.com --project={project}"
+                    "if project {project} is the right one: gcloud services enable cloudkms.googleapis.com --project={project}"
                 ),
             );
         }
         Some(Cause::Project) => {
-            let project = project_of(key);
+            let project = error.project().unwrap_or_else(|| project_of(key));
             return failed(
                 format!("{}{hint}", words(error)),
                 format!("check the project in the key's name: gcloud projects describe {project}"),
@@ -62,37 +66,37 @@ pub(super) async fn missing(
     if error.kind() != Kind::KeyNotFound {
         return failed(
             format!("{}{hint}", words(error)),
-            "correct the key's name or settings as said".to_owned(),
+            "correct the key's name or its settings".to_owned(),
         );
     }
     let create = advice::keys("create", key, "", options);
-    match beside(key, options).await {
+    match in_same_place(key, options).await {
         Ok(keys) if keys.is_empty() => failed(
-            format!("there is no such key, nor any beside it{hint}"),
-            format!("check the place in its name, or make it: {create}"),
+            format!("there is no such key, nor any other in the same place{hint}"),
+            format!("check the place in its name, or create the key: {create}"),
         ),
         Ok(keys) => {
             if let Some(near) = nearest(key, &keys) {
                 return failed(
-                    format!("there is no such key; a key beside it is called {near}"),
-                    format!("name {near} if that is meant, or make the key: {create}"),
+                    format!("there is no such key; a key in the same place is called {near}"),
+                    format!("name {near} if that is meant, or create the key: {create}"),
                 );
             }
             let some: Vec<_> = keys.iter().take(SHOWN).map(last).collect();
             let more = if keys.len() > SHOWN { ", …" } else { "" };
             failed(
                 format!(
-                    "there is no such key; beside it are {}{more}{hint}",
+                    "there is no such key; in the same place are {}{more}{hint}",
                     some.join(", ")
                 ),
-                format!("name one of them, or make the key: {create}"),
+                format!("name one of them, or create the key: {create}"),
             )
         }
         Err(listed) if listed.kind() == Kind::KeyNotFound && key.kms() == KmsKind::GcpKms => {
             failed(
                 format!("there is no such key ring in this project and location{hint}"),
                 format!(
-                    "check key ring and location (gcloud kms keyrings list --location=LOCATION --project={}), or make both: {create}",
+                    "check key ring and location (gcloud kms keyrings list --location=LOCATION --project={}), or create both: {create}",
                     project_of(key)
                 ),
             )
@@ -106,14 +110,14 @@ pub(super) async fn missing(
 
 /// A remark on the project, where the service refuses without telling whether there is such a key.
 pub(super) fn other_project_hint(key: &KeyUri, source: &Source) -> Option<Finding> {
-    let (twin, project, says) = other_project(key, source)?;
+    let (sibling, project, says) = other_project(key, source)?;
     Some(Finding::warning(
         Check::Key,
         format!(
             "the service does not tell whether it exists; its project is {}, but {says} names {project}",
             project_of(key)
         ),
-        format!("if the project is wrong, name the key {twin}"),
+        format!("if the project is wrong, name the key {sibling}"),
     ))
 }
 
@@ -135,15 +139,15 @@ fn other_project(key: &KeyUri, source: &Source) -> Option<(KeyUri, String, Strin
     let own = project_of(key);
     let (says, project) = source.projects.iter().find(|(_, project)| project != own)?;
     let rest = key.resource().strip_prefix(&format!("projects/{own}/"))?;
-    let twin = KeyUri::new(KmsKind::GcpKms, &format!("projects/{project}/{rest}")).ok()?;
-    Some((twin, project.clone(), says.clone()))
+    let sibling = KeyUri::new(KmsKind::GcpKms, &format!("projects/{project}/{rest}")).ok()?;
+    Some((sibling, project.clone(), says.clone()))
 }
 
 fn project_of(key: &KeyUri) -> &str {
     key.resource().split('/').nth(1).unwrap_or_default()
 }
 
-async fn beside(key: &KeyUri, options: &KmsOptions) -> Result<Vec<KeyUri>, ProviderError> {
+async fn in_same_place(key: &KeyUri, options: &KmsOptions) -> Result<Vec<KeyUri>, ProviderError> {
     let admin = kms::open_admin(key, options).await?;
     let keys = admin.list(key).await?;
     Ok(keys.into_iter().map(|key| key.uri).collect())
@@ -172,28 +176,27 @@ fn last(key: &KeyUri) -> &str {
 fn where_to_look(key: &KeyUri, create: &str) -> String {
     match key.kms() {
         KmsKind::GcpKms => format!(
-            "look at it with `gcloud kms keys describe {}`, or make it: {create}",
+            "look at it with `gcloud kms keys describe {}`, or create it: {create}",
             gcloud(key)
         ),
         KmsKind::AwsKms => format!(
-            "check region and account in its name with `aws kms list-aliases` and `aws sts get-caller-identity`, or make it: \
+            "check region and account in its name with `aws kms list-aliases` and `aws sts get-caller-identity`, or create it: \
              {create}"
         ),
-        _ => format!("correct its name, or make it: {create}"),
+        _ => format!("correct its name, or create it: {create}"),
     }
 }
 
-/// A key that the configuration has made when it is first used.
-pub(super) fn not_made_yet(key: &KeyUri, options: &KmsOptions) -> Finding {
-    Finding::warning(
-        Check::Key,
-        "it does not exist yet; it is made when the codec server or a worker first starts",
+/// The project that pays for the calls has to be corrected. It need not be the key's.
+fn not_charged(error: &ProviderError, failed: impl FnOnce(String, String) -> Finding) -> Finding {
+    let project = error.project().unwrap_or("PROJECT");
+    failed(
+        words(error),
         format!(
-            "make it now to have it looked at: {}",
-            advice::keys("create", key, "", options)
+            "look at project {project}, which calls are charged to: gcloud services list --enabled --project={project}\n\
+             or charge another one: gcloud auth application-default set-quota-project OTHER"
         ),
     )
-    .with("would_be_created", true)
 }
 
 #[cfg(test)]
@@ -223,9 +226,9 @@ mod tests {
             ..Source::default()
         };
         assert!(other_project(&key("k"), &source("p")).is_none());
-        let (twin, project, says) = other_project(&key("k"), &source("q")).unwrap();
+        let (sibling, project, says) = other_project(&key("k"), &source("q")).unwrap();
         assert_eq!(
-            twin.to_string(),
+            sibling.to_string(),
             "gcp-kms://projects/q/locations/l/keyRings/r/cryptoKeys/k"
         );
         assert_eq!(

@@ -5,23 +5,22 @@ use std::io::Write as _;
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::json;
 
+use temporal_kms_codec_service::terminal;
+
 use super::{
-    super::{
-        exit::{Failure, Status},
-        key_admin::printable,
-    },
+    super::exit::{Failure, Status},
     finding::{Finding, Findings, Outcome},
 };
 
 pub(super) fn print(findings: &Findings, json: bool) -> Result<(), Failure> {
-    let failed = |error: &std::io::Error| Failure::io("stdout", error);
+    let failed = |error: &std::io::Error| Failure::stdout(error);
     if json {
         let answer = json!({ "ok": findings.is_ok(), "findings": findings.0 });
         let text = serde_json::to_string_pretty(&answer)
-            .map_err(|error| Failure::new(Status::Io, error))?;
+            .map_err(|error| Failure::new(Status::Software, error))?;
         return writeln!(std::io::stdout(), "{text}").map_err(|error| failed(&error));
     }
-    // Colours are taken out where stdout is no terminal.
+    // Colours are taken out where stdout is not a terminal.
     write!(anstream::stdout(), "{}", text(findings)).map_err(|error| failed(&error))
 }
 
@@ -47,7 +46,7 @@ fn text(findings: &Findings) -> String {
     };
     lines.push(painted(
         colour.on_default().bold(),
-        &printable(&findings.verdict()),
+        &terminal::line(&findings.verdict()),
     ));
     lines.join("\n") + "\n"
 }
@@ -68,11 +67,12 @@ fn alike(findings: &[Finding]) -> usize {
 
 fn title(finding: &Finding) -> String {
     let title = match (&finding.key, &finding.namespace) {
-        (Some(key), _) => format!("Key {key}"),
+        (Some(key), Some(namespace)) => format!("Namespace {namespace} with key {key}"),
+        (Some(key), None) => format!("Key {key}"),
         (None, Some(namespace)) => format!("Namespace {namespace}"),
         (None, None) => "Configuration".to_owned(),
     };
-    printable(&title)
+    terminal::line(&title)
 }
 
 fn entry(finding: &Finding, names: &str) -> Vec<String> {
@@ -90,12 +90,12 @@ fn entry(finding: &Finding, names: &str) -> Vec<String> {
         } else {
             format!("  {:8} {:14}", "", "")
         };
-        lines.push(format!("{start} {}", printable(line)));
+        lines.push(format!("{start} {}", terminal::line(line)));
     }
     if let Some(remedy) = &finding.remedy {
         for (index, line) in remedy.lines().enumerate() {
             let arrow = if index == 0 { "→" } else { " " };
-            lines.push(format!("  {:8} {arrow} {}", "", printable(line)));
+            lines.push(format!("  {:8} {arrow} {}", "", terminal::line(line)));
         }
     }
     lines
@@ -116,14 +116,19 @@ mod tests {
         let mut findings = Findings::default();
         findings.push(Finding::ok(Check::Configuration, "1 key"));
         findings.push(
-            Finding::failed(Check::Key, Status::Usage, "not \u{1b}[2J found", "make it")
-                .of_key(&key),
+            Finding::failed(
+                Check::Key,
+                Status::Configuration,
+                "not \u{1b}[2J found",
+                "make it",
+            )
+            .of_key(&key),
         );
         findings.skip(&[Check::Permission, Check::Latency], &key, "no key");
         let plain = anstream::adapter::strip_str(&text(&findings)).to_string();
         assert_eq!(
             plain,
-            "Configuration\n  ok       configuration  1 key\nKey local://a\n  FAILED   key            not \u{fffd}[2J found\n           → make it\n  skipped  permission, latency no key\nIt does not work: 1 failed, 2 skipped, 1 ok. First put right: key.\n"
+            "Configuration\n  ok       configuration  1 key\nKey local://a\n  FAILED   key            not \u{fffd}[2J found\n           → make it\n  skipped  permission, latency no key\n1 check failed, 2 were skipped, 1 passed. Fix this first: key.\n"
         );
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn findings(
         let remedy = match details.rotation_period {
             Some(_) => rotate,
             None => format!(
-                "{rotate}\nand have it done from now on: {}",
+                "{rotate}\nand let the service do it from now on: {}",
                 advice::keys(
                     "rotate",
                     key,
@@ -56,7 +56,7 @@ pub(super) fn findings(
                 )
             ),
         };
-        let summary = format!("{summary}; it ought to be at most {}", whole(policy.period));
+        let summary = format!("{summary}; it should be at most {}", whole(policy.period));
         Finding::warning(Check::Rotation, summary, remedy)
     } else {
         Finding::ok(Check::Rotation, summary)

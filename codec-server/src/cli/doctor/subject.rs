@@ -1,6 +1,6 @@
 //! What is examined: namespaces with their keys, from a file, from the environment, or from the command line.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use temporal_kms_codec::{
     CodecSettings, ConfigurationError, DekLimits, EncryptionContext, Format, KeyUri, KmsKind,
@@ -17,12 +17,12 @@ use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
 pub(super) struct Subject {
     pub(super) namespaces: Vec<(Namespace, NamespaceConfig)>,
-    /// One attempt for each call, and no key is made.
+    /// One attempt for each call.
     pub(super) options: KmsOptions,
-    /// Whether the configuration has missing local keys made.
-    pub(super) creates: bool,
     /// Whether a server is started with it, whose every setting was chosen.
     serves: bool,
+    /// Whether each key is checked on its own, in one namespace for all.
+    by_key: bool,
 }
 
 /// What one key is used for.
@@ -52,11 +52,9 @@ impl Subject {
                     total_timeout: subject.options.calls.total_timeout,
                     ..CallPolicy::once()
                 };
-                subject.creates |= subject.options.create_local_keys;
-                subject.options.create_local_keys = false;
                 findings.push(
                     Finding::ok(Check::Configuration, subject.summary(&what))
-                        .with("namespaces", subject.namespaces.len())
+                        .with("namespaces", subject.namespace_count())
                         .with("keys", subject.keys().len()),
                 );
                 subject.warn(findings);
@@ -77,15 +75,17 @@ impl Subject {
                 format!("correct the file; `codec-server config check {what}` reports the same"),
             )
         })?;
-        let mut namespaces = match config.namespaces {
-            NamespacesConfig::Named(named) => named,
-            _ => BTreeMap::new(),
+        let NamespacesConfig::Named(mut namespaces) = config.namespaces else {
+            return Err(refused(
+                format!("{what} has no section [namespaces.NAME]"),
+                "add one with the key to encrypt with",
+            ));
         };
         if let Some(name) = &args.namespace {
             let known: Vec<_> = namespaces.keys().map(ToString::to_string).collect();
             namespaces.retain(|namespace, _| namespace.as_str() == name);
             if namespaces.is_empty() {
-                return Err(refused(
+                return Err(usage(
                     format!("{what} has no namespace {name}"),
                     format!("name one that it has: {}", known.join(", ")),
                 ));
@@ -103,22 +103,15 @@ impl Subject {
         let settings = CodecSettings::from_env().map_err(|error| setting(&error))?;
         let namespace = match &args.namespace {
             Some(name) => Namespace::new(name).map_err(|error| setting(&error))?,
-            None => settings.namespace,
+            None => settings.namespace.clone(),
         };
-        let mut keys = settings.encrypt.into_iter();
-        let first = keys.next().ok_or_else(|| {
+        let mut config = NamespaceConfig::from_settings(&settings).ok_or_else(|| {
             refused(
                 "TEMPORAL_CODEC_KEY names no key".to_owned(),
                 "set it to the key to encrypt with",
             )
         })?;
-        let mut config = NamespaceConfig::with_key(first);
-        config.encrypt.extend(keys);
-        config.decrypt = settings.decrypt;
-        config.format = settings.format;
-        config.decrypt_formats = settings.decrypt_formats;
-        config.context = settings.context;
-        config.require_context = settings.require_context;
+        // Of workers, not of this server.
         config.plaintext = settings.plaintext.unwrap_or_default();
         Ok((
             Self::new(vec![(namespace, config)], settings.kms, false),
@@ -136,17 +129,18 @@ impl Subject {
         let mut namespaces = Vec::new();
         for uri in &args.keys {
             let key = options.read_key(uri).map_err(|error| {
-                refused(
-                    format!("--key: {}", error.reason()),
+                usage(
+                    format!("--key {}: {}", KeyUri::redact(uri), error.reason()),
                     "correct the key's name",
                 )
             })?;
             namespaces.push((namespace.clone(), NamespaceConfig::with_key(key)));
         }
-        Ok((
-            Self::new(namespaces, options, false),
-            "the command line".to_owned(),
-        ))
+        let subject = Self {
+            by_key: true,
+            ..Self::new(namespaces, options, false)
+        };
+        Ok((subject, "the command line".to_owned()))
     }
 
     fn new(
@@ -157,8 +151,22 @@ impl Subject {
         Self {
             namespaces,
             options,
-            creates: false,
             serves,
+            by_key: false,
+        }
+    }
+
+    /// The key that names what is found of a namespace, where the namespace's name does not tell it apart.
+    pub(super) fn told_apart_by<'c>(&self, config: &'c NamespaceConfig) -> Option<&'c KeyUri> {
+        let several = self.by_key && self.namespaces.len() > 1;
+        config.encrypt.first().filter(|_| several)
+    }
+
+    fn namespace_count(&self) -> usize {
+        if self.by_key {
+            1
+        } else {
+            self.namespaces.len()
         }
     }
 
@@ -186,7 +194,7 @@ impl Subject {
                     Uses {
                         encrypts,
                         direct,
-                        // A context that is none fails with the codec.
+                        // A context that is not valid fails with the codec.
                         context: context.unwrap_or_else(|_| EncryptionContext::empty()),
                         dek_limits: config.dek_limits.clone(),
                     },
@@ -197,9 +205,9 @@ impl Subject {
     }
 
     fn summary(&self, what: &str) -> String {
-        let namespaces = match self.namespaces.as_slice() {
-            [(name, _)] => format!("namespace {name}"),
-            several => format!("{} namespaces", several.len()),
+        let namespaces = match (self.namespace_count(), self.namespaces.first()) {
+            (1, Some((name, _))) => format!("namespace {name}"),
+            (several, _) => format!("{several} namespaces"),
         };
         let keys = match self.keys().len() {
             1 => "1 key".to_owned(),
@@ -208,7 +216,7 @@ impl Subject {
         format!("{what}: {namespaces}, {keys}")
     }
 
-    /// Settings that are allowed, and worth a thought.
+    /// Settings that are allowed but weaken the protection.
     fn warn(&self, findings: &mut Findings) {
         for (namespace, config) in &self.namespaces {
             let mut warn = |summary: &str, remedy: &str| {
@@ -218,7 +226,7 @@ impl Subject {
             let is_local = |key: &KeyUri| key.kms() == KmsKind::Local;
             if config.encrypt.iter().any(is_local) && !config.encrypt.iter().all(is_local) {
                 warn(
-                    "a local key is among several recipients: who reads its file reads every payload",
+                    "a local key is among several recipients: anyone who can read its file can decrypt every payload",
                     "take the local key out of `encrypt`, and keep it in `decrypt` while payloads need it",
                 );
             }
@@ -237,7 +245,7 @@ impl Subject {
                 findings.push(
                     Finding::ok(
                         Check::Configuration,
-                        "plaintext = allow: payloads that are not encrypted pass; set it to reject once none is left",
+                        "plaintext = allow: payloads that are not encrypted pass; set it to reject once all are encrypted",
                     )
                     .of_namespace(namespace),
                 );
@@ -247,7 +255,16 @@ impl Subject {
 }
 
 fn refused(summary: String, remedy: impl Into<String>) -> Refusal {
-    let finding = Finding::failed(Check::Configuration, Status::Usage, summary, remedy);
+    refusal(Status::Configuration, summary, remedy.into())
+}
+
+/// A mistake on the command line.
+fn usage(summary: String, remedy: impl Into<String>) -> Refusal {
+    refusal(Status::Usage, summary, remedy.into())
+}
+
+fn refusal(exit: Status, summary: String, remedy: String) -> Refusal {
+    let finding = Finding::failed(Check::Configuration, exit, summary, remedy);
     Refusal(Box::new(finding))
 }
 

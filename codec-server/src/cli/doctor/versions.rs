@@ -1,4 +1,4 @@
-//! The versions of a key: which of them still encrypt and decrypt.
+//! The versions of a key: which of them encrypt and decrypt.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use super::{
     super::exit::Status,
     advice::{self, words},
     finding::{Check, Finding},
-    rotation,
+    replicas, rotation,
 };
 
 /// What the service tells an administrator.
@@ -42,6 +42,7 @@ pub(super) async fn examine(
     let now = SystemTime::now();
     let mut findings = vec![states(key, &details, &versions, options, refused)];
     findings.extend(rotation::findings(key, &details, &versions, options, now));
+    findings.extend(replicas::finding(key, &details, options));
     Examined {
         findings,
         active: Some(active),
@@ -73,7 +74,7 @@ fn untold(
     let states = match refused {
         Some(refused) => Finding::failed(
             Check::Versions,
-            Status::Usage,
+            Status::Configuration,
             words(refused),
             format!(
                 "have an administrator find the version with `{}` and enable it: {}",
@@ -115,7 +116,7 @@ fn states(
     let finding = match &details.primary {
         Some(primary) if primary.state != KeyState::Enabled => Finding::failed(
             Check::Versions,
-            Status::Usage,
+            Status::Configuration,
             format!(
                 "version {}, the primary one, is {}: nothing can be encrypted, and what it encrypted cannot be decrypted",
                 primary.id,
@@ -130,7 +131,7 @@ fn states(
         // Such as a key that is disabled as a whole.
         _ if refused.is_some() => Finding::failed(
             Check::Versions,
-            Status::Usage,
+            Status::Configuration,
             refused.map(words).unwrap_or_default(),
             match disabled.first().or(scheduled.first()) {
                 Some(id) => enable(key, id, options),

@@ -1,12 +1,16 @@
+//! The arguments of `keys`.
+
 use std::{str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use temporal_kms_codec::{
-    KeyUri,
+    KeyUri, Namespace,
     kms::{KeyPurpose, KeyRole, Protection},
 };
 
-use super::{super::kms_args::KmsArgs, setup::SetupArgs};
+use super::{super::kms_args::KmsArgs, place::Place, setup::SetupArgs};
+
+const DAY: Duration = Duration::from_hours(24);
 
 pub(in super::super) const HELP: &str = "\
 Examples:
@@ -19,13 +23,13 @@ Examples:
 A KEY is local://NAME,
 gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K,
 aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID, aws-kms://alias/NAME, or
-pkcs11:token=LABEL;object=LABEL. Whoever runs these commands needs the rights
-of an administrator of keys; the programs that encrypt and decrypt should have
-none of them.";
+pkcs11:token=LABEL;object=LABEL. These commands need the permissions of an
+administrator of keys. The programs that encrypt and decrypt should not have
+them.";
 
 #[derive(Debug, Args)]
 pub(in super::super) struct KeysArgs {
-    /// The answer as JSON, for programs.
+    /// Print the answer as JSON, for programs.
     #[arg(long, global = true)]
     pub(super) json: bool,
     #[command(flatten)]
@@ -36,7 +40,17 @@ pub(in super::super) struct KeysArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
-    /// Makes a key, and at Cloud KMS its key ring.
+    /// Create everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
+    #[command(after_help = super::setup::HELP)]
+    Setup(SetupArgs),
+    #[command(flatten)]
+    OfKey(KeyCommand),
+}
+
+/// What is done with keys, one command at a time.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Create a key, and at Cloud KMS its key ring.
     #[command(after_help = "\
 Examples:
   codec-server keys create local://default --keyring keys
@@ -48,18 +62,24 @@ Examples:
   codec-server keys create aws-kms://alias/workflows --rotation-period 180d \\
     --multi-region")]
     Create(CreateArgs),
-    /// Lists the keys beside a key: of its key ring, account and region, token or folder.
+    /// List all keys in the same key ring, account and region, token or folder as KEY.
     #[command(after_help = "\
 Examples:
-  codec-server keys list local://any --keyring keys
+  codec-server keys list --keyring keys
+  codec-server keys list aws-kms:// --aws-region eu-west-1
   codec-server keys list \\
-    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/any --json \\
-    | jq -r '.keys[].key'")]
+    gcp-kms://projects/P/locations/global/keyRings/R --json \\
+    | jq -r '.keys[].key'
+
+KEY is a key, which need not exist, or the place alone: local://,
+gcp-kms://projects/P/locations/L/keyRings/R, aws-kms:// with a region, or
+pkcs11:token=LABEL.")]
     List {
-        /// A key among them; it need not exist.
-        key: KeyUri,
+        /// A key, or the place where keys are.
+        #[arg(default_value = "local://")]
+        key: Place,
     },
-    /// Shows everything about a key, and whether it ought to be rotated.
+    /// Show everything about a key, and whether it should be rotated.
     #[command(after_help = "\
 Examples:
   codec-server keys describe local://default --keyring keys
@@ -68,7 +88,7 @@ Examples:
     gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --json \\
     | jq .should_rotate")]
     Describe(DescribeArgs),
-    /// Makes a new version that encrypts from now on, or sets how often the service does that.
+    /// Create a new version that encrypts from now on, or set how often the service does that.
     #[command(after_help = "\
 Examples:
   codec-server keys rotate local://default --keyring keys
@@ -78,15 +98,15 @@ Examples:
     gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
     --rotation-period 90d
 
-Older versions go on decrypting.")]
+Older versions still decrypt.")]
     Rotate {
         /// The key.
         key: KeyUri,
-        /// Sets the service's own schedule, such as 90d, or `never`; nothing is rotated now.
+        /// Set the service's own schedule, such as 90d, or `never`; nothing is rotated now.
         #[arg(long, value_name = "TIME")]
         rotation_period: Option<Rotation>,
     },
-    /// Lists a key's versions, the newest first.
+    /// List a key's versions, the newest first.
     #[command(after_help = "\
 Examples:
   codec-server keys versions local://default --keyring keys
@@ -96,7 +116,7 @@ Examples:
         /// The key.
         key: KeyUri,
     },
-    /// Takes a version out of use, or a whole key of AWS KMS.
+    /// Disable a version, or a whole key of AWS KMS.
     #[command(after_help = "\
 Examples:
   codec-server keys disable \\
@@ -104,8 +124,8 @@ Examples:
   codec-server keys disable aws-kms://alias/workflows --yes
 
 What it encrypted cannot be decrypted until it is enabled again.")]
-    Disable(DestructiveArgs),
-    /// Takes a version into use again, also one whose destruction is scheduled.
+    Disable(DisableArgs),
+    /// Enable a version again, also one whose destruction is scheduled.
     #[command(after_help = "\
 Examples:
   codec-server keys enable \\
@@ -115,18 +135,20 @@ Examples:
         #[command(flatten)]
         target: Target,
     },
-    /// Schedules the destruction of a version, or of a whole key of AWS KMS. What it encrypted is lost then.
+    /// Schedule the destruction of a version, or of a whole key of AWS KMS. What it encrypted is lost then.
     #[command(after_help = "\
 Examples:
   codec-server keys destroy \\
     gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
   codec-server keys destroy local://default --version 1234567 --keyring keys \\
     --yes
+  codec-server keys destroy aws-kms://alias/workflows --window 7d
 
-Local keys are destroyed at once. Elsewhere `keys enable` takes it back until
-the time that is shown.")]
-    Destroy(DestructiveArgs),
-    /// Makes a replica of a multi-region key in another region.
+Local keys are destroyed at once. Elsewhere `keys enable` undoes it until
+the time that is shown. At Cloud KMS that time is a property of the key
+(destroyScheduledDuration, 30 days by default).")]
+    Destroy(DestroyArgs),
+    /// Create a replica of a multi-region key in another region.
     #[command(after_help = "\
 Examples:
   codec-server keys replicate \\
@@ -137,7 +159,7 @@ Examples:
         /// The other region.
         region: String,
     },
-    /// Permits an account to use a key.
+    /// Permit an account to use a key.
     #[command(after_help = "\
 Examples:
   codec-server keys grant \\
@@ -145,18 +167,10 @@ Examples:
     --member serviceAccount:api@my-project.iam.gserviceaccount.com \\
     --role encrypter
   codec-server keys grant aws-kms://alias/workflows \\
-    --member arn:aws:iam::111122223333:role/worker --role decrypter")]
-    Grant {
-        /// The key.
-        key: KeyUri,
-        /// The account, in the service's own form.
-        #[arg(long)]
-        member: String,
-        /// What it may do.
-        #[arg(long, value_enum)]
-        role: RoleArg,
-    },
-    /// Prints the public key of a signing key as PEM.
+    --member arn:aws:iam::111122223333:role/worker --role decrypter \\
+    --namespace prod")]
+    Grant(GrantArgs),
+    /// Print the public key of a signing key as PEM.
     #[command(after_help = "\
 Examples:
   codec-server keys public-key local://releases --keyring keys > releases.pem
@@ -166,9 +180,6 @@ Examples:
         #[command(flatten)]
         target: Target,
     },
-    /// Makes everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
-    #[command(after_help = super::setup::HELP)]
-    Setup(SetupArgs),
 }
 
 #[derive(Debug, Args)]
@@ -178,7 +189,7 @@ pub(super) struct CreateArgs {
     /// What it is for.
     #[arg(long, value_enum, default_value_t)]
     pub(super) purpose: PurposeArg,
-    /// Where its material is kept [default: as the service does].
+    /// Where its material is kept [default: the service's own].
     #[arg(long, value_enum)]
     pub(super) protection: Option<ProtectionArg>,
     /// How often the service rotates it, or `never` [default: 90d for encryption at Cloud KMS and AWS KMS].
@@ -187,7 +198,7 @@ pub(super) struct CreateArgs {
     /// A label, or tag; may be repeated.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(super) labels: Vec<(String, String)>,
-    /// Lets it have replicas in other regions (AWS KMS).
+    /// Let it have replicas in other regions (AWS KMS); also `KMS_ENABLE_MULTI_REGION=true`.
     #[arg(long)]
     pub(super) multi_region: bool,
 }
@@ -196,7 +207,7 @@ pub(super) struct CreateArgs {
 pub(super) struct DescribeArgs {
     /// The key.
     pub(super) key: KeyUri,
-    /// How old the primary version may become before the key ought to be rotated.
+    /// How old the primary version may become before the key should be rotated.
     #[arg(long, value_name = "TIME", default_value = "90d", value_parser = time)]
     pub(super) rotation_period: Duration,
     /// How old any version that decrypts may become.
@@ -214,12 +225,39 @@ pub(super) struct Target {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct DestructiveArgs {
+pub(super) struct DisableArgs {
     #[command(flatten)]
     pub(super) target: Target,
-    /// Does it without asking.
+    /// Do it without asking.
     #[arg(long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DestroyArgs {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// How long the destruction can be undone: 7d to 30d, at AWS KMS only [default: 30d].
+    #[arg(long, value_name = "TIME", value_parser = window)]
+    pub(super) window: Option<u8>,
+    /// Do it without asking.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GrantArgs {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// The account, in the service's own form; an e-mail address is a service account of Google Cloud.
+    #[arg(long)]
+    pub(super) member: String,
+    /// What it may do.
+    #[arg(long, value_enum)]
+    pub(super) role: RoleArg,
+    /// Only with payloads of this namespace (AWS KMS).
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
+    pub(super) namespace: Option<Namespace>,
 }
 
 /// A rotation schedule.
@@ -302,16 +340,39 @@ impl From<RoleArg> for KeyRole {
 }
 
 pub(super) fn time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if !time.is_zero() => Ok(time),
-        Ok(_) => Err("it must be more than zero".to_owned()),
-        Err(_) => Err("expected a time with its unit, such as 90d".to_owned()),
-    }
+    /// 100 years, the longest rotation period of Cloud KMS.
+    const LONGEST: Duration = Duration::from_hours(36_525 * 24);
+    temporal_kms_codec_service::units::time_above_zero(text, LONGEST)
+}
+
+/// Whole days, as AWS KMS counts them.
+fn window(text: &str) -> Result<u8, String> {
+    let window = time(text)?;
+    let days = (7..=30).find(|days| DAY * u32::from(*days) == window);
+    days.ok_or_else(|| "expected 7 to 30 whole days, such as 14d".to_owned())
+}
+
+pub(super) fn namespace(text: &str) -> Result<Namespace, String> {
+    Namespace::new(text).map_err(|error| error.reason().to_owned())
 }
 
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_7_to_30_whole_days() {
+        assert_eq!(window("7d"), Ok(7));
+        assert_eq!(window("720h"), Ok(30));
+        for bad in ["6d", "31d", "7d 1s", "30", "0d", ""] {
+            assert!(window(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,12 +1,16 @@
-//! Settings in a `.env` file, of which every other byte stays.
+//! Settings in a `.env` file. Every other byte of the file stays as it is.
 
 use std::{
-    fs::{self, Permissions},
+    fs::{self, OpenOptions, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
+use nix::{
+    fcntl::OFlag,
+    unistd::{Gid, Uid, fchown},
+};
 use tempfile::NamedTempFile;
 
 use super::super::exit::{Failure, Status};
@@ -15,35 +19,55 @@ use super::super::exit::{Failure, Status};
 const MAX_FILE: u64 = 1024 * 1024;
 /// Such files tend to hold secrets.
 const NEW_MODE: u32 = 0o600;
+/// How often an edit starts again because another program changed the file meanwhile.
+const MAX_TRIES: usize = 5;
 
-/// A file of lines `NAME=value`, as it was found.
+/// A file of lines `NAME=value`, as it was read.
 pub(super) struct DotEnv {
     path: PathBuf,
     text: String,
-    permissions: Permissions,
+    /// Of the file that is there; `None` when there is none yet.
+    found: Option<Found>,
+}
+
+/// What a file keeps when its text is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Found {
+    mode: u32,
+    owner: u32,
+    group: u32,
 }
 
 impl DotEnv {
     /// Reads the file; one that is missing is empty.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let failed = |error: io::Error| Failure::io(&path.display().to_string(), &error);
-        let new = || Self {
-            path: path.to_owned(),
-            text: String::new(),
-            permissions: Permissions::from_mode(NEW_MODE),
-        };
-        // What a link points at is replaced, not the link.
+        // The target of a link is replaced, not the link.
         let path = match fs::canonicalize(path) {
             Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self {
+                    path: path.to_owned(),
+                    text: String::new(),
+                    found: None,
+                });
+            }
             Err(error) => return Err(failed(error)),
         };
-        let file = fs::File::open(&path).map_err(failed)?;
+        // A pipe without a writer would block for ever.
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NONBLOCK.bits())
+            .open(&path)
+            .map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() || metadata.len() > MAX_FILE {
             return Err(Failure::new(
                 Status::Data,
-                format_args!("{}: it is no file of settings", path.display()),
+                format_args!(
+                    "cannot edit {}: it is not a regular file of at most 1 MiB",
+                    path.display()
+                ),
             ));
         }
         let mut text = String::new();
@@ -53,12 +77,33 @@ impl DotEnv {
         Ok(Self {
             path,
             text,
-            permissions: metadata.permissions(),
+            found: Some(Found {
+                mode: metadata.permissions().mode(),
+                owner: metadata.uid(),
+                group: metadata.gid(),
+            }),
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    /// Sets these settings in the file as it is now, and returns whether that changed anything. When another program
+    /// changes the file meanwhile, the edit starts again from the new text, so that both changes are kept.
+    pub(super) fn set(path: &Path, settings: &[(&str, String)]) -> Result<bool, Failure> {
+        for _ in 0..MAX_TRIES {
+            let file = Self::read(path)?;
+            let Some(text) = file.edit(settings)? else {
+                return Ok(false);
+            };
+            if file.replace(&text)? {
+                return Ok(true);
+            }
+        }
+        Err(Failure::new(
+            Status::Io,
+            format_args!(
+                "cannot edit {}: another program keeps changing it; run the command again",
+                path.display()
+            ),
+        ))
     }
 
     /// The text with these settings; `None` when it has them.
@@ -67,7 +112,7 @@ impl DotEnv {
             return Err(Failure::new(
                 Status::Usage,
                 format_args!(
-                    "{name}: its value has characters that a .env file would need quotes for"
+                    "{name}: its value needs quotes in a .env file; use letters, digits and _-./:@+ only"
                 ),
             ));
         }
@@ -75,42 +120,72 @@ impl DotEnv {
         Ok((edited != self.text).then_some(edited))
     }
 
-    /// Replaces the file at once, so that nobody reads half of it.
-    pub(super) fn replace(&self, text: &str) -> Result<(), Failure> {
+    /// Replaces the file at once, so that nobody reads half of it. `false` when it is not the file any more that was
+    /// read.
+    fn replace(&self, text: &str) -> Result<bool, Failure> {
         let write = || {
             let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-            let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+            let folder = folder.unwrap_or(Path::new("."));
+            let mut file = NamedTempFile::new_in(folder)?;
             file.write_all(text.as_bytes())?;
-            file.as_file().set_permissions(self.permissions.clone())?;
+            let mode = self.found.map_or(NEW_MODE, |found| found.mode);
+            if let Some(found) = self.found {
+                keep_owner(file.as_file(), found)?;
+            }
+            file.as_file()
+                .set_permissions(Permissions::from_mode(mode))?;
             file.as_file().sync_all()?;
+            if self.found.is_none() {
+                return match file.persist_noclobber(&self.path) {
+                    Ok(_) => Ok(true),
+                    Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                    Err(error) => Err(error.error),
+                };
+            }
+            if fs::read(&self.path).ok().as_deref() != Some(self.text.as_bytes()) {
+                return Ok(false);
+            }
             file.persist(&self.path)?;
-            Ok(())
+            Ok(true)
         };
         write().map_err(|error: io::Error| Failure::io(&self.path.display().to_string(), &error))
     }
 }
 
-/// Sets what is there in its place, every time that it is there: readers differ in which one counts. The rest is added
-/// at the end.
+/// Under `sudo` the new file would belong to root, and the user could not edit it any more.
+fn keep_owner(file: &fs::File, found: Found) -> io::Result<()> {
+    let new = file.metadata()?;
+    if (new.uid(), new.gid()) != (found.owner, found.group) {
+        let (owner, group) = (Uid::from_raw(found.owner), Gid::from_raw(found.group));
+        fchown(file, Some(owner), Some(group))?;
+    }
+    Ok(())
+}
+
+/// Replaces each setting where it is, every time that it is there: readers differ in which one counts. The other settings
+/// are added at the end.
 fn with_settings(text: &str, settings: &[(&str, String)]) -> String {
     let mut edited = String::with_capacity(text.len());
     let mut found = vec![false; settings.len()];
-    for line in text.split_inclusive('\n') {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (entry, after) = split_entry(rest);
+        rest = after;
         let setting = settings
             .iter()
             .zip(&mut found)
             .find_map(|((name, value), found)| {
-                let rest = after_name(line, name)?;
+                let (_, assigned) = assignment(entry).filter(|(known, _)| known == name)?;
                 *found = true;
-                Some((rest, value))
+                Some((assigned, value))
             });
         match setting {
-            Some((rest, value)) if split_value(rest).0 != value => {
-                edited.push_str(line.strip_suffix(rest).unwrap_or_default());
+            Some((assigned, value)) if split_value(assigned).0 != value => {
+                edited.push_str(entry.strip_suffix(assigned).unwrap_or_default());
                 edited.push_str(value);
-                edited.push_str(split_value(rest).1);
+                edited.push_str(split_value(assigned).1);
             }
-            _ => edited.push_str(line),
+            _ => edited.push_str(entry),
         }
     }
     let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
@@ -126,28 +201,61 @@ fn with_settings(text: &str, settings: &[(&str, String)]) -> String {
     edited
 }
 
-/// What follows `NAME=` on a line that sets it.
-fn after_name<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+/// The first entry of a text and what follows: a line, or all lines of a quoted value.
+fn split_entry(text: &str) -> (&str, &str) {
+    let line_end = |from: usize| {
+        let tail = text.get(from..).unwrap_or_default();
+        tail.find('\n').map_or(text.len(), |end| from + end + 1)
+    };
+    let first = line_end(0);
+    let line = text.get(..first).unwrap_or(text);
+    let closing = assignment(line).and_then(|(_, assigned)| {
+        let start = line.len() - assigned.len();
+        let quoted = text.get(start..)?;
+        quoted_len(quoted).map(|len| start + len)
+    });
+    text.split_at(closing.map_or(first, line_end))
+}
+
+/// The name that a line sets, and what follows `NAME=`.
+fn assignment(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_start();
     let line = line
         .strip_prefix("export")
         .filter(|rest| rest.starts_with([' ', '\t']))
         .map_or(line, str::trim_start);
-    line.strip_prefix(name)?.strip_prefix('=')
+    let (name, assigned) = line.split_once('=')?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (!name.is_empty() && name.bytes().all(plain)).then_some((name, assigned))
 }
 
 /// A value without its quotes, and what follows it: a comment, the end of the line.
-fn split_value(rest: &str) -> (&str, &str) {
-    for quote in ['"', '\''] {
-        if let Some((value, tail)) = rest
-            .strip_prefix(quote)
-            .and_then(|rest| rest.split_once(quote))
-        {
-            return (value, tail);
+fn split_value(assigned: &str) -> (&str, &str) {
+    if let Some(len) = quoted_len(assigned) {
+        let (quoted, tail) = assigned.split_at(len);
+        return (quoted.get(1..len - 1).unwrap_or_default(), tail);
+    }
+    let end = assigned.find(char::is_whitespace);
+    assigned.split_at(end.unwrap_or(assigned.len()))
+}
+
+/// The length of a quoted value with its quotes. A backslash escapes a quote within double quotes.
+fn quoted_len(assigned: &str) -> Option<usize> {
+    let quote = assigned
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\''))?;
+    let mut escaped = false;
+    for (position, c) in assigned.char_indices().skip(1) {
+        if escaped {
+            escaped = false;
+        } else if c == quote {
+            return Some(position + 1);
+        } else {
+            escaped = c == '\\' && quote == '"';
         }
     }
-    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-    rest.split_at(end)
+    None
 }
 
 fn is_plain(value: &str) -> bool {
@@ -196,6 +304,26 @@ mod tests {
     }
 
     #[test]
+    fn lines_inside_a_quoted_value_of_another_variable_stay() {
+        for text in [
+            "PEM=\"-----\nRING=old\n-----\"\n",
+            "PEM='a\nNAME=x\n'\nA=1\n",
+            "PEM=\"say \\\"hi\\\"\nRING=old\"\n",
+        ] {
+            assert_eq!(edit(text), format!("{text}RING=new\nNAME=key\n"));
+        }
+        assert_eq!(
+            edit("RING=\"a\nb\" # mine\nNAME='key'\n"),
+            "RING=new # mine\nNAME='key'\n"
+        );
+        assert_eq!(
+            edit("A=\"no end\nRING=old\n"),
+            "A=\"no end\nRING=new\nNAME=key\n",
+            "a quote without an end opens nothing"
+        );
+    }
+
+    #[test]
     fn what_would_need_quotes_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = DotEnv::read(&folder.path().join(".env")).unwrap();
@@ -205,20 +333,52 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_mode_and_the_link() {
+    fn keeps_the_mode_the_owner_and_the_link() {
         let folder = tempfile::tempdir().unwrap();
         let (path, link) = (folder.path().join("settings"), folder.path().join(".env"));
         fs::write(&path, "A=1\n").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        // Only root may give a file away, as under `sudo`.
+        let root = Uid::effective().is_root();
+        let owner = if root {
+            4321
+        } else {
+            Uid::effective().as_raw()
+        };
+        if root {
+            nix::unistd::chown(&path, Some(Uid::from_raw(owner)), None).unwrap();
+        }
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let file = DotEnv::read(&link).unwrap();
-        let text = file.edit(&[("B", "2".to_owned())]).unwrap().unwrap();
-        file.replace(&text).unwrap();
+        assert!(DotEnv::set(&link, &[("B", "2".to_owned())]).unwrap());
         assert_eq!(fs::read_to_string(&path).unwrap(), "A=1\nB=2\n");
-        assert_eq!(
-            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o640
-        );
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o640);
+        assert_eq!(metadata.uid(), owner);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn an_edit_by_somebody_else_meanwhile_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        for before in [None, Some("A=1\n")] {
+            let _ = fs::remove_file(&path);
+            if let Some(text) = before {
+                fs::write(&path, text).unwrap();
+            }
+            let stale = DotEnv::read(&path).unwrap();
+            fs::write(&path, "A=2\n").unwrap();
+            assert!(!stale.replace("B=2\n").unwrap(), "an edit was lost");
+            assert!(DotEnv::set(&path, &[("B", "2".to_owned())]).unwrap());
+            assert_eq!(fs::read_to_string(&path).unwrap(), "A=2\nB=2\n");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_does_not_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".env");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(DotEnv::read(&path).is_err());
     }
 }

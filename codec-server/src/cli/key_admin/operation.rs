@@ -1,80 +1,61 @@
-//! Every command but `setup`: one call or two, and what came of it.
+//! Every command but `setup`: one call or two, and their result.
 
-use std::time::SystemTime;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 use serde_json::json;
 use temporal_kms_codec::{
-    KeyUri, KmsKind,
-    kms::{self, KeyAdmin, KeyPurpose, KeySpec, KmsOptions, RotationPolicy},
+    EncryptionContext, KeyUri, KmsKind, Namespace,
+    kms::{
+        self, KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, KmsOptions, ProviderError,
+        ProviderErrorKind, RotationPolicy,
+    },
 };
 
 use super::{
     super::exit::{Failure, Status},
-    arguments::{CreateArgs, DescribeArgs, DestructiveArgs, KeysCommand, RoleArg, Target},
-    confirm::confirm,
-    failed, print,
+    arguments::{
+        CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, GrantArgs, KeyCommand, Rotation, Target,
+    },
+    confirm, failed,
+    member::member,
+    print,
     report::{Description, KeyReport, Keys, Versions, days, timestamp},
 };
 
 pub(super) async fn run(
-    command: &KeysCommand,
+    command: &KeyCommand,
     options: &KmsOptions,
     json: bool,
 ) -> Result<(), Failure> {
     match command {
-        KeysCommand::Create(args) => create(args, options, json).await,
-        KeysCommand::List { key } => list(key, options, json).await,
-        KeysCommand::Describe(args) => describe(args, options, json).await,
-        KeysCommand::Rotate {
+        KeyCommand::Create(args) => create(args, options, json).await,
+        KeyCommand::List { key } => list(&key.0, options, json).await,
+        KeyCommand::Describe(args) => describe(args, options, json).await,
+        KeyCommand::Rotate {
             key,
-            rotation_period: None,
-        } => {
-            let admin = open(key, options).await?;
-            admin.rotate(key).await.map_err(failed)?;
-            show(&*admin, key, json).await
-        }
-        KeysCommand::Rotate {
-            key,
-            rotation_period: Some(rotation),
-        } => {
-            let admin = open(key, options).await?;
-            let set = admin.set_rotation(key, rotation.period());
-            set.await.map_err(failed)?;
-            show(&*admin, key, json).await
-        }
-        KeysCommand::Versions { key } => versions(key, options, json).await,
-        KeysCommand::Disable(args) => disable(args, options, json).await,
-        KeysCommand::Enable { target } => {
-            let admin = open(&target.key, options).await?;
-            let version = target.version.as_deref();
-            admin.enable(&target.key, version).await.map_err(failed)?;
-            done(json, target, "enabled", None)
-        }
-        KeysCommand::Destroy(args) => destroy(args, options, json).await,
-        KeysCommand::Replicate { key, region } => {
-            let admin = open(key, options).await?;
-            let replica = admin.replicate(key, region).await.map_err(failed)?;
-            let answer = json!({ "key": key.to_string(), "replica": replica.to_string() });
-            print(json, &answer, || format!("made the replica {replica}"))
-        }
-        KeysCommand::Grant { key, member, role } => grant(key, member, *role, options, json).await,
-        KeysCommand::PublicKey { target } => public_key(target, options, json).await,
-        KeysCommand::Setup(_) => Ok(()),
+            rotation_period,
+        } => rotate(key, *rotation_period, options, json).await,
+        KeyCommand::Versions { key } => versions(key, options, json).await,
+        KeyCommand::Disable(args) => disable(args, options, json).await,
+        KeyCommand::Enable { target } => enable(target, options, json).await,
+        KeyCommand::Destroy(args) => destroy(args, options, json).await,
+        KeyCommand::Replicate { key, region } => replicate(key, region, options, json).await,
+        KeyCommand::Grant(args) => grant(args, options, json).await,
+        KeyCommand::PublicKey { target } => public_key(target, options, json).await,
     }
 }
 
-async fn open(key: &KeyUri, options: &KmsOptions) -> Result<std::sync::Arc<dyn KeyAdmin>, Failure> {
+async fn open(key: &KeyUri, options: &KmsOptions) -> Result<Arc<dyn KeyAdmin>, Failure> {
     kms::open_admin(key, options).await.map_err(failed)
 }
 
-async fn show(admin: &dyn KeyAdmin, key: &KeyUri, json: bool) -> Result<(), Failure> {
-    let details = admin.details(key).await.map_err(failed)?;
-    let report = KeyReport::from(&details);
-    print(json, &report, || report.text())
-}
-
 async fn create(args: &CreateArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    refuse_idle_settings(args.key.kms(), options)?;
     let purpose = KeyPurpose::from(args.purpose);
     let rotates = matches!(args.key.kms(), KmsKind::GcpKms | KmsKind::AwsKms)
         && purpose == KeyPurpose::Encrypt;
@@ -92,6 +73,31 @@ async fn create(args: &CreateArgs, options: &KmsOptions, json: bool) -> Result<(
     let made = admin.create(&args.key, &spec).await.map_err(failed)?;
     let report = KeyReport::from(&made);
     print(json, &report, || report.text())
+}
+
+/// Refuses variables that ask for a kind of key that the service cannot create.
+#[cfg_attr(
+    not(feature = "aws-kms"),
+    allow(unused_variables, reason = "the variables are those of AWS KMS")
+)]
+pub(super) fn refuse_idle_settings(kms: KmsKind, options: &KmsOptions) -> Result<(), Failure> {
+    #[cfg(feature = "aws-kms")]
+    if kms != KmsKind::AwsKms {
+        let asked = [
+            (
+                "KMS_ENABLE_CLOUDHSM",
+                options.aws.custom_key_store.is_some(),
+            ),
+            ("KMS_ENABLE_MULTI_REGION", options.aws.multi_region),
+        ];
+        if let Some((name, _)) = asked.into_iter().find(|(_, asked)| *asked) {
+            return Err(Failure::new(
+                Status::Configuration,
+                format_args!("{name}: only keys at AWS KMS can be created like this; remove it"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn list(key: &KeyUri, options: &KmsOptions, json: bool) -> Result<(), Failure> {
@@ -112,42 +118,124 @@ async fn describe(args: &DescribeArgs, options: &KmsOptions, json: bool) -> Resu
     print(json, &report, || report.text())
 }
 
+async fn rotate(
+    key: &KeyUri,
+    schedule: Option<Rotation>,
+    options: &KmsOptions,
+    json: bool,
+) -> Result<(), Failure> {
+    let admin = open(key, options).await?;
+    match schedule {
+        None => admin.rotate(key).await,
+        Some(rotation) => admin.set_rotation(key, rotation.period()).await,
+    }
+    .map_err(failed)?;
+    let details = admin.details(key).await.map_err(failed)?;
+    let report = KeyReport::from(&details);
+    print(json, &report, || report.text())
+}
+
 async fn versions(key: &KeyUri, options: &KmsOptions, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
     let report = Versions::new(key, &admin.versions(key).await.map_err(failed)?);
     print(json, &report, || report.text())
 }
 
-async fn disable(args: &DestructiveArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn disable(args: &DisableArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
     let Target { key, version } = &args.target;
-    let what = format!(
-        "{} will be disabled; what it encrypted cannot be decrypted until it is enabled again",
-        subject(&args.target)
-    );
-    confirm(&what, args.yes)?;
     let admin = open(key, options).await?;
-    admin
-        .disable(key, version.as_deref())
-        .await
-        .map_err(failed)?;
+    if !args.yes {
+        confirm_loss(&*admin, &args.target, Loss::UntilEnabled).await?;
+    }
+    let disabled = admin.disable(key, version.as_deref()).await;
+    disabled.map_err(failed)?;
     done(json, &args.target, "disabled", None)
 }
 
-async fn destroy(args: &DestructiveArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn enable(target: &Target, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let admin = open(&target.key, options).await?;
+    let version = target.version.as_deref();
+    admin.enable(&target.key, version).await.map_err(failed)?;
+    done(json, target, "enabled", None)
+}
+
+async fn destroy(args: &DestroyArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
     let Target { key, version } = &args.target;
-    let what = format!(
-        "{} will be destroyed; everything that it encrypted is lost then",
-        subject(&args.target)
-    );
-    confirm(&what, args.yes)?;
-    let admin = open(key, options).await?;
-    let when = admin
-        .destroy(key, version.as_deref())
-        .await
-        .map_err(failed)?;
-    match when {
+    let mut options = options.clone();
+    if let Some(days) = args.window {
+        set_window(key, days, &mut options)?;
+    }
+    let admin = open(key, &options).await?;
+    if !args.yes {
+        confirm_loss(&*admin, &args.target, Loss::ForEver).await?;
+    }
+    let destroyed = admin.destroy(key, version.as_deref()).await;
+    match destroyed.map_err(failed)? {
         Some(when) => done(json, &args.target, "destroy-scheduled", timestamp(when)),
         None => done(json, &args.target, "destroyed", None),
+    }
+}
+
+fn set_window(key: &KeyUri, days: u8, options: &mut KmsOptions) -> Result<(), Failure> {
+    let reason = match key.kms() {
+        #[cfg(feature = "aws-kms")]
+        KmsKind::AwsKms => {
+            options.aws.deletion_window_days = Some(days);
+            return Ok(());
+        }
+        KmsKind::GcpKms => {
+            "Cloud KMS takes the time from the key (destroyScheduledDuration), which is set when the key is created"
+        }
+        _ => "its versions are destroyed at once",
+    };
+    // Only a build with AWS KMS can use them.
+    let _ = (days, options);
+    Err(Failure::new(
+        Status::Usage,
+        format_args!("{key}: --window cannot be chosen: {reason}"),
+    ))
+}
+
+/// What becomes of a key's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    UntilEnabled,
+    ForEver,
+}
+
+/// Asks with words that fit the key's purpose.
+async fn confirm_loss(admin: &dyn KeyAdmin, target: &Target, loss: Loss) -> Result<(), Failure> {
+    let will = match loss {
+        Loss::UntilEnabled => "will be disabled",
+        Loss::ForEver => "will be destroyed",
+    };
+    confirm::can_ask(&format!("{} {will}", subject(target)))?;
+    let purpose = match admin.details(&target.key).await {
+        Ok(details) => Some(details.purpose),
+        // This caller may only change it.
+        Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => None,
+        Err(error) => return Err(failed(error)),
+    };
+    let consequence = consequence(purpose, loss);
+    confirm::ask(&format!("{} {will}; {consequence}", subject(target)))
+}
+
+fn consequence(purpose: Option<KeyPurpose>, loss: Loss) -> &'static str {
+    match (purpose, loss) {
+        (Some(KeyPurpose::Encrypt), Loss::UntilEnabled) => {
+            "what it encrypted cannot be decrypted until it is enabled again"
+        }
+        (Some(KeyPurpose::Encrypt), Loss::ForEver) => "everything that it encrypted is lost then",
+        (Some(_), Loss::UntilEnabled) => {
+            "it cannot sign, and its public key cannot be fetched, until it is enabled again"
+        }
+        (Some(_), Loss::ForEver) => {
+            "it will never sign again; keep its public key to verify what it signed"
+        }
+        (None, Loss::UntilEnabled) => "nothing can be done with it until it is enabled again",
+        (None, Loss::ForEver) => {
+            "it can never be used again, and everything that it encrypted is lost then"
+        }
     }
 }
 
@@ -187,38 +275,88 @@ fn subject(target: &Target) -> String {
     }
 }
 
-async fn grant(
+async fn replicate(
     key: &KeyUri,
-    member: &str,
-    role: RoleArg,
+    region: &str,
     options: &KmsOptions,
     json: bool,
 ) -> Result<(), Failure> {
-    let role = role.into();
     let admin = open(key, options).await?;
-    let changed = admin.grant(key, member, role).await.map_err(failed)?;
-    let answer =
+    let replica = admin.replicate(key, region).await.map_err(failed)?;
+    let answer = json!({ "key": key.to_string(), "replica": replica.to_string() });
+    print(json, &answer, || format!("created the replica {replica}"))
+}
+
+async fn grant(args: &GrantArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let (key, role) = (&args.key, KeyRole::from(args.role));
+    let member = member(key, region(options), &args.member)
+        .map_err(|reason| Failure::new(Status::Usage, format_args!("--member: {reason}")))?;
+    let context = context(args.namespace.as_ref())?;
+    let admin = open(key, options).await?;
+    let granted = admin.grant_for_context(key, &member, role, &context);
+    let changed = granted.await.map_err(failed)?;
+    let mut answer =
         json!({ "key": key.to_string(), "member": member, "role": role, "changed": changed });
+    if let (Some(answer), Some(namespace)) = (answer.as_object_mut(), &args.namespace) {
+        answer.insert("namespace".to_owned(), namespace.as_str().into());
+    }
     print(json, &answer, || {
+        let what = match role {
+            KeyRole::Encrypter => "encrypt",
+            KeyRole::Decrypter => "decrypt",
+            KeyRole::Signer => "sign",
+            _ => "verify",
+        };
+        let only = args.namespace.as_ref();
+        let only = only.map_or_else(String::new, |namespace| {
+            format!(", payloads of namespace {namespace} only")
+        });
         if changed {
-            format!("{member} has got the role on {key}")
+            format!("{member} may now {what} with {key}{only}")
         } else {
-            format!("{member} has had the role on {key} already")
+            format!("{member} may {what} with {key} already{only}")
         }
     })
 }
 
+/// The region of keys that are named by an alias.
+#[cfg(feature = "aws-kms")]
+pub(super) fn region(options: &KmsOptions) -> Option<&str> {
+    options.aws.region.as_deref()
+}
+
+#[cfg(not(feature = "aws-kms"))]
+pub(super) fn region(_: &KmsOptions) -> Option<&str> {
+    None
+}
+
+/// What the encryption context of a call must hold.
+pub(super) fn context(namespace: Option<&Namespace>) -> Result<EncryptionContext, Failure> {
+    match namespace {
+        Some(namespace) => EncryptionContext::for_namespace(namespace, BTreeMap::new())
+            .map_err(|error| Failure::new(Status::Usage, error)),
+        None => Ok(EncryptionContext::empty()),
+    }
+}
+
 async fn public_key(target: &Target, options: &KmsOptions, json: bool) -> Result<(), Failure> {
-    let signer = kms::open_signer(&target.key, options)
-        .await
-        .map_err(failed)?;
-    let version = target.version.as_deref();
-    let public = signer.public_key(version).await.map_err(failed)?;
+    let key = &target.key;
+    let version = match &target.version {
+        Some(version) => Some(version.clone()),
+        None => newest(key, options).await?,
+    };
+    let signer = kms::open_signer(key, options).await.map_err(failed)?;
+    let asked = match key.kms() {
+        // It has one, which has a name only where keys are looked after.
+        KmsKind::AwsKms if target.version.is_none() => None,
+        _ => version.as_deref(),
+    };
+    let public = signer.public_key(asked).await.map_err(failed)?;
     let pem = public
         .to_pem()
         .map_err(|error| Failure::new(Status::Data, error))?;
     let answer = json!({
-        "key": target.key.to_string(),
+        "key": key.to_string(),
         "version": version,
         "algorithm": public.algorithm(),
         "pem": pem,
@@ -226,10 +364,44 @@ async fn public_key(target: &Target, options: &KmsOptions, json: bool) -> Result
     print(json, &answer, || pem.clone())
 }
 
+/// The version that signs now; `None` where the caller may not ask for it.
+async fn newest(key: &KeyUri, options: &KmsOptions) -> Result<Option<String>, Failure> {
+    let admin = open(key, options).await?;
+    let found = async {
+        if let Some(primary) = admin.details(key).await?.primary {
+            return Ok::<_, ProviderError>(Some(primary.id));
+        }
+        let versions = admin.versions(key).await?.into_iter();
+        let mut enabled = versions.filter(|version| version.state == KeyState::Enabled);
+        Ok(enabled.next().map(|version| version.id))
+    };
+    match found.await {
+        Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => Ok(None),
+        found => found.map_err(failed),
+    }
+}
+
 /// For a schedule in a sentence.
-pub(super) fn schedule(period: Option<std::time::Duration>) -> String {
+pub(super) fn schedule(period: Option<Duration>) -> String {
     period.map_or_else(
         || "never rotated by the service".to_owned(),
         |period| format!("rotated every {}", days(period)),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signing_keys_are_not_said_to_decrypt() {
+        for loss in [Loss::UntilEnabled, Loss::ForEver] {
+            for purpose in [KeyPurpose::SignP256, KeyPurpose::SignEd25519] {
+                let text = consequence(Some(purpose), loss);
+                assert!(text.contains("sign") && !text.contains("crypt"), "{text}");
+            }
+            let text = consequence(Some(KeyPurpose::Encrypt), loss);
+            assert!(text.contains("encrypted"), "{text}");
+        }
+    }
 }

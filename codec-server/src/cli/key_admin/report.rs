@@ -138,17 +138,26 @@ impl Description {
 
     pub(super) fn text(&self) -> String {
         let mut lines = self.key.pairs();
-        let rotate = match (self.should_rotate, &self.key.primary) {
-            (false, Some(VersionReport { created: None, .. })) => {
-                "no advice: its age is unknown".to_owned()
-            }
-            (false, _) => "no".to_owned(),
-            (true, _) => "yes: run `codec-server keys rotate`".to_owned(),
-        };
-        lines.push(("should rotate", rotate));
+        lines.push(("should rotate", self.advice().to_owned()));
         let overaged = (!self.overaged.is_empty()).then(|| self.overaged.join(", "));
         lines.push(("overaged versions", or_dash(overaged)));
         pairs(&lines)
+    }
+
+    fn advice(&self) -> &'static str {
+        let key = &self.key;
+        let created = key
+            .primary
+            .as_ref()
+            .map_or(&key.created, |primary| &primary.created);
+        match (self.should_rotate, key.purpose) {
+            (true, _) => "yes: run `codec-server keys rotate`",
+            (false, KeyPurpose::Encrypt) if created.is_none() => "not known: its age is unknown",
+            (false, KeyPurpose::Encrypt) => "no",
+            (false, _) => {
+                "no: signatures stay valid, and each new version has a new public key to publish"
+            }
+        }
     }
 }
 

@@ -1,20 +1,23 @@
-//! `keys setup`: everything that an API and a worker need of a key management service, as often as one likes.
+//! `keys setup`: everything that an API and a worker need of a key management service. It can be run again at any time.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use temporal_kms_codec::{
-    KeyUri, KmsKind,
+    KeyUri, KmsKind, Namespace,
     kms::{self, KeyPurpose, KeyRole, KeySpec, KmsOptions},
 };
 
 use super::{
     super::exit::{Failure, Status, say},
-    arguments::{KeysArgs, ProtectionArg, Rotation, label},
+    arguments::{ProtectionArg, Rotation, label, namespace},
     dotenv::DotEnv,
-    failed, print,
-    steps::{Outcome, Step, Steps},
+    failed,
+    member::member,
+    operation::{context, refuse_idle_settings, region},
+    print,
+    steps::{self, Outcome, Step, Steps},
 };
 
 pub(super) const HELP: &str = "\
@@ -28,10 +31,13 @@ Examples:
     --api-member arn:aws:iam::111122223333:role/api \\
     --worker-member arn:aws:iam::111122223333:role/worker
 
-What is there already stays as it is, so that running it again changes
-nothing. In the .env file it sets KMS_PROVIDER, and KMS_KEY_RING,
-KMS_KEY_NAME, KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and
-KMS_KEY_ALIAS; every other line stays.";
+Steps that are done already are left alone, so the command can be run again.
+In the .env file it sets KMS_PROVIDER, and KMS_KEY_RING, KMS_KEY_NAME,
+KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and KMS_KEY_ALIAS.
+Every other line stays.
+
+These programs do not read .env themselves. Load it with a shell:
+  set -a; . ./.env; set +a";
 
 #[derive(Debug, Args)]
 pub(super) struct SetupArgs {
@@ -68,28 +74,31 @@ pub(super) struct SetupArgs {
         default_value = "alias/payload-encryption"
     )]
     key_alias: String,
-    /// The account that starts workflows: it may encrypt. An e-mail address is a service account.
+    /// The account that starts workflows: it may encrypt. At Google Cloud an e-mail address is a service account.
     #[arg(long, value_name = "MEMBER")]
     api_member: Option<String>,
     /// The account that runs them: it may decrypt inputs and encrypt results.
     #[arg(long, value_name = "MEMBER")]
     worker_member: Option<String>,
+    /// Permit only payloads of this namespace (AWS KMS).
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
+    namespace: Option<Namespace>,
     /// How often the service rotates the key, or `never`.
     #[arg(long, value_name = "TIME", default_value = "90d")]
     rotation_period: Rotation,
-    /// Where the key's material is kept [default: as the service does].
+    /// Where the key's material is kept [default: the service's own].
     #[arg(long, value_enum)]
     protection: Option<ProtectionArg>,
-    /// A label, or tag, of a key that is made; may be repeated.
+    /// A label, or tag, of a key that is created; may be repeated.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     labels: Vec<(String, String)>,
-    /// Lets a key that is made have replicas in other regions (AWS KMS).
+    /// Let the key have replicas in other regions (AWS KMS); also `KMS_ENABLE_MULTI_REGION=true`.
     #[arg(long)]
     multi_region: bool,
     /// The file that gets the settings.
     #[arg(long, value_name = "FILE", default_value = ".env")]
     env_file: PathBuf,
-    /// Prints what would be done, and changes nothing.
+    /// Print what would be done, and change nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -106,52 +115,48 @@ struct Report<'r> {
     key: String,
     dry_run: bool,
     changed: bool,
+    failed: bool,
     steps: &'r [Step],
 }
 
 pub(super) async fn run(
     setup: &SetupArgs,
-    keys: &KeysArgs,
     options: &KmsOptions,
+    json: bool,
 ) -> Result<(), Failure> {
+    // Everything that can be refused is refused before a key is created, which costs money.
     let key = setup.key()?;
-    let settings = setup.settings(keys)?;
-    // A file that cannot be edited is found out before anything is made.
-    let file = DotEnv::read(&setup.env_file)?;
-    let edited = file.edit(&settings)?;
+    refuse_idle_settings(key.kms(), options)?;
+    let grants = setup.grants(&key, region(options))?;
+    let context = context(setup.namespace.as_ref())?;
+    let settings = setup.settings(region(options))?;
+    let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
 
     let admin = kms::open_admin(&key, options).await.map_err(failed)?;
     let mut steps = Steps::new(&*admin, &key, setup.dry_run);
-    steps.key(&setup.spec()).await?;
-    // A worker decrypts inputs and encrypts results.
-    for (member, role) in [
-        (&setup.api_member, KeyRole::Encrypter),
-        (&setup.worker_member, KeyRole::Encrypter),
-        (&setup.worker_member, KeyRole::Decrypter),
-    ] {
-        if let Some(member) = member {
-            steps.grant(&setup.member(member), role).await?;
-        }
+    steps.key(&setup.spec(options)).await;
+    for (member, role) in &grants {
+        steps.grant(member, *role, &context).await;
     }
-    let mut steps = steps.finish();
-    steps.push(env_step(&file, edited.as_deref(), setup)?);
+    let (mut steps, is_usable) = steps.finish();
+    steps.push(env_step(&settings, planned, is_usable, setup));
 
-    let changed = steps.iter().any(|step| step.outcome == Outcome::Changed);
+    let result = steps::result(&steps);
     let report = Report {
         key: key.to_string(),
         dry_run: setup.dry_run,
-        changed,
+        changed: steps.iter().any(|step| step.outcome == Outcome::Changed),
+        failed: result.is_err(),
         steps: &steps,
     };
-    print(keys.json, &report, || text(&report))?;
+    print(json, &report, || text(&report))?;
+    result?;
     for (member, flag) in [
         (&setup.api_member, "--api-member"),
         (&setup.worker_member, "--worker-member"),
     ] {
         if member.is_none() {
-            say(format_args!(
-                "no {flag} was named, so no account got its role"
-            ));
+            say(format_args!("no {flag} given: no permission granted"));
         }
     }
     Ok(())
@@ -184,7 +189,7 @@ impl SetupArgs {
         })
     }
 
-    fn settings(&self, keys: &KeysArgs) -> Result<Vec<(&'static str, String)>, Failure> {
+    fn settings(&self, region: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
         Ok(match self.provider {
             Provider::Gcp => vec![
                 ("KMS_KEY_RING", self.key_ring.clone()),
@@ -194,7 +199,7 @@ impl SetupArgs {
                 ("KMS_PROVIDER", "gcp".to_owned()),
             ],
             Provider::Aws => {
-                let region = keys.kms.aws_region().ok_or_else(|| {
+                let region = region.ok_or_else(|| {
                     Failure::new(
                         Status::Usage,
                         "name the region with --aws-region REGION or AWS_REGION",
@@ -209,39 +214,82 @@ impl SetupArgs {
         })
     }
 
-    fn spec(&self) -> KeySpec {
+    #[cfg_attr(
+        not(feature = "aws-kms"),
+        allow(unused_variables, reason = "only keys of AWS KMS have regions")
+    )]
+    fn spec(&self, options: &KmsOptions) -> KeySpec {
+        #[cfg(feature = "aws-kms")]
+        let multi_region = self.multi_region || options.aws.multi_region;
+        #[cfg(not(feature = "aws-kms"))]
+        let multi_region = self.multi_region;
         KeySpec {
             purpose: KeyPurpose::Encrypt,
             protection: self.protection.map(Into::into),
             rotation_period: self.rotation_period.period(),
             labels: self.labels.iter().cloned().collect(),
-            multi_region: self.multi_region,
+            multi_region,
         }
     }
 
-    fn member(&self, member: &str) -> String {
-        if self.provider == Provider::Gcp && !member.contains(':') {
-            return format!("serviceAccount:{member}");
+    /// Who may do what. A worker decrypts inputs and encrypts results.
+    fn grants(
+        &self,
+        key: &KeyUri,
+        region: Option<&str>,
+    ) -> Result<Vec<(String, KeyRole)>, Failure> {
+        if self.namespace.is_some() && self.provider != Provider::Aws {
+            return Err(Failure::new(
+                Status::Usage,
+                "--namespace: only AWS KMS can permit one namespace; use a key for each namespace",
+            ));
         }
-        member.to_owned()
+        let mut grants = Vec::new();
+        for (text, flag, roles) in [
+            (
+                &self.api_member,
+                "--api-member",
+                [KeyRole::Encrypter].as_slice(),
+            ),
+            (
+                &self.worker_member,
+                "--worker-member",
+                &[KeyRole::Encrypter, KeyRole::Decrypter],
+            ),
+        ] {
+            let Some(text) = text else { continue };
+            let member = member(key, region, text)
+                .map_err(|reason| Failure::new(Status::Usage, format_args!("{flag}: {reason}")))?;
+            grants.extend(roles.iter().map(|role| (member.clone(), *role)));
+        }
+        Ok(grants)
     }
 }
 
-fn env_step(file: &DotEnv, edited: Option<&str>, setup: &SetupArgs) -> Result<Step, Failure> {
-    let shown = file.path().display();
-    let outcome = match edited {
-        None => Outcome::Unchanged,
-        Some(_) if setup.dry_run => Outcome::Planned,
-        Some(text) => {
-            file.replace(text)?;
-            Outcome::Changed
+fn env_step(
+    settings: &[(&'static str, String)],
+    planned: bool,
+    is_usable: bool,
+    setup: &SetupArgs,
+) -> Step {
+    let what = format!("set the key's variables in {}", setup.env_file.display());
+    let outcome = if !is_usable {
+        Outcome::Skipped
+    } else if setup.dry_run {
+        if planned {
+            Outcome::Planned
+        } else {
+            Outcome::Unchanged
+        }
+    } else {
+        // The file may have been edited during the calls.
+        match DotEnv::set(&setup.env_file, settings) {
+            Ok(true) => Outcome::Changed,
+            Ok(false) => Outcome::Unchanged,
+            Err(failure) => return Step::failed("env", what, Status::Io, &failure),
         }
     };
-    Ok(Step::new(
-        "env",
-        format!("set the key's variables in {shown}"),
-        outcome,
-    ))
+    Step::new("env", what, outcome)
 }
 
 fn text(report: &Report<'_>) -> String {
@@ -250,10 +298,11 @@ fn text(report: &Report<'_>) -> String {
         text.push_str(&step.text());
         text.push('\n');
     }
-    text.push_str(match (report.dry_run, report.changed) {
-        (true, _) => "Nothing was changed: this was a dry run.",
-        (false, true) => "The key is ready.",
-        (false, false) => "Nothing had to be changed.",
+    text.push_str(match (report.failed, report.dry_run, report.changed) {
+        (true, _, _) => "The setup is not complete.",
+        (false, true, _) => "Nothing was changed: this was a dry run.",
+        (false, false, true) => "The key is ready.",
+        (false, false, false) => "Nothing had to be changed.",
     });
     text
 }

@@ -1,4 +1,8 @@
+//! Answers for people: columns, and pairs of names and values.
+
 use std::fmt::Write as _;
+
+use temporal_kms_codec_service::terminal;
 
 /// Columns for people. What a service answered cannot steer the terminal.
 pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> String {
@@ -14,7 +18,7 @@ pub(super) fn table<const N: usize>(header: [&str; N], rows: &[[String; N]]) -> 
     for line in lines() {
         let mut shown = String::new();
         for (width, cell) in widths.iter().zip(line) {
-            let _ = write!(shown, "{:width$}  ", printable(cell));
+            let _ = write!(shown, "{:width$}  ", terminal::line(cell));
         }
         text.push_str(shown.trim_end());
         text.push('\n');
@@ -27,15 +31,9 @@ pub(super) fn pairs(pairs: &[(&str, String)]) -> String {
     let width = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for (name, value) in pairs {
-        let _ = writeln!(text, "{name:width$}  {}", printable(value));
+        let _ = writeln!(text, "{name:width$}  {}", terminal::line(value));
     }
     text
-}
-
-/// Text without what would steer the terminal.
-pub(in super::super) fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -45,12 +43,12 @@ mod tests {
     #[test]
     fn columns_align_and_control_characters_are_taken_out() {
         let rows = [
-            ["a".to_owned(), "x\u{1b}[2Jy".to_owned()],
+            ["a".to_owned(), "x\u{1b}[2J\u{202e}y".to_owned()],
             ["long".to_owned(), String::new()],
         ];
         assert_eq!(
             table(["KEY", "B"], &rows),
-            "KEY   B\na     x\u{fffd}[2Jy\nlong\n"
+            "KEY   B\na     x\u{fffd}[2J\u{fffd}y\nlong\n"
         );
     }
 }

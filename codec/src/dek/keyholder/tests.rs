@@ -29,10 +29,11 @@ struct Scripted {
 enum Answer {
     Key(u8),
     Fails(ProviderErrorKind),
+    Presumes(ProviderErrorKind),
     Panics,
 }
 
-use Answer::{Fails, Key, Panics};
+use Answer::{Fails, Key, Panics, Presumes};
 
 impl Scripted {
     fn new(name: &str) -> Arc<Self> {
@@ -69,6 +70,7 @@ impl Scripted {
         match answer.unwrap_or(Fails(ProviderErrorKind::InvalidCiphertext)) {
             Key(byte) => Ok([byte; 32]),
             Fails(kind) => Err(ProviderError::new(kind, &self.uri)),
+            Presumes(kind) => Err(ProviderError::new(kind, &self.uri).presumed()),
             Panics => panic!("the provider is broken"),
         }
     }
@@ -399,6 +401,35 @@ async fn a_key_that_is_disabled_opens_what_is_cached_until_it_expires() {
         panic!("{error}")
     };
     assert_eq!(error.kind(), ProviderErrorKind::KeyDisabled);
+}
+
+#[tokio::test]
+async fn a_presumed_verdict_holds_for_a_second() {
+    let f = fixture(["k"]);
+    f.keys[0].answers(
+        b"w",
+        &[Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
+    );
+    for _ in 0..100 {
+        let error = payload_error(f.open(&[("k", b"w")], 1).await);
+        assert_eq!(error, PayloadError::NotAuthentic, "as of any other");
+    }
+    assert_eq!(f.calls(), 1);
+    f.clock.advance(Duration::from_secs(1));
+    f.open(&[("k", b"w")], 1).await.unwrap();
+
+    f.keys[0].answers(
+        b"d",
+        &[Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
+    );
+    for _ in 0..2 {
+        let budget = f.keyholder.budget();
+        let error = f.decrypt(&budget, b"d").await.unwrap_err();
+        assert!(matches!(error, Error::Payload(PayloadError::NotAuthentic)));
+    }
+    f.clock.advance(Duration::from_secs(1));
+    let budget = f.keyholder.budget();
+    f.decrypt(&budget, b"d").await.unwrap();
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// What AWS KMS waits before it deletes a key if it is not told otherwise.
 const DELETION_WINDOW_DAYS: u8 = 30;
 
-/// A list that goes on after this many pages is no list of one account.
+/// No account's list has more pages than this.
 const MAX_PAGES: usize = 100;
 
 /// Keys that are asked for at the same time while they are listed; AWS KMS throttles more.
@@ -71,7 +71,7 @@ async fn by_arn(key: RegionalKey) -> Result<(RegionalKey, KeyMetadata), Provider
 
 #[async_trait]
 impl KeyAdmin for AwsAdmin {
-    /// AWS KMS chooses the ids of keys, so what is made is an alias and the key that it stands for.
+    /// AWS KMS chooses the ids of keys, so a new key gets the alias as its name.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
         let store = self.kms.options.custom_key_store.as_deref();
         let alias = self.kms.regional(key).await?;
@@ -188,7 +188,7 @@ impl KeyAdmin for AwsAdmin {
         let replica = key.name.multi_region().map(|arn| arn.in_region(region));
         let replica = replica.ok_or_else(|| {
             key.error(Kind::Unsupported)
-                .with_detail("it is no multi-region key; only keys made as such have replicas")
+                .with_detail("it is not a multi-region key; only keys made as such have replicas")
         })?;
         let call = key.kms.replicate_key().key_id(key.id());
         let answer = call

@@ -42,7 +42,7 @@ pub(super) struct RegionalKey {
     pub(super) resolved: Resolved,
 }
 
-/// The ARN of the key that a short name or an alias stands for, once an answer has told it. Clones share it.
+/// The ARN of the key behind a short name or an alias, once an answer has told it. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resolved(Arc<Mutex<Option<Arn>>>);
 

@@ -165,7 +165,7 @@ where
     })
 }
 
-/// The token as it is now: whoever issues it replaces the file before it expires.
+/// The current token: its issuer replaces the file before the token expires.
 async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, CredentialsError> {
     let path = match token {
         WebIdentityToken::Text(text) => return Ok(text.clone()),
@@ -180,9 +180,8 @@ async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, Credentials
         file.take(MAX_TOKEN_LEN + 1).read_to_string(&mut text)?;
         Ok::<_, std::io::Error>(text)
     });
-    let text = match read.await {
-        Ok(Ok(text)) => text,
-        Ok(Err(_)) | Err(_) => return Err(failed("the file of the OIDC token cannot be read")),
+    let Ok(Ok(text)) = read.await else {
+        return Err(failed("the file of the OIDC token cannot be read"));
     };
     match text.trim().len() as u64 {
         0 => Err(failed("the file of the OIDC token is empty")),

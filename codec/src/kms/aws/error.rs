@@ -84,7 +84,7 @@ impl Failure {
             match connection {
                 connection if connection.is_timeout() => (Kind::DeadlineExceeded, ""),
                 connection if connection.is_user() => {
-                    (Kind::Misconfigured, "its endpoint is no URL")
+                    (Kind::Misconfigured, "its endpoint is not a URL")
                 }
                 _ => (Kind::Unavailable, NO_CONNECTION),
             }
@@ -127,6 +127,7 @@ fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Optio
         .find_map(|error| error.downcast_ref())
 }
 
+const NOT_AWS: &str = "what answers at its endpoint is not AWS KMS";
 const PROXY: &str = "the answer is not AWS's: is there a proxy on the way?";
 const CLOCK: &str = "this machine's clock is wrong; set it";
 const REFUSED: &str =
@@ -146,7 +147,7 @@ fn cause(detail: &str) -> Option<Cause> {
         NO_CONNECTION => Some(Cause::NoConnection),
         // Of taking on a role.
         _ if detail.starts_with("the role's trust policy") => Some(Cause::RefusedCredentials),
-        PROXY => Some(Cause::Proxy),
+        PROXY | NOT_AWS => Some(Cause::Proxy),
         _ if detail.starts_with("the file of the OIDC token") => Some(Cause::UnusableCredentials),
         _ => None,
     }
@@ -284,12 +285,9 @@ fn by_status(status: u16) -> (Kind, &'static str) {
         408 | 504 => (Kind::DeadlineExceeded, ""),
         429 => (Kind::Throttled, ""),
         500..600 => (Kind::Unavailable, ""),
-        404 | 405 => (
-            Kind::Misconfigured,
-            "what answers at its endpoint is not AWS KMS",
-        ),
+        404 | 405 => (Kind::Misconfigured, NOT_AWS),
         400..500 => (Kind::Misconfigured, "AWS finds the request invalid"),
-        _ => (Kind::Integrity, "its answer is none of AWS KMS"),
+        _ => (Kind::Integrity, "the answer is not one that AWS KMS gives"),
     }
 }
 

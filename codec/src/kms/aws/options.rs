@@ -13,7 +13,7 @@ pub struct AwsOptions {
     pub credentials: AwsCredentials,
     /// A role that the caller takes on, such as one of the account that owns the key.
     pub role: Option<AwsRole>,
-    /// Regions that may serve a multi-region key (`mrk-…`) while its own region is away, in the order in which they are
+    /// Regions that may serve a multi-region key (`mrk-…`) while its own region is unreachable, in the order in which they are
     /// tried. A key that is named by its alias is served there once an answer has told its ARN. Other keys have no
     /// replicas; a warning says so.
     pub replicas: Vec<AwsReplica>,
@@ -57,7 +57,7 @@ impl AwsReplica {
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AwsCredentials {
-    /// Whoever the environment says, as every AWS SDK looks for it: variables, the shared profile, a web identity
+    /// The credentials that every AWS SDK finds in the environment: variables, the shared profile, a web identity
     /// (`AWS_WEB_IDENTITY_TOKEN_FILE`), the container's or the machine's role. Profiles that start a program or log in
     /// through IAM Identity Center are not supported.
     #[default]
@@ -106,7 +106,7 @@ impl AwsRole {
 /// An OIDC token.
 #[derive(Clone, PartialEq, Eq)]
 pub enum WebIdentityToken {
-    /// In a file, which is read again for each session: whoever writes it renews it.
+    /// In a file, which is read again for each session. Its writer renews it.
     File(PathBuf),
     /// The token itself. Sessions end with its validity.
     Text(Zeroizing<String>),

@@ -1,4 +1,4 @@
-//! A key in several regions: where a call is made while the key's own region is away.
+//! A key in several regions: where a call is made while the key's own region is unreachable.
 
 use std::{
     fmt,
@@ -23,16 +23,17 @@ use crate::{
     kms::{ProviderError, ProviderErrorKind as Kind},
 };
 
-/// How long calls go to a replica first after the key's own region was away.
+/// How long calls go to a replica first after the key's own region was unreachable.
 const DETOUR: Duration = Duration::from_secs(30);
 
-/// A call that was given up after this long tells that the region is away; sooner, that the caller lost interest.
+/// A call that was given up after this long shows that the region is unreachable; sooner, that the caller lost interest.
 const HANGING: Duration = Duration::from_secs(1);
 
 /// A key in its own region and, if it is a multi-region key, its replicas.
 ///
-/// A replica is called only while the key's own region is away. What the key's own region refuses is refused; what a
-/// replica refuses is its own region's to decide.
+/// A replica is called only while the key's own region is unreachable. What the key's own region refuses is refused. A
+/// replica has its own policy and state, so its refusal of the caller decides nothing. It has the same key material, so its
+/// verdict on a ciphertext decides: a payload that cannot be opened costs no further attempts during an outage.
 pub(super) struct Regions {
     home: Arc<RegionalKey>,
     /// The region of names that tell none.
@@ -112,11 +113,11 @@ impl Regions {
         for replica in replicas {
             let region = replica.region.clone();
             match attempt(Arc::new(replica)).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => tracing::warn!(
+                Err(error) if !is_verdict(&error) => tracing::warn!(
                     key = %self.uri(), region, error = error.kind().name(),
                     "a replica of the key did not serve the call either"
                 ),
+                decided => return decided,
             }
         }
         match failure {
@@ -125,8 +126,7 @@ impl Regions {
         }
     }
 
-    /// The key in the other regions, if it is a multi-region key: by its name, or by the answer that told what its alias
-    /// stands for.
+    /// The key in the other regions, if it is a multi-region key: by its name, or by the answer that resolved its alias.
     fn replicas(&self) -> Vec<RegionalKey> {
         if self.elsewhere.is_empty() {
             return Vec::new();
@@ -148,7 +148,7 @@ impl Regions {
         self.elsewhere.iter().map(replica).collect()
     }
 
-    /// Says once that an alias with replica regions stands for a key that has none.
+    /// Says once that replica regions are configured for the alias of a key that has no replicas.
     fn warn_of_idle_replicas(&self) {
         let resolved = self.home.resolved.arn();
         if !self.elsewhere.is_empty()
@@ -186,7 +186,7 @@ impl Regions {
         *self.away_until.lock() = Some(self.clock.now() + DETOUR);
         tracing::warn!(
             key = %self.uri(), region = self.home.region, reason,
-            "the key's own region is away; its replicas are called"
+            "the key's own region is unreachable; its replicas are called"
         );
     }
 }
@@ -196,6 +196,14 @@ fn is_away(error: &ProviderError) -> bool {
     matches!(
         error.kind(),
         Kind::Unavailable | Kind::DeadlineExceeded | Kind::Throttled
+    )
+}
+
+/// Whether the answer is about the ciphertext, and the same in every region.
+fn is_verdict(error: &ProviderError) -> bool {
+    matches!(
+        error.kind(),
+        Kind::InvalidCiphertext | Kind::ContextMismatch | Kind::KeyVersionGone
     )
 }
 
@@ -308,6 +316,36 @@ mod tests {
         outage.clock.advance(DETOUR);
         assert_eq!(outage.call(None).await, [HOME]);
         assert_eq!(outage.call(None).await, [HOME]);
+    }
+
+    #[tokio::test]
+    async fn a_replica_decides_on_the_ciphertext_and_on_nothing_else() {
+        for (answer, decides) in [
+            (Kind::InvalidCiphertext, true),
+            (Kind::ContextMismatch, true),
+            (Kind::KeyVersionGone, true),
+            (Kind::PermissionDenied, false),
+            (Kind::KeyDisabled, false),
+            (Kind::KeyNotFound, false),
+            (Kind::Unavailable, false),
+        ] {
+            let outage = Outage::new();
+            for home_is_called in [true, false] {
+                let called = Mutex::new(Vec::new());
+                let attempt = |key: Arc<RegionalKey>| {
+                    let is_home = key.region == HOME;
+                    called.lock().push(is_home);
+                    let kind = if is_home { Kind::Unavailable } else { answer };
+                    async move { Err::<(), _>(key.error(kind)) }.boxed()
+                };
+                let error = outage.regions.call(attempt).await.unwrap_err();
+                let expected = if decides { answer } else { Kind::Unavailable };
+                assert_eq!(error.kind(), expected, "{answer:?}");
+                let at_home = called.lock().iter().filter(|is_home| **is_home).count();
+                let asked_after_all = !home_is_called && !decides;
+                assert_eq!(at_home, usize::from(home_is_called || asked_after_all));
+            }
+        }
     }
 
     #[tokio::test]

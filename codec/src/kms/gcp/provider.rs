@@ -88,7 +88,7 @@ impl GcpKey {
             return damaged("the ciphertext has another checksum");
         }
         if answer.ciphertext.is_empty() || answer.ciphertext.len() > MAX_CIPHERTEXT {
-            return damaged("the ciphertext has a length that none has");
+            return damaged("the ciphertext has an impossible length");
         }
         Ok(())
     }
@@ -200,7 +200,7 @@ impl KeyProvider for GcpKey {
         }
         let Some(primary) = key.primary else {
             return Err(self.error(Kind::Misconfigured).with_detail(
-                "it has no primary version: it is no key for encryption, or none was made",
+                "it has no primary version: it is not a key for encryption, or no version was made",
             ));
         };
         let Some(id) = version_id(&self.uri, &primary.name) else {

@@ -63,7 +63,7 @@ impl Signer for LocalSigningKey {
 
 impl Signature {
     /// The signature as Tink writes it for a key with output prefix `TINK`: `0x01 ‖ key id(4, big endian) ‖ bytes`.
-    /// `None` when the version is no key id of a Tink keyset.
+    /// `None` when the version is not a key id of a Tink keyset.
     #[must_use]
     pub fn to_tink(&self) -> Option<Vec<u8>> {
         let id: u32 = self.version.as_deref()?.parse().ok()?;

@@ -15,7 +15,7 @@ use super::{
     mechanisms::Mechanisms,
     object::KeyObject,
     pool::Connection,
-    probe::Probes,
+    probe::{Probes, Verdict},
     wrapped::{Method, Wrapped},
 };
 use crate::{
@@ -99,7 +99,7 @@ pub(super) fn open(
     };
     match opened {
         Ok(plaintext) => {
-            probes.worked(key.name());
+            probes.worked((&key.label, &key.id));
             Ok(plaintext)
         }
         Err(failure) if failure.is_unspecific() => {
@@ -108,11 +108,13 @@ pub(super) fn open(
                 Method::KeyWrap => key_wrap_works(session, key.handle),
             };
             let is_there = || connection.is_there();
-            if probes.works(key.name(), Instant::now(), probe, is_there) {
-                Err(not_authentic())
-            } else {
-                Err(failure)
-            }
+            let name = (key.label.as_slice(), key.id.as_slice());
+            Err(match probes.ask(name, Instant::now(), probe, is_there) {
+                Verdict::Works => not_authentic(),
+                // The token may have failed just now, and the payload may be good.
+                Verdict::Worked => not_authentic().presumed(),
+                Verdict::Fails => failure,
+            })
         }
         Err(failure) => Err(failure),
     }

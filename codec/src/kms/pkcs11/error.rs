@@ -1,6 +1,6 @@
 //! What PKCS#11's return values (PKCS #11 v3.1, section 5.1) mean for a key.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ffi::c_ulong};
 
 use cryptoki::error::{Error, RvError};
 
@@ -21,6 +21,7 @@ pub(super) struct Failure {
     cause: Option<Cause>,
     source: Option<Error>,
     loss: Option<Loss>,
+    is_presumed: bool,
 }
 
 impl Failure {
@@ -31,12 +32,23 @@ impl Failure {
             cause: None,
             source: None,
             loss: None,
+            is_presumed: false,
         }
     }
 
     pub(super) fn because(mut self, cause: Cause) -> Self {
         self.cause = Some(cause);
         self
+    }
+
+    /// Says that the kind is concluded from an earlier answer of the token.
+    pub(super) fn presumed(mut self) -> Self {
+        self.is_presumed = true;
+        self
+    }
+
+    pub(super) fn is_presumed(&self) -> bool {
+        self.is_presumed
     }
 
     /// Says that the call may succeed after the module is initialized again.
@@ -86,15 +98,11 @@ impl Failure {
             )
     }
 
-    /// Whether the token said no more than that it failed.
+    /// Whether the token failed without saying why: it may be out of order, or have found a wrong tag. Tokens answer a wrong
+    /// tag with `CKR_GENERAL_ERROR`, `CKR_FUNCTION_FAILED`, `CKR_DEVICE_ERROR`, and with values of their vendors.
     pub(super) fn is_unspecific(&self) -> bool {
-        matches!(
-            self.source,
-            Some(Error::Pkcs11(
-                RvError::GeneralError | RvError::FunctionFailed,
-                _
-            ))
-        )
+        let answered = matches!(self.source, Some(Error::Pkcs11(..)));
+        answered && self.kind == Kind::Unavailable && !self.lost_session()
     }
 
     pub(super) fn is(&self, expected: RvError) -> bool {
@@ -102,9 +110,14 @@ impl Failure {
     }
 
     pub(super) fn for_key(self, key: &KeyUri) -> ProviderError {
-        ProviderError::new(self.kind, key)
+        let error = ProviderError::new(self.kind, key)
             .with_detail(self.detail)
-            .with_cause(self.cause)
+            .with_cause(self.cause);
+        if self.is_presumed {
+            error.presumed()
+        } else {
+            error
+        }
     }
 }
 
@@ -132,6 +145,7 @@ impl From<Error> for Failure {
             cause: cause(&error),
             source: Some(error),
             loss: None,
+            is_presumed: false,
         }
     }
 }
@@ -164,6 +178,9 @@ fn cause(error: &Error) -> Option<Cause> {
     }
 }
 
+/// `CKR_AEAD_DECRYPT_FAILED`, which PKCS #11 v3.0 added. The `cryptoki` crate has no name for it.
+const AEAD_DECRYPT_FAILED: c_ulong = 0x42;
+
 fn kind(value: RvError) -> Kind {
     match value {
         RvError::ActionProhibited
@@ -179,7 +196,8 @@ fn kind(value: RvError) -> Kind {
         | RvError::UnwrappingKeyHandleInvalid
         | RvError::WrappingKeyHandleInvalid => Kind::KeyNotFound,
 
-        RvError::EncryptedDataInvalid
+        RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED)
+        | RvError::EncryptedDataInvalid
         | RvError::EncryptedDataLenRange
         | RvError::WrappedKeyInvalid
         | RvError::WrappedKeyLenRange => Kind::InvalidCiphertext,
@@ -215,7 +233,7 @@ fn kind(value: RvError) -> Kind {
         | RvError::WrappingKeySizeRange
         | RvError::WrappingKeyTypeInconsistent => Kind::Misconfigured,
 
-        // The token is away, out of memory, or broken; vendors' own values mostly say so too.
+        // The token is unreachable, out of memory, or broken; vendors' own values mostly say so too.
         _ => Kind::Unavailable,
     }
 }
@@ -264,8 +282,36 @@ mod tests {
         ] {
             assert_eq!(failure(value).kind(), kind, "{value:?}");
         }
+        let damaged = RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED);
+        assert_eq!(failure(damaged).kind(), Kind::InvalidCiphertext);
         // A wrong PIN must not be tried again and again.
         assert!(!failure(RvError::PinIncorrect).kind().is_transient());
+    }
+
+    #[test]
+    fn a_probe_follows_every_answer_that_may_be_a_wrong_tag() {
+        for (value, expected) in [
+            (RvError::GeneralError, true),
+            (RvError::FunctionFailed, true),
+            (RvError::DeviceError, true),
+            (RvError::DeviceMemory, true),
+            (RvError::VendorDefined(0x8000_0001), true),
+            (RvError::UnknownErrorCode(0x43), true),
+            // The token is not there: it cannot be probed.
+            (RvError::DeviceRemoved, false),
+            (RvError::SessionHandleInvalid, false),
+            (RvError::TokenNotPresent, false),
+            // The answer is clear.
+            (RvError::EncryptedDataInvalid, false),
+            (RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED), false),
+            (RvError::UserNotLoggedIn, false),
+            (RvError::KeyHandleInvalid, false),
+            (RvError::SessionCount, false),
+        ] {
+            assert_eq!(failure(value).is_unspecific(), expected, "{value:?}");
+        }
+        let own = Failure::new(Kind::Unavailable, "the token is not there");
+        assert!(!own.is_unspecific(), "the token was not asked");
     }
 
     #[test]

@@ -177,15 +177,6 @@ impl KeyObject {
         Ok(Some(key))
     }
 
-    /// What all versions of the key have in common.
-    pub(super) fn name(&self) -> &[u8] {
-        if self.label.is_empty() {
-            &self.id
-        } else {
-            &self.label
-        }
-    }
-
     pub(super) fn version(&self, purpose: KeyPurpose) -> KeyVersion {
         KeyVersion {
             id: hex::encode(&self.id),

@@ -57,7 +57,10 @@ impl Pkcs11Options {
             if path.as_deref().is_none_or(Path::is_absolute) {
                 Ok(path)
             } else {
-                Err(ConfigurationError::invalid(name, "it is no absolute path"))
+                Err(ConfigurationError::invalid(
+                    name,
+                    "must be an absolute path",
+                ))
             }
         };
         let pin = match (path("PKCS11_PIN_FILE")?, variable("PKCS11_PIN").is_some()) {
@@ -79,7 +82,7 @@ impl Pkcs11Options {
     }
 
     /// Reads a PKCS#11 URI of a configuration. Its query part (RFC 7512, section 2.4) may hold `module-path` and
-    /// `pin-source` (`file:PATH`, a path, or `env:VARIABLE`); it is kept here for the key, and is no part of the key's
+    /// `pin-source` (`file:PATH`, a path, or `env:VARIABLE`); it is kept here for the key, and is not part of the key's
     /// name.
     ///
     /// # Errors
@@ -194,7 +197,7 @@ mod tests {
         );
         let relative = from(&[("PKCS11_MODULE", "m.so")]).unwrap_err();
         assert!(
-            relative.contains("PKCS11_MODULE: it is no absolute"),
+            relative.contains("PKCS11_MODULE: must be an absolute path"),
             "{relative}"
         );
     }

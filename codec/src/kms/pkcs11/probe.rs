@@ -1,8 +1,9 @@
-//! Whether a key works, where a token says no more of a call than that it failed.
+//! Whether a key works, where a token says of a call only that it failed.
 //!
 //! Many tokens answer a wrong tag like that, and also every call while they are out of order. A probe tells which: it
 //! encrypts something under the key and decrypts it. Anybody can send payloads with wrong tags, and an HSM is slow. So a key
-//! is count once a minute; in between, the last answer counts while the token is there.
+//! is probed once a minute. In between, the last answer counts while the token is there. It may be outdated, and the caller
+//! learns that.
 
 use std::{
     collections::BTreeMap,
@@ -13,9 +14,22 @@ use parking_lot::Mutex;
 
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// The last answers of a token's keys, by their names.
+/// The last answers of a token's keys, by label and id: each version of a key is an object of its own.
 #[derive(Debug, Default)]
-pub(super) struct Probes(Mutex<BTreeMap<Vec<u8>, Answer>>);
+pub(super) struct Probes(Mutex<BTreeMap<Name, Answer>>);
+
+type Name = (Vec<u8>, Vec<u8>);
+
+/// What is known of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It works: it was used after the call that failed.
+    Works,
+    /// It worked within the last minute, and its token is there.
+    Worked,
+    /// It does not work.
+    Fails,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Answer {
@@ -24,29 +38,40 @@ struct Answer {
 }
 
 impl Probes {
-    /// Whether the key works. `probe` finds out and uses the key; `is_there` asks for the token without the key.
-    pub(super) fn works(
+    /// Whether the key that has `label` and `id` works. `probe` finds out and uses the key; `is_there` asks for the token
+    /// without the key.
+    pub(super) fn ask(
         &self,
-        key: &[u8],
+        (label, id): (&[u8], &[u8]),
         now: Instant,
         probe: impl FnOnce() -> bool,
         is_there: impl FnOnce() -> bool,
-    ) -> bool {
+    ) -> Verdict {
+        let key = (label.to_vec(), id.to_vec());
         // Held during the probe: calls that fail together share it.
         let mut answers = self.0.lock();
-        if let Some(answer) = answers.get(key)
+        if let Some(answer) = answers.get(&key)
             && now.saturating_duration_since(answer.at) < PAUSE
         {
-            return answer.works && is_there();
+            return if answer.works && is_there() {
+                Verdict::Worked
+            } else {
+                Verdict::Fails
+            };
         }
         let works = probe();
-        answers.insert(key.to_vec(), Answer { at: now, works });
-        works
+        answers.insert(key, Answer { at: now, works });
+        if works {
+            Verdict::Works
+        } else {
+            Verdict::Fails
+        }
     }
 
     /// Takes note that the key did its work after a probe that failed.
-    pub(super) fn worked(&self, key: &[u8]) {
-        if let Some(answer) = self.0.lock().get_mut(key) {
+    pub(super) fn worked(&self, (label, id): (&[u8], &[u8])) {
+        let key = (label.to_vec(), id.to_vec());
+        if let Some(answer) = self.0.lock().get_mut(&key) {
             answer.works = true;
         }
     }
@@ -58,7 +83,7 @@ mod tests {
 
     use super::*;
 
-    const KEY: &[u8] = b"k";
+    const KEY: (&[u8], &[u8]) = (b"k", b"1");
 
     #[test]
     fn a_thousand_wrong_tags_cost_one_probe_a_minute() {
@@ -72,10 +97,20 @@ mod tests {
                 count.set(count.get() + 1);
                 true
             };
-            assert!(probes.works(KEY, now, probe, || true));
+            assert_ne!(probes.ask(KEY, now, probe, || true), Verdict::Fails);
         }
         assert_eq!(count.get(), 2, "in 100 seconds");
-        assert!(!probes.works(b"another key", start, || false, || true));
+    }
+
+    #[test]
+    fn each_version_of_a_key_is_probed_for_itself() {
+        let probes = Probes::default();
+        let now = Instant::now();
+        assert_eq!(probes.ask(KEY, now, || true, || true), Verdict::Works);
+        for other in [(&b"k"[..], &b"2"[..]), (b"l", b"1"), (b"k1", b"")] {
+            let verdict = probes.ask(other, now, || false, || true);
+            assert_eq!(verdict, Verdict::Fails, "{other:?}");
+        }
     }
 
     #[test]
@@ -83,14 +118,15 @@ mod tests {
         let probes = Probes::default();
         let now = Instant::now();
         let unasked = || panic!("probed twice in a minute");
-        assert!(probes.works(KEY, now, || true, || panic!("not needed")));
-        assert!(probes.works(KEY, now, unasked, || true));
-        assert!(!probes.works(KEY, now, unasked, || false));
+        let unneeded = || panic!("not needed");
+        assert_eq!(probes.ask(KEY, now, || true, unneeded), Verdict::Works);
+        assert_eq!(probes.ask(KEY, now, unasked, || true), Verdict::Worked);
+        assert_eq!(probes.ask(KEY, now, unasked, || false), Verdict::Fails);
 
         let later = now + PAUSE;
-        assert!(!probes.works(KEY, later, || false, || true));
-        assert!(!probes.works(KEY, later, unasked, || true));
+        assert_eq!(probes.ask(KEY, later, || false, || true), Verdict::Fails);
+        assert_eq!(probes.ask(KEY, later, unasked, || true), Verdict::Fails);
         probes.worked(KEY);
-        assert!(probes.works(KEY, later, unasked, || true));
+        assert_eq!(probes.ask(KEY, later, unasked, || true), Verdict::Worked);
     }
 }

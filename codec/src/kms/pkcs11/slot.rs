@@ -14,15 +14,15 @@ pub(super) struct Found {
     pub(super) serial: String,
 }
 
-/// What a search for a token came to, where the module could be asked.
+/// The result of a search for a token, where the module answered.
 pub(super) enum Search {
     Found(Found),
     /// There is no such token. Others may have failed to say what they are.
     Absent,
 }
 
-/// Looks for the token that `name` names. What other tokens answer is nothing to it: they may be broken, or be taken away
-/// just now.
+/// Looks for the token that `name` names. It ignores failures of other tokens: they may be broken, or be removed at this
+/// moment.
 pub(super) fn find(library: &Pkcs11, name: &Pkcs11Path) -> Result<Search, Failure> {
     let mut found = None;
     for slot in library.get_slots_with_token()? {

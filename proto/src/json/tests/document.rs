@@ -103,14 +103,3 @@ fn a_broken_payload_is_named_by_its_place_in_the_document() {
         .collect();
     assert_eq!(starts, ["line 2, column 7", "line 3, column 1"]);
 }
-
-#[test]
-fn values_convert_both_ways() {
-    let one = payload(&[("encoding", b"json/plain")], b"A");
-    let value = payload_to_value(&one);
-    assert_eq!(payload_from_value(&value), Some(Ok(one)));
-    assert_eq!(
-        payload_from_value(&serde_json::json!({"metadata": {"a": "b"}, "data": "c"})),
-        None
-    );
-}

@@ -65,10 +65,19 @@ pub(crate) async fn foreign_ciphertexts_are_refused(bench: &Bench) {
             bench.refuses(key.unwrap(&garbage, &context).await, what);
         }
     }
-    // Its own, and authentic, but too short for a data key.
-    let short = WrappedDek::new(key.encrypt(b"short").await.expect("encrypted"));
-    let refused = kind(key.unwrap(&short, &EncryptionContext::empty()).await);
-    assert_eq!(refused, Kind::InvalidCiphertext);
+}
+
+pub(crate) async fn only_32_bytes_are_a_data_key(bench: &Bench) {
+    let key = bench.made("k").await;
+    for len in [0, 1, 31, 33, 4096, 4097] {
+        if !(key.min_plaintext()..=key.max_plaintext()).contains(&len) {
+            continue;
+        }
+        // The key's own, authentic, and of another length.
+        let other = WrappedDek::new(key.encrypt(&vec![7; len]).await.expect("encrypted"));
+        let refused = kind(key.unwrap(&other, &EncryptionContext::empty()).await);
+        assert_eq!(refused, Kind::InvalidCiphertext, "{len} bytes");
+    }
 }
 
 pub(crate) async fn no_altered_byte_opens(bench: &Bench) {

@@ -6,6 +6,7 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
 /// A shorter value would be found by chance in text that has nothing to do with it.
@@ -13,7 +14,7 @@ const SHORTEST: usize = 8;
 /// The same for a line of a longer secret, and for a piece of its base64.
 const SHORTEST_PIECE: usize = 16;
 /// Encodings are looked for of this much of a task's secrets, in bytes. It bounds the memory of the search.
-const MOST_ENCODED: usize = 256 * 1024;
+const MOST_ENCODED: usize = 32 * 1024;
 /// The rows of `base64` and of PEM.
 const ROWS: [usize; 2] = [76, 64];
 /// What RFC 3986 calls unreserved is not percent-encoded.
@@ -65,7 +66,39 @@ fn escaped(text: &str) -> Zeroizing<String> {
     Zeroizing::new(quoted.get(1..inside).unwrap_or(text).to_owned())
 }
 
+/// As JSON of other languages holds it: Go's escapes what HTML gives a meaning, PHP's the slash, and that of Python and
+/// PHP all that is not ASCII.
+fn add_other_json(forms: &mut Forms, text: &str) {
+    let once = escaped(text);
+    let go = [("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")];
+    let go = go
+        .iter()
+        .fold(once.to_string(), |text, (from, to)| text.replace(from, to));
+    let python = ascii(&once);
+    let php = python.replace('/', "\\/");
+    for form in [go, php, python] {
+        add(forms, escaped(&form).to_string());
+        add(forms, form);
+    }
+}
+
+fn ascii(text: &str) -> String {
+    let mut ascii = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(ascii, "\\u{unit:04x}");
+        }
+    }
+    ascii
+}
+
 fn add_encodings(forms: &mut Forms, text: &str) {
+    add_other_json(forms, text);
     add(forms, hex::encode(text));
     add(forms, hex::encode_upper(text));
     let percent = utf8_percent_encode(text, RESERVED).to_string();

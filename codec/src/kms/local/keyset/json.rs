@@ -58,7 +58,7 @@ impl Key {
             let value = STANDARD
                 .decode(data.value.as_bytes())
                 .map(Zeroizing::new)
-                .map_err(|_| "its value is no base64")?;
+                .map_err(|_| "its value is not base64")?;
             Material::parse(&data.type_url, &value)
         };
         let state = match json.status {

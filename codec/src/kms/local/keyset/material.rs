@@ -43,7 +43,7 @@ impl Material {
                 KeyPurpose::SignEd25519 => {
                     return Ok(Self::Ed25519(Box::new(Ed25519Key::from_bytes(&secret))));
                 }
-                // One in 2^32 is no scalar of the curve.
+                // One in 2^32 is not a scalar of the curve.
                 KeyPurpose::SignP256 => {
                     if let Ok(key) = P256Key::from_slice(&*secret) {
                         return Ok(Self::EcdsaP256(Box::new(key)));
@@ -132,7 +132,7 @@ impl Material {
 }
 
 fn parse_aes_gcm(value: &[u8]) -> Result<Material, &'static str> {
-    let message = AesGcmKey::decode(value).map_err(|_| "its value is no AesGcmKey message")?;
+    let message = AesGcmKey::decode(value).map_err(|_| "its value is not an AesGcmKey message")?;
     let secret = Zeroizing::new(message.key_value);
     check_versions(&[message.version])?;
     <[u8; KEY_LEN]>::try_from(secret.as_slice())
@@ -141,8 +141,8 @@ fn parse_aes_gcm(value: &[u8]) -> Result<Material, &'static str> {
 }
 
 fn parse_ecdsa(value: &[u8]) -> Result<Material, &'static str> {
-    let message =
-        EcdsaPrivateKey::decode(value).map_err(|_| "its value is no EcdsaPrivateKey message")?;
+    let message = EcdsaPrivateKey::decode(value)
+        .map_err(|_| "its value is not an EcdsaPrivateKey message")?;
     let secret = Zeroizing::new(message.key_value);
     let public = message.public_key.ok_or("it holds no public key")?;
     let params = public.params.ok_or("it holds no parameters")?;
@@ -156,7 +156,7 @@ fn parse_ecdsa(value: &[u8]) -> Result<Material, &'static str> {
         return Err("only ECDSA on NIST_P256 with SHA256 and DER signatures is supported");
     }
     let key = P256Key::from_slice(&*scalar(&secret)?)
-        .map_err(|_| "its private key is no scalar of P-256")?;
+        .map_err(|_| "its private key is not a scalar of P-256")?;
     let point = [
         &[UNCOMPRESSED][..],
         &*scalar(&public.x)?,
@@ -171,7 +171,7 @@ fn parse_ecdsa(value: &[u8]) -> Result<Material, &'static str> {
 
 fn parse_ed25519(value: &[u8]) -> Result<Material, &'static str> {
     let message = Ed25519PrivateKey::decode(value)
-        .map_err(|_| "its value is no Ed25519PrivateKey message")?;
+        .map_err(|_| "its value is not an Ed25519PrivateKey message")?;
     let secret = Zeroizing::new(message.key_value);
     let public = message.public_key.ok_or("it holds no public key")?;
     check_versions(&[message.version, public.version])?;

@@ -35,7 +35,7 @@ async fn makes_lists_and_describes_keys_of_each_purpose() {
         let again = keyring.create(&uri(name), &spec).await.unwrap_err();
         assert!(again.to_string().contains("already"), "{again}");
     }
-    // The lock file that a change leaves is no key.
+    // The lock file that a change leaves is not a key.
     keyring.rotate("c").unwrap();
     let listed = keyring.list(&uri("x")).await.unwrap();
     let names: Vec<_> = listed.iter().map(|key| key.uri.resource()).collect();

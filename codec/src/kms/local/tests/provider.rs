@@ -211,14 +211,14 @@ fn refuses_each_broken_keyset_with_what_to_do() {
             tink_keyset("ENABLED", "TINK", AES_GCM, "?"),
             0o600,
             Kind::Misconfigured,
-            "no base64",
+            "not base64",
         ),
         (
             "proto",
             tink_keyset("ENABLED", "TINK", AES_GCM, "/////w=="),
             0o600,
             Kind::Misconfigured,
-            "no AesGcmKey message",
+            "not an AesGcmKey message",
         ),
         (
             "short",

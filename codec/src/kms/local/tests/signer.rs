@@ -136,7 +136,12 @@ fn refuses_each_broken_signing_key_with_what_is_wrong() {
             ecdsa(&good, &[5; 32]),
             "not that of its private key",
         ),
-        ("zero", ECDSA, ecdsa(&good, &[0; 32]), "no scalar of P-256"),
+        (
+            "zero",
+            ECDSA,
+            ecdsa(&good, &[0; 32]),
+            "not a scalar of P-256",
+        ),
         (
             "curve",
             ECDSA,
@@ -165,7 +170,7 @@ fn refuses_each_broken_signing_key_with_what_is_wrong() {
             "noproto",
             ECDSA,
             "/////w==".into(),
-            "no EcdsaPrivateKey message",
+            "not an EcdsaPrivateKey message",
         ),
         (
             "edforeign",
@@ -183,7 +188,7 @@ fn refuses_each_broken_signing_key_with_what_is_wrong() {
             "edproto",
             ED25519,
             "/////w==".into(),
-            "no Ed25519PrivateKey message",
+            "not an Ed25519PrivateKey message",
         ),
     ];
     for (name, type_url, value, text) in cases {
