@@ -131,6 +131,9 @@ impl CodecBuilder {
     }
 
     /// How many unwrapped data keys are kept for decoding, and for how long.
+    ///
+    /// Every codec has its own cache, live data key and budget of failed KMS calls. A process with a codec for each of ten
+    /// namespaces keeps up to ten times as many keys, and may waste up to ten times as many calls.
     pub fn cache_limits(mut self, limits: CacheLimits) -> Self {
         self.cache_limits = limits;
         self

@@ -1,17 +1,15 @@
 //! Encodes and decodes the payloads of one namespace.
 
 mod open;
-mod options;
 mod seal;
 
 use std::{fmt, sync::Arc};
 
 use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 
-pub use self::options::DecodeOptions;
 use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
-    PayloadError, PayloadExt as _, PlaintextPolicy, Stats,
+    PayloadError, PlaintextPolicy, Stats,
     dek::{Budget, Keyholder, LiveDek, Rest},
     encrypting_keys::EncryptingKeys,
     format::Marker,
@@ -68,7 +66,8 @@ impl Codec {
     /// not authentic, or meant for another namespace, key or format. Encrypting it again would hide that from its
     /// reader, who would get ciphertext for a value. Also when a payload exceeds a limit.
     ///
-    /// [`Error::Provider`] when the KMS refuses or fails, and no data key may be used in its place.
+    /// [`Error::Provider`] when the KMS refuses or fails, and no data key may be used in its place. Also when an
+    /// encrypted payload needs a key version that is gone.
     pub async fn encode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         let count = payloads.len();
         self.seal_all(payloads)
@@ -83,7 +82,7 @@ impl Codec {
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         let budget = &self.0.keyholder.budget();
         stream::iter(payloads)
-            .map(|payload| self.decode_one(payload, DecodeOptions::default(), budget))
+            .map(|payload| self.decode_one(payload, budget))
             .buffered(CONCURRENT_CALLS)
             .try_collect()
             .await
@@ -91,17 +90,7 @@ impl Codec {
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-        self.decode_each_with(payloads, DecodeOptions::default())
-            .await
-    }
-
-    /// [`decode_each`](Self::decode_each) with options for this call.
-    pub async fn decode_each_with(
-        &self,
-        payloads: Vec<Payload>,
-        options: DecodeOptions,
-    ) -> Vec<Result<Payload, Error>> {
-        self.decoder().decode_each_with(payloads, options).await
+        self.decoder().decode_each(payloads).await
     }
 
     /// Starts to decode the payloads of one request in several steps.
@@ -126,7 +115,7 @@ impl Codec {
     }
 
     /// Asks every encrypting key's service whether the key can be used. Where the caller may not ask, as with Cloud KMS's
-    /// role for encrypting and decrypting, a data key is wrapped for trial.
+    /// role for encrypting and decrypting, a data key is wrapped for trial, under the context that payloads have.
     ///
     /// # Errors
     /// The first key's that cannot.
@@ -139,21 +128,21 @@ impl Codec {
 
     /// Asks as [`ready`](Self::ready) does, and returns what each key said: one that fails hides no other.
     pub async fn check_keys(&self) -> Vec<(KeyUri, Result<(), ProviderError>)> {
+        let context = if self.0.format.binds_context() {
+            self.0.live_v2.context()
+        } else {
+            self.0.live_v1.context()
+        };
         let checks = self
             .0
             .encrypting
             .iter()
-            .map(|key| async { (key.uri().clone(), can_encrypt(&**key).await) });
+            .map(|key| async { (key.uri().clone(), can_encrypt(&**key, context).await) });
         future::join_all(checks).await
     }
 
-    async fn decode_one(
-        &self,
-        payload: Payload,
-        options: DecodeOptions,
-        budget: &Budget,
-    ) -> Result<Payload, Error> {
-        let result = self.decode_layers(payload, options, budget).await;
+    async fn decode_one(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
+        let result = self.decode_layers(payload, budget).await;
         if let Err(error) = &result {
             self.0.counters.rejected.add(1);
             tracing::debug!(%error, "a payload was not decoded");
@@ -161,16 +150,11 @@ impl Codec {
         result
     }
 
-    async fn decode_layers(
-        &self,
-        payload: Payload,
-        options: DecodeOptions,
-        budget: &Budget,
-    ) -> Result<Payload, Error> {
+    async fn decode_layers(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
         let Some(marker) = Marker::of(&payload) else {
-            return self.pass(payload, options);
+            return self.pass(payload);
         };
-        let limit = self.max_decompressed(options);
+        let limit = self.0.max_decompressed;
         let mut payload = self
             .open(self.read(marker, payload)?, limit, budget)
             .await?;
@@ -188,7 +172,7 @@ impl Codec {
             };
             match opened {
                 Ok(inner) => payload = inner,
-                Err(Error::Payload(_)) => break,
+                Err(Error::Payload(error)) if may_be_a_value(&error) => break,
                 Err(error) => return Err(error),
             }
             layers += 1;
@@ -198,20 +182,32 @@ impl Codec {
     }
 
     /// What happens to a payload that is not encrypted.
-    fn pass(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
-        let is_kept = options.keep_storage_references && payload.is_storage_reference();
-        if self.0.policy.plaintext == PlaintextPolicy::Reject && !is_kept {
+    fn pass(&self, payload: Payload) -> Result<Payload, Error> {
+        if self.0.policy.plaintext == PlaintextPolicy::Reject {
             return Err(PayloadError::PlaintextRefused.into());
         }
         self.0.counters.passed_through.add(1);
         Ok(payload)
     }
+}
 
-    fn max_decompressed(&self, options: DecodeOptions) -> usize {
-        let limit = self.0.max_decompressed;
-        options
-            .max_decompressed
-            .map_or(limit, |bytes| bytes.min(limit))
+/// Whether content that is marked as encrypted may be what the caller of `encode` had: it was never encrypted for this
+/// codec. Content that a limit keeps from being opened may have been, and must not pass for a value.
+const fn may_be_a_value(error: &PayloadError) -> bool {
+    match error {
+        PayloadError::Malformed(_)
+        | PayloadError::NotAuthentic
+        | PayloadError::ForeignNamespace { .. }
+        | PayloadError::ForeignContext(_)
+        | PayloadError::MissingContext(_)
+        | PayloadError::KeyNotAllowed { .. }
+        | PayloadError::FormatNotAllowed { .. } => true,
+        PayloadError::PlaintextRefused
+        | PayloadError::TooLarge { .. }
+        | PayloadError::NestedTooDeep(_)
+        | PayloadError::NotTried
+        | PayloadError::NoRandomness
+        | PayloadError::Unsupported(_) => false,
     }
 }
 
@@ -230,18 +226,14 @@ impl Decoder {
     ///
     /// # Errors
     /// When it cannot be decrypted, or is not tried any more.
-    pub async fn decode(&self, payload: Payload, options: DecodeOptions) -> Result<Payload, Error> {
-        self.codec.decode_one(payload, options, &self.budget).await
+    pub async fn decode(&self, payload: Payload) -> Result<Payload, Error> {
+        self.codec.decode_one(payload, &self.budget).await
     }
 
-    /// As [`Codec::decode_each_with`].
-    pub async fn decode_each_with(
-        &self,
-        payloads: Vec<Payload>,
-        options: DecodeOptions,
-    ) -> Vec<Result<Payload, Error>> {
+    /// As [`Codec::decode_each`].
+    pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
         stream::iter(payloads)
-            .map(|payload| self.decode(payload, options))
+            .map(|payload| self.decode(payload))
             .buffered(CONCURRENT_CALLS)
             .collect()
             .await
@@ -254,10 +246,13 @@ impl fmt::Debug for Decoder {
     }
 }
 
-async fn can_encrypt(key: &dyn KeyProvider) -> Result<(), ProviderError> {
+async fn can_encrypt(
+    key: &dyn KeyProvider,
+    context: &EncryptionContext,
+) -> Result<(), ProviderError> {
     match key.describe().await {
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => {
-            let trial = key.generate_dek(&EncryptionContext::empty()).await;
+            let trial = key.generate_dek(context).await;
             trial.map(drop)
         }
         described => described.map(drop),

@@ -17,10 +17,19 @@ impl EncryptingKeys {
         if keys.len() > MAX_RECIPIENTS {
             return invalid("there are more than 10; name at most 10".to_owned());
         }
-        let mut uris: Vec<_> = keys.iter().map(|key| key.uri()).collect();
-        uris.sort();
-        if let Some([repeated, _]) = uris.array_windows().find(|[a, b]| a == b) {
-            return invalid(format!("{repeated} is named twice; name each key once"));
+        for (position, key) in keys.iter().enumerate() {
+            let mut earlier = keys.iter().take(position);
+            let names_it = |other: &&Arc<dyn KeyProvider>| {
+                key.goes_by(other.uri()) || other.goes_by(key.uri())
+            };
+            if let Some(other) = earlier.find(names_it) {
+                let (key, other) = (key.uri(), other.uri());
+                return invalid(if key == other {
+                    format!("{key} is named twice; name each key once")
+                } else {
+                    format!("{other} and {key} are one key; name each key once")
+                });
+            }
         }
         let mut keys = keys.into_iter();
         match keys.next() {

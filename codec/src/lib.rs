@@ -107,7 +107,7 @@ mod stream;
 mod temporal;
 
 pub use builder::CodecBuilder;
-pub use codec::{Codec, DecodeOptions, Decoder};
+pub use codec::{Codec, Decoder};
 pub use compression::Compression;
 pub use context::EncryptionContext;
 pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};

@@ -28,8 +28,8 @@ pub trait PayloadExt {
     ///
     /// SDKs make such a reference after their codec has run, so it is not encrypted. A codec that is handed one treats
     /// it like any other payload: it encrypts it, and when decoding it applies
-    /// [`PlaintextPolicy`](crate::PlaintextPolicy), unless the caller
-    /// [keeps references](crate::DecodeOptions::keep_storage_references).
+    /// [`PlaintextPolicy`](crate::PlaintextPolicy). A caller that wants a reference back does not decode it. A reference is
+    /// not authentic: anybody who can write to Temporal can forge one.
     fn is_storage_reference(&self) -> bool;
 }
 

@@ -13,6 +13,11 @@ use temporal_kms_codec::{
 };
 
 fn main() {
+    ids_stay_unique_after_fork();
+    println!("two copies of a process sealed under different ids");
+}
+
+fn ids_stay_unique_after_fork() {
     let folder = tempfile::tempdir().expect("a folder");
     let key = LocalKeyring::open(folder.path())
         .key_or_create("k")
@@ -64,7 +69,6 @@ fn main() {
             assert_ne!(ids.message_id, before.message_id);
         }
     }
-    println!("two copies of a process sealed under different ids");
 }
 
 struct Ids {

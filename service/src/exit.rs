@@ -97,9 +97,13 @@ impl Status {
                 _,
                 Some(Cause::NoCredentials | Cause::UnusableCredentials | Cause::RefusedCredentials),
             ) => Self::NoPermission,
-            (ProviderErrorKind::InvalidCiphertext | ProviderErrorKind::ContextMismatch, _) => {
-                Self::Data
-            }
+            // An altered payload may name any version of its key.
+            (
+                ProviderErrorKind::InvalidCiphertext
+                | ProviderErrorKind::ContextMismatch
+                | ProviderErrorKind::KeyVersionGone,
+                _,
+            ) => Self::Data,
             _ => Self::Configuration,
         }
     }
@@ -150,6 +154,7 @@ mod tests {
             Status::NoPermission
         );
         assert_eq!(refused(ProviderErrorKind::Unavailable), Status::Unavailable);
+        assert_eq!(refused(ProviderErrorKind::KeyVersionGone), Status::Data);
         assert_eq!(
             refused(ProviderErrorKind::KeyNotFound),
             Status::Configuration

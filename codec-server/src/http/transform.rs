@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use temporal_kms_codec::{Codec, DecodeOptions, Decoder, Error, Payload, PayloadExt as _};
+use temporal_kms_codec::{Codec, Decoder, Error, Payload, PayloadExt as _};
 use temporal_kms_codec_proto::json;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -121,8 +121,7 @@ impl Request<'_> {
             return Ok(Decoded::Reference(payload));
         }
         let key = wanted_key(&payload);
-        let options = DecodeOptions::default();
-        let decoded = match decoder.decode(payload, options).await {
+        let decoded = match decoder.decode(payload).await {
             Ok(payload) => Decoded::Payload(payload),
             Err(error) => Decoded::Placeholder(self.undecodable(index, key, error)?),
         };

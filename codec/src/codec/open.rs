@@ -42,8 +42,9 @@ impl Codec {
         let keyholder = &self.0.keyholder;
         match sealed {
             Parsed::Direct(Direct { key, ciphertext }) => {
-                let plaintext = keyholder.decrypt(&key, &ciphertext, budget).await?;
-                Ok(content::decode(&plaintext)?)
+                keyholder
+                    .decrypt(&key, &ciphertext, budget, content::decode)
+                    .await
             }
             Parsed::EnvelopeV1(EnvelopeV1 { key, wrapped, data }) => {
                 let open = |key: &DataKey| message::open_v1(key, data.clone());

@@ -67,7 +67,7 @@ impl Codec {
     ///
     /// A KMS that refuses or fails proves nothing against the payload: the caller may encrypt only, or the service is
     /// unreachable. The same holds for an authentic payload that this codec cannot read, such as one above its limits.
-    /// Its readers decide.
+    /// Its readers decide. A payload of a key version that is gone has no readers, and an altered one may name any.
     async fn check_sealed(
         &self,
         marker: Marker,
@@ -75,9 +75,12 @@ impl Codec {
         budget: &Budget,
     ) -> Result<(), Error> {
         let sealed = self.read(marker, payload)?;
-        let limit = self.0.max_decompressed;
-        match self.open(sealed, limit, budget).await {
+        // Whether it is authentic shows before it is decompressed.
+        match self.open(sealed, 0, budget).await {
             Err(error @ Error::Payload(PayloadError::NotAuthentic)) => Err(error),
+            Err(Error::Provider(error)) if error.kind() == ProviderErrorKind::KeyVersionGone => {
+                Err(error.into())
+            }
             Ok(mut opened) => {
                 payload::erase(&mut opened);
                 Ok(())

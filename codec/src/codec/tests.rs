@@ -19,7 +19,8 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyUri, RequiredContext, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyUri, PayloadExt as _, RequiredContext,
+    WrappedDek,
     kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind, local::LocalKeyring},
 };
 
@@ -81,6 +82,8 @@ struct Watched {
     calls: AtomicUsize,
     failure: parking_lot::Mutex<Option<ProviderErrorKind>>,
     failure_of_opening: parking_lot::Mutex<Option<ProviderErrorKind>>,
+    /// The only context that may be used, and no description.
+    granted: parking_lot::Mutex<Option<EncryptionContext>>,
     latency: Duration,
 }
 
@@ -95,6 +98,7 @@ impl Watched {
             calls: AtomicUsize::new(0),
             failure: parking_lot::Mutex::new(None),
             failure_of_opening: parking_lot::Mutex::new(None),
+            granted: parking_lot::Mutex::new(None),
             latency,
         })
     }
@@ -110,6 +114,20 @@ impl Watched {
     /// Fails to unwrap and decrypt only: a caller that may only encrypt.
     fn fail_opening(&self, kind: impl Into<Option<ProviderErrorKind>>) {
         *self.failure_of_opening.lock() = kind.into();
+    }
+
+    /// Grants data keys under one context, as a strict key policy does.
+    fn grant_only(&self, context: EncryptionContext) {
+        *self.granted.lock() = Some(context);
+    }
+
+    fn check_grant(&self, context: Option<&EncryptionContext>) -> Result<(), ProviderError> {
+        let granted = self.granted.lock();
+        if granted.is_none() || granted.as_ref() == context {
+            return Ok(());
+        }
+        let kind = ProviderErrorKind::PermissionDenied;
+        Err(ProviderError::new(kind, self.key.uri()))
     }
 
     async fn open(&self) -> Result<(), ProviderError> {
@@ -133,10 +151,32 @@ impl Watched {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for Watched {
     fn uri(&self) -> &KeyUri {
         self.key.uri()
+    }
+
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.key.goes_by(key)
+    }
+
+    fn max_wrapped(&self) -> usize {
+        self.key.max_wrapped()
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.key.min_plaintext()
+    }
+
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        self.call().await?;
+        self.check_grant(Some(context))?;
+        self.key.generate_dek(context).await
     }
 
     async fn wrap(
@@ -157,10 +197,6 @@ impl KeyProvider for Watched {
         self.key.unwrap(wrapped, context).await
     }
 
-    fn min_plaintext(&self) -> usize {
-        self.key.min_plaintext()
-    }
-
     fn max_plaintext(&self) -> usize {
         self.key.max_plaintext()
     }
@@ -177,6 +213,7 @@ impl KeyProvider for Watched {
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
         self.call().await?;
+        self.check_grant(None)?;
         self.key.describe().await
     }
 }

@@ -1,42 +1,64 @@
 //! How many KMS calls the payloads may cost that cannot be opened.
 //!
 //! A wrapped data key says nothing of itself: only the KMS can tell a good one from a made-up one, and a call costs
-//! 10–130 ms and money. So payloads from outside could have any number of calls made. Four rules bound that, in this order:
+//! 10–130 ms and money. So payloads from outside could have any number of calls made. Five rules bound that:
 //!
 //! 1. What is known costs nothing: unwrapped data keys are kept, and so are refusals ([`Refusals`](super::refusals)).
-//!    They are never counted against a budget, and never refused by one.
-//! 2. In one request, [`MAX_FAILED`] wrapped keys may fail. Known refusals count too, so that the same request again
-//!    costs no call. Further *unknown* keys of that request are refused without a call.
-//! 3. The first unknown payload of every request may always be tried. So a payload that can be opened is opened, however
-//!    many requests beside it cannot, and a request costs its sender more than it costs the KMS.
-//! 4. Further unknown payloads take tokens that all requests share ([`Failures`]). A payload that opens gives its tokens
-//!    back, so payloads that can be opened use none up. While there are no tokens, a request tries one payload at a
-//!    time, until one fails.
+//!    No rule refuses a payload whose data key is known. A known refusal uses up no call of rule 2 and no token.
+//! 2. In one request, [`MAX_FAILED`] calls may fail. Further payloads of that request with an *unknown* key are refused
+//!    without a call. Only a single payload with more keys than that may exceed the number: version 1 need not say which
+//!    of the configured keys it has.
+//! 3. The first unknown payload of a request is tried, whatever other requests do, unless rule 5 refuses it. So a payload that can be opened is
+//!    opened, however many requests beside it cannot, and a request costs its sender more than it costs the KMS.
+//! 4. Calls for further unknown payloads take tokens that all requests share ([`Failures`]). A payload that opens gives
+//!    its tokens back, so payloads that can be opened use none up. While there are no tokens, a request tries one
+//!    payload at a time, until one fails.
+//! 5. A payload that was refused by rule 2 or 4 is remembered for [`SKIPPED`]. Meanwhile a request refuses it again,
+//!    without a call, if the request's known bad payloads and failed calls together exceed [`MAX_FAILED`]. So the same
+//!    request again costs no call. In a request without them the payload is tried.
 //!
-//! Only failures that concern the payload count. A KMS that cannot be reached is the circuit breaker's matter.
+//! A call fails when it was made and did not open its payload. A KMS that cannot be reached is the circuit breaker's
+//! matter, and is not counted. Neither is an answer that came without a call of this request's own. A data key that the
+//! KMS gives and that does not open its payload is asked for once more, and then it is known: the two calls count.
+//!
+//! Payloads that open are not bounded. Direct mode takes a call for each, but only one for equal ones in a request.
 
 use std::{
     collections::{HashMap, HashSet},
+    num::NonZeroUsize,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
+use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use zeroize::Zeroizing;
 
 use super::CacheKey;
-use crate::{PayloadError, clock::Clock};
+use crate::{
+    PayloadError,
+    clock::{Clock, Moment},
+};
 
-/// Wrapped keys of one request that may fail.
+/// Calls of one request that may fail.
 pub(crate) const MAX_FAILED: usize = 16;
 /// Failures of all requests together: so many at once, and then one in each interval.
 const BURST: usize = 64;
 const INTERVAL: Duration = Duration::from_millis(100);
+/// How long a payload is remembered that was not tried.
+pub(super) const SKIPPED: Duration = Duration::from_mins(2);
+/// One takes about 100 bytes.
+const MAX_SKIPPED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
 
-/// The failures that all requests share.
+/// The failures that all requests share, and the payloads that were not tried because of them.
 pub(crate) struct Failures {
     tokens: Mutex<Tokens>,
+    skipped: Mutex<LruCache<CacheKey, Moment>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -52,6 +74,7 @@ impl Failures {
                 left: BURST,
                 filled: clock.now(),
             }),
+            skipped: Mutex::new(LruCache::unbounded()),
             clock,
         }
     }
@@ -86,30 +109,51 @@ impl Failures {
         let mut tokens = self.tokens.lock();
         tokens.left = BURST.min(tokens.left.saturating_add(count));
     }
+
+    /// Remembers a payload that was not tried, from its first refusal on: one that is sent all the time is tried again too.
+    fn skip(&self, key: CacheKey) {
+        let now = self.clock.moment();
+        let mut skipped = self.skipped.lock();
+        let is_remembered = |at: &Moment| at.age_at(now) < SKIPPED;
+        if !skipped.get(&key).is_some_and(is_remembered) {
+            skipped.push(key, now);
+        }
+        while skipped.len() > MAX_SKIPPED.get() {
+            skipped.pop_lru();
+        }
+    }
+
+    fn was_skipped(&self, key: &CacheKey) -> bool {
+        let now = self.clock.moment();
+        let mut skipped = self.skipped.lock();
+        skipped.get(key).is_some_and(|at| at.age_at(now) < SKIPPED)
+    }
 }
 
-/// What one request may still try.
+/// What one request may still try, and what it has learned that no other request needs.
 pub(crate) struct Budget {
     shared: Arc<Failures>,
     state: Mutex<State>,
     changed: Notify,
+    /// The plaintexts of direct mode, which no cache keeps. Together they are not longer than the request.
+    plaintexts: Mutex<HashMap<CacheKey, Plaintext>>,
 }
+
+pub(super) type Plaintext = Arc<Zeroizing<Vec<u8>>>;
 
 #[derive(Default)]
 struct State {
-    /// Wrapped keys that failed, by a call or by a refusal that was known.
-    failed: HashSet<CacheKey>,
-    /// Wrapped keys that are being tried, and by how many payloads.
-    trying: HashMap<CacheKey, usize>,
-    /// Calls that asked a second time for a key.
-    repeated: usize,
-    /// Whether a call has failed.
-    has_failed: bool,
+    /// Calls that failed.
+    failed: usize,
+    /// Calls that the payloads may make that are being tried.
+    reserved: usize,
+    /// Wrapped keys that were known not to open their payloads.
+    known: HashSet<CacheKey>,
 }
 
 impl State {
     fn used(&self) -> usize {
-        self.failed.len() + self.trying.len() + self.repeated
+        self.failed + self.reserved
     }
 }
 
@@ -128,48 +172,66 @@ impl Budget {
             shared: shared.clone(),
             state: Mutex::default(),
             changed: Notify::new(),
+            plaintexts: Mutex::default(),
         }
     }
 
-    /// Counts a refusal that was known.
-    pub(super) fn knew_refusal(&self, key: CacheKey) {
+    /// Notes wrapped keys that were known not to open their payload.
+    pub(super) fn knew(&self, keys: &[CacheKey]) {
         let mut state = self.state.lock();
-        if state.failed.len() < MAX_FAILED {
-            state.failed.insert(key);
+        if state.known.len() <= MAX_FAILED {
+            state.known.extend(keys);
         }
     }
 
-    /// Permission to try the wrapped keys of one payload. Waits for payloads that are being tried, where they decide.
-    pub(super) async fn attempt(&self, keys: Vec<CacheKey>) -> Result<Attempt<'_>, PayloadError> {
+    /// The plaintext of an equal payload of the request.
+    pub(super) fn plaintext(&self, of: &CacheKey) -> Option<Plaintext> {
+        self.plaintexts.lock().get(of).cloned()
+    }
+
+    pub(super) fn keep_plaintext(&self, of: CacheKey, plaintext: Plaintext) {
+        self.plaintexts.lock().insert(of, plaintext);
+    }
+
+    /// Permission to make one call for each of the unknown wrapped keys of one payload. Waits for payloads that are being
+    /// tried, where they decide.
+    pub(super) async fn attempt(&self, keys: &[CacheKey]) -> Result<Attempt<'_>, PayloadError> {
         loop {
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
-            match self.admit(&keys) {
+            match self.admit(keys) {
                 Admission::Admitted { tokens } => {
                     return Ok(Attempt {
                         budget: self,
-                        keys,
+                        reserved: keys.len(),
                         tokens,
+                        made: Arc::default(),
                         outcome: Outcome::Failed,
                     });
                 }
                 Admission::Wait => changed.await,
-                Admission::Refused => return Err(PayloadError::NotTried),
+                Admission::Refused => {
+                    if let Some(key) = keys.first() {
+                        self.shared.skip(*key);
+                    }
+                    return Err(PayloadError::NotTried);
+                }
             }
         }
     }
 
     fn admit(&self, keys: &[CacheKey]) -> Admission {
         let mut state = self.state.lock();
-        let is_new =
-            |key: &&CacheKey| !state.failed.contains(*key) && !state.trying.contains_key(*key);
-        let new: HashSet<&CacheKey> = keys.iter().filter(is_new).collect();
-        let is_idle = state.trying.is_empty();
-        let is_first = is_idle && !state.has_failed;
-        let tokens = if is_first { 0 } else { new.len() };
-        // One payload may have more keys than may fail: version 1 need not say which of many keys it has.
-        let is_within =
-            new.is_empty() || state.used() == 0 || state.used() + new.len() <= MAX_FAILED;
+        let (calls, used) = (keys.len(), state.used());
+        let bad = state.known.len() + used;
+        let was_skipped = || keys.first().is_some_and(|key| self.shared.was_skipped(key));
+        if bad > 0 && bad + calls > MAX_FAILED && was_skipped() {
+            return Admission::Refused;
+        }
+        let is_idle = state.reserved == 0;
+        let is_first = used == 0;
+        let tokens = if is_first { 0 } else { calls };
+        let is_within = is_first || used + calls <= MAX_FAILED;
         if !is_within || !self.shared.take(tokens) {
             return if is_idle {
                 Admission::Refused
@@ -177,9 +239,7 @@ impl Budget {
                 Admission::Wait
             };
         }
-        for key in keys {
-            *state.trying.entry(*key).or_default() += 1;
-        }
+        state.reserved += calls;
         Admission::Admitted { tokens }
     }
 }
@@ -187,8 +247,9 @@ impl Budget {
 /// One payload that is being tried. When it is dropped it has failed, unless something else was said.
 pub(super) struct Attempt<'b> {
     budget: &'b Budget,
-    keys: Vec<CacheKey>,
+    reserved: usize,
     tokens: usize,
+    made: Arc<AtomicUsize>,
     outcome: Outcome,
 }
 
@@ -197,40 +258,53 @@ enum Outcome {
     Harmless,
 }
 
+/// Counts the calls of an attempt. A call may be driven by others who wait for the same answer.
+#[derive(Clone)]
+pub(super) struct Made(Arc<AtomicUsize>);
+
+impl Made {
+    pub(super) fn one(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
 impl Attempt<'_> {
+    pub(super) fn made(&self) -> Made {
+        Made(self.made.clone())
+    }
+
     /// The payload opened, or failed by no fault of its own.
-    pub(super) fn is_harmless(mut self) {
+    pub(super) fn harmless(mut self) {
         self.outcome = Outcome::Harmless;
     }
 
     /// Whether one more call may be made for this payload.
     pub(super) fn may_repeat(&mut self) -> bool {
         let mut state = self.budget.state.lock();
-        let may = state.used() < MAX_FAILED;
-        state.repeated += usize::from(may);
+        // The first payload takes no tokens.
+        let token = usize::from(self.tokens > 0);
+        let may = state.used() < MAX_FAILED && self.budget.shared.take(token);
+        if may {
+            state.reserved += 1;
+            self.reserved += 1;
+            self.tokens += token;
+        }
         may
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
+        let failed = match self.outcome {
+            Outcome::Failed => self.made.load(Relaxed).min(self.reserved),
+            Outcome::Harmless => 0,
+        };
         let mut state = self.budget.state.lock();
-        for key in &self.keys {
-            if let Some(count) = state.trying.get_mut(key) {
-                *count -= 1;
-                if *count == 0 {
-                    state.trying.remove(key);
-                }
-            }
-        }
-        match self.outcome {
-            Outcome::Harmless => self.budget.shared.give_back(self.tokens),
-            Outcome::Failed => {
-                state.has_failed = true;
-                state.failed.extend(self.keys.iter().copied());
-            }
-        }
+        state.reserved -= self.reserved;
+        state.failed += failed;
         drop(state);
+        let unused = self.tokens.saturating_sub(failed);
+        self.budget.shared.give_back(unused);
         self.budget.changed.notify_waiters();
     }
 }

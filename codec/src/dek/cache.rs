@@ -6,7 +6,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use super::{CacheLimits, DataKey, Dek, WrappedDek, coalesce::Coalesce, refusals::Refusals};
+use super::{
+    CacheLimits, DataKey, Dek, WrappedDek, coalesce::Coalesce, refusals::Refusals, rest::Worked,
+};
 use crate::{
     EncryptionContext, Error, KeyUri,
     clock::{Clock, Moment},
@@ -52,6 +54,7 @@ pub(crate) struct DekCache {
     entries: Mutex<Entries>,
     refusals: Refusals,
     unwrapping: Coalesce<CacheKey, Arc<DataKey>>,
+    worked: Arc<Worked>,
     limits: CacheLimits,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -80,6 +83,7 @@ impl DekCache {
             }),
             refusals: Refusals::new(clock.clone()),
             unwrapping: Coalesce::new(),
+            worked: Arc::new(Worked::new(limits.ttl, clock.clone())),
             limits: limits.clone(),
             clock,
             counters,
@@ -114,13 +118,14 @@ impl DekCache {
         }
     }
 
-    pub(crate) fn remove(&self, key: &CacheKey) {
-        self.entries.lock().keys.pop(key);
-    }
-
     pub(crate) fn clear(&self) {
         self.entries.lock().keys.clear();
         self.refusals.clear();
+    }
+
+    /// When each key last worked.
+    pub(super) fn worked(&self) -> &Arc<Worked> {
+        &self.worked
     }
 
     pub(crate) fn refusals(&self) -> &Refusals {
@@ -177,9 +182,8 @@ impl DekCache {
                 let (cache, doubted, unwrapping) =
                     (Arc::clone(self), Arc::clone(doubted), unwrap());
                 async move {
-                    match cache.get(&key) {
-                        Some(known) if known.is_proven() => return Ok(known),
-                        _ => cache.remove(&key),
+                    if let Some(known) = cache.get(&key).filter(|known| known.is_proven()) {
+                        return Ok(known);
                     }
                     let dek = unwrapping.await?;
                     let data_key = if doubted.is_same(&dek) {

@@ -153,7 +153,7 @@ mod tests {
     fn has_one_length_only() {
         assert!(Dek::from_slice(&[1; 32]).is_some());
         assert!(
-            [0, 16, 31, 33, 64]
+            [0, 16, 31, 33, 64, 4097]
                 .iter()
                 .all(|&len| Dek::from_slice(&vec![1; len]).is_none())
         );

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use super::{
     Budget, CacheKey, DataKey, DekCache, WrappedDek,
-    budget::{Attempt, Failures},
+    budget::{Attempt, Failures, Plaintext},
     coalesce::Coalesce,
+    refusals::is_the_ciphertexts,
     rest::Rest,
 };
 use crate::{
@@ -24,7 +23,7 @@ pub(crate) struct Keyholder {
     keys: Vec<OpeningKey>,
     failures: Arc<Failures>,
     cache: Arc<DekCache>,
-    decryptions: Coalesce<CacheKey, Arc<Zeroizing<Vec<u8>>>>,
+    decryptions: Coalesce<CacheKey, Plaintext>,
     counters: Arc<Counters>,
 }
 
@@ -53,10 +52,13 @@ impl Keyholder {
         clock: &Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Self {
-        let opening = |provider| OpeningKey {
-            provider,
-            unwrapping: Arc::new(Rest::of_ciphertexts(clock.clone())),
-            decrypting: Arc::new(Rest::of_ciphertexts(clock.clone())),
+        let opening = |provider: Arc<dyn KeyProvider>| {
+            let rest = || Arc::new(Rest::of_ciphertexts(provider.uri(), cache.worked()));
+            OpeningKey {
+                unwrapping: rest(),
+                decrypting: rest(),
+                provider,
+            }
         };
         Self {
             keys: keys.into_iter().map(opening).collect(),
@@ -126,34 +128,74 @@ impl Keyholder {
         self.open(&recipients, &no_context, budget, open).await
     }
 
-    /// Decrypts a payload of direct mode.
-    pub(crate) async fn decrypt(
+    /// Decrypts a payload of direct mode, and reads it with `open`.
+    pub(crate) async fn decrypt<T>(
         &self,
         key: &KeyUri,
         ciphertext: &[u8],
         budget: &Budget,
-    ) -> Result<Arc<Zeroizing<Vec<u8>>>, Error> {
+        open: impl FnOnce(&[u8]) -> Result<T, PayloadError>,
+    ) -> Result<T, Error> {
         let (_, opening) = self.find(key)?;
-        let name = CacheKey::direct(key, ciphertext);
-        if let Some(refusal) = self.known_refusal(name, budget) {
-            return Err(refusal);
+        let name = CacheKey::direct(opening.provider.uri(), ciphertext);
+        if let Some(plaintext) = budget.plaintext(&name) {
+            return Ok(open(&plaintext)?);
         }
-        let attempt = self.attempt(vec![name], budget).await?;
+        if let Some(refusal) = self.cache.refusals().get(&name) {
+            if is_the_ciphertexts(&refusal) {
+                budget.knew(&[name]);
+            }
+            self.counters.refusal_cache_hits.add(1);
+            return Err(as_told(refusal));
+        }
+        let attempt = self.attempt(&[name], budget).await?;
+        // The payloads that this one waited for may have been equal.
+        let plaintext = match budget.plaintext(&name) {
+            Some(plaintext) => plaintext,
+            None => match self.call_decrypt(opening, name, ciphertext, &attempt).await {
+                Ok(plaintext) => plaintext,
+                Err(error) => {
+                    if error.is_transient() {
+                        attempt.harmless();
+                    }
+                    return Err(error);
+                }
+            },
+        };
+        let opened = open(&plaintext).map_err(Error::from);
+        match &opened {
+            Ok(_) => {
+                budget.keep_plaintext(name, plaintext);
+                attempt.harmless();
+            }
+            Err(error) => self.cache.refusals().learn(name, Some(error)),
+        }
+        opened
+    }
+
+    async fn call_decrypt(
+        &self,
+        opening: &OpeningKey,
+        name: CacheKey,
+        ciphertext: &[u8],
+        attempt: &Attempt<'_>,
+    ) -> Result<Plaintext, Error> {
         let OpeningKey {
             provider,
             decrypting,
             ..
         } = opening;
+        decrypting.check()?;
         let call = || {
             let (provider, rest) = (provider.clone(), decrypting.clone());
             let (cache, counters) = (self.cache.clone(), self.counters.clone());
-            let ciphertext = ciphertext.to_vec();
+            let (ciphertext, made) = (ciphertext.to_vec(), attempt.made());
             async move {
                 // It may have come since the caller looked.
                 if let Some(refusal) = cache.refusals().get(&name) {
                     return Err(refusal);
                 }
-                rest.check()?;
+                made.one();
                 counters.direct_calls.add(1);
                 let decrypted = provider.decrypt(&ciphertext).await;
                 rest.learn(&decrypted);
@@ -171,9 +213,6 @@ impl Keyholder {
         };
         let lost = panicked(&**provider);
         let decrypted = self.decryptions.run(name, lost, call).await;
-        if decrypted.as_ref().err().is_none_or(Error::is_transient) {
-            attempt.is_harmless();
-        }
         decrypted.map_err(as_told)
     }
 
@@ -185,11 +224,17 @@ impl Keyholder {
         mut open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
     ) -> Result<T, Error> {
         let mut failure = Failure(None);
-        let mut unknown = Vec::new();
+        let (mut unknown, mut known) = (Vec::new(), Vec::new());
         for mut candidate in candidates {
             let Some(key) = self.cache.get(&candidate.name) else {
-                match self.known_refusal(candidate.name, budget) {
-                    Some(refusal) => failure.note(refusal),
+                match self.cache.refusals().get(&candidate.name) {
+                    Some(refusal) => {
+                        if is_the_ciphertexts(&refusal) {
+                            known.push(candidate.name);
+                        }
+                        self.counters.refusal_cache_hits.add(1);
+                        failure.note(as_told(refusal));
+                    }
                     None => unknown.push(candidate),
                 }
                 continue;
@@ -199,28 +244,34 @@ impl Keyholder {
                     candidate.doubted = Some(key);
                     unknown.push(candidate);
                 }
-                Err(PayloadError::NotAuthentic) => failure.note(PayloadError::NotAuthentic.into()),
+                Err(PayloadError::NotAuthentic) => {
+                    known.push(candidate.name);
+                    failure.note(PayloadError::NotAuthentic.into());
+                }
                 opened => {
                     self.counters.dek_cache_hits.add(1);
                     key.prove();
+                    candidate.rest.worked();
                     return Ok(opened?);
                 }
             }
         }
         if unknown.is_empty() {
+            // One that another key opens does not count, such as an envelope of version 1 without its key's name.
+            budget.knew(&known);
             return Err(failure.into_error());
         }
 
         self.counters.dek_cache_misses.add(1);
-        let names = unknown.iter().map(|candidate| candidate.name).collect();
-        let mut attempt = self.attempt(names, budget).await?;
+        let names: Vec<_> = unknown.iter().map(|candidate| candidate.name).collect();
+        let mut attempt = self.attempt(&names, budget).await?;
         for candidate in unknown {
             match self
                 .try_one(candidate, context, &mut attempt, &mut open)
                 .await
             {
                 Ok(opened) => {
-                    attempt.is_harmless();
+                    attempt.harmless();
                     return Ok(opened?);
                 }
                 Err(error) => failure.note(error),
@@ -228,7 +279,7 @@ impl Keyholder {
         }
         let error = failure.into_error();
         if error.is_transient() {
-            attempt.is_harmless();
+            attempt.harmless();
         }
         Err(error)
     }
@@ -236,7 +287,8 @@ impl Keyholder {
     /// Unwraps a data key, and opens the payload with it. The outer error tells that the key does not open it.
     ///
     /// A key that the KMS gave once and that does not fit may be the KMS's mistake. Kept, it would make every payload of
-    /// that key unreadable for an hour, so the KMS is asked a second time. The same answer proves the key.
+    /// that key unreadable for an hour, so the KMS is asked a second time. The same answer proves the key. Where no second
+    /// call may be made, the key stays in the cache, and stays in doubt.
     async fn try_one<T>(
         &self,
         candidate: Candidate,
@@ -246,7 +298,9 @@ impl Keyholder {
     ) -> Result<Result<T, PayloadError>, Error> {
         let mut doubted = candidate.doubted.clone();
         loop {
-            let key = self.unwrap(&candidate, context, doubted.as_ref()).await?;
+            let key = self
+                .unwrap(&candidate, context, doubted.as_ref(), attempt)
+                .await?;
             match open(&key) {
                 Err(PayloadError::NotAuthentic) => {}
                 opened => {
@@ -254,12 +308,11 @@ impl Keyholder {
                     return Ok(opened);
                 }
             }
-            if key.is_proven() {
+            if key.is_proven() || doubted.is_some() {
                 return Err(PayloadError::NotAuthentic.into());
             }
-            if doubted.is_some() || !attempt.may_repeat() {
-                self.cache.remove(&candidate.name);
-                return Err(PayloadError::NotAuthentic.into());
+            if !attempt.may_repeat() {
+                return Err(PayloadError::NotTried.into());
             }
             doubted = Some(key);
         }
@@ -270,6 +323,7 @@ impl Keyholder {
         candidate: &Candidate,
         context: &EncryptionContext,
         doubted: Option<&Arc<DataKey>>,
+        attempt: &Attempt<'_>,
     ) -> Result<Arc<DataKey>, Error> {
         let Candidate {
             provider,
@@ -278,13 +332,15 @@ impl Keyholder {
             name,
             ..
         } = candidate;
+        // Before the cache: what a resting key answers tells nothing of this wrapped key, and is not remembered for it.
+        rest.check()?;
         let lost = panicked(&**provider);
         let call = || {
             let (provider, rest) = (provider.clone(), rest.clone());
             let (wrapped, context) = (wrapped.clone(), context.clone());
-            let counters = self.counters.clone();
+            let (counters, made) = (self.counters.clone(), attempt.made());
             async move {
-                rest.check()?;
+                made.one();
                 counters.unwraps.add(1);
                 let unwrapped = provider.unwrap(&wrapped, &context).await;
                 rest.learn(&unwrapped);
@@ -300,18 +356,11 @@ impl Keyholder {
 
     async fn attempt<'b>(
         &self,
-        names: Vec<CacheKey>,
+        names: &[CacheKey],
         budget: &'b Budget,
     ) -> Result<Attempt<'b>, PayloadError> {
         let attempt = budget.attempt(names).await;
         attempt.inspect_err(|_| self.counters.not_tried.add(1))
-    }
-
-    fn known_refusal(&self, name: CacheKey, budget: &Budget) -> Option<Error> {
-        let refusal = self.cache.refusals().get(&name)?;
-        budget.knew_refusal(name);
-        self.counters.refusal_cache_hits.add(1);
-        Some(as_told(refusal))
     }
 
     fn find(&self, key: &KeyUri) -> Result<(usize, &OpeningKey), PayloadError> {
@@ -327,11 +376,15 @@ impl Keyholder {
         context: &EncryptionContext,
     ) -> Result<Vec<Candidate>, PayloadError> {
         let mut too_large = None;
-        let mut usable = Vec::new();
+        let mut usable: Vec<Candidate> = Vec::new();
         for Recipient { key, wrapped } in recipients {
             let Ok((position, opening)) = self.find(key) else {
                 continue;
             };
+            // A key may have several names. Each key is asked once, so a payload costs no call for each of its names.
+            if usable.iter().any(|known| known.position == position) {
+                continue;
+            }
             let limit = opening.provider.max_wrapped();
             if wrapped.as_bytes().len() > limit {
                 too_large = Some(PayloadError::TooLarge {
@@ -345,7 +398,7 @@ impl Keyholder {
                 provider: opening.provider.clone(),
                 rest: opening.unwrapping.clone(),
                 wrapped: wrapped.clone(),
-                name: CacheKey::new(key, wrapped, context),
+                name: CacheKey::new(opening.provider.uri(), wrapped, context),
                 doubted: None,
             });
         }
@@ -358,14 +411,22 @@ impl Keyholder {
     }
 }
 
-/// Why none of several keys opened a payload. Where one key's service cannot be reached, the payload may well be good:
-/// that is what the caller should hear.
+/// Why none of several keys opened a payload. Where one key's service cannot be reached, or was not asked, the payload
+/// may well be good: that is what the caller should hear.
 struct Failure(Option<Error>);
 
 impl Failure {
     fn note(&mut self, error: Error) {
-        let is_worse = self.0.as_ref().is_some_and(Error::is_transient) && !error.is_transient();
-        if !is_worse {
+        let tells = |error: &Error| match error {
+            error if error.is_transient() => 2,
+            Error::Payload(PayloadError::NotTried) => 1,
+            _ => 0,
+        };
+        if self
+            .0
+            .as_ref()
+            .is_none_or(|noted| tells(&error) >= tells(noted))
+        {
             self.0 = Some(error);
         }
     }

@@ -12,7 +12,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
-use super::{DataKey, DekLimits, DekMaker, coalesce::Coalesce, keyholder::panicked};
+use super::{DataKey, DekLimits, DekMaker, coalesce::Coalesce, keyholder::panicked, rest::Rest};
 use crate::{EncryptionContext, Error, clock::Moment, format::envelope_v2::Recipient};
 
 /// How long after a failed attempt the next one waits, as long as there is a key to go on with.
@@ -42,6 +42,9 @@ pub(crate) struct LiveDek {
     metadata: Metadata,
     current: ArcSwapOption<Live>,
     renewal: Coalesce<(), Arc<Live>>,
+    /// Of all recipients together: a data key that one of them does not wrap is not used. A key may be refused for one
+    /// context and granted for another, so each has its own.
+    wrapping: Rest,
     last_failure: Mutex<Option<Failure>>,
 }
 
@@ -77,6 +80,7 @@ impl LiveDek {
         metadata: Metadata,
     ) -> Self {
         Self {
+            wrapping: Rest::new(maker.clock.clone()),
             maker,
             context,
             metadata,
@@ -192,9 +196,11 @@ impl LiveDek {
     }
 
     async fn replace_current(&self) -> Result<Arc<Live>, Error> {
-        self.maker.check()?;
+        self.wrapping.check()?;
         let counters = &self.maker.counters;
-        match self.maker.make(&self.context).await {
+        let made = self.maker.make(&self.context).await;
+        self.wrapping.learn(&made);
+        match made {
             Ok(made) => {
                 let live = Arc::new(Live {
                     key: Arc::new(SealingKey {

@@ -1,16 +1,10 @@
 //! Makes data keys: generates them, has every recipient wrap them, and sees that they can be unwrapped again.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::future;
 
-use super::{CacheKey, DataKey, Dek, DekCache, DekLimits, WrappedDek, rest::Rest};
+use super::{CacheKey, DataKey, Dek, DekCache, DekLimits, WrappedDek};
 use crate::{
     EncryptionContext,
     clock::Clock,
@@ -23,21 +17,13 @@ use crate::{
 
 /// The keys that wrap data keys, and what all data keys of a codec have in common.
 pub(crate) struct DekMaker {
-    recipients: Vec<EncryptingKey>,
+    recipients: Vec<Arc<dyn KeyProvider>>,
     first: Arc<dyn KeyProvider>,
-    /// Of all recipients together: a data key that one of them does not wrap is not used.
-    wrapping: Rest,
     cache: Arc<DekCache>,
     pub(super) limits: DekLimits,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     fraction: fn() -> f64,
-}
-
-struct EncryptingKey {
-    provider: Arc<dyn KeyProvider>,
-    /// Whether this process may not unwrap with it, as one that only encrypts.
-    is_wrap_only: AtomicBool,
 }
 
 /// A new data key, and how each recipient wrapped it.
@@ -56,14 +42,9 @@ impl DekMaker {
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Self {
-        let recipient = |provider: &Arc<dyn KeyProvider>| EncryptingKey {
-            provider: provider.clone(),
-            is_wrap_only: AtomicBool::new(false),
-        };
         Self {
-            recipients: keys.iter().map(recipient).collect(),
+            recipients: keys.iter().cloned().collect(),
             first: keys.first.clone(),
-            wrapping: Rest::new(clock.clone()),
             cache,
             limits,
             clock,
@@ -83,15 +64,8 @@ impl DekMaker {
         &*self.first
     }
 
-    /// A key that refused a moment ago is not asked.
-    pub(super) fn check(&self) -> Result<(), ProviderError> {
-        self.wrapping.check()
-    }
-
     pub(super) async fn make(&self, context: &EncryptionContext) -> Result<Made, ProviderError> {
-        let made = self.generate(context).await;
-        self.wrapping.learn(&made);
-        let (dek, recipients) = made?;
+        let (dek, recipients) = self.generate(context).await?;
         let data_key = DataKey::new(dek);
         self.verify(&data_key, &recipients, context).await?;
         data_key.prove();
@@ -117,11 +91,11 @@ impl DekMaker {
         let (dek, wrapped) = self.first.generate_dek(context).await?;
         let others = self.recipients.iter().skip(1);
         let wrapped_by_others =
-            future::try_join_all(others.map(|key| key.provider.wrap(&dek, context))).await?;
+            future::try_join_all(others.map(|key| key.wrap(&dek, context))).await?;
         let wrapped: Vec<WrappedDek> = [wrapped].into_iter().chain(wrapped_by_others).collect();
         let recipients = self.recipients.iter().zip(wrapped);
         let recipients = recipients.map(|(key, wrapped)| Recipient {
-            key: key.provider.uri().clone(),
+            key: key.uri().clone(),
             wrapped,
         });
         Ok((dek, recipients.collect()))
@@ -129,6 +103,8 @@ impl DekMaker {
 
     /// Unwraps a fresh data key once with every recipient. A key that was damaged on its way to or from the service would
     /// make an hour of payloads unreadable, and nobody would notice before they are read.
+    ///
+    /// A process that may only wrap is asked to unwrap each time too: it may have got, or get, the permission.
     async fn verify(
         &self,
         data_key: &DataKey,
@@ -136,11 +112,13 @@ impl DekMaker {
         context: &EncryptionContext,
     ) -> Result<(), ProviderError> {
         let keys = self.recipients.iter().zip(recipients);
-        let readable = keys.filter(|(key, _)| !key.is_wrap_only.load(Relaxed));
-        let checks = readable.map(|(key, recipient)| async move {
+        let checks = keys.map(|(key, recipient)| async move {
             self.counters.verifications.add(1);
-            let unwrapped = key.provider.unwrap(&recipient.wrapped, context).await;
-            key.judge(data_key, unwrapped)
+            let unwrapped = key.unwrap(&recipient.wrapped, context).await;
+            if unwrapped.is_ok() {
+                self.cache.worked().note(key.uri());
+            }
+            judge(&**key, data_key, unwrapped)
         });
         future::try_join_all(checks).await.map(drop)
     }
@@ -162,32 +140,27 @@ impl DekMaker {
     }
 }
 
-impl EncryptingKey {
-    fn judge(
-        &self,
-        data_key: &DataKey,
-        unwrapped: Result<Dek, ProviderError>,
-    ) -> Result<(), ProviderError> {
-        let damaged = |detail| {
-            Err(ProviderError::new(Kind::Integrity, self.provider.uri()).with_detail(detail))
-        };
-        match unwrapped {
-            Ok(dek) if data_key.is_same(&dek) => Ok(()),
-            Ok(_) => damaged("a fresh data key unwraps to another one, so it is not used"),
-            Err(error) => match error.kind() {
-                Kind::InvalidCiphertext | Kind::ContextMismatch | Kind::KeyVersionGone => {
-                    damaged("the service does not unwrap a fresh data key, so it is not used")
-                }
-                Kind::PermissionDenied | Kind::Unsupported => {
-                    self.is_wrap_only.store(true, Relaxed);
-                    tracing::debug!(key = %self.provider.uri(), "data keys are not verified: this process may not unwrap");
-                    Ok(())
-                }
-                kind => {
-                    tracing::warn!(key = %self.provider.uri(), error = kind.name(), "a data key could not be verified");
-                    Ok(())
-                }
-            },
-        }
+fn judge(
+    key: &dyn KeyProvider,
+    data_key: &DataKey,
+    unwrapped: Result<Dek, ProviderError>,
+) -> Result<(), ProviderError> {
+    let damaged = |detail| Err(ProviderError::new(Kind::Integrity, key.uri()).with_detail(detail));
+    match unwrapped {
+        Ok(dek) if data_key.is_same(&dek) => Ok(()),
+        Ok(_) => damaged("a fresh data key unwraps to another one, so it is not used"),
+        Err(error) => match error.kind() {
+            Kind::InvalidCiphertext | Kind::ContextMismatch | Kind::KeyVersionGone => {
+                damaged("the service does not unwrap a fresh data key, so it is not used")
+            }
+            Kind::PermissionDenied | Kind::Unsupported => {
+                tracing::debug!(key = %key.uri(), "a data key is not verified: this process may not unwrap");
+                Ok(())
+            }
+            kind => {
+                tracing::warn!(key = %key.uri(), error = kind.name(), "a data key could not be verified");
+                Ok(())
+            }
+        },
     }
 }

@@ -60,11 +60,10 @@ impl Refusals {
         let Some(error) = error.filter(|error| !error.is_transient()) else {
             return;
         };
-        let lasts = match error {
-            Error::Payload(_) => ALTERED,
-            // A version that is destroyed is as good as never there, and any altered ciphertext may name one.
-            Error::Provider(error) if error.kind() == ProviderErrorKind::KeyVersionGone => ALTERED,
-            _ => KEY_REFUSES,
+        let lasts = if is_the_ciphertexts(error) {
+            ALTERED
+        } else {
+            KEY_REFUSES
         };
         let mut known = self.known.lock();
         known.push(
@@ -82,6 +81,16 @@ impl Refusals {
 
     pub(super) fn clear(&self) {
         self.known.lock().clear();
+    }
+}
+
+/// Whether a refusal is the fault of what was given to the key. A version that is destroyed is as good as never there,
+/// and any altered ciphertext may name one.
+pub(super) fn is_the_ciphertexts(refusal: &Error) -> bool {
+    match refusal {
+        Error::Payload(_) => true,
+        Error::Provider(error) => error.kind() == ProviderErrorKind::KeyVersionGone,
+        Error::Configuration(_) => false,
     }
 }
 

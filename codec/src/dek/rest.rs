@@ -1,11 +1,12 @@
 //! A key that refuses rests for a second, so that a key that is disabled is not asked for every payload.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
 use super::refusals::KEY_REFUSES;
 use crate::{
+    KeyUri,
     clock::{Clock, Moment},
     kms::{ProviderError, ProviderErrorKind},
 };
@@ -15,19 +16,10 @@ use crate::{
 /// After a refusal the key is not called for a second: callers get the same refusal. Then one call is let through, and
 /// its answer decides. Programs that examine a key, such as `Codec::ready`, do not go this way and always ask.
 pub(crate) struct Rest {
-    state: Mutex<State>,
-    /// How long a key that has worked is taken to be in order.
-    trust: Duration,
+    refused: Mutex<Option<Refused>>,
+    /// Of operations on ciphertexts that come from outside.
+    trust: Option<Trust>,
     clock: Arc<dyn Clock>,
-}
-
-/// See [`Rest::of_ciphertexts`].
-const TRUST: Duration = Duration::from_mins(1);
-
-#[derive(Default)]
-struct State {
-    refused: Option<Refused>,
-    worked: Option<Moment>,
 }
 
 struct Refused {
@@ -35,22 +27,31 @@ struct Refused {
     at: Moment,
 }
 
+struct Trust {
+    key: KeyUri,
+    worked: Arc<Worked>,
+}
+
 impl Rest {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            state: Mutex::default(),
-            trust: Duration::ZERO,
+            refused: Mutex::default(),
+            trust: None,
             clock,
         }
     }
 
-    /// Of an operation on ciphertexts that come from outside. A sender can choose one that the key refuses, such as one
-    /// of a version that is disabled. So a refusal counts for the whole key only when the key has not opened anything
-    /// for a minute; otherwise that ciphertext alone rests (see [`Refusals`](super::refusals::Refusals)).
-    pub(crate) fn of_ciphertexts(clock: Arc<dyn Clock>) -> Self {
+    /// Of an operation on ciphertexts that come from outside. A sender can choose one that the key refuses: one of a
+    /// version that is disabled, or one with a context that the service's own rules forbid. Such a refusal is of that
+    /// ciphertext alone (see [`Refusals`](super::refusals::Refusals)), and so is every refusal of a key that has worked
+    /// lately.
+    pub(super) fn of_ciphertexts(key: &KeyUri, worked: &Arc<Worked>) -> Self {
         Self {
-            trust: TRUST,
-            ..Self::new(clock)
+            trust: Some(Trust {
+                key: key.clone(),
+                worked: worked.clone(),
+            }),
+            ..Self::new(worked.clock.clone())
         }
     }
 
@@ -58,7 +59,7 @@ impl Rest {
     /// The key's last refusal, as long as it rests.
     pub(crate) fn check(&self) -> Result<(), ProviderError> {
         let now = self.clock.moment();
-        match &mut self.state.lock().refused {
+        match &mut *self.refused.lock() {
             Some(refused) if refused.at.age_at(now) < KEY_REFUSES => Err(refused.error.clone()),
             Some(refused) => {
                 // This caller's call tells whether the key still refuses; the others wait for its answer.
@@ -70,42 +71,75 @@ impl Rest {
     }
 
     pub(crate) fn learn<T>(&self, answer: &Result<T, ProviderError>) {
-        let now = self.clock.moment();
-        let mut state = self.state.lock();
         match answer {
-            Ok(_) => {
-                *state = State {
-                    refused: None,
-                    worked: Some(now),
-                };
-            }
-            Err(error) if is_the_keys(error) => {
-                let is_in_order = state
-                    .worked
-                    .is_some_and(|worked| worked.age_at(now) < self.trust);
-                if !is_in_order {
-                    state.refused = Some(Refused {
-                        error: error.clone(),
-                        at: now,
-                    });
-                }
+            Ok(_) => self.worked(),
+            Err(error) if self.is_the_keys(error) => {
+                *self.refused.lock() = Some(Refused {
+                    error: error.clone(),
+                    at: self.clock.moment(),
+                });
             }
             Err(_) => {}
         }
     }
+
+    /// Notes that the key works, or worked when it unwrapped a data key that is still used.
+    pub(super) fn worked(&self) {
+        if let Some(trust) = &self.trust {
+            trust.worked.note(&trust.key);
+        }
+        *self.refused.lock() = None;
+    }
+
+    /// Whether the key refuses everything, and not what was given to it.
+    fn is_the_keys(&self, error: &ProviderError) -> bool {
+        use ProviderErrorKind as Kind;
+        match error.kind() {
+            Kind::PermissionDenied | Kind::KeyDisabled => self.trust.is_none(),
+            Kind::KeyNotFound | Kind::Misconfigured | Kind::Unsupported => {
+                let works = |trust: &Trust| trust.worked.lately(&trust.key);
+                !self.trust.as_ref().is_some_and(works)
+            }
+            _ => false,
+        }
+    }
 }
 
-/// Whether a key refuses, and not what was given to it.
-fn is_the_keys(error: &ProviderError) -> bool {
-    use ProviderErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::PermissionDenied
-            | Kind::KeyNotFound
-            | Kind::KeyDisabled
-            | Kind::Misconfigured
-            | Kind::Unsupported
-    )
+/// When each key last unwrapped or decrypted something, also for the check of a new data key, or opened a payload by a
+/// data key in the cache.
+pub(crate) struct Worked {
+    keys: Mutex<HashMap<KeyUri, Moment>>,
+    /// How long a key is taken to work. A data key is unwrapped once in the time that the cache keeps it.
+    lasts: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Worked {
+    pub(super) fn new(lasts: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            keys: Mutex::default(),
+            lasts,
+            clock,
+        }
+    }
+
+    /// `key` is configured: a payload cannot add one.
+    pub(super) fn note(&self, key: &KeyUri) {
+        let now = self.clock.moment();
+        let mut keys = self.keys.lock();
+        match keys.get_mut(key) {
+            Some(at) => *at = now,
+            None => {
+                keys.insert(key.clone(), now);
+            }
+        }
+    }
+
+    fn lately(&self, key: &KeyUri) -> bool {
+        let now = self.clock.moment();
+        let keys = self.keys.lock();
+        keys.get(key).is_some_and(|at| at.age_at(now) < self.lasts)
+    }
 }
 
 #[cfg(test)]
@@ -113,8 +147,14 @@ mod tests {
     use super::*;
     use crate::clock::tests::ManualClock;
 
+    const LASTS: Duration = Duration::from_hours(1);
+
+    fn key() -> KeyUri {
+        "local://k".parse().unwrap()
+    }
+
     fn refusal(kind: ProviderErrorKind) -> Result<(), ProviderError> {
-        Err(ProviderError::new(kind, &"local://k".parse().unwrap()))
+        Err(ProviderError::new(kind, &key()))
     }
 
     #[test]
@@ -150,14 +190,44 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_cannot_put_a_key_to_rest_that_works() {
+    fn a_sender_cannot_put_a_key_to_rest() {
         let clock = Arc::new(ManualClock::new());
-        let rest = Rest::of_ciphertexts(clock.clone());
-        rest.learn(&Ok(()));
-        rest.learn(&refusal(ProviderErrorKind::KeyDisabled));
-        rest.check().unwrap();
-        clock.advance(TRUST);
-        rest.learn(&refusal(ProviderErrorKind::KeyDisabled));
-        rest.check().unwrap_err();
+        let worked = Arc::new(Worked::new(LASTS, clock.clone()));
+        let rest = Rest::of_ciphertexts(&key(), &worked);
+        for kind in [
+            ProviderErrorKind::KeyDisabled,
+            ProviderErrorKind::PermissionDenied,
+            ProviderErrorKind::KeyVersionGone,
+            ProviderErrorKind::InvalidCiphertext,
+        ] {
+            rest.learn(&refusal(kind));
+            rest.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_key_that_worked_lately_does_not_rest() {
+        let clock = Arc::new(ManualClock::new());
+        let worked = Arc::new(Worked::new(LASTS, clock.clone()));
+        let (unwrapping, decrypting) = (
+            Rest::of_ciphertexts(&key(), &worked),
+            Rest::of_ciphertexts(&key(), &worked),
+        );
+        let missing = refusal(ProviderErrorKind::KeyNotFound);
+        unwrapping.learn(&missing);
+        unwrapping.check().unwrap_err();
+        unwrapping.learn(&Ok(()));
+        for _ in 0..3 {
+            clock.advance(LASTS - Duration::from_secs(1));
+            for rest in [&unwrapping, &decrypting] {
+                rest.learn(&missing);
+                rest.check().unwrap();
+            }
+            // A payload is opened by a data key in the cache, or a new data key is verified.
+            worked.note(&key());
+        }
+        clock.advance(LASTS);
+        unwrapping.learn(&missing);
+        unwrapping.check().unwrap_err();
     }
 }

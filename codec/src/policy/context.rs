@@ -83,6 +83,12 @@ impl ContextPolicy {
                         .to_owned(),
                 );
             }
+            RequiredContext::Named(names) if names.is_empty() => {
+                return invalid(
+                    "no pair is named; name the pairs, or write `true` for all or `false` for none"
+                        .to_owned(),
+                );
+            }
             RequiredContext::Named(names) => {
                 let unknown = |name: &&String| policy.pairs().all(|(known, _)| known != *name);
                 if let Some(name) = names.iter().find(unknown) {

@@ -53,10 +53,19 @@ impl Faulty {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for Faulty {
     fn uri(&self) -> &KeyUri {
         self.key.uri()
+    }
+
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.key.goes_by(key)
+    }
+
+    fn max_wrapped(&self) -> usize {
+        self.key.max_wrapped()
     }
 
     async fn wrap(

@@ -5,6 +5,7 @@
 use tokio::time::Instant;
 
 use super::*;
+use crate::kms::CallPolicy;
 
 const LATENCY: Duration = Duration::from_millis(20);
 
@@ -31,9 +32,15 @@ impl Bench {
     }
 
     fn reader(&self) -> Codec {
+        self.reader_with(&CallPolicy::default())
+    }
+
+    /// A reader whose calls the policy surrounds, as in every program.
+    fn reader_with(&self, policy: &CallPolicy) -> Codec {
         let mut reader = builder("n").decrypt_formats(FORMATS);
         for key in &self.keys {
-            reader = reader.encrypt_with(key.clone());
+            let key = policy.decorate(key.clone(), &Arc::default()).unwrap();
+            reader = reader.encrypt_with(key);
         }
         reader.build().unwrap()
     }
@@ -151,10 +158,9 @@ async fn the_steps_of_one_request_share_its_budget() {
     let bench = Bench::new(1);
     let payloads = bogus(&bench, Format::Envelope, 8000).await;
     let (reader, before) = (bench.reader(), bench.calls());
-    let decoder = reader.decoder();
+    let request = reader.decoder();
     for step in payloads.chunks(16) {
-        let options = DecodeOptions::default();
-        let decoded = decoder.decode_each_with(step.to_vec(), options).await;
+        let decoded = request.decode_each(step.to_vec()).await;
         assert!(decoded.iter().all(Result::is_err));
     }
     assert_eq!(bench.calls() - before, 16);
@@ -182,16 +188,22 @@ async fn an_honest_task_beside_the_attack_takes_at_most_twice_as_long() {
     }
     let alone = start.elapsed();
 
-    let reader = bench.reader();
-    let attacking = {
-        let (reader, payloads) = (reader.clone(), bogus(&bench, Format::Envelope, 8000).await);
+    // The service answers few calls at the same time, so the calls of the attack and of the task wait for each other.
+    let reader = bench.reader_with(&CallPolicy {
+        max_concurrent: 8,
+        ..CallPolicy::default()
+    });
+    let payloads = bogus(&bench, Format::Envelope, 8000).await;
+    let attackers = payloads.chunks(2000).map(|payloads| {
+        let reader = reader.clone();
         async move {
-            // Each request is new to the codec: 500 of 16 payloads.
+            // Each request is new to the codec: 125 of 16 payloads.
             for request in payloads.chunks(16) {
                 reader.decode_each(request.to_vec()).await;
             }
         }
-    };
+    });
+    let attacking = futures::future::join_all(attackers);
     let start = Instant::now();
     let working = async {
         for payload in task {
@@ -199,7 +211,7 @@ async fn an_honest_task_beside_the_attack_takes_at_most_twice_as_long() {
         }
         start.elapsed()
     };
-    let ((), beside) = futures::future::join(attacking, working).await;
+    let (_, beside) = futures::future::join(attacking, working).await;
     assert!(beside <= 2 * alone, "{beside:?} beside it, {alone:?} alone");
 }
 
@@ -217,6 +229,69 @@ async fn an_honest_payload_in_the_same_request_opens_when_its_key_is_known() {
         decoded[99],
         Err(Error::Payload(PayloadError::NotTried))
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_honest_payload_behind_known_attacks_is_served() {
+    let bench = Bench::new(1);
+    let reader = bench.reader();
+    let mut request = bogus(&bench, Format::Envelope, 16).await;
+    reader.decode_each(request.clone()).await;
+    request.extend(bench.honest(Format::Envelope, 1).await);
+    let decoded = reader.decode_each(request).await;
+    assert!(decoded[16].is_ok(), "{:?}", decoded[16]);
+}
+
+/// Payloads with the wrapped keys of honest ones, which are in every history, and another content.
+fn with_another_content(honest: &[Payload], count: usize) -> Vec<Payload> {
+    let altered = honest.iter().cloned().map(|mut payload| {
+        *payload.data.last_mut().unwrap() ^= 1;
+        payload
+    });
+    let altered: Vec<_> = altered.collect();
+    altered.into_iter().cycle().take(count).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn copied_wrapped_keys_in_any_number_cost_sixteen_calls_in_a_request_and_few_in_all() {
+    for format in [Format::Envelope, Format::EnvelopeV1] {
+        for distinct in [1, 16, 50] {
+            let bench = Bench::new(1);
+            let honest = bench.honest(format, distinct).await;
+            let count = if distinct == 16 { 8000 } else { 500 };
+            let payloads = with_another_content(&honest, count);
+            let (each, together) = (bench.reader(), bench.reader());
+            for reader in [&each, &together] {
+                let start = bench.calls();
+                for round in 0..5 {
+                    let before = bench.calls();
+                    if std::ptr::eq(reader, &raw const each) {
+                        let decoded = reader.decode_each(payloads.clone()).await;
+                        assert!(decoded.iter().all(Result::is_err));
+                    } else {
+                        reader.decode(payloads.clone()).await.unwrap_err();
+                    }
+                    let calls = bench.calls() - before;
+                    assert!(calls <= 16, "{format}, {distinct}: {calls} in {round}");
+                }
+                let calls = bench.calls() - start;
+                assert!(calls <= 32, "{format}, {distinct}: {calls} calls in all");
+                let opened = reader.decode(honest[..1].to_vec()).await;
+                assert!(opened.is_ok(), "{opened:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_of_direct_payloads_cost_one_call_for_each_original() {
+    let bench = Bench::new(1);
+    let honest = bench.honest(Format::Direct, 5).await;
+    let copies: Vec<_> = honest.iter().cloned().cycle().take(8000).collect();
+    let (reader, before) = (bench.reader(), bench.calls());
+    let decoded = reader.decode_each(copies).await;
+    assert!(decoded.iter().all(Result::is_ok));
+    assert_eq!(bench.calls() - before, 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,3 +136,102 @@ async fn while_the_kms_is_away_known_keys_go_on() {
     assert!(fresh.encode(payloads(1)).await.is_ok());
     assert_eq!(fresh.stats().rejected, 2);
 }
+
+#[tokio::test]
+async fn recipients_in_another_order_open_the_same() {
+    let (_folder, keyring) = keyring();
+    let [a, b] = ["a", "b"].map(|name| keyring.key_or_create(name).unwrap());
+    let codec = || {
+        let builder = builder("n").encrypt_with(a.clone());
+        builder.encrypt_with(b.clone()).build().unwrap()
+    };
+    let mut sealed = seal(&codec(), "1").await;
+    for name in ["kms-key", "encrypted-dek"] {
+        let (first, second) = (name.to_owned(), format!("{name}.1"));
+        let swapped = sealed.metadata.remove(&first).unwrap();
+        let moved = sealed.metadata.insert(second.clone(), swapped).unwrap();
+        sealed.metadata.insert(first, moved);
+    }
+    assert_eq!(codec().decode(vec![sealed]).await.unwrap(), [payload("1")]);
+}
+
+#[tokio::test]
+async fn the_wrapped_key_of_another_payload_of_the_namespace_is_refused() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let codec = || builder("n").encrypt_with(kms.clone()).build().unwrap();
+    let (mut moved, other) = (seal(&codec(), "1").await, seal(&codec(), "2").await);
+    let wrapped = other.metadata["encrypted-dek"].clone();
+    moved.metadata.insert("encrypted-dek".to_owned(), wrapped);
+
+    let (reader, before) = (codec(), kms.calls());
+    for _ in 0..10 {
+        let error = refusal(&reader, moved.clone()).await;
+        assert_eq!(error, PayloadError::NotAuthentic);
+    }
+    assert_eq!(
+        kms.calls() - before,
+        2,
+        "the KMS is asked once more, and that is all"
+    );
+    assert!(reader.decode(vec![other]).await.is_ok());
+    assert_eq!(kms.calls() - before, 2);
+}
+
+#[tokio::test]
+async fn version_1_without_a_key_name_asks_each_key_once() {
+    let (_folder, keyring) = keyring();
+    let keys = ["a", "b", "c"].map(|name| Watched::new(keyring.key_or_create(name).unwrap()));
+    let mut reader = builder("n").decrypt_formats(FORMATS);
+    for key in &keys {
+        reader = reader.encrypt_with(key.clone());
+    }
+    let reader = reader.build().unwrap();
+    let bogus = Payload {
+        metadata: [
+            ("encoding".to_owned(), b"binary/envelope-kms".to_vec()),
+            ("encrypted-dek".to_owned(), b"made up".to_vec()),
+        ]
+        .into(),
+        data: vec![1; 40],
+        external_payloads: vec![],
+    };
+    for _ in 0..10 {
+        let error = refusal(&reader, bogus.clone()).await;
+        assert_eq!(error, PayloadError::NotAuthentic);
+    }
+    assert_eq!(keys.each_ref().map(|key| key.calls()), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_granted_for_the_context_of_payloads_only_is_ready() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let pairs = [("namespace", "n"), ("tenant", "a")];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    kms.grant_only(EncryptionContext::new(pairs.into()).unwrap());
+    let codec = |format| {
+        let builder = builder("n").context("tenant", "a");
+        let builder = builder.encrypt_with(kms.clone()).format(format);
+        builder.build().unwrap()
+    };
+    codec(Format::Envelope).ready().await.unwrap();
+    codec(Format::EnvelopeV1).ready().await.unwrap_err();
+    kms.grant_only(EncryptionContext::empty());
+    codec(Format::Envelope).ready().await.unwrap_err();
+    codec(Format::EnvelopeV1).ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_verified_a_new_data_key_is_not_put_to_rest() {
+    let (_folder, keyring) = keyring();
+    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let codec = || builder("n").encrypt_with(kms.clone()).build().unwrap();
+    let (odd, honest) = (seal(&codec(), "1").await, seal(&codec(), "2").await);
+    let reader = codec();
+    seal(&reader, "3").await;
+    kms.fail_opening(ProviderErrorKind::KeyNotFound);
+    reader.decode(vec![odd]).await.unwrap_err();
+    kms.fail_opening(None);
+    reader.decode(vec![honest]).await.unwrap();
+}

@@ -45,3 +45,40 @@ async fn a_layer_that_cannot_be_opened_here_is_the_value() {
     let sealed = layer(&ours, &foreign).await;
     assert_eq!(ours.decode(vec![sealed]).await.unwrap(), [foreign]);
 }
+
+#[tokio::test]
+async fn a_layer_that_a_limit_keeps_from_being_opened_is_not_the_value() {
+    let (_folder, keyring) = keyring();
+    let key = keyring.key_or_create("k").unwrap();
+    let build = |builder: CodecBuilder| builder.encrypt_with(key.clone()).build().unwrap();
+    let (codec, other) = (build(builder("n")), build(builder("n")));
+
+    // A data key of its own, in a request whose calls are used up.
+    let inner = seal(&other, "1").await;
+    let layered = layer(&codec, &inner).await;
+    let mut request: Vec<_> = (0..16).map(|_| inner.clone()).collect();
+    for (n, bogus) in (0..).zip(&mut request) {
+        bogus.metadata.get_mut("encrypted-dek").unwrap().push(n);
+    }
+    request.push(layered.clone());
+    let decoded = codec.decode_each(request).await;
+    assert!(
+        matches!(decoded[16], Err(Error::Payload(PayloadError::NotTried))),
+        "{:?}",
+        decoded[16]
+    );
+    assert_eq!(codec.decode(vec![layered]).await.unwrap(), [payload("1")]);
+
+    let large = build(builder("n").compression(Compression::Zstd {
+        level: 3,
+        min_bytes: 0,
+    }));
+    let inner = seal(&large, &"a".repeat(100_000)).await;
+    let small = build(builder("n").max_decompressed(1000));
+    let layered = layer(&small, &inner).await;
+    let refused = refusal(&small, layered).await;
+    assert!(
+        matches!(refused, PayloadError::TooLarge { .. }),
+        "{refused}"
+    );
+}

@@ -95,6 +95,29 @@ async fn an_altered_payload_is_refused_as_decoding_refuses_it() {
 }
 
 #[tokio::test]
+async fn a_payload_of_a_version_that_is_gone_is_refused_as_decoding_refuses_it() {
+    let (_folder, keyring) = keyring();
+    for format in FORMATS {
+        let kms = Watched::new(keyring.key_or_create("k").unwrap());
+        let codec = || {
+            let builder = builder("n").encrypt_with(kms.clone());
+            builder.format(format).build().unwrap()
+        };
+        let sealed = seal(&codec(), "\"secret\"").await;
+        kms.fail_opening(ProviderErrorKind::KeyVersionGone);
+        for error in [
+            codec().encode(vec![sealed.clone()]).await.unwrap_err(),
+            codec().decode(vec![sealed]).await.unwrap_err(),
+        ] {
+            let Error::Provider(error) = error else {
+                panic!("{error}")
+            };
+            assert_eq!(error.kind(), ProviderErrorKind::KeyVersionGone);
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_meant_for_others_is_refused_before_any_call() {
     let (_folder, keyring) = keyring();
     let [ours, theirs] = ["ours", "theirs"].map(|name| {

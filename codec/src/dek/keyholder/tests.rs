@@ -6,12 +6,14 @@ use std::{
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
     Dek,
     clock::tests::ManualClock,
-    dek::CacheLimits,
+    dek::{CacheLimits, budget::SKIPPED},
+    encrypting_keys::EncryptingKeys,
     kms::{KeyDescription, Protection},
 };
 
@@ -78,6 +80,12 @@ impl Scripted {
 impl KeyProvider for Scripted {
     fn uri(&self) -> &KeyUri {
         &self.uri
+    }
+
+    /// A key has its own name, and any number of further ones: `NAME-alias…`.
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        let alias = format!("{}-alias", self.uri.resource());
+        key == &self.uri || key.resource().starts_with(&alias)
     }
 
     fn max_wrapped(&self) -> usize {
@@ -279,6 +287,15 @@ async fn honest_payloads_use_no_budget_up() {
         opened.unwrap();
     }
     assert_eq!(f.calls(), 400);
+
+    // That the first key refuses them is known now, and is not held against them.
+    let budget = f.keyholder.budget();
+    for (byte, one) in (0..).zip(&recipients) {
+        f.open_in(&budget, one, byte).await.unwrap();
+    }
+    let fresh: &[(&str, &[u8])] = &[("a", b"fresh"), ("b", b"fresh")];
+    f.keys[1].answers(b"fresh", &[Key(1)]);
+    f.open_in(&budget, fresh, 1).await.unwrap();
 }
 
 #[tokio::test]
@@ -295,11 +312,11 @@ async fn an_outage_uses_no_budget_up() {
 }
 
 #[tokio::test]
-async fn a_key_that_refuses_is_asked_once_a_second() {
+async fn a_key_that_does_not_exist_is_asked_once_a_second() {
     let f = fixture(["k"]);
     for n in 0..1000 {
         let wrapped = bogus(n);
-        f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::KeyDisabled)]);
+        f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::KeyNotFound)]);
         let error = f.open(&[("k", &wrapped)], 1).await.unwrap_err();
         assert!(matches!(error, Error::Provider(_)), "{error}");
     }
@@ -307,6 +324,83 @@ async fn a_key_that_refuses_is_asked_once_a_second() {
     f.clock.advance(Duration::from_secs(1));
     f.keys[0].answers(&bogus(0), &[Key(1)]);
     f.open(&[("k", &bogus(0))], 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sender_cannot_put_a_healthy_key_to_rest() {
+    for kind in [
+        ProviderErrorKind::KeyDisabled,
+        ProviderErrorKind::PermissionDenied,
+        ProviderErrorKind::KeyVersionGone,
+    ] {
+        let f = fixture(["k"]);
+        for n in 0..100 {
+            // A payload of a version that is disabled, or with a context that the key's rules forbid.
+            f.keys[0].answers(&bogus(n), &[Fails(kind)]);
+            f.open(&[("k", &bogus(n))], 1).await.unwrap_err();
+            let honest = [b'g', u8::try_from(n).unwrap()];
+            f.keys[0].answers(&honest, &[Key(1)]);
+            f.open(&[("k", &honest)], 1).await.unwrap();
+            f.clock.advance(Duration::from_mins(61));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_whose_data_keys_are_in_use_is_not_put_to_rest() {
+    let f = fixture(["k"]);
+    f.keys[0].answers(b"good", &[Key(1)]);
+    f.open(&[("k", b"good")], 1).await.unwrap();
+    f.clock.advance(Duration::from_mins(59));
+    f.open(&[("k", b"good")], 1).await.unwrap();
+    assert_eq!(f.calls(), 1);
+    f.clock.advance(Duration::from_mins(10));
+    f.keys[0].answers(b"odd", &[Fails(ProviderErrorKind::KeyNotFound)]);
+    f.open(&[("k", b"odd")], 1).await.unwrap_err();
+    f.open(&[("k", b"good")], 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_resting_key_answers_is_not_remembered_for_the_payload() {
+    let f = fixture(["k"]);
+    f.keys[0].answers(b"odd", &[Fails(ProviderErrorKind::KeyNotFound)]);
+    f.keys[0].answers(b"good", &[Key(1)]);
+    f.open(&[("k", b"odd")], 1).await.unwrap_err();
+    f.clock.advance(Duration::from_millis(500));
+    f.open(&[("k", b"good")], 1).await.unwrap_err();
+    f.clock.advance(Duration::from_millis(500));
+    f.open(&[("k", b"good")], 1).await.unwrap();
+    assert_eq!(f.calls(), 2);
+}
+
+#[tokio::test]
+async fn what_a_resting_key_answers_uses_no_budget_up() {
+    let f = fixture(["missing", "k"]);
+    let budget = f.keyholder.budget();
+    for n in 0..100 {
+        let wrapped = bogus(n);
+        f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::KeyNotFound)]);
+        let error = f.open_in(&budget, &[("missing", &wrapped)], 1).await;
+        assert!(matches!(error, Err(Error::Provider(_))), "{error:?}");
+    }
+    assert_eq!(f.calls(), 1);
+    f.keys[1].answers(b"good", &[Key(1)]);
+    f.open_in(&budget, &[("k", b"good")], 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_disabled_opens_what_is_cached_until_it_expires() {
+    let f = fixture(["k"]);
+    f.keys[0].answers(b"w", &[Key(1), Fails(ProviderErrorKind::KeyDisabled)]);
+    f.open(&[("k", b"w")], 1).await.unwrap();
+    f.clock.advance(Duration::from_mins(59));
+    f.open(&[("k", b"w")], 1).await.unwrap();
+    f.clock.advance(Duration::from_mins(1));
+    let error = f.open(&[("k", b"w")], 1).await.unwrap_err();
+    let Error::Provider(error) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(error.kind(), ProviderErrorKind::KeyDisabled);
 }
 
 #[tokio::test]
@@ -324,19 +418,18 @@ async fn a_presumed_verdict_holds_for_a_second() {
     f.clock.advance(Duration::from_secs(1));
     f.open(&[("k", b"w")], 1).await.unwrap();
 
-    let name = "local://k".parse().unwrap();
     f.keys[0].answers(
         b"d",
         &[Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
     );
     for _ in 0..2 {
         let budget = f.keyholder.budget();
-        let error = f.keyholder.decrypt(&name, b"d", &budget).await.unwrap_err();
+        let error = f.decrypt(&budget, b"d").await.unwrap_err();
         assert!(matches!(error, Error::Payload(PayloadError::NotAuthentic)));
     }
     f.clock.advance(Duration::from_secs(1));
     let budget = f.keyholder.budget();
-    f.keyholder.decrypt(&name, b"d", &budget).await.unwrap();
+    f.decrypt(&budget, b"d").await.unwrap();
 }
 
 #[tokio::test]
@@ -370,23 +463,127 @@ async fn a_copied_wrapped_key_costs_two_calls_however_often_it_is_used() {
     f.open(&[("k", b"copied")], 1).await.unwrap();
 }
 
-#[tokio::test]
-async fn copied_wrapped_keys_of_one_request_are_bounded_too() {
-    let f = fixture(["k"]);
+/// 2,000 payloads with the wrapped keys of `distinct` others, one after another or all at once.
+async fn open_copies(f: &Fixture, distinct: u32, at_once: bool) -> usize {
+    let before = f.calls();
     let budget = f.keyholder.budget();
-    let wrapped: Vec<_> = (0..8000).map(bogus).collect();
+    let wrapped: Vec<_> = (0..2000).map(|n| bogus(n % distinct)).collect();
     let recipients: Vec<_> = wrapped
         .iter()
         .map(|wrapped| [("k", &wrapped[..])])
         .collect();
-    for wrapped in &wrapped {
-        f.keys[0].answers(wrapped, &[Key(1)]);
-    }
     let opened = recipients.iter().map(|one| f.open_in(&budget, one, 7));
-    for opened in futures::future::join_all(opened).await {
-        opened.unwrap_err();
+    if at_once {
+        for opened in futures::future::join_all(opened).await {
+            opened.unwrap_err();
+        }
+    } else {
+        for opened in opened {
+            opened.await.unwrap_err();
+        }
     }
-    assert!(f.calls() <= 16, "{} calls", f.calls());
+    f.calls() - before
+}
+
+#[tokio::test]
+async fn copied_wrapped_keys_cost_two_calls_each_in_all_and_sixteen_in_a_request() {
+    for (distinct, at_once) in [(16, true), (16, false), (2000, true), (2000, false)] {
+        let f = fixture(["k"]);
+        for n in 0..distinct {
+            f.keys[0].answers(&bogus(n), &[Key(1)]);
+        }
+        for round in 0..8 {
+            let calls = open_copies(&f, distinct, at_once).await;
+            assert!(calls <= 16, "{calls} calls, {distinct} keys, round {round}");
+        }
+        assert_eq!(f.calls(), 32, "{distinct} keys, at once: {at_once}");
+        for n in 0..16 {
+            f.open(&[("k", &bogus(n))], 1).await.unwrap();
+        }
+        f.keys[0].answers(b"good", &[Key(1)]);
+        f.open(&[("k", b"good")], 1).await.unwrap();
+        assert_eq!(f.calls(), 33);
+    }
+}
+
+#[tokio::test]
+async fn known_refusals_leave_other_payloads_of_their_request_their_calls() {
+    for kind in [
+        ProviderErrorKind::InvalidCiphertext,
+        ProviderErrorKind::KeyVersionGone,
+    ] {
+        let f = fixture(["k"]);
+        let request = async |honest: &[u8]| {
+            let budget = f.keyholder.budget();
+            for n in 0..17 {
+                f.keys[0].answers(&bogus(n), &[Fails(kind)]);
+                let wrapped = bogus(n);
+                f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
+            }
+            f.keys[0].answers(honest, &[Key(1)]);
+            f.open_in(&budget, &[("k", honest)], 1).await
+        };
+        let error = payload_error(request(b"honest").await);
+        assert_eq!(error, PayloadError::NotTried);
+        // The same again costs no call, but what is new is tried.
+        let error = payload_error(request(b"honest").await);
+        assert_eq!(error, PayloadError::NotTried);
+        assert_eq!(f.calls(), 16);
+        request(b"new").await.unwrap();
+        assert_eq!(f.calls(), 17);
+
+        f.clock.advance(SKIPPED);
+        request(b"honest").await.unwrap();
+        assert_eq!(f.calls(), 19);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_was_not_tried_opens_in_a_request_of_its_own() {
+    let f = fixture(["k"]);
+    let budget = f.keyholder.budget();
+    for n in 0..16 {
+        let wrapped = bogus(n);
+        f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
+    }
+    f.keys[0].answers(b"good", &[Key(1)]);
+    let error = payload_error(f.open_in(&budget, &[("k", b"good")], 1).await);
+    assert_eq!(error, PayloadError::NotTried);
+    f.open(&[("k", b"good")], 1).await.unwrap();
+    f.open_in(&budget, &[("k", b"good")], 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_names_of_one_key_cost_one_call() {
+    let f = fixture(["k"]);
+    let names: Vec<_> = (0..10).map(|n| format!("k-alias{n}")).collect();
+    let wrapped: Vec<_> = (0..10).map(bogus).collect();
+    let all: Vec<_> = names
+        .iter()
+        .zip(&wrapped)
+        .map(|(name, wrapped)| (&**name, &wrapped[..]))
+        .collect();
+    let error = payload_error(f.open(&all, 1).await);
+    assert_eq!(error, PayloadError::NotAuthentic);
+    assert_eq!(f.calls(), 1);
+
+    // One wrapped key under each name.
+    f.keys[0].answers(b"good", &[Key(1)]);
+    for name in &names {
+        f.open(&[(name, b"good")], 1).await.unwrap();
+        f.open(&[(name, &bogus(0))], 1).await.unwrap_err();
+    }
+    assert_eq!(f.calls(), 2);
+}
+
+#[tokio::test]
+async fn two_names_of_one_key_are_not_two_recipients() {
+    let key = |name| Scripted::new(name) as Arc<dyn KeyProvider>;
+    for keys in [["k", "k-alias"], ["k-alias", "k"]] {
+        let error = EncryptingKeys::new(keys.map(key).to_vec()).unwrap_err();
+        assert!(error.reason().contains("are one key"), "{error}");
+    }
+    EncryptingKeys::new(["k", "other"].map(key).to_vec()).unwrap();
 }
 
 #[tokio::test]
@@ -425,16 +622,26 @@ async fn a_provider_that_panics_fails_its_callers_and_nobody_else() {
     f.open(&[("k", b"bad")], 1).await.unwrap();
 }
 
+impl Fixture {
+    async fn decrypt(&self, budget: &Budget, ciphertext: &[u8]) -> Result<Vec<u8>, Error> {
+        let key = "local://k".parse().unwrap();
+        let read = |plaintext: &[u8]| match plaintext {
+            [9, ..] => Err(PayloadError::Malformed("it is of another program")),
+            _ => Ok(plaintext.to_vec()),
+        };
+        self.keyholder.decrypt(&key, ciphertext, budget, read).await
+    }
+}
+
 #[tokio::test]
 async fn direct_payloads_are_bounded_like_wrapped_keys() {
     let f = fixture(["k"]);
-    let key = "local://k".parse().unwrap();
     for _ in 0..2 {
         let budget = f.keyholder.budget();
         let ciphertexts: Vec<[u8; 1]> = (0..1000u32).map(|n| [n.to_le_bytes()[0]]).collect();
         let decrypted = ciphertexts
             .iter()
-            .map(|ciphertext| f.keyholder.decrypt(&key, ciphertext, &budget));
+            .map(|ciphertext| f.decrypt(&budget, ciphertext));
         for decrypted in futures::future::join_all(decrypted).await {
             decrypted.unwrap_err();
         }
@@ -442,5 +649,44 @@ async fn direct_payloads_are_bounded_like_wrapped_keys() {
     }
     f.keys[0].answers(b"good", &[Key(1)]);
     let budget = f.keyholder.budget();
-    f.keyholder.decrypt(&key, b"good", &budget).await.unwrap();
+    f.decrypt(&budget, b"good").await.unwrap();
+}
+
+#[tokio::test]
+async fn ciphertexts_of_other_programs_are_bounded_too() {
+    let f = fixture(["k"]);
+    for n in 0..8000 {
+        f.keys[0].answers(&bogus(n), &[Key(9)]);
+    }
+    for _ in 0..3 {
+        let budget = f.keyholder.budget();
+        for n in 0..8000 {
+            f.decrypt(&budget, &bogus(n)).await.unwrap_err();
+        }
+        assert_eq!(f.calls(), 16);
+    }
+}
+
+#[tokio::test]
+async fn equal_direct_payloads_of_a_request_cost_one_call() {
+    let f = fixture(["k"]);
+    for n in 0..10 {
+        f.keys[0].answers(&bogus(n), &[Key(u8::try_from(n).unwrap() + 20)]);
+    }
+    for at_once in [true, false] {
+        let before = f.calls();
+        let budget = f.keyholder.budget();
+        let ciphertexts: Vec<_> = (0..8000).map(|n| bogus(n % 10)).collect();
+        let decrypted = ciphertexts.iter().map(|one| f.decrypt(&budget, one));
+        if at_once {
+            for decrypted in futures::future::join_all(decrypted).await {
+                decrypted.unwrap();
+            }
+        } else {
+            for decrypted in decrypted {
+                decrypted.await.unwrap();
+            }
+        }
+        assert_eq!(f.calls() - before, 10);
+    }
 }

@@ -293,6 +293,22 @@ async fn a_key_that_refuses_is_asked_once_a_second_by_a_thousand_callers() {
     f.key().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_key_that_is_refused_under_one_context_seals_under_another() {
+    let (kms, clock) = (CountingKey::new("a"), Arc::new(ManualClock::new()));
+    let maker = Arc::new(maker([&kms], DekLimits::default(), &clock, &Arc::default()));
+    let live = |pair: &str| {
+        let context = EncryptionContext::new([("for".to_owned(), pair.to_owned())].into()).unwrap();
+        Arc::new(LiveDek::new(maker.clone(), context, envelope_v2::metadata))
+    };
+    let (refused, granted) = (live("refused"), live("granted"));
+    kms.fail(ProviderErrorKind::PermissionDenied);
+    refused.acquire(1, 1).await.unwrap_err();
+    kms.fail(None);
+    refused.acquire(1, 1).await.unwrap_err();
+    granted.acquire(1, 1).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_overdue_key_goes_on_after_a_second_when_the_kms_hangs() {
     let f = fixture(DekLimits::default());
@@ -384,14 +400,14 @@ async fn a_fresh_key_that_unwraps_to_another_one_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_process_that_may_only_wrap_is_asked_once_to_unwrap() {
+async fn a_process_that_may_only_wrap_is_asked_again_at_each_renewal() {
     let f = fixture(DekLimits::default());
     *f.kms.unwrapped.lock() = Unwrapped::Fails(ProviderErrorKind::PermissionDenied);
     for _ in 0..3 {
         f.key().await.unwrap();
         f.clock.advance(minutes(61));
     }
-    assert_eq!((f.kms.wraps(), f.kms.unwraps.load(SeqCst)), (3, 1));
+    assert_eq!((f.kms.wraps(), f.kms.unwraps.load(SeqCst)), (3, 3));
 }
 
 #[tokio::test]

@@ -49,12 +49,13 @@ impl Breaker {
     /// # Errors
     /// While the service is not called.
     pub(super) fn admit<'a>(&'a self, key: &'a KeyUri) -> Result<Admitted<'a>, ProviderError> {
-        let started = Instant::now();
         let mut state = self.state.lock();
         match *state {
             State::Closed { .. } => {}
             State::Open { since } | State::Probing { since } if since.elapsed() >= self.pause => {
-                *state = State::Probing { since: started };
+                *state = State::Probing {
+                    since: Instant::now(),
+                };
             }
             State::Open { .. } | State::Probing { .. } => {
                 return Err(
@@ -67,7 +68,7 @@ impl Breaker {
         Ok(Admitted {
             breaker: self,
             key,
-            started,
+            called: Mutex::default(),
             has_ended: false,
         })
     }
@@ -98,11 +99,16 @@ impl Breaker {
 pub(super) struct Admitted<'a> {
     breaker: &'a Breaker,
     key: &'a KeyUri,
-    started: Instant,
+    /// When the service was first called. A call that waits for its turn says nothing of the service.
+    called: Mutex<Option<Instant>>,
     has_ended: bool,
 }
 
 impl Admitted<'_> {
+    pub(super) fn calls(&self) {
+        self.called.lock().get_or_insert_with(Instant::now);
+    }
+
     pub(super) fn ended<T>(mut self, answer: &Result<T, ProviderError>) {
         self.has_ended = true;
         let failed = answer.as_ref().is_err_and(ProviderError::is_transient);
@@ -114,7 +120,9 @@ impl Drop for Admitted<'_> {
     /// A caller that gives up early lost interest. One that waited as long as an attempt may take, waited for a service
     /// that hangs; else callers with short deadlines of their own would keep the breaker from ever opening.
     fn drop(&mut self) {
-        if !self.has_ended && self.started.elapsed() >= self.breaker.patience {
+        let called = *self.called.lock();
+        let hangs = called.is_some_and(|called| called.elapsed() >= self.breaker.patience);
+        if !self.has_ended && hangs {
             self.breaker.learn(self.key, true);
         }
     }

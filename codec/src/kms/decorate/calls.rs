@@ -9,7 +9,10 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
-use super::{CallPolicy, KmsMetrics, Operation, breaker::Breaker};
+use super::{
+    CallPolicy, KmsMetrics, Operation,
+    breaker::{Admitted, Breaker},
+};
 use crate::{
     KeyUri,
     kms::{ProviderError, ProviderErrorKind},
@@ -79,11 +82,14 @@ impl Calls {
     ) -> Result<T, ProviderError> {
         let admitted = self.breaker.admit(call.key)?;
         let limit = self.policy.total_timeout;
-        let answer = time::timeout(limit, self.with_retries(call, attempt))
-            .await
-            .unwrap_or_else(|_| Err(too_late(call.key, limit)));
-        admitted.ended(&answer);
-        answer
+        match time::timeout(limit, self.with_retries(call, &admitted, attempt)).await {
+            Ok(answer) => {
+                admitted.ended(&answer);
+                answer
+            }
+            // Whether the service was waited for, and not only a turn, `admitted` knows.
+            Err(_) => Err(too_late(call.key, limit)),
+        }
     }
 
     /// Repeats a call that failed transiently, after a random wait whose bound doubles each time ("full jitter": callers
@@ -91,11 +97,12 @@ impl Calls {
     async fn with_retries<'a, T>(
         &self,
         call: Call<'a>,
+        admitted: &Admitted<'_>,
         attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
     ) -> Result<T, ProviderError> {
         let mut failures = 0;
         loop {
-            let error = match self.attempt_once(call.key, &attempt).await {
+            let error = match self.attempt_once(call.key, admitted, &attempt).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -113,11 +120,13 @@ impl Calls {
     async fn attempt_once<'a, T>(
         &self,
         key: &KeyUri,
+        admitted: &Admitted<'_>,
         attempt: impl Fn() -> Answer<'a, T>,
     ) -> Result<T, ProviderError> {
         let Ok(_turn) = self.turns.acquire().await else {
             return Err(ProviderError::new(ProviderErrorKind::Unavailable, key));
         };
+        admitted.calls();
         let limit = self.policy.attempt_timeout;
         time::timeout(limit, attempt())
             .await

@@ -388,3 +388,27 @@ fn policies_that_cannot_work_are_refused() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_turn_says_nothing_of_the_service() {
+    let policy = CallPolicy {
+        attempt_timeout: Duration::from_secs(1),
+        total_timeout: Duration::from_secs(1),
+        max_concurrent: 1,
+        breaker_failures: 2,
+        ..CallPolicy::default()
+    };
+    let f = fixture(&policy, [Takes(Duration::from_millis(900)); 100]);
+    let answers = futures::future::join_all((0..20).map(|_| f.key.encrypt(b"x"))).await;
+    let late = answers.iter().filter(|answer| answer.is_err()).count();
+    assert_eq!(late, 19);
+    f.key.encrypt(b"x").await.unwrap();
+
+    // Neither do callers that give up while they wait.
+    let waiting = (0..20).map(|_| {
+        let limit = Duration::from_millis(999);
+        tokio::time::timeout(limit, f.key.encrypt(b"x"))
+    });
+    futures::future::join_all(waiting).await;
+    f.key.encrypt(b"x").await.unwrap();
+}
