@@ -189,10 +189,11 @@ enum ConfigCommand {
 /// Runs the program with the arguments and the environment of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    run(std::env::args_os().collect())
+    let command_line: Vec<OsString> = std::env::args_os().collect();
+    run(&command_line)
 }
 
-fn run(command_line: Vec<OsString>) -> ExitCode {
+fn run(command_line: &[OsString]) -> ExitCode {
     let cli: Cli = match arguments::parse(command_line) {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),

@@ -20,16 +20,16 @@ pub const DEFAULT_LOCAL_KEY: &str = "local://default";
 ///
 /// # Errors
 /// Wrong usage, or a request for help or the version: [`Error::use_stderr`] tells the two apart.
-pub fn parse<P: Parser>(arguments: Vec<OsString>) -> Result<P, Error> {
+pub fn parse<P: Parser>(arguments: &[OsString]) -> Result<P, Error> {
     let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
     let mut command = without_variables(P::command(), &is_empty);
     // Arguments know how they are shown from now on only.
     command.build();
     command
         .clone()
-        .try_get_matches_from(&arguments)
+        .try_get_matches_from(arguments)
         .and_then(|mut matches| P::from_arg_matches_mut(&mut matches))
-        .map_err(|error| without_secrets(name_variable(error, &command, &arguments)))
+        .map_err(|error| without_secrets(name_variable(error, &command, arguments)))
 }
 
 /// clap repeats what it refuses.
@@ -154,7 +154,8 @@ mod tests {
     }
 
     fn parsed(arguments: &[&str]) -> Result<Program, Error> {
-        parse(arguments.iter().map(OsString::from).collect())
+        let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+        parse(&arguments)
     }
 
     #[test]

@@ -82,7 +82,7 @@ const CANCELLED: u8 = 130;
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli: Cli = match arguments::parse(arguments) {
+    let cli: Cli = match arguments::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Without a reader, the status still says it.

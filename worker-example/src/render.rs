@@ -73,10 +73,10 @@ fn said(event: &Value) -> Option<String> {
         return None;
     }
     let content = event.get("message")?.get("content")?.as_array()?;
-    let texts = content
+    let mut texts = content
         .iter()
         .filter(|block| block.get("type").is_some_and(|t| t == "text"));
-    Some(texts.last()?.get("text")?.as_str()?.to_owned())
+    Some(texts.next_back()?.get("text")?.as_str()?.to_owned())
 }
 
 fn event(event: &Value) -> Option<String> {

@@ -274,12 +274,14 @@ pub(crate) async fn run(args: WorkerArgs) -> Result<(), WorkerError> {
     };
     let workdir = args.workdir.clone();
     let retention = async {
-        let days = args.log_retention_days;
-        while days > 0 {
-            expire_logs(workdir.clone(), Duration::from_hours(24 * u64::from(days))).await;
+        if args.log_retention_days == 0 {
+            return std::future::pending::<Result<(), WorkerError>>().await;
+        }
+        let retention = Duration::from_hours(24 * u64::from(args.log_retention_days));
+        loop {
+            expire_logs(workdir.clone(), retention).await;
             sleep(RETENTION_PAUSE).await;
         }
-        std::future::pending::<Result<(), WorkerError>>().await
     };
     tokio::select! {
         failed = retention => failed,

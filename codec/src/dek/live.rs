@@ -148,14 +148,13 @@ impl LiveDek {
             return None;
         }
         let renewed = if self.renew_in_background(overdue) {
-            match tokio::time::timeout(PATIENCE, self.renew(Some(overdue))).await {
-                Ok(renewed) => renewed,
-                Err(_) => {
-                    tracing::warn!(key = %self.maker.first().uri(), "a new data key takes long; the old one goes on");
-                    self.note_failure(true);
-                    return None;
-                }
-            }
+            let renewal = tokio::time::timeout(PATIENCE, self.renew(Some(overdue)));
+            let Ok(renewed) = renewal.await else {
+                tracing::warn!(key = %self.maker.first().uri(), "a new data key takes long; the old one goes on");
+                self.note_failure(true);
+                return None;
+            };
+            renewed
         } else {
             self.renew(Some(overdue)).await
         };

@@ -60,7 +60,7 @@ pub(crate) struct ClaudeConfig {
 pub(crate) enum ConfigError {
     /// No such program.
     #[error("no program `{program}` on the PATH; install Claude Code or name it with --claude")]
-    NotFound {
+    Missing {
         /// What was looked for.
         program: String,
     },
@@ -68,13 +68,13 @@ pub(crate) enum ConfigError {
     #[error(
         "`{program} --version` does not answer as Claude Code does; name Claude Code's program with --claude"
     )]
-    NotClaude {
+    OtherProgram {
         /// What was run.
         program: String,
     },
     /// A file that cannot be run.
     #[error("`{path}` cannot be run: {source}; name Claude Code's program with --claude")]
-    NotExecutable {
+    CannotRun {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -89,7 +89,7 @@ impl ClaudeConfig {
     /// When there is none that can be executed.
     pub(crate) fn find(program: &Path) -> Result<Self, ConfigError> {
         let program = if program.components().count() > 1 {
-            executable(program).map_err(|source| ConfigError::NotExecutable {
+            executable(program).map_err(|source| ConfigError::CannotRun {
                 path: program.to_owned(),
                 source,
             })?
@@ -97,7 +97,7 @@ impl ClaudeConfig {
             let path = std::env::var_os("PATH").unwrap_or_default();
             std::env::split_paths(&path)
                 .find_map(|folder| executable(&folder.join(program)).ok())
-                .ok_or_else(|| ConfigError::NotFound {
+                .ok_or_else(|| ConfigError::Missing {
                     program: program.display().to_string(),
                 })?
         };
@@ -133,7 +133,7 @@ impl ClaudeConfig {
         if is_claude {
             return Ok(());
         }
-        Err(ConfigError::NotClaude {
+        Err(ConfigError::OtherProgram {
             program: self.program.display().to_string(),
         })
     }

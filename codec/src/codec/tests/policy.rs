@@ -301,11 +301,8 @@ fn settings_that_cannot_work_are_refused() {
         }
     };
     let two = || builder("n").encrypt_with(a.clone()).encrypt_with(b.clone());
-    assert!(
-        refused(builder("n"))
-            .reason()
-            .contains("no encrypting key is set")
-    );
+    let none = refused(builder("n"));
+    assert!(none.reason().contains("no encrypting key is set"), "{none}");
     assert!(
         refused(two().encrypt_with(a.clone()))
             .reason()
