@@ -18,6 +18,7 @@ mod places;
 mod refusal;
 mod request_id;
 mod route;
+mod shown_ciphertext;
 mod transform;
 
 use bytes::Bytes;

@@ -89,6 +89,14 @@ pub(crate) enum SubmitError {
         /// Why.
         problem: String,
     },
+    /// What Temporal stores of the task cannot be decrypted here.
+    #[error("task `{task}` cannot be read: {problem}")]
+    Unreadable {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        problem: String,
+    },
     /// Signals cannot be handled.
     #[error("signals cannot be handled: {0}")]
     Signals(#[from] std::io::Error),
@@ -102,7 +110,7 @@ impl SubmitError {
             Self::Connect(error) => error.status(),
             Self::Exists(_) => Status::Usage,
             Self::Unknown(_) => Status::NoInput,
-            Self::Foreign(_) => Status::Data,
+            Self::Foreign(_) | Self::Unreadable { .. } => Status::Data,
             Self::NoWorker(_) | Self::Start(_) | Self::Lost { .. } => Status::Unavailable,
             Self::Signals(_) => Status::Software,
         }
@@ -172,9 +180,24 @@ pub(crate) async fn run(args: SubmitArgs) -> Result<Outcome, SubmitError> {
     watch.run(screen).await
 }
 
-fn lost(task: &TaskId, problem: &str) -> SubmitError {
-    SubmitError::Lost {
-        task: task.clone(),
-        problem: problem.to_owned(),
+/// Why nothing more is known of a task: what Temporal stores cannot be decrypted here, or Temporal or the key's service
+/// cannot be reached.
+pub(crate) fn lost(task: &TaskId, error: &(dyn std::error::Error + 'static)) -> SubmitError {
+    let (task, problem) = (task.clone(), chain(error));
+    if is_unreadable(error) {
+        SubmitError::Unreadable { task, problem }
+    } else {
+        SubmitError::Lost { task, problem }
     }
+}
+
+fn is_unreadable(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<temporal_kms_codec::Error>() {
+            return !error.is_transient();
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -9,10 +9,10 @@ use temporalio_client::{
 };
 
 use crate::{
-    connect::{ConnectionArgs, Keys, chain, connect_with},
+    connect::{ConnectionArgs, Keys, connect_with},
     follow::TaskHandle,
     print,
-    submit::{End, OnSignal, Outcome, Screen, SubmitError, Watch},
+    submit::{End, OnSignal, Outcome, Screen, SubmitError, Watch, lost},
     task_id::TaskId,
 };
 
@@ -131,10 +131,7 @@ async fn describe(
 fn problem(task: &TaskId, error: &WorkflowInteractionError) -> SubmitError {
     match error {
         WorkflowInteractionError::NotFound(_) => SubmitError::Unknown(task.clone()),
-        error => SubmitError::Lost {
-            task: task.clone(),
-            problem: chain(error),
-        },
+        error => lost(task, error),
     }
 }
 

@@ -9,7 +9,7 @@ use temporal_kms_codec::kms::pkcs11::PinSource;
 
 use super::{
     exit::{Failure, Status},
-    keys::default_keyring,
+    keys::{DEFAULT_KEY, default_keyring},
 };
 
 const HEADING: &str = "Key management services";
@@ -46,7 +46,31 @@ pub(super) struct KmsArgs {
     pkcs11_pin_file: Option<PathBuf>,
 }
 
+/// The variables that name the key to encrypt with.
+const KEY_VARIABLES: [&str; 5] = [
+    "TEMPORAL_CODEC_KEY",
+    "GCP_KMS_KEY",
+    "KMS_KEY_NAME",
+    "KMS_KEY_ALIAS",
+    "KMS_PROVIDER",
+];
+
 impl KmsArgs {
+    /// A variable of the process, with `--keyring` over it. With a keyring and no key, the key is `local://default`.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let keyring = self.keyring.as_ref();
+        match name {
+            "TEMPORAL_CODEC_KEYRING" => keyring.and_then(|path| path.to_str()).map(str::to_owned),
+            "TEMPORAL_CODEC_KEY"
+                if keyring.is_some() && KEY_VARIABLES.iter().all(|n| set(n).is_none()) =>
+            {
+                Some(DEFAULT_KEY.to_owned())
+            }
+            name => set(name),
+        }
+    }
+
     /// The services' own variables, with the arguments over them.
     pub(super) fn options(&self) -> Result<KmsOptions, Failure> {
         let variables = KmsOptions::from_env();

@@ -69,6 +69,11 @@ pub(super) enum Refusal {
          encrypted value that could not be decoded. Enter the whole value again, or make it decodable first"
     )]
     Placeholder { index: usize },
+    #[error(
+        "the value of `payloads[{index}]` is the JSON of an encrypted payload; if it were saved, it would replace the \
+         value that could not be decoded. Enter the whole value again, or make it decodable first"
+    )]
+    ShownCiphertext { index: usize },
     #[error("{}", encode_words(.0))]
     Encode(#[source] Error),
     #[error("`payloads[{index}]`: {}", words(.error))]
@@ -109,7 +114,8 @@ impl Refusal {
             | Self::TwoNamespaces
             | Self::BodyBroken
             | Self::Json(_)
-            | Self::Placeholder { .. } => StatusCode::BAD_REQUEST,
+            | Self::Placeholder { .. }
+            | Self::ShownCiphertext { .. } => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,

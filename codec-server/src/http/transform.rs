@@ -18,6 +18,7 @@ use super::{
     refusal::{Refusal, wanted_key},
     request_id::RequestId,
     route::Operation,
+    shown_ciphertext::is_shown_ciphertext,
 };
 use crate::{
     config::{Limits, OnUndecodable},
@@ -85,6 +86,9 @@ impl Request<'_> {
         // Encrypted in the place of what could not be decoded, a placeholder would be all that is left of it.
         if let Some(index) = asked.iter().position(placeholder::is_placeholder) {
             return Err(Refusal::Placeholder { index });
+        }
+        if let Some(index) = asked.iter().position(is_shown_ciphertext) {
+            return Err(Refusal::ShownCiphertext { index });
         }
         let payloads = self.codec().encode(asked).await.map_err(Refusal::Encode)?;
         Ok(Answered {

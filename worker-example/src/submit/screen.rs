@@ -6,10 +6,7 @@ use temporalio_client::errors::WorkflowGetResultError;
 use temporalio_common::error::IncomingError;
 
 use super::{Outcome, SubmitError, lost};
-use crate::{
-    claude::OWN_TYPE, connect::chain, follow::Seen, outcome::TaskResult, print, render,
-    task_id::TaskId,
-};
+use crate::{claude::OWN_TYPE, follow::Seen, outcome::TaskResult, print, render, task_id::TaskId};
 
 /// Prints a task's way. Claude's words and our own events go to standard output, notes to standard error.
 pub(crate) struct Screen {
@@ -144,7 +141,7 @@ impl End {
             Err(WorkflowGetResultError::NotFound(_)) => {
                 return Err(SubmitError::Unknown(task.clone()));
             }
-            Err(error) => return Err(lost(task, &chain(&error))),
+            Err(error) => return Err(lost(task, &error)),
         };
         Ok(Self {
             outcome,

@@ -92,7 +92,7 @@ impl Watch<'_> {
                 ended = &mut result => return Ok(Until::Ended(Box::new(ended))),
                 answered = &mut cancelling, if asked && !accepted => {
                     accepted = true;
-                    was_open = is_cancelled(answered).map_err(|e| lost(self.task, &chain(&e)))?;
+                    was_open = is_cancelled(answered).map_err(|e| lost(self.task, &e))?;
                 }
                 // The stage can become known later.
                 _ = polls.tick(), if was_open => {

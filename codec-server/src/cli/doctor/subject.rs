@@ -100,7 +100,8 @@ impl Subject {
     fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         Config::settings_from_environment()
             .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
-        let settings = CodecSettings::from_env().map_err(|error| setting(&error))?;
+        let settings = CodecSettings::from_variables(&|name| args.kms.variable(name))
+            .map_err(|error| setting(&error))?;
         let namespace = match &args.namespace {
             Some(name) => Namespace::new(name).map_err(|error| setting(&error))?,
             None => settings.namespace.clone(),

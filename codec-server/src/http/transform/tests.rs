@@ -120,6 +120,27 @@ async fn a_placeholder_is_not_encrypted() {
     assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
 }
 
+/// What the Web UI sends when somebody edits a value that it could not decode.
+#[tokio::test]
+async fn the_json_of_an_encrypted_payload_is_not_encrypted_as_a_value() {
+    let (_folder, body) = sealed().await;
+    let encrypted: Value = serde_json::from_slice(&body).unwrap();
+    let edited = serde_json::to_string_pretty(&encrypted["payloads"][0]).unwrap();
+    let payload = Payload {
+        data: edited.into_bytes(),
+        ..Payload::default()
+    };
+    let body = temporal_kms_codec_proto::json::write_payloads(&[payload]);
+    let folder = tempfile::tempdir().unwrap();
+    let key = LocalKeyring::open(folder.path())
+        .key_or_create("default")
+        .unwrap();
+    let usable = served(key, OnUndecodable::Fail);
+    let refusal = run(&usable, Operation::Encode, &body).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::ShownCiphertext { index: 0 }));
+    assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
+}
+
 #[tokio::test(start_paused = true)]
 async fn payloads_that_each_fail_slowly_cost_a_few_calls() {
     let (_folder, body) = sealed().await;

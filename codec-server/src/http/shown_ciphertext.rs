@@ -1,0 +1,72 @@
+//! Ciphertext that an editor took for a value.
+//!
+//! The Web UI shows a payload that it could not decode as the JSON of that payload. A click on "Edit" and "Save" sends this
+//! JSON as a value of its own. Encrypted, it would replace the value that could not be decoded.
+
+use temporal_kms_codec::{Payload, PayloadExt as _};
+use temporal_kms_codec_proto::json;
+
+/// Whether the value of a payload is the JSON of an encrypted payload, with whatever spaces an editor put into it.
+pub(super) fn is_shown_ciphertext(payload: &Payload) -> bool {
+    let data = payload.data.trim_ascii();
+    let may_be = data.starts_with(b"{") && memchr::memmem::find(data, b"\"metadata\"").is_some();
+    may_be
+        && json::parse_payload(data).is_ok_and(|shown| shown.encoding().is_some_and(is_encrypted))
+}
+
+/// The encodings of this project, and of Temporal's samples.
+fn is_encrypted(encoding: &str) -> bool {
+    let kind = encoding.strip_prefix("binary/");
+    kind.is_some_and(|kind| kind == "encrypted" || kind.ends_with("-kms"))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde_json::json;
+
+    use super::*;
+
+    fn value(encoding: &str, pretty: bool) -> Payload {
+        let shown = json!({
+            "metadata": {"encoding": STANDARD.encode(encoding), "kms-key": STANDARD.encode("local://a")},
+            "data": STANDARD.encode("ciphertext"),
+        });
+        let text = if pretty {
+            serde_json::to_string_pretty(&shown).unwrap()
+        } else {
+            shown.to_string()
+        };
+        Payload {
+            data: text.into_bytes(),
+            ..Payload::default()
+        }
+    }
+
+    #[test]
+    fn the_json_of_an_encrypted_payload_is_recognised() {
+        for encoding in ["binary/envelope-kms", "binary/gcp-kms", "binary/encrypted"] {
+            assert!(is_shown_ciphertext(&value(encoding, false)), "{encoding}");
+            assert!(is_shown_ciphertext(&value(encoding, true)), "{encoding}");
+        }
+    }
+
+    #[test]
+    fn other_values_are_values() {
+        assert!(!is_shown_ciphertext(&value("json/plain", false)));
+        for other in [
+            "",
+            "{",
+            "\"metadata\"",
+            r#"{"metadata":{"encoding":"plain text"},"data":1}"#,
+            r#"{"metadata":{"source":"crm"},"data":"x"}"#,
+            r#"[{"metadata":{"encoding":"YmluYXJ5L2VuY3J5cHRlZA=="}}]"#,
+        ] {
+            let payload = Payload {
+                data: other.as_bytes().to_vec(),
+                ..Payload::default()
+            };
+            assert!(!is_shown_ciphertext(&payload), "{other}");
+        }
+    }
+}
