@@ -105,6 +105,24 @@ async fn a_worker_with_another_key_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_was_encrypted_with_another_key_cannot_be_read() {
+    let rig = Rig::new().await;
+    let claude =
+        rig.claude(r#"echo '{"type":"result","is_error":false,"num_turns":1,"result":"done"}'"#);
+    let _worker = rig.worker_with(&claude, &[]);
+    let task = fresh("task");
+    let (code, output) = end(&mut rig.submit(&task, &request(), &[]));
+    assert_eq!(code, 0, "{output}");
+    let other = Keyring::new();
+    for command in ["follow", "result"] {
+        let mut asked = rig.command_with_keyring_for(command, &task, &other);
+        let (code, output) = end(&mut asked);
+        assert_eq!(code, 65, "{command} with another key: {output}");
+        assert!(output.contains("cannot be read"), "{command}: {output}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_of_any_size_are_shown_once() {
     let rig = Rig::new().await;
     for (kilobytes, shown) in [(1, "small"), (42, "large"), (900, "huge")] {

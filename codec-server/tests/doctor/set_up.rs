@@ -144,6 +144,15 @@ fn a_missing_key_is_told_with_a_name_that_is_like_it() {
 }
 
 #[test]
+fn a_keyring_alone_means_its_default_key() {
+    let bench = Bench::new();
+    bench.local_key("default");
+    let answer = bench.doctor(&["--keyring", "keys"], &[]);
+    answer.healthy();
+    assert_eq!(answer.one("round-trip")["key"], json!("local://default"));
+}
+
+#[test]
 fn keys_of_the_command_line_are_told_apart() {
     let bench = Bench::new();
     bench.local_key("a");

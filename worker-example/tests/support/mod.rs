@@ -160,6 +160,18 @@ impl Rig {
         Process::spawn(name, command).unwrap()
     }
 
+    /// `claude-tasks NAME TASK` with a keyring of its own.
+    pub(crate) fn command_with_keyring_for(
+        &self,
+        name: &str,
+        task: &str,
+        keyring: &Keyring,
+    ) -> Process {
+        let mut command = self.command_without_keys(name);
+        command.arg(task).arg("--keyring").arg(keyring.folder());
+        Process::spawn(name, command).unwrap()
+    }
+
     /// A shell script in Claude Code's place. It also says which version it is.
     pub(crate) fn claude(&self, script: &str) -> PathBuf {
         let path = self.folder.path().join("claude");
