@@ -53,6 +53,7 @@ pub struct Config {
 
 /// The namespaces that a server serves.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each server")]
 pub enum NamespacesConfig {
     /// Those of the file, each with settings of its own; without a file the one that the library's variables describe.
     Named(BTreeMap<Namespace, NamespaceConfig>),

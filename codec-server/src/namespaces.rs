@@ -125,15 +125,18 @@ impl Namespaces {
     ) -> Result<Served, NotServed> {
         match &self.kind {
             Kind::Named(named) => {
-                let asked = match header {
+                let wanted = match header {
                     Some(header) => header,
                     None => self.named_by(folder, named)?,
                 };
-                let mut names = folder.into_iter().flat_map(Folder::names);
-                if names.any(|name| contradicts(name, &asked, named)) {
+                let mut others = folder.into_iter().flat_map(Folder::names);
+                if others.any(|name| contradicts(name, &wanted, named)) {
                     return Err(NotServed::Contradiction);
                 }
-                named.get(&asked).cloned().ok_or(NotServed::Unknown(asked))
+                named
+                    .get(&wanted)
+                    .cloned()
+                    .ok_or(NotServed::Unknown(wanted))
             }
             Kind::Any(any) => match (header, folder.and_then(Folder::last).map(Namespace::new)) {
                 (Some(namespace), _) => any.served(namespace, None),

@@ -375,7 +375,7 @@ fn a_hostile_header_is_refused() {
     let with = |recipients: &[u8], len: u32| [magic, &len.to_be_bytes(), recipients, rest].concat();
     let recipient = std::str::from_utf8(recipients).unwrap();
     let recipient = recipient.trim_matches(['[', ']']);
-    let repeated = format!("[{}]", vec![recipient; 10].join(","));
+    let repeated = format!("[{}]", [recipient; 10].join(","));
     let length_of = |text: &str| u32::try_from(text.len()).unwrap();
     for hostile in [
         with(recipients, u32::MAX),

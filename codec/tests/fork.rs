@@ -3,6 +3,13 @@
 //! `fork` is allowed only while a process has one thread, and the test harness has several. So this is a program of its
 //! own.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test"
+)]
+
 use std::{fs, path::Path};
 
 use fork::{Fork, fork, waitpid};

@@ -109,13 +109,12 @@ impl ClaudeActivities {
             .prepare(task)
             .await
             .map_err(|e| cannot_begin("no workspace", &e))?;
-        let ran = match workspace.fill(&request) {
-            Err(e) => Err(cannot_begin("the workspace cannot be filled", &e).into()),
-            Ok(()) => {
-                let session = self.session(task, &request, warnings, redactor);
-                self.begin_and_run(ctx, session, &request, &workspace, &mut log)
-                    .await
-            }
+        let ran = if let Err(e) = workspace.fill(&request) {
+            Err(cannot_begin("the workspace cannot be filled", &e).into())
+        } else {
+            let session = self.session(task, &request, warnings, redactor);
+            self.begin_and_run(ctx, session, &request, &workspace, &mut log)
+                .await
         };
         let path = log.path().to_owned();
         match spawn_blocking(|| workspace.remove()).await {

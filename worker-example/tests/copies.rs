@@ -81,7 +81,7 @@ async fn a_request_copied_into_another_workflows_activity_is_refused() {
         }),
         task_queue: Some(task_queue(scripted.rig.queue())),
         input: copied,
-        start_to_close_timeout: Some(Duration::from_secs(60).try_into().unwrap()),
+        start_to_close_timeout: Some(Duration::from_mins(1).try_into().unwrap()),
         retry_policy: Some(RetryPolicy {
             maximum_attempts: 1,
             ..Default::default()

@@ -294,6 +294,6 @@ async fn replay(converter: DataConverter, history: WorkflowHistory) {
         .unwrap()
         .build();
     let replayer = WorkflowReplayer::new(options).unwrap();
-    let replayed = replayer.replay_workflow(history).await;
-    replayed.expect("the workflow decides as it did");
+    let outcome = replayer.replay_workflow(history).await;
+    outcome.expect("the workflow decides as it did");
 }

@@ -21,7 +21,7 @@ fn request() -> Value {
     json!({"prompt": "a prompt", "anthropicApiKey": "sk-ant-submit"})
 }
 
-fn says<'a>(text: &'a str) -> impl FnMut(&str) -> Option<()> + 'a {
+fn says(text: &str) -> impl FnMut(&str) -> Option<()> + '_ {
     move |line| line.contains(text).then_some(())
 }
 
@@ -198,7 +198,7 @@ async fn a_fast_task_does_not_wait_for_its_followers() {
     for line in lines {
         match (line["type"].as_str(), line["subtype"].as_str()) {
             (Some("claude_tasks"), Some("events_missed")) => {
-                missed += line["count"].as_u64().unwrap()
+                missed += line["count"].as_u64().unwrap();
             }
             (Some("claude_tasks"), _) => {}
             (kind, _) => {

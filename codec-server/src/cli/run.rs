@@ -32,8 +32,10 @@ pub(super) fn dev(options: Dev) -> Result<(), Failure> {
     namespace.on_undecodable = options.on_undecodable;
     namespace.plaintext = options.plaintext;
     namespace.open_formats_too(&options.decrypt_formats);
-    let mut keys = KmsOptions::default();
-    keys.local_keyring = Some(keyring);
+    let keys = KmsOptions {
+        local_keyring: Some(keyring),
+        ..KmsOptions::default()
+    };
     run(Config {
         server,
         cors: CorsConfig::local(),

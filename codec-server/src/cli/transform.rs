@@ -242,20 +242,17 @@ impl<'i> Complaints<'i> {
 async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
     let namespace = Namespace::new(&args.namespace)
         .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
-    let (config, kms) = match &args.config {
-        Some(file) => {
-            let config = Config::load_settings(file)?;
-            (of_file(&config, file, &namespace)?, config.keys)
-        }
-        None => {
-            let mut settings = settings(args)?;
-            let keyring = args.keyring.clone().or(settings.kms.local_keyring.take());
-            settings.kms.local_keyring = keyring.or_else(|| keys::default_keyring().ok());
-            let mut config = NamespaceConfig::from_settings(&settings)
-                .ok_or_else(|| Failure::new(Status::Configuration, "no key is named"))?;
-            config.open_formats_too(&args.decrypt_formats);
-            (config, settings.kms)
-        }
+    let (config, kms) = if let Some(file) = &args.config {
+        let config = Config::load_settings(file)?;
+        (of_file(&config, file, &namespace)?, config.keys)
+    } else {
+        let mut settings = settings(args)?;
+        let keyring = args.keyring.clone().or(settings.kms.local_keyring.take());
+        settings.kms.local_keyring = keyring.or_else(|| keys::default_keyring().ok());
+        let mut config = NamespaceConfig::from_settings(&settings)
+            .ok_or_else(|| Failure::new(Status::Configuration, "no key is named"))?;
+        config.open_formats_too(&args.decrypt_formats);
+        (config, settings.kms)
     };
     let opened = async {
         let keys = Keys::open(&config, &kms, &mut [].into()).await?;

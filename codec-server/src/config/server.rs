@@ -167,8 +167,7 @@ impl ServerConfig {
         let least = limits.largest_request();
         if limits.max_memory < least {
             section.report(format!(
-                "`max_memory` must be at least {} bytes, so that one request with `max_body` and `max_answer` fits",
-                least
+                "`max_memory` must be at least {least} bytes, so that one request with `max_body` and `max_answer` fits"
             ));
         }
 

@@ -46,6 +46,7 @@ fn a_small_file_is_enough() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "every setting once")]
 fn every_setting_is_read() {
     let config = parse(
         r#"

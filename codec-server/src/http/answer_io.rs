@@ -140,7 +140,7 @@ mod tests {
 
     const LIMITS: WriteLimits = WriteLimits {
         progress: Duration::from_secs(2),
-        answer: Duration::from_secs(60),
+        answer: Duration::from_mins(1),
     };
 
     #[tokio::test(start_paused = true)]

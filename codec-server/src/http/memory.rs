@@ -65,12 +65,11 @@ impl Share {
     /// Counts `bytes` more if that is possible at once: for memory that is in use already.
     pub(super) fn try_grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         let missing = self.missing(bytes)?;
-        let permit = match missing {
-            0 => None,
-            _ => {
-                let more = Arc::clone(&self.memory).try_acquire_many_owned(missing);
-                Some(more.map_err(|_| Refusal::Busy)?)
-            }
+        let permit = if missing == 0 {
+            None
+        } else {
+            let more = Arc::clone(&self.memory).try_acquire_many_owned(missing);
+            Some(more.map_err(|_| Refusal::Busy)?)
         };
         self.take(bytes, permit);
         Ok(())

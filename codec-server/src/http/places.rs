@@ -54,9 +54,9 @@ mod tests {
         assert!(list.len() < LONG + 50, "{}", list.len());
         let ranges: Vec<(usize, usize)> = list
             .split(',')
-            .map(|range| {
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                (first.parse().unwrap(), last.parse().unwrap())
+            .map(|entry| {
+                let (first, end) = entry.split_once('-').unwrap_or((entry, entry));
+                (first.parse().unwrap(), end.parse().unwrap())
             })
             .collect();
         for place in (0..1_000_000).step_by(2) {

@@ -75,7 +75,7 @@ pub(super) enum Refusal {
     )]
     ShownCiphertext { index: usize },
     #[error("{}", encode_words(.0))]
-    Encode(#[source] Error),
+    Encode(#[source] Box<Error>),
     #[error("`payloads[{index}]`: {}", words(.error))]
     Decode {
         /// Counted from 0, as in the words of [`JsonError`].
@@ -83,7 +83,7 @@ pub(super) enum Refusal {
         /// The key that the payload names.
         key: Option<String>,
         #[source]
-        error: Error,
+        error: Box<Error>,
     },
 }
 
@@ -277,7 +277,7 @@ mod tests {
         Refusal::Decode {
             index: 3,
             key: Some("aws-kms://arn:aws:kms:us-east-1:1:key/theirs".to_owned()),
-            error,
+            error: Box::new(error),
         }
     }
 
@@ -285,7 +285,10 @@ mod tests {
     fn a_kms_that_is_away_is_unavailable_and_may_be_tried_again() {
         use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
         for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
-            for refusal in [Refusal::Encode(provider(kind)), decode(provider(kind))] {
+            for refusal in [
+                Refusal::Encode(Box::new(provider(kind))),
+                decode(provider(kind)),
+            ] {
                 assert!(
                     refusal.to_string().contains("try again in a moment"),
                     "{refusal}"
@@ -311,7 +314,7 @@ mod tests {
         assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
         assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
         assert_eq!(decode(provider(Kind::Misconfigured)), 503);
-        let encode = |error| Refusal::Encode(error).status().as_u16();
+        let encode = |error: Error| Refusal::Encode(Box::new(error)).status().as_u16();
         assert_eq!(encode(PayloadError::Unsupported("x").into()), 400);
         assert_eq!(encode(provider(Kind::KeyDisabled)), 503);
         let too_many = JsonError::TooManyPayloads { limit: 1 };
@@ -335,7 +338,7 @@ mod tests {
             Kind::Misconfigured,
         ] {
             let decode = decode(provider(kind)).to_string();
-            let encode = Refusal::Encode(provider(kind)).to_string();
+            let encode = Refusal::Encode(Box::new(provider(kind))).to_string();
             for words in [decode, encode] {
                 assert!(
                     !words.contains("arn:") && !words.contains("sk-detail"),
@@ -372,7 +375,10 @@ mod tests {
     fn every_503_says_when_to_come_again() {
         use ProviderErrorKind::{Misconfigured, PermissionDenied};
         for kind in [Misconfigured, PermissionDenied] {
-            for refusal in [Refusal::Encode(provider(kind)), decode(provider(kind))] {
+            for refusal in [
+                Refusal::Encode(Box::new(provider(kind))),
+                decode(provider(kind)),
+            ] {
                 let response = refusal.into_response(RequestId::next());
                 assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
                 assert_eq!(response.headers()[header::RETRY_AFTER], "60");

@@ -90,7 +90,11 @@ impl Request<'_> {
         if let Some(index) = asked.iter().position(is_shown_ciphertext) {
             return Err(Refusal::ShownCiphertext { index });
         }
-        let payloads = self.codec().encode(asked).await.map_err(Refusal::Encode)?;
+        let payloads = self
+            .codec()
+            .encode(asked)
+            .await
+            .map_err(|error| Refusal::Encode(Box::new(error)))?;
         Ok(Answered {
             payloads,
             ..Answered::default()
@@ -104,12 +108,12 @@ impl Request<'_> {
             left: AtomicUsize::new(self.limits.max_answer),
             share: Mutex::new(share),
         };
-        let decoded: Vec<Decoded> = stream::iter(asked.into_iter().enumerate())
+        let answers: Vec<Decoded> = stream::iter(asked.into_iter().enumerate())
             .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
             .buffered(CONCURRENT)
             .try_collect()
             .await?;
-        Ok(decoded.into_iter().enumerate().collect())
+        Ok(answers.into_iter().enumerate().collect())
     }
 
     async fn decode_one(
@@ -125,13 +129,13 @@ impl Request<'_> {
             return Ok(Decoded::Reference(payload));
         }
         let key = wanted_key(&payload);
-        let decoded = match decoder.decode(payload).await {
+        let answer = match decoder.decode(payload).await {
             Ok(payload) => Decoded::Payload(payload),
             Err(error) => Decoded::Placeholder(self.undecodable(index, key, error)?),
         };
         // Nothing is awaited since it was decompressed: what is not counted yet is one payload for each thread.
-        room.take(decoded.payload())?;
-        Ok(decoded)
+        room.take(answer.payload())?;
+        Ok(answer)
     }
 
     /// A payload that may be readable in a moment is never answered by a text that looks like a value.
@@ -150,7 +154,11 @@ impl Request<'_> {
                 }
                 Ok(placeholder(&error, self.id))
             }
-            _ => Err(Refusal::Decode { index, key, error }),
+            _ => Err(Refusal::Decode {
+                index,
+                key,
+                error: Box::new(error),
+            }),
         }
     }
 

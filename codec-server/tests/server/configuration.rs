@@ -112,6 +112,7 @@ fn a_server_without_a_usable_key_or_address_does_not_start() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of cases")]
 fn both_check_and_serve_refuse_what_cannot_work_with_the_same_words() {
     let folder = keyring();
     let file = folder.path().join("codec.toml");

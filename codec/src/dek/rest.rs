@@ -218,7 +218,7 @@ mod tests {
         unwrapping.check().unwrap_err();
         unwrapping.learn(&Ok(()));
         for _ in 0..3 {
-            clock.advance(LASTS - Duration::from_secs(1));
+            clock.advance(LASTS.saturating_sub(Duration::from_secs(1)));
             for rest in [&unwrapping, &decrypting] {
                 rest.learn(&missing);
                 rest.check().unwrap();

@@ -144,7 +144,9 @@ impl Bench {
         metrics: &Arc<KmsMetrics>,
     ) -> Arc<dyn KeyProvider> {
         let faulty = Faulty::new(self.open(name).await, self.faults.clone());
-        policy.decorate(Arc::new(faulty), metrics).unwrap()
+        policy
+            .decorate(Arc::new(faulty), metrics)
+            .expect("a policy that can work")
     }
 
     pub(crate) fn trouble(&self, trouble: Trouble, times: usize) {

@@ -88,6 +88,8 @@ pub(crate) struct TooManySecrets;
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
     use base64::{Engine as _, engine::general_purpose::STANDARD};
 
@@ -132,7 +134,7 @@ mod tests {
         let redactor = redactor(&[PEM]);
         let mut numbered = String::new();
         for (number, line) in PEM.lines().enumerate() {
-            numbered.push_str(&format!("{:6}\\u2192{line}\\n", number + 1));
+            let _ = write!(numbered, "{:6}\\u2192{line}\\n", number + 1);
         }
         let shown = redactor.redact(&numbered).into_owned();
         assert!(

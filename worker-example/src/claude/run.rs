@@ -223,9 +223,9 @@ impl<'a> Following<'a> {
         let mut errors = LimitedLines::new(stderr, STDERR_LINE);
         let (mut output_open, mut errors_open, mut exit) = (true, true, None);
         let timeout = later(self.session.timeout);
-        let mut ticks = interval(self.session.interval);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut published = Instant::now();
+        let mut publishing = interval(self.session.interval);
+        publishing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last_publication = Instant::now();
         while output_open || errors_open || exit.is_none() {
             let running = self.give_up.is_none();
             tokio::select! {
@@ -243,8 +243,8 @@ impl<'a> Following<'a> {
                     self.child.wake();
                     self.give_up = Some(later(SUPERVISOR_EXTRA));
                 }
-                _ = ticks.tick() => {
-                    published = Instant::now();
+                _ = publishing.tick() => {
+                    last_publication = Instant::now();
                     self.publish(publisher).await;
                 }
                 line = output.next(), if output_open => {
@@ -253,8 +253,8 @@ impl<'a> Following<'a> {
                         Ok(None) => output_open = false,
                         Err(error) => { output_open = false; self.fail(RunError::Output(error)); }
                     }
-                    if self.window.is_filling() && published.elapsed() >= self.session.interval / 2 {
-                        ticks.reset_immediately();
+                    if self.window.is_filling() && last_publication.elapsed() >= self.session.interval / 2 {
+                        publishing.reset_immediately();
                     }
                 }
                 line = errors.next(), if errors_open => match line {
@@ -273,17 +273,13 @@ impl<'a> Following<'a> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let exit_code = match exit {
-            Some(code) => code.map_err(RunError::Output)?,
-            None => {
-                tracing::error!(
-                    "processes of a task do not end; its supervisor goes on killing them"
-                );
-                return Err(RunError::Output(io::Error::other(
-                    "its processes do not end",
-                )));
-            }
+        let Some(code) = exit else {
+            tracing::error!("processes of a task do not end; its supervisor goes on killing them");
+            return Err(RunError::Output(io::Error::other(
+                "its processes do not end",
+            )));
         };
+        let exit_code = code.map_err(RunError::Output)?;
         Ok(Ended {
             exit_code,
             stopped: self.stopped,

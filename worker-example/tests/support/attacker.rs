@@ -59,7 +59,7 @@ impl Attacker {
         };
         let mut service = self.connection.clone();
         let mut request = request.into_request();
-        request.set_timeout(Duration::from_secs(60));
+        request.set_timeout(Duration::from_mins(1));
         let task = service.poll_workflow_task_queue(request).await.unwrap();
         let task_token = task.into_inner().task_token;
         assert!(!task_token.is_empty(), "no workflow task");

@@ -165,9 +165,12 @@ impl Fixture {
             })
             .collect();
         let context = EncryptionContext::empty();
-        let open = |key: &DataKey| match key.is_same(&Dek::new([byte; 32])) {
-            true => Ok(()),
-            false => Err(PayloadError::NotAuthentic),
+        let open = |key: &DataKey| {
+            if key.is_same(&Dek::new([byte; 32])) {
+                Ok(())
+            } else {
+                Err(PayloadError::NotAuthentic)
+            }
         };
         self.keyholder
             .open(&recipients, &context, budget, open)

@@ -38,7 +38,7 @@ pub(crate) async fn no_payload_opens_as_another(bench: &Bench) {
         for writer in &writers {
             let sealed = writer.encode(vec![payload.clone()]).await.expect("sealed");
             let opened = reader.decode(sealed.clone()).await.expect("opened");
-            assert_eq!(opened, [payload.clone()], "{len} bytes");
+            assert_eq!(opened, std::slice::from_ref(&payload), "{len} bytes");
             for sealed in sealed {
                 ciphertexts.extend(sealed.metadata.get("encrypted-dek").cloned());
                 let is_direct = !sealed.metadata.contains_key("encrypted-dek");
@@ -147,8 +147,8 @@ async fn forged(key: &KeyUri, dek: [u8; 32], ciphertext: &[u8], format: Format) 
         data: b"{\"approved\":true}".to_vec(),
         ..Payload::default()
     };
-    let forged = codec(&forger, format, None).encode(vec![payload]).await;
-    forged.expect("forged").remove(0)
+    let sealed = codec(&forger, format, None).encode(vec![payload]).await;
+    sealed.expect("forged").remove(0)
 }
 
 /// Has the name of another's key, and gives out what it was told to.
