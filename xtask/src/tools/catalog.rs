@@ -56,18 +56,6 @@ pub(crate) static TEMPORAL: Tool = Tool {
     },
 };
 
-/// Newer than the one inside `temporal`. Later versions need a newer Go.
-pub(crate) static UI_SERVER: Tool = Tool {
-    name: "ui-server",
-    version: "2.55.0",
-    program: "bin/server",
-    variable: "TKC_UI_SERVER",
-    takes: "Temporal's newer Web UI: 2–3 minutes",
-    install: Install::Go {
-        package: "github.com/temporalio/ui-server/v2/cmd/server",
-    },
-};
-
 pub(crate) static TCTL: Tool = Tool {
     name: "tctl",
     version: "1.18.0",
@@ -172,9 +160,8 @@ pub(crate) static CARGO_DENY: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 9] = [
+pub(crate) static TESTING: [&Tool; 8] = [
     &TEMPORAL,
-    &UI_SERVER,
     &TCTL,
     &CLAUDE,
     &PYTHON,
@@ -184,9 +171,8 @@ pub(crate) static TESTING: [&Tool; 9] = [
     &SOFTHSM,
 ];
 
-static ALL: [&Tool; 10] = [
+static ALL: [&Tool; 9] = [
     &TEMPORAL,
-    &UI_SERVER,
     &TCTL,
     &CLAUDE,
     &PYTHON,
