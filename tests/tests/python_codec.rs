@@ -81,6 +81,7 @@ async fn a_codec_of_any_format_reads_all_of_them() {
         let codec = keyring
             .builder("default")
             .format(format)
+            .decrypt_formats([Format::Direct, Format::EnvelopeV1, Format::Envelope])
             .build()
             .expect("a codec");
         let opened = codec.decode(sealed.clone()).await.expect("opened");

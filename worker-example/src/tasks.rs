@@ -92,18 +92,22 @@ pub(crate) async fn status(args: TaskArgs) -> Result<Outcome, SubmitError> {
 /// When the task is not known.
 pub(crate) async fn cancel(args: TaskArgs) -> Result<Outcome, SubmitError> {
     let (_, handle) = open(&args, Keys::Unused).await?;
-    match handle.cancel(WorkflowCancelOptions::default()).await {
-        Ok(()) => {}
-        Err(WorkflowInteractionError::NotFound(_)) => {
-            let status = status_name(describe(&args.task, &handle).await?);
-            if args.json {
-                print::line(&json!({"taskId": args.task, "status": status}).to_string());
-            } else {
-                print::note(&format!("task {} has ended before: {status}", args.task));
-            }
-            return Ok(Outcome::Completed);
+    // Temporal may accept the cancellation of a task that has ended.
+    let before = describe(&args.task, &handle).await?;
+    let is_open = before == WorkflowExecutionStatus::Running
+        && match handle.cancel(WorkflowCancelOptions::default()).await {
+            Ok(()) => true,
+            Err(WorkflowInteractionError::NotFound(_)) => false,
+            Err(error) => return Err(problem(&args.task, &error)),
+        };
+    if !is_open {
+        let status = status_name(describe(&args.task, &handle).await?);
+        if args.json {
+            print::line(&json!({"taskId": args.task, "status": status}).to_string());
+        } else {
+            print::note(&format!("task {} has ended before: {status}", args.task));
         }
-        Err(error) => return Err(problem(&args.task, &error)),
+        return Ok(Outcome::Completed);
     }
     if args.json {
         print::line(&json!({"taskId": args.task, "status": "cancelling"}).to_string());

@@ -51,30 +51,6 @@ async fn a_task_that_never_began_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_fails_before_the_task_begins_costs_an_attempt_only() {
-    let scripted = Scripted::new().await;
-    let _worker = scripted.worker(&[]);
-    // As on a full disk: the worker cannot make the task's folder.
-    let tasks = scripted.rig.workdir().join("tasks");
-    let _ = std::fs::remove_dir(&tasks);
-    std::fs::write(&tasks, "").unwrap();
-    let task = fresh("task");
-    let mut waiting = scripted.submit(&task, "go");
-    let raw = scripted.rig.raw().await;
-    until("the task is tried again", async || {
-        let description = raw.describe(&task).await;
-        let activity = description.pending_activities.first()?;
-        (activity.attempt > 1 && activity.last_failure.is_some()).then_some(())
-    })
-    .await;
-    assert_eq!(scripted.runs(), 0);
-    std::fs::remove_file(&tasks).unwrap();
-    let (code, output) = end(&mut waiting);
-    assert_eq!(code, 0, "{output}");
-    assert_eq!(scripted.runs(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_began_is_not_repeated() {
     let scripted = Scripted::new().await;
     let mut lost = scripted.worker(&[]);

@@ -248,22 +248,6 @@ async fn a_task_with_many_secrets_prints_long_lines_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_cannot_be_begun_fails_the_task_only() {
-    let rig = Rig::new().await;
-    let _worker = rig.worker_with(&rig.claude(&format!("echo '{RESULT}'")), &[]);
-    let sessions = rig.workdir().join("sessions");
-    std::fs::write(&sessions, "in the way").unwrap();
-    let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &["--json"]));
-    assert_eq!(code, 1, "{output}");
-    let error = task_ended(&output)["error"].to_string();
-    assert!(error.contains("no workspace"), "{error}");
-    assert_eq!(rig.workspaces(), Vec::<std::path::PathBuf>::new());
-    std::fs::remove_file(&sessions).unwrap();
-    let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &[]));
-    assert_eq!(code, 0, "{output}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_grow_stops_the_task_only() {
     let rig = Rig::new().await;
     let pid = rig.folder.path().join("pid");

@@ -10,9 +10,8 @@
 mod support;
 
 use claude_tasks::ClaudeTask;
-use integration_tests::{Keyring, until};
+use integration_tests::until;
 use serde_json::json;
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use support::{end, fresh, scripted::Scripted, task_ended};
 use temporalio_client::{
     UntypedWorkflow, WorkflowGetResultOptions, WorkflowHistory, WorkflowStartOptions,
@@ -267,22 +266,6 @@ async fn the_rules_for_requests_can_change_while_tasks_run() {
 
     let history = scripted.rig.history(&task).await;
     replay(converter.clone(), WorkflowHistory::from(history)).await;
-}
-
-/// A history of an earlier version. `WorkflowHistory::to_json` wrote it; its key is
-/// beside it.
-#[tokio::test]
-async fn a_recorded_task_decides_as_it_did() {
-    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories");
-    let keyring = Keyring::empty();
-    let key = fs::read(recorded.join("default.json")).unwrap();
-    fs::write(keyring.file(), key).unwrap();
-    fs::set_permissions(keyring.file(), fs::Permissions::from_mode(0o600)).unwrap();
-    for name in ["completed.json", "cancelled.json"] {
-        let history = fs::read(recorded.join(name)).unwrap();
-        let history = WorkflowHistory::from_json(&history).unwrap();
-        replay(keyring.codec("default").data_converter(), history).await;
-    }
 }
 
 async fn replay(converter: DataConverter, history: WorkflowHistory) {

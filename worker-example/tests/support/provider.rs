@@ -27,7 +27,6 @@ impl Provider {
     pub(crate) fn local() -> Self {
         let keyring = Keyring::empty();
         let folder = keyring.folder().display().to_string();
-        keyring.keys().key_or_create("tasks").unwrap();
         Self {
             key: "local://tasks".to_owned(),
             variables: vec![("TEMPORAL_CODEC_KEYRING", folder)],
