@@ -10,7 +10,7 @@ pub fn line(text: &str) -> String {
         .collect()
 }
 
-/// Several lines: as [`line`], but line breaks and tabs stay.
+/// Several lines: as [`line()`], but line breaks and tabs stay.
 #[must_use]
 pub fn lines(text: &str) -> String {
     text.chars()

@@ -34,9 +34,22 @@ impl ParcelOffice {
 
     /// Starts the servers and the worker, whose activities finish at once.
     pub async fn open(namespace: &str) -> Self {
+        Self::open_that(namespace, PlaintextPolicy::Reject).await
+    }
+
+    /// The same with a worker that reads plaintext: `tctl` sends the arguments of queries and the inputs of starts in the
+    /// clear.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub async fn open_to_plaintext(namespace: &str) -> Self {
+        Self::open_that(namespace, PlaintextPolicy::Allow).await
+    }
+
+    async fn open_that(namespace: &str, plaintext: PlaintextPolicy) -> Self {
         let keyring = Keyring::new();
         let codec_server = codec_server(&keyring);
-        Self::start(temporal(), namespace, keyring, codec_server).await
+        Self::start(temporal(), namespace, keyring, codec_server, plaintext).await
     }
 
     /// The same at a Temporal server of its own, whose Web UI asks the codec server.
@@ -65,7 +78,8 @@ impl ParcelOffice {
         };
         let server = TemporalServer::start(&tool("TKC_TEMPORAL"), &options);
         let server = Arc::new(server.expect("a Temporal server"));
-        Self::start(server, "default", keyring, codec_server).await
+        let plaintext = PlaintextPolicy::Reject;
+        Self::start(server, "default", keyring, codec_server, plaintext).await
     }
 
     async fn start(
@@ -73,12 +87,12 @@ impl ParcelOffice {
         namespace: &str,
         keyring: Keyring,
         codec_server: Service,
+        plaintext: PlaintextPolicy,
     ) -> Self {
         let queue = format!("office-{}", Uuid::new_v4());
-        // `tctl` and the Web UI send the arguments of queries in the clear, and `tctl` the input of a start as well.
         let codec = keyring
             .builder(namespace)
-            .plaintext(PlaintextPolicy::Allow)
+            .plaintext(plaintext)
             .build()
             .expect("a codec");
         let worker = ParcelWorker::start(&server, &codec, &queue).await;

@@ -59,7 +59,7 @@ async fn show_prints_plaintext_with_the_codec_server_and_none_without_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn query_shows_what_the_worker_encrypted() {
-    let office = ParcelOffice::open("default").await;
+    let office = ParcelOffice::open_to_plaintext("default").await;
     let id = office.accept().await;
     let query = [
         "workflow",
@@ -83,7 +83,7 @@ async fn query_shows_what_the_worker_encrypted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn placeholders_are_readable() {
-    let office = ParcelOffice::open("default").await;
+    let office = ParcelOffice::open_to_plaintext("default").await;
     let id = office.accept().await;
     let strangers = Keyring::new();
     let stranger = codec_server_that(&strangers, "placeholder");
@@ -102,7 +102,7 @@ async fn placeholders_are_readable() {
 /// It decodes only. To start workflows by hand, use `temporal`.
 #[tokio::test(flavor = "multi_thread")]
 async fn start_sends_its_input_in_the_clear_whatever_codec_is_given() {
-    let office = ParcelOffice::open("default").await;
+    let office = ParcelOffice::open_to_plaintext("default").await;
     let content = "an old command line's secret";
     let input = json!({ "content": content, "rounds": 0, "fails": false }).to_string();
     let mut start = tctl(&office, "default");

@@ -34,7 +34,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 const NOT_OF_THIS_TASK: &str = "no account of this task came from the activity: the worker could not read its input, or \
     somebody who can write to Temporal answered in its place. The worker's log says more";
 
-/// The workflow. Its input is a [`TaskRequest`], its result a [`TaskResult`].
+/// The workflow. Its input is a [`TaskInput`], its result a [`TaskResult`].
 #[workflow]
 #[derive(Default)]
 pub struct ClaudeTask {

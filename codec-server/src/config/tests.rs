@@ -285,7 +285,7 @@ context = { env = 1 }
         "codec.toml:11: cors.allowed_origins: `*` is not an origin",
         "codec.toml:13: cors.allow_credentials: expected true or false",
         "codec.toml:15: auth: there is no such section",
-        "codec.toml:19: namespaces.default.encrypt: it starts with none of local://",
+        "codec.toml:19: namespaces.default.encrypt: …: it starts with none of local://",
         "codec.toml:20: namespaces.default.format: it must be",
         "codec.toml:21: namespaces.default.compression: it must be",
         "codec.toml:22: namespaces.default.dek: `renew_before` must be shorter than `max_age`",
