@@ -56,17 +56,16 @@ const KEY_VARIABLES: [&str; 5] = [
 ];
 
 impl KmsArgs {
-    /// A variable of the process, with `--keyring` over it. With a keyring and no key, the key is `local://default`.
+    /// Whether there is a keyring, and no variable names a key: then the key is `local://default`.
+    pub(super) fn means_default_key(&self) -> bool {
+        self.keyring.is_some() && KEY_VARIABLES.iter().all(|name| set(name).is_none())
+    }
+
+    /// A variable of the process, with `--keyring` over it.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let keyring = self.keyring.as_ref();
         match name {
-            "TEMPORAL_CODEC_KEYRING" => keyring.and_then(|path| path.to_str()).map(str::to_owned),
-            "TEMPORAL_CODEC_KEY"
-                if keyring.is_some() && KEY_VARIABLES.iter().all(|n| set(n).is_none()) =>
-            {
-                Some(DEFAULT_KEY.to_owned())
-            }
+            "TEMPORAL_CODEC_KEYRING" => self.keyring.as_ref()?.to_str().map(str::to_owned),
+            "TEMPORAL_CODEC_KEY" if self.means_default_key() => Some(DEFAULT_KEY.to_owned()),
             name => set(name),
         }
     }
@@ -92,4 +91,9 @@ impl KmsArgs {
         }
         Ok(options)
     }
+}
+
+/// An empty variable counts as unset.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -98,8 +98,10 @@ impl Subject {
     }
 
     fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
-        Config::settings_from_environment()
-            .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
+        if !args.kms.means_default_key() {
+            Config::settings_from_environment()
+                .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
+        }
         let settings = CodecSettings::from_variables(&|name| args.kms.variable(name))
             .map_err(|error| setting(&error))?;
         let namespace = match &args.namespace {
