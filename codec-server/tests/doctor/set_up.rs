@@ -149,7 +149,7 @@ fn a_keyring_alone_means_its_default_key() {
     bench.local_key("default");
     let answer = bench.doctor(&["--keyring", "keys"], &[]);
     answer.healthy();
-    assert_eq!(answer.one("round-trip")["key"], json!("local://default"));
+    said(answer.one("configuration"), &["1 key"]);
 }
 
 #[test]
