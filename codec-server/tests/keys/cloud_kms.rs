@@ -279,7 +279,7 @@ fn refusals_say_what_to_do() {
         (
             64,
             &["create", "local://a", "--rotation-period", "90"],
-            "such as 90d",
+            "expected a time with its unit",
         ),
         (78, &["replicate", GCP_KEY, "europe-west1"], "no replicas"),
         (64, &["setup"], "--project"),
