@@ -15,6 +15,12 @@ use temporal_kms_codec::KeyUri;
 /// The key of a key ring folder when nobody names one.
 pub const DEFAULT_LOCAL_KEY: &str = "local://default";
 
+/// A variable of the process. One that is empty, or not UTF-8, counts as unset.
+#[must_use]
+pub fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// Parses `arguments`, the first of which is the program's name. A variable that is set to nothing counts as unset, and
 /// an error about a variable's value names the variable.
 ///

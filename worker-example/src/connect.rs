@@ -3,10 +3,11 @@
 mod address;
 mod error;
 
-use std::{env, fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::Args;
 use temporal_kms_codec::{Codec, CodecSettings, KmsKind, PlaintextPolicy};
+use temporal_kms_codec_service::arguments::{DEFAULT_LOCAL_KEY, variable};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
@@ -15,12 +16,6 @@ use temporalio_common::data_converters::DataConverter;
 use address::Credentials;
 pub use address::{Address, AddressError};
 pub use error::ConnectError;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The variable with the API key of Temporal Cloud. It is not an option: everybody on a machine can read arguments.
-const API_KEY: &str = "TEMPORAL_API_KEY";
-/// The key of a keyring whose key nobody names. The codec server uses the same.
-const LOCAL_KEY: &str = "local://default";
 /// The variables by which a key is named, any of them.
 const KEYS: [&str; 5] = [
     "TEMPORAL_CODEC_KEY",
@@ -29,6 +24,10 @@ const KEYS: [&str; 5] = [
     "KMS_KEY_NAME",
     "KMS_KEY_ALIAS",
 ];
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The variable with the API key of Temporal Cloud. It is not an option: everybody on a machine can read arguments.
+const API_KEY: &str = "TEMPORAL_API_KEY";
 
 /// Where Temporal is and which key encrypts.
 #[derive(Clone, Args)]
@@ -108,7 +107,7 @@ pub(crate) async fn connect_with(
     identity: String,
     keys: Keys,
 ) -> Result<Client, ConnectError> {
-    let api_key = env::var(API_KEY).ok().filter(|key| !key.is_empty());
+    let api_key = variable(API_KEY);
     let address = args.address.url(Credentials {
         api_key: api_key.is_some(),
         tls_files: args.tls_ca.is_some() || args.tls_cert.is_some(),
@@ -153,7 +152,7 @@ async fn codec(args: &ConnectionArgs) -> Result<Codec, ConnectError> {
             let has_keyring =
                 args.keyring.is_some() || variable("TEMPORAL_CODEC_KEYRING").is_some();
             let local = has_keyring && KEYS.iter().all(|key| variable(key).is_none());
-            local.then(|| LOCAL_KEY.to_owned())
+            local.then(|| DEFAULT_LOCAL_KEY.to_owned())
         }),
         _ => variable(name),
     };
@@ -172,11 +171,6 @@ async fn codec(args: &ConnectionArgs) -> Result<Codec, ConnectError> {
         );
     }
     Ok(settings.open().await?)
-}
-
-/// An empty variable counts as unset.
-fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 fn tls(args: &ConnectionArgs, wanted: bool) -> Result<Option<TlsOptions>, ConnectError> {

@@ -6,6 +6,7 @@ use clap::Args;
 use temporal_kms_codec::kms::KmsOptions;
 #[cfg(feature = "pkcs11")]
 use temporal_kms_codec::kms::pkcs11::PinSource;
+use temporal_kms_codec_service::arguments;
 
 use super::{
     exit::{Failure, Status},
@@ -58,7 +59,10 @@ const KEY_VARIABLES: [&str; 5] = [
 impl KmsArgs {
     /// Whether there is a keyring, and no variable names a key: then the key is `local://default`.
     pub(super) fn means_default_key(&self) -> bool {
-        self.keyring.is_some() && KEY_VARIABLES.iter().all(|name| set(name).is_none())
+        self.keyring.is_some()
+            && KEY_VARIABLES
+                .iter()
+                .all(|name| arguments::variable(name).is_none())
     }
 
     /// A variable of the process, with `--keyring` over it.
@@ -66,7 +70,7 @@ impl KmsArgs {
         match name {
             "TEMPORAL_CODEC_KEYRING" => self.keyring.as_ref()?.to_str().map(str::to_owned),
             "TEMPORAL_CODEC_KEY" if self.means_default_key() => Some(DEFAULT_KEY.to_owned()),
-            name => set(name),
+            name => arguments::variable(name),
         }
     }
 
@@ -91,9 +95,4 @@ impl KmsArgs {
         }
         Ok(options)
     }
-}
-
-/// An empty variable counts as unset.
-fn set(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
