@@ -1,19 +1,20 @@
-//! A program with all the processes it starts, held so that none outlives its task.
+//! The sandbox of a task: its folders, and a supervisor that ends every process that the task starts.
 //!
-//! The worker starts the CLI through a small supervisor, this program again with the hidden command
-//! `supervise`. The supervisor is the subreaper of everything below it: a process that leaves its
-//! session, its group and its parent still ends up as the supervisor's child, and is killed. Its
-//! standard input is the leash: when the worker closes it, or dies in whatever way, the supervisor
-//! ends the CLI (SIGTERM, which lets it clean up; after a grace time SIGKILL to the whole tree).
+//! The worker starts Claude Code through a small supervisor: this program again, with the hidden command `supervise`. The
+//! supervisor is the subreaper of all processes below it. A process that leaves its session, its group and its parent
+//! becomes a child of the supervisor, which kills it. The supervisor's standard input is a control pipe. When the worker
+//! closes the pipe or dies, the supervisor sends SIGTERM to Claude Code, and after a grace time SIGKILL to all processes.
 //!
-//! A task that runs as the supervisor's user can kill the supervisor with SIGKILL, and frees what is below it. Run tasks
-//! as a user of their own.
+//! A task that runs as the supervisor's user can kill the supervisor with SIGKILL. Its processes then survive. Run tasks as
+//! a user of their own.
 
 mod spec;
 mod supervised;
 mod supervisor;
 mod tree;
+mod workspace;
 
-pub use spec::Spec;
+pub use spec::ProgramSpec;
 pub use supervised::{Launcher, Supervised};
 pub(crate) use supervisor::supervise;
+pub(crate) use workspace::{Workspace, private_file, private_folder, sweep};

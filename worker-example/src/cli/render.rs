@@ -1,46 +1,42 @@
-//! Events for people: a few words a line, and nothing that could steer the terminal.
+//! Shows events to people: a few words for each, with nothing that could control the terminal.
 
 use serde_json::Value;
 use temporal_kms_codec_service::terminal;
 
-use crate::{claude::OWN_TYPE, follow::Seen, outcome::TaskResult};
+use crate::task::{OWN_TYPE, TaskResult};
 
+/// The longest text of a line, in characters.
 const LINE: usize = 500;
 
-/// What to print for what a follower saw.
+/// The text for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
-    /// Safe for a terminal.
-    pub(crate) text: String,
-    /// Claude's own words in it, as they came.
-    pub(crate) said: Option<String>,
+pub(super) struct Shown {
+    /// The text, safe for a terminal.
+    pub(super) text: String,
+    /// Claude's last words in it, unchanged.
+    pub(super) said: Option<String>,
 }
 
-/// What to print for what a follower saw, if anything.
+/// The text for an event. `None` if the event is not shown to people.
 #[must_use]
-pub(crate) fn seen(seen: &Seen) -> Option<Shown> {
-    let (text, said) = match seen {
-        Seen::Missed(count) => {
-            let events = counted(*count, "event was", "events were");
-            (
-                format!("({events} too fast to follow; the log has them)"),
-                None,
-            )
-        }
-        Seen::Event(json) => {
-            let event_json = serde_json::from_str(json).ok()?;
-            (event(&event_json)?, said(&event_json))
-        }
-    };
+pub(super) fn printed(json: &str) -> Option<Shown> {
+    let json = serde_json::from_str(json).ok()?;
     Some(Shown {
-        text: terminal::lines(&text.replace("\r\n", "\n")),
-        said,
+        text: terminal::lines(&event(&json)?.replace("\r\n", "\n")),
+        said: said(&json),
     })
+}
+
+/// The text for events that were missed.
+#[must_use]
+pub(super) fn missed(count: u64) -> String {
+    let events = counted(count, "event was", "events were");
+    format!("({events} printed too fast to follow; the log has them)")
 }
 
 /// One line about a task's end.
 #[must_use]
-pub(crate) fn summary(result: &TaskResult) -> String {
+pub(super) fn summary(result: &TaskResult) -> String {
     let mut parts = vec![counted(result.events, "event", "events")];
     if let Some(facts) = &result.result {
         parts.extend(facts.num_turns.map(|turns| counted(turns, "turn", "turns")));
@@ -67,7 +63,7 @@ fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// The last text of Claude in an event.
+/// Claude's last words in an event.
 fn said(event: &Value) -> Option<String> {
     if event.get("type")?.as_str()? != "assistant" {
         return None;
@@ -99,7 +95,7 @@ fn event(event: &Value) -> Option<String> {
             let lines: Vec<_> = warnings.filter_map(Value::as_str).collect();
             (!lines.is_empty()).then(|| format!("· {}", lines.join("\n· ")))
         }
-        // The answer is shown with the task's end.
+        // The answer is shown at the task's end.
         (OWN_TYPE, Some("event_left_out")) if text("event_type") != Some("result") => {
             let bytes = event
                 .get("bytes")
@@ -134,7 +130,7 @@ fn block(block: &Value) -> Option<String> {
     }
 }
 
-/// The first line, shortened.
+/// The first line, shortened if it is long.
 fn line(text: &str) -> String {
     let first = text.lines().next().unwrap_or_default();
     let mut short: String = first.chars().take(LINE).collect();
@@ -146,11 +142,12 @@ fn line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+
     fn shown(event: &Value) -> Option<String> {
-        seen(&Seen::Event(event.to_string())).map(|shown| shown.text)
+        printed(&event.to_string()).map(|shown| shown.text)
     }
 
     #[test]
@@ -173,11 +170,11 @@ mod tests {
     fn keeps_what_claude_said_last() {
         let said = json!({"type": "assistant", "message": {"content": [
             {"type": "text", "text": "one"}, {"type": "text", "text": "two\u{1b}"}]}});
-        let shown = seen(&Seen::Event(said.to_string())).unwrap();
+        let shown = printed(&said.to_string()).unwrap();
         assert_eq!(shown.said.as_deref(), Some("two\u{1b}"));
         assert_eq!(shown.text, "one\ntwo\u{fffd}");
         let text = json!({"type": "text", "content": "other"});
-        assert_eq!(seen(&Seen::Event(text.to_string())).unwrap().said, None);
+        assert_eq!(printed(&text.to_string()).unwrap().said, None);
     }
 
     #[test]

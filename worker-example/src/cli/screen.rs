@@ -1,36 +1,45 @@
-//! What the caller of `submit` and `follow` gets to see: words for people, or one JSON object a line.
+//! What `submit` and `follow` print: text for people, or one JSON object in each line.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use temporal_kms_codec_service::terminal;
-use temporalio_client::errors::WorkflowGetResultError;
-use temporalio_common::error::IncomingError;
 
-use super::{Outcome, SubmitError, lost};
-use crate::{claude::OWN_TYPE, follow::Seen, outcome::TaskResult, print, render, task_id::TaskId};
+use super::render;
+use crate::{
+    client::{Stage, TaskEnd, TaskEvent, no_worker},
+    print,
+    task::{OWN_TYPE, TaskId},
+};
 
-/// Prints a task's way. Claude's words and our own events go to standard output, notes to standard error.
-pub(crate) struct Screen {
+/// Prints the events of a task. Claude's text and JSON go to standard output, and notes to standard error.
+pub(super) struct Screen {
+    task: TaskId,
+    task_queue: String,
     json: bool,
-    /// What Claude said last, as far as it was shown.
+    /// Claude's last words that were shown.
     said: Option<String>,
 }
 
 impl Screen {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, said: None }
+    pub(super) fn new(task: TaskId, task_queue: &str, json: bool) -> Self {
+        Self {
+            task,
+            task_queue: task_queue.to_owned(),
+            json,
+            said: None,
+        }
     }
 
-    /// Temporal has the task.
-    pub(super) fn submitted(&self, task: &TaskId, detached: bool) {
+    /// Tells that Temporal has the task.
+    pub(super) fn submitted(&self, detached: bool) {
+        let task = &self.task;
         if detached {
             print::note(&format!(
-                "task {task} submitted. Follow it with `claude-tasks follow {task}`, end it with `claude-tasks cancel \
+                "task {task} submitted. Follow it with `claude-tasks follow {task}`. Cancel it with `claude-tasks cancel \
                  {task}`"
             ));
         }
         if self.json {
-            let line = json!({"type": OWN_TYPE, "subtype": "task_submitted", "taskId": task});
-            print::line(&line.to_string());
+            own_line(json!({"subtype": "task_submitted", "taskId": task}));
         } else if detached {
             print::line(task.as_str());
         } else {
@@ -38,178 +47,95 @@ impl Screen {
         }
     }
 
-    pub(super) fn seen(&mut self, seen: &[Seen]) {
-        for seen in seen {
-            match (self.json, seen) {
-                (true, Seen::Event(event)) => print::line(&terminal::json(event)),
-                (true, Seen::Missed(count)) => {
-                    let line =
-                        json!({"type": OWN_TYPE, "subtype": "events_missed", "count": count});
-                    print::line(&line.to_string());
-                }
-                (false, seen) => {
-                    let Some(shown) = render::seen(seen) else {
-                        continue;
-                    };
+    /// Prints an event.
+    pub(super) fn show(&mut self, event: &TaskEvent) {
+        let task = &self.task;
+        match event {
+            TaskEvent::Printed(json) if self.json => print::line(&terminal::json(json)),
+            TaskEvent::Printed(json) => {
+                if let Some(shown) = render::printed(json) {
                     print::line(&shown.text);
                     self.said = shown.said.or(self.said.take());
                 }
             }
+            TaskEvent::Missed(count) if self.json => {
+                own_line(json!({"subtype": "events_missed", "count": count}));
+            }
+            TaskEvent::Missed(count) => print::line(&render::missed(*count)),
+            TaskEvent::Stage(stage) => self.show_stage(*stage),
+            TaskEvent::AttemptFailed { attempts, problem } => {
+                let problem = problem.as_deref().unwrap_or("see the worker's log");
+                print::note(&terminal::lines(&format!(
+                    "attempt {attempts} to begin task {task} failed: {problem}. Temporal tries again"
+                )));
+            }
+            TaskEvent::NoWorker => print::note(&no_worker(&self.task_queue)),
+            TaskEvent::WorkerLost => print::note(&format!(
+                "the task's worker is lost, and no other worker polls task queue {0}. The task fails as soon as one does: \
+                 claude-tasks worker --task-queue {0}",
+                self.task_queue
+            )),
+            TaskEvent::Unreadable(problem) => {
+                tracing::warn!(error = problem, "cannot read the task's events");
+            }
+            TaskEvent::Ended(end) => self.show_end(end),
         }
     }
 
-    /// The task has ended.
-    ///
-    /// # Errors
-    /// When its end is not known.
-    pub(super) fn ended(
-        &self,
-        task: &TaskId,
-        ended: Result<TaskResult, WorkflowGetResultError>,
-    ) -> Result<Outcome, SubmitError> {
-        let end = End::of(task, ended)?;
+    fn show_stage(&self, stage: Stage) {
+        let task = &self.task;
+        match stage {
+            Stage::WaitingForPlace => print::note(&format!(
+                "task {task} waits: the workers run as many tasks as they may (--max-tasks)"
+            )),
+            Stage::Running => print::note(&format!("task {task} started")),
+            Stage::Unreadable { attempts } => print::note(&format!(
+                "a worker failed {attempts} times to read task {task}. Does it have the key with which the task was \
+                 submitted? Compare TEMPORAL_CODEC_KEY and --keyring of both sides, and see the worker's log"
+            )),
+            Stage::Unknown | Stage::Queued | Stage::Retrying { .. } => {}
+        }
+    }
+
+    fn show_end(&self, end: &TaskEnd) {
+        let task = &self.task;
         if self.json {
-            let line = json!({"type": OWN_TYPE, "subtype": "task_ended", "taskId": task,
-                "status": end.status(), "error": end.problem, "result": end.result});
-            print::line(&terminal::json(&line.to_string()));
-        } else {
-            self.show(task, &end);
+            return own_line(json!({"subtype": "task_ended", "taskId": task,
+                "status": end.kind().as_str(), "error": end.problem(), "result": end.result()}));
         }
-        Ok(end.outcome)
-    }
-
-    fn show(&self, task: &TaskId, end: &End) {
-        if let Some(answer) = end.answer().filter(|answer| !self.has_said(answer, end)) {
+        if let Some(answer) = end.answer().filter(|answer| !self.has_shown(answer, end)) {
             print::line(&terminal::lines(answer));
         }
-        end.note_the_cut();
-        if let Some(problem) = &end.problem {
+        note_cut(end);
+        if let Some(problem) = end.problem() {
             print::note(&terminal::lines(problem));
         }
-        let facts = end.result.as_ref().map(render::summary);
+        let facts = end.result().map(render::summary);
         let facts = facts.map(|facts| format!(": {facts}")).unwrap_or_default();
-        print::note(&format!("task {task} {}{facts}", end.status()));
+        print::note(&format!("task {task} {}{facts}", end.kind().as_str()));
     }
 
-    /// An answer that was too large for an event, or that was missed, is still to be shown.
-    fn has_said(&self, answer: &str, end: &End) -> bool {
-        let said = |text: &str| text.trim() == answer.trim();
-        self.said.as_deref().is_some_and(said)
-            || end.problem.as_ref().is_some_and(|p| p.contains(answer))
-    }
-}
-
-/// How a task ended.
-pub(crate) struct End {
-    pub(crate) outcome: Outcome,
-    pub(crate) result: Option<TaskResult>,
-    pub(crate) problem: Option<String>,
-}
-
-impl End {
-    /// # Errors
-    /// When Temporal cannot tell, or tells it in a form that cannot be decoded.
-    pub(crate) fn of(
-        task: &TaskId,
-        ended: Result<TaskResult, WorkflowGetResultError>,
-    ) -> Result<Self, SubmitError> {
-        let (outcome, result, problem) = match ended {
-            Ok(result) if is_of(task, &result) => (Outcome::Completed, Some(result), None),
-            Ok(_) => return Err(SubmitError::Foreign(task.clone())),
-            Err(WorkflowGetResultError::Failed(error)) => {
-                let (result, problem) = failed(task, &error);
-                (Outcome::Failed, result, Some(problem))
-            }
-            Err(WorkflowGetResultError::Cancelled { details }) => (
-                Outcome::Cancelled,
-                details.deserialize().ok().filter(|r| is_of(task, r)),
-                Some("the task was cancelled".to_owned()),
-            ),
-            Err(WorkflowGetResultError::TimedOut) => (
-                Outcome::Failed,
-                None,
-                Some(
-                    "the task's time in Temporal is over: no worker took it, or none finished it"
-                        .to_owned(),
-                ),
-            ),
-            Err(WorkflowGetResultError::Terminated { .. }) => (
-                Outcome::Failed,
-                None,
-                Some("somebody terminated the task in Temporal".to_owned()),
-            ),
-            Err(WorkflowGetResultError::NotFound(_)) => {
-                return Err(SubmitError::Unknown(task.clone()));
-            }
-            Err(error) => return Err(lost(task, &error)),
-        };
-        Ok(Self {
-            outcome,
-            result,
-            problem,
-        })
-    }
-
-    pub(crate) fn status(&self) -> &'static str {
-        match self.outcome {
-            Outcome::Completed => "completed",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Failed | Outcome::Left => "failed",
-        }
-    }
-
-    /// Says where the rest of an answer is that was too large for Temporal.
-    pub(crate) fn note_the_cut(&self) {
-        let Some(result) = &self.result else { return };
-        let cut = result
-            .result
-            .as_ref()
-            .and_then(|facts| facts.cut_from_bytes);
-        if let Some(bytes) = cut {
-            print::note(&terminal::line(&format!(
-                "the answer has {bytes} bytes, too many for Temporal: this is its beginning. The log has all of it: \
-                 {} at the worker",
-                result.logs_path
-            )));
-        }
-    }
-
-    /// What Claude answered; its beginning where it is larger than Temporal takes.
-    pub(crate) fn answer(&self) -> Option<&str> {
-        let facts = self.result.as_ref()?.result.as_ref()?;
-        facts.text.as_deref().filter(|text| !text.trim().is_empty())
+    /// Whether the answer was shown already. It was not if it was too large for an event, or its event was missed.
+    fn has_shown(&self, answer: &str, end: &TaskEnd) -> bool {
+        let is_answer = |text: &str| text.trim() == answer.trim();
+        self.said.as_deref().is_some_and(is_answer)
+            || end.problem().is_some_and(|p| p.contains(answer))
     }
 }
 
-fn is_of(task: &TaskId, result: &TaskResult) -> bool {
-    result.task_id == task.as_str()
-}
-
-/// The details of a failure, and why the task failed. Nothing else of a failure is known to be of this task: its message
-/// is encrypted apart and could be copied from another.
-fn failed(task: &TaskId, error: &IncomingError) -> (Option<TaskResult>, String) {
-    let details: Option<TaskResult> = match error {
-        IncomingError::Application(failure) => failure.details().ok().flatten(),
-        _ => None,
-    };
-    let mut details = details.filter(|result| is_of(task, result));
-    let problem = details.as_mut().and_then(|result| result.problem.take());
-    let unknown = "the task failed, and what Temporal has about it is not of this task. Somebody who can write to \
-        Temporal replaced it";
-    (details, problem.unwrap_or_else(|| unknown.to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_result_of_another_task_is_refused() {
-        let task: TaskId = "task".parse().unwrap();
-        let result = |id| TaskResult::new(id, None, None);
-        let end = End::of(&task, Ok(result("task"))).unwrap();
-        assert_eq!(end.outcome, Outcome::Completed);
-        let refused = End::of(&task, Ok(result("another"))).err().unwrap();
-        assert!(matches!(refused, SubmitError::Foreign(_)), "{refused}");
+/// Notes where the whole answer is, if it is too large for Temporal.
+pub(super) fn note_cut(end: &TaskEnd) {
+    if let (Some(bytes), Some(result)) = (end.cut_from_bytes(), end.result()) {
+        print::note(&terminal::line(&format!(
+            "the answer has {bytes} bytes, too many for Temporal. This is its beginning. The log has the whole answer: {} \
+             at the worker",
+            result.logs_path
+        )));
     }
+}
+
+/// Prints an event of this program as JSON.
+fn own_line(mut event: Value) {
+    event["type"] = OWN_TYPE.into();
+    print::line(&terminal::json(&event.to_string()));
 }

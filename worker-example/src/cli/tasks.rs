@@ -1,153 +1,134 @@
-//! `claude-tasks follow`, `result`, `status` and `cancel`: a task that was submitted earlier.
+//! `claude-tasks follow`, `result`, `status` and `cancel`: for a task that was submitted before.
 
 use clap::Args;
 use serde_json::json;
 use temporal_kms_codec_service::terminal;
-use temporalio_client::{
-    Client, WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowExecutionStatus,
-    WorkflowGetResultOptions, errors::WorkflowInteractionError,
-};
 
+use super::{
+    connection::ConnectionArgs,
+    exit::{CommandEnd, CommandError},
+    screen::{Screen, note_cut},
+    watch::{OnSignal, watch},
+};
 use crate::{
-    connect::{ConnectionArgs, Keys, connect_with},
-    follow::TaskHandle,
+    client::{Cancellation, KeyUse, Task, TaskClient},
     print,
-    submit::{End, OnSignal, Outcome, Screen, SubmitError, Watch, lost},
-    task_id::TaskId,
+    task::TaskId,
 };
 
-/// Options of the commands for one task.
+pub(super) const FOLLOW_EXAMPLES: &str = "\
+Examples:
+  claude-tasks follow --keyring keys nightly-1
+  claude-tasks follow --json nightly-1
+
+This needs the key with which the task was submitted.";
+
+pub(super) const RESULT_EXAMPLES: &str = "\
+Examples:
+  claude-tasks result --keyring keys nightly-1
+  claude-tasks result --json nightly-1
+
+This needs the key with which the task was submitted.";
+
+pub(super) const STATUS_EXAMPLES: &str = "\
+Examples:
+  claude-tasks status nightly-1
+  claude-tasks status --json --namespace prod nightly-1
+
+The status is one of: waiting for a worker, running, paused, completed,
+failed, cancelled, terminated, timed out. This needs no key.";
+
+pub(super) const CANCEL_EXAMPLES: &str = "\
+Examples:
+  claude-tasks cancel nightly-1
+  claude-tasks cancel --json --namespace prod nightly-1
+
+This needs no key.";
+
+/// The options of a command for one task.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct TaskArgs {
-    /// Where Temporal is.
+pub(super) struct TaskArgs {
     #[command(flatten)]
-    pub connection: ConnectionArgs,
+    connection: ConnectionArgs,
     /// The task's id, as `submit` printed it.
     #[arg(value_name = "TASK")]
-    pub task: TaskId,
+    task: TaskId,
     /// Print JSON.
     #[arg(long)]
-    pub json: bool,
+    json: bool,
 }
 
-/// Shows a task's events from now on, and waits for its end. Ctrl-C leaves the task alone.
+/// Shows a task's events from now on, and waits for its end. Ctrl-C does not cancel the task.
 ///
 /// # Errors
-/// When the task is not known or cannot be followed.
-pub(crate) async fn follow(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (client, handle) = open(&args, Keys::Opened).await?;
-    describe(&args.task, &handle).await?;
-    let watch = Watch {
-        client: &client,
-        queue: &args.connection.task_queue,
-        task: &args.task,
-        handle: &handle,
-        on_signal: OnSignal::Leave,
-    };
-    watch.run(Screen::new(args.json)).await
+/// When the task does not exist or cannot be followed.
+pub(super) async fn follow(args: TaskArgs) -> Result<CommandEnd, CommandError> {
+    let task = connect(&args, KeyUse::Decrypt).await?;
+    // An error here is clearer than one that follows the task's first events.
+    task.status().await?;
+    let screen = Screen::new(args.task, args.connection.task_queue(), args.json);
+    watch(&task, screen, OnSignal::Leave).await
 }
 
-/// Waits for a task's end and prints Claude's answer.
+/// Waits for a task's end, and prints Claude's answer.
 ///
 /// # Errors
-/// When the task is not known.
-pub(crate) async fn result(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (_, handle) = open(&args, Keys::Opened).await?;
-    let ended = handle.get_result(WorkflowGetResultOptions::default()).await;
-    let end = End::of(&args.task, ended)?;
+/// When the task does not exist, or its result cannot be read.
+pub(super) async fn result(args: TaskArgs) -> Result<CommandEnd, CommandError> {
+    let end = connect(&args, KeyUse::Decrypt).await?.result().await?;
     if args.json {
-        let line = json!({"taskId": args.task, "status": end.status(), "error": end.problem, "result": end.result});
+        let line = json!({"taskId": args.task, "status": end.kind().as_str(), "error": end.problem(),
+            "result": end.result()});
         print::line(&terminal::json(&line.to_string()));
-        return Ok(end.outcome);
+    } else {
+        if let Some(answer) = end.answer() {
+            print::line(&terminal::lines(answer));
+        }
+        note_cut(&end);
+        if let Some(problem) = end.problem() {
+            print::note(&terminal::lines(problem));
+        }
     }
-    if let Some(answer) = end.answer() {
-        print::line(&terminal::lines(answer));
-    }
-    end.note_the_cut();
-    if let Some(problem) = &end.problem {
-        print::note(&terminal::lines(problem));
-    }
-    Ok(end.outcome)
+    Ok(CommandEnd::of_task(end.kind()))
 }
 
-/// Prints whether a task runs or how it ended.
+/// Prints whether a task waits, runs, or how it ended.
 ///
 /// # Errors
-/// When the task is not known.
-pub(crate) async fn status(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (_, handle) = open(&args, Keys::Unused).await?;
-    let status = status_name(describe(&args.task, &handle).await?);
+/// When the task does not exist, or Temporal does not answer.
+pub(super) async fn status(args: TaskArgs) -> Result<CommandEnd, CommandError> {
+    let status = connect(&args, KeyUse::None).await?.status().await?;
     if args.json {
         print::line(&json!({"taskId": args.task, "status": status}).to_string());
     } else {
-        print::line(status);
+        print::line(status.as_str());
     }
-    Ok(Outcome::Completed)
+    Ok(CommandEnd::Done)
 }
 
-/// Asks for a task's end, and does not wait for it. It needs no key: a task can be cancelled while the key service is
-/// unreachable.
+/// Cancels a task, and does not wait for its end.
 ///
 /// # Errors
-/// When the task is not known.
-pub(crate) async fn cancel(args: TaskArgs) -> Result<Outcome, SubmitError> {
-    let (_, handle) = open(&args, Keys::Unused).await?;
-    // Temporal may accept the cancellation of a task that has ended.
-    let before = describe(&args.task, &handle).await?;
-    let is_open = before == WorkflowExecutionStatus::Running
-        && match handle.cancel(WorkflowCancelOptions::default()).await {
-            Ok(()) => true,
-            Err(WorkflowInteractionError::NotFound(_)) => false,
-            Err(error) => return Err(problem(&args.task, &error)),
-        };
-    if !is_open {
-        let status = status_name(describe(&args.task, &handle).await?);
-        if args.json {
-            print::line(&json!({"taskId": args.task, "status": status}).to_string());
-        } else {
-            print::note(&format!("task {} has ended before: {status}", args.task));
-        }
-        return Ok(Outcome::Completed);
-    }
+/// When the task does not exist, or Temporal does not answer.
+pub(super) async fn cancel(args: TaskArgs) -> Result<CommandEnd, CommandError> {
+    let cancellation = connect(&args, KeyUse::None).await?.cancel().await?;
+    let task = &args.task;
+    let (status, note) = match cancellation {
+        Cancellation::Accepted => ("cancelling", format!("task {task} is being cancelled")),
+        Cancellation::AlreadyEnded(status) => (
+            status.as_str(),
+            format!("task {task} has already ended: {status}"),
+        ),
+    };
     if args.json {
-        print::line(&json!({"taskId": args.task, "status": "cancelling"}).to_string());
+        print::line(&json!({"taskId": task, "status": status}).to_string());
     } else {
-        print::note(&format!("task {} is being cancelled", args.task));
+        print::note(&note);
     }
-    Ok(Outcome::Completed)
+    Ok(CommandEnd::Done)
 }
 
-async fn open(args: &TaskArgs, keys: Keys) -> Result<(Client, TaskHandle), SubmitError> {
-    let identity = "claude-tasks-client".to_owned();
-    let client = connect_with(&args.connection, identity, keys).await?;
-    let handle = client.get_workflow_handle(args.task.to_string());
-    Ok((client, handle))
-}
-
-async fn describe(
-    task: &TaskId,
-    handle: &TaskHandle,
-) -> Result<WorkflowExecutionStatus, SubmitError> {
-    let described = handle.describe(WorkflowDescribeOptions::default()).await;
-    Ok(described.map_err(|error| problem(task, &error))?.status())
-}
-
-fn problem(task: &TaskId, error: &WorkflowInteractionError) -> SubmitError {
-    match error {
-        WorkflowInteractionError::NotFound(_) => SubmitError::Unknown(task.clone()),
-        error => lost(task, error),
-    }
-}
-
-fn status_name(status: WorkflowExecutionStatus) -> &'static str {
-    match status {
-        WorkflowExecutionStatus::Running => "running",
-        WorkflowExecutionStatus::Completed => "completed",
-        WorkflowExecutionStatus::Failed => "failed",
-        WorkflowExecutionStatus::Canceled => "cancelled",
-        WorkflowExecutionStatus::Terminated => "terminated",
-        WorkflowExecutionStatus::TimedOut => "timed out",
-        WorkflowExecutionStatus::Paused => "paused",
-        _ => "unknown",
-    }
+async fn connect(args: &TaskArgs, keys: KeyUse) -> Result<Task, CommandError> {
+    let client = TaskClient::connect(&args.connection.options(keys)).await?;
+    Ok(client.task(&args.task))
 }

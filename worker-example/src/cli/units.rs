@@ -1,19 +1,19 @@
-//! Times and sizes on the command line, with the bounds of this program.
+//! Times and sizes on the command line, within the limits of this program.
 
 use std::time::Duration;
 
 use temporal_kms_codec_service::units;
 
-pub(crate) use units::size;
+pub(super) use units::size;
 
-/// The longest time that an option takes. Longer ones are typing errors.
+/// The longest time that an option accepts. A longer one is a typing error.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-/// A time of at most 7 days; zero is allowed.
+/// A time of at most 7 days. Zero is allowed.
 ///
 /// # Errors
 /// When it is not a time, or too long.
-pub(crate) fn pause(text: &str) -> Result<Duration, String> {
+pub(super) fn pause(text: &str) -> Result<Duration, String> {
     units::time(text, LONGEST)
 }
 
@@ -21,6 +21,6 @@ pub(crate) fn pause(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// When it is not a time, zero, or too long.
-pub(crate) fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     units::time_above_zero(text, LONGEST)
 }

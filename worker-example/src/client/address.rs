@@ -1,4 +1,4 @@
-//! Temporal's address, and whether TLS protects what is sent there.
+//! Temporal's address, and whether TLS protects the connection.
 
 use std::{fmt, str::FromStr};
 
@@ -6,40 +6,41 @@ use temporal_kms_codec::endpoint;
 use thiserror::Error;
 use url::Url;
 
-/// Temporal's address as people write it: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`.
+/// Temporal's address: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// With `http` where no scheme was written.
+    /// With the scheme `http` if the text has none.
     url: Url,
     has_scheme: bool,
 }
 
-/// What the connection carries beside payloads.
+/// The credentials of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Credentials {
-    /// An API key, which every request carries.
+    /// Whether every request carries an API key.
     pub(super) api_key: bool,
-    /// A client certificate, or a CA to check the server with.
+    /// Whether a client certificate or a CA certificate is given.
     pub(super) tls_files: bool,
 }
 
-/// An address that cannot be used. No variant repeats the address: it may hold a password.
+/// The address cannot be used. No variant repeats the address, because it may hold a password.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AddressError {
-    /// Not an address.
+    /// It is not an address.
     #[error("expected HOST:PORT, http://HOST:PORT or https://HOST:PORT")]
     Form,
-    /// A user name or a password.
-    #[error("an address has no user name and no password; set TEMPORAL_API_KEY for an API key")]
-    User,
-    /// An API key would be readable on the way.
+    /// It has a user name or a password.
     #[error(
-        "TEMPORAL_API_KEY is set, and http:// would send it unencrypted to another machine; use https://, or unset \
-         TEMPORAL_API_KEY"
+        "the address must not have a user name or a password; set TEMPORAL_API_KEY for an API key"
+    )]
+    User,
+    /// The API key would be sent unencrypted.
+    #[error(
+        "http:// would send TEMPORAL_API_KEY unencrypted to another machine; use https://, or unset TEMPORAL_API_KEY"
     )]
     KeyInTheClear,
-    /// TLS options and no TLS.
+    /// TLS options are given, and the address has no TLS.
     #[error(
         "the address begins with http://, so --tls-ca, --tls-cert and --tls-key (TEMPORAL_TLS_CA, TEMPORAL_TLS_CERT, \
          TEMPORAL_TLS_KEY) would have no effect; use https://, or leave them out"
@@ -72,10 +73,10 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// Where to connect to. Without a scheme, TLS protects the connection as soon as a credential needs it.
+    /// The URL to connect to. If the address has no scheme, TLS is used if a credential needs it.
     ///
     /// # Errors
-    /// When a written `http://` would send a credential in the clear or make TLS options useless.
+    /// When the address says `http://`, and a credential would be sent unencrypted or TLS options would have no effect.
     pub(super) fn url(&self, credentials: Credentials) -> Result<Url, AddressError> {
         let mut url = self.url.clone();
         let key_needs_tls =
@@ -98,7 +99,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A URL as people write an address: without the slash of an empty path.
+/// A URL for messages, without the slash of an empty path.
 pub(super) fn shown(url: &Url) -> &str {
     url.as_str().trim_end_matches('/')
 }

@@ -1,4 +1,4 @@
-//! Who polls a task queue, as Temporal sees it.
+//! The workers of a task queue, as Temporal sees them.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,8 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::DescribeTaskQueueRequest,
 };
 
-/// A worker asks at least once a minute. Temporal lists it for some minutes more after it was lost.
+/// How long after its last poll a worker counts as running. A worker polls at least once a minute. Temporal lists a lost
+/// worker for some minutes more.
 const RECENT: Duration = Duration::from_secs(90);
 
 /// Whether the worker of this identity polls the queue.
@@ -30,7 +31,7 @@ pub(crate) async fn is_polled_by(
     Ok(pollers.iter().any(|poller| poller.identity == identity))
 }
 
-/// Whether any worker polls the queue for workflows.
+/// Whether a worker polls the queue for workflows.
 ///
 /// # Errors
 /// When Temporal does not answer.
@@ -44,7 +45,7 @@ fn is_recent(poller: &PollerInfo, now: SystemTime) -> bool {
     let seen = poller
         .last_access_time
         .and_then(|time| SystemTime::try_from(time).ok());
-    // A clock that is ahead of the server's must not hide a worker.
+    // A server whose clock is ahead of ours must not hide a worker.
     seen.is_none_or(|seen| now.duration_since(seen).is_ok_and(|age| age < RECENT) || seen > now)
 }
 
@@ -65,4 +66,11 @@ async fn pollers(
     let mut client = client.clone();
     let answer = WorkflowService::describe_task_queue(&mut client, request.into_request()).await?;
     Ok(answer.into_inner().pollers)
+}
+
+/// The message when no worker polls a task queue.
+pub(crate) fn no_worker(queue: &str) -> String {
+    format!(
+        "no worker polls task queue {queue}; start one: claude-tasks worker --task-queue {queue}"
+    )
 }

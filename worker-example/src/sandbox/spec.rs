@@ -1,35 +1,37 @@
-//! What the supervisor is told to run, as one line of JSON followed by the standard input.
+//! The program that a supervisor runs. It travels as one line of JSON, followed by the program's standard input.
+
+use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use std::{ffi::OsString, fmt, path::PathBuf, time::Duration};
 use zeroize::Zeroizing;
 
-/// The most that a description may be, in bytes.
+/// The longest line, in bytes.
 pub(super) const MAX_SPEC: usize = 8 << 20;
-/// The most that the standard input may be, in bytes.
+/// The longest standard input, in bytes.
 pub(super) const MAX_INPUT: usize = 8 << 20;
 
-/// A program to run under supervision. It travels through a pipe, never by arguments.
+/// A program to run under a supervisor. It reaches the supervisor through a pipe, never as arguments.
 #[derive(Serialize, Deserialize)]
-pub struct Spec {
+#[non_exhaustive]
+pub struct ProgramSpec {
     /// The program.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Its whole environment.
+    /// Its complete environment.
     pub environment: Vec<(String, Zeroizing<String>)>,
-    /// Where it runs.
+    /// Its working folder.
     pub folder: PathBuf,
-    /// A file on which to hold a shared lock while anything of it lives.
+    /// A file that the supervisor locks (shared) until every process of the program has ended.
     pub lock: Option<PathBuf>,
-    /// How long it may take to clean up after SIGTERM.
+    /// How long the program may take to clean up after SIGTERM.
     pub grace: Duration,
-    /// How many bytes of standard input follow.
+    /// The length of the standard input that follows, in bytes.
     pub(super) input: usize,
 }
 
-impl Spec {
-    /// A program with these arguments, in this folder.
+impl ProgramSpec {
+    /// A program with arguments and a working folder, an empty environment, no lock, and a grace time of 10 s.
     #[must_use]
     pub fn new(program: PathBuf, arguments: Vec<OsString>, folder: PathBuf) -> Self {
         Self {
@@ -50,10 +52,10 @@ impl Spec {
     }
 }
 
-impl fmt::Debug for Spec {
+impl fmt::Debug for ProgramSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Spec")
+        f.debug_struct("ProgramSpec")
             .field("program", &self.program)
             .field("arguments", &self.arguments)
             .field("environment", &names)
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn debug_shows_names_only() {
-        let mut spec = Spec::new("/bin/true".into(), vec![], "/".into());
+        let mut spec = ProgramSpec::new("/bin/true".into(), vec![], "/".into());
         spec.environment
             .push(("TOKEN".into(), Zeroizing::new("hidden".into())));
         let shown = format!("{spec:?}");

@@ -1,17 +1,19 @@
-//! The worker's hold on a supervised program.
+//! The worker's side of a supervised program: starting it, stopping it, and waiting for its end.
 
-use super::spec::{MAX_INPUT, Spec};
+use std::{ffi::OsString, io, path::PathBuf, process::Stdio};
+
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use std::{ffi::OsString, io, path::PathBuf, process::Stdio};
 use tokio::{
     io::AsyncWriteExt as _,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
-/// How the supervisor is started.
+use super::spec::{MAX_INPUT, ProgramSpec};
+
+/// Starts supervisors.
 #[derive(Clone, Debug)]
 pub struct Launcher {
     program: PathBuf,
@@ -19,14 +21,14 @@ pub struct Launcher {
 }
 
 impl Launcher {
-    /// By this very program, which must know the command `supervise`.
+    /// Starts this program again, which must have the command `supervise`.
     #[must_use]
     pub fn this_program() -> Self {
-        // The link leads to the running program even after its file was replaced.
+        // This link leads to the running program even after its file was replaced.
         Self::new("/proc/self/exe")
     }
 
-    /// By another program that knows the command `supervise`.
+    /// Starts another program that has the command `supervise`.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self {
@@ -35,12 +37,12 @@ impl Launcher {
         }
     }
 
-    /// Starts a program with this standard input.
+    /// Starts a program under a supervisor. `input` is the program's standard input.
     ///
     /// # Errors
-    /// When the supervisor cannot be started. That the program itself cannot be started shows as
-    /// exit code 125, 126 or 127 with a message on standard error.
-    pub async fn launch(&self, mut spec: Spec, input: &[u8]) -> io::Result<Supervised> {
+    /// When the supervisor cannot be started. If the program cannot be started, the supervisor ends with exit code 125, 126
+    /// or 127 and a message on standard error.
+    pub async fn launch(&self, mut spec: ProgramSpec, input: &[u8]) -> io::Result<Supervised> {
         if input.len() > MAX_INPUT {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -52,52 +54,52 @@ impl Launcher {
             .args(&self.arguments)
             .arg0("claude-tasks")
             .env_clear()
-            // A group of its own: a Ctrl-C in the worker's terminal is the worker's to handle.
+            // In a process group of its own, so that Ctrl-C in the worker's terminal reaches only the worker.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
         let missing = || io::Error::other("the supervisor has no pipe");
-        let mut leash = child.stdin.take().ok_or_else(missing)?;
+        let mut control = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
         let line = spec.to_line().map_err(io::Error::other)?;
-        leash.write_all(&line).await?;
-        leash.write_all(input).await?;
-        leash.flush().await?;
+        control.write_all(&line).await?;
+        control.write_all(input).await?;
+        control.flush().await?;
         Ok(Supervised {
             child,
-            leash: Some(leash),
+            control: Some(control),
             stdout: Some(stdout),
             stderr: Some(stderr),
         })
     }
 }
 
-/// A running program with everything it starts. Dropping it ends it: the supervisor sees that the
-/// leash is gone.
+/// A running program and all processes that it starts. Dropping this closes the control pipe, and the supervisor ends them
+/// all.
 #[derive(Debug)]
 pub struct Supervised {
     child: Child,
-    leash: Option<ChildStdin>,
+    control: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
 }
 
 impl Supervised {
-    /// The program's output, once.
+    /// The program's standard output and standard error. `None` after the first call.
     pub fn output(&mut self) -> Option<(ChildStdout, ChildStderr)> {
         self.stdout.take().zip(self.stderr.take())
     }
 
-    /// Asks the program to end; after the grace time everything is killed.
+    /// Asks the program to end. After the grace time the supervisor kills all its processes.
     pub fn stop(&mut self) {
-        self.leash = None;
+        self.control = None;
     }
 
-    /// Waits until nothing is left of the program, and returns its exit code; 137 when the
-    /// supervisor itself was killed.
+    /// Waits until no process of the program is left, and returns the program's exit code. It is 137 if the supervisor was
+    /// killed.
     ///
     /// # Errors
     /// When waiting fails.
@@ -109,7 +111,7 @@ impl Supervised {
             .unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
     }
 
-    /// Wakes the supervisor, which a task that runs as the same user can stop.
+    /// Lets a supervisor continue that was stopped. A task that runs as the same user can stop it with SIGSTOP.
     pub fn wake(&self) {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
         if let Some(pid) = pid {

@@ -1,10 +1,14 @@
-//! The supervisor: a process of its own between the worker and the CLI.
+//! The supervisor: a process of its own between the worker and the program.
 
-use super::{
-    spec::{MAX_INPUT, MAX_SPEC, Spec},
-    tree::descendants,
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    process::{ChildStdin, Command, ExitCode, Stdio},
+    sync::mpsc::{Sender, channel},
+    thread,
+    time::Duration,
 };
-use crate::{deadline::later, print};
+
 use nix::{
     errno::Errno,
     sys::{
@@ -14,14 +18,7 @@ use nix::{
     },
     unistd::{Pid, getpid},
 };
-use std::{
-    fs::File,
-    io::{self, Write as _},
-    process::{ChildStdin, Command, ExitCode, Stdio},
-    sync::mpsc::{Sender, channel},
-    thread,
-    time::Duration,
-};
+use temporal_kms_codec_service::deadline::later;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Stdin, stdin},
     signal::unix::{Signal as SignalStream, SignalKind, signal},
@@ -29,7 +26,13 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-/// The exit codes that `env` and `timeout` use for their own failures.
+use super::{
+    spec::{MAX_INPUT, MAX_SPEC, ProgramSpec},
+    tree::descendants,
+};
+use crate::print;
+
+/// Exit codes for failures of the supervisor itself, as `env` and `timeout` use them.
 const FAILED: u8 = 125;
 const NOT_RUNNABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
@@ -37,8 +40,8 @@ const NOT_FOUND: u8 = 127;
 const SWEEP_TIME: Duration = Duration::from_secs(10);
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs what standard input describes, and returns its exit code (128 + N after signal N) when
-/// nothing of it is left. This is the whole of the command `supervise`.
+/// The command `supervise`. It reads a program from standard input, runs it, and returns the program's exit code (128 + N
+/// after signal N) when no process of the program is left.
 #[must_use]
 pub(crate) fn supervise() -> ExitCode {
     let code = match tokio::runtime::Builder::new_current_thread()
@@ -51,7 +54,7 @@ pub(crate) fn supervise() -> ExitCode {
             runtime.shutdown_background();
             code
         }
-        Err(error) => Err(Failure {
+        Err(error) => Err(SuperviseError {
             code: FAILED,
             error,
         }),
@@ -63,12 +66,12 @@ pub(crate) fn supervise() -> ExitCode {
     .into()
 }
 
-struct Failure {
+struct SuperviseError {
     code: u8,
     error: io::Error,
 }
 
-impl<E: Into<io::Error>> From<E> for Failure {
+impl<E: Into<io::Error>> From<E> for SuperviseError {
     fn from(error: E) -> Self {
         Self {
             code: FAILED,
@@ -77,15 +80,15 @@ impl<E: Into<io::Error>> From<E> for Failure {
     }
 }
 
-async fn run() -> Result<u8, Failure> {
-    // In this order: nothing may start before what it does can be seen and ended.
+async fn run() -> Result<u8, SuperviseError> {
+    // The order matters: the program must not start before its processes can be seen and killed.
     prctl::set_child_subreaper(true)?;
     prctl::set_no_new_privs()?;
     prctl::set_dumpable(false)?;
     let mut children = signal(SignalKind::child())?;
     let mut terminations = Terminations::listen()?;
-    let mut leash = BufReader::new(stdin());
-    let (spec, input) = receive(&mut leash).await?;
+    let mut control = BufReader::new(stdin());
+    let (spec, input) = receive(&mut control).await?;
     let lock = spec.lock.as_ref().map(File::open).transpose()?;
     if let Some(lock) = &lock {
         lock.lock_shared()?;
@@ -100,7 +103,7 @@ async fn run() -> Result<u8, Failure> {
         tokio::select! {
             _ = children.recv() => {}
             () = terminations.recv(), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
-            () = released(&mut leash), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
+            () = closed(&mut control), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
             () = sleep_until(kill_at.unwrap_or_else(Instant::now)), if kill_at.is_some() => break,
         }
         reap(main, &mut exit);
@@ -110,25 +113,25 @@ async fn run() -> Result<u8, Failure> {
     Ok(exit.unwrap_or(FAILED))
 }
 
-/// Reads the description and the standard input that follows it.
-async fn receive(leash: &mut BufReader<Stdin>) -> io::Result<(Spec, Zeroizing<Vec<u8>>)> {
+/// Reads the program and its standard input.
+async fn receive(control: &mut BufReader<Stdin>) -> io::Result<(ProgramSpec, Zeroizing<Vec<u8>>)> {
     let invalid = |what| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut line = Zeroizing::new(Vec::new());
-    leash
+    control
         .take(MAX_SPEC as u64)
         .read_until(b'\n', &mut line)
         .await?;
-    let spec: Spec = serde_json::from_slice(&line)
+    let spec: ProgramSpec = serde_json::from_slice(&line)
         .map_err(|_| invalid("standard input does not describe a program"))?;
     if spec.input > MAX_INPUT {
         return Err(invalid("the standard input is too large"));
     }
     let mut input = Zeroizing::new(vec![0; spec.input]);
-    leash.read_exact(&mut input).await?;
+    control.read_exact(&mut input).await?;
     Ok((spec, input))
 }
 
-fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
+fn start(spec: &ProgramSpec, input: Zeroizing<Vec<u8>>) -> Result<Pid, SuperviseError> {
     let writer = writer(input)?;
     let started = Command::new(&spec.program)
         .args(&spec.arguments)
@@ -141,7 +144,7 @@ fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
         .current_dir(&spec.folder)
         .stdin(Stdio::piped())
         .spawn();
-    let mut child = started.map_err(|error| Failure {
+    let mut child = started.map_err(|error| SuperviseError {
         code: if error.kind() == io::ErrorKind::NotFound {
             NOT_FOUND
         } else {
@@ -154,15 +157,14 @@ fn start(spec: &Spec, input: Zeroizing<Vec<u8>>) -> Result<Pid, Failure> {
     })?;
     let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
     if let Some(stdin) = child.stdin.take() {
-        // The thread waits for it.
+        // The thread waits for the pipe.
         let _ = writer.send(stdin);
     }
     Ok(Pid::from_raw(pid))
 }
 
-/// Writes the program's standard input on a thread: a program that does not read its input must not stop us from watching
-/// it. One that closes it early has what it wanted. The thread is made before the program is started, because nobody
-/// would hold the program if it could not be made afterwards.
+/// Starts a thread that writes the program's standard input, because a program may read its input slowly or not at all. The
+/// thread starts before the program: if it cannot start, there is no program to end.
 fn writer(input: Zeroizing<Vec<u8>>) -> io::Result<Sender<ChildStdin>> {
     let (sender, receiver) = channel::<ChildStdin>();
     thread::Builder::new().spawn(move || match receiver.recv() {
@@ -172,19 +174,19 @@ fn writer(input: Zeroizing<Vec<u8>>) -> io::Result<Sender<ChildStdin>> {
     Ok(sender)
 }
 
-/// Asks the program to end; it has this long.
+/// Asks the program to end. Returns when it must have ended.
 fn stop(main: Pid, grace: Duration) -> Instant {
     let _ = kill(main, Signal::SIGTERM);
     later(grace)
 }
 
-/// Returns when the worker has let go of the leash.
-async fn released(leash: &mut BufReader<Stdin>) {
+/// Returns when the worker has closed the control pipe.
+async fn closed(control: &mut BufReader<Stdin>) {
     let mut byte = [0];
-    while matches!(leash.read(&mut byte).await, Ok(1..)) {}
+    while matches!(control.read(&mut byte).await, Ok(1..)) {}
 }
 
-/// Collects every child that has ended, adopted ones as well. Returns whether any is left.
+/// Collects every child that has ended, including adopted ones. Returns whether a child is left.
 fn reap(main: Pid, exit: &mut Option<u8>) -> bool {
     loop {
         let (pid, code) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -203,30 +205,30 @@ fn reap(main: Pid, exit: &mut Option<u8>) -> bool {
     }
 }
 
-/// Kills everything below this process until nothing is there. It does not give up: to end would free what is left.
+/// Kills all processes below this one until none is left. It never gives up: if the supervisor ended, they would be free.
 async fn sweep(main: Pid, exit: &mut Option<u8>) {
-    let mut complain_at = Instant::now() + SWEEP_TIME;
+    let mut report_at = Instant::now() + SWEEP_TIME;
     loop {
         let seen = descendants(getpid().as_raw());
         for process in &seen {
             process.kill();
         }
-        // At once, so that the dead do not fill the table of processes.
+        // At once, so that dead processes do not fill the process table.
         if !reap(main, exit) {
             return;
         }
-        if Instant::now() > complain_at {
-            complain_at += SWEEP_TIME;
+        if Instant::now() > report_at {
+            report_at += SWEEP_TIME;
             let count = seen.len();
             print::note(&format!(
-                "claude-tasks supervise: {count} processes of the task are still there; killing goes on"
+                "claude-tasks supervise: {count} processes of the task still run; trying again"
             ));
         }
         sleep(SWEEP_PAUSE).await;
     }
 }
 
-/// The signals by which a service manager or a terminal ends a program.
+/// The signals with which a service manager or a terminal ends a program.
 struct Terminations([SignalStream; 3]);
 
 impl Terminations {

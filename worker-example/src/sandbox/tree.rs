@@ -1,13 +1,14 @@
-//! The processes below this one, from `/proc`.
+//! The processes below a process, as `/proc` lists them.
+
+use std::{collections::HashMap, fs};
 
 use nix::{sys::signal, unistd};
 use rustix::{
     io::Errno,
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
-use std::{collections::HashMap, fs};
 
-/// A process as it was seen. Its number alone may belong to another process by now.
+/// A process at the time it was seen. Its id may belong to another process later, so the start time identifies it, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Process {
     pid: i32,
@@ -25,8 +26,7 @@ pub(super) fn descendants(root: i32) -> Vec<Process> {
     let mut found = Vec::new();
     let mut next = vec![root];
     while let Some(pid) = next.pop() {
-        // Taking them out of the map also ends a circle, which processes that come and go while
-        // `/proc` is read can make.
+        // Processes that start and end while `/proc` is read can look like a circle. Removing them from the map ends it.
         for child in children.remove(&pid).unwrap_or_default() {
             found.push(child);
             next.push(child.pid);
@@ -36,26 +36,26 @@ pub(super) fn descendants(root: i32) -> Vec<Process> {
 }
 
 impl Process {
-    /// Kills it, and never another process that got its number.
+    /// Kills the process, and never another process that got its id.
     pub(super) fn kill(self) {
         let Some(number) = Pid::from_raw(self.pid) else {
             return;
         };
         match pidfd_open(number, PidfdFlags::empty()) {
-            // From here on the descriptor means one process. The comparison says that it is the right one.
-            Ok(held) if self.is_there() => {
+            // The descriptor stays with one process. The comparison shows that it is the right one.
+            Ok(held) if self.still_exists() => {
                 let _ = pidfd_send_signal(held, Signal::KILL);
             }
             // Linux before 5.3.
-            Err(Errno::NOSYS) if self.is_there() => {
+            Err(Errno::NOSYS) if self.still_exists() => {
                 let _ = signal::kill(unistd::Pid::from_raw(self.pid), signal::SIGKILL);
             }
             _ => {}
         }
     }
 
-    fn is_there(self) -> bool {
-        look(self.pid).is_some_and(|now| now.started == self.started)
+    fn still_exists(self) -> bool {
+        read_process(self.pid).is_some_and(|now| now.started == self.started)
     }
 }
 
@@ -65,11 +65,11 @@ fn processes() -> Vec<Process> {
     };
     entries
         .flatten()
-        .filter_map(|entry| look(entry.file_name().to_str()?.parse().ok()?))
+        .filter_map(|entry| read_process(entry.file_name().to_str()?.parse().ok()?))
         .collect()
 }
 
-fn look(pid: i32) -> Option<Process> {
+fn read_process(pid: i32) -> Option<Process> {
     let (parent, started) = parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
     Some(Process {
         pid,
@@ -78,8 +78,8 @@ fn look(pid: i32) -> Option<Process> {
     })
 }
 
-/// The parent and the start time in a `stat` line: `PID (NAME) STATE PARENT …`, where a name may hold anything; proc(5)
-/// counts the start time as field 22.
+/// The parent and the start time in a `stat` line, `PID (NAME) STATE PARENT …`. The name may hold any characters. The start
+/// time is field 22 (proc(5)).
 fn parse(stat: &[u8]) -> Option<(i32, u64)> {
     let end = stat.iter().rposition(|&b| b == b')')?;
     let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
@@ -111,13 +111,13 @@ mod tests {
             .arg("60")
             .spawn()
             .unwrap();
-        let seen = look(child.id().cast_signed()).unwrap();
+        let seen = read_process(child.id().cast_signed()).unwrap();
         let earlier = Process {
             started: seen.started - 1,
             ..seen
         };
         earlier.kill();
-        // A signal that was sent would be there at once: this one comes after it.
+        // If the process had been killed, this later signal would not decide how it ends.
         nix::sys::signal::kill(unistd::Pid::from_raw(seen.pid), nix::sys::signal::SIGTERM).unwrap();
         let ended = child.wait().unwrap();
         assert_eq!(
@@ -129,7 +129,7 @@ mod tests {
             .arg("60")
             .spawn()
             .unwrap();
-        look(child.id().cast_signed()).unwrap().kill();
+        read_process(child.id().cast_signed()).unwrap().kill();
         let ended = child.wait().unwrap();
         assert_eq!(
             std::os::unix::process::ExitStatusExt::signal(&ended),

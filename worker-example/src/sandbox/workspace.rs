@@ -1,40 +1,44 @@
-//! The folders of one task: made for it, and gone with it.
+//! The folders of one task. They are created when it begins and removed when it ends.
 
-use crate::{request::TaskRequest, task_id::TaskId};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
+
 use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use crate::task::{TaskId, TaskRequest};
 
 const LOCK: &str = "lock";
-/// Held shared while a task's folder has no lock of its own yet, and exclusively while sweeping.
-const MAKING: &str = "tasks.lock";
+/// The lock file of all tasks. [`Workspace::create`] holds a shared lock until the task's folder has its own lock, and
+/// [`sweep`] holds an exclusive one.
+const ALL_TASKS_LOCK: &str = "tasks.lock";
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 
-/// A task's own folder under the worker's: `workspace/` to work in, `home/`, `tmp/`, and the system
-/// prompts. Only the worker's user may enter. [`Workspace::remove`] takes it away; dropping does so,
-/// too, with less effort against resistance.
+/// A task's folder below the worker's: `workspace/` to work in, `home/`, `tmp/`, and the system prompts. Only the worker's
+/// user may enter it. [`Workspace::remove`] removes it. Dropping it does so, too, but does not change the modes of closed
+/// folders.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     folder: TempDir,
-    /// Held shared by the worker and by the supervisor: while either lives, nobody sweeps.
+    /// The worker and the supervisor hold a shared lock. While either runs, no sweep removes the folder.
     _lock: File,
 }
 
 impl Workspace {
-    /// Makes the folders of a task under `workdir/tasks`.
+    /// Creates the folders of a task below `workdir/tasks`.
     ///
     /// # Errors
-    /// When they cannot be made.
+    /// When they cannot be created.
     pub(crate) fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
         let tasks = workdir.join("tasks");
         private_folder(&tasks)?;
-        let making = File::create(workdir.join(MAKING))?;
-        making.lock_shared()?;
+        let all_tasks = File::create(workdir.join(ALL_TASKS_LOCK))?;
+        all_tasks.lock_shared()?;
         let folder = tempfile::Builder::new()
             .prefix(&format!("{task}."))
             .permissions(Permissions::from_mode(PRIVATE_FOLDER))
@@ -51,7 +55,7 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// Writes what the task brings along: its system prompts and its `.env`.
+    /// Writes the task's files: its system prompts and its `.env`.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -73,7 +77,7 @@ impl Workspace {
         Ok(())
     }
 
-    /// Where Claude works.
+    /// The working folder of Claude Code.
     #[must_use]
     pub(crate) fn root(&self) -> PathBuf {
         self.folder.path().join("workspace")
@@ -91,35 +95,35 @@ impl Workspace {
         self.folder.path().join("tmp")
     }
 
-    /// The file that replaces the system prompt.
+    /// The file with the text that replaces the system prompt.
     #[must_use]
     pub(crate) fn system_prompt(&self) -> PathBuf {
         self.folder.path().join("system-prompt")
     }
 
-    /// The file that extends the system prompt.
+    /// The file with the text that extends the system prompt.
     #[must_use]
     pub(crate) fn append_system_prompt(&self) -> PathBuf {
         self.folder.path().join("append-system-prompt")
     }
 
-    /// The file to hold a shared lock on while processes of the task may live.
+    /// The file on which the supervisor holds a shared lock while processes of the task run.
     #[must_use]
     pub(crate) fn lock(&self) -> PathBuf {
         self.folder.path().join(LOCK)
     }
 
-    /// Removes everything, also what the task made unremovable by its modes.
+    /// Removes the folder with all its contents, including folders that the task closed by their modes.
     ///
     /// # Errors
-    /// When something stays; the next sweep tries again.
+    /// When something cannot be removed. The next sweep tries again.
     pub(crate) fn remove(self) -> io::Result<()> {
         let path = self.folder.keep();
         remove_tree(&path)
     }
 }
 
-/// Removes the folders of tasks whose worker and supervisor are both gone. Returns how many.
+/// Removes the folders of tasks whose worker and supervisor have both ended. Returns how many.
 ///
 /// # Errors
 /// When the folder of tasks cannot be read.
@@ -130,27 +134,29 @@ pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
         entries => entries?,
     };
     private_folder(&abandoned)?;
-    let making = File::create(workdir.join(MAKING))?;
-    making.lock()?;
+    let all_tasks = File::create(workdir.join(ALL_TASKS_LOCK))?;
+    all_tasks.lock()?;
     for entry in entries {
         let entry = entry?;
-        // A folder without the file was half removed.
+        // A folder without the lock file is left from a removal that was interrupted.
         let held = match File::open(entry.path().join(LOCK)) {
             Ok(lock) => lock.try_lock().is_err(),
             Err(e) => e.kind() != io::ErrorKind::NotFound,
         };
-        // Only moved while others wait: what a task left can be millions of files.
+        // Other tasks wait for the lock, and a folder can have millions of files. So it is only moved here and removed later.
         if !held {
             move_away(&entry.path(), &abandoned.join(entry.file_name()));
         }
     }
-    drop(making);
+    drop(all_tasks);
     let mut removed = 0;
     for entry in fs::read_dir(abandoned)? {
         let path = entry?.path();
         match remove_tree(&path) {
             Ok(()) => removed += 1,
-            Err(error) => tracing::warn!(path = %path.display(), %error, "a task's folder stays"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a task's folder")
+            }
         }
     }
     Ok(removed)
@@ -158,11 +164,11 @@ pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
 
 fn move_away(from: &Path, to: &Path) {
     if let Err(error) = fs::rename(from, to) {
-        tracing::warn!(path = %from.display(), %error, "a task's folder stays");
+        tracing::warn!(path = %from.display(), %error, "cannot remove a task's folder");
     }
 }
 
-/// Makes a folder that only its owner may enter, and its parents.
+/// Creates a folder that only its owner may enter, and its parents.
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
@@ -170,7 +176,7 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
         .create(path)
 }
 
-/// Makes a new file that only its owner may read.
+/// Creates a new file that only its owner may read.
 pub(crate) fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
@@ -190,7 +196,7 @@ fn remove_tree(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes every folder of a tree writable again, following no link. What fails shows when removing.
+/// Makes every folder of a tree writable. It follows no link. Failures show when the tree is removed.
 fn unlock_tree(path: &Path) {
     let mut folders = vec![path.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -206,9 +212,9 @@ fn unlock_tree(path: &Path) {
     }
 }
 
-/// `NAME="value"`, escaped as the common readers of `.env` files understand it.
-fn dotenv_line(name: &str, value: &str) -> zeroize::Zeroizing<String> {
-    let mut line = zeroize::Zeroizing::new(String::with_capacity(name.len() + value.len() * 2 + 4));
+/// A line `NAME="value"`, escaped as common readers of `.env` files expect it.
+fn dotenv_line(name: &str, value: &str) -> Zeroizing<String> {
+    let mut line = Zeroizing::new(String::with_capacity(name.len() + value.len() * 2 + 4));
     line.push_str(name);
     line.push_str("=\"");
     for c in value.chars() {
@@ -228,8 +234,9 @@ fn dotenv_line(name: &str, value: &str) -> zeroize::Zeroizing<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777

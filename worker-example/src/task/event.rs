@@ -1,66 +1,66 @@
-//! What the worker understands of the CLI's events. It keeps all of them; it reads only these.
+//! What this program understands of Claude Code's events. The worker keeps all events and reads only these facts.
 
-use super::fields::Fields;
-use crate::json_size;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// The longest text of a `result` event that is carried on, in bytes of JSON; the log has all of it. Temporal refuses
-/// payloads above 2 MiB.
-const MAX_RESULT_TEXT: usize = 1024 * 1024;
-/// The type of the events that this program adds to the CLI's.
-pub(crate) const OWN_TYPE: &str = "claude_tasks";
+use super::{event_fields::EventFields, json_size};
 
-/// The facts of the last `result` event: how the session ended, by the CLI's own account.
+pub(crate) use super::event_fields::OWN_TYPE;
+
+/// The longest text of a `result` event that the task's result repeats, in bytes of JSON. The log has the whole text.
+/// Temporal refuses payloads above 2 MiB.
+const MAX_RESULT_TEXT: usize = 1024 * 1024;
+/// The facts of the last `result` event: how the session ended, as Claude Code reports it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ResultEvent {
-    /// The CLI calls the session failed.
+    /// Whether Claude Code reports the session as failed.
     pub is_error: bool,
-    /// `success`, `error_max_turns`, …
+    /// Claude Code's name for the end, such as `success` or `error_max_turns`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subtype: Option<String>,
-    /// The HTTP status that the API had answered, where that was the reason.
+    /// The HTTP status of the API, if the API's answer ended the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_error_status: Option<u16>,
-    /// Turns taken.
+    /// How many turns Claude took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_turns: Option<u64>,
-    /// Duration in milliseconds.
+    /// How long the session took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// What the session cost, in US dollars.
+    /// The cost of the session, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_cost_usd: Option<f64>,
-    /// How many tool calls were refused for want of permission.
+    /// How many tool calls were denied because a permission was missing.
     pub permission_denials: u64,
-    /// Claude's last words, or the error.
+    /// Claude's answer, or the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// How many bytes the whole text has, where `text` is only its beginning. The log has all of it.
+    /// The length of the whole text in bytes, if `text` is only its beginning. The log has the whole text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cut_from_bytes: Option<u64>,
 }
 
-/// A line of the CLI's standard output.
+/// One line of Claude Code's standard output.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Event {
-    /// JSON on one line: the line itself where it was JSON, else wrapped.
+    /// JSON on one line: the line itself if it is JSON, otherwise a `text` event with the line.
     pub(crate) json: String,
     /// The event's type.
     pub(crate) kind: String,
     /// Set for `result` events.
     pub(crate) result: Option<ResultEvent>,
-    /// Claude goes on after a result, as it does when a background command has ended. A turn begins with `system` events,
-    /// and the API can be silent for longer than a CLI may stay after its result.
+    /// Whether the event begins a turn. Claude can take another turn after its result, for example when a background command
+    /// has ended. The turn begins with a `system` event, and the API can then be silent for longer than the linger time.
     pub(crate) begins_turn: bool,
 }
 
 impl Event {
-    /// Reads a line. A line that is not a JSON object becomes a `text` event, and so does one that claims to be an
-    /// event of this program: a task cannot forge its own end.
+    /// Reads a line. A line that is not a JSON object becomes a `text` event. So does a line that claims to be an event of
+    /// this program: a task cannot forge its own end.
     pub(crate) fn parse(line: &str) -> Self {
-        let Some(fields) = Fields::parse(line) else {
+        let Some(fields) = EventFields::parse(line) else {
             return Self::text(line);
         };
         if fields.claims_to_be_ours() || fields.is_ambiguous("type") {
@@ -94,13 +94,13 @@ impl Event {
         }
     }
 
-    /// Tells the caller what it did not get.
+    /// An event that tells the caller what the worker's limits changed in the request.
     pub(crate) fn warnings(warnings: &[String]) -> Self {
         let json = json!({"type": OWN_TYPE, "subtype": "warnings", "warnings": warnings});
         Self::made(OWN_TYPE, &json)
     }
 
-    /// Replaces an event that is too large to pass on. `logged` says whether the log has it.
+    /// The replacement of an event that is too large to pass on. `logged` says whether the log has the event.
     pub(crate) fn left_out(kind: &str, bytes: u64, logged: bool) -> Self {
         let kind = shortened(kind, 100);
         let json = json!({"type": OWN_TYPE, "subtype": "event_left_out",
@@ -116,7 +116,7 @@ impl ResultEvent {
         let whole = text("result");
         let beginning = whole.and_then(|text| beginning_of(text, MAX_RESULT_TEXT));
         Self {
-            // Without the field nothing says that the session went well.
+            // A result counts as failed unless it says otherwise.
             is_error: event
                 .get("is_error")
                 .and_then(Value::as_bool)
@@ -138,7 +138,7 @@ impl ResultEvent {
     }
 }
 
-/// The text, cut at a character's end where it is longer than so many bytes.
+/// The text, shortened to at most `most` bytes at the end of a character.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
@@ -150,7 +150,7 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 
-/// The text up to where its JSON form would be longer than so many bytes; none where all of it is short enough.
+/// The beginning of the text whose JSON has at most `most` bytes. `None` if the whole text is short enough.
 fn beginning_of(text: &str, most: usize) -> Option<String> {
     let mut size = 0_usize;
     let (at, _) = text.char_indices().find(|(_, c)| {

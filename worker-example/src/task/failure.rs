@@ -1,34 +1,28 @@
-//! The kinds of failure of a task. Temporal stores their names in the clear, their messages and details encrypted.
+//! Why a task failed. Temporal stores the names of the kinds unencrypted, and messages and details encrypted.
 
-use crate::{
-    outcome::{FailureReport, SessionOutcome, TaskResult},
-    progress::Progress,
-};
-use temporalio_common::error::ApplicationFailure;
+use serde::{Deserialize, Serialize};
 
-/// The `type` of an application failure.
+use super::{outcome::SessionOutcome, progress::Progress};
+
+/// The kind of a failure, which is the `type` of the application failure in Temporal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The workflow's input is not a valid task.
+    /// The workflow's input is not a valid request.
     InvalidRequest,
-    /// Claude Code ran and failed: the API refused, turns ran out, bad flags.
+    /// Claude Code ran and failed, for example because the API refused or the turns ran out.
     ClaudeFailed,
-    /// The task's time was over.
+    /// The task exceeded its time limit.
     Timeout,
-    /// Claude Code printed more than it may.
+    /// Claude Code printed more than the worker allows.
     OutputLimit,
-    /// The worker could not run Claude Code at all, or not follow it to its end.
+    /// The worker could not run Claude Code, or could not observe it until its end.
     CannotRun,
     /// The worker shut down while the task ran.
     WorkerShutdown,
     /// The worker was lost while the task ran.
     WorkerLost,
 }
-
-/// What a caller reads when a worker was lost.
-pub(crate) const WORKER_LOST: &str = "the worker was lost while the task ran; the task is not repeated, because what it \
-    did and cost stays";
 
 impl FailureKind {
     /// The failure's type in Temporal.
@@ -44,63 +38,35 @@ impl FailureKind {
             Self::WorkerLost => "WorkerLost",
         }
     }
-
-    /// The activity's failure. Never to be retried: a session costs money and changes things.
-    pub(crate) fn of_session(
-        self,
-        task: &str,
-        message: String,
-        outcome: Option<SessionOutcome>,
-    ) -> ApplicationFailure {
-        let report = FailureReport::new(task, self, message);
-        failure(FailureReport { outcome, ..report }, true)
-    }
-
-    /// The failure of an activity whose task had begun before.
-    pub(crate) fn of_lost_session(task: &str, last: Option<Progress>) -> ApplicationFailure {
-        let report = FailureReport::new(task, Self::WorkerLost, WORKER_LOST.to_owned());
-        failure(FailureReport { last, ..report }, true)
-    }
-
-    /// The failure of an attempt that did not begin the session. Temporal tries again.
-    pub(crate) fn of_attempt(self, task: &str, message: String) -> ApplicationFailure {
-        failure(FailureReport::new(task, self, message), false)
-    }
-
-    /// The workflow's failure.
-    pub(crate) fn of_task(
-        kind: &str,
-        message: String,
-        mut result: TaskResult,
-    ) -> ApplicationFailure {
-        result.problem = Some(message.clone());
-        ApplicationFailure::builder(message)
-            .type_name(kind.to_owned())
-            .non_retryable(true)
-            .details(result)
-            .build()
-    }
 }
 
-fn failure(report: FailureReport, is_final: bool) -> ApplicationFailure {
-    ApplicationFailure::builder(report.message.clone())
-        .type_name(report.kind.clone())
-        .non_retryable(is_final)
-        .details(report)
-        .build()
+/// What a failed activity reports as the details of its failure. The message of a failure is encrypted separately from its
+/// details. Only this report is known to belong to the task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FailureReport {
+    /// The task.
+    pub(crate) task_id: String,
+    /// The failure's type, one of [`FailureKind`].
+    pub(crate) kind: String,
+    /// The text for the caller.
+    pub(crate) message: String,
+    /// The session, if it ended at this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<SessionOutcome>,
+    /// The newest events of a session whose worker was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Progress>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_attempt_that_did_not_begin_is_repeated() {
-        let kind = FailureKind::CannotRun;
-        let attempt = kind.of_attempt("t", "a full disk".to_owned());
-        let session = kind.of_session("t", "a full disk".to_owned(), None);
-        assert_eq!(attempt.type_name(), session.type_name());
-        assert!(!attempt.is_non_retryable() && session.is_non_retryable());
-        assert!(FailureKind::of_lost_session("t", None).is_non_retryable());
+impl FailureReport {
+    pub(crate) fn new(task: &str, kind: FailureKind, message: String) -> Self {
+        Self {
+            task_id: task.to_owned(),
+            kind: kind.as_str().to_owned(),
+            message,
+            outcome: None,
+            last: None,
+        }
     }
 }

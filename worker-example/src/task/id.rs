@@ -1,24 +1,26 @@
-//! The name of a task.
+//! The id of a task.
+
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
 use thiserror::Error;
 
-/// A task's id: `[A-Za-z0-9_-]+`, at most 128 characters. It is the workflow's id and a folder's name. Temporal stores it
-/// in the clear.
+/// A task's id: `[A-Za-z0-9_-]+`, at most 128 characters. It is the workflow's id and the name of the log's folder.
+/// Temporal stores it unencrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TaskId(String);
 
 const MAX_LENGTH: usize = 128;
 
-/// A text is not a task id.
+/// The text is not a task id.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 #[error("taskId must be URL-safe (letters, digits, `_` and `-`), 1 to 128 characters")]
 pub struct TaskIdError;
 
 impl TaskId {
-    /// A fresh id that nobody can guess.
+    /// A random id that nobody can guess.
     #[must_use]
     pub fn random() -> Self {
         Self(format!("task-{}", uuid::Uuid::new_v4().as_simple()))

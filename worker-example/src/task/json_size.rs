@@ -1,6 +1,6 @@
-//! How long a text becomes as a JSON string. Temporal's limits count the JSON, not the text.
+//! The length of a text as a JSON string. Temporal's limits count the JSON and not the text.
 
-/// The length of a character within a JSON string.
+/// The length of a character inside a JSON string, in bytes.
 pub(crate) fn of_char(c: char) -> usize {
     match c {
         '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
@@ -9,8 +9,8 @@ pub(crate) fn of_char(c: char) -> usize {
     }
 }
 
-/// The length of a text as a JSON string, with its quotes.
-pub(crate) fn of(text: &str) -> usize {
+/// The length of a text as a JSON string with its quotes, in bytes.
+pub(crate) fn of_text(text: &str) -> usize {
     text.chars().map(of_char).sum::<usize>() + 2
 }
 
@@ -23,7 +23,7 @@ mod tests {
         let controls: String = ('\0'..='\u{a0}').collect();
         for text in ["", "plain", "\"\\", "ä\u{2028}😀", &controls] {
             assert_eq!(
-                of(text),
+                of_text(text),
                 serde_json::to_string(text).unwrap().len(),
                 "{text:?}"
             );

@@ -1,65 +1,69 @@
-//! How a task ended: what the activity tells the workflow, and the workflow its caller.
+//! How a task ended: what the activity reports to the workflow, and the workflow to its caller.
 
-use crate::{
-    claude::{ResultEvent, shortened},
-    failure::FailureKind,
-    progress::Progress,
-};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
-/// The most of Claude's text that an error message repeats; the result has all of it.
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    event::{ResultEvent, shortened},
+    progress::Progress,
+};
+
+/// The longest part of Claude's text that an error message repeats, in bytes. The result has more of it.
 const MAX_PROBLEM_TEXT: usize = 4 * 1024;
 
-/// The activity's account of a session. It names its task: somebody who can write to Temporal could answer for the worker
-/// with the account of another task.
+/// The activity's report of a session. It names its task, because an attacker who can write to Temporal could send the
+/// report of another task in the worker's place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct SessionOutcome {
     /// The task.
     #[serde(default)]
     pub task_id: String,
-    /// The CLI's exit code; 128 + N after signal N.
+    /// Claude Code's exit code; 128 + N after signal N.
     pub exit_code: i32,
     /// The last `result` event.
     pub result: Option<ResultEvent>,
-    /// The newest events, for followers whom no heartbeat reached any more, and the totals.
+    /// The newest events, which no heartbeat has carried yet, and the totals.
     pub progress: Progress,
-    /// The last of standard error, where the session failed.
+    /// The last lines of standard error, if the session failed.
     pub stderr: String,
-    /// Where the log is, under the worker's folder.
+    /// The log's folder, relative to the worker's `--workdir`.
     pub logs_path: String,
-    /// What the worker's operator does not allow and was lowered.
+    /// What the worker's limits changed in the request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
 impl SessionOutcome {
-    /// Success takes both: a `result` that is not an error, and exit code 0.
+    /// Whether the session failed. It succeeded if its `result` event is not an error and the exit code is 0.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.exit_code != 0 || self.result.as_ref().is_none_or(|result| result.is_error)
     }
 
-    /// What went wrong, in one paragraph.
+    /// Why the session failed, in one paragraph.
     #[must_use]
     pub fn problem(&self) -> String {
         let Some(result) = &self.result else {
-            let said = if self.stderr.is_empty() {
+            let error_output = if self.stderr.is_empty() {
                 "nothing"
             } else {
                 self.stderr.as_str()
             };
             return format!(
-                "Claude Code ended with exit code {} and without a result; it said: {said}",
+                "Claude Code ended with exit code {} and without a result. Its error output: {error_output}",
                 self.exit_code
             );
         };
         if result.subtype.as_deref() == Some("error_max_turns") {
             let turns = result.num_turns.unwrap_or_default();
             let unit = if turns == 1 { "turn" } else { "turns" };
-            return format!("stopped after {turns} {unit}, the most allowed; raise --max-turns");
+            return format!(
+                "Claude Code stopped after {turns} {unit}, the most allowed; raise --max-turns"
+            );
         }
         let mut problem = format!("Claude Code failed (exit code {})", self.exit_code);
         if let Some(status) = result.api_error_status {
@@ -76,64 +80,35 @@ impl SessionOutcome {
     }
 }
 
-/// What a failed activity reports, as the details of its failure. The message of a failure is encrypted apart from its
-/// details. Only what is in here is known to be of this task.
+/// A task's result. It is the workflow's result if the task succeeded, and otherwise the details of the workflow's failure
+/// or cancellation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct FailureReport {
-    /// The task.
-    pub(crate) task_id: String,
-    /// The failure's type, one of [`FailureKind`].
-    pub(crate) kind: String,
-    /// What a caller reads.
-    pub(crate) message: String,
-    /// The session, where it ended at this worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) outcome: Option<SessionOutcome>,
-    /// The newest events of a session that was lost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) last: Option<Progress>,
-}
-
-impl FailureReport {
-    pub(crate) fn new(task: &str, kind: FailureKind, message: String) -> Self {
-        Self {
-            task_id: task.to_owned(),
-            kind: kind.as_str().to_owned(),
-            message,
-            outcome: None,
-            last: None,
-        }
-    }
-}
-
-/// A task's result: that of the workflow when it went well, the details of its failure or
-/// cancellation when not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct TaskResult {
     /// The task.
     pub task_id: String,
-    /// The CLI's exit code; 130 for a cancelled task; absent where the CLI's end is not known.
+    /// Claude Code's exit code; 130 for a cancelled task; `None` if the exit code is not known.
     pub exit_code: Option<i32>,
     /// Whether the task failed.
     pub is_error: bool,
-    /// The facts of the CLI's last `result` event.
+    /// The facts of Claude Code's last `result` event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<ResultEvent>,
-    /// How many events there were.
+    /// How many events Claude Code printed.
     pub events: u64,
-    /// How many bytes the CLI printed.
+    /// How many bytes Claude Code printed.
     pub bytes: u64,
-    /// Where the log is, under the worker's folder.
+    /// The log's folder, relative to the worker's `--workdir`.
     pub logs_path: String,
-    /// What the caller had given along.
+    /// The metadata of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
-    /// What the caller asked for and the worker's operator does not allow. The task ran with less.
+    /// What the worker's limits changed in the request. The task ran with less than its caller asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Why the task failed. The message of Temporal's own failure is encrypted apart and could be another task's.
+    /// Why the task failed. The message of Temporal's failure is encrypted separately, so it could be copied from another
+    /// task. This text cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
@@ -204,7 +179,7 @@ mod tests {
         assert!(
             outcome(1, None)
                 .problem()
-                .ends_with("it said: unknown option")
+                .ends_with("error output: unknown option")
         );
     }
 }

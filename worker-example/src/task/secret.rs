@@ -1,34 +1,35 @@
-//! Text that must not be seen: prompts, credentials, secrets of a task's environment.
+//! Secret text: prompts, credentials, and the secrets of a task's environment.
+
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// A text that is wiped when dropped and never shown by `Debug`. It serializes as the text: what
-/// carries it must be encrypted.
+/// A text that is erased when it is dropped. `Debug` does not show it. `Serialize` writes the text itself, so the result
+/// must be encrypted.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text over.
+    /// Makes a secret of a text.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text)
     }
 
-    /// The text. Every use of this is a place to look at.
+    /// The text. Review every call: the caller must not print it or store it unencrypted.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// A copy that is wiped, too.
+    /// A copy, which is erased when it is dropped, too.
     #[must_use]
     pub fn to_zeroizing(&self) -> Zeroizing<String> {
         Zeroizing::new(self.0.clone())

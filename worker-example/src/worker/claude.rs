@@ -1,17 +1,13 @@
-//! Running the Claude Code CLI: its arguments and environment, its output, its end.
+//! Runs Claude Code: its arguments and environment, its output, and its end.
 
 mod caps;
 mod command;
-mod events;
-mod fields;
 mod lines;
 mod redact;
-mod run;
+mod session;
 
 pub(crate) use caps::Caps;
 pub(crate) use command::{ClaudeConfig, ConfigError};
-pub use events::ResultEvent;
-pub(crate) use events::{Event, OWN_TYPE, shortened};
-pub(crate) use fields::Fields;
-pub(crate) use redact::Redactor;
-pub(crate) use run::{Ended, OutputLimits, Publish, Session, Stop};
+pub(super) use redact::Redactor;
+pub(crate) use session::OutputLimits;
+pub(super) use session::{Publish, Session, SessionEnd, StopReason};

@@ -1,32 +1,35 @@
-//! Where the events of a task are kept: JSON lines in a folder of its own.
+//! The log of a task: its events as JSON lines in a folder of its own.
 
-use crate::{
-    task_id::TaskId,
-    workspace::{private_file, private_folder},
-};
-use chrono::{DateTime, Utc};
 use std::{
     io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
+
+use chrono::{DateTime, Utc};
 use tokio::{
     fs::File,
     io::{AsyncWriteExt as _, BufWriter},
 };
 
-/// A chunk is closed and the next one begun above this size.
+use crate::{
+    sandbox::{private_file, private_folder},
+    task::TaskId,
+};
+
+/// The size at which a file is closed and the next one begins, in bytes.
 const CHUNK_BYTES: u64 = 8 << 20;
 const MAX_CHUNKS: u32 = 999;
-/// The empty file that says that the task's session has begun.
+/// The empty file which shows that the task's session has begun.
 const BEGUN: &str = "begun";
-/// Held shared while a log's folder is made or taken again, and exclusively while old ones are chosen.
-const MAKING: &str = "sessions.lock";
-/// Lines are gathered: each write to a file costs a trip to another thread.
+/// The lock file of all logs. [`TaskLog::create`] holds a shared lock while it opens a folder, and [`expire`] holds an exclusive
+/// one while it chooses old folders.
+const ALL_LOGS_LOCK: &str = "sessions.lock";
+/// The size of the write buffer, in bytes. Each write to a file costs a change to another thread.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// The log of one run: `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` under the worker's folder,
-/// files of mode 0600 in folders of mode 0700. Chunks of an earlier run of the same task stay.
+/// The log of one run: `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` below the worker's folder. The files have mode 0600 and
+/// the folders mode 0700. Files of an earlier run of the same task stay.
 #[derive(Debug)]
 pub(crate) struct TaskLog {
     folder: PathBuf,
@@ -46,17 +49,17 @@ impl TaskLog {
     /// Opens the log of a task.
     ///
     /// # Errors
-    /// When the folder cannot be made or read, or is full.
+    /// When the folder cannot be created or read.
     pub(crate) fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
         let path = format!("sessions/{task}");
         let folder = workdir.join(&path);
         private_folder(workdir)?;
-        let making = std::fs::File::create(workdir.join(MAKING))?;
-        making.lock_shared()?;
+        let all_logs = std::fs::File::create(workdir.join(ALL_LOGS_LOCK))?;
+        all_logs.lock_shared()?;
         private_folder(&folder)?;
-        // An old folder is young again: it must not expire under this run.
+        // A new time keeps an old folder from expiring during this run.
         std::fs::File::open(&folder)?.set_modified(SystemTime::now())?;
-        drop(making);
+        drop(all_logs);
         let mut next = 0;
         for entry in std::fs::read_dir(&folder)? {
             let name = entry?.file_name();
@@ -75,16 +78,16 @@ impl TaskLog {
         })
     }
 
-    /// Where the log is, relative to the worker's folder.
+    /// The log's folder, relative to the worker's folder.
     #[must_use]
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Records that the task's session begins, once for all runs of the task that have this log.
+    /// Records that the task's session begins. Only the first run of a task with this log can do this.
     ///
     /// # Errors
-    /// When it had begun before ([`io::ErrorKind::AlreadyExists`]), or it cannot be recorded.
+    /// [`io::ErrorKind::AlreadyExists`] when a session has begun before, and other errors when this cannot be recorded.
     pub(crate) fn begin_session(&self) -> io::Result<()> {
         private_file(&self.folder.join(BEGUN))?.sync_all()?;
         std::fs::File::open(&self.folder)?.sync_all()
@@ -122,7 +125,7 @@ impl TaskLog {
         }
     }
 
-    /// Writes what is still in memory and closes the current chunk.
+    /// Writes what is still in memory, and closes the current file.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -135,7 +138,7 @@ impl TaskLog {
 
     fn begin(&mut self, now: SystemTime) -> io::Result<Chunk> {
         if self.next > MAX_CHUNKS {
-            return Err(io::Error::other("the task's log has 1000 chunks already"));
+            return Err(io::Error::other("the task's log already has 1000 files"));
         }
         let time = DateTime::<Utc>::from(now).format("%Y%m%d-%H%M%S");
         let file = private_file(&self.folder.join(format!("{:03}-{time}.jsonl", self.next)))?;
@@ -147,7 +150,7 @@ impl TaskLog {
     }
 }
 
-/// Removes the logs of tasks that wrote nothing since `age` ago. Returns how many.
+/// Removes the logs of tasks that wrote nothing for `age`. Returns how many.
 ///
 /// # Errors
 /// When the folder of logs cannot be read.
@@ -161,22 +164,24 @@ pub(crate) fn expire(workdir: &Path, age: Duration) -> io::Result<usize> {
     };
     let expired = workdir.join("expired");
     private_folder(&expired)?;
-    let making = std::fs::File::create(workdir.join(MAKING))?;
-    making.lock()?;
+    let all_logs = std::fs::File::create(workdir.join(ALL_LOGS_LOCK))?;
+    all_logs.lock()?;
     for entry in entries {
         let entry = entry?;
-        // Only moved while tasks wait that begin.
+        // Tasks that begin wait for the lock, so folders are only moved here and removed later.
         if last_change(&entry.path()).is_ok_and(|changed| changed < oldest) {
             move_away(&entry.path(), &expired.join(entry.file_name()));
         }
     }
-    drop(making);
+    drop(all_logs);
     let mut removed = 0;
     for entry in std::fs::read_dir(expired)? {
         let path = entry?.path();
         match std::fs::remove_dir_all(&path) {
             Ok(()) => removed += 1,
-            Err(error) => tracing::warn!(path = %path.display(), %error, "an old log stays"),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove an old log")
+            }
         }
     }
     Ok(removed)
@@ -184,7 +189,7 @@ pub(crate) fn expire(workdir: &Path, age: Duration) -> io::Result<usize> {
 
 fn move_away(from: &Path, to: &Path) {
     if let Err(error) = std::fs::rename(from, to) {
-        tracing::warn!(path = %from.display(), %error, "an old log stays");
+        tracing::warn!(path = %from.display(), %error, "cannot remove an old log");
     }
 }
 
@@ -198,8 +203,9 @@ fn last_change(folder: &Path) -> io::Result<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
 
     #[test]
     fn old_logs_go_and_young_ones_stay() {

@@ -1,17 +1,11 @@
-//! The workflow `ClaudeTask`: one task, its id the task's id.
+//! The workflow `ClaudeTask`: one task, whose id is the workflow's id.
 //!
-//! Temporal replays it with later versions of this program. What it decides from its input must stay as it is, so the
-//! request is checked in the submission and in the activity, not here.
+//! Later versions of this program replay running workflows. What the workflow decides from its input must therefore never
+//! change. So the submission and the activity check the request, and the workflow does not.
 
-use crate::{
-    activities::{ClaudeActivities, FOR_ANOTHER_TASK},
-    failure::{FailureKind, WORKER_LOST},
-    outcome::{FailureReport, SessionOutcome, TaskResult},
-    progress::Progress,
-    request::TaskInput,
-};
-use serde_json::{Map, Value};
 use std::time::Duration;
+
+use serde_json::{Map, Value};
 use temporalio_common::{RetryPolicy, error::ApplicationFailure, error::IncomingError};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
@@ -19,22 +13,27 @@ use temporalio_sdk::{
     WorkflowContextView, WorkflowResult, WorkflowTermination,
 };
 
-/// A worker that was silent for so long is lost.
+use super::{
+    activities::ClaudeActivities,
+    failures::{self, FOR_ANOTHER_TASK, WORKER_LOST},
+};
+use crate::task::{FailureKind, FailureReport, Progress, SessionOutcome, TaskInput, TaskResult};
+
+/// A worker without a heartbeat for this long counts as lost.
 const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(30);
-/// What preparing, ending and cleaning up may take beyond the task's own time, which the activity
-/// keeps itself.
+/// The time to prepare and to clean up, in addition to the task's own time. The activity enforces the task's own time.
 const MARGIN: Duration = Duration::from_mins(5);
-/// How often the activity is tried until it begins: for about 45 minutes. One that has begun is never repeated; the
-/// activity itself sees to it.
+/// How often Temporal tries the activity until a session begins: for about 45 minutes. The activity makes sure that a
+/// session which has begun is not repeated.
 const ATTEMPTS: u32 = 50;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// What a caller reads when the account of the activity cannot be trusted.
-const NOT_OF_THIS_TASK: &str = "no account of this task came from the activity: the worker could not read its input, or \
-    somebody who can write to Temporal answered in its place. The worker's log says more";
+/// The message for a caller when the activity's report belongs to another task, or is missing.
+const NO_REPORT: &str = "the activity sent no report of this task. Either the worker could not read its input, or an \
+    attacker who can write to Temporal answered in its place. See the worker's log";
 
-/// The workflow. Its input is a [`TaskInput`], its result a [`TaskResult`].
+/// The workflow. Its input is a [`TaskInput`] and its result a [`TaskResult`].
 #[workflow]
 #[derive(Default)]
 pub struct ClaudeTask {
@@ -46,8 +45,8 @@ impl ClaudeTask {
     /// Runs the task.
     ///
     /// # Errors
-    /// A non-retryable application failure of a type in [`FailureKind`], or the cancellation, both with
-    /// a [`TaskResult`] as details.
+    /// A non-retryable application failure whose type is a [`FailureKind`], or the cancellation. Both have a [`TaskResult`]
+    /// as details.
     #[run]
     pub async fn run(
         ctx: &mut WorkflowContext<Self>,
@@ -62,14 +61,14 @@ impl ClaudeTask {
         let ran = ctx
             .execute_activity(ClaudeActivities::run_claude, input, options)
             .await;
-        let ended = Ended::of(&task, ran)?;
-        if let Some(progress) = ended.progress() {
+        let end = ActivityEnd::new(&task, ran)?;
+        if let Some(progress) = end.progress() {
             ctx.state_mut(|state| state.last = progress.clone());
         }
-        ended.conclude(&task, metadata)
+        end.conclude(&task, metadata)
     }
 
-    /// The newest events of a task that has ended, for those who followed it by its heartbeats.
+    /// The newest events of a task that has ended. Followers ask for them because heartbeats end with the activity.
     #[query]
     #[must_use]
     pub fn last_progress(&self, _ctx: &WorkflowContextView) -> Progress {
@@ -86,14 +85,15 @@ fn options(timeout: Duration) -> ActivityOptions {
     ActivityOptions::with_start_to_close_timeout(timeout + MARGIN)
         .heartbeat_timeout(HEARTBEAT_TIMEOUT)
         .retry_policy(until_begun)
-        // The task has ended when the CLI is dead and its workspace gone, not before.
+        // A task has ended when its processes have ended and its workspace is removed.
         .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
         .build()
 }
 
-/// An encrypted request can be copied from one history into another start. It must not run a second time.
+/// The failure of a task whose request names another task. An attacker can copy an encrypted request from one history into
+/// another start, and the copy must not run.
 fn for_another_task(task: &str) -> ApplicationFailure {
-    FailureKind::of_task(
+    failures::of_task(
         FailureKind::InvalidRequest.as_str(),
         FOR_ANOTHER_TASK.to_owned(),
         TaskResult::new(task, None, None),
@@ -101,7 +101,7 @@ fn for_another_task(task: &str) -> ApplicationFailure {
 }
 
 /// How the activity ended.
-enum Ended {
+enum ActivityEnd {
     Ran(SessionOutcome),
     Cancelled(Option<SessionOutcome>),
     Failed {
@@ -112,16 +112,16 @@ enum Ended {
     },
 }
 
-impl Ended {
+impl ActivityEnd {
     /// # Errors
-    /// When the activity's result cannot be read. Then the workflow task fails, and Temporal repeats it.
-    fn of(
+    /// When the activity's result cannot be read. The workflow task then fails, and Temporal repeats it.
+    fn new(
         task: &str,
         ran: Result<SessionOutcome, ActivityExecutionError>,
     ) -> Result<Self, WorkflowTermination> {
         let error = match ran {
             Ok(outcome) if outcome.task_id == task => return Ok(Self::Ran(outcome)),
-            Ok(_) => return Ok(Self::not_of_this_task()),
+            Ok(_) => return Ok(Self::no_report()),
             Err(error @ ActivityExecutionError::Serialization(_)) => return Err(error.into()),
             Err(error) => error,
         };
@@ -149,14 +149,14 @@ impl Ended {
                 outcome: report.outcome,
                 last: report.last,
             },
-            None => Self::not_of_this_task(),
+            None => Self::no_report(),
         })
     }
 
-    fn not_of_this_task() -> Self {
+    fn no_report() -> Self {
         Self::Failed {
             kind: FailureKind::CannotRun.as_str().to_owned(),
-            message: NOT_OF_THIS_TASK.to_owned(),
+            message: NO_REPORT.to_owned(),
             outcome: None,
             last: None,
         }
@@ -182,7 +182,7 @@ impl Ended {
                 let result = TaskResult::new(task, Some(&outcome), metadata);
                 if outcome.is_error() {
                     let kind = FailureKind::ClaudeFailed.as_str();
-                    return Err(FailureKind::of_task(kind, outcome.problem(), result).into());
+                    return Err(failures::of_task(kind, outcome.problem(), result).into());
                 }
                 Ok(result)
             }
@@ -203,7 +203,7 @@ impl Ended {
                 if let Some(last) = last {
                     (result.events, result.bytes) = (last.total(), last.bytes);
                 }
-                Err(FailureKind::of_task(&kind, message, result).into())
+                Err(failures::of_task(&kind, message, result).into())
             }
         }
     }

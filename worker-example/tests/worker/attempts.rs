@@ -1,21 +1,13 @@
 //! Which attempts of a task there are: until it begins, as many as it takes, and then none.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
 
-mod support;
-
-use integration_tests::{Keyring, until};
-use nix::sys::signal::Signal;
-use support::{
+use crate::support::{
     LIMIT, Rig, end, fresh,
     provider::{Provider, encrypting},
     scripted::Scripted,
     send, task_ended,
 };
+use integration_tests::{Keyring, until};
+use nix::sys::signal::Signal;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_never_began_is_tried_again() {

@@ -1,21 +1,13 @@
 //! What somebody can do with copies of a task's ciphertext who may write to Temporal and has no key.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
 
-mod support;
-
-use integration_tests::{assert_absent, until};
-use std::time::Duration;
-use support::{
+use crate::support::{
     attacker::{Attacker, task_queue},
     end, fresh,
     scripted::Scripted,
     task_ended,
 };
+use integration_tests::{assert_absent, until};
+use std::time::Duration;
 use temporalio_common::protos::temporal::api::{
     command::v1::{
         CompleteWorkflowExecutionCommandAttributes, FailWorkflowExecutionCommandAttributes,
@@ -148,7 +140,7 @@ async fn a_result_completes_no_other_task() {
     assert_eq!(code, 1, "{output}");
     let ended = task_ended(&output);
     let error = ended["error"].as_str().unwrap();
-    assert!(error.contains("no account of this task"), "{error}");
+    assert!(error.contains("no report of this task"), "{error}");
     assert!(ended["result"].get("result").is_none(), "{ended}");
     scripted.open_gate();
     drop(worker);
@@ -170,7 +162,7 @@ async fn a_result_completes_no_other_task() {
         .await;
     let (code, output) = end(&mut scripted.rig.command_for("result", &third));
     assert_eq!(code, 65, "{output}");
-    assert!(output.contains("is the result of another task"), "{output}");
+    assert!(output.contains("belongs to another task"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,7 +202,7 @@ async fn a_failure_tells_nothing_of_another_task() {
             .await;
         let (code, output) = end(&mut scripted.rig.command_for("result", &task));
         assert_eq!(code, 1, "{output}");
-        assert!(output.contains("is not of this task"), "{output}");
+        assert!(output.contains("belongs to another task"), "{output}");
         assert_absent("the answer", output.as_bytes(), &["words of the first"]);
     }
 }

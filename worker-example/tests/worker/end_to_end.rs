@@ -1,14 +1,9 @@
 //! The worker and the submitter as programs, against a real Temporal server and the real Claude Code
 //! CLI, which talks to a Messages API of ours.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
 
-mod support;
-
+use crate::support::{
+    LIMIT, Rig, WORKERS_OWN, announced_pid, end, fresh, is_alive, send, task_ended,
+};
 use claude_tasks::{ClaudeTask, Progress};
 use integration_tests::{assert_absent, assert_present, until};
 use messages_api::{CredentialKind, Options, sha256_hex};
@@ -16,7 +11,6 @@ use nix::sys::signal::Signal;
 use prost::Message as _;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt as _;
-use support::{LIMIT, Rig, WORKERS_OWN, announced_pid, end, fresh, is_alive, send, task_ended};
 use temporalio_client::{
     UntypedWorkflow, WorkflowGetResultOptions, WorkflowQueryOptions, WorkflowStartOptions,
     errors::WorkflowGetResultError,
@@ -353,9 +347,9 @@ async fn an_input_that_is_no_request_fails_the_task_at_once() {
         (
             fresh("task"),
             json!({"prompt": "x", "anthropicApiKey": "k"}),
-            "not for this task",
+            "does not belong to this task",
         ),
-        (fresh("task"), json!("text"), "not for this task"),
+        (fresh("task"), json!("text"), "does not belong to this task"),
     ] {
         let mut input: serde_json::Value = input;
         if input["taskId"] == "ID" {

@@ -1,18 +1,10 @@
 //! What somebody can do who may write to Temporal and has no key: start, copy, signal, query. The worker is the real
 //! program; a script in Claude Code's place leaves a mark where it runs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
 
-mod support;
-
+use crate::support::{end, fresh, scripted::Scripted, task_ended};
 use claude_tasks::ClaudeTask;
 use integration_tests::until;
 use serde_json::json;
-use support::{end, fresh, scripted::Scripted, task_ended};
 use temporalio_client::{
     UntypedWorkflow, WorkflowGetResultOptions, WorkflowHistory, WorkflowStartOptions,
 };
@@ -79,7 +71,7 @@ async fn a_copied_request_is_refused() {
         )
         .await;
     let error = scripted.failure(&copy).await;
-    assert!(error.contains("not for this task"), "{error}");
+    assert!(error.contains("does not belong to this task"), "{error}");
     assert_eq!(scripted.runs(), 1, "only the victim's own task ran");
 }
 
@@ -208,11 +200,11 @@ async fn an_encrypted_input_that_is_not_a_request_fails_its_task_once() {
     let deep = "[".repeat(200) + &"]".repeat(200);
     let large = "x".repeat(2_010_000);
     for (what, data, expected) in [
-        ("not JSON", "{".to_owned(), "not for this task"),
+        ("not JSON", "{".to_owned(), "does not belong to this task"),
         (
             "nested deeply",
             format!(r#"{{"taskId":"ID","prompt":"x","metadata":{deep}}}"#),
-            "not for this task",
+            "does not belong to this task",
         ),
         (
             "two megabytes",

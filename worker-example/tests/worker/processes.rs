@@ -1,13 +1,7 @@
 //! A supervised program never outlives its owner, whatever it does: shell scripts play the part of
 //! the CLI and of the tools it starts.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
 
-use claude_tasks::{Launcher, Spec, Supervised};
+use claude_tasks::{Launcher, ProgramSpec, Supervised};
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use std::{ffi::OsString, time::Duration};
 use tokio::{
@@ -26,9 +20,9 @@ struct Program {
     errors: ChildStderr,
 }
 
-async fn sh(script: &str, change: impl FnOnce(&mut Spec)) -> Program {
+async fn sh(script: &str, change: impl FnOnce(&mut ProgramSpec)) -> Program {
     let arguments: Vec<OsString> = vec!["-c".into(), script.into()];
-    let mut spec = Spec::new("/bin/sh".into(), arguments, "/".into());
+    let mut spec = ProgramSpec::new("/bin/sh".into(), arguments, "/".into());
     spec.environment
         .push(("PATH".into(), "/usr/bin:/bin".to_owned().into()));
     spec.grace = Duration::from_millis(300);
@@ -36,7 +30,7 @@ async fn sh(script: &str, change: impl FnOnce(&mut Spec)) -> Program {
     launch(spec, b"").await
 }
 
-async fn launch(spec: Spec, input: &[u8]) -> Program {
+async fn launch(spec: ProgramSpec, input: &[u8]) -> Program {
     let launcher = Launcher::new(env!("CARGO_BIN_EXE_claude-tasks"));
     let mut supervised = launcher.launch(spec, input).await.unwrap();
     let (output, errors) = supervised.output().unwrap();
@@ -99,7 +93,7 @@ async fn until_gone(pid: Pid) {
 #[tokio::test]
 async fn hands_through_input_environment_output_and_exit_code() {
     let arguments: Vec<OsString> = vec!["-c".into(), "cat; env; echo oops >&2; exit 7".into()];
-    let mut spec = Spec::new("/bin/sh".into(), arguments, "/tmp".into());
+    let mut spec = ProgramSpec::new("/bin/sh".into(), arguments, "/tmp".into());
     spec.environment
         .push(("TOKEN".into(), "a value".to_owned().into()));
     let mut program = launch(spec, b"line 1\nline 2\n").await;
@@ -118,7 +112,7 @@ async fn hands_through_input_environment_output_and_exit_code() {
 
 #[tokio::test]
 async fn a_program_that_reads_nothing_is_no_problem() {
-    let spec = Spec::new("/bin/true".into(), vec![], "/".into());
+    let spec = ProgramSpec::new("/bin/true".into(), vec![], "/".into());
     let mut program = launch(spec, &vec![b'x'; 1 << 20]).await;
     assert_eq!(program.end().await, (0, vec![], String::new()));
 }
@@ -126,7 +120,11 @@ async fn a_program_that_reads_nothing_is_no_problem() {
 #[tokio::test]
 async fn says_what_cannot_be_started() {
     for (path, code) in [("/no/such/program", 127), ("/etc/passwd", 126)] {
-        let mut program = launch(Spec::new(path.into(), vec![], "/".into()), b"secret input").await;
+        let mut program = launch(
+            ProgramSpec::new(path.into(), vec![], "/".into()),
+            b"secret input",
+        )
+        .await;
         let (exit, _, errors) = program.end().await;
         assert_eq!(exit, code, "{errors}");
         assert!(

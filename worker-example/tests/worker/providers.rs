@@ -1,23 +1,15 @@
 //! One story with every key management service, told by the programs that a user runs: make a key, run tasks, look at
 //! their histories, rotate the key, lose the service.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
 
-mod support;
-
-use integration_tests::{assert_absent, assert_present, softhsm, until};
-use local_stack::{Process, StackError};
-use prost::Message as _;
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     Rig, end, fresh,
     provider::{CodecServer, Provider, encrypting},
     task_ended,
 };
+use integration_tests::{assert_absent, assert_present, softhsm, until};
+use local_stack::{Process, StackError};
+use prost::Message as _;
+use serde_json::{Value, json};
 
 const AWAY: &str = "the key management service cannot be reached";
 

@@ -1,19 +1,11 @@
 //! What `submit` and the commands after it tell, against a real Temporal server; a shell script is in Claude Code's place.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
+use crate::support::{LIMIT, Rig, end, fresh, send, task_ended};
 use integration_tests::Keyring;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use support::{LIMIT, Rig, end, fresh, send, task_ended};
 
 const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
@@ -95,7 +87,7 @@ async fn a_worker_with_another_key_is_told_apart() {
     submission
         .wait_for_line(
             LIMIT,
-            says("Has it the key that this submission encrypts with?"),
+            says("Does it have the key with which the task was submitted?"),
         )
         .unwrap();
     send(&submission, Signal::SIGINT);
@@ -118,7 +110,10 @@ async fn a_task_that_was_encrypted_with_another_key_cannot_be_read() {
         let mut asked = rig.command_with_keyring_for(command, &task, &other);
         let (code, output) = end(&mut asked);
         assert_eq!(code, 65, "{command} with another key: {output}");
-        assert!(output.contains("cannot be read"), "{command}: {output}");
+        assert!(
+            output.contains("cannot decrypt task"),
+            "{command}: {output}"
+        );
     }
 }
 
@@ -159,7 +154,7 @@ async fn an_answer_that_temporal_cannot_take_is_cut_and_said_to_be() {
     let _worker = rig.worker_with(&rig.claude(&format!("cat {}", printed.display())), &[]);
     let task = fresh("task");
     let notice = format!(
-        "the answer has 3000000 bytes, too many for Temporal: this is its beginning. The log has all of it: \
+        "the answer has 3000000 bytes, too many for Temporal. This is its beginning. The log has the whole answer: \
          sessions/{task} at the worker"
     );
     let (code, output) = end(&mut rig.submit(&task, &request(), &[]));
@@ -253,7 +248,7 @@ async fn a_detached_task_is_followed_cancelled_and_read_later() {
     let (code, output) = end(&mut following);
     assert_eq!(code, 0, "{output}");
     assert!(
-        output.contains(&format!("left task {task}, which goes on")),
+        output.contains(&format!("stopped following task {task}, which continues")),
         "{output}"
     );
 
@@ -268,7 +263,7 @@ async fn a_detached_task_is_followed_cancelled_and_read_later() {
     assert_eq!((code, output.trim()), (0, "cancelled"));
     let (code, output) = end(&mut rig.command_for("cancel", &task));
     assert_eq!(code, 0, "{output}");
-    assert!(output.contains("has ended before: cancelled"), "{output}");
+    assert!(output.contains("has already ended: cancelled"), "{output}");
 
     for command in ["follow", "status", "result", "cancel"] {
         let (code, output) = end(&mut rig.command_for(command, "unknown-task"));

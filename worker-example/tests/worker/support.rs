@@ -1,12 +1,10 @@
 //! A worker with everything around it: a real Temporal server, a Messages API, a key, a folder.
 
-#![allow(dead_code, reason = "each test program uses its part")]
-
 pub(crate) mod attacker;
 pub(crate) mod provider;
 pub(crate) mod scripted;
 
-use claude_tasks::{ConnectionArgs, connect};
+use claude_tasks::{ConnectOptions, TaskClient};
 use integration_tests::{Keyring, Raw, temporal, tool};
 use local_stack::{Process, TemporalServer};
 use messages_api::{Options, Server};
@@ -233,16 +231,12 @@ impl Rig {
         let Keys::Keyring(keyring) = &self.keys else {
             panic!("the variables are those of other programs");
         };
-        let args = ConnectionArgs {
-            address: self.server.url().parse().unwrap(),
-            namespace: "default".into(),
-            task_queue: self.queue.clone(),
-            keyring: Some(keyring.folder().to_owned()),
-            tls_ca: None,
-            tls_cert: None,
-            tls_key: None,
-        };
-        connect(&args, "a test".into()).await.unwrap()
+        let options = ConnectOptions::new(self.server.url().parse().unwrap())
+            .with_task_queue(&self.queue)
+            .with_keyring(keyring.folder())
+            .with_identity("a test");
+        let client = TaskClient::connect(&options).await.unwrap();
+        client.temporal().clone()
     }
 
     pub(crate) fn queue(&self) -> &str {

@@ -1,10 +1,4 @@
 //! What the program says and how it ends where it cannot begin: no server is needed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
-)]
 
 use std::{
     fs,
@@ -63,7 +57,7 @@ fn wrong_usage_ends_with_64() {
         (
             &["submit", "--address", "http://u:secret@x:1"],
             &[],
-            "has no user name",
+            "must not have a user name",
         ),
         (&["follow", "not url-safe"], &[], "TASK"),
         (&["nonsense"], &[], "nonsense"),

@@ -1,7 +1,9 @@
 //! Which names `environmentSecrets` may set.
 
-/// Names that decide which program runs, what it loads, or with whom it talks. They are the worker's. The shells', git's,
-/// Node's and the compilers' manuals list them.
+use super::limits::MAX_VARIABLE_NAME;
+
+/// Names that decide which program runs, what it loads, or which server it talks to. Only the worker sets them. The manuals
+/// of the shells, git, Node and the compilers list them.
 const RESERVED: [&str; 46] = [
     "BASHOPTS",
     "BASH_ENV",
@@ -51,7 +53,7 @@ const RESERVED: [&str; 46] = [
     "_JAVA_OPTIONS",
 ];
 
-/// Whole families of such names.
+/// Beginnings of such names.
 const RESERVED_PREFIXES: [&str; 26] = [
     "ALL_PROXY",
     "ANTHROPIC_",
@@ -81,23 +83,21 @@ const RESERVED_PREFIXES: [&str; 26] = [
     "XDG_",
 ];
 
-const MAX_NAME: usize = 128;
-
-/// What is wrong with a name, if anything.
+/// Why a name is not allowed. `None` if it is.
 pub(super) fn problem(name: &str) -> Option<&'static str> {
     let mut characters = name.bytes();
     let starts_well = characters
         .next()
         .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !starts_well
-        || name.len() > MAX_NAME
+        || name.len() > MAX_VARIABLE_NAME
         || !characters.all(|b| b.is_ascii_alphanumeric() || b == b'_')
     {
         return Some(
             "has a name that is not a variable name ([A-Za-z_][A-Za-z0-9_]*, at most 128)",
         );
     }
-    // Proxies are read in lower case, too.
+    // Programs read the variables of proxies in lower case, too.
     let upper = name.to_ascii_uppercase();
     let reserved = RESERVED.contains(&upper.as_str())
         || RESERVED_PREFIXES

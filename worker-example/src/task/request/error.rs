@@ -1,66 +1,66 @@
-//! What can be wrong with a request. No variant holds a value of it.
+//! Why a request is not valid. No variant holds a value of the request.
 
 use thiserror::Error;
 
 const LONGEST_SHOWN: usize = 80;
 
-/// A request that cannot be run.
+/// The request is not valid.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// More bytes than a request may have.
-    #[error("the request is larger than {limit} bytes")]
+    /// It is too large.
+    #[error("the request is larger than {limit} bytes; shorten the prompt")]
     TooLarge {
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// No JSON.
+    /// It is not JSON.
     #[error("the request is not JSON (line {line}, column {column})")]
     Json {
-        /// Where.
+        /// The line of the first mistake.
         line: usize,
-        /// Where.
+        /// The column of the first mistake.
         column: usize,
     },
-    /// JSON, but no object.
+    /// It is JSON and not an object.
     #[error("the request must be a JSON object")]
-    NoObject,
-    /// A field that the API knows and this version does not implement.
+    NotAnObject,
+    /// This version does not implement the field.
     #[error("`{field}` is not supported by this version of claude-tasks; leave it out")]
     NotSupported {
         /// The field.
         field: &'static str,
     },
-    /// A field that the API does not know.
-    #[error("unknown field {field}; see the task API for the fields there are")]
+    /// The task API has no such field.
+    #[error("unknown field {field}; check its spelling, or leave it out")]
     Unknown {
         /// The field, quoted.
         field: String,
     },
-    /// A value of the wrong type.
+    /// The value has the wrong type.
     #[error("{field} has a value of the wrong type")]
     WrongType {
         /// The field, quoted.
         field: String,
     },
-    /// A field that must be there.
+    /// A required field is missing or empty.
     #[error("{field} is required")]
     Required {
         /// The field.
         field: String,
     },
-    /// No credential.
+    /// It has no credential.
     #[error("Either anthropicApiKey or anthropicOAuthToken is required")]
     NoCredential,
-    /// Both credentials.
+    /// It has two credentials.
     #[error("give anthropicApiKey or anthropicOAuthToken, not both")]
     TwoCredentials,
-    /// A value that is out of bounds.
+    /// The value is not allowed.
     #[error("{field} {problem}")]
     Invalid {
         /// The field.
         field: String,
-        /// What it must be.
+        /// What the value must be.
         problem: String,
     },
 }
@@ -74,9 +74,9 @@ impl RequestError {
     }
 }
 
-/// Turns what serde says into an error without values: serde names fields in its message only where
-/// a field is missing or unknown, and these two are told apart by their fixed beginnings.
-pub(super) fn at(path: &str, message: &str) -> RequestError {
+/// Makes an error without values from serde's message. Messages about missing and unknown fields have a fixed beginning and
+/// name the field. Every other message counts as a wrong type.
+pub(super) fn from_serde(path: &str, message: &str) -> RequestError {
     if let Some(field) = message
         .strip_prefix("missing field `")
         .and_then(|r| r.strip_suffix('`'))
@@ -95,7 +95,7 @@ pub(super) fn at(path: &str, message: &str) -> RequestError {
     }
 }
 
-/// A caller's own field name, made fit for a message.
+/// A field name of the caller for a message. A name with unusual characters is not shown.
 fn quoted(path: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-[]".contains(c);
     if !path.is_empty() && path.len() <= LONGEST_SHOWN && path.chars().all(plain) {

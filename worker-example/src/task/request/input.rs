@@ -1,12 +1,9 @@
-//! A request as it travels from the submission through the workflow to the activity.
+//! A request on its way from the submission through the workflow to the activity.
 
-use super::{
-    MAX_REQUEST_BYTES, RequestError, TaskRequest, default_timeout_minutes, validate::MAX_MINUTES,
-};
-use crate::task_id::TaskId;
+use std::{fmt, io, time::Duration};
+
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
-use std::{fmt, io, time::Duration};
 use temporalio_common::{
     data_converters::{
         ErasedSerdePayloadConverter, PayloadConversionError, SerializationContext,
@@ -16,27 +13,34 @@ use temporalio_common::{
 };
 use zeroize::Zeroize as _;
 
-/// What the submission adds to a request: the task's id, and fields that the caller left out.
+use super::{
+    error::RequestError,
+    limits::{DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES},
+    model::TaskRequest,
+};
+use crate::task::id::TaskId;
+
+/// How many bytes the submission adds to a request: the task's id, and fields that the caller left out.
 const ADDED_BYTES: usize = 1024;
 
-/// A request in transit. The submission and the activity check it by [`TaskInput::into_request`]. The workflow reads only
-/// what it needs and accepts any value, so that a later version can change the rules while tasks run: a replayed workflow
-/// must decide as before.
+/// The workflow's input: a request that names its task. The submission and the activity check the request with
+/// [`TaskInput::into_request`]. The workflow accepts any value and reads only what it needs. A replayed workflow must decide
+/// as it did before, so this lets a later version change the rules while tasks run.
 pub struct TaskInput(Value);
 
 impl TaskInput {
-    /// A checked request, for this task and no other.
+    /// The input of `task`, from a checked request. No other task accepts it.
     #[must_use]
     pub fn new(mut request: TaskRequest, task: &TaskId) -> Self {
         request.task_id = Some(task.clone());
-        // It cannot fail: every key is a string and no number is unusual.
+        // This cannot fail: every key is a string, and JSON can represent every number.
         Self(serde_json::to_value(request).unwrap_or_default())
     }
 
     /// The request.
     ///
     /// # Errors
-    /// When what arrived is not a valid request.
+    /// When the input is not a valid request.
     pub fn into_request(mut self) -> Result<TaskRequest, RequestError> {
         if json_bytes(&self.0) > MAX_REQUEST_BYTES + ADDED_BYTES {
             let limit = MAX_REQUEST_BYTES;
@@ -45,21 +49,21 @@ impl TaskInput {
         TaskRequest::from_value(std::mem::take(&mut self.0))
     }
 
-    /// The task that the request names, if it names one.
+    /// The task that the request names.
     #[must_use]
     pub(crate) fn task_id(&self) -> Option<&str> {
         self.0.get("taskId")?.as_str()
     }
 
-    /// How long the task may run, within bounds whatever the request says.
+    /// How long the task may run. An unusable value counts as the nearest limit or the default.
     #[must_use]
     pub(crate) fn timeout(&self) -> Duration {
-        let default = u64::from(default_timeout_minutes());
+        let default = u64::from(DEFAULT_TIMEOUT_MINUTES);
         let minutes = self.0.get("timeoutMinutes").and_then(Value::as_u64);
         Duration::from_secs(60 * minutes.unwrap_or(default).clamp(1, MAX_MINUTES.into()))
     }
 
-    /// Takes the caller's metadata out. The activity does not need it.
+    /// Removes and returns the caller's metadata, which the activity does not need.
     pub(crate) fn take_metadata(&mut self) -> Option<Map<String, Value>> {
         match self.0.as_object_mut()?.remove("metadata")? {
             Value::Object(metadata) => Some(metadata),
@@ -68,7 +72,7 @@ impl TaskInput {
     }
 }
 
-/// Nothing of it: it holds the caller's secrets.
+/// Shows nothing: the input holds the caller's secrets.
 impl fmt::Debug for TaskInput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TaskInput(…)")
@@ -81,7 +85,7 @@ impl Drop for TaskInput {
     }
 }
 
-/// Counted, not kept: it holds secrets.
+/// The length of the value as JSON. It makes no copy, because the value holds secrets.
 fn json_bytes(value: &Value) -> usize {
     struct Counted(usize);
     impl io::Write for Counted {
@@ -94,7 +98,7 @@ fn json_bytes(value: &Value) -> usize {
         }
     }
     let mut counted = Counted(0);
-    // It cannot fail: the writer takes everything.
+    // This cannot fail: the writer accepts everything.
     let _ = serde_json::to_writer(&mut counted, value);
     counted.0
 }
@@ -114,8 +118,9 @@ impl Serialize for TaskInput {
     }
 }
 
-/// Anything can be read. What is not JSON, or is nested too deeply, or is not one value, is an input that names no task: the
-/// task fails at once. An error here would fail the workflow task instead, which Temporal repeats for ever.
+/// Every payload can be read. A payload that is not one JSON value, or is nested too deeply, becomes an input that names no
+/// task, and the task fails at once. An error here would fail the workflow task instead, and Temporal would repeat it
+/// without end.
 impl TemporalDeserializable for TaskInput {
     fn from_serde(
         converter: &dyn ErasedSerdePayloadConverter,
@@ -132,7 +137,7 @@ impl TemporalDeserializable for TaskInput {
         payloads: Vec<Payload>,
     ) -> Result<Self, PayloadConversionError> {
         if payloads.len() == 1 {
-            // The converter goes on to `from_serde`.
+            // The converter then calls `from_serde`.
             return Err(PayloadConversionError::WrongEncoding);
         }
         Ok(Self(Value::Null))

@@ -1,58 +1,29 @@
-//! A task as its caller describes it: the JSON that becomes the workflow's encrypted input.
+//! The fields of a request.
 
-mod environment;
-mod error;
-mod input;
-mod validate;
-
-pub use error::RequestError;
-pub use input::TaskInput;
-pub(crate) use validate::{MAX_MINUTES, MAX_TURNS};
-
-use crate::{secret::Secret, task_id::TaskId};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// The most that a request may be, in bytes of JSON. Temporal itself refuses payloads above 2 MiB.
-pub const MAX_REQUEST_BYTES: usize = 2_000_000;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// The turns of a task that names none.
-pub(crate) const DEFAULT_MAX_TURNS: u32 = 6;
-/// The minutes of a task that names none.
-pub(crate) const DEFAULT_TIMEOUT_MINUTES: u32 = 55;
+use super::limits::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES};
+use crate::task::{id::TaskId, secret::Secret};
 
-/// Fields of the task API that a later version implements. Ignoring one would run another task than
-/// the caller asked for.
-const NOT_YET: [&str; 11] = [
-    "callbackUrl",
-    "cwdRelative",
-    "gitBranch",
-    "gitDepth",
-    "gitRepo",
-    "mcpConfig",
-    "postExecutionActions",
-    "preExecutionCommands",
-    "slashCommands",
-    "sshKey",
-    "subagents",
-];
-
-/// What Claude is to do, and with what. Made by [`TaskRequest::from_json`] or
-/// [`TaskRequest::from_value`], which check it.
+/// What Claude should do, and with which credential and settings. [`TaskRequest::from_json`] and
+/// [`TaskRequest::from_value`] make it and check it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TaskRequest {
-    /// The task that this request is for. [`TaskInput::new`] sets it; a copy of the request cannot run as another task.
+    /// The task that this request belongs to. [`TaskInput::new`](super::input::TaskInput::new) sets it, so that a copy of
+    /// the request cannot run as another task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<TaskId>,
-    /// What Claude is to do. Goes to the CLI by stdin.
+    /// What Claude should do. Claude Code reads it from standard input.
     pub prompt: Secret,
-    /// The caller's API key; this or the OAuth token.
+    /// The caller's API key. A request has either this or the OAuth token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anthropic_api_key: Option<Secret>,
-    /// The caller's OAuth token; this or the API key.
+    /// The caller's OAuth token. A request has either this or the API key.
     #[serde(
         default,
         rename = "anthropicOAuthToken",
@@ -65,31 +36,31 @@ pub struct TaskRequest {
     /// Extends the system prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub append_system_prompt: Option<Secret>,
-    /// Tools allowed without asking; the worker's own default when absent.
+    /// Tools that need no permission. Without it, the worker's default applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_tools: Option<Vec<String>>,
-    /// Tools never allowed; the worker's own default when absent.
+    /// Tools that are denied. Without it, the worker's default applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disallowed_tools: Option<Vec<String>>,
-    /// What is allowed without asking; the worker's own default when absent.
+    /// What needs no permission. Without it, the worker's default applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission_mode: Option<PermissionMode>,
     /// How many turns Claude may take.
     #[serde(default = "default_max_turns")]
     pub max_turns: u32,
-    /// The model; the CLI's default when absent.
+    /// The model. Without it, Claude Code's default applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// The model to use when the first is overloaded.
+    /// The model to use while the first one is overloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_model: Option<String>,
-    /// Accepted for old callers; the prompt goes by stdin in any case.
+    /// Accepted for older callers. The prompt always goes by standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_named_pipe: Option<bool>,
-    /// How long the CLI may run, in minutes.
+    /// How long Claude Code may run, in minutes.
     #[serde(default = "default_timeout_minutes")]
     pub timeout_minutes: u32,
-    /// Environment of the task, also written to `.env` in its workspace.
+    /// Environment variables of the task. They are also written to `.env` in its workspace.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment_secrets: BTreeMap<String, Secret>,
     /// Returned with the result.
@@ -105,9 +76,9 @@ pub struct TaskRequest {
 #[value(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum PermissionMode {
-    /// Only plan.
+    /// Claude only plans and changes nothing.
     Plan,
-    /// What may change something needs permission. Nobody is there to give it, so it is denied.
+    /// Changes need permission. Nobody can give it, so they are denied.
     Default,
     /// File changes in the workspace need no permission.
     AcceptEdits,
@@ -116,7 +87,7 @@ pub enum PermissionMode {
 }
 
 impl PermissionMode {
-    /// The CLI's name for it.
+    /// Claude Code's name of the mode.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -130,20 +101,30 @@ impl PermissionMode {
 
 /// The caller's credential.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Credential<'a> {
-    /// Billed by use; `ANTHROPIC_API_KEY`.
+    /// An API key, billed by use: `ANTHROPIC_API_KEY`.
     ApiKey(&'a Secret),
-    /// A subscription's token; `CLAUDE_CODE_OAUTH_TOKEN`.
+    /// The token of a subscription: `CLAUDE_CODE_OAUTH_TOKEN`.
     OauthToken(&'a Secret),
 }
 
 impl<'a> Credential<'a> {
-    /// The variable by which Claude Code takes it.
+    /// The environment variable from which Claude Code reads it.
     #[must_use]
     pub fn variable(self) -> &'static str {
         match self {
             Self::ApiKey(_) => "ANTHROPIC_API_KEY",
             Self::OauthToken(_) => "CLAUDE_CODE_OAUTH_TOKEN",
+        }
+    }
+
+    /// The field of a request that holds it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::ApiKey(_) => "anthropicApiKey",
+            Self::OauthToken(_) => "anthropicOAuthToken",
         }
     }
 
@@ -157,42 +138,7 @@ impl<'a> Credential<'a> {
 }
 
 impl TaskRequest {
-    /// Reads and checks a request.
-    ///
-    /// # Errors
-    /// When it is not a valid request; the error names the field and holds no value.
-    pub fn from_json(json: &[u8]) -> Result<Self, RequestError> {
-        if json.len() > MAX_REQUEST_BYTES {
-            return Err(RequestError::TooLarge {
-                limit: MAX_REQUEST_BYTES,
-            });
-        }
-        let value = serde_json::from_slice(json).map_err(|e| RequestError::Json {
-            line: e.line(),
-            column: e.column(),
-        })?;
-        Self::from_value(value)
-    }
-
-    /// As [`TaskRequest::from_json`], from JSON that is parsed already.
-    ///
-    /// # Errors
-    /// When it is not a valid request; the error names the field and holds no value.
-    pub fn from_value(value: Value) -> Result<Self, RequestError> {
-        let Value::Object(fields) = &value else {
-            return Err(RequestError::NoObject);
-        };
-        if let Some(field) = NOT_YET.iter().find(|name| fields.contains_key(**name)) {
-            return Err(RequestError::NotSupported { field });
-        }
-        // serde's own message quotes the offending value, which may be a secret in the wrong place.
-        let request: Self = serde_path_to_error::deserialize(value)
-            .map_err(|e| error::at(&e.path().to_string(), &e.inner().to_string()))?;
-        request.validate()?;
-        Ok(request)
-    }
-
-    /// The credential that came with it.
+    /// The credential of the request.
     #[must_use]
     pub fn credential(&self) -> Option<Credential<'_>> {
         match (&self.anthropic_api_key, &self.anthropic_oauth_token) {
@@ -202,14 +148,14 @@ impl TaskRequest {
         }
     }
 
-    /// How long the CLI may run.
+    /// How long Claude Code may run.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.timeout_minutes) * 60)
     }
 }
 
-/// Only the shape; prompts, values and metadata are the caller's.
+/// Shows no prompt, no secret and no metadata: they belong to the caller.
 impl fmt::Debug for TaskRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskRequest")
@@ -229,6 +175,3 @@ fn default_max_turns() -> u32 {
 fn default_timeout_minutes() -> u32 {
     DEFAULT_TIMEOUT_MINUTES
 }
-
-#[cfg(test)]
-mod tests;

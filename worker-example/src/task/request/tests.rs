@@ -1,5 +1,8 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
 use super::*;
-use serde_json::json;
 
 fn parse(value: &Value) -> Result<TaskRequest, RequestError> {
     TaskRequest::from_json(value.to_string().as_bytes())

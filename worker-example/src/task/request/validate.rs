@@ -1,99 +1,91 @@
-//! The bounds of a request's values.
+//! Checks the values of a request.
 
-use super::{RequestError, TaskRequest, environment};
-use crate::secret::Secret;
+use super::{
+    environment,
+    error::RequestError,
+    limits::{
+        MAX_CREDENTIAL, MAX_ENVIRONMENT, MAX_METADATA, MAX_MINUTES, MAX_MODEL, MAX_TOOL, MAX_TOOLS,
+        MAX_TURNS, MAX_VARIABLE, MAX_VARIABLES,
+    },
+    model::TaskRequest,
+};
 
-pub(crate) const MAX_TURNS: u32 = 1000;
-/// A day. The workflow depends on it: never lower it.
-pub(crate) const MAX_MINUTES: u32 = 1440;
-const MAX_CREDENTIAL: usize = 8192;
-const MAX_TOOLS: usize = 256;
-const MAX_TOOL: usize = 1024;
-const MAX_MODEL: usize = 200;
-const MAX_VARIABLES: usize = 256;
-/// The kernel takes at most 128 KiB for one variable, its name included.
-const MAX_VARIABLE: usize = 96 * 1024;
-/// And a quarter of the stack limit (8 MiB as a rule) for all of them.
-const MAX_ENVIRONMENT: usize = 1024 * 1024;
-const MAX_METADATA: usize = 64 * 1024;
-
-impl TaskRequest {
-    pub(super) fn validate(&self) -> Result<(), RequestError> {
-        if self.prompt.expose().trim().is_empty() {
-            return Err(RequestError::Required {
-                field: "prompt".into(),
-            });
-        }
-        self.validate_credential()?;
-        bounded("maxTurns", self.max_turns, MAX_TURNS)?;
-        bounded("timeoutMinutes", self.timeout_minutes, MAX_MINUTES)?;
-        tools("allowedTools", self.allowed_tools.as_deref())?;
-        tools("disallowedTools", self.disallowed_tools.as_deref())?;
-        model("model", self.model.as_deref())?;
-        model("fallbackModel", self.fallback_model.as_deref())?;
-        self.validate_environment()?;
-        let metadata = self
-            .metadata
-            .as_ref()
-            .and_then(|m| serde_json::to_vec(m).ok());
-        if metadata.is_some_and(|json| json.len() > MAX_METADATA) {
-            return Err(RequestError::invalid(
-                "metadata",
-                format!("is above {MAX_METADATA} bytes"),
-            ));
-        }
-        Ok(())
+/// # Errors
+/// When a value is not allowed.
+pub(super) fn validate(request: &TaskRequest) -> Result<(), RequestError> {
+    if request.prompt.expose().trim().is_empty() {
+        return Err(RequestError::Required {
+            field: "prompt".into(),
+        });
     }
-
-    fn validate_credential(&self) -> Result<(), RequestError> {
-        if self.anthropic_api_key.is_some() && self.anthropic_oauth_token.is_some() {
-            return Err(RequestError::TwoCredentials);
-        }
-        let credential = self.credential().ok_or(RequestError::NoCredential)?;
-        let text = credential.secret().expose();
-        if text.is_empty() {
-            return Err(RequestError::NoCredential);
-        }
-        // It becomes the value of an HTTP header and of an environment variable.
-        if text.len() > MAX_CREDENTIAL || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(RequestError::invalid(
-                "the credential",
-                "must be printable ASCII without spaces; check for a line break at its end",
-            ));
-        }
-        Ok(())
+    validate_credential(request)?;
+    bounded("maxTurns", request.max_turns, MAX_TURNS)?;
+    bounded("timeoutMinutes", request.timeout_minutes, MAX_MINUTES)?;
+    tools("allowedTools", request.allowed_tools.as_deref())?;
+    tools("disallowedTools", request.disallowed_tools.as_deref())?;
+    model("model", request.model.as_deref())?;
+    model("fallbackModel", request.fallback_model.as_deref())?;
+    validate_environment(request)?;
+    let metadata = request
+        .metadata
+        .as_ref()
+        .and_then(|m| serde_json::to_vec(m).ok());
+    if metadata.is_some_and(|json| json.len() > MAX_METADATA) {
+        return Err(RequestError::invalid(
+            "metadata",
+            format!("is above {MAX_METADATA} bytes"),
+        ));
     }
+    Ok(())
+}
 
-    fn validate_environment(&self) -> Result<(), RequestError> {
-        let field = "environmentSecrets";
-        if self.environment_secrets.len() > MAX_VARIABLES {
-            return Err(RequestError::invalid(
-                field,
-                format!("has more than {MAX_VARIABLES} entries"),
-            ));
-        }
-        let mut total = 0_usize;
-        for (name, value) in &self.environment_secrets {
-            if let Some(problem) = environment::problem(name) {
-                return Err(RequestError::invalid(field, problem));
-            }
-            let value: &Secret = value;
-            if value.expose().len() > MAX_VARIABLE || value.expose().contains('\0') {
-                let problem = format!("must be at most {MAX_VARIABLE} bytes without NUL");
-                return Err(RequestError::invalid(format!("{field}.{name}"), problem));
-            }
-            total = total
-                .saturating_add(name.len())
-                .saturating_add(value.expose().len());
-        }
-        if total > MAX_ENVIRONMENT {
-            return Err(RequestError::invalid(
-                field,
-                format!("is above {MAX_ENVIRONMENT} bytes"),
-            ));
-        }
-        Ok(())
+fn validate_credential(request: &TaskRequest) -> Result<(), RequestError> {
+    if request.anthropic_api_key.is_some() && request.anthropic_oauth_token.is_some() {
+        return Err(RequestError::TwoCredentials);
     }
+    let credential = request.credential().ok_or(RequestError::NoCredential)?;
+    let text = credential.secret().expose();
+    if text.is_empty() {
+        return Err(RequestError::NoCredential);
+    }
+    // Claude Code sends it in an HTTP header.
+    if text.len() > MAX_CREDENTIAL || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(RequestError::invalid(
+            credential.field(),
+            "must be printable ASCII without spaces; remove a line break at its end",
+        ));
+    }
+    Ok(())
+}
+
+fn validate_environment(request: &TaskRequest) -> Result<(), RequestError> {
+    let field = "environmentSecrets";
+    if request.environment_secrets.len() > MAX_VARIABLES {
+        return Err(RequestError::invalid(
+            field,
+            format!("has more than {MAX_VARIABLES} entries"),
+        ));
+    }
+    let mut total = 0_usize;
+    for (name, value) in &request.environment_secrets {
+        if let Some(problem) = environment::problem(name) {
+            return Err(RequestError::invalid(field, problem));
+        }
+        if value.expose().len() > MAX_VARIABLE || value.expose().contains('\0') {
+            let problem = format!("must be at most {MAX_VARIABLE} bytes without NUL");
+            return Err(RequestError::invalid(format!("{field}.{name}"), problem));
+        }
+        total = total
+            .saturating_add(name.len())
+            .saturating_add(value.expose().len());
+    }
+    if total > MAX_ENVIRONMENT {
+        return Err(RequestError::invalid(
+            field,
+            format!("is above {MAX_ENVIRONMENT} bytes"),
+        ));
+    }
+    Ok(())
 }
 
 fn bounded(field: &str, value: u32, most: u32) -> Result<(), RequestError> {

@@ -1,22 +1,22 @@
-//! What the operator of a worker allows, whatever a caller asks for.
+//! The operator's limits for all tasks of a worker. A caller cannot lift them.
 
-use crate::request::{PermissionMode, TaskRequest};
+use crate::task::{PermissionMode, TaskRequest};
 
-/// The limits of the tasks of one worker. A task that asks for more runs with less, and its result says so.
+/// The limits for all tasks of a worker. A task that asks for more runs with the limit, and its result says so.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caps {
     /// Tools denied to every task.
     pub(crate) denied_tools: Vec<String>,
-    /// The most permissive mode.
+    /// The most permissive mode of a task.
     pub(crate) permission_mode: Option<PermissionMode>,
-    /// The longest time, in minutes.
+    /// The longest time limit of a task, in minutes.
     pub(crate) minutes: Option<u32>,
-    /// The largest number of turns.
+    /// The most turns of a task.
     pub(crate) turns: Option<u32>,
 }
 
 impl Caps {
-    /// Lowers what the request asks for. Returns a warning for each value that was lowered.
+    /// Lowers the request's values to the limits. Returns a warning for each value that it lowers.
     pub(crate) fn lower(
         &self,
         request: &mut TaskRequest,
@@ -25,7 +25,7 @@ impl Caps {
         let mut warnings = Vec::new();
         let mut lowered = |field: &str, from: &str, to: &str| {
             warnings.push(format!(
-                "{field} {from} was lowered to {to}: this worker allows no more"
+                "{field} {from} was lowered to {to}, the most that this worker allows"
             ));
         };
         if let Some(most) = self.permission_mode {
@@ -57,8 +57,9 @@ impl Caps {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
+
+    use super::*;
 
     fn request(extra: &Value) -> TaskRequest {
         let mut value = json!({"prompt": "p", "anthropicApiKey": "k"});
@@ -101,7 +102,7 @@ mod tests {
             (own.permission_mode, own.max_turns),
             (Some(PermissionMode::Plan), 9)
         );
-        // The worker's own default is not above its cap either.
+        // The limit holds for the worker's own default, too.
         let mut none = request(&json!({}));
         let default = Some(PermissionMode::BypassPermissions);
         assert_eq!(caps.lower(&mut none, default), Vec::<String>::new());

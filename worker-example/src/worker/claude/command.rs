@@ -1,10 +1,5 @@
-//! The CLI's arguments and environment, from the operator's configuration and the task.
+//! Claude Code's arguments and environment, from the operator's settings and the request.
 
-use super::caps::Caps;
-use crate::{
-    request::{PermissionMode, TaskRequest},
-    workspace::Workspace,
-};
 use std::{
     ffi::OsString,
     io,
@@ -12,12 +7,18 @@ use std::{
     process::Stdio,
     time::Duration,
 };
+
 use thiserror::Error;
 use url::Url;
 use zeroize::Zeroizing;
 
-/// Variables of the worker that the CLI gets as they are. Everything else, the worker's own
-/// credentials above all, stays with the worker.
+use super::caps::Caps;
+use crate::{
+    sandbox::Workspace,
+    task::{PermissionMode, TaskRequest},
+};
+
+/// Variables of the worker that Claude Code gets. It gets no other variable: they can hold the worker's credentials.
 const PASSED_ON: [&str; 9] = [
     "PATH",
     "LANG",
@@ -32,48 +33,51 @@ const PASSED_ON: [&str; 9] = [
 
 const VERSION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How this worker runs the CLI: the operator's part.
+/// The operator's settings for Claude Code.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub(crate) struct ClaudeConfig {
-    /// The CLI, found and executable.
+    /// The program, which exists and is executable.
     pub(crate) program: PathBuf,
-    /// Another API than Anthropic's.
+    /// The API's URL, if it is not Anthropic's.
     pub(crate) base_url: Option<Url>,
-    /// More variables to pass on from the worker's environment.
+    /// More variables of the worker that tasks get.
     pub(crate) pass_env: Vec<String>,
-    /// How often the CLI repeats a failed API call; its own default when absent.
+    /// How often Claude Code repeats a failed API call. Without it, Claude Code's default applies.
     pub(crate) api_retries: Option<u32>,
-    /// For tasks that name no mode.
+    /// The mode of tasks that name none.
     pub(crate) permission_mode: Option<PermissionMode>,
-    /// For tasks that name none.
+    /// The allowed tools of tasks that name none.
     pub(crate) allowed_tools: Vec<String>,
-    /// For tasks that name none.
+    /// The denied tools of tasks that name none.
     pub(crate) disallowed_tools: Vec<String>,
-    /// What no task gets more of.
+    /// The limits for all tasks.
     pub(crate) caps: Caps,
 }
 
-/// The CLI cannot be used.
+/// Claude Code cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum ConfigError {
-    /// No such program.
-    #[error("no program `{program}` on the PATH; install Claude Code or name it with --claude")]
+    /// The program does not exist.
+    #[error(
+        "cannot find the program `{program}` on the PATH. Install Claude Code, or name its program with --claude"
+    )]
     Missing {
-        /// What was looked for.
+        /// The program's name.
         program: String,
     },
-    /// A program that is not Claude Code.
+    /// The program is not Claude Code.
     #[error(
-        "`{program} --version` does not answer as Claude Code does; name Claude Code's program with --claude"
+        "`{program}` is not Claude Code: the output of `{program} --version` does not contain \"Claude Code\". Name Claude \
+         Code's program with --claude"
     )]
     OtherProgram {
-        /// What was run.
+        /// The program.
         program: String,
     },
-    /// A file that cannot be run.
-    #[error("`{path}` cannot be run: {source}; name Claude Code's program with --claude")]
+    /// The program cannot be run.
+    #[error("`{path}` cannot be run: {source}. Name Claude Code's program with --claude")]
     CannotRun {
         /// The file.
         path: PathBuf,
@@ -83,10 +87,10 @@ pub(crate) enum ConfigError {
 }
 
 impl ClaudeConfig {
-    /// Finds the program: a path, or a name on the `PATH`.
+    /// Finds the program. `program` is a path, or a name on the `PATH`.
     ///
     /// # Errors
-    /// When there is none that can be executed.
+    /// When the program does not exist or cannot be executed.
     pub(crate) fn find(program: &Path) -> Result<Self, ConfigError> {
         let program = if program.components().count() > 1 {
             executable(program).map_err(|source| ConfigError::CannotRun {
@@ -113,10 +117,10 @@ impl ClaudeConfig {
         })
     }
 
-    /// Runs the program to see that it is Claude Code.
+    /// Runs `--version` to check that the program is Claude Code.
     ///
     /// # Errors
-    /// When it does not say so within a minute.
+    /// When it does not answer as Claude Code within a minute.
     pub(crate) async fn check(&self) -> Result<(), ConfigError> {
         let mut command = tokio::process::Command::new(&self.program);
         command
@@ -138,8 +142,8 @@ impl ClaudeConfig {
         })
     }
 
-    /// The arguments. All users of the machine can read them, so they hold no prompt. Each value follows its own `--flag=`
-    /// and cannot be taken for a flag.
+    /// The arguments. They hold no prompt, because all users of the machine can read them. Each value follows its own
+    /// `--flag=`, so that Claude Code cannot mistake it for a flag.
     pub(crate) fn arguments(&self, request: &TaskRequest, workspace: &Workspace) -> Vec<OsString> {
         let mut arguments: Vec<OsString> = ["--print", "--output-format=stream-json", "--verbose"]
             .map(OsString::from)
@@ -188,8 +192,7 @@ impl ClaudeConfig {
         arguments
     }
 
-    /// The whole environment of the CLI: what the task sets comes first and is overridden by what
-    /// the worker sets.
+    /// The complete environment. The worker's variables override those of the task.
     pub(crate) fn environment(
         &self,
         request: &TaskRequest,
@@ -219,7 +222,7 @@ impl ClaudeConfig {
             set("CLAUDE_CODE_MAX_RETRIES", &retries.to_string());
         }
         if let Some(url) = &self.base_url {
-            // The CLI appends its paths, so a trailing slash would be doubled.
+            // Claude Code appends a path that begins with a slash.
             set("ANTHROPIC_BASE_URL", url.as_str().trim_end_matches('/'));
         }
         if let Some(credential) = request.credential() {
@@ -244,8 +247,9 @@ fn executable(path: &Path) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
+
+    use super::*;
 
     fn config() -> ClaudeConfig {
         ClaudeConfig::find(Path::new("sh")).unwrap()
@@ -356,7 +360,7 @@ mod tests {
         assert_eq!(value("ANTHROPIC_BASE_URL"), Some("http://127.0.0.1:1"));
         assert_eq!(value("TOKEN"), Some("t"));
         assert_eq!(value("HOME"), workspace.home().to_str());
-        // cargo sets these for every test; the task must not see them.
+        // cargo sets this variable for every test. A task must not see it.
         assert_eq!(value("CARGO_MANIFEST_DIR"), None);
         assert_eq!(value("CLAUDE_CODE_OAUTH_TOKEN"), None);
     }

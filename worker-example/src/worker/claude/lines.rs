@@ -1,30 +1,30 @@
-//! Lines of a stream without bounds. A hostile stream must not fill the memory.
+//! Reads lines of bounded length from an unbounded stream, so that a hostile stream cannot fill the memory.
 
 use std::io;
+
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
 /// A line of the output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A line without its end; bytes that are no UTF-8 are replaced.
+    /// A line without its line break. Bytes that are not UTF-8 are replaced.
     Text(String),
-    /// A piece of a line above the limit, which is not kept. A very long line comes in several, so
-    /// that a counter grows even where the line never ends.
+    /// A part of a line above the limit. Its bytes are not kept. A very long line comes as several parts, so that the caller's
+    /// byte count grows even if the line never ends.
     TooLong {
-        /// How long the piece is.
+        /// The length of the part, in bytes.
         bytes: u64,
     },
 }
 
-/// Reads lines of at most so many bytes. [`LimitedLines::next`] may be dropped at any time without
-/// losing anything.
+/// Reads lines of at most `limit` bytes. A call of [`LimitedLines::next`] can be dropped at any time, and nothing is lost.
 #[derive(Debug)]
 pub(super) struct LimitedLines<R> {
     reader: BufReader<R>,
     limit: usize,
     line: Vec<u8>,
     bytes: u64,
-    /// The current line was found too long already.
+    /// Whether the current line is already known to be too long.
     skipping: bool,
 }
 
@@ -46,7 +46,7 @@ impl<R: AsyncRead + Unpin> LimitedLines<R> {
     /// When reading fails.
     pub(super) async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
-            // The only await: what was read before it is in `self`.
+            // This is the only await. Everything that was read before it is in `self`.
             let chunk = self.reader.fill_buf().await?;
             if chunk.is_empty() {
                 return Ok((self.bytes > 0).then(|| self.take()));

@@ -1,39 +1,41 @@
-//! Removes the task's secrets from what the CLI prints. A tool that prints its environment would otherwise put the
+//! Removes the task's secrets from Claude Code's output. Otherwise a tool that prints its environment would write the
 //! credential into the log.
 
 mod forms;
 
-use crate::{request::TaskRequest, secret::Secret};
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::{borrow::Cow, fmt};
 
-/// What replaces a secret.
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use crate::task::{Credential, Secret, TaskRequest};
+
+/// The replacement of a secret.
 const MARK: &str = "[redacted]";
 
-/// Finds the secrets of one task, in the forms that tools give them: as they are, line by line, escaped as JSON, in
-/// base64, hexadecimal or percent encoding. It cannot find a secret that a task takes apart on purpose.
-pub(crate) struct Redactor {
-    /// None where there is nothing to find.
+/// Finds the secrets of one task in the forms that tools print: unchanged, line by line, escaped as JSON, and in base64,
+/// hexadecimal and percent encoding. It cannot find a secret that a task splits or transforms in another way.
+pub(in crate::worker) struct Redactor {
+    /// `None` if the task has no secrets to find.
     forms: Option<AhoCorasick>,
 }
 
 impl Redactor {
-    /// The credential and the environment's secrets of a request. It takes a while for many secrets.
+    /// A redactor for the credential and `environmentSecrets` of a request. This takes time if there are many secrets.
     ///
     /// # Errors
-    /// When the secrets are too many to be searched for.
-    pub(crate) fn of(request: &TaskRequest) -> Result<Self, TooManySecrets> {
-        let credential = request.credential().map(crate::request::Credential::secret);
+    /// When the secrets are too many to search for.
+    pub(in crate::worker) fn of(request: &TaskRequest) -> Result<Self, TooManySecrets> {
+        let credential = request.credential().map(Credential::secret);
         let secrets = credential
             .into_iter()
             .chain(request.environment_secrets.values());
         Self::new(secrets)
     }
 
-    /// These secrets; very short ones are left alone.
+    /// A redactor for these secrets. It ignores very short ones.
     ///
     /// # Errors
-    /// When the secrets are too many to be searched for.
+    /// When the secrets are too many to search for.
     pub(super) fn new<'a>(
         secrets: impl IntoIterator<Item = &'a Secret>,
     ) -> Result<Self, TooManySecrets> {
@@ -42,9 +44,9 @@ impl Redactor {
             return Ok(Self { forms: None });
         }
         let search = AhoCorasick::builder()
-            // Of two secrets that begin at one place the longer one goes, or its rest would stay.
+            // If two secrets begin at the same place, the longer one must match, so that nothing of it stays.
             .match_kind(MatchKind::LeftmostLongest)
-            // The kind that is chosen for few patterns takes a hundred times the memory of long ones.
+            // For few patterns the default kind takes about a hundred times the memory of the patterns.
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(forms.iter().map(|form| form.as_bytes()))
             .map_err(|_| TooManySecrets)?;
@@ -81,17 +83,20 @@ impl fmt::Debug for Redactor {
     }
 }
 
-/// The search cannot be made.
+/// The secrets are too many to search for.
 #[derive(Debug, thiserror::Error)]
-#[error("the task has too many secrets to search its output for them")]
-pub(crate) struct TooManySecrets;
+#[error(
+    "the task has too many secrets: the worker cannot search its output for all of them. Send fewer or shorter secrets"
+)]
+pub(in crate::worker) struct TooManySecrets;
 
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
 
-    use super::*;
     use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+    use super::*;
 
     const PEM: &str = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIBAQC7\n-----END KEY-----\n";
 
@@ -160,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_search_for_the_largest_secrets_stays_small() {
-        // As much as a request may hold, in lines that all have to be found.
+        // The most that a request may hold, in lines that must all be found.
         let secrets: Vec<String> = (0..10)
             .map(|secret| {
                 let line = |number| format!("{secret}/{number:06}+{}\n", "x/+".repeat(16));

@@ -1,21 +1,8 @@
-//! One session of the CLI, from its start until nothing is left of it.
+//! One session of Claude Code, from its start until none of its processes is left.
 
-use super::{
-    command::ClaudeConfig,
-    events::{Event, ResultEvent},
-    lines::{LimitedLines, Line},
-    redact::Redactor,
-};
-use crate::{
-    deadline::later,
-    log_store::TaskLog,
-    process::{Launcher, Spec, Supervised},
-    progress::{Progress, Window},
-    request::TaskRequest,
-    task_id::TaskId,
-    workspace::Workspace,
-};
 use std::{collections::VecDeque, future::Future, io, pin::pin, sync::Arc, time::Duration};
+
+use temporal_kms_codec_service::deadline::later;
 use thiserror::Error;
 use tokio::{
     process::{ChildStderr, ChildStdout},
@@ -23,23 +10,37 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 
-/// How long the supervisor may take beyond the grace time. Then the task fails; the supervisor goes on killing.
+use super::{
+    command::ClaudeConfig,
+    lines::{LimitedLines, Line},
+    redact::Redactor,
+};
+use crate::{
+    sandbox::{Launcher, ProgramSpec, Supervised, Workspace},
+    task::{Event, Progress, ResultEvent, TaskId, TaskRequest},
+    worker::{event_window::EventWindow, log_store::TaskLog},
+};
+
+/// How much longer than the grace time the supervisor may take. After this the task fails, while the supervisor continues to
+/// kill processes.
 const SUPERVISOR_EXTRA: Duration = Duration::from_secs(20);
-/// How long output may keep coming after the supervisor ended, which says that no process is left.
+/// How long output may still arrive after the supervisor has ended, which means that no process is left.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
-/// Text above this size is searched for secrets on a thread of its own, so that heartbeats go on.
+/// A longer line is searched for secrets on a thread of its own, so that heartbeats continue.
 const LONG_LINE: usize = 256 * 1024;
+/// The longest line of standard error that is kept, in bytes.
 const STDERR_LINE: usize = 1024;
+/// How many lines of standard error are kept.
 const STDERR_LINES: usize = 20;
 
-/// The bounds of what a session may print.
+/// How much a session may print.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OutputLimits {
     /// The longest line that is kept, in bytes.
     pub(crate) line_bytes: usize,
-    /// How many lines there may be.
+    /// The most lines.
     pub(crate) lines: u64,
-    /// How many bytes there may be.
+    /// The most bytes.
     pub(crate) bytes: u64,
 }
 
@@ -53,31 +54,31 @@ impl Default for OutputLimits {
     }
 }
 
-/// Why a session is to end before it ended itself.
+/// Why the worker ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// Somebody cancelled the task.
+pub(crate) enum StopReason {
+    /// The task was cancelled.
     Cancelled,
-    /// The worker shuts down.
+    /// The worker is shutting down.
     WorkerShutdown,
-    /// The task's time is over.
+    /// The task reached its time limit.
     Timeout {
-        /// How long that was.
+        /// The time limit.
         after: Duration,
     },
-    /// It printed more than it may.
+    /// It printed more than the limits allow.
     OutputLimit,
-    /// It had its result and did not exit.
+    /// It had printed its result and did not exit.
     AfterResult,
 }
 
-/// A session that has ended.
+/// How a session ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    /// The CLI's exit code; 128 + N after signal N.
+pub(crate) struct SessionEnd {
+    /// Claude Code's exit code; 128 + N after signal N.
     pub(crate) exit_code: i32,
-    /// Why it was made to end, if it was.
-    pub(crate) stopped: Option<Stop>,
+    /// Why the worker ended it. `None` if it ended by itself.
+    pub(crate) stopped: Option<StopReason>,
     /// The last `result` event.
     pub(crate) result: Option<ResultEvent>,
     /// The newest events and the totals.
@@ -86,27 +87,27 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// A session could not be run to its end.
+/// The session could not be run, or not be observed until its end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum RunError {
     /// The supervisor did not start.
-    #[error("the CLI's supervisor cannot be started: {0}")]
+    #[error("cannot start Claude Code's supervisor: {0}")]
     Launch(#[source] io::Error),
-    /// The log cannot be written. The CLI was stopped.
-    #[error("the task's log cannot be written: {0}")]
+    /// The log cannot be written. The worker stopped Claude Code.
+    #[error("cannot write the task's log: {0}. Check the disk of the worker's --workdir")]
     Log(#[source] io::Error),
-    /// The output cannot be read, or the end not be awaited. The CLI was stopped.
-    #[error("the CLI's output cannot be read: {0}")]
+    /// The output or the exit code cannot be read. The worker stopped Claude Code.
+    #[error("cannot read Claude Code's output: {0}")]
     Output(#[source] io::Error),
 }
 
-/// What it takes to run sessions.
+/// All that a session needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Session<'a> {
     /// The task.
     pub(crate) task: &'a TaskId,
-    /// The operator's configuration.
+    /// The operator's settings.
     pub(crate) config: &'a ClaudeConfig,
     /// How the supervisor is started.
     pub(crate) launcher: &'a Launcher,
@@ -120,33 +121,32 @@ pub(crate) struct Session<'a> {
     pub(crate) interval: Duration,
     /// How long the session may last.
     pub(crate) timeout: Duration,
-    /// What the first event tells the caller.
+    /// The warnings that the first event tells the caller.
     pub(crate) warnings: &'a [String],
     /// Finds the task's secrets in the output.
     pub(crate) redactor: Arc<Redactor>,
 }
 
-/// Takes what a session has to say while it runs.
+/// Publishes the progress of a running session.
 pub(crate) trait Publish: Send {
-    /// Says how far it is.
+    /// Publishes the progress.
     fn publish(&mut self, progress: Progress) -> impl Future<Output = ()> + Send;
 }
 
 impl Session<'_> {
-    /// Runs the CLI for a request, in a workspace that is filled already, until it ends or `stop`
-    /// says why it must.
+    /// Runs Claude Code for a request, in a workspace that has its files, until it ends or `stop` returns a reason to end it.
     ///
     /// # Errors
-    /// When the CLI could not be started, or not be followed to its end.
+    /// When Claude Code cannot be started, or not be observed until its end.
     pub(crate) async fn run(
         &self,
         request: &TaskRequest,
         workspace: &Workspace,
         log: &mut TaskLog,
-        stop: impl Future<Output = Stop> + Send,
+        stop: impl Future<Output = StopReason> + Send,
         publisher: &mut impl Publish,
-    ) -> Result<Ended, RunError> {
-        let mut spec = Spec::new(
+    ) -> Result<SessionEnd, RunError> {
+        let mut spec = ProgramSpec::new(
             self.config.program.clone(),
             self.config.arguments(request, workspace),
             workspace.root(),
@@ -162,7 +162,7 @@ impl Session<'_> {
             .map_err(RunError::Launch)?;
         let output = child
             .output()
-            .ok_or_else(|| RunError::Launch(io::Error::other("no output")))?;
+            .ok_or_else(|| RunError::Launch(io::Error::other("the supervisor has no output")))?;
         let mut following = Following::new(self, child, log);
         if !self.warnings.is_empty() {
             following.keep(&Event::warnings(self.warnings), 0).await;
@@ -177,18 +177,18 @@ struct Following<'a> {
     child: Supervised,
     redactor: Arc<Redactor>,
     log: &'a mut TaskLog,
-    window: Window,
+    window: EventWindow,
     result: Option<ResultEvent>,
     stderr: VecDeque<String>,
     lines: u64,
     bytes: u64,
-    stopped: Option<Stop>,
+    stopped: Option<StopReason>,
     failed: Option<RunError>,
-    /// When a CLI that has given its result must have begun another turn or exited.
+    /// When Claude Code must have exited or begun another turn, once it has printed its result.
     exit_by: Option<Instant>,
-    /// The supervisor did not end in time and was woken, in case the task had stopped it.
+    /// Whether SIGCONT was sent to a supervisor that did not end in time. The task may have stopped it.
     woken: bool,
-    /// When waiting for the end is given up: set once the CLI is asked to end.
+    /// When to stop waiting for the end. Set when Claude Code is asked to end.
     give_up: Option<Instant>,
 }
 
@@ -199,7 +199,7 @@ impl<'a> Following<'a> {
             child,
             redactor: Arc::clone(&session.redactor),
             log,
-            window: Window::of(session.task),
+            window: EventWindow::new(session.task),
             result: None,
             stderr: VecDeque::new(),
             lines: 0,
@@ -215,9 +215,9 @@ impl<'a> Following<'a> {
     async fn follow(
         &mut self,
         (stdout, stderr): (ChildStdout, ChildStderr),
-        stop: impl Future<Output = Stop> + Send,
+        stop: impl Future<Output = StopReason> + Send,
         publisher: &mut impl Publish,
-    ) -> Result<Ended, RunError> {
+    ) -> Result<SessionEnd, RunError> {
         let mut stop = pin!(stop);
         let mut output = LimitedLines::new(stdout, self.session.limits.line_bytes);
         let mut errors = LimitedLines::new(stderr, STDERR_LINE);
@@ -230,9 +230,9 @@ impl<'a> Following<'a> {
             let running = self.give_up.is_none();
             tokio::select! {
                 biased;
-                why = &mut stop, if running => self.stop(why),
+                reason = &mut stop, if running => self.stop(reason),
                 () = sleep_until(self.exit_by.unwrap_or(timeout)), if running && self.exit_by.is_some() => {
-                    self.stop(Stop::AfterResult);
+                    self.stop(StopReason::AfterResult);
                 }
                 () = sleep_until(timeout), if running => self.time_out(),
                 () = sleep_until(self.give_up.unwrap_or(timeout)), if !running => {
@@ -274,13 +274,15 @@ impl<'a> Following<'a> {
             return Err(error);
         }
         let Some(code) = exit else {
-            tracing::error!("processes of a task do not end; its supervisor goes on killing them");
+            tracing::error!(
+                "processes of a task do not end; its supervisor continues to kill them"
+            );
             return Err(RunError::Output(io::Error::other(
                 "its processes do not end",
             )));
         };
         let exit_code = code.map_err(RunError::Output)?;
-        Ok(Ended {
+        Ok(SessionEnd {
             exit_code,
             stopped: self.stopped,
             result: self.result.take(),
@@ -298,9 +300,9 @@ impl<'a> Following<'a> {
         }
     }
 
-    fn stop(&mut self, why: Stop) {
+    fn stop(&mut self, reason: StopReason) {
         if self.give_up.is_none() {
-            self.stopped = Some(why);
+            self.stopped = Some(reason);
             self.end();
         }
     }
@@ -317,12 +319,12 @@ impl<'a> Following<'a> {
         self.give_up = Some(later(self.session.grace.saturating_add(SUPERVISOR_EXTRA)));
     }
 
-    /// The time is over. A CLI that has given its result and only waits for something it started has done its task.
+    /// The time limit is reached. If Claude Code has printed its result and only waits for a background command, the task is done.
     fn time_out(&mut self) {
         let after = self.session.timeout;
         self.stop(match self.exit_by {
-            Some(_) => Stop::AfterResult,
-            None => Stop::Timeout { after },
+            Some(_) => StopReason::AfterResult,
+            None => StopReason::Timeout { after },
         });
     }
 
@@ -341,8 +343,8 @@ impl<'a> Following<'a> {
         self.lines += 1;
         self.bytes = self.bytes.saturating_add(bytes);
         if self.lines > limits.lines || self.bytes > limits.bytes {
-            // What comes after is read, so that the CLI can end, and forgotten.
-            self.stop(Stop::OutputLimit);
+            // Later lines are read and dropped, so that Claude Code can write them and end.
+            self.stop(StopReason::OutputLimit);
             return;
         }
         self.keep(&event, bytes).await;
@@ -351,7 +353,7 @@ impl<'a> Following<'a> {
             (None, Some(_)) if !event.begins_turn => Some(later(self.session.linger)),
             (None, _) => None,
         };
-        // What a CLI says that was told to end changes nothing.
+        // A result that Claude Code prints after it was asked to end does not count.
         if event.result.is_some() && self.stopped.is_none() {
             self.result = event.result;
         }

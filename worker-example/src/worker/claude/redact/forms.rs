@@ -1,23 +1,25 @@
-//! The forms in which a secret can turn up in output.
+//! The forms in which a secret can appear in output.
 
-use crate::secret::Secret;
+use std::fmt::Write as _;
+
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
-/// A shorter value would be found by chance in text that has nothing to do with it.
+use crate::task::Secret;
+
+/// The shortest secret that is searched for, in bytes. A shorter one would appear in unrelated text by chance.
 const SHORTEST: usize = 8;
-/// The same for a line of a longer secret, and for a piece of its base64.
+/// The shortest line of a secret, and the shortest part of its base64, that is searched for, in bytes.
 const SHORTEST_PIECE: usize = 16;
-/// Encodings are looked for of this much of a task's secrets, in bytes. It bounds the memory of the search.
+/// Encoded forms are made of this many bytes of a task's secrets. This bounds the memory of the search.
 const MOST_ENCODED: usize = 32 * 1024;
-/// The rows of `base64` and of PEM.
+/// The line lengths of `base64` and of PEM.
 const ROWS: [usize; 2] = [76, 64];
-/// What RFC 3986 calls unreserved is not percent-encoded.
+/// The characters that percent encoding changes: all except those that RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -26,7 +28,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 
 type Forms = Vec<Zeroizing<String>>;
 
-/// All forms of all secrets, but for very short secrets.
+/// All forms of all secrets, except very short secrets.
 pub(super) fn of_all<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Forms {
     let mut forms = Forms::new();
     let mut encoded = 0;
@@ -59,15 +61,15 @@ fn add(forms: &mut Forms, form: String) {
     forms.push(Zeroizing::new(form));
 }
 
-/// As a JSON string holds it.
+/// The text inside a JSON string.
 fn escaped(text: &str) -> Zeroizing<String> {
     let quoted = Zeroizing::new(serde_json::to_string(text).unwrap_or_default());
     let inside = quoted.len().saturating_sub(1);
     Zeroizing::new(quoted.get(1..inside).unwrap_or(text).to_owned())
 }
 
-/// As JSON of other languages holds it: Go's escapes what HTML gives a meaning, PHP's the slash, and that of Python and
-/// PHP all that is not ASCII.
+/// The text inside a JSON string of other languages. Go escapes the special characters of HTML, PHP the slash, and Python
+/// and PHP all characters that are not ASCII.
 fn add_other_json(forms: &mut Forms, text: &str) {
     let once = escaped(text);
     let go = [("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")];
@@ -117,7 +119,7 @@ fn add_encodings(forms: &mut Forms, text: &str) {
     for before in [1, 2] {
         let mut shifted = Zeroizing::new(vec![0; before]);
         shifted.extend_from_slice(text.as_bytes());
-        // Characters that hold bits of what stands before or after differ each time.
+        // The first and the last characters also encode neighbouring bytes, so they are left out.
         let usable = shifted.len() / 3 * 4;
         let text = Zeroizing::new(STANDARD_NO_PAD.encode(&*shifted));
         add_base64(forms, text.get(before + 1..usable).unwrap_or_default());
@@ -126,7 +128,7 @@ fn add_encodings(forms: &mut Forms, text: &str) {
     add_base64(forms, whole.get(..usable).unwrap_or_default());
 }
 
-/// In both alphabets.
+/// Adds a form in both alphabets of base64.
 fn add_base64(forms: &mut Forms, piece: &str) {
     if piece.len() >= SHORTEST_PIECE {
         add(forms, piece.replace('+', "-").replace('/', "_"));
@@ -134,7 +136,7 @@ fn add_base64(forms: &mut Forms, piece: &str) {
     }
 }
 
-/// `%2F` as `%2f`.
+/// The text with lower-case escapes, such as `%2f` for `%2F`.
 fn lower_escapes(text: &str) -> String {
     let mut parts = text.split('%');
     let mut result = parts.next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! What a submission is made of: options, files, and the credential in the environment.
+//! The request of a submission, from options, files, and the credential in the environment.
 
 use std::{
     fs::File,
@@ -8,34 +8,33 @@ use std::{
 
 use clap::Args;
 use serde_json::{Map, Value};
-use temporal_kms_codec_service::exit::Status;
+use temporal_kms_codec_service::{arguments, exit::Status};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::request::{
+use crate::task::{
     DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES, MAX_TURNS,
     PermissionMode, RequestError, TaskRequest,
 };
 
-/// The variables with the caller's credential, as Claude Code itself names them.
+/// The variables with the caller's credential, as Claude Code names them, and the fields of a request for them.
 const CREDENTIALS: [(&str, &str); 2] = [
     ("ANTHROPIC_API_KEY", "anthropicApiKey"),
     ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),
 ];
 
-/// What to do. The credential comes from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or is in the request file.
+/// What Claude should do. The credential comes from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or is in the request
+/// file.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Task")]
-pub(crate) struct InputArgs {
-    /// The prompt. Others on this machine can see it while this program runs: for a secret one use
-    /// --prompt-file.
+pub(super) struct InputArgs {
+    /// The prompt. Other users of this machine can see it while this program runs. Use --prompt-file for a secret prompt.
     #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
     pub prompt: Option<String>,
-    /// A file with the prompt; `-` for standard input.
+    /// The file with the prompt; `-` for standard input.
     #[arg(long, value_name = "FILE")]
     pub prompt_file: Option<PathBuf>,
-    /// A file with the whole request as JSON, the body of the task API; `-` for standard input.
-    /// Options override its fields.
+    /// The file with the whole request as JSON; `-` for standard input. Options override its fields.
     #[arg(long, value_name = "FILE")]
     pub request: Option<PathBuf>,
     /// The model.
@@ -45,32 +44,32 @@ pub(crate) struct InputArgs {
     pub max_turns: Option<u32>,
     #[arg(long, value_name = "MINUTES", help = timeout_help(), value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MINUTES)))]
     pub timeout_minutes: Option<u32>,
-    /// What is allowed without asking.
+    /// What Claude may do without permission.
     #[arg(long)]
     pub permission_mode: Option<PermissionMode>,
-    /// A tool that is allowed without asking; may be given several times.
+    /// A tool that Claude may use without permission; may be given several times.
     #[arg(long = "allowed-tool", value_name = "TOOL")]
     pub allowed_tools: Vec<String>,
-    /// A tool that is not allowed; may be given several times.
+    /// A tool that is denied; may be given several times.
     #[arg(long = "disallowed-tool", value_name = "TOOL")]
     pub disallowed_tools: Vec<String>,
 }
 
 fn turns_help() -> String {
-    format!("How many turns Claude may take, 1 to {MAX_TURNS} [default: {DEFAULT_MAX_TURNS}]")
+    format!("How many turns Claude may take, from 1 to {MAX_TURNS} [default: {DEFAULT_MAX_TURNS}]")
 }
 
 fn timeout_help() -> String {
     format!(
-        "How long the task may run, 1 to {MAX_MINUTES} minutes [default: {DEFAULT_TIMEOUT_MINUTES}]"
+        "How long the task may run, from 1 to {MAX_MINUTES} minutes [default: {DEFAULT_TIMEOUT_MINUTES}]"
     )
 }
 
-/// The submission cannot be made into a task.
+/// The options and files do not make a request.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub(crate) enum InputError {
-    /// A file that cannot be read.
+pub(super) enum InputError {
+    /// A file cannot be read.
     #[error("cannot read {}: {source}", shown(path))]
     File {
         /// The file; `-` is standard input.
@@ -78,54 +77,65 @@ pub(crate) enum InputError {
         /// Why.
         source: io::Error,
     },
-    /// A prompt that is not text.
-    #[error("{} is not UTF-8 text", shown(.0))]
+    /// The prompt is not text.
+    #[error("the prompt in {} is not UTF-8 text", shown(.0))]
     NotText(PathBuf),
-    /// Both would come from standard input.
+    /// Both files would come from standard input.
     #[error("only one of --prompt-file and --request can be standard input")]
     TwiceStdin,
-    /// A file above the limit.
-    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes, the most that a task can have", shown(.0))]
+    /// A file is too large.
+    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes, the most that a request may have", shown(.0))]
     LargeFile(PathBuf),
-    /// A request above the limit.
+    /// The request is too large.
     #[error(
-        "the task is {bytes} bytes as JSON, and the most is {MAX_REQUEST_BYTES}; shorten the prompt. Line breaks, quotes \
-         and backslashes count twice"
+        "the request has {bytes} bytes as JSON, and may have {MAX_REQUEST_BYTES}; shorten the prompt. Line breaks, quotes and \
+         backslashes count twice"
     )]
     Large {
         /// Its size.
         bytes: usize,
     },
-    /// No prompt at all.
+    /// There is no prompt.
     #[error("give --prompt, --prompt-file or --request")]
     NoPrompt,
-    /// No credential.
+    /// The prompt has no text.
+    #[error("{0} is empty; it must say what Claude should do")]
+    EmptyPrompt(String),
+    /// There is no credential.
     #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN")]
     NoCredential,
-    /// Two credentials in the environment.
+    /// The environment has two credentials.
     #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, not both")]
     TwoCredentials,
-    /// An option that cannot be.
-    #[error("{0}")]
-    Option(RequestError),
-    /// A request file that cannot be.
+    /// An option or a variable has a value that is not allowed.
+    #[error("{name} {problem}")]
+    Option {
+        /// The option or the variable.
+        name: &'static str,
+        /// What the value must be.
+        problem: String,
+    },
+    /// The request is not valid for another reason.
+    #[error(transparent)]
+    Invalid(RequestError),
+    /// The request file is not valid.
     #[error("{}: {problem}", shown(path))]
     Request {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong.
         problem: RequestError,
     },
 }
 
 impl InputError {
     /// The program's exit status.
-    pub(crate) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> Status {
         match self {
             Self::File { .. } => Status::NoInput,
             Self::NotText(_)
             | Self::Request {
-                problem: RequestError::Json { .. } | RequestError::NoObject,
+                problem: RequestError::Json { .. } | RequestError::NotAnObject,
                 ..
             } => Status::Data,
             _ => Status::Usage,
@@ -145,9 +155,9 @@ impl InputArgs {
     /// The request.
     ///
     /// # Errors
-    /// When a file cannot be read or the request is not valid.
-    pub(crate) fn request(&self) -> Result<TaskRequest, InputError> {
-        self.with(|name| std::env::var(name).ok())
+    /// When a file cannot be read, or the request is not valid.
+    pub(super) fn request(&self) -> Result<TaskRequest, InputError> {
+        self.with(arguments::variable)
     }
 
     fn with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<TaskRequest, InputError> {
@@ -183,20 +193,20 @@ impl InputArgs {
         );
         set("allowedTools", list(&self.allowed_tools));
         set("disallowedTools", list(&self.disallowed_tools));
-        // A request that brings its own credential is not mixed with the environment's.
+        // A request with its own credential does not use that of the environment.
         if !CREDENTIALS
             .iter()
             .any(|(_, field)| fields.contains_key(*field))
         {
             for (name, field) in CREDENTIALS {
-                if let Some(value) = variable(name).filter(|value| !value.is_empty()) {
+                if let Some(value) = variable(name) {
                     fields.insert(field.to_owned(), value.into());
                 }
             }
         }
         let request =
             TaskRequest::from_value(Value::Object(fields)).map_err(|e| self.explain(e))?;
-        // Temporal counts the JSON.
+        // Temporal's limit counts the JSON.
         let json = serde_json::to_vec(&request).map(Zeroizing::new);
         match json.map(|json| json.len()) {
             Ok(bytes) if bytes > MAX_REQUEST_BYTES => Err(InputError::Large { bytes }),
@@ -204,25 +214,59 @@ impl InputArgs {
         }
     }
 
-    /// Says it in the words of the caller: of a file's fields, or of options and variables.
+    /// Names the option, the variable or the file that the error is about.
     fn explain(&self, error: RequestError) -> InputError {
-        match (&self.request, error) {
-            (None, RequestError::Required { field }) if field == "prompt" => InputError::NoPrompt,
-            (None, RequestError::NoCredential) => InputError::NoCredential,
-            (None, RequestError::TwoCredentials) => InputError::TwoCredentials,
-            (None, error) => InputError::Option(error),
-            (Some(path), problem) => InputError::Request {
+        match error {
+            RequestError::Required { field } if field == "prompt" => self.no_prompt(field),
+            RequestError::Invalid { field, problem } => match self.source_of(&field) {
+                Some(name) => InputError::Option { name, problem },
+                None => self.invalid(RequestError::Invalid { field, problem }),
+            },
+            RequestError::NoCredential if self.request.is_none() => InputError::NoCredential,
+            RequestError::TwoCredentials if self.request.is_none() => InputError::TwoCredentials,
+            error => self.invalid(error),
+        }
+    }
+
+    fn invalid(&self, problem: RequestError) -> InputError {
+        match &self.request {
+            Some(path) => InputError::Request {
                 path: path.clone(),
                 problem,
             },
+            None => InputError::Invalid(problem),
         }
+    }
+
+    fn no_prompt(&self, field: String) -> InputError {
+        match (&self.prompt_file, &self.prompt, &self.request) {
+            (Some(path), ..) => InputError::EmptyPrompt(shown(path)),
+            (None, Some(_), _) => InputError::EmptyPrompt("--prompt".to_owned()),
+            (None, None, Some(_)) => self.invalid(RequestError::Required { field }),
+            (None, None, None) => InputError::NoPrompt,
+        }
+    }
+
+    /// The option or the variable from which a field came. `None` if it came from the request file.
+    fn source_of(&self, field: &str) -> Option<&'static str> {
+        let option = match field {
+            "model" => self.model.as_ref().map(|_| "--model"),
+            "maxTurns" => self.max_turns.map(|_| "--max-turns"),
+            "timeoutMinutes" => self.timeout_minutes.map(|_| "--timeout-minutes"),
+            "allowedTools" => self.allowed_tools.first().map(|_| "--allowed-tool"),
+            "disallowedTools" => self.disallowed_tools.first().map(|_| "--disallowed-tool"),
+            _ => None,
+        };
+        let mut variables = CREDENTIALS.iter().filter(|_| self.request.is_none());
+        let variable = variables.find(|(_, credential)| *credential == field);
+        option.or(variable.map(|(name, _)| *name))
     }
 }
 
 fn fields(json: &[u8]) -> Result<Map<String, Value>, RequestError> {
     match serde_json::from_slice(json) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) => Err(RequestError::NoObject),
+        Ok(_) => Err(RequestError::NotAnObject),
         Err(e) => Err(RequestError::Json {
             line: e.line(),
             column: e.column(),
@@ -255,8 +299,9 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InputError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Cli {
@@ -322,7 +367,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("request.json");
         for (json, expected, status) in [
-            ("{", "the request is no", Status::Data),
+            ("{", "the request is not JSON", Status::Data),
             (
                 r#"{"prompt": "x", "maxTurns": 0}"#,
                 "maxTurns must be",
@@ -336,6 +381,38 @@ mod tests {
             let text = error.to_string();
             assert!(text.starts_with(path) && text.contains(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn an_empty_prompt_is_told_with_its_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prompt");
+        std::fs::write(&path, " \n").unwrap();
+        let path = path.to_str().unwrap();
+        for (arguments, source) in [
+            (&["--prompt", ""][..], "--prompt"),
+            (&["--prompt", " "], "--prompt"),
+            (&["--prompt-file", path], path),
+        ] {
+            let error = request(arguments, &[KEY]).unwrap_err();
+            let expected = format!("{source} is empty; it must say what Claude should do");
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.status(), Status::Usage);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_option_or_the_variable() {
+        let problem = |arguments: &[&str], credential| {
+            let arguments = [&["--prompt", "do"], arguments].concat();
+            let error = request(&arguments, &[credential]).unwrap_err();
+            assert_eq!(error.status(), Status::Usage);
+            error.to_string()
+        };
+        assert!(problem(&["--model", ""], KEY).starts_with("--model "));
+        assert!(problem(&["--allowed-tool", ""], KEY).starts_with("--allowed-tool "));
+        let credential = ("CLAUDE_CODE_OAUTH_TOKEN", "a b");
+        assert!(problem(&[], credential).starts_with("CLAUDE_CODE_OAUTH_TOKEN must be "));
     }
 
     #[test]
