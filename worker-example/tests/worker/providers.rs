@@ -6,8 +6,8 @@ use crate::support::{
     provider::{CodecServer, Provider, encrypting},
     task_ended,
 };
+use dev_servers::{Process, StackError};
 use integration_tests::{assert_absent, assert_present, softhsm, until};
-use local_stack::{Process, StackError};
 use prost::Message as _;
 use serde_json::{Value, json};
 
