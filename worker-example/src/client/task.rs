@@ -93,14 +93,11 @@ impl Task {
         if !before.is_open() {
             return Ok(Cancellation::AlreadyEnded(before));
         }
-        match self.workflow.cancel(WorkflowCancelOptions::default()).await {
-            Ok(()) => Ok(Cancellation::Accepted),
-            // It ended at the same time.
-            Err(WorkflowInteractionError::NotFound(_)) => {
-                Ok(Cancellation::AlreadyEnded(self.status().await?))
-            }
-            Err(error) => Err(self.explain(&error)),
+        let answer = self.workflow.cancel(WorkflowCancelOptions::default()).await;
+        if is_accepted(answer).map_err(|error| self.explain(&error))? {
+            return Ok(Cancellation::Accepted);
         }
+        Ok(Cancellation::AlreadyEnded(self.status().await?))
     }
 
     fn explain(&self, error: &WorkflowInteractionError) -> ClientError {
@@ -120,5 +117,32 @@ impl fmt::Debug for Task {
             .field("id", &self.id)
             .field("task_queue", &self.target.task_queue)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether Temporal has accepted a cancellation. It knows no open task if the task ended at the same time.
+fn is_accepted(
+    answer: Result<(), WorkflowInteractionError>,
+) -> Result<bool, WorkflowInteractionError> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(WorkflowInteractionError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_client::tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_ends_while_it_is_cancelled_has_a_result() {
+        let ended = WorkflowInteractionError::NotFound(Status::not_found("completed"));
+        assert!(!is_accepted(Err(ended)).unwrap());
+        assert!(is_accepted(Ok(())).unwrap());
+        let failed = WorkflowInteractionError::Rpc(Status::unavailable("away"));
+        assert!(is_accepted(Err(failed)).is_err());
     }
 }
