@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::{demo, step, test, tools, workspace::Workspace};
+use crate::{book, demo, step, test, tools, workspace::Workspace};
 
 /// Runs every stage, and prints what each one took, also when one fails.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    let stages: [(&str, &dyn Fn() -> anyhow::Result<()>); 6] = [
+    let stages: [(&str, &dyn Fn() -> anyhow::Result<()>); 7] = [
         ("Format", &|| cargo(workspace, &["fmt", "--all", "--check"])),
         ("Lints", &|| lints(workspace)),
         ("Documentation", &|| documentation(workspace)),
@@ -16,6 +16,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         ("Tests", &|| {
             test::run(workspace, &test::Arguments::everything())
         }),
+        ("Book", &|| book::run(workspace, &book::Arguments::check())),
         ("Demo", &|| {
             demo::run(workspace, &demo::Arguments::check_built())
         }),

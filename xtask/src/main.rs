@@ -3,6 +3,7 @@
 //! `cargo xtask demo` shows the whole product, `cargo xtask test` runs every test, `cargo xtask ci`
 //! is what has to pass before a change is taken.
 
+mod book;
 mod ci;
 mod codegen;
 mod demo;
@@ -39,6 +40,8 @@ enum Command {
     Ci,
     /// Install the pinned tools of the tests into target/tools
     Tools(tools::Arguments),
+    /// Generate the reference pages and build the book in docs/ into target/book
+    Book(book::Arguments),
     /// Regenerate the committed Rust of the .proto files
     Codegen,
 }
@@ -60,6 +63,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
         Command::Tools(arguments) => tools::run(&workspace, &arguments),
+        Command::Book(arguments) => book::run(&workspace, &arguments),
         Command::Codegen => codegen::run(&workspace),
     }
 }

@@ -41,8 +41,11 @@ pub(crate) enum Install {
     },
     /// A Python environment with the packages of a requirements file of this repository.
     Python { requirements: &'static str },
-    /// `cargo install`, without optimisation because it runs once.
-    Cargo { package: &'static str },
+    /// `cargo install` with further arguments, without optimisation because it runs once.
+    Cargo {
+        package: &'static str,
+        arguments: &'static [&'static str],
+    },
 }
 
 pub(crate) static TEMPORAL: Tool = Tool {
@@ -156,6 +159,20 @@ pub(crate) static CARGO_DENY: Tool = Tool {
     takes: "3–5 minutes",
     install: Install::Cargo {
         package: "cargo-deny",
+        arguments: &[],
+    },
+};
+
+pub(crate) static MDBOOK: Tool = Tool {
+    name: "mdbook",
+    version: "0.5.4",
+    program: "bin/mdbook",
+    variable: "TKC_MDBOOK",
+    takes: "1–2 minutes",
+    // Without its search and its server for authors.
+    install: Install::Cargo {
+        package: "mdbook",
+        arguments: &["--no-default-features"],
     },
 };
 
@@ -171,7 +188,7 @@ pub(crate) static TESTING: [&Tool; 8] = [
     &SOFTHSM,
 ];
 
-static ALL: [&Tool; 9] = [
+static ALL: [&Tool; 10] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -181,6 +198,7 @@ static ALL: [&Tool; 9] = [
     &MOTO,
     &SOFTHSM,
     &CARGO_DENY,
+    &MDBOOK,
 ];
 
 /// The tools of these names, those of the tests when there are none.

@@ -8,7 +8,7 @@ use std::{fs, fs::File, path::PathBuf};
 
 use anyhow::Context;
 
-pub(crate) use catalog::{CARGO_DENY, CLAUDE, TEMPORAL, TESTING, Tool};
+pub(crate) use catalog::{CARGO_DENY, CLAUDE, MDBOOK, TEMPORAL, TESTING, Tool};
 pub(crate) use on_path::{Oldest, find_or_install};
 
 use crate::{step, workspace::Workspace};
