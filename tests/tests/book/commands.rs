@@ -63,7 +63,7 @@ fn commands_with_local_keys_do_what_the_documents_say() {
             .any(|block| block.has_commands() && block.not_run.is_none())
         {
             let ports = ports();
-            run(path, &listen(&ports), &ports);
+            run(path, &addresses(&ports), &ports);
         }
     }
 }
@@ -72,17 +72,20 @@ fn commands_with_local_keys_do_what_the_documents_say() {
 fn commands_with_a_temporal_server_do_what_the_documents_say() {
     for path in TEMPORAL {
         let ports = ports();
-        run(path, &listen(&ports), &ports);
+        run(path, &addresses(&ports), &ports);
     }
 }
 
-/// The address that `codec-server dev` takes where the document names none.
-fn listen(ports: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
-    let address = ports.iter().find(|(from, _)| *from == "127.0.0.1:8081");
-    vec![(
-        "CODEC_SERVER_LISTEN",
-        address.expect("the default address").1.clone(),
-    )]
+/// The addresses that programs take where the document names none.
+fn addresses(ports: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
+    let named = |address: &str| {
+        let found = ports.iter().find(|(from, _)| *from == address);
+        found.expect("a port of the documents").1.clone()
+    };
+    vec![
+        ("CODEC_SERVER_LISTEN", named("127.0.0.1:8081")),
+        ("TEMPORAL_ADDRESS", named("localhost:7233")),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,14 +69,6 @@ pub(crate) fn ports() -> Vec<(&'static str, String)> {
             "temporal server start-dev",
             format!("temporal server start-dev --port {temporal} --ui-port {ui} --log-level error"),
         ),
-        (
-            "--codec-endpoint",
-            format!("--address 127.0.0.1:{temporal} --codec-endpoint"),
-        ),
-        (
-            "show -w hello --detailed\n",
-            format!("show -w hello --detailed --address 127.0.0.1:{temporal}\n"),
-        ),
         ("localhost:7233", format!("localhost:{temporal}")),
         ("localhost:8233", format!("localhost:{ui}")),
         ("127.0.0.1:8081", format!("127.0.0.1:{}", port())),
