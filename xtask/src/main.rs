@@ -3,10 +3,14 @@
 //! `cargo xtask demo` shows the whole product, `cargo xtask test` runs every test, `cargo xtask ci`
 //! is what has to pass before a change is taken.
 
+mod check;
 mod ci;
 mod codegen;
 mod demo;
+mod disk;
+mod packages;
 mod path;
+mod publish;
 mod step;
 mod test;
 mod tools;
@@ -37,6 +41,11 @@ enum Command {
     Test(test::Arguments),
     /// Run what has to pass before a change is taken: format, lints, docs, licences, tests
     Ci,
+    /// Check what a release has to pass beside the tests
+    #[command(subcommand)]
+    Check(check::Check),
+    /// Check that the crates can be published
+    PublishCheck(publish::Arguments),
     /// Install the pinned tools of the tests into target/tools
     Tools(tools::Arguments),
     /// Regenerate the committed Rust of the .proto files
@@ -59,6 +68,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
+        Command::Check(check) => check::run(&workspace, &check),
+        Command::PublishCheck(arguments) => publish::run(&workspace, &arguments),
         Command::Tools(arguments) => tools::run(&workspace, &arguments),
         Command::Codegen => codegen::run(&workspace),
     }
