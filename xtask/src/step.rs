@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use local_stack::Process;
+use dev_servers::Process;
 
 pub(crate) use self::background::Background;
 use self::progress::Progress;

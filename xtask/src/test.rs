@@ -45,7 +45,7 @@ const FAST: [Round; 2] = [
             "--package=temporal-kms-codec",
             "--package=temporal-kms-codec-proto",
             "--package=temporal-kms-codec-server",
-            "--package=local-stack",
+            "--package=dev-servers",
             "--package=xtask",
         ],
     },

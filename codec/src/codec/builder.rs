@@ -5,15 +5,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     CacheLimits, Codec, Compression, ConfigurationError, DekLimits, EncryptionContext, Error,
     Format, Namespace, PlaintextPolicy, RequiredContext,
-    clock::{Clock, SystemClock},
-    codec::Inner,
-    dek::{DekCache, DekMaker, Keyholder, LiveDek, Rest},
-    encrypting_keys::EncryptingKeys,
+    codec::{
+        Inner,
+        policy::{ContextPolicy, FormatPolicy, Policy},
+        stats::Counters,
+    },
+    dek::{DekCache, DekMaker, EncryptingKeys, Keyholder, LiveDek, Rest},
     format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
-    policy::{ContextPolicy, FormatPolicy, Policy},
-    stats::Counters,
 };
+use temporal_kms::support::clock::{Clock, SystemClock};
 
 /// Temporal refuses payloads over 2 MiB by default; what was compressed may be larger by far.
 const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;

@@ -7,11 +7,13 @@ use zeroize::Zeroizing;
 
 use crate::{
     Compression, EncryptionContext, Payload, PayloadError,
-    aead::{NONCE_LEN, TAG_LEN},
-    compression, content,
+    codec::content,
+    crypto::{
+        aead::{NONCE_LEN, TAG_LEN},
+        compression, random,
+    },
     dek::DataKey,
     format::envelope_v2::{HEADER_LEN, Header, MessageId},
-    random,
 };
 
 /// Every message key of envelope version 2 is used once, so its nonce need not differ.

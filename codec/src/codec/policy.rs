@@ -8,10 +8,8 @@ use std::collections::BTreeSet;
 
 pub(crate) use self::{context::ContextPolicy, formats::FormatPolicy};
 pub use self::{context::RequiredContext, plaintext::PlaintextPolicy};
-use crate::{
-    ConfigurationError, EncryptionContext, Namespace, PayloadError, context::NAMESPACE,
-    shown::shown,
-};
+use crate::{ConfigurationError, EncryptionContext, Namespace, PayloadError};
+use temporal_kms::support::{NAMESPACE, shown};
 
 /// What a codec may open.
 pub(crate) struct Policy {

@@ -24,9 +24,8 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{
-    EncryptionContext,
-    aead::Aes256Gcm,
-    dek::Dek,
+    Dek, EncryptionContext,
+    crypto::aead::Aes256Gcm,
     format::envelope_v2::{Commitment, MessageId},
 };
 

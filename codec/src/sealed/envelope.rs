@@ -10,18 +10,19 @@ use zeroize::Zeroizing;
 use crate::{
     CacheLimits, ConfigurationError, DekLimits, EncryptionContext, Error, KeyUri, PayloadError,
     Stats,
-    aead::{NONCE_LEN, TAG_LEN},
-    clock::{Clock, SystemClock},
-    dek::{DataKey, DekCache, DekMaker, Keyholder, LiveDek, SealingKey},
-    encrypting_keys::EncryptingKeys,
+    codec::stats::Counters,
+    crypto::{
+        aead::{NONCE_LEN, TAG_LEN},
+        random,
+    },
+    dek::{DataKey, DekCache, DekMaker, EncryptingKeys, Keyholder, LiveDek, SealingKey},
     format::{
         envelope_v2::{self, Recipient},
         parse_wrapped,
     },
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
-    random,
-    stats::Counters,
 };
+use temporal_kms::support::clock::{Clock, SystemClock};
 
 /// Contexts whose sealing keys are kept at the same time.
 const MAX_CONTEXTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);

@@ -16,12 +16,9 @@ use super::{
     metadata::{self, time, unreadable},
     name::{Arn, KeyName},
 };
-use crate::{
-    EncryptionContext, KeyUri, KmsKind,
-    kms::{
-        KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyVersion, ProviderError,
-        ProviderErrorKind as Kind,
-    },
+use temporal_kms::{
+    EncryptionContext, KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyUri, KeyVersion, KmsKind,
+    ProviderError, ProviderErrorKind as Kind,
 };
 
 const DAY: Duration = Duration::from_hours(24);

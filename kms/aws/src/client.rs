@@ -21,10 +21,7 @@ use super::{
     error::Failure,
     name::{Arn, KeyName},
 };
-use crate::{
-    EncryptionContext, KeyUri, endpoint,
-    kms::{ProviderError, ProviderErrorKind as Kind},
-};
+use temporal_kms::{EncryptionContext, KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
 
 /// No answer of AWS KMS or AWS STS is nearly as long.
 const MAX_ANSWER: usize = 1 << 20;

@@ -17,7 +17,7 @@ use super::{
     client::{self, BodyLimit},
     error::Failure,
 };
-use crate::kms::ProviderErrorKind as Kind;
+use temporal_kms::ProviderErrorKind as Kind;
 
 const SESSION: Duration = Duration::from_hours(1);
 const SESSION_SECONDS: i32 = 3600;

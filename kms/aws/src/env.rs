@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use super::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
-use crate::ConfigurationError;
+use temporal_kms::ConfigurationError;
 
 impl AwsOptions {
     /// The options from environment variables.
@@ -32,7 +32,7 @@ impl AwsOptions {
     }
 
     /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty.
-    pub(crate) fn from_variables(
+    pub fn from_variables(
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigurationError> {
         let first = |names: &[&str]| names.iter().find_map(|name| variable(name));

@@ -10,10 +10,7 @@ use aws_sdk_kms::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::{
-    KeyUri,
-    kms::{Cause, ProviderError, ProviderErrorKind as Kind, ServiceError},
-};
+use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
 
 /// A call that failed, before it is known for which key it was made. It keeps no text of an answer.
 #[derive(Clone, Debug)]

@@ -43,16 +43,16 @@ mod env;
 mod error;
 mod metadata;
 mod name;
-mod options;
 mod provider;
 mod regions;
+mod settings;
 mod signer;
 
 use std::{fmt, sync::Arc};
 
 use tokio::sync::OnceCell;
 
-pub use self::options::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
+pub use self::settings::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
 use self::{
     admin::AwsAdmin,
     client::{Caller, RegionalKey, Resolved},
@@ -61,8 +61,11 @@ use self::{
     regions::{Elsewhere, Regions},
     signer::AwsSigner,
 };
-use super::{KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind as Kind, Signer};
-use crate::{KeyUri, clock::SystemClock, key_uri::is_region};
+use temporal_kms::{KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind as Kind, Signer};
+use temporal_kms::{
+    KeyUri,
+    support::{clock::SystemClock, is_region},
+};
 
 /// AWS KMS as one caller sees it. Keys that are opened by the same value share its sessions.
 #[derive(Clone)]
@@ -82,7 +85,8 @@ impl AwsKms {
     }
 
     /// Whether it was made with these options.
-    pub(super) fn has(&self, options: &AwsOptions) -> bool {
+    #[must_use]
+    pub fn has(&self, options: &AwsOptions) -> bool {
         *self.options == *options
     }
 

@@ -8,7 +8,7 @@ use aws_sdk_kms::{
 };
 
 use super::client::RegionalKey;
-use crate::kms::{KeyPurpose, KeyState, Protection, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{KeyPurpose, KeyState, Protection, ProviderError, ProviderErrorKind as Kind};
 
 /// Asks for the key; it is checked that the answer is of it.
 pub(super) async fn describe(key: &RegionalKey) -> Result<KeyMetadata, ProviderError> {

@@ -4,11 +4,7 @@
 
 use std::fmt;
 
-use crate::{
-    KeyUri, KmsKind,
-    key_uri::is_region,
-    kms::{ProviderError, ProviderErrorKind as Kind},
-};
+use temporal_kms::{KeyUri, KmsKind, ProviderError, ProviderErrorKind as Kind, support::is_region};
 
 const MULTI_REGION_PREFIX: &str = "mrk-";
 

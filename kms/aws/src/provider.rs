@@ -10,11 +10,9 @@ use super::{
     metadata::{self, unreadable},
     regions::Regions,
 };
-use crate::{
-    Dek, EncryptionContext, KeyUri, WrappedDek,
-    kms::{
-        KeyDescription, KeyProvider, KeyPurpose, KeyState, ProviderError, ProviderErrorKind as Kind,
-    },
+use temporal_kms::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyState, KeyUri,
+    ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
 
 /// `Plaintext` of Encrypt: 1 to 4,096 bytes.

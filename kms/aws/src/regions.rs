@@ -17,11 +17,7 @@ use super::{
     client::{RegionalKey, Resolved},
     name::{Arn, KeyName},
 };
-use crate::{
-    KeyUri,
-    clock::Clock,
-    kms::{ProviderError, ProviderErrorKind as Kind},
-};
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, support::clock::Clock};
 
 /// How long calls go to a replica first after the key's own region was unreachable.
 const DETOUR: Duration = Duration::from_secs(30);
@@ -244,7 +240,8 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::{clock::tests::ManualClock, kms::aws::client};
+    use crate::client;
+    use temporal_kms::support::clock::ManualClock;
 
     const HOME: &str = "eu-west-1";
     const AWAY: &str = "us-west-2";

@@ -13,11 +13,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::{client::RegionalKey, metadata::unreadable, regions::Regions};
-use crate::{
-    KeyUri,
-    kms::{
-        ProviderError, ProviderErrorKind as Kind, PublicKey, Signature, SignatureAlgorithm, Signer,
-    },
+use temporal_kms::{
+    KeyUri, ProviderError, ProviderErrorKind as Kind, PublicKey, Signature, SignatureAlgorithm,
+    Signer,
 };
 
 /// How long an alias is taken to stand for the same key: fetching the public key before each verification costs a call.

@@ -151,7 +151,8 @@ pub struct KeySpec {
 
 impl KeySpec {
     /// Why a service cannot make the key that has nothing but keys: neither rotation of its own, nor labels, nor regions.
-    pub(super) fn unsupported_by_plain_keys(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn unsupported_by_plain_keys(&self) -> Option<&'static str> {
         if self.rotation_period.is_some() {
             return Some("its keys do not rotate by themselves");
         }

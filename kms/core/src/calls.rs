@@ -2,8 +2,8 @@
 //! concurrent calls, a circuit breaker, numbers and spans. `calls.rs` puts them in their order.
 
 mod breaker;
-mod calls;
 mod metrics;
+mod surround;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
-use self::calls::{Call, Calls};
 pub use self::metrics::{KmsMetrics, OperationMetrics};
+use self::surround::{Call, Calls};
 use super::{KeyDescription, KeyProvider, ProviderError, PublicKey, Signature, Signer};
 use crate::{ConfigurationError, Dek, EncryptionContext, KeyUri, WrappedDek};
 

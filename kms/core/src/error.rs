@@ -186,7 +186,7 @@ impl ProviderError {
 
     /// Adds the project that has to be put right. It is shown, so it must be one by its form.
     #[must_use]
-    pub(crate) fn with_project(mut self, project: Option<&str>) -> Self {
+    pub fn with_project(mut self, project: Option<&str>) -> Self {
         self.project = project.map(Into::into);
         self
     }
@@ -201,14 +201,14 @@ impl ProviderError {
     /// Says that the service did not tell the kind, and that the provider concluded it from earlier answers. It may be
     /// wrong, so nobody may rely on it for long.
     #[must_use]
-    #[cfg_attr(not(feature = "pkcs11"), allow(dead_code))]
-    pub(crate) fn presumed(mut self) -> Self {
+    pub fn presumed(mut self) -> Self {
         self.is_presumed = true;
         self
     }
 
     /// Whether the kind is a conclusion that may be wrong.
-    pub(crate) fn is_presumed(&self) -> bool {
+    #[must_use]
+    pub fn is_presumed(&self) -> bool {
         self.is_presumed
     }
 
@@ -401,10 +401,6 @@ mod tests {
             let answer = ServiceError::new(Some(500)).with_code(Some("SeCrEtCode"));
             let error = error(kind).with_service_error(answer);
             assert!(error.source().is_none(), "{kind:?}");
-            assert!(
-                crate::Error::from(error.clone()).source().is_none(),
-                "{kind:?}"
-            );
             let shown = format!("{error} {error:?} {}", error.message());
             assert!(!shown.contains("SeCrEtCode"), "{shown}");
             assert!(shown.contains("local://default"), "{shown}");

@@ -5,7 +5,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{ProviderError, ProviderErrorKind};
-use crate::{Dek, EncryptionContext, KeyUri, WrappedDek, dek::MAX_WRAPPED_LEN};
+use crate::{Dek, EncryptionContext, KeyUri, WrappedDek, types::MAX_WRAPPED_LEN};
 
 /// One key-encryption key at a key management service.
 ///

@@ -2,7 +2,7 @@
 
 /// At most `max` characters of `text`. Characters that cannot be printed are escaped, among them those that change the
 /// direction of writing.
-pub(crate) fn shown(text: &str, max: usize) -> String {
+pub fn shown(text: &str, max: usize) -> String {
     let mut shown: String = text
         .chars()
         .take(max)

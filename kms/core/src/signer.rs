@@ -51,6 +51,9 @@ pub trait Signer: Send + Sync + fmt::Debug {
     }
 }
 
+/// The first byte of what keys with the output prefix `TINK` make.
+const TINK_PREFIX: u8 = 1;
+
 /// How a key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -75,4 +78,31 @@ pub struct Signature {
     pub algorithm: SignatureAlgorithm,
     /// ASN.1 DER of `r` and `s` for ECDSA (RFC 3279, section 2.2.3), 64 bytes for Ed25519.
     pub bytes: Vec<u8>,
+}
+
+impl Signature {
+    /// The signature as Tink writes it for a key with output prefix `TINK`: `0x01 ‖ key id(4, big endian) ‖ bytes`.
+    /// `None` when the version is not a key id of a Tink keyset.
+    #[must_use]
+    pub fn to_tink(&self) -> Option<Vec<u8>> {
+        let id: u32 = self.version.as_deref()?.parse().ok()?;
+        let mut tink = Vec::with_capacity(5 + self.bytes.len());
+        tink.push(TINK_PREFIX);
+        tink.extend_from_slice(&id.to_be_bytes());
+        tink.extend_from_slice(&self.bytes);
+        Some(tink)
+    }
+
+    /// Reads what Tink signed with a key with output prefix `TINK`. Tink does not write the algorithm: it comes from
+    /// the key. `None` when `tink` does not start as such a signature does.
+    #[must_use]
+    pub fn from_tink(key: KeyUri, algorithm: SignatureAlgorithm, tink: &[u8]) -> Option<Self> {
+        let (&[prefix, ref id @ ..], bytes) = tink.split_first_chunk::<5>()?;
+        (prefix == TINK_PREFIX).then(|| Self {
+            key,
+            version: Some(u32::from_be_bytes(*id).to_string()),
+            algorithm,
+            bytes: bytes.to_vec(),
+        })
+    }
 }

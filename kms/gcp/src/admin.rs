@@ -14,18 +14,15 @@ use google_cloud_kms_v1::model::{
 use google_cloud_wkt::{FieldMask, Timestamp};
 
 use super::{
+    client::Service,
     details::{self, time},
     error::{Asked, already_exists, integrity},
     grant::grant,
-    service::Service,
     versions::{self, version_id, version_name},
 };
-use crate::{
-    KeyUri,
-    kms::{
-        KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, Protection,
-        ProviderError, ProviderErrorKind as Kind,
-    },
+use temporal_kms::{
+    KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, Protection,
+    ProviderError, ProviderErrorKind as Kind,
 };
 
 const MAX_PAGES: usize = 100;
@@ -311,14 +308,16 @@ fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> 
             CryptoKeyPurpose::AsymmetricSign,
             CryptoKeyVersionAlgorithm::EcSignP256Sha256,
         ),
-        KeyPurpose::SignEd25519 => {
-            return Err(unsupported("at Cloud KMS keys sign with P-256 here"));
+        _ => {
+            return Err(unsupported(
+                "signing keys at Cloud KMS are for ECDSA on P-256",
+            ));
         }
     };
     let level = match spec.protection {
         None | Some(Protection::Software) => ProtectionLevel::Software,
         Some(Protection::Hsm) => ProtectionLevel::Hsm,
-        Some(Protection::File) => return Err(unsupported("its keys are in no file")),
+        Some(_) => return Err(unsupported("Cloud KMS keeps keys in software or in an HSM")),
     };
     if spec.multi_region {
         return Err(unsupported(

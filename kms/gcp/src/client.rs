@@ -19,10 +19,7 @@ use super::{
     credentials::Settings,
     error::{self, Asked},
 };
-use crate::{
-    KeyUri,
-    kms::{Cause, ProviderError, ProviderErrorKind as Kind},
-};
+use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
 /// The client's own limit for one request. Deadlines are set by who calls; this is for calls that nobody limits.
 const ATTEMPT: Duration = Duration::from_secs(30);

@@ -11,10 +11,8 @@ use google_cloud_auth::credentials::{
 use http::Uri;
 use serde_json::Value;
 
-use crate::{
-    KeyUri, endpoint,
-    kms::{KmsOptions, ProviderError, ProviderErrorKind as Kind},
-};
+use crate::GcpOptions;
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
 
 /// What Google's own clients ask for; IAM says what a caller may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -29,8 +27,8 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn new(uri: &KeyUri, options: &KmsOptions) -> Result<Self, ProviderError> {
-        if let Some(endpoint) = &options.gcp_endpoint
+    pub(super) fn new(uri: &KeyUri, options: &GcpOptions) -> Result<Self, ProviderError> {
+        if let Some(endpoint) = &options.endpoint
             && !is_loopback(endpoint)
         {
             return Err(ProviderError::new(Kind::Misconfigured, uri).with_detail(
@@ -39,8 +37,8 @@ impl Settings {
             ));
         }
         Ok(Self {
-            endpoint: options.gcp_endpoint.clone(),
-            credentials: options.gcp_credentials.clone(),
+            endpoint: options.endpoint.clone(),
+            credentials: options.credentials.clone(),
         })
     }
 

@@ -10,10 +10,7 @@ use google_cloud_kms_v1::model::{
 use google_cloud_wkt::Timestamp;
 
 use super::versions::version_id;
-use crate::{
-    KeyUri, KmsKind,
-    kms::{KeyDetails, KeyPurpose, KeyState, KeyVersion, Protection},
-};
+use temporal_kms::{KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, KmsKind, Protection};
 
 /// A key that has a place in this library: for encryption, or for signing as [`KeyPurpose`] has it.
 pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {

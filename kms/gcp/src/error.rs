@@ -9,10 +9,7 @@ use google_cloud_gax::error::{
     rpc::{Code, Status, StatusDetails},
 };
 
-use crate::{
-    KeyUri,
-    kms::{Cause, ProviderError, ProviderErrorKind as Kind, ServiceError},
-};
+use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
 
 /// What was asked of the service, which decides what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -399,7 +396,7 @@ mod tests {
     #[test]
     fn the_project_that_calls_are_charged_to_is_told_from_the_keys() {
         let disabled = refused(include_str!(
-            "../../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
+            "../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
         ));
         assert_eq!(disabled.cause(), Some(Cause::QuotaProject));
         assert_eq!(disabled.project(), Some("999999"));
@@ -413,7 +410,7 @@ mod tests {
         }
 
         let denied = refused(include_str!(
-            "../../../../tests/vectors/cloud-kms/403-user-project-denied.json"
+            "../../../tests/vectors/cloud-kms/403-user-project-denied.json"
         ));
         assert_eq!(denied.cause(), Some(Cause::QuotaProject));
         assert_eq!(denied.project(), Some("other-billing-project"));
@@ -449,7 +446,7 @@ mod tests {
 
     #[test]
     fn a_page_for_people_is_not_googles_word() {
-        let page = include_str!("../../../../tests/vectors/cloud-kms/404.html");
+        let page = include_str!("../../../tests/vectors/cloud-kms/404.html");
         for (status, kind) in [
             (401, Kind::Integrity),
             (403, Kind::Integrity),

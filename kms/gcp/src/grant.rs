@@ -3,13 +3,10 @@
 use google_cloud_iam_v1::model::{Binding, GetPolicyOptions, Policy};
 
 use super::{
+    client::Service,
     error::{Asked, is_conflict},
-    service::Service,
 };
-use crate::{
-    KeyUri,
-    kms::{KeyRole, ProviderError},
-};
+use temporal_kms::{KeyRole, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
 /// How often a policy that somebody else changes at the same time is read again.
 const ATTEMPTS: usize = 5;
@@ -23,6 +20,9 @@ pub(super) async fn grant(
     member: &str,
     role: KeyRole,
 ) -> Result<bool, ProviderError> {
+    let roles = roles(role).ok_or_else(|| {
+        ProviderError::new(Kind::Unsupported, uri).with_detail("Cloud KMS has no role for it")
+    })?;
     let mut attempt = 1;
     loop {
         let options = GetPolicyOptions::new().set_requested_policy_version(POLICY_VERSION);
@@ -36,7 +36,7 @@ pub(super) async fn grant(
             })
             .await?;
         let mut changed = false;
-        for role in roles(role) {
+        for role in roles {
             changed |= add(&mut policy, role, member);
         }
         if !changed {
@@ -62,13 +62,14 @@ pub(super) async fn grant(
 
 /// The roles of Cloud KMS. A signer and a verifier look for the newest version first, which neither of their own roles
 /// permits.
-fn roles(role: KeyRole) -> &'static [&'static str] {
-    match role {
+fn roles(role: KeyRole) -> Option<&'static [&'static str]> {
+    Some(match role {
         KeyRole::Encrypter => &["roles/cloudkms.cryptoKeyEncrypter"],
         KeyRole::Decrypter => &["roles/cloudkms.cryptoKeyDecrypter"],
         KeyRole::Signer => &["roles/cloudkms.signer", "roles/cloudkms.viewer"],
         KeyRole::Verifier => &["roles/cloudkms.publicKeyViewer", "roles/cloudkms.viewer"],
-    }
+        _ => return None,
+    })
 }
 
 /// A binding with a condition grants less than was asked for, so it does not count.

@@ -13,55 +13,75 @@
 
 mod admin;
 mod checksum;
+mod client;
 mod credentials;
 mod details;
 mod error;
 mod grant;
 mod provider;
-mod service;
+mod settings;
 mod signer;
 mod versions;
 
 use std::sync::Arc;
 
+use temporal_kms::{
+    KeyAdmin, KeyProvider, KeyUri, ProviderError, ProviderErrorKind as Kind, Signer,
+};
+
+pub use self::settings::GcpOptions;
 use self::{
     admin::GcpAdmin,
+    client::{Service, shared},
     credentials::Settings,
     provider::GcpKey,
-    service::{Service, shared},
     signer::GcpSigner,
 };
-use super::{KeyAdmin, KeyProvider, KmsOptions, ProviderError, ProviderErrorKind as Kind, Signer};
-use crate::KeyUri;
 
-pub(super) fn open(
-    uri: &KeyUri,
-    options: &KmsOptions,
-) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-    let service = connect(uri, options)?;
-    Ok(Arc::new(GcpKey::new(uri.clone(), service)))
+/// Cloud KMS as one caller sees it. Keys with the same options share their connections and tokens within the process.
+#[derive(Clone, Debug)]
+pub struct GcpKms {
+    options: Arc<GcpOptions>,
 }
 
-pub(super) fn open_signer(
-    uri: &KeyUri,
-    options: &KmsOptions,
-) -> Result<Arc<dyn Signer>, ProviderError> {
-    let service = connect(uri, options)?;
-    Ok(Arc::new(GcpSigner::new(uri.clone(), service)))
-}
+impl GcpKms {
+    /// Cloud KMS with these options. Nothing is read or called yet.
+    #[must_use]
+    pub fn new(options: GcpOptions) -> Self {
+        Self {
+            options: Arc::new(options),
+        }
+    }
 
-pub(super) fn open_admin(
-    uri: &KeyUri,
-    options: &KmsOptions,
-) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
-    let service = connect(uri, options)?;
-    Ok(Arc::new(GcpAdmin::new(service)))
-}
+    /// A key to wrap data keys with.
+    ///
+    /// # Errors
+    /// When its name is not one of Cloud KMS, or the options are wrong for it.
+    pub fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        Ok(Arc::new(GcpKey::new(uri.clone(), self.connect(uri)?)))
+    }
 
-/// The service that keys with the same settings share.
-fn connect(uri: &KeyUri, options: &KmsOptions) -> Result<Arc<Service>, ProviderError> {
-    check_name(uri)?;
-    Ok(shared(Settings::new(uri, options)?))
+    /// A key to sign with.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        Ok(Arc::new(GcpSigner::new(uri.clone(), self.connect(uri)?)))
+    }
+
+    /// Creates keys and looks after them. `uri` names one of them, for errors; it need not exist.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        Ok(Arc::new(GcpAdmin::new(self.connect(uri)?)))
+    }
+
+    /// The service that keys with the same settings share.
+    fn connect(&self, uri: &KeyUri) -> Result<Arc<Service>, ProviderError> {
+        check_name(uri)?;
+        Ok(shared(Settings::new(uri, &self.options)?))
+    }
 }
 
 /// A name becomes part of a URL: nothing in it may change which one.

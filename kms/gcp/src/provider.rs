@@ -17,14 +17,14 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     checksum::{crc32c, matches},
+    client::Service,
     details::{protection, version_state},
     error::{Asked, integrity},
-    service::Service,
     versions::version_id,
 };
-use crate::{
-    Dek, EncryptionContext, KeyUri, WrappedDek,
-    kms::{KeyDescription, KeyProvider, KeyState, ProviderError, ProviderErrorKind as Kind},
+use temporal_kms::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyState, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, WrappedDek,
 };
 
 /// The service's limit of plaintext (`EncryptRequest.plaintext`), for keys in software.

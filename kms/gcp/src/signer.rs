@@ -14,17 +14,14 @@ use tokio::time::Instant;
 
 use super::{
     checksum::{crc32c, matches},
+    client::Service,
     details::version_state,
     error::{Asked, integrity},
-    service::Service,
     versions::{self, version_name},
 };
-use crate::{
-    KeyUri,
-    kms::{
-        KeyState, ProviderError, ProviderErrorKind as Kind, PublicKey, Signature,
-        SignatureAlgorithm, Signer,
-    },
+use temporal_kms::{
+    KeyState, KeyUri, ProviderError, ProviderErrorKind as Kind, PublicKey, Signature,
+    SignatureAlgorithm, Signer,
 };
 
 /// How long the newest version is taken for the newest one: listing versions before every signature costs a call.

@@ -3,10 +3,10 @@
 use google_cloud_kms_v1::model::CryptoKeyVersion;
 
 use super::{
+    client::Service,
     error::{Asked, integrity},
-    service::Service,
 };
-use crate::{KeyUri, kms::ProviderError};
+use temporal_kms::{KeyUri, ProviderError};
 
 /// The most that the service gives in one page.
 const PAGE: i32 = 1000;

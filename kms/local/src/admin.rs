@@ -9,12 +9,9 @@ use super::{
     keyset::{Keyset, KeysetError},
     keyset_error, load,
 };
-use crate::{
-    KeyUri, KmsKind,
-    kms::{
-        KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, KeyVersion, Protection, ProviderError,
-        ProviderErrorKind as Kind,
-    },
+use temporal_kms::{
+    KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, KmsKind, Protection,
+    ProviderError, ProviderErrorKind as Kind,
 };
 
 #[async_trait]

@@ -11,10 +11,7 @@ mod sign;
 use std::mem;
 
 use self::material::Material;
-use crate::{
-    kms::{KeyPurpose, KeyState},
-    random,
-};
+use temporal_kms::{KeyPurpose, KeyState, support::random};
 
 pub(super) use self::{aead::OpenError, sign::NoPublicKey};
 
@@ -43,6 +40,8 @@ pub(super) enum KeysetError {
     IsPrimary(u32),
     #[error("key {0} is destroyed")]
     IsDestroyed(u32),
+    #[error("a keyset cannot hold keys for this purpose")]
+    UnknownPurpose,
     #[error("the operating system gave no randomness")]
     NoRandomness(#[source] std::io::Error),
 }

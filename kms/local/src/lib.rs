@@ -44,10 +44,10 @@ use self::{
     signer::LocalSigningKey,
     watched::WatchedKeyset,
 };
-use super::{
+use temporal_kms::{
     KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, SignatureAlgorithm, Signer,
 };
-use crate::{KeyUri, KmsKind};
+use temporal_kms::{KeyUri, KmsKind};
 
 /// A folder of Tink keysets.
 #[derive(Clone, Debug)]
@@ -103,6 +103,10 @@ impl LocalKeyring {
         let purpose = match algorithm {
             SignatureAlgorithm::EcdsaP256Sha256 => KeyPurpose::SignP256,
             SignatureAlgorithm::Ed25519 => KeyPurpose::SignEd25519,
+            _ => {
+                return Err(ProviderError::new(Kind::Unsupported, &named(name)?)
+                    .with_detail("a keyset has no such algorithm"));
+            }
         };
         self.create_missing(name, purpose)?;
         self.signing_key(name)

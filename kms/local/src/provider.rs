@@ -5,12 +5,9 @@ use super::{
     keyset::{KeysetError, OpenError},
     watched::WatchedKeyset,
 };
-use crate::{
-    Dek, EncryptionContext, KeyUri, WrappedDek,
-    kms::{
-        KeyDescription, KeyProvider, KeyPurpose, Protection, ProviderError,
-        ProviderErrorKind as Kind,
-    },
+use temporal_kms::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, Protection,
+    ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
 
 /// As Cloud KMS has it, so that what works in development works there.

@@ -1,15 +1,11 @@
 use async_trait::async_trait;
 
 use super::{
-    keyset::{KeysetError, NoPublicKey, TINK_PREFIX},
+    keyset::{KeysetError, NoPublicKey},
     watched::WatchedKeyset,
 };
-use crate::{
-    KeyUri,
-    kms::{
-        KeyPurpose, ProviderError, ProviderErrorKind as Kind, PublicKey, Signature,
-        SignatureAlgorithm, Signer,
-    },
+use temporal_kms::{
+    KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind, PublicKey, Signature, Signer,
 };
 
 /// A keyset that signs.
@@ -57,33 +53,6 @@ impl Signer for LocalSigningKey {
                 NoPublicKey::Absent => Kind::KeyNotFound,
             };
             ProviderError::new(kind, self.0.uri()).with_detail(format!("key {id:?} of the keyset"))
-        })
-    }
-}
-
-impl Signature {
-    /// The signature as Tink writes it for a key with output prefix `TINK`: `0x01 ‖ key id(4, big endian) ‖ bytes`.
-    /// `None` when the version is not a key id of a Tink keyset.
-    #[must_use]
-    pub fn to_tink(&self) -> Option<Vec<u8>> {
-        let id: u32 = self.version.as_deref()?.parse().ok()?;
-        let mut tink = Vec::with_capacity(5 + self.bytes.len());
-        tink.push(TINK_PREFIX);
-        tink.extend_from_slice(&id.to_be_bytes());
-        tink.extend_from_slice(&self.bytes);
-        Some(tink)
-    }
-
-    /// Reads what Tink signed with a key with output prefix `TINK`. Tink does not write the algorithm: it comes from
-    /// the key. `None` when `tink` does not start as such a signature does.
-    #[must_use]
-    pub fn from_tink(key: KeyUri, algorithm: SignatureAlgorithm, tink: &[u8]) -> Option<Self> {
-        let (&[prefix, ref id @ ..], bytes) = tink.split_first_chunk::<5>()?;
-        (prefix == TINK_PREFIX).then(|| Self {
-            key,
-            version: Some(u32::from_be_bytes(*id).to_string()),
-            algorithm,
-            bytes: bytes.to_vec(),
         })
     }
 }

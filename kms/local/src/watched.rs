@@ -6,7 +6,7 @@ use super::{
     file,
     keyset::{Keyset, KeysetError},
 };
-use crate::{KeyUri, kms::ProviderError};
+use temporal_kms::{KeyUri, ProviderError};
 
 /// One keyset, read again whenever its file changes.
 pub(super) struct WatchedKeyset {

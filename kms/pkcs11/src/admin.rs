@@ -18,13 +18,10 @@ use super::{
     token::Token,
     version_id,
 };
-use crate::{
-    KeyUri,
-    key_uri::pkcs11::{Pkcs11Class, Pkcs11Path},
-    kms::{
-        KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyVersion, ProviderError,
-        ProviderErrorKind as Kind,
-    },
+use temporal_kms::{
+    KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyUri, KeyVersion, ProviderError,
+    ProviderErrorKind as Kind,
+    support::{Pkcs11Class, Pkcs11Path},
 };
 
 const PURPOSES: [KeyPurpose; 2] = [KeyPurpose::Encrypt, KeyPurpose::SignP256];

@@ -18,10 +18,12 @@ use super::{
     probe::{Probes, Verdict},
     wrapped::{Method, Wrapped},
 };
-use crate::{
-    aead::{Aes256Gcm, KEY_LEN, NONCE_LEN, TAG_LEN},
-    kms::ProviderErrorKind as Kind,
-    random,
+use temporal_kms::{
+    ProviderErrorKind as Kind,
+    support::{
+        aead::{Aes256Gcm, KEY_LEN, NONCE_LEN, TAG_LEN},
+        random,
+    },
 };
 
 /// AES key wrap adds 8 bytes (RFC 3394, section 2.2.1).

@@ -3,10 +3,7 @@
 use cryptoki::{mechanism::Mechanism, object::Attribute};
 
 use super::{admin::misconfigured, error::Failure, object::P256, pool::Connection};
-use crate::{
-    key_uri::pkcs11::Pkcs11Path,
-    kms::{KeyPurpose, KeySpec, ProviderErrorKind as Kind},
-};
+use temporal_kms::{KeyPurpose, KeySpec, ProviderErrorKind as Kind, support::Pkcs11Path};
 
 const AES_256_LEN: u64 = 32;
 
@@ -23,8 +20,8 @@ pub(super) fn check_spec(connection: &Connection, spec: &KeySpec) -> Result<(), 
         return unsupported("the token protects its keys in another way");
     }
     match spec.purpose {
-        KeyPurpose::SignEd25519 => unsupported("the keys of tokens sign with ECDSA on P-256"),
         KeyPurpose::Encrypt | KeyPurpose::SignP256 => Ok(()),
+        _ => unsupported("the keys of tokens sign with ECDSA on P-256"),
     }
 }
 

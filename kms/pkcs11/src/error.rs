@@ -8,10 +8,7 @@ use super::{
     pin::{PinError, PinSource},
     recovery::Loss,
 };
-use crate::{
-    KeyUri,
-    kms::{Cause, ProviderError, ProviderErrorKind as Kind},
-};
+use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
 /// A call that failed, before it is known for which key.
 #[derive(Debug)]

@@ -60,12 +60,12 @@ mod mechanisms;
 mod module;
 mod object;
 mod open;
-mod options;
 mod pin;
 mod pool;
 mod probe;
 mod provider;
 mod recovery;
+mod settings;
 mod signer;
 mod slot;
 mod threads;
@@ -73,8 +73,8 @@ mod token;
 mod version_id;
 mod wrapped;
 
-pub(super) use self::open::{open, open_admin, open_signer};
+pub use self::open::Pkcs11Kms;
 pub use self::{
-    options::{Pkcs11Access, Pkcs11Options},
     pin::PinSource,
+    settings::{Pkcs11Access, Pkcs11Options},
 };

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::{error::Failure, pin::PinSource};
-use crate::kms::{Cause, ProviderErrorKind as Kind};
+use temporal_kms::{Cause, ProviderErrorKind as Kind};
 
 /// The PINs that tokens refused, by the tokens' serial numbers. None is sent twice: some attempts later the token locks it.
 /// A token that was made anew has another serial number.

@@ -19,15 +19,12 @@ use super::{
     error::Failure,
     gate::{Gate, Generation},
     login::Logins,
-    options::Pkcs11Options,
     pin::PinSource,
+    settings::Pkcs11Options,
     threads,
     token::Token,
 };
-use crate::{
-    key_uri::pkcs11::Pkcs11Path,
-    kms::{Cause, ProviderErrorKind as Kind},
-};
+use temporal_kms::{Cause, ProviderErrorKind as Kind, support::Pkcs11Path};
 
 /// PKCS#11 allows one `C_Initialize` for each process, so a module stays loaded until the process ends.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());

@@ -6,9 +6,9 @@ use cryptoki::{
 };
 
 use super::{error::Failure, version_id};
-use crate::{
-    key_uri::pkcs11::{Pkcs11Class, Pkcs11Path},
-    kms::{KeyPurpose, KeyState, KeyVersion, ProviderErrorKind as Kind},
+use temporal_kms::{
+    KeyPurpose, KeyState, KeyVersion, ProviderErrorKind as Kind,
+    support::{Pkcs11Class, Pkcs11Path},
 };
 
 /// The object identifier of P-256 in DER (RFC 5480, section 2.1.1.1).

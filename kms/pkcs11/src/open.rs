@@ -3,41 +3,59 @@
 use std::sync::Arc;
 
 use super::{
-    admin::Pkcs11Admin, module::Module, object::ObjectName, options::Pkcs11Options,
-    provider::Pkcs11Key, signer::Pkcs11SigningKey, token::Token,
+    admin::Pkcs11Admin, module::Module, object::ObjectName, provider::Pkcs11Key,
+    settings::Pkcs11Options, signer::Pkcs11SigningKey, token::Token,
 };
-use crate::{
-    KeyUri,
-    key_uri::pkcs11::Pkcs11Path,
-    kms::{
-        Cause, KeyAdmin, KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, Signer,
-    },
+use temporal_kms::{
+    Cause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind,
+    Signer, support::Pkcs11Path,
 };
 
-pub(in crate::kms) async fn open(
-    uri: &KeyUri,
-    options: &Pkcs11Options,
-) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-    let (path, token) = reach(uri, options).await?;
-    let name = ObjectName::of(&path, KeyPurpose::Encrypt).map_err(|error| error.for_key(uri))?;
-    Ok(Arc::new(Pkcs11Key::new(uri.clone(), name, token)))
+/// PKCS#11 tokens as one caller reaches them. Keys share modules and tokens within the process.
+#[derive(Clone, Debug)]
+pub struct Pkcs11Kms {
+    options: Arc<Pkcs11Options>,
 }
 
-pub(in crate::kms) async fn open_signer(
-    uri: &KeyUri,
-    options: &Pkcs11Options,
-) -> Result<Arc<dyn Signer>, ProviderError> {
-    let (path, token) = reach(uri, options).await?;
-    let name = ObjectName::of(&path, KeyPurpose::SignP256).map_err(|error| error.for_key(uri))?;
-    Ok(Arc::new(Pkcs11SigningKey::new(uri.clone(), name, token)))
-}
+impl Pkcs11Kms {
+    /// Tokens with these options. No module is loaded yet.
+    #[must_use]
+    pub fn new(options: Pkcs11Options) -> Self {
+        Self {
+            options: Arc::new(options),
+        }
+    }
 
-pub(in crate::kms) async fn open_admin(
-    uri: &KeyUri,
-    options: &Pkcs11Options,
-) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
-    let (_, token) = reach(uri, options).await?;
-    Ok(Arc::new(Pkcs11Admin::new(token)))
+    /// A key to wrap data keys with.
+    ///
+    /// # Errors
+    /// When its name is wrong, or the module cannot be loaded.
+    pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        let (path, token) = reach(uri, &self.options).await?;
+        let name =
+            ObjectName::of(&path, KeyPurpose::Encrypt).map_err(|error| error.for_key(uri))?;
+        Ok(Arc::new(Pkcs11Key::new(uri.clone(), name, token)))
+    }
+
+    /// A key to sign with.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        let (path, token) = reach(uri, &self.options).await?;
+        let name =
+            ObjectName::of(&path, KeyPurpose::SignP256).map_err(|error| error.for_key(uri))?;
+        Ok(Arc::new(Pkcs11SigningKey::new(uri.clone(), name, token)))
+    }
+
+    /// Creates keys of the token that `uri` names, and looks after them. The key itself need not exist.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        let (_, token) = reach(uri, &self.options).await?;
+        Ok(Arc::new(Pkcs11Admin::new(token)))
+    }
 }
 
 async fn reach(

@@ -5,8 +5,8 @@ mod read;
 use std::path::PathBuf;
 
 pub(super) use self::read::PinError;
-use super::options::{absolute, invalid};
-use crate::ConfigurationError;
+use super::settings::{absolute, invalid};
+use temporal_kms::ConfigurationError;
 
 /// Where a PIN is. It is read again for every login, so that it can be changed while the process runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ffi::c_ulong};
 use cryptoki::{context::Pkcs11, session::Session, slot::Slot};
 
 use super::{gate::Generation, mechanisms::Mechanisms, slot::Found};
-use crate::kms::Protection;
+use temporal_kms::Protection;
 
 /// The sessions that are open with one token.
 #[derive(Default)]

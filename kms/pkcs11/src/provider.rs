@@ -12,9 +12,9 @@ use super::{
     token::Token,
     wrapped::Wrapped,
 };
-use crate::{
-    Dek, EncryptionContext, KeyUri, WrappedDek,
-    kms::{KeyDescription, KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind},
+use temporal_kms::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, WrappedDek,
 };
 
 /// AWS `CloudHSM` takes no more in one call.

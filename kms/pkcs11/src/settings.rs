@@ -8,7 +8,7 @@ use std::{
 use percent_encoding::percent_decode_str;
 
 use super::PinSource;
-use crate::{ConfigurationError, KeyUri};
+use temporal_kms::{ConfigurationError, KeyUri};
 
 /// How PKCS#11 tokens are reached: what a key's URI does not say, since it is written into payloads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Pkcs11Options {
 
     /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty. The PIN itself is
     /// read from the process's when it is needed.
-    pub(crate) fn from_variables(
+    pub fn from_variables(
         variable: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigurationError> {
         let path = |name: &str| {

@@ -15,12 +15,9 @@ use super::{
     object::{self, KeyObject, ObjectName},
     token::Token,
 };
-use crate::{
-    KeyUri,
-    kms::{
-        KeyPurpose, ProviderError, ProviderErrorKind as Kind, PublicKey, Signature,
-        SignatureAlgorithm, Signer,
-    },
+use temporal_kms::{
+    KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind, PublicKey, Signature,
+    SignatureAlgorithm, Signer,
 };
 
 /// A P-256 key of a token.

@@ -6,7 +6,7 @@ use cryptoki::{
 };
 
 use super::error::Failure;
-use crate::{key_uri::pkcs11::Pkcs11Path, kms::ProviderErrorKind as Kind};
+use temporal_kms::{ProviderErrorKind as Kind, support::Pkcs11Path};
 
 /// Where a token is.
 pub(super) struct Found {

@@ -8,7 +8,7 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::error::Failure;
-use crate::kms::ProviderErrorKind as Kind;
+use temporal_kms::ProviderErrorKind as Kind;
 
 /// Makes a call on a new thread. The caller bounds their number: `permit` is held until the call returns, even when nobody
 /// waits for it any more.

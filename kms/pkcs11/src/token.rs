@@ -20,18 +20,15 @@ use super::{
     gate::Generation,
     mechanisms::Mechanisms,
     module::Module,
-    options::Pkcs11Options,
     pin::PinSource,
     pool::{Connection, Pool},
     probe::Probes,
     recovery::{Loss, Recovery},
+    settings::Pkcs11Options,
     slot::{self, Found, Search},
     threads,
 };
-use crate::{
-    key_uri::pkcs11::Pkcs11Path,
-    kms::{Protection, ProviderErrorKind as Kind},
-};
+use temporal_kms::{Protection, ProviderErrorKind as Kind, support::Pkcs11Path};
 
 const DEFAULT_SESSIONS: usize = 8;
 

@@ -10,7 +10,7 @@ use std::{
 use uuid::{Builder, Uuid};
 
 use super::error::Failure;
-use crate::{kms::ProviderErrorKind as Kind, random};
+use temporal_kms::{ProviderErrorKind as Kind, support::random};
 
 /// Which of two versions is newer.
 pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {

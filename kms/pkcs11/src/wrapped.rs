@@ -1,7 +1,7 @@
 //! The bytes that are written for a wrapped key.
 
 use super::error::Failure;
-use crate::kms::ProviderErrorKind as Kind;
+use temporal_kms::ProviderErrorKind as Kind;
 
 const VERSION: u8 = 1;
 

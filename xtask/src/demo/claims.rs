@@ -1,7 +1,7 @@
 //! What the demo says about itself, and the proof of each sentence.
 
 use anyhow::{Context, bail, ensure};
-use local_stack::find_secret;
+use dev_servers::find_secret;
 
 use super::{
     credential::Credential,

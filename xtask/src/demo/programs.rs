@@ -14,7 +14,7 @@ pub(super) struct Programs {
     pub(super) claude: PathBuf,
     pub(super) codec_server: PathBuf,
     pub(super) claude_tasks: PathBuf,
-    pub(super) messages_api: PathBuf,
+    pub(super) fake_anthropic: PathBuf,
 }
 
 impl Programs {
@@ -36,7 +36,7 @@ impl Programs {
             claude,
             codec_server: own("codec-server"),
             claude_tasks: own("claude-tasks"),
-            messages_api: own("messages-api"),
+            fake_anthropic: own("fake-anthropic"),
         })
     }
 }
@@ -67,6 +67,6 @@ fn build_own(workspace: &Workspace) -> anyhow::Result<()> {
         "--package=temporal-kms-codec-server",
         "--package=claude-tasks",
     ]);
-    build.arg("--package=messages-api");
+    build.arg("--package=fake-anthropic");
     step::loudly(build)
 }

@@ -45,7 +45,7 @@ impl<T: Send + 'static> Background<T> {
 impl<T> Drop for Background<T> {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            local_stack::close();
+            dev_servers::close();
             let _ = thread.join();
         }
     }

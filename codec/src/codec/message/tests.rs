@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::*;
 use crate::Dek;
 
-const VECTORS: &str = include_str!("../../../tests/vectors/envelope-v2.json");
+const VECTORS: &str = include_str!("../../../../tests/vectors/envelope-v2.json");
 const LIMIT: usize = 1 << 20;
 
 #[derive(Deserialize)]

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, convert::Infallible, str::FromStr};
 
-use crate::{ConfigurationError, EncryptionContext, PayloadError, context::NAMESPACE};
+use crate::{ConfigurationError, EncryptionContext, PayloadError};
+use temporal_kms::support::NAMESPACE;
 
 /// Which of the configured context pairs a payload must carry to be decoded.
 ///

@@ -4,10 +4,10 @@ use zeroize::Zeroizing;
 use super::StreamError;
 use crate::{
     EncryptionContext, EnvelopeCipher, Error, PayloadError,
-    aead::{Aes256Gcm, TAG_LEN},
+    crypto::aead::{Aes256Gcm, TAG_LEN},
     dek::DataKey,
-    envelope::check_bound,
     format::file::{self, FILE_ID_LEN, SEALED_CHUNK_LEN},
+    sealed::envelope::check_bound,
 };
 
 impl EnvelopeCipher {

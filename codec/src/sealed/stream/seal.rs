@@ -4,10 +4,9 @@ use zeroize::Zeroizing;
 use super::StreamError;
 use crate::{
     EncryptionContext, EnvelopeCipher, Error, PayloadError,
-    aead::Aes256Gcm,
-    envelope::check_bound,
+    crypto::{aead::Aes256Gcm, random},
     format::file::{self, CHUNK_LEN, SEALED_CHUNK_LEN},
-    random,
+    sealed::envelope::check_bound,
 };
 
 impl EnvelopeCipher {

@@ -3,14 +3,12 @@
 use aws_sdk_kms::types::{KeySpec as Spec, KeyUsageType, OriginType, Tag};
 
 use super::{enable_rotation, rotation_days};
-use crate::kms::{
-    KeyPurpose, KeySpec, Protection, ProviderError, ProviderErrorKind as Kind,
-    aws::{
-        client::RegionalKey,
-        metadata::{self, unreadable},
-        name::{Arn, KeyName},
-    },
+use crate::{
+    client::RegionalKey,
+    metadata::{self, unreadable},
+    name::{Arn, KeyName},
 };
+use temporal_kms::{KeyPurpose, KeySpec, Protection, ProviderError, ProviderErrorKind as Kind};
 
 /// AWS KMS's shortest: the key has never been used.
 const DISCARD_DAYS: i32 = 7;
@@ -63,7 +61,7 @@ fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), Pro
             unsupported("AWS KMS rotates no signing keys")
         }
         KeyPurpose::SignP256 => Ok((KeyUsageType::SignVerify, Spec::EccNistP256)),
-        KeyPurpose::SignEd25519 => unsupported("signing keys at AWS KMS are for ECDSA on P-256"),
+        _ => unsupported("signing keys at AWS KMS are for ECDSA on P-256"),
     }
 }
 

@@ -10,13 +10,13 @@ use aws_sdk_kms::types::{
 };
 
 use super::{DAY, MAX_PAGES, arn_uri};
-use crate::kms::{
+use crate::{
+    client::RegionalKey,
+    metadata::{self, time, unreadable},
+    name::{Arn, KeyName},
+};
+use temporal_kms::{
     KeyDetails, KeyPurpose, KeyState, KeyVersion, ProviderError, ProviderErrorKind as Kind,
-    aws::{
-        client::RegionalKey,
-        metadata::{self, time, unreadable},
-        name::{Arn, KeyName},
-    },
 };
 
 /// Everything of a key that is named by its ARN.

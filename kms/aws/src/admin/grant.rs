@@ -6,14 +6,11 @@ use aws_sdk_kms::types::{
 
 use super::{MAX_PAGES, details::endless};
 use crate::{
-    EncryptionContext,
-    kms::{
-        KeyPurpose, KeyRole, ProviderError, ProviderErrorKind as Kind,
-        aws::{
-            client::{RegionalKey, pairs},
-            metadata,
-        },
-    },
+    client::{RegionalKey, pairs},
+    metadata,
+};
+use temporal_kms::{
+    EncryptionContext, KeyPurpose, KeyRole, ProviderError, ProviderErrorKind as Kind,
 };
 
 /// A permission that somebody is to have.
@@ -46,18 +43,13 @@ pub(super) async fn grant(
             "signing has no encryption context that a permission could depend on",
         );
     }
-    let needed = operations(wanted.role);
+    let Some((name, needed)) = grant_of(wanted.role) else {
+        return misconfigured("AWS KMS has no grant for this role");
+    };
     let granted = granted(key, wanted).await?;
     if needed.iter().all(|operation| granted.contains(operation)) {
         return Ok(false);
     }
-    // Two equal grants of one name are one.
-    let name = match wanted.role {
-        KeyRole::Encrypter => "temporal-kms-codec-encrypter",
-        KeyRole::Decrypter => "temporal-kms-codec-decrypter",
-        KeyRole::Signer => "temporal-kms-codec-signer",
-        KeyRole::Verifier => "temporal-kms-codec-verifier",
-    };
     // AWS KMS holds DescribeKey to no context, so that the whole role fits into one grant.
     let constraints = pairs(wanted.context).map(|pairs| {
         GrantConstraints::builder()
@@ -77,25 +69,39 @@ pub(super) async fn grant(
     Ok(true)
 }
 
-const fn operations(role: KeyRole) -> &'static [Operation] {
-    match role {
-        KeyRole::Encrypter => &[
-            Operation::GenerateDataKey,
-            Operation::Encrypt,
-            Operation::DescribeKey,
-        ],
-        KeyRole::Decrypter => &[Operation::Decrypt, Operation::DescribeKey],
-        KeyRole::Signer => &[
-            Operation::Sign,
-            Operation::GetPublicKey,
-            Operation::DescribeKey,
-        ],
-        KeyRole::Verifier => &[
-            Operation::Verify,
-            Operation::GetPublicKey,
-            Operation::DescribeKey,
-        ],
-    }
+/// A grant's name and what it permits. Two equal grants of one name are one.
+const fn grant_of(role: KeyRole) -> Option<(&'static str, &'static [Operation])> {
+    Some(match role {
+        KeyRole::Encrypter => (
+            "temporal-kms-codec-encrypter",
+            &[
+                Operation::GenerateDataKey,
+                Operation::Encrypt,
+                Operation::DescribeKey,
+            ],
+        ),
+        KeyRole::Decrypter => (
+            "temporal-kms-codec-decrypter",
+            &[Operation::Decrypt, Operation::DescribeKey],
+        ),
+        KeyRole::Signer => (
+            "temporal-kms-codec-signer",
+            &[
+                Operation::Sign,
+                Operation::GetPublicKey,
+                Operation::DescribeKey,
+            ],
+        ),
+        KeyRole::Verifier => (
+            "temporal-kms-codec-verifier",
+            &[
+                Operation::Verify,
+                Operation::GetPublicKey,
+                Operation::DescribeKey,
+            ],
+        ),
+        _ => return None,
+    })
 }
 
 fn fits(role: KeyRole, purpose: Option<KeyPurpose>) -> bool {
@@ -107,6 +113,7 @@ fn fits(role: KeyRole, purpose: Option<KeyPurpose>) -> bool {
                 Some(KeyPurpose::SignP256 | KeyPurpose::SignEd25519)
             )
         }
+        _ => false,
     }
 }
 

@@ -5,10 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::{
-    KeyUri,
-    kms::{ProviderError, ProviderErrorKind},
-};
+use crate::{KeyUri, ProviderError, ProviderErrorKind};
 
 /// Spares a service that cannot be reached, and spares the callers the wait: after some failures in a row calls fail at
 /// once. When the pause is over, one call is let through as a probe; its outcome decides for all.

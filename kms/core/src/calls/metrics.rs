@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::{Operation, calls::Call};
-use crate::{KeyUri, kms::ProviderErrorKind};
+use super::{Operation, surround::Call};
+use crate::{KeyUri, ProviderErrorKind};
 
 /// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
 const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];

@@ -6,7 +6,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{super::Protection, *};
-use crate::kms::ProviderErrorKind;
+use crate::ProviderErrorKind;
 
 /// A key that fails as it is told, one plan for each call, and then works.
 #[derive(Debug)]

@@ -4,24 +4,27 @@
 #[cfg(not(any(feature = "aws-lc-rs", feature = "aes-gcm")))]
 compile_error!("temporal-kms-codec needs one of the features `aws-lc-rs` and `aes-gcm`");
 
-pub(crate) const KEY_LEN: usize = 32;
-pub(crate) const NONCE_LEN: usize = 12;
-pub(crate) const TAG_LEN: usize = 16;
+/// The length of a key in bytes.
+pub const KEY_LEN: usize = 32;
+/// The length of a nonce in bytes.
+pub const NONCE_LEN: usize = 12;
+/// The length of a tag in bytes.
+pub const TAG_LEN: usize = 16;
 
 /// Authentication failed, or an input exceeds what GCM allows. It carries nothing on purpose.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unauthentic;
+pub struct Unauthentic;
 
 /// One key, expanded. Both libraries erase it when it is dropped.
-pub(crate) struct Aes256Gcm(imp::Key);
+pub struct Aes256Gcm(imp::Key);
 
 impl Aes256Gcm {
-    pub(crate) fn new(key: &[u8; KEY_LEN]) -> Self {
+    pub fn new(key: &[u8; KEY_LEN]) -> Self {
         Self(imp::key(key))
     }
 
     /// Replaces `buffer[from..]` by its ciphertext and appends the tag. A nonce must not repeat under one key.
-    pub(crate) fn seal(
+    pub fn seal(
         &self,
         nonce: [u8; NONCE_LEN],
         additional: &[u8],
@@ -35,7 +38,7 @@ impl Aes256Gcm {
     }
 
     /// Decrypts `ciphertext ‖ tag` in place and gives the plaintext, a prefix of it.
-    pub(crate) fn open<'a>(
+    pub fn open<'a>(
         &self,
         nonce: [u8; NONCE_LEN],
         additional: &[u8],

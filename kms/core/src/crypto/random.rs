@@ -4,27 +4,19 @@
 //! the virtual machine where the kernel tells it, so two copies of a process never repeat an id. With the feature
 //! `aes-gcm` alone the operating system is asked each time. A generator in this process's memory would be copied.
 
-use crate::PayloadError;
-
 /// The operating system has no randomness to give. Nothing may be sealed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the operating system gave no randomness")]
-pub(crate) struct NoRandomness;
-
-impl From<NoRandomness> for PayloadError {
-    fn from(NoRandomness: NoRandomness) -> Self {
-        Self::NoRandomness
-    }
-}
+pub struct NoRandomness;
 
 /// Fills `bytes` from the operating system: for keys, which are rare. The kernel has one generator for all copies of a
 /// process.
-pub(crate) fn fill_from_system(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
+pub fn fill_from_system(bytes: &mut [u8]) -> Result<(), getrandom::Error> {
     getrandom::fill(bytes)
 }
 
 /// Fills `bytes` for message ids and nonces, which every message needs.
-pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
+pub fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     #[cfg(feature = "aws-lc-rs")]
     let filled = aws_lc_rs::rand::fill(bytes).map_err(|_| NoRandomness);
     #[cfg(not(feature = "aws-lc-rs"))]
@@ -34,7 +26,7 @@ pub(crate) fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
 
 /// A number from 0 up to but not including 1, for waits and renewals that must not coincide. Without randomness it is
 /// one half: a wait needs no secrecy.
-pub(crate) fn fraction() -> f64 {
+pub fn fraction() -> f64 {
     let mut bytes = [0; 4];
     match fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),

@@ -2,14 +2,31 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{ConfigurationError, Namespace, PayloadError};
+use crate::{ConfigurationError, Namespace};
 
-/// The pair that every context of a [`Codec`](crate::Codec) holds.
-pub(crate) const NAMESPACE: &str = "namespace";
+/// The pair that every context of a codec holds.
+pub const NAMESPACE: &str = "namespace";
 
 /// AWS KMS allows 8,192 characters of encryption context; the other services allow more.
 const MAX_BYTES: usize = 8192;
 const MAX_PAIRS: usize = 32;
+
+/// Why bytes are not an encryption context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContextError {
+    /// They are longer than any context.
+    #[error("the encryption context is longer than {MAX_BYTES} bytes")]
+    TooLong,
+    /// They are not the canonical form of a context.
+    #[error("{0}")]
+    Malformed(&'static str),
+}
+
+impl ContextError {
+    /// The most bytes of a context in canonical form.
+    pub const MAX_BYTES: usize = MAX_BYTES;
+}
 
 /// Name–value pairs that are authenticated with a payload but not encrypted: what is sealed under one context
 /// opens under no other.
@@ -56,25 +73,22 @@ impl EncryptionContext {
     /// bytes that are authenticated.
     ///
     /// # Errors
-    /// [`PayloadError::Malformed`] when `bytes` are anything but the canonical form of a context.
-    pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
+    /// [`ContextError::Malformed`] when `bytes` are anything but the canonical form of a context.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ContextError> {
         if bytes.is_empty() {
             return Ok(Self::empty());
         }
         if bytes.len() > MAX_BYTES {
-            return Err(PayloadError::TooLarge {
-                what: "the encryption context",
-                limit: MAX_BYTES,
-            });
+            return Err(ContextError::TooLong);
         }
         let pairs: BTreeMap<String, String> = serde_json::from_slice(bytes).map_err(|_| {
-            PayloadError::Malformed("the encryption context is not a JSON object of strings")
+            ContextError::Malformed("the encryption context is not a JSON object of strings")
         })?;
         let context = Self::new(pairs).map_err(|_| {
-            PayloadError::Malformed("the encryption context has too many or unnamed pairs")
+            ContextError::Malformed("the encryption context has too many or unnamed pairs")
         })?;
         if context.as_bytes() != bytes {
-            return Err(PayloadError::Malformed(
+            return Err(ContextError::Malformed(
                 "the encryption context is not in canonical form",
             ));
         }
@@ -244,7 +258,7 @@ mod tests {
         ] {
             let parsed = EncryptionContext::parse(other.as_bytes());
             assert!(
-                matches!(parsed, Err(PayloadError::Malformed(_))),
+                matches!(parsed, Err(ContextError::Malformed(_))),
                 "{other}: {parsed:?}"
             );
         }
@@ -258,7 +272,7 @@ mod tests {
         assert!(EncryptionContext::new(long).is_err());
         assert!(matches!(
             EncryptionContext::parse(&vec![b' '; MAX_BYTES + 1]),
-            Err(PayloadError::TooLarge { .. })
+            Err(ContextError::TooLong)
         ));
     }
 

@@ -1,17 +1,13 @@
 //! Data keys, unwrapped and wrapped.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
-};
+use std::fmt;
 
-use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{aead, keys::KeySchedule, random};
+use crate::crypto::random;
 
 /// A wrapped key has a few hundred bytes at every KMS. A longer one is refused before any call.
-pub(crate) const MAX_WRAPPED_LEN: usize = 16 * 1024;
+pub const MAX_WRAPPED_LEN: usize = 16 * 1024;
 
 /// A data key: 32 random bytes that seal payloads and leave the process only wrapped by a KMS.
 ///
@@ -21,7 +17,7 @@ pub struct Dek([u8; Dek::LEN]);
 
 impl Dek {
     /// The length in bytes: AES-256.
-    pub const LEN: usize = aead::KEY_LEN;
+    pub const LEN: usize = 32;
 
     /// Takes the bytes of a data key that already exists. The caller erases its own copy.
     #[must_use]
@@ -87,53 +83,6 @@ impl fmt::Debug for WrappedDek {
     }
 }
 
-/// An unwrapped data key, ready to seal and open: the extracted key schedule beside the key.
-pub(crate) struct DataKey {
-    dek: Dek,
-    schedule: KeySchedule,
-    proven: AtomicBool,
-}
-
-impl DataKey {
-    pub(crate) fn new(dek: Dek) -> Self {
-        Self {
-            schedule: KeySchedule::new(&dek),
-            dek,
-            proven: AtomicBool::new(false),
-        }
-    }
-
-    /// Records that this is the right key: it has opened a message, or the KMS gave it twice.
-    pub(crate) fn prove(&self) {
-        self.proven.store(true, Relaxed);
-    }
-
-    /// Whether a message that this key does not open must be at fault, and not the KMS that gave the key.
-    pub(crate) fn is_proven(&self) -> bool {
-        self.proven.load(Relaxed)
-    }
-
-    /// Takes the same time for every answer.
-    pub(crate) fn is_same(&self, other: &Dek) -> bool {
-        self.dek.expose().ct_eq(other.expose()).into()
-    }
-
-    pub(crate) fn schedule(&self) -> &KeySchedule {
-        &self.schedule
-    }
-
-    /// The data key itself as a cipher: envelope version 1 seals under it directly.
-    pub(crate) fn cipher(&self) -> aead::Aes256Gcm {
-        aead::Aes256Gcm::new(self.dek.expose())
-    }
-}
-
-impl fmt::Debug for DataKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DataKey(..)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,8 +90,7 @@ mod tests {
     #[test]
     fn shows_nothing_of_itself() {
         let dek = Dek::new([0xAB; 32]);
-        let data_key = DataKey::new(Dek::new([0xAB; 32]));
-        assert_eq!(format!("{dek:?} {data_key:?}"), "Dek(..) DataKey(..)");
+        assert_eq!(format!("{dek:?}"), "Dek(..)");
         assert_eq!(
             format!("{:?}", WrappedDek::new(vec![0xAB; 5])),
             "WrappedDek(5 bytes)"

@@ -7,8 +7,7 @@ mod redact;
 use std::{fmt, str::FromStr, sync::Arc};
 
 use self::pkcs11::Pkcs11Path;
-#[cfg(feature = "aws-kms")]
-pub(crate) use self::query::is_region;
+pub use self::query::is_region;
 use crate::ConfigurationError;
 
 /// Longer than any resource name of the supported services.
@@ -53,7 +52,9 @@ impl KmsKind {
         }
     }
 
-    pub(crate) fn from_direct_encoding(encoding: &str) -> Option<Self> {
+    /// The service whose direct encoding is called so.
+    #[must_use]
+    pub fn from_direct_encoding(encoding: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|kind| kind.direct_encoding() == encoding)
@@ -70,7 +71,7 @@ impl KmsKind {
 /// The name of a key-encryption key: which service holds it, and what it is called there.
 ///
 /// ```
-/// use temporal_kms_codec::{KeyUri, KmsKind};
+/// use temporal_kms::{KeyUri, KmsKind};
 ///
 /// let key: KeyUri = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k".parse()?;
 /// assert_eq!(key.kms(), KmsKind::GcpKms);
@@ -81,7 +82,7 @@ impl KmsKind {
 /// assert_eq!(go, key);
 /// let go: KeyUri = "awskms://alias/workflows?region=eu-west-1".parse()?;
 /// assert_eq!(go.to_string(), "aws-kms://alias/workflows?region=eu-west-1");
-/// # Ok::<(), temporal_kms_codec::ConfigurationError>(())
+/// # Ok::<(), temporal_kms::ConfigurationError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyUri {
@@ -134,7 +135,7 @@ impl KeyUri {
     /// without PINs, passwords, user names and values of parameters. It is `…` for every other text.
     ///
     /// ```
-    /// use temporal_kms_codec::KeyUri;
+    /// use temporal_kms::KeyUri;
     ///
     /// let written = "pkcs11:token=prod;object=temporal?pin-value=1234";
     /// assert!(written.parse::<KeyUri>().is_err());
@@ -146,7 +147,10 @@ impl KeyUri {
     }
 
     /// The key that `path` names.
-    pub(crate) fn pkcs11(path: &Pkcs11Path) -> Result<Self, ConfigurationError> {
+    ///
+    /// # Errors
+    /// When it is longer than any name may be.
+    pub fn pkcs11(path: &Pkcs11Path) -> Result<Self, ConfigurationError> {
         let resource = path.to_string();
         if resource.len() > MAX_LEN {
             return Err(invalid("it has more than 2,048 bytes"));
@@ -158,7 +162,8 @@ impl KeyUri {
     }
 
     /// Stands in errors for a local key whose name is none.
-    pub(crate) fn unnamed_local() -> Self {
+    #[must_use]
+    pub fn unnamed_local() -> Self {
         Self {
             kms: KmsKind::Local,
             resource: "?".into(),

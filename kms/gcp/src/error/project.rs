@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashMap};
 
-use crate::KeyUri;
+use temporal_kms::KeyUri;
 
 const OTHER: &str = "charge another project: `gcloud auth application-default set-quota-project`, or \
                      GOOGLE_CLOUD_QUOTA_PROJECT";

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{Keyset, KeysetError, State, TINK_PREFIX, material::Material, system_random};
-use crate::aead::{Aes256Gcm, NONCE_LEN, TAG_LEN};
+use temporal_kms::support::aead::{Aes256Gcm, NONCE_LEN, TAG_LEN};
 
 const PREFIX_LEN: usize = 5;
 const OVERHEAD: usize = PREFIX_LEN + NONCE_LEN + TAG_LEN;

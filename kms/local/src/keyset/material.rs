@@ -6,7 +6,7 @@ use prost::Message;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{KeysetError, system_random};
-use crate::{aead::KEY_LEN, kms::KeyPurpose};
+use temporal_kms::{KeyPurpose, support::aead::KEY_LEN};
 
 const AES_GCM: &str = "type.googleapis.com/google.crypto.tink.AesGcmKey";
 const ECDSA: &str = "type.googleapis.com/google.crypto.tink.EcdsaPrivateKey";
@@ -49,6 +49,7 @@ impl Material {
                         return Ok(Self::EcdsaP256(Box::new(key)));
                     }
                 }
+                _ => return Err(KeysetError::UnknownPurpose),
             }
         }
     }

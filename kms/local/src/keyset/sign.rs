@@ -4,7 +4,7 @@ use ed25519_dalek::Signer as _;
 use p256::ecdsa::DerSignature;
 
 use super::{Keyset, KeysetError, State, material::Material};
-use crate::kms::{PublicKey, SignatureAlgorithm};
+use temporal_kms::{PublicKey, SignatureAlgorithm};
 
 /// Why there is no public key of one id.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,12 +1,9 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use super::{AES_GCM, VALUE, keyring, mode, tink_keyset, write};
-use crate::{
-    Dek, EncryptionContext, KeyUri,
-    kms::{
-        KeyAdmin as _, KeyPurpose, KeyRole, KeySpec, KeyState, Protection,
-        ProviderErrorKind as Kind,
-    },
+use temporal_kms::{
+    Dek, EncryptionContext, KeyAdmin as _, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri,
+    Protection, ProviderErrorKind as Kind,
 };
 
 fn uri(name: &str) -> KeyUri {
@@ -61,7 +58,8 @@ async fn versions_are_disabled_enabled_and_destroyed() {
     assert_eq!(second.id, old);
     assert_eq!(new.state, KeyState::Enabled);
 
-    let kind = |result: Result<Dek, crate::kms::ProviderError>| result.map_err(|e| e.kind()).err();
+    let kind =
+        |result: Result<Dek, temporal_kms::ProviderError>| result.map_err(|e| e.kind()).err();
     keyring.disable(&uri("k"), Some(&old)).await.unwrap();
     assert_eq!(
         kind(key.unwrap(&wrapped, &context).await),

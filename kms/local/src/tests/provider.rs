@@ -1,9 +1,8 @@
 use std::fs;
 
 use super::{AES_GCM, LocalKeyring, VALUE, keyring, mode, tink_keyset, write};
-use crate::{
-    Dek, EncryptionContext, WrappedDek,
-    kms::{KeyAdmin as _, ProviderError, ProviderErrorKind as Kind},
+use temporal_kms::{
+    Dek, EncryptionContext, KeyAdmin as _, ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
 
 fn context(namespace: &str) -> EncryptionContext {

@@ -1,7 +1,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{keyring, mode, tink_keyset, write};
-use crate::kms::{ProviderErrorKind as Kind, Signature, SignatureAlgorithm};
+use temporal_kms::{ProviderErrorKind as Kind, Signature, SignatureAlgorithm};
 
 const ALGORITHMS: [SignatureAlgorithm; 2] = [
     SignatureAlgorithm::EcdsaP256Sha256,

@@ -14,7 +14,7 @@ use super::PinSource;
 const MAX_LEN: usize = 255;
 
 #[derive(Debug, thiserror::Error)]
-pub(in crate::kms::pkcs11) enum PinError {
+pub(crate) enum PinError {
     #[error("the PIN file cannot be read")]
     Io(#[from] io::Error),
     #[error("the PIN file is not a regular file")]
@@ -28,7 +28,7 @@ pub(in crate::kms::pkcs11) enum PinError {
 }
 
 impl PinSource {
-    pub(in crate::kms::pkcs11) fn read(&self) -> Result<Zeroizing<String>, PinError> {
+    pub(crate) fn read(&self) -> Result<Zeroizing<String>, PinError> {
         let mut pin = Zeroizing::new(String::with_capacity(MAX_LEN + 2));
         match self {
             Self::Variable(name) => {

@@ -5,7 +5,7 @@
 //! so a test can show that the right one arrived without the credential standing anywhere.
 //!
 //! ```text
-//! messages-api --listen 127.0.0.1:0
+//! fake-anthropic --listen 127.0.0.1:0
 //! listening on http://127.0.0.1:40123
 //! ```
 //! `GET /_requests` tells what arrived: method, path, status, the credential's kind and hash.

@@ -1,7 +1,7 @@
-//! `messages-api`: the server as a program.
+//! `fake-anthropic`: the server as a program.
 
 use clap::Parser;
-use messages_api::{Options, Server};
+use fake_anthropic::{Options, Server};
 use std::{io, net::SocketAddr};
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -6,7 +6,7 @@
     reason = "what a test needs and does not find fails it"
 )]
 
-use messages_api::{CredentialKind, Options, Server, sha256_hex};
+use fake_anthropic::{CredentialKind, Options, Server, sha256_hex};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -7,7 +7,7 @@
 //! and authenticates nobody.
 //!
 //! ```text
-//! cloud-kms-emulator --listen 127.0.0.1:0 --fault 'status=503*2@Encrypt'
+//! fake-cloud-kms --listen 127.0.0.1:0 --fault 'status=503*2@Encrypt'
 //! listening on http://127.0.0.1:40123
 //! ```
 //!

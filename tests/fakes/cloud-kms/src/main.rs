@@ -1,9 +1,9 @@
-//! `cloud-kms-emulator`: the server as a program.
+//! `fake-cloud-kms`: the server as a program.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
-use cloud_kms_emulator::{Emulator, Fault, Options};
+use fake_cloud_kms::{Emulator, Fault, Options};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A small local Cloud KMS for tests. It authenticates nobody and protects no key.

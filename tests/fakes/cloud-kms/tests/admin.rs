@@ -4,8 +4,8 @@ mod common;
 
 use std::time::{Duration, SystemTime};
 
-use cloud_kms_emulator::{Emulator, Options};
 use common::{Cloud, context, kind, options, uri};
+use fake_cloud_kms::{Emulator, Options};
 use temporal_kms_codec::{
     Dek,
     kms::{

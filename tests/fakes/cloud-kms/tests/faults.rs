@@ -4,8 +4,8 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use cloud_kms_emulator::{Canned, Fault};
 use common::{Cloud, context, kind, options, uri};
+use fake_cloud_kms::{Canned, Fault};
 use temporal_kms_codec::{
     Dek,
     kms::{self, CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},
@@ -64,7 +64,7 @@ async fn every_failure_has_its_kind_in_every_method() {
 async fn what_a_proxy_answers_is_not_googles_word() {
     let cloud = Cloud::start().await;
     let key = cloud.key("k").await;
-    let page = include_str!("../../vectors/cloud-kms/404.html");
+    let page = include_str!("../../../vectors/cloud-kms/404.html");
     for (status, expected) in [
         (403, Kind::Integrity),
         (404, Kind::Integrity),
@@ -93,11 +93,11 @@ async fn a_quota_project_is_told_from_the_keys_project() {
     let key = cloud.key("k").await;
     for (answer, project) in [
         (
-            include_str!("../../vectors/cloud-kms/403-service-disabled-in-other-project.json"),
+            include_str!("../../../vectors/cloud-kms/403-service-disabled-in-other-project.json"),
             "999999",
         ),
         (
-            include_str!("../../vectors/cloud-kms/403-user-project-denied.json"),
+            include_str!("../../../vectors/cloud-kms/403-user-project-denied.json"),
             "other-billing-project",
         ),
     ] {

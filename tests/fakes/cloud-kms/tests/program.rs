@@ -9,10 +9,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use cloud_kms_emulator::Call;
+use fake_cloud_kms::Call;
 use serde_json::{Value, json};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cloud-kms-emulator");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fake-cloud-kms");
 const LOCATION: &str = "v1/projects/p/locations/global";
 
 /// A running program, killed when dropped.

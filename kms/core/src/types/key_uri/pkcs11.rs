@@ -16,27 +16,37 @@ const ENCODED: AsciiSet = NON_ALPHANUMERIC
 
 /// The attributes of the path, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Pkcs11Path {
-    pub(crate) token: Option<String>,
-    pub(crate) manufacturer: Option<String>,
-    pub(crate) model: Option<String>,
-    pub(crate) serial: Option<String>,
-    pub(crate) slot_id: Option<u64>,
-    pub(crate) object: Option<String>,
-    pub(crate) class: Option<Pkcs11Class>,
-    pub(crate) id: Option<Vec<u8>>,
+pub struct Pkcs11Path {
+    /// `token`.
+    pub token: Option<String>,
+    /// `manufacturer`.
+    pub manufacturer: Option<String>,
+    /// `model`.
+    pub model: Option<String>,
+    /// `serial`.
+    pub serial: Option<String>,
+    /// `slot-id`.
+    pub slot_id: Option<u64>,
+    /// `object`.
+    pub object: Option<String>,
+    /// `type`.
+    pub class: Option<Pkcs11Class>,
+    /// `id`.
+    pub id: Option<Vec<u8>>,
 }
 
 /// What kind of object is meant: RFC 7512's `type`, as far as keys go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pkcs11Class {
+pub enum Pkcs11Class {
+    /// `secret-key`.
     Secret,
+    /// `private`.
     Private,
 }
 
 impl Pkcs11Path {
     /// Reads a path that names an object of a token, or says why it does not.
-    pub(crate) fn parse(path: &str) -> Result<Self, &'static str> {
+    pub fn parse(path: &str) -> Result<Self, &'static str> {
         if path.contains('?') {
             return Err(
                 "a key's name ends before the `?`; module-path and pin-source belong to the configuration",
@@ -67,8 +77,7 @@ impl Pkcs11Path {
     }
 
     /// The token, without any object.
-    #[cfg(feature = "pkcs11")]
-    pub(crate) fn token_part(&self) -> Self {
+    pub fn token_part(&self) -> Self {
         Self {
             object: None,
             class: None,

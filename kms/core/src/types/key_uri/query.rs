@@ -34,7 +34,7 @@ pub(super) fn region(query: Option<&str>) -> Result<Option<&str>, String> {
 }
 
 /// Whether `region` can be the name of a region: it becomes part of a host name.
-pub(crate) fn is_region(region: &str) -> bool {
+pub fn is_region(region: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=32).contains(&region.len())
         && region.bytes().all(allowed)

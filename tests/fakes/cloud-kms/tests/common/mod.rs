@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
 
-use cloud_kms_emulator::{Emulator, Fault, Options};
+use fake_cloud_kms::{Emulator, Fault, Options};
 use serde_json::Value;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
@@ -110,10 +110,10 @@ pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
 pub(crate) async fn google(request: Value) -> Value {
     let python = std::env::var_os("TKC_PYTHON")
         .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/google_kms.py");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/google_kms.py");
     let mut command = Command::new(python);
     command.arg(program).env("PYTHONDONTWRITEBYTECODE", "1");
     // The emulator goes on in this runtime meanwhile.
-    let asked = tokio::task::spawn_blocking(move || local_stack::ask(command, &request));
+    let asked = tokio::task::spawn_blocking(move || dev_servers::ask(command, &request));
     asked.await.unwrap()
 }

@@ -13,11 +13,7 @@ use super::{
     CallPolicy, KmsMetrics, Operation,
     breaker::{Admitted, Breaker},
 };
-use crate::{
-    KeyUri,
-    kms::{ProviderError, ProviderErrorKind},
-    random,
-};
+use crate::{KeyUri, ProviderError, ProviderErrorKind, crypto::random};
 
 /// Makes the calls of one key as the policy says.
 pub(super) struct Calls {
