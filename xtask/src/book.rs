@@ -30,6 +30,7 @@ impl Arguments {
 
 /// Generates or checks the reference pages, and builds the book into `target/book`.
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    let workspace = &workspace.lean();
     step::heading("The programs that the reference pages are generated from");
     let mut build = workspace.cargo();
     // With all targets, as the tests build: features are the same, and nothing is built twice.

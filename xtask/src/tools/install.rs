@@ -1,3 +1,5 @@
+//! How each kind of tool is installed.
+
 use std::{
     env, fs,
     os::unix::fs::symlink,

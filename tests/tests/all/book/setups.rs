@@ -5,7 +5,7 @@ use std::{env, path::Path};
 use dev_servers::{free_port, sibling_binary};
 use integration_tests::tool;
 
-use crate::{
+use super::{
     blocks::blocks,
     documents::document,
     shell::{Shell, Step, steps},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
+use super::{
     blocks::prose,
     documents::{self, Document, root},
 };

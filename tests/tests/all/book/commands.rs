@@ -3,14 +3,14 @@
 use fake_cloud_kms::{Emulator, Options};
 use integration_tests::{moto::Moto, softhsm::isolated};
 
-use crate::{
+use super::{
     blocks::blocks,
     documents,
     setups::{ports, run},
 };
 
 /// Documents whose commands need local keys only.
-const LOCAL: [&str; 9] = [
+const LOCAL: [&str; 8] = [
     "docs/claude-tasks.md",
     "docs/codec-server.md",
     "docs/files.md",
@@ -19,7 +19,6 @@ const LOCAL: [&str; 9] = [
     "docs/operations/disaster-recovery.md",
     "docs/operations/monitoring.md",
     "docs/operations/rotation.md",
-    "codec/README.md",
 ];
 /// Documents whose commands start a Temporal server.
 const TEMPORAL: [&str; 2] = ["README.md", "docs/getting-started.md"];
@@ -50,7 +49,7 @@ fn each_block_of_commands_is_run_or_says_why_not() {
     }
     assert!(
         wrong.is_empty(),
-        "no test runs these blocks. Name the document in tests/tests/book/commands.rs, or write `<!-- not run here: REASON -->` above the block:\n{}",
+        "no test runs these blocks. Name the document in tests/tests/all/book/commands.rs, or write `<!-- not run here: REASON -->` above the block:\n{}",
         wrong.join("\n")
     );
 }

@@ -14,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::blocks::Block;
+use super::blocks::Block;
 
 const LIMIT: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(20);

@@ -1,6 +1,6 @@
 //! Words that made the documents hard to read.
 
-use crate::{blocks::prose, documents};
+use super::{blocks::prose, documents};
 
 /// A habit, and what to write.
 const HABITS: [(&str, &str); 14] = [
