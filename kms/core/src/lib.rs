@@ -13,6 +13,8 @@
 //! - `aws-lc-rs` (default): AES-256-GCM and randomness by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
 //! - `test-util`: what the tests of providers need.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod admin;
 mod calls;
 #[doc(hidden)]
