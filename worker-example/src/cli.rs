@@ -78,6 +78,12 @@ const FAILED: u8 = 1;
 /// The task was cancelled, as shells say it of Ctrl-C.
 const CANCELLED: u8 = 130;
 
+/// The definition of the command line, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -70,6 +70,8 @@ use temporal_kms_codec_service::deadline;
 
 pub use activities::ClaudeActivities;
 pub use claude::ResultEvent;
+#[doc(hidden)]
+pub use cli::command;
 pub use cli::main;
 pub use connect::{Address, AddressError, ConnectError, ConnectionArgs, connect};
 pub use failure::FailureKind;
