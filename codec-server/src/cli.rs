@@ -50,6 +50,13 @@ struct Cli {
     command: Command,
 }
 
+/// The definition of the command line, for manual pages and completions.
+#[doc(hidden)]
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn help() -> String {
     let further = [(1, "a second signal ended a server"), (130, "interrupted")];
     format!(

@@ -30,6 +30,10 @@ impl Signals {
         stop.cancel();
         let signal = self.next().await;
         tracing::warn!(signal, "told to stop again; stopping at once");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the person who sends a second signal does not want to wait for destructors"
+        )]
         std::process::exit(SECOND_SIGNAL);
     }
 

@@ -82,6 +82,12 @@ fn help(examples: &str) -> String {
     format!("{examples}\n\n{}", exit_codes())
 }
 
+/// The definition of the command line, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {

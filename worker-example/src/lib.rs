@@ -44,6 +44,8 @@ mod sandbox;
 mod task;
 mod worker;
 
+#[doc(hidden)]
+pub use cli::command;
 pub use cli::main;
 pub use client::{
     Address, AddressError, Cancellation, ClientError, ConnectError, ConnectOptions, EndKind,
