@@ -1,19 +1,12 @@
 //! The program `codec-server`: its command line, and the command that it runs.
 
-mod check;
+mod common;
+mod config;
 mod doctor;
-mod exit;
-mod file;
-mod input;
-mod key_admin;
+mod files;
 mod keys;
-mod kms_args;
-mod output;
-mod run;
-mod runtime;
-mod text;
+mod serve;
 mod transform;
-mod wanted;
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -26,8 +19,12 @@ use temporal_kms_codec_service::{
     memory,
 };
 
+use self::common::{
+    default_key,
+    exit::{self, Failure, Status},
+    kms_args, output, runtime,
+};
 use crate::config::OnUndecodable;
-use exit::{Failure, Status};
 
 const PROGRAM: &str = "codec-server";
 /// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.
@@ -114,14 +111,14 @@ changed configuration takes effect at the next start.")]
     #[command(after_help = transform::HELP)]
     Decode(transform::DecodeArgs),
     /// Seals a file of any size.
-    #[command(after_help = file::HELP)]
-    Seal(file::FileArgs),
+    #[command(after_help = files::HELP)]
+    Seal(files::FileArgs),
     /// Opens a sealed file.
-    #[command(after_help = file::HELP)]
-    Open(file::FileArgs),
+    #[command(after_help = files::HELP)]
+    Open(files::FileArgs),
     /// Creates and manages keys.
-    #[command(after_help = key_admin::HELP)]
-    Keys(key_admin::KeysArgs),
+    #[command(after_help = keys::HELP)]
+    Keys(keys::KeysArgs),
     /// Finds out what is wrong with a configuration or its keys, and says what to do.
     #[command(after_help = doctor::HELP)]
     Doctor(Box<doctor::DoctorArgs>),
@@ -176,7 +173,7 @@ struct Serve {
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Reports every mistake in a configuration with its line. Keys are not opened.
-    #[command(after_help = check::HELP)]
+    #[command(after_help = config::HELP)]
     Check {
         /// The configuration.
         file: PathBuf,
@@ -204,15 +201,15 @@ fn run(command_line: &[OsString]) -> ExitCode {
     }
     memory::protect();
     let done = match cli.command {
-        Command::Dev(dev) => run::dev(dev),
-        Command::Serve(serve) => run::serve(serve),
+        Command::Dev(dev) => serve::dev(dev),
+        Command::Serve(serve) => serve::serve(serve),
         Command::Encode(args) => transform::encode(&args),
         Command::Decode(args) => transform::decode(&args),
-        Command::Seal(args) => file::run(file::Operation::Seal, &args),
-        Command::Open(args) => file::run(file::Operation::Open, &args),
-        Command::Keys(args) => key_admin::run(&args),
+        Command::Seal(args) => files::run(files::Operation::Seal, &args),
+        Command::Open(args) => files::run(files::Operation::Open, &args),
+        Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Config(ConfigCommand::Check { file, json }) => check::run(&file, json),
+        Command::Config(ConfigCommand::Check { file, json }) => config::run(&file, json),
     };
     done.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
 }

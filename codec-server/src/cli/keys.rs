@@ -1,32 +1,52 @@
-//! The local key that every command uses by default.
+//! `keys`: creates keys and looks after them.
 
-use std::{env, path::PathBuf};
+mod arguments;
+mod confirm;
+mod dotenv;
+mod member;
+mod operation;
+mod place;
+mod report;
+mod setup;
+mod steps;
+mod table;
 
-use temporal_kms_codec::KeyUri;
-pub(super) use temporal_kms_codec_service::arguments::DEFAULT_LOCAL_KEY as DEFAULT_KEY;
+use serde::Serialize;
+use temporal_kms_codec::kms::ProviderError;
 
-use super::exit::{Failure, Status};
+use self::arguments::KeysCommand;
+pub(super) use self::arguments::{HELP, KeysArgs};
+pub(super) use self::report::days;
+use super::{
+    exit::{self, Failure, Status},
+    runtime,
+};
 
-pub(super) fn default_key() -> Result<KeyUri, Failure> {
-    DEFAULT_KEY
-        .parse()
-        .map_err(|error| Failure::new(Status::Usage, error))
+pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
+    let options = args.kms.options()?;
+    runtime::run(async {
+        match &args.command {
+            KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
+            KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,
+        }
+    })
 }
 
-/// Where the default key is stored. It does not depend on the working directory, so that every command finds it.
-pub(super) fn default_keyring() -> Result<PathBuf, Failure> {
-    let folder = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
+/// Prints an answer for programs or for people.
+fn print(
+    json: bool,
+    answer: &impl Serialize,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    let text = if json {
+        serde_json::to_string_pretty(answer)
+            .map_err(|error| Failure::new(Status::Software, error))?
+    } else {
+        text()
     };
-    folder("XDG_DATA_HOME")
-        .or_else(|| folder("HOME").map(|home| home.join(".local/share")))
-        .map(|data| data.join("temporal-kms-codec/keyring"))
-        .ok_or_else(|| {
-            Failure::new(
-                Status::Usage,
-                "name the folder of the local key with --keyring DIR",
-            )
-        })
+    exit::print(&text)
+}
+
+fn failed(error: ProviderError) -> Failure {
+    Failure::new(Status::of_provider(&error), error)
 }

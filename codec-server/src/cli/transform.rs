@@ -1,5 +1,9 @@
 //! `encode` and `decode`: payloads from a file or stdin, to a file or stdout.
 
+mod input;
+mod text;
+mod wanted;
+
 use std::{
     env,
     fs::File,
@@ -11,13 +15,12 @@ use clap::Args;
 use temporal_kms_codec::{Codec, CodecSettings, Error, Format, Namespace, Payload};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use self::{input::Input, wanted::explain};
 use super::{
+    default_key,
     exit::{self, Failure, Status},
-    input::Input,
-    keys,
     output::{Destination, is_standard},
-    runtime, text,
-    wanted::explain,
+    runtime,
 };
 use crate::{
     config::{Config, NamespaceConfig, NamespacesConfig},
@@ -248,7 +251,7 @@ async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
     } else {
         let mut settings = settings(args)?;
         let keyring = args.keyring.clone().or(settings.kms.local_keyring.take());
-        settings.kms.local_keyring = keyring.or_else(|| keys::default_keyring().ok());
+        settings.kms.local_keyring = keyring.or_else(|| default_key::default_keyring().ok());
         let mut config = NamespaceConfig::from_settings(&settings)
             .ok_or_else(|| Failure::new(Status::Configuration, "no key is named"))?;
         config.open_formats_too(&args.decrypt_formats);
@@ -294,7 +297,7 @@ fn settings(args: &TransformArgs) -> Result<CodecSettings, Failure> {
         name => env::var(name).ok().filter(|value| !value.is_empty()),
     };
     let with_default = |name: &str| match (name, variable(name)) {
-        (KEY, None) => Some(keys::DEFAULT_KEY.to_owned()),
+        (KEY, None) => Some(default_key::DEFAULT_KEY.to_owned()),
         (_, value) => value,
     };
     let read = match (variable(KEY), &args.keyring) {

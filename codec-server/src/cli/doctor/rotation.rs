@@ -8,7 +8,7 @@ use temporal_kms_codec::{
 };
 
 use super::{
-    super::key_admin::days,
+    super::keys::days,
     advice,
     finding::{Check, Finding},
 };

@@ -19,7 +19,7 @@ const MODE: u32 = 0o600;
 
 /// A file in the folder of the one that it is to become.
 #[derive(Debug)]
-pub(in super::super) enum Temporary {
+pub(crate) enum Temporary {
     /// Linux removes it with the process, even after SIGKILL (`open(2)`, `O_TMPFILE`).
     Unnamed(File),
     /// For file systems without that: removed when it is dropped.
@@ -27,7 +27,7 @@ pub(in super::super) enum Temporary {
 }
 
 impl Temporary {
-    pub(super) fn beside(path: &Path) -> io::Result<Self> {
+    pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let folder = folder_of(path);
         match Self::unnamed(folder) {
             // The file system, or the kernel, does not know it.
@@ -59,7 +59,7 @@ impl Temporary {
             .map_err(|error| error.kind().into())
     }
 
-    pub(super) fn file(&self) -> &File {
+    pub(crate) fn file(&self) -> &File {
         match self {
             Self::Unnamed(file) => file,
             Self::Named(file) => file.as_file(),
@@ -67,7 +67,7 @@ impl Temporary {
     }
 
     /// Gives it the name `path`, once its content is on the disk.
-    pub(super) fn persist(self, path: &Path, replace: bool) -> io::Result<()> {
+    pub(crate) fn persist(self, path: &Path, replace: bool) -> io::Result<()> {
         self.file().sync_all()?;
         match self {
             Self::Unnamed(file) if replace => replace_by(&file, path),

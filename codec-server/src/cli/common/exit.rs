@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-pub(super) use temporal_kms_codec_service::exit::Status;
+pub(crate) use temporal_kms_codec_service::exit::Status;
 use temporal_kms_codec_service::exit::after_signal;
 
 use crate::{config::Problems, namespaces::OpenError, server::ServerError};
@@ -16,30 +16,30 @@ const SIGPIPE: u8 = 13;
 
 /// Why a command ends without having done what it was asked for.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     code: u8,
     /// Empty when everything was said already.
     message: String,
 }
 
 impl Failure {
-    pub(super) fn new(status: Status, message: impl fmt::Display) -> Self {
+    pub(crate) fn new(status: Status, message: impl fmt::Display) -> Self {
         Self {
             code: status.code(),
             message: message.to_string(),
         }
     }
 
-    pub(super) fn said(status: Status) -> Self {
+    pub(crate) fn said(status: Status) -> Self {
         Self::new(status, "")
     }
 
-    pub(super) fn io(what: &str, error: &io::Error) -> Self {
+    pub(crate) fn io(what: &str, error: &io::Error) -> Self {
         Self::new(Status::Io, format_args!("{what}: {error}"))
     }
 
     /// Stdout cannot be written. A reader that left, as `head` does, has seen enough: nothing is said of it.
-    pub(super) fn stdout(error: &io::Error) -> Self {
+    pub(crate) fn stdout(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::signalled(SIGPIPE, "");
         }
@@ -47,7 +47,7 @@ impl Failure {
     }
 
     /// A signal ended the command.
-    pub(super) fn signalled(number: u8, message: impl fmt::Display) -> Self {
+    pub(crate) fn signalled(number: u8, message: impl fmt::Display) -> Self {
         Self {
             code: after_signal(number),
             message: message.to_string(),
@@ -55,11 +55,11 @@ impl Failure {
     }
 
     /// An error of the library about `what`.
-    pub(super) fn codec(error: &temporal_kms_codec::Error) -> Self {
+    pub(crate) fn codec(error: &temporal_kms_codec::Error) -> Self {
         Self::new(Status::of(error), error)
     }
 
-    pub(super) fn exit(self) -> ExitCode {
+    pub(crate) fn exit(self) -> ExitCode {
         if !self.message.is_empty() {
             say(format_args!("{}", self.message));
         }
@@ -96,12 +96,12 @@ impl fmt::Display for Failure {
 }
 
 /// A line on stderr. It is not an error when nobody reads it.
-pub(super) fn say(message: fmt::Arguments<'_>) {
+pub(crate) fn say(message: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "codec-server: {message}");
 }
 
 /// Writes text with a line break to stdout.
-pub(super) fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "{}", text.trim_end())
         .and_then(|()| stdout.flush())
@@ -109,7 +109,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// Help and version are an answer; anything else is wrong usage.
-pub(super) fn usage(error: &clap::Error) -> ExitCode {
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
     if error.use_stderr() {
         Status::Usage.into()

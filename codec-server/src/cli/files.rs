@@ -15,8 +15,8 @@ use temporal_kms_codec::{
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use super::{
+    default_key,
     exit::{Failure, Status},
-    keys,
     kms_args::KmsArgs,
     output::{Destination, is_standard},
     runtime,
@@ -45,7 +45,7 @@ pub(super) struct FileArgs {
         value_name = "URI",
         env = "TEMPORAL_CODEC_KEY",
         value_delimiter = ',',
-        default_value = keys::DEFAULT_KEY
+        default_value = default_key::DEFAULT_KEY
     )]
     keys: Vec<String>,
     #[command(flatten)]

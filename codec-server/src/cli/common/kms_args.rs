@@ -9,14 +9,14 @@ use temporal_kms_codec::kms::pkcs11::PinSource;
 use temporal_kms_codec_service::arguments;
 
 use super::{
+    default_key::{DEFAULT_KEY, default_keyring},
     exit::{Failure, Status},
-    keys::{DEFAULT_KEY, default_keyring},
 };
 
 const HEADING: &str = "Key management services";
 
 #[derive(Clone, Debug, Args)]
-pub(super) struct KmsArgs {
+pub(crate) struct KmsArgs {
     /// Folder of `local://` keys [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
     #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
     keyring: Option<PathBuf>,
@@ -58,7 +58,7 @@ const KEY_VARIABLES: [&str; 5] = [
 
 impl KmsArgs {
     /// Whether there is a keyring, and no variable names a key: then the key is `local://default`.
-    pub(super) fn means_default_key(&self) -> bool {
+    pub(crate) fn means_default_key(&self) -> bool {
         self.keyring.is_some()
             && KEY_VARIABLES
                 .iter()
@@ -66,7 +66,7 @@ impl KmsArgs {
     }
 
     /// A variable of the process, with `--keyring` over it.
-    pub(super) fn variable(&self, name: &str) -> Option<String> {
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
         match name {
             "TEMPORAL_CODEC_KEYRING" => self.keyring.as_ref()?.to_str().map(str::to_owned),
             "TEMPORAL_CODEC_KEY" if self.means_default_key() => Some(DEFAULT_KEY.to_owned()),
@@ -75,7 +75,7 @@ impl KmsArgs {
     }
 
     /// The services' own variables, with the arguments over them.
-    pub(super) fn options(&self) -> Result<KmsOptions, Failure> {
+    pub(crate) fn options(&self) -> Result<KmsOptions, Failure> {
         let variables = KmsOptions::from_env();
         let mut options = variables.map_err(|error| Failure::new(Status::Configuration, error))?;
         // Without a home there is no default: opening a local key then says that the folder is missing.

@@ -17,7 +17,7 @@ use super::exit::{Failure, Status};
 
 /// Where the output goes. Nothing is opened yet.
 #[derive(Debug)]
-pub(super) enum Destination {
+pub(crate) enum Destination {
     Stdout,
     /// A file that is made, or replaced when it exists and `force` is given.
     File {
@@ -29,7 +29,7 @@ pub(super) enum Destination {
 }
 
 /// An open destination.
-pub(super) enum Output {
+pub(crate) enum Output {
     Stdout,
     File {
         temporary: Temporary,
@@ -42,7 +42,7 @@ pub(super) enum Output {
 impl Destination {
     /// What `path` is: `-` is stdout. What exists is kept unless `force` is given, and `input` is never overwritten.
     /// A link is followed to a device or a pipe only, such as `/dev/fd/3`.
-    pub(super) fn new(path: &Path, force: bool, input: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn new(path: &Path, force: bool, input: Option<&Path>) -> Result<Self, Failure> {
         if is_standard(path) || path == Path::new("/dev/stdout") {
             return Ok(Self::Stdout);
         }
@@ -85,7 +85,7 @@ impl Destination {
     }
 
     /// What becomes of the output when the command ends early.
-    pub(super) fn consequence(&self) -> &'static str {
+    pub(crate) fn consequence(&self) -> &'static str {
         match self {
             Self::File { .. } => "no output was written",
             Self::Stdout | Self::Special(_) => "the output is incomplete; do not use it",
@@ -93,7 +93,7 @@ impl Destination {
     }
 
     /// Opens it. A pipe is waited for until it has a reader.
-    pub(super) async fn open(self) -> Result<Output, Failure> {
+    pub(crate) async fn open(self) -> Result<Output, Failure> {
         off_the_runtime(move || self.open_now()).await
     }
 
@@ -124,7 +124,7 @@ impl Destination {
 
 impl Output {
     /// A handle to write through; `None` is stdout.
-    pub(super) fn file(&self) -> Result<Option<File>, Failure> {
+    pub(crate) fn file(&self) -> Result<Option<File>, Failure> {
         let file = match self {
             Self::Stdout => return Ok(None),
             Self::File { temporary, .. } => temporary.file(),
@@ -136,7 +136,7 @@ impl Output {
     }
 
     /// Writes `bytes`. A new file appears with [`finish`](Self::finish), which a command that is interrupted never calls.
-    pub(super) async fn write(&self, bytes: Zeroizing<Vec<u8>>) -> Result<(), Failure> {
+    pub(crate) async fn write(&self, bytes: Zeroizing<Vec<u8>>) -> Result<(), Failure> {
         let Some(mut file) = self.file()? else {
             return off_the_runtime(move || {
                 let mut stdout = io::stdout().lock();
@@ -159,7 +159,7 @@ impl Output {
     }
 
     /// Makes a new file appear under its name. All of it was written.
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    pub(crate) fn finish(self) -> Result<(), Failure> {
         let Self::File {
             temporary,
             path,
@@ -187,12 +187,12 @@ async fn off_the_runtime<T: Send + 'static>(
         .unwrap_or_else(|error| Err(Failure::new(Status::Software, error)))
 }
 
-pub(super) fn is_standard(path: &Path) -> bool {
+pub(crate) fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }
 
 /// Reading or writing `path` failed.
-pub(super) fn at(path: &Path, error: &io::Error) -> Failure {
+pub(crate) fn at(path: &Path, error: &io::Error) -> Failure {
     Failure::io(&path.display().to_string(), error)
 }
 

@@ -9,9 +9,9 @@ use temporal_kms_codec::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Dev, Serve,
+    Dev, Serve, default_key,
     exit::{Failure, Status, say},
-    keys, runtime,
+    runtime,
 };
 use crate::{
     config::{Config, CorsConfig, NamespaceConfig, NamespacesConfig, ServerConfig},
@@ -22,9 +22,9 @@ use crate::{
 pub(super) fn dev(options: Dev) -> Result<(), Failure> {
     let keyring = match options.keyring {
         Some(keyring) => keyring,
-        None => keys::default_keyring()?,
+        None => default_key::default_keyring()?,
     };
-    let key = keys::default_key()?;
+    let key = default_key::default_key()?;
     create_missing(&key, &keyring)?;
     let mut server = ServerConfig::on(options.listen);
     server.admin_listen = options.admin_listen;

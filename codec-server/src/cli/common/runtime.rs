@@ -15,7 +15,7 @@ use super::exit::Failure;
 const CALLS_GRACE: Duration = Duration::from_millis(500);
 
 /// Runs `work` to its end.
-pub(super) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = Runtime::new()
         .map_err(|error| Failure::io("the asynchronous runtime does not start", &error))?;
     let done = runtime.block_on(work);
@@ -25,7 +25,7 @@ pub(super) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T
 
 /// As [`run`], but SIGINT, SIGTERM and SIGHUP drop `work`, with what it has opened. `consequence` says what that means,
 /// such as `no output was written`.
-pub(super) fn run_interruptible<T>(
+pub(crate) fn run_interruptible<T>(
     consequence: &str,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
