@@ -14,19 +14,18 @@ use clap::{Args, Parser, Subcommand};
 use temporal_kms_codec::{Format, PlaintextPolicy};
 use temporal_kms_codec_service::{
     arguments,
-    exit::list,
+    exit::{SECOND_SIGNAL, SIGNALS, list, usage},
+    lifecycle as runtime,
     log::{self, LogFormat},
     memory,
 };
 
 use self::common::{
-    default_key,
-    exit::{self, Failure, Status},
-    kms_args, output, runtime,
+    exit::{self, PROGRAM, Status},
+    kms_args, output,
 };
 use crate::config::OnUndecodable;
 
-const PROGRAM: &str = "codec-server";
 /// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.
 const QUIET: &str = "warn,temporal_kms_codec::kms::local=error";
 
@@ -48,7 +47,8 @@ struct Cli {
 }
 
 fn help() -> String {
-    let further = [(1, "a second signal ended a server"), (130, "interrupted")];
+    let second = [(SECOND_SIGNAL, "a second signal ended a server")];
+    let further = [&second[..], &SIGNALS].concat();
     format!(
         "\
 Examples:
@@ -193,7 +193,7 @@ pub fn main() -> ExitCode {
 fn run(command_line: &[OsString]) -> ExitCode {
     let cli: Cli = match arguments::parse(command_line) {
         Ok(cli) => cli,
-        Err(error) => return exit::usage(&error),
+        Err(error) => return usage(&error),
     };
     match cli.command.log_level() {
         None => log::init(cli.log_format, "info"),
@@ -211,7 +211,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(ConfigCommand::Check { file, json }) => config::run(&file, json),
     };
-    done.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
+    done.map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use temporal_kms_codec::{
-    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, Error, StreamError, kms,
+    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError, kms,
 };
+use temporal_kms_codec_service::local_key::DEFAULT_LOCAL_KEY;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use super::{
-    default_key,
     exit::{Failure, Status},
     kms_args::KmsArgs,
     output::{Destination, is_standard},
@@ -45,7 +45,7 @@ pub(super) struct FileArgs {
         value_name = "URI",
         env = "TEMPORAL_CODEC_KEY",
         value_delimiter = ',',
-        default_value = default_key::DEFAULT_KEY
+        default_value = DEFAULT_LOCAL_KEY
     )]
     keys: Vec<String>,
     #[command(flatten)]
@@ -135,9 +135,7 @@ async fn cipher(args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
         let uri = options
             .read_key(uri)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
-        let key = kms::open(&uri, &options)
-            .await
-            .map_err(|error| Failure::codec(&Error::from(error)))?;
+        let key = kms::open(&uri, &options).await.map_err(Failure::from)?;
         providers.push(key);
     }
     EnvelopeCipher::new(

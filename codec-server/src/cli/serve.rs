@@ -3,28 +3,37 @@
 use std::io::{StdoutLock, Write as _};
 
 use temporal_kms_codec::{
-    Error, KeyUri,
+    KeyUri,
     kms::{KmsOptions, local::LocalKeyring},
 };
-use tokio_util::sync::CancellationToken;
+use temporal_kms_codec_service::{
+    lifecycle::{CancellationToken, StopSignals},
+    local_key::{DEFAULT_LOCAL_KEY, default_keyring},
+};
 
 use super::{
-    Dev, Serve, default_key,
+    Dev, Serve,
     exit::{Failure, Status, say},
     runtime,
 };
 use crate::{
     config::{Config, CorsConfig, NamespaceConfig, NamespacesConfig, ServerConfig},
     server::Server,
-    shutdown,
 };
 
 pub(super) fn dev(options: Dev) -> Result<(), Failure> {
     let keyring = match options.keyring {
         Some(keyring) => keyring,
-        None => default_key::default_keyring()?,
+        None => default_keyring().ok_or_else(|| {
+            Failure::new(
+                Status::Usage,
+                "name the folder of the local key with --keyring DIR",
+            )
+        })?,
     };
-    let key = default_key::default_key()?;
+    let key: KeyUri = DEFAULT_LOCAL_KEY
+        .parse()
+        .map_err(|error| Failure::new(Status::Usage, error))?;
     create_missing(&key, &keyring)?;
     let mut server = ServerConfig::on(options.listen);
     server.admin_listen = options.admin_listen;
@@ -50,7 +59,7 @@ fn create_missing(key: &KeyUri, keyring: &std::path::Path) -> Result<(), Failure
     let is_new = !file.exists();
     LocalKeyring::open(keyring)
         .key_or_create(key.resource())
-        .map_err(|error| Failure::codec(&Error::from(error)))?;
+        .map_err(Failure::from)?;
     if is_new {
         say(format_args!(
             "created {key} in {} (development only)",
@@ -70,10 +79,10 @@ pub(super) fn serve(options: Serve) -> Result<(), Failure> {
 fn run(config: Config) -> Result<(), Failure> {
     runtime::run(async {
         // From here on, a signal is a request to stop, even before the server serves.
-        let signalled = shutdown::Signals::listen()
+        let signals = StopSignals::listen()
             .map_err(|error| Failure::io("signals cannot be received", &error))?;
         let stop = CancellationToken::new();
-        tokio::spawn(signalled.stop(stop.clone()));
+        tokio::spawn(signals.cancel(stop.clone()));
         let Some(server) = unless_stopped(&stop, Server::bind(config)).await? else {
             tracing::info!("stopped before every key was open");
             return Ok(());

@@ -6,12 +6,12 @@ use clap::Args;
 use temporal_kms_codec::kms::KmsOptions;
 #[cfg(feature = "pkcs11")]
 use temporal_kms_codec::kms::pkcs11::PinSource;
-use temporal_kms_codec_service::arguments;
-
-use super::{
-    default_key::{DEFAULT_KEY, default_keyring},
-    exit::{Failure, Status},
+use temporal_kms_codec_service::{
+    arguments,
+    local_key::{self, DEFAULT_LOCAL_KEY, default_keyring},
 };
+
+use super::exit::{Failure, Status};
 
 const HEADING: &str = "Key management services";
 
@@ -47,29 +47,17 @@ pub(crate) struct KmsArgs {
     pkcs11_pin_file: Option<PathBuf>,
 }
 
-/// The variables that name the key to encrypt with.
-const KEY_VARIABLES: [&str; 5] = [
-    "TEMPORAL_CODEC_KEY",
-    "GCP_KMS_KEY",
-    "KMS_KEY_NAME",
-    "KMS_KEY_ALIAS",
-    "KMS_PROVIDER",
-];
-
 impl KmsArgs {
     /// Whether there is a keyring, and no variable names a key: then the key is `local://default`.
     pub(crate) fn means_default_key(&self) -> bool {
-        self.keyring.is_some()
-            && KEY_VARIABLES
-                .iter()
-                .all(|name| arguments::variable(name).is_none())
+        self.keyring.is_some() && !local_key::is_named(&arguments::variable)
     }
 
     /// A variable of the process, with `--keyring` over it.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         match name {
             "TEMPORAL_CODEC_KEYRING" => self.keyring.as_ref()?.to_str().map(str::to_owned),
-            "TEMPORAL_CODEC_KEY" if self.means_default_key() => Some(DEFAULT_KEY.to_owned()),
+            "TEMPORAL_CODEC_KEY" if self.means_default_key() => Some(DEFAULT_LOCAL_KEY.to_owned()),
             name => arguments::variable(name),
         }
     }
@@ -79,7 +67,7 @@ impl KmsArgs {
         let variables = KmsOptions::from_env();
         let mut options = variables.map_err(|error| Failure::new(Status::Configuration, error))?;
         // Without a home there is no default: opening a local key then says that the folder is missing.
-        options.local_keyring = self.keyring.clone().or_else(|| default_keyring().ok());
+        options.local_keyring = self.keyring.clone().or_else(|| default_keyring());
         options.gcp_endpoint.clone_from(&self.gcp_endpoint);
         options.gcp_credentials.clone_from(&self.gcp_credentials);
         #[cfg(feature = "aws-kms")]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::fault::Fault;
+
 /// All mistakes of one configuration, in the order of the file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problems {
@@ -33,6 +35,28 @@ pub enum Place {
     Line(usize),
     /// An environment variable.
     Variable(String),
+}
+
+impl Problems {
+    /// The problems of settings that were not read from a file.
+    ///
+    /// # Errors
+    /// All faults; none is success.
+    pub fn of_faults(faults: impl IntoIterator<Item = Fault>) -> Result<(), Self> {
+        let problem = |fault: Fault| Problem {
+            place: None,
+            setting: fault.setting,
+            message: fault.message,
+        };
+        let problems: Vec<Problem> = faults.into_iter().map(problem).collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Self {
+            file: String::new(),
+            problems,
+        })
+    }
 }
 
 impl fmt::Display for Problems {

@@ -1,4 +1,4 @@
-//! Whether the server can do its work: a latch that opens once and closes once.
+//! Whether a server can do its work: it becomes ready once, and stops once.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -13,9 +13,9 @@ use crate::namespaces::Namespaces;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Where the server is in its life.
+/// Where a server is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
+pub enum Phase {
     /// Some keys that encrypt have not answered yet, or none of them can be used.
     Starting,
     /// Every key that encrypts has answered once, and the server can do some work.
@@ -24,23 +24,30 @@ pub(crate) enum State {
     Draining,
 }
 
-pub(crate) struct Readiness(watch::Sender<State>);
+/// The phase that a server is in.
+#[derive(Debug)]
+pub struct Readiness(watch::Sender<Phase>);
 
 impl Readiness {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(State::Starting)))
+    /// [`Phase::Starting`].
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(watch::Sender::new(Phase::Starting)))
     }
 
-    pub(crate) fn state(&self) -> State {
+    /// The phase now.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
         *self.0.borrow()
     }
 
-    /// Never goes back: a key that fails later fails its own requests, and data keys in memory serve the others.
-    pub(crate) fn advance(&self, to: State) {
-        self.0.send_if_modified(|state| {
-            let forward = to > *state;
+    /// Enters a later phase. It never goes back: a key that fails later fails its own requests, and data keys in memory
+    /// serve the others.
+    pub fn advance(&self, to: Phase) {
+        self.0.send_if_modified(|phase| {
+            let forward = to > *phase;
             if forward {
-                *state = to;
+                *phase = to;
             }
             forward
         });
@@ -48,13 +55,13 @@ impl Readiness {
 
     /// Asks the keys that encrypt until all have answered. A refusal is an answer, so that one key that is disabled
     /// does not keep the other namespaces from being served; but a server without any key that works is of no use.
-    pub(crate) async fn watch_keys(self: Arc<Self>, namespaces: Arc<Namespaces>) {
+    pub async fn watch_keys(self: Arc<Self>, namespaces: Arc<Namespaces>) {
         let mut pause = FIRST_PAUSE;
         loop {
             let round = Round::of(namespaces.check_keys().await);
             if round.is_settled() {
                 round.log_settled();
-                return self.advance(State::Ready);
+                return self.advance(Phase::Ready);
             }
             round.log_waiting();
             sleep(pause).await;

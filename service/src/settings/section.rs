@@ -1,87 +1,24 @@
 //! One table of the file with the environment over it: gives typed settings, and collects mistakes.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::BTreeMap;
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::problem::{Place, Problem};
+use super::{
+    problem::Place,
+    source::{Source, closest},
+};
 
-/// Reads an environment variable; tests put a map in its place.
-pub(super) type Environment<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
-
-/// What all sections of one configuration share.
-pub(super) struct Source<'d> {
-    pub(super) text: &'d str,
-    pub(super) environment: Environment<'d>,
-    pub(super) problems: RefCell<Vec<Problem>>,
-    /// Where each setting and each table was found.
-    pub(super) places: RefCell<BTreeMap<String, Place>>,
-    /// The environment variables that were asked for.
-    pub(super) variables: RefCell<BTreeSet<String>>,
-}
-
-impl<'d> Source<'d> {
-    pub(super) fn new(text: &'d str, environment: Environment<'d>) -> Self {
-        Self {
-            text,
-            environment,
-            problems: RefCell::default(),
-            places: RefCell::default(),
-            variables: RefCell::default(),
-        }
-    }
-
-    /// The place of a setting, or of the nearest table around it that was found.
-    pub(super) fn place_of(&self, setting: &str) -> Option<Place> {
-        let places = self.places.borrow();
-        let mut path = setting;
-        loop {
-            if let Some(place) = places.get(path) {
-                return Some(place.clone());
-            }
-            path = path.rsplit_once('.')?.0;
-        }
-    }
-
-    fn found(&self, setting: &str, place: &Place) {
-        let mut places = self.places.borrow_mut();
-        places.insert(setting.to_owned(), place.clone());
-    }
-
-    pub(super) fn line(&self, offset: usize) -> Place {
-        let before = self
-            .text
-            .as_bytes()
-            .get(..offset)
-            .unwrap_or(self.text.as_bytes());
-        Place::Line(before.split(|byte| *byte == b'\n').count())
-    }
-
-    pub(super) fn report(
-        &self,
-        place: impl Into<Option<Place>>,
-        setting: &str,
-        message: impl Into<String>,
-    ) {
-        self.problems.borrow_mut().push(Problem {
-            place: place.into(),
-            setting: setting.to_owned(),
-            message: message.into(),
-        });
-    }
-}
-
-/// A table, and the keys that were asked for so far.
-pub(super) struct Section<'d> {
+/// A table, and the keys that were asked for so far. [`finish`](Self::finish) reports the keys that nobody asked for.
+pub struct Section<'d> {
     source: &'d Source<'d>,
     path: String,
     place: Option<Place>,
+    /// Where its name is, when the user chose it.
+    named_at: Option<Place>,
     table: Option<&'d DeTable<'d>>,
     /// What its environment variables start with; none for tables whose names are the user's.
     prefix: Option<String>,
@@ -96,17 +33,6 @@ enum Written<'d> {
 }
 
 impl<'d> Section<'d> {
-    /// A section whose settings have environment variables.
-    pub(super) fn with_variables(
-        source: &'d Source<'d>,
-        name: &'static str,
-        found: Option<&'d Spanned<DeValue<'d>>>,
-    ) -> Self {
-        let mut section = Self::new(source, name.to_owned(), found);
-        section.prefix = Some(format!("CODEC_{}_", name.to_uppercase()));
-        section
-    }
-
     pub(super) fn new(
         source: &'d Source<'d>,
         path: String,
@@ -124,6 +50,7 @@ impl<'d> Section<'d> {
             source,
             path,
             place,
+            named_at: None,
             table,
             prefix: None,
             known: Vec::new(),
@@ -131,8 +58,43 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// Gives its settings environment variables, which begin with `prefix`.
+    pub(super) fn with_variables(mut self, prefix: String) -> Self {
+        self.prefix = Some(prefix);
+        self
+    }
+
+    /// Says that the user chose its name, and where the name is.
+    pub(super) fn named_at(&mut self, place: Place) {
+        self.named_at = Some(place);
+    }
+
+    /// Replaces `target` by one value, if the setting is there. `parse` says what is wrong with it.
+    pub fn set<T>(
+        &mut self,
+        key: &'static str,
+        target: &mut T,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) {
+        if let Some(value) = self.value(key, parse) {
+            *target = value;
+        }
+    }
+
+    /// Replaces `target` by a text, if the setting is there. `parse` says what is wrong with it.
+    pub fn set_text<T>(
+        &mut self,
+        key: &'static str,
+        target: &mut Option<T>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) {
+        if let Some(text) = self.text(key, parse) {
+            *target = Some(text);
+        }
+    }
+
     /// A text; `parse` says what is wrong with it.
-    pub(super) fn text<T>(
+    pub fn text<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -149,7 +111,7 @@ impl<'d> Section<'d> {
     }
 
     /// One value; `parse` says what is wrong with it.
-    pub(super) fn value<T>(
+    pub fn value<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -167,7 +129,7 @@ impl<'d> Section<'d> {
     }
 
     /// A list; in an environment variable its items are separated by commas.
-    pub(super) fn list<T>(
+    pub fn list<T>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
@@ -202,7 +164,7 @@ impl<'d> Section<'d> {
     }
 
     /// A table of names and texts that the user chooses.
-    pub(super) fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
+    pub fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
         let mut pairs = BTreeMap::new();
         let Some(table) = self.table(key).table else {
             return pairs;
@@ -223,36 +185,42 @@ impl<'d> Section<'d> {
     }
 
     /// A table inside of this one.
-    pub(super) fn table(&mut self, key: &'static str) -> Section<'d> {
+    #[must_use]
+    pub fn table(&mut self, key: &'static str) -> Section<'d> {
         self.known.push(key);
         let found = self.table.and_then(|table| table.get(key));
         Section::new(self.source, format!("{}.{key}", self.path), found)
     }
 
-    pub(super) fn holds(&self, key: &str) -> bool {
+    /// Whether the file has this key.
+    #[must_use]
+    pub fn holds(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// Whether the file has a list under this key.
-    pub(super) fn holds_list(&self, key: &str) -> bool {
+    #[must_use]
+    pub fn holds_list(&self, key: &str) -> bool {
         let found = self.table.and_then(|table| table.get(key));
         found.is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
     }
 
-    pub(super) fn report(&self, message: impl Into<String>) {
+    /// Reports a mistake in the whole section.
+    pub fn report(&self, message: impl Into<String>) {
         self.source.report(self.place.clone(), &self.path, message);
     }
 
     /// A table under a name that is not a setting, such as `a1b2c` of `[namespaces.prod.a1b2c]`.
-    pub(super) fn stray_table(&self) -> Option<&'d str> {
+    #[must_use]
+    pub fn stray_table(&self) -> Option<&'d str> {
         self.table.into_iter().flatten().find_map(|(name, value)| {
             let name = name.get_ref().as_ref();
             (value.get_ref().is_table() && !self.known.contains(&name)).then_some(name)
         })
     }
 
-    /// Reports a setting that there was once.
-    pub(super) fn retired(&mut self, key: &'static str, message: &str) {
+    /// Reports a setting of an older version, if it is there: `message` says what to do instead.
+    pub fn retired(&mut self, key: &'static str, message: &str) {
         if let Some((place, _)) = self.find(key) {
             self.checked::<()>(key, place, Err(message.to_owned()));
         }
@@ -260,25 +228,28 @@ impl<'d> Section<'d> {
         self.retired.push(key);
     }
 
-    /// Reports an environment variable that is not of a setting's own name.
-    pub(super) fn report_variable(&self, name: &str, message: &str) {
-        let place = Place::Variable(name.to_owned());
+    /// Reports a mistake in the section's name, which the user chose.
+    pub fn report_name(&self, message: impl Into<String>) {
+        let place = self.named_at.clone().or_else(|| self.place.clone());
         self.source.report(place, &self.path, message);
     }
 
     /// Reports the keys that nobody asked for.
-    pub(super) fn finish(self) {
+    pub fn finish(self) {
         for (name, value) in self.table.into_iter().flatten() {
             let key = name.get_ref().as_ref();
             if self.known.contains(&key) || self.retired.contains(&key) {
                 continue;
             }
             let message = match closest(key, self.known.iter().copied()) {
-                _ if value.get_ref().is_table() && self.path.starts_with("namespaces.") => {
-                    let (_, namespace) = self.path.split_at("namespaces.".len());
-                    format!("quote a name with dots: [namespaces.\"{namespace}.{key}\"]")
+                _ if value.get_ref().is_table() && self.named_at.is_some() => {
+                    let (kind, name) = self.path.split_once('.').unwrap_or_default();
+                    format!("quote a name with dots: [{kind}.\"{name}.{key}\"]")
                 }
-                Some(similar) => format!("there is no such setting; did you mean `{similar}`?"),
+                Some(similar) => {
+                    self.source.suspect(format!("{}.{similar}", self.path));
+                    format!("there is no such setting; did you mean `{similar}`?")
+                }
                 None => format!(
                     "there is no such setting; known here: {}",
                     self.known.join(", ")
@@ -296,7 +267,8 @@ impl<'d> Section<'d> {
         self.known.push(key);
         if let Some(prefix) = &self.prefix {
             let name = format!("{prefix}{}", key.to_uppercase());
-            self.source.variables.borrow_mut().insert(name.clone());
+            let setting = format!("{}.{key}", self.path);
+            self.source.knows_variable(&name, setting);
             if let Some(text) = (self.source.environment)(&name).filter(|text| !text.is_empty()) {
                 return Some(self.found(key, Place::Variable(name), Written::Variable(text)));
             }
@@ -318,15 +290,6 @@ impl<'d> Section<'d> {
         };
         parsed.map_err(report).ok()
     }
-}
-
-/// The name that was probably meant.
-pub(super) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    known
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(edits, known)| *edits <= 2 && *edits < known.len())
-        .min()
-        .map(|(_, known)| known)
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {

@@ -1,4 +1,4 @@
-//! A key for tests: its service fails as told.
+//! A key for tests, whose service fails as the test says.
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 /// A key whose service fails with `kind` for the first `failures` calls, and only describes the key after that.
 #[derive(Debug)]
-pub(crate) struct FailingKey {
+pub struct FailingKey {
     uri: KeyUri,
     kind: ProviderErrorKind,
     failures: usize,
@@ -28,11 +28,11 @@ pub(crate) struct FailingKey {
 
 impl FailingKey {
     /// Fails each call at once.
-    pub(crate) fn always(name: &str, kind: ProviderErrorKind) -> Arc<Self> {
+    pub fn always(name: &str, kind: ProviderErrorKind) -> Arc<Self> {
         Self::first(usize::MAX, name, kind)
     }
 
-    pub(crate) fn first(failures: usize, name: &str, kind: ProviderErrorKind) -> Arc<Self> {
+    pub fn first(failures: usize, name: &str, kind: ProviderErrorKind) -> Arc<Self> {
         Arc::new(Self {
             uri: format!("local://{name}").parse().unwrap(),
             kind,
@@ -43,7 +43,7 @@ impl FailingKey {
     }
 
     /// Fails each call after `delay`.
-    pub(crate) fn slowly(delay: Duration, name: &str, kind: ProviderErrorKind) -> Arc<Self> {
+    pub fn slowly(delay: Duration, name: &str, kind: ProviderErrorKind) -> Arc<Self> {
         Arc::new(Self {
             uri: format!("local://{name}").parse().unwrap(),
             kind,
@@ -53,7 +53,7 @@ impl FailingKey {
         })
     }
 
-    pub(crate) fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         self.calls.load(SeqCst)
     }
 

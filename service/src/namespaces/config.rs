@@ -7,7 +7,7 @@ use temporal_kms_codec::{
     Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::KmsOptions,
 };
 
-use super::{section::Section, server::set, values};
+use crate::settings::{Section, values};
 
 /// Compressed payloads are small for a reason; below this zstd gains nothing.
 const DEFAULT_COMPRESSION_MIN_BYTES: usize = 512;
@@ -107,7 +107,7 @@ impl NamespaceConfig {
     }
 
     /// Opens `formats` beside those that are opened anyway.
-    pub(crate) fn open_formats_too(&mut self, formats: &[Format]) {
+    pub fn open_formats_too(&mut self, formats: &[Format]) {
         if formats.is_empty() {
             return;
         }
@@ -118,7 +118,8 @@ impl NamespaceConfig {
     }
 
     /// Everything but the keys, which must be opened first.
-    pub(crate) fn builder(&self, namespace: Namespace) -> CodecBuilder {
+    #[must_use]
+    pub fn builder(&self, namespace: Namespace) -> CodecBuilder {
         let builder = Codec::builder(namespace)
             .format(self.format)
             .require_context(self.require_context.clone())
@@ -224,23 +225,11 @@ fn dek_limits(mut section: Section<'_>) -> DekLimits {
     let count = |text: &str| values::count(text).map(|count| count as u64);
     let bytes = |text: &str| values::bytes(text).map(|bytes| bytes as u64);
     let mut limits = DekLimits::default();
-    set(
-        &mut limits.max_age,
-        section.value("max_age", values::timeout),
-    );
-    set(
-        &mut limits.renew_before,
-        section.value("renew_before", values::duration),
-    );
-    set(
-        &mut limits.hard_max_age,
-        section.value("hard_max_age", values::timeout),
-    );
-    set(
-        &mut limits.max_messages,
-        section.value("max_messages", count),
-    );
-    set(&mut limits.max_bytes, section.value("max_bytes", bytes));
+    section.set("max_age", &mut limits.max_age, values::timeout);
+    section.set("renew_before", &mut limits.renew_before, values::duration);
+    section.set("hard_max_age", &mut limits.hard_max_age, values::timeout);
+    section.set("max_messages", &mut limits.max_messages, count);
+    section.set("max_bytes", &mut limits.max_bytes, bytes);
     if limits.renew_before >= limits.max_age {
         section.report("`renew_before` must be shorter than `max_age`");
     }

@@ -2,20 +2,20 @@
 
 use std::{future::Future, time::Duration};
 
-use nix::sys::signal::Signal;
-use tokio::{
-    runtime::Runtime,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::runtime::Runtime;
 
-use super::exit::Failure;
+use super::signals::StopSignals;
+use crate::exit::Failure;
 
 /// For calls that are being made when the work is done. One that hangs, such as a read of a terminal or a call of a
 /// token, is left behind.
 const CALLS_GRACE: Duration = Duration::from_millis(500);
 
 /// Runs `work` to its end.
-pub(crate) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+///
+/// # Errors
+/// When the runtime cannot start, and what `work` returns.
+pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = Runtime::new()
         .map_err(|error| Failure::io("the asynchronous runtime does not start", &error))?;
     let done = runtime.block_on(work);
@@ -25,35 +25,25 @@ pub(crate) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T
 
 /// As [`run`], but SIGINT, SIGTERM and SIGHUP drop `work`, with what it has opened. `consequence` says what that means,
 /// such as `no output was written`.
-pub(crate) fn run_interruptible<T>(
+///
+/// # Errors
+/// As [`run`], and when a signal ended the work.
+pub fn run_interruptible<T>(
     consequence: &str,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     run(async {
-        let signalled =
-            first_signal().map_err(|error| Failure::io("signals cannot be received", &error))?;
+        let mut signals = StopSignals::listen()
+            .map_err(|error| Failure::io("signals cannot be received", &error))?;
         tokio::select! {
             done = work => done,
-            signal = signalled => {
+            signal = signals.next() => {
                 let number = u8::try_from(signal as i32).unwrap_or_default();
                 Err(Failure::signalled(
                     number,
                     format_args!("interrupted by {}; {consequence}", signal.as_str()),
                 ))
             }
-        }
-    })
-}
-
-fn first_signal() -> std::io::Result<impl Future<Output = Signal>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => Signal::SIGINT,
-            _ = terminate.recv() => Signal::SIGTERM,
-            _ = hangup.recv() => Signal::SIGHUP,
         }
     })
 }

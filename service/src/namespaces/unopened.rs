@@ -7,7 +7,7 @@ use temporal_kms_codec::{
 };
 use zeroize::Zeroizing;
 
-/// It can do nothing.
+/// Every operation fails.
 #[derive(Debug)]
 pub(super) struct Unopened(KeyUri);
 

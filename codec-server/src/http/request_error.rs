@@ -7,13 +7,13 @@ use temporal_kms_codec::{Error, Payload, PayloadError, kms::ProviderErrorKind, p
 use temporal_kms_codec_proto::json::JsonError;
 use temporal_kms_codec_service::terminal;
 
-use super::{Response, request_id::RequestId, route::Operation};
-use crate::namespaces::NotServed;
+use super::{Response, request_id::RequestId};
+use crate::namespaces::Unresolved;
 
 /// Why a request is not answered with payloads. `Display` is shown to the user: no payload byte, no key, no word of a
 /// KMS.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum RequestError {
     #[error(
         "this server answers requests to localhost, 127.0.0.1 and [::1] only; for a proxy with another name, add that \
          name to `allowed_hosts` in section [server] of the codec server's configuration"
@@ -87,17 +87,17 @@ pub(super) enum Refusal {
     },
 }
 
-impl From<NotServed> for Refusal {
-    fn from(error: NotServed) -> Self {
+impl From<Unresolved> for RequestError {
+    fn from(error: Unresolved) -> Self {
         match error {
-            NotServed::Contradiction => Self::TwoNamespaces,
-            NotServed::Unknown(namespace) => Self::UnknownNamespace(namespace.to_string()),
-            NotServed::UnknownInPath(segment) => Self::UnknownNamespaceInPath(segment),
+            Unresolved::Contradiction => Self::TwoNamespaces,
+            Unresolved::Unknown(namespace) => Self::UnknownNamespace(namespace.to_string()),
+            Unresolved::UnknownInPath(segment) => Self::UnknownNamespaceInPath(segment),
         }
     }
 }
 
-impl Refusal {
+impl RequestError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
@@ -119,8 +119,8 @@ impl Refusal {
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Encode(error) => codec_status(error, Operation::Encode),
-            Self::Decode { error, .. } => codec_status(error, Operation::Decode),
+            Self::Encode(error) => encode_status(error),
+            Self::Decode { error, .. } => decode_status(error),
         }
     }
 
@@ -185,13 +185,20 @@ pub(super) fn shown(text: &str) -> String {
     }
 }
 
-fn codec_status(error: &Error, operation: Operation) -> StatusCode {
+/// A payload that cannot be encrypted is the caller's fault, everything else the server's.
+fn encode_status(error: &Error) -> StatusCode {
+    match error {
+        Error::Payload(_) if !error.is_transient() => StatusCode::BAD_REQUEST,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// A payload names its key: where the key does not open it, the payload is at fault.
+fn decode_status(error: &Error) -> StatusCode {
     match error {
         error if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
         Error::Payload(_) => StatusCode::BAD_REQUEST,
-        Error::Provider(_) if operation == Operation::Decode && !is_servers_fault(error) => {
-            StatusCode::BAD_REQUEST
-        }
+        Error::Provider(_) if !is_servers_fault(error) => StatusCode::BAD_REQUEST,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -273,8 +280,8 @@ mod tests {
             .into()
     }
 
-    fn decode(error: Error) -> Refusal {
-        Refusal::Decode {
+    fn decode(error: Error) -> RequestError {
+        RequestError::Decode {
             index: 3,
             key: Some("aws-kms://arn:aws:kms:us-east-1:1:key/theirs".to_owned()),
             error: Box::new(error),
@@ -286,7 +293,7 @@ mod tests {
         use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
         for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
             for refusal in [
-                Refusal::Encode(Box::new(provider(kind))),
+                RequestError::Encode(Box::new(provider(kind))),
                 decode(provider(kind)),
             ] {
                 assert!(
@@ -314,11 +321,11 @@ mod tests {
         assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
         assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
         assert_eq!(decode(provider(Kind::Misconfigured)), 503);
-        let encode = |error: Error| Refusal::Encode(Box::new(error)).status().as_u16();
+        let encode = |error: Error| RequestError::Encode(Box::new(error)).status().as_u16();
         assert_eq!(encode(PayloadError::Unsupported("x").into()), 400);
         assert_eq!(encode(provider(Kind::KeyDisabled)), 503);
         let too_many = JsonError::TooManyPayloads { limit: 1 };
-        assert_eq!(Refusal::Json(too_many).status().as_u16(), 413);
+        assert_eq!(RequestError::Json(too_many).status().as_u16(), 413);
     }
 
     #[test]
@@ -338,7 +345,7 @@ mod tests {
             Kind::Misconfigured,
         ] {
             let decode = decode(provider(kind)).to_string();
-            let encode = Refusal::Encode(Box::new(provider(kind))).to_string();
+            let encode = RequestError::Encode(Box::new(provider(kind))).to_string();
             for words in [decode, encode] {
                 assert!(
                     !words.contains("arn:") && !words.contains("sk-detail"),
@@ -376,7 +383,7 @@ mod tests {
         use ProviderErrorKind::{Misconfigured, PermissionDenied};
         for kind in [Misconfigured, PermissionDenied] {
             for refusal in [
-                Refusal::Encode(Box::new(provider(kind))),
+                RequestError::Encode(Box::new(provider(kind))),
                 decode(provider(kind)),
             ] {
                 let response = refusal.into_response(RequestId::next());

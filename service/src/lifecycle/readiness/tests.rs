@@ -4,32 +4,36 @@ use temporal_kms_codec::{Codec, Namespace, kms::KeyProvider};
 use tokio::time::Instant;
 
 use super::*;
-use crate::test_keys::FailingKey;
+use crate::{
+    namespaces::{NamespaceCodec, OnUndecodable},
+    test_keys::FailingKey,
+};
 
 #[test]
 fn never_goes_back() {
     let readiness = Readiness::new();
-    assert_eq!(readiness.state(), State::Starting);
-    readiness.advance(State::Ready);
-    readiness.advance(State::Draining);
-    readiness.advance(State::Ready);
-    assert_eq!(readiness.state(), State::Draining);
+    assert_eq!(readiness.phase(), Phase::Starting);
+    readiness.advance(Phase::Ready);
+    readiness.advance(Phase::Draining);
+    readiness.advance(Phase::Ready);
+    assert_eq!(readiness.phase(), Phase::Draining);
 }
 
 fn namespaces(keys: &[&Arc<FailingKey>]) -> Arc<Namespaces> {
     let codecs = keys.iter().enumerate().map(|(number, key)| {
         let namespace = Namespace::new(&format!("n{number}")).unwrap();
         let key: Arc<dyn KeyProvider> = Arc::<FailingKey>::clone(key);
-        Codec::builder(namespace).encrypt_with(key).build().unwrap()
+        let codec = Codec::builder(namespace).encrypt_with(key).build().unwrap();
+        NamespaceCodec::new(codec, OnUndecodable::Fail)
     });
-    Arc::new(Namespaces::of_codecs(codecs.collect()))
+    Arc::new(Namespaces::named(codecs))
 }
 
 async fn ready_after(keys: &[&Arc<FailingKey>]) -> Duration {
     let readiness = Readiness::new();
     let start = Instant::now();
     Arc::clone(&readiness).watch_keys(namespaces(keys)).await;
-    assert_eq!(readiness.state(), State::Ready);
+    assert_eq!(readiness.phase(), Phase::Ready);
     start.elapsed()
 }
 
