@@ -1,7 +1,13 @@
 //! Encodes and decodes the payloads of one namespace.
 
+pub(crate) mod builder;
+pub(crate) mod content;
+pub(crate) mod env;
+pub(crate) mod message;
 mod open;
+pub(crate) mod policy;
 mod seal;
+pub(crate) mod stats;
 
 use std::{fmt, sync::Arc};
 
@@ -10,12 +16,10 @@ use futures::{StreamExt as _, TryStreamExt as _, future, stream};
 use crate::{
     CodecBuilder, Compression, EncryptionContext, Error, Format, KeyUri, Namespace, Payload,
     PayloadError, PlaintextPolicy, Stats,
-    dek::{Budget, Keyholder, LiveDek, Rest},
-    encrypting_keys::EncryptingKeys,
+    codec::{policy::Policy, stats::Counters},
+    dek::{Budget, EncryptingKeys, Keyholder, LiveDek, Rest},
     format::Marker,
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
-    policy::Policy,
-    stats::Counters,
 };
 
 /// KMS calls that one batch makes at the same time.

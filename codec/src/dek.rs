@@ -3,7 +3,8 @@
 mod budget;
 mod cache;
 mod coalesce;
-mod key;
+mod data_key;
+mod encrypting_keys;
 mod keyholder;
 mod limits;
 mod live;
@@ -13,8 +14,8 @@ mod rest;
 
 pub(crate) use budget::Budget;
 pub(crate) use cache::{CacheKey, DekCache};
-pub(crate) use key::{DataKey, MAX_WRAPPED_LEN};
-pub use key::{Dek, WrappedDek};
+pub(crate) use data_key::DataKey;
+pub(crate) use encrypting_keys::EncryptingKeys;
 pub(crate) use keyholder::Keyholder;
 pub use limits::{CacheLimits, DekLimits};
 pub(crate) use live::{LiveDek, SealingKey};

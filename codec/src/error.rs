@@ -1,6 +1,11 @@
 //! Why a call failed, split by who can do something about it.
 
-use crate::{Format, KeyUri, kms::ProviderError, shown::shown};
+use temporal_kms::{
+    ConfigurationError, ContextError,
+    support::{random::NoRandomness, shown},
+};
+
+use crate::{Format, KeyUri, kms::ProviderError};
 
 /// Why a payload could not be encoded or decoded, split by who can do something about it.
 ///
@@ -132,31 +137,38 @@ fn foreign_namespace(found: Option<&str>, expected: &str) -> String {
     }
 }
 
-/// A setting that cannot work.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{setting}: {reason}")]
-pub struct ConfigurationError {
-    setting: String,
-    reason: String,
-}
-
-impl ConfigurationError {
-    pub(crate) fn invalid(setting: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self {
-            setting: setting.into(),
-            reason: reason.into(),
+impl From<ContextError> for PayloadError {
+    fn from(error: ContextError) -> Self {
+        match error {
+            ContextError::Malformed(reason) => Self::Malformed(reason),
+            _ => Self::TooLarge {
+                what: "the encryption context",
+                limit: ContextError::MAX_BYTES,
+            },
         }
     }
+}
 
-    /// The setting or environment variable that is at fault.
-    #[must_use]
-    pub fn setting(&self) -> &str {
-        &self.setting
+impl From<NoRandomness> for PayloadError {
+    fn from(NoRandomness: NoRandomness) -> Self {
+        Self::NoRandomness
     }
+}
 
-    /// What is wrong with it, and what to do.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.reason
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+    use crate::kms::{ProviderErrorKind, ServiceError};
+
+    #[test]
+    fn a_providers_error_has_nothing_below_it() {
+        let key: KeyUri = "local://default".parse().unwrap();
+        let answer = ServiceError::new(Some(500)).with_code(Some("SeCrEtCode"));
+        let error = ProviderError::new(ProviderErrorKind::Unavailable, &key);
+        let error = Error::from(error.with_service_error(answer));
+        assert!(error.source().is_none());
+        assert!(!format!("{error} {error:?}").contains("SeCrEtCode"));
     }
 }

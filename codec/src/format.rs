@@ -10,9 +10,9 @@ use std::{fmt, str::FromStr};
 use self::{direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2};
 use crate::{
     ConfigurationError, KeyUri, KmsKind, Payload, PayloadError, PayloadExt as _, WrappedDek,
-    dek::MAX_WRAPPED_LEN,
     payload::{ENCODING_ENVELOPE, ENVELOPE_VERSION},
 };
+use temporal_kms::support::MAX_WRAPPED_LEN;
 
 /// A format of encrypted payloads. A codec writes one, and opens those that its configuration names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -78,48 +78,36 @@
 //! - `sdk`: `PayloadCodec` for the Temporal Rust SDK, and [`WorkerGuard`], which every worker needs: without it one query
 //!   on a workflow whose key is gone ends the worker's process.
 
-mod aead;
-mod builder;
-mod clock;
 mod codec;
-mod compression;
-mod content;
-mod context;
+mod crypto;
 mod dek;
-mod encrypting_keys;
-pub mod endpoint;
-mod env;
-mod envelope;
 mod error;
 mod format;
-mod key_uri;
-mod keys;
 pub mod kms;
-mod message;
-mod namespace;
 pub mod payload;
-mod policy;
-mod random;
-mod shown;
-mod stats;
-mod stream;
+mod sealed;
 #[cfg(feature = "sdk")]
 mod temporal;
 
-pub use builder::CodecBuilder;
-pub use codec::{Codec, Decoder};
-pub use compression::Compression;
-pub use context::EncryptionContext;
-pub use dek::{CacheLimits, Dek, DekLimits, WrappedDek};
-pub use env::CodecSettings;
-pub use envelope::{Envelope, EnvelopeCipher};
-pub use error::{ConfigurationError, Error, PayloadError};
+pub use codec::{
+    Codec, Decoder,
+    builder::CodecBuilder,
+    env::CodecSettings,
+    policy::{PlaintextPolicy, RequiredContext},
+    stats::Stats,
+};
+pub use crypto::compression::Compression;
+pub use dek::{CacheLimits, DekLimits};
+pub use error::{Error, PayloadError};
 pub use format::Format;
-pub use key_uri::{KeyUri, KmsKind};
-pub use namespace::Namespace;
 pub use payload::{Payload, PayloadExt, Payloads};
-pub use policy::{PlaintextPolicy, RequiredContext};
-pub use stats::Stats;
-pub use stream::StreamError;
+pub use sealed::{
+    envelope::{Envelope, EnvelopeCipher},
+    stream::StreamError,
+};
 #[cfg(feature = "sdk")]
 pub use temporal::WorkerGuard;
+pub use temporal_kms::{
+    ConfigurationError, ContextError, Dek, EncryptionContext, KeyUri, KmsKind, Namespace,
+    WrappedDek, endpoint,
+};

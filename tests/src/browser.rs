@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde::Deserialize;
 use serde_json::json;
 
-use local_stack::ask;
+use dev_servers::ask;
 
 use crate::tool;
 

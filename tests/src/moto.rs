@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use local_stack::Process;
+use dev_servers::Process;
 
 use crate::tool;
 

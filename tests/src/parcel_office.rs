@@ -1,6 +1,6 @@
 use std::{process::Command, sync::Arc};
 
-use local_stack::{Service, TemporalOptions, TemporalServer};
+use dev_servers::{Service, TemporalOptions, TemporalServer};
 use temporal_kms_codec::PlaintextPolicy;
 use temporalio_client::{
     WorkflowGetResultOptions, WorkflowHandle, WorkflowSignalOptions, WorkflowStartOptions,

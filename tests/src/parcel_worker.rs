@@ -1,6 +1,6 @@
 use std::{sync::mpsc, thread, thread::JoinHandle};
 
-use local_stack::TemporalServer;
+use dev_servers::TemporalServer;
 use temporal_kms_codec::{Codec, WorkerGuard};
 use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions, Url};
 use temporalio_common::data_converters::DataConverter;

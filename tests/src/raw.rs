@@ -1,4 +1,4 @@
-use local_stack::{TemporalServer, find_secret};
+use dev_servers::{TemporalServer, find_secret};
 use temporalio_client::{Client, NamespacedClient as _, grpc::WorkflowService as _};
 use temporalio_common::{
     data_converters::DataConverter,

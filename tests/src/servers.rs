@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use local_stack::{Service, TemporalOptions, TemporalServer, sibling_binary};
+use dev_servers::{Service, TemporalOptions, TemporalServer, sibling_binary};
 
 use crate::{Keyring, tool};
 

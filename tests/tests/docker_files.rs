@@ -10,8 +10,8 @@ use std::{
     process::Command,
 };
 
+use dev_servers::sibling_binary;
 use integration_tests::{output, tool};
-use local_stack::sibling_binary;
 use serde_json::Value;
 
 fn root() -> PathBuf {

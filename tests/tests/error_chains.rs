@@ -7,8 +7,8 @@
 
 use std::{error::Error, fs, os::unix::fs::PermissionsExt as _};
 
-use aws_kms_script::{Account, Fault};
-use cloud_kms_emulator::{Canned, Emulator, Options};
+use fake_aws_kms::{Account, Fault};
+use fake_cloud_kms::{Canned, Emulator, Options};
 use integration_tests::aws::{HOME, options};
 use serde_json::json;
 use temporal_kms_codec::{

@@ -1,12 +1,12 @@
 //! The Rust SDK with our codec against a real server: everything that carries payloads.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
+use dev_servers::TemporalServer;
 use integration_tests::{
     Keyring, ParcelWorker, Raw, assert_absent, assert_present,
     parcel::{Order, Parcel},
     temporal, until,
 };
-use local_stack::TemporalServer;
 use prost::Message as _;
 use temporal_kms_codec::Codec;
 use temporalio_client::{

@@ -10,8 +10,8 @@
 mod support;
 
 use claude_tasks::{ClaudeTask, Progress};
+use fake_anthropic::{CredentialKind, Options, sha256_hex};
 use integration_tests::{assert_absent, assert_present, until};
-use messages_api::{CredentialKind, Options, sha256_hex};
 use nix::sys::signal::Signal;
 use prost::Message as _;
 use serde_json::json;

@@ -9,8 +9,8 @@
 
 mod support;
 
+use dev_servers::{Process, StackError};
 use integration_tests::{assert_absent, assert_present, softhsm, until};
-use local_stack::{Process, StackError};
 use prost::Message as _;
 use serde_json::{Value, json};
 use support::{

@@ -8,8 +8,8 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use dev_servers::Process;
 use indicatif::{ProgressBar, ProgressStyle};
-use local_stack::Process;
 
 const TICK: Duration = Duration::from_millis(200);
 const REPORT_EVERY: Duration = Duration::from_secs(30);

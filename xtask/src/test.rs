@@ -39,7 +39,7 @@ const FAST: [Round; 2] = [
             "--package=temporal-kms-codec",
             "--package=temporal-kms-codec-proto",
             "--package=temporal-kms-codec-server",
-            "--package=local-stack",
+            "--package=dev-servers",
             "--package=xtask",
         ],
     },

@@ -1,6 +1,6 @@
 //! Keys at a scripted AWS KMS.
 
-use aws_kms_script::{Account, Fault as AwsFault, Server};
+use fake_aws_kms::{Account, Fault as AwsFault, Server};
 use serde_json::Value;
 
 use crate::bench::{Answer, Bench, closed_port, said};

@@ -1,6 +1,6 @@
 //! Keys at the emulator of Cloud KMS.
 
-use cloud_kms_emulator::Canned;
+use fake_cloud_kms::Canned;
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, GCP_KEY, closed_port, said};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use aws_kms_script::{Account, Fault, Server};
+use fake_aws_kms::{Account, Fault, Server};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use cloud_kms_emulator::{Emulator, Options};
+use fake_cloud_kms::{Emulator, Options};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

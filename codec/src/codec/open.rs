@@ -2,10 +2,10 @@
 
 use super::Codec;
 use crate::{
-    Error, Payload, PayloadError, content,
+    Error, Payload, PayloadError,
+    codec::{content, message},
     dek::{Budget, DataKey},
     format::{Marker, Parsed, direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2},
-    message,
 };
 
 impl Codec {

@@ -8,14 +8,15 @@ use zeroize::Zeroizing;
 
 use super::{CONCURRENT_CALLS, Codec};
 use crate::{
-    Compression, Error, Format, Payload, PayloadError, content,
+    Compression, Error, Format, Payload, PayloadError,
+    codec::{content, message},
     dek::{Budget, DataKey, LiveDek},
     format::{
         Marker,
         direct::{self, Direct},
     },
     kms::{ProviderError, ProviderErrorKind},
-    message, payload,
+    payload,
 };
 
 /// A payload in its place among the others.

@@ -40,10 +40,8 @@ use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use super::CacheKey;
-use crate::{
-    PayloadError,
-    clock::{Clock, Moment},
-};
+use crate::PayloadError;
+use temporal_kms::support::clock::{Clock, Moment};
 
 /// Calls of one request that may fail.
 pub(crate) const MAX_FAILED: usize = 16;

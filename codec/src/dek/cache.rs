@@ -6,14 +6,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    CacheLimits, DataKey, Dek, WrappedDek, coalesce::Coalesce, refusals::Refusals, rest::Worked,
-};
-use crate::{
-    EncryptionContext, Error, KeyUri,
-    clock::{Clock, Moment},
-    stats::Counters,
-};
+use super::{CacheLimits, DataKey, coalesce::Coalesce, refusals::Refusals, rest::Worked};
+use crate::{Dek, EncryptionContext, Error, KeyUri, WrappedDek, codec::stats::Counters};
+use temporal_kms::support::clock::{Clock, Moment};
 
 /// Stands for one wrapped key under one context, or one ciphertext of direct mode: SHA-256 over it and the key that made
 /// it, each with its length before it. It holds no secret.

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    Budget, CacheKey, DataKey, DekCache, WrappedDek,
+    Budget, CacheKey, DataKey, DekCache,
     budget::{Attempt, Failures, Plaintext},
     coalesce::Coalesce,
     refusals::is_the_ciphertexts,
     rest::Rest,
 };
 use crate::{
-    EncryptionContext, Error, KeyUri, PayloadError,
-    clock::Clock,
+    EncryptionContext, Error, KeyUri, PayloadError, WrappedDek,
+    codec::stats::Counters,
     format::{direct, envelope_v2::Recipient},
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
-    stats::Counters,
 };
+use temporal_kms::support::clock::Clock;
 
 /// The keys that may be used for opening, and the data keys that they have unwrapped.
 pub(crate) struct Keyholder {

@@ -13,7 +13,8 @@ use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
 use super::{DataKey, DekLimits, DekMaker, coalesce::Coalesce, keyholder::panicked, rest::Rest};
-use crate::{EncryptionContext, Error, clock::Moment, format::envelope_v2::Recipient};
+use crate::{EncryptionContext, Error, format::envelope_v2::Recipient};
+use temporal_kms::support::clock::Moment;
 
 /// How long after a failed attempt the next one waits, as long as there is a key to go on with.
 const RETRY_AFTER: Duration = Duration::from_secs(10);

@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future;
 
-use super::{CacheKey, DataKey, Dek, DekCache, DekLimits, WrappedDek};
+use super::{CacheKey, DataKey, DekCache, DekLimits};
 use crate::{
-    EncryptionContext,
-    clock::Clock,
-    encrypting_keys::EncryptingKeys,
+    Dek, EncryptionContext, WrappedDek,
+    codec::stats::Counters,
+    crypto::random,
+    dek::EncryptingKeys,
     format::envelope_v2::Recipient,
     kms::{KeyProvider, ProviderError, ProviderErrorKind as Kind},
-    random,
-    stats::Counters,
 };
+use temporal_kms::support::clock::Clock;
 
 /// The keys that wrap data keys, and what all data keys of a codec have in common.
 pub(crate) struct DekMaker {

@@ -6,11 +6,8 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::CacheKey;
-use crate::{
-    Error,
-    clock::{Clock, Moment},
-    kms::ProviderErrorKind,
-};
+use crate::{Error, kms::ProviderErrorKind};
+use temporal_kms::support::clock::{Clock, Moment};
 
 /// A refusal takes about 300 bytes.
 const MAX_REFUSALS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
@@ -97,7 +94,8 @@ pub(super) fn is_the_ciphertexts(refusal: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{PayloadError, clock::tests::ManualClock, kms::ProviderError};
+    use crate::{PayloadError, kms::ProviderError};
+    use temporal_kms::support::clock::ManualClock;
 
     fn key(n: u32) -> CacheKey {
         CacheKey::direct(&"local://k".parse().unwrap(), &n.to_be_bytes())

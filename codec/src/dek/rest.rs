@@ -7,9 +7,9 @@ use parking_lot::Mutex;
 use super::refusals::KEY_REFUSES;
 use crate::{
     KeyUri,
-    clock::{Clock, Moment},
     kms::{ProviderError, ProviderErrorKind},
 };
+use temporal_kms::support::clock::{Clock, Moment};
 
 /// What one operation of one key answered last.
 ///
@@ -145,7 +145,7 @@ impl Worked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::tests::ManualClock;
+    use temporal_kms::support::clock::ManualClock;
 
     const LASTS: Duration = Duration::from_hours(1);
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{envelope_v2::Recipient, parse_key, wrapped_in};
 use crate::{
     EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
-    aead::{NONCE_LEN, TAG_LEN},
+    crypto::aead::{NONCE_LEN, TAG_LEN},
     payload::{ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, KMS_KEY},
 };
 

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{parse_key, wrapped_in};
 use crate::{
     EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
-    aead::TAG_LEN,
+    crypto::aead::TAG_LEN,
     payload::{
         ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, ENCRYPTION_CONTEXT, ENVELOPE_VERSION, KMS_KEY,
     },

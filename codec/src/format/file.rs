@@ -15,7 +15,7 @@ use super::{
     envelope_v2::{MAX_RECIPIENTS, Recipient, distinct},
     parse_wrapped,
 };
-use crate::{PayloadError, aead::TAG_LEN};
+use crate::{PayloadError, crypto::aead::TAG_LEN};
 
 pub(crate) const MAGIC: [u8; 8] = *b"TKCFILE1";
 pub(crate) const FILE_ID_LEN: usize = 32;

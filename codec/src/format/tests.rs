@@ -4,7 +4,7 @@ use super::{
     envelope_v2::{HEADER_LEN, Header, Recipient},
     *,
 };
-use crate::{EncryptionContext, aead::TAG_LEN};
+use crate::{EncryptionContext, crypto::aead::TAG_LEN};
 
 fn payload(metadata: &[(&str, &[u8])], data: &[u8]) -> Payload {
     Payload {

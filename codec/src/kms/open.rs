@@ -138,9 +138,9 @@ async fn open_bare(
         #[cfg(feature = "aws-kms")]
         KmsKind::AwsKms => options.clients.aws(&options.aws).key(uri).await,
         #[cfg(feature = "gcp-kms")]
-        KmsKind::GcpKms => super::gcp::open(uri, options),
+        KmsKind::GcpKms => gcp(options).key(uri),
         #[cfg(feature = "pkcs11")]
-        KmsKind::Pkcs11 => super::pkcs11::open(uri, &options.pkcs11).await,
+        KmsKind::Pkcs11 => pkcs11(options).key(uri).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -175,9 +175,9 @@ async fn open_bare_signer(
         #[cfg(feature = "aws-kms")]
         KmsKind::AwsKms => options.clients.aws(&options.aws).signer(uri).await,
         #[cfg(feature = "gcp-kms")]
-        KmsKind::GcpKms => super::gcp::open_signer(uri, options),
+        KmsKind::GcpKms => gcp(options).signer(uri),
         #[cfg(feature = "pkcs11")]
-        KmsKind::Pkcs11 => super::pkcs11::open_signer(uri, &options.pkcs11).await,
+        KmsKind::Pkcs11 => pkcs11(options).signer(uri).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
@@ -196,12 +196,25 @@ pub async fn open_admin(
         #[cfg(feature = "aws-kms")]
         KmsKind::AwsKms => Ok(options.clients.aws(&options.aws).admin()),
         #[cfg(feature = "gcp-kms")]
-        KmsKind::GcpKms => super::gcp::open_admin(uri, options),
+        KmsKind::GcpKms => gcp(options).admin(uri),
         #[cfg(feature = "pkcs11")]
-        KmsKind::Pkcs11 => super::pkcs11::open_admin(uri, &options.pkcs11).await,
+        KmsKind::Pkcs11 => pkcs11(options).admin(uri).await,
         #[allow(unreachable_patterns, reason = "with every provider's feature")]
         _ => Err(no_provider(uri)),
     }
+}
+
+#[cfg(feature = "gcp-kms")]
+fn gcp(options: &KmsOptions) -> super::gcp::GcpKms {
+    super::gcp::GcpKms::new(super::gcp::GcpOptions {
+        endpoint: options.gcp_endpoint.clone(),
+        credentials: options.gcp_credentials.clone(),
+    })
+}
+
+#[cfg(feature = "pkcs11")]
+fn pkcs11(options: &KmsOptions) -> super::pkcs11::Pkcs11Kms {
+    super::pkcs11::Pkcs11Kms::new(options.pkcs11.clone())
 }
 
 fn local_keyring(uri: &KeyUri, options: &KmsOptions) -> Result<LocalKeyring, ProviderError> {

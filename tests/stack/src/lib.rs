@@ -3,8 +3,8 @@
 //! and is gone with all its descendants when it is dropped.
 //!
 //! ```no_run
-//! # fn main() -> Result<(), local_stack::StackError> {
-//! use local_stack::{TemporalOptions, TemporalServer};
+//! # fn main() -> Result<(), dev_servers::StackError> {
+//! use dev_servers::{TemporalOptions, TemporalServer};
 //!
 //! let server = TemporalServer::start("/usr/bin/temporal".as_ref(), &TemporalOptions::default())?;
 //! println!("gRPC at {}", server.address());

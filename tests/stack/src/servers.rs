@@ -60,7 +60,7 @@ impl Service {
     ///
     /// # Errors
     /// The program cannot be executed, or the server does not come up.
-    pub fn messages_api(program: &Path) -> Result<Self, StackError> {
+    pub fn fake_anthropic(program: &Path) -> Result<Self, StackError> {
         let mut command = Command::new(program);
         command.args(["--listen", "127.0.0.1:0"]);
         Self::start("the Messages API", command)

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use aws_kms_script::Fault;
+use fake_aws_kms::Fault;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
     kms::{
@@ -317,7 +317,7 @@ async fn a_grant_is_tied_to_a_namespace() {
 #[tokio::test]
 async fn what_the_environment_asks_of_new_keys_is_done() {
     let (_account, server) = scripted().await;
-    let created = |server: &aws_kms_script::Server| {
+    let created = |server: &fake_aws_kms::Server| {
         let calls = server.calls().into_iter();
         let made: Vec<_> = calls.filter(|call| call.operation == "CreateKey").collect();
         made.last().unwrap().input.clone()

@@ -1,6 +1,6 @@
 use std::{fs, path::PathBuf};
 
-use aws_kms_script::{Fault, Server};
+use fake_aws_kms::{Fault, Server};
 use temporal_kms_codec::kms::{
     self, ProviderErrorKind as Kind,
     aws::{AwsCredentials, AwsKms, AwsOptions, AwsRole, WebIdentityToken},

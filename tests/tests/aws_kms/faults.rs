@@ -1,6 +1,6 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
-use aws_kms_script::Fault;
+use fake_aws_kms::Fault;
 use temporal_kms_codec::{
     Codec, Dek, Format, Namespace, Payload,
     kms::{CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},

@@ -18,7 +18,7 @@ mod signer;
 
 use std::sync::Arc;
 
-use aws_kms_script::{Account, Server};
+use fake_aws_kms::{Account, Server};
 use integration_tests::aws::{HOME, options};
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,

@@ -1,4 +1,4 @@
-use aws_kms_script::KeyState;
+use fake_aws_kms::KeyState;
 use futures::future::try_join_all;
 use serde_json::json;
 use temporal_kms_codec::{

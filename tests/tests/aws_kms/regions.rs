@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use aws_kms_script::{Account, Fault, Server};
+use fake_aws_kms::{Account, Fault, Server};
 use temporal_kms_codec::{
     Codec, Namespace, Payload,
     kms::{

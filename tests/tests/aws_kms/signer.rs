@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use aws_kms_script::{Fault, KeyState};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use fake_aws_kms::{Fault, KeyState};
 use sha2::{Digest as _, Sha256};
 use temporal_kms_codec::kms::{ProviderErrorKind as Kind, SignatureAlgorithm};
 

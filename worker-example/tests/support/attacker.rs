@@ -1,7 +1,7 @@
 //! Somebody who may write to Temporal and has no key: everything they send was copied from Temporal.
 
 use super::fresh;
-use local_stack::TemporalServer;
+use dev_servers::TemporalServer;
 use std::time::Duration;
 use temporalio_client::{
     Connection, ConnectionOptions, grpc::WorkflowService as _, tonic::IntoRequest as _,

@@ -7,9 +7,9 @@ pub(crate) mod provider;
 pub(crate) mod scripted;
 
 use claude_tasks::{ConnectionArgs, connect};
+use dev_servers::{Process, TemporalServer};
+use fake_anthropic::{Options, Server};
 use integration_tests::{Keyring, Raw, temporal, tool};
-use local_stack::{Process, TemporalServer};
-use messages_api::{Options, Server};
 use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use std::{

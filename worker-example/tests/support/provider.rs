@@ -1,8 +1,8 @@
 //! Key management services as users meet them: a key, variables by which programs reach it, and an outage.
 
-use cloud_kms_emulator::{Emulator, Options};
+use dev_servers::{Process, StackError, listening_url, sibling_binary};
+use fake_cloud_kms::{Emulator, Options};
 use integration_tests::{Keyring, moto::Moto, softhsm::SoftHsm};
-use local_stack::{Process, StackError, listening_url, sibling_binary};
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 

@@ -2,8 +2,8 @@
 
 use super::Rig;
 use claude_tasks::ClaudeTask;
+use dev_servers::Process;
 use integration_tests::until;
-use local_stack::Process;
 use serde_json::json;
 use std::{fs, path::PathBuf};
 use temporalio_client::{WorkflowGetResultOptions, errors::WorkflowGetResultError};

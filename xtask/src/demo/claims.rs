@@ -1,5 +1,5 @@
 use anyhow::{Context, bail, ensure};
-use local_stack::find_secret;
+use dev_servers::find_secret;
 
 use super::{
     credential::Credential,

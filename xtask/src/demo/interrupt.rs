@@ -29,7 +29,7 @@ impl Interrupts {
             for _ in &mut signals {
                 noticed.store(true, Ordering::SeqCst);
                 let _ = sender.send(());
-                local_stack::close();
+                dev_servers::close();
             }
         });
         Ok(Self { came, first })

@@ -12,7 +12,7 @@ pub(super) struct Programs {
     pub(super) claude: PathBuf,
     pub(super) codec_server: PathBuf,
     pub(super) claude_tasks: PathBuf,
-    pub(super) messages_api: PathBuf,
+    pub(super) fake_anthropic: PathBuf,
 }
 
 impl Programs {
@@ -35,7 +35,7 @@ impl Programs {
             claude,
             codec_server: own("codec-server"),
             claude_tasks: own("claude-tasks"),
-            messages_api: own("messages-api"),
+            fake_anthropic: own("fake-anthropic"),
         })
     }
 }
@@ -45,6 +45,6 @@ pub(super) fn build(workspace: &Workspace) -> anyhow::Result<()> {
     step::heading("Building codec-server and claude-tasks (minutes, the first time)");
     let mut build = workspace.cargo();
     build.args(["build", "--bins", "--package=temporal-kms-codec-server"]);
-    build.args(["--package=claude-tasks", "--package=messages-api"]);
+    build.args(["--package=claude-tasks", "--package=fake-anthropic"]);
     step::loudly(build)
 }

@@ -1,7 +1,7 @@
 use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Context, ensure};
-use local_stack::{Process, Service, TemporalOptions, TemporalServer, is_free};
+use dev_servers::{Process, Service, TemporalOptions, TemporalServer, is_free};
 use tempfile::TempDir;
 
 use super::{
@@ -48,7 +48,7 @@ impl Stage {
             ..TemporalOptions::default()
         };
         let temporal = TemporalServer::start(&programs.temporal, &options)?;
-        let stand_in = || Service::messages_api(&programs.messages_api);
+        let stand_in = || Service::fake_anthropic(&programs.fake_anthropic);
         let messages = (!credential.is_own()).then(stand_in).transpose()?;
         let worker = worker(programs, &temporal, messages.as_ref(), folder.path())?;
         Ok(Self {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use local_stack::Process;
+use dev_servers::Process;
 use uuid::Uuid;
 
 use super::{credential::Credential, programs::Programs, stage::Stage, watch::Watch};

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use local_stack::find_secret;
+use dev_servers::find_secret;
 use zeroize::Zeroizing;
 
 const EVERY: Duration = Duration::from_millis(10);

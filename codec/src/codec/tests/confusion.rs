@@ -8,7 +8,7 @@ use prost::Message as _;
 use super::*;
 use crate::{
     CacheLimits, DekLimits, Envelope, EnvelopeCipher,
-    aead::{Aes256Gcm, NONCE_LEN},
+    crypto::aead::{Aes256Gcm, NONCE_LEN},
     format::{Marker, direct},
 };
 

@@ -1,6 +1,6 @@
 use super::*;
 
-use crate::message;
+use crate::codec::message;
 
 /// Encrypts a payload whatever it is, as earlier versions of this codec did.
 async fn layer(codec: &Codec, payload: &Payload) -> Payload {

@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use super::*;
-use crate::clock::tests::ManualClock;
+use temporal_kms::support::clock::ManualClock;
 
 fn cache(max_keys: usize) -> (Arc<DekCache>, Arc<ManualClock>) {
     with_limits(&CacheLimits {

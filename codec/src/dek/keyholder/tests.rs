@@ -11,11 +11,10 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Dek,
-    clock::tests::ManualClock,
-    dek::{CacheLimits, budget::SKIPPED},
-    encrypting_keys::EncryptingKeys,
+    dek::{CacheLimits, EncryptingKeys, budget::SKIPPED},
     kms::{KeyDescription, Protection},
 };
+use temporal_kms::support::clock::ManualClock;
 
 /// A key that unwraps what it was told, in so many answers, and refuses everything else.
 #[derive(Debug)]

@@ -6,13 +6,12 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Dek, KeyUri, WrappedDek,
-    clock::tests::ManualClock,
-    dek::{CacheLimits, DekCache},
-    encrypting_keys::EncryptingKeys,
+    codec::stats::Counters,
+    dek::{CacheLimits, DekCache, EncryptingKeys},
     format::envelope_v2,
     kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind},
-    stats::Counters,
 };
+use temporal_kms::support::clock::ManualClock;
 
 /// A key that counts what it is asked for and fails when told to.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 use std::future::Future;
 
-use aws_kms_script::{Account, Fault, Server};
+use fake_aws_kms::{Account, Fault, Server};
 use integration_tests::aws;
 use temporal_kms_codec::{KeyUri, kms::KmsOptions};
 

@@ -1,6 +1,6 @@
 use std::future::Future;
 
-use cloud_kms_emulator::{Emulator, Fault, Options};
+use fake_cloud_kms::{Emulator, Fault, Options};
 use temporal_kms_codec::{KeyUri, kms::KmsOptions};
 
 use crate::{

@@ -1,0 +1,203 @@
+//! From settings to a codec.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    CacheLimits, Codec, Compression, ConfigurationError, DekLimits, EncryptionContext, Error,
+    Format, Namespace, PlaintextPolicy, RequiredContext,
+    codec::{
+        Inner,
+        policy::{ContextPolicy, FormatPolicy, Policy},
+        stats::Counters,
+    },
+    dek::{DekCache, DekMaker, EncryptingKeys, Keyholder, LiveDek, Rest},
+    format::{envelope_v1, envelope_v2},
+    kms::KeyProvider,
+};
+use temporal_kms::support::clock::{Clock, SystemClock};
+
+/// Temporal refuses payloads over 2 MiB by default; what was compressed may be larger by far.
+const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
+
+/// Builds a [`Codec`]; made by [`Codec::builder`].
+#[derive(Debug)]
+#[must_use]
+pub struct CodecBuilder {
+    namespace: Namespace,
+    further_namespaces: Vec<Namespace>,
+    encrypting: Vec<Arc<dyn KeyProvider>>,
+    decrypting: Vec<Arc<dyn KeyProvider>>,
+    format: Format,
+    decrypt_formats: Option<Vec<Format>>,
+    pairs: BTreeMap<String, String>,
+    required_context: RequiredContext,
+    compression: Compression,
+    max_decompressed: usize,
+    plaintext: PlaintextPolicy,
+    dek_limits: DekLimits,
+    cache_limits: CacheLimits,
+}
+
+impl CodecBuilder {
+    pub(crate) fn new(namespace: Namespace) -> Self {
+        Self {
+            namespace,
+            further_namespaces: Vec::new(),
+            encrypting: Vec::new(),
+            decrypting: Vec::new(),
+            format: Format::default(),
+            decrypt_formats: None,
+            pairs: BTreeMap::new(),
+            required_context: RequiredContext::default(),
+            compression: Compression::default(),
+            max_decompressed: DEFAULT_MAX_DECOMPRESSED,
+            plaintext: PlaintextPolicy::default(),
+            dek_limits: DekLimits::default(),
+            cache_limits: CacheLimits::default(),
+        }
+    }
+
+    /// Adds a key to encrypt with, and to decrypt with. Several keys are several recipients: each can open every payload,
+    /// so that a payload outlives the loss of a key or a region.
+    pub fn encrypt_with(mut self, key: Arc<dyn KeyProvider>) -> Self {
+        self.encrypting.push(key);
+        self
+    }
+
+    /// Adds a key to decrypt with only, such as the one that was used before. Where a payload names several keys, those
+    /// added first are tried first, after the encrypting ones.
+    pub fn decrypt_with(mut self, key: Arc<dyn KeyProvider>) -> Self {
+        self.decrypting.push(key);
+        self
+    }
+
+    /// Adds a namespace whose payloads are decrypted too, such as the one that workflows were moved from.
+    pub fn also_decode(mut self, namespace: Namespace) -> Self {
+        self.further_namespaces.push(namespace);
+        self
+    }
+
+    /// The format to write. Default: [`Format::Envelope`].
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// The formats to open. Default: the written one and [`Format::Envelope`].
+    ///
+    /// Open [`Format::EnvelopeV1`] and [`Format::Direct`] only while payloads in them are in use. They bind no context,
+    /// so such a payload can be copied from any namespace under the same key.
+    pub fn decrypt_formats(mut self, formats: impl IntoIterator<Item = Format>) -> Self {
+        self.decrypt_formats = Some(formats.into_iter().collect());
+        self
+    }
+
+    /// Adds a pair to the encryption context, beside `namespace`. It is stored in the clear.
+    pub fn context(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.pairs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Which context pairs a payload must carry to be decoded: `true` for every configured pair, or
+    /// [`RequiredContext::named`]. Default: none.
+    ///
+    /// Only the format [`Envelope`](Format::Envelope) carries a context, so no other format can be opened beside it.
+    pub fn require_context(mut self, required: impl Into<RequiredContext>) -> Self {
+        self.required_context = required.into();
+        self
+    }
+
+    /// Compression before encryption, in envelopes of version 2. Default: none.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// How large a payload may become by decompression, in bytes. Default: 64 MiB.
+    pub fn max_decompressed(mut self, bytes: usize) -> Self {
+        self.max_decompressed = bytes;
+        self
+    }
+
+    /// What happens to payloads that are not encrypted when they are decoded. Default: [`PlaintextPolicy::Reject`].
+    pub fn plaintext(mut self, policy: PlaintextPolicy) -> Self {
+        self.plaintext = policy;
+        self
+    }
+
+    /// How long one data key seals.
+    pub fn dek_limits(mut self, limits: DekLimits) -> Self {
+        self.dek_limits = limits;
+        self
+    }
+
+    /// How many unwrapped data keys are kept for decoding, and for how long.
+    ///
+    /// Every codec has its own cache, live data key and budget of failed KMS calls. A process with a codec for each of ten
+    /// namespaces keeps up to ten times as many keys, and may waste up to ten times as many calls.
+    pub fn cache_limits(mut self, limits: CacheLimits) -> Self {
+        self.cache_limits = limits;
+        self
+    }
+
+    /// Makes the codec. No KMS is called; ask [`Codec::ready`] whether the keys can be used.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] when a setting, or a combination of them, cannot work.
+    pub fn build(self) -> Result<Codec, Error> {
+        self.check()?;
+        let context = EncryptionContext::for_namespace(&self.namespace, self.pairs)?;
+        let policy = Policy {
+            namespace: self.namespace.clone(),
+            further_namespaces: self.further_namespaces.into_iter().collect(),
+            formats: FormatPolicy::new(self.format, self.decrypt_formats)?,
+            context: ContextPolicy::new(context.clone(), self.required_context)?,
+            plaintext: self.plaintext,
+        };
+        policy.check()?;
+        let mut decrypting = self.encrypting.clone();
+        decrypting.extend(self.decrypting);
+        let encrypting = EncryptingKeys::new(self.encrypting)?;
+
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let counters = Arc::new(Counters::default());
+        let cache = DekCache::new(&self.cache_limits, clock.clone(), counters.clone());
+        let cache = Arc::new(cache);
+        let maker = Arc::new(DekMaker::new(
+            &encrypting,
+            self.dek_limits,
+            cache.clone(),
+            clock.clone(),
+            counters.clone(),
+        ));
+        let live = |context: &EncryptionContext, metadata| {
+            Arc::new(LiveDek::new(maker.clone(), context.clone(), metadata))
+        };
+        Ok(Codec::new(Inner {
+            live_v2: live(&context, envelope_v2::metadata),
+            live_v1: live(&EncryptionContext::empty(), envelope_v1::metadata),
+            policy,
+            namespace: self.namespace,
+            format: self.format,
+            compression: self.compression,
+            max_decompressed: self.max_decompressed,
+            encrypting,
+            encrypting_directly: Rest::new(clock.clone()),
+            keyholder: Keyholder::new(decrypting, cache, &clock, counters.clone()),
+            counters,
+        }))
+    }
+
+    fn check(&self) -> Result<(), ConfigurationError> {
+        self.dek_limits.check()?;
+        self.cache_limits.check()?;
+        self.compression.check()?;
+        if self.encrypting.len() > 1 && self.format != Format::Envelope {
+            return Err(ConfigurationError::invalid(
+                "encrypting keys",
+                "only the format `envelope` has several recipients; name one key, or write `envelope`",
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! The test vectors of envelope version 2, which other implementations share.
+
+use serde::Deserialize;
+
+use super::*;
+use crate::Dek;
+
+const VECTORS: &str = include_str!("../../../../tests/vectors/envelope-v2.json");
+const LIMIT: usize = 1 << 20;
+
+#[derive(Deserialize)]
+struct Vectors {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    dek: String,
+    context: String,
+    message_id: String,
+    flags: u8,
+    plaintext: String,
+    data: String,
+    expect: String,
+}
+
+impl Case {
+    fn data_key(&self) -> DataKey {
+        DataKey::new(Dek::from_slice(&hex::decode(&self.dek).unwrap()).unwrap())
+    }
+
+    fn context(&self) -> EncryptionContext {
+        EncryptionContext::parse(self.context.as_bytes()).unwrap()
+    }
+
+    fn open(&self) -> Result<Payload, PayloadError> {
+        let data = hex::decode(&self.data).unwrap();
+        let header = Header::parse(&data)?;
+        open_v2(
+            &self.data_key(),
+            &header,
+            &self.context(),
+            &mut data.into(),
+            LIMIT,
+        )
+    }
+}
+
+fn cases() -> Vec<Case> {
+    serde_json::from_str::<Vectors>(VECTORS).unwrap().cases
+}
+
+#[test]
+fn every_vector_opens_or_is_refused_as_it_should_be() {
+    let mut opened = 0;
+    for case in cases() {
+        let result = case.open();
+        match case.expect.as_str() {
+            "open" => {
+                let plaintext = hex::decode(&case.plaintext).unwrap();
+                assert_eq!(
+                    result.unwrap(),
+                    content::decode(&plaintext).unwrap(),
+                    "{}",
+                    case.name
+                );
+                opened += 1;
+            }
+            "authentication" => {
+                assert_eq!(result, Err(PayloadError::NotAuthentic), "{}", case.name);
+            }
+            "malformed" => {
+                assert!(
+                    matches!(result, Err(PayloadError::Malformed(_))),
+                    "{}",
+                    case.name
+                );
+            }
+            other => panic!("{}: unknown expectation {other}", case.name),
+        }
+    }
+    assert_eq!(opened, 6);
+}
+
+#[test]
+fn sealing_gives_the_bytes_of_every_vector() {
+    for case in cases()
+        .iter()
+        .filter(|case| case.expect == "open" && case.flags == 0)
+    {
+        let payload = content::decode(&hex::decode(&case.plaintext).unwrap()).unwrap();
+        let message_id = hex::decode(&case.message_id).unwrap().try_into().unwrap();
+        let sealed = seal_v2_as(
+            message_id,
+            &case.data_key(),
+            &case.context(),
+            Compression::None,
+            &payload,
+        )
+        .unwrap();
+        assert_eq!(hex::encode(sealed), case.data, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_changed_bit_anywhere_is_refused() {
+    let key = DataKey::new(Dek::new([9; 32]));
+    let context = EncryptionContext::parse(br#"{"namespace":"default"}"#).unwrap();
+    let payload = Payload {
+        data: b"secret".to_vec(),
+        ..Payload::default()
+    };
+    let sealed = seal_v2(&key, &context, Compression::None, &payload).unwrap();
+    let open = |data: Vec<u8>| {
+        Header::parse(&data)
+            .and_then(|header| open_v2(&key, &header, &context, &mut data.clone().into(), LIMIT))
+    };
+    assert_eq!(open(sealed.clone()).unwrap(), payload);
+    for position in 0..sealed.len() {
+        for bit in 0..8 {
+            let mut changed = sealed.clone();
+            changed[position] ^= 1 << bit;
+            assert!(open(changed).is_err(), "bit {bit} of byte {position}");
+        }
+    }
+    for len in 0..sealed.len() {
+        assert!(open(sealed[..len].to_vec()).is_err(), "cut to {len}");
+    }
+}
+
+#[test]
+fn version_1_round_trips_and_refuses_changes() {
+    let key = DataKey::new(Dek::new([9; 32]));
+    let payload = Payload {
+        data: b"secret".to_vec(),
+        ..Payload::default()
+    };
+    let sealed = seal_v1(&key, &payload).unwrap();
+    assert_ne!(sealed, seal_v1(&key, &payload).unwrap(), "nonces repeat");
+    assert_eq!(open_v1(&key, sealed.clone().into()).unwrap(), payload);
+    for position in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        changed[position] ^= 1;
+        assert_eq!(
+            open_v1(&key, changed.into()),
+            Err(PayloadError::NotAuthentic)
+        );
+    }
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn compressed_payloads_round_trip_and_stop_at_the_limit() {
+    let key = DataKey::new(Dek::new([9; 32]));
+    let zstd = Compression::Zstd {
+        level: 3,
+        min_bytes: 100,
+    };
+    let payload = Payload {
+        data: vec![b'a'; 100_000],
+        ..Payload::default()
+    };
+    let context = EncryptionContext::empty();
+    let sealed = seal_v2(&key, &context, zstd, &payload).unwrap();
+    assert!(sealed.len() < 1000, "{} bytes", sealed.len());
+    // The buffer of a ciphertext never held the plaintext: what lies behind its end is not erased.
+    assert!(sealed.capacity() < 2000, "{} bytes", sealed.capacity());
+    let header = Header::parse(&sealed).unwrap();
+    assert!(header.compressed);
+    assert_eq!(
+        open_v2(&key, &header, &context, &mut sealed.clone().into(), LIMIT).unwrap(),
+        payload
+    );
+    assert!(matches!(
+        open_v2(&key, &header, &context, &mut sealed.into(), 1000),
+        Err(PayloadError::TooLarge { limit: 1000, .. })
+    ));
+}

@@ -1,0 +1,122 @@
+//! Making a key at AWS KMS.
+
+use aws_sdk_kms::types::{KeySpec as Spec, KeyUsageType, OriginType, Tag};
+
+use super::{enable_rotation, rotation_days};
+use crate::{
+    client::RegionalKey,
+    metadata::{self, unreadable},
+    name::{Arn, KeyName},
+};
+use temporal_kms::{KeyPurpose, KeySpec, Protection, ProviderError, ProviderErrorKind as Kind};
+
+/// AWS KMS's shortest: the key has never been used.
+const DISCARD_DAYS: i32 = 7;
+
+/// Makes a key and gives it the alias that it was asked for by.
+pub(super) async fn create(
+    asked: RegionalKey,
+    spec: &KeySpec,
+    custom_key_store: Option<&str>,
+) -> Result<RegionalKey, ProviderError> {
+    let Some(alias) = asked.name.alias() else {
+        return Err(asked.error(Kind::Misconfigured).with_detail(
+            "AWS KMS chooses the ids of keys; name the new key by an alias, aws-kms://alias/NAME",
+        ));
+    };
+    let (usage, key_spec) = kind(&asked, spec)?;
+    let rotation = spec.rotation_period;
+    let days = rotation
+        .map(|period| rotation_days(&asked.uri, period))
+        .transpose()?;
+    refuse_if_present(&asked).await?;
+
+    let made = create_key(&asked, spec, usage, key_spec, custom_key_store).await?;
+    let call = made.kms.create_alias().alias_name(alias);
+    let named = call.target_key_id(made.id()).send().await;
+    if let Err(error) = named {
+        // Nobody would find it again, and it costs money.
+        discard(&made).await;
+        return Err(made.failed("kms:CreateAlias")(error));
+    }
+    if let Some(days) = days {
+        enable_rotation(&made, days)
+            .await
+            .map_err(|error| error.with_detail("the key was made, but its rotation is not set"))?;
+    }
+    Ok(made)
+}
+
+fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), ProviderError> {
+    let unsupported = |detail| Err(asked.error(Kind::Unsupported).with_detail(detail));
+    if matches!(
+        spec.protection,
+        Some(Protection::File | Protection::Software)
+    ) {
+        return unsupported("AWS KMS keeps every key in a hardware security module");
+    }
+    match spec.purpose {
+        KeyPurpose::Encrypt => Ok((KeyUsageType::EncryptDecrypt, Spec::SymmetricDefault)),
+        KeyPurpose::SignP256 if spec.rotation_period.is_some() => {
+            unsupported("AWS KMS rotates no signing keys")
+        }
+        KeyPurpose::SignP256 => Ok((KeyUsageType::SignVerify, Spec::EccNistP256)),
+        _ => unsupported("signing keys at AWS KMS are for ECDSA on P-256"),
+    }
+}
+
+async fn refuse_if_present(asked: &RegionalKey) -> Result<(), ProviderError> {
+    match metadata::describe(asked).await {
+        Ok(_) => Err(asked.error(Kind::AlreadyExists)),
+        Err(error) if error.kind() == Kind::KeyNotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn create_key(
+    asked: &RegionalKey,
+    spec: &KeySpec,
+    usage: KeyUsageType,
+    key_spec: Spec,
+    custom_key_store: Option<&str>,
+) -> Result<RegionalKey, ProviderError> {
+    let tag =
+        |(name, value): (&String, &String)| Tag::builder().tag_key(name).tag_value(value).build();
+    let tags: Result<Vec<_>, _> = spec.labels.iter().map(tag).collect();
+    let tags = tags.map_err(|_| {
+        asked
+            .error(Kind::Misconfigured)
+            .with_detail("a label lacks its name or its value")
+    })?;
+    let answer = asked
+        .kms
+        .create_key()
+        .key_usage(usage)
+        .key_spec(key_spec)
+        .multi_region(spec.multi_region)
+        .description("Made by temporal-kms-codec")
+        .set_tags((!tags.is_empty()).then_some(tags))
+        .set_origin(custom_key_store.map(|_| OriginType::AwsCloudhsm))
+        .set_custom_key_store_id(custom_key_store.map(str::to_owned))
+        .send()
+        .await
+        .map_err(asked.failed("kms:CreateKey"))?;
+    let arn = answer.key_metadata.as_ref().and_then(|made| made.arn());
+    let arn = arn
+        .and_then(Arn::parse)
+        .filter(|arn| arn.region() == asked.region);
+    Ok(RegionalKey {
+        name: KeyName::Arn(arn.ok_or_else(|| unreadable(asked))?),
+        ..asked.clone()
+    })
+}
+
+async fn discard(made: &RegionalKey) {
+    let call = made.kms.schedule_key_deletion().key_id(made.id());
+    let discarded = call.pending_window_in_days(DISCARD_DAYS).send().await;
+    if discarded.is_ok() {
+        tracing::warn!(key = %made.name, "the new key got no alias and was scheduled for deletion");
+    } else {
+        tracing::error!(key = %made.name, "the new key got no alias; schedule it for deletion");
+    }
+}

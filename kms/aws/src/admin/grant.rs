@@ -1,0 +1,166 @@
+//! Grants: who may use a key, and under which encryption context.
+
+use aws_sdk_kms::types::{
+    GrantConstraints, GrantListEntry, GrantOperation as Operation, KeyMetadata,
+};
+
+use super::{MAX_PAGES, details::endless};
+use crate::{
+    client::{RegionalKey, pairs},
+    metadata,
+};
+use temporal_kms::{
+    EncryptionContext, KeyPurpose, KeyRole, ProviderError, ProviderErrorKind as Kind,
+};
+
+/// A permission that somebody is to have.
+pub(super) struct Wanted<'a> {
+    /// The ARN of a user or role.
+    pub(super) member: &'a str,
+    pub(super) role: KeyRole,
+    /// The pairs that a call's encryption context must hold; none permits calls under any.
+    pub(super) context: &'a EncryptionContext,
+}
+
+/// Grants what is wanted, unless it is granted already. Returns whether that changed anything.
+pub(super) async fn grant(
+    key: &RegionalKey,
+    metadata: &KeyMetadata,
+    wanted: &Wanted<'_>,
+) -> Result<bool, ProviderError> {
+    let misconfigured = |detail| Err(key.error(Kind::Misconfigured).with_detail(detail));
+    if !is_principal(wanted.member) {
+        return misconfigured(
+            "whom to permit is the ARN of a user or role, such as arn:aws:iam::111122223333:role/worker",
+        );
+    }
+    let purpose = metadata::purpose(metadata);
+    if !fits(wanted.role, purpose) {
+        return misconfigured("the key is not made for what the role is to do");
+    }
+    if !wanted.context.is_empty() && purpose != Some(KeyPurpose::Encrypt) {
+        return misconfigured(
+            "signing has no encryption context that a permission could depend on",
+        );
+    }
+    let Some((name, needed)) = grant_of(wanted.role) else {
+        return misconfigured("AWS KMS has no grant for this role");
+    };
+    let granted = granted(key, wanted).await?;
+    if needed.iter().all(|operation| granted.contains(operation)) {
+        return Ok(false);
+    }
+    // AWS KMS holds DescribeKey to no context, so that the whole role fits into one grant.
+    let constraints = pairs(wanted.context).map(|pairs| {
+        GrantConstraints::builder()
+            .set_encryption_context_subset(Some(pairs))
+            .build()
+    });
+    key.kms
+        .create_grant()
+        .key_id(key.id())
+        .grantee_principal(wanted.member)
+        .set_operations(Some(needed.to_vec()))
+        .set_constraints(constraints)
+        .name(name)
+        .send()
+        .await
+        .map_err(key.failed("kms:CreateGrant"))?;
+    Ok(true)
+}
+
+/// A grant's name and what it permits. Two equal grants of one name are one.
+const fn grant_of(role: KeyRole) -> Option<(&'static str, &'static [Operation])> {
+    Some(match role {
+        KeyRole::Encrypter => (
+            "temporal-kms-codec-encrypter",
+            &[
+                Operation::GenerateDataKey,
+                Operation::Encrypt,
+                Operation::DescribeKey,
+            ],
+        ),
+        KeyRole::Decrypter => (
+            "temporal-kms-codec-decrypter",
+            &[Operation::Decrypt, Operation::DescribeKey],
+        ),
+        KeyRole::Signer => (
+            "temporal-kms-codec-signer",
+            &[
+                Operation::Sign,
+                Operation::GetPublicKey,
+                Operation::DescribeKey,
+            ],
+        ),
+        KeyRole::Verifier => (
+            "temporal-kms-codec-verifier",
+            &[
+                Operation::Verify,
+                Operation::GetPublicKey,
+                Operation::DescribeKey,
+            ],
+        ),
+        _ => return None,
+    })
+}
+
+fn fits(role: KeyRole, purpose: Option<KeyPurpose>) -> bool {
+    match role {
+        KeyRole::Encrypter | KeyRole::Decrypter => purpose == Some(KeyPurpose::Encrypt),
+        KeyRole::Signer | KeyRole::Verifier => {
+            matches!(
+                purpose,
+                Some(KeyPurpose::SignP256 | KeyPurpose::SignEd25519)
+            )
+        }
+        _ => false,
+    }
+}
+
+/// What the member may do already under every context that is wanted.
+async fn granted(key: &RegionalKey, wanted: &Wanted<'_>) -> Result<Vec<Operation>, ProviderError> {
+    let call = key
+        .kms
+        .list_grants()
+        .key_id(key.id())
+        .grantee_principal(wanted.member);
+    let mut pages = call.into_paginator().send();
+    let mut granted = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let Some(page) = pages.next().await else {
+            return Ok(granted);
+        };
+        let page = page.map_err(key.failed("kms:ListGrants"))?;
+        for grant in page.grants.unwrap_or_default() {
+            if grant.grantee_principal() == Some(wanted.member) && covers(&grant, wanted.context) {
+                granted.extend(grant.operations.unwrap_or_default());
+            }
+        }
+    }
+    Err(endless(key))
+}
+
+/// Whether a grant permits calls under every context that holds these pairs.
+fn covers(grant: &GrantListEntry, context: &EncryptionContext) -> bool {
+    let Some(constraints) = grant.constraints() else {
+        return true;
+    };
+    let holds = |name: &str, value: &str| context.iter().any(|pair| pair == (name, value));
+    let subset = constraints.encryption_context_subset();
+    constraints.encryption_context_equals().is_none()
+        && constraints.source_arn().is_none()
+        && subset.is_none_or(|pairs| pairs.iter().all(|(name, value)| holds(name, value)))
+}
+
+fn is_principal(member: &str) -> bool {
+    let mut parts = member.splitn(6, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (arn, partition, service, _, _, resource) =
+        (next(), next(), next(), next(), next(), next());
+    arn == "arn"
+        && partition.starts_with("aws")
+        && ["iam", "sts"].contains(&service)
+        && !resource.is_empty()
+        && member.len() <= 256
+        && member.bytes().all(|byte| byte.is_ascii_graphic())
+}

@@ -1,0 +1,222 @@
+//! Who calls AWS: the SDK's own chain, an access key, or a role that AWS STS hands out for an hour at a time.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    time::{Duration, SystemTime},
+};
+
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_credential_types::provider::{self, ProvideCredentials, error::CredentialsError, future};
+use aws_sdk_kms::config::{Credentials, Region, SharedCredentialsProvider, http::HttpResponse};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use zeroize::Zeroizing;
+
+use super::{
+    AwsCredentials, AwsOptions, AwsRole, WebIdentityToken,
+    client::{self, BodyLimit},
+    error::Failure,
+};
+use temporal_kms::ProviderErrorKind as Kind;
+
+const SESSION: Duration = Duration::from_hours(1);
+const SESSION_SECONDS: i32 = 3600;
+const SESSION_NAME: &str = "temporal-kms-codec";
+
+/// AWS STS takes no longer token.
+const MAX_TOKEN_LEN: u64 = 20_000;
+
+/// The credentials that the options ask for. Nothing is called or read before they are used.
+pub(super) async fn provider(options: &AwsOptions, region: &str) -> SharedCredentialsProvider {
+    let region = Region::new(region.to_owned());
+    let own = match &options.credentials {
+        AwsCredentials::Chain => {
+            let chain = DefaultCredentialsChain::builder().region(region.clone());
+            SharedCredentialsProvider::new(chain.build().await)
+        }
+        AwsCredentials::Key {
+            id,
+            secret,
+            session_token,
+        } => SharedCredentialsProvider::new(Credentials::new(
+            id,
+            secret.as_str(),
+            session_token.as_ref().map(|token| token.to_string()),
+            None,
+            SESSION_NAME,
+        )),
+        AwsCredentials::WebIdentity { role, token } => {
+            SharedCredentialsProvider::new(AssumedRole {
+                client: sts(options, region.clone(), None),
+                role: role.clone(),
+                proof: Proof::Token(token.clone()),
+            })
+        }
+    };
+    match &options.role {
+        None => own,
+        Some(role) => SharedCredentialsProvider::new(AssumedRole {
+            client: sts(options, region, Some(own)),
+            role: role.clone(),
+            proof: Proof::Caller,
+        }),
+    }
+}
+
+fn sts(
+    options: &AwsOptions,
+    region: Region,
+    caller: Option<SharedCredentialsProvider>,
+) -> aws_sdk_sts::Client {
+    let mut config = aws_sdk_sts::Config::builder()
+        .behavior_version(client::behavior())
+        .region(region)
+        .retry_config(client::no_retries())
+        .timeout_config(client::timeouts())
+        .use_fips(options.fips)
+        .interceptor(BodyLimit);
+    config.set_endpoint_url(options.sts_endpoint.clone());
+    config.set_credentials_provider(caller);
+    aws_sdk_sts::Client::from_conf(config.build())
+}
+
+/// A role, taken on again whenever the SDK's cache finds its credentials about to expire.
+#[derive(Debug)]
+struct AssumedRole {
+    client: aws_sdk_sts::Client,
+    role: AwsRole,
+    proof: Proof,
+}
+
+/// Why the role may be taken on.
+#[derive(Debug)]
+enum Proof {
+    Caller,
+    Token(WebIdentityToken),
+}
+
+impl ProvideCredentials for AssumedRole {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.assume())
+    }
+}
+
+impl AssumedRole {
+    async fn assume(&self) -> provider::Result {
+        let session = self.role.session_name.as_deref().unwrap_or(SESSION_NAME);
+        let credentials = match &self.proof {
+            Proof::Caller => {
+                let call = self.client.assume_role();
+                let answer = call
+                    .role_arn(&self.role.arn)
+                    .role_session_name(session)
+                    .set_external_id(self.role.external_id.clone())
+                    .duration_seconds(SESSION_SECONDS)
+                    .send()
+                    .await
+                    .map_err(|error| refused(&error, "the role's trust policy does not permit the caller to take it on (sts:AssumeRole)"))?;
+                answer.credentials
+            }
+            Proof::Token(token) => {
+                let token = read(token).await?;
+                let call = self.client.assume_role_with_web_identity();
+                let answer = call
+                    .role_arn(&self.role.arn)
+                    .role_session_name(session)
+                    .web_identity_token(token.trim())
+                    .duration_seconds(SESSION_SECONDS)
+                    .send()
+                    .await
+                    .map_err(|error| refused(&error, "the role's trust policy does not permit the token to take it on (sts:AssumeRoleWithWebIdentity)"))?;
+                answer.credentials
+            }
+        };
+        let credentials = credentials.ok_or_else(|| {
+            CredentialsError::provider_error(Failure::new(
+                Kind::Integrity,
+                "AWS STS answered without credentials",
+            ))
+        })?;
+        // Whatever the service says, a session is renewed within the hour.
+        let latest = SystemTime::now() + SESSION;
+        let expiry =
+            SystemTime::try_from(credentials.expiration).map_or(latest, |at| at.min(latest));
+        Ok(Credentials::new(
+            credentials.access_key_id,
+            credentials.secret_access_key,
+            Some(credentials.session_token),
+            Some(expiry),
+            SESSION_NAME,
+        ))
+    }
+}
+
+fn refused<E>(error: &SdkError<E, HttpResponse>, denial: &'static str) -> CredentialsError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let failure = Failure::of(error);
+    CredentialsError::provider_error(match failure.kind {
+        Kind::PermissionDenied => failure.with_detail(denial),
+        _ => failure,
+    })
+}
+
+/// The current token: its issuer replaces the file before the token expires.
+async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, CredentialsError> {
+    let path = match token {
+        WebIdentityToken::Text(text) => return Ok(text.clone()),
+        WebIdentityToken::File(path) => path.clone(),
+    };
+    let failed =
+        |detail| CredentialsError::provider_error(Failure::new(Kind::Misconfigured, detail));
+    let read = tokio::task::spawn_blocking(move || {
+        // Room for all of it beforehand: a string that grows leaves copies of its content behind.
+        let mut text = Zeroizing::new(String::with_capacity(32 * 1024));
+        let file = File::open(path)?;
+        file.take(MAX_TOKEN_LEN + 1).read_to_string(&mut text)?;
+        Ok::<_, std::io::Error>(text)
+    });
+    let Ok(Ok(text)) = read.await else {
+        return Err(failed("the file of the OIDC token cannot be read"));
+    };
+    match text.trim().len() as u64 {
+        0 => Err(failed("the file of the OIDC token is empty")),
+        len if len > MAX_TOKEN_LEN => Err(failed(
+            "the file of the OIDC token holds more than 20,000 bytes",
+        )),
+        _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_file_is_read_anew_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let token = WebIdentityToken::File(path.clone());
+        assert!(read(&token).await.is_err(), "there is no file yet");
+        for content in ["first\n", "second"] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(read(&token).await.unwrap().trim(), content.trim());
+        }
+        for (content, reason) in [(String::new(), "empty"), ("x".repeat(20_001), "20,000")] {
+            std::fs::write(&path, content).unwrap();
+            let error = Failure::of_credentials(&read(&token).await.unwrap_err());
+            assert!(error.contains(reason), "{error}");
+        }
+    }
+
+    impl Failure {
+        fn of_credentials(error: &CredentialsError) -> String {
+            use std::error::Error as _;
+            error.source().map(ToString::to_string).unwrap_or_default()
+        }
+    }
+}

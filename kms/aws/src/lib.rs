@@ -1,0 +1,198 @@
+//! Keys at AWS KMS, named by an ARN, an alias or a key id: `aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID`,
+//! `aws-kms://arn:aws:kms:REGION:ACCOUNT:alias/NAME`, or `aws-kms://alias/NAME` of the caller's own account and the
+//! region of [`AwsOptions::region`]. `aws-kms://alias/NAME?region=REGION` names the region itself, as Go CDK's URIs do.
+//!
+//! Data keys come from `GenerateDataKey` and are bound to the pairs of their encryption context. Decrypting names the key,
+//! so that AWS KMS refuses what any other key encrypted. An alias that is pointed at another key therefore no longer
+//! opens what was written before: rotate the key itself, or name keys by their ARN.
+//!
+//! A payload that names the key by its ARN opens where the key is configured by its alias, once an answer of AWS KMS has
+//! told which key the alias stands for: `describe`, which `Codec::ready` calls, is enough. The reverse is refused: what an
+//! alias in a payload stands for would have to be asked for, and payloads cause no calls of that kind.
+//!
+//! # Multi-region keys
+//!
+//! A key whose id begins with `mrk-` is the same key in each of its regions: what names it by its ARN in one region opens
+//! where its ARN of another region is configured. Calls go to configured regions only. Where
+//! [`AwsOptions::replicas`] lists regions, these serve while the key's own region cannot be reached, does not answer in
+//! time or throttles; for half a minute after that they are called first. What is written names the key as it is
+//! configured in any case. A key that is named by an alias has replicas once an answer has told its ARN: name the ARN
+//! where a process must be able to start during an outage.
+//!
+//! # Permissions
+//!
+//! | operation | permissions |
+//! |---|---|
+//! | encrypting | `kms:GenerateDataKey`, in direct mode and as a further recipient `kms:Encrypt` |
+//! | decrypting | `kms:Decrypt` |
+//! | readiness | `kms:DescribeKey` |
+//! | signing, verifying | `kms:Sign`, `kms:GetPublicKey` |
+//! | [`create`](KeyAdmin::create) | `kms:CreateKey`, `kms:CreateAlias`, `kms:DescribeKey`; `kms:TagResource` with labels, `kms:EnableKeyRotation` with a rotation period |
+//! | [`details`](KeyAdmin::details) | `kms:DescribeKey`. Without `kms:GetKeyRotationStatus`, `kms:ListKeyRotations` or `kms:ListResourceTags`, that part is unknown |
+//! | [`list`](KeyAdmin::list), [`versions`](KeyAdmin::versions) | `kms:ListKeys` and the above; `kms:DescribeKey` and `kms:ListKeyRotations` |
+//! | [`rotate`](KeyAdmin::rotate), [`set_rotation`](KeyAdmin::set_rotation) | `kms:RotateKeyOnDemand`, `kms:EnableKeyRotation`, `kms:DisableKeyRotation` |
+//! | [`grant`](KeyAdmin::grant) | `kms:DescribeKey`, `kms:ListGrants`, `kms:CreateGrant` |
+//!
+//! A key that is named by its alias is described by it, as a policy with the condition `kms:RequestAlias` permits. What
+//! changes keys takes no alias at AWS KMS, so that such a policy cannot permit it.
+
+mod admin;
+mod client;
+mod credentials;
+mod env;
+mod error;
+mod metadata;
+mod name;
+mod provider;
+mod regions;
+mod settings;
+mod signer;
+
+use std::{fmt, sync::Arc};
+
+use tokio::sync::OnceCell;
+
+pub use self::settings::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
+use self::{
+    admin::AwsAdmin,
+    client::{Caller, RegionalKey, Resolved},
+    name::KeyName,
+    provider::AwsKey,
+    regions::{Elsewhere, Regions},
+    signer::AwsSigner,
+};
+use temporal_kms::{KeyAdmin, KeyProvider, ProviderError, ProviderErrorKind as Kind, Signer};
+use temporal_kms::{
+    KeyUri,
+    support::{clock::SystemClock, is_region},
+};
+
+/// AWS KMS as one caller sees it. Keys that are opened by the same value share its sessions.
+#[derive(Clone)]
+pub struct AwsKms {
+    options: Arc<AwsOptions>,
+    caller: Arc<OnceCell<Caller>>,
+}
+
+impl AwsKms {
+    /// AWS KMS with these options. Nothing is read or called yet.
+    #[must_use]
+    pub fn new(options: AwsOptions) -> Self {
+        Self {
+            options: Arc::new(options),
+            caller: Arc::default(),
+        }
+    }
+
+    /// Whether it was made with these options.
+    #[must_use]
+    pub fn has(&self, options: &AwsOptions) -> bool {
+        *self.options == *options
+    }
+
+    /// A key to wrap data keys with.
+    ///
+    /// # Errors
+    /// When its name is none of AWS KMS, or the options are wrong for it.
+    pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        Ok(Arc::new(AwsKey(self.regions(uri).await?)))
+    }
+
+    /// A key to sign with.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        Ok(Arc::new(AwsSigner::new(self.regions(uri).await?)))
+    }
+
+    /// Looking after keys.
+    #[must_use]
+    pub fn admin(&self) -> Arc<dyn KeyAdmin> {
+        Arc::new(AwsAdmin::new(self.clone()))
+    }
+
+    async fn regions(&self, uri: &KeyUri) -> Result<Regions, ProviderError> {
+        let home = self.regional(uri).await?;
+        let may_have_replicas = match &home.name {
+            KeyName::Arn(arn) if !arn.is_alias() => arn.is_multi_region(),
+            _ => true,
+        };
+        let mut elsewhere = Vec::new();
+        let caller = self.caller(&home.region).await;
+        for replica in &self.options.replicas {
+            check_region(uri, &replica.region)?;
+            // One list may serve keys of several regions.
+            if replica.region != home.region && may_have_replicas {
+                elsewhere.push(Elsewhere {
+                    region: replica.region.clone(),
+                    kms: caller.connect(&replica.region, replica.endpoint.as_deref()),
+                });
+            }
+        }
+        if !may_have_replicas && !self.options.replicas.is_empty() {
+            tracing::warn!(key = %uri, "replica regions are configured, but this is not a multi-region key");
+        }
+        let default_region = self.options.region.clone();
+        Ok(Regions::new(
+            home,
+            default_region,
+            elsewhere,
+            Arc::new(SystemClock),
+        ))
+    }
+
+    /// The key in its own region.
+    async fn regional(&self, uri: &KeyUri) -> Result<RegionalKey, ProviderError> {
+        client::check_endpoints(&self.options, uri)?;
+        let name = KeyName::of(uri)?;
+        let region = match (name.region(), &self.options.region) {
+            (Some(region), _) => region.to_owned(),
+            (None, Some(region)) => region.clone(),
+            (None, None) => {
+                return Err(misconfigured(
+                    uri,
+                    "its name tells no region; set AWS_REGION, add ?region=REGION to it, or use its ARN",
+                ));
+            }
+        };
+        check_region(uri, &region)?;
+        let caller = self.caller(&region).await;
+        let url = self.options.endpoint.as_deref();
+        Ok(RegionalKey {
+            uri: uri.clone(),
+            name,
+            kms: caller.connect(&region, url),
+            region,
+            resolved: Resolved::default(),
+        })
+    }
+
+    async fn caller(&self, region: &str) -> &Caller {
+        self.caller
+            .get_or_init(|| async {
+                let credentials = credentials::provider(&self.options, region).await;
+                Caller::new(&self.options, credentials)
+            })
+            .await
+    }
+}
+
+impl fmt::Debug for AwsKms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsKms")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_region(uri: &KeyUri, region: &str) -> Result<(), ProviderError> {
+    if is_region(region) {
+        return Ok(());
+    }
+    Err(misconfigured(uri, "a region is named like eu-west-1"))
+}
+
+fn misconfigured(uri: &KeyUri, detail: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Misconfigured, uri).with_detail(detail)
+}

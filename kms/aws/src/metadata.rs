@@ -1,0 +1,71 @@
+//! What AWS KMS says of a key, in this crate's vocabulary.
+
+use std::time::SystemTime;
+
+use aws_sdk_kms::{
+    primitives::DateTime,
+    types::{KeyManagerType, KeyMetadata, KeySpec, KeyState as State, KeyUsageType, OriginType},
+};
+
+use super::client::RegionalKey;
+use temporal_kms::{KeyPurpose, KeyState, Protection, ProviderError, ProviderErrorKind as Kind};
+
+/// Asks for the key; it is checked that the answer is of it.
+pub(super) async fn describe(key: &RegionalKey) -> Result<KeyMetadata, ProviderError> {
+    let call = key.kms.describe_key().key_id(key.id()).send();
+    let answer = call.await.map_err(key.failed("kms:DescribeKey"))?;
+    let metadata = answer.key_metadata.ok_or_else(|| unreadable(key))?;
+    key.check_answer(metadata.arn())?;
+    Ok(metadata)
+}
+
+pub(super) fn unreadable(key: &RegionalKey) -> ProviderError {
+    key.error(Kind::Integrity)
+        .with_detail("its answer lacks what was asked for")
+}
+
+/// What a key is for, if it is for anything here.
+pub(super) fn purpose(metadata: &KeyMetadata) -> Option<KeyPurpose> {
+    match (metadata.key_usage()?, metadata.key_spec()?) {
+        (KeyUsageType::EncryptDecrypt, KeySpec::SymmetricDefault) => Some(KeyPurpose::Encrypt),
+        (KeyUsageType::SignVerify, KeySpec::EccNistP256) => Some(KeyPurpose::SignP256),
+        (KeyUsageType::SignVerify, KeySpec::EccNistEdwards25519) => Some(KeyPurpose::SignEd25519),
+        _ => None,
+    }
+}
+
+pub(super) fn state(metadata: &KeyMetadata) -> KeyState {
+    match metadata.key_state() {
+        Some(State::Enabled) => KeyState::Enabled,
+        Some(State::Disabled) => KeyState::Disabled,
+        Some(State::PendingDeletion | State::PendingReplicaDeletion) => KeyState::DestroyScheduled,
+        _ => KeyState::Other,
+    }
+}
+
+/// Of an external key store AWS does not know what it is made of.
+pub(super) fn protection(metadata: &KeyMetadata) -> Protection {
+    match metadata.origin() {
+        Some(OriginType::AwsKms | OriginType::AwsCloudhsm | OriginType::External) => {
+            Protection::Hsm
+        }
+        _ => Protection::Software,
+    }
+}
+
+/// Whether the account's owner looks after it, not AWS.
+pub(super) fn is_customers(metadata: &KeyMetadata) -> bool {
+    metadata.key_manager() == Some(&KeyManagerType::Customer)
+}
+
+/// The current key material's id, where AWS tells it, else the key's own.
+pub(super) fn current_version(metadata: &KeyMetadata) -> String {
+    metadata
+        .current_key_material_id()
+        .unwrap_or(metadata.key_id())
+        .to_owned()
+}
+
+pub(super) fn time(at: Option<&DateTime>) -> Option<SystemTime> {
+    SystemTime::try_from(*at?).ok()
+}

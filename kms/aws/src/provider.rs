@@ -1,0 +1,215 @@
+//! Wrapping and unwrapping data keys at AWS KMS.
+
+use async_trait::async_trait;
+use aws_sdk_kms::{primitives::Blob, types::DataKeySpec};
+use futures::FutureExt as _;
+use zeroize::Zeroizing;
+
+use super::{
+    client::{RegionalKey, pairs},
+    metadata::{self, unreadable},
+    regions::Regions,
+};
+use temporal_kms::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyState, KeyUri,
+    ProviderError, ProviderErrorKind as Kind, WrappedDek,
+};
+
+/// `Plaintext` of Encrypt: 1 to 4,096 bytes.
+const MIN_PLAINTEXT: usize = 1;
+const MAX_PLAINTEXT: usize = 4096;
+
+/// `CiphertextBlob` of every operation: 1 to 6,144 bytes.
+const MAX_CIPHERTEXT: usize = 6144;
+
+/// A symmetric key at AWS KMS.
+#[derive(Debug)]
+pub(super) struct AwsKey(pub(super) Regions);
+
+impl AwsKey {
+    async fn encrypt_under(
+        &self,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, ProviderError> {
+        self.0
+            .call(|key| async move { encrypt(&key, plaintext, context).await }.boxed())
+            .await
+    }
+
+    async fn decrypt_under(
+        &self,
+        ciphertext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        if !(1..=MAX_CIPHERTEXT).contains(&ciphertext.len()) {
+            return Err(self.error(Kind::InvalidCiphertext));
+        }
+        self.0
+            .call(|key| async move { decrypt(&key, ciphertext, context).await }.boxed())
+            .await
+    }
+
+    fn error(&self, kind: Kind) -> ProviderError {
+        ProviderError::new(kind, self.0.uri())
+    }
+}
+
+#[async_trait]
+impl KeyProvider for AwsKey {
+    fn uri(&self) -> &KeyUri {
+        self.0.uri()
+    }
+
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.0.have(key)
+    }
+
+    fn max_wrapped(&self) -> usize {
+        MAX_CIPHERTEXT
+    }
+
+    async fn wrap(
+        &self,
+        dek: &Dek,
+        context: &EncryptionContext,
+    ) -> Result<WrappedDek, ProviderError> {
+        self.encrypt_under(dek.expose(), context)
+            .await
+            .map(WrappedDek::new)
+    }
+
+    async fn unwrap(
+        &self,
+        wrapped: &WrappedDek,
+        context: &EncryptionContext,
+    ) -> Result<Dek, ProviderError> {
+        let plaintext = self.decrypt_under(wrapped.as_bytes(), context).await?;
+        Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
+    }
+
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        self.0
+            .call(|key| async move { generate(&key, context).await }.boxed())
+            .await
+    }
+
+    fn min_plaintext(&self) -> usize {
+        MIN_PLAINTEXT
+    }
+
+    fn max_plaintext(&self) -> usize {
+        MAX_PLAINTEXT
+    }
+
+    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
+        if !(MIN_PLAINTEXT..=MAX_PLAINTEXT).contains(&plaintext.len()) {
+            return Err(self
+                .error(Kind::Misconfigured)
+                .with_detail("AWS KMS encrypts 1 to 4,096 bytes"));
+        }
+        self.encrypt_under(plaintext, &EncryptionContext::empty())
+            .await
+    }
+
+    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        self.decrypt_under(ciphertext, &EncryptionContext::empty())
+            .await
+    }
+
+    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+        self.0
+            .call(|key| async move { describe(&key).await }.boxed())
+            .await
+    }
+}
+
+async fn generate(
+    key: &RegionalKey,
+    context: &EncryptionContext,
+) -> Result<(Dek, WrappedDek), ProviderError> {
+    let call = key.kms.generate_data_key().key_id(key.id());
+    let answer = call
+        .key_spec(DataKeySpec::Aes256)
+        .set_encryption_context(pairs(context))
+        .send()
+        .await
+        .map_err(key.failed("kms:GenerateDataKey"))?;
+    let dek = answer
+        .plaintext
+        .map(|plaintext| Zeroizing::new(plaintext.into_inner()))
+        .and_then(|plaintext| Dek::from_slice(&plaintext));
+    key.check_answer(answer.key_id.as_deref())?;
+    let dek = dek.ok_or_else(|| unreadable(key))?;
+    let wrapped = ciphertext(key, answer.ciphertext_blob)?;
+    Ok((dek, WrappedDek::new(wrapped)))
+}
+
+async fn encrypt(
+    key: &RegionalKey,
+    plaintext: &[u8],
+    context: &EncryptionContext,
+) -> Result<Vec<u8>, ProviderError> {
+    let call = key.kms.encrypt().key_id(key.id());
+    let answer = call
+        .plaintext(Blob::new(plaintext))
+        .set_encryption_context(pairs(context))
+        .send()
+        .await
+        .map_err(key.failed("kms:Encrypt"))?;
+    key.check_answer(answer.key_id.as_deref())?;
+    ciphertext(key, answer.ciphertext_blob)
+}
+
+/// The key is named, so that AWS KMS refuses what any other key encrypted.
+async fn decrypt(
+    key: &RegionalKey,
+    ciphertext: &[u8],
+    context: &EncryptionContext,
+) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+    let call = key.kms.decrypt().key_id(key.id());
+    let answer = call
+        .ciphertext_blob(Blob::new(ciphertext))
+        .set_encryption_context(pairs(context))
+        .send()
+        .await
+        .map_err(key.failed("kms:Decrypt"))?;
+    let plaintext = answer
+        .plaintext
+        .map(|plaintext| Zeroizing::new(plaintext.into_inner()));
+    key.check_answer(answer.key_id.as_deref())?;
+    plaintext
+        .filter(|plaintext| plaintext.len() <= MAX_PLAINTEXT)
+        .ok_or_else(|| unreadable(key))
+}
+
+async fn describe(key: &RegionalKey) -> Result<KeyDescription, ProviderError> {
+    let metadata = metadata::describe(key).await?;
+    if metadata::purpose(&metadata) != Some(KeyPurpose::Encrypt) {
+        return Err(key
+            .error(Kind::Misconfigured)
+            .with_detail("the key is not made for encryption; use one of spec SYMMETRIC_DEFAULT"));
+    }
+    let detail = match metadata::state(&metadata) {
+        KeyState::Enabled => {
+            return Ok(KeyDescription::new(
+                key.uri.clone(),
+                metadata::current_version(&metadata),
+                metadata::protection(&metadata),
+            ));
+        }
+        KeyState::Disabled => "the key is disabled",
+        KeyState::DestroyScheduled => "the key is scheduled for deletion; cancel that",
+        _ => "the key is still being made, or cut off from its key store",
+    };
+    Err(key.error(Kind::KeyDisabled).with_detail(detail))
+}
+
+fn ciphertext(key: &RegionalKey, blob: Option<Blob>) -> Result<Vec<u8>, ProviderError> {
+    blob.map(Blob::into_inner)
+        .filter(|blob| (1..=MAX_CIPHERTEXT).contains(&blob.len()))
+        .ok_or_else(|| unreadable(key))
+}

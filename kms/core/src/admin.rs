@@ -1,0 +1,310 @@
+//! Looking after keys: making, rotating and destroying them, and permitting their use.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::{Protection, ProviderError, ProviderErrorKind};
+use crate::{EncryptionContext, KeyUri};
+
+/// Looks after the keys of one key management service. It is a trait of its own, since a program that encrypts and decrypts
+/// should have none of these permissions.
+///
+/// What a service does not have is answered with
+/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported).
+#[async_trait]
+pub trait KeyAdmin: Send + Sync + fmt::Debug {
+    /// Makes a key, and its key ring where that is missing.
+    ///
+    /// # Errors
+    /// When there is such a key already, or the service refuses or fails.
+    async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError>;
+
+    /// The keys beside `key`: in its key ring, account and region, token or folder. `key` itself need not exist.
+    ///
+    /// # Errors
+    /// When the service refuses or fails.
+    async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError>;
+
+    /// Everything that the service says of a key.
+    ///
+    /// # Errors
+    /// When there is no such key, or the service refuses or fails.
+    async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError>;
+
+    /// A key's versions, the newest first.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn versions(&self, key: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError>;
+
+    /// Makes a new version and has it encrypt from now on. Older ones go on decrypting.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError>;
+
+    /// Sets how often the service rotates the key by itself; `None` stops that.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn set_rotation(
+        &self,
+        key: &KeyUri,
+        period: Option<Duration>,
+    ) -> Result<(), ProviderError>;
+
+    /// Takes a version out of use, or the whole key where the service knows no versions or `version` is `None` there.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError>;
+
+    /// Takes it into use again.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError>;
+
+    /// Schedules the destruction of a version, or of the whole key. What it encrypted is lost once that has happened.
+    /// Returns when that will be; `None` when it has happened.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn destroy(
+        &self,
+        key: &KeyUri,
+        version: Option<&str>,
+    ) -> Result<Option<SystemTime>, ProviderError>;
+
+    /// Makes a replica of a multi-region key in another region, and returns its name.
+    ///
+    /// # Errors
+    /// When the service has no replicas or the key cannot have any, and as [`details`](Self::details).
+    async fn replicate(&self, key: &KeyUri, region: &str) -> Result<KeyUri, ProviderError>;
+
+    /// Permits `member`, in the service's own form, to use the key in a role. Returns whether that changed anything.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn grant(&self, key: &KeyUri, member: &str, role: KeyRole)
+    -> Result<bool, ProviderError>;
+
+    /// As [`grant`](Self::grant), but only for calls whose encryption context holds all pairs of `context`, such as
+    /// `namespace`. The service then keeps namespaces apart even for a member that would not. Payloads of the formats
+    /// `envelope-v1` and `direct` have no context, so they cannot be used with such a permission.
+    ///
+    /// # Errors
+    /// [`ProviderErrorKind::Unsupported`] when `context` has pairs and the service cannot tie permissions to them, and as
+    /// [`grant`](Self::grant).
+    async fn grant_for_context(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) -> Result<bool, ProviderError> {
+        if context.is_empty() {
+            return self.grant(key, member, role).await;
+        }
+        Err(
+            ProviderError::new(ProviderErrorKind::Unsupported, key).with_detail(
+                "it cannot tie a permission to an encryption context; use a key for each namespace",
+            ),
+        )
+    }
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum KeyPurpose {
+    /// Wrapping data keys, and direct mode.
+    #[default]
+    Encrypt,
+    /// Signing with ECDSA on P-256.
+    SignP256,
+    /// Signing with Ed25519.
+    SignEd25519,
+}
+
+/// A key that is to be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeySpec {
+    /// What it is for.
+    pub purpose: KeyPurpose,
+    /// Where its material is to be kept; `None` leaves it to the service.
+    pub protection: Option<Protection>,
+    /// How often the service rotates it; `None` never.
+    pub rotation_period: Option<Duration>,
+    /// Labels, or tags.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it may have replicas in other regions.
+    pub multi_region: bool,
+}
+
+impl KeySpec {
+    /// Why a service cannot make the key that has nothing but keys: neither rotation of its own, nor labels, nor regions.
+    #[must_use]
+    pub fn unsupported_by_plain_keys(&self) -> Option<&'static str> {
+        if self.rotation_period.is_some() {
+            return Some("its keys do not rotate by themselves");
+        }
+        if !self.labels.is_empty() {
+            return Some("its keys have no labels");
+        }
+        self.multi_region.then_some("its keys are in one place")
+    }
+}
+
+/// What a service says of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDetails {
+    /// Its name.
+    pub uri: KeyUri,
+    /// What it is for.
+    pub purpose: KeyPurpose,
+    /// Where its material is.
+    pub protection: Protection,
+    /// The version that encrypts now.
+    pub primary: Option<KeyVersion>,
+    /// When it was made.
+    pub created: Option<SystemTime>,
+    /// How often the service rotates it.
+    pub rotation_period: Option<Duration>,
+    /// When the service rotates it next.
+    pub next_rotation: Option<SystemTime>,
+    /// Labels, or tags.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One version of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyVersion {
+    /// Its name within the key.
+    pub id: String,
+    /// Whether it can be used.
+    pub state: KeyState,
+    /// When it was made.
+    pub created: Option<SystemTime>,
+}
+
+/// Whether a version can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum KeyState {
+    /// It can.
+    Enabled,
+    /// It cannot until it is enabled again.
+    Disabled,
+    /// It will be destroyed; until then that can be taken back.
+    DestroyScheduled,
+    /// It is gone, and what it encrypted with it.
+    Destroyed,
+    /// Anything else, such as still being made.
+    Other,
+}
+
+/// What somebody may do with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum KeyRole {
+    /// Wrap data keys: for who starts workflows.
+    Encrypter,
+    /// Unwrap them: for workers and codec servers that show plaintext.
+    Decrypter,
+    /// Sign.
+    Signer,
+    /// Fetch public keys.
+    Verifier,
+}
+
+/// When a key ought to be rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RotationPolicy {
+    /// How old the primary version may become. Default: 90 days.
+    pub period: Duration,
+    /// How old any version that decrypts may become before it is worth a warning. Default: 365 days.
+    pub max_age: Duration,
+}
+
+impl Default for RotationPolicy {
+    fn default() -> Self {
+        Self {
+            period: Duration::from_hours(90 * 24),
+            max_age: Duration::from_hours(365 * 24),
+        }
+    }
+}
+
+impl RotationPolicy {
+    /// Whether the version that encrypts is older than the period. Never for signing keys: a signature stays as good as it
+    /// was, and every verifier would have to learn the new public key. Never where the service does not tell the age.
+    #[must_use]
+    pub fn should_rotate(&self, key: &KeyDetails, now: SystemTime) -> bool {
+        let made = key
+            .primary
+            .as_ref()
+            .map_or(key.created, |version| version.created);
+        key.purpose == KeyPurpose::Encrypt
+            && made.is_some_and(|made| now.duration_since(made).unwrap_or_default() >= self.period)
+    }
+
+    /// Whether a version has reached the maximum age.
+    #[must_use]
+    pub fn is_overaged(&self, version: &KeyVersion, now: SystemTime) -> bool {
+        version
+            .created
+            .is_some_and(|made| now.duration_since(made).unwrap_or_default() >= self.max_age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(purpose: KeyPurpose, created: Option<SystemTime>) -> KeyDetails {
+        KeyDetails {
+            uri: "local://k".parse().unwrap(),
+            purpose,
+            protection: Protection::Software,
+            primary: None,
+            created,
+            rotation_period: None,
+            next_rotation: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn only_an_encrypting_key_that_is_known_to_be_old_should_rotate() {
+        let policy = RotationPolicy::default();
+        let now = SystemTime::UNIX_EPOCH + policy.period * 2;
+        let old = Some(now - policy.period);
+        let young = Some(now - policy.period + Duration::from_secs(1));
+        assert!(policy.should_rotate(&key(KeyPurpose::Encrypt, old), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::Encrypt, young), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::Encrypt, None), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::SignP256, old), now));
+        assert!(!policy.should_rotate(&key(KeyPurpose::SignEd25519, old), now));
+
+        let mut rotated = key(KeyPurpose::Encrypt, old);
+        rotated.primary = Some(KeyVersion {
+            id: "2".to_owned(),
+            state: KeyState::Enabled,
+            created: None,
+        });
+        assert!(
+            !policy.should_rotate(&rotated, now),
+            "how old the version is, is unknown"
+        );
+    }
+}

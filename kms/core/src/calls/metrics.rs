@@ -1,0 +1,78 @@
+//! The numbers of all calls.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use parking_lot::Mutex;
+
+use super::{Operation, surround::Call};
+use crate::{KeyUri, ProviderErrorKind};
+
+/// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
+const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];
+
+/// How calls of key management services ended, by key and operation. Labels hold names only, never key material.
+#[derive(Debug, Default)]
+pub struct KmsMetrics {
+    operations: Mutex<BTreeMap<(KeyUri, Operation), OperationMetrics>>,
+}
+
+/// The numbers of one operation on one key. All of them only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperationMetrics {
+    /// Calls that ended, well or badly. Attempts of one call count once.
+    pub calls: u64,
+    /// Attempts beyond the first.
+    pub retries: u64,
+    /// Failed calls by kind.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// The time that all calls took together.
+    pub total_time: Duration,
+    /// How many calls took at most so many milliseconds, by ascending bounds; `None` is the last, unbounded bucket.
+    pub latency: Vec<(Option<u64>, u64)>,
+}
+
+impl KmsMetrics {
+    /// All numbers as they are now, ordered by key and operation.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<(KeyUri, Operation, OperationMetrics)> {
+        let operations = self.operations.lock();
+        operations
+            .iter()
+            .map(|((key, operation), metrics)| (key.clone(), *operation, metrics.clone()))
+            .collect()
+    }
+
+    pub(super) fn ended(&self, call: Call<'_>, took: Duration, error: Option<ProviderErrorKind>) {
+        self.update(call, |metrics| {
+            metrics.calls += 1;
+            metrics.total_time += took;
+            if metrics.latency.is_empty() {
+                let bounds = BUCKETS_MS.into_iter().map(Some).chain([None]);
+                metrics.latency = bounds.map(|bound| (bound, 0)).collect();
+            }
+            let millis = took.as_millis();
+            for (bound, count) in &mut metrics.latency {
+                if bound.is_none_or(|bound| millis <= u128::from(bound)) {
+                    *count += 1;
+                }
+            }
+            if let Some(kind) = error {
+                *metrics.errors.entry(kind.name()).or_default() += 1;
+            }
+        });
+    }
+
+    pub(super) fn retried(&self, call: Call<'_>) {
+        self.update(call, |metrics| metrics.retries += 1);
+    }
+
+    fn update(&self, call: Call<'_>, change: impl FnOnce(&mut OperationMetrics)) {
+        let mut operations = self.operations.lock();
+        change(
+            operations
+                .entry((call.key.clone(), call.operation))
+                .or_default(),
+        );
+    }
+}

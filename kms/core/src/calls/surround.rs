@@ -1,0 +1,160 @@
+//! One call of a service with everything around it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use tokio::{
+    sync::Semaphore,
+    time::{self, Instant},
+};
+use tracing::Instrument as _;
+
+use super::{
+    CallPolicy, KmsMetrics, Operation,
+    breaker::{Admitted, Breaker},
+};
+use crate::{KeyUri, ProviderError, ProviderErrorKind, crypto::random};
+
+/// Makes the calls of one key as the policy says.
+pub(super) struct Calls {
+    policy: CallPolicy,
+    breaker: Breaker,
+    turns: Semaphore,
+    metrics: Arc<KmsMetrics>,
+}
+
+/// One call on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) operation: Operation,
+    pub(super) key: &'a KeyUri,
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
+
+impl Calls {
+    pub(super) fn new(policy: &CallPolicy, metrics: &Arc<KmsMetrics>) -> Self {
+        Self {
+            breaker: Breaker::new(
+                policy.breaker_failures,
+                policy.breaker_pause,
+                policy.attempt_timeout,
+            ),
+            turns: Semaphore::new(policy.max_concurrent.min(Semaphore::MAX_PERMITS)),
+            metrics: metrics.clone(),
+            policy: policy.clone(),
+        }
+    }
+
+    /// Makes a call. `attempt` may be run several times.
+    pub(super) async fn make<'a, T>(
+        &self,
+        call: Call<'a>,
+        attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
+    ) -> Result<T, ProviderError> {
+        let span = tracing::debug_span!(
+            "kms",
+            operation = call.operation.name(),
+            key = %call.key,
+            error = tracing::field::Empty,
+        );
+        let started = Instant::now();
+        let answer = self
+            .within_the_deadline(call, attempt)
+            .instrument(span.clone())
+            .await;
+        let kind = answer.as_ref().err().map(ProviderError::kind);
+        if let Some(kind) = kind {
+            span.record("error", kind.name());
+        }
+        self.metrics.ended(call, started.elapsed(), kind);
+        answer
+    }
+
+    async fn within_the_deadline<'a, T>(
+        &self,
+        call: Call<'a>,
+        attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
+    ) -> Result<T, ProviderError> {
+        let admitted = self.breaker.admit(call.key)?;
+        let limit = self.policy.total_timeout;
+        match time::timeout(limit, self.with_retries(call, &admitted, attempt)).await {
+            Ok(answer) => {
+                admitted.ended(&answer);
+                answer
+            }
+            // Whether the service was waited for, and not only a turn, `admitted` knows.
+            Err(_) => Err(too_late(call.key, limit)),
+        }
+    }
+
+    /// Repeats a call that failed transiently, after a random wait whose bound doubles each time ("full jitter": callers
+    /// that failed together do not come back together).
+    async fn with_retries<'a, T>(
+        &self,
+        call: Call<'a>,
+        admitted: &Admitted<'_>,
+        attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
+    ) -> Result<T, ProviderError> {
+        let mut failures = 0;
+        loop {
+            let error = match self.attempt_once(call.key, admitted, &attempt).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            failures += 1;
+            if !error.is_transient() || failures >= self.policy.max_attempts {
+                return Err(error);
+            }
+            self.metrics.retried(call);
+            let wait = longest_wait(&self.policy, failures).mul_f64(random::fraction());
+            tracing::debug!(key = %call.key, operation = call.operation.name(), %error, ?wait, "retrying");
+            time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt_once<'a, T>(
+        &self,
+        key: &KeyUri,
+        admitted: &Admitted<'_>,
+        attempt: impl Fn() -> Answer<'a, T>,
+    ) -> Result<T, ProviderError> {
+        let Ok(_turn) = self.turns.acquire().await else {
+            return Err(ProviderError::new(ProviderErrorKind::Unavailable, key));
+        };
+        admitted.calls();
+        let limit = self.policy.attempt_timeout;
+        time::timeout(limit, attempt())
+            .await
+            .unwrap_or_else(|_| Err(too_late(key, limit)))
+    }
+}
+
+fn too_late(key: &KeyUri, limit: Duration) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::DeadlineExceeded, key)
+        .with_detail(format!("gave up after {limit:?}"))
+}
+
+/// The longest wait after so many failures.
+fn longest_wait(policy: &CallPolicy, failures: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
+    policy
+        .base_delay
+        .saturating_mul(doubled)
+        .min(policy.max_delay)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_wait_doubles_up_to_its_limit() {
+        let policy = CallPolicy::default();
+        let bounds: Vec<_> = (1..8)
+            .map(|failures| longest_wait(&policy, failures).as_millis())
+            .collect();
+        assert_eq!(bounds, [100, 200, 400, 800, 1600, 2000, 2000]);
+        assert_eq!(longest_wait(&policy, u32::MAX), Duration::from_secs(2));
+    }
+}

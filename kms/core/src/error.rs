@@ -1,0 +1,409 @@
+//! How calls of a key management service fail, in one vocabulary for all services.
+
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
+
+use super::ServiceError;
+use crate::KeyUri;
+
+/// How a key management service failed, in one vocabulary for all services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProviderErrorKind {
+    /// The caller may not use the key for this.
+    PermissionDenied,
+    /// There is no such key.
+    KeyNotFound,
+    /// The key, or the version that encrypts, is disabled or destroyed.
+    KeyDisabled,
+    /// The version that encrypted is destroyed, or the key never had it. Where the service tells it, it is told from a
+    /// ciphertext that was altered.
+    KeyVersionGone,
+    /// What was to be decrypted was not encrypted by this key, or was altered.
+    InvalidCiphertext,
+    /// What was to be decrypted was encrypted under another context.
+    ContextMismatch,
+    /// The service limits the rate of calls.
+    Throttled,
+    /// The service cannot be reached or failed.
+    Unavailable,
+    /// The service did not answer in time.
+    DeadlineExceeded,
+    /// The service's answer failed its integrity check.
+    Integrity,
+    /// The key or its credentials are set up wrongly.
+    Misconfigured,
+    /// There is a key of that name already.
+    AlreadyExists,
+    /// The service has no such operation.
+    Unsupported,
+}
+
+impl ProviderErrorKind {
+    /// Whether the same call can succeed later without anything being changed.
+    #[must_use]
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::Throttled | Self::Unavailable | Self::DeadlineExceeded | Self::Integrity
+        )
+    }
+
+    /// A short name for metrics and programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PermissionDenied => "permission_denied",
+            Self::KeyNotFound => "key_not_found",
+            Self::KeyDisabled => "key_disabled",
+            Self::KeyVersionGone => "key_version_gone",
+            Self::InvalidCiphertext => "invalid_ciphertext",
+            Self::ContextMismatch => "context_mismatch",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::Integrity => "integrity",
+            Self::Misconfigured => "misconfigured",
+            Self::AlreadyExists => "already_exists",
+            Self::Unsupported => "unsupported",
+        }
+    }
+
+    /// What happened.
+    const fn summary(self) -> &'static str {
+        match self {
+            Self::PermissionDenied => "permission denied",
+            Self::KeyNotFound => "key not found",
+            Self::KeyDisabled => "the key or its version is disabled or destroyed",
+            Self::KeyVersionGone => "the key has no version that can decrypt this",
+            Self::InvalidCiphertext => "the ciphertext was altered or is not of this key",
+            Self::ContextMismatch => "the ciphertext was made under another encryption context",
+            Self::Throttled => "the service limits the rate of calls",
+            Self::Unavailable => "the service cannot be reached",
+            Self::DeadlineExceeded => "the service did not answer in time",
+            Self::Integrity => "the answer is damaged, or is not the service's",
+            Self::Misconfigured => "its settings are wrong",
+            Self::AlreadyExists => "it exists already",
+            Self::Unsupported => "the key management service cannot do this",
+        }
+    }
+
+    /// What to do about it where nothing more is known.
+    const fn advice(self) -> &'static str {
+        match self {
+            Self::PermissionDenied => "grant the caller the permission on the key",
+            Self::KeyNotFound => "check its name, project and region, or create it",
+            Self::KeyDisabled => "enable it again",
+            Self::Throttled => "retry later or raise the quota",
+            Self::Unavailable | Self::DeadlineExceeded => "retry later",
+            Self::Integrity => "retry",
+            _ => "",
+        }
+    }
+}
+
+/// What has to be put right, where a failure tells more than its kind: for programs that give advice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// There are no credentials.
+    NoCredentials,
+    /// There are credentials, but they cannot be read or are none.
+    UnusableCredentials,
+    /// The service does not accept the credentials.
+    RefusedCredentials,
+    /// The service finds that this machine's clock is wrong.
+    Clock,
+    /// The key's project has not enabled the service.
+    ServiceDisabled,
+    /// The project that calls are charged to ([`ProviderError::project`]) has not enabled the service, or the caller may not
+    /// charge calls to it. It need not be the key's project.
+    QuotaProject,
+    /// The key's project does not exist, or cannot be used by the caller.
+    Project,
+    /// No connection to the service can be made.
+    NoConnection,
+    /// Something else than the service answered: a proxy on the way, or a wrong endpoint.
+    Proxy,
+    /// The vendor's library cannot be loaded.
+    Module,
+}
+
+/// A failed call of a key management service: how, for which key, and what to do.
+///
+/// It has no [`source`](StdError::source), and its `Display` and `Debug` hold no text of the service's answer: it can be
+/// logged, shown, and stored by Temporal in the clear. What an operator needs to find the call in the service's own logs is
+/// handed out by [`service_error`](Self::service_error) alone.
+#[derive(Clone)]
+pub struct ProviderError {
+    kind: ProviderErrorKind,
+    key: KeyUri,
+    /// Shown in place of the kind's words.
+    explanation: Option<Cow<'static, str>>,
+    detail: Cow<'static, str>,
+    cause: Option<Cause>,
+    project: Option<Box<str>>,
+    service_error: Option<Arc<ServiceError>>,
+    is_presumed: bool,
+}
+
+impl ProviderError {
+    /// A failure of `kind` for `key`.
+    #[must_use]
+    pub fn new(kind: ProviderErrorKind, key: &KeyUri) -> Self {
+        Self {
+            kind,
+            key: key.clone(),
+            explanation: None,
+            detail: Cow::Borrowed(""),
+            cause: None,
+            project: None,
+            service_error: None,
+            is_presumed: false,
+        }
+    }
+
+    /// Adds what is known beyond the kind. It is shown, so it must hold no secret and no word of the service's answer.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// Replaces all of the words for the kind: `text` says what happened, to which key or file, and what to do. It is
+    /// shown, so it must hold no secret and no word of the service's answer.
+    #[must_use]
+    pub fn with_explanation(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.explanation = Some(text.into());
+        self
+    }
+
+    /// Adds what has to be put right.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Option<Cause>>) -> Self {
+        self.cause = cause.into();
+        self
+    }
+
+    /// Adds the project that has to be put right. It is shown, so it must be one by its form.
+    #[must_use]
+    pub fn with_project(mut self, project: Option<&str>) -> Self {
+        self.project = project.map(Into::into);
+        self
+    }
+
+    /// Adds what the service's own logs call the failed call.
+    #[must_use]
+    pub fn with_service_error(mut self, error: impl Into<Option<ServiceError>>) -> Self {
+        self.service_error = error.into().map(Arc::new);
+        self
+    }
+
+    /// Says that the service did not tell the kind, and that the provider concluded it from earlier answers. It may be
+    /// wrong, so nobody may rely on it for long.
+    #[must_use]
+    pub fn presumed(mut self) -> Self {
+        self.is_presumed = true;
+        self
+    }
+
+    /// Whether the kind is a conclusion that may be wrong.
+    #[must_use]
+    pub fn is_presumed(&self) -> bool {
+        self.is_presumed
+    }
+
+    /// How it failed.
+    #[must_use]
+    pub fn kind(&self) -> ProviderErrorKind {
+        self.kind
+    }
+
+    /// What has to be put right, where that is known beyond the kind.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    /// What the service's own logs call the failed call, where the service answered at all: for an operator who looks for it
+    /// there. Of a service that failed, `Display` shows the status and the request id.
+    #[must_use]
+    pub fn service_error(&self) -> Option<&ServiceError> {
+        self.service_error.as_deref()
+    }
+
+    /// The project at Google Cloud that has to be put right, its id or number, where the service names it.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        self.project.as_deref()
+    }
+
+    /// What happened and what to do, without the key's name.
+    #[must_use]
+    pub fn message(&self) -> String {
+        if let Some(explanation) = &self.explanation {
+            return explanation.clone().into_owned();
+        }
+        let advice = match (
+            self.detail.is_empty() || self.is_transient(),
+            self.kind.advice(),
+        ) {
+            (true, advice) if !advice.is_empty() => format!("; {advice}"),
+            _ => String::new(),
+        };
+        match (self.kind, self.detail.as_ref()) {
+            (kind, "") => format!("{}{advice}", self.happened(kind)),
+            (ProviderErrorKind::Misconfigured, detail) => detail.to_owned(),
+            (kind, detail) => format!("{} ({detail}){advice}", self.happened(kind)),
+        }
+    }
+
+    fn happened(&self, kind: ProviderErrorKind) -> Cow<'static, str> {
+        let answered = self.service_error.as_ref();
+        let status = answered.and_then(|answer| answer.http_status());
+        match (kind, status) {
+            // It was reached.
+            (ProviderErrorKind::Unavailable, Some(status)) => {
+                let id = answered.and_then(|answer| answer.request_id());
+                let id = id.map_or_else(String::new, |id| format!(", request ID {id}"));
+                Cow::Owned(format!("the service failed with HTTP {status}{id}"))
+            }
+            _ => Cow::Borrowed(kind.summary()),
+        }
+    }
+
+    /// The key that the call was for.
+    #[must_use]
+    pub fn key(&self) -> &KeyUri {
+        &self.key
+    }
+
+    /// Whether the same call can succeed later without anything being changed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind.is_transient()
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(explanation) = &self.explanation {
+            return f.write_str(explanation);
+        }
+        match self.kind {
+            ProviderErrorKind::Misconfigured => {
+                write!(f, "cannot use {}: {}", self.key, self.message())
+            }
+            ProviderErrorKind::AlreadyExists if self.detail.is_empty() => {
+                write!(f, "{} exists already", self.key)
+            }
+            _ => write!(f, "{}: {}", self.key, self.message()),
+        }
+    }
+}
+
+impl fmt::Debug for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderError")
+            .field("kind", &self.kind)
+            .field("key", &self.key)
+            .field("explanation", &self.explanation)
+            .field("detail", &self.detail)
+            .finish_non_exhaustive()
+    }
+}
+
+// Without `source`: loggers and the Temporal SDK print the whole chain.
+impl StdError for ProviderError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(kind: ProviderErrorKind) -> ProviderError {
+        ProviderError::new(kind, &"local://default".parse().unwrap())
+    }
+
+    #[test]
+    fn says_what_happened_to_which_key_and_what_to_do() {
+        use ProviderErrorKind as Kind;
+        for (error, text) in [
+            (
+                error(Kind::KeyNotFound),
+                "local://default: key not found; check its name, project and region, or create it",
+            ),
+            (
+                error(Kind::PermissionDenied).with_detail("grant kms:Decrypt"),
+                "local://default: permission denied (grant kms:Decrypt)",
+            ),
+            (
+                error(Kind::Unavailable).with_detail("no connection"),
+                "local://default: the service cannot be reached (no connection); retry later",
+            ),
+            (
+                error(Kind::Misconfigured).with_detail("no credentials were found"),
+                "cannot use local://default: no credentials were found",
+            ),
+            (error(Kind::AlreadyExists), "local://default exists already"),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_service_that_failed_was_reached() {
+        let failed = |answer| error(ProviderErrorKind::Unavailable).with_service_error(answer);
+        let answer = ServiceError::new(Some(500)).with_request_id(Some("1b2c-3d4e"));
+        assert_eq!(
+            failed(answer).to_string(),
+            "local://default: the service failed with HTTP 500, request ID 1b2c-3d4e; retry later"
+        );
+        assert_eq!(
+            failed(ServiceError::new(Some(503))).to_string(),
+            "local://default: the service failed with HTTP 503; retry later"
+        );
+    }
+
+    #[test]
+    fn keeps_what_the_service_said_to_itself() {
+        let answer = ServiceError::new(Some(404)).with_code(Some("NotFoundException"));
+        let error = error(ProviderErrorKind::KeyNotFound).with_service_error(answer.clone());
+        assert!(!format!("{error} {error:?}").contains("NotFoundException"));
+        assert!(error.source().is_none());
+        assert_eq!(error.service_error(), Some(&answer));
+    }
+
+    /// Every kind, one after another: a new one does not compile until it is here.
+    fn next(kind: ProviderErrorKind) -> Option<ProviderErrorKind> {
+        use ProviderErrorKind as Kind;
+        match kind {
+            Kind::PermissionDenied => Some(Kind::KeyNotFound),
+            Kind::KeyNotFound => Some(Kind::KeyDisabled),
+            Kind::KeyDisabled => Some(Kind::KeyVersionGone),
+            Kind::KeyVersionGone => Some(Kind::InvalidCiphertext),
+            Kind::InvalidCiphertext => Some(Kind::ContextMismatch),
+            Kind::ContextMismatch => Some(Kind::Throttled),
+            Kind::Throttled => Some(Kind::Unavailable),
+            Kind::Unavailable => Some(Kind::DeadlineExceeded),
+            Kind::DeadlineExceeded => Some(Kind::Integrity),
+            Kind::Integrity => Some(Kind::Misconfigured),
+            Kind::Misconfigured => Some(Kind::AlreadyExists),
+            Kind::AlreadyExists => Some(Kind::Unsupported),
+            Kind::Unsupported => None,
+        }
+    }
+
+    #[test]
+    fn no_kind_has_anything_below_it_or_the_answers_code() {
+        let first = Some(ProviderErrorKind::PermissionDenied);
+        let kinds: Vec<_> = std::iter::successors(first, |kind| next(*kind)).collect();
+        assert_eq!(kinds.len(), 13);
+        for kind in kinds {
+            let answer = ServiceError::new(Some(500)).with_code(Some("SeCrEtCode"));
+            let error = error(kind).with_service_error(answer);
+            assert!(error.source().is_none(), "{kind:?}");
+            let shown = format!("{error} {error:?} {}", error.message());
+            assert!(!shown.contains("SeCrEtCode"), "{shown}");
+            assert!(shown.contains("local://default"), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What a key management service has to do for `temporal-kms-codec`: the types, the traits and the errors, and the policy
+//! that surrounds every call. This crate knows nothing of payloads and of any service.
+//!
+//! - [`KeyProvider`] wraps and unwraps data keys. Implement it for a service of your own.
+//! - [`Signer`] signs. [`KeyAdmin`] creates keys and looks after them.
+//! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
+//! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
+//!   service answered.
+//! - A [`CallPolicy`] surrounds the calls of a key: deadline, retries, limits, circuit breaker, metrics and spans.
+//!
+//! # Features
+//!
+//! - `aws-lc-rs` (default): AES-256-GCM and randomness by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
+//! - `test-util`: what the tests of providers need.
+
+mod admin;
+mod calls;
+#[doc(hidden)]
+pub mod clock;
+mod configuration_error;
+#[doc(hidden)]
+pub mod crypto;
+pub mod endpoint;
+mod error;
+mod provider;
+mod public_key;
+mod service_error;
+mod shown;
+mod signer;
+#[doc(hidden)]
+pub mod support;
+mod types;
+
+pub use self::{
+    admin::{
+        KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, RotationPolicy,
+    },
+    calls::{CallPolicy, KmsMetrics, Operation, OperationMetrics},
+    configuration_error::ConfigurationError,
+    error::{Cause, ProviderError, ProviderErrorKind},
+    provider::{KeyDescription, KeyProvider, Protection},
+    public_key::{PublicKey, PublicKeyError},
+    service_error::ServiceError,
+    signer::{Signature, SignatureAlgorithm, Signer},
+    types::{
+        context::{ContextError, EncryptionContext},
+        dek::{Dek, WrappedDek},
+        key_uri::{KeyUri, KmsKind},
+        namespace::Namespace,
+    },
+};

@@ -1,0 +1,15 @@
+//! Shared by this project's own crates. It is not part of the API: it may change with every version.
+
+pub use crate::{
+    clock,
+    crypto::{aead, random},
+    shown::shown,
+    types::{
+        context::NAMESPACE,
+        dek::MAX_WRAPPED_LEN,
+        key_uri::{
+            is_region,
+            pkcs11::{Pkcs11Class, Pkcs11Path},
+        },
+    },
+};

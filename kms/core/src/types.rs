@@ -1,0 +1,8 @@
+//! What providers and codecs exchange. These types import nothing else of this crate but its errors.
+
+pub(crate) mod context;
+pub(crate) mod dek;
+pub(crate) mod key_uri;
+pub(crate) mod namespace;
+
+pub(crate) use self::dek::MAX_WRAPPED_LEN;

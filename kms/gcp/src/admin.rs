@@ -1,0 +1,370 @@
+//! Looking after keys at Cloud KMS.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use google_cloud_kms_v1::model::{
+    CryptoKey, CryptoKeyVersion, CryptoKeyVersionTemplate, KeyRing, ProtectionLevel,
+    crypto_key::CryptoKeyPurpose,
+    crypto_key_version::{CryptoKeyVersionAlgorithm, CryptoKeyVersionState},
+};
+use google_cloud_wkt::{FieldMask, Timestamp};
+
+use super::{
+    client::Service,
+    details::{self, time},
+    error::{Asked, already_exists, integrity},
+    grant::grant,
+    versions::{self, version_id, version_name},
+};
+use temporal_kms::{
+    KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, Protection,
+    ProviderError, ProviderErrorKind as Kind,
+};
+
+const MAX_PAGES: usize = 100;
+
+/// Keys of Cloud KMS, looked after.
+#[derive(Debug)]
+pub(super) struct GcpAdmin {
+    service: Arc<Service>,
+}
+
+impl GcpAdmin {
+    pub(super) fn new(service: Arc<Service>) -> Self {
+        Self { service }
+    }
+
+    async fn key(&self, uri: &KeyUri) -> Result<CryptoKey, ProviderError> {
+        let key = self
+            .service
+            .call(uri, Asked::Administer, |client| {
+                client.get_crypto_key().set_name(uri.resource()).send()
+            })
+            .await?;
+        if key.name == uri.resource() {
+            Ok(key)
+        } else {
+            Err(integrity(uri, "the answer is another key's"))
+        }
+    }
+
+    /// Makes the key ring that `uri` names where there is none.
+    async fn ensure_key_ring(&self, uri: &KeyUri, parts: &Parts<'_>) -> Result<(), ProviderError> {
+        let made = self
+            .service
+            .call(uri, Asked::Administer, |client| {
+                client
+                    .create_key_ring()
+                    .set_parent(parts.location)
+                    .set_key_ring_id(parts.ring_id)
+                    .set_key_ring(KeyRing::new())
+                    .send()
+            })
+            .await;
+        match made {
+            Ok(_) => Ok(()),
+            Err(error) if already_exists(&error) => Ok(()),
+            // Who may make keys in a ring need not be permitted to make rings.
+            Err(error) if error.kind() == Kind::PermissionDenied => self
+                .service
+                .call(uri, Asked::Administer, |client| {
+                    client.get_key_ring().set_name(parts.ring).send()
+                })
+                .await
+                .map(drop)
+                .map_err(|_| error),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn set_state(
+        &self,
+        uri: &KeyUri,
+        id: u64,
+        state: CryptoKeyVersionState,
+    ) -> Result<(), ProviderError> {
+        let version = CryptoKeyVersion::new()
+            .set_name(version_name(uri, id))
+            .set_state(state);
+        self.service
+            .call(uri, Asked::Administer, |client| {
+                client
+                    .update_crypto_key_version()
+                    .set_crypto_key_version(version)
+                    .set_update_mask(FieldMask::default().set_paths(["state"]))
+                    .send()
+            })
+            .await
+            .map(drop)
+    }
+}
+
+#[async_trait]
+impl KeyAdmin for GcpAdmin {
+    async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
+        let parts = Parts::of(key)?;
+        let new = crypto_key(key, spec)?;
+        self.ensure_key_ring(key, &parts).await?;
+        let made = self
+            .service
+            .call(key, Asked::Administer, |client| {
+                client
+                    .create_crypto_key()
+                    .set_parent(parts.ring)
+                    .set_crypto_key_id(parts.key_id)
+                    .set_crypto_key(new)
+                    .send()
+            })
+            .await?;
+        details::details(made)
+            .filter(|details| details.uri == *key)
+            .ok_or_else(|| integrity(key, "the answer is another key's"))
+    }
+
+    /// Keys for other purposes than this library's are left out.
+    async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
+        let ring = Parts::of(key)?.ring;
+        let mut keys = Vec::new();
+        let mut token = String::new();
+        for _ in 0..MAX_PAGES {
+            let page = self
+                .service
+                .call(key, Asked::Administer, |client| {
+                    client
+                        .list_crypto_keys()
+                        .set_parent(ring)
+                        .set_page_token(&token)
+                        .send()
+                })
+                .await?;
+            keys.extend(page.crypto_keys.into_iter().filter_map(details::details));
+            token = page.next_page_token;
+            if token.is_empty() {
+                return Ok(keys);
+            }
+        }
+        Err(integrity(key, "the list of keys has no end"))
+    }
+
+    async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
+        details::details(self.key(key).await?).ok_or_else(|| {
+            ProviderError::new(Kind::Unsupported, key)
+                .with_detail("it is for something else than encryption and signing with P-256")
+        })
+    }
+
+    async fn versions(&self, key: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError> {
+        let versions = versions::all(&self.service, key, Asked::Administer).await?;
+        Ok(versions
+            .iter()
+            .filter_map(|(_, version)| details::key_version(key, version))
+            .collect())
+    }
+
+    async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
+        let purpose = self.key(key).await?.purpose;
+        let version = self
+            .service
+            .call(key, Asked::Administer, |client| {
+                client
+                    .create_crypto_key_version()
+                    .set_parent(key.resource())
+                    .set_crypto_key_version(CryptoKeyVersion::new())
+                    .send()
+            })
+            .await?;
+        let id = version_id(key, &version.name)
+            .ok_or_else(|| integrity(key, "the new version is another key's"))?;
+        // Signing keys have no primary version: the newest one signs.
+        if purpose != CryptoKeyPurpose::EncryptDecrypt {
+            return Ok(());
+        }
+        self.service
+            .call(key, Asked::Administer, |client| {
+                client
+                    .update_crypto_key_primary_version()
+                    .set_name(key.resource())
+                    .set_crypto_key_version_id(id.to_string())
+                    .send()
+            })
+            .await
+            .map(drop)
+    }
+
+    async fn set_rotation(
+        &self,
+        key: &KeyUri,
+        period: Option<Duration>,
+    ) -> Result<(), ProviderError> {
+        let changed = with_rotation(key, CryptoKey::new().set_name(key.resource()), period)?;
+        let mask = FieldMask::default().set_paths(["rotation_period", "next_rotation_time"]);
+        self.service
+            .call(key, Asked::Administer, |client| {
+                client
+                    .update_crypto_key()
+                    .set_crypto_key(changed)
+                    .set_update_mask(mask)
+                    .send()
+            })
+            .await
+            .map(drop)
+    }
+
+    async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
+        let id = named(key, version)?;
+        self.set_state(key, id, CryptoKeyVersionState::Disabled)
+            .await
+    }
+
+    /// A version whose destruction is scheduled is restored first.
+    async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
+        let id = named(key, version)?;
+        let name = version_name(key, id);
+        let found = self
+            .service
+            .call(key, Asked::Administer, |client| {
+                client.get_crypto_key_version().set_name(&name).send()
+            })
+            .await?;
+        if details::version_state(&found.state) == KeyState::DestroyScheduled {
+            self.service
+                .call(key, Asked::Administer, |client| {
+                    client.restore_crypto_key_version().set_name(&name).send()
+                })
+                .await?;
+        }
+        self.set_state(key, id, CryptoKeyVersionState::Enabled)
+            .await
+    }
+
+    async fn destroy(
+        &self,
+        key: &KeyUri,
+        version: Option<&str>,
+    ) -> Result<Option<SystemTime>, ProviderError> {
+        let name = version_name(key, named(key, version)?);
+        let version = self
+            .service
+            .call(key, Asked::Administer, |client| {
+                client.destroy_crypto_key_version().set_name(&name).send()
+            })
+            .await?;
+        Ok(version.destroy_time.and_then(time))
+    }
+
+    async fn replicate(&self, key: &KeyUri, _region: &str) -> Result<KeyUri, ProviderError> {
+        Err(ProviderError::new(Kind::Unsupported, key).with_detail(
+            "Cloud KMS has no replicas; make the key in a multi-region such as `us`, `eur4` or `global`",
+        ))
+    }
+
+    async fn grant(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        grant(&self.service, key, member, role).await
+    }
+}
+
+/// A key's name in parts.
+struct Parts<'a> {
+    location: &'a str,
+    ring: &'a str,
+    ring_id: &'a str,
+    key_id: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(uri: &'a KeyUri) -> Result<Self, ProviderError> {
+        let split = || {
+            let (ring, key_id) = uri.resource().split_once("/cryptoKeys/")?;
+            let (location, ring_id) = ring.split_once("/keyRings/")?;
+            Some(Self {
+                location,
+                ring,
+                ring_id,
+                key_id,
+            })
+        };
+        split().ok_or_else(|| ProviderError::new(Kind::Misconfigured, uri))
+    }
+}
+
+fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> {
+    let unsupported =
+        |detail: &'static str| ProviderError::new(Kind::Unsupported, uri).with_detail(detail);
+    let (purpose, algorithm) = match spec.purpose {
+        KeyPurpose::Encrypt => (
+            CryptoKeyPurpose::EncryptDecrypt,
+            CryptoKeyVersionAlgorithm::GoogleSymmetricEncryption,
+        ),
+        KeyPurpose::SignP256 => (
+            CryptoKeyPurpose::AsymmetricSign,
+            CryptoKeyVersionAlgorithm::EcSignP256Sha256,
+        ),
+        _ => {
+            return Err(unsupported(
+                "signing keys at Cloud KMS are for ECDSA on P-256",
+            ));
+        }
+    };
+    let level = match spec.protection {
+        None | Some(Protection::Software) => ProtectionLevel::Software,
+        Some(Protection::Hsm) => ProtectionLevel::Hsm,
+        Some(_) => return Err(unsupported("Cloud KMS keeps keys in software or in an HSM")),
+    };
+    if spec.multi_region {
+        return Err(unsupported(
+            "a key's location decides: make it in a multi-region such as `us`, `eur4` or `global`",
+        ));
+    }
+    let template = CryptoKeyVersionTemplate::new()
+        .set_algorithm(algorithm)
+        .set_protection_level(level);
+    let key = CryptoKey::new()
+        .set_purpose(purpose)
+        .set_version_template(template)
+        .set_labels(spec.labels.clone());
+    with_rotation(uri, key, spec.rotation_period)
+}
+
+/// Sets the schedule: the next rotation is one period from now.
+fn with_rotation(
+    uri: &KeyUri,
+    key: CryptoKey,
+    period: Option<Duration>,
+) -> Result<CryptoKey, ProviderError> {
+    let Some(period) = period else {
+        return Ok(key);
+    };
+    let schedule = || {
+        let whole = Duration::from_secs(period.as_secs());
+        let next = Timestamp::try_from(SystemTime::now().checked_add(whole)?).ok()?;
+        let period: google_cloud_wkt::Duration = whole.try_into().ok()?;
+        Some((period, next))
+    };
+    let Some((period, next)) = schedule() else {
+        return Err(ProviderError::new(Kind::Misconfigured, uri)
+            .with_detail("the rotation period is too long"));
+    };
+    Ok(key.set_rotation_period(period).set_next_rotation_time(next))
+}
+
+/// The service disables, enables and destroys versions, never whole keys.
+fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
+    match version.map(str::parse) {
+        Some(Ok(id)) => Ok(id),
+        Some(Err(_)) => {
+            Err(ProviderError::new(Kind::KeyNotFound, uri)
+                .with_detail("a version's name is a number"))
+        }
+        None => Err(ProviderError::new(Kind::Misconfigured, uri)
+            .with_detail("name the version; Cloud KMS does this to versions, not to keys")),
+    }
+}

@@ -1,0 +1,227 @@
+//! Who calls Cloud KMS, and where it is.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use google_cloud_auth::credentials::{
+    Builder, Credentials, anonymous, external_account, impersonated, service_account, user_account,
+};
+use http::Uri;
+use serde_json::Value;
+
+use crate::GcpOptions;
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
+
+/// What Google's own clients ask for; IAM says what a caller may do.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// Larger than any credentials file.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// What makes one connection differ from another.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) endpoint: Option<String>,
+    pub(super) credentials: Option<PathBuf>,
+}
+
+impl Settings {
+    pub(super) fn new(uri: &KeyUri, options: &GcpOptions) -> Result<Self, ProviderError> {
+        if let Some(endpoint) = &options.endpoint
+            && !is_loopback(endpoint)
+        {
+            return Err(ProviderError::new(Kind::Misconfigured, uri).with_detail(
+                "the endpoint must be an emulator on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS \
+                 itself",
+            ));
+        }
+        Ok(Self {
+            endpoint: options.endpoint.clone(),
+            credentials: options.credentials.clone(),
+        })
+    }
+
+    /// Reads what there is to read now. Tokens are fetched, and kept fresh, by the result.
+    pub(super) fn credentials(&self) -> Result<Credentials, CredentialsFault> {
+        match (&self.credentials, &self.endpoint) {
+            (Some(file), _) => from_file(file),
+            (None, Some(_)) => Ok(anonymous::Builder::new().build()),
+            (None, None) => Builder::default()
+                .with_scopes([SCOPE])
+                .build()
+                .map_err(|_| CredentialsFault::Application),
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("endpoint", &self.endpoint)
+            .field("credentials", &self.credentials)
+            .finish()
+    }
+}
+
+/// Credentials that cannot be used. What a file holds is not in it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CredentialsFault {
+    #[error("the credentials file {0} cannot be read: {1}")]
+    Unreadable(PathBuf, std::io::ErrorKind),
+    #[error("the credentials file {0} is not one that Google Cloud made")]
+    Malformed(PathBuf),
+    #[error(
+        "the credentials file {0} sends secrets to a URL without TLS; correct its URLs to https://"
+    )]
+    InTheClear(PathBuf),
+    #[error(
+        "the file that GOOGLE_APPLICATION_CREDENTIALS names, or gcloud wrote, cannot be used; correct it, or run \
+         `gcloud auth application-default login`"
+    )]
+    Application,
+}
+
+fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
+    let malformed = || CredentialsFault::Malformed(path.to_owned());
+    let unreadable =
+        |error: std::io::Error| CredentialsFault::Unreadable(path.to_owned(), error.kind());
+    if fs::metadata(path).map_err(unreadable)?.len() > MAX_FILE {
+        return Err(malformed());
+    }
+    let json: Value =
+        serde_json::from_slice(&fs::read(path).map_err(unreadable)?).map_err(|_| malformed())?;
+    if sends_in_the_clear(&json) {
+        return Err(CredentialsFault::InTheClear(path.to_owned()));
+    }
+    // As the library itself does for the file of GOOGLE_APPLICATION_CREDENTIALS.
+    let built = match json.get("type").and_then(Value::as_str) {
+        Some("service_account") => service_account::Builder::new(json)
+            .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))
+            .build(),
+        Some("external_account") => external_account::Builder::new(json)
+            .with_scopes([SCOPE])
+            .build(),
+        Some("impersonated_service_account") => impersonated::Builder::new(json)
+            .with_scopes([SCOPE])
+            .build(),
+        Some("authorized_user") => user_account::Builder::new(json)
+            .with_scopes([SCOPE])
+            .build(),
+        _ => return Err(malformed()),
+    };
+    built.map_err(|_| malformed())
+}
+
+fn is_loopback(url: &str) -> bool {
+    let host = url.parse::<Uri>().ok();
+    endpoint::check(url).is_ok()
+        && host.is_some_and(|uri| uri.host().is_some_and(endpoint::is_loopback))
+}
+
+/// The URLs to which a credentials file has secrets sent.
+fn sends_in_the_clear(credentials: &Value) -> bool {
+    const URLS: [&str; 4] = [
+        "/token_uri",
+        "/token_url",
+        "/service_account_impersonation_url",
+        "/source_credentials/token_uri",
+    ];
+    let is_protected = |url: &str| {
+        url.parse::<Uri>().is_ok_and(|uri| match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => uri.host().is_some_and(endpoint::is_loopback),
+            _ => false,
+        })
+    };
+    URLS.iter()
+        .filter_map(|pointer| credentials.pointer(pointer)?.as_str())
+        .any(|url| !is_protected(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_an_endpoint() {
+        for endpoint in [
+            "http://127.0.0.1:8080",
+            "http://localhost:1",
+            "http://[::1]:8080/",
+        ] {
+            assert!(is_loopback(endpoint), "{endpoint}");
+        }
+        for endpoint in [
+            "http://kms.example.com",
+            "https://cloudkms.googleapis.com",
+            "http://127.0.0.1.example.com",
+            "http://127.0.0.1@example.com",
+            "http://localhost.example.com:80",
+            "http://0.0.0.0:80",
+            "http://user@127.0.0.1:80",
+            "http://[::ffff:10.0.0.1]",
+            "http://127.0.0.1:80/path",
+            "ftp://127.0.0.1",
+            "127.0.0.1:8080",
+            "",
+        ] {
+            assert!(!is_loopback(endpoint), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_sends_secrets_without_tls_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials.json");
+        for (content, refused) in [
+            (
+                r#"{"type":"authorized_user","token_uri":"http://example.com/token"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"external_account","token_url":"http://sts.example.com"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"external_account","service_account_impersonation_url":"http://a.example"}"#,
+                true,
+            ),
+            (
+                r#"{"type":"impersonated_service_account","source_credentials":{"token_uri":"ftp://a.example"}}"#,
+                true,
+            ),
+            (
+                r#"{"type":"authorized_user","token_uri":"https://example.com/token"}"#,
+                false,
+            ),
+            (
+                r#"{"type":"authorized_user","token_uri":"http://127.0.0.1:1/token"}"#,
+                false,
+            ),
+        ] {
+            fs::write(&path, content).unwrap();
+            let fault = from_file(&path).err();
+            let in_the_clear = matches!(fault, Some(CredentialsFault::InTheClear(_)));
+            assert_eq!(in_the_clear, refused, "{content}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_is_refused_without_a_word_of_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials.json");
+        for content in [
+            "sk-secret",
+            r#"{"type":"sk-secret"}"#,
+            r#"{"type":"service_account"}"#,
+        ] {
+            fs::write(&path, content).unwrap();
+            let fault = from_file(&path).unwrap_err();
+            assert!(matches!(fault, CredentialsFault::Malformed(_)), "{content}");
+            assert!(!format!("{fault} {fault:?}").contains("sk-secret"));
+        }
+        let missing = from_file(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(missing, CredentialsFault::Unreadable(..)));
+    }
+}

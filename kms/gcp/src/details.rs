@@ -1,0 +1,78 @@
+//! The service's resources in the words of all services.
+
+use std::time::SystemTime;
+
+use google_cloud_kms_v1::model::{
+    CryptoKey, CryptoKeyVersion, ProtectionLevel,
+    crypto_key::CryptoKeyPurpose,
+    crypto_key_version::{CryptoKeyVersionAlgorithm, CryptoKeyVersionState},
+};
+use google_cloud_wkt::Timestamp;
+
+use super::versions::version_id;
+use temporal_kms::{KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, KmsKind, Protection};
+
+/// A key that has a place in this library: for encryption, or for signing as [`KeyPurpose`] has it.
+pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
+    let uri = KeyUri::new(KmsKind::GcpKms, &key.name).ok()?;
+    let template = key.version_template.as_ref();
+    let algorithm = template.map(|template| &template.algorithm);
+    let purpose = match (&key.purpose, algorithm) {
+        (CryptoKeyPurpose::EncryptDecrypt, _) => KeyPurpose::Encrypt,
+        (CryptoKeyPurpose::AsymmetricSign, Some(CryptoKeyVersionAlgorithm::EcSignP256Sha256)) => {
+            KeyPurpose::SignP256
+        }
+        (CryptoKeyPurpose::AsymmetricSign, Some(CryptoKeyVersionAlgorithm::EcSignEd25519)) => {
+            KeyPurpose::SignEd25519
+        }
+        _ => return None,
+    };
+    let rotation_period = key
+        .rotation_period()
+        .and_then(|period| (**period).try_into().ok());
+    Some(KeyDetails {
+        purpose,
+        protection: template.map_or(Protection::Software, |template| {
+            protection(&template.protection_level)
+        }),
+        primary: key
+            .primary
+            .as_ref()
+            .and_then(|version| key_version(&uri, version)),
+        created: key.create_time.and_then(time),
+        rotation_period,
+        next_rotation: key.next_rotation_time.and_then(time),
+        labels: key.labels.into_iter().collect(),
+        uri,
+    })
+}
+
+pub(super) fn key_version(uri: &KeyUri, version: &CryptoKeyVersion) -> Option<KeyVersion> {
+    Some(KeyVersion {
+        id: version_id(uri, &version.name)?.to_string(),
+        state: version_state(&version.state),
+        created: version.create_time.and_then(time),
+    })
+}
+
+pub(super) fn version_state(state: &CryptoKeyVersionState) -> KeyState {
+    match state {
+        CryptoKeyVersionState::Enabled => KeyState::Enabled,
+        CryptoKeyVersionState::Disabled => KeyState::Disabled,
+        CryptoKeyVersionState::DestroyScheduled => KeyState::DestroyScheduled,
+        CryptoKeyVersionState::Destroyed => KeyState::Destroyed,
+        _ => KeyState::Other,
+    }
+}
+
+/// Keys of an external key manager are in nobody's HSM as far as the service can tell.
+pub(super) fn protection(level: &ProtectionLevel) -> Protection {
+    match level {
+        ProtectionLevel::Hsm | ProtectionLevel::HsmSingleTenant => Protection::Hsm,
+        _ => Protection::Software,
+    }
+}
+
+pub(super) fn time(time: Timestamp) -> Option<SystemTime> {
+    time.try_into().ok()
+}

@@ -1,0 +1,491 @@
+//! What Google answers, in this crate's vocabulary: told apart by who answered, and about whose project.
+
+mod project;
+
+use std::{borrow::Cow, error::Error as StdError};
+
+use google_cloud_gax::error::{
+    CredentialsError, Error as GaxError,
+    rpc::{Code, Status, StatusDetails},
+};
+
+use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
+
+/// What was asked of the service, which decides what a refusal means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Encrypt,
+    Decrypt,
+    Sign,
+    PublicKey,
+    Describe,
+    Administer,
+}
+
+/// Puts the client's error into the vocabulary of all services. No text of the service's is kept.
+pub(super) fn map(error: &GaxError, uri: &KeyUri, asked: Asked) -> ProviderError {
+    let meaning = match error.status() {
+        Some(status) => of_status(status, uri, asked),
+        None => of_transport(error),
+    };
+    ProviderError::new(meaning.kind, uri)
+        .with_detail(meaning.detail)
+        .with_cause(meaning.cause)
+        .with_project(meaning.project)
+        .with_service_error(identified(error))
+}
+
+/// What a failure means.
+struct Meaning<'a> {
+    kind: Kind,
+    detail: Cow<'static, str>,
+    cause: Option<Cause>,
+    project: Option<&'a str>,
+}
+
+impl<'a> Meaning<'a> {
+    fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            cause: None,
+            project: None,
+        }
+    }
+
+    fn because(self, cause: Cause) -> Self {
+        Self {
+            cause: Some(cause),
+            ..self
+        }
+    }
+
+    fn of_project(self, project: Option<&'a str>) -> Self {
+        Self { project, ..self }
+    }
+}
+
+/// What Google's own logs call the failed call, if the service was reached.
+fn identified(error: &GaxError) -> Option<ServiceError> {
+    let status = error.status();
+    if status.is_none() && error.http_status_code().is_none() {
+        return None;
+    }
+    let id = status.and_then(|status| {
+        status.details.iter().find_map(|detail| match detail {
+            StatusDetails::RequestInfo(info) => Some(info.request_id.as_str()),
+            _ => None,
+        })
+    });
+    let identified = ServiceError::new(error.http_status_code())
+        .with_code(status.map(|status| status.code.name()))
+        .with_request_id(id);
+    Some(identified)
+}
+
+/// An answer that is not what was asked for, or was damaged on its way.
+pub(super) fn integrity(uri: &KeyUri, detail: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Integrity, uri).with_detail(detail)
+}
+
+/// Whether a policy changed between reading and writing it.
+pub(super) fn is_conflict(error: &ProviderError) -> bool {
+    has_code(error, Code::Aborted)
+}
+
+/// Whether what was to be made is there already.
+pub(super) fn already_exists(error: &ProviderError) -> bool {
+    has_code(error, Code::AlreadyExists)
+}
+
+fn has_code(error: &ProviderError, code: Code) -> bool {
+    let answered = error.service_error().and_then(ServiceError::code);
+    answered == Some(code.name())
+}
+
+fn of_status<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> {
+    match status.code {
+        Code::InvalidArgument | Code::OutOfRange => invalid_argument(status, asked),
+        Code::NotFound => Meaning::new(Kind::KeyNotFound, ""),
+        Code::AlreadyExists => Meaning::new(Kind::AlreadyExists, ""),
+        Code::PermissionDenied => permission_denied(status, uri, asked),
+        Code::Unauthenticated => Meaning::new(
+            Kind::Misconfigured,
+            "Google Cloud does not accept the credentials; they are expired, revoked or of another project",
+        )
+        .because(Cause::RefusedCredentials),
+        Code::FailedPrecondition => failed_precondition(status, asked),
+        Code::ResourceExhausted => Meaning::new(Kind::Throttled, ""),
+        Code::DeadlineExceeded => Meaning::new(Kind::DeadlineExceeded, ""),
+        Code::Unimplemented => Meaning::new(Kind::Unsupported, ""),
+        Code::DataLoss => Meaning::new(Kind::Integrity, ""),
+        Code::Aborted => Meaning::new(Kind::Unavailable, "the call collided with another one"),
+        _ => Meaning::new(Kind::Unavailable, ""),
+    }
+}
+
+fn invalid_argument(status: &Status, asked: Asked) -> Meaning<'static> {
+    // The service's words for "what arrived does not have the checksum that was sent".
+    if status.message.contains("crc32c") {
+        return Meaning::new(Kind::Integrity, "the request was damaged on its way");
+    }
+    match asked {
+        Asked::Decrypt => Meaning::new(Kind::InvalidCiphertext, ""),
+        Asked::Encrypt => Meaning::new(
+            Kind::Misconfigured,
+            "the key must be one for symmetric encryption; one in an HSM takes at most 8 KiB",
+        ),
+        Asked::Sign | Asked::PublicKey => Meaning::new(
+            Kind::Misconfigured,
+            "the key must be one for signing with EC_SIGN_P256_SHA256",
+        ),
+        Asked::Describe | Asked::Administer => Meaning::new(
+            Kind::Misconfigured,
+            "the service refuses a value of the request",
+        ),
+    }
+}
+
+fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> {
+    let info = status.details.iter().find_map(|detail| match detail {
+        StatusDetails::ErrorInfo(info) => Some(info),
+        _ => None,
+    });
+    let consumer = info.and_then(|info| project::consumer(&info.metadata));
+    let is_charged_elsewhere = consumer.is_some() && consumer != project::of_key(uri);
+    match info.map(|info| info.reason.as_str()) {
+        Some("ACCESS_TOKEN_SCOPE_INSUFFICIENT") => Meaning::new(
+            Kind::Misconfigured,
+            "the credentials lack the scope cloud-platform",
+        )
+        .because(Cause::RefusedCredentials),
+        Some("SERVICE_DISABLED") if is_charged_elsewhere => {
+            Meaning::new(Kind::Misconfigured, project::disabled(consumer))
+                .because(Cause::QuotaProject)
+                .of_project(consumer)
+        }
+        Some("SERVICE_DISABLED") => Meaning::new(
+            Kind::Misconfigured,
+            "the key's project has not enabled Cloud KMS: gcloud services enable cloudkms.googleapis.com",
+        )
+        .because(Cause::ServiceDisabled)
+        .of_project(consumer),
+        Some("USER_PROJECT_DENIED") => {
+            Meaning::new(Kind::Misconfigured, project::denied(consumer))
+                .because(Cause::QuotaProject)
+                .of_project(consumer)
+        }
+        Some("BILLING_DISABLED" | "CONSUMER_INVALID" | "CONSUMER_SUSPENDED")
+            if is_charged_elsewhere =>
+        {
+            Meaning::new(Kind::Misconfigured, project::unusable(consumer))
+                .because(Cause::QuotaProject)
+                .of_project(consumer)
+        }
+        Some(
+            "BILLING_DISABLED"
+            | "CONSUMER_INVALID"
+            | "CONSUMER_SUSPENDED"
+            | "RESOURCE_PROJECT_INVALID",
+        ) => Meaning::new(
+            Kind::Misconfigured,
+            "the key's project does not exist, has no billing account, or may not be used by the caller",
+        )
+        .because(Cause::Project)
+        .of_project(consumer),
+        _ => Meaning::new(Kind::PermissionDenied, missing_role(asked)),
+    }
+}
+
+fn missing_role(asked: Asked) -> &'static str {
+    match asked {
+        Asked::Encrypt => "grant the caller roles/cloudkms.cryptoKeyEncrypter",
+        Asked::Decrypt => "grant the caller roles/cloudkms.cryptoKeyDecrypter",
+        Asked::Sign => "grant the caller roles/cloudkms.signer and roles/cloudkms.viewer",
+        Asked::PublicKey => {
+            "grant the caller roles/cloudkms.publicKeyViewer and roles/cloudkms.viewer"
+        }
+        Asked::Describe => "grant the caller roles/cloudkms.viewer",
+        Asked::Administer => "grant the caller roles/cloudkms.admin",
+    }
+}
+
+fn failed_precondition(status: &Status, asked: Asked) -> Meaning<'static> {
+    let violation = status.details.iter().find_map(|detail| match detail {
+        StatusDetails::PreconditionFailure(failure) => failure.violations.first(),
+        _ => None,
+    });
+    match (violation.map(|violation| violation.r#type.as_str()), asked) {
+        (Some("KEY_DISABLED"), _) => Meaning::new(
+            Kind::KeyDisabled,
+            "the version is disabled; enable it again",
+        ),
+        (Some("KEY_DESTROYED"), Asked::Decrypt) => Meaning::new(
+            Kind::KeyVersionGone,
+            "the version that encrypted it is destroyed, or will be; restore it while that is possible",
+        ),
+        (Some("KEY_DESTROYED"), _) => {
+            Meaning::new(Kind::KeyDisabled, "the version is destroyed, or will be")
+        }
+        _ => Meaning::new(Kind::KeyDisabled, ""),
+    }
+}
+
+fn of_transport(error: &GaxError) -> Meaning<'static> {
+    if error.is_authentication() {
+        return of_credentials(error);
+    }
+    if error.is_timeout() || error.is_exhausted() {
+        return Meaning::new(Kind::DeadlineExceeded, "");
+    }
+    if error.is_binding() || error.is_serialization() {
+        return Meaning::new(Kind::Misconfigured, "the service has no such resource name");
+    }
+    if error.is_deserialization() {
+        return stranger(Kind::Integrity);
+    }
+    // The service answers every failure in its own JSON. What has a status but not that is another's word.
+    match error.http_status_code() {
+        Some(429) => stranger(Kind::Throttled),
+        Some(408 | 504) => stranger(Kind::DeadlineExceeded),
+        Some(500..=599) => stranger(Kind::Unavailable),
+        Some(_) => stranger(Kind::Integrity),
+        None if error.is_connect() => {
+            Meaning::new(Kind::Unavailable, "no connection").because(Cause::NoConnection)
+        }
+        None => Meaning::new(Kind::Unavailable, "the connection broke"),
+    }
+}
+
+fn stranger(kind: Kind) -> Meaning<'static> {
+    Meaning::new(
+        kind,
+        "the answer is not Google's: is there a proxy on the way?",
+    )
+    .because(Cause::Proxy)
+}
+
+fn of_credentials(error: &GaxError) -> Meaning<'static> {
+    let fault = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>());
+    // Where no file is configured the metadata server is asked. When not even a connection to it can be made, this is no
+    // machine of Google Cloud.
+    let no_metadata_server = sources(error)
+        .filter_map(|source| source.downcast_ref::<GaxError>())
+        .any(|inner| !inner.is_authentication() && (inner.is_io() || inner.is_connect()));
+    match fault {
+        Some(fault) if fault.is_transient() && !no_metadata_server => Meaning::new(
+            Kind::Unavailable,
+            "no token for the service could be fetched",
+        ),
+        _ => Meaning::new(
+            Kind::Misconfigured,
+            "there are no usable Google Cloud credentials; set GOOGLE_APPLICATION_CREDENTIALS, run \
+             `gcloud auth application-default login`, or give the machine a service account",
+        )
+        .because(Cause::NoCredentials),
+    }
+}
+
+fn sources(error: &GaxError) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri() -> KeyUri {
+        "gcp-kms://projects/my-project/locations/l/keyRings/r/cryptoKeys/k"
+            .parse()
+            .unwrap()
+    }
+
+    fn mapped(code: Code, message: &str, asked: Asked) -> ProviderError {
+        let uri = uri();
+        let status = Status::default().set_code(code).set_message(message);
+        map(&GaxError::service(status), &uri, asked)
+    }
+
+    #[test]
+    fn every_status_has_a_kind() {
+        for (code, asked, kind) in [
+            (
+                Code::InvalidArgument,
+                Asked::Decrypt,
+                Kind::InvalidCiphertext,
+            ),
+            (Code::InvalidArgument, Asked::Encrypt, Kind::Misconfigured),
+            (Code::NotFound, Asked::Encrypt, Kind::KeyNotFound),
+            (
+                Code::PermissionDenied,
+                Asked::Decrypt,
+                Kind::PermissionDenied,
+            ),
+            (Code::FailedPrecondition, Asked::Encrypt, Kind::KeyDisabled),
+            (Code::ResourceExhausted, Asked::Encrypt, Kind::Throttled),
+            (Code::Unavailable, Asked::Encrypt, Kind::Unavailable),
+            (Code::Internal, Asked::Encrypt, Kind::Unavailable),
+            (Code::Unknown, Asked::Encrypt, Kind::Unavailable),
+            (
+                Code::DeadlineExceeded,
+                Asked::Encrypt,
+                Kind::DeadlineExceeded,
+            ),
+            (Code::Unauthenticated, Asked::Encrypt, Kind::Misconfigured),
+            (Code::Unimplemented, Asked::Administer, Kind::Unsupported),
+        ] {
+            let error = mapped(code, "answer: sk-secret", asked);
+            assert_eq!(error.kind(), kind, "{code:?}");
+            assert!(!format!("{error} {error:?}").contains("sk-secret"));
+        }
+    }
+
+    #[test]
+    fn a_checksum_that_the_service_refuses_is_worth_a_retry() {
+        let words =
+            "The checksum in field ciphertext_crc32c did not match the data in field ciphertext.";
+        for asked in [Asked::Decrypt, Asked::Encrypt, Asked::Sign] {
+            let error = mapped(Code::InvalidArgument, words, asked);
+            assert_eq!(error.kind(), Kind::Integrity);
+            assert!(error.is_transient());
+        }
+    }
+
+    #[test]
+    fn tells_what_to_put_right() {
+        for (code, cause) in [
+            (Code::Unauthenticated, Some(Cause::RefusedCredentials)),
+            (Code::PermissionDenied, None),
+            (Code::NotFound, None),
+            (Code::Unavailable, None),
+        ] {
+            assert_eq!(mapped(code, "", Asked::Encrypt).cause(), cause, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn conflicts_are_told_from_outages() {
+        assert!(is_conflict(&mapped(Code::Aborted, "", Asked::Administer)));
+        assert!(!is_conflict(&mapped(
+            Code::Unavailable,
+            "",
+            Asked::Administer
+        )));
+        assert!(already_exists(&mapped(
+            Code::AlreadyExists,
+            "",
+            Asked::Administer
+        )));
+    }
+
+    /// What Google answered, as it was recorded.
+    fn refused(body: &str) -> ProviderError {
+        map(&answered(body), &uri(), Asked::Encrypt)
+    }
+
+    fn answered(body: &str) -> GaxError {
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        GaxError::service(Status::try_from(&body).unwrap())
+    }
+
+    #[test]
+    fn the_project_that_calls_are_charged_to_is_told_from_the_keys() {
+        let disabled = refused(include_str!(
+            "../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
+        ));
+        assert_eq!(disabled.cause(), Some(Cause::QuotaProject));
+        assert_eq!(disabled.project(), Some("999999"));
+        let text = disabled.to_string();
+        for part in [
+            "in project 999999",
+            "--project=999999",
+            "GOOGLE_CLOUD_QUOTA_PROJECT",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+
+        let denied = refused(include_str!(
+            "../../../tests/vectors/cloud-kms/403-user-project-denied.json"
+        ));
+        assert_eq!(denied.cause(), Some(Cause::QuotaProject));
+        assert_eq!(denied.project(), Some("other-billing-project"));
+        let text = denied.to_string();
+        for part in [
+            "other-billing-project",
+            "serviceUsageConsumer",
+            "set-quota-project",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        for error in [&disabled, &denied] {
+            assert_eq!(error.kind(), Kind::Misconfigured);
+        }
+    }
+
+    #[test]
+    fn the_keys_own_project_is_named_as_such() {
+        for metadata in [
+            r#""consumer": "projects/my-project""#,
+            r#""consumer": "<b>sEcReT""#,
+        ] {
+            let error = refused(&format!(
+                r#"{{"error": {{"code": 403, "status": "PERMISSION_DENIED", "message": "sEcReT", "details":
+                [{{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED",
+                "domain": "googleapis.com", "metadata": {{{metadata}}}}}]}}}}"#
+            ));
+            assert_eq!(error.cause(), Some(Cause::ServiceDisabled), "{error}");
+            assert!(error.to_string().contains("the key's project"), "{error}");
+            assert!(!error.to_string().contains("sEcReT"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_page_for_people_is_not_googles_word() {
+        let page = include_str!("../../../tests/vectors/cloud-kms/404.html");
+        for (status, kind) in [
+            (401, Kind::Integrity),
+            (403, Kind::Integrity),
+            (404, Kind::Integrity),
+            (407, Kind::Integrity),
+            (302, Kind::Integrity),
+            (429, Kind::Throttled),
+            (500, Kind::Unavailable),
+            (502, Kind::Unavailable),
+            (504, Kind::DeadlineExceeded),
+        ] {
+            let answer = GaxError::http(status, http::HeaderMap::new(), page.into());
+            let error = map(&answer, &uri(), Asked::Decrypt);
+            assert_eq!(
+                (error.kind(), error.cause()),
+                (kind, Some(Cause::Proxy)),
+                "{status}"
+            );
+            assert!(error.to_string().contains("is not Google's"), "{error}");
+            assert!(!error.to_string().contains("Not Found"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_destroyed_version_is_told_from_an_altered_ciphertext() {
+        let destroyed = r#"{"error": {"code": 400, "status": "FAILED_PRECONDITION", "message": "", "details":
+            [{"@type": "type.googleapis.com/google.rpc.PreconditionFailure", "violations":
+            [{"type": "KEY_DESTROYED", "subject": "", "description": ""}]}]}}"#;
+        let destroyed = answered(destroyed);
+        for (asked, kind) in [
+            (Asked::Decrypt, Kind::KeyVersionGone),
+            (Asked::Encrypt, Kind::KeyDisabled),
+            (Asked::Sign, Kind::KeyDisabled),
+        ] {
+            assert_eq!(map(&destroyed, &uri(), asked).kind(), kind, "{asked:?}");
+        }
+        assert_eq!(
+            mapped(Code::InvalidArgument, "", Asked::Decrypt).kind(),
+            Kind::InvalidCiphertext
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! Looking after the keysets of a keyring.
+
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+
+use super::{
+    LocalKeyring, file, file_error,
+    keyset::{Keyset, KeysetError},
+    keyset_error, load,
+};
+use temporal_kms::{
+    KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, KmsKind, Protection,
+    ProviderError, ProviderErrorKind as Kind,
+};
+
+#[async_trait]
+impl KeyAdmin for LocalKeyring {
+    async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
+        check_spec(key, spec)?;
+        let path = self.path(key)?;
+        let keyset =
+            Keyset::generate(spec.purpose).map_err(|error| keyset_error(key, &path, &error))?;
+        let created = file::create(&path, &keyset.to_json())
+            .map_err(|error| file_error(key, &path, &error))?;
+        if !created {
+            return Err(ProviderError::new(Kind::AlreadyExists, key));
+        }
+        details(key, &keyset).map_err(|error| keyset_error(key, &path, &error))
+    }
+
+    async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
+        let names =
+            file::names(&self.folder).map_err(|error| file_error(key, &self.folder, &error))?;
+        let names = names.iter().filter_map(|name| name.strip_suffix(".json"));
+        let mut keys: Vec<_> = names
+            .filter_map(|name| KeyUri::new(KmsKind::Local, name).ok())
+            .collect();
+        keys.sort();
+        keys.iter().map(|key| self.read(key)).collect()
+    }
+
+    async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
+        self.read(key)
+    }
+
+    async fn versions(&self, key: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError> {
+        let keyset = load(key, &self.path(key)?)?.0;
+        Ok(keyset.versions().map(version).collect())
+    }
+
+    async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
+        self.change(key, Keyset::rotate).map(drop)
+    }
+
+    async fn set_rotation(
+        &self,
+        key: &KeyUri,
+        period: Option<Duration>,
+    ) -> Result<(), ProviderError> {
+        match period {
+            None => self.read(key).map(drop),
+            Some(_) => Err(unsupported(key, "a keyset does not rotate by itself")),
+        }
+    }
+
+    async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
+        let id = named(key, version)?;
+        self.change(key, |keyset| keyset.disable(id))
+    }
+
+    async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
+        let id = named(key, version)?;
+        self.change(key, |keyset| keyset.enable(id))
+    }
+
+    async fn destroy(
+        &self,
+        key: &KeyUri,
+        version: Option<&str>,
+    ) -> Result<Option<SystemTime>, ProviderError> {
+        let id = named(key, version)?;
+        self.change(key, |keyset| keyset.destroy(id))?;
+        Ok(None)
+    }
+
+    async fn replicate(&self, key: &KeyUri, _region: &str) -> Result<KeyUri, ProviderError> {
+        Err(unsupported(key, "a keyset is in one place; copy its file"))
+    }
+
+    async fn grant(
+        &self,
+        key: &KeyUri,
+        _member: &str,
+        _role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        Err(unsupported(
+            key,
+            "its file belongs to one user, who may do everything",
+        ))
+    }
+}
+
+impl LocalKeyring {
+    /// Changes a keyset while no other process does.
+    pub(super) fn change<T>(
+        &self,
+        key: &KeyUri,
+        change: impl FnOnce(&mut Keyset) -> Result<T, KeysetError>,
+    ) -> Result<T, ProviderError> {
+        let path = self.path(key)?;
+        // A lock file beside a key that does not exist would be litter.
+        file::stamp(&path).map_err(|error| file_error(key, &path, &error))?;
+        let _lock = file::lock(&path).map_err(|error| file_error(key, &path, &error))?;
+        let mut keyset = load(key, &path)?.0;
+        let answer = change(&mut keyset).map_err(|error| keyset_error(key, &path, &error))?;
+        file::replace(&path, &keyset.to_json()).map_err(|error| file_error(key, &path, &error))?;
+        Ok(answer)
+    }
+
+    fn read(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
+        let path = self.path(key)?;
+        let keyset = load(key, &path)?.0;
+        details(key, &keyset).map_err(|error| keyset_error(key, &path, &error))
+    }
+}
+
+fn details(key: &KeyUri, keyset: &Keyset) -> Result<KeyDetails, KeysetError> {
+    Ok(KeyDetails {
+        uri: key.clone(),
+        purpose: keyset.purpose()?,
+        protection: Protection::File,
+        primary: Some(version((keyset.primary(), KeyState::Enabled))),
+        // Tink's keysets tell no times.
+        created: None,
+        rotation_period: None,
+        next_rotation: None,
+        labels: std::collections::BTreeMap::new(),
+    })
+}
+
+fn version((id, state): (u32, KeyState)) -> KeyVersion {
+    KeyVersion {
+        id: id.to_string(),
+        state,
+        created: None,
+    }
+}
+
+fn check_spec(key: &KeyUri, spec: &KeySpec) -> Result<(), ProviderError> {
+    if !matches!(spec.protection, None | Some(Protection::File)) {
+        return Err(unsupported(
+            key,
+            "a keyset is a file; it has no other protection",
+        ));
+    }
+    match spec.unsupported_by_plain_keys() {
+        Some(reason) => Err(unsupported(key, reason)),
+        None => Ok(()),
+    }
+}
+
+fn named<'a>(key: &KeyUri, version: Option<&'a str>) -> Result<&'a str, ProviderError> {
+    version.ok_or_else(|| {
+        misconfigured(
+            key,
+            "name one of its versions; to be rid of the whole key, delete the keyset's file",
+        )
+    })
+}
+
+fn misconfigured(key: &KeyUri, detail: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Misconfigured, key).with_detail(detail)
+}
+
+fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
+    ProviderError::new(Kind::Unsupported, key).with_detail(detail)
+}

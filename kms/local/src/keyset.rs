@@ -1,0 +1,229 @@
+//! Tink's cleartext JSON keysets: several keys of one purpose, one of them the primary one.
+//!
+//! Formats: Tink's `tink.proto`, `aes_gcm.proto`, `ecdsa.proto`, `ed25519.proto`, and its description of the wire
+//! formats of ciphertexts and signatures.
+
+mod aead;
+mod json;
+mod material;
+mod sign;
+
+use std::mem;
+
+use self::material::Material;
+use temporal_kms::{KeyPurpose, KeyState, support::random};
+
+pub(super) use self::{aead::OpenError, sign::NoPublicKey};
+
+/// What every ciphertext and signature of a key with output prefix `TINK` starts with, before the key's id.
+pub(super) const TINK_PREFIX: u8 = 1;
+
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeysetError {
+    #[error("not a Tink JSON keyset (line {line}, column {column})")]
+    Json { line: usize, column: usize },
+    #[error("it is UTF-16; save it as UTF-8")]
+    Utf16,
+    #[error("it holds no key with the primary key's id {0}")]
+    NoPrimary(u32),
+    #[error("the primary key {id} is {status}; enable it, or make another key the primary one")]
+    PrimaryNotEnabled { id: u32, status: &'static str },
+    #[error("it holds keys for different purposes; keep them in keysets of their own")]
+    MixedPurposes,
+    #[error("its keys are for another purpose: {0}")]
+    WrongPurpose(&'static str),
+    #[error("key {id}: {reason}")]
+    Key { id: u32, reason: &'static str },
+    #[error("it holds no key with the id {0:?}")]
+    NoSuchKey(String),
+    #[error("key {0} is the primary one; rotate the key first")]
+    IsPrimary(u32),
+    #[error("key {0} is destroyed")]
+    IsDestroyed(u32),
+    #[error("a keyset cannot hold keys for this purpose")]
+    UnknownPurpose,
+    #[error("the operating system gave no randomness")]
+    NoRandomness(#[source] std::io::Error),
+}
+
+/// A keyset with an enabled primary key, whose keys have one purpose.
+pub(super) struct Keyset {
+    primary: u32,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: u32,
+    state: State,
+}
+
+/// A key that is destroyed has no material.
+enum State {
+    Enabled(Material),
+    Disabled(Material),
+    Destroyed,
+}
+
+impl Keyset {
+    /// A keyset of one new key.
+    pub(super) fn generate(purpose: KeyPurpose) -> Result<Self, KeysetError> {
+        let mut keyset = Self {
+            primary: 0,
+            keys: Vec::new(),
+        };
+        keyset.add_primary(purpose)?;
+        Ok(keyset)
+    }
+
+    /// Adds a new key like the primary one and makes it the primary one.
+    pub(super) fn rotate(&mut self) -> Result<u32, KeysetError> {
+        self.add_primary(self.purpose()?)
+    }
+
+    /// Makes a key usable again.
+    pub(super) fn enable(&mut self, id: &str) -> Result<(), KeysetError> {
+        self.set_state(id, State::Enabled)
+    }
+
+    /// Takes a key that is not the primary one out of use.
+    pub(super) fn disable(&mut self, id: &str) -> Result<(), KeysetError> {
+        self.check_not_primary(id)?;
+        self.set_state(id, State::Disabled)
+    }
+
+    /// Removes a key that is not the primary one. Tink in Java and Python stumbles over keys without material, so
+    /// none is left behind.
+    pub(super) fn destroy(&mut self, id: &str) -> Result<(), KeysetError> {
+        self.check_not_primary(id)?;
+        let before = self.keys.len();
+        self.keys.retain(|key| key.id.to_string() != id);
+        if self.keys.len() < before {
+            Ok(())
+        } else {
+            Err(KeysetError::NoSuchKey(id.to_owned()))
+        }
+    }
+
+    pub(super) fn primary(&self) -> u32 {
+        self.primary
+    }
+
+    pub(super) fn purpose(&self) -> Result<KeyPurpose, KeysetError> {
+        self.primary_material().map(Material::purpose)
+    }
+
+    /// The keys' ids and states, the newest first.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (u32, KeyState)> {
+        self.keys
+            .iter()
+            .rev()
+            .map(|key| (key.id, key.state.public()))
+    }
+
+    fn primary_material(&self) -> Result<&Material, KeysetError> {
+        let id = self.primary;
+        let key = self.with_id(id).next().ok_or(KeysetError::NoPrimary(id))?;
+        match &key.state {
+            State::Enabled(material) => Ok(material),
+            other => Err(KeysetError::PrimaryNotEnabled {
+                id,
+                status: other.name(),
+            }),
+        }
+    }
+
+    /// Ids are random and may repeat in keysets that were merged.
+    fn with_id(&self, id: u32) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(move |key| key.id == id)
+    }
+
+    fn check(self) -> Result<Self, KeysetError> {
+        let purpose = self.primary_material()?.purpose();
+        let mut materials = self.keys.iter().filter_map(|key| key.state.material());
+        if materials.all(|material| signs(material.purpose()) == signs(purpose)) {
+            Ok(self)
+        } else {
+            Err(KeysetError::MixedPurposes)
+        }
+    }
+
+    fn add_primary(&mut self, purpose: KeyPurpose) -> Result<u32, KeysetError> {
+        let material = Material::generate(purpose)?;
+        let id = self.unused_id()?;
+        self.keys.push(Key {
+            id,
+            state: State::Enabled(material),
+        });
+        self.primary = id;
+        Ok(id)
+    }
+
+    /// Without an enabled primary key Tink, and this provider, refuse the whole keyset.
+    fn check_not_primary(&self, id: &str) -> Result<(), KeysetError> {
+        if id == self.primary.to_string() {
+            return Err(KeysetError::IsPrimary(self.primary));
+        }
+        Ok(())
+    }
+
+    fn set_state(&mut self, id: &str, state: fn(Material) -> State) -> Result<(), KeysetError> {
+        let mut found = false;
+        for key in self.keys.iter_mut().filter(|key| key.id.to_string() == id) {
+            found = true;
+            key.state = match mem::replace(&mut key.state, State::Destroyed) {
+                State::Enabled(material) | State::Disabled(material) => state(material),
+                State::Destroyed => return Err(KeysetError::IsDestroyed(key.id)),
+            };
+        }
+        if found {
+            Ok(())
+        } else {
+            Err(KeysetError::NoSuchKey(id.to_owned()))
+        }
+    }
+
+    fn unused_id(&self) -> Result<u32, KeysetError> {
+        loop {
+            let mut id = [0; 4];
+            system_random(&mut id)?;
+            let id = u32::from_be_bytes(id);
+            if id != 0 && self.keys.iter().all(|key| key.id != id) {
+                return Ok(id);
+            }
+        }
+    }
+}
+
+impl State {
+    fn material(&self) -> Option<&Material> {
+        match self {
+            Self::Enabled(material) | Self::Disabled(material) => Some(material),
+            Self::Destroyed => None,
+        }
+    }
+
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Enabled(_) => "enabled",
+            Self::Disabled(_) => "disabled",
+            Self::Destroyed => "destroyed",
+        }
+    }
+
+    const fn public(&self) -> KeyState {
+        match self {
+            Self::Enabled(_) => KeyState::Enabled,
+            Self::Disabled(_) => KeyState::Disabled,
+            Self::Destroyed => KeyState::Destroyed,
+        }
+    }
+}
+
+/// Tink lets one keyset sign with several algorithms.
+fn signs(purpose: KeyPurpose) -> bool {
+    purpose != KeyPurpose::Encrypt
+}
+
+fn system_random(bytes: &mut [u8]) -> Result<(), KeysetError> {
+    random::fill_from_system(bytes).map_err(|error| KeysetError::NoRandomness(error.into()))
+}

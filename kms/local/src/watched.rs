@@ -1,0 +1,63 @@
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use parking_lot::Mutex;
+
+use super::{
+    file,
+    keyset::{Keyset, KeysetError},
+};
+use temporal_kms::{KeyUri, ProviderError};
+
+/// One keyset, read again whenever its file changes.
+pub(super) struct WatchedKeyset {
+    uri: KeyUri,
+    path: PathBuf,
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    keyset: Arc<Keyset>,
+    stamp: file::Stamp,
+}
+
+impl WatchedKeyset {
+    pub(super) fn load(uri: KeyUri, path: PathBuf) -> Result<Self, ProviderError> {
+        let (keyset, stamp) = super::load(&uri, &path)?;
+        let loaded = Mutex::new(Loaded {
+            keyset: Arc::new(keyset),
+            stamp,
+        });
+        Ok(Self { uri, path, loaded })
+    }
+
+    pub(super) fn uri(&self) -> &KeyUri {
+        &self.uri
+    }
+
+    pub(super) fn keyset(&self) -> Result<Arc<Keyset>, ProviderError> {
+        let now = file::stamp(&self.path)
+            .map_err(|error| super::file_error(&self.uri, &self.path, &error))?;
+        let mut loaded = self.loaded.lock();
+        if loaded.stamp != now {
+            let (keyset, stamp) = super::load(&self.uri, &self.path)?;
+            *loaded = Loaded {
+                keyset: Arc::new(keyset),
+                stamp,
+            };
+        }
+        Ok(loaded.keyset.clone())
+    }
+
+    pub(super) fn error(&self, error: &KeysetError) -> ProviderError {
+        super::keyset_error(&self.uri, &self.path, error)
+    }
+}
+
+impl fmt::Debug for WatchedKeyset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchedKeyset")
+            .field("uri", &self.uri)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

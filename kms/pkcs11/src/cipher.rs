@@ -1,0 +1,295 @@
+//! Encrypting under a key of the token. See the module's documentation for the formats and why they are so.
+
+use std::time::Instant;
+
+use cryptoki::{
+    mechanism::{Mechanism, aead::GcmParams},
+    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
+    session::Session,
+    types::Ulong,
+};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{
+    error::Failure,
+    mechanisms::Mechanisms,
+    object::KeyObject,
+    pool::Connection,
+    probe::{Probes, Verdict},
+    wrapped::{Method, Wrapped},
+};
+use temporal_kms::{
+    ProviderErrorKind as Kind,
+    support::{
+        aead::{Aes256Gcm, KEY_LEN, NONCE_LEN, TAG_LEN},
+        random,
+    },
+};
+
+/// AES key wrap adds 8 bytes (RFC 3394, section 2.2.1).
+const WRAPPED_KEY_LEN: usize = KEY_LEN + 8;
+
+/// The longest that is added to a plaintext, beside the key's id.
+pub(super) const MAX_OVERHEAD: usize = 3 + 255 + WRAPPED_KEY_LEN + TAG_LEN;
+
+/// Encrypts under `key` in the best way that token and key permit.
+pub(super) fn seal(
+    connection: &Connection,
+    key: &KeyObject,
+    plaintext: &[u8],
+    additional: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let session = &connection.session;
+    let method = check(connection, key)?;
+    let body = match method {
+        Method::Gcm => gcm_seal(session, key.handle, plaintext, additional)?,
+        Method::KeyWrap => key_wrap_seal(session, key.handle, plaintext, additional)?,
+    };
+    let key_id = &key.id;
+    Wrapped {
+        method,
+        key_id,
+        body: &body,
+    }
+    .write()
+}
+
+/// The best way to encrypt that token and key permit.
+pub(super) fn check(connection: &Connection, key: &KeyObject) -> Result<Method, Failure> {
+    let Mechanisms { gcm, key_wrap } = connection.mechanisms;
+    let usage = key.usage;
+    if gcm && usage.encrypt && usage.decrypt {
+        return Ok(Method::Gcm);
+    }
+    if key_wrap && usage.wrap && usage.unwrap {
+        return Ok(Method::KeyWrap);
+    }
+    Err(Failure::new(
+        Kind::Misconfigured,
+        "the token must support AES-GCM with CKA_ENCRYPT and CKA_DECRYPT on the key, or AES key wrap with CKA_WRAP and CKA_UNWRAP",
+    ))
+}
+
+/// Decrypts what [`seal`] made under `key`.
+pub(super) fn open(
+    connection: &Connection,
+    probes: &Probes,
+    key: &KeyObject,
+    method: Method,
+    body: &[u8],
+    additional: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let session = &connection.session;
+    let permitted = match method {
+        Method::Gcm => key.usage.decrypt,
+        Method::KeyWrap => key.usage.unwrap,
+    };
+    if !permitted {
+        // A key for the other method did not encrypt it.
+        return Err(if key.usage.decrypt || key.usage.unwrap {
+            not_authentic()
+        } else {
+            Failure::new(
+                Kind::KeyDisabled,
+                "the version that encrypted it may not decrypt",
+            )
+        });
+    }
+    let opened = match method {
+        Method::Gcm => gcm_open(session, key.handle, body, additional),
+        Method::KeyWrap => key_wrap_open(session, key.handle, body, additional),
+    };
+    match opened {
+        Ok(plaintext) => {
+            probes.worked((&key.label, &key.id));
+            Ok(plaintext)
+        }
+        Err(failure) if failure.is_unspecific() => {
+            let probe = || match method {
+                Method::Gcm => gcm_works(session, key.handle),
+                Method::KeyWrap => key_wrap_works(session, key.handle),
+            };
+            let is_there = || connection.is_there();
+            let name = (key.label.as_slice(), key.id.as_slice());
+            Err(match probes.ask(name, Instant::now(), probe, is_there) {
+                Verdict::Works => not_authentic(),
+                // The token may have failed just now, and the payload may be good.
+                Verdict::Worked => not_authentic().presumed(),
+                Verdict::Fails => failure,
+            })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn gcm_seal(
+    session: &Session,
+    key: ObjectHandle,
+    plaintext: &[u8],
+    additional: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let mut iv = [0; NONCE_LEN];
+    system_random(&mut iv)?;
+    let parameters = gcm_parameters(&mut iv, additional)?;
+    let ciphertext = session.encrypt(&Mechanism::AesGcm(parameters), key, plaintext)?;
+    if ciphertext.len() != plaintext.len() + TAG_LEN {
+        return Err(Failure::new(
+            Kind::Integrity,
+            "the ciphertext has another length than AES-GCM gives",
+        ));
+    }
+    // A token that insists on its own initialization vector has written it over ours.
+    Ok([&iv[..], &ciphertext].concat())
+}
+
+fn gcm_open(
+    session: &Session,
+    key: ObjectHandle,
+    body: &[u8],
+    additional: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let (iv, ciphertext) = body
+        .split_first_chunk::<NONCE_LEN>()
+        .ok_or_else(not_authentic)?;
+    if ciphertext.len() < TAG_LEN {
+        return Err(not_authentic());
+    }
+    let mut iv = *iv;
+    let parameters = gcm_parameters(&mut iv, additional)?;
+    let plaintext = session.decrypt(&Mechanism::AesGcm(parameters), key, ciphertext)?;
+    Ok(Zeroizing::new(plaintext))
+}
+
+fn gcm_works(session: &Session, key: ObjectHandle) -> bool {
+    gcm_seal(session, key, b"probe", b"").is_ok_and(|body| {
+        let Some((iv, ciphertext)) = body.split_first_chunk::<NONCE_LEN>() else {
+            return false;
+        };
+        let mut iv = *iv;
+        gcm_parameters(&mut iv, b"").is_ok_and(|parameters| {
+            session
+                .decrypt(&Mechanism::AesGcm(parameters), key, ciphertext)
+                .is_ok_and(|plaintext| plaintext == b"probe")
+        })
+    })
+}
+
+fn gcm_parameters<'a>(
+    iv: &'a mut [u8; NONCE_LEN],
+    additional: &'a [u8],
+) -> Result<GcmParams<'a>, Failure> {
+    Ok(GcmParams::new(iv, additional, Ulong::new(128))?)
+}
+
+fn key_wrap_seal(
+    session: &Session,
+    key: ObjectHandle,
+    plaintext: &[u8],
+    additional: &[u8],
+) -> Result<Vec<u8>, Failure> {
+    let mut fresh = Zeroizing::new([0; KEY_LEN]);
+    system_random(&mut *fresh)?;
+
+    let [class, key_type, token, private, sensitive, extractable] = session_key();
+    let value = Attribute::Value(fresh.to_vec());
+    let mut template = [
+        class,
+        key_type,
+        token,
+        private,
+        sensitive,
+        extractable,
+        value,
+    ];
+    let object = session.create_object(&template);
+    if let [.., Attribute::Value(value)] = &mut template {
+        value.zeroize();
+    }
+    let object = object?;
+    let wrapped = session.wrap_key(&Mechanism::AesKeyWrap, key, object);
+    session.destroy_object(object)?;
+    let mut body = wrapped?;
+    if body.len() != WRAPPED_KEY_LEN {
+        return Err(Failure::new(
+            Kind::Integrity,
+            "the wrapped key has another length than AES key wrap gives",
+        ));
+    }
+
+    body.extend_from_slice(plaintext);
+    // The key is new, so one nonce is as good as another.
+    Aes256Gcm::new(&fresh)
+        .seal([0; NONCE_LEN], additional, &mut body, WRAPPED_KEY_LEN)
+        .map_err(|_| Failure::new(Kind::Misconfigured, "it cannot encrypt that much"))?;
+    Ok(body)
+}
+
+fn key_wrap_open(
+    session: &Session,
+    key: ObjectHandle,
+    body: &[u8],
+    additional: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let (wrapped, ciphertext) = body
+        .split_at_checked(WRAPPED_KEY_LEN)
+        .ok_or_else(not_authentic)?;
+    let object = session.unwrap_key(&Mechanism::AesKeyWrap, key, wrapped, &session_key())?;
+    let attributes = session.get_attributes(object, &[AttributeType::Value]);
+    session.destroy_object(object)?;
+    let value = attributes?
+        .into_iter()
+        .find_map(|attribute| match attribute {
+            Attribute::Value(value) => Some(Zeroizing::new(value)),
+            _ => None,
+        });
+    let fresh =
+        value.and_then(|value| <[u8; KEY_LEN]>::try_from(&**value).ok().map(Zeroizing::new));
+    let fresh = fresh.ok_or_else(|| {
+        Failure::new(
+            Kind::Integrity,
+            "the token did not give out the key that it unwrapped",
+        )
+    })?;
+
+    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    let len = Aes256Gcm::new(&fresh)
+        .open([0; NONCE_LEN], additional, &mut buffer)
+        .map_err(|_| not_authentic())?
+        .len();
+    buffer.truncate(len);
+    Ok(buffer)
+}
+
+fn key_wrap_works(session: &Session, key: ObjectHandle) -> bool {
+    key_wrap_seal(session, key, b"", b"").is_ok_and(|body| {
+        session
+            .unwrap_key(
+                &Mechanism::AesKeyWrap,
+                key,
+                body.get(..WRAPPED_KEY_LEN).unwrap_or_default(),
+                &session_key(),
+            )
+            .is_ok_and(|object| session.destroy_object(object).is_ok())
+    })
+}
+
+/// A key that lives in a session and can be read.
+fn session_key() -> [Attribute; 6] {
+    [
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(KeyType::GENERIC_SECRET),
+        Attribute::Token(false),
+        Attribute::Private(true),
+        Attribute::Sensitive(false),
+        Attribute::Extractable(true),
+    ]
+}
+
+fn not_authentic() -> Failure {
+    Failure::new(Kind::InvalidCiphertext, "")
+}
+
+fn system_random(bytes: &mut [u8]) -> Result<(), Failure> {
+    random::fill_from_system(bytes)
+        .map_err(|_| Failure::new(Kind::Unavailable, "the operating system gave no randomness"))
+}

@@ -1,0 +1,75 @@
+//! Making keys that never leave the token.
+
+use cryptoki::{mechanism::Mechanism, object::Attribute};
+
+use super::{admin::misconfigured, error::Failure, object::P256, pool::Connection};
+use temporal_kms::{KeyPurpose, KeySpec, ProviderErrorKind as Kind, support::Pkcs11Path};
+
+const AES_256_LEN: u64 = 32;
+
+/// Whether the token can make such a key.
+pub(super) fn check_spec(connection: &Connection, spec: &KeySpec) -> Result<(), Failure> {
+    let unsupported = |reason| Err(Failure::new(Kind::Unsupported, reason));
+    if let Some(reason) = spec.unsupported_by_plain_keys() {
+        return unsupported(reason);
+    }
+    if spec
+        .protection
+        .is_some_and(|wanted| wanted != connection.protection)
+    {
+        return unsupported("the token protects its keys in another way");
+    }
+    match spec.purpose {
+        KeyPurpose::Encrypt | KeyPurpose::SignP256 => Ok(()),
+        _ => unsupported("the keys of tokens sign with ECDSA on P-256"),
+    }
+}
+
+/// What a new version is labelled.
+pub(super) fn label(path: &Pkcs11Path) -> Result<&str, Failure> {
+    path.object
+        .as_deref()
+        .ok_or_else(|| misconfigured("name the key by its label: object=LABEL"))
+}
+
+/// Makes one version of a key.
+pub(super) fn key(
+    connection: &Connection,
+    purpose: KeyPurpose,
+    label: &str,
+    id: &[u8],
+) -> Result<(), Failure> {
+    let session = &connection.session;
+    let mut secret = vec![
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Label(label.into()),
+        Attribute::Id(id.to_vec()),
+    ];
+    if purpose == KeyPurpose::Encrypt {
+        // Never both: who may wrap other keys and decrypt takes them out of the token.
+        let gcm = connection.mechanisms.gcm;
+        secret.extend([
+            Attribute::ValueLen(AES_256_LEN.into()),
+            Attribute::Encrypt(gcm),
+            Attribute::Decrypt(gcm),
+            Attribute::Wrap(!gcm),
+            Attribute::Unwrap(!gcm),
+        ]);
+        session.generate_key(&Mechanism::AesKeyGen, &secret)?;
+    } else {
+        secret.push(Attribute::Sign(true));
+        let public = [
+            Attribute::Token(true),
+            Attribute::Private(false),
+            Attribute::Verify(true),
+            Attribute::EcParams(P256.to_vec()),
+            Attribute::Label(label.into()),
+            Attribute::Id(id.to_vec()),
+        ];
+        session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &secret)?;
+    }
+    Ok(())
+}

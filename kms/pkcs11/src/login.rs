@@ -1,0 +1,66 @@
+//! Logging in to tokens.
+
+use std::collections::BTreeMap;
+
+use cryptoki::{
+    error::{Error, RvError},
+    session::{Session, SessionState, UserType},
+    types::AuthPin,
+};
+use parking_lot::Mutex;
+use zeroize::Zeroizing;
+
+use super::{error::Failure, pin::PinSource};
+use temporal_kms::{Cause, ProviderErrorKind as Kind};
+
+/// The PINs that tokens refused, by the tokens' serial numbers. None is sent twice: some attempts later the token locks it.
+/// A token that was made anew has another serial number.
+#[derive(Default)]
+pub(super) struct Logins(Mutex<BTreeMap<String, Zeroizing<String>>>);
+
+impl Logins {
+    /// Sees to it that a session is logged in. A login holds for all sessions that the process has with the token.
+    pub(super) fn log_in(
+        &self,
+        session: &Session,
+        serial: &str,
+        pin: Option<&PinSource>,
+    ) -> Result<(), Failure> {
+        if is_logged_in(session)? {
+            return Ok(());
+        }
+        let Some(source) = pin else {
+            return Ok(());
+        };
+        let mut refused = self.0.lock();
+        if is_logged_in(session)? {
+            return Ok(());
+        }
+        let pin = source.read().map_err(|error| error.of(source))?;
+        if refused.get(serial) == Some(&pin) {
+            return Err(Failure::new(
+                Kind::Misconfigured,
+                "the token has refused this PIN; it is not tried again before it changes",
+            )
+            .because(Cause::RefusedCredentials));
+        }
+        match session.login(UserType::User, Some(&AuthPin::from(pin.to_string()))) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                refused.remove(serial);
+                Ok(())
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                if failure.kind() == Kind::Misconfigured {
+                    refused.insert(serial.to_owned(), pin);
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+fn is_logged_in(session: &Session) -> Result<bool, Failure> {
+    let state = session.get_session_info()?.session_state();
+    Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
+}

@@ -1,0 +1,143 @@
+//! The vendors' libraries that this process has loaded.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    error::{Error, RvError},
+};
+use parking_lot::Mutex;
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::{
+    error::Failure,
+    gate::{Gate, Generation},
+    login::Logins,
+    pin::PinSource,
+    settings::Pkcs11Options,
+    threads,
+    token::Token,
+};
+use temporal_kms::{Cause, ProviderErrorKind as Kind, support::Pkcs11Path};
+
+/// PKCS#11 allows one `C_Initialize` for each process, so a module stays loaded until the process ends.
+static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
+
+/// One thread at a time loads a module, so one that hangs takes no more than one.
+static LOADING: Semaphore = Semaphore::const_new(1);
+
+/// Libraries of network HSMs connect while they are initialized.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// One vendor's library, loaded and initialized.
+pub(super) struct Module {
+    pub(super) library: Pkcs11,
+    pub(super) gate: Gate,
+    pub(super) logins: Logins,
+    /// The tokens in use: keys of one token share its sessions.
+    tokens: Mutex<Vec<Weak<Token>>>,
+}
+
+impl Module {
+    /// The module at `path`, loaded by the first call.
+    pub(super) async fn load(path: &Path) -> Result<Arc<Self>, Failure> {
+        let path = path.canonicalize().map_err(|_| {
+            Failure::new(
+                Kind::Misconfigured,
+                format!("there is no PKCS#11 module {}", path.display()),
+            )
+            .because(Cause::Module)
+        })?;
+        if let Some(module) = MODULES.lock().get(&path) {
+            return Ok(module.clone());
+        }
+        let loaded = async {
+            let permit = LOADING.acquire().await;
+            threads::run(permit, move || Self::load_now(path)).await
+        };
+        timeout(LOAD_TIMEOUT, loaded).await.unwrap_or_else(|_| {
+            Err(Failure::new(
+                Kind::Unavailable,
+                "the PKCS#11 module was not ready within 30 seconds",
+            ))
+        })
+    }
+
+    /// On the one thread that loads.
+    fn load_now(path: PathBuf) -> Result<Arc<Self>, Failure> {
+        if let Some(module) = MODULES.lock().get(&path) {
+            return Ok(module.clone());
+        }
+        let module = Arc::new(Self {
+            library: Pkcs11::new(&path)?,
+            gate: Gate::default(),
+            logins: Logins::default(),
+            tokens: Mutex::default(),
+        });
+        module.initialize()?;
+        MODULES.lock().insert(path, module.clone());
+        Ok(module)
+    }
+
+    /// Initializes the library, unless it is.
+    pub(super) fn initialize(&self) -> Result<(), Failure> {
+        match self.begin() {
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Finalizes and initializes the library after a call that failed in generation `failed`, if `permitted`. Whether that
+    /// call may succeed now.
+    pub(super) fn restart(&self, failed: Generation, permitted: impl FnOnce() -> bool) -> bool {
+        self.gate.restart(failed, permitted, || {
+            // One that cannot be finalized is not initialized either, or says so below.
+            let _ = self.library.clone().finalize();
+            let begun = self.begin();
+            match &begun {
+                Ok(()) => tracing::info!("initialized the PKCS#11 module again"),
+                Err(error) => {
+                    tracing::warn!(%error, "the PKCS#11 module could not be initialized again");
+                }
+            }
+            begun.is_ok()
+        })
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        self.library.initialize(threads)
+    }
+
+    /// The token that `path` names, reached with `pin`.
+    pub(super) fn token(
+        self: &Arc<Self>,
+        path: &Pkcs11Path,
+        pin: Option<PinSource>,
+        options: &Pkcs11Options,
+    ) -> Arc<Token> {
+        let mut tokens = self.tokens.lock();
+        tokens.retain(|token| token.strong_count() > 0);
+        let known = tokens
+            .iter()
+            .filter_map(Weak::upgrade)
+            .find(|token| token.is(path, pin.as_ref()));
+        known.unwrap_or_else(|| {
+            let token = Arc::new(Token::new(self.clone(), path, pin, options));
+            tokens.push(Arc::downgrade(&token));
+            token
+        })
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module").finish_non_exhaustive()
+    }
+}

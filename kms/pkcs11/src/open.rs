@@ -1,0 +1,78 @@
+//! Opening keys of tokens.
+
+use std::sync::Arc;
+
+use super::{
+    admin::Pkcs11Admin, module::Module, object::ObjectName, provider::Pkcs11Key,
+    settings::Pkcs11Options, signer::Pkcs11SigningKey, token::Token,
+};
+use temporal_kms::{
+    Cause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind,
+    Signer, support::Pkcs11Path,
+};
+
+/// PKCS#11 tokens as one caller reaches them. Keys share modules and tokens within the process.
+#[derive(Clone, Debug)]
+pub struct Pkcs11Kms {
+    options: Arc<Pkcs11Options>,
+}
+
+impl Pkcs11Kms {
+    /// Tokens with these options. No module is loaded yet.
+    #[must_use]
+    pub fn new(options: Pkcs11Options) -> Self {
+        Self {
+            options: Arc::new(options),
+        }
+    }
+
+    /// A key to wrap data keys with.
+    ///
+    /// # Errors
+    /// When its name is wrong, or the module cannot be loaded.
+    pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        let (path, token) = reach(uri, &self.options).await?;
+        let name =
+            ObjectName::of(&path, KeyPurpose::Encrypt).map_err(|error| error.for_key(uri))?;
+        Ok(Arc::new(Pkcs11Key::new(uri.clone(), name, token)))
+    }
+
+    /// A key to sign with.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        let (path, token) = reach(uri, &self.options).await?;
+        let name =
+            ObjectName::of(&path, KeyPurpose::SignP256).map_err(|error| error.for_key(uri))?;
+        Ok(Arc::new(Pkcs11SigningKey::new(uri.clone(), name, token)))
+    }
+
+    /// Creates keys of the token that `uri` names, and looks after them. The key itself need not exist.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        let (_, token) = reach(uri, &self.options).await?;
+        Ok(Arc::new(Pkcs11Admin::new(token)))
+    }
+}
+
+async fn reach(
+    uri: &KeyUri,
+    options: &Pkcs11Options,
+) -> Result<(Pkcs11Path, Arc<Token>), ProviderError> {
+    let misconfigured =
+        |detail: &'static str| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
+    let path = Pkcs11Path::parse(uri.resource()).map_err(misconfigured)?;
+    let access = options.access(uri);
+    let module = access.module.ok_or_else(|| {
+        misconfigured("name the token's PKCS#11 module: PKCS11_MODULE, or module-path in the configuration's URI")
+            .with_cause(Cause::Module)
+    })?;
+    let module = Module::load(&module)
+        .await
+        .map_err(|failure| failure.for_key(uri))?;
+    let token = module.token(&path, access.pin, options);
+    Ok((path, token))
+}

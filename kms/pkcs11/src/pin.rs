@@ -1,0 +1,40 @@
+//! Where a PIN is.
+
+mod read;
+
+use std::path::PathBuf;
+
+pub(super) use self::read::PinError;
+use super::settings::{absolute, invalid};
+use temporal_kms::ConfigurationError;
+
+/// Where a PIN is. It is read again for every login, so that it can be changed while the process runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PinSource {
+    /// A file that holds nothing else, but for a line end. It must not be open to all users.
+    File(PathBuf),
+    /// An environment variable of the process.
+    Variable(String),
+}
+
+impl PinSource {
+    /// Reads the value of `pin-source`: `file:/PATH`, `file:///PATH`, `/PATH` or `env:VARIABLE`.
+    pub(super) fn parse(source: &str) -> Result<Self, ConfigurationError> {
+        if let Some(name) = source.strip_prefix("env:") {
+            let is_name = |name: &str| {
+                !name.is_empty()
+                    && name
+                        .bytes()
+                        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            };
+            return if is_name(name) {
+                Ok(Self::Variable(name.to_owned()))
+            } else {
+                Err(invalid("pin-source=env: must name a variable"))
+            };
+        }
+        let path = source.strip_prefix("file:").unwrap_or(source);
+        let path = path.strip_prefix("//").unwrap_or(path);
+        absolute(path).map(Self::File)
+    }
+}

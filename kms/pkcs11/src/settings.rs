@@ -1,0 +1,228 @@
+//! How tokens are reached.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use percent_encoding::percent_decode_str;
+
+use super::PinSource;
+use temporal_kms::{ConfigurationError, KeyUri};
+
+/// How PKCS#11 tokens are reached: what a key's URI does not say, since it is written into payloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pkcs11Options {
+    /// The vendor's PKCS#11 library, by its absolute path. Its code runs in this process.
+    pub module: Option<PathBuf>,
+    /// Where the PIN of the token's user is; `None` uses the token without logging in.
+    pub pin: Option<PinSource>,
+    /// Sessions that are open at the same time with one token; calls beyond that wait. Default: 8.
+    pub max_sessions: Option<usize>,
+    /// Keys that are reached in another way.
+    pub keys: BTreeMap<KeyUri, Pkcs11Access>,
+}
+
+/// How the token of one key is reached, where that differs from all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pkcs11Access {
+    /// As [`Pkcs11Options::module`].
+    pub module: Option<PathBuf>,
+    /// As [`Pkcs11Options::pin`].
+    pub pin: Option<PinSource>,
+}
+
+impl Pkcs11Options {
+    /// The options from environment variables.
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `PKCS11_MODULE` | the absolute path of the vendor's PKCS#11 library |
+    /// | `PKCS11_PIN_FILE` | the absolute path of the file with the PIN of the token's user |
+    /// | `PKCS11_PIN` | the PIN itself, where there is no such file |
+    ///
+    /// # Errors
+    /// When a path is not absolute, or both the file and the PIN are set.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty. The PIN itself is
+    /// read from the process's when it is needed.
+    pub fn from_variables(
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigurationError> {
+        let path = |name: &str| {
+            let path = variable(name).map(PathBuf::from);
+            if path.as_deref().is_none_or(Path::is_absolute) {
+                Ok(path)
+            } else {
+                Err(ConfigurationError::invalid(
+                    name,
+                    "must be an absolute path",
+                ))
+            }
+        };
+        let pin = match (path("PKCS11_PIN_FILE")?, variable("PKCS11_PIN").is_some()) {
+            (Some(_), true) => {
+                return Err(ConfigurationError::invalid(
+                    "PKCS11_PIN",
+                    "PKCS11_PIN_FILE is set, too; set one of them",
+                ));
+            }
+            (Some(file), false) => Some(PinSource::File(file)),
+            (None, true) => Some(PinSource::Variable("PKCS11_PIN".to_owned())),
+            (None, false) => None,
+        };
+        Ok(Self {
+            module: path("PKCS11_MODULE")?,
+            pin,
+            ..Self::default()
+        })
+    }
+
+    /// Reads a PKCS#11 URI of a configuration. Its query part (RFC 7512, section 2.4) may hold `module-path` and
+    /// `pin-source` (`file:PATH`, a path, or `env:VARIABLE`); it is kept here for the key, and is not part of the key's
+    /// name.
+    ///
+    /// # Errors
+    /// When the URI is none, or its query holds anything else. A PIN itself (`pin-value`) is refused.
+    pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
+        let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
+        let key: KeyUri = path.parse()?;
+        if !query.is_empty() {
+            let access = Pkcs11Access::parse(query)?;
+            self.keys.insert(key.clone(), access);
+        }
+        Ok(key)
+    }
+
+    /// How the token of `key` is reached.
+    #[must_use]
+    pub fn access(&self, key: &KeyUri) -> Pkcs11Access {
+        let own = self.keys.get(key).cloned().unwrap_or_default();
+        Pkcs11Access {
+            module: own.module.or_else(|| self.module.clone()),
+            pin: own.pin.or_else(|| self.pin.clone()),
+        }
+    }
+}
+
+impl Pkcs11Access {
+    fn parse(query: &str) -> Result<Self, ConfigurationError> {
+        let mut access = Self::default();
+        for attribute in query.split('&') {
+            let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+            let value = || {
+                percent_decode_str(value)
+                    .decode_utf8()
+                    .ok()
+                    .filter(|value| !value.is_empty())
+                    .ok_or_else(|| invalid("an attribute of its query has no value in UTF-8"))
+            };
+            let first = match name {
+                "module-path" => access.module.replace(absolute(&value()?)?).is_none(),
+                "pin-source" => access.pin.replace(PinSource::parse(&value()?)?).is_none(),
+                "pin-value" => {
+                    return Err(invalid(
+                        "it must not hold a PIN; put the PIN into a file and name it by pin-source=file:PATH",
+                    ));
+                }
+                _ => {
+                    return Err(invalid(
+                        "its query may hold module-path=PATH and pin-source=file:PATH only",
+                    ));
+                }
+            };
+            if !first {
+                return Err(invalid("its query holds an attribute twice"));
+            }
+        }
+        Ok(access)
+    }
+}
+
+pub(super) fn absolute(path: &str) -> Result<PathBuf, ConfigurationError> {
+    let path = Path::new(path);
+    if path.is_absolute() {
+        Ok(path.to_owned())
+    } else {
+        Err(invalid("module-path and pin-source must be absolute paths"))
+    }
+}
+
+pub(super) fn invalid(reason: &'static str) -> ConfigurationError {
+    ConfigurationError::invalid("PKCS#11 URI", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_query_out_of_the_keys_name() {
+        let mut options = Pkcs11Options::default();
+        let key = options
+            .read_key("pkcs11:token=t;object=o?pin-source=file:/run/my%20pin&module-path=/lib/m.so")
+            .unwrap();
+        assert_eq!(key.to_string(), "pkcs11:token=t;object=o");
+        let access = &options.keys[&key];
+        assert_eq!(access.module.as_deref(), Some(Path::new("/lib/m.so")));
+        assert_eq!(access.pin, Some(PinSource::File("/run/my pin".into())));
+
+        let plain = options.read_key("pkcs11:token=t;object=p").unwrap();
+        assert!(!options.keys.contains_key(&plain));
+    }
+
+    #[test]
+    fn takes_variables() {
+        let from = |variables: &[(&str, &str)]| {
+            Pkcs11Options::from_variables(&|name| {
+                let mut found = variables.iter().filter(|(n, _)| *n == name);
+                found.next().map(|(_, value)| (*value).to_owned())
+            })
+            .map_err(|error| error.to_string())
+        };
+        assert_eq!(from(&[]).unwrap(), Pkcs11Options::default());
+        let file = from(&[("PKCS11_MODULE", "/m.so"), ("PKCS11_PIN_FILE", "/pin")]).unwrap();
+        assert_eq!(file.module.as_deref(), Some(Path::new("/m.so")));
+        assert_eq!(file.pin, Some(PinSource::File("/pin".into())));
+        let pin = from(&[("PKCS11_PIN", "1234")]).unwrap().pin;
+        assert_eq!(pin, Some(PinSource::Variable("PKCS11_PIN".into())));
+
+        let both = from(&[("PKCS11_PIN", "1234"), ("PKCS11_PIN_FILE", "/pin")]).unwrap_err();
+        assert!(
+            both.contains("one of them") && !both.contains("1234"),
+            "{both}"
+        );
+        let relative = from(&[("PKCS11_MODULE", "m.so")]).unwrap_err();
+        assert!(
+            relative.contains("PKCS11_MODULE: must be an absolute path"),
+            "{relative}"
+        );
+    }
+
+    #[test]
+    fn refuses_pins_and_unknown_attributes() {
+        for (query, reason) in [
+            ("pin-value=1234", "must not hold a PIN"),
+            ("pin-value=1234&module-path=/m.so", "must not hold a PIN"),
+            ("module-name=softhsm", "only"),
+            ("x-vendor=1234", "only"),
+            ("module-path=", "no value"),
+            ("module-path=%ff", "no value"),
+            ("module-path=m.so", "absolute"),
+            ("pin-source=pin", "absolute"),
+            ("pin-source=env:", "variable"),
+            ("pin-source=|cat 1234", "absolute"),
+            ("pin-source=/a&pin-source=/b", "twice"),
+        ] {
+            let error = Pkcs11Options::default()
+                .read_key(&format!("pkcs11:token=t;object=o?{query}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(reason), "{query}: {error}");
+            assert!(!error.contains("1234"), "{query}: {error}");
+        }
+    }
+}

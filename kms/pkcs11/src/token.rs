@@ -1,0 +1,331 @@
+//! The sessions with one token.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use cryptoki::{error::RvError, session::Session};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use super::{
+    error::Failure,
+    gate::Generation,
+    mechanisms::Mechanisms,
+    module::Module,
+    pin::PinSource,
+    pool::{Connection, Pool},
+    probe::Probes,
+    recovery::{Loss, Recovery},
+    settings::Pkcs11Options,
+    slot::{self, Found, Search},
+    threads,
+};
+use temporal_kms::{Protection, ProviderErrorKind as Kind, support::Pkcs11Path};
+
+const DEFAULT_SESSIONS: usize = 8;
+
+/// How long the end of a token waits for its sessions to be closed: the module may hang.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// One token.
+pub(super) struct Token {
+    module: Arc<Module>,
+    name: Pkcs11Path,
+    pin: Option<PinSource>,
+    /// Bounds the sessions and threads, also of calls that hang.
+    permits: Arc<Semaphore>,
+    pool: Mutex<Pool>,
+    /// Whether the token was ever found.
+    seen: AtomicBool,
+    recovery: Mutex<Recovery>,
+    probes: Probes,
+}
+
+impl Token {
+    pub(super) fn new(
+        module: Arc<Module>,
+        path: &Pkcs11Path,
+        pin: Option<PinSource>,
+        options: &Pkcs11Options,
+    ) -> Self {
+        let sessions = options.max_sessions.unwrap_or(DEFAULT_SESSIONS);
+        Self {
+            module,
+            name: path.token_part(),
+            pin,
+            permits: Arc::new(Semaphore::new(sessions.clamp(1, Semaphore::MAX_PERMITS))),
+            pool: Mutex::default(),
+            seen: AtomicBool::new(false),
+            recovery: Mutex::default(),
+            probes: Probes::default(),
+        }
+    }
+
+    pub(super) fn is(&self, path: &Pkcs11Path, pin: Option<&PinSource>) -> bool {
+        self.name == path.token_part() && self.pin.as_ref() == pin
+    }
+
+    /// What the token is called, without any object.
+    pub(super) fn name(&self) -> &Pkcs11Path {
+        &self.name
+    }
+
+    /// What is known of whether its keys work.
+    pub(super) fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    /// Makes a call with a session of the pool, on a thread that may block. When the token or the session went away, the
+    /// call is made again with a new session, and once more after the module was initialized again.
+    pub(super) async fn run<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl Fn(&Self, &Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.on_thread(move |token| {
+            token.recovering(|generation| token.with_session(generation, |c| call(token, c)))
+        })
+        .await
+    }
+
+    /// Makes a call that changes the token, with a session of its own. It is made once.
+    pub(super) async fn run_admin<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.on_thread(move |token| {
+            token.recovering(|generation| {
+                let connection = token.connect(Access::Write, generation)?;
+                let answer = call(&connection);
+                token.close(connection);
+                answer
+            })
+        })
+        .await
+    }
+
+    async fn on_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        call: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let permit = self.permits.clone().acquire_owned().await;
+        let token = self.clone();
+        threads::run(permit, move || call(&token)).await
+    }
+
+    /// Makes a call, and once more where the module noticed meanwhile that tokens came or went.
+    fn recovering<T>(&self, call: impl Fn(Generation) -> Result<T, Failure>) -> Result<T, Failure> {
+        let attempt = || {
+            let generation = self.module.gate.pass();
+            let answer = call(*generation);
+            if answer.is_ok() {
+                self.recovery.lock().worked();
+            }
+            (*generation, answer)
+        };
+        let (generation, answer) = attempt();
+        let Err(failure) = answer else {
+            return answer;
+        };
+        let Some(loss) = failure.loss() else {
+            return Err(failure);
+        };
+        let permitted = || self.recovery.lock().begins(loss, Instant::now());
+        if self.module.restart(generation, permitted) {
+            attempt().1
+        } else {
+            Err(failure)
+        }
+    }
+
+    fn with_session<T>(
+        &self,
+        generation: Generation,
+        call: impl Fn(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if let Some(connection) = self.take_idle(generation) {
+            match self.attempt(connection, &call) {
+                // A module may show no key of a token that is gone, and say so only to a new session.
+                Err(failure)
+                    if failure.wants_new_session() || failure.kind() == Kind::KeyNotFound => {}
+                // Asked of the session of a token that is gone, it may be all that the module says.
+                Err(failure) if failure.kind() == Kind::Unavailable => {
+                    return Err(self.find().err().unwrap_or(failure));
+                }
+                answer => return answer,
+            }
+        }
+        let connection = self.connect(Access::Read, generation)?;
+        self.attempt(connection, &call)
+            .map_err(|failure| match failure.kind() {
+                // The module may know the token as it was.
+                Kind::KeyNotFound | Kind::Unavailable => failure.for_lack_of(Loss::Object),
+                _ => failure,
+            })
+    }
+
+    fn attempt<T>(
+        &self,
+        connection: Connection,
+        call: impl Fn(&Connection) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let answer = call(&connection);
+        match &answer {
+            Ok(_) => self.pool.lock().give_back(connection),
+            Err(failure) if failure.lost_session() => self.forget(connection),
+            // An operation may still be active in it.
+            Err(_) => self.close(connection),
+        }
+        answer
+    }
+
+    /// An idle session that still is one, and is logged in.
+    fn take_idle(&self, generation: Generation) -> Option<Connection> {
+        loop {
+            let connection = self.pool.lock().take(generation)?;
+            match self.log_in(&connection.session, &connection.serial) {
+                Ok(()) => return Some(connection),
+                Err(failure) if failure.lost_session() => self.forget(connection),
+                Err(_) => self.close(connection),
+            }
+        }
+    }
+
+    /// Closes a session. One that does not close is lost with the token.
+    fn close(&self, connection: Connection) {
+        let session = self.pool.lock().remove(connection);
+        session.map(Session::close);
+    }
+
+    /// Drops a session that is gone.
+    fn forget(&self, connection: Connection) {
+        self.pool.lock().remove(connection);
+    }
+
+    fn connect(&self, access: Access, generation: Generation) -> Result<Connection, Failure> {
+        self.open(access, generation)
+            .map_err(|failure| match failure.kind() {
+                Kind::Unavailable => failure.for_lack_of(Loss::Token),
+                _ => failure,
+            })
+    }
+
+    fn open(&self, access: Access, generation: Generation) -> Result<Connection, Failure> {
+        let found = match self.find() {
+            Err(failure) if failure.is(RvError::CryptokiNotInitialized) => {
+                self.module.initialize()?;
+                self.find()?
+            }
+            found => found?,
+        };
+        let library = &self.module.library;
+        // Sessions are closed by hand: after a restart of the token a handle may be that of another session.
+        let session = match access {
+            Access::Read => library.open_ro_session_no_drop(found.slot)?,
+            Access::Write => library.open_rw_session_no_drop(found.slot)?,
+        };
+        match self.examine(&session, &found) {
+            Ok((mechanisms, protection)) => Ok(self.pool.lock().opened(Connection::new(
+                session,
+                library.clone(),
+                found,
+                mechanisms,
+                protection,
+                generation,
+            ))),
+            Err(failure) => {
+                // Whether it closes changes nothing about the failure.
+                let _ = session.close();
+                Err(failure)
+            }
+        }
+    }
+
+    fn examine(
+        &self,
+        session: &Session,
+        found: &Found,
+    ) -> Result<(Mechanisms, Protection), Failure> {
+        self.log_in(session, &found.serial)?;
+        let library = &self.module.library;
+        let protection = if library.get_slot_info(found.slot)?.hardware_slot() {
+            Protection::Hsm
+        } else {
+            Protection::Software
+        };
+        Ok((Mechanisms::of(library, found.slot)?, protection))
+    }
+
+    fn find(&self) -> Result<Found, Failure> {
+        match slot::find(&self.module.library, &self.name) {
+            Ok(Search::Found(found)) => {
+                self.seen.store(true, Ordering::Relaxed);
+                Ok(found)
+            }
+            Ok(Search::Absent) if self.seen.load(Ordering::Relaxed) => {
+                Err(Failure::new(Kind::Unavailable, "the token is not there")
+                    .for_lack_of(Loss::Token))
+            }
+            Ok(Search::Absent) => Err(Failure::new(
+                Kind::KeyNotFound,
+                "the module has no such token; check the token's label, or its other attributes",
+            )
+            .for_lack_of(Loss::Object)),
+            Err(failure) if failure.kind() == Kind::Unavailable => {
+                Err(failure.for_lack_of(Loss::Token))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn log_in(&self, session: &Session, serial: &str) -> Result<(), Failure> {
+        let logins = &self.module.logins;
+        logins.log_in(session, serial, self.pin.as_ref())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write,
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        let module = self.module.clone();
+        let pool = std::mem::take(self.pool.get_mut());
+        if pool.is_empty() {
+            return;
+        }
+        let (closed, done) = mpsc::channel();
+        let closing = thread::Builder::new().spawn(move || {
+            // While the module is initialized again, sessions end by themselves.
+            if let Some(generation) = module.gate.try_pass() {
+                for session in pool.into_sessions(*generation) {
+                    let _ = session.close();
+                }
+            }
+            let _ = closed.send(());
+        });
+        // Sessions that are left end with the process.
+        if closing.is_ok() {
+            let _ = done.recv_timeout(CLOSE_TIMEOUT);
+        }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token")
+            .field("name", &self.name)
+            .field("pin", &self.pin)
+            .finish_non_exhaustive()
+    }
+}

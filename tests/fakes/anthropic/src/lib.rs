@@ -1,0 +1,21 @@
+//! A small local Anthropic Messages API, enough for the real Claude Code CLI to run against.
+//!
+//! It invents nothing: what it answers is scripted by markers in the prompt (see [`Script`]), so a
+//! test knows the answer beforehand. It keeps no request; of a credential it keeps the SHA-256 only,
+//! so a test can show that the right one arrived without the credential standing anywhere.
+//!
+//! ```text
+//! fake-anthropic --listen 127.0.0.1:0
+//! listening on http://127.0.0.1:40123
+//! ```
+//! `GET /_requests` tells what arrived: method, path, status, the credential's kind and hash.
+
+mod conversation;
+mod credential;
+mod reply;
+mod script;
+mod server;
+
+pub use credential::{Credential, CredentialKind, sha256_hex};
+pub use script::{Script, Step};
+pub use server::{Options, Record, Server};
