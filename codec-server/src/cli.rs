@@ -27,7 +27,7 @@ use self::common::{
 use crate::config::OnUndecodable;
 
 /// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.
-const QUIET: &str = "warn,temporal_kms_codec::kms::local=error";
+const QUIET: &str = "warn,temporal_kms_local=error";
 
 /// Encrypts and decrypts Temporal payloads for the Web UI, `temporal` and `tctl`, with keys that live in a KMS.
 #[derive(Debug, Parser)]
