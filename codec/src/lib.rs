@@ -52,7 +52,7 @@
 //!
 //! A codec decodes only what its builder names, and checks that before it calls a KMS:
 //!
-//! - its namespace, and those of [`also_decode`](CodecBuilder::also_decode);
+//! - its namespace, and those of [`accept_namespace`](CodecBuilder::accept_namespace);
 //! - its keys: those of [`encrypt_with`](CodecBuilder::encrypt_with) and [`decrypt_with`](CodecBuilder::decrypt_with);
 //! - its formats: the one that it writes and [`Format::Envelope`], or those of
 //!   [`decrypt_formats`](CodecBuilder::decrypt_formats);
@@ -79,6 +79,7 @@
 //!   on a workflow whose key is gone ends the worker's process.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod codec;
 mod crypto;

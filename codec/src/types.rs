@@ -21,7 +21,7 @@ pub enum Format {
     /// Envelope version 2: a data key seals any number of payloads, bound to their namespace.
     #[default]
     Envelope,
-    /// Envelope version 1, for readers that know nothing else. It binds no context.
+    /// Envelope version 1, for readers that know no other format. It binds no context.
     EnvelopeV1,
     /// Every payload encrypted by the KMS itself: a call for each, and no context bound. A payload over the service's
     /// limit is sealed as [`Envelope`](Self::Envelope) instead.
@@ -32,29 +32,35 @@ impl FromStr for Format {
     type Err = ConfigurationError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "envelope" => Ok(Self::Envelope),
-            "envelope-v1" => Ok(Self::EnvelopeV1),
-            "direct" => Ok(Self::Direct),
-            _ => Err(ConfigurationError::invalid(
-                "format",
-                "it must be `envelope`, `envelope-v1` or `direct`",
-            )),
-        }
+        Self::ALL
+            .into_iter()
+            .find(|format| format.as_str() == name)
+            .ok_or_else(|| {
+                let reason = "it must be `envelope`, `envelope-v1` or `direct`";
+                ConfigurationError::invalid("format", reason)
+            })
     }
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Envelope => "envelope",
-            Self::EnvelopeV1 => "envelope-v1",
-            Self::Direct => "direct",
-        })
+        f.write_str(self.as_str())
     }
 }
 
 impl Format {
+    const ALL: [Self; 3] = [Self::Envelope, Self::EnvelopeV1, Self::Direct];
+
+    /// The name in settings, variables and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Envelope => "envelope",
+            Self::EnvelopeV1 => "envelope-v1",
+            Self::Direct => "direct",
+        }
+    }
+
     /// Whether a payload is bound to its namespace and the rest of its context.
     pub(crate) const fn binds_context(self) -> bool {
         matches!(self, Self::Envelope)

@@ -92,7 +92,7 @@ impl ParcelOffice {
         let queue = format!("office-{}", Uuid::new_v4());
         let codec = keyring
             .builder(namespace)
-            .plaintext(plaintext)
+            .plaintext_policy(plaintext)
             .build()
             .expect("a codec");
         let worker = ParcelWorker::start(&server, &codec, &queue).await;

@@ -72,7 +72,7 @@ impl CodecBuilder {
     }
 
     /// Adds a namespace whose payloads are decrypted too, such as the one that workflows were moved from.
-    pub fn also_decode(mut self, namespace: Namespace) -> Self {
+    pub fn accept_namespace(mut self, namespace: Namespace) -> Self {
         self.further_namespaces.push(namespace);
         self
     }
@@ -120,7 +120,7 @@ impl CodecBuilder {
     }
 
     /// What happens to payloads that are not encrypted when they are decoded. Default: [`PlaintextPolicy::Reject`].
-    pub fn plaintext(mut self, policy: PlaintextPolicy) -> Self {
+    pub fn plaintext_policy(mut self, policy: PlaintextPolicy) -> Self {
         self.plaintext = policy;
         self
     }

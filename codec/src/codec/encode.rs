@@ -47,7 +47,7 @@ impl Codec {
     }
 
     async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        let slots = self.find_sealed(payloads).await?;
+        let slots = self.partition_already_encrypted(payloads).await?;
         let count = slots
             .iter()
             .filter(|slot| matches!(slot, Slot::ToSeal(_)))
@@ -65,7 +65,10 @@ impl Codec {
     }
 
     /// Tells the payloads that are encrypted already from the others.
-    async fn find_sealed(&self, payloads: Vec<Payload>) -> Result<Vec<Slot>, Error> {
+    async fn partition_already_encrypted(
+        &self,
+        payloads: Vec<Payload>,
+    ) -> Result<Vec<Slot>, Error> {
         let budget = &self.0.keys.decryption.budget();
         stream::iter(payloads)
             .map(|payload| async move {

@@ -2,27 +2,22 @@
 
 mod cache;
 mod keys;
+mod variables;
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    str::FromStr,
+use std::collections::BTreeMap;
+
+use self::{
+    keys::{encrypting_keys, key_list},
+    variables::{
+        CONTEXT, DECRYPT_FORMATS, DECRYPT_KEYS, FORMAT, KEY, Lookup, NAMESPACE, PLAINTEXT,
+        REQUIRE_CONTEXT, items, named, pairs, parsed,
+    },
 };
-
-use self::keys::{encrypting_keys, key_list};
 use crate::{
     CacheLimits, Codec, CodecBuilder, ConfigurationError, Error, Format, KeyUri, Namespace,
     PlaintextPolicy, RequiredContext,
     kms::{self, KmsOptions},
 };
-
-const NAMESPACE: &str = "TEMPORAL_NAMESPACE";
-const KEY: &str = "TEMPORAL_CODEC_KEY";
-const DECRYPT_KEYS: &str = "TEMPORAL_CODEC_DECRYPT_KEYS";
-const FORMAT: &str = "TEMPORAL_CODEC_FORMAT";
-const DECRYPT_FORMATS: &str = "TEMPORAL_CODEC_DECRYPT_FORMATS";
-const CONTEXT: &str = "TEMPORAL_CODEC_CONTEXT";
-const REQUIRE_CONTEXT: &str = "TEMPORAL_CODEC_REQUIRE_CONTEXT";
-const PLAINTEXT: &str = "TEMPORAL_CODEC_PLAINTEXT";
 
 /// The settings that the environment holds for a codec, before any key is opened.
 ///
@@ -109,7 +104,7 @@ impl CodecSettings {
             .format(self.format)
             .require_context(self.require_context)
             .cache_limits(self.cache_limits)
-            .plaintext(self.plaintext.unwrap_or_default());
+            .plaintext_policy(self.plaintext.unwrap_or_default());
         if let Some(formats) = self.decrypt_formats {
             builder = builder.decrypt_formats(formats);
         }
@@ -161,12 +156,6 @@ impl CodecSettings {
     }
 }
 
-/// Reads one environment variable that is set and not empty.
-type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// Reads one environment variable; tests put a map in its place.
-type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
-
 impl Codec {
     /// A codec from environment variables.
     ///
@@ -198,45 +187,6 @@ impl Codec {
     }
 }
 
-/// The items between commas.
-fn items<T, C: FromIterator<T>>(
-    list: &str,
-    read: impl FnMut(&str) -> Result<T, ConfigurationError>,
-) -> Result<C, ConfigurationError> {
-    list.split(',').map(str::trim).map(read).collect()
-}
-
-/// Pairs `NAME=VALUE` with commas between them.
-fn pairs(list: &str) -> Result<BTreeMap<String, String>, ConfigurationError> {
-    let invalid = |reason| Err(ConfigurationError::invalid(CONTEXT, reason));
-    let mut pairs = BTreeMap::new();
-    for pair in list.split(',') {
-        let Some((name, value)) = pair.split_once('=') else {
-            return invalid(
-                "each pair must have the form NAME=VALUE; separate pairs by commas".to_owned(),
-            );
-        };
-        match pairs.entry(name.trim().to_owned()) {
-            Entry::Vacant(place) => {
-                place.insert(value.trim().to_owned());
-            }
-            Entry::Occupied(pair) => {
-                return invalid(format!("the pair `{}` is set twice", pair.key()));
-            }
-        }
-    }
-    Ok(pairs)
-}
-
-fn parsed<T: FromStr<Err = ConfigurationError>>(
-    variable: Variables<'_>,
-    name: &'static str,
-) -> Result<Option<T>, ConfigurationError> {
-    variable(name)
-        .map(|value| value.parse().map_err(named(name)))
-        .transpose()
-}
-
 /// Names the variable behind a setting of the builder.
 fn of_variable(error: Error) -> Error {
     let Error::Configuration(problem) = error else {
@@ -250,11 +200,6 @@ fn of_variable(error: Error) -> Error {
         _ => return problem.into(),
     };
     named(variable)(problem).into()
-}
-
-/// Says which variable is at fault.
-fn named(variable: &'static str) -> impl Fn(ConfigurationError) -> ConfigurationError {
-    move |error| ConfigurationError::invalid(variable, error.reason())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::ConfigurationError;
 
-/// The longest time that a limit of data keys may be. Nobody means more, and a typing error would.
+/// The longest time that a limit of data keys may be. A longer one is a typing error.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 /// More data keys than this take gigabytes.
 const MOST_KEYS: usize = 10_000_000;
@@ -14,6 +14,7 @@ const MOST_KEYS: usize = 10_000_000;
 /// The counts are checked once for each call of [`Codec::encode`](crate::Codec::encode), so the last call may go over
 /// them by its own size.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DekLimits {
     /// Age at which a key is replaced. Default: 1 hour.
     pub max_age: Duration,
@@ -45,6 +46,41 @@ impl DekLimits {
     /// Envelope version 1 draws 96-bit nonces at random: NIST SP 800-38D allows 2³² of them under one key.
     const MOST_MESSAGES: u64 = 1 << 32;
 
+    /// Sets the age at which a key is replaced.
+    #[must_use]
+    pub fn with_max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age;
+        self
+    }
+
+    /// Sets how long before `max_age` a new key is made in the background.
+    #[must_use]
+    pub fn with_renew_before(mut self, renew_before: Duration) -> Self {
+        self.renew_before = renew_before;
+        self
+    }
+
+    /// Sets the age up to which a key goes on sealing while the KMS cannot be reached.
+    #[must_use]
+    pub fn with_hard_max_age(mut self, hard_max_age: Duration) -> Self {
+        self.hard_max_age = hard_max_age;
+        self
+    }
+
+    /// Sets how many payloads one key seals.
+    #[must_use]
+    pub fn with_max_messages(mut self, max_messages: u64) -> Self {
+        self.max_messages = max_messages;
+        self
+    }
+
+    /// Sets how many bytes of plaintext one key seals.
+    #[must_use]
+    pub fn with_max_bytes(mut self, max_bytes: u64) -> Self {
+        self.max_bytes = max_bytes;
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigurationError> {
         let invalid = |reason| Err(ConfigurationError::invalid("data key limits", reason));
         if self.max_age.is_zero() || self.max_messages == 0 || self.max_bytes == 0 {
@@ -68,6 +104,7 @@ impl DekLimits {
 
 /// How many unwrapped data keys are kept for decoding, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CacheLimits {
     /// Keys kept; the least recently used one makes room. A key takes about 600 bytes. Every process that encrypts makes
     /// a data key an hour, so a number below that of the writers in `ttl` costs a call of the KMS for many payloads.
@@ -88,6 +125,20 @@ impl Default for CacheLimits {
 }
 
 impl CacheLimits {
+    /// Sets how many keys are kept.
+    #[must_use]
+    pub fn with_max_keys(mut self, max_keys: usize) -> Self {
+        self.max_keys = max_keys;
+        self
+    }
+
+    /// Sets how long a key may be used after it was unwrapped.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigurationError> {
         let invalid = |reason| Err(ConfigurationError::invalid("data key cache", reason));
         if self.max_keys == 0 || self.ttl.is_zero() {

@@ -160,7 +160,7 @@ fn judge(
                 Ok(())
             }
             kind => {
-                tracing::warn!(key = %key.uri(), error = kind.name(), "a data key could not be verified");
+                tracing::warn!(key = %key.uri(), error = kind.as_str(), "a data key could not be verified");
                 Ok(())
             }
         },

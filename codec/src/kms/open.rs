@@ -249,10 +249,7 @@ mod tests {
     async fn limits_of_zero_are_refused_before_any_call() {
         let options = |max_concurrent| KmsOptions {
             gcp_endpoint: Some("http://127.0.0.1:1".to_owned()),
-            calls: CallPolicy {
-                max_concurrent,
-                ..CallPolicy::default()
-            },
+            calls: CallPolicy::default().with_max_concurrent(max_concurrent),
             ..KmsOptions::default()
         };
         let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";

@@ -20,6 +20,7 @@ use crate::{
 /// `authTag` and `keyId`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "its fields are the wire format")]
 pub struct DataEnvelope {
     /// AES-256-GCM ciphertext, as long as the plaintext.
     #[serde(with = "base64_text")]

@@ -72,10 +72,9 @@ impl KeyAdmin for AwsAdmin {
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
         let store = self.kms.options.custom_key_store.as_deref();
         let alias = self.kms.regional(key).await?;
-        let spec = KeySpec {
-            multi_region: spec.multi_region || self.kms.options.multi_region,
-            ..spec.clone()
-        };
+        let spec = spec
+            .clone()
+            .with_multi_region(spec.multi_region || self.kms.options.multi_region);
         let made = create::create(alias, &spec, store).await?;
         let metadata = metadata::describe(&made).await?;
         details::details(&made, &metadata).await

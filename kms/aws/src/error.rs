@@ -106,7 +106,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.name(), self.detail)
+        write!(f, "{} {}", self.kind.as_str(), self.detail)
     }
 }
 

@@ -110,7 +110,7 @@ impl Regions {
             let region = replica.region.clone();
             match attempt(Arc::new(replica)).await {
                 Err(error) if !is_verdict(&error) => tracing::warn!(
-                    key = %self.uri(), region, error = error.kind().name(),
+                    key = %self.uri(), region, error = error.kind().as_str(),
                     "a replica of the key did not serve the call either"
                 ),
                 decided => return decided,
@@ -167,7 +167,7 @@ impl Regions {
         let outcome = call.await;
         watch.answered = true;
         match &outcome {
-            Err(error) if is_away(error) => self.avoid_home(error.kind().name()),
+            Err(error) if is_away(error) => self.avoid_home(error.kind().as_str()),
             _ => *self.away_until.lock() = None,
         }
         outcome

@@ -58,12 +58,11 @@ impl Signer for AwsSigner {
             .regions
             .call(|key| async move { sign(&key, digest).await }.boxed())
             .await?;
-        Ok(Signature {
-            key: self.regions.uri().clone(),
-            version: None,
-            algorithm: SignatureAlgorithm::EcdsaP256Sha256,
+        Ok(Signature::new(
+            self.regions.uri().clone(),
+            SignatureAlgorithm::EcdsaP256Sha256,
             bytes,
-        })
+        ))
     }
 
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {

@@ -6,11 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use async_trait::async_trait;
-use serde::Serialize;
-
 use super::{Protection, ProviderError, ProviderErrorKind};
-use crate::{EncryptionContext, KeyUri};
+use crate::{EncryptionContext, KeyUri, text_form::text_form};
+use async_trait::async_trait;
 
 /// Looks after the keys of one key management service. It is a trait of its own, since a program that encrypts and decrypts
 /// should have none of these permissions.
@@ -121,8 +119,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
 }
 
 /// What a key is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyPurpose {
     /// Wrapping data keys, and direct mode.
@@ -134,8 +131,23 @@ pub enum KeyPurpose {
     SignEd25519,
 }
 
+impl KeyPurpose {
+    /// The name in output and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Encrypt => "encrypt",
+            Self::SignP256 => "sign-p256",
+            Self::SignEd25519 => "sign-ed25519",
+        }
+    }
+}
+
+text_form!(KeyPurpose);
+
 /// A key that is to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeySpec {
     /// What it is for.
     pub purpose: KeyPurpose,
@@ -150,7 +162,51 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// Why a service cannot make the key that has nothing but keys: neither rotation of its own, nor labels, nor regions.
+    /// A key for `purpose`, with the service's defaults.
+    #[must_use]
+    pub fn new(purpose: KeyPurpose) -> Self {
+        Self {
+            purpose,
+            ..Self::default()
+        }
+    }
+
+    /// Sets what the key is for.
+    #[must_use]
+    pub fn with_purpose(mut self, purpose: KeyPurpose) -> Self {
+        self.purpose = purpose;
+        self
+    }
+
+    /// Sets where its material is to be kept.
+    #[must_use]
+    pub fn with_protection(mut self, protection: impl Into<Option<Protection>>) -> Self {
+        self.protection = protection.into();
+        self
+    }
+
+    /// Sets how often the service rotates it.
+    #[must_use]
+    pub fn with_rotation_period(mut self, rotation_period: impl Into<Option<Duration>>) -> Self {
+        self.rotation_period = rotation_period.into();
+        self
+    }
+
+    /// Sets its labels, or tags.
+    #[must_use]
+    pub fn with_labels(mut self, labels: BTreeMap<String, String>) -> Self {
+        self.labels = labels;
+        self
+    }
+
+    /// Sets whether it may have replicas in other regions.
+    #[must_use]
+    pub fn with_multi_region(mut self, multi_region: bool) -> Self {
+        self.multi_region = multi_region;
+        self
+    }
+
+    /// For services without automatic rotation, labels or regions: the first requested feature that they lack.
     #[must_use]
     pub fn unsupported_by_plain_keys(&self) -> Option<&'static str> {
         if self.rotation_period.is_some() {
@@ -165,6 +221,7 @@ impl KeySpec {
 
 /// What a service says of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeyDetails {
     /// Its name.
     pub uri: KeyUri,
@@ -184,8 +241,61 @@ pub struct KeyDetails {
     pub labels: BTreeMap<String, String>,
 }
 
+impl KeyDetails {
+    /// What every service says of a key. Add the rest with the setters.
+    #[must_use]
+    pub fn new(uri: KeyUri, purpose: KeyPurpose, protection: Protection) -> Self {
+        Self {
+            uri,
+            purpose,
+            protection,
+            primary: None,
+            created: None,
+            rotation_period: None,
+            next_rotation: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// Adds the version that encrypts now.
+    #[must_use]
+    pub fn with_primary(mut self, primary: impl Into<Option<KeyVersion>>) -> Self {
+        self.primary = primary.into();
+        self
+    }
+
+    /// Adds when it was made.
+    #[must_use]
+    pub fn with_created(mut self, created: impl Into<Option<SystemTime>>) -> Self {
+        self.created = created.into();
+        self
+    }
+
+    /// Adds how often the service rotates it.
+    #[must_use]
+    pub fn with_rotation_period(mut self, rotation_period: impl Into<Option<Duration>>) -> Self {
+        self.rotation_period = rotation_period.into();
+        self
+    }
+
+    /// Adds when the service rotates it next.
+    #[must_use]
+    pub fn with_next_rotation(mut self, next_rotation: impl Into<Option<SystemTime>>) -> Self {
+        self.next_rotation = next_rotation.into();
+        self
+    }
+
+    /// Adds its labels, or tags.
+    #[must_use]
+    pub fn with_labels(mut self, labels: BTreeMap<String, String>) -> Self {
+        self.labels = labels;
+        self
+    }
+}
+
 /// One version of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeyVersion {
     /// Its name within the key.
     pub id: String,
@@ -195,9 +305,27 @@ pub struct KeyVersion {
     pub created: Option<SystemTime>,
 }
 
+impl KeyVersion {
+    /// A version whose age the service does not tell.
+    #[must_use]
+    pub fn new(id: impl Into<String>, state: KeyState) -> Self {
+        Self {
+            id: id.into(),
+            state,
+            created: None,
+        }
+    }
+
+    /// Adds when it was made.
+    #[must_use]
+    pub fn with_created(mut self, created: impl Into<Option<SystemTime>>) -> Self {
+        self.created = created.into();
+        self
+    }
+}
+
 /// Whether a version can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyState {
     /// It can.
@@ -212,12 +340,27 @@ pub enum KeyState {
     Other,
 }
 
+impl KeyState {
+    /// The name in output and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::DestroyScheduled => "destroy-scheduled",
+            Self::Destroyed => "destroyed",
+            Self::Other => "other",
+        }
+    }
+}
+
+text_form!(KeyState);
+
 /// What somebody may do with a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyRole {
-    /// Wrap data keys: for who starts workflows.
+    /// Wrap data keys: for programs that start workflows.
     Encrypter,
     /// Unwrap them: for workers and codec servers that show plaintext.
     Decrypter,
@@ -227,8 +370,24 @@ pub enum KeyRole {
     Verifier,
 }
 
-/// When a key ought to be rotated.
+impl KeyRole {
+    /// The name in output and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Encrypter => "encrypter",
+            Self::Decrypter => "decrypter",
+            Self::Signer => "signer",
+            Self::Verifier => "verifier",
+        }
+    }
+}
+
+text_form!(KeyRole);
+
+/// When a key should be rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RotationPolicy {
     /// How old the primary version may become. Default: 90 days.
     pub period: Duration,
@@ -246,6 +405,20 @@ impl Default for RotationPolicy {
 }
 
 impl RotationPolicy {
+    /// Sets how old the primary version may become.
+    #[must_use]
+    pub fn with_period(mut self, period: Duration) -> Self {
+        self.period = period;
+        self
+    }
+
+    /// Sets how old any version that decrypts may become before it is worth a warning.
+    #[must_use]
+    pub fn with_max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age;
+        self
+    }
+
     /// Whether the version that encrypts is older than the period. Never for signing keys: a signature stays as good as it
     /// was, and every verifier would have to learn the new public key. Never where the service does not tell the age.
     #[must_use]

@@ -2,8 +2,7 @@
 
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc};
 
-use super::ServiceError;
-use crate::KeyUri;
+use crate::{KeyUri, ServiceError, text_form::text_form};
 
 /// How a key management service failed, in one vocabulary for all services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,9 +47,9 @@ impl ProviderErrorKind {
         )
     }
 
-    /// A short name for metrics and programs.
+    /// The name in metrics, output and JSON.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::PermissionDenied => "permission_denied",
             Self::KeyNotFound => "key_not_found",
@@ -101,13 +100,13 @@ impl ProviderErrorKind {
     }
 }
 
-/// What has to be put right, where a failure tells more than its kind: for programs that give advice.
+/// What caused a failure, where it tells more than its kind: for programs that give advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
     /// There are no credentials.
     NoCredentials,
-    /// There are credentials, but they cannot be read or are none.
+    /// There are credentials, but they cannot be read, or they have the wrong form.
     UnusableCredentials,
     /// The service does not accept the credentials.
     RefusedCredentials,
@@ -122,11 +121,33 @@ pub enum Cause {
     Project,
     /// No connection to the service can be made.
     NoConnection,
-    /// Something else than the service answered: a proxy on the way, or a wrong endpoint.
+    /// Another program answered in place of the service: a proxy on the way, or a wrong endpoint.
     Proxy,
     /// The vendor's library cannot be loaded.
     Module,
 }
+
+impl Cause {
+    /// The name in output and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::UnusableCredentials => "unusable_credentials",
+            Self::RefusedCredentials => "refused_credentials",
+            Self::Clock => "clock",
+            Self::ServiceDisabled => "service_disabled",
+            Self::QuotaProject => "quota_project",
+            Self::Project => "project",
+            Self::NoConnection => "no_connection",
+            Self::Proxy => "proxy",
+            Self::Module => "module",
+        }
+    }
+}
+
+text_form!(ProviderErrorKind);
+text_form!(Cause);
 
 /// A failed call of a key management service: how, for which key, and what to do.
 ///

@@ -14,6 +14,7 @@
 //! - `test-util`: [`faulty::FaultyKey`], a key for tests, and a clock that is moved by hand.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;
 mod calls;
@@ -30,9 +31,11 @@ mod provider;
 mod public_key;
 mod service_error;
 mod shown;
+mod signature;
 mod signer;
 #[doc(hidden)]
 pub mod support;
+mod text_form;
 mod types;
 
 pub use self::{
@@ -45,7 +48,8 @@ pub use self::{
     provider::{KeyDescription, KeyProvider, Protection},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,
-    signer::{Signature, SignatureAlgorithm, Signer},
+    signature::{Signature, SignatureAlgorithm},
+    signer::Signer,
     types::{
         context::{ContextError, EncryptionContext},
         dek::{Dek, WrappedDek},

@@ -1,11 +1,14 @@
+//! The [`KeyProvider`] trait: one key-encryption key.
+
 use std::fmt;
 
 use async_trait::async_trait;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{ProviderError, ProviderErrorKind};
-use crate::{Dek, EncryptionContext, KeyUri, WrappedDek, types::MAX_WRAPPED_LEN};
+use crate::{
+    Dek, EncryptionContext, KeyUri, WrappedDek, text_form::text_form, types::MAX_WRAPPED_LEN,
+};
 
 /// One key-encryption key at a key management service.
 ///
@@ -18,9 +21,9 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// The key's name, as it is written into payloads.
     fn uri(&self) -> &KeyUri;
 
-    /// Whether `key` names this key too: a replica of it in another region that is trusted as much. By default only its
-    /// own name does.
-    fn goes_by(&self, key: &KeyUri) -> bool {
+    /// Whether `key` is a name of this key: its own name, or that of a replica in another region that is trusted as much. By
+    /// default only its own name is.
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
         self.uri() == key
     }
 
@@ -72,7 +75,8 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         0
     }
 
-    /// The most bytes that [`encrypt`](Self::encrypt) takes.
+    /// The most bytes that [`encrypt`](Self::encrypt) takes. It may change while the provider learns more of its key: with
+    /// Cloud KMS it depends on the key's protection level, which the first call tells.
     fn max_plaintext(&self) -> usize;
 
     /// Encrypts directly, without additional data.
@@ -120,8 +124,7 @@ impl KeyDescription {
 }
 
 /// Where key material is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protection {
     /// In a file that the user of the process can read.
@@ -131,3 +134,17 @@ pub enum Protection {
     /// In a hardware security module.
     Hsm,
 }
+
+impl Protection {
+    /// The name in output and JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Software => "software",
+            Self::Hsm => "hsm",
+        }
+    }
+}
+
+text_form!(Protection);

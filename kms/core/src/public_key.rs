@@ -7,7 +7,7 @@ use ed25519_dalek::pkcs8::{
 };
 use p256::ecdsa::signature::Verifier as _;
 
-use super::{Signature, SignatureAlgorithm};
+use crate::{Signature, SignatureAlgorithm};
 
 /// The public half of a signing key, for verifying without the service that holds the private one.
 #[derive(Clone, PartialEq, Eq)]

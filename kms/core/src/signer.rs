@@ -3,10 +3,8 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
-use super::{ProviderError, ProviderErrorKind, PublicKey};
-use crate::KeyUri;
+use crate::{KeyUri, ProviderError, ProviderErrorKind, PublicKey, Signature};
 
 /// A signing key at a key management service.
 ///
@@ -48,61 +46,5 @@ pub trait Signer: Send + Sync + fmt::Debug {
             }
             Err(error) => Err(error),
         }
-    }
-}
-
-/// The first byte of what keys with the output prefix `TINK` make.
-const TINK_PREFIX: u8 = 1;
-
-/// How a key signs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum SignatureAlgorithm {
-    /// ECDSA with P-256 and SHA-256 (FIPS 186-5): `EC_SIGN_P256_SHA256` at Cloud KMS, `ECDSA_SHA_256` with
-    /// `ECC_NIST_P256` at AWS KMS.
-    #[serde(rename = "ECDSA_P256_SHA256")]
-    EcdsaP256Sha256,
-    /// Ed25519 (RFC 8032).
-    #[serde(rename = "ED25519")]
-    Ed25519,
-}
-
-/// A signature, and what it takes to verify it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    /// The key that signed.
-    pub key: KeyUri,
-    /// The key's version, in the service's own words; `None` where a key has one version only.
-    pub version: Option<String>,
-    /// How it was signed.
-    pub algorithm: SignatureAlgorithm,
-    /// ASN.1 DER of `r` and `s` for ECDSA (RFC 3279, section 2.2.3), 64 bytes for Ed25519.
-    pub bytes: Vec<u8>,
-}
-
-impl Signature {
-    /// The signature as Tink writes it for a key with output prefix `TINK`: `0x01 ‖ key id(4, big endian) ‖ bytes`.
-    /// `None` when the version is not a key id of a Tink keyset.
-    #[must_use]
-    pub fn to_tink(&self) -> Option<Vec<u8>> {
-        let id: u32 = self.version.as_deref()?.parse().ok()?;
-        let mut tink = Vec::with_capacity(5 + self.bytes.len());
-        tink.push(TINK_PREFIX);
-        tink.extend_from_slice(&id.to_be_bytes());
-        tink.extend_from_slice(&self.bytes);
-        Some(tink)
-    }
-
-    /// Reads what Tink signed with a key with output prefix `TINK`. Tink does not write the algorithm: it comes from
-    /// the key. `None` when `tink` does not start as such a signature does.
-    #[must_use]
-    pub fn from_tink(key: KeyUri, algorithm: SignatureAlgorithm, tink: &[u8]) -> Option<Self> {
-        let (&[prefix, ref id @ ..], bytes) = tink.split_first_chunk::<5>()?;
-        (prefix == TINK_PREFIX).then(|| Self {
-            key,
-            version: Some(u32::from_be_bytes(*id).to_string()),
-            algorithm,
-            bytes: bytes.to_vec(),
-        })
     }
 }

@@ -30,29 +30,34 @@ pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
     let rotation_period = key
         .rotation_period()
         .and_then(|period| (**period).try_into().ok());
-    Some(KeyDetails {
-        purpose,
-        protection: template.map_or(Protection::Software, |template| {
-            protection(&template.protection_level)
-        }),
-        primary: key
-            .primary
-            .as_ref()
-            .and_then(|version| key_version(&uri, version)),
-        created: key.create_time.and_then(time),
-        rotation_period,
-        next_rotation: key.next_rotation_time.and_then(time),
-        labels: key.labels.into_iter().collect(),
-        uri,
-    })
+    let primary = key
+        .primary
+        .as_ref()
+        .and_then(|version| key_version(&uri, version));
+    Some(
+        KeyDetails::new(
+            uri,
+            purpose,
+            template.map_or(Protection::Software, |template| {
+                protection(&template.protection_level)
+            }),
+        )
+        .with_primary(primary)
+        .with_created(key.create_time.and_then(time))
+        .with_rotation_period(rotation_period)
+        .with_next_rotation(key.next_rotation_time.and_then(time))
+        .with_labels(key.labels.into_iter().collect()),
+    )
 }
 
 pub(super) fn key_version(uri: &KeyUri, version: &CryptoKeyVersion) -> Option<KeyVersion> {
-    Some(KeyVersion {
-        id: version_id(uri, &version.name)?.to_string(),
-        state: version_state(&version.state),
-        created: version.create_time.and_then(time),
-    })
+    Some(
+        KeyVersion::new(
+            version_id(uri, &version.name)?.to_string(),
+            version_state(&version.state),
+        )
+        .with_created(version.create_time.and_then(time)),
+    )
 }
 
 pub(super) fn version_state(state: &CryptoKeyVersionState) -> KeyState {

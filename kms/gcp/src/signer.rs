@@ -91,12 +91,12 @@ impl GcpSigner {
         if !matches(&answer.signature, answer.signature_crc32c) {
             return damaged("the signature has another checksum");
         }
-        Ok(Signature {
-            key: self.uri.clone(),
-            version: Some(id.to_string()),
-            algorithm: SignatureAlgorithm::EcdsaP256Sha256,
-            bytes: answer.signature.to_vec(),
-        })
+        Ok(Signature::new(
+            self.uri.clone(),
+            SignatureAlgorithm::EcdsaP256Sha256,
+            answer.signature.to_vec(),
+        )
+        .with_version(Some(id.to_string())))
     }
 
     async fn fetch(&self, id: u64) -> Result<PublicKey, ProviderError> {

@@ -126,25 +126,15 @@ impl LocalKeyring {
 }
 
 fn details(key: &KeyUri, keyset: &Keyset) -> Result<KeyDetails, KeysetError> {
-    Ok(KeyDetails {
-        uri: key.clone(),
-        purpose: keyset.purpose()?,
-        protection: Protection::File,
-        primary: Some(version((keyset.primary(), KeyState::Enabled))),
-        // Tink's keysets tell no times.
-        created: None,
-        rotation_period: None,
-        next_rotation: None,
-        labels: std::collections::BTreeMap::new(),
-    })
+    // Tink's keysets tell no times.
+    Ok(
+        KeyDetails::new(key.clone(), keyset.purpose()?, Protection::File)
+            .with_primary(Some(version((keyset.primary(), KeyState::Enabled)))),
+    )
 }
 
 fn version((id, state): (u32, KeyState)) -> KeyVersion {
-    KeyVersion {
-        id: id.to_string(),
-        state,
-        created: None,
-    }
+    KeyVersion::new(id.to_string(), state)
 }
 
 fn check_spec(key: &KeyUri, spec: &KeySpec) -> Result<(), ProviderError> {

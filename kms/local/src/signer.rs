@@ -36,12 +36,8 @@ impl Signer for LocalSigningKey {
             .keyset()?
             .sign(data)
             .map_err(|error| self.0.error(&error))?;
-        Ok(Signature {
-            key: self.0.uri().clone(),
-            version: Some(id.to_string()),
-            algorithm,
-            bytes,
-        })
+        Ok(Signature::new(self.0.uri().clone(), algorithm, bytes)
+            .with_version(Some(id.to_string())))
     }
 
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {

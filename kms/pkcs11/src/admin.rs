@@ -261,16 +261,9 @@ fn details(
 ) -> Result<KeyDetails, Failure> {
     let (purpose, objects) = find(connection, path)?;
     let primary = objects.iter().find(|key| key.usage.starts(purpose));
-    Ok(KeyDetails {
-        uri: uri.clone(),
-        purpose,
-        protection: connection.protection,
-        primary: primary.map(|key| key.version(purpose)),
-        created: objects.last().and_then(|key| version_id::created(&key.id)),
-        rotation_period: None,
-        next_rotation: None,
-        labels: BTreeMap::new(),
-    })
+    Ok(KeyDetails::new(uri.clone(), purpose, connection.protection)
+        .with_primary(primary.map(|key| key.version(purpose)))
+        .with_created(objects.last().and_then(|key| version_id::created(&key.id))))
 }
 
 /// What a key is called that was found; `None` for those that have neither a label nor an id.

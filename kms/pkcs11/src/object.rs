@@ -178,15 +178,15 @@ impl KeyObject {
     }
 
     pub(super) fn version(&self, purpose: KeyPurpose) -> KeyVersion {
-        KeyVersion {
-            id: hex::encode(&self.id),
-            state: if self.usage.starts(purpose) {
+        KeyVersion::new(
+            hex::encode(&self.id),
+            if self.usage.starts(purpose) {
                 KeyState::Enabled
             } else {
                 KeyState::Disabled
             },
-            created: version_id::created(&self.id),
-        }
+        )
+        .with_created(version_id::created(&self.id))
     }
 }
 

@@ -57,12 +57,10 @@ impl Signer for Pkcs11SigningKey {
             Ok((hex::encode(&key.id), signature.to_der().as_bytes().to_vec()))
         });
         let (version, bytes) = signed.await.map_err(|failure| failure.for_key(&self.uri))?;
-        Ok(Signature {
-            key: self.uri.clone(),
-            version: Some(version),
-            algorithm: SignatureAlgorithm::EcdsaP256Sha256,
-            bytes,
-        })
+        Ok(
+            Signature::new(self.uri.clone(), SignatureAlgorithm::EcdsaP256Sha256, bytes)
+                .with_version(Some(version)),
+        )
     }
 
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {

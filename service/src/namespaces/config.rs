@@ -125,7 +125,7 @@ impl NamespaceConfig {
             .require_context(self.require_context.clone())
             .compression(self.compression)
             .max_decompressed(self.max_decompressed)
-            .plaintext(self.plaintext)
+            .plaintext_policy(self.plaintext)
             .dek_limits(self.dek_limits.clone())
             .cache_limits(self.cache.clone());
         let builder = match &self.decrypt_formats {

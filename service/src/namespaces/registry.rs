@@ -267,7 +267,7 @@ impl Keys {
             builder = builder.decrypt_with(key.clone());
         }
         if let Some(namespace) = also_decode {
-            builder = builder.also_decode(namespace.clone());
+            builder = builder.accept_namespace(namespace.clone());
         }
         Ok(NamespaceCodec {
             codec: builder.build()?,

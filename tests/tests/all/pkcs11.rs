@@ -25,7 +25,7 @@ use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, Format, KeyUri, Namespace, Payload, WrappedDek,
     kms::{
         self, CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeyRole, KeySpec, KeyState,
-        KmsOptions, Protection, ProviderError, ProviderErrorKind as Kind, Signature, Signer,
+        KmsOptions, Protection, ProviderError, ProviderErrorKind as Kind, Signer,
         pkcs11::Pkcs11Options,
     },
 };
@@ -69,10 +69,7 @@ async fn made(hsm: &SoftHsm, label: &str) -> Arc<dyn KeyProvider> {
 }
 
 async fn made_signer(hsm: &SoftHsm, label: &str) -> Arc<dyn Signer> {
-    let spec = KeySpec {
-        purpose: KeyPurpose::SignP256,
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default().with_purpose(KeyPurpose::SignP256);
     admin(hsm)
         .await
         .create(&hsm.key(label), &spec)

@@ -80,10 +80,7 @@ async fn tink_verifies_what_we_sign_before_and_after_our_rotation() {
             assert!(!tink_verifies(&keys.file(), b"other data", &bytes));
         }
         // The signature of one key under the name of the other.
-        let swapped = Signature {
-            version: before.version.clone(),
-            ..after
-        };
+        let swapped = after.with_version(before.version.clone());
         let bytes = swapped.to_tink().expect("a key id");
         assert!(!tink_verifies(&keys.file(), DATA, &bytes));
     }

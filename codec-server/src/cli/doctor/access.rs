@@ -150,7 +150,7 @@ impl Access<'_> {
             self.remedy(tried, error),
         )
         .with("operation", tried.name())
-        .with("error", error.kind().name())
+        .with("error", error.kind().as_str())
     }
 
     fn remedy(&self, tried: Tried, error: &ProviderError) -> String {
@@ -199,10 +199,9 @@ pub(super) fn found(key: &KeyUri, first: &First, is_used: bool) -> Finding {
                 (_, Protection::Hsm) => "in a hardware security module",
                 _ => "in software",
             };
-            let protection = serde_json::to_value(found.protection).unwrap_or_default();
             Finding::ok(Check::Key, format!("found, {place}"))
                 .with("primary_version", found.primary_version.clone())
-                .with("protection", protection)
+                .with("protection", found.protection.as_str())
         }
         Err(_) if is_used => Finding::ok(Check::Key, "found: the service uses it"),
         Err(_) => Finding::skipped(

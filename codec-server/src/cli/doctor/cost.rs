@@ -240,10 +240,7 @@ mod tests {
         let limits = DekLimits::default();
         // 730 hours, 45 minutes each.
         assert_eq!(workload(&limits).data_keys(), 974);
-        let few = DekLimits {
-            max_messages: 2,
-            ..DekLimits::default()
-        };
+        let few = DekLimits::default().with_max_messages(2);
         assert_eq!(workload(&few).calls(), (20_000, 15_000));
         let direct = Workload {
             direct: true,

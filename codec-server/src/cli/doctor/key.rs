@@ -264,7 +264,7 @@ impl KeyExam<'_> {
             },
             remedy,
         )
-        .with("error", error.kind().name())
+        .with("error", error.kind().as_str())
     }
 
     async fn measure(

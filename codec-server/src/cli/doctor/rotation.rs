@@ -95,19 +95,13 @@ fn whole(time: Duration) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
     use temporal_kms_codec::kms::{KeyPurpose, Protection};
 
     use super::*;
     use crate::cli::doctor::finding::Outcome;
 
     pub(in super::super) fn version(id: &str, state: KeyState, age_days: u64) -> KeyVersion {
-        KeyVersion {
-            id: id.to_owned(),
-            state,
-            created: Some(now() - Duration::from_secs(age_days * DAY)),
-        }
+        KeyVersion::new(id, state).with_created(Some(now() - Duration::from_secs(age_days * DAY)))
     }
 
     fn now() -> SystemTime {
@@ -121,16 +115,8 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn details(versions: &[KeyVersion]) -> KeyDetails {
-        KeyDetails {
-            uri: key(),
-            purpose: KeyPurpose::Encrypt,
-            protection: Protection::Software,
-            primary: versions.first().cloned(),
-            created: None,
-            rotation_period: None,
-            next_rotation: None,
-            labels: BTreeMap::new(),
-        }
+        KeyDetails::new(key(), KeyPurpose::Encrypt, Protection::Software)
+            .with_primary(versions.first().cloned())
     }
 
     fn rotation_of(versions: &[KeyVersion]) -> Vec<Outcome> {
@@ -151,10 +137,7 @@ pub(super) mod tests {
         );
         let gone = version("1", KeyState::Disabled, 365);
         assert_eq!(rotation_of(&[primary(1), gone]), [Outcome::Ok]);
-        let ageless = KeyVersion {
-            created: None,
-            ..primary(1)
-        };
+        let ageless = primary(1).with_created(None);
         assert_eq!(rotation_of(&[ageless]), [Outcome::Ok]);
     }
 }

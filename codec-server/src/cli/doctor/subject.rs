@@ -46,12 +46,10 @@ impl Subject {
         };
         match read {
             Ok((mut subject, what)) => {
-                subject.options.calls = CallPolicy {
-                    max_concurrent: subject.options.calls.max_concurrent,
-                    attempt_timeout: subject.options.calls.attempt_timeout,
-                    total_timeout: subject.options.calls.total_timeout,
-                    ..CallPolicy::once()
-                };
+                subject.options.calls = CallPolicy::once()
+                    .with_max_concurrent(subject.options.calls.max_concurrent)
+                    .with_attempt_timeout(subject.options.calls.attempt_timeout)
+                    .with_total_timeout(subject.options.calls.total_timeout);
                 findings.push(
                     Finding::ok(Check::Configuration, subject.summary(&what))
                         .with("namespaces", subject.namespace_count())

@@ -55,16 +55,15 @@ async fn create(args: &CreateArgs, options: &KmsOptions, json: bool) -> Result<(
     let purpose = KeyPurpose::from(args.purpose);
     let rotates = matches!(args.key.kms(), KmsKind::GcpKms | KmsKind::AwsKms)
         && purpose == KeyPurpose::Encrypt;
-    let spec = KeySpec {
-        purpose,
-        protection: args.protection.map(Into::into),
-        rotation_period: match args.rotation_period {
+    let spec = KeySpec::default()
+        .with_purpose(purpose)
+        .with_protection(args.protection.map(Into::into))
+        .with_rotation_period(match args.rotation_period {
             Some(rotation) => rotation.period(),
             None => rotates.then(|| RotationPolicy::default().period),
-        },
-        labels: args.labels.iter().cloned().collect(),
-        multi_region: args.multi_region,
-    };
+        })
+        .with_labels(args.labels.iter().cloned().collect())
+        .with_multi_region(args.multi_region);
     let admin = open(&args.key, options).await?;
     let made = admin
         .create(&args.key, &spec)
@@ -106,10 +105,9 @@ async fn list(key: &KeyUri, options: &KmsOptions, json: bool) -> Result<(), Fail
 }
 
 async fn describe(args: &DescribeArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
-    let policy = RotationPolicy {
-        period: args.rotation_period,
-        max_age: args.max_age,
-    };
+    let policy = RotationPolicy::default()
+        .with_period(args.rotation_period)
+        .with_max_age(args.max_age);
     let admin = open(&args.key, options).await?;
     let details = admin.details(&args.key).await.map_err(Failure::from)?;
     let versions = admin.versions(&args.key).await.map_err(Failure::from)?;

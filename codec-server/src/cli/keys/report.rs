@@ -95,13 +95,13 @@ impl KeyReport {
             .collect();
         vec![
             ("key", self.key.clone()),
-            ("purpose", name(self.purpose)),
-            ("protection", name(self.protection)),
+            ("purpose", self.purpose.to_string()),
+            ("protection", self.protection.to_string()),
             (
                 "primary version",
                 or_dash(primary.map(|v| v.version.clone())),
             ),
-            ("state", or_dash(primary.map(|v| name(v.state)))),
+            ("state", or_dash(primary.map(|v| v.state.to_string()))),
             ("created", or_dash(self.created.clone())),
             ("rotation period", self.rotation()),
             ("next rotation", or_dash(self.next_rotation.clone())),
@@ -177,8 +177,8 @@ impl Keys {
         let row = |key: &KeyReport| {
             [
                 key.key.clone(),
-                name(key.purpose),
-                name(key.protection),
+                key.purpose.to_string(),
+                key.protection.to_string(),
                 or_dash(key.primary.as_ref().map(|v| v.version.clone())),
                 key.rotation(),
                 or_dash(key.created.clone()),
@@ -211,7 +211,7 @@ impl Versions {
         let row = |version: &VersionReport| {
             [
                 version.version.clone(),
-                name(version.state),
+                version.state.to_string(),
                 or_dash(version.created.clone()),
             ]
         };
@@ -232,14 +232,6 @@ pub(super) fn schedule(period: Option<Duration>) -> String {
         || "never rotated by the service".to_owned(),
         |period| format!("rotated every {}", days(period)),
     )
-}
-
-/// The name that the value has in JSON.
-fn name(value: impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(name)) => name,
-        _ => "-".to_owned(),
-    }
 }
 
 fn or_dash(value: Option<String>) -> String {

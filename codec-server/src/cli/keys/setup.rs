@@ -130,13 +130,12 @@ impl SetupArgs {
         let multi_region = self.multi_region || options.aws.multi_region;
         #[cfg(not(feature = "aws-kms"))]
         let multi_region = self.multi_region;
-        KeySpec {
-            purpose: KeyPurpose::Encrypt,
-            protection: self.protection.map(Into::into),
-            rotation_period: self.rotation_period.period(),
-            labels: self.labels.iter().cloned().collect(),
-            multi_region,
-        }
+        KeySpec::default()
+            .with_purpose(KeyPurpose::Encrypt)
+            .with_protection(self.protection.map(Into::into))
+            .with_rotation_period(self.rotation_period.period())
+            .with_labels(self.labels.iter().cloned().collect())
+            .with_multi_region(multi_region)
     }
 
     /// Who may do what. A worker decrypts inputs and encrypts results.

@@ -1,6 +1,6 @@
 //! The variables of the data key cache.
 
-use super::{Variables, named};
+use super::variables::{Variables, named};
 use crate::{CacheLimits, ConfigurationError};
 
 const DATA_KEYS: &str = "TEMPORAL_CODEC_CACHE_DATA_KEYS";

@@ -1,6 +1,6 @@
 //! Which keys the environment names.
 
-use super::{KEY, Variables, items, named};
+use super::variables::{KEY, Variables, items, named};
 use crate::{ConfigurationError, KeyUri, KmsKind, kms::KmsOptions};
 
 /// The keys to encrypt with.

@@ -1,6 +1,6 @@
 //! Which context pairs a payload may, and must, carry.
 
-use std::{collections::BTreeSet, convert::Infallible, str::FromStr};
+use std::{collections::BTreeSet, convert::Infallible, fmt, str::FromStr};
 
 use crate::{ConfigurationError, EncryptionContext, PayloadError};
 use temporal_kms::support::NAMESPACE;
@@ -41,6 +41,20 @@ impl RequiredContext {
 impl From<bool> for RequiredContext {
     fn from(all: bool) -> Self {
         if all { Self::All } else { Self::None }
+    }
+}
+
+/// `true`, `false`, or names with commas between them: the form that is parsed.
+impl fmt::Display for RequiredContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("false"),
+            Self::All => f.write_str("true"),
+            Self::Named(names) => {
+                let names: Vec<_> = names.iter().map(String::as_str).collect();
+                f.write_str(&names.join(","))
+            }
+        }
     }
 }
 

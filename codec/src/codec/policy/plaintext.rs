@@ -1,6 +1,6 @@
 //! Whether payloads that are not encrypted are accepted.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::ConfigurationError;
 
@@ -16,17 +16,32 @@ pub enum PlaintextPolicy {
     Reject,
 }
 
+impl PlaintextPolicy {
+    /// The name in settings, variables and output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Reject => "reject",
+        }
+    }
+}
+
+impl fmt::Display for PlaintextPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl FromStr for PlaintextPolicy {
     type Err = ConfigurationError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "allow" => Ok(Self::Allow),
-            "reject" => Ok(Self::Reject),
-            _ => Err(ConfigurationError::invalid(
-                "plaintext",
-                "it must be `allow` or `reject`",
-            )),
-        }
+        [Self::Allow, Self::Reject]
+            .into_iter()
+            .find(|policy| policy.as_str() == name)
+            .ok_or_else(|| {
+                ConfigurationError::invalid("plaintext", "it must be `allow` or `reject`")
+            })
     }
 }

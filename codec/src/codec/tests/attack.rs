@@ -189,10 +189,7 @@ async fn an_honest_task_beside_the_attack_takes_at_most_twice_as_long() {
     let alone = start.elapsed();
 
     // The service answers few calls at the same time, so the calls of the attack and of the task wait for each other.
-    let reader = bench.reader_with(&CallPolicy {
-        max_concurrent: 8,
-        ..CallPolicy::default()
-    });
+    let reader = bench.reader_with(&CallPolicy::default().with_max_concurrent(8));
     let payloads = bogus(&bench, Format::Envelope, 8000).await;
     let attackers = payloads.chunks(2000).map(|payloads| {
         let reader = reader.clone();

@@ -32,7 +32,7 @@ async fn a_foreign_namespace_is_refused_before_any_call() {
     assert_eq!(kms.calls(), before + 1, "one call, for the moved payload");
 
     let both = builder("ours")
-        .also_decode(Namespace::new("theirs").unwrap())
+        .accept_namespace(Namespace::new("theirs").unwrap())
         .encrypt_with(kms)
         .build()
         .unwrap();
@@ -276,7 +276,7 @@ async fn plaintext_is_refused_unless_it_is_allowed() {
     let key = keyring.key_or_create("k").unwrap();
     let lenient = builder("n")
         .encrypt_with(key.clone())
-        .plaintext(PlaintextPolicy::Allow)
+        .plaintext_policy(PlaintextPolicy::Allow)
         .build()
         .unwrap();
     assert_eq!(lenient.decode(payloads(3)).await.unwrap(), payloads(3));

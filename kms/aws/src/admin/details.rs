@@ -91,22 +91,21 @@ async fn describe(
     let primary = match versions {
         Some(versions) => versions.into_iter().next(),
         // The current material is known; when it was made is not.
-        None => Some(KeyVersion {
-            id: metadata::current_version(metadata),
-            state: metadata::state(metadata),
-            created: None,
-        }),
+        None => Some(KeyVersion::new(
+            metadata::current_version(metadata),
+            metadata::state(metadata),
+        )),
     };
-    Ok(KeyDetails {
-        uri: arn_uri(key, &arn.ok_or_else(|| unreadable(key))?)?,
+    Ok(KeyDetails::new(
+        arn_uri(key, &arn.ok_or_else(|| unreadable(key))?)?,
         purpose,
-        protection: metadata::protection(metadata),
-        primary,
-        created: time(metadata.creation_date()),
-        rotation_period: rotation.period,
-        next_rotation: rotation.next,
-        labels: if_permitted(key, tags(key).await)?.unwrap_or_default(),
-    })
+        metadata::protection(metadata),
+    )
+    .with_primary(primary)
+    .with_created(time(metadata.creation_date()))
+    .with_rotation_period(rotation.period)
+    .with_next_rotation(rotation.next)
+    .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default()))
 }
 
 /// `None` for what the caller may not ask: a policy that permits a key by its alias cannot permit what takes no alias.
@@ -204,12 +203,14 @@ fn in_order(
         rotations.insert(0, RotationsListEntry::builder().build());
     }
     rotations.sort_by_key(|material| time(material.rotation_date()));
-    let version = |(index, material): (usize, RotationsListEntry)| KeyVersion {
-        id: material
-            .key_material_id
-            .unwrap_or_else(|| (index + 1).to_string()),
-        state,
-        created: time(material.rotation_date.as_ref()).or(created),
+    let version = |(index, material): (usize, RotationsListEntry)| {
+        KeyVersion::new(
+            material
+                .key_material_id
+                .unwrap_or_else(|| (index + 1).to_string()),
+            state,
+        )
+        .with_created(time(material.rotation_date.as_ref()).or(created))
     };
     rotations
         .into_iter()

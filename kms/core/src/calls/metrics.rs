@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use parking_lot::Mutex;
 
-use super::{Operation, surround::Call};
+use super::operation::{Call, Operation};
 use crate::{KeyUri, ProviderErrorKind};
 
 /// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
@@ -58,7 +58,7 @@ impl KmsMetrics {
                 }
             }
             if let Some(kind) = error {
-                *metrics.errors.entry(kind.name()).or_default() += 1;
+                *metrics.errors.entry(kind.as_str()).or_default() += 1;
             }
         });
     }

@@ -10,8 +10,10 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    CallPolicy, KmsMetrics, Operation,
     breaker::{Admitted, Breaker},
+    metrics::KmsMetrics,
+    operation::Call,
+    policy::CallPolicy,
 };
 use crate::{KeyUri, ProviderError, ProviderErrorKind, crypto::random};
 
@@ -21,13 +23,6 @@ pub(super) struct Calls {
     breaker: Breaker,
     turns: Semaphore,
     metrics: Arc<KmsMetrics>,
-}
-
-/// One call on its way.
-#[derive(Clone, Copy)]
-pub(super) struct Call<'a> {
-    pub(super) operation: Operation,
-    pub(super) key: &'a KeyUri,
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
@@ -54,7 +49,7 @@ impl Calls {
     ) -> Result<T, ProviderError> {
         let span = tracing::debug_span!(
             "kms",
-            operation = call.operation.name(),
+            operation = call.operation.as_str(),
             key = %call.key,
             error = tracing::field::Empty,
         );
@@ -65,7 +60,7 @@ impl Calls {
             .await;
         let kind = answer.as_ref().err().map(ProviderError::kind);
         if let Some(kind) = kind {
-            span.record("error", kind.name());
+            span.record("error", kind.as_str());
         }
         self.metrics.ended(call, started.elapsed(), kind);
         answer
@@ -108,7 +103,7 @@ impl Calls {
             }
             self.metrics.retried(call);
             let wait = longest_wait(&self.policy, failures).mul_f64(random::fraction());
-            tracing::debug!(key = %call.key, operation = call.operation.name(), %error, ?wait, "retrying");
+            tracing::debug!(key = %call.key, operation = call.operation.as_str(), %error, ?wait, "retrying");
             time::sleep(wait).await;
         }
     }

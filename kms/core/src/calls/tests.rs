@@ -1,4 +1,8 @@
-use super::*;
+//! What surrounds the calls, with a key that fails as it is told.
+
+use std::time::Duration;
+
+use super::{policy::LONGEST, *};
 use crate::{
     ProviderErrorKind,
     faulty::{Answer, FaultyKey},
@@ -192,7 +196,7 @@ async fn every_operation_passes_and_is_counted_under_its_name() {
         .metrics
         .snapshot()
         .into_iter()
-        .map(|(_, operation, numbers)| (operation.name(), numbers.calls))
+        .map(|(_, operation, numbers)| (operation.as_str(), numbers.calls))
         .collect();
     assert_eq!(
         counted,

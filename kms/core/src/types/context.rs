@@ -49,6 +49,8 @@ impl EncryptionContext {
         }
     }
 
+    /// A context with these pairs.
+    ///
     /// # Errors
     /// With more than 32 pairs, an empty name, or more than 8,192 bytes in canonical form.
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, ConfigurationError> {

@@ -12,28 +12,46 @@ pub const MAX_WRAPPED_LEN: usize = 16 * 1024;
 /// A data key: 32 random bytes that seal payloads and leave the process only wrapped by a KMS.
 ///
 /// It is erased when dropped, cannot be cloned, and shows nothing of itself in `Debug`.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct Dek([u8; Dek::LEN]);
+///
+/// Its bytes have one place in memory, and moving a `Dek` does not copy them.
+pub struct Dek(Box<[u8; Dek::LEN]>);
 
 impl Dek {
     /// The length in bytes: AES-256.
     pub const LEN: usize = 32;
 
-    /// Takes the bytes of a data key that already exists. The caller erases its own copy.
+    /// A data key whose bytes `fill` writes where they are kept, so that no copy of them needs to be erased.
+    #[must_use]
+    pub fn init_with_mut(fill: impl FnOnce(&mut [u8; Self::LEN])) -> Self {
+        let mut dek = Self(Box::new([0; Self::LEN]));
+        fill(&mut dek.0);
+        dek
+    }
+
+    /// As [`init_with_mut`](Self::init_with_mut), for a `fill` that can fail.
+    ///
+    /// # Errors
+    /// The error of `fill`. What it wrote is erased.
+    pub fn try_init_with_mut<E>(
+        fill: impl FnOnce(&mut [u8; Self::LEN]) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let mut filled = Ok(());
+        let dek = Self::init_with_mut(|key| filled = fill(key));
+        filled.map(|()| dek)
+    }
+
+    /// Takes the bytes of a data key that already exists: for tests and test vectors. The caller must erase its own copy, so
+    /// use [`init_with_mut`](Self::init_with_mut) elsewhere.
     #[must_use]
     pub fn new(bytes: [u8; Self::LEN]) -> Self {
-        Self(bytes)
+        Self(Box::new(bytes))
     }
 
     /// Takes what a KMS unwrapped, if it has a data key's length.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut dek = Self([0; Self::LEN]);
-        if bytes.len() != Self::LEN {
-            return None;
-        }
-        dek.0.copy_from_slice(bytes);
-        Some(dek)
+        let bytes: &[u8; Self::LEN] = bytes.try_into().ok()?;
+        Some(Self::init_with_mut(|key| key.copy_from_slice(bytes)))
     }
 
     /// A new data key from the operating system's randomness.
@@ -41,9 +59,7 @@ impl Dek {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn generate() -> std::io::Result<Self> {
-        let mut dek = Self([0; Self::LEN]);
-        random::fill_from_system(&mut dek.0).map_err(std::io::Error::from)?;
-        Ok(dek)
+        Self::try_init_with_mut(|key| random::fill_from_system(key).map_err(std::io::Error::from))
     }
 
     /// The key itself, for wrapping it.
@@ -52,6 +68,14 @@ impl Dek {
         &self.0
     }
 }
+
+impl Drop for Dek {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Dek {}
 
 impl fmt::Debug for Dek {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +119,19 @@ mod tests {
             format!("{:?}", WrappedDek::new(vec![0xAB; 5])),
             "WrappedDek(5 bytes)"
         );
+    }
+
+    #[test]
+    fn its_bytes_stay_in_one_place() {
+        let mut place = std::ptr::null();
+        let dek = Dek::init_with_mut(|key| {
+            key.fill(7);
+            place = key.as_ptr();
+        });
+        let moved = Box::new(dek);
+        assert_eq!(moved.expose().as_ptr(), place);
+        assert_eq!(moved.expose(), &[7; 32]);
+        assert!(Dek::try_init_with_mut(|_| Err(())).is_err());
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Names of Temporal namespaces.
+
 use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::ConfigurationError;
@@ -12,6 +14,8 @@ const MAX_LEN: usize = 1000;
 pub struct Namespace(Arc<str>);
 
 impl Namespace {
+    /// Reads a name.
+    ///
     /// # Errors
     /// When the name is empty, too long, or holds a control character.
     pub fn new(name: &str) -> Result<Self, ConfigurationError> {

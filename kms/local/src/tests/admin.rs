@@ -19,10 +19,7 @@ async fn makes_lists_and_describes_keys_of_each_purpose() {
         ("b", KeyPurpose::SignP256),
         ("a", KeyPurpose::SignEd25519),
     ] {
-        let spec = KeySpec {
-            purpose,
-            ..KeySpec::default()
-        };
+        let spec = KeySpec::default().with_purpose(purpose);
         let made = keyring.create(&uri(name), &spec).await.unwrap();
         assert_eq!(made.purpose, purpose);
         assert_eq!(made.protection, Protection::File);
@@ -129,22 +126,10 @@ async fn says_what_a_keyset_does_not_have() {
     let (_folder, keyring) = keyring();
     keyring.key_or_create("k").unwrap();
     let specs = [
-        KeySpec {
-            protection: Some(Protection::Hsm),
-            ..KeySpec::default()
-        },
-        KeySpec {
-            rotation_period: Some(Duration::from_hours(24)),
-            ..KeySpec::default()
-        },
-        KeySpec {
-            labels: BTreeMap::from([("team".into(), "a".into())]),
-            ..KeySpec::default()
-        },
-        KeySpec {
-            multi_region: true,
-            ..KeySpec::default()
-        },
+        KeySpec::default().with_protection(Some(Protection::Hsm)),
+        KeySpec::default().with_rotation_period(Some(Duration::from_hours(24))),
+        KeySpec::default().with_labels(BTreeMap::from([("team".into(), "a".into())])),
+        KeySpec::default().with_multi_region(true),
     ];
     for spec in specs {
         let error = keyring.create(&uri("new"), &spec).await.unwrap_err();

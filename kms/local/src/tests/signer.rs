@@ -44,15 +44,9 @@ async fn another_key_or_algorithm_is_false() {
     });
     let signature = a.sign(b"data").await.unwrap();
     assert!(!b.verify(b"data", &signature).await.unwrap());
-    let renamed = Signature {
-        key: b.uri().clone(),
-        ..signature.clone()
-    };
+    let renamed = signature.clone().with_key(b.uri().clone());
     assert!(!b.verify(b"data", &renamed).await.unwrap());
-    let other_algorithm = Signature {
-        algorithm: SignatureAlgorithm::Ed25519,
-        ..signature
-    };
+    let other_algorithm = signature.with_algorithm(SignatureAlgorithm::Ed25519);
     assert!(!a.verify(b"data", &other_algorithm).await.unwrap());
 }
 
@@ -95,12 +89,12 @@ async fn a_keyset_serves_its_own_purpose_only() {
 
 #[test]
 fn reads_and_writes_tinks_prefix() {
-    let signature = Signature {
-        key: "local://s".parse().unwrap(),
-        version: Some("258".into()),
-        algorithm: SignatureAlgorithm::Ed25519,
-        bytes: vec![9; 64],
-    };
+    let signature = Signature::new(
+        "local://s".parse().unwrap(),
+        SignatureAlgorithm::Ed25519,
+        vec![9; 64],
+    )
+    .with_version(Some("258".into()));
     let tink = signature.to_tink().unwrap();
     assert_eq!(tink[..6], [1, 0, 0, 1, 2, 9]);
     let read = |tink: &[u8]| {
@@ -109,10 +103,7 @@ fn reads_and_writes_tinks_prefix() {
     assert_eq!(read(&tink), Some(signature.clone()));
     assert_eq!(read(&tink[..4]), None);
     assert_eq!(read(&[0, 0, 0, 1, 2, 9]), None);
-    let elsewhere = Signature {
-        version: Some("projects/p".into()),
-        ..signature
-    };
+    let elsewhere = signature.with_version(Some("projects/p".into()));
     assert_eq!(elsewhere.to_tink(), None);
 }
 

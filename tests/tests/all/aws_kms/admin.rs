@@ -27,13 +27,11 @@ fn alias() -> KeyUri {
 async fn a_key_is_made_by_its_alias_with_everything_that_was_asked_for() {
     let (_account, server) = scripted().await;
     let admin = admin(&alias(), options(server.url())).await;
-    let spec = KeySpec {
-        protection: Some(Protection::Hsm),
-        rotation_period: Some(DAY * 90),
-        labels: [("team".to_owned(), "platform".to_owned())].into(),
-        multi_region: true,
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default()
+        .with_protection(Some(Protection::Hsm))
+        .with_rotation_period(Some(DAY * 90))
+        .with_labels([("team".to_owned(), "platform".to_owned())].into())
+        .with_multi_region(true);
     let made = admin.create(&alias(), &spec).await.unwrap();
     assert!(
         made.uri.resource().starts_with("arn:aws:kms:eu-west-1:"),
@@ -80,10 +78,10 @@ async fn what_aws_cannot_make_is_refused_before_any_call() {
     let (_account, server) = scripted().await;
     let admin = admin(&alias(), options(server.url())).await;
     let named = uri("arn:aws:kms:eu-west-1:111122223333:key/mine");
-    let sign = |rotation_period, purpose| KeySpec {
-        rotation_period,
-        purpose,
-        ..KeySpec::default()
+    let sign = |rotation_period, purpose| {
+        KeySpec::default()
+            .with_rotation_period(rotation_period)
+            .with_purpose(purpose)
     };
     for (key, spec, kind) in [
         (named, KeySpec::default(), Kind::Misconfigured),
@@ -104,10 +102,7 @@ async fn what_aws_cannot_make_is_refused_before_any_call() {
         ),
         (
             alias(),
-            KeySpec {
-                protection: Some(Protection::Software),
-                ..KeySpec::default()
-            },
+            KeySpec::default().with_protection(Some(Protection::Software)),
             Kind::Unsupported,
         ),
     ] {

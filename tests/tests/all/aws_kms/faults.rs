@@ -214,11 +214,9 @@ async fn an_operator_can_find_the_call_in_the_logs_of_aws() {
 async fn a_server_that_is_gone_or_hangs_is_transient() {
     let (account, server) = scripted().await;
     let key = open(&account.symmetric_key(HOME), options(server.url())).await;
-    let policy = CallPolicy {
-        attempt_timeout: Duration::from_millis(200),
-        total_timeout: Duration::from_millis(500),
-        ..CallPolicy::default()
-    };
+    let policy = CallPolicy::default()
+        .with_attempt_timeout(Duration::from_millis(200))
+        .with_total_timeout(Duration::from_millis(500));
     let patient = policy
         .decorate(key.clone(), &Arc::new(KmsMetrics::default()))
         .unwrap();

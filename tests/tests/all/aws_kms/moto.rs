@@ -101,10 +101,7 @@ async fn a_codec_seals_and_opens() {
 async fn a_signing_key_has_a_public_key() {
     let moto = Moto::start();
     let kms = AwsKms::new(options(moto.url()));
-    let spec = KeySpec {
-        purpose: KeyPurpose::SignP256,
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default().with_purpose(KeyPurpose::SignP256);
     let made = kms.admin().create(&alias(), &spec).await.unwrap();
     assert_eq!(made.purpose, KeyPurpose::SignP256);
     let signer = kms.signer(&alias()).await.unwrap();
@@ -122,11 +119,9 @@ async fn a_signing_key_has_a_public_key() {
 async fn keys_are_looked_after() {
     let moto = Moto::start();
     let admin = AwsKms::new(options(moto.url())).admin();
-    let spec = KeySpec {
-        rotation_period: Some(DAY * 90),
-        labels: [("team".to_owned(), "platform".to_owned())].into(),
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default()
+        .with_rotation_period(Some(DAY * 90))
+        .with_labels([("team".to_owned(), "platform".to_owned())].into());
     let made = admin.create(&alias(), &spec).await.unwrap();
     assert_eq!(made.labels, spec.labels);
     // moto rotates, but keeps no period: it is the default one.

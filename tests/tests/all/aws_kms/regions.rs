@@ -167,11 +167,9 @@ async fn what_home_refuses_is_refused_and_a_replica_decides_nothing() {
 async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
     let regions = Regions::start().await;
     let metrics = Arc::new(KmsMetrics::default());
-    let policy = CallPolicy {
-        breaker_failures: 2,
-        base_delay: Duration::from_millis(1),
-        ..CallPolicy::default()
-    };
+    let policy = CallPolicy::default()
+        .with_breaker_failures(2)
+        .with_base_delay(Duration::from_millis(1));
     let key = policy.decorate(regions.key().await, &metrics).unwrap();
     let codec = codec(key);
     let honest = codec.encode(vec![payload()]).await.unwrap();
@@ -202,10 +200,7 @@ async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
 async fn a_call_that_hangs_at_home_is_repeated_at_the_replica() {
     let regions = Regions::start().await;
     let key = regions.key().await;
-    let policy = CallPolicy {
-        attempt_timeout: Duration::from_millis(1100),
-        ..CallPolicy::default()
-    };
+    let policy = CallPolicy::default().with_attempt_timeout(Duration::from_millis(1100));
     let key = policy
         .decorate(key, &Arc::new(KmsMetrics::default()))
         .unwrap();
@@ -241,14 +236,14 @@ async fn a_key_opens_what_its_sibling_of_another_region_sealed() {
         replica_arn.clone(),
         regions.arn.replace(HOME, "us-east-1"),
     ] {
-        assert!(key.goes_by(&uri(&sibling)), "{sibling}");
+        assert!(key.is_alias_of(&uri(&sibling)), "{sibling}");
     }
     for stranger in [
         replica_arn.replace("mrk-", "mrk-0"),
         replica_arn.replace("1111", "2222"),
         replica_arn.replace("arn:aws:", "arn:aws-cn:"),
     ] {
-        assert!(!key.goes_by(&uri(&stranger)), "{stranger}");
+        assert!(!key.is_alias_of(&uri(&stranger)), "{stranger}");
     }
 }
 
@@ -283,7 +278,7 @@ async fn keys_of_one_region_have_no_replicas() {
     let regions = Regions::start().await;
     let arn = regions.account.symmetric_key(HOME);
     let key = open(&arn, regions.options()).await;
-    assert!(!key.goes_by(&uri(&arn.replace(HOME, AWAY))));
+    assert!(!key.is_alias_of(&uri(&arn.replace(HOME, AWAY))));
     regions.home.fail("*", Fault::Status(503), usize::MAX);
     let error = key.generate_dek(&context("a")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);

@@ -143,26 +143,11 @@ fn says_what_a_token_does_not_have() {
         made(&hsm, "k").await;
         let (admin, key) = (admin(&hsm).await, hsm.key("k"));
         let specs = [
-            KeySpec {
-                purpose: KeyPurpose::SignEd25519,
-                ..KeySpec::default()
-            },
-            KeySpec {
-                protection: Some(Protection::Hsm),
-                ..KeySpec::default()
-            },
-            KeySpec {
-                rotation_period: Some(Duration::from_hours(24)),
-                ..KeySpec::default()
-            },
-            KeySpec {
-                labels: BTreeMap::from([("a".into(), "b".into())]),
-                ..KeySpec::default()
-            },
-            KeySpec {
-                multi_region: true,
-                ..KeySpec::default()
-            },
+            KeySpec::default().with_purpose(KeyPurpose::SignEd25519),
+            KeySpec::default().with_protection(Some(Protection::Hsm)),
+            KeySpec::default().with_rotation_period(Some(Duration::from_hours(24))),
+            KeySpec::default().with_labels(BTreeMap::from([("a".into(), "b".into())])),
+            KeySpec::default().with_multi_region(true),
         ];
         for spec in specs {
             let error = admin

@@ -21,10 +21,7 @@ fn signs_and_verifies() {
             assert!(!other.verify(b"data", signature).await.expect("told"));
             for version in ["", "00", "no id"] {
                 let version = Some(version.to_owned());
-                let renamed = Signature {
-                    version,
-                    ..signature.clone()
-                };
+                let renamed = signature.clone().with_version(version);
                 assert!(!key.verify(b"data", &renamed).await.expect("told"));
             }
             for position in 0..signature.bytes.len() {

@@ -17,12 +17,10 @@ const DAY: Duration = Duration::from_hours(24);
 const MEMBER: &str = "serviceAccount:worker@p.iam.gserviceaccount.com";
 
 fn rotating() -> KeySpec {
-    KeySpec {
-        protection: Some(Protection::Hsm),
-        rotation_period: Some(90 * DAY),
-        labels: [("team".to_owned(), "workflows".to_owned())].into(),
-        ..KeySpec::default()
-    }
+    KeySpec::default()
+        .with_protection(Some(Protection::Hsm))
+        .with_rotation_period(Some(90 * DAY))
+        .with_labels([("team".to_owned(), "workflows".to_owned())].into())
 }
 
 #[tokio::test]
@@ -235,10 +233,7 @@ async fn grants_once_and_beside_other_changes() {
 async fn a_signer_gets_all_that_signing_takes() {
     let cloud = Cloud::start().await;
     let admin = cloud.admin().await;
-    let spec = KeySpec {
-        purpose: KeyPurpose::SignP256,
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default().with_purpose(KeyPurpose::SignP256);
     cloud.create("s", spec).await;
     let roles = async || {
         let url = format!(

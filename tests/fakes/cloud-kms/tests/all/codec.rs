@@ -51,10 +51,7 @@ async fn direct_mode_up_to_exactly_64_kib_and_an_envelope_above() {
 #[tokio::test]
 async fn direct_mode_in_an_hsm_falls_back_above_8_kib() {
     let cloud = Cloud::start().await;
-    let spec = KeySpec {
-        protection: Some(Protection::Hsm),
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default().with_protection(Some(Protection::Hsm));
     cloud.create("hsm", spec).await;
     let codec = codec(cloud.open("hsm").await, Format::Direct);
     codec.ready().await.unwrap();

@@ -34,10 +34,7 @@ impl Cloud {
     /// A new signing key.
     pub(crate) async fn signer(&self, name: &str) -> Arc<dyn Signer> {
         let purpose = KeyPurpose::SignP256;
-        let spec = KeySpec {
-            purpose,
-            ..KeySpec::default()
-        };
+        let spec = KeySpec::default().with_purpose(purpose);
         self.create(name, spec).await;
         kms::open_signer(&uri(name), &self.options).await.unwrap()
     }

@@ -182,10 +182,7 @@ async fn the_provider_itself_calls_once() {
 #[tokio::test]
 async fn transient_failures_are_retried_by_the_decorators() {
     let cloud = Cloud::start().await;
-    let policy = CallPolicy {
-        base_delay: Duration::from_millis(1),
-        ..CallPolicy::default()
-    };
+    let policy = CallPolicy::default().with_base_delay(Duration::from_millis(1));
     let key = policy
         .decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()))
         .unwrap();
@@ -253,12 +250,10 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn a_slow_service_meets_the_callers_deadline() {
     let cloud = Cloud::start().await;
-    let policy = CallPolicy {
+    let policy = CallPolicy::default()
         // The first call connects, on a machine that may be busy.
-        attempt_timeout: Duration::from_secs(1),
-        max_attempts: 1,
-        ..CallPolicy::default()
-    };
+        .with_attempt_timeout(Duration::from_secs(1))
+        .with_max_attempts(1);
     let key = policy
         .decorate(cloud.key("k").await, &Arc::new(KmsMetrics::default()))
         .unwrap();

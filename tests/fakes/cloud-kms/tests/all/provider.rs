@@ -98,10 +98,7 @@ async fn direct_encryption_takes_64_kib() {
 async fn learns_that_an_hsm_takes_less() {
     let cloud = Cloud::start().await;
     let protection = Some(Protection::Hsm);
-    let spec = KeySpec {
-        protection,
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default().with_protection(protection);
     cloud.create("hsm", spec).await;
     let key = cloud.open("hsm").await;
     assert_eq!(kind(key.encrypt(&[1; 8193]).await), Kind::Misconfigured);
@@ -240,10 +237,7 @@ fn a_key_outlives_the_runtime_of_its_first_call() {
 async fn an_ed25519_key_is_not_made() {
     let cloud = Cloud::start().await;
     let purpose = KeyPurpose::SignEd25519;
-    let spec = KeySpec {
-        purpose,
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default().with_purpose(purpose);
     let made = cloud.admin().await.create(&uri("k"), &spec).await;
     assert_eq!(kind(made), Kind::Unsupported);
     assert!(cloud.emulator.calls().is_empty());

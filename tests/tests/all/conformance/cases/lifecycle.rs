@@ -107,10 +107,7 @@ pub(crate) async fn what_is_destroyed_is_lost(bench: &Bench) {
 pub(crate) async fn a_key_is_made_once_and_listed(bench: &Bench) {
     let admin = bench.admin().await;
     for (name, purpose) in [("one", KeyPurpose::Encrypt), ("two", KeyPurpose::SignP256)] {
-        let spec = KeySpec {
-            purpose,
-            ..KeySpec::default()
-        };
+        let spec = KeySpec::default().with_purpose(purpose);
         let made = admin.create(&bench.uri(name), &spec).await.expect("made");
         assert_eq!(made.purpose, purpose);
         // At Cloud KMS only keys that encrypt have a primary version.

@@ -62,10 +62,7 @@ pub(crate) async fn what_is_not_signed_is_false(bench: &Bench) {
 }
 
 async fn made(bench: &Bench, name: &str) -> Arc<dyn Signer> {
-    let spec = KeySpec {
-        purpose: KeyPurpose::SignP256,
-        ..KeySpec::default()
-    };
+    let spec = KeySpec::default().with_purpose(KeyPurpose::SignP256);
     let admin = bench.admin().await;
     let made = admin.create(&bench.uri(name), &spec).await;
     made.expect("a new signing key");

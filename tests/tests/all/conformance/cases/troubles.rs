@@ -53,11 +53,9 @@ pub(crate) async fn damaged_answers(bench: &Bench) {
 pub(crate) async fn a_breaker_spares_a_dead_service(bench: &Bench) {
     bench.made("k").await;
     let metrics = Arc::new(KmsMetrics::default());
-    let policy = CallPolicy {
-        breaker_failures: 2,
-        breaker_pause: Duration::from_hours(1),
-        ..CallPolicy::once()
-    };
+    let policy = CallPolicy::once()
+        .with_breaker_failures(2)
+        .with_breaker_pause(Duration::from_hours(1));
     let key = bench.surrounded("k", &policy, &metrics).await;
     let context = context(&[("namespace", "a")]);
     bench.trouble(Trouble::Dead, 2);
@@ -95,10 +93,7 @@ async fn passes(bench: &Bench, trouble: Trouble) {
         .sum();
     assert!(retries >= 2, "{retries} retries");
 
-    let once = CallPolicy {
-        attempt_timeout: Duration::from_millis(300),
-        ..CallPolicy::once()
-    };
+    let once = CallPolicy::once().with_attempt_timeout(Duration::from_millis(300));
     let key = bench.surrounded("k", &once, &metrics).await;
     bench.trouble(trouble, usize::MAX);
     let (wrapping, unwrapping) = (
@@ -113,9 +108,7 @@ async fn passes(bench: &Bench, trouble: Trouble) {
 
 /// As by default, without the waiting.
 fn policy() -> CallPolicy {
-    CallPolicy {
-        attempt_timeout: Duration::from_secs(2),
-        base_delay: Duration::from_millis(1),
-        ..CallPolicy::default()
-    }
+    CallPolicy::default()
+        .with_attempt_timeout(Duration::from_secs(2))
+        .with_base_delay(Duration::from_millis(1))
 }
