@@ -20,13 +20,13 @@ pub enum Error {
     /// A key management service refused or failed.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// The codec was set up in a way that cannot work.
+    /// A setting, or a combination of settings, cannot work.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
 }
 
 impl Error {
-    /// Whether the same call can succeed later without anything being changed: the KMS is away, slow or throttling.
+    /// Whether the same call can succeed later without anything being changed: the KMS is unreachable, slow or throttling.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Provider(error) if error.is_transient())
@@ -38,11 +38,11 @@ impl Error {
 #[non_exhaustive]
 pub enum PayloadError {
     /// The payload is marked as encrypted but does not have the format's shape.
-    #[error("the encrypted payload is malformed: {0}")]
+    #[error("the encrypted payload is malformed: {0}. Check the program that wrote it")]
     Malformed(&'static str),
-    /// Authentication failed. On purpose nothing tells which part did.
+    /// Authentication failed. On purpose the error does not say which part.
     #[error(
-        "the payload is not authentic: it was altered, moved from where it was written, or sealed with another key"
+        "the payload is not authentic: it was altered, moved from where it was written, or sealed with another key. Decode it for the namespace and with the key that it was written for"
     )]
     NotAuthentic,
     /// The payload was written for a namespace that this codec does not serve.
@@ -54,14 +54,18 @@ pub enum PayloadError {
         expected: String,
     },
     /// The payload's context contradicts the configured one.
-    #[error("the payload's encryption context differs from the configured one in `{0}`")]
+    #[error(
+        "the payload's encryption context differs from the configured one in `{0}`. Decode it with the value that it was written with (`context`, TEMPORAL_CODEC_CONTEXT)"
+    )]
     ForeignContext(String),
     /// The payload's context lacks a pair that is required.
-    #[error("the payload's encryption context has no `{0}`, which is required here")]
+    #[error(
+        "the payload's encryption context has no `{0}`, which is required here. If your own writers leave it out, remove it from `require_context` (TEMPORAL_CODEC_REQUIRE_CONTEXT)"
+    )]
     MissingContext(String),
     /// None of the payload's keys is allowed for decryption.
     #[error(
-        "the payload is encrypted with {key}, which is not among the keys allowed for decryption; add it under `decrypt` if it is yours"
+        "the payload is encrypted with {key}, which is not among the keys allowed for decryption; add it under `decrypt` (TEMPORAL_CODEC_DECRYPT_KEYS) if it is yours"
     )]
     KeyNotAllowed {
         /// The payload's keys: each key's URI, with commas between them. Only the first few are named.
@@ -88,8 +92,10 @@ pub enum PayloadError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The payload is encrypted more often than is read.
-    #[error("the payload is encrypted more than {0} times over")]
+    /// The payload has more layers of encryption than are opened.
+    #[error(
+        "the payload is encrypted more than {0} times over; find the program that encrypts it again and again"
+    )]
     NestedTooDeep(usize),
     /// The payload was not tried. Its data key is unknown, and so many payloads of the same request could not be opened
     /// that no further call of a KMS is made for it.
@@ -98,9 +104,11 @@ pub enum PayloadError {
     )]
     NotTried,
     /// The operating system gave no randomness, so nothing was sealed.
-    #[error("the operating system gave no randomness, so nothing was sealed")]
+    #[error(
+        "the operating system gave no randomness, so nothing was sealed; check that the process may call `getrandom`"
+    )]
     NoRandomness,
-    /// The payload needs something that this build does not have.
+    /// The payload needs a feature that this build does not have.
     #[error("this build cannot process the payload: {0}")]
     Unsupported(&'static str),
 }
@@ -170,5 +178,71 @@ mod tests {
         let error = Error::from(error.with_service_error(answer));
         assert!(error.source().is_none());
         assert!(!format!("{error} {error:?}").contains("SeCrEtCode"));
+    }
+
+    /// One of each variant, with what its text must name: the thing at fault, and what to do.
+    ///
+    /// The `match` makes a new variant a compiler error here: add it to `all` too.
+    fn samples() -> Vec<(PayloadError, &'static [&'static str])> {
+        use PayloadError as E;
+        fn named(error: &E) -> &'static [&'static str] {
+            match error {
+                E::Malformed(_) => &["its header is short", "Check the program"],
+                E::NotAuthentic => &["payload", "key", "namespace", "Decode it"],
+                E::ForeignNamespace { .. } => &["`theirs`", "`ours`"],
+                E::ForeignContext(_) => &["`env`", "TEMPORAL_CODEC_CONTEXT"],
+                E::MissingContext(_) => &["`env`", "TEMPORAL_CODEC_REQUIRE_CONTEXT"],
+                E::KeyNotAllowed { .. } => &["local://k", "add it", "TEMPORAL_CODEC_DECRYPT_KEYS"],
+                E::FormatNotAllowed { .. } => &["`direct`", "TEMPORAL_CODEC_DECRYPT_FORMATS"],
+                E::PlaintextRefused => &["not encrypted", "TEMPORAL_CODEC_PLAINTEXT"],
+                E::TooLarge { .. } => &["the wrapped data key", "16384 bytes"],
+                E::NestedTooDeep(_) => &["8 times", "find the program"],
+                E::NotTried => &["not tried", "decode it in a request of its own"],
+                E::NoRandomness => &["operating system", "check"],
+                E::Unsupported(_) => &["zstd"],
+            }
+        }
+        let all = vec![
+            E::Malformed("its header is short"),
+            E::NotAuthentic,
+            E::ForeignNamespace {
+                found: Some("theirs".to_owned()),
+                expected: "ours".to_owned(),
+            },
+            E::ForeignContext("env".to_owned()),
+            E::MissingContext("env".to_owned()),
+            E::KeyNotAllowed {
+                key: "local://k".to_owned(),
+            },
+            E::FormatNotAllowed {
+                format: Format::Direct,
+            },
+            E::PlaintextRefused,
+            E::TooLarge {
+                what: "the wrapped data key",
+                limit: 16384,
+            },
+            E::NestedTooDeep(8),
+            E::NotTried,
+            E::NoRandomness,
+            E::Unsupported("it lacks the feature `zstd`"),
+        ];
+        let with_names = |error: E| {
+            let names = named(&error);
+            (error, names)
+        };
+        all.into_iter().map(with_names).collect()
+    }
+
+    #[test]
+    fn every_error_of_a_payload_names_what_is_at_fault_and_what_to_do() {
+        let samples = samples();
+        assert_eq!(samples.len(), 13, "a variant has no sample");
+        for (error, names) in samples {
+            let text = error.to_string();
+            for name in names {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
     }
 }

@@ -19,17 +19,19 @@ pub enum SealedFileError {
     #[error("the output cannot be written: {0}")]
     Write(#[source] io::Error),
     /// The end is missing.
-    #[error("the input is incomplete: its end was cut off")]
+    #[error("the input is incomplete: its end was cut off; transfer the file again")]
     Truncated,
     /// The last part is not authentic: the input ends in the middle of it, or it was altered.
-    #[error("the input is incomplete or was altered: its last part is not authentic")]
+    #[error(
+        "the input is incomplete or was altered: its last part is not authentic; transfer the file again"
+    )]
     IncompleteOrAltered,
     /// It was altered, or sealed under another context.
     #[error(
-        "the input is not authentic: it was altered, or sealed under another context or another key"
+        "the input is not authentic: it was altered, or sealed under another context or another key; open it with the context and the key that it was sealed with"
     )]
     NotAuthentic,
-    /// Something else is wrong with the input, or the keys.
+    /// The input has another form, or a key cannot be used.
     #[error(transparent)]
     Codec(Error),
 }

@@ -1,0 +1,97 @@
+//! A key provider of your own: it writes a line for each data key that is unwrapped, and lets another key do the work.
+//!
+//! A provider for another key service has the same methods. They call that service.
+//!
+//! `cargo run --example own_provider -- KEYRING_FOLDER`
+
+use std::{env, error::Error, sync::Arc};
+
+use async_trait::async_trait;
+use temporal_kms_codec::{
+    Codec, Dek, EncryptionContext, KeyUri, Namespace, Payload, WrappedDek,
+    kms::{KeyDescription, KeyProvider, ProviderError, local::LocalKeyring},
+};
+use zeroize::Zeroizing;
+
+#[derive(Debug)]
+struct Audited(Arc<dyn KeyProvider>);
+
+// Some methods have a default. A wrapper must pass on every method, or it changes how the key behaves.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl KeyProvider for Audited {
+    fn uri(&self) -> &KeyUri {
+        self.0.uri()
+    }
+
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
+        self.0.is_alias_of(key)
+    }
+
+    async fn wrap(
+        &self,
+        dek: &Dek,
+        context: &EncryptionContext,
+    ) -> Result<WrappedDek, ProviderError> {
+        self.0.wrap(dek, context).await
+    }
+
+    async fn unwrap(
+        &self,
+        wrapped: &WrappedDek,
+        context: &EncryptionContext,
+    ) -> Result<Dek, ProviderError> {
+        println!("unwrap with {} under {context:?}", self.uri());
+        self.0.unwrap(wrapped, context).await
+    }
+
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        self.0.generate_dek(context).await
+    }
+
+    fn max_wrapped(&self) -> usize {
+        self.0.max_wrapped()
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.0.min_plaintext()
+    }
+
+    fn max_plaintext(&self) -> usize {
+        self.0.max_plaintext()
+    }
+
+    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
+        self.0.encrypt(plaintext).await
+    }
+
+    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        self.0.decrypt(ciphertext).await
+    }
+
+    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+        self.0.describe().await
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = env::args().nth(1).ok_or("name a folder for the keys")?;
+    let key = LocalKeyring::open(folder).key_or_create("payloads")?;
+    let codec = Codec::builder(Namespace::new("default")?)
+        .encrypt_with(Arc::new(Audited(key)))
+        .build()?;
+
+    let payload = Payload {
+        data: b"\"my secret\"".to_vec(),
+        ..Payload::default()
+    };
+    let encrypted = codec.encode(vec![payload.clone()]).await?;
+    if codec.decode(encrypted).await? != [payload] {
+        return Err("the payload is another one".into());
+    }
+    Ok(())
+}

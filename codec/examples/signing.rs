@@ -1,0 +1,28 @@
+//! Signs data with a key that never leaves its service, and verifies the signature without the service.
+//!
+//! `cargo run --example signing -- KEYRING_FOLDER`
+
+use std::{env, error::Error};
+
+use temporal_kms_codec::kms::{SignatureAlgorithm, local::LocalKeyring};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = env::args().nth(1).ok_or("name a folder for the keys")?;
+    let keyring = LocalKeyring::open(folder);
+    let key = keyring.signing_key_or_create("releases", SignatureAlgorithm::EcdsaP256Sha256)?;
+
+    let signature = key.sign(b"release 1.0").await?;
+    println!("{} signed with {}", signature.key, signature.algorithm);
+
+    // A verifier needs the public key only. It can be stored in a file.
+    let public_key = key.public_key(signature.version.as_deref()).await?;
+    if !public_key.verify(b"release 1.0", &signature) {
+        return Err("the signature does not verify".into());
+    }
+    if public_key.verify(b"release 6.6", &signature) {
+        return Err("other data verified".into());
+    }
+    print!("{}", public_key.to_pem()?);
+    Ok(())
+}
