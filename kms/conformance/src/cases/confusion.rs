@@ -4,19 +4,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use prost::Message as _;
-use temporal_kms_codec::{
-    CacheLimits, Codec, Dek, DekLimits, EncryptionContext, EnvelopeCipher, Error, Format, KeyUri,
-    Namespace, Payload, WrappedDek,
-    kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind},
+use temporal_kms::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Namespace, ProviderError,
+    ProviderErrorKind, WrappedDek,
 };
+use temporal_kms_codec::{CacheLimits, Codec, DekLimits, EnvelopeCipher, Error, Format, Payload};
 use zeroize::Zeroizing;
 
-use crate::conformance::service::{Bench, context};
+use crate::suite::{Suite, context};
 
 const FORMATS: [Format; 3] = [Format::Envelope, Format::EnvelopeV1, Format::Direct];
 
-pub(crate) async fn no_payload_opens_as_another(bench: &Bench) {
-    let key = bench.made("k").await;
+/// No ciphertext of one format opens as one of another.
+pub async fn no_payload_opens_as_another(suite: &Suite) {
+    let key = suite.create("k").await;
     // What a key takes may depend on what it is.
     key.describe().await.expect("described");
     let writers = FORMATS.map(|format| codec(&key, format, None));
@@ -76,8 +77,9 @@ pub(crate) async fn no_payload_opens_as_another(bench: &Bench) {
     }
 }
 
-pub(crate) async fn what_the_kms_encrypts_for_others_opens_as_nothing(bench: &Bench) {
-    let key = bench.made("k").await;
+/// What another caller of the service encrypts does not open as a payload.
+pub async fn what_the_kms_encrypts_for_others_opens_as_nothing(suite: &Suite) {
+    let key = suite.create("k").await;
     key.describe().await.expect("described");
     let known = [7; Dek::LEN];
     for len in key.min_plaintext()..=64 {

@@ -1,16 +1,17 @@
+//! Whole payloads through the codec.
+
 use std::sync::Arc;
 
-use temporal_kms_codec::{
-    Codec, Format, Namespace, Payload,
-    kms::{CallPolicy, KeyProvider, KmsMetrics},
-};
+use temporal_kms::{CallPolicy, KeyProvider, KmsMetrics};
+use temporal_kms_codec::{Codec, Error, Format, Namespace, Payload, PayloadError};
 
-use crate::conformance::service::{Bench, Trouble};
+use crate::{Fault, suite::Suite};
 
 const FORMATS: [Format; 3] = [Format::Envelope, Format::EnvelopeV1, Format::Direct];
 
-pub(crate) async fn payloads_in_every_format(bench: &Bench) {
-    let key = bench.made("k").await;
+/// Payloads of every size round-trip in every format, and name their key.
+pub async fn payloads_in_every_format(suite: &Suite) {
+    let key = suite.create("k").await;
     let payloads: Vec<_> = [0, 1, 1000, 100_000].map(payload).into();
     for format in FORMATS {
         let codec = codec(std::slice::from_ref(&key), "payments", format);
@@ -22,7 +23,7 @@ pub(crate) async fn payloads_in_every_format(bench: &Bench) {
             assert!(key.uri().to_string().contains(&*name), "{name}");
         }
         // Another process, which has the key only.
-        let reader = self::codec(&[bench.open("k").await], "payments", format);
+        let reader = self::codec(&[suite.open("k").await], "payments", format);
         assert_eq!(
             reader.decode(sealed).await.expect("opened"),
             payloads,
@@ -31,22 +32,31 @@ pub(crate) async fn payloads_in_every_format(bench: &Bench) {
     }
 }
 
-pub(crate) async fn another_namespace_is_refused(bench: &Bench) {
-    let key = bench.made("k").await;
+/// A codec refuses another namespace's payloads.
+pub async fn another_namespace_is_refused(suite: &Suite) {
+    let key = suite.create("k").await;
     let writer = codec(std::slice::from_ref(&key), "payments", Format::Envelope);
     let reader = codec(&[key], "orders", Format::Envelope);
     let sealed = writer.encode(vec![payload(10)]).await.expect("sealed");
-    assert!(reader.decode(sealed.clone()).await.is_err());
-    assert!(writer.decode(sealed).await.is_ok());
+    let refused = reader.decode(sealed.clone()).await.expect_err("refused");
+    assert!(
+        matches!(
+            refused,
+            Error::Payload(PayloadError::ForeignNamespace { .. })
+        ),
+        "{refused:?}"
+    );
+    writer.decode(sealed).await.expect("opened");
 }
 
-pub(crate) async fn a_second_recipient_opens_while_the_first_is_away(bench: &Bench) {
-    let second = bench.made("second").await;
-    bench.made("first").await;
+/// A payload for two keys opens while the first key cannot be reached.
+pub async fn a_second_recipient_opens_while_the_first_is_away(suite: &Suite) {
+    let second = suite.create("second").await;
+    suite.create("first").await;
     let first = async || {
         let metrics = Arc::new(KmsMetrics::default());
-        bench
-            .surrounded("first", &CallPolicy::once(), &metrics)
+        suite
+            .open_with("first", &CallPolicy::once(), &metrics)
             .await
     };
     let writer = codec(
@@ -56,7 +66,7 @@ pub(crate) async fn a_second_recipient_opens_while_the_first_is_away(bench: &Ben
     );
     let sealed = writer.encode(vec![payload(10)]).await.expect("sealed");
     // Both are at one service; the first call is that of the first recipient.
-    bench.trouble(Trouble::Dead, 1);
+    suite.inject(Fault::ConnectionLost, 1);
     let reader = codec(&[first().await, second], "payments", Format::Envelope);
     assert_eq!(reader.decode(sealed).await.expect("opened"), [payload(10)]);
 }

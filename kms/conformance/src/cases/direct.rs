@@ -1,9 +1,12 @@
-use temporal_kms_codec::kms::ProviderErrorKind as Kind;
+//! Encrypting and decrypting directly.
 
-use crate::conformance::service::{Bench, kind};
+use temporal_kms::ProviderErrorKind as Kind;
 
-pub(crate) async fn takes_the_least_and_the_most(bench: &Bench) {
-    let key = bench.made("k").await;
+use crate::suite::{Suite, kind};
+
+/// Plaintexts from the shortest to the longest round-trip; others are refused before they are encrypted.
+pub async fn takes_the_least_and_the_most(suite: &Suite) {
+    let key = suite.create("k").await;
     // What a key takes may depend on what it is.
     key.describe().await.expect("described");
     let (least, most) = (key.min_plaintext(), key.max_plaintext());
@@ -23,21 +26,22 @@ pub(crate) async fn takes_the_least_and_the_most(bench: &Bench) {
     }
 }
 
-pub(crate) async fn foreign_and_altered_ciphertexts_are_refused(bench: &Bench) {
-    let (key, other) = (bench.made("k").await, bench.made("other").await);
+/// Another key's ciphertexts, altered ones and other bytes are refused.
+pub async fn foreign_and_altered_ciphertexts_are_refused(suite: &Suite) {
+    let (key, other) = (suite.create("k").await, suite.create("other").await);
     let foreign = other.encrypt(b"secret").await.expect("encrypted");
-    bench.refuses(key.decrypt(&foreign).await, "another key's");
+    suite.refuses(key.decrypt(&foreign).await, "another key's");
 
     let ciphertext = key.encrypt(b"secret").await.expect("encrypted");
     for position in 0..ciphertext.len() {
         let mut flipped = ciphertext.clone();
         flipped[position] ^= 1 << (position % 8);
         let opened = key.decrypt(&flipped).await;
-        bench.refuses(opened, format_args!("byte {position}"));
+        suite.refuses(opened, format_args!("byte {position}"));
     }
     for garbage in [vec![], vec![1], vec![0; 100], vec![0xff; 1 << 20]] {
         let what = format_args!("{} bytes", garbage.len());
-        bench.refuses(key.decrypt(&garbage).await, what);
+        suite.refuses(key.decrypt(&garbage).await, what);
     }
     assert_eq!(
         key.decrypt(&ciphertext)

@@ -1,13 +1,14 @@
-use std::sync::Arc;
+//! Signing and verifying.
 
-use temporal_kms_codec::kms::{self, KeyPurpose, KeySpec, PublicKey, SignatureAlgorithm, Signer};
+use temporal_kms::{PublicKey, SignatureAlgorithm};
 
-use crate::conformance::service::Bench;
+use crate::suite::Suite;
 
 const DATA: &[u8] = b"what is signed";
 
-pub(crate) async fn signs_and_verifies(bench: &Bench) {
-    let signer = made(bench, "s").await;
+/// Signatures verify with the service, and offline with the public key.
+pub async fn signs_and_verifies(suite: &Suite) {
+    let signer = suite.create_signer("s").await;
     for data in [DATA, b"", &vec![7; 100_000]] {
         let signature = signer.sign(data).await.expect("signed");
         assert_eq!(&signature.key, signer.uri());
@@ -22,8 +23,12 @@ pub(crate) async fn signs_and_verifies(bench: &Bench) {
     }
 }
 
-pub(crate) async fn what_is_not_signed_is_false(bench: &Bench) {
-    let (signer, other) = (made(bench, "s").await, made(bench, "other").await);
+/// Altered signatures, other data and another key's signatures do not verify.
+pub async fn what_is_not_signed_is_false(suite: &Suite) {
+    let (signer, other) = (
+        suite.create_signer("s").await,
+        suite.create_signer("other").await,
+    );
     let signature = signer.sign(DATA).await.expect("signed");
     let public = signer.public_key(None).await.expect("a public key");
 
@@ -59,16 +64,4 @@ pub(crate) async fn what_is_not_signed_is_false(bench: &Bench) {
     renamed.version = None;
     assert!(!other.verify(DATA, &renamed).await.expect("told"));
     assert!(signer.verify(DATA, &signature).await.expect("told"));
-}
-
-async fn made(bench: &Bench, name: &str) -> Arc<dyn Signer> {
-    let spec = KeySpec {
-        purpose: KeyPurpose::SignP256,
-        ..KeySpec::default()
-    };
-    let admin = bench.admin().await;
-    let made = admin.create(&bench.uri(name), &spec).await;
-    made.expect("a new signing key");
-    let signer = kms::open_signer(&bench.uri(name), &bench.options()).await;
-    signer.expect("a signing key")
 }

@@ -1,9 +1,14 @@
-use temporal_kms_codec::{
-    Dek, EncryptionContext, WrappedDek,
-    kms::{KeyProvider, KeyPurpose, KeySpec, KeyState, ProviderErrorKind as Kind},
+//! Creating, rotating, disabling and destroying keys.
+
+use temporal_kms::{
+    Dek, EncryptionContext, KeyProvider, KeyPurpose, KeySpec, KeyState, ProviderErrorKind as Kind,
+    WrappedDek,
 };
 
-use crate::conformance::service::{Bench, Unit, context, kind};
+use crate::{
+    Unit,
+    suite::{Suite, context, kind},
+};
 
 /// A version that is gone is told from a ciphertext that was altered. A key that is gone as a whole is disabled first.
 const fn lost(unit: Unit) -> Kind {
@@ -13,9 +18,10 @@ const fn lost(unit: Unit) -> Kind {
     }
 }
 
-pub(crate) async fn rotation_keeps_what_is_old(bench: &Bench) {
-    let key = bench.made("k").await;
-    let (uri, admin) = (bench.uri("k"), bench.admin().await);
+/// A new version encrypts after a rotation; older ones go on decrypting.
+pub async fn rotation_keeps_what_is_old(suite: &Suite) {
+    let key = suite.create("k").await;
+    let (uri, admin) = (suite.uri("k"), suite.admin().await);
     let (old, old_direct) = (
         wrap(&*key, 1).await,
         key.encrypt(b"old").await.expect("encrypted"),
@@ -39,17 +45,18 @@ pub(crate) async fn rotation_keeps_what_is_old(bench: &Bench) {
     assert_eq!(unwrap(&*key, &new).await, Ok(2));
     let opened = key.decrypt(&old_direct).await.expect("decrypted");
     assert_eq!(opened.as_slice(), b"old");
-    // Whoever opens the key afresh opens both.
-    let another = bench.open("k").await;
+    // A process that opens the key afresh opens both.
+    let another = suite.open("k").await;
     assert_eq!(unwrap(&*another, &old).await, Ok(1));
     assert_eq!(unwrap(&*another, &new).await, Ok(2));
 }
 
-pub(crate) async fn what_is_disabled_does_nothing(bench: &Bench) {
-    let key = bench.made("k").await;
-    let (uri, admin) = (bench.uri("k"), bench.admin().await);
+/// A disabled version or key decrypts nothing until it is enabled again.
+pub async fn what_is_disabled_does_nothing(suite: &Suite) {
+    let key = suite.create("k").await;
+    let (uri, admin) = (suite.uri("k"), suite.admin().await);
     let old = wrap(&*key, 1).await;
-    let disabled = match bench.unit() {
+    let disabled = match suite.unit() {
         Unit::Key => None,
         Unit::Version => {
             let versions = admin.versions(&uri).await.expect("versions");
@@ -62,7 +69,7 @@ pub(crate) async fn what_is_disabled_does_nothing(bench: &Bench) {
     assert_eq!(unwrap(&*key, &old).await, Err(Kind::KeyDisabled));
     let states = admin.versions(&uri).await.expect("versions");
     assert_eq!(states.last().expect("a version").state, KeyState::Disabled);
-    match bench.unit() {
+    match suite.unit() {
         Unit::Key => {
             let context = EncryptionContext::empty();
             assert_eq!(kind(key.generate_dek(&context).await), Kind::KeyDisabled);
@@ -79,11 +86,12 @@ pub(crate) async fn what_is_disabled_does_nothing(bench: &Bench) {
     assert_eq!(unwrap(&*key, &old).await, Ok(1));
 }
 
-pub(crate) async fn what_is_destroyed_is_lost(bench: &Bench) {
-    let key = bench.made("k").await;
-    let (uri, admin) = (bench.uri("k"), bench.admin().await);
+/// Ciphertexts of a version or key that is destroyed do not open.
+pub async fn what_is_destroyed_is_lost(suite: &Suite) {
+    let key = suite.create("k").await;
+    let (uri, admin) = (suite.uri("k"), suite.admin().await);
     let old = wrap(&*key, 1).await;
-    match bench.unit() {
+    match suite.unit() {
         Unit::Key => {
             let when = admin.destroy(&uri, None).await.expect("scheduled");
             assert!(when.is_some(), "it can be taken back until then");
@@ -99,33 +107,34 @@ pub(crate) async fn what_is_destroyed_is_lost(bench: &Bench) {
         }
     }
     let refused = unwrap(&*key, &old).await.expect_err("it is lost");
-    assert_eq!(refused, lost(bench.unit()));
-    let unknown = admin.destroy(&uri, Some("no-such-version")).await;
-    assert!(unknown.is_err());
+    assert_eq!(refused, lost(suite.unit()));
+    let unknown = kind(admin.destroy(&uri, Some("no-such-version")).await);
+    assert_eq!(unknown, Kind::KeyNotFound);
 }
 
-pub(crate) async fn a_key_is_made_once_and_listed(bench: &Bench) {
-    let admin = bench.admin().await;
+/// A key is created once, for one purpose, and is listed with it.
+pub async fn a_key_is_made_once_and_listed(suite: &Suite) {
+    let admin = suite.admin().await;
     for (name, purpose) in [("one", KeyPurpose::Encrypt), ("two", KeyPurpose::SignP256)] {
         let spec = KeySpec {
             purpose,
             ..KeySpec::default()
         };
-        let made = admin.create(&bench.uri(name), &spec).await.expect("made");
+        let made = admin.create(&suite.uri(name), &spec).await.expect("made");
         assert_eq!(made.purpose, purpose);
         // At Cloud KMS only keys that encrypt have a primary version.
         if let Some(primary) = made.primary {
             assert_eq!(primary.state, KeyState::Enabled);
         }
-        let versions = admin.versions(&bench.uri(name)).await.expect("versions");
+        let versions = admin.versions(&suite.uri(name)).await.expect("versions");
         let states: Vec<_> = versions.iter().map(|version| version.state).collect();
         assert_eq!(states, [KeyState::Enabled]);
         assert_eq!(
-            kind(admin.create(&bench.uri(name), &spec).await),
+            kind(admin.create(&suite.uri(name), &spec).await),
             Kind::AlreadyExists
         );
     }
-    let listed = admin.list(&bench.uri("any")).await.expect("a list");
+    let listed = admin.list(&suite.uri("any")).await.expect("a list");
     let mut purposes: Vec<_> = listed.iter().map(|key| key.purpose).collect();
     purposes.sort_by_key(|purpose| *purpose != KeyPurpose::Encrypt);
     assert_eq!(purposes, [KeyPurpose::Encrypt, KeyPurpose::SignP256]);

@@ -1,14 +1,16 @@
+//! Wrapping and unwrapping data keys.
+
 use std::sync::Arc;
 
-use temporal_kms_codec::{
-    Dek, EncryptionContext, WrappedDek,
-    kms::{self, KeyProvider, ProviderErrorKind as Kind},
+use temporal_kms::{
+    Dek, EncryptionContext, KeyProvider, ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
 
-use crate::conformance::service::{Bench, context, kind};
+use crate::suite::{Suite, context, kind};
 
-pub(crate) async fn wraps_and_unwraps(bench: &Bench) {
-    let key = bench.made("k").await;
+/// Data keys open as they were, with and without a context, and are not visible in their wrapped form.
+pub async fn wraps_and_unwraps(suite: &Suite) {
+    let key = suite.create("k").await;
     let payments = context(&[("namespace", "payments"), ("env", "production")]);
     for context in [payments, EncryptionContext::empty()] {
         let (dek, wrapped) = key.generate_dek(&context).await.expect("a data key");
@@ -30,8 +32,9 @@ pub(crate) async fn wraps_and_unwraps(bench: &Bench) {
     assert_eq!(&described.uri, key.uri());
 }
 
-pub(crate) async fn another_context_is_refused(bench: &Bench) {
-    let key = bench.made("k").await;
+/// A data key opens under its own context only.
+pub async fn another_context_is_refused(suite: &Suite) {
+    let key = suite.create("k").await;
     let asked = context(&[("namespace", "a"), ("env", "test")]);
     let (_, wrapped) = key.generate_dek(&asked).await.expect("a data key");
     for other in [
@@ -41,7 +44,7 @@ pub(crate) async fn another_context_is_refused(bench: &Bench) {
         context(&[("namespace", "a"), ("Env", "test")]),
         EncryptionContext::empty(),
     ] {
-        bench.refuses(
+        suite.refuses(
             key.unwrap(&wrapped, &other).await,
             format_args!("{other:?}"),
         );
@@ -50,25 +53,27 @@ pub(crate) async fn another_context_is_refused(bench: &Bench) {
         .wrap(&Dek::new([1; 32]), &EncryptionContext::empty())
         .await
         .expect("wrapped");
-    bench.refuses(key.unwrap(&unbound, &asked).await, "an empty context");
+    suite.refuses(key.unwrap(&unbound, &asked).await, "an empty context");
 }
 
-pub(crate) async fn foreign_ciphertexts_are_refused(bench: &Bench) {
-    let (key, other) = (bench.made("k").await, bench.made("other").await);
+/// Another key's ciphertexts, and bytes of any length that are not a ciphertext, are refused.
+pub async fn foreign_ciphertexts_are_refused(suite: &Suite) {
+    let (key, other) = (suite.create("k").await, suite.create("other").await);
     let context = context(&[("namespace", "a")]);
     let (_, wrapped) = other.generate_dek(&context).await.expect("a data key");
-    bench.refuses(key.unwrap(&wrapped, &context).await, "another key's");
+    suite.refuses(key.unwrap(&wrapped, &context).await, "another key's");
     for len in [0, 1, 12, 28, 60, 200, 1 << 20] {
         for byte in [0, 1, 0xff] {
             let garbage = WrappedDek::new(vec![byte; len]);
             let what = format_args!("{len} times {byte}");
-            bench.refuses(key.unwrap(&garbage, &context).await, what);
+            suite.refuses(key.unwrap(&garbage, &context).await, what);
         }
     }
 }
 
-pub(crate) async fn only_32_bytes_are_a_data_key(bench: &Bench) {
-    let key = bench.made("k").await;
+/// An authentic ciphertext of any length but 32 bytes is not a data key.
+pub async fn only_32_bytes_are_a_data_key(suite: &Suite) {
+    let key = suite.create("k").await;
     for len in [0, 1, 31, 33, 4096, 4097] {
         if !(key.min_plaintext()..=key.max_plaintext()).contains(&len) {
             continue;
@@ -80,8 +85,9 @@ pub(crate) async fn only_32_bytes_are_a_data_key(bench: &Bench) {
     }
 }
 
-pub(crate) async fn no_altered_byte_opens(bench: &Bench) {
-    let key = bench.made("k").await;
+/// A wrapped data key is refused when one bit is altered, or when it is shorter or longer.
+pub async fn no_altered_byte_opens(suite: &Suite) {
+    let key = suite.create("k").await;
     let context = context(&[("namespace", "a")]);
     let (dek, wrapped) = key.generate_dek(&context).await.expect("a data key");
     let bytes = wrapped.as_bytes();
@@ -89,42 +95,46 @@ pub(crate) async fn no_altered_byte_opens(bench: &Bench) {
         let mut flipped = bytes.to_vec();
         flipped[position] ^= 1 << (position % 8);
         let opened = key.unwrap(&WrappedDek::new(flipped), &context).await;
-        bench.refuses(opened, format_args!("byte {position}"));
+        suite.refuses(opened, format_args!("byte {position}"));
     }
     for len in [0, 1, bytes.len() / 2, bytes.len() - 1] {
         let cut = WrappedDek::new(bytes[..len].to_vec());
         let opened = key.unwrap(&cut, &context).await;
-        bench.refuses(opened, format_args!("the first {len} bytes"));
+        suite.refuses(opened, format_args!("the first {len} bytes"));
     }
     let mut longer = bytes.to_vec();
     longer.push(0);
     let opened = key.unwrap(&WrappedDek::new(longer), &context).await;
-    bench.refuses(opened, "a byte more");
+    suite.refuses(opened, "a byte more");
 
     let opened = key.unwrap(&wrapped, &context).await.expect("as it was");
     assert_eq!(opened.expose(), dek.expose());
 }
 
-pub(crate) async fn an_unknown_key_is_told(bench: &Bench) {
+/// A key that does not exist is reported as one.
+pub async fn an_unknown_key_is_told(suite: &Suite) {
     let asked = async || -> Result<Arc<dyn KeyProvider>, _> {
-        let key = kms::open(&bench.uri("nobody"), &bench.options()).await?;
+        let key = suite.try_open("nobody").await?;
         key.describe().await?;
         Ok(key)
     };
     assert_eq!(kind(asked().await), Kind::KeyNotFound);
-    let admin = bench.admin().await;
+    let Some(admin) = suite.optional_admin().await else {
+        return;
+    };
     assert_eq!(
-        kind(admin.details(&bench.uri("nobody")).await),
+        kind(admin.details(&suite.uri("nobody")).await),
         Kind::KeyNotFound
     );
     assert_eq!(
-        kind(admin.rotate(&bench.uri("nobody")).await),
+        kind(admin.rotate(&suite.uri("nobody")).await),
         Kind::KeyNotFound
     );
 }
 
-pub(crate) async fn serves_many_calls_at_once(bench: &Bench) {
-    let key = bench.made("k").await;
+/// Concurrent calls do not mix up their answers.
+pub async fn serves_many_calls_at_once(suite: &Suite) {
+    let key = suite.create("k").await;
     let calls = (0..64_u8).map(|number| {
         let key = key.clone();
         tokio::spawn(async move {
@@ -132,7 +142,7 @@ pub(crate) async fn serves_many_calls_at_once(bench: &Bench) {
             let wrapped = key.wrap(&Dek::new([number; 32]), &context).await?;
             let dek = key.unwrap(&wrapped, &context).await?;
             assert_eq!(dek.expose(), &[number; 32]);
-            Ok::<_, kms::ProviderError>(())
+            Ok::<_, ProviderError>(())
         })
     });
     for call in calls.collect::<Vec<_>>() {
