@@ -31,12 +31,22 @@ pub struct Answer {
     pub status: u16,
 }
 
-/// Opens `url` and waits up to `seconds` until `text` stands on the page.
+/// Opens `url` and waits up to `seconds` for `text` on the page.
 ///
 /// # Panics
 /// There is no browser, or it fails.
 #[must_use]
 pub fn open(url: &str, text: &str, seconds: u32) -> Page {
+    click(url, text, &[], "", seconds)
+}
+
+/// As [`open`]. When the page shows `text`, clicks on the buttons that `clicks` names, one after another, and waits for
+/// `then`.
+///
+/// # Panics
+/// As [`open`], and when there is no such button.
+#[must_use]
+pub fn click(url: &str, text: &str, clicks: &[&str], then: &str, seconds: u32) -> Page {
     let library = tool("TKC_PLAYWRIGHT");
     let modules = library
         .ancestors()
@@ -48,6 +58,8 @@ pub fn open(url: &str, text: &str, seconds: u32) -> Page {
         "chromium": tool("TKC_CHROMIUM"),
         "url": url,
         "text": text,
+        "clicks": clicks,
+        "then": then,
         "seconds": seconds,
     });
     serde_json::from_value(ask(command, &request)).expect("what the page shows")

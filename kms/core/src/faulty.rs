@@ -101,6 +101,17 @@ impl FaultyKey {
         Self::over(Arc::new(PlainKey::new(name)))
     }
 
+    /// As [`new`](Self::new). Every call fails until [`recover`](Self::recover).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn failing(name: &str, kind: ProviderErrorKind) -> Arc<Self> {
+        let key = Self::new(name);
+        key.fail(kind);
+        key
+    }
+
     /// As [`new`](Self::new), with any URI and with other limits than a local key has.
     #[must_use]
     pub fn with_limits(uri: KeyUri, max_wrapped: usize, max_plaintext: usize) -> Arc<Self> {

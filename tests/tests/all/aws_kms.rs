@@ -21,7 +21,7 @@ use std::sync::Arc;
 use fake_aws_kms::{Account, Server};
 use integration_tests::aws::{HOME, options};
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri,
+    Codec, EncryptionContext, KeyUri, Namespace, Payload,
     kms::{self, CallPolicy, KeyProvider, KmsOptions, Signer, aws::AwsOptions},
 };
 
@@ -60,4 +60,17 @@ async fn scripted() -> (Account, Server) {
     let account = Account::new();
     let server = account.serve(HOME).await.expect("a port");
     (account, server)
+}
+
+/// A codec of the namespace `a`.
+fn codec(key: Arc<dyn KeyProvider>) -> Codec {
+    let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
+    builder.build().unwrap()
+}
+
+fn payload() -> Payload {
+    Payload {
+        data: b"x".to_vec(),
+        ..Payload::default()
+    }
 }

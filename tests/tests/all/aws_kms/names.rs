@@ -1,23 +1,8 @@
 //! One key is known by several names.
 
-use temporal_kms_codec::{
-    Codec, Namespace, Payload,
-    kms::{KeyProvider, ProviderErrorKind as Kind, aws::AwsOptions},
-};
+use temporal_kms_codec::kms::{ProviderErrorKind as Kind, aws::AwsOptions};
 
-use super::{Arc, HOME, context, open, options, scripted, uri};
-
-fn codec(key: Arc<dyn KeyProvider>) -> Codec {
-    let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
-    builder.build().unwrap()
-}
-
-fn payload() -> Payload {
-    Payload {
-        data: b"x".to_vec(),
-        ..Payload::default()
-    }
-}
+use super::{HOME, codec, context, open, options, payload, scripted, uri};
 
 #[tokio::test]
 async fn a_go_cdk_uri_tells_its_region_itself() {

@@ -1,15 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use fake_aws_kms::{Account, Fault, Server};
-use temporal_kms_codec::{
-    Codec, Namespace, Payload,
-    kms::{
-        CallPolicy, KeyProvider, KmsMetrics, ProviderErrorKind as Kind,
-        aws::{AwsOptions, AwsReplica},
-    },
+use temporal_kms_codec::kms::{
+    CallPolicy, KeyProvider, KmsMetrics, ProviderErrorKind as Kind,
+    aws::{AwsOptions, AwsReplica},
 };
 
-use super::{HOME, context, open, options, uri};
+use super::{HOME, codec, context, open, options, payload, uri};
 
 const AWAY: &str = "us-west-2";
 
@@ -43,18 +40,6 @@ impl Regions {
 
     async fn key(&self) -> Arc<dyn KeyProvider> {
         open(&self.arn, self.options()).await
-    }
-}
-
-fn codec(key: Arc<dyn KeyProvider>) -> Codec {
-    let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
-    builder.build().unwrap()
-}
-
-fn payload() -> Payload {
-    Payload {
-        data: b"x".to_vec(),
-        ..Payload::default()
     }
 }
 
@@ -102,7 +87,7 @@ async fn a_replica_serves_while_the_home_region_is_gone() {
 
     // What was written meanwhile opens at home, without any replica.
     let home = account.serve(HOME).await.unwrap();
-    let reader = super::regions::codec(open(&arn, options(home.url())).await);
+    let reader = codec(open(&arn, options(home.url())).await);
     assert_eq!(reader.decode(during).await.unwrap(), [payload()]);
 }
 
@@ -194,7 +179,7 @@ async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
     // The verdicts are remembered, and no breaker is open.
     codec.decode(vec![bogus[0].clone()]).await.unwrap_err();
     assert_eq!(regions.away.count("Decrypt"), calls);
-    let reader = super::regions::codec(policy.decorate(regions.key().await, &metrics).unwrap());
+    let reader = codec(policy.decorate(regions.key().await, &metrics).unwrap());
     assert_eq!(reader.decode(honest).await.unwrap(), [payload()]);
 }
 
