@@ -8,7 +8,7 @@ use temporal_kms::{
     Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Namespace, ProviderError,
     ProviderErrorKind, WrappedDek,
 };
-use temporal_kms_codec::{CacheLimits, Codec, DekLimits, EnvelopeCipher, Error, Format, Payload};
+use temporal_kms_codec::{Codec, Error, Format, Payload, Sealer};
 use zeroize::Zeroizing;
 
 use crate::suite::{Suite, context};
@@ -21,13 +21,8 @@ pub async fn no_payload_opens_as_another(suite: &Suite) {
     // What a key takes may depend on what it is.
     key.describe().await.expect("described");
     let writers = FORMATS.map(|format| codec(&key, format, None));
-    let cipher = EnvelopeCipher::new(
-        vec![key.clone()],
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .expect("a cipher");
+    let sealer = Sealer::builder().encrypt_with(key.clone());
+    let sealer = sealer.build().expect("a sealer");
     let namespace = context(&[("namespace", "payments")]);
 
     for len in 0..=64 {
@@ -51,7 +46,7 @@ pub async fn no_payload_opens_as_another(suite: &Suite) {
             }
         }
         let value = payload.encode_to_vec();
-        let envelope = cipher.envelope_encrypt(&value, &namespace).await;
+        let envelope = sealer.seal(&value, &namespace).await;
         ciphertexts.push(envelope.expect("sealed").encrypted_data_key);
 
         // Each as a wrapped data key that is the payload's own bytes, where these have its length or are brought to it.
