@@ -7,7 +7,10 @@ use serde_json::json;
 
 use dev_servers::ask;
 
-use crate::tool;
+use crate::{places::Places, tool};
+
+/// One browser at a time: several are slow enough to miss what they wait for.
+static PLACES: Places = Places::new(1);
 
 /// What a page shows.
 #[derive(Debug, Deserialize)]
@@ -47,6 +50,7 @@ pub fn open(url: &str, text: &str, seconds: u32) -> Page {
 /// As [`open`], and when there is no such button.
 #[must_use]
 pub fn click(url: &str, text: &str, clicks: &[&str], then: &str, seconds: u32) -> Page {
+    let _place = PLACES.take();
     let library = tool("TKC_PLAYWRIGHT");
     let modules = library
         .ancestors()

@@ -21,6 +21,7 @@ mod documents;
 mod keyring;
 mod parcel_office;
 mod parcel_worker;
+mod places;
 mod raw;
 mod relay;
 mod servers;
