@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 
 use self::{direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2};
 use crate::{
-    ConfigurationError, KeyUri, KmsKind, Payload, PayloadError, PayloadExt as _, WrappedDek,
+    ConfigurationError, KeyUri, Payload, PayloadError, PayloadExt as _, Scheme, WrappedDek,
     payload::{ENCODING_ENVELOPE, ENVELOPE_VERSION},
 };
 use temporal_kms::support::MAX_WRAPPED_LEN;
@@ -67,7 +67,7 @@ impl Format {
 /// marker's format or refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
-    Direct(KmsKind),
+    Direct(Scheme),
     EnvelopeV1,
     EnvelopeV2,
     UnknownVersion,
@@ -78,7 +78,7 @@ impl Marker {
     pub(crate) fn of(payload: &Payload) -> Option<Self> {
         let encoding = payload.encoding()?;
         if encoding != ENCODING_ENVELOPE {
-            return KmsKind::from_direct_encoding(encoding).map(Self::Direct);
+            return Scheme::from_direct_encoding(encoding).map(Self::Direct);
         }
         let version = payload.metadata.get(ENVELOPE_VERSION);
         Some(match version.map(Vec::as_slice) {
@@ -122,7 +122,7 @@ fn parse_key(bytes: &[u8]) -> Result<KeyUri, PayloadError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| PayloadError::Malformed("the name of its key is not text"))?;
     let parsed = if text.starts_with("projects/") {
-        KeyUri::new(KmsKind::GcpKms, text)
+        KeyUri::new(Scheme::GCP_KMS, text)
     } else {
         text.parse()
     };

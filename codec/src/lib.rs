@@ -108,6 +108,6 @@ pub use sealed::{
 #[cfg(feature = "sdk")]
 pub use temporal::WorkerGuard;
 pub use temporal_kms::{
-    ConfigurationError, ContextError, Dek, EncryptionContext, KeyUri, KmsKind, Namespace,
+    ConfigurationError, ContextError, Dek, EncryptionContext, KeyUri, Namespace, Scheme,
     WrappedDek, endpoint,
 };

@@ -9,9 +9,7 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use temporal_kms_codec::{
-    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError, kms,
-};
+use temporal_kms_codec::{CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError};
 use temporal_kms_codec_service::local_key::DEFAULT_LOCAL_KEY;
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
@@ -135,7 +133,7 @@ async fn cipher(args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
         let uri = options
             .read_key(uri)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
-        let key = kms::open(&uri, &options).await.map_err(Failure::from)?;
+        let key = options.key(&uri).await.map_err(Failure::from)?;
         providers.push(key);
     }
     EnvelopeCipher::new(

@@ -4,7 +4,7 @@ use std::io::{StdoutLock, Write as _};
 
 use temporal_kms_codec::{
     KeyUri,
-    kms::{KmsOptions, local::LocalKeyring},
+    kms::{Kms, local::LocalKeyring},
 };
 use temporal_kms_codec_service::{
     lifecycle::{CancellationToken, StopSignals},
@@ -41,10 +41,7 @@ pub(super) fn dev(options: Dev) -> Result<(), Failure> {
     namespace.on_undecodable = options.on_undecodable;
     namespace.plaintext = options.plaintext;
     namespace.open_formats_too(&options.decrypt_formats);
-    let keys = KmsOptions {
-        local_keyring: Some(keyring),
-        ..KmsOptions::default()
-    };
+    let keys = Kms::builder().local_keyring(keyring).build();
     run(Config {
         server,
         cors: CorsConfig::local(),

@@ -2,7 +2,7 @@
 
 use temporal_kms_codec::{
     Codec, Namespace, Payload,
-    kms::{KeyProvider, ProviderErrorKind as Kind, aws::AwsOptions},
+    kms::{KeyProvider, ProviderErrorKind as Kind},
 };
 
 use super::{Arc, HOME, context, open, options, scripted, uri};
@@ -25,10 +25,8 @@ async fn a_go_cdk_uri_tells_its_region_itself() {
     let arn = account.symmetric_key(HOME);
     let id = arn.rsplit('/').next().unwrap();
     account.alias(HOME, "alias/workflows", &arn);
-    let without_region = AwsOptions {
-        region: None,
-        ..options(server.url())
-    };
+    let mut without_region = options(server.url());
+    without_region.region = None;
     for name in ["alias/workflows", id] {
         let key = open(&format!("{name}?region={HOME}"), without_region.clone()).await;
         let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();

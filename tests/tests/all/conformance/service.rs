@@ -5,7 +5,7 @@ use std::{fmt::Display, sync::Arc};
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
     kms::{
-        self, CallPolicy, KeyAdmin, KeyProvider, KeySpec, KmsMetrics, KmsOptions, ProviderError,
+        CallPolicy, KeyAdmin, KeyProvider, KeySpec, Kms, KmsMetrics, ProviderError,
         ProviderErrorKind as Kind,
     },
 };
@@ -15,7 +15,7 @@ use crate::conformance::faulty::{Faults, Faulty};
 /// A running service with an account of its own.
 pub(crate) trait Service: Send + Sync {
     /// How its keys are reached.
-    fn options(&self) -> KmsOptions;
+    fn options(&self) -> Kms;
 
     /// The name of a key. It need not exist.
     fn key(&self, name: &str) -> KeyUri;
@@ -110,21 +110,22 @@ impl Bench {
         assert!(usual.contains(&refusal), "{what}: {refusal:?}");
     }
 
-    pub(crate) fn options(&self) -> KmsOptions {
-        KmsOptions {
-            calls: CallPolicy::once(),
-            ..self.service.options()
-        }
+    pub(crate) fn options(&self) -> Kms {
+        self.service
+            .options()
+            .to_builder()
+            .calls(CallPolicy::once())
+            .build()
     }
 
     pub(crate) async fn admin(&self) -> Arc<dyn KeyAdmin> {
-        let admin = kms::open_admin(&self.uri("any"), &self.options()).await;
+        let admin = self.options().admin(&self.uri("any")).await;
         admin.expect("the service")
     }
 
     /// A key that exists, each call of which shows how the service answers.
     pub(crate) async fn open(&self, name: &str) -> Arc<dyn KeyProvider> {
-        let key = kms::open(&self.uri(name), &self.options()).await;
+        let key = self.options().key(&self.uri(name)).await;
         key.expect("a key")
     }
 

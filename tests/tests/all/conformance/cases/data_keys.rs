@@ -107,7 +107,7 @@ pub(crate) async fn no_altered_byte_opens(bench: &Bench) {
 
 pub(crate) async fn an_unknown_key_is_told(bench: &Bench) {
     let asked = async || -> Result<Arc<dyn KeyProvider>, _> {
-        let key = kms::open(&bench.uri("nobody"), &bench.options()).await?;
+        let key = bench.options().key(&bench.uri("nobody")).await?;
         key.describe().await?;
         Ok(key)
     };

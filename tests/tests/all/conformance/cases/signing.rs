@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use temporal_kms_codec::kms::{self, KeyPurpose, KeySpec, PublicKey, SignatureAlgorithm, Signer};
+use temporal_kms_codec::kms::{KeyPurpose, KeySpec, PublicKey, SignatureAlgorithm, Signer};
 
 use crate::conformance::service::Bench;
 
@@ -69,6 +69,6 @@ async fn made(bench: &Bench, name: &str) -> Arc<dyn Signer> {
     let admin = bench.admin().await;
     let made = admin.create(&bench.uri(name), &spec).await;
     made.expect("a new signing key");
-    let signer = kms::open_signer(&bench.uri(name), &bench.options()).await;
+    let signer = bench.options().signer(&bench.uri(name)).await;
     signer.expect("a signing key")
 }

@@ -2,7 +2,10 @@ use std::future::Future;
 
 use fake_aws_kms::{Account, Fault, Server};
 use integration_tests::aws;
-use temporal_kms_codec::{KeyUri, kms::KmsOptions};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::{Kms, aws::AwsKms},
+};
 
 use crate::{
     conformance::cases::conforms,
@@ -22,11 +25,10 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Bench) -> F) {
 }
 
 /// Whoever calls the server at `url`.
-pub(super) fn options(url: &str) -> KmsOptions {
-    KmsOptions {
-        aws: aws::options(url),
-        ..KmsOptions::default()
-    }
+pub(super) fn options(url: &str) -> Kms {
+    Kms::builder()
+        .with_service(AwsKms::new(aws::options(url)))
+        .build()
 }
 
 pub(super) fn alias(name: &str) -> KeyUri {
@@ -34,7 +36,7 @@ pub(super) fn alias(name: &str) -> KeyUri {
 }
 
 impl Service for Aws {
-    fn options(&self) -> KmsOptions {
+    fn options(&self) -> Kms {
         options(self.0.url())
     }
 

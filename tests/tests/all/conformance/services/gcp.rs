@@ -1,7 +1,13 @@
 use std::future::Future;
 
 use fake_cloud_kms::{Emulator, Fault, Options};
-use temporal_kms_codec::{KeyUri, kms::KmsOptions};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::{
+        Kms,
+        gcp::{GcpKms, GcpOptions},
+    },
+};
 
 use crate::{
     conformance::cases::conforms,
@@ -21,11 +27,12 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Bench) -> F) {
 }
 
 impl Service for Gcp {
-    fn options(&self) -> KmsOptions {
-        KmsOptions {
-            gcp_endpoint: Some(self.0.url()),
-            ..KmsOptions::default()
-        }
+    fn options(&self) -> Kms {
+        Kms::builder()
+            .with_service(GcpKms::new(
+                GcpOptions::default().with_endpoint(self.0.url()),
+            ))
+            .build()
     }
 
     fn key(&self, name: &str) -> KeyUri {

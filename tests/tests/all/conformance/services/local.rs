@@ -1,7 +1,7 @@
 use std::future::Future;
 
 use tempfile::TempDir;
-use temporal_kms_codec::{KeyUri, kms::KmsOptions};
+use temporal_kms_codec::{KeyUri, kms::Kms};
 
 use crate::{
     conformance::cases::conforms,
@@ -19,11 +19,10 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Bench) -> F) {
 }
 
 impl Service for Local {
-    fn options(&self) -> KmsOptions {
-        KmsOptions {
-            local_keyring: Some(self.0.path().to_owned()),
-            ..KmsOptions::default()
-        }
+    fn options(&self) -> Kms {
+        Kms::builder()
+            .local_keyring(self.0.path().to_owned())
+            .build()
     }
 
     fn key(&self, name: &str) -> KeyUri {

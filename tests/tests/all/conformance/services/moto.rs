@@ -3,7 +3,7 @@ use std::future::Future;
 use integration_tests::moto::Moto as Server;
 use temporal_kms_codec::{
     KeyUri,
-    kms::{KmsOptions, ProviderErrorKind as Kind},
+    kms::{Kms, ProviderErrorKind as Kind},
 };
 
 use super::aws;
@@ -32,7 +32,7 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Bench) -> F) {
 }
 
 impl Service for Moto {
-    fn options(&self) -> KmsOptions {
+    fn options(&self) -> Kms {
         aws::options(self.0.url())
     }
 

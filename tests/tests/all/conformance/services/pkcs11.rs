@@ -1,7 +1,10 @@
 use std::future::Future;
 
 use integration_tests::softhsm::{SoftHsm, isolated_as};
-use temporal_kms_codec::{KeyUri, kms::KmsOptions};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::{Kms, pkcs11::Pkcs11Kms},
+};
 
 use crate::{
     conformance::cases::conforms,
@@ -25,11 +28,10 @@ where
 }
 
 impl Service for Token {
-    fn options(&self) -> KmsOptions {
-        KmsOptions {
-            pkcs11: self.0.options(),
-            ..KmsOptions::default()
-        }
+    fn options(&self) -> Kms {
+        Kms::builder()
+            .with_service(Pkcs11Kms::new(self.0.options()))
+            .build()
     }
 
     fn key(&self, name: &str) -> KeyUri {
