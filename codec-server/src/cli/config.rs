@@ -1,10 +1,12 @@
 //! `config check`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Subcommand;
 use serde::Serialize;
+use temporal_kms_codec_service::exit::print;
 
-use super::exit::{Failure, Status, print};
+use super::exit::{Failure, Status, print_answer};
 use crate::config::{Config, Problem};
 
 pub(super) const HELP: &str = "\
@@ -16,6 +18,19 @@ It finds everything that `serve` would refuse before it opens its keys: with
 the variables CODEC_… over the file, and with the files that the configuration
 names. `doctor --config FILE` tries the keys as well.";
 
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Reports every mistake in a configuration with its line. Keys are not opened.
+    #[command(after_help = HELP)]
+    Check {
+        /// The configuration.
+        file: PathBuf,
+        /// Prints the result as JSON: `ok`, `file`, and `problems` with `line` or `variable`, `setting` and `message`.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report<'r> {
@@ -24,28 +39,31 @@ struct Report<'r> {
     problems: &'r [Problem],
 }
 
-pub(super) fn run(file: &Path, json: bool) -> Result<(), Failure> {
+pub(super) fn run(command: &ConfigCommand) -> Result<(), Failure> {
+    let ConfigCommand::Check { file, json } = command;
+    check(file, *json)
+}
+
+fn check(file: &Path, json: bool) -> Result<(), Failure> {
     let checked = Config::load(file);
     let problems = checked
         .as_ref()
         .err()
         .map_or(&[][..], |found| &found.problems);
     let shown = file.display().to_string();
-    if json {
-        let report = Report {
-            ok: problems.is_empty(),
-            file: shown,
-            problems,
-        };
-        let text = serde_json::to_string_pretty(&report)
-            .map_err(|error| Failure::new(Status::Software, error))?;
-        print(&text)?;
-        return if report.ok {
-            Ok(())
-        } else {
-            Err(Failure::said(Status::Configuration))
-        };
+    if !json {
+        checked?;
+        return print(&format!("{shown}: no mistakes found; keys were not opened"));
     }
-    checked?;
-    print(&format!("{shown}: no mistakes found; keys were not opened"))
+    let report = Report {
+        ok: problems.is_empty(),
+        file: shown,
+        problems,
+    };
+    print_answer(true, &report, String::new)?;
+    if report.ok {
+        Ok(())
+    } else {
+        Err(Failure::said(Status::Configuration))
+    }
 }

@@ -10,14 +10,13 @@ use std::{
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use temporal_kms_codec::{CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError};
-use temporal_kms_codec_service::local_key::DEFAULT_LOCAL_KEY;
+use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
 use super::{
-    exit::{Failure, Status},
+    exit::{Failure, Status, with_exit_codes},
     kms_args::KmsArgs,
     output::{Destination, is_standard},
-    runtime,
 };
 
 /// A chunk's length at a time would be a system call for each.
@@ -60,7 +59,7 @@ pub(super) struct FileArgs {
     pub(super) quiet: bool,
 }
 
-pub(super) const HELP: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   codec-server keys create local://default --keyring keys
   codec-server seal backup.tar --keyring keys
@@ -70,10 +69,15 @@ Examples:
 The output file appears only when it is complete. With --output - the output
 goes to stdout as it comes: do not use it when the command fails.";
 
+/// Both commands end with the same codes.
+pub(super) fn help() -> String {
+    with_exit_codes(EXAMPLES)
+}
+
 pub(super) fn run(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
     let context = context(args)?;
     let destination = destination(operation, args)?;
-    runtime::run_interruptible(
+    lifecycle::run_interruptible(
         destination.consequence(),
         process(operation, args, &context, destination),
     )

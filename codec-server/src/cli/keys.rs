@@ -10,43 +10,20 @@ mod report;
 mod setup;
 mod steps;
 mod table;
+mod values;
 
-use serde::Serialize;
-use temporal_kms_codec::kms::ProviderError;
+use temporal_kms_codec_service::lifecycle;
 
 use self::arguments::KeysCommand;
 pub(super) use self::arguments::{HELP, KeysArgs};
-pub(super) use self::report::days;
-use super::{
-    exit::{self, Failure, Status},
-    runtime,
-};
+use super::exit::Failure;
 
 pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
     let options = args.kms.options()?;
-    runtime::run(async {
+    lifecycle::run(async {
         match &args.command {
             KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
             KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,
         }
     })
-}
-
-/// Prints an answer for programs or for people.
-fn print(
-    json: bool,
-    answer: &impl Serialize,
-    text: impl FnOnce() -> String,
-) -> Result<(), Failure> {
-    let text = if json {
-        serde_json::to_string_pretty(answer)
-            .map_err(|error| Failure::new(Status::Software, error))?
-    } else {
-        text()
-    };
-    exit::print(&text)
-}
-
-fn failed(error: ProviderError) -> Failure {
-    Failure::new(Status::of_provider(&error), error)
 }

@@ -1,80 +1,54 @@
-//! `dev` and `serve`.
+//! `serve`: the server, until a signal stops it.
 
-use std::io::{StdoutLock, Write as _};
-
-use temporal_kms_codec::{
-    KeyUri,
-    kms::{Kms, local::LocalKeyring},
-};
-use temporal_kms_codec_service::{
-    lifecycle::{CancellationToken, StopSignals},
-    local_key::{DEFAULT_LOCAL_KEY, default_keyring},
+use std::{
+    io::{StdoutLock, Write as _},
+    path::PathBuf,
 };
 
-use super::{
-    Dev, Serve,
-    exit::{Failure, Status, say},
-    runtime,
-};
-use crate::{
-    config::{Config, CorsConfig, NamespaceConfig, NamespacesConfig, ServerConfig},
-    server::Server,
-};
+use clap::Args;
+use temporal_kms_codec_service::lifecycle::{self, CancellationToken, StopSignals};
 
-pub(super) fn dev(options: Dev) -> Result<(), Failure> {
-    let keyring = match options.keyring {
-        Some(keyring) => keyring,
-        None => default_keyring().ok_or_else(|| {
-            Failure::new(
-                Status::Usage,
-                "name the folder of the local key with --keyring DIR",
-            )
-        })?,
-    };
-    let key: KeyUri = DEFAULT_LOCAL_KEY
-        .parse()
-        .map_err(|error| Failure::new(Status::Usage, error))?;
-    create_missing(&key, &keyring)?;
-    let mut server = ServerConfig::on(options.listen);
-    server.admin_listen = options.admin_listen;
-    let mut namespace = NamespaceConfig::with_key(key);
-    namespace.on_undecodable = options.on_undecodable;
-    namespace.plaintext = options.plaintext;
-    namespace.open_formats_too(&options.decrypt_formats);
-    let keys = Kms::builder().local_keyring(keyring).build();
-    run(Config {
-        server,
-        cors: CorsConfig::local(),
-        keys,
-        namespaces: NamespacesConfig::Any(namespace),
-    })
+use super::exit::{Failure, Status};
+use crate::{config::Config, server::Server};
+
+pub(super) const HELP: &str = "\
+Examples:
+  codec-server serve --config codec.toml
+  CODEC_SERVER_LISTEN=127.0.0.1:9000 codec-server serve --config codec.toml
+  TEMPORAL_CODEC_KEY=local://2026 TEMPORAL_CODEC_KEYRING=keys codec-server serve
+
+A small codec.toml:
+  [cors]
+  allowed_origins = [\"https://temporal.example.com\"]
+  [keys]
+  local_keyring = \"/var/lib/codec/keys\"
+  [namespaces.default]
+  encrypt = [\"local://2026\"]
+  decrypt = [\"local://2025\"]
+
+`config check` reports every mistake in it. A server creates no key: see
+`keys create`.
+
+SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight. A
+changed configuration takes effect at the next start.";
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The configuration; without it, settings come from `CODEC_…` and `TEMPORAL_CODEC_…` variables.
+    #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]
+    config: Option<PathBuf>,
 }
 
-/// Of all servers, only this one creates its key.
-fn create_missing(key: &KeyUri, keyring: &std::path::Path) -> Result<(), Failure> {
-    let file = keyring.join(format!("{}.json", key.resource()));
-    let is_new = !file.exists();
-    LocalKeyring::open(keyring)
-        .key_or_create(key.resource())
-        .map_err(Failure::from)?;
-    if is_new {
-        say(format_args!(
-            "created {key} in {} (development only)",
-            keyring.display()
-        ));
-    }
-    Ok(())
-}
-
-pub(super) fn serve(options: Serve) -> Result<(), Failure> {
-    run(match options.config {
+pub(super) fn run(options: ServeArgs) -> Result<(), Failure> {
+    start(match options.config {
         Some(file) => Config::load(&file)?,
         None => Config::from_environment()?,
     })
 }
 
-fn run(config: Config) -> Result<(), Failure> {
-    runtime::run(async {
+/// Runs a server with this configuration.
+pub(super) fn start(config: Config) -> Result<(), Failure> {
+    lifecycle::run(async {
         // From here on, a signal is a request to stop, even before the server serves.
         let signals = StopSignals::listen()
             .map_err(|error| Failure::io("signals cannot be received", &error))?;

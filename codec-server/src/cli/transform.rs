@@ -14,6 +14,7 @@ use clap::Args;
 use temporal_kms_codec::{Codec, CodecSettings, Error, Format, Namespace, Payload};
 use temporal_kms_codec_service::{
     arguments::variable,
+    lifecycle,
     local_key::KeyChoice,
     namespaces::{Keys, OpenError},
     settings::values,
@@ -22,9 +23,8 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use self::{input::Input, wanted::explain};
 use super::{
-    exit::{self, Failure, Status},
+    exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, is_standard},
-    runtime,
 };
 use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
@@ -90,7 +90,7 @@ pub(super) struct DecodeArgs {
     text: bool,
 }
 
-pub(super) const HELP: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   temporal workflow show -w ID -o json | codec-server decode --keyring keys
   temporal workflow result -w ID -o json | codec-server decode --text
@@ -105,6 +105,11 @@ it is. UTF-8 and UTF-16 with a byte order mark are read; the output is UTF-8.
 Formats and further keys come from the variables TEMPORAL_CODEC_… that a worker
 has, or from --config.";
 
+/// Both commands end with the same codes.
+pub(super) fn help() -> String {
+    with_exit_codes(EXAMPLES)
+}
+
 pub(super) fn encode(args: &TransformArgs) -> Result<(), Failure> {
     run(Operation::Encode, args, false)
 }
@@ -116,7 +121,7 @@ pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
 fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), Failure> {
     let input = (!is_standard(&args.file)).then_some(args.file.as_path());
     let destination = Destination::new(&args.output, args.force, input)?;
-    runtime::run_interruptible(
+    lifecycle::run_interruptible(
         destination.consequence(),
         process(operation, args, as_text, destination),
     )

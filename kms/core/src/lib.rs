@@ -14,6 +14,8 @@
 //! - `aws-lc-rs` (default): AES-256-GCM and randomness by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
 //! - `test-util`: [`faulty::FaultyKey`], a key for tests, and a clock that is moved by hand.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod admin;
 mod calls;
 #[doc(hidden)]

@@ -190,7 +190,7 @@ fn our_programs_know_every_argument_and_variable_that_they_are_given() {
         );
     }
 
-    let of_keys = file("codec/src/env.rs") + &file("docs/keys.md");
+    let of_keys = file("docs/reference/variables.md");
     for (service, known) in [
         ("worker", help("claude-tasks", "worker")),
         ("codec-server", file("codec-server/codec.example.toml")),

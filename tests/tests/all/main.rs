@@ -5,6 +5,7 @@
 //! itself again as a child ([`integration_tests::softhsm`]).
 
 mod aws_kms;
+mod book;
 mod browser;
 mod conformance;
 mod dependencies;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use reqwest::{Client, Url, header::DATE, redirect::Policy};
@@ -10,6 +10,7 @@ use temporal_kms_codec::{
     KeyUri,
     kms::{self, Diagnose, Kms},
 };
+use tokio::time::Instant;
 
 use super::{
     super::exit::Status,

@@ -7,8 +7,9 @@ use temporal_kms_codec::{
     kms::{Diagnose, KeyDetails, KeyState, KeyVersion, Kms, RotationPolicy},
 };
 
+use temporal_kms_codec_service::units::days;
+
 use super::{
-    super::keys::days,
     advice,
     finding::{Check, Finding},
 };

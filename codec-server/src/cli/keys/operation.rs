@@ -1,10 +1,6 @@
 //! Every command but `setup`: one call or two, and their result.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use serde::Serialize;
 use serde_json::json;
@@ -19,14 +15,14 @@ use temporal_kms_codec::{
 };
 
 use super::{
-    super::exit::{Failure, Status},
+    super::exit::{Failure, Status, print_answer as print},
     arguments::{
-        CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, GrantArgs, KeyCommand, Rotation, Target,
+        CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, GrantArgs, KeyCommand, Target,
     },
-    confirm, failed,
+    confirm::{Loss, confirm_loss, subject},
     member::member,
-    print,
-    report::{Description, KeyReport, Keys, Versions, days, timestamp},
+    report::{Description, KeyReport, Keys, Versions, timestamp},
+    values::Rotation,
 };
 
 pub(super) async fn run(command: &KeyCommand, options: &Kms, json: bool) -> Result<(), Failure> {
@@ -49,7 +45,7 @@ pub(super) async fn run(command: &KeyCommand, options: &Kms, json: bool) -> Resu
 }
 
 async fn open(key: &KeyUri, options: &Kms) -> Result<Arc<dyn KeyAdmin>, Failure> {
-    options.admin(key).await.map_err(failed)
+    options.admin(key).await.map_err(Failure::from)
 }
 
 async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Failure> {
@@ -68,7 +64,10 @@ async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Fail
         multi_region: args.multi_region,
     };
     let admin = open(&args.key, options).await?;
-    let made = admin.create(&args.key, &spec).await.map_err(failed)?;
+    let made = admin
+        .create(&args.key, &spec)
+        .await
+        .map_err(Failure::from)?;
     let report = KeyReport::from(&made);
     print(json, &report, || report.text())
 }
@@ -99,7 +98,7 @@ pub(super) fn refuse_idle_settings(kms: Scheme, options: &Kms) -> Result<(), Fai
 
 async fn list(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
-    let report = Keys::new(&admin.list(key).await.map_err(failed)?);
+    let report = Keys::new(&admin.list(key).await.map_err(Failure::from)?);
     print(json, &report, || report.text())
 }
 
@@ -109,8 +108,8 @@ async fn describe(args: &DescribeArgs, options: &Kms, json: bool) -> Result<(), 
         max_age: args.max_age,
     };
     let admin = open(&args.key, options).await?;
-    let details = admin.details(&args.key).await.map_err(failed)?;
-    let versions = admin.versions(&args.key).await.map_err(failed)?;
+    let details = admin.details(&args.key).await.map_err(Failure::from)?;
+    let versions = admin.versions(&args.key).await.map_err(Failure::from)?;
     let report = Description::new(&details, &versions, policy, SystemTime::now());
     print(json, &report, || report.text())
 }
@@ -126,15 +125,15 @@ async fn rotate(
         None => admin.rotate(key).await,
         Some(rotation) => admin.set_rotation(key, rotation.period()).await,
     }
-    .map_err(failed)?;
-    let details = admin.details(key).await.map_err(failed)?;
+    .map_err(Failure::from)?;
+    let details = admin.details(key).await.map_err(Failure::from)?;
     let report = KeyReport::from(&details);
     print(json, &report, || report.text())
 }
 
 async fn versions(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
-    let report = Versions::new(key, &admin.versions(key).await.map_err(failed)?);
+    let report = Versions::new(key, &admin.versions(key).await.map_err(Failure::from)?);
     print(json, &report, || report.text())
 }
 
@@ -145,14 +144,17 @@ async fn disable(args: &DisableArgs, options: &Kms, json: bool) -> Result<(), Fa
         confirm_loss(&*admin, &args.target, Loss::UntilEnabled).await?;
     }
     let disabled = admin.disable(key, version.as_deref()).await;
-    disabled.map_err(failed)?;
+    disabled.map_err(Failure::from)?;
     done(json, &args.target, "disabled", None)
 }
 
 async fn enable(target: &Target, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(&target.key, options).await?;
     let version = target.version.as_deref();
-    admin.enable(&target.key, version).await.map_err(failed)?;
+    admin
+        .enable(&target.key, version)
+        .await
+        .map_err(Failure::from)?;
     done(json, target, "enabled", None)
 }
 
@@ -167,7 +169,7 @@ async fn destroy(args: &DestroyArgs, options: &Kms, json: bool) -> Result<(), Fa
         confirm_loss(&*admin, &args.target, Loss::ForEver).await?;
     }
     let destroyed = admin.destroy(key, version.as_deref()).await;
-    match destroyed.map_err(failed)? {
+    match destroyed.map_err(Failure::from)? {
         Some(when) => done(json, &args.target, "destroy-scheduled", timestamp(when)),
         None => done(json, &args.target, "destroyed", None),
     }
@@ -193,49 +195,6 @@ fn set_window(key: &KeyUri, days: u8, options: &mut Kms) -> Result<(), Failure> 
         Status::Usage,
         format_args!("{key}: --window cannot be chosen: {reason}"),
     ))
-}
-
-/// What becomes of a key's work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loss {
-    UntilEnabled,
-    ForEver,
-}
-
-/// Asks with words that fit the key's purpose.
-async fn confirm_loss(admin: &dyn KeyAdmin, target: &Target, loss: Loss) -> Result<(), Failure> {
-    let will = match loss {
-        Loss::UntilEnabled => "will be disabled",
-        Loss::ForEver => "will be destroyed",
-    };
-    confirm::can_ask(&format!("{} {will}", subject(target)))?;
-    let purpose = match admin.details(&target.key).await {
-        Ok(details) => Some(details.purpose),
-        // This caller may only change it.
-        Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => None,
-        Err(error) => return Err(failed(error)),
-    };
-    let consequence = consequence(purpose, loss);
-    confirm::ask(&format!("{} {will}; {consequence}", subject(target)))
-}
-
-fn consequence(purpose: Option<KeyPurpose>, loss: Loss) -> &'static str {
-    match (purpose, loss) {
-        (Some(KeyPurpose::Encrypt), Loss::UntilEnabled) => {
-            "what it encrypted cannot be decrypted until it is enabled again"
-        }
-        (Some(KeyPurpose::Encrypt), Loss::ForEver) => "everything that it encrypted is lost then",
-        (Some(_), Loss::UntilEnabled) => {
-            "it cannot sign, and its public key cannot be fetched, until it is enabled again"
-        }
-        (Some(_), Loss::ForEver) => {
-            "it will never sign again; keep its public key to verify what it signed"
-        }
-        (None, Loss::UntilEnabled) => "nothing can be done with it until it is enabled again",
-        (None, Loss::ForEver) => {
-            "it can never be used again, and everything that it encrypted is lost then"
-        }
-    }
 }
 
 #[derive(Serialize)]
@@ -267,16 +226,9 @@ fn done(
     })
 }
 
-fn subject(target: &Target) -> String {
-    match &target.version {
-        Some(version) => format!("version {version} of {}", target.key),
-        None => target.key.to_string(),
-    }
-}
-
 async fn replicate(key: &KeyUri, region: &str, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
-    let replica = admin.replicate(key, region).await.map_err(failed)?;
+    let replica = admin.replicate(key, region).await.map_err(Failure::from)?;
     let answer = json!({ "key": key.to_string(), "replica": replica.to_string() });
     print(json, &answer, || format!("created the replica {replica}"))
 }
@@ -288,7 +240,7 @@ async fn grant(args: &GrantArgs, options: &Kms, json: bool) -> Result<(), Failur
     let context = context(args.namespace.as_ref())?;
     let admin = open(key, options).await?;
     let granted = admin.grant_for_context(key, &member, role, &context);
-    let changed = granted.await.map_err(failed)?;
+    let changed = granted.await.map_err(Failure::from)?;
     let mut answer =
         json!({ "key": key.to_string(), "member": member, "role": role, "changed": changed });
     if let (Some(answer), Some(namespace)) = (answer.as_object_mut(), &args.namespace) {
@@ -339,13 +291,13 @@ async fn public_key(target: &Target, options: &Kms, json: bool) -> Result<(), Fa
         Some(version) => Some(version.clone()),
         None => newest(key, options).await?,
     };
-    let signer = options.signer(key).await.map_err(failed)?;
+    let signer = options.signer(key).await.map_err(Failure::from)?;
     let asked = match key.scheme() {
         // It has one, which has a name only where keys are looked after.
         Scheme::AWS_KMS if target.version.is_none() => None,
         _ => version.as_deref(),
     };
-    let public = signer.public_key(asked).await.map_err(failed)?;
+    let public = signer.public_key(asked).await.map_err(Failure::from)?;
     let pem = public
         .to_pem()
         .map_err(|error| Failure::new(Status::Data, error))?;
@@ -371,31 +323,6 @@ async fn newest(key: &KeyUri, options: &Kms) -> Result<Option<String>, Failure> 
     };
     match found.await {
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => Ok(None),
-        found => found.map_err(failed),
-    }
-}
-
-/// For a schedule in a sentence.
-pub(super) fn schedule(period: Option<Duration>) -> String {
-    period.map_or_else(
-        || "never rotated by the service".to_owned(),
-        |period| format!("rotated every {}", days(period)),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signing_keys_are_not_said_to_decrypt() {
-        for loss in [Loss::UntilEnabled, Loss::ForEver] {
-            for purpose in [KeyPurpose::SignP256, KeyPurpose::SignEd25519] {
-                let text = consequence(Some(purpose), loss);
-                assert!(text.contains("sign") && !text.contains("crypt"), "{text}");
-            }
-            let text = consequence(Some(KeyPurpose::Encrypt), loss);
-            assert!(text.contains("encrypted"), "{text}");
-        }
+        found => found.map_err(Failure::from),
     }
 }

@@ -10,6 +10,8 @@ use temporal_kms_codec::kms::{
     KeyDetails, KeyPurpose, KeyState, KeyVersion, Protection, RotationPolicy,
 };
 
+use temporal_kms_codec_service::units::days;
+
 use super::table::{pairs, table};
 
 /// 31 December 9999: what comes later has no RFC 3339 form.
@@ -224,13 +226,12 @@ pub(super) fn timestamp(time: SystemTime) -> Option<String> {
     (since <= LAST).then(|| humantime::format_rfc3339_seconds(time).to_string())
 }
 
-/// Whole days as people say them: humantime would turn 90 days into months.
-pub(in super::super) fn days(time: Duration) -> String {
-    const DAY: u64 = 24 * 60 * 60;
-    match time.as_secs() {
-        seconds if seconds % DAY == 0 => format!("{}d", seconds / DAY),
-        seconds => format!("{seconds}s"),
-    }
+/// For a schedule in a sentence.
+pub(super) fn schedule(period: Option<Duration>) -> String {
+    period.map_or_else(
+        || "never rotated by the service".to_owned(),
+        |period| format!("rotated every {}", days(period)),
+    )
 }
 
 /// The name that the value has in JSON.

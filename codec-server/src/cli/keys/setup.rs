@@ -1,114 +1,21 @@
 //! `keys setup`: everything that an API and a worker need of a key management service. It can be run again at any time.
 
-use std::path::PathBuf;
-
-use clap::{Args, ValueEnum};
 use serde::Serialize;
+#[cfg(feature = "aws-kms")]
+use temporal_kms_codec::kms::aws::AwsKms;
 use temporal_kms_codec::{
-    KeyUri, Namespace, Scheme,
-    kms::{KeyPurpose, KeyRole, KeySpec, Kms},
+    KeyUri, Scheme,
+    kms::{self, KeyPurpose, KeyRole, KeySpec, Kms},
 };
 
 use super::{
-    super::exit::{Failure, Status, say},
-    arguments::{ProtectionArg, Rotation, label, namespace},
+    super::exit::{Failure, Status, print_answer, say},
+    arguments::{Provider, SetupArgs},
     dotenv::DotEnv,
-    failed,
     member::member,
     operation::{context, refuse_idle_settings, region},
-    print,
     steps::{self, Outcome, Step, Steps},
 };
-
-pub(super) const HELP: &str = "\
-Examples:
-  codec-server keys setup --project my-project --dry-run
-  codec-server keys setup --project my-project \\
-    --api-member serviceAccount:api@my-project.iam.gserviceaccount.com \\
-    --worker-member serviceAccount:worker@my-project.iam.gserviceaccount.com
-  codec-server keys setup --provider aws --aws-region eu-west-1 \\
-    --key-alias alias/payload-encryption \\
-    --api-member arn:aws:iam::111122223333:role/api \\
-    --worker-member arn:aws:iam::111122223333:role/worker
-
-Steps that are done already are left alone, so the command can be run again.
-In the .env file it sets KMS_PROVIDER, and KMS_KEY_RING, KMS_KEY_NAME,
-KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and KMS_KEY_ALIAS.
-Every other line stays.
-
-These programs do not read .env themselves. Load it with a shell:
-  set -a; . ./.env; set +a";
-
-#[derive(Debug, Args)]
-pub(super) struct SetupArgs {
-    /// The service.
-    #[arg(long, value_enum, env = "KMS_PROVIDER", default_value_t)]
-    provider: Provider,
-    /// The Google Cloud project.
-    #[arg(long, value_name = "ID", env = "PROJECT_ID")]
-    project: Option<String>,
-    /// The key ring at Cloud KMS.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "KMS_KEY_RING",
-        default_value = "claude-code"
-    )]
-    key_ring: String,
-    /// The key at Cloud KMS.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "KMS_KEY_NAME",
-        default_value = "payload-encryption"
-    )]
-    key_name: String,
-    /// The key ring's location.
-    #[arg(long, env = "KMS_LOCATION", default_value = "global")]
-    location: String,
-    /// The key at AWS KMS.
-    #[arg(
-        long,
-        value_name = "ALIAS",
-        env = "KMS_KEY_ALIAS",
-        default_value = "alias/payload-encryption"
-    )]
-    key_alias: String,
-    /// The account that starts workflows: it may encrypt. At Google Cloud an e-mail address is a service account.
-    #[arg(long, value_name = "MEMBER")]
-    api_member: Option<String>,
-    /// The account that runs them: it may decrypt inputs and encrypt results.
-    #[arg(long, value_name = "MEMBER")]
-    worker_member: Option<String>,
-    /// Permit only payloads of this namespace (AWS KMS).
-    #[arg(long, value_name = "NAME", value_parser = namespace)]
-    namespace: Option<Namespace>,
-    /// How often the service rotates the key, or `never`.
-    #[arg(long, value_name = "TIME", default_value = "90d")]
-    rotation_period: Rotation,
-    /// Where the key's material is kept [default: the service's own].
-    #[arg(long, value_enum)]
-    protection: Option<ProtectionArg>,
-    /// A label, or tag, of a key that is created; may be repeated.
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    labels: Vec<(String, String)>,
-    /// Let the key have replicas in other regions (AWS KMS); also `KMS_ENABLE_MULTI_REGION=true`.
-    #[arg(long)]
-    multi_region: bool,
-    /// The file that gets the settings.
-    #[arg(long, value_name = "FILE", default_value = ".env")]
-    env_file: PathBuf,
-    /// Print what would be done, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Provider {
-    #[default]
-    Gcp,
-    Aws,
-}
 
 #[derive(Serialize)]
 struct Report<'r> {
@@ -128,7 +35,7 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
     let settings = setup.settings(region(options))?;
     let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
 
-    let admin = options.admin(&key).await.map_err(failed)?;
+    let admin = options.admin(&key).await.map_err(Failure::from)?;
     let mut steps = Steps::new(&*admin, &key, setup.dry_run);
     steps.key(&setup.spec(options)).await;
     for (member, role) in &grants {
@@ -145,7 +52,7 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
         failed: result.is_err(),
         steps: &steps,
     };
-    print(json, &report, || text(&report))?;
+    print_answer(json, &report, || text(&report))?;
     result?;
     for (member, flag) in [
         (&setup.api_member, "--api-member"),

@@ -8,7 +8,7 @@ use temporal_kms_codec::{
 
 use super::{
     super::exit::{Failure, Status},
-    operation::schedule,
+    report::schedule,
 };
 
 /// One thing that `setup` does.
