@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyUri, PayloadExt as _, RequiredContext,
-    WrappedDek,
+    CodecBuilder, ConfigurationError, Dek, EncryptionContext, KeyUri, Payload, PayloadError,
+    PayloadExt as _, PlaintextPolicy, RequiredContext, WrappedDek,
     kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind, local::LocalKeyring},
 };
 

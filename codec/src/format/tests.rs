@@ -1,10 +1,11 @@
 use proptest::prelude::*;
 
 use super::{
-    envelope_v2::{HEADER_LEN, Header, Recipient},
+    envelope_v2::{HEADER_LEN, Header},
     *,
 };
-use crate::{EncryptionContext, crypto::aead::TAG_LEN};
+use crate::{EncryptionContext, WrappedDek, crypto::aead::TAG_LEN, types::Recipient};
+use temporal_kms::support::MAX_WRAPPED_LEN;
 
 fn payload(metadata: &[(&str, &[u8])], data: &[u8]) -> Payload {
     Payload {

@@ -91,7 +91,14 @@ async fn every_setting_reaches_the_codec() {
         assert_eq!(codec.0.policy.formats.check(format), Ok(()));
     }
     for key in ["local://a", "local://b", "local://c"] {
-        assert!(codec.0.keyholder.provider(&key.parse().unwrap()).is_ok());
+        assert!(
+            codec
+                .0
+                .keys
+                .decryption
+                .provider(&key.parse().unwrap())
+                .is_ok()
+        );
     }
     assert!(codec.decode(vec![Payload::default()]).await.is_ok());
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use prost::Message as _;
 use temporal_kms_codec::{
-    CacheLimits, Codec, Dek, DekLimits, EncryptionContext, EnvelopeCipher, Error, Format, KeyUri,
-    Namespace, Payload, WrappedDek,
+    Codec, Dek, EncryptionContext, Error, Format, KeyUri, Namespace, Payload, Sealer, WrappedDek,
     kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind},
 };
 use zeroize::Zeroizing;
@@ -20,13 +19,8 @@ pub(crate) async fn no_payload_opens_as_another(bench: &Bench) {
     // What a key takes may depend on what it is.
     key.describe().await.expect("described");
     let writers = FORMATS.map(|format| codec(&key, format, None));
-    let cipher = EnvelopeCipher::new(
-        vec![key.clone()],
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .expect("a cipher");
+    let sealer = Sealer::builder().encrypt_with(key.clone());
+    let sealer = sealer.build().expect("a sealer");
     let namespace = context(&[("namespace", "payments")]);
 
     for len in 0..=64 {
@@ -50,7 +44,7 @@ pub(crate) async fn no_payload_opens_as_another(bench: &Bench) {
             }
         }
         let value = payload.encode_to_vec();
-        let envelope = cipher.envelope_encrypt(&value, &namespace).await;
+        let envelope = sealer.seal(&value, &namespace).await;
         ciphertexts.push(envelope.expect("sealed").encrypted_data_key);
 
         // Each as a wrapped data key that is the payload's own bytes, where these have its length or are brought to it.

@@ -1,4 +1,4 @@
-//! Sealing and opening streams of any length in constant memory, in the format of `format/file.rs`.
+//! Sealed files: input of any length in constant memory, in the format of `format/file.rs`.
 
 mod open;
 mod seal;
@@ -7,11 +7,11 @@ use std::io;
 
 use crate::{Error, PayloadError};
 
-/// Why a stream could not be sealed or opened. What had been written until then must be thrown away: it is incomplete, and
-/// in a stream that is being opened, only its beginning is known to be authentic.
+/// Why a file could not be sealed or opened. What had been written until then must be thrown away: it is incomplete, and
+/// in a file that is being opened, only its beginning is known to be authentic.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum StreamError {
+pub enum SealedFileError {
     /// The input cannot be read.
     #[error("the input cannot be read: {0}")]
     Read(#[source] io::Error),
@@ -34,7 +34,7 @@ pub enum StreamError {
     Codec(Error),
 }
 
-impl From<Error> for StreamError {
+impl From<Error> for SealedFileError {
     fn from(error: Error) -> Self {
         match error {
             Error::Payload(PayloadError::NotAuthentic) => Self::NotAuthentic,
@@ -43,13 +43,13 @@ impl From<Error> for StreamError {
     }
 }
 
-impl From<PayloadError> for StreamError {
+impl From<PayloadError> for SealedFileError {
     fn from(error: PayloadError) -> Self {
         Error::from(error).into()
     }
 }
 
-impl StreamError {
+impl SealedFileError {
     /// Whether the same call can succeed later without anything being changed.
     #[must_use]
     pub fn is_transient(&self) -> bool {

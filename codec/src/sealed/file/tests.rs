@@ -4,24 +4,23 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher,
+    EncryptionContext, Sealer, SealerBuilder,
     format::file::{CHUNK_LEN, SEALED_CHUNK_LEN},
     kms::local::LocalKeyring,
 };
 
-fn fixture(keys: &[&str]) -> (TempDir, EnvelopeCipher) {
+fn fixture(keys: &[&str]) -> (TempDir, Sealer) {
     let folder = TempDir::new().unwrap();
-    let cipher = cipher(&folder, keys);
-    (folder, cipher)
+    let sealer = sealer(&folder, keys);
+    (folder, sealer)
 }
 
-fn cipher(folder: &TempDir, keys: &[&str]) -> EnvelopeCipher {
+fn sealer(folder: &TempDir, keys: &[&str]) -> Sealer {
     let keyring = LocalKeyring::open(folder.path());
-    let keys = keys
-        .iter()
-        .map(|name| keyring.key_or_create(name).unwrap())
-        .collect();
-    EnvelopeCipher::new(keys, vec![], DekLimits::default(), &CacheLimits::default()).unwrap()
+    let keys = keys.iter().map(|name| keyring.key_or_create(name).unwrap());
+    keys.fold(Sealer::builder(), SealerBuilder::encrypt_with)
+        .build()
+        .unwrap()
 }
 
 fn context() -> EncryptionContext {
@@ -32,19 +31,19 @@ fn data(len: usize) -> Vec<u8> {
     (0..len).map(|n| (n / 251).to_le_bytes()[0]).collect()
 }
 
-async fn seal(cipher: &EnvelopeCipher, data: &[u8]) -> Vec<u8> {
+async fn seal(sealer: &Sealer, data: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::new();
-    let total = cipher
-        .seal_stream(data, &mut sealed, &context())
+    let total = sealer
+        .seal_file(data, &mut sealed, &context())
         .await
         .unwrap();
     assert_eq!(total, data.len() as u64);
     sealed
 }
 
-async fn open(cipher: &EnvelopeCipher, sealed: &[u8]) -> Result<Vec<u8>, StreamError> {
+async fn open(sealer: &Sealer, sealed: &[u8]) -> Result<Vec<u8>, SealedFileError> {
     let mut opened = Cursor::new(Vec::new());
-    let total = cipher.open_stream(sealed, &mut opened, &context()).await?;
+    let total = sealer.open_file(sealed, &mut opened, &context()).await?;
     assert_eq!(total, opened.get_ref().len() as u64);
     Ok(opened.into_inner())
 }
@@ -55,7 +54,7 @@ fn header_len(sealed: &[u8]) -> usize {
 
 #[tokio::test]
 async fn every_length_round_trips() {
-    let (_folder, cipher) = fixture(&["k"]);
+    let (_folder, sealer) = fixture(&["k"]);
     for len in [
         0,
         1,
@@ -65,26 +64,26 @@ async fn every_length_round_trips() {
         3 * CHUNK_LEN,
         5 * CHUNK_LEN + 7,
     ] {
-        let sealed = seal(&cipher, &data(len)).await;
+        let sealed = seal(&sealer, &data(len)).await;
         let chunks = len.div_ceil(CHUNK_LEN).max(1);
         assert_eq!(
             sealed.len(),
             header_len(&sealed) + len + 16 * chunks,
             "{len}"
         );
-        assert_eq!(open(&cipher, &sealed).await.unwrap(), data(len), "{len}");
+        assert_eq!(open(&sealer, &sealed).await.unwrap(), data(len), "{len}");
     }
 }
 
 #[tokio::test]
 async fn what_is_cut_off_anywhere_is_refused() {
-    let (_folder, cipher) = fixture(&["k"]);
-    let sealed = seal(&cipher, &data(3 * CHUNK_LEN)).await;
+    let (_folder, sealer) = fixture(&["k"]);
+    let sealed = seal(&sealer, &data(3 * CHUNK_LEN)).await;
     let header = header_len(&sealed);
     for chunks in 0..3 {
         let cut = &sealed[..header + chunks * SEALED_CHUNK_LEN];
         assert!(
-            matches!(open(&cipher, cut).await, Err(StreamError::Truncated)),
+            matches!(open(&sealer, cut).await, Err(SealedFileError::Truncated)),
             "{chunks} chunks"
         );
     }
@@ -99,7 +98,7 @@ async fn what_is_cut_off_anywhere_is_refused() {
         header + 17,
         sealed.len() - 1,
     ] {
-        let error = open(&cipher, &sealed[..len]).await.unwrap_err();
+        let error = open(&sealer, &sealed[..len]).await.unwrap_err();
         let said = error.to_string();
         assert!(said.contains("incomplete"), "{len} bytes: {said}");
     }
@@ -107,8 +106,8 @@ async fn what_is_cut_off_anywhere_is_refused() {
 
 #[tokio::test]
 async fn altered_moved_repeated_and_added_chunks_are_refused() {
-    let (_folder, cipher) = fixture(&["k"]);
-    let sealed = seal(&cipher, &data(3 * CHUNK_LEN)).await;
+    let (_folder, sealer) = fixture(&["k"]);
+    let sealed = seal(&sealer, &data(3 * CHUNK_LEN)).await;
     let header = header_len(&sealed);
     let chunk = |n: usize| sealed[header + n * SEALED_CHUNK_LEN..][..SEALED_CHUNK_LEN].to_vec();
     let start = sealed[..header].to_vec();
@@ -121,19 +120,19 @@ async fn altered_moved_repeated_and_added_chunks_are_refused() {
         [sealed.clone(), vec![0]].concat(),
         [sealed.clone(), vec![0; 16]].concat(),
     ] {
-        assert!(open(&cipher, &wrong).await.is_err());
+        assert!(open(&sealer, &wrong).await.is_err());
     }
     for position in (0..header).chain([header, sealed.len() - 1]) {
         let mut altered = sealed.clone();
         altered[position] ^= 1;
-        assert!(open(&cipher, &altered).await.is_err(), "byte {position}");
+        assert!(open(&sealer, &altered).await.is_err(), "byte {position}");
     }
     // A header of another file with the same data key.
-    let other = seal(&cipher, &data(3 * CHUNK_LEN)).await;
+    let other = seal(&sealer, &data(3 * CHUNK_LEN)).await;
     let swapped = [&other[..header], &sealed[header..]].concat();
     assert!(matches!(
-        open(&cipher, &swapped).await,
-        Err(StreamError::NotAuthentic)
+        open(&sealer, &swapped).await,
+        Err(SealedFileError::NotAuthentic)
     ));
 }
 
@@ -143,18 +142,18 @@ async fn another_context_or_key_is_refused_and_any_recipient_opens() {
     let sealed = seal(&both, b"x").await;
     for name in ["a", "b"] {
         assert_eq!(
-            open(&cipher(&folder, &[name]), &sealed).await.unwrap(),
+            open(&sealer(&folder, &[name]), &sealed).await.unwrap(),
             b"x"
         );
     }
-    let stranger = open(&cipher(&folder, &["c"]), &sealed).await.unwrap_err();
+    let stranger = open(&sealer(&folder, &["c"]), &sealed).await.unwrap_err();
     assert!(matches!(
         stranger,
-        StreamError::Codec(Error::Payload(PayloadError::KeyNotAllowed { .. }))
+        SealedFileError::Codec(Error::Payload(PayloadError::KeyNotAllowed { .. }))
     ));
     let other = EncryptionContext::new([("file".to_owned(), "other".to_owned())].into()).unwrap();
-    let elsewhere = both.open_stream(&*sealed, &mut Vec::new(), &other).await;
-    assert!(matches!(elsewhere, Err(StreamError::NotAuthentic)));
+    let elsewhere = both.open_file(&*sealed, &mut Vec::new(), &other).await;
+    assert!(matches!(elsewhere, Err(SealedFileError::NotAuthentic)));
     assert!(
         open(&both, b"PK\x03\x04 is not a sealed file")
             .await
@@ -165,14 +164,14 @@ async fn another_context_or_key_is_refused_and_any_recipient_opens() {
 /// A data key that is wrapped under the empty context cannot be told from what direct mode encrypts.
 #[tokio::test]
 async fn the_empty_context_is_refused_both_ways() {
-    let (_folder, cipher) = fixture(&["k"]);
-    let (empty, sealed) = (EncryptionContext::empty(), seal(&cipher, b"x").await);
-    let sealing = cipher.seal_stream(&b"x"[..], Vec::new(), &empty).await;
-    let opening = cipher.open_stream(&*sealed, Vec::new(), &empty).await;
+    let (_folder, sealer) = fixture(&["k"]);
+    let (empty, sealed) = (EncryptionContext::empty(), seal(&sealer, b"x").await);
+    let sealing = sealer.seal_file(&b"x"[..], Vec::new(), &empty).await;
+    let opening = sealer.open_file(&*sealed, Vec::new(), &empty).await;
     for refused in [sealing, opening] {
         assert!(matches!(
             refused,
-            Err(StreamError::Codec(Error::Configuration(_)))
+            Err(SealedFileError::Codec(Error::Configuration(_)))
         ));
     }
 }

@@ -6,10 +6,10 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Dek, KeyUri, WrappedDek,
-    codec::stats::Counters,
-    dek::{CacheLimits, DekCache, EncryptingKeys},
+    dek::{CacheLimits, cache::DekCache, encrypting_keys::EncryptingKeys},
     format::envelope_v2,
     kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind},
+    stats::Counters,
 };
 use temporal_kms::support::clock::ManualClock;
 
@@ -123,7 +123,7 @@ impl KeyProvider for CountingKey {
 }
 
 struct Fixture {
-    live: Arc<LiveDek>,
+    active: Arc<ActiveDek>,
     kms: Arc<CountingKey>,
     clock: Arc<ManualClock>,
     counters: Arc<Counters>,
@@ -157,8 +157,8 @@ fn maker<const N: usize>(
     .with_fraction(|| 0.5)
 }
 
-fn live(maker: DekMaker) -> Arc<LiveDek> {
-    Arc::new(LiveDek::new(
+fn active(maker: DekMaker) -> Arc<ActiveDek> {
+    Arc::new(ActiveDek::new(
         Arc::new(maker),
         EncryptionContext::empty(),
         envelope_v2::metadata,
@@ -169,9 +169,9 @@ fn fixture(limits: DekLimits) -> Fixture {
     let (kms, clock) = (CountingKey::new("a"), Arc::new(ManualClock::new()));
     let counters = Arc::new(Counters::default());
     let maker = maker([&kms], limits, &clock, &counters);
-    let live = live(maker);
+    let active = active(maker);
     Fixture {
-        live,
+        active,
         kms,
         clock,
         counters,
@@ -179,13 +179,13 @@ fn fixture(limits: DekLimits) -> Fixture {
 }
 
 impl Fixture {
-    async fn key(&self) -> Result<Arc<SealingKey>, Error> {
-        self.live.acquire(1, 100).await
+    async fn key(&self) -> Result<Arc<ActiveKey>, Error> {
+        self.active.acquire(1, 100).await
     }
 
     /// Lets a background renewal run to its end.
     async fn settle(&self) {
-        while self.live.renewal.is_running(&()) {
+        while self.active.renewal.is_running(&()) {
             tokio::task::yield_now().await;
         }
     }
@@ -218,7 +218,7 @@ async fn renews_in_the_background_before_the_age_limit() {
     let first = f.key().await.unwrap();
     f.clock.advance(minutes(44));
     assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
-    assert!(!f.live.renewal.is_running(&()));
+    assert!(!f.active.renewal.is_running(&()));
 
     f.clock.advance(minutes(1));
     assert!(
@@ -296,11 +296,15 @@ async fn a_key_that_refuses_is_asked_once_a_second_by_a_thousand_callers() {
 async fn a_key_that_is_refused_under_one_context_seals_under_another() {
     let (kms, clock) = (CountingKey::new("a"), Arc::new(ManualClock::new()));
     let maker = Arc::new(maker([&kms], DekLimits::default(), &clock, &Arc::default()));
-    let live = |pair: &str| {
+    let active = |pair: &str| {
         let context = EncryptionContext::new([("for".to_owned(), pair.to_owned())].into()).unwrap();
-        Arc::new(LiveDek::new(maker.clone(), context, envelope_v2::metadata))
+        Arc::new(ActiveDek::new(
+            maker.clone(),
+            context,
+            envelope_v2::metadata,
+        ))
     };
-    let (refused, granted) = (live("refused"), live("granted"));
+    let (refused, granted) = (active("refused"), active("granted"));
     kms.fail(ProviderErrorKind::PermissionDenied);
     refused.acquire(1, 1).await.unwrap_err();
     kms.fail(None);
@@ -361,9 +365,9 @@ async fn renewals_vary_by_a_tenth() {
             &clock,
             &Arc::default(),
         );
-        let live = live(maker.with_fraction(fraction));
-        live.acquire(1, 1).await.unwrap();
-        let current = live.current.load_full().unwrap();
+        let active = active(maker.with_fraction(fraction));
+        active.acquire(1, 1).await.unwrap();
+        let current = active.current.load_full().unwrap();
         let difference = current.renew_at.abs_diff(renews_at);
         assert!(difference < Duration::from_millis(1), "{difference:?}");
     }
@@ -453,16 +457,16 @@ async fn a_caller_that_gives_up_leaves_the_next_one_a_working_key() {
 async fn every_recipient_wraps_the_same_key_or_there_is_none() {
     let (a, b) = (CountingKey::new("a"), CountingKey::new("b"));
     let clock = Arc::new(ManualClock::new());
-    let live = live(maker(
+    let active = active(maker(
         [&a, &b],
         DekLimits::default(),
         &clock,
         &Arc::default(),
     ));
     b.fail(ProviderErrorKind::Throttled);
-    assert!(live.acquire(1, 1).await.is_err());
+    assert!(active.acquire(1, 1).await.is_err());
     b.fail(None);
-    let key = live.acquire(1, 1).await.unwrap();
+    let key = active.acquire(1, 1).await.unwrap();
     assert_eq!(key.metadata["kms-key"], b"local://a");
     assert_eq!(key.metadata["kms-key.1"], b"local://b");
     // The fixture wraps in the clear, so this is one data key.

@@ -9,15 +9,9 @@ fn keyring() -> (TempDir, LocalKeyring) {
     (folder, keyring)
 }
 
-fn cipher(keyring: &LocalKeyring, name: &str) -> EnvelopeCipher {
+fn sealer(keyring: &LocalKeyring, name: &str) -> Sealer {
     let key = keyring.key_or_create(name).unwrap();
-    EnvelopeCipher::new(
-        vec![key],
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .unwrap()
+    Sealer::builder().encrypt_with(key).build().unwrap()
 }
 
 fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
@@ -31,17 +25,14 @@ fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
 #[tokio::test]
 async fn a_value_opens_under_its_own_context_only() {
     let (_folder, keyring) = keyring();
-    let cipher = cipher(&keyring, "k");
+    let sealer = sealer(&keyring, "k");
     let alice = context(&[("userId", "alice")]);
     for data in [&b""[..], b"4111-1111-1111-1111", &vec![7; 100_000]] {
-        let envelope = cipher.envelope_encrypt(data, &alice).await.unwrap();
+        let envelope = sealer.seal(data, &alice).await.unwrap();
         assert_eq!(envelope.encrypted.len(), data.len());
-        assert_eq!(
-            **cipher.envelope_decrypt(&envelope, &alice).await.unwrap(),
-            *data
-        );
+        assert_eq!(**sealer.open(&envelope, &alice).await.unwrap(), *data);
         let bob = context(&[("userId", "bob")]);
-        let error = cipher.envelope_decrypt(&envelope, &bob).await.unwrap_err();
+        let error = sealer.open(&envelope, &bob).await.unwrap_err();
         assert!(
             matches!(error, Error::Payload(PayloadError::NotAuthentic)),
             "{error}"
@@ -52,9 +43,9 @@ async fn a_value_opens_under_its_own_context_only() {
 #[tokio::test]
 async fn its_json_has_the_five_fields_as_text() {
     let (_folder, keyring) = keyring();
-    let cipher = cipher(&keyring, "k");
+    let sealer = sealer(&keyring, "k");
     let alice = context(&[("userId", "alice")]);
-    let envelope = cipher.envelope_encrypt(b"secret", &alice).await.unwrap();
+    let envelope = sealer.seal(b"secret", &alice).await.unwrap();
     let json = serde_json::to_value(&envelope).unwrap();
     let fields: Vec<_> = json
         .as_object()
@@ -72,13 +63,10 @@ async fn its_json_has_the_five_fields_as_text() {
             .values()
             .all(serde_json::Value::is_string)
     );
-    let parsed: Envelope = serde_json::from_value(json).unwrap();
-    assert_eq!(
-        **cipher.envelope_decrypt(&parsed, &alice).await.unwrap(),
-        *b"secret"
-    );
+    let parsed: DataEnvelope = serde_json::from_value(json).unwrap();
+    assert_eq!(**sealer.open(&parsed, &alice).await.unwrap(), *b"secret");
 
-    let error = serde_json::from_str::<Envelope>(
+    let error = serde_json::from_str::<DataEnvelope>(
         r#"{"encrypted":"sk-secret!","encryptedDataKey":"","iv":"","authTag":"","keyId":""}"#,
     );
     assert!(!error.unwrap_err().to_string().contains("sk-secret"));
@@ -87,11 +75,11 @@ async fn its_json_has_the_five_fields_as_text() {
 #[tokio::test]
 async fn every_altered_field_is_refused() {
     let (_folder, keyring) = keyring();
-    let cipher = cipher(&keyring, "k");
+    let sealer = sealer(&keyring, "k");
     keyring.key_or_create("other").unwrap();
     let alice = context(&[("userId", "alice")]);
-    let good = cipher.envelope_encrypt(b"secret", &alice).await.unwrap();
-    let alter = |change: fn(&mut Envelope)| {
+    let good = sealer.seal(b"secret", &alice).await.unwrap();
+    let alter = |change: fn(&mut DataEnvelope)| {
         let mut altered = good.clone();
         change(&mut altered);
         altered
@@ -106,7 +94,7 @@ async fn every_altered_field_is_refused() {
         alter(|e| e.key_id = "local://other".into()),
         alter(|e| e.key_id.clear()),
     ] {
-        let refused = cipher.envelope_decrypt(&altered, &alice).await;
+        let refused = sealer.open(&altered, &alice).await;
         assert!(matches!(refused, Err(Error::Payload(_))), "{altered:?}");
     }
 }
@@ -114,58 +102,58 @@ async fn every_altered_field_is_refused() {
 #[tokio::test]
 async fn each_context_takes_one_data_key_until_the_cache_is_cleared() {
     let (_folder, keyring) = keyring();
-    let cipher = cipher(&keyring, "k");
+    let sealer = sealer(&keyring, "k");
     let contexts = [context(&[("a", "1")]), context(&[("a", "2")])];
     let mut last = None;
     for _ in 0..1000 {
         for context in &contexts {
-            last = Some(cipher.envelope_encrypt(b"x", context).await.unwrap());
+            last = Some(sealer.seal(b"x", context).await.unwrap());
         }
     }
-    assert_eq!((cipher.stats().wraps, cipher.stats().unwraps), (2, 0));
+    assert_eq!((sealer.stats().wraps, sealer.stats().unwraps), (2, 0));
     let last = last.unwrap();
-    cipher.envelope_decrypt(&last, &contexts[1]).await.unwrap();
-    assert_eq!(cipher.stats().unwraps, 0);
+    sealer.open(&last, &contexts[1]).await.unwrap();
+    assert_eq!(sealer.stats().unwraps, 0);
 
-    cipher.clear_cache();
-    cipher.envelope_decrypt(&last, &contexts[1]).await.unwrap();
-    let new = cipher.envelope_encrypt(b"x", &contexts[1]).await.unwrap();
+    sealer.clear_cache();
+    sealer.open(&last, &contexts[1]).await.unwrap();
+    let new = sealer.seal(b"x", &contexts[1]).await.unwrap();
     assert_ne!(new.encrypted_data_key, last.encrypted_data_key);
-    assert_eq!((cipher.stats().wraps, cipher.stats().unwraps), (3, 1));
+    assert_eq!((sealer.stats().wraps, sealer.stats().unwraps), (3, 1));
 }
 
 #[tokio::test]
 async fn the_empty_context_is_refused_both_ways() {
     let (_folder, keyring) = keyring();
-    let cipher = cipher(&keyring, "k");
+    let sealer = sealer(&keyring, "k");
     let none = EncryptionContext::empty();
-    let sealed = cipher
-        .envelope_encrypt(b"secret", &context(&[("userId", "alice")]))
+    let sealed = sealer
+        .seal(b"secret", &context(&[("userId", "alice")]))
         .await
         .unwrap();
     for refused in [
-        cipher.envelope_encrypt(b"secret", &none).await.map(drop),
-        cipher.envelope_decrypt(&sealed, &none).await.map(drop),
+        sealer.seal(b"secret", &none).await.map(drop),
+        sealer.open(&sealed, &none).await.map(drop),
     ] {
         let error = refused.unwrap_err();
         assert!(matches!(error, Error::Configuration(_)), "{error}");
         assert!(error.to_string().contains("at least one pair"), "{error}");
     }
-    assert_eq!(cipher.stats().unwraps, 0);
+    assert_eq!(sealer.stats().unwraps, 0);
 }
 
 #[tokio::test]
 async fn fields_of_another_length_are_refused_before_any_call() {
     let (_folder, keyring) = keyring();
-    let writer = cipher(&keyring, "k");
+    let writer = sealer(&keyring, "k");
     let alice = context(&[("userId", "alice")]);
-    let good = writer.envelope_encrypt(b"secret", &alice).await.unwrap();
-    let altered = |change: fn(&mut Envelope)| {
+    let good = writer.seal(b"secret", &alice).await.unwrap();
+    let altered = |change: fn(&mut DataEnvelope)| {
         let mut altered = good.clone();
         change(&mut altered);
         altered
     };
-    let reader = cipher(&keyring, "k");
+    let reader = sealer(&keyring, "k");
     for altered in [
         altered(|e| e.encrypted_data_key = vec![0; 100 << 20]),
         altered(|e| e.encrypted_data_key = vec![0; 16 * 1024 + 1]),
@@ -176,7 +164,7 @@ async fn fields_of_another_length_are_refused_before_any_call() {
         altered(|e| e.auth_tag.truncate(15)),
         altered(|e| e.key_id = "x".repeat(1 << 20)),
     ] {
-        let refused = reader.envelope_decrypt(&altered, &alice).await;
+        let refused = reader.open(&altered, &alice).await;
         assert!(matches!(refused, Err(Error::Payload(_))));
     }
     assert_eq!(reader.stats().unwraps, 0);
@@ -186,13 +174,8 @@ async fn fields_of_another_length_are_refused_before_any_call() {
 fn a_key_that_is_named_twice_is_refused() {
     let (_folder, keyring) = keyring();
     let key = keyring.key_or_create("k").unwrap();
-    let error = EnvelopeCipher::new(
-        vec![key.clone(), key],
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .unwrap_err();
+    let builder = Sealer::builder().encrypt_with(key.clone());
+    let error = builder.encrypt_with(key).build().unwrap_err();
     assert!(
         error.to_string().contains("local://k is named twice"),
         "{error}"

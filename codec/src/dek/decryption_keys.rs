@@ -1,29 +1,32 @@
 //! From what a payload says of its keys to an unwrapped data key that opens it.
 
+mod direct;
+
 use std::sync::Arc;
 
 use super::{
-    Budget, CacheKey, DataKey, DekCache,
-    budget::{Attempt, Failures, Plaintext},
-    coalesce::Coalesce,
+    budget::{Attempt, Budget, Failures, Plaintext},
+    cache::DekCache,
+    cache_key::CacheKey,
+    expanded_dek::ExpandedDek,
+    failure::{Failure, as_told, panicked, refusal},
     refusals::is_the_ciphertexts,
     rest::Rest,
+    single_flight::SingleFlight,
 };
 use crate::{
-    EncryptionContext, Error, KeyUri, PayloadError, WrappedDek,
-    codec::stats::Counters,
-    format::{direct, envelope_v2::Recipient},
-    kms::{KeyProvider, ProviderError, ProviderErrorKind},
+    EncryptionContext, Error, KeyUri, PayloadError, WrappedDek, kms::KeyProvider, stats::Counters,
+    types::Recipient,
 };
 use temporal_kms::support::clock::Clock;
 
 /// The keys that may be used for opening, and the data keys that they have unwrapped.
-pub(crate) struct Keyholder {
+pub(crate) struct DecryptionKeys {
     /// In the order in which they are tried.
     keys: Vec<OpeningKey>,
     failures: Arc<Failures>,
     cache: Arc<DekCache>,
-    decryptions: Coalesce<CacheKey, Plaintext>,
+    decryptions: SingleFlight<CacheKey, Plaintext>,
     counters: Arc<Counters>,
 }
 
@@ -42,10 +45,10 @@ struct Candidate {
     wrapped: WrappedDek,
     name: CacheKey,
     /// The data key that the KMS gave before, and that did not open the payload.
-    doubted: Option<Arc<DataKey>>,
+    doubted: Option<Arc<ExpandedDek>>,
 }
 
-impl Keyholder {
+impl DecryptionKeys {
     pub(crate) fn new(
         keys: Vec<Arc<dyn KeyProvider>>,
         cache: Arc<DekCache>,
@@ -64,7 +67,7 @@ impl Keyholder {
             keys: keys.into_iter().map(opening).collect(),
             failures: Arc::new(Failures::new(clock.clone())),
             cache,
-            decryptions: Coalesce::new(),
+            decryptions: SingleFlight::new(),
             counters,
         }
     }
@@ -102,7 +105,7 @@ impl Keyholder {
         recipients: &[Recipient],
         context: &EncryptionContext,
         budget: &Budget,
-        open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
+        open: impl FnMut(&ExpandedDek) -> Result<T, PayloadError> + Send,
     ) -> Result<T, Error> {
         let candidates = self.usable(recipients, context)?;
         self.open_with(candidates, context, budget, open).await
@@ -114,7 +117,7 @@ impl Keyholder {
         key: Option<&KeyUri>,
         wrapped: &WrappedDek,
         budget: &Budget,
-        open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
+        open: impl FnMut(&ExpandedDek) -> Result<T, PayloadError> + Send,
     ) -> Result<T, Error> {
         let recipient = |key: &KeyUri| Recipient {
             key: key.clone(),
@@ -128,102 +131,14 @@ impl Keyholder {
         self.open(&recipients, &no_context, budget, open).await
     }
 
-    /// Decrypts a payload of direct mode, and reads it with `open`.
-    pub(crate) async fn decrypt<T>(
-        &self,
-        key: &KeyUri,
-        ciphertext: &[u8],
-        budget: &Budget,
-        open: impl FnOnce(&[u8]) -> Result<T, PayloadError>,
-    ) -> Result<T, Error> {
-        let (_, opening) = self.find(key)?;
-        let name = CacheKey::direct(opening.provider.uri(), ciphertext);
-        if let Some(plaintext) = budget.plaintext(&name) {
-            return Ok(open(&plaintext)?);
-        }
-        if let Some(refusal) = self.cache.refusals().get(&name) {
-            if is_the_ciphertexts(&refusal) {
-                budget.knew(&[name]);
-            }
-            self.counters.refusal_cache_hits.add(1);
-            return Err(as_told(refusal));
-        }
-        let attempt = self.attempt(&[name], budget).await?;
-        // The payloads that this one waited for may have been equal.
-        let plaintext = match budget.plaintext(&name) {
-            Some(plaintext) => plaintext,
-            None => match self.call_decrypt(opening, name, ciphertext, &attempt).await {
-                Ok(plaintext) => plaintext,
-                Err(error) => {
-                    if error.is_transient() {
-                        attempt.harmless();
-                    }
-                    return Err(error);
-                }
-            },
-        };
-        let opened = open(&plaintext).map_err(Error::from);
-        match &opened {
-            Ok(_) => {
-                budget.keep_plaintext(name, plaintext);
-                attempt.harmless();
-            }
-            Err(error) => self.cache.refusals().learn(name, Some(error)),
-        }
-        opened
-    }
-
-    async fn call_decrypt(
-        &self,
-        opening: &OpeningKey,
-        name: CacheKey,
-        ciphertext: &[u8],
-        attempt: &Attempt<'_>,
-    ) -> Result<Plaintext, Error> {
-        let OpeningKey {
-            provider,
-            decrypting,
-            ..
-        } = opening;
-        decrypting.check()?;
-        let call = || {
-            let (provider, rest) = (provider.clone(), decrypting.clone());
-            let (cache, counters) = (self.cache.clone(), self.counters.clone());
-            let (ciphertext, made) = (ciphertext.to_vec(), attempt.made());
-            async move {
-                // It may have come since the caller looked.
-                if let Some(refusal) = cache.refusals().get(&name) {
-                    return Err(refusal);
-                }
-                made.one();
-                counters.direct_calls.add(1);
-                let decrypted = provider.decrypt(&ciphertext).await;
-                rest.learn(&decrypted);
-                let decrypted = decrypted.map_err(refusal).and_then(|plaintext| {
-                    // It is the wrapped data key of an envelope: none of it may be read as a payload.
-                    if direct::may_have_len(plaintext.len()) {
-                        Ok(plaintext)
-                    } else {
-                        Err(PayloadError::NotAuthentic.into())
-                    }
-                });
-                cache.refusals().learn(name, decrypted.as_ref().err());
-                decrypted.map(Arc::new)
-            }
-        };
-        let lost = panicked(&**provider);
-        let decrypted = self.decryptions.run(name, lost, call).await;
-        decrypted.map_err(as_told)
-    }
-
     async fn open_with<T>(
         &self,
         candidates: Vec<Candidate>,
         context: &EncryptionContext,
         budget: &Budget,
-        mut open: impl FnMut(&DataKey) -> Result<T, PayloadError> + Send,
+        mut open: impl FnMut(&ExpandedDek) -> Result<T, PayloadError> + Send,
     ) -> Result<T, Error> {
-        let mut failure = Failure(None);
+        let mut failure = Failure::default();
         let (mut unknown, mut known) = (Vec::new(), Vec::new());
         for mut candidate in candidates {
             let Some(key) = self.cache.get(&candidate.name) else {
@@ -294,7 +209,7 @@ impl Keyholder {
         candidate: Candidate,
         context: &EncryptionContext,
         attempt: &mut Attempt<'_>,
-        open: &mut (impl FnMut(&DataKey) -> Result<T, PayloadError> + Send),
+        open: &mut (impl FnMut(&ExpandedDek) -> Result<T, PayloadError> + Send),
     ) -> Result<Result<T, PayloadError>, Error> {
         let mut doubted = candidate.doubted.clone();
         loop {
@@ -322,9 +237,9 @@ impl Keyholder {
         &self,
         candidate: &Candidate,
         context: &EncryptionContext,
-        doubted: Option<&Arc<DataKey>>,
+        doubted: Option<&Arc<ExpandedDek>>,
         attempt: &Attempt<'_>,
-    ) -> Result<Arc<DataKey>, Error> {
+    ) -> Result<Arc<ExpandedDek>, Error> {
         let Candidate {
             provider,
             rest,
@@ -409,59 +324,6 @@ impl Keyholder {
         usable.sort_by_key(|candidate| candidate.position);
         Ok(usable)
     }
-}
-
-/// Why none of several keys opened a payload. Where one key's service cannot be reached, or was not asked, the payload
-/// may well be good: that is what the caller should hear.
-struct Failure(Option<Error>);
-
-impl Failure {
-    fn note(&mut self, error: Error) {
-        let tells = |error: &Error| match error {
-            error if error.is_transient() => 2,
-            Error::Payload(PayloadError::NotTried) => 1,
-            _ => 0,
-        };
-        if self
-            .0
-            .as_ref()
-            .is_none_or(|noted| tells(&error) >= tells(noted))
-        {
-            self.0 = Some(error);
-        }
-    }
-
-    fn into_error(self) -> Error {
-        self.0.unwrap_or_else(|| PayloadError::NotAuthentic.into())
-    }
-}
-
-/// What is remembered of a refusal. A KMS that finds a ciphertext altered, or under another context, says the same as a tag
-/// that does not match. Where that is only presumed, it stays the key's refusal, which is remembered for a moment.
-fn refusal(error: ProviderError) -> Error {
-    if error.is_presumed() {
-        error.into()
-    } else {
-        as_told(error.into())
-    }
-}
-
-/// What the caller hears: the same of every ciphertext that does not open.
-fn as_told(error: Error) -> Error {
-    use ProviderErrorKind::{ContextMismatch, InvalidCiphertext};
-    match error {
-        Error::Provider(error) if matches!(error.kind(), InvalidCiphertext | ContextMismatch) => {
-            PayloadError::NotAuthentic.into()
-        }
-        error => error,
-    }
-}
-
-/// What the callers of a provider hear that panicked.
-pub(super) fn panicked(provider: &dyn KeyProvider) -> Error {
-    ProviderError::new(ProviderErrorKind::Unavailable, provider.uri())
-        .with_detail("the key provider panicked; this is a defect of the provider")
-        .into()
 }
 
 #[cfg(test)]

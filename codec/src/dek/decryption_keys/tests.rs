@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Dek,
-    dek::{CacheLimits, EncryptingKeys, budget::SKIPPED},
-    kms::{KeyDescription, Protection},
+    dek::{CacheLimits, budget::SKIPPED, encrypting_keys::EncryptingKeys},
+    kms::{KeyDescription, Protection, ProviderError, ProviderErrorKind},
 };
 use temporal_kms::support::clock::ManualClock;
 
@@ -123,7 +123,7 @@ impl KeyProvider for Scripted {
 }
 
 struct Fixture {
-    keyholder: Keyholder,
+    decryption: DecryptionKeys,
     keys: Vec<Arc<Scripted>>,
     clock: Arc<ManualClock>,
     counters: Arc<Counters>,
@@ -136,7 +136,7 @@ fn fixture<const N: usize>(names: [&str; N]) -> Fixture {
     let cache = DekCache::new(&CacheLimits::default(), clock.clone(), counters.clone());
     let shared: Arc<dyn Clock> = clock.clone();
     Fixture {
-        keyholder: Keyholder::new(
+        decryption: DecryptionKeys::new(
             providers.collect(),
             Arc::new(cache),
             &shared,
@@ -164,20 +164,20 @@ impl Fixture {
             })
             .collect();
         let context = EncryptionContext::empty();
-        let open = |key: &DataKey| {
+        let open = |key: &ExpandedDek| {
             if key.is_same(&Dek::new([byte; 32])) {
                 Ok(())
             } else {
                 Err(PayloadError::NotAuthentic)
             }
         };
-        self.keyholder
+        self.decryption
             .open(&recipients, &context, budget, open)
             .await
     }
 
     async fn open(&self, recipients: &[(&str, &[u8])], byte: u8) -> Result<(), Error> {
-        let budget = self.keyholder.budget();
+        let budget = self.decryption.budget();
         self.open_in(&budget, recipients, byte).await
     }
 
@@ -215,7 +215,7 @@ async fn the_same_bogus_key_costs_one_call_for_some_minutes() {
 async fn one_request_has_sixteen_failures_and_the_same_again_has_none() {
     let f = fixture(["k"]);
     for _ in 0..3 {
-        let budget = f.keyholder.budget();
+        let budget = f.decryption.budget();
         let wrapped: Vec<_> = (0..8000).map(bogus).collect();
         let recipients: Vec<_> = wrapped
             .iter()
@@ -241,7 +241,7 @@ async fn known_keys_open_beside_any_number_of_failures() {
     let f = fixture(["k"]);
     f.keys[0].answers(b"good", &[Key(1)]);
     f.open(&[("k", b"good")], 1).await.unwrap();
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     for n in 0..100 {
         let wrapped = bogus(n);
         f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
@@ -253,7 +253,7 @@ async fn known_keys_open_beside_any_number_of_failures() {
 async fn an_honest_request_is_tried_however_many_others_fail() {
     let f = fixture(["k"]);
     for n in 0..1000 {
-        let budget = f.keyholder.budget();
+        let budget = f.decryption.budget();
         for k in 0..16 {
             let wrapped = bogus(16 * n + k);
             f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
@@ -261,7 +261,7 @@ async fn an_honest_request_is_tried_however_many_others_fail() {
     }
     // Each request may fail once, and all together a few times more.
     assert!(f.calls() <= 1000 + 64, "{} calls", f.calls());
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     for byte in 0..30 {
         let wrapped = [b'g', byte];
         f.keys[0].answers(&wrapped, &[Key(byte)]);
@@ -272,7 +272,7 @@ async fn an_honest_request_is_tried_however_many_others_fail() {
 #[tokio::test]
 async fn honest_payloads_use_no_budget_up() {
     let f = fixture(["a", "b"]);
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     let wrapped: Vec<_> = (0..200).map(|n| [n, 7]).collect();
     for (byte, wrapped) in (0..).zip(&wrapped) {
         f.keys[1].answers(wrapped, &[Key(byte)]);
@@ -291,7 +291,7 @@ async fn honest_payloads_use_no_budget_up() {
     assert_eq!(f.calls(), 400);
 
     // That the first key refuses them is known now, and is not held against them.
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     for (byte, one) in (0..).zip(&recipients) {
         f.open_in(&budget, one, byte).await.unwrap();
     }
@@ -303,7 +303,7 @@ async fn honest_payloads_use_no_budget_up() {
 #[tokio::test]
 async fn an_outage_uses_no_budget_up() {
     let f = fixture(["k"]);
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     for n in 0..100 {
         let wrapped = bogus(n);
         f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::Unavailable)]);
@@ -378,7 +378,7 @@ async fn what_a_resting_key_answers_is_not_remembered_for_the_payload() {
 #[tokio::test]
 async fn what_a_resting_key_answers_uses_no_budget_up() {
     let f = fixture(["missing", "k"]);
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     for n in 0..100 {
         let wrapped = bogus(n);
         f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::KeyNotFound)]);
@@ -425,12 +425,12 @@ async fn a_presumed_verdict_holds_for_a_second() {
         &[Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
     );
     for _ in 0..2 {
-        let budget = f.keyholder.budget();
+        let budget = f.decryption.budget();
         let error = f.decrypt(&budget, b"d").await.unwrap_err();
         assert!(matches!(error, Error::Payload(PayloadError::NotAuthentic)));
     }
     f.clock.advance(Duration::from_secs(1));
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     f.decrypt(&budget, b"d").await.unwrap();
 }
 
@@ -468,7 +468,7 @@ async fn a_copied_wrapped_key_costs_two_calls_however_often_it_is_used() {
 /// 2,000 payloads with the wrapped keys of `distinct` others, one after another or all at once.
 async fn open_copies(f: &Fixture, distinct: u32, at_once: bool) -> usize {
     let before = f.calls();
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     let wrapped: Vec<_> = (0..2000).map(|n| bogus(n % distinct)).collect();
     let recipients: Vec<_> = wrapped
         .iter()
@@ -516,7 +516,7 @@ async fn known_refusals_leave_other_payloads_of_their_request_their_calls() {
     ] {
         let f = fixture(["k"]);
         let request = async |honest: &[u8]| {
-            let budget = f.keyholder.budget();
+            let budget = f.decryption.budget();
             for n in 0..17 {
                 f.keys[0].answers(&bogus(n), &[Fails(kind)]);
                 let wrapped = bogus(n);
@@ -543,7 +543,7 @@ async fn known_refusals_leave_other_payloads_of_their_request_their_calls() {
 #[tokio::test]
 async fn a_payload_that_was_not_tried_opens_in_a_request_of_its_own() {
     let f = fixture(["k"]);
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     for n in 0..16 {
         let wrapped = bogus(n);
         f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
@@ -631,7 +631,9 @@ impl Fixture {
             [9, ..] => Err(PayloadError::Malformed("it is of another program")),
             _ => Ok(plaintext.to_vec()),
         };
-        self.keyholder.decrypt(&key, ciphertext, budget, read).await
+        self.decryption
+            .decrypt(&key, ciphertext, budget, read)
+            .await
     }
 }
 
@@ -639,7 +641,7 @@ impl Fixture {
 async fn direct_payloads_are_bounded_like_wrapped_keys() {
     let f = fixture(["k"]);
     for _ in 0..2 {
-        let budget = f.keyholder.budget();
+        let budget = f.decryption.budget();
         let ciphertexts: Vec<[u8; 1]> = (0..1000u32).map(|n| [n.to_le_bytes()[0]]).collect();
         let decrypted = ciphertexts
             .iter()
@@ -650,7 +652,7 @@ async fn direct_payloads_are_bounded_like_wrapped_keys() {
         assert_eq!(f.calls(), 16);
     }
     f.keys[0].answers(b"good", &[Key(1)]);
-    let budget = f.keyholder.budget();
+    let budget = f.decryption.budget();
     f.decrypt(&budget, b"good").await.unwrap();
 }
 
@@ -661,7 +663,7 @@ async fn ciphertexts_of_other_programs_are_bounded_too() {
         f.keys[0].answers(&bogus(n), &[Key(9)]);
     }
     for _ in 0..3 {
-        let budget = f.keyholder.budget();
+        let budget = f.decryption.budget();
         for n in 0..8000 {
             f.decrypt(&budget, &bogus(n)).await.unwrap_err();
         }
@@ -677,7 +679,7 @@ async fn equal_direct_payloads_of_a_request_cost_one_call() {
     }
     for at_once in [true, false] {
         let before = f.calls();
-        let budget = f.keyholder.budget();
+        let budget = f.decryption.budget();
         let ciphertexts: Vec<_> = (0..8000).map(|n| bogus(n % 10)).collect();
         let decrypted = ciphertexts.iter().map(|one| f.decrypt(&budget, one));
         if at_once {

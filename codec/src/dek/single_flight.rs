@@ -16,11 +16,11 @@ type Call<V> = Pin<Box<dyn Future<Output = Result<V, Error>> + Send>>;
 /// error.
 ///
 /// The callers drive the call. It ends when no caller waits any more, as with requests that were given up.
-pub(crate) struct Coalesce<K, V: Clone> {
+pub(crate) struct SingleFlight<K, V: Clone> {
     calls: Mutex<HashMap<K, WeakShared<Call<V>>>>,
 }
 
-impl<K, V> Coalesce<K, V>
+impl<K, V> SingleFlight<K, V>
 where
     K: Eq + Hash,
     V: Clone + Send + Sync + 'static,
@@ -88,12 +88,12 @@ mod tests {
     #[tokio::test]
     async fn one_call_answers_everybody_who_waits() {
         let (answer, receive) = tokio::sync::oneshot::channel();
-        let coalesce = Coalesce::<u8, usize>::new();
+        let flight = SingleFlight::<u8, usize>::new();
         let mut receive = Some(receive);
         let mut waiting: Vec<_> = (0..100)
             .map(|_| {
                 let receive = receive.take();
-                Box::pin(coalesce.run(1, lost(), || async {
+                Box::pin(flight.run(1, lost(), || async {
                     Ok(receive.expect("a second call").await.unwrap())
                 }))
             })
@@ -105,46 +105,40 @@ mod tests {
         for caller in waiting {
             assert_eq!(caller.await.unwrap(), 7);
         }
-        assert!(!coalesce.is_running(&1));
+        assert!(!flight.is_running(&1));
     }
 
     #[tokio::test]
     async fn an_error_reaches_everybody_and_is_not_kept() {
         let (answer, receive) = tokio::sync::oneshot::channel();
-        let coalesce = Coalesce::<u8, usize>::new();
-        let mut leader = Box::pin(coalesce.run(1, lost(), || async { receive.await.unwrap() }));
+        let flight = SingleFlight::<u8, usize>::new();
+        let mut leader = Box::pin(flight.run(1, lost(), || async { receive.await.unwrap() }));
         assert!(futures::poll!(&mut leader).is_pending());
-        let mut follower = Box::pin(coalesce.run(1, lost(), || async { Ok(0) }));
+        let mut follower = Box::pin(flight.run(1, lost(), || async { Ok(0) }));
         assert!(futures::poll!(&mut follower).is_pending());
         answer.send(Err(PayloadError::NotAuthentic.into())).unwrap();
         assert!(leader.await.is_err() && follower.await.is_err());
-        assert_eq!(
-            coalesce.run(1, lost(), || async { Ok(7) }).await.unwrap(),
-            7
-        );
+        assert_eq!(flight.run(1, lost(), || async { Ok(7) }).await.unwrap(), 7);
     }
 
     #[tokio::test]
     async fn a_caller_that_gives_up_leaves_nothing_behind() {
-        let coalesce = Coalesce::<u8, usize>::new();
-        let mut waiting = Box::pin(coalesce.run(1, lost(), futures::future::pending));
+        let flight = SingleFlight::<u8, usize>::new();
+        let mut waiting = Box::pin(flight.run(1, lost(), futures::future::pending));
         assert!(futures::poll!(&mut waiting).is_pending());
-        assert!(coalesce.is_running(&1));
+        assert!(flight.is_running(&1));
         drop(waiting);
-        assert!(!coalesce.is_running(&1));
-        assert_eq!(
-            coalesce.run(1, lost(), || async { Ok(7) }).await.unwrap(),
-            7
-        );
+        assert!(!flight.is_running(&1));
+        assert_eq!(flight.run(1, lost(), || async { Ok(7) }).await.unwrap(), 7);
     }
 
     #[tokio::test]
     async fn a_caller_that_gives_up_does_not_take_the_others_with_it() {
         let (send, receive) = tokio::sync::oneshot::channel::<usize>();
-        let coalesce = Coalesce::<u8, usize>::new();
-        let mut leader = Box::pin(coalesce.run(1, lost(), || async { Ok(receive.await.unwrap()) }));
+        let flight = SingleFlight::<u8, usize>::new();
+        let mut leader = Box::pin(flight.run(1, lost(), || async { Ok(receive.await.unwrap()) }));
         assert!(futures::poll!(&mut leader).is_pending());
-        let mut follower = Box::pin(coalesce.run(1, lost(), || async { Ok(0) }));
+        let mut follower = Box::pin(flight.run(1, lost(), || async { Ok(0) }));
         assert!(futures::poll!(&mut follower).is_pending());
         drop(leader);
         send.send(9).unwrap();
@@ -153,15 +147,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_panics_fails_its_callers_and_nobody_else() {
-        let coalesce = Coalesce::<u8, usize>::new();
+        let flight = SingleFlight::<u8, usize>::new();
         let panics = || async {
             tokio::task::yield_now().await;
             panic!("the provider is broken")
         };
         let (first, second, other) = futures::join!(
-            coalesce.run(1, lost(), panics),
-            coalesce.run(1, lost(), panics),
-            coalesce.run(2, lost(), || async { Ok(2) }),
+            flight.run(1, lost(), panics),
+            flight.run(1, lost(), panics),
+            flight.run(2, lost(), || async { Ok(2) }),
         );
         for failed in [first, second] {
             assert!(matches!(
@@ -170,9 +164,6 @@ mod tests {
             ));
         }
         assert_eq!(other.unwrap(), 2);
-        assert_eq!(
-            coalesce.run(1, lost(), || async { Ok(7) }).await.unwrap(),
-            7
-        );
+        assert_eq!(flight.run(1, lost(), || async { Ok(7) }).await.unwrap(), 7);
     }
 }

@@ -1,4 +1,4 @@
-//! Sealing: a batch under one data key, or one KMS call for each payload.
+//! Encoding: a batch under one data key, or one KMS call for each payload.
 
 use std::sync::Arc;
 
@@ -6,11 +6,10 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use prost::Message as _;
 use zeroize::Zeroizing;
 
-use super::{CONCURRENT_CALLS, Codec};
+use super::{CONCURRENT_CALLS, Codec, content, message};
 use crate::{
     Compression, Error, Format, Payload, PayloadError,
-    codec::{content, message},
-    dek::{Budget, DataKey, LiveDek},
+    dek::{ActiveDek, Budget, ExpandedDek},
     format::{
         Marker,
         direct::{self, Direct},
@@ -27,7 +26,27 @@ enum Slot {
 }
 
 impl Codec {
-    pub(super) async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+    /// Encrypts payloads: as many as it was given, in order, or none.
+    ///
+    /// No payload is encrypted twice. A payload that is encrypted for this codec already is returned unchanged: the Web UI
+    /// sends such payloads when a schedule is edited. It must have a format, a namespace, a context and a key that this
+    /// codec decodes. It is returned even when the KMS may not, or cannot, open it now.
+    ///
+    /// # Errors
+    /// [`Error::Payload`] when a payload is marked as encrypted, and this codec would not decode it: it is malformed,
+    /// not authentic, or meant for another namespace, key or format. Encrypting it again would hide that from its
+    /// reader, who would get ciphertext for a value. Also when a payload exceeds a limit.
+    ///
+    /// [`Error::Provider`] when the KMS refuses or fails, and no data key may be used in its place. Also when an
+    /// encrypted payload needs a key version that is gone.
+    pub async fn encode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+        let count = payloads.len();
+        self.seal_all(payloads)
+            .await
+            .inspect_err(|_| self.0.counters.rejected.add(count))
+    }
+
+    async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         let slots = self.find_sealed(payloads).await?;
         let count = slots
             .iter()
@@ -36,7 +55,9 @@ impl Codec {
         let sealed = match self.0.format {
             _ if count == 0 => slots.into_iter().map(Slot::into_payload).collect(),
             Format::Envelope => self.seal_v2(slots).await?,
-            Format::EnvelopeV1 => seal_envelopes(&self.0.live_v1, slots, message::seal_v1).await?,
+            Format::EnvelopeV1 => {
+                seal_envelopes(&self.0.active_v1, slots, message::seal_v1).await?
+            }
             Format::Direct => self.encrypt_directly(slots).await?,
         };
         self.0.counters.sealed.add(count);
@@ -45,7 +66,7 @@ impl Codec {
 
     /// Tells the payloads that are encrypted already from the others.
     async fn find_sealed(&self, payloads: Vec<Payload>) -> Result<Vec<Slot>, Error> {
-        let budget = &self.0.keyholder.budget();
+        let budget = &self.0.keys.decryption.budget();
         stream::iter(payloads)
             .map(|payload| async move {
                 match Marker::of(&payload) {
@@ -91,15 +112,15 @@ impl Codec {
     }
 
     async fn seal_v2(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
-        let live = &self.0.live_v2;
-        seal_envelopes(live, slots, |key, payload| {
+        let active = &self.0.active_v2;
+        seal_envelopes(active, slots, |key, payload| {
             // What this codec would not decompress is not compressed.
             let compression = if payload.encoded_len() > self.0.max_decompressed {
                 Compression::None
             } else {
                 self.0.compression
             };
-            message::seal_v2(key, live.context(), compression, payload)
+            message::seal_v2(key, active.context(), compression, payload)
         })
         .await
     }
@@ -118,7 +139,7 @@ impl Codec {
     }
 
     async fn encrypt_one_directly(&self, mut payload: Payload) -> Result<Payload, Error> {
-        let key = &self.0.encrypting.first;
+        let key = &self.0.keys.encrypting.first;
         let len = payload.encoded_len();
         let fits = (key.min_plaintext()..=key.max_plaintext()).contains(&len);
         if !fits || !direct::may_have_len(len) {
@@ -146,9 +167,9 @@ impl Codec {
 
 /// Seals a batch under one data key.
 async fn seal_envelopes(
-    live: &Arc<LiveDek>,
+    active: &Arc<ActiveDek>,
     slots: Vec<Slot>,
-    seal: impl Fn(&DataKey, &Payload) -> Result<Vec<u8>, PayloadError>,
+    seal: impl Fn(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
 ) -> Result<Vec<Payload>, Error> {
     let (messages, bytes) = slots
         .iter()
@@ -156,7 +177,7 @@ async fn seal_envelopes(
             Slot::ToSeal(payload) => (messages + 1, bytes + payload.encoded_len() as u64),
             Slot::Sealed(_) => (messages, bytes),
         });
-    let key = live.acquire(messages, bytes).await?;
+    let key = active.acquire(messages, bytes).await?;
     slots
         .into_iter()
         .map(|slot| match slot {

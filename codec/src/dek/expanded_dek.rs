@@ -13,13 +13,13 @@ use crate::{
 };
 
 /// An unwrapped data key, ready to seal and open: the extracted key schedule beside the key.
-pub(crate) struct DataKey {
+pub(crate) struct ExpandedDek {
     dek: Dek,
     schedule: KeySchedule,
     proven: AtomicBool,
 }
 
-impl DataKey {
+impl ExpandedDek {
     pub(crate) fn new(dek: Dek) -> Self {
         Self {
             schedule: KeySchedule::new(&dek),
@@ -53,9 +53,9 @@ impl DataKey {
     }
 }
 
-impl fmt::Debug for DataKey {
+impl fmt::Debug for ExpandedDek {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("DataKey(..)")
+        f.write_str("ExpandedDek(..)")
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn shows_nothing_of_itself() {
-        let data_key = DataKey::new(Dek::new([0xAB; 32]));
-        assert_eq!(format!("{data_key:?}"), "DataKey(..)");
+        let data_key = ExpandedDek::new(Dek::new([0xAB; 32]));
+        assert_eq!(format!("{data_key:?}"), "ExpandedDek(..)");
     }
 }

@@ -1,29 +1,31 @@
+//! Opening a sealed file.
+
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
-use super::StreamError;
+use super::SealedFileError;
 use crate::{
-    EncryptionContext, EnvelopeCipher, Error, PayloadError,
+    EncryptionContext, Error, PayloadError,
     crypto::aead::{Aes256Gcm, TAG_LEN},
-    dek::DataKey,
+    dek::ExpandedDek,
     format::file::{self, FILE_ID_LEN, SEALED_CHUNK_LEN},
-    sealed::envelope::check_bound,
+    sealed::sealer::{Sealer, check_bound},
 };
 
-impl EnvelopeCipher {
-    /// Opens what [`seal_stream`](Self::seal_stream) sealed under the same context, and returns how many bytes that were.
+impl Sealer {
+    /// Opens what [`seal_file`](Self::seal_file) sealed under the same context, and returns how many bytes that were.
     /// Each chunk is written once it is known to be authentic; that the stream is complete is known only when this returns
     /// `Ok`, so what was written before an error must be thrown away.
     ///
     /// # Errors
     /// When the context is empty, the input is not a sealed stream, was altered or is incomplete, its key is not one of this
     /// cipher's, input or output fail, or the KMS refuses or fails.
-    pub async fn open_stream<R, W>(
+    pub async fn open_file<R, W>(
         &self,
         mut input: R,
         mut output: W,
         context: &EncryptionContext,
-    ) -> Result<u64, StreamError>
+    ) -> Result<u64, SealedFileError>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -40,25 +42,25 @@ impl EnvelopeCipher {
                 .take(missing)
                 .read_to_end(&mut sealed)
                 .await
-                .map_err(StreamError::Read)?;
+                .map_err(SealedFileError::Read)?;
             let ahead = sealed.get(SEALED_CHUNK_LEN).copied();
             sealed.truncate(SEALED_CHUNK_LEN);
             let plaintext = open_chunk(&cipher, number, ahead.is_none(), &mut sealed)?;
             if plaintext.is_empty() && number > 0 {
-                return Err(StreamError::NotAuthentic);
+                return Err(SealedFileError::NotAuthentic);
             }
             total += plaintext.len() as u64;
             output
                 .write_all(plaintext)
                 .await
-                .map_err(StreamError::Write)?;
+                .map_err(SealedFileError::Write)?;
             sealed.clear();
             match ahead {
                 Some(byte) => sealed.push(byte),
                 None => break,
             }
         }
-        output.flush().await.map_err(StreamError::Write)?;
+        output.flush().await.map_err(SealedFileError::Write)?;
         Ok(total)
     }
 
@@ -66,10 +68,10 @@ impl EnvelopeCipher {
         &self,
         input: &mut R,
         context: &EncryptionContext,
-    ) -> Result<Aes256Gcm, StreamError> {
+    ) -> Result<Aes256Gcm, SealedFileError> {
         let mut header = vec![0; 12];
         exactly(input, &mut header).await?;
-        let start = header.first_chunk().ok_or(StreamError::Truncated)?;
+        let start = header.first_chunk().ok_or(SealedFileError::Truncated)?;
         let recipients_end = header.len() + file::parse_len(start)?;
         header.resize(recipients_end + FILE_ID_LEN, 0);
         exactly(input, header.get_mut(12..).unwrap_or_default()).await?;
@@ -78,7 +80,7 @@ impl EnvelopeCipher {
 
         let recipients =
             file::parse_recipients(header.get(12..recipients_end).unwrap_or_default())?;
-        let open = |key: &DataKey| {
+        let open = |key: &ExpandedDek| {
             let file_key = key.schedule().file_key(&header, context);
             if file_key.is_committed_to(&commitment) {
                 Ok(file_key.cipher)
@@ -86,9 +88,9 @@ impl EnvelopeCipher {
                 Err(PayloadError::NotAuthentic)
             }
         };
-        let keyholder = self.keyholder();
-        Ok(keyholder
-            .open(&recipients, context, &keyholder.budget(), open)
+        let keys = self.decryption();
+        Ok(keys
+            .open(&recipients, context, &keys.budget(), open)
             .await?)
     }
 }
@@ -98,9 +100,9 @@ fn open_chunk<'a>(
     number: u64,
     last: bool,
     sealed: &'a mut [u8],
-) -> Result<&'a [u8], StreamError> {
+) -> Result<&'a [u8], SealedFileError> {
     if sealed.len() < TAG_LEN {
-        return Err(StreamError::Truncated);
+        return Err(SealedFileError::Truncated);
     }
     // A chunk that ends the input without being the last one tells that the rest was cut off.
     if last && sealed.len() == SEALED_CHUNK_LEN {
@@ -109,26 +111,29 @@ fn open_chunk<'a>(
             .open(file::nonce(number, false), &[], &mut copy)
             .is_ok()
         {
-            return Err(StreamError::Truncated);
+            return Err(SealedFileError::Truncated);
         }
     }
     cipher
         .open(file::nonce(number, last), &[], sealed)
         .map_err(|_| {
             if last {
-                StreamError::IncompleteOrAltered
+                SealedFileError::IncompleteOrAltered
             } else {
-                StreamError::NotAuthentic
+                SealedFileError::NotAuthentic
             }
         })
 }
 
-async fn exactly<R: AsyncRead + Unpin>(input: &mut R, bytes: &mut [u8]) -> Result<(), StreamError> {
+async fn exactly<R: AsyncRead + Unpin>(
+    input: &mut R,
+    bytes: &mut [u8],
+) -> Result<(), SealedFileError> {
     match input.read_exact(bytes).await {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Err(StreamError::Truncated)
+            Err(SealedFileError::Truncated)
         }
-        Err(error) => Err(StreamError::Read(error)),
+        Err(error) => Err(SealedFileError::Read(error)),
     }
 }

@@ -12,8 +12,11 @@ use std::{
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
-use super::{DataKey, DekLimits, DekMaker, coalesce::Coalesce, keyholder::panicked, rest::Rest};
-use crate::{EncryptionContext, Error, format::envelope_v2::Recipient};
+use super::{
+    expanded_dek::ExpandedDek, failure::panicked, limits::DekLimits, maker::DekMaker, rest::Rest,
+    single_flight::SingleFlight,
+};
+use crate::{EncryptionContext, Error, types::Recipient};
 use temporal_kms::support::clock::Moment;
 
 /// How long after a failed attempt the next one waits, as long as there is a key to go on with.
@@ -23,8 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A data key that seals, who can open it, and how every payload that it seals tells so.
 #[derive(Debug)]
-pub(crate) struct SealingKey {
-    pub(crate) data_key: Arc<DataKey>,
+pub(crate) struct ActiveKey {
+    pub(crate) data_key: Arc<ExpandedDek>,
     pub(crate) recipients: Vec<Recipient>,
     pub(crate) metadata: BTreeMap<String, Vec<u8>>,
 }
@@ -37,20 +40,20 @@ pub(crate) type Metadata = fn(&[Recipient], &EncryptionContext) -> BTreeMap<Stri
 /// A key is renewed in the background before it reaches its age limit. At that limit callers wait for the new key, but
 /// only for a second. While the KMS cannot be reached, or does not answer, the old key goes on up to the hard age limit.
 /// A KMS that refuses ends it at the ordinary one.
-pub(crate) struct LiveDek {
+pub(crate) struct ActiveDek {
     maker: Arc<DekMaker>,
     context: EncryptionContext,
     metadata: Metadata,
-    current: ArcSwapOption<Live>,
-    renewal: Coalesce<(), Arc<Live>>,
+    current: ArcSwapOption<Current>,
+    renewal: SingleFlight<(), Arc<Current>>,
     /// Of all recipients together: a data key that one of them does not wrap is not used. A key may be refused for one
     /// context and granted for another, so each has its own.
     wrapping: Rest,
     last_failure: Mutex<Option<Failure>>,
 }
 
-struct Live {
-    key: Arc<SealingKey>,
+struct Current {
+    key: Arc<ActiveKey>,
     born: Moment,
     renew_at: Duration,
     messages: AtomicU64,
@@ -63,18 +66,18 @@ struct Failure {
     transient: bool,
 }
 
-/// What a live key may still do.
+/// What a active key may still do.
 #[derive(Debug, PartialEq, Eq)]
 enum Admission {
     Seals,
     /// Seals, and a successor should be made.
-    SealsAndAges,
+    RenewSoon,
     /// Over its age; seals only where no successor can be had.
-    Overdue,
-    Spent,
+    Expired,
+    Exhausted,
 }
 
-impl LiveDek {
+impl ActiveDek {
     pub(crate) fn new(
         maker: Arc<DekMaker>,
         context: EncryptionContext,
@@ -86,7 +89,7 @@ impl LiveDek {
             context,
             metadata,
             current: ArcSwapOption::empty(),
-            renewal: Coalesce::new(),
+            renewal: SingleFlight::new(),
             last_failure: Mutex::new(None),
         }
     }
@@ -100,25 +103,25 @@ impl LiveDek {
         self: &Arc<Self>,
         messages: u64,
         bytes: u64,
-    ) -> Result<Arc<SealingKey>, Error> {
+    ) -> Result<Arc<ActiveKey>, Error> {
         let now = self.maker.clock.moment();
         let current = self.current.load_full();
-        if let Some(live) = &current {
-            match live.admit(&self.maker.limits, now, messages, bytes) {
-                Admission::Seals => return Ok(live.key.clone()),
-                Admission::SealsAndAges => {
+        if let Some(active) = &current {
+            match active.admit(&self.maker.limits, now, messages, bytes) {
+                Admission::Seals => return Ok(active.key.clone()),
+                Admission::RenewSoon => {
                     if self.failed_lately(now).is_none() {
-                        self.renew_in_background(live);
+                        self.renew_in_background(active);
                     }
-                    return Ok(live.key.clone());
+                    return Ok(active.key.clone());
                 }
-                Admission::Overdue => {
-                    return match self.renew_soon(now, live).await {
+                Admission::Expired => {
+                    return match self.renew_soon(now, active).await {
                         Some(renewed) => Ok(self.admit_new(&*renewed?, messages, bytes)),
-                        None => Ok(live.key.clone()),
+                        None => Ok(active.key.clone()),
                     };
                 }
-                Admission::Spent => {}
+                Admission::Exhausted => {}
             }
         }
         let renewed = self.renew(current.as_ref()).await?;
@@ -126,30 +129,30 @@ impl LiveDek {
     }
 
     /// A fresh key accepts the whole waiting batch, even above its limits. Limits retire keys; they never split a batch.
-    fn admit_new(&self, live: &Live, messages: u64, bytes: u64) -> Arc<SealingKey> {
-        live.admit(
+    fn admit_new(&self, active: &Current, messages: u64, bytes: u64) -> Arc<ActiveKey> {
+        active.admit(
             &self.maker.limits,
             self.maker.clock.moment(),
             messages,
             bytes,
         );
-        live.key.clone()
+        active.key.clone()
     }
 
-    /// The successor of an overdue key, unless the KMS cannot be reached or takes too long.
+    /// The successor of an expired key, unless the KMS cannot be reached or takes too long.
     async fn renew_soon(
         self: &Arc<Self>,
         now: Moment,
-        overdue: &Arc<Live>,
-    ) -> Option<Result<Arc<Live>, Error>> {
+        expired: &Arc<Current>,
+    ) -> Option<Result<Arc<Current>, Error>> {
         if self
             .failed_lately(now)
             .is_some_and(|failure| failure.transient)
         {
             return None;
         }
-        let renewed = if self.renew_in_background(overdue) {
-            let renewal = tokio::time::timeout(PATIENCE, self.renew(Some(overdue)));
+        let renewed = if self.renew_in_background(expired) {
+            let renewal = tokio::time::timeout(PATIENCE, self.renew(Some(expired)));
             let Ok(renewed) = renewal.await else {
                 tracing::warn!(key = %self.maker.first().uri(), "a new data key takes long; the old one goes on");
                 self.note_failure(true);
@@ -157,7 +160,7 @@ impl LiveDek {
             };
             renewed
         } else {
-            self.renew(Some(overdue)).await
+            self.renew(Some(expired)).await
         };
         match renewed {
             Err(error) if error.is_transient() => None,
@@ -166,7 +169,7 @@ impl LiveDek {
     }
 
     /// Has the runtime drive the renewal, also when no caller waits for it. Without a runtime the callers drive it.
-    fn renew_in_background(self: &Arc<Self>, seen: &Arc<Live>) -> bool {
+    fn renew_in_background(self: &Arc<Self>, seen: &Arc<Current>) -> bool {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return false;
         };
@@ -178,15 +181,15 @@ impl LiveDek {
     }
 
     /// The successor of the key that the caller has seen.
-    async fn renew(self: &Arc<Self>, seen: Option<&Arc<Live>>) -> Result<Arc<Live>, Error> {
+    async fn renew(self: &Arc<Self>, seen: Option<&Arc<Current>>) -> Result<Arc<Current>, Error> {
         let lost = panicked(self.maker.first());
         self.renewal
             .run((), lost, || {
                 let (this, seen) = (Arc::clone(self), seen.cloned());
                 async move {
                     match this.current.load_full() {
-                        Some(live) if seen.is_none_or(|seen| !Arc::ptr_eq(&seen, &live)) => {
-                            Ok(live)
+                        Some(active) if seen.is_none_or(|seen| !Arc::ptr_eq(&seen, &active)) => {
+                            Ok(active)
                         }
                         _ => this.replace_current().await,
                     }
@@ -195,15 +198,15 @@ impl LiveDek {
             .await
     }
 
-    async fn replace_current(&self) -> Result<Arc<Live>, Error> {
+    async fn replace_current(&self) -> Result<Arc<Current>, Error> {
         self.wrapping.check()?;
         let counters = &self.maker.counters;
         let made = self.maker.make(&self.context).await;
         self.wrapping.learn(&made);
         match made {
             Ok(made) => {
-                let live = Arc::new(Live {
-                    key: Arc::new(SealingKey {
+                let active = Arc::new(Current {
+                    key: Arc::new(ActiveKey {
                         metadata: (self.metadata)(&made.recipients, &self.context),
                         data_key: made.data_key,
                         recipients: made.recipients,
@@ -213,10 +216,10 @@ impl LiveDek {
                     messages: AtomicU64::new(0),
                     bytes: AtomicU64::new(0),
                 });
-                self.current.store(Some(live.clone()));
+                self.current.store(Some(active.clone()));
                 *self.last_failure.lock() = None;
                 counters.dek_renewals.add(1);
-                Ok(live)
+                Ok(active)
             }
             Err(error) => {
                 self.note_failure(error.is_transient());
@@ -241,7 +244,7 @@ impl LiveDek {
     }
 }
 
-impl Live {
+impl Current {
     /// Counts a batch, unless the key is spent.
     fn admit(&self, limits: &DekLimits, now: Moment, messages: u64, bytes: u64) -> Admission {
         let age = self.born.age_at(now);
@@ -249,11 +252,11 @@ impl Live {
             || self.messages.fetch_add(messages, Relaxed) >= limits.max_messages
             || self.bytes.fetch_add(bytes, Relaxed) >= limits.max_bytes
         {
-            Admission::Spent
+            Admission::Exhausted
         } else if age >= limits.max_age {
-            Admission::Overdue
+            Admission::Expired
         } else if age >= self.renew_at {
-            Admission::SealsAndAges
+            Admission::RenewSoon
         } else {
             Admission::Seals
         }
