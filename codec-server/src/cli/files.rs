@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use temporal_kms_codec::{EncryptionContext, SealedFileError, Sealer, kms};
+use temporal_kms_codec::{EncryptionContext, SealedFileError, Sealer};
 use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
@@ -137,7 +137,7 @@ async fn sealer(args: &FileArgs) -> Result<Sealer, Failure> {
         let uri = options
             .read_key(uri)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
-        let key = kms::open(&uri, &options).await.map_err(Failure::from)?;
+        let key = options.key(&uri).await.map_err(Failure::from)?;
         builder = builder.encrypt_with(key);
     }
     builder

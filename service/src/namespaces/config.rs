@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
     CacheLimits, Codec, CodecBuilder, CodecSettings, Compression, ConfigurationError, DekLimits,
-    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::KmsOptions,
+    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::Kms,
 };
 
 use crate::settings::{Section, values};
@@ -138,7 +138,7 @@ impl NamespaceConfig {
     }
 
     /// What the section says; what key URIs say beyond the keys' names goes into `keys`.
-    pub(super) fn read(mut section: Section<'_>, keys: &mut KmsOptions) -> Option<Self> {
+    pub(super) fn read(mut section: Section<'_>, keys: &mut Kms) -> Option<Self> {
         let keys = RefCell::new(keys);
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);
