@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::{
-    check, demo, disk, publish,
+    book, check, demo, disk, publish,
     step::{self, Background},
     test, tools,
     workspace::Workspace,
@@ -58,6 +58,7 @@ impl<'a> Stages<'a> {
         self.run("Tests", || {
             test::run(workspace, &test::Arguments::everything())
         })?;
+        self.run("Book", || book::run(workspace, &book::Arguments::check()))?;
         self.run("Room for the demo", || {
             disk::forget_test_programs(workspace)
         })?;

@@ -3,6 +3,7 @@
 //! `cargo xtask demo` shows the whole product, `cargo xtask test` runs every test, `cargo xtask ci`
 //! is what has to pass before a change is taken.
 
+mod book;
 mod check;
 mod ci;
 mod codegen;
@@ -51,6 +52,8 @@ enum Command {
     Dist(dist::Arguments),
     /// Install the pinned tools of the tests into target/tools
     Tools(tools::Arguments),
+    /// Generate the reference pages and build the book in docs/ into target/book
+    Book(book::Arguments),
     /// Regenerate the committed Rust of the .proto files
     Codegen,
 }
@@ -75,6 +78,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::PublishCheck(arguments) => publish::run(&workspace, &arguments),
         Command::Dist(arguments) => dist::run(&workspace, &arguments),
         Command::Tools(arguments) => tools::run(&workspace, &arguments),
+        Command::Book(arguments) => book::run(&workspace, &arguments),
         Command::Codegen => codegen::run(&workspace),
     }
 }

@@ -78,6 +78,11 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// Where the book is built.
+    pub(crate) fn book(&self) -> PathBuf {
+        self.target.join("book")
+    }
+
     /// `cargo` in the root of this workspace.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = cargo();

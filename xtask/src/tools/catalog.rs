@@ -43,8 +43,11 @@ pub(crate) enum Install {
     },
     /// A Python environment with the packages of a requirements file of this repository.
     Python { requirements: &'static str },
-    /// `cargo install`, without optimisation because it runs once.
-    Cargo { package: &'static str },
+    /// `cargo install` with further arguments, without optimisation because it runs once.
+    Cargo {
+        package: &'static str,
+        arguments: &'static [&'static str],
+    },
 }
 
 pub(crate) static TEMPORAL: Tool = Tool {
@@ -158,6 +161,20 @@ pub(crate) static CARGO_DENY: Tool = Tool {
     takes: "3–5 minutes",
     install: Install::Cargo {
         package: "cargo-deny",
+        arguments: &[],
+    },
+};
+
+pub(crate) static MDBOOK: Tool = Tool {
+    name: "mdbook",
+    version: "0.5.4",
+    program: "bin/mdbook",
+    variable: "TKC_MDBOOK",
+    takes: "1–2 minutes",
+    // Without its search and its server for authors.
+    install: Install::Cargo {
+        package: "mdbook",
+        arguments: &["--no-default-features"],
     },
 };
 
@@ -169,6 +186,7 @@ pub(crate) static CARGO_MACHETE: Tool = Tool {
     takes: "a minute",
     install: Install::Cargo {
         package: "cargo-machete",
+        arguments: &[],
     },
 };
 
@@ -180,6 +198,7 @@ pub(crate) static CARGO_HACK: Tool = Tool {
     takes: "a minute",
     install: Install::Cargo {
         package: "cargo-hack",
+        arguments: &[],
     },
 };
 
@@ -202,6 +221,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
     takes: "5–10 minutes",
     install: Install::Cargo {
         package: "cargo-semver-checks",
+        arguments: &[],
     },
 };
 
@@ -218,7 +238,7 @@ pub(crate) static TESTING: [&Tool; 8] = [
 ];
 
 /// What `cargo xtask ci` needs: first what the network brings, then what the processor makes.
-pub(crate) static CI: [&Tool; 10] = [
+pub(crate) static CI: [&Tool; 11] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -227,6 +247,7 @@ pub(crate) static CI: [&Tool; 10] = [
     &SOFTHSM,
     &CARGO_MACHETE,
     &CARGO_DENY,
+    &MDBOOK,
     &TEMPORAL,
     &TCTL,
 ];
