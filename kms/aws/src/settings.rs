@@ -26,7 +26,7 @@ pub struct AwsOptions {
     pub fips: bool,
     /// The AWS `CloudHSM` key store that new keys are made in, by its id (`cks-…`); AWS KMS's own HSMs when `None`.
     pub custom_key_store: Option<String>,
-    /// Whether new keys may have replicas in other regions, as [`KeySpec::multi_region`](crate::kms::KeySpec) asks for one
+    /// Whether new keys may have replicas in other regions, as [`KeySpec::multi_region`](temporal_kms::KeySpec) asks for one
     /// key.
     pub multi_region: bool,
     /// Days until a key is deleted that was scheduled for it, from 7 to 30. Default: 30.
