@@ -2,7 +2,7 @@
 //!
 //! A context's canonical bytes are the service's additional authenticated data. Every call carries CRC32C checksums of
 //! what it sends, and every answer's checksums are verified, as Google's data-integrity guide demands: what fails is
-//! [`Integrity`](super::ProviderErrorKind::Integrity), which is worth a retry. The service chooses the version: the
+//! [`Integrity`](temporal_kms::ProviderErrorKind::Integrity), which is worth a retry. The service chooses the version: the
 //! primary one encrypts, and a ciphertext names the one that decrypts it.
 //!
 //! Credentials are found by `google-cloud-auth`: the file that the options or `GOOGLE_APPLICATION_CREDENTIALS` name (service
