@@ -1,37 +1,31 @@
 //! The program `codec-server`: its command line, and the command that it runs.
 
-mod check;
+mod common;
+mod config;
+mod dev;
 mod doctor;
-mod exit;
-mod file;
-mod input;
-mod key_admin;
+mod files;
 mod keys;
-mod kms_args;
-mod output;
-mod run;
-mod runtime;
-mod text;
+mod serve;
 mod transform;
-mod wanted;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
-use temporal_kms_codec::{Format, PlaintextPolicy};
+use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
     arguments,
-    exit::list,
+    exit::{SECOND_SIGNAL, SIGNALS, list, usage},
     log::{self, LogFormat},
     memory,
 };
 
-use crate::config::OnUndecodable;
-use exit::{Failure, Status};
+use self::common::{
+    exit::{self, PROGRAM, Status},
+    kms_args, output,
+};
 
-const PROGRAM: &str = "codec-server";
 /// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.
-const QUIET: &str = "warn,temporal_kms_codec::kms::local=error";
+const QUIET: &str = "warn,temporal_kms_local=error";
 
 /// Encrypts and decrypts Temporal payloads for the Web UI, `temporal` and `tctl`, with keys that live in a KMS.
 #[derive(Debug, Parser)]
@@ -50,8 +44,16 @@ struct Cli {
     command: Command,
 }
 
+/// The definition of the command line, for manual pages and completions.
+#[doc(hidden)]
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn help() -> String {
-    let further = [(1, "a second signal ended a server"), (130, "interrupted")];
+    let second = [(SECOND_SIGNAL, "a second signal ended a server")];
+    let further = [&second[..], &SIGNALS].concat();
     format!(
         "\
 Examples:
@@ -73,61 +75,32 @@ The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.",
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serves any namespace with one local key, to pages and programs on this machine.
-    #[command(after_help = "\
-Examples:
-  codec-server dev
-  codec-server dev --listen localhost:8081 --keyring ./keys
-  temporal server start-dev --ui-codec-endpoint http://127.0.0.1:8081
-
-The key is local://default, the Tink keyset default.json in the folder KEYRING.
-It is created on the first start. Never use it in production: a user who can
-read the file can decrypt everything.
-
-SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight.")]
-    Dev(Dev),
+    #[command(after_help = dev::HELP)]
+    Dev(dev::DevArgs),
     /// Serves the namespaces of a configuration.
-    #[command(after_help = "\
-Examples:
-  codec-server serve --config codec.toml
-  CODEC_SERVER_LISTEN=127.0.0.1:9000 codec-server serve --config codec.toml
-  TEMPORAL_CODEC_KEY=local://2026 TEMPORAL_CODEC_KEYRING=keys codec-server serve
-
-A small codec.toml:
-  [cors]
-  allowed_origins = [\"https://temporal.example.com\"]
-  [keys]
-  local_keyring = \"/var/lib/codec/keys\"
-  [namespaces.default]
-  encrypt = [\"local://2026\"]
-  decrypt = [\"local://2025\"]
-
-`config check` reports every mistake in it. A server creates no key: see
-`keys create`.
-
-SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight. A
-changed configuration takes effect at the next start.")]
-    Serve(Serve),
+    #[command(after_help = serve::HELP)]
+    Serve(serve::ServeArgs),
     /// Encrypts payloads from a file or stdin.
-    #[command(after_help = transform::HELP)]
+    #[command(after_help = transform::help())]
     Encode(transform::TransformArgs),
     /// Decrypts payloads from a file or stdin.
-    #[command(after_help = transform::HELP)]
+    #[command(after_help = transform::help())]
     Decode(transform::DecodeArgs),
     /// Seals a file of any size.
-    #[command(after_help = file::HELP)]
-    Seal(file::FileArgs),
+    #[command(after_help = files::help())]
+    Seal(files::FileArgs),
     /// Opens a sealed file.
-    #[command(after_help = file::HELP)]
-    Open(file::FileArgs),
+    #[command(after_help = files::help())]
+    Open(files::FileArgs),
     /// Creates and manages keys.
-    #[command(after_help = key_admin::HELP)]
-    Keys(key_admin::KeysArgs),
+    #[command(after_help = keys::HELP)]
+    Keys(keys::KeysArgs),
     /// Finds out what is wrong with a configuration or its keys, and says what to do.
     #[command(after_help = doctor::HELP)]
     Doctor(Box<doctor::DoctorArgs>),
     /// Checks a configuration.
-    #[command(subcommand)]
-    Config(ConfigCommand),
+    #[command(subcommand, after_help = config::HELP)]
+    Config(config::ConfigCommand),
 }
 
 impl Command {
@@ -143,49 +116,6 @@ impl Command {
     }
 }
 
-#[derive(Debug, Args)]
-struct Dev {
-    /// Address and port for clients; a loopback address. Port 0 is a free one.
-    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_LISTEN", default_value = crate::config::DEFAULT_LISTEN,
-          value_parser = crate::config::loopback)]
-    listen: SocketAddr,
-    /// Address and port for /healthz and /readyz. Any address: they show no payload and no key.
-    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = crate::config::address)]
-    admin_listen: Option<SocketAddr>,
-    /// Folder of the keyset [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
-    #[arg(long, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
-    keyring: Option<PathBuf>,
-    /// What happens to a payload that cannot be decoded: `placeholder` answers a text that says why, `fail` an error.
-    #[arg(long, value_name = "WHAT", default_value = "placeholder")]
-    on_undecodable: OnUndecodable,
-    /// A format to open beside `envelope`: `envelope-v1` or `direct`; may be repeated.
-    #[arg(long = "decrypt-format", value_name = "FORMAT")]
-    decrypt_formats: Vec<Format>,
-    /// Whether payloads that are not encrypted pass: `allow` or `reject`.
-    #[arg(long, value_name = "WHAT", default_value = "allow")]
-    plaintext: PlaintextPolicy,
-}
-
-#[derive(Debug, Args)]
-struct Serve {
-    /// The configuration; without it, settings come from `CODEC_…` and `TEMPORAL_CODEC_…` variables.
-    #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigCommand {
-    /// Reports every mistake in a configuration with its line. Keys are not opened.
-    #[command(after_help = check::HELP)]
-    Check {
-        /// The configuration.
-        file: PathBuf,
-        /// Prints the result as JSON: `ok`, `file`, and `problems` with `line` or `variable`, `setting` and `message`.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 /// Runs the program with the arguments and the environment of the process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -196,7 +126,7 @@ pub fn main() -> ExitCode {
 fn run(command_line: &[OsString]) -> ExitCode {
     let cli: Cli = match arguments::parse(command_line) {
         Ok(cli) => cli,
-        Err(error) => return exit::usage(&error),
+        Err(error) => return usage(&error),
     };
     match cli.command.log_level() {
         None => log::init(cli.log_format, "info"),
@@ -204,17 +134,17 @@ fn run(command_line: &[OsString]) -> ExitCode {
     }
     memory::protect();
     let done = match cli.command {
-        Command::Dev(dev) => run::dev(dev),
-        Command::Serve(serve) => run::serve(serve),
+        Command::Dev(args) => dev::run(args),
+        Command::Serve(args) => serve::run(args),
         Command::Encode(args) => transform::encode(&args),
         Command::Decode(args) => transform::decode(&args),
-        Command::Seal(args) => file::run(file::Operation::Seal, &args),
-        Command::Open(args) => file::run(file::Operation::Open, &args),
-        Command::Keys(args) => key_admin::run(&args),
+        Command::Seal(args) => files::run(files::Operation::Seal, &args),
+        Command::Open(args) => files::run(files::Operation::Open, &args),
+        Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Config(ConfigCommand::Check { file, json }) => check::run(&file, json),
+        Command::Config(command) => config::run(&command),
     };
-    done.map_or_else(Failure::exit, |()| ExitCode::SUCCESS)
+    done.map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

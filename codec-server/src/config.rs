@@ -14,29 +14,26 @@
 //! ([`KmsOptions::from_env`]). Without a file the namespace is the one of the library's variables
 //! ([`CodecSettings::from_env`](temporal_kms_codec::CodecSettings::from_env)).
 
-mod cache;
-mod check;
 mod cors;
-mod keys;
-mod load;
-mod namespace;
-mod problem;
-mod section;
 mod server;
 #[cfg(test)]
 mod tests;
-mod values;
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use temporal_kms_codec::{Namespace, kms::KmsOptions};
+use temporal_kms_codec::kms::KmsOptions;
+use temporal_kms_codec_service::{
+    namespaces,
+    settings::{Document, Fault, Settings},
+};
+pub use temporal_kms_codec_service::{
+    namespaces::{NamespaceConfig, NamespacesConfig, OnUndecodable},
+    settings::{Place, Problem, Problems},
+};
 
 pub use cors::CorsConfig;
-pub use namespace::{NamespaceConfig, OnUndecodable};
-pub use problem::{Place, Problem, Problems};
 pub(crate) use server::{DEFAULT_LISTEN, address, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
-pub(crate) use values::bytes;
 
 /// Everything that `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -47,16 +44,89 @@ pub struct Config {
     pub cors: CorsConfig,
     /// What opening a key takes beyond its URI.
     pub keys: KmsOptions,
-    /// What is served.
+    /// The namespaces that are served.
     pub namespaces: NamespacesConfig,
 }
 
-/// The namespaces that a server serves.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each server")]
-pub enum NamespacesConfig {
-    /// Those of the file, each with settings of its own; without a file the one that the library's variables describe.
-    Named(BTreeMap<Namespace, NamespaceConfig>),
-    /// Any namespace that a request names, all with the same settings: for development.
-    Any(NamespaceConfig),
+impl Config {
+    /// Reads the file at `path`, with the environment over it, and checks everything that can be checked without opening
+    /// a key.
+    ///
+    /// # Errors
+    /// Every mistake, with its line.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        settings().load(Some(path), Self::read_and_find_files)
+    }
+
+    /// As [`load`](Self::load), but files that the configuration names may be missing: for commands that find that out
+    /// with the key that they need.
+    pub(crate) fn load_settings(path: &Path) -> Result<Self, Problems> {
+        settings().load(Some(path), Self::read)
+    }
+
+    /// The configuration without a file: settings from `CODEC_…` variables, and one namespace from the library's own
+    /// variables ([`CodecSettings::from_env`](temporal_kms_codec::CodecSettings::from_env)). It is checked as
+    /// [`load`](Self::load) does.
+    ///
+    /// # Errors
+    /// Every mistake in the variables.
+    pub fn from_environment() -> Result<Self, Problems> {
+        settings().load(None, Self::read_and_find_files)
+    }
+
+    /// As [`from_environment`](Self::from_environment), with the exception of [`load_settings`](Self::load_settings).
+    pub(crate) fn settings_from_environment() -> Result<Self, Problems> {
+        settings().load(None, Self::read)
+    }
+
+    /// Checks everything that can be checked without opening a key.
+    ///
+    /// # Errors
+    /// Every mistake. Its setting is named as in a file.
+    pub fn validate(&self) -> Result<(), Problems> {
+        let faults = self.faults().into_iter().chain(self.missing_files());
+        Problems::of_faults(faults)
+    }
+
+    fn read_and_find_files(document: &Document<'_>) -> Self {
+        let config = Self::read(document);
+        document.report_faults(config.missing_files());
+        config
+    }
+
+    /// What `document` says, with defaults where a mistake is reported.
+    fn read(document: &Document<'_>) -> Self {
+        let server = ServerConfig::read(document.section("server"));
+        let cors = CorsConfig::read(document.section("cors"));
+        let (namespaces, keys) = namespaces::read(document);
+        let config = Self {
+            server,
+            cors,
+            keys,
+            namespaces,
+        };
+        document.report_faults(config.faults());
+        config
+    }
+
+    /// Settings that do not fit together.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = namespaces::faults(&self.namespaces, &self.keys);
+        let server = &self.server;
+        if server.listen.port() != 0 && server.admin_listen == Some(server.listen) {
+            let message = "it is the address of `listen` too; choose another port";
+            faults.push(Fault::new("server.admin_listen", message).following_from("server.listen"));
+        }
+        faults
+    }
+
+    /// Files and keys that are named and do not exist.
+    fn missing_files(&self) -> Vec<Fault> {
+        namespaces::missing_files(&self.namespaces, &self.keys)
+    }
+}
+
+fn settings() -> Settings {
+    // Variables of the command line.
+    Settings::new("CODEC_").with_other_variables(&["CODEC_CONFIG", "CODEC_LOG_FORMAT"])
 }

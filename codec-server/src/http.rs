@@ -2,7 +2,7 @@
 //!
 //! A request passes, from the outside in: the log line, CORS (which answers every `OPTIONS`), the checks of host and
 //! origin, the route, the namespace, the body, a permit to be worked on, the codec. Each of them refuses with a
-//! `Refusal`, which one function turns into an answer. Bodies, payloads and answers are counted against one limit of
+//! `RequestError`, which one function turns into an answer. Bodies, payloads and answers are counted against one limit of
 //! memory.
 
 mod admin;
@@ -15,7 +15,8 @@ mod memory;
 mod origin;
 mod placeholder;
 mod places;
-mod refusal;
+
+mod request_error;
 mod request_id;
 mod route;
 mod shown_ciphertext;

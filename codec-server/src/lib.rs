@@ -9,13 +9,7 @@ pub mod cli;
 pub mod config;
 mod http;
 mod namespaces;
-mod readiness;
 mod server;
-mod shutdown;
-#[cfg(test)]
-mod test_keys;
 
-pub use namespaces::OpenError;
 pub use server::{Server, ServerError};
-/// Asks a [`Server`] to stop, from any place that holds a clone.
-pub use tokio_util::sync::CancellationToken;
+pub use temporal_kms_codec_service::{lifecycle::CancellationToken, namespaces::OpenError};

@@ -2,8 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use temporal_kms_codec_service::{
+    lifecycle::{Phase, Readiness},
+    listener::Listener,
+    namespaces::{Namespaces, OpenError},
+};
 use tokio::{
-    net::TcpListener,
     task::JoinHandle,
     time::{sleep, timeout},
 };
@@ -12,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, Problems, ServerConfig},
     http::{self, App},
-    namespaces::{Namespaces, OpenError},
-    readiness::{Readiness, State},
+    namespaces::RequestNamespaces,
 };
 
 /// For health requests that are being answered when everything else is done.
@@ -44,14 +47,9 @@ pub enum ServerError {
 pub struct Server {
     config: Config,
     namespaces: Arc<Namespaces>,
+    requests: RequestNamespaces,
     listener: Listener,
     admin: Option<Listener>,
-}
-
-#[derive(Debug)]
-struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
 }
 
 impl Server {
@@ -61,17 +59,19 @@ impl Server {
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
         config.validate()?;
-        let namespaces = Namespaces::open(&config.namespaces, &config.keys)
-            .await?
-            .with_path_prefixes(config.server.path_prefixes.clone());
-        let listener = Listener::bind(config.server.listen).await?;
+        let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
+        let prefixes = config.server.path_prefixes.clone();
+        let requests =
+            RequestNamespaces::new(Arc::clone(&namespaces), prefixes).map_err(OpenError::from)?;
+        let listener = bind(config.server.listen).await?;
         let admin = match config.server.admin_listen {
-            Some(address) => Some(Listener::bind(address).await?),
+            Some(address) => Some(bind(address).await?),
             None => None,
         };
         Ok(Self {
             config,
-            namespaces: Arc::new(namespaces),
+            namespaces,
+            requests,
             listener,
             admin,
         })
@@ -80,13 +80,13 @@ impl Server {
     /// Where clients call.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.listener.address
+        self.listener.address()
     }
 
     /// Where health is asked for.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(|admin| admin.address)
+        self.admin.as_ref().map(Listener::address)
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
@@ -96,23 +96,24 @@ impl Server {
         let Self {
             config: Config { server, cors, .. },
             namespaces,
+            requests,
             listener,
             admin,
         } = self;
         let readiness = Readiness::new();
-        let keys = tokio::spawn(Arc::clone(&readiness).watch_keys(Arc::clone(&namespaces)));
+        let keys = tokio::spawn(Arc::clone(&readiness).watch_keys(namespaces));
 
-        let app = Arc::new(App::new(namespaces, &server, cors));
+        let app = Arc::new(App::new(requests, &server, cors));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = listener.serve(http::service(app), &server, close.clone());
+        let serving = serve(listener, http::service(app), &server, close.clone());
         // Health is answered to the very end.
         let admin = admin.map(|admin| {
             let service = http::admin(Arc::clone(&readiness));
-            admin.serve(service, &server, close_admin.clone())
+            serve(admin, service, &server, close_admin.clone())
         });
 
         stop.cancelled().await;
-        readiness.advance(State::Draining);
+        readiness.advance(Phase::Draining);
         keys.abort();
         // A load balancer sends requests until it has seen that this server is not ready.
         let delay = server.timeouts.shutdown_delay;
@@ -134,25 +135,19 @@ impl Server {
     }
 }
 
-impl Listener {
-    async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
-        let failed = |source| ServerError::Listen { address, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
-        let address = socket.local_addr().map_err(failed)?;
-        Ok(Self { socket, address })
-    }
+async fn bind(address: SocketAddr) -> Result<Listener, ServerError> {
+    let bound = Listener::bind(address).await;
+    bound.map_err(|source| ServerError::Listen { address, source })
+}
 
-    fn serve<S: http::Serve>(
-        self,
-        service: S,
-        server: &ServerConfig,
-        stop: CancellationToken,
-    ) -> JoinHandle<()> {
-        let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-        tokio::spawn(
-            async move { http::serve(self.socket, service, &limits, &timeouts, stop).await },
-        )
-    }
+fn serve<S: http::Serve>(
+    listener: Listener,
+    service: S,
+    server: &ServerConfig,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
+    tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {

@@ -12,8 +12,7 @@ use clap::{
 };
 use temporal_kms_codec::KeyUri;
 
-/// The key of a key ring folder when nobody names one.
-pub const DEFAULT_LOCAL_KEY: &str = "local://default";
+pub use crate::local_key::DEFAULT_LOCAL_KEY;
 
 /// A variable of the process. One that is empty, or not UTF-8, counts as unset.
 #[must_use]

@@ -1,11 +1,26 @@
 //! Exit codes: those of BSD's `sysexits.h`, the same in every program.
 
+mod failure;
+
 use std::process::ExitCode;
 
 use temporal_kms_codec::{
     Error,
     kms::{Cause, ProviderError, ProviderErrorKind},
 };
+
+pub use failure::{Failure, print, say, usage};
+
+/// The exit code after a second signal ended a server. It is not a success, because answers were cut off.
+pub const SECOND_SIGNAL: u8 = 1;
+
+/// The exit codes of a command that a signal ended, and what they mean, for [`list`].
+pub const SIGNALS: [(u8, &str); 4] = [
+    (129, "the terminal was closed (SIGHUP)"),
+    (130, "interrupted by Ctrl-C (SIGINT)"),
+    (141, "the reader of the output left (SIGPIPE)"),
+    (143, "told to stop (SIGTERM)"),
+];
 
 /// Why a program ended without success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +188,20 @@ mod tests {
         }
         let error = error(ProviderErrorKind::Misconfigured).with_cause(Cause::Module);
         assert_eq!(Status::of_provider(&error), Status::Configuration);
+    }
+
+    #[test]
+    fn a_signal_is_listed_with_the_code_that_it_causes() {
+        use nix::sys::signal::Signal;
+        for ((code, meaning), signal) in SIGNALS.into_iter().zip([
+            Signal::SIGHUP,
+            Signal::SIGINT,
+            Signal::SIGPIPE,
+            Signal::SIGTERM,
+        ]) {
+            assert_eq!(code, after_signal(u8::try_from(signal as i32).unwrap()));
+            assert!(meaning.contains(signal.as_str()), "{meaning}");
+        }
     }
 
     #[test]

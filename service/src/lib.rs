@@ -1,17 +1,34 @@
 //! What every program of this project needs, so that they behave alike.
 //!
+//! For all programs:
 //! - [`arguments`] reads the command line and the environment. An empty variable counts as unset.
-//! - [`deadline`] computes times to wait until.
-//! - [`exit`] has the exit codes, which follow `sysexits.h`.
+//! - [`exit`] has the exit codes, which follow `sysexits.h`, and how a command says that it failed.
+//! - [`lifecycle`] runs a process, tells it to stop, and knows whether it is ready.
+//! - [`local_key`] says where the key for development is.
 //! - [`log`] starts the log.
 //! - [`memory`] keeps secrets out of core dumps.
 //! - [`terminal`] makes text from outside safe to print.
-//! - [`units`] reads times and sizes.
+//! - [`units`] reads times and sizes; [`deadline`] computes times to wait until.
+//!
+//! For servers:
+//! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
+//! - [`keys`] reads how key services are reached.
+//! - [`namespaces`] has a codec for each namespace.
+//! - [`listener`] accepts connections within a limit.
 
 pub mod arguments;
 pub mod deadline;
 pub mod exit;
+pub mod keys;
+pub mod lifecycle;
+pub mod listener;
+pub mod local_key;
 pub mod log;
 pub mod memory;
+pub mod namespaces;
+pub mod settings;
 pub mod terminal;
+#[cfg(any(test, feature = "test-util"))]
+#[doc(hidden)]
+pub mod test_keys;
 pub mod units;

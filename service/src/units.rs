@@ -46,6 +46,16 @@ pub fn size(text: &str) -> Result<ByteSize, String> {
     }
 }
 
+/// Whole days as people say them, such as `90d`; other times in seconds. humantime would turn 90 days into months.
+#[must_use]
+pub fn days(time: Duration) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    match time.as_secs() {
+        seconds if seconds % DAY == 0 => format!("{}d", seconds / DAY),
+        seconds => format!("{seconds}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +77,12 @@ mod tests {
         for bad in ["", "15", "0s", "-1s", "s"] {
             assert!(time_above_zero(bad, WEEK).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn whole_days_stay_days() {
+        assert_eq!(days(WEEK * 13), "91d");
+        assert_eq!(days(WEEK + Duration::from_secs(1)), "604801s");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod ci;
 mod codegen;
 mod demo;
 mod disk;
+mod dist;
 mod packages;
 mod path;
 mod publish;
@@ -47,6 +48,8 @@ enum Command {
     Check(check::Check),
     /// Check that the crates can be published
     PublishCheck(publish::Arguments),
+    /// Build archives and Debian packages of the programs into target/dist
+    Dist(dist::Arguments),
     /// Install the pinned tools of the tests into target/tools
     Tools(tools::Arguments),
     /// Generate the reference pages and build the book in docs/ into target/book
@@ -73,6 +76,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Ci => ci::run(&workspace),
         Command::Check(check) => check::run(&workspace, &check),
         Command::PublishCheck(arguments) => publish::run(&workspace, &arguments),
+        Command::Dist(arguments) => dist::run(&workspace, &arguments),
         Command::Tools(arguments) => tools::run(&workspace, &arguments),
         Command::Book(arguments) => book::run(&workspace, &arguments),
         Command::Codegen => codegen::run(&workspace),

@@ -20,8 +20,6 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) id: String,
-    pub(crate) source: Option<String>,
-    pub(crate) checksum: Option<String>,
     pub(crate) manifest_path: PathBuf,
     pub(crate) description: Option<String>,
     pub(crate) license: Option<String>,

@@ -78,6 +78,10 @@ fn faults(package: &Package, metadata: &Metadata) -> Vec<String> {
     );
     demand(package.license.is_some(), "add a license".to_owned());
     demand(package.repository.is_some(), "add a repository".to_owned());
+    demand(
+        package.rust_version.is_some(),
+        "add a rust-version".to_owned(),
+    );
     demand(package.readme.is_some(), "add a readme".to_owned());
     demand(!package.categories.is_empty(), "add categories".to_owned());
     let keywords = package.keywords.len();
@@ -120,7 +124,7 @@ mod tests {
 
     fn package(name: &str, publish: &Value, dependencies: &Value) -> Value {
         json!({
-            "name": name, "version": "0.1.0", "id": name, "source": null, "manifest_path": "Cargo.toml",
+            "name": name, "version": "0.1.0", "id": name, "manifest_path": "Cargo.toml",
             "description": "d", "license": "MIT", "repository": "r", "rust_version": "1.95", "readme": "Cargo.toml",
             "keywords": ["kms"], "categories": ["cryptography"], "features": {}, "publish": publish,
             "dependencies": dependencies,

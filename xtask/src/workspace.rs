@@ -116,3 +116,24 @@ fn cargo() -> Command {
     }
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lean_builds_have_no_debug_information_and_no_incremental_state() {
+        let workspace = Workspace::discover().unwrap();
+        let set = |workspace: &Workspace, name: &str| {
+            workspace
+                .cargo()
+                .get_envs()
+                .any(|(known, value)| known == name && value.is_some())
+        };
+        for (name, _) in LEAN {
+            let chosen_by_the_user = env::var_os(name).is_some();
+            assert!(set(&workspace.lean(), name) || chosen_by_the_user, "{name}");
+            assert!(!set(&workspace, name), "{name}");
+        }
+    }
+}

@@ -21,13 +21,14 @@ mod versions;
 use std::collections::BTreeMap;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use temporal_kms_codec_service::lifecycle;
 
 pub(super) use self::arguments::{DoctorArgs, HELP};
 use self::{codecs::Codecs, finding::Findings, key::KeyExam, subject::Subject};
-use super::{exit::Failure, runtime};
+use super::exit::Failure;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<(), Failure> {
-    let findings = runtime::run(async { Ok(examine(args).await) })?;
+    let findings = lifecycle::run(async { Ok(examine(args).await) })?;
     report::print(&findings, args.json)?;
     findings
         .status()

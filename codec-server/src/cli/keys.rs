@@ -1,32 +1,29 @@
-//! The local key that every command uses by default.
+//! `keys`: creates keys and looks after them.
 
-use std::{env, path::PathBuf};
+mod arguments;
+mod confirm;
+mod dotenv;
+mod member;
+mod operation;
+mod place;
+mod report;
+mod setup;
+mod steps;
+mod table;
+mod values;
 
-use temporal_kms_codec::KeyUri;
-pub(super) use temporal_kms_codec_service::arguments::DEFAULT_LOCAL_KEY as DEFAULT_KEY;
+use temporal_kms_codec_service::lifecycle;
 
-use super::exit::{Failure, Status};
+use self::arguments::KeysCommand;
+pub(super) use self::arguments::{HELP, KeysArgs};
+use super::exit::Failure;
 
-pub(super) fn default_key() -> Result<KeyUri, Failure> {
-    DEFAULT_KEY
-        .parse()
-        .map_err(|error| Failure::new(Status::Usage, error))
-}
-
-/// Where the default key is stored. It does not depend on the working directory, so that every command finds it.
-pub(super) fn default_keyring() -> Result<PathBuf, Failure> {
-    let folder = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    folder("XDG_DATA_HOME")
-        .or_else(|| folder("HOME").map(|home| home.join(".local/share")))
-        .map(|data| data.join("temporal-kms-codec/keyring"))
-        .ok_or_else(|| {
-            Failure::new(
-                Status::Usage,
-                "name the folder of the local key with --keyring DIR",
-            )
-        })
+pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
+    let options = args.kms.options()?;
+    lifecycle::run(async {
+        match &args.command {
+            KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
+            KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,
+        }
+    })
 }

@@ -55,12 +55,8 @@ fn every_example_is_a_valid_command_line() {
     let mut tried = 0;
     for command in commands() {
         let help = after_help(&command);
-        let has_commands = command.get_subcommands().next().is_some();
-        assert!(
-            has_commands || help.contains("Examples:\n"),
-            "{} has no examples",
-            command.get_name()
-        );
+        let name = command.get_name();
+        assert!(help.contains("Examples:\n"), "{name} has no examples");
         let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();
         let examples = examples.split("\n\n").next().unwrap_or_default();
         for line in examples.replace("\\\n", " ").lines() {
@@ -91,6 +87,18 @@ fn words(line: &str) -> Vec<String> {
         }
     }
     words
+}
+
+#[test]
+fn commands_that_a_signal_ends_document_the_exit_codes_of_signals() {
+    for name in ["encode", "decode", "seal", "open"] {
+        let mut all = commands().into_iter();
+        let command = all.find(|command| command.get_name() == name).unwrap();
+        let help = after_help(&command);
+        for code in ["0  success", "65  ", "129  ", "130  ", "141  ", "143  "] {
+            assert!(help.contains(code), "{name}: {code}: {help}");
+        }
+    }
 }
 
 #[test]

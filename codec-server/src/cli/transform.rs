@@ -1,7 +1,10 @@
 //! `encode` and `decode`: payloads from a file or stdin, to a file or stdout.
 
+mod input;
+mod text;
+mod wanted;
+
 use std::{
-    env,
     fs::File,
     io::IsTerminal as _,
     path::{Path, PathBuf},
@@ -9,20 +12,21 @@ use std::{
 
 use clap::Args;
 use temporal_kms_codec::{Codec, CodecSettings, Error, Format, Namespace, Payload};
+use temporal_kms_codec_service::{
+    arguments::variable,
+    lifecycle,
+    local_key::KeyChoice,
+    namespaces::{Keys, OpenError},
+    settings::values,
+};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use self::{input::Input, wanted::explain};
 use super::{
-    exit::{self, Failure, Status},
-    input::Input,
-    keys,
+    exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, is_standard},
-    runtime, text,
-    wanted::explain,
 };
-use crate::{
-    config::{Config, NamespaceConfig, NamespacesConfig},
-    namespaces::{Keys, OpenError},
-};
+use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
 const KEY: &str = "TEMPORAL_CODEC_KEY";
 /// Payloads that fail are named one by one, up to this many.
@@ -73,7 +77,7 @@ pub(super) struct TransformArgs {
     #[arg(long)]
     keep_going: bool,
     /// The most input that is read, such as 256MiB.
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = crate::config::bytes)]
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = values::bytes)]
     max_input: usize,
 }
 
@@ -86,7 +90,7 @@ pub(super) struct DecodeArgs {
     text: bool,
 }
 
-pub(super) const HELP: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   temporal workflow show -w ID -o json | codec-server decode --keyring keys
   temporal workflow result -w ID -o json | codec-server decode --text
@@ -101,6 +105,11 @@ it is. UTF-8 and UTF-16 with a byte order mark are read; the output is UTF-8.
 Formats and further keys come from the variables TEMPORAL_CODEC_… that a worker
 has, or from --config.";
 
+/// Both commands end with the same codes.
+pub(super) fn help() -> String {
+    with_exit_codes(EXAMPLES)
+}
+
 pub(super) fn encode(args: &TransformArgs) -> Result<(), Failure> {
     run(Operation::Encode, args, false)
 }
@@ -112,7 +121,7 @@ pub(super) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
 fn run(operation: Operation, args: &TransformArgs, as_text: bool) -> Result<(), Failure> {
     let input = (!is_standard(&args.file)).then_some(args.file.as_path());
     let destination = Destination::new(&args.output, args.force, input)?;
-    runtime::run_interruptible(
+    lifecycle::run_interruptible(
         destination.consequence(),
         process(operation, args, as_text, destination),
     )
@@ -246,9 +255,7 @@ async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
         let config = Config::load_settings(file)?;
         (of_file(&config, file, &namespace)?, config.keys)
     } else {
-        let mut settings = settings(args)?;
-        let keyring = args.keyring.clone().or(settings.kms.local_keyring.take());
-        settings.kms.local_keyring = keyring.or_else(|| keys::default_keyring().ok());
+        let settings = settings(args)?;
         let mut config = NamespaceConfig::from_settings(&settings)
             .ok_or_else(|| Failure::new(Status::Configuration, "no key is named"))?;
         config.open_formats_too(&args.decrypt_formats);
@@ -256,7 +263,7 @@ async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
     };
     let opened = async {
         let keys = Keys::open(&config, &kms, &mut [].into()).await?;
-        Ok(keys.serve(&config, &namespace, None)?.codec)
+        Ok(keys.codec(&config, &namespace, None)?.codec)
     };
     opened
         .await
@@ -287,29 +294,17 @@ fn of_file(
 
 /// What the variables of a worker say, with the arguments over them.
 fn settings(args: &TransformArgs) -> Result<CodecSettings, Failure> {
-    let keys = (!args.keys.is_empty()).then(|| args.keys.join(","));
-    let variable = |name: &str| match name {
-        KEY if keys.is_some() => keys.clone(),
-        "TEMPORAL_NAMESPACE" => Some(args.namespace.clone()),
-        name => env::var(name).ok().filter(|value| !value.is_empty()),
-    };
-    let with_default = |name: &str| match (name, variable(name)) {
-        (KEY, None) => Some(keys::DEFAULT_KEY.to_owned()),
-        (_, value) => value,
-    };
-    let read = match (variable(KEY), &args.keyring) {
-        (None, Some(_)) => CodecSettings::from_variables(&with_default),
-        (None, None) => match CodecSettings::from_variables(&variable) {
-            Err(error) if error.setting() == KEY => CodecSettings::from_variables(&with_default),
-            read => read,
-        },
-        (Some(_), _) => CodecSettings::from_variables(&variable),
-    };
-    read.map_err(|error| match keys {
-        Some(_) if error.setting() == KEY => {
-            Failure::new(Status::Usage, format_args!("--key: {}", error.reason()))
+    let choice = KeyChoice::new()
+        .keys(&args.keys)
+        .keyring(args.keyring.clone())
+        .namespace(&args.namespace)
+        .keyring_over_services()
+        .or_default();
+    choice.settings(&variable).map_err(|error| {
+        if !args.keys.is_empty() && error.setting() == KEY {
+            return Failure::new(Status::Usage, format_args!("--key: {}", error.reason()));
         }
-        _ => Failure::new(Status::Configuration, error),
+        Failure::new(Status::Configuration, error)
     })
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use http::Uri;
 
-use super::{section::Section, server::set, values};
+use temporal_kms_codec_service::settings::{Section, values};
 
 /// Which web pages may call the server. Other clients send no `Origin`; this does not affect them.
 #[derive(Clone, Debug)]
@@ -46,18 +46,11 @@ impl CorsConfig {
         if let Some(origins) = section.list("allowed_origins", origin) {
             cors.allowed_origins = origins.into_iter().collect();
         }
-        set(
-            &mut cors.allow_local_origins,
-            section.value("allow_local_origins", values::flag),
-        );
-        set(
-            &mut cors.allow_credentials,
-            section.value("allow_credentials", values::flag),
-        );
-        set(
-            &mut cors.max_age,
-            section.value("max_age", values::duration),
-        );
+        let local = &mut cors.allow_local_origins;
+        section.set("allow_local_origins", local, values::flag);
+        let credentials = &mut cors.allow_credentials;
+        section.set("allow_credentials", credentials, values::flag);
+        section.set("max_age", &mut cors.max_age, values::duration);
         section.finish();
         cors
     }

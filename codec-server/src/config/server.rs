@@ -4,7 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use temporal_kms_codec::endpoint::is_loopback;
 
-use super::{section::Section, values};
+use temporal_kms_codec_service::settings::{Section, values};
+
 use crate::namespaces::Folder;
 
 /// Where the server listens and how much it takes on.
@@ -136,34 +137,14 @@ impl ServerConfig {
             .unwrap_or_default();
 
         let limits = &mut server.limits;
-        set(
-            &mut limits.max_body,
-            section.value("max_body", values::bytes),
-        );
-        set(
-            &mut limits.max_answer,
-            section.value("max_answer", values::bytes),
-        );
-        set(
-            &mut limits.max_payloads,
-            section.value("max_payloads", values::count),
-        );
-        set(
-            &mut limits.max_headers,
-            section.value("max_headers", header_bytes),
-        );
-        set(
-            &mut limits.max_requests,
-            section.value("max_requests", permits),
-        );
-        set(
-            &mut limits.max_connections,
-            section.value("max_connections", permits),
-        );
-        set(
-            &mut limits.max_memory,
-            section.value("max_memory", values::bytes),
-        );
+        section.set("max_body", &mut limits.max_body, values::bytes);
+        section.set("max_answer", &mut limits.max_answer, values::bytes);
+        section.set("max_payloads", &mut limits.max_payloads, values::count);
+        section.set("max_headers", &mut limits.max_headers, header_bytes);
+        section.set("max_requests", &mut limits.max_requests, values::permits);
+        let connections = &mut limits.max_connections;
+        section.set("max_connections", connections, values::permits);
+        section.set("max_memory", &mut limits.max_memory, values::bytes);
         let least = limits.largest_request();
         if limits.max_memory < least {
             section.report(format!(
@@ -172,45 +153,26 @@ impl ServerConfig {
         }
 
         let timeouts = &mut server.timeouts;
-        set(
-            &mut timeouts.header,
-            section.value("header_timeout", values::timeout),
-        );
-        set(
-            &mut timeouts.body,
-            section.value("body_timeout", values::timeout),
-        );
-        set(
-            &mut timeouts.request,
-            section.value("request_timeout", values::timeout),
-        );
-        set(
-            &mut timeouts.write,
-            section.value("write_timeout", values::timeout),
-        );
-        set(
-            &mut timeouts.answer,
-            section.value("answer_timeout", values::timeout),
-        );
         if server.admin_listen.is_some() {
             timeouts.shutdown_delay = SHUTDOWN_DELAY;
         }
-        set(
-            &mut timeouts.shutdown_delay,
-            section.value("shutdown_delay", values::duration),
-        );
-        set(
-            &mut timeouts.shutdown_grace,
-            section.value("shutdown_grace", values::duration),
-        );
+        for (key, time) in [
+            ("header_timeout", &mut timeouts.header),
+            ("body_timeout", &mut timeouts.body),
+            ("request_timeout", &mut timeouts.request),
+            ("write_timeout", &mut timeouts.write),
+            ("answer_timeout", &mut timeouts.answer),
+        ] {
+            section.set(key, time, values::timeout);
+        }
+        for (key, time) in [
+            ("shutdown_delay", &mut timeouts.shutdown_delay),
+            ("shutdown_grace", &mut timeouts.shutdown_grace),
+        ] {
+            section.set(key, time, values::duration);
+        }
         section.finish();
         server
-    }
-}
-
-pub(super) fn set<T>(target: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *target = value;
     }
 }
 
@@ -273,12 +235,5 @@ fn header_bytes(text: &str) -> Result<usize, String> {
     match values::bytes(text)? {
         bytes if bytes < LEAST => Err("it must be at least 8KiB".to_owned()),
         bytes => Ok(bytes),
-    }
-}
-
-pub(super) fn permits(text: &str) -> Result<usize, String> {
-    match values::count(text)? {
-        count if count > tokio::sync::Semaphore::MAX_PERMITS => Err("it is too large".to_owned()),
-        count => Ok(count),
     }
 }

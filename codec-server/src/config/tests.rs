@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use temporal_kms_codec::{Compression, Format, PlaintextPolicy, RequiredContext};
+use temporal_kms_codec::{Compression, Format, Namespace, PlaintextPolicy, RequiredContext};
 
 use super::*;
 
@@ -13,13 +13,15 @@ fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
             .find(|(key, _)| *key == name)
             .map(|(_, value)| (*value).to_owned())
     };
-    Config::parse(text, true, &variable).map_err(|problems| {
-        Problems {
-            file: "codec.toml".to_owned(),
-            problems,
-        }
-        .to_string()
-    })
+    settings()
+        .parse(Some(text), &variable, Config::read)
+        .map_err(|problems| {
+            Problems {
+                file: "codec.toml".to_owned(),
+                problems,
+            }
+            .to_string()
+        })
 }
 
 const SMALL: &str =

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use temporal_kms_codec_service::lifecycle::{Phase, Readiness};
 use tower::service_fn;
 
 use super::{Response, Serve};
-use crate::readiness::{Readiness, State};
 
 /// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop.
 pub(crate) fn admin(readiness: Arc<Readiness>) -> impl Serve {
@@ -26,13 +26,13 @@ fn answer(readiness: &Readiness, method: &Method, path: &str) -> Response {
             "only GET requests are answered here\n",
         ),
         ("/healthz", _) => (StatusCode::OK, "ok\n"),
-        ("/readyz", _) => match readiness.state() {
-            State::Starting => (
+        ("/readyz", _) => match readiness.phase() {
+            Phase::Starting => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not ready: some keys have not answered yet; the log names them\n",
             ),
-            State::Ready => (StatusCode::OK, "ready\n"),
-            State::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
+            Phase::Ready => (StatusCode::OK, "ready\n"),
+            Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
         },
         _ => (
             StatusCode::NOT_FOUND,

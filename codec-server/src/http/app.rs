@@ -1,13 +1,13 @@
 //! The service that clients call.
 
-use std::{convert::Infallible, sync::Arc, time::Instant};
+use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -17,14 +17,14 @@ use super::{
     memory::Memory,
     origin::OriginPolicy,
     places,
-    refusal::Refusal,
+    request_error::RequestError,
     request_id::RequestId,
     route::{self, Operation, Route},
     transform::{self, Done},
 };
 use crate::{
     config::{CorsConfig, Limits, ServerConfig, Timeouts},
-    namespaces::Namespaces,
+    namespaces::RequestNamespaces,
 };
 
 /// How long a request waits for others to finish. A page of history is a burst of hundreds of them.
@@ -39,7 +39,7 @@ const REFERENCES: HeaderName = HeaderName::from_static("codec-server-references"
 
 /// What all requests share.
 pub(crate) struct App {
-    namespaces: Arc<Namespaces>,
+    namespaces: RequestNamespaces,
     origins: OriginPolicy,
     limits: Limits,
     timeouts: Timeouts,
@@ -49,7 +49,7 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(
-        namespaces: Arc<Namespaces>,
+        namespaces: RequestNamespaces,
         server: &ServerConfig,
         cors: CorsConfig,
     ) -> Self {
@@ -88,23 +88,23 @@ impl App {
         request: Request<Incoming>,
         id: RequestId,
         summary: &mut Summary,
-    ) -> Result<Done, Refusal> {
+    ) -> Result<Done, RequestError> {
         let (head, body) = request.into_parts();
         self.origins.check(&head)?;
         let Route {
             operation,
             folder,
             preserve_storage_refs,
-        } = Route::of(&head.uri).ok_or(Refusal::UnknownPath)?;
+        } = Route::of(&head.uri).ok_or(RequestError::UnknownPath)?;
         summary.operation = Some(operation.name());
         if head.method != Method::POST {
-            return Err(Refusal::NotPost);
+            return Err(RequestError::NotPost);
         }
         let header = route::namespace_header(&head.headers)?;
-        let served = self.namespaces.served(header, Some(&folder))?;
-        summary.namespace = Some(served.codec.namespace().clone());
+        let codec = self.namespaces.resolve(header, Some(&folder))?;
+        summary.namespace = Some(codec.codec.namespace().clone());
         if operation == Operation::Download {
-            return Err(Refusal::NoDownload);
+            return Err(RequestError::NoDownload);
         }
         // A body that arrives slowly takes nobody's place.
         let share = self.memory.share();
@@ -113,23 +113,23 @@ impl App {
         let transform = transform::Request {
             id,
             operation,
-            served: &served,
+            namespace: &codec,
             preserve_storage_refs,
             limits: &self.limits,
         };
         let done = timeout(self.timeouts.request, transform.run(body))
             .await
-            .unwrap_or(Err(Refusal::TooSlow))?;
+            .unwrap_or(Err(RequestError::TooSlow))?;
         summary.payloads = done.payloads;
         summary.placeholders = done.placeholders.len();
         summary.references = done.references.len();
         Ok(done)
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Refusal> {
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, RequestError> {
         match timeout(QUEUE_TIME, self.permits.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Refusal::Busy),
+            _ => Err(RequestError::Busy),
         }
     }
 }

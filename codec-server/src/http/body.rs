@@ -8,7 +8,7 @@ use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{memory::Share, refusal::Refusal};
+use super::{memory::Share, request_error::RequestError};
 
 /// Memory that a body takes at first, and by which it grows at least.
 const STEP: usize = 16 << 10;
@@ -29,26 +29,26 @@ pub(super) async fn read(
     limit: usize,
     time: Duration,
     share: Share,
-) -> Result<Received, Refusal> {
+) -> Result<Received, RequestError> {
     timeout(time, read_limited(body, limit, share))
         .await
-        .unwrap_or(Err(Refusal::BodyTooSlow))
+        .unwrap_or(Err(RequestError::BodyTooSlow))
 }
 
 async fn read_limited(
     mut body: Incoming,
     limit: usize,
     mut share: Share,
-) -> Result<Received, Refusal> {
+) -> Result<Received, RequestError> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
-        return Err(refuse(body, Refusal::BodyTooLarge { limit }).await);
+        return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
     }
     let mut whole = Zeroizing::new(Vec::new());
     while let Some(part) = next(&mut body).await? {
         if part.len() > limit - whole.len() {
             drop((whole, share));
-            return Err(refuse(body, Refusal::BodyTooLarge { limit }).await);
+            return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
         }
         if let Err(busy) = make_room(&mut whole, part.len(), limit, &mut share).await {
             drop((whole, share));
@@ -68,7 +68,7 @@ async fn make_room(
     more: usize,
     limit: usize,
     share: &mut Share,
-) -> Result<(), Refusal> {
+) -> Result<(), RequestError> {
     let needed = whole.len() + more;
     if needed <= whole.capacity() {
         return Ok(());
@@ -82,7 +82,7 @@ async fn make_room(
     Ok(())
 }
 
-async fn refuse(mut body: Incoming, refusal: Refusal) -> Refusal {
+async fn refuse(mut body: Incoming, refusal: RequestError) -> RequestError {
     let discard = async {
         let mut left = DISCARDED;
         while let Ok(Some(part)) = next(&mut body).await {
@@ -97,12 +97,12 @@ async fn refuse(mut body: Incoming, refusal: Refusal) -> Refusal {
     refusal
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, RequestError> {
     loop {
         let Some(frame) = body.frame().await else {
             return Ok(None);
         };
-        let frame = frame.map_err(|_| Refusal::BodyBroken)?;
+        let frame = frame.map_err(|_| RequestError::BodyBroken)?;
         // Trailers are no content.
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::{refusal::shown, request_id::RequestId};
+use super::{request_error::shown, request_id::RequestId};
 
 /// What is known of a request when it is answered; travels in the answer's extensions.
 #[derive(Clone, Default)]

@@ -7,7 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::refusal::Refusal;
+use super::request_error::RequestError;
 
 /// What each request may hold without being counted, so that the small requests of people go through while large
 /// ones wait. The limit on connections bounds the sum.
@@ -47,7 +47,7 @@ pub(super) struct Share {
 
 impl Share {
     /// Counts `bytes` more, after waiting for others if need be.
-    pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), RequestError> {
         if self.try_grow(bytes).is_ok() {
             return Ok(());
         }
@@ -58,18 +58,18 @@ impl Share {
                 self.take(bytes, Some(permit));
                 Ok(())
             }
-            _ => Err(Refusal::Busy),
+            _ => Err(RequestError::Busy),
         }
     }
 
     /// Counts `bytes` more if that is possible at once: for memory that is in use already.
-    pub(super) fn try_grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+    pub(super) fn try_grow(&mut self, bytes: usize) -> Result<(), RequestError> {
         let missing = self.missing(bytes)?;
         let permit = if missing == 0 {
             None
         } else {
             let more = Arc::clone(&self.memory).try_acquire_many_owned(missing);
-            Some(more.map_err(|_| Refusal::Busy)?)
+            Some(more.map_err(|_| RequestError::Busy)?)
         };
         self.take(bytes, permit);
         Ok(())
@@ -90,13 +90,13 @@ impl Share {
         self.shrink(self.bytes.saturating_sub(bytes));
     }
 
-    fn missing(&self, bytes: usize) -> Result<u32, Refusal> {
+    fn missing(&self, bytes: usize) -> Result<u32, RequestError> {
         let wanted = units(self.bytes.saturating_add(bytes));
         let held = self
             .held
             .as_ref()
             .map_or(0, OwnedSemaphorePermit::num_permits);
-        u32::try_from(wanted.saturating_sub(held)).map_err(|_| Refusal::Busy)
+        u32::try_from(wanted.saturating_sub(held)).map_err(|_| RequestError::Busy)
     }
 
     fn take(&mut self, bytes: usize, permit: Option<OwnedSemaphorePermit>) {
@@ -125,8 +125,11 @@ mod tests {
 
         memory.share().grow(FREE).await.unwrap();
         let mut second = memory.share();
-        assert!(matches!(second.grow(FREE + 1).await, Err(Refusal::Busy)));
-        assert!(matches!(second.try_grow(FREE + 1), Err(Refusal::Busy)));
+        assert!(matches!(
+            second.grow(FREE + 1).await,
+            Err(RequestError::Busy)
+        ));
+        assert!(matches!(second.try_grow(FREE + 1), Err(RequestError::Busy)));
 
         large.shrink(UNIT);
         second.grow(FREE + 1).await.unwrap();

@@ -15,7 +15,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use temporal_kms_codec::endpoint::is_loopback;
 use tokio::time::Instant;
 
-use super::refusal::{Refusal, shown};
+use super::request_error::{RequestError, shown};
 use crate::config::CorsConfig;
 
 /// What the Web UI sends.
@@ -60,10 +60,10 @@ impl OriginPolicy {
             .max_age(self.cors.max_age)
     }
 
-    pub(super) fn check(&self, request: &Parts) -> Result<(), Refusal> {
-        let host = self.host(request).ok_or(Refusal::ForeignHost)?;
+    pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
+        let host = self.host(request).ok_or(RequestError::ForeignHost)?;
         if self.foreign_origin(request, &host).is_some() {
-            return Err(Refusal::ForeignOrigin);
+            return Err(RequestError::ForeignOrigin);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 use temporal_kms_codec::{Error, Payload, payload::ENCODING};
 
-use super::{refusal::words, request_id::RequestId};
+use super::{request_error::words, request_id::RequestId};
 
 /// The only key of a placeholder.
 const KEY: &str = "codec-server error";

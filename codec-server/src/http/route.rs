@@ -3,7 +3,7 @@
 use http::{HeaderMap, Uri};
 use temporal_kms_codec::Namespace;
 
-use super::refusal::Refusal;
+use super::request_error::RequestError;
 use crate::namespaces::Folder;
 
 const NAMESPACE_HEADER: &str = "x-namespace";
@@ -57,16 +57,16 @@ impl Route {
 }
 
 /// The namespace that `X-Namespace` names. An empty header names none.
-pub(super) fn namespace_header(headers: &HeaderMap) -> Result<Option<Namespace>, Refusal> {
+pub(super) fn namespace_header(headers: &HeaderMap) -> Result<Option<Namespace>, RequestError> {
     let mut named = None;
     for value in headers.get_all(NAMESPACE_HEADER) {
-        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Refusal::BadNamespace)?;
+        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| RequestError::BadNamespace)?;
         if text.is_empty() {
             continue;
         }
-        let namespace = Namespace::new(text).map_err(|_| Refusal::BadNamespace)?;
+        let namespace = Namespace::new(text).map_err(|_| RequestError::BadNamespace)?;
         if named.as_ref().is_some_and(|other| *other != namespace) {
-            return Err(Refusal::TwoNamespaces);
+            return Err(RequestError::TwoNamespaces);
         }
         named = Some(namespace);
     }
@@ -141,12 +141,15 @@ mod tests {
         );
         assert!(matches!(
             headers(&[b"prod", b"test"]),
-            Err(Refusal::TwoNamespaces)
+            Err(RequestError::TwoNamespaces)
         ));
-        assert!(matches!(headers(&[b"\xff"]), Err(Refusal::BadNamespace)));
+        assert!(matches!(
+            headers(&[b"\xff"]),
+            Err(RequestError::BadNamespace)
+        ));
         assert!(matches!(
             headers(&[&[b'n'; 1001]]),
-            Err(Refusal::BadNamespace)
+            Err(RequestError::BadNamespace)
         ));
     }
 }

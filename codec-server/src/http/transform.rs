@@ -9,21 +9,19 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use temporal_kms_codec::{Codec, Decoder, Error, Payload, PayloadExt as _};
 use temporal_kms_codec_proto::json;
+use temporal_kms_codec_service::namespaces::NamespaceCodec;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     body::Received,
     memory::Share,
     placeholder::{self, placeholder},
-    refusal::{Refusal, wanted_key},
+    request_error::{RequestError, wanted_key},
     request_id::RequestId,
     route::Operation,
     shown_ciphertext::is_shown_ciphertext,
 };
-use crate::{
-    config::{Limits, OnUndecodable},
-    namespaces::Served,
-};
+use crate::config::{Limits, OnUndecodable};
 
 /// Payloads of one request that are decoded at the same time.
 const CONCURRENT: usize = 16;
@@ -44,7 +42,7 @@ pub(super) struct Done {
 pub(super) struct Request<'r> {
     pub(super) id: RequestId,
     pub(super) operation: Operation,
-    pub(super) served: &'r Served,
+    pub(super) namespace: &'r NamespaceCodec,
     pub(super) preserve_storage_refs: bool,
     pub(super) limits: &'r Limits,
 }
@@ -57,7 +55,7 @@ enum Decoded {
 }
 
 impl Request<'_> {
-    pub(super) async fn run(&self, body: Received) -> Result<Done, Refusal> {
+    pub(super) async fn run(&self, body: Received) -> Result<Done, RequestError> {
         let Received { bytes, mut share } = body;
         // What the payloads will take is not known before they are parsed, but seldom more than the text.
         share.grow(bytes.len()).await?;
@@ -73,35 +71,39 @@ impl Request<'_> {
         let answered = match self.operation {
             Operation::Encode => self.encode(asked).await?,
             Operation::Decode => self.decode(asked, &mut share).await?,
-            Operation::Download => return Err(Refusal::NoDownload),
+            Operation::Download => return Err(RequestError::NoDownload),
         };
         // A client takes payloads by their position: fewer of them would be others.
         if answered.payloads.len() != payloads {
-            return Err(Refusal::Miscounted);
+            return Err(RequestError::Miscounted);
         }
         answered.write(share).await
     }
 
-    async fn encode(&self, asked: Vec<Payload>) -> Result<Answered, Refusal> {
+    async fn encode(&self, asked: Vec<Payload>) -> Result<Answered, RequestError> {
         // Encrypted in the place of what could not be decoded, a placeholder would be all that is left of it.
         if let Some(index) = asked.iter().position(placeholder::is_placeholder) {
-            return Err(Refusal::Placeholder { index });
+            return Err(RequestError::Placeholder { index });
         }
         if let Some(index) = asked.iter().position(is_shown_ciphertext) {
-            return Err(Refusal::ShownCiphertext { index });
+            return Err(RequestError::ShownCiphertext { index });
         }
         let payloads = self
             .codec()
             .encode(asked)
             .await
-            .map_err(|error| Refusal::Encode(Box::new(error)))?;
+            .map_err(|error| RequestError::Encode(Box::new(error)))?;
         Ok(Answered {
             payloads,
             ..Answered::default()
         })
     }
 
-    async fn decode(&self, asked: Vec<Payload>, share: &mut Share) -> Result<Answered, Refusal> {
+    async fn decode(
+        &self,
+        asked: Vec<Payload>,
+        share: &mut Share,
+    ) -> Result<Answered, RequestError> {
         let decoder = self.codec().decoder();
         let room = Room {
             limit: self.limits.max_answer,
@@ -122,7 +124,7 @@ impl Request<'_> {
         payload: Payload,
         decoder: &Decoder,
         room: &Room<'_>,
-    ) -> Result<Decoded, Refusal> {
+    ) -> Result<Decoded, RequestError> {
         // A reference is not ciphertext. A caller that asks for it back gets it, whatever the policy says.
         if self.preserve_storage_refs && payload.is_storage_reference() {
             room.take(&payload)?;
@@ -144,8 +146,8 @@ impl Request<'_> {
         index: usize,
         key: Option<String>,
         error: Error,
-    ) -> Result<Payload, Refusal> {
-        match self.served.on_undecodable {
+    ) -> Result<Payload, RequestError> {
+        match self.namespace.on_undecodable {
             OnUndecodable::Placeholder if !error.is_transient() => {
                 if index < MOST_LOGGED {
                     let namespace = self.codec().namespace().as_str();
@@ -154,7 +156,7 @@ impl Request<'_> {
                 }
                 Ok(placeholder(&error, self.id))
             }
-            _ => Err(Refusal::Decode {
+            _ => Err(RequestError::Decode {
                 index,
                 key,
                 error: Box::new(error),
@@ -163,7 +165,7 @@ impl Request<'_> {
     }
 
     fn codec(&self) -> &Codec {
-        &self.served.codec
+        &self.namespace.codec
     }
 }
 
@@ -207,7 +209,7 @@ impl FromIterator<(usize, Decoded)> for Answered {
 
 impl Answered {
     /// The text of the answer. It holds its memory until the client has all of it.
-    async fn write(mut self, mut share: Share) -> Result<Done, Refusal> {
+    async fn write(mut self, mut share: Share) -> Result<Done, RequestError> {
         let length = json::payloads_len(&self.payloads);
         share.grow(length).await?;
         let text = Zeroizing::new(json::write_payloads(&self.payloads));
@@ -249,7 +251,7 @@ struct Room<'s> {
 }
 
 impl Room<'_> {
-    fn take(&self, payload: &Payload) -> Result<(), Refusal> {
+    fn take(&self, payload: &Payload) -> Result<(), RequestError> {
         let size = content(payload);
         let taken = self
             .left
@@ -257,7 +259,7 @@ impl Room<'_> {
                 left.checked_sub(size)
             });
         if taken.is_err() {
-            return Err(Refusal::AnswerTooLarge { limit: self.limit });
+            return Err(RequestError::AnswerTooLarge { limit: self.limit });
         }
         let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
         share.try_grow(footprint(payload))

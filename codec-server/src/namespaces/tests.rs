@@ -1,32 +1,11 @@
 //! Which namespace a request is for, whatever its path looks like.
 
-use temporal_kms_codec::kms::local::LocalKeyring;
+use temporal_kms_codec::{Codec, kms::local::LocalKeyring};
+use temporal_kms_codec_service::namespaces::OnUndecodable;
 
 use super::*;
 
-impl Namespaces {
-    /// Named ones, each with its codec.
-    pub(crate) fn of_codecs(codecs: Vec<Codec>) -> Self {
-        let served = codecs.into_iter().map(|codec| {
-            let namespace = codec.namespace().clone();
-            let on_undecodable = OnUndecodable::default();
-            (
-                namespace,
-                Served {
-                    codec,
-                    on_undecodable,
-                },
-            )
-        });
-        Self {
-            default: Namespace::new(DEFAULT).unwrap(),
-            kind: Kind::Named(served.collect()),
-            prefixes: Vec::new(),
-        }
-    }
-}
-
-fn namespaces(names: &[&str], prefixes: &[&str]) -> Namespaces {
+fn namespaces(names: &[&str], prefixes: &[&str]) -> RequestNamespaces {
     let folder = tempfile::tempdir().unwrap();
     let key = LocalKeyring::open(folder.path())
         .key_or_create("default")
@@ -34,16 +13,20 @@ fn namespaces(names: &[&str], prefixes: &[&str]) -> Namespaces {
     let codecs = names.iter().map(|name| {
         let namespace = Namespace::new(name).unwrap();
         let codec = Codec::builder(namespace).encrypt_with(key.clone());
-        codec.build().unwrap()
+        NamespaceCodec::new(codec.build().unwrap(), OnUndecodable::Fail)
     });
     let prefixes = prefixes.iter().map(|prefix| Folder::parse(prefix));
-    Namespaces::of_codecs(codecs.collect()).with_path_prefixes(prefixes.collect())
+    RequestNamespaces::new(Arc::new(Namespaces::named(codecs)), prefixes.collect()).unwrap()
 }
 
-fn asked(namespaces: &Namespaces, path: &str, header: Option<&str>) -> Result<String, NotServed> {
+fn asked(
+    namespaces: &RequestNamespaces,
+    path: &str,
+    header: Option<&str>,
+) -> Result<String, Unresolved> {
     let header = header.map(|name| Namespace::new(name).unwrap());
     let (folder, _) = path.rsplit_once('/').unwrap();
-    let served = namespaces.served(header, Some(&Folder::parse(folder)))?;
+    let served = namespaces.resolve(header, Some(&Folder::parse(folder)))?;
     Ok(served.codec.namespace().to_string())
 }
 
@@ -69,7 +52,7 @@ fn whatever_stands_between_path_and_header_must_agree() {
         "/a%2Fb/decode",
     ] {
         let answer = asked(&served, path, Some("prod"));
-        assert_eq!(answer, Err(NotServed::Contradiction), "{path}");
+        assert_eq!(answer, Err(Unresolved::Contradiction), "{path}");
     }
     for path in [
         "/decode",
@@ -97,7 +80,7 @@ fn whatever_stands_between_path_and_header_must_agree() {
     ] {
         assert_eq!(
             asked(&served, path, None),
-            Err(NotServed::Contradiction),
+            Err(Unresolved::Contradiction),
             "{path}"
         );
     }
@@ -130,13 +113,13 @@ fn a_path_names_a_namespace_that_is_configured_or_is_a_configured_prefix() {
         ("/codec/codec/decode", "codec"),
         ("/{namespace}/decode", "{namespace}"),
     ] {
-        let refused = Err(NotServed::UnknownInPath(segment.to_owned()));
+        let refused = Err(Unresolved::UnknownInPath(segment.to_owned()));
         assert_eq!(asked(&served, path, None), refused, "{path}");
     }
     let unknown = Namespace::new("nope").unwrap();
     assert_eq!(
         asked(&served, "/decode", Some("nope")),
-        Err(NotServed::Unknown(unknown))
+        Err(Unresolved::Unknown(unknown))
     );
 }
 
@@ -146,6 +129,6 @@ fn a_request_without_a_namespace_is_refused_where_default_is_not_configured() {
     let unknown = Namespace::new("default").unwrap();
     assert_eq!(
         asked(&served, "/decode", None),
-        Err(NotServed::Unknown(unknown))
+        Err(Unresolved::Unknown(unknown))
     );
 }

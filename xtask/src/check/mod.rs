@@ -5,9 +5,9 @@ mod features;
 mod minimal_versions;
 mod semver;
 
-pub(crate) use self::external_types::check as public_api;
-
 use std::process::Command;
+
+pub(crate) use self::external_types::check as public_api;
 
 use crate::{step, tools, workspace::Workspace};
 

@@ -202,6 +202,17 @@ pub(crate) static CARGO_HACK: Tool = Tool {
     },
 };
 
+pub(crate) static CARGO_DEB: Tool = Tool {
+    name: "cargo-deb",
+    version: "3.8.0",
+    program: "bin/cargo-deb",
+    variable: "TKC_CARGO_DEB",
+    takes: "2–3 minutes",
+    install: Install::Cargo {
+        package: "cargo-deb",
+    },
+};
+
 pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
     name: "cargo-semver-checks",
     version: "0.51.0",
@@ -241,7 +252,7 @@ pub(crate) static CI: [&Tool; 11] = [
     &TCTL,
 ];
 
-static COMMANDS_ONLY: [&Tool; 2] = [&CARGO_HACK, &CARGO_SEMVER_CHECKS];
+static COMMANDS_ONLY: [&Tool; 3] = [&CARGO_DEB, &CARGO_HACK, &CARGO_SEMVER_CHECKS];
 
 /// The tools of these names, those of the tests when there are none.
 pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {

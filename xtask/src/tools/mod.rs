@@ -9,7 +9,7 @@ use std::{fs, fs::File, path::PathBuf};
 use anyhow::Context;
 
 pub(crate) use catalog::{
-    CARGO_DENY, CARGO_HACK, CARGO_MACHETE, CARGO_SEMVER_CHECKS, CI, CLAUDE, MDBOOK, TEMPORAL,
+    CARGO_DEB, CARGO_DENY, CARGO_HACK, CARGO_MACHETE, CARGO_SEMVER_CHECKS, CI, CLAUDE, MDBOOK, TEMPORAL,
     TESTING, Tool,
 };
 pub(crate) use on_path::{Oldest, find_or_install};

@@ -10,7 +10,9 @@ use super::{
     finding::{Check, Finding, Findings},
     subject::Subject,
 };
-use crate::{config::NamespaceConfig, namespaces::Keys};
+use temporal_kms_codec_service::namespaces::Keys;
+
+use crate::config::NamespaceConfig;
 
 /// Not a secret.
 const TEXT: &[u8] = b"\"codec-server doctor was here\"";
@@ -151,8 +153,8 @@ fn pair(
     namespace: &Namespace,
 ) -> Result<(Codec, Codec), Error> {
     let made = || {
-        keys.serve(config, namespace, None)
-            .map(|served| served.codec)
+        keys.codec(config, namespace, None)
+            .map(|namespace| namespace.codec)
     };
     Ok((made()?, made()?))
 }

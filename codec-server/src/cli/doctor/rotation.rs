@@ -7,8 +7,9 @@ use temporal_kms_codec::{
     kms::{KeyDetails, KeyState, KeyVersion, KmsOptions, RotationPolicy},
 };
 
+use temporal_kms_codec_service::units::days;
+
 use super::{
-    super::key_admin::days,
     advice,
     finding::{Check, Finding},
 };

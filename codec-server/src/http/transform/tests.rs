@@ -9,30 +9,28 @@ use temporal_kms_codec::{
     Compression, Namespace,
     kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
+use temporal_kms_codec_service::test_keys::FailingKey;
 use tokio::time::timeout;
 
 use super::*;
-use crate::{http::memory::Memory, test_keys::FailingKey};
+use crate::http::memory::Memory;
 
-fn served(key: Arc<dyn KeyProvider>, on_undecodable: OnUndecodable) -> Served {
+fn served(key: Arc<dyn KeyProvider>, on_undecodable: OnUndecodable) -> NamespaceCodec {
     let namespace = Namespace::new("default").unwrap();
     let codec = Codec::builder(namespace).encrypt_with(key).build().unwrap();
-    Served {
-        codec,
-        on_undecodable,
-    }
+    NamespaceCodec::new(codec, on_undecodable)
 }
 
 async fn run_within(
-    served: &Served,
+    served: &NamespaceCodec,
     operation: Operation,
     body: &[u8],
     limits: &Limits,
-) -> Result<Done, Refusal> {
+) -> Result<Done, RequestError> {
     let request = Request {
         id: RequestId::next(),
         operation,
-        served,
+        namespace: served,
         preserve_storage_refs: false,
         limits,
     };
@@ -43,7 +41,11 @@ async fn run_within(
     request.run(body).await
 }
 
-async fn run(served: &Served, operation: Operation, body: &[u8]) -> Result<Done, Refusal> {
+async fn run(
+    served: &NamespaceCodec,
+    operation: Operation,
+    body: &[u8],
+) -> Result<Done, RequestError> {
     run_within(served, operation, body, &Limits::default()).await
 }
 
@@ -64,7 +66,7 @@ async fn sealed() -> (TempDir, Vec<u8>) {
     (folder, done.answer.to_vec())
 }
 
-fn failing(kind: ProviderErrorKind, on_undecodable: OnUndecodable) -> Served {
+fn failing(kind: ProviderErrorKind, on_undecodable: OnUndecodable) -> NamespaceCodec {
     served(FailingKey::always("default", kind), on_undecodable)
 }
 
@@ -116,7 +118,7 @@ async fn a_placeholder_is_not_encrypted() {
     let refusal = run(&usable, Operation::Encode, &shown.answer)
         .await
         .unwrap_err();
-    assert!(matches!(refusal, Refusal::Placeholder { index: 0 }));
+    assert!(matches!(refusal, RequestError::Placeholder { index: 0 }));
     assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
 }
 
@@ -137,7 +139,10 @@ async fn the_json_of_an_encrypted_payload_is_not_encrypted_as_a_value() {
         .unwrap();
     let usable = served(key, OnUndecodable::Fail);
     let refusal = run(&usable, Operation::Encode, &body).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::ShownCiphertext { index: 0 }));
+    assert!(matches!(
+        refusal,
+        RequestError::ShownCiphertext { index: 0 }
+    ));
     assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
 }
 
@@ -190,16 +195,13 @@ async fn what_decompression_makes_of_a_request_stays_within_the_answer_and_one_p
     let sealed = codec.encode(vec![bomb; 16]).await.unwrap();
     let body = json::write_payloads(&sealed);
     assert!(body.len() < 64 << 10, "a small request");
-    let served = Served {
-        codec: codec.clone(),
-        on_undecodable: OnUndecodable::Placeholder,
-    };
+    let served = NamespaceCodec::new(codec.clone(), OnUndecodable::Placeholder);
     let limits = Limits {
         max_answer: 3 << 20,
         ..Limits::default()
     };
     let refusal = run_within(&served, Operation::Decode, &body, &limits).await;
-    assert!(matches!(refusal, Err(Refusal::AnswerTooLarge { .. })));
+    assert!(matches!(refusal, Err(RequestError::AnswerTooLarge { .. })));
     // The first four of them were opened, and none after that.
     assert_eq!(codec.stats().opened, 4);
 
@@ -208,5 +210,5 @@ async fn what_decompression_makes_of_a_request_stays_within_the_answer_and_one_p
         ..Limits::default()
     };
     let refusal = run_within(&served, Operation::Decode, &body, &limits).await;
-    assert!(matches!(refusal, Err(Refusal::Busy)));
+    assert!(matches!(refusal, Err(RequestError::Busy)));
 }

@@ -1,0 +1,101 @@
+//! `dev`: a server with one local key, for development.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::Args;
+use temporal_kms_codec::{
+    Format, KeyUri, PlaintextPolicy,
+    kms::{KmsOptions, local::LocalKeyring},
+};
+use temporal_kms_codec_service::local_key::{DEFAULT_LOCAL_KEY, default_keyring};
+
+use super::{
+    exit::{Failure, Status, say},
+    serve,
+};
+use crate::config::{
+    self, Config, CorsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable, ServerConfig,
+};
+
+pub(super) const HELP: &str = "\
+Examples:
+  codec-server dev
+  codec-server dev --listen localhost:8081 --keyring ./keys
+  temporal server start-dev --ui-codec-endpoint http://127.0.0.1:8081
+
+The key is local://default, the Tink keyset default.json in the folder KEYRING.
+It is created on the first start. Never use it in production: a user who can
+read the file can decrypt everything.
+
+SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight.";
+
+#[derive(Debug, Args)]
+pub(super) struct DevArgs {
+    /// Address and port for clients; a loopback address. Port 0 is a free one.
+    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_LISTEN", default_value = config::DEFAULT_LISTEN,
+          value_parser = config::loopback)]
+    listen: SocketAddr,
+    /// Address and port for /healthz and /readyz. Any address: they show no payload and no key.
+    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = config::address)]
+    admin_listen: Option<SocketAddr>,
+    /// Folder of the keyset [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
+    #[arg(long, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
+    keyring: Option<PathBuf>,
+    /// What happens to a payload that cannot be decoded: `placeholder` answers a text that says why, `fail` an error.
+    #[arg(long, value_name = "WHAT", default_value = "placeholder")]
+    on_undecodable: OnUndecodable,
+    /// A format to open beside `envelope`: `envelope-v1` or `direct`; may be repeated.
+    #[arg(long = "decrypt-format", value_name = "FORMAT")]
+    decrypt_formats: Vec<Format>,
+    /// Whether payloads that are not encrypted pass: `allow` or `reject`.
+    #[arg(long, value_name = "WHAT", default_value = "allow")]
+    plaintext: PlaintextPolicy,
+}
+
+pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
+    let keyring = match options.keyring {
+        Some(keyring) => keyring,
+        None => default_keyring().ok_or_else(|| {
+            Failure::new(
+                Status::Usage,
+                "name the folder of the local key with --keyring DIR",
+            )
+        })?,
+    };
+    let key: KeyUri = DEFAULT_LOCAL_KEY
+        .parse()
+        .map_err(|error| Failure::new(Status::Usage, error))?;
+    create_missing(&key, &keyring)?;
+    let mut server = ServerConfig::on(options.listen);
+    server.admin_listen = options.admin_listen;
+    let mut namespace = NamespaceConfig::with_key(key);
+    namespace.on_undecodable = options.on_undecodable;
+    namespace.plaintext = options.plaintext;
+    namespace.open_formats_too(&options.decrypt_formats);
+    let keys = KmsOptions {
+        local_keyring: Some(keyring),
+        ..KmsOptions::default()
+    };
+    serve::start(Config {
+        server,
+        cors: CorsConfig::local(),
+        keys,
+        namespaces: NamespacesConfig::Any(namespace),
+    })
+}
+
+/// Of all servers, only this one creates its key.
+fn create_missing(key: &KeyUri, keyring: &std::path::Path) -> Result<(), Failure> {
+    let file = keyring.join(format!("{}.json", key.resource()));
+    let is_new = !file.exists();
+    LocalKeyring::open(keyring)
+        .key_or_create(key.resource())
+        .map_err(Failure::from)?;
+    if is_new {
+        say(format_args!(
+            "created {key} in {} (development only)",
+            keyring.display()
+        ));
+    }
+    Ok(())
+}

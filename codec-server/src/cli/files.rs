@@ -1,0 +1,235 @@
+//! `seal` and `open`: files of any size, for the same keys as payloads.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _},
+    path::{Path, PathBuf},
+    pin::Pin,
+};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use temporal_kms_codec::{
+    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError, kms,
+};
+use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
+
+use super::{
+    exit::{Failure, Status, with_exit_codes},
+    kms_args::KmsArgs,
+    output::{Destination, is_standard},
+};
+
+/// A chunk's length at a time would be a system call for each.
+const BUFFER: usize = 1 << 20;
+const SUFFIX: &str = "sealed";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Operation {
+    Seal,
+    Open,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FileArgs {
+    /// The file; `-` is stdin.
+    file: PathBuf,
+    /// Where to write; `-` is stdout [default: FILE.sealed for `seal`, FILE without `.sealed` for `open`].
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// A key, as a URI; several are several recipients, each of which can open the file.
+    #[arg(
+        long = "key",
+        value_name = "URI",
+        env = "TEMPORAL_CODEC_KEY",
+        value_delimiter = ',',
+        default_value = DEFAULT_LOCAL_KEY
+    )]
+    keys: Vec<String>,
+    #[command(flatten)]
+    kms: KmsArgs,
+    /// A pair of the context. It is not stored: the same pairs are needed to open
+    /// the file. Without any, the context is purpose=file.
+    #[arg(long = "context", value_name = "NAME=VALUE", value_parser = pair)]
+    context: Vec<(String, String)>,
+    /// Replaces an output file that exists; writes to a device or pipe that exists.
+    #[arg(long)]
+    force: bool,
+    /// Shows no progress and no warnings.
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  codec-server keys create local://default --keyring keys
+  codec-server seal backup.tar --keyring keys
+  codec-server open backup.tar.sealed --keyring keys --output backup.tar
+  tar c . | codec-server seal - --context host=db1 --keyring keys > b.sealed
+
+The output file appears only when it is complete. With --output - the output
+goes to stdout as it comes: do not use it when the command fails.";
+
+/// Both commands end with the same codes.
+pub(super) fn help() -> String {
+    with_exit_codes(EXAMPLES)
+}
+
+pub(super) fn run(operation: Operation, args: &FileArgs) -> Result<(), Failure> {
+    let context = context(args)?;
+    let destination = destination(operation, args)?;
+    lifecycle::run_interruptible(
+        destination.consequence(),
+        process(operation, args, &context, destination),
+    )
+}
+
+async fn process(
+    operation: Operation,
+    args: &FileArgs,
+    context: &EncryptionContext,
+    destination: Destination,
+) -> Result<(), Failure> {
+    let cipher = cipher(args).await?;
+
+    let (input, len) = open_input(&args.file).await?;
+    let progress = progress(args, len);
+    let input = BufReader::with_capacity(BUFFER, progress.wrap_async_read(input));
+    let output = destination.open().await?;
+    let total = match output.file()? {
+        None => transfer(operation, &cipher, input, tokio::io::stdout(), context).await?,
+        Some(file) => {
+            let file = tokio::fs::File::from_std(file);
+            transfer(operation, &cipher, input, file, context).await?
+        }
+    };
+    output.finish()?;
+    progress.finish_and_clear();
+    tracing::info!(bytes = total, "done");
+    Ok(())
+}
+
+async fn transfer(
+    operation: Operation,
+    cipher: &EnvelopeCipher,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite + Unpin,
+    context: &EncryptionContext,
+) -> Result<u64, Failure> {
+    let output = BufWriter::with_capacity(BUFFER, output);
+    let done = match operation {
+        Operation::Seal => cipher.seal_stream(input, output, context).await,
+        Operation::Open => cipher.open_stream(input, output, context).await,
+    };
+    done.map_err(|error| match &error {
+        StreamError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
+            Failure::stdout(reason)
+        }
+        StreamError::Read(_) | StreamError::Write(_) => Failure::new(Status::Io, &error),
+        StreamError::Codec(reason) => Failure::new(Status::of(reason), &error),
+        _ => Failure::new(Status::Data, &error),
+    })
+}
+
+async fn cipher(args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
+    let mut options = args.kms.options()?;
+    let mut providers = Vec::with_capacity(args.keys.len());
+    for uri in &args.keys {
+        let uri = options
+            .read_key(uri)
+            .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
+        let key = kms::open(&uri, &options).await.map_err(Failure::from)?;
+        providers.push(key);
+    }
+    EnvelopeCipher::new(
+        providers,
+        vec![],
+        DekLimits::default(),
+        &CacheLimits::default(),
+    )
+    .map_err(|error| Failure::new(Status::Usage, error))
+}
+
+fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error);
+    let pairs: BTreeMap<_, _> = args.context.iter().cloned().collect();
+    if pairs.len() != args.context.len() {
+        return Err(usage(&"--context: a name is given twice"));
+    }
+    // The library seals nothing under the empty context.
+    let pairs = if pairs.is_empty() {
+        BTreeMap::from([("purpose".to_owned(), "file".to_owned())])
+    } else {
+        pairs
+    };
+    EncryptionContext::new(pairs).map_err(|error| usage(&error))
+}
+
+fn destination(operation: Operation, args: &FileArgs) -> Result<Destination, Failure> {
+    let path = match (&args.output, operation) {
+        (Some(path), _) => path.clone(),
+        (None, _) if is_standard(&args.file) => PathBuf::from("-"),
+        (None, Operation::Seal) => {
+            let mut name = args.file.clone().into_os_string();
+            name.push(".");
+            name.push(SUFFIX);
+            name.into()
+        }
+        (None, Operation::Open) if args.file.extension().is_some_and(|e| e == SUFFIX) => {
+            args.file.with_extension("")
+        }
+        (None, Operation::Open) => {
+            let message = "the file's name does not end in .sealed; name the output with --output";
+            return Err(Failure::new(Status::Usage, message));
+        }
+    };
+    Destination::new(&path, args.force, Some(&args.file))
+}
+
+type Input = Pin<Box<dyn AsyncRead + Send>>;
+
+async fn open_input(path: &Path) -> Result<(Input, Option<u64>), Failure> {
+    if is_standard(path) {
+        return Ok((Box::pin(tokio::io::stdin()), None));
+    }
+    let missing = |error: io::Error| {
+        Failure::new(
+            Status::NoInput,
+            format_args!("{}: it cannot be read: {error}", path.display()),
+        )
+    };
+    let file = tokio::fs::File::open(path).await.map_err(missing)?;
+    let metadata = file.metadata().await.map_err(missing)?;
+    if metadata.is_dir() {
+        return Err(missing(io::ErrorKind::IsADirectory.into()));
+    }
+    let len = metadata.is_file().then_some(metadata.len());
+    Ok((Box::pin(file), len))
+}
+
+fn progress(args: &FileArgs, len: Option<u64>) -> ProgressBar {
+    if args.quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match len {
+        Some(len) => (
+            ProgressBar::new(len),
+            "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes} {binary_bytes_per_sec} {elapsed}",
+        ),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "the form is NAME=VALUE".to_owned())
+}

@@ -1,0 +1,263 @@
+//! The arguments of `keys`.
+
+mod setup;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use temporal_kms_codec::{KeyUri, Namespace};
+
+pub(super) use self::setup::{Provider, SetupArgs};
+use super::{
+    super::kms_args::KmsArgs,
+    place::Place,
+    values::{ProtectionArg, PurposeArg, RoleArg, Rotation, label, namespace, time, window},
+};
+
+pub(in super::super) const HELP: &str = "\
+Examples:
+  codec-server keys setup --project my-project \\
+    --api-member api@my-project.iam.gserviceaccount.com
+  codec-server keys create local://default --keyring keys
+  codec-server keys describe \\
+    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json
+
+A KEY is local://NAME,
+gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K,
+aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID, aws-kms://alias/NAME, or
+pkcs11:token=LABEL;object=LABEL. These commands need the permissions of an
+administrator of keys. The programs that encrypt and decrypt should not have
+them.";
+
+#[derive(Debug, Args)]
+pub(in super::super) struct KeysArgs {
+    /// Print the answer as JSON, for programs.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) kms: KmsArgs,
+    #[command(subcommand)]
+    pub(super) command: KeysCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeysCommand {
+    /// Create everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
+    #[command(after_help = setup::HELP)]
+    Setup(SetupArgs),
+    #[command(flatten)]
+    OfKey(KeyCommand),
+}
+
+/// What is done with keys, one command at a time.
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// Create a key, and at Cloud KMS its key ring.
+    #[command(after_help = "\
+Examples:
+  codec-server keys create local://default --keyring keys
+  codec-server keys create local://releases --purpose sign-ed25519 \\
+    --keyring keys
+  codec-server keys create \\
+    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K \\
+    --protection hsm --label team=payments
+  codec-server keys create aws-kms://alias/workflows --rotation-period 180d \\
+    --multi-region")]
+    Create(CreateArgs),
+    /// List all keys in the same key ring, account and region, token or folder as KEY.
+    #[command(after_help = "\
+Examples:
+  codec-server keys list --keyring keys
+  codec-server keys list aws-kms:// --aws-region eu-west-1
+  codec-server keys list \\
+    gcp-kms://projects/P/locations/global/keyRings/R --json \\
+    | jq -r '.keys[].key'
+
+KEY is a key, which need not exist, or the place alone: local://,
+gcp-kms://projects/P/locations/L/keyRings/R, aws-kms:// with a region, or
+pkcs11:token=LABEL.")]
+    List {
+        /// A key, or the place where keys are.
+        #[arg(default_value = "local://")]
+        key: Place,
+    },
+    /// Show everything about a key, and whether it should be rotated.
+    #[command(after_help = "\
+Examples:
+  codec-server keys describe local://default --keyring keys
+  codec-server keys describe aws-kms://alias/workflows --rotation-period 180d
+  codec-server keys describe \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --json \\
+    | jq .should_rotate")]
+    Describe(DescribeArgs),
+    /// Create a new version that encrypts from now on, or set how often the service does that.
+    #[command(after_help = "\
+Examples:
+  codec-server keys rotate local://default --keyring keys
+  codec-server keys rotate \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K
+  codec-server keys rotate \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
+    --rotation-period 90d
+
+Older versions still decrypt.")]
+    Rotate {
+        /// The key.
+        key: KeyUri,
+        /// Set the service's own schedule, such as 90d, or `never`; nothing is rotated now.
+        #[arg(long, value_name = "TIME")]
+        rotation_period: Option<Rotation>,
+    },
+    /// List a key's versions, the newest first.
+    #[command(after_help = "\
+Examples:
+  codec-server keys versions local://default --keyring keys
+  codec-server keys versions aws-kms://alias/workflows --json \\
+    | jq '.versions[].state'")]
+    Versions {
+        /// The key.
+        key: KeyUri,
+    },
+    /// Disable a version, or a whole key of AWS KMS.
+    #[command(after_help = "\
+Examples:
+  codec-server keys disable \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys disable aws-kms://alias/workflows --yes
+
+What it encrypted cannot be decrypted until it is enabled again.")]
+    Disable(DisableArgs),
+    /// Enable a version again, also one whose destruction is scheduled.
+    #[command(after_help = "\
+Examples:
+  codec-server keys enable \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys enable aws-kms://alias/workflows")]
+    Enable {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Schedule the destruction of a version, or of a whole key of AWS KMS. What it encrypted is lost then.
+    #[command(after_help = "\
+Examples:
+  codec-server keys destroy \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 1
+  codec-server keys destroy local://default --version 1234567 --keyring keys \\
+    --yes
+  codec-server keys destroy aws-kms://alias/workflows --window 7d
+
+Local keys are destroyed at once. Elsewhere `keys enable` undoes it until
+the time that is shown. At Cloud KMS that time is a property of the key
+(destroyScheduledDuration, 30 days by default).")]
+    Destroy(DestroyArgs),
+    /// Create a replica of a multi-region key in another region.
+    #[command(after_help = "\
+Examples:
+  codec-server keys replicate \\
+    aws-kms://arn:aws:kms:eu-west-1:111122223333:key/mrk-1234 us-west-2")]
+    Replicate {
+        /// The key.
+        key: KeyUri,
+        /// The other region.
+        region: String,
+    },
+    /// Permit an account to use a key.
+    #[command(after_help = "\
+Examples:
+  codec-server keys grant \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
+    --member serviceAccount:api@my-project.iam.gserviceaccount.com \\
+    --role encrypter
+  codec-server keys grant aws-kms://alias/workflows \\
+    --member arn:aws:iam::111122223333:role/worker --role decrypter \\
+    --namespace prod")]
+    Grant(GrantArgs),
+    /// Print the public key of a signing key as PEM.
+    #[command(after_help = "\
+Examples:
+  codec-server keys public-key local://releases --keyring keys > releases.pem
+  codec-server keys public-key \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 2")]
+    PublicKey {
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// What it is for.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) purpose: PurposeArg,
+    /// Where its material is kept [default: the service's own].
+    #[arg(long, value_enum)]
+    pub(super) protection: Option<ProtectionArg>,
+    /// How often the service rotates it, or `never` [default: 90d for encryption at Cloud KMS and AWS KMS].
+    #[arg(long, value_name = "TIME")]
+    pub(super) rotation_period: Option<Rotation>,
+    /// A label, or tag; may be repeated.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub(super) labels: Vec<(String, String)>,
+    /// Let it have replicas in other regions (AWS KMS); also `KMS_ENABLE_MULTI_REGION=true`.
+    #[arg(long)]
+    pub(super) multi_region: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DescribeArgs {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// How old the primary version may become before the key should be rotated.
+    #[arg(long, value_name = "TIME", default_value = "90d", value_parser = time)]
+    pub(super) rotation_period: Duration,
+    /// How old any version that decrypts may become.
+    #[arg(long, value_name = "TIME", default_value = "365d", value_parser = time)]
+    pub(super) max_age: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// One of its versions.
+    #[arg(long, value_name = "ID")]
+    pub(super) version: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DisableArgs {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Do it without asking.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DestroyArgs {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// How long the destruction can be undone: 7d to 30d, at AWS KMS only [default: 30d].
+    #[arg(long, value_name = "TIME", value_parser = window)]
+    pub(super) window: Option<u8>,
+    /// Do it without asking.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct GrantArgs {
+    /// The key.
+    pub(super) key: KeyUri,
+    /// The account, in the service's own form; an e-mail address is a service account of Google Cloud.
+    #[arg(long)]
+    pub(super) member: String,
+    /// What it may do.
+    #[arg(long, value_enum)]
+    pub(super) role: RoleArg,
+    /// Only with payloads of this namespace (AWS KMS).
+    #[arg(long, value_name = "NAME", value_parser = namespace)]
+    pub(super) namespace: Option<Namespace>,
+}

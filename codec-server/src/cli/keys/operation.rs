@@ -1,0 +1,336 @@
+//! Every command but `setup`: one call or two, and their result.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use serde::Serialize;
+use serde_json::json;
+use temporal_kms_codec::{
+    EncryptionContext, KeyUri, KmsKind, Namespace,
+    kms::{
+        self, KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, KmsOptions, ProviderError,
+        ProviderErrorKind, RotationPolicy,
+    },
+};
+
+use super::{
+    super::exit::{Failure, Status, print_answer as print},
+    arguments::{
+        CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, GrantArgs, KeyCommand, Target,
+    },
+    confirm::{Loss, confirm_loss, subject},
+    member::member,
+    report::{Description, KeyReport, Keys, Versions, timestamp},
+    values::Rotation,
+};
+
+pub(super) async fn run(
+    command: &KeyCommand,
+    options: &KmsOptions,
+    json: bool,
+) -> Result<(), Failure> {
+    match command {
+        KeyCommand::Create(args) => create(args, options, json).await,
+        KeyCommand::List { key } => list(&key.0, options, json).await,
+        KeyCommand::Describe(args) => describe(args, options, json).await,
+        KeyCommand::Rotate {
+            key,
+            rotation_period,
+        } => rotate(key, *rotation_period, options, json).await,
+        KeyCommand::Versions { key } => versions(key, options, json).await,
+        KeyCommand::Disable(args) => disable(args, options, json).await,
+        KeyCommand::Enable { target } => enable(target, options, json).await,
+        KeyCommand::Destroy(args) => destroy(args, options, json).await,
+        KeyCommand::Replicate { key, region } => replicate(key, region, options, json).await,
+        KeyCommand::Grant(args) => grant(args, options, json).await,
+        KeyCommand::PublicKey { target } => public_key(target, options, json).await,
+    }
+}
+
+async fn open(key: &KeyUri, options: &KmsOptions) -> Result<Arc<dyn KeyAdmin>, Failure> {
+    kms::open_admin(key, options).await.map_err(Failure::from)
+}
+
+async fn create(args: &CreateArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    refuse_idle_settings(args.key.kms(), options)?;
+    let purpose = KeyPurpose::from(args.purpose);
+    let rotates = matches!(args.key.kms(), KmsKind::GcpKms | KmsKind::AwsKms)
+        && purpose == KeyPurpose::Encrypt;
+    let spec = KeySpec {
+        purpose,
+        protection: args.protection.map(Into::into),
+        rotation_period: match args.rotation_period {
+            Some(rotation) => rotation.period(),
+            None => rotates.then(|| RotationPolicy::default().period),
+        },
+        labels: args.labels.iter().cloned().collect(),
+        multi_region: args.multi_region,
+    };
+    let admin = open(&args.key, options).await?;
+    let made = admin
+        .create(&args.key, &spec)
+        .await
+        .map_err(Failure::from)?;
+    let report = KeyReport::from(&made);
+    print(json, &report, || report.text())
+}
+
+/// Refuses variables that ask for a kind of key that the service cannot create.
+#[cfg_attr(
+    not(feature = "aws-kms"),
+    allow(unused_variables, reason = "the variables are those of AWS KMS")
+)]
+pub(super) fn refuse_idle_settings(kms: KmsKind, options: &KmsOptions) -> Result<(), Failure> {
+    #[cfg(feature = "aws-kms")]
+    if kms != KmsKind::AwsKms {
+        let asked = [
+            (
+                "KMS_ENABLE_CLOUDHSM",
+                options.aws.custom_key_store.is_some(),
+            ),
+            ("KMS_ENABLE_MULTI_REGION", options.aws.multi_region),
+        ];
+        if let Some((name, _)) = asked.into_iter().find(|(_, asked)| *asked) {
+            return Err(Failure::new(
+                Status::Configuration,
+                format_args!("{name}: only keys at AWS KMS can be created like this; remove it"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn list(key: &KeyUri, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let admin = open(key, options).await?;
+    let report = Keys::new(&admin.list(key).await.map_err(Failure::from)?);
+    print(json, &report, || report.text())
+}
+
+async fn describe(args: &DescribeArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let policy = RotationPolicy {
+        period: args.rotation_period,
+        max_age: args.max_age,
+    };
+    let admin = open(&args.key, options).await?;
+    let details = admin.details(&args.key).await.map_err(Failure::from)?;
+    let versions = admin.versions(&args.key).await.map_err(Failure::from)?;
+    let report = Description::new(&details, &versions, policy, SystemTime::now());
+    print(json, &report, || report.text())
+}
+
+async fn rotate(
+    key: &KeyUri,
+    schedule: Option<Rotation>,
+    options: &KmsOptions,
+    json: bool,
+) -> Result<(), Failure> {
+    let admin = open(key, options).await?;
+    match schedule {
+        None => admin.rotate(key).await,
+        Some(rotation) => admin.set_rotation(key, rotation.period()).await,
+    }
+    .map_err(Failure::from)?;
+    let details = admin.details(key).await.map_err(Failure::from)?;
+    let report = KeyReport::from(&details);
+    print(json, &report, || report.text())
+}
+
+async fn versions(key: &KeyUri, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let admin = open(key, options).await?;
+    let report = Versions::new(key, &admin.versions(key).await.map_err(Failure::from)?);
+    print(json, &report, || report.text())
+}
+
+async fn disable(args: &DisableArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let Target { key, version } = &args.target;
+    let admin = open(key, options).await?;
+    if !args.yes {
+        confirm_loss(&*admin, &args.target, Loss::UntilEnabled).await?;
+    }
+    let disabled = admin.disable(key, version.as_deref()).await;
+    disabled.map_err(Failure::from)?;
+    done(json, &args.target, "disabled", None)
+}
+
+async fn enable(target: &Target, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let admin = open(&target.key, options).await?;
+    let version = target.version.as_deref();
+    admin
+        .enable(&target.key, version)
+        .await
+        .map_err(Failure::from)?;
+    done(json, target, "enabled", None)
+}
+
+async fn destroy(args: &DestroyArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let Target { key, version } = &args.target;
+    let mut options = options.clone();
+    if let Some(days) = args.window {
+        set_window(key, days, &mut options)?;
+    }
+    let admin = open(key, &options).await?;
+    if !args.yes {
+        confirm_loss(&*admin, &args.target, Loss::ForEver).await?;
+    }
+    let destroyed = admin.destroy(key, version.as_deref()).await;
+    match destroyed.map_err(Failure::from)? {
+        Some(when) => done(json, &args.target, "destroy-scheduled", timestamp(when)),
+        None => done(json, &args.target, "destroyed", None),
+    }
+}
+
+fn set_window(key: &KeyUri, days: u8, options: &mut KmsOptions) -> Result<(), Failure> {
+    let reason = match key.kms() {
+        #[cfg(feature = "aws-kms")]
+        KmsKind::AwsKms => {
+            options.aws.deletion_window_days = Some(days);
+            return Ok(());
+        }
+        KmsKind::GcpKms => {
+            "Cloud KMS takes the time from the key (destroyScheduledDuration), which is set when the key is created"
+        }
+        _ => "its versions are destroyed at once",
+    };
+    // Only a build with AWS KMS can use them.
+    let _ = (days, options);
+    Err(Failure::new(
+        Status::Usage,
+        format_args!("{key}: --window cannot be chosen: {reason}"),
+    ))
+}
+
+#[derive(Serialize)]
+struct Changed<'c> {
+    key: String,
+    version: Option<&'c str>,
+    state: &'static str,
+    destroyed_at: Option<String>,
+}
+
+fn done(
+    json: bool,
+    target: &Target,
+    state: &'static str,
+    destroyed_at: Option<String>,
+) -> Result<(), Failure> {
+    let answer = Changed {
+        key: target.key.to_string(),
+        version: target.version.as_deref(),
+        state,
+        destroyed_at,
+    };
+    print(json, &answer, || {
+        let subject = subject(target);
+        match &answer.destroyed_at {
+            Some(when) => format!("{subject} will be destroyed at {when}"),
+            None => format!("{subject} is {state}"),
+        }
+    })
+}
+
+async fn replicate(
+    key: &KeyUri,
+    region: &str,
+    options: &KmsOptions,
+    json: bool,
+) -> Result<(), Failure> {
+    let admin = open(key, options).await?;
+    let replica = admin.replicate(key, region).await.map_err(Failure::from)?;
+    let answer = json!({ "key": key.to_string(), "replica": replica.to_string() });
+    print(json, &answer, || format!("created the replica {replica}"))
+}
+
+async fn grant(args: &GrantArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let (key, role) = (&args.key, KeyRole::from(args.role));
+    let member = member(key, region(options), &args.member)
+        .map_err(|reason| Failure::new(Status::Usage, format_args!("--member: {reason}")))?;
+    let context = context(args.namespace.as_ref())?;
+    let admin = open(key, options).await?;
+    let granted = admin.grant_for_context(key, &member, role, &context);
+    let changed = granted.await.map_err(Failure::from)?;
+    let mut answer =
+        json!({ "key": key.to_string(), "member": member, "role": role, "changed": changed });
+    if let (Some(answer), Some(namespace)) = (answer.as_object_mut(), &args.namespace) {
+        answer.insert("namespace".to_owned(), namespace.as_str().into());
+    }
+    print(json, &answer, || {
+        let what = match role {
+            KeyRole::Encrypter => "encrypt",
+            KeyRole::Decrypter => "decrypt",
+            KeyRole::Signer => "sign",
+            _ => "verify",
+        };
+        let only = args.namespace.as_ref();
+        let only = only.map_or_else(String::new, |namespace| {
+            format!(", payloads of namespace {namespace} only")
+        });
+        if changed {
+            format!("{member} may now {what} with {key}{only}")
+        } else {
+            format!("{member} may {what} with {key} already{only}")
+        }
+    })
+}
+
+/// The region of keys that are named by an alias.
+#[cfg(feature = "aws-kms")]
+pub(super) fn region(options: &KmsOptions) -> Option<&str> {
+    options.aws.region.as_deref()
+}
+
+#[cfg(not(feature = "aws-kms"))]
+pub(super) fn region(_: &KmsOptions) -> Option<&str> {
+    None
+}
+
+/// What the encryption context of a call must hold.
+pub(super) fn context(namespace: Option<&Namespace>) -> Result<EncryptionContext, Failure> {
+    match namespace {
+        Some(namespace) => EncryptionContext::for_namespace(namespace, BTreeMap::new())
+            .map_err(|error| Failure::new(Status::Usage, error)),
+        None => Ok(EncryptionContext::empty()),
+    }
+}
+
+async fn public_key(target: &Target, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+    let key = &target.key;
+    let version = match &target.version {
+        Some(version) => Some(version.clone()),
+        None => newest(key, options).await?,
+    };
+    let signer = kms::open_signer(key, options)
+        .await
+        .map_err(Failure::from)?;
+    let asked = match key.kms() {
+        // It has one, which has a name only where keys are looked after.
+        KmsKind::AwsKms if target.version.is_none() => None,
+        _ => version.as_deref(),
+    };
+    let public = signer.public_key(asked).await.map_err(Failure::from)?;
+    let pem = public
+        .to_pem()
+        .map_err(|error| Failure::new(Status::Data, error))?;
+    let answer = json!({
+        "key": key.to_string(),
+        "version": version,
+        "algorithm": public.algorithm(),
+        "pem": pem,
+    });
+    print(json, &answer, || pem.clone())
+}
+
+/// The version that signs now; `None` where the caller may not ask for it.
+async fn newest(key: &KeyUri, options: &KmsOptions) -> Result<Option<String>, Failure> {
+    let admin = open(key, options).await?;
+    let found = async {
+        if let Some(primary) = admin.details(key).await?.primary {
+            return Ok::<_, ProviderError>(Some(primary.id));
+        }
+        let versions = admin.versions(key).await?.into_iter();
+        let mut enabled = versions.filter(|version| version.state == KeyState::Enabled);
+        Ok(enabled.next().map(|version| version.id))
+    };
+    match found.await {
+        Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => Ok(None),
+        found => found.map_err(Failure::from),
+    }
+}

@@ -1,0 +1,215 @@
+//! `keys setup`: everything that an API and a worker need of a key management service. It can be run again at any time.
+
+use serde::Serialize;
+use temporal_kms_codec::{
+    KeyUri, KmsKind,
+    kms::{self, KeyPurpose, KeyRole, KeySpec, KmsOptions},
+};
+
+use super::{
+    super::exit::{Failure, Status, print_answer, say},
+    arguments::{Provider, SetupArgs},
+    dotenv::DotEnv,
+    member::member,
+    operation::{context, refuse_idle_settings, region},
+    steps::{self, Outcome, Step, Steps},
+};
+
+#[derive(Serialize)]
+struct Report<'r> {
+    key: String,
+    dry_run: bool,
+    changed: bool,
+    failed: bool,
+    steps: &'r [Step],
+}
+
+pub(super) async fn run(
+    setup: &SetupArgs,
+    options: &KmsOptions,
+    json: bool,
+) -> Result<(), Failure> {
+    // Everything that can be refused is refused before a key is created, which costs money.
+    let key = setup.key()?;
+    refuse_idle_settings(key.kms(), options)?;
+    let grants = setup.grants(&key, region(options))?;
+    let context = context(setup.namespace.as_ref())?;
+    let settings = setup.settings(region(options))?;
+    let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
+
+    let admin = kms::open_admin(&key, options)
+        .await
+        .map_err(Failure::from)?;
+    let mut steps = Steps::new(&*admin, &key, setup.dry_run);
+    steps.key(&setup.spec(options)).await;
+    for (member, role) in &grants {
+        steps.grant(member, *role, &context).await;
+    }
+    let (mut steps, is_usable) = steps.finish();
+    steps.push(env_step(&settings, planned, is_usable, setup));
+
+    let result = steps::result(&steps);
+    let report = Report {
+        key: key.to_string(),
+        dry_run: setup.dry_run,
+        changed: steps.iter().any(|step| step.outcome == Outcome::Changed),
+        failed: result.is_err(),
+        steps: &steps,
+    };
+    print_answer(json, &report, || text(&report))?;
+    result?;
+    for (member, flag) in [
+        (&setup.api_member, "--api-member"),
+        (&setup.worker_member, "--worker-member"),
+    ] {
+        if member.is_none() {
+            say(format_args!("no {flag} given: no permission granted"));
+        }
+    }
+    Ok(())
+}
+
+impl SetupArgs {
+    fn key(&self) -> Result<KeyUri, Failure> {
+        let uri = match self.provider {
+            Provider::Gcp => KeyUri::new(
+                KmsKind::GcpKms,
+                &format!(
+                    "projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}",
+                    self.project()?,
+                    self.location,
+                    self.key_ring,
+                    self.key_name
+                ),
+            ),
+            Provider::Aws => KeyUri::new(KmsKind::AwsKms, &self.key_alias),
+        };
+        uri.map_err(|error| Failure::new(Status::Usage, error))
+    }
+
+    fn project(&self) -> Result<&str, Failure> {
+        self.project.as_deref().ok_or_else(|| {
+            Failure::new(
+                Status::Usage,
+                "name the Google Cloud project with --project ID or PROJECT_ID",
+            )
+        })
+    }
+
+    fn settings(&self, region: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
+        Ok(match self.provider {
+            Provider::Gcp => vec![
+                ("KMS_KEY_RING", self.key_ring.clone()),
+                ("KMS_KEY_NAME", self.key_name.clone()),
+                ("KMS_LOCATION", self.location.clone()),
+                ("PROJECT_ID", self.project()?.to_owned()),
+                ("KMS_PROVIDER", "gcp".to_owned()),
+            ],
+            Provider::Aws => {
+                let region = region.ok_or_else(|| {
+                    Failure::new(
+                        Status::Usage,
+                        "name the region with --aws-region REGION or AWS_REGION",
+                    )
+                })?;
+                vec![
+                    ("KMS_PROVIDER", "aws".to_owned()),
+                    ("AWS_REGION", region.to_owned()),
+                    ("KMS_KEY_ALIAS", self.key_alias.clone()),
+                ]
+            }
+        })
+    }
+
+    #[cfg_attr(
+        not(feature = "aws-kms"),
+        allow(unused_variables, reason = "only keys of AWS KMS have regions")
+    )]
+    fn spec(&self, options: &KmsOptions) -> KeySpec {
+        #[cfg(feature = "aws-kms")]
+        let multi_region = self.multi_region || options.aws.multi_region;
+        #[cfg(not(feature = "aws-kms"))]
+        let multi_region = self.multi_region;
+        KeySpec {
+            purpose: KeyPurpose::Encrypt,
+            protection: self.protection.map(Into::into),
+            rotation_period: self.rotation_period.period(),
+            labels: self.labels.iter().cloned().collect(),
+            multi_region,
+        }
+    }
+
+    /// Who may do what. A worker decrypts inputs and encrypts results.
+    fn grants(
+        &self,
+        key: &KeyUri,
+        region: Option<&str>,
+    ) -> Result<Vec<(String, KeyRole)>, Failure> {
+        if self.namespace.is_some() && self.provider != Provider::Aws {
+            return Err(Failure::new(
+                Status::Usage,
+                "--namespace: only AWS KMS can permit one namespace; use a key for each namespace",
+            ));
+        }
+        let mut grants = Vec::new();
+        for (text, flag, roles) in [
+            (
+                &self.api_member,
+                "--api-member",
+                [KeyRole::Encrypter].as_slice(),
+            ),
+            (
+                &self.worker_member,
+                "--worker-member",
+                &[KeyRole::Encrypter, KeyRole::Decrypter],
+            ),
+        ] {
+            let Some(text) = text else { continue };
+            let member = member(key, region, text)
+                .map_err(|reason| Failure::new(Status::Usage, format_args!("{flag}: {reason}")))?;
+            grants.extend(roles.iter().map(|role| (member.clone(), *role)));
+        }
+        Ok(grants)
+    }
+}
+
+fn env_step(
+    settings: &[(&'static str, String)],
+    planned: bool,
+    is_usable: bool,
+    setup: &SetupArgs,
+) -> Step {
+    let what = format!("set the key's variables in {}", setup.env_file.display());
+    let outcome = if !is_usable {
+        Outcome::Skipped
+    } else if setup.dry_run {
+        if planned {
+            Outcome::Planned
+        } else {
+            Outcome::Unchanged
+        }
+    } else {
+        // The file may have been edited during the calls.
+        match DotEnv::set(&setup.env_file, settings) {
+            Ok(true) => Outcome::Changed,
+            Ok(false) => Outcome::Unchanged,
+            Err(failure) => return Step::failed("env", what, Status::Io, &failure),
+        }
+    };
+    Step::new("env", what, outcome)
+}
+
+fn text(report: &Report<'_>) -> String {
+    let mut text = String::new();
+    for step in report.steps {
+        text.push_str(&step.text());
+        text.push('\n');
+    }
+    text.push_str(match (report.failed, report.dry_run, report.changed) {
+        (true, _, _) => "The setup is not complete.",
+        (false, true, _) => "Nothing was changed: this was a dry run.",
+        (false, false, true) => "The key is ready.",
+        (false, false, false) => "Nothing had to be changed.",
+    });
+    text
+}

@@ -1,0 +1,258 @@
+//! The steps of `keys setup`. One that fails does not hide those that are done, nor stop those that do not need it.
+
+use serde::Serialize;
+use temporal_kms_codec::{
+    EncryptionContext, KeyUri, KmsKind,
+    kms::{KeyAdmin, KeyDetails, KeyRole, KeySpec, ProviderError, ProviderErrorKind as Kind},
+};
+
+use super::{
+    super::exit::{Failure, Status},
+    report::schedule,
+};
+
+/// One thing that `setup` does.
+#[derive(Debug, Serialize)]
+pub(super) struct Step {
+    #[serde(rename = "step")]
+    name: &'static str,
+    what: String,
+    pub(super) outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip)]
+    exit: Option<Status>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Outcome {
+    /// It was done.
+    Changed,
+    /// It was right already.
+    Unchanged,
+    /// A dry run would do it.
+    Planned,
+    /// A dry run would do it if it is missing. The service tells that only when it changes it.
+    PlannedIfMissing,
+    /// It was tried and not done.
+    Failed,
+    /// It was not tried, since it needs what failed before.
+    Skipped,
+}
+
+impl Step {
+    pub(super) fn new(step: &'static str, what: String, outcome: Outcome) -> Self {
+        Self {
+            name: step,
+            what,
+            outcome,
+            error: None,
+            exit: None,
+        }
+    }
+
+    pub(super) fn failed(
+        step: &'static str,
+        what: String,
+        exit: Status,
+        error: &impl ToString,
+    ) -> Self {
+        Self {
+            error: Some(error.to_string()),
+            exit: Some(exit),
+            ..Self::new(step, what, Outcome::Failed)
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let how = match self.outcome {
+            Outcome::Changed => "done",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Planned => "would do",
+            Outcome::PlannedIfMissing => "would do if missing",
+            Outcome::Failed => "FAILED",
+            Outcome::Skipped => "not done",
+        };
+        format!("{how}: {}", self.what)
+    }
+}
+
+/// How a program ends that took these steps.
+pub(super) fn result(steps: &[Step]) -> Result<(), Failure> {
+    let failed = || steps.iter().filter(|step| step.outcome == Outcome::Failed);
+    let Some(exit) = failed().find_map(|step| step.exit) else {
+        return Ok(());
+    };
+    let reasons: Vec<_> = failed()
+        .map(|step| {
+            format!(
+                "cannot {}: {}",
+                step.what,
+                step.error.as_deref().unwrap_or("")
+            )
+        })
+        .collect();
+    Err(Failure::new(
+        exit,
+        format_args!(
+            "{}\ncorrect that and run the same command again; steps that are done stay done",
+            reasons.join("\n")
+        ),
+    ))
+}
+
+/// Brings a key into a state, step by step.
+pub(super) struct Steps<'a> {
+    admin: &'a dyn KeyAdmin,
+    key: &'a KeyUri,
+    dry_run: bool,
+    is_usable: bool,
+    done: Vec<Step>,
+}
+
+impl<'a> Steps<'a> {
+    pub(super) fn new(admin: &'a dyn KeyAdmin, key: &'a KeyUri, dry_run: bool) -> Self {
+        Self {
+            admin,
+            key,
+            dry_run,
+            is_usable: true,
+            done: Vec::new(),
+        }
+    }
+
+    /// The steps, and whether the key is there, or would be.
+    pub(super) fn finish(self) -> (Vec<Step>, bool) {
+        (self.done, self.is_usable)
+    }
+
+    /// The key, its place and its rotation.
+    pub(super) async fn key(&mut self, spec: &KeySpec) {
+        let key = self.key;
+        match self.admin.details(key).await {
+            Ok(found) => match unlike(&found, spec) {
+                None => {
+                    self.note("key", format!("key {key}"), Outcome::Unchanged);
+                    self.rotation(&found, spec).await;
+                }
+                Some(wrong) => {
+                    let error = format!("{key} {wrong}; choose another name");
+                    self.give_up(spec, Status::Configuration, &error);
+                }
+            },
+            Err(error) if error.kind() == Kind::KeyNotFound => self.create(spec).await,
+            Err(error) => self.give_up(spec, Status::of_provider(&error), &error),
+        }
+    }
+
+    async fn create(&mut self, spec: &KeySpec) {
+        let key = self.key;
+        let what = create(key);
+        if self.dry_run {
+            self.note("key", what, Outcome::Planned);
+            return self.note("rotation", rotation(spec), Outcome::Planned);
+        }
+        match self.admin.create(key, spec).await {
+            Ok(_) => {
+                self.note("key", what, Outcome::Changed);
+                self.note("rotation", rotation(spec), Outcome::Changed);
+            }
+            // Creating takes several calls. What was not undone can be used, and is paid for.
+            Err(error) if self.admin.details(key).await.is_ok() => {
+                self.note("key", what, Outcome::Changed);
+                self.fail("rotation", rotation(spec), &error);
+            }
+            Err(error) => self.give_up(spec, Status::of_provider(&error), &error),
+        }
+    }
+
+    /// Without the key nothing else can be done.
+    fn give_up(&mut self, spec: &KeySpec, exit: Status, error: &impl ToString) {
+        let step = Step::failed("key", create(self.key), exit, error);
+        self.done.push(step);
+        self.is_usable = false;
+        self.note("rotation", rotation(spec), Outcome::Skipped);
+    }
+
+    async fn rotation(&mut self, found: &KeyDetails, spec: &KeySpec) {
+        let what = rotation(spec);
+        if found.rotation_period == spec.rotation_period {
+            return self.note("rotation", what, Outcome::Unchanged);
+        }
+        if self.dry_run {
+            return self.note("rotation", what, Outcome::Planned);
+        }
+        let set = self.admin.set_rotation(self.key, spec.rotation_period);
+        match set.await {
+            Ok(()) => self.note("rotation", what, Outcome::Changed),
+            Err(error) => self.fail("rotation", what, &error),
+        }
+    }
+
+    /// The permission of one account.
+    pub(super) async fn grant(&mut self, member: &str, role: KeyRole, context: &EncryptionContext) {
+        let may = match role {
+            KeyRole::Encrypter => "encrypt",
+            KeyRole::Decrypter => "decrypt",
+            _ => "use the key",
+        };
+        let only = context
+            .iter()
+            .find(|(name, _)| *name == "namespace")
+            .map_or_else(String::new, |(_, namespace)| {
+                format!(" payloads of namespace {namespace}")
+            });
+        let what = format!("let {member} {may}{only}");
+        if !self.is_usable {
+            return self.note("grant", what, Outcome::Skipped);
+        }
+        if self.dry_run {
+            return self.note("grant", what, Outcome::PlannedIfMissing);
+        }
+        let granted = self
+            .admin
+            .grant_for_context(self.key, member, role, context);
+        match granted.await {
+            Ok(true) => self.note("grant", what, Outcome::Changed),
+            Ok(false) => self.note("grant", what, Outcome::Unchanged),
+            Err(error) => self.fail("grant", what, &error),
+        }
+    }
+
+    fn note(&mut self, step: &'static str, what: String, outcome: Outcome) {
+        self.done.push(Step::new(step, what, outcome));
+    }
+
+    fn fail(&mut self, step: &'static str, what: String, error: &ProviderError) {
+        let exit = Status::of_provider(error);
+        self.done.push(Step::failed(step, what, exit, error));
+    }
+}
+
+fn create(key: &KeyUri) -> String {
+    match key.kms() {
+        KmsKind::GcpKms => format!("create key {key} (and its key ring)"),
+        _ => format!("create key {key}"),
+    }
+}
+
+fn rotation(spec: &KeySpec) -> String {
+    format!("have it {}", schedule(spec.rotation_period))
+}
+
+/// What cannot be changed of a key any more, and is not as it should be.
+fn unlike(found: &KeyDetails, spec: &KeySpec) -> Option<&'static str> {
+    let wanted = spec.protection;
+    // AWS KMS marks such keys by their id.
+    let has_replicas = found.uri.resource().contains(":key/mrk-");
+    if found.purpose != spec.purpose {
+        Some("exists already, but not for encryption")
+    } else if wanted.is_some_and(|wanted| wanted != found.protection) {
+        Some("exists already with another protection, which cannot be changed")
+    } else if spec.multi_region && !has_replicas {
+        Some("exists already as a key of one region, which cannot be changed")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,111 @@
+//! `serve`: the server, until a signal stops it.
+
+use std::{
+    io::{StdoutLock, Write as _},
+    path::PathBuf,
+};
+
+use clap::Args;
+use temporal_kms_codec_service::lifecycle::{self, CancellationToken, StopSignals};
+
+use super::exit::{Failure, Status};
+use crate::{config::Config, server::Server};
+
+pub(super) const HELP: &str = "\
+Examples:
+  codec-server serve --config codec.toml
+  CODEC_SERVER_LISTEN=127.0.0.1:9000 codec-server serve --config codec.toml
+  TEMPORAL_CODEC_KEY=local://2026 TEMPORAL_CODEC_KEYRING=keys codec-server serve
+
+A small codec.toml:
+  [cors]
+  allowed_origins = [\"https://temporal.example.com\"]
+  [keys]
+  local_keyring = \"/var/lib/codec/keys\"
+  [namespaces.default]
+  encrypt = [\"local://2026\"]
+  decrypt = [\"local://2025\"]
+
+`config check` reports every mistake in it. A server creates no key: see
+`keys create`.
+
+SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight. A
+changed configuration takes effect at the next start.";
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// The configuration; without it, settings come from `CODEC_…` and `TEMPORAL_CODEC_…` variables.
+    #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(options: ServeArgs) -> Result<(), Failure> {
+    start(match options.config {
+        Some(file) => Config::load(&file)?,
+        None => Config::from_environment()?,
+    })
+}
+
+/// Runs a server with this configuration.
+pub(super) fn start(config: Config) -> Result<(), Failure> {
+    lifecycle::run(async {
+        // From here on, a signal is a request to stop, even before the server serves.
+        let signals = StopSignals::listen()
+            .map_err(|error| Failure::io("signals cannot be received", &error))?;
+        let stop = CancellationToken::new();
+        tokio::spawn(signals.cancel(stop.clone()));
+        let Some(server) = unless_stopped(&stop, Server::bind(config)).await? else {
+            tracing::info!("stopped before every key was open");
+            return Ok(());
+        };
+        announce(&server)?;
+        server.run(stop).await;
+        Ok(())
+    })
+}
+
+/// What `work` returns, or `None` when the process is told to stop meanwhile. Opening a key can take long and can block
+/// its thread, as tokens do.
+async fn unless_stopped<T, E>(
+    stop: &CancellationToken,
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<Option<T>, Failure>
+where
+    T: Send + 'static,
+    E: Into<Failure> + Send + 'static,
+{
+    let work = tokio::spawn(work);
+    tokio::select! {
+        done = work => done
+            .map_err(|error| Failure::new(Status::Software, error))?
+            .map(Some)
+            .map_err(Into::into),
+        () = stop.cancelled() => Ok(None),
+    }
+}
+
+/// The lines that programs wait for.
+fn announce(server: &Server) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    let write = |stdout: &mut StdoutLock<'_>| {
+        writeln!(stdout, "listening on http://{}", server.address())?;
+        if let Some(address) = server.admin_address() {
+            writeln!(stdout, "admin listening on http://{address}")?;
+        }
+        stdout.flush()
+    };
+    write(&mut stdout).map_err(|error| Failure::io("stdout", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_does_not_wait_for_keys_that_are_being_opened() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let opening = std::future::pending::<Result<(), Failure>>();
+        assert_eq!(unless_stopped(&stop, opening).await.unwrap(), None);
+    }
+}

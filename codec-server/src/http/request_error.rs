@@ -1,0 +1,395 @@
+//! Everything that a request can be refused for, and the one place where that becomes an answer.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::Full;
+use temporal_kms_codec::{Error, Payload, PayloadError, kms::ProviderErrorKind, payload::KMS_KEY};
+use temporal_kms_codec_proto::json::JsonError;
+use temporal_kms_codec_service::terminal;
+
+use super::{Response, request_id::RequestId};
+use crate::namespaces::Unresolved;
+
+/// Why a request is not answered with payloads. `Display` is shown to the user: no payload byte, no key, no word of a
+/// KMS.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestError {
+    #[error(
+        "this server answers requests to localhost, 127.0.0.1 and [::1] only; for a proxy with another name, add that \
+         name to `allowed_hosts` in section [server] of the codec server's configuration"
+    )]
+    ForeignHost,
+    #[error(
+        "this web page may not use the codec server; to allow it, add its origin to `allowed_origins` in section [cors] \
+         of the codec server's configuration"
+    )]
+    ForeignOrigin,
+    #[error("not found; a codec server answers POST requests to /encode and /decode")]
+    UnknownPath,
+    #[error(
+        "the codec server is connected, but it has no download of externally stored payloads configured"
+    )]
+    NoDownload,
+    #[error("only POST requests are answered here")]
+    NotPost,
+    #[error("the header X-Namespace is not a valid namespace")]
+    BadNamespace,
+    #[error("the request names two namespaces: its path and its X-Namespace headers must agree")]
+    TwoNamespaces,
+    #[error("this codec server does not serve the namespace {}", shown(.0))]
+    UnknownNamespace(String),
+    #[error(
+        "this codec server does not serve the namespace {}, which the path names; send the header X-Namespace, or, if \
+         this is not a namespace, add the path to `path_prefixes` in section [server] of the codec server's configuration",
+        shown(.0)
+    )]
+    UnknownNamespaceInPath(String),
+    #[error("the request is larger than {limit} bytes, which is the limit")]
+    BodyTooLarge { limit: usize },
+    #[error("the request's body did not arrive in time")]
+    BodyTooSlow,
+    #[error("the request's body broke off or is malformed")]
+    BodyBroken,
+    #[error("{0}")]
+    Json(#[from] JsonError),
+    #[error(
+        "the decoded payloads are larger than {limit} bytes, which is the limit; ask for fewer at a time"
+    )]
+    AnswerTooLarge { limit: usize },
+    #[error("the server is busy; try again in a moment")]
+    Busy,
+    #[error(
+        "the request took too long, most likely because the key management service is slow; try again"
+    )]
+    TooSlow,
+    #[error("the server lost a payload; this is a defect of the server")]
+    Miscounted,
+    #[error(
+        "`payloads[{index}]` is a placeholder of the codec server, not a value; if it were saved, it would replace the \
+         encrypted value that could not be decoded. Enter the whole value again, or make it decodable first"
+    )]
+    Placeholder { index: usize },
+    #[error(
+        "the value of `payloads[{index}]` is the JSON of an encrypted payload; if it were saved, it would replace the \
+         value that could not be decoded. Enter the whole value again, or make it decodable first"
+    )]
+    ShownCiphertext { index: usize },
+    #[error("{}", encode_words(.0))]
+    Encode(#[source] Box<Error>),
+    #[error("`payloads[{index}]`: {}", words(.error))]
+    Decode {
+        /// Counted from 0, as in the words of [`JsonError`].
+        index: usize,
+        /// The key that the payload names.
+        key: Option<String>,
+        #[source]
+        error: Box<Error>,
+    },
+}
+
+impl From<Unresolved> for RequestError {
+    fn from(error: Unresolved) -> Self {
+        match error {
+            Unresolved::Contradiction => Self::TwoNamespaces,
+            Unresolved::Unknown(namespace) => Self::UnknownNamespace(namespace.to_string()),
+            Unresolved::UnknownInPath(segment) => Self::UnknownNamespaceInPath(segment),
+        }
+    }
+}
+
+impl RequestError {
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::UnknownPath
+            | Self::NoDownload
+            | Self::UnknownNamespace(_)
+            | Self::UnknownNamespaceInPath(_) => StatusCode::NOT_FOUND,
+            Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge { .. }
+            | Self::AnswerTooLarge { .. }
+            | Self::Json(JsonError::TooManyPayloads { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BadNamespace
+            | Self::TwoNamespaces
+            | Self::BodyBroken
+            | Self::Json(_)
+            | Self::Placeholder { .. }
+            | Self::ShownCiphertext { .. } => StatusCode::BAD_REQUEST,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Encode(error) => encode_status(error),
+            Self::Decode { error, .. } => decode_status(error),
+        }
+    }
+
+    /// In how many seconds the same request may succeed.
+    fn retry_after(&self) -> Option<HeaderValue> {
+        let soon = match self {
+            Self::Busy | Self::TooSlow => true,
+            Self::Encode(error) | Self::Decode { error, .. } => error.is_transient(),
+            _ => false,
+        };
+        match self.status() {
+            _ if soon => Some(HeaderValue::from_static("1")),
+            // Somebody has to grant a permission or to correct a setting first.
+            StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("60")),
+            _ => None,
+        }
+    }
+
+    pub(super) fn into_response(self, request: RequestId) -> Response {
+        let text = format!("{self} (request {request})\n");
+        let mut response = http::Response::new(Full::new(Bytes::from(text)));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
+        if matches!(self, Self::NotPost) {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+
+    /// The refusal for the log, with what is not for users: which key it is about.
+    pub(super) fn for_operator(&self) -> String {
+        match self {
+            Self::Encode(error) => error.to_string(),
+            Self::Decode { index, key, error } => {
+                let key = key.as_deref().unwrap_or("no key");
+                format!("`payloads[{index}]`, encrypted with {key}: {error}")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// The key that a payload names, for the log.
+pub(super) fn wanted_key(payload: &Payload) -> Option<String> {
+    let key = std::str::from_utf8(payload.metadata.get(KMS_KEY)?).ok()?;
+    Some(shown(key))
+}
+
+/// A text of a stranger's, made safe to show.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 256;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", terminal::line(text.get(..end).unwrap_or_default())),
+        None => terminal::line(text),
+    }
+}
+
+/// A payload that cannot be encrypted is the caller's fault, everything else the server's.
+fn encode_status(error: &Error) -> StatusCode {
+    match error {
+        Error::Payload(_) if !error.is_transient() => StatusCode::BAD_REQUEST,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// A payload names its key: where the key does not open it, the payload is at fault.
+fn decode_status(error: &Error) -> StatusCode {
+    match error {
+        error if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Payload(_) => StatusCode::BAD_REQUEST,
+        Error::Provider(_) if !is_servers_fault(error) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn is_servers_fault(error: &Error) -> bool {
+    use ProviderErrorKind::{Misconfigured, PermissionDenied};
+    match error {
+        Error::Provider(error) => matches!(error.kind(), PermissionDenied | Misconfigured),
+        Error::Configuration(_) => true,
+        _ => false,
+    }
+}
+
+fn encode_words(error: &Error) -> String {
+    match error {
+        Error::Payload(_) => format!("a payload cannot be encrypted: {}", words(error)),
+        error if error.is_transient() => words_of_kind(error).to_owned(),
+        _ => {
+            "the server cannot use its encryption key; the reason is in the server's log".to_owned()
+        }
+    }
+}
+
+/// An error in words for the user. Keys are named in the log only: they may be somebody else's.
+pub(super) fn words(error: &Error) -> String {
+    match error {
+        Error::Payload(PayloadError::KeyNotAllowed { .. }) => KEY_NOT_ALLOWED.to_owned(),
+        Error::Payload(error) => error.to_string(),
+        other => words_of_kind(other).to_owned(),
+    }
+}
+
+/// Which key it is, the log says.
+const KEY_NOT_ALLOWED: &str = "the payload is encrypted with a key that this server is not configured to use; the server's log names the key";
+
+fn words_of_kind(error: &Error) -> &'static str {
+    use ProviderErrorKind as Kind;
+    let Error::Provider(error) = error else {
+        return "the server is not configured correctly; the reason is in the server's log";
+    };
+    match error.kind() {
+        Kind::PermissionDenied => {
+            "the server may not use the key that the payload was encrypted with; the server's log names the key"
+        }
+        Kind::KeyNotFound => {
+            "the key that the payload was encrypted with does not exist; the server's log names the key"
+        }
+        Kind::KeyDisabled => {
+            "the key that the payload was encrypted with is disabled or destroyed; the server's log names the key"
+        }
+        Kind::KeyVersionGone => {
+            "the version of the key that the payload was encrypted with is destroyed, or the key never had it; the server's log names the key"
+        }
+        Kind::InvalidCiphertext | Kind::ContextMismatch => {
+            "the payload's data key was altered, moved from where it was written, or wrapped by another key"
+        }
+        Kind::Throttled => {
+            "the key management service limits the rate of calls; try again in a moment"
+        }
+        Kind::Unavailable | Kind::DeadlineExceeded | Kind::Integrity => {
+            "the key management service cannot be reached or does not answer correctly; try again in a moment"
+        }
+        _ => "the server is not configured correctly; the reason is in the server's log",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_kms_codec::{KeyUri, PayloadError, kms::ProviderError};
+
+    use super::*;
+
+    fn provider(kind: ProviderErrorKind) -> Error {
+        let key: KeyUri = "aws-kms://arn:aws:kms:us-east-1:1:key/theirs"
+            .parse()
+            .unwrap();
+        ProviderError::new(kind, &key)
+            .with_detail("sk-detail")
+            .into()
+    }
+
+    fn decode(error: Error) -> RequestError {
+        RequestError::Decode {
+            index: 3,
+            key: Some("aws-kms://arn:aws:kms:us-east-1:1:key/theirs".to_owned()),
+            error: Box::new(error),
+        }
+    }
+
+    #[test]
+    fn a_kms_that_is_away_is_unavailable_and_may_be_tried_again() {
+        use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
+        for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
+            for refusal in [
+                RequestError::Encode(Box::new(provider(kind))),
+                decode(provider(kind)),
+            ] {
+                assert!(
+                    refusal.to_string().contains("try again in a moment"),
+                    "{refusal}"
+                );
+                let response = refusal.into_response(RequestId::next());
+                assert_eq!(
+                    response.status(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "{kind:?}"
+                );
+                assert!(response.headers().contains_key(header::RETRY_AFTER));
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_at_fault_decides_the_status() {
+        use ProviderErrorKind as Kind;
+        let decode = |error| decode(error).status().as_u16();
+        assert_eq!(decode(PayloadError::NotAuthentic.into()), 400);
+        assert_eq!(decode(provider(Kind::InvalidCiphertext)), 400);
+        assert_eq!(decode(provider(Kind::KeyDisabled)), 400);
+        assert_eq!(decode(provider(Kind::KeyVersionGone)), 400);
+        assert_eq!(decode(provider(Kind::PermissionDenied)), 503);
+        assert_eq!(decode(provider(Kind::Misconfigured)), 503);
+        let encode = |error: Error| RequestError::Encode(Box::new(error)).status().as_u16();
+        assert_eq!(encode(PayloadError::Unsupported("x").into()), 400);
+        assert_eq!(encode(provider(Kind::KeyDisabled)), 503);
+        let too_many = JsonError::TooManyPayloads { limit: 1 };
+        assert_eq!(RequestError::Json(too_many).status().as_u16(), 413);
+    }
+
+    #[test]
+    fn users_are_told_no_key_and_no_detail() {
+        use ProviderErrorKind as Kind;
+        for kind in [
+            Kind::PermissionDenied,
+            Kind::KeyNotFound,
+            Kind::KeyDisabled,
+            Kind::KeyVersionGone,
+            Kind::InvalidCiphertext,
+            Kind::ContextMismatch,
+            Kind::Throttled,
+            Kind::Unavailable,
+            Kind::DeadlineExceeded,
+            Kind::Integrity,
+            Kind::Misconfigured,
+        ] {
+            let decode = decode(provider(kind)).to_string();
+            let encode = RequestError::Encode(Box::new(provider(kind))).to_string();
+            for words in [decode, encode] {
+                assert!(
+                    !words.contains("arn:") && !words.contains("sk-detail"),
+                    "{words}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn operators_are_told_the_key_that_the_payload_wants() {
+        let words = decode(PayloadError::NotAuthentic.into()).for_operator();
+        assert!(
+            words.contains("aws-kms://arn:aws:kms:us-east-1:1:key/theirs"),
+            "{words}"
+        );
+        let marked = |key: &[u8]| Payload {
+            metadata: [(KMS_KEY.to_owned(), key.to_vec())].into(),
+            ..Payload::default()
+        };
+        assert_eq!(
+            wanted_key(&marked(b"local://a")).as_deref(),
+            Some("local://a")
+        );
+        assert_eq!(
+            wanted_key(&marked("a\u{202e}\nb".as_bytes())).as_deref(),
+            Some("a\u{fffd}\u{fffd}b")
+        );
+        assert_eq!(wanted_key(&marked(b"\xff")), None);
+        assert!(wanted_key(&marked(&[b'k'; 5000])).unwrap().len() < 300);
+    }
+
+    #[test]
+    fn every_503_says_when_to_come_again() {
+        use ProviderErrorKind::{Misconfigured, PermissionDenied};
+        for kind in [Misconfigured, PermissionDenied] {
+            for refusal in [
+                RequestError::Encode(Box::new(provider(kind))),
+                decode(provider(kind)),
+            ] {
+                let response = refusal.into_response(RequestId::next());
+                assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+                assert_eq!(response.headers()[header::RETRY_AFTER], "60");
+            }
+        }
+    }
+}

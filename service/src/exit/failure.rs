@@ -1,0 +1,129 @@
+//! How a command ends that fails: its exit code, and what it says on stderr.
+
+use std::{
+    fmt,
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use temporal_kms_codec::{Error, kms::ProviderError};
+
+use super::{Status, after_signal};
+use crate::{namespaces::OpenError, settings::Problems};
+
+/// `SIGPIPE`: a program whose reader left ends as if by this signal.
+const SIGPIPE: u8 = 13;
+
+/// Why a command ends without success.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    /// Empty when everything was said already.
+    message: String,
+}
+
+impl Failure {
+    /// A failure with a status and what the user reads.
+    pub fn new(status: Status, message: impl fmt::Display) -> Self {
+        Self {
+            code: status.code(),
+            message: message.to_string(),
+        }
+    }
+
+    /// A failure that the user was told of already.
+    #[must_use]
+    pub fn said(status: Status) -> Self {
+        Self::new(status, "")
+    }
+
+    /// Reading or writing `what` failed.
+    #[must_use]
+    pub fn io(what: &str, error: &io::Error) -> Self {
+        Self::new(Status::Io, format_args!("{what}: {error}"))
+    }
+
+    /// Stdout cannot be written. A reader that left, as `head` does, has seen enough: nothing is said of it.
+    #[must_use]
+    pub fn stdout(error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::signalled(SIGPIPE, "");
+        }
+        Self::io("stdout", error)
+    }
+
+    /// The signal `number` ended the command.
+    pub fn signalled(number: u8, message: impl fmt::Display) -> Self {
+        Self {
+            code: after_signal(number),
+            message: message.to_string(),
+        }
+    }
+
+    /// Says on stderr what failed, and returns the exit code. `program` is the name that the line begins with.
+    #[must_use]
+    pub fn report(self, program: &str) -> ExitCode {
+        if !self.message.is_empty() {
+            say(program, format_args!("{}", self.message));
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+/// A line on stderr, such as `codec-server: done`. It is not an error when nobody reads it.
+pub fn say(program: &str, message: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{program}: {message}");
+}
+
+/// Writes text with a line break to stdout.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}", text.trim_end())
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Failure::stdout(&error))
+}
+
+/// The exit code after the command line was not understood, or asked for help or the version. It is printed.
+#[must_use]
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // Without a reader, the exit code still says it.
+    let _ = error.print();
+    if error.use_stderr() {
+        Status::Usage.into()
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::new(Status::Configuration, problems)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::new(Status::of(&error), error)
+    }
+}
+
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Self {
+        Self::new(Status::of_provider(&error), error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::new(Status::of(&error.source), error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,11 @@
+//! The life of a process: how it runs, when it is ready, and how it is told to stop.
+
+mod readiness;
+mod runtime;
+mod signals;
+
+pub use readiness::{Phase, Readiness};
+pub use runtime::{run, run_interruptible};
+pub use signals::StopSignals;
+/// Asks a server to stop, from any place that holds a clone.
+pub use tokio_util::sync::CancellationToken;

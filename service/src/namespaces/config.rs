@@ -1,0 +1,247 @@
+//! `[namespaces.NAME]`: keys, formats and policy of one namespace.
+
+use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
+
+use temporal_kms_codec::{
+    CacheLimits, Codec, CodecBuilder, CodecSettings, Compression, ConfigurationError, DekLimits,
+    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::KmsOptions,
+};
+
+use crate::settings::{Section, values};
+
+/// Compressed payloads are small for a reason; below this zstd gains nothing.
+const DEFAULT_COMPRESSION_MIN_BYTES: usize = 512;
+const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
+/// A server's memory is shared by its clients: less than the library's own limit.
+const DEFAULT_MAX_DECOMPRESSED: usize = 16 << 20;
+
+/// How the payloads of one namespace are encoded and decoded.
+#[derive(Clone, Debug)]
+pub struct NamespaceConfig {
+    /// `encrypt`: keys to encrypt with; several are several recipients.
+    pub encrypt: Vec<KeyUri>,
+    /// `decrypt`: further keys to decrypt with.
+    pub decrypt: Vec<KeyUri>,
+    /// `format`: `envelope` (default), `envelope-v1` or `direct`.
+    pub format: Format,
+    /// `decrypt_formats`: the formats to open. Default: the written one and `envelope`.
+    pub decrypt_formats: Option<Vec<Format>>,
+    /// `context`: pairs of the encryption context beside the namespace.
+    pub context: BTreeMap<String, String>,
+    /// `require_context`: the pairs that a payload must carry; `true` for all, or a list of names. Default: none.
+    pub require_context: RequiredContext,
+    /// `compression`: `none` (default) or `zstd`; `compression_level`, `compression_min_bytes`.
+    pub compression: Compression,
+    /// `max_decompressed`: the most bytes of a payload after decompression. Default: 16 MiB.
+    pub max_decompressed: usize,
+    /// `plaintext`: `allow` (default) or `reject` payloads that are not encrypted when decoding.
+    pub plaintext: PlaintextPolicy,
+    /// `dek`: a table of `max_age`, `renew_before`, `hard_max_age`, `max_messages`, `max_bytes`.
+    pub dek_limits: DekLimits,
+    /// `on_undecodable`: `fail` (default) or `placeholder`.
+    pub on_undecodable: OnUndecodable,
+    /// Unwrapped data keys that are kept: the section `[cache]`, the same for every namespace.
+    pub cache: CacheLimits,
+}
+
+/// What happens when a payload of a request cannot be decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnUndecodable {
+    /// The request fails and says why.
+    #[default]
+    Fail,
+    /// That payload is answered as a text that says why, the others as they should be. For people who look at
+    /// histories; a worker that decodes through the server would take the text for the value.
+    Placeholder,
+}
+
+impl FromStr for OnUndecodable {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "fail" => Ok(Self::Fail),
+            "placeholder" => Ok(Self::Placeholder),
+            _ => Err("it must be `fail` or `placeholder`"),
+        }
+    }
+}
+
+impl NamespaceConfig {
+    /// Encrypting with `key`, with everything else as by default.
+    #[must_use]
+    pub fn with_key(key: KeyUri) -> Self {
+        Self {
+            encrypt: vec![key],
+            decrypt: Vec::new(),
+            format: Format::default(),
+            decrypt_formats: None,
+            context: BTreeMap::new(),
+            require_context: RequiredContext::default(),
+            compression: Compression::default(),
+            max_decompressed: DEFAULT_MAX_DECOMPRESSED,
+            // People look at histories from before encryption with it.
+            plaintext: PlaintextPolicy::Allow,
+            dek_limits: DekLimits::default(),
+            on_undecodable: OnUndecodable::default(),
+            cache: CacheLimits::default(),
+        }
+    }
+
+    /// What the library's own variables say, with this server's defaults for the rest. `None` without a key to encrypt
+    /// with.
+    #[must_use]
+    pub fn from_settings(settings: &CodecSettings) -> Option<Self> {
+        let (first, others) = settings.encrypt.split_first()?;
+        let mut config = Self::with_key(first.clone());
+        config.encrypt.extend_from_slice(others);
+        config.decrypt.clone_from(&settings.decrypt);
+        config.format = settings.format;
+        config.decrypt_formats.clone_from(&settings.decrypt_formats);
+        config.context.clone_from(&settings.context);
+        config.require_context = settings.require_context.clone();
+        config.cache = settings.cache_limits.clone();
+        // People look at histories from before encryption with this server.
+        config.plaintext = settings.plaintext.unwrap_or(PlaintextPolicy::Allow);
+        Some(config)
+    }
+
+    /// Opens `formats` beside those that are opened anyway.
+    pub fn open_formats_too(&mut self, formats: &[Format]) {
+        if formats.is_empty() {
+            return;
+        }
+        let opened = &mut self.decrypt_formats;
+        opened
+            .get_or_insert_with(|| vec![self.format, Format::Envelope])
+            .extend_from_slice(formats);
+    }
+
+    /// Everything but the keys, which must be opened first.
+    #[must_use]
+    pub fn builder(&self, namespace: Namespace) -> CodecBuilder {
+        let builder = Codec::builder(namespace)
+            .format(self.format)
+            .require_context(self.require_context.clone())
+            .compression(self.compression)
+            .max_decompressed(self.max_decompressed)
+            .plaintext(self.plaintext)
+            .dek_limits(self.dek_limits.clone())
+            .cache_limits(self.cache.clone());
+        let builder = match &self.decrypt_formats {
+            Some(formats) => builder.decrypt_formats(formats.iter().copied()),
+            None => builder,
+        };
+        self.context.iter().fold(builder, |builder, (name, value)| {
+            builder.context(name, value)
+        })
+    }
+
+    /// What the section says; what key URIs say beyond the keys' names goes into `keys`.
+    pub(super) fn read(mut section: Section<'_>, keys: &mut KmsOptions) -> Option<Self> {
+        let keys = RefCell::new(keys);
+        let key = |text: &str| {
+            let read = keys.borrow_mut().read_key(text);
+            read.map_err(|error| format!("{}: {}", KeyUri::redact(text), error.reason()))
+        };
+        let encrypt = section.list("encrypt", key);
+        let decrypt = section.list("decrypt", key).unwrap_or_default();
+        let format = section.value("format", setting).unwrap_or_default();
+        let decrypt_formats = section.list("decrypt_formats", setting);
+        let context = section.pairs("context");
+        let require_context = require_context(&mut section);
+        let compression = compression(&mut section);
+        let max_decompressed = section
+            .value("max_decompressed", values::bytes)
+            .unwrap_or(DEFAULT_MAX_DECOMPRESSED);
+        let plaintext = section
+            .value("plaintext", setting)
+            .unwrap_or(PlaintextPolicy::Allow);
+        let dek_limits = dek_limits(section.table("dek"));
+        let on_undecodable = section
+            .value("on_undecodable", values::any)
+            .unwrap_or_default();
+        // A name with dots that is not in quotes: what belongs to it is not missing here.
+        let is_part_of_name = !section.holds("encrypt") && section.stray_table().is_some();
+        if is_part_of_name {
+            section.finish();
+            return None;
+        }
+        if !section.holds("encrypt") || encrypt.as_ref().is_some_and(Vec::is_empty) {
+            section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"]");
+        }
+        section.finish();
+        Some(Self {
+            encrypt: encrypt?,
+            decrypt,
+            format,
+            decrypt_formats,
+            context,
+            require_context,
+            compression,
+            max_decompressed,
+            plaintext,
+            dek_limits,
+            on_undecodable,
+            cache: CacheLimits::default(),
+        })
+    }
+}
+
+fn require_context(section: &mut Section<'_>) -> RequiredContext {
+    if section.holds_list("require_context") {
+        let name = |text: &str| Ok::<_, String>(text.to_owned());
+        return RequiredContext::named(section.list("require_context", name).unwrap_or_default());
+    }
+    let all = section.value("require_context", |text| match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("expected true, false or a list of names".to_owned()),
+    });
+    all.unwrap_or_default().into()
+}
+
+fn compression(section: &mut Section<'_>) -> Compression {
+    let zstd = section.value("compression", |text| match text {
+        "none" => Ok(false),
+        "zstd" => Ok(true),
+        _ => Err("it must be `none` or `zstd`".to_owned()),
+    });
+    let level = section.value("compression_level", |text| match text.parse() {
+        Ok(level @ 1..=19) => Ok(level),
+        _ => Err("expected a number from 1 (fast) to 19 (small)".to_owned()),
+    });
+    let min_bytes = section.value("compression_min_bytes", values::bytes);
+    match zstd {
+        Some(true) => Compression::Zstd {
+            level: level.unwrap_or(DEFAULT_COMPRESSION_LEVEL),
+            min_bytes: min_bytes.unwrap_or(DEFAULT_COMPRESSION_MIN_BYTES),
+        },
+        _ => Compression::None,
+    }
+}
+
+fn dek_limits(mut section: Section<'_>) -> DekLimits {
+    let count = |text: &str| values::count(text).map(|count| count as u64);
+    let bytes = |text: &str| values::bytes(text).map(|bytes| bytes as u64);
+    let mut limits = DekLimits::default();
+    section.set("max_age", &mut limits.max_age, values::timeout);
+    section.set("renew_before", &mut limits.renew_before, values::duration);
+    section.set("hard_max_age", &mut limits.hard_max_age, values::timeout);
+    section.set("max_messages", &mut limits.max_messages, count);
+    section.set("max_bytes", &mut limits.max_bytes, bytes);
+    if limits.renew_before >= limits.max_age {
+        section.report("`renew_before` must be shorter than `max_age`");
+    }
+    if limits.hard_max_age < limits.max_age {
+        section.report("`hard_max_age` must not be shorter than `max_age`");
+    }
+    section.finish();
+    limits
+}
+
+/// A setting of the library: its errors name the setting themselves, which the place does already.
+fn setting<T: FromStr<Err = ConfigurationError>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|error: ConfigurationError| error.reason().to_owned())
+}

@@ -1,0 +1,102 @@
+//! Mistakes that show only when several settings are seen together.
+
+use super::source::Source;
+
+/// A mistake in a setting that was read without one, such as a limit that is below another limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The setting with its section, such as `server.admin_listen`.
+    pub setting: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+    /// Other settings that the fault may follow from. When one of them has a mistake of its own, only that is reported.
+    pub follows_from: Vec<&'static str>,
+}
+
+impl Fault {
+    /// A fault in `setting`.
+    pub fn new(setting: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            setting: setting.into(),
+            message: message.into(),
+            follows_from: Vec::new(),
+        }
+    }
+
+    /// Adds another setting that the fault may follow from.
+    #[must_use]
+    pub fn following_from(mut self, setting: &'static str) -> Self {
+        self.follows_from.push(setting);
+        self
+    }
+}
+
+/// Reports `faults`, each once. A fault that may follow from a mistake that is reported already would mislead.
+pub(super) fn report(source: &Source<'_>, faults: impl IntoIterator<Item = Fault>) {
+    for fault in faults {
+        let may_follow = source.any_wrong(|wrong| {
+            let mut causes = fault.follows_from.iter();
+            is_part(wrong, &fault.setting) || causes.any(|cause| is_part(wrong, cause))
+        });
+        if !may_follow {
+            let place = source.place_of(&fault.setting);
+            source.report(place, &fault.setting, fault.message);
+        }
+    }
+}
+
+/// Whether one of two settings is the other, or a table around it.
+fn is_part(one: &str, other: &str) -> bool {
+    let within = |inner: &str, outer: &str| {
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    !one.is_empty() && !other.is_empty() && (within(one, other) || within(other, one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_table_around_a_setting_is_related_to_it() {
+        for (one, other) in [
+            ("keys", "keys"),
+            ("keys", "keys.local_keyring"),
+            ("cache.ttl", "cache"),
+        ] {
+            assert!(is_part(one, other) && is_part(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("", "keys"),
+            ("key", "keys"),
+            ("keys.aws_region", "keys.aws_role"),
+            ("namespaces.a", "namespaces.ab.encrypt"),
+        ] {
+            assert!(
+                !is_part(one, other) && !is_part(other, one),
+                "{one} {other}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mistake_hides_only_the_faults_that_may_follow_from_it() {
+        let source = Source::new("", &|_| None);
+        source.report(None, "cache.ttl", "expected a time");
+        report(
+            &source,
+            [
+                Fault::new("cache", "the cache is too large"),
+                Fault::new("namespaces.a.dek", "too short").following_from("cache"),
+                Fault::new("namespaces.a.encrypt", "the key does not exist"),
+                Fault::new("namespaces.a.encrypt", "the key does not exist"),
+            ],
+        );
+        let problems = source.problems.take();
+        let settings: Vec<&str> = problems.iter().map(|p| p.setting.as_str()).collect();
+        assert_eq!(settings, ["cache.ttl", "namespaces.a.encrypt"]);
+    }
+}

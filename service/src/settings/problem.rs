@@ -1,0 +1,83 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::fault::Fault;
+
+/// All mistakes of one configuration, in the order of the file.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problems {
+    /// The file that was read.
+    pub file: String,
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Where it was made, if it is not about the file as a whole.
+    #[serde(flatten)]
+    pub place: Option<Place>,
+    /// The setting, such as `server.listen`; empty when it is about the whole file.
+    pub setting: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// Where a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// Line of the file, counted from 1.
+    Line(usize),
+    /// An environment variable.
+    Variable(String),
+}
+
+impl Problems {
+    /// The problems of settings that were not read from a file.
+    ///
+    /// # Errors
+    /// All faults; none is success.
+    pub fn of_faults(faults: impl IntoIterator<Item = Fault>) -> Result<(), Self> {
+        let problem = |fault: Fault| Problem {
+            place: None,
+            setting: fault.setting,
+            message: fault.message,
+        };
+        let problems: Vec<Problem> = faults.into_iter().map(problem).collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Self {
+            file: String::new(),
+            problems,
+        })
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            match &problem.place {
+                Some(Place::Line(line)) => write!(f, "{}:{line}: ", self.file)?,
+                Some(Place::Variable(name)) => write!(f, "{name}: ")?,
+                None if self.file.is_empty() => {}
+                None => write!(f, "{}: ", self.file)?,
+            }
+            if !problem.setting.is_empty() {
+                write!(f, "{}: ", problem.setting)?;
+            }
+            f.write_str(&problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

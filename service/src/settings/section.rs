@@ -1,0 +1,304 @@
+//! One table of the file with the environment over it: gives typed settings, and collects mistakes.
+
+use std::collections::BTreeMap;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    problem::Place,
+    source::{Source, closest},
+};
+
+/// A table, and the keys that were asked for so far. [`finish`](Self::finish) reports the keys that nobody asked for.
+pub struct Section<'d> {
+    source: &'d Source<'d>,
+    path: String,
+    place: Option<Place>,
+    /// Where its name is, when the user chose it.
+    named_at: Option<Place>,
+    table: Option<&'d DeTable<'d>>,
+    /// What its environment variables start with; none for tables whose names are the user's.
+    prefix: Option<String>,
+    known: Vec<&'static str>,
+    retired: Vec<&'static str>,
+}
+
+/// A setting as it was written.
+enum Written<'d> {
+    Variable(String),
+    Value(&'d DeValue<'d>),
+}
+
+impl<'d> Section<'d> {
+    pub(super) fn new(
+        source: &'d Source<'d>,
+        path: String,
+        found: Option<&'d Spanned<DeValue<'d>>>,
+    ) -> Self {
+        let place = found.map(|value| source.line(value.span().start));
+        if let Some(place) = &place {
+            source.found(&path, place);
+        }
+        let table = found.and_then(|value| value.get_ref().as_table());
+        if found.is_some() && table.is_none() {
+            source.report(place.clone(), &path, "expected a table");
+        }
+        Self {
+            source,
+            path,
+            place,
+            named_at: None,
+            table,
+            prefix: None,
+            known: Vec::new(),
+            retired: Vec::new(),
+        }
+    }
+
+    /// Gives its settings environment variables, which begin with `prefix`.
+    pub(super) fn with_variables(mut self, prefix: String) -> Self {
+        self.prefix = Some(prefix);
+        self
+    }
+
+    /// Says that the user chose its name, and where the name is.
+    pub(super) fn named_at(&mut self, place: Place) {
+        self.named_at = Some(place);
+    }
+
+    /// Replaces `target` by one value, if the setting is there. `parse` says what is wrong with it.
+    pub fn set<T>(
+        &mut self,
+        key: &'static str,
+        target: &mut T,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) {
+        if let Some(value) = self.value(key, parse) {
+            *target = value;
+        }
+    }
+
+    /// Replaces `target` by a text, if the setting is there. `parse` says what is wrong with it.
+    pub fn set_text<T>(
+        &mut self,
+        key: &'static str,
+        target: &mut Option<T>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) {
+        if let Some(text) = self.text(key, parse) {
+            *target = Some(text);
+        }
+    }
+
+    /// A text; `parse` says what is wrong with it.
+    pub fn text<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (place, written) = self.find(key)?;
+        let parsed = match &written {
+            Written::Variable(text) => parse(text),
+            Written::Value(value) => match value.as_str() {
+                Some("") | None => Err("expected a text in quotes".to_owned()),
+                Some(text) => parse(text),
+            },
+        };
+        self.checked(key, place, parsed)
+    }
+
+    /// One value; `parse` says what is wrong with it.
+    pub fn value<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let (place, written) = self.find(key)?;
+        let text = match written {
+            Written::Variable(text) => Some(text),
+            Written::Value(value) => scalar(value),
+        };
+        let parsed = match text {
+            Some(text) => parse(&text),
+            None => Err("expected a single value".to_owned()),
+        };
+        self.checked(key, place, parsed)
+    }
+
+    /// A list; in an environment variable its items are separated by commas.
+    pub fn list<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let (place, written) = self.find(key)?;
+        let items: Vec<(Place, Option<String>)> = match written {
+            Written::Variable(text) => text
+                .split(',')
+                .map(|item| (place.clone(), Some(item.trim().to_owned())))
+                .filter(|(_, item)| item.as_deref() != Some(""))
+                .collect(),
+            Written::Value(DeValue::Array(items)) => items
+                .iter()
+                .map(|item| {
+                    let text = item.get_ref().as_str().map(str::to_owned);
+                    (self.source.line(item.span().start), text)
+                })
+                .collect(),
+            Written::Value(_) => {
+                return self.checked(key, place, Err("expected a list".to_owned()));
+            }
+        };
+        let parsed = items.into_iter().map(|(place, item)| {
+            let parsed = match item {
+                Some(item) => parse(&item),
+                None => Err("expected a list of texts in quotes".to_owned()),
+            };
+            self.checked(key, place, parsed)
+        });
+        // All of them are looked at, so that all mistakes are reported.
+        parsed.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// A table of names and texts that the user chooses.
+    pub fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        let mut pairs = BTreeMap::new();
+        let Some(table) = self.table(key).table else {
+            return pairs;
+        };
+        for (name, value) in table {
+            match value.get_ref().as_str() {
+                Some(text) => {
+                    pairs.insert(name.get_ref().to_string(), text.to_owned());
+                }
+                None => self.source.report(
+                    self.source.line(name.span().start),
+                    &format!("{}.{key}.{}", self.path, name.get_ref()),
+                    "expected a text in quotes",
+                ),
+            }
+        }
+        pairs
+    }
+
+    /// A table inside of this one.
+    #[must_use]
+    pub fn table(&mut self, key: &'static str) -> Section<'d> {
+        self.known.push(key);
+        let found = self.table.and_then(|table| table.get(key));
+        Section::new(self.source, format!("{}.{key}", self.path), found)
+    }
+
+    /// Whether the file has this key.
+    #[must_use]
+    pub fn holds(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Whether the file has a list under this key.
+    #[must_use]
+    pub fn holds_list(&self, key: &str) -> bool {
+        let found = self.table.and_then(|table| table.get(key));
+        found.is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
+    }
+
+    /// Reports a mistake in the whole section.
+    pub fn report(&self, message: impl Into<String>) {
+        self.source.report(self.place.clone(), &self.path, message);
+    }
+
+    /// A table under a name that is not a setting, such as `a1b2c` of `[namespaces.prod.a1b2c]`.
+    #[must_use]
+    pub fn stray_table(&self) -> Option<&'d str> {
+        self.table.into_iter().flatten().find_map(|(name, value)| {
+            let name = name.get_ref().as_ref();
+            (value.get_ref().is_table() && !self.known.contains(&name)).then_some(name)
+        })
+    }
+
+    /// Reports a setting of an older version, if it is there: `message` says what to do instead.
+    pub fn retired(&mut self, key: &'static str, message: &str) {
+        if let Some((place, _)) = self.find(key) {
+            self.checked::<()>(key, place, Err(message.to_owned()));
+        }
+        self.known.pop();
+        self.retired.push(key);
+    }
+
+    /// Reports a mistake in the section's name, which the user chose.
+    pub fn report_name(&self, message: impl Into<String>) {
+        let place = self.named_at.clone().or_else(|| self.place.clone());
+        self.source.report(place, &self.path, message);
+    }
+
+    /// Reports the keys that nobody asked for.
+    pub fn finish(self) {
+        for (name, value) in self.table.into_iter().flatten() {
+            let key = name.get_ref().as_ref();
+            if self.known.contains(&key) || self.retired.contains(&key) {
+                continue;
+            }
+            let message = match closest(key, self.known.iter().copied()) {
+                _ if value.get_ref().is_table() && self.named_at.is_some() => {
+                    let (kind, name) = self.path.split_once('.').unwrap_or_default();
+                    format!("quote a name with dots: [{kind}.\"{name}.{key}\"]")
+                }
+                Some(similar) => {
+                    self.source.suspect(format!("{}.{similar}", self.path));
+                    format!("there is no such setting; did you mean `{similar}`?")
+                }
+                None => format!(
+                    "there is no such setting; known here: {}",
+                    self.known.join(", ")
+                ),
+            };
+            self.source.report(
+                self.source.line(name.span().start),
+                &format!("{}.{key}", self.path),
+                message,
+            );
+        }
+    }
+
+    fn find(&mut self, key: &'static str) -> Option<(Place, Written<'d>)> {
+        self.known.push(key);
+        if let Some(prefix) = &self.prefix {
+            let name = format!("{prefix}{}", key.to_uppercase());
+            let setting = format!("{}.{key}", self.path);
+            self.source.knows_variable(&name, setting);
+            if let Some(text) = (self.source.environment)(&name).filter(|text| !text.is_empty()) {
+                return Some(self.found(key, Place::Variable(name), Written::Variable(text)));
+            }
+        }
+        let value = self.table?.get(key)?;
+        let place = self.source.line(value.span().start);
+        Some(self.found(key, place, Written::Value(value.get_ref())))
+    }
+
+    fn found(&self, key: &str, place: Place, written: Written<'d>) -> (Place, Written<'d>) {
+        self.source.found(&format!("{}.{key}", self.path), &place);
+        (place, written)
+    }
+
+    fn checked<T>(&self, key: &str, place: Place, parsed: Result<T, String>) -> Option<T> {
+        let report = |message: String| {
+            self.source
+                .report(place, &format!("{}.{key}", self.path), message);
+        };
+        parsed.map_err(report).ok()
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Boolean(value) => Some(value.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .map(|number| number.to_string()),
+        _ => None,
+    }
+}
