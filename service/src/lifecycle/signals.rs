@@ -46,6 +46,10 @@ impl StopSignals {
         let signal = self.next().await.as_str();
         tracing::warn!(signal, "told to stop again; stopping at once");
         // Not a success: answers are cut off.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the person who sends a second signal does not want to wait for destructors"
+        )]
         std::process::exit(SECOND_SIGNAL.into());
     }
 }

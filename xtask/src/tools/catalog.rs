@@ -210,6 +210,7 @@ pub(crate) static CARGO_DEB: Tool = Tool {
     takes: "2–3 minutes",
     install: Install::Cargo {
         package: "cargo-deb",
+        arguments: &[],
     },
 };
 
