@@ -6,7 +6,7 @@ use crate::settings::{Document, Section, values};
 
 const SECTION: &str = "keys";
 
-/// What the services' own variables say.
+/// The options from the services' own variables.
 pub fn from_variables(document: &Document<'_>) -> KmsOptions {
     let variable = |name: &str| document.environment()(name).filter(|value| !value.is_empty());
     KmsOptions::from_variables(&variable).unwrap_or_else(|error| {
@@ -15,7 +15,7 @@ pub fn from_variables(document: &Document<'_>) -> KmsOptions {
     })
 }
 
-/// What the section says, over `options`.
+/// The section, over `options`.
 pub fn read(document: &Document<'_>, mut options: KmsOptions) -> KmsOptions {
     let mut section = document.section(SECTION);
     section.set_text("local_keyring", &mut options.local_keyring, values::any);

@@ -1,5 +1,5 @@
-//! What a server would refuse when it starts: settings that do not fit together, and files that do not exist. No key is
-//! opened and no service is called.
+//! Mistakes that a server refuses when it starts: settings that do not fit together, and missing files. No key is opened
+//! and no service is called.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
@@ -23,7 +23,7 @@ pub fn faults(namespaces: &NamespacesConfig, options: &KmsOptions) -> Vec<Fault>
     faults
 }
 
-/// Files and keys that are named and do not exist.
+/// Files and keys that the configuration names and that do not exist.
 #[must_use]
 pub fn missing_files(namespaces: &NamespacesConfig, options: &KmsOptions) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -31,7 +31,10 @@ pub fn missing_files(namespaces: &NamespacesConfig, options: &KmsOptions) -> Vec
         if let Some(path) = path.filter(|path| !path.is_file()) {
             faults.push(Fault::new(
                 setting,
-                format!("there is no file {}", path.display()),
+                format!(
+                    "there is no file {}; correct the path, or create it",
+                    path.display()
+                ),
             ));
         }
     };
@@ -65,7 +68,7 @@ pub fn missing_files(namespaces: &NamespacesConfig, options: &KmsOptions) -> Vec
 
 const LOCAL_KEYRING: &str = "keys.local_keyring";
 
-/// The namespaces, each with what the names of its settings begin with.
+/// The namespaces, each with the prefix of its settings' names.
 fn each(namespaces: &NamespacesConfig) -> Vec<(String, Option<&Namespace>, &NamespaceConfig)> {
     match namespaces {
         NamespacesConfig::Named(named) => named
@@ -112,7 +115,7 @@ fn services(options: &KmsOptions) -> Vec<Fault> {
     faults
 }
 
-/// What the keys' services need.
+/// Settings that the services of the keys need.
 fn keys(path: &str, settings: &NamespaceConfig, options: &KmsOptions) -> Vec<Fault> {
     let missing = |(setting, key): (&str, &KeyUri)| {
         let (from, missing) = match key.kms() {
@@ -133,8 +136,8 @@ fn keys(path: &str, settings: &NamespaceConfig, options: &KmsOptions) -> Vec<Fau
     keys_of(settings).filter_map(missing).collect()
 }
 
-/// The library's own checks: a codec is built, with keys that are not opened. It names one mistake, so each one that is
-/// found is taken out, until no other shows.
+/// The library's own checks: a codec is built, with keys that are not opened. The library reports one mistake at a time.
+/// So each setting with a mistake is replaced, until the codec can be built.
 fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) -> Vec<Fault> {
     let default = || Namespace::new(DEFAULT_NAMESPACE);
     let namespace = match namespace.cloned().map_or_else(default, Ok) {
@@ -160,7 +163,7 @@ fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) 
     faults
 }
 
-/// More than the parts that [`take_out`] takes out.
+/// More than the settings that [`take_out`] replaces.
 const MOST_FAULTS: usize = 8;
 
 fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> {
@@ -175,7 +178,7 @@ fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> 
     builder.build().map(drop)
 }
 
-/// Replaces the setting that `error` is about by one that is right. `false` where that is not possible.
+/// Replaces the setting that `error` is about by a correct one. `false` where that is not possible.
 fn take_out(settings: &mut NamespaceConfig, error: &ConfigurationError) -> bool {
     match error.setting() {
         "data key limits" => settings.dek_limits = DekLimits::default(),

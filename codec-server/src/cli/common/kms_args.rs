@@ -48,7 +48,7 @@ pub(crate) struct KmsArgs {
 }
 
 impl KmsArgs {
-    /// Whether there is a keyring, and no variable names a key: then the key is `local://default`.
+    /// Whether the key is `local://default`: there is a keyring, and no variable names a key.
     pub(crate) fn means_default_key(&self) -> bool {
         self.keyring.is_some() && !local_key::is_named(&arguments::variable)
     }
@@ -66,7 +66,7 @@ impl KmsArgs {
     pub(crate) fn options(&self) -> Result<KmsOptions, Failure> {
         let variables = KmsOptions::from_env();
         let mut options = variables.map_err(|error| Failure::new(Status::Configuration, error))?;
-        // Without a home there is no default: opening a local key then says that the folder is missing.
+        // Without a home folder there is no default. Opening a local key then reports the missing folder.
         options.local_keyring = self.keyring.clone().or_else(|| default_keyring());
         options.gcp_endpoint.clone_from(&self.gcp_endpoint);
         options.gcp_credentials.clone_from(&self.gcp_credentials);

@@ -1,4 +1,4 @@
-//! Every command but `setup`: one call or two, and their result.
+//! Every command except `setup`: one or two calls, and their result.
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
@@ -92,7 +92,7 @@ pub(super) fn refuse_idle_settings(kms: KmsKind, options: &KmsOptions) -> Result
         if let Some((name, _)) = asked.into_iter().find(|(_, asked)| *asked) {
             return Err(Failure::new(
                 Status::Configuration,
-                format_args!("{name}: only keys at AWS KMS can be created like this; remove it"),
+                format_args!("{name}: this applies to AWS KMS only; remove the variable"),
             ));
         }
     }
@@ -190,11 +190,11 @@ fn set_window(key: &KeyUri, days: u8, options: &mut KmsOptions) -> Result<(), Fa
         }
         _ => "its versions are destroyed at once",
     };
-    // Only a build with AWS KMS can use them.
+    // Only a build with AWS KMS uses them.
     let _ = (days, options);
     Err(Failure::new(
         Status::Usage,
-        format_args!("{key}: --window cannot be chosen: {reason}"),
+        format_args!("{key}: remove --window: {reason}"),
     ))
 }
 
@@ -282,7 +282,7 @@ pub(super) fn region(_: &KmsOptions) -> Option<&str> {
     None
 }
 
-/// What the encryption context of a call must hold.
+/// The pairs that the encryption context of a call must hold.
 pub(super) fn context(namespace: Option<&Namespace>) -> Result<EncryptionContext, Failure> {
     match namespace {
         Some(namespace) => EncryptionContext::for_namespace(namespace, BTreeMap::new())
@@ -301,7 +301,7 @@ async fn public_key(target: &Target, options: &KmsOptions, json: bool) -> Result
         .await
         .map_err(Failure::from)?;
     let asked = match key.kms() {
-        // It has one, which has a name only where keys are looked after.
+        // A signing key at AWS KMS has one version, whose name only the administration knows.
         KmsKind::AwsKms if target.version.is_none() => None,
         _ => version.as_deref(),
     };
@@ -318,7 +318,7 @@ async fn public_key(target: &Target, options: &KmsOptions, json: bool) -> Result
     print(json, &answer, || pem.clone())
 }
 
-/// The version that signs now; `None` where the caller may not ask for it.
+/// The version that signs now; `None` without the permission to ask for it.
 async fn newest(key: &KeyUri, options: &KmsOptions) -> Result<Option<String>, Failure> {
     let admin = open(key, options).await?;
     let found = async {
