@@ -8,7 +8,7 @@ use crate::settings::{Document, Section, values};
 
 const SECTION: &str = "keys";
 
-/// What the services' own variables say.
+/// The services as their own variables describe them.
 pub fn from_variables(document: &Document<'_>) -> Kms {
     let variable = |name: &str| document.environment()(name).filter(|value| !value.is_empty());
     Kms::from_variables(&variable).unwrap_or_else(|error| {
@@ -17,7 +17,7 @@ pub fn from_variables(document: &Document<'_>) -> Kms {
     })
 }
 
-/// What the section says, over `kms`.
+/// The section, over `kms`.
 pub fn read(document: &Document<'_>, mut kms: Kms) -> Kms {
     let mut section = document.section(SECTION);
     if section.holds("create_local_keys") {

@@ -81,7 +81,7 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     })
 }
 
-/// Of all servers, only this one creates its key.
+/// Only `dev` creates its key; other servers never do.
 fn create_missing(key: &KeyUri, keyring: &std::path::Path) -> Result<(), Failure> {
     let file = keyring.join(format!("{}.json", key.resource()));
     let is_new = !file.exists();

@@ -1,5 +1,5 @@
-//! What a server would refuse when it starts: settings that do not fit together, and files that do not exist. No key is
-//! opened and no service is called.
+//! Mistakes that a server refuses when it starts: settings that do not fit together, and missing files. No key is opened
+//! and no service is called.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -21,7 +21,7 @@ pub fn faults(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
     faults
 }
 
-/// Files and keys that are named and do not exist.
+/// Files and keys that the configuration names and that do not exist.
 #[must_use]
 pub fn missing_files(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
     let files = kms.services().flat_map(|service| service.missing_files());
@@ -47,7 +47,7 @@ fn of_setting(error: &ConfigurationError) -> Fault {
     Fault::new(name(error), error.reason())
 }
 
-/// The namespaces, each with what the names of its settings begin with.
+/// The namespaces, each with the prefix of its settings' names.
 fn each(namespaces: &NamespacesConfig) -> Vec<(String, Option<&Namespace>, &NamespaceConfig)> {
     match namespaces {
         NamespacesConfig::Named(named) => named
@@ -73,7 +73,7 @@ fn services(kms: &Kms) -> Vec<Fault> {
     faults
 }
 
-/// What the keys' services need.
+/// Settings that the services of the keys need.
 fn keys(path: &str, settings: &NamespaceConfig, kms: &Kms) -> Vec<Fault> {
     let missing = |(setting, key): (&str, &KeyUri)| {
         let error = kms.check_key(key).err()?;
@@ -84,8 +84,8 @@ fn keys(path: &str, settings: &NamespaceConfig, kms: &Kms) -> Vec<Fault> {
     keys_of(settings).filter_map(missing).collect()
 }
 
-/// The library's own checks: a codec is built, with keys that are not opened. It names one mistake, so each one that is
-/// found is taken out, until no other shows.
+/// The library's own checks: a codec is built, with keys that are not opened. The library reports one mistake at a time.
+/// So each setting with a mistake is replaced, until the codec can be built.
 fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) -> Vec<Fault> {
     let default = || Namespace::new(DEFAULT_NAMESPACE);
     let namespace = match namespace.cloned().map_or_else(default, Ok) {
@@ -111,7 +111,7 @@ fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) 
     faults
 }
 
-/// More than the parts that [`take_out`] takes out.
+/// More than the settings that [`take_out`] replaces.
 const MOST_FAULTS: usize = 8;
 
 fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> {
@@ -126,7 +126,7 @@ fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> 
     builder.build().map(drop)
 }
 
-/// Replaces the setting that `error` is about by one that is right. `false` where that is not possible.
+/// Replaces the setting that `error` is about by a correct one. `false` where that is not possible.
 fn take_out(settings: &mut NamespaceConfig, error: &ConfigurationError) -> bool {
     match error.setting() {
         "data key limits" => settings.dek_limits = DekLimits::default(),

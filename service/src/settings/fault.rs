@@ -2,7 +2,7 @@
 
 use super::source::Source;
 
-/// A mistake in a setting that was read without one, such as a limit that is below another limit.
+/// A mistake in a valid setting that does not fit another one, such as a limit below another limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -34,15 +34,22 @@ impl Fault {
 
 /// Reports `faults`, each once. A fault that may follow from a mistake that is reported already would mislead.
 pub(super) fn report(source: &Source<'_>, faults: impl IntoIterator<Item = Fault>) {
-    for fault in faults {
-        let may_follow = source.any_wrong(|wrong| {
+    let may_follow = |fault: &Fault| {
+        source.any_wrong(|wrong| {
             let mut causes = fault.follows_from.iter();
             is_part(wrong, &fault.setting) || causes.any(|cause| is_part(wrong, cause))
-        });
-        if !may_follow {
-            let place = source.place_of(&fault.setting);
-            source.report(place, &fault.setting, fault.message);
+        })
+    };
+    // All of them are chosen before the first is reported: faults do not hide each other.
+    let mut chosen: Vec<Fault> = Vec::new();
+    for fault in faults {
+        if !may_follow(&fault) && !chosen.contains(&fault) {
+            chosen.push(fault);
         }
+    }
+    for fault in chosen {
+        let place = source.place_of(&fault.setting);
+        source.report(place, &fault.setting, fault.message);
     }
 }
 
@@ -93,10 +100,12 @@ mod tests {
                 Fault::new("namespaces.a.dek", "too short").following_from("cache"),
                 Fault::new("namespaces.a.encrypt", "the key does not exist"),
                 Fault::new("namespaces.a.encrypt", "the key does not exist"),
+                Fault::new("namespaces.a.encrypt", "it is named twice"),
             ],
         );
         let problems = source.problems.take();
         let settings: Vec<&str> = problems.iter().map(|p| p.setting.as_str()).collect();
-        assert_eq!(settings, ["cache.ttl", "namespaces.a.encrypt"]);
+        let encrypt = "namespaces.a.encrypt";
+        assert_eq!(settings, ["cache.ttl", encrypt, encrypt]);
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct KmsArgs {
 }
 
 impl KmsArgs {
-    /// Whether there is a keyring, and no variable names a key: then the key is `local://default`.
+    /// Whether the key is `local://default`: there is a keyring, and no variable names a key.
     pub(crate) fn means_default_key(&self) -> bool {
         self.values.contains_key(KEYRING) && !local_key::is_named(&arguments::variable)
     }

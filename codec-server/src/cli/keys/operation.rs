@@ -1,4 +1,4 @@
-//! Every command but `setup`: one call or two, and their result.
+//! Every command except `setup`: one or two calls, and their result.
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
@@ -89,7 +89,7 @@ pub(super) fn refuse_idle_settings(kms: Scheme, options: &Kms) -> Result<(), Fai
         if let Some((name, _)) = asked.into_iter().find(|(_, asked)| *asked) {
             return Err(Failure::new(
                 Status::Configuration,
-                format_args!("{name}: only keys at AWS KMS can be created like this; remove it"),
+                format_args!("{name}: this applies to AWS KMS only; remove the variable"),
             ));
         }
     }
@@ -189,11 +189,11 @@ fn set_window(key: &KeyUri, days: u8, options: &mut Kms) -> Result<(), Failure> 
         }
         _ => "its versions are destroyed at once",
     };
-    // Only a build with AWS KMS can use them.
+    // Only a build with AWS KMS uses them.
     let _ = (days, options);
     Err(Failure::new(
         Status::Usage,
-        format_args!("{key}: --window cannot be chosen: {reason}"),
+        format_args!("{key}: remove --window: {reason}"),
     ))
 }
 
@@ -276,7 +276,7 @@ pub(super) fn region(_: &Kms) -> Option<&str> {
     None
 }
 
-/// What the encryption context of a call must hold.
+/// The pairs that the encryption context of a call must hold.
 pub(super) fn context(namespace: Option<&Namespace>) -> Result<EncryptionContext, Failure> {
     match namespace {
         Some(namespace) => EncryptionContext::for_namespace(namespace, BTreeMap::new())
@@ -293,7 +293,7 @@ async fn public_key(target: &Target, options: &Kms, json: bool) -> Result<(), Fa
     };
     let signer = options.signer(key).await.map_err(Failure::from)?;
     let asked = match key.scheme() {
-        // It has one, which has a name only where keys are looked after.
+        // A signing key at AWS KMS has one version, whose name only the administration knows.
         Scheme::AWS_KMS if target.version.is_none() => None,
         _ => version.as_deref(),
     };
@@ -310,7 +310,7 @@ async fn public_key(target: &Target, options: &Kms, json: bool) -> Result<(), Fa
     print(json, &answer, || pem.clone())
 }
 
-/// The version that signs now; `None` where the caller may not ask for it.
+/// The version that signs now; `None` without the permission to ask for it.
 async fn newest(key: &KeyUri, options: &Kms) -> Result<Option<String>, Failure> {
     let admin = open(key, options).await?;
     let found = async {

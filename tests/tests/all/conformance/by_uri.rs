@@ -5,9 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use temporal_kms_codec::{
     KeyUri,
-    kms::{
-        CallPolicy, KeyAdmin, KeyProvider, Kms, ProviderError, ProviderErrorKind, Signer,
-    },
+    kms::{CallPolicy, KeyAdmin, KeyProvider, Kms, ProviderError, ProviderErrorKind, Signer},
 };
 use temporal_kms_conformance::{Fault, Harness, Unit};
 
@@ -25,10 +23,7 @@ pub(super) struct ByUri {
 impl ByUri {
     /// A service that disables and destroys versions of keys, and cannot be brought to faults. `uri` makes the URI of a key
     /// from its name. It owns what has to live as long as the service.
-    pub(super) fn new(
-        mut kms: Kms,
-        uri: impl Fn(&str) -> KeyUri + Send + Sync + 'static,
-    ) -> Self {
+    pub(super) fn new(mut kms: Kms, uri: impl Fn(&str) -> KeyUri + Send + Sync + 'static) -> Self {
         kms.set_calls(CallPolicy::once());
         Self {
             kms,

@@ -1,13 +1,13 @@
 //! `codec-server` as a process: started on free ports, its log kept, killed at the end.
 
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc,
+    process::{Command, ExitStatus, Output, Stdio},
     time::Duration,
 };
 
+use dev_servers::Service;
 use nix::{sys::signal::Signal, unistd::Pid};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,11 +19,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_codec-server");
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct CodecServer {
-    process: Child,
-    address: String,
+    service: Service,
     admin: String,
-    log: mpsc::Receiver<String>,
-    seen: String,
     _folder: TempDir,
     keyring: PathBuf,
 }
@@ -76,56 +73,35 @@ impl CodecServer {
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {
-        command
-            .env("RUST_LOG", "trace")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let (sender, log) = mpsc::channel();
-        let stderr = BufReader::new(process.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let mut stdout = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut listening = |prefix: &str| {
-            let line = stdout
-                .next()
-                .unwrap_or_else(|| {
-                    panic!("it did not start: {:?}", log.try_iter().collect::<Vec<_>>())
-                })
-                .unwrap();
-            line.strip_prefix(prefix)
-                .unwrap_or_else(|| panic!("{line}"))
-                .to_owned()
+        command.env("RUST_LOG", "trace");
+        let mut service = Service::start("the codec server", command).unwrap();
+        let admin = |line: &str| {
+            line.strip_prefix("admin listening on http://")
+                .map(str::to_owned)
         };
-        let address = listening("listening on http://");
-        let admin = listening("admin listening on http://");
-        let keyring = folder.path().join("keys");
+        let admin = service.process_mut().wait_for_line(PATIENCE, admin);
         Self {
-            process,
-            address,
-            admin,
-            log,
-            seen: String::new(),
+            service,
+            admin: admin.unwrap(),
+            keyring: folder.path().join("keys"),
             _folder: folder,
-            keyring,
         }
     }
 
     pub(crate) fn connect(&self) -> Connection {
-        Connection::open(&self.address)
+        Connection::open(self.address())
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.process.id()
+        self.service.process().id()
     }
 
     pub(crate) fn is_reachable(&self) -> bool {
-        std::net::TcpStream::connect(&self.address).is_ok()
+        std::net::TcpStream::connect(self.address()).is_ok()
+    }
+
+    fn address(&self) -> &str {
+        self.service.url().trim_start_matches("http://")
     }
 
     pub(crate) fn keyring(&self) -> &Path {
@@ -170,27 +146,21 @@ impl CodecServer {
     /// Waits for a line of the log that holds `words`.
     #[track_caller]
     pub(crate) fn wait_for_log(&mut self, words: &str) {
-        loop {
-            let line = self.log.recv_timeout(PATIENCE);
-            let line = line
-                .unwrap_or_else(|error| panic!("no {words:?} in the log ({error}): {}", self.seen));
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-            if line.contains(words) {
-                return;
-            }
+        let process = self.service.process_mut();
+        let has = |line: &str| line.contains(words).then_some(());
+        if let Err(error) = process.wait_for_next_line(PATIENCE, has) {
+            panic!("no {words:?} in the log: {error}");
         }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = Pid::from_raw(self.process.id().try_into().unwrap());
+        let id = Pid::from_raw(self.id().try_into().unwrap());
         nix::sys::signal::kill(id, signal).unwrap();
     }
 
     /// The most memory that the process has had so far, in bytes.
     pub(crate) fn peak_memory(&self) -> usize {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
         kilobytes.parse::<usize>().unwrap() << 10
@@ -198,26 +168,14 @@ impl CodecServer {
 
     /// Waits for the end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        self.process.wait().unwrap()
+        self.service.process_mut().wait(PATIENCE).unwrap()
     }
 
     /// Stops the server and returns everything that it logged.
     pub(crate) fn stop_and_log(mut self) -> String {
         self.signal(Signal::SIGTERM);
         self.wait();
-        let mut log = std::mem::take(&mut self.seen);
-        for line in &self.log {
-            log.push_str(&line);
-            log.push('\n');
-        }
-        log
-    }
-}
-
-impl Drop for CodecServer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.service.process().output()
     }
 }
 

@@ -1,29 +1,21 @@
 //! `codec-server seal` and `open`: the real program on real files and pipes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics has failed, as it should"
-)]
-
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::Write as _,
     os::unix::fs::FileTypeExt as _,
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
 };
 
 use nix::{
-    sys::{
-        resource::{UsageWho, getrusage},
-        signal::Signal,
-        stat::Mode,
-    },
+    sys::{signal::Signal, stat::Mode},
     unistd::{Pid, mkfifo},
 };
 use tempfile::TempDir;
 use temporal_kms_codec::kms::local::LocalKeyring;
+
+use crate::support::program;
 
 /// What a file's content must not be found in.
 const SECRET: &[u8] = b"a secret that is in the file";
@@ -48,10 +40,9 @@ impl Folder {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_codec-server"));
+        let mut command = program();
         command
             .current_dir(self.0.path())
-            .env_clear()
             .args(arguments)
             .args(["--keyring", "keys"]);
         command
@@ -115,9 +106,8 @@ fn a_mistyped_key_or_keyring_makes_nothing() {
     let folder = Folder::new();
     folder.write("backup", SECRET);
     for (keyring, key) in [("keys", "local://defualt"), ("kyes", "local://default")] {
-        let output = Command::new(env!("CARGO_BIN_EXE_codec-server"))
+        let output = program()
             .current_dir(folder.0.path())
-            .env_clear()
             .args(["seal", "backup", "--key", key, "--keyring", keyring])
             .output()
             .unwrap();
@@ -429,9 +419,8 @@ fn a_key_is_never_created_by_use() {
         &["open", "backup.sealed", "--output", "o"],
     ] {
         for wrong in [["--key", "local://typo"], ["--keyring", "typo"]] {
-            let output = Command::new(env!("CARGO_BIN_EXE_codec-server"))
+            let output = program()
                 .current_dir(folder.0.path())
-                .env_clear()
                 .args([command, &wrong].concat())
                 .args(if wrong[0] == "--key" {
                     &["--keyring", "keys"][..]
@@ -456,46 +445,4 @@ fn commands_are_quiet() {
         let output = folder.run(0, &[&["seal", "backup"][..], quiet].concat());
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     }
-}
-
-/// 1 GiB through two pipes: sealed by one process, opened by another.
-#[test]
-fn a_gibibyte_takes_little_memory() {
-    const BLOCK: usize = 1 << 20;
-    let folder = Folder::new();
-    let mut seal = folder
-        .command(&["seal", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut open = folder
-        .command(&["open", "-"])
-        .stdin(seal.stdout.take().unwrap())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-
-    let mut input = seal.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || {
-        for number in 0..1024_u32 {
-            let block = vec![u8::try_from(number % 251).unwrap(); BLOCK];
-            input.write_all(&block).unwrap();
-        }
-    });
-    let mut output = open.stdout.take().unwrap();
-    let mut block = vec![0; BLOCK];
-    for number in 0..1024_u32 {
-        output.read_exact(&mut block).unwrap();
-        let expected = u8::try_from(number % 251).unwrap();
-        assert!(block.iter().all(|byte| *byte == expected), "block {number}");
-    }
-    assert_eq!(output.read(&mut block).unwrap(), 0);
-    writer.join().unwrap();
-    assert!(seal.wait().unwrap().success() && open.wait().unwrap().success());
-
-    let kibibytes = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss();
-    assert!(kibibytes < 64 * 1024, "a process took {kibibytes} KiB");
 }

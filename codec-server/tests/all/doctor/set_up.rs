@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::json;
 
-use crate::bench::{Bench, GCP_KEY, said};
+use crate::doctor::bench::{Bench, GCP_KEY, said};
 
 #[test]
 fn a_local_set_up_is_found_healthy() {

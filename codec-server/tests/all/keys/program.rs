@@ -2,11 +2,13 @@
 
 use std::{
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::program;
 
 /// `codec-server keys` in a folder of its own, with nobody at the terminal.
 pub(crate) struct Program {
@@ -29,8 +31,7 @@ impl Program {
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let variables = self.variables.iter();
-        Command::new(env!("CARGO_BIN_EXE_codec-server"))
-            .env_clear()
+        program()
             .envs(variables.map(|(name, value)| (name, value)))
             .current_dir(self.folder())
             .arg("keys")

@@ -6,7 +6,7 @@ use fake_aws_kms::{Account, Fault, Server};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::program::{Program, outcomes};
+use crate::keys::program::{Program, outcomes};
 
 const ALIAS: &str = "aws-kms://alias/payload-encryption";
 const WORKER: &str = "arn:aws:iam::111122223333:role/worker";

@@ -6,7 +6,7 @@ use fake_cloud_kms::{Emulator, Options};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::program::{Program, outcomes};
+use crate::keys::program::{Program, outcomes};
 
 const GCP_KEY: &str = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k";
 const API: &str = "serviceAccount:api@p.iam.gserviceaccount.com";

@@ -1,17 +1,10 @@
 //! No text repeats a PIN that is written into a key URI, where it must not be.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that panics has failed, as it should"
-)]
-
-use std::{
-    fs,
-    io::Write as _,
-    process::{Command, Stdio},
-};
+use std::{fs, io::Write as _, process::Stdio};
 
 use tempfile::TempDir;
+
+use crate::support::program;
 
 const PIN: &str = "0000-EXAMPLE";
 
@@ -28,9 +21,8 @@ const URIS: [&str; 6] = [
 /// Runs the program, which refuses its arguments, and returns what it wrote.
 #[track_caller]
 fn refused(folder: &TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> String {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_codec-server"))
+    let mut process = program()
         .current_dir(folder.path())
-        .env_clear()
         .env("RUST_LOG", "trace")
         .envs(variables.iter().copied())
         .args(arguments)

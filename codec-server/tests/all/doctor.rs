@@ -1,12 +1,6 @@
 //! `codec-server doctor` against a local keyring, the emulator of Cloud KMS and a scripted AWS KMS: for every way in which
 //! a set-up fails it names the cause and what to do.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that panics has failed, as it should"
-)]
-
 mod aws;
 mod bench;
 mod cloud_kms;

@@ -3,7 +3,7 @@
 use fake_cloud_kms::Canned;
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, GCP_KEY, closed_port, said};
+use crate::doctor::bench::{Bench, GCP_KEY, closed_port, said};
 
 #[test]
 fn a_key_at_cloud_kms_is_used_for_real_and_nothing_is_changed() {
@@ -175,12 +175,12 @@ fn the_project_that_pays_is_named_and_not_the_keys() {
     for (body, project) in [
         (
             include_str!(
-                "../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
+                "../../../../tests/vectors/cloud-kms/403-service-disabled-in-other-project.json"
             ),
             "999999",
         ),
         (
-            include_str!("../../../tests/vectors/cloud-kms/403-user-project-denied.json"),
+            include_str!("../../../../tests/vectors/cloud-kms/403-user-project-denied.json"),
             "other-billing-project",
         ),
     ] {
@@ -204,7 +204,7 @@ fn the_project_that_pays_is_named_and_not_the_keys() {
 #[test]
 fn a_proxys_page_tells_nothing_of_the_key_or_of_permissions() {
     let bench = Bench::with_key();
-    let page = include_str!("../../../tests/vectors/cloud-kms/404.html");
+    let page = include_str!("../../../../tests/vectors/cloud-kms/404.html");
     for status in [403, 404, 407, 502] {
         bench
             .emulator

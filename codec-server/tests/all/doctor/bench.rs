@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::support::program;
+
 pub(crate) const GCP_KEY: &str =
     "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/orders";
 const PLAINTEXT: &str = "codec-server doctor was here";
@@ -53,9 +55,8 @@ impl Bench {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_codec-server"));
+        let mut command = program();
         command
-            .env_clear()
             .env("HOME", self.folder.path())
             .env("RUST_LOG", "error")
             .current_dir(self.folder.path())

@@ -3,7 +3,7 @@
 use fake_aws_kms::{Account, Fault as AwsFault, Server};
 use serde_json::Value;
 
-use crate::bench::{Answer, Bench, closed_port, said};
+use crate::doctor::bench::{Answer, Bench, closed_port, said};
 
 /// A scripted AWS KMS with one key.
 struct Aws {

@@ -240,6 +240,57 @@ fn a_configuration_that_is_not_a_file_is_refused_and_never_waited_for() {
 }
 
 #[test]
+fn a_configuration_that_powershell_wrote_is_refused_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("codec.toml");
+    let path = file.to_str().unwrap();
+    let text_of = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
+    let utf16: Vec<u8> = format!("\u{feff}{text_of}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    std::fs::write(&file, utf16).unwrap();
+    for arguments in [&["config", "check", path][..], &["serve", "--config", path]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(78));
+        let said = text(&output.stderr);
+        let expected = format!("codec-server: {path}: the file is in UTF-16");
+        assert!(said.starts_with(&expected), "{said}");
+        assert!(said.contains("save it as UTF-8"), "{said}");
+    }
+    // A mark of UTF-8 is read over.
+    std::fs::write(&file, format!("\u{feff}{text_of}")).unwrap();
+    let said = text(&run(&["config", "check", path]).stderr);
+    assert!(
+        said.contains("codec.toml:2: namespaces.default.encrypt"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_mistyped_variable_hides_no_other_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run_with_input(
+        &["serve"],
+        &[
+            ("TEMPORAL_CODEC_KEY", "local://default"),
+            ("CODEC_KEYS_LOCAL_KEYRING", folder.path().to_str().unwrap()),
+            ("CODEC_SERVER_LISTN", "127.0.0.1:1"),
+            ("CODEC_CACHE_TTL", "soon"),
+        ],
+        b"",
+    );
+    let said = text(&output.stderr);
+    for words in [
+        "CODEC_CACHE_TTL: cache.ttl: expected a time",
+        "CODEC_SERVER_LISTN: there is no such variable",
+        "no key local://default in ",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
 fn variables_over_settings_have_an_effect_or_are_refused() {
     let folder = keyring();
     let keyring = folder.path().to_str().unwrap();
