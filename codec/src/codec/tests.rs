@@ -18,7 +18,7 @@ use temporal_kms::{
 
 use super::*;
 use crate::{
-    CodecBuilder, ConfigurationError, Dek, EncryptionContext, KeyUri, Payload, PayloadError,
+    CodecBuilder, ConfigurationError, Dek, EncryptionContext, Payload, PayloadError,
     PayloadExt as _, PlaintextPolicy, RequiredContext,
     kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
