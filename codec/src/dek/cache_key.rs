@@ -26,7 +26,7 @@ impl CacheKey {
 
     fn of(key: &KeyUri, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
-        hash.update(key.kms().scheme());
+        hash.update(key.scheme().as_str());
         for part in [key.resource().as_bytes()].iter().chain(parts) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);

@@ -22,7 +22,10 @@ use fake_aws_kms::{Account, Server};
 use integration_tests::aws::{HOME, options};
 use temporal_kms_codec::{
     Codec, EncryptionContext, KeyUri, Namespace, Payload,
-    kms::{self, CallPolicy, KeyProvider, KmsOptions, Signer, aws::AwsOptions},
+    kms::{
+        CallPolicy, KeyProvider, Kms, Signer,
+        aws::{AwsKms, AwsOptions},
+    },
 };
 
 fn uri(arn: &str) -> KeyUri {
@@ -35,22 +38,20 @@ fn context(namespace: &str) -> EncryptionContext {
     EncryptionContext::new(owned.into()).expect("a context")
 }
 
-fn kms_options(aws: AwsOptions) -> KmsOptions {
-    KmsOptions {
-        aws,
-        calls: CallPolicy::once(),
-        ..KmsOptions::default()
-    }
+fn kms_options(aws: AwsOptions) -> Kms {
+    Kms::builder()
+        .with_service(AwsKms::new(aws))
+        .calls(CallPolicy::once())
+        .build()
 }
 
 async fn open(arn: &str, aws: AwsOptions) -> Arc<dyn KeyProvider> {
-    kms::open(&uri(arn), &kms_options(aws))
-        .await
-        .expect("a key")
+    kms_options(aws).key(&uri(arn)).await.expect("a key")
 }
 
 async fn open_signer(arn: &str, aws: AwsOptions) -> Arc<dyn Signer> {
-    kms::open_signer(&uri(arn), &kms_options(aws))
+    kms_options(aws)
+        .signer(&uri(arn))
         .await
         .expect("a signing key")
 }

@@ -120,8 +120,9 @@ async fn refuses(reader: &Codec, claim: Payload, len: usize) {
 }
 
 fn as_direct(key: &KeyUri, data: &[u8]) -> Payload {
+    let encoding = key.scheme().direct_encoding();
     let metadata = [
-        ("encoding", key.kms().direct_encoding().as_bytes()),
+        ("encoding", encoding.as_bytes()),
         ("kms-key", key.resource().as_bytes()),
     ];
     Payload {

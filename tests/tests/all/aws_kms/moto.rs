@@ -6,8 +6,8 @@ use integration_tests::moto::Moto;
 use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, KeyUri, Namespace, Payload, WrappedDek,
     kms::{
-        self, KeyPurpose, KeyRole, KeySpec, ProviderErrorKind as Kind,
-        aws::{AwsCredentials, AwsKms, AwsOptions, AwsRole, WebIdentityToken},
+        KeyPurpose, KeyRole, KeySpec, ProviderErrorKind as Kind,
+        aws::{AwsCredentials, AwsKms, AwsRole, WebIdentityToken},
     },
 };
 
@@ -188,14 +188,12 @@ async fn a_token_is_exchanged_for_a_session() {
     fs::write(&path, "eyJhbGciOiJSUzI1NiJ9.e30.c2ln").unwrap();
     let role = AwsRole::new("arn:aws:iam::123456789012:role/keys");
     let token = WebIdentityToken::File(path);
-    let options = AwsOptions {
-        credentials: AwsCredentials::WebIdentity {
+    let options = options(moto.url())
+        .with_credentials(AwsCredentials::WebIdentity {
             role: role.clone(),
             token,
-        },
-        role: Some(role),
-        ..options(moto.url())
-    };
+        })
+        .with_role(role);
     let key = open("alias/workflows", options).await;
     key.generate_dek(&context("a")).await.unwrap();
 }
@@ -209,7 +207,8 @@ async fn whoever_iam_does_not_know_is_denied() {
         [Kind::PermissionDenied, Kind::Misconfigured].contains(&error.kind()),
         "{error}"
     );
-    let admin = kms::open_admin(&alias(), &kms_options(options(moto.url())))
+    let admin = kms_options(options(moto.url()))
+        .admin(&alias())
         .await
         .unwrap();
     let error = admin.list(&alias()).await.unwrap_err();

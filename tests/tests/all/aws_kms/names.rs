@@ -10,10 +10,8 @@ async fn a_go_cdk_uri_tells_its_region_itself() {
     let arn = account.symmetric_key(HOME);
     let id = arn.rsplit('/').next().unwrap();
     account.alias(HOME, "alias/workflows", &arn);
-    let without_region = AwsOptions {
-        region: None,
-        ..options(server.url())
-    };
+    let mut without_region = options(server.url());
+    without_region.region = None;
     for name in ["alias/workflows", id] {
         let key = open(&format!("{name}?region={HOME}"), without_region.clone()).await;
         let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();

@@ -29,13 +29,8 @@ impl Regions {
     }
 
     fn options(&self) -> AwsOptions {
-        AwsOptions {
-            replicas: vec![AwsReplica {
-                region: AWAY.to_owned(),
-                endpoint: Some(self.away.url().to_owned()),
-            }],
-            ..options(self.home.url())
-        }
+        options(self.home.url())
+            .with_replicas(vec![AwsReplica::new(AWAY).with_endpoint(self.away.url())])
     }
 
     async fn key(&self) -> Arc<dyn KeyProvider> {
@@ -59,18 +54,8 @@ async fn a_replica_serves_while_the_home_region_is_gone() {
     let gone = home.url().to_owned();
     drop(home);
 
-    let replicas = vec![AwsReplica {
-        region: AWAY.to_owned(),
-        endpoint: Some(away.url().to_owned()),
-    }];
-    let key = open(
-        &arn,
-        AwsOptions {
-            replicas,
-            ..options(&gone)
-        },
-    )
-    .await;
+    let replicas = vec![AwsReplica::new(AWAY).with_endpoint(away.url())];
+    let key = open(&arn, options(&gone).with_replicas(replicas)).await;
     let codec = codec(key);
     assert_eq!(codec.decode(before).await.unwrap(), [payload()]);
     let during = codec.encode(vec![payload()]).await.unwrap();

@@ -4,7 +4,10 @@ use std::{future::Future, sync::Arc};
 
 use fake_aws_kms::{Account, Fault as Answer};
 use integration_tests::aws;
-use temporal_kms_codec::{KeyUri, kms::KmsOptions};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::{Kms, aws::AwsKms},
+};
 use temporal_kms_conformance::{Fault, Suite, conformance_tests, run};
 
 use super::by_uri::ByUri;
@@ -15,7 +18,7 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Suite) -> F) {
     run(async {
         let server = Account::new().serve(aws::HOME).await;
         let server = Arc::new(server.expect("a port"));
-        let service = ByUri::new(options(server.url()), alias)
+        let service = ByUri::new(kms(server.url()), alias)
             .of_whole_keys()
             .with_faults(move |fault| match fault {
                 Some((fault, times)) => server.fail("*", answer(fault), times),
@@ -25,12 +28,11 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Suite) -> F) {
     });
 }
 
-/// How the server at `url` is reached.
-pub(super) fn options(url: &str) -> KmsOptions {
-    KmsOptions {
-        aws: aws::options(url),
-        ..KmsOptions::default()
-    }
+/// AWS KMS at `url`.
+pub(super) fn kms(url: &str) -> Kms {
+    Kms::builder()
+        .with_service(AwsKms::new(aws::options(url)))
+        .build()
 }
 
 pub(super) fn alias(name: &str) -> KeyUri {

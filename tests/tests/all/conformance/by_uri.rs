@@ -5,10 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use temporal_kms_codec::{
     KeyUri,
-    kms::{
-        self, CallPolicy, KeyAdmin, KeyProvider, KmsOptions, ProviderError, ProviderErrorKind,
-        Signer,
-    },
+    kms::{CallPolicy, KeyAdmin, KeyProvider, Kms, ProviderError, ProviderErrorKind, Signer},
 };
 use temporal_kms_conformance::{Fault, Harness, Unit};
 
@@ -16,7 +13,7 @@ type Inject = Box<dyn Fn(Option<(Fault, usize)>) + Send + Sync>;
 
 /// A running service.
 pub(super) struct ByUri {
-    options: KmsOptions,
+    kms: Kms,
     uri: Box<dyn Fn(&str) -> KeyUri + Send + Sync>,
     unit: Unit,
     refusals: Vec<ProviderErrorKind>,
@@ -26,15 +23,10 @@ pub(super) struct ByUri {
 impl ByUri {
     /// A service that disables and destroys versions of keys, and cannot be brought to faults. `uri` makes the URI of a key
     /// from its name. It owns what has to live as long as the service.
-    pub(super) fn new(
-        options: KmsOptions,
-        uri: impl Fn(&str) -> KeyUri + Send + Sync + 'static,
-    ) -> Self {
+    pub(super) fn new(mut kms: Kms, uri: impl Fn(&str) -> KeyUri + Send + Sync + 'static) -> Self {
+        kms.set_calls(CallPolicy::once());
         Self {
-            options: KmsOptions {
-                calls: CallPolicy::once(),
-                ..options
-            },
+            kms,
             uri: Box::new(uri),
             unit: Unit::Version,
             refusals: vec![
@@ -75,15 +67,15 @@ impl Harness for ByUri {
     }
 
     async fn open(&self, key: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-        kms::open(key, &self.options).await
+        self.kms.key(key).await
     }
 
     async fn open_signer(&self, key: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
-        kms::open_signer(key, &self.options).await
+        self.kms.signer(key).await
     }
 
     async fn open_admin(&self) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
-        kms::open_admin(&self.key_uri("any"), &self.options).await
+        self.kms.admin(&self.key_uri("any")).await
     }
 
     fn unit(&self) -> Unit {

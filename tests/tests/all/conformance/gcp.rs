@@ -3,7 +3,13 @@
 use std::future::Future;
 
 use fake_cloud_kms::{Emulator, Options};
-use temporal_kms_codec::{KeyUri, kms::KmsOptions};
+use temporal_kms_codec::{
+    KeyUri,
+    kms::{
+        Kms,
+        gcp::{GcpKms, GcpOptions},
+    },
+};
 use temporal_kms_conformance::{Fault, Suite, conformance_tests, run};
 
 use super::by_uri::ByUri;
@@ -14,11 +20,9 @@ fn with<F: Future<Output = ()>>(case: impl FnOnce(Suite) -> F) {
     run(async {
         let emulator = Emulator::start(Options::default()).await;
         let emulator = emulator.expect("the emulator");
-        let options = KmsOptions {
-            gcp_endpoint: Some(emulator.url()),
-            ..KmsOptions::default()
-        };
-        let service = ByUri::new(options, uri).with_faults(move |fault| match fault {
+        let options = GcpOptions::default().with_endpoint(emulator.url());
+        let kms = Kms::builder().with_service(GcpKms::new(options)).build();
+        let service = ByUri::new(kms, uri).with_faults(move |fault| match fault {
             Some((fault, times)) => {
                 let times = u32::try_from(times).unwrap_or(u32::MAX);
                 let fault = format!("{}*{times}", answer(fault));

@@ -20,7 +20,7 @@ conformance_tests! { with;
 
 fn with<F: Future<Output = ()>>(case: impl FnOnce(Suite) -> F) {
     let moto = Moto::start();
-    let service = ByUri::new(aws::options(moto.url()), aws::alias)
+    let service = ByUri::new(aws::kms(moto.url()), aws::alias)
         .of_whole_keys()
         // It answers a ciphertext whose key it does not find with a denial.
         .refusing_with(ProviderErrorKind::PermissionDenied);

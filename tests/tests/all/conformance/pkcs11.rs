@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use integration_tests::softhsm::isolated_as;
-use temporal_kms_codec::kms::KmsOptions;
+use temporal_kms_codec::kms::{Kms, pkcs11::Pkcs11Kms};
 use temporal_kms_conformance::{Suite, conformance_tests};
 
 use super::by_uri::ByUri;
@@ -17,10 +17,9 @@ where
 {
     // The case is the closure of its test, whose name is to be run again.
     isolated_as(std::any::type_name::<C>(), |hsm| {
-        let options = KmsOptions {
-            pkcs11: hsm.options(),
-            ..KmsOptions::default()
-        };
-        case(Suite::new(ByUri::new(options, move |name| hsm.key(name))))
+        let kms = Kms::builder()
+            .with_service(Pkcs11Kms::new(hsm.options()))
+            .build();
+        case(Suite::new(ByUri::new(kms, move |name| hsm.key(name))))
     });
 }

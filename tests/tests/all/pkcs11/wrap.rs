@@ -103,9 +103,7 @@ fn rotation_keeps_old_versions() {
         let uri: KeyUri = format!("{};id={encoded}", hsm.key("k"))
             .parse()
             .expect("a key");
-        let pinned = kms::open(&uri, &options(hsm.options()))
-            .await
-            .expect("a version");
+        let pinned = options(hsm.options()).key(&uri).await.expect("a version");
         assert_eq!(unwrap(&*pinned, &old).await, Ok([7; 32]));
         assert_eq!(unwrap(&*pinned, &new).await, Err(Kind::KeyVersionGone));
         assert_eq!(wrap(&*pinned).await.as_bytes()[3..19], *id);
