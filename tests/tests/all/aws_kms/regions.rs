@@ -72,7 +72,7 @@ async fn a_replica_serves_while_the_home_region_is_gone() {
 
     // What was written meanwhile opens at home, without any replica.
     let home = account.serve(HOME).await.unwrap();
-    let reader = codec(open(&arn, options(home.url())).await);
+    let reader = super::codec(open(&arn, options(home.url())).await);
     assert_eq!(reader.decode(during).await.unwrap(), [payload()]);
 }
 
@@ -164,7 +164,7 @@ async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
     // The verdicts are remembered, and no breaker is open.
     writer.decode(vec![bogus[0].clone()]).await.unwrap_err();
     assert_eq!(regions.away.count("Decrypt"), calls);
-    let reader = codec(policy.decorate(regions.key().await, &metrics).unwrap());
+    let reader = super::codec(policy.decorate(regions.key().await, &metrics).unwrap());
     assert_eq!(reader.decode(honest).await.unwrap(), [payload()]);
 }
 
@@ -195,7 +195,7 @@ async fn a_key_opens_what_its_sibling_of_another_region_sealed() {
         format!("aws-kms://{replica_arn}").as_bytes()
     );
 
-    let reader = codec(open(&regions.arn, options(regions.home.url())).await);
+    let reader = super::codec(open(&regions.arn, options(regions.home.url())).await);
     let before = regions.away.calls().len();
     assert_eq!(reader.decode(sealed).await.unwrap(), [payload()]);
     assert_eq!(regions.home.count("Decrypt"), 1);
