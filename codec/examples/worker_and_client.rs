@@ -1,7 +1,7 @@
 //! A worker and a client of the Temporal Rust SDK. Temporal stores only ciphertext of what they send.
 //!
 //! `TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=FOLDER
-//! cargo run --features sdk --example worker_and_client -- http://127.0.0.1:7233`
+//! cargo run -p integration-tests --example worker_and_client -- http://127.0.0.1:7233`
 #![allow(
     missing_docs,
     clippy::must_use_candidate,

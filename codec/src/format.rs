@@ -8,7 +8,7 @@ pub(crate) mod recipients;
 
 use self::{direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2};
 use crate::{
-    Format, KmsKind, Payload, PayloadError, PayloadExt as _,
+    Format, Payload, PayloadError, PayloadExt as _, Scheme,
     payload::{ENCODING_ENVELOPE, ENVELOPE_VERSION},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// marker's format or refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Marker {
-    Direct(KmsKind),
+    Direct(Scheme),
     EnvelopeV1,
     EnvelopeV2,
     UnknownVersion,
@@ -29,7 +29,7 @@ impl Marker {
     pub(crate) fn of(payload: &Payload) -> Option<Self> {
         let encoding = payload.encoding()?;
         if encoding != ENCODING_ENVELOPE {
-            return KmsKind::from_direct_encoding(encoding).map(Self::Direct);
+            return Scheme::from_direct_encoding(encoding).map(Self::Direct);
         }
         let version = payload.metadata.get(ENVELOPE_VERSION);
         Some(match version.map(Vec::as_slice) {

@@ -110,7 +110,7 @@ pub use stats::Stats;
 #[cfg(feature = "sdk")]
 pub use temporal::WorkerGuard;
 pub use temporal_kms::{
-    ConfigurationError, ContextError, Dek, EncryptionContext, KeyUri, KmsKind, Namespace,
+    ConfigurationError, ContextError, Dek, EncryptionContext, KeyUri, Namespace, Scheme,
     WrappedDek, endpoint,
 };
 pub use types::Format;

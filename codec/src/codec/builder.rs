@@ -179,6 +179,19 @@ impl CodecBuilder {
                 "only the format `envelope` has several recipients; name one key, or write `envelope`",
             ));
         }
+        // Nothing would tell such payloads from those that are not encrypted.
+        let mut keys = self.keys.encrypting.iter();
+        if self.format == Format::Direct
+            && let Some(key) = keys.find(|key| !key.uri().scheme().has_direct_mode())
+        {
+            return Err(ConfigurationError::invalid(
+                "format",
+                format!(
+                    "payloads cannot be encrypted directly by {}; use the format `envelope`",
+                    key.uri()
+                ),
+            ));
+        }
         Ok(())
     }
 }

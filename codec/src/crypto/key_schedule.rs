@@ -99,7 +99,8 @@ mod tests {
             .each_ref()
             .map(|schedule| schedule.message_key(&[9; 32]));
         let c = schedules[0].message_key(&[8; 32]);
-        assert!(a.is_committed_to(&a.commitment));
+        let again = KeySchedule::new(&Dek::new([1; 32])).message_key(&[9; 32]);
+        assert!(a.is_committed_to(&again.commitment));
         assert!(!a.is_committed_to(&b.commitment));
         assert!(!a.is_committed_to(&c.commitment));
     }

@@ -8,8 +8,8 @@
 //! 2. In one request, [`MAX_FAILED`] calls may fail. Further payloads of that request with an *unknown* key are refused
 //!    without a call. Only a single payload with more keys than that may exceed the number: version 1 need not say which
 //!    of the configured keys it has.
-//! 3. The first unknown payload of a request is tried, whatever other requests do, unless rule 5 refuses it. So a payload that can be opened is
-//!    opened, however many requests beside it cannot, and a request costs its sender more than it costs the KMS.
+//! 3. The first unknown payload of a request is tried unless rule 5 refuses it. Other requests do not matter. So a payload
+//!    that can be opened is opened, however many requests beside it cannot, and a request costs its sender more than it costs the KMS.
 //! 4. Calls for further unknown payloads take tokens that all requests share ([`Failures`]). A payload that opens gives
 //!    its tokens back, so payloads that can be opened use none up. While there are no tokens, a request tries one
 //!    payload at a time, until one fails.

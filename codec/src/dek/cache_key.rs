@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{EncryptionContext, KeyUri, WrappedDek};
 
-/// Stands for one wrapped key under one context, or one ciphertext of direct mode: SHA-256 over it and the key that made
+/// Names one wrapped key under one context, or one ciphertext of direct mode: SHA-256 over it and the key that made
 /// it, each with its length before it. It holds no secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey([u8; 32]);
@@ -26,7 +26,7 @@ impl CacheKey {
 
     fn of(key: &KeyUri, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
-        hash.update(key.kms().scheme());
+        hash.update(key.scheme().as_str());
         for part in [key.resource().as_bytes()].iter().chain(parts) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    KeyUri, KmsKind, PayloadError, WrappedDek,
+    KeyUri, PayloadError, Scheme, WrappedDek,
     types::{MAX_RECIPIENTS, Recipient},
 };
 use temporal_kms::support::MAX_WRAPPED_LEN;
@@ -13,7 +13,7 @@ pub(super) fn parse_key(bytes: &[u8]) -> Result<KeyUri, PayloadError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|_| PayloadError::Malformed("the name of its key is not text"))?;
     let parsed = if text.starts_with("projects/") {
-        KeyUri::new(KmsKind::GcpKms, text)
+        KeyUri::new(Scheme::GCP_KMS, text)
     } else {
         text.parse()
     };

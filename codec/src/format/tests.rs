@@ -1,3 +1,5 @@
+//! Payloads taken apart and put together.
+
 use proptest::prelude::*;
 
 use super::{
@@ -278,7 +280,7 @@ fn direct_mode_names_the_resource_alone() {
     let Ok(Parsed::Direct(direct)) = parsed(sealed.clone()) else {
         panic!("not parsed")
     };
-    assert_eq!(direct.key.kms(), KmsKind::GcpKms);
+    assert_eq!(direct.key.scheme(), Scheme::GCP_KMS);
     assert_eq!(direct.into_payload(), sealed);
     assert_eq!(
         malformed(payload(&[("encoding", b"binary/gcp-kms")], b"c")),

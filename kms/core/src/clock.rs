@@ -1,4 +1,9 @@
 //! The age of data keys and of what is remembered about keys, by the clock that says more.
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "shared by this project's own crates only"
+)]
 
 use std::time::{Duration, Instant, SystemTime};
 

@@ -12,8 +12,8 @@ use crate::{
 
 /// One key-encryption key at a key management service.
 ///
-/// A provider wraps data keys; in direct mode it also encrypts whole payloads. Whatever it is given to unwrap or decrypt
-/// comes from outside and may be hostile: an implementation authenticates it, answers anything else with
+/// A provider wraps data keys; in direct mode it also encrypts whole payloads. The bytes that it unwraps or decrypts
+/// come from outside and may be hostile: an implementation authenticates it, answers anything else with
 /// [`ProviderErrorKind::InvalidCiphertext`] or [`ContextMismatch`](ProviderErrorKind::ContextMismatch), and never
 /// panics. It must bind the context's bytes, so that a key wrapped under one context unwraps under no other.
 #[async_trait]

@@ -22,13 +22,14 @@ enum Inner {
 /// A text that is not a public key, or a public key of another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a public key for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form")]
+#[allow(clippy::exhaustive_structs, reason = "it has nothing to tell")]
 pub struct PublicKeyError;
 
 impl PublicKey {
     /// Reads a PEM `PUBLIC KEY` (RFC 7468, section 13).
     ///
     /// # Errors
-    /// When it is none, or of another kind of key.
+    /// When the bytes are not a public key, or one of another kind.
     pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
         // Some services answer without the line end that the strict format wants.
         let pem = pem.trim();
@@ -43,7 +44,7 @@ impl PublicKey {
     /// Reads a DER `SubjectPublicKeyInfo` (RFC 5280, section 4.1).
     ///
     /// # Errors
-    /// When it is none, or of another kind of key.
+    /// When the bytes are not a public key, or one of another kind.
     pub fn from_der(der: &[u8]) -> Result<Self, PublicKeyError> {
         if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_der(der) {
             return Ok(Self(Inner::EcdsaP256(key)));

@@ -16,6 +16,7 @@ use crate::Payload;
 
 /// An object that has the shape of a payload.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Found {
     /// Its bytes in the document, from its opening to behind its closing brace.
     pub range: Range<usize>,

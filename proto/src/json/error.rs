@@ -103,6 +103,7 @@ impl JsonError {
 
 /// A place in the text, both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Position {
     /// The line.
     pub line: usize,
@@ -131,6 +132,7 @@ impl fmt::Display for Position {
 
 /// A field, and the payload that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Place {
     /// Which payload of a list, counted from 0.
     pub payload: Option<usize>,

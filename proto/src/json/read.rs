@@ -19,9 +19,18 @@ use crate::{Payload, Payloads, payload::ExternalPayloadDetails};
 
 /// Limits that hold while parsing, before memory is spent on what exceeds them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// How many payloads one body may carry.
     pub max_payloads: usize,
+}
+
+impl Limits {
+    /// Allows one body to carry this many payloads.
+    #[must_use]
+    pub const fn new(max_payloads: usize) -> Self {
+        Self { max_payloads }
+    }
 }
 
 /// How many metadata entries a payload may have. Temporal's SDKs write up to four, this codec two for each of up to ten

@@ -12,6 +12,7 @@ mod dependencies;
 mod docker_files;
 mod error_chains;
 mod examples;
+mod imports;
 mod pkcs11;
 mod python_codec;
 mod python_sdk;

@@ -157,6 +157,6 @@ fn post(url: &str, path: &str, payload: &Payload) -> Payload {
         .body_mut()
         .read_to_vec()
         .expect("a body");
-    let answer = parse_payloads(&answer, &Limits { max_payloads: 1 }).expect("payloads");
+    let answer = parse_payloads(&answer, &Limits::new(1)).expect("payloads");
     answer.payloads.into_iter().next().expect("one payload")
 }

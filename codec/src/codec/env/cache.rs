@@ -1,7 +1,7 @@
 //! The variables of the data key cache.
 
-use super::variables::{Variables, named};
-use crate::{CacheLimits, ConfigurationError};
+use super::variables::named;
+use crate::{CacheLimits, ConfigurationError, kms::Variables};
 
 const DATA_KEYS: &str = "TEMPORAL_CODEC_CACHE_DATA_KEYS";
 const TTL: &str = "TEMPORAL_CODEC_CACHE_TTL";

@@ -5,7 +5,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::ConfigurationError;
+use crate::{ConfigurationError, kms::Variables};
 
 pub(super) const NAMESPACE: &str = "TEMPORAL_NAMESPACE";
 pub(super) const KEY: &str = "TEMPORAL_CODEC_KEY";
@@ -15,9 +15,6 @@ pub(super) const DECRYPT_FORMATS: &str = "TEMPORAL_CODEC_DECRYPT_FORMATS";
 pub(super) const CONTEXT: &str = "TEMPORAL_CODEC_CONTEXT";
 pub(super) const REQUIRE_CONTEXT: &str = "TEMPORAL_CODEC_REQUIRE_CONTEXT";
 pub(super) const PLAINTEXT: &str = "TEMPORAL_CODEC_PLAINTEXT";
-
-/// Reads one environment variable that is set and not empty.
-pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Reads one environment variable; tests put a map in its place.
 pub(super) type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);

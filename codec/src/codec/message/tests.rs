@@ -1,29 +1,13 @@
 //! The test vectors of envelope version 2, which other implementations share.
 
-use serde::Deserialize;
+#[path = "../../../../tests/vectors/cases.rs"]
+mod vectors;
 
+use self::vectors::{Case, cases};
 use super::*;
 use crate::Dek;
 
-const VECTORS: &str = include_str!("../../../../tests/vectors/envelope-v2.json");
 const LIMIT: usize = 1 << 20;
-
-#[derive(Deserialize)]
-struct Vectors {
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    dek: String,
-    context: String,
-    message_id: String,
-    flags: u8,
-    plaintext: String,
-    data: String,
-    expect: String,
-}
 
 impl Case {
     fn data_key(&self) -> ExpandedDek {
@@ -45,10 +29,6 @@ impl Case {
             LIMIT,
         )
     }
-}
-
-fn cases() -> Vec<Case> {
-    serde_json::from_str::<Vectors>(VECTORS).unwrap().cases
 }
 
 #[test]

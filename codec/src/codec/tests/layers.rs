@@ -3,7 +3,7 @@
 use super::*;
 use crate::codec::{decode::MAX_NESTING, message};
 
-/// Encrypts a payload whatever it is, as earlier versions of this codec did.
+/// Encrypts a payload even when it is encrypted already, as earlier versions of this codec did.
 async fn layer(codec: &Codec, payload: &Payload) -> Payload {
     let active = &codec.0.active_v2;
     let key = active.acquire(1, 1).await.unwrap();

@@ -1,3 +1,5 @@
+//! Every format gives back what was encrypted.
+
 use super::*;
 
 #[tokio::test]

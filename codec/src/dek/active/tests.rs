@@ -1,130 +1,31 @@
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+//! When a data key is renewed, and what happens when that fails.
 
-use async_trait::async_trait;
-use zeroize::Zeroizing;
+use temporal_kms::{
+    Operation,
+    faulty::{Answer, FaultyKey},
+    support::clock::ManualClock,
+};
 
 use super::*;
 use crate::{
-    Dek, KeyUri, WrappedDek,
+    Dek,
     dek::{CacheLimits, cache::DekCache, encrypting_keys::EncryptingKeys},
     format::envelope_v2,
-    kms::{KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind},
+    kms::{KeyProvider, ProviderErrorKind},
     stats::Counters,
 };
-use temporal_kms::support::clock::ManualClock;
 
-/// A key that counts what it is asked for and fails when told to.
-#[derive(Debug)]
-struct CountingKey {
-    uri: KeyUri,
-    wraps: AtomicUsize,
-    failure: Mutex<Option<ProviderErrorKind>>,
-    stalled: AtomicBool,
-    hangs: Mutex<Option<Arc<tokio::sync::Notify>>>,
-    unwraps: AtomicUsize,
-    unwrapped: Mutex<Unwrapped>,
+fn wraps(key: &FaultyKey) -> usize {
+    key.calls_of(Operation::Wrap)
 }
 
-/// What an unwrap answers.
-#[derive(Clone, Copy, Debug)]
-enum Unwrapped {
-    Right,
-    Wrong,
-    Fails(ProviderErrorKind),
-}
-
-impl CountingKey {
-    fn new(name: &str) -> Arc<Self> {
-        Arc::new(Self {
-            uri: format!("local://{name}").parse().unwrap(),
-            wraps: AtomicUsize::new(0),
-            failure: Mutex::new(None),
-            stalled: AtomicBool::new(false),
-            hangs: Mutex::new(None),
-            unwraps: AtomicUsize::new(0),
-            unwrapped: Mutex::new(Unwrapped::Right),
-        })
-    }
-
-    fn fail(&self, kind: impl Into<Option<ProviderErrorKind>>) {
-        *self.failure.lock() = kind.into();
-    }
-
-    /// Lets time pass while wraps wait for `answer`.
-    fn hang(&self) {
-        *self.hangs.lock() = Some(Arc::default());
-    }
-
-    fn answer(&self) {
-        if let Some(hangs) = self.hangs.lock().take() {
-            hangs.notify_waiters();
-        }
-    }
-
-    fn wraps(&self) -> usize {
-        self.wraps.load(SeqCst)
-    }
-}
-
-#[async_trait]
-impl KeyProvider for CountingKey {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    async fn wrap(&self, dek: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
-        self.wraps.fetch_add(1, SeqCst);
-        tokio::task::yield_now().await;
-        while self.stalled.load(SeqCst) {
-            tokio::task::yield_now().await;
-        }
-        let hangs = self.hangs.lock().clone();
-        if let Some(hangs) = hangs {
-            hangs.notified().await;
-        }
-        match *self.failure.lock() {
-            Some(kind) => Err(ProviderError::new(kind, &self.uri)),
-            None => Ok(WrappedDek::new(dek.expose().to_vec())),
-        }
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &WrappedDek,
-        _: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        self.unwraps.fetch_add(1, SeqCst);
-        match *self.unwrapped.lock() {
-            Unwrapped::Right => Ok(Dek::from_slice(wrapped.as_bytes()).unwrap()),
-            Unwrapped::Wrong => Ok(Dek::new([0; 32])),
-            Unwrapped::Fails(kind) => Err(ProviderError::new(kind, &self.uri)),
-        }
-    }
-
-    fn max_plaintext(&self) -> usize {
-        0
-    }
-
-    async fn encrypt(&self, _: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        unreachable!("no direct mode here")
-    }
-
-    async fn decrypt(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        unreachable!("no direct mode here")
-    }
-
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        Ok(KeyDescription::new(
-            self.uri.clone(),
-            "1",
-            Protection::Software,
-        ))
-    }
+fn unwraps(key: &FaultyKey) -> usize {
+    key.calls_of(Operation::Unwrap)
 }
 
 struct Fixture {
     active: Arc<ActiveDek>,
-    kms: Arc<CountingKey>,
+    kms: Arc<FaultyKey>,
     clock: Arc<ManualClock>,
     counters: Arc<Counters>,
 }
@@ -134,7 +35,7 @@ fn minutes(minutes: u64) -> Duration {
 }
 
 fn maker<const N: usize>(
-    keys: [&Arc<CountingKey>; N],
+    keys: [&Arc<FaultyKey>; N],
     limits: DekLimits,
     clock: &Arc<ManualClock>,
     counters: &Arc<Counters>,
@@ -166,7 +67,7 @@ fn active(maker: DekMaker) -> Arc<ActiveDek> {
 }
 
 fn fixture(limits: DekLimits) -> Fixture {
-    let (kms, clock) = (CountingKey::new("a"), Arc::new(ManualClock::new()));
+    let (kms, clock) = (FaultyKey::new("a"), Arc::new(ManualClock::new()));
     let counters = Arc::new(Counters::default());
     let maker = maker([&kms], limits, &clock, &counters);
     let active = active(maker);
@@ -198,7 +99,7 @@ async fn a_hundred_thousand_payloads_take_one_wrap() {
     for _ in 1..100_000 {
         assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
     }
-    assert_eq!((f.kms.wraps(), f.counters.snapshot().wraps), (1, 1));
+    assert_eq!((wraps(&f.kms), f.counters.snapshot().wraps), (1, 1));
 }
 
 #[tokio::test]
@@ -209,7 +110,7 @@ async fn callers_that_come_together_share_one_call() {
         keys.iter()
             .all(|key| Arc::ptr_eq(key.as_ref().unwrap(), keys[0].as_ref().unwrap()))
     );
-    assert_eq!(f.kms.wraps(), 1);
+    assert_eq!(wraps(&f.kms), 1);
 }
 
 #[tokio::test]
@@ -228,7 +129,7 @@ async fn renews_in_the_background_before_the_age_limit() {
     tokio::task::yield_now().await;
     f.settle().await;
     assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
-    assert_eq!(f.kms.wraps(), 2);
+    assert_eq!(wraps(&f.kms), 2);
 }
 
 #[tokio::test]
@@ -248,14 +149,14 @@ async fn goes_on_without_the_kms_up_to_the_hard_limit() {
     for _ in 0..100 {
         assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
     }
-    assert_eq!(f.kms.wraps(), 2, "asked again before the time");
+    assert_eq!(wraps(&f.kms), 2, "asked again before the time");
     f.clock.advance(RETRY_AFTER);
     assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
-    assert_eq!(f.kms.wraps(), 3);
+    assert_eq!(wraps(&f.kms), 3);
 
     f.clock.advance(minutes(24 * 60));
     assert!(f.key().await.unwrap_err().is_transient());
-    f.kms.fail(None);
+    f.kms.recover();
     assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
     assert_eq!(f.counters.snapshot().dek_renewal_failures, 3);
 }
@@ -285,16 +186,16 @@ async fn a_key_that_refuses_is_asked_once_a_second_by_a_thousand_callers() {
         for _ in 0..500 {
             f.key().await.unwrap_err();
         }
-        assert_eq!(f.kms.wraps(), seconds);
+        assert_eq!(wraps(&f.kms), seconds);
         f.clock.advance(Duration::from_secs(1));
     }
-    f.kms.fail(None);
+    f.kms.recover();
     f.key().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_key_that_is_refused_under_one_context_seals_under_another() {
-    let (kms, clock) = (CountingKey::new("a"), Arc::new(ManualClock::new()));
+    let (kms, clock) = (FaultyKey::new("a"), Arc::new(ManualClock::new()));
     let maker = Arc::new(maker([&kms], DekLimits::default(), &clock, &Arc::default()));
     let active = |pair: &str| {
         let context = EncryptionContext::new([("for".to_owned(), pair.to_owned())].into()).unwrap();
@@ -307,7 +208,7 @@ async fn a_key_that_is_refused_under_one_context_seals_under_another() {
     let (refused, granted) = (active("refused"), active("granted"));
     kms.fail(ProviderErrorKind::PermissionDenied);
     refused.acquire(1, 1).await.unwrap_err();
-    kms.fail(None);
+    kms.recover();
     refused.acquire(1, 1).await.unwrap_err();
     granted.acquire(1, 1).await.unwrap();
 }
@@ -317,7 +218,7 @@ async fn an_overdue_key_goes_on_after_a_second_when_the_kms_hangs() {
     let f = fixture(DekLimits::default());
     let first = f.key().await.unwrap();
     f.clock.advance(minutes(90));
-    f.kms.hang();
+    f.kms.always(Answer::Stalls);
     let start = tokio::time::Instant::now();
     assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
     assert_eq!(start.elapsed(), PATIENCE);
@@ -325,13 +226,13 @@ async fn an_overdue_key_goes_on_after_a_second_when_the_kms_hangs() {
         assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
     }
     assert_eq!(start.elapsed(), PATIENCE, "a later caller waited");
-    assert_eq!(f.kms.wraps(), 2);
+    assert_eq!(wraps(&f.kms), 2);
 
     // The renewal goes on without callers, and what it brings is used.
-    f.kms.answer();
+    f.kms.recover();
     f.settle().await;
     assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
-    assert_eq!(f.kms.wraps(), 2);
+    assert_eq!(wraps(&f.kms), 2);
 }
 
 #[tokio::test]
@@ -360,7 +261,7 @@ async fn renewals_vary_by_a_tenth() {
     ] {
         let clock = Arc::new(ManualClock::new());
         let maker = maker(
-            [&CountingKey::new("a")],
+            [&FaultyKey::new("a")],
             DekLimits::default(),
             &clock,
             &Arc::default(),
@@ -379,7 +280,7 @@ async fn a_fresh_key_is_unwrapped_once_before_it_seals() {
     for _ in 0..100 {
         f.key().await.unwrap();
     }
-    assert_eq!(f.kms.unwraps.load(SeqCst), 1);
+    assert_eq!(unwraps(&f.kms), 1);
     assert_eq!(f.counters.snapshot().verifications, 1);
 }
 
@@ -387,17 +288,17 @@ async fn a_fresh_key_is_unwrapped_once_before_it_seals() {
 async fn a_fresh_key_that_unwraps_to_another_one_is_not_used() {
     use ProviderErrorKind::{ContextMismatch, Integrity, InvalidCiphertext};
     for answer in [
-        Unwrapped::Wrong,
-        Unwrapped::Fails(InvalidCiphertext),
-        Unwrapped::Fails(ContextMismatch),
+        Answer::Gives(vec![0; Dek::LEN]),
+        Answer::Fails(InvalidCiphertext),
+        Answer::Fails(ContextMismatch),
     ] {
         let f = fixture(DekLimits::default());
-        *f.kms.unwrapped.lock() = answer;
+        f.kms.always_for(&[Operation::Unwrap], answer.clone());
         let Err(Error::Provider(error)) = f.key().await else {
             panic!("{answer:?}: the key is used")
         };
         assert_eq!(error.kind(), Integrity);
-        *f.kms.unwrapped.lock() = Unwrapped::Right;
+        f.kms.recover();
         f.key().await.unwrap();
     }
 }
@@ -405,18 +306,24 @@ async fn a_fresh_key_that_unwraps_to_another_one_is_not_used() {
 #[tokio::test]
 async fn a_process_that_may_only_wrap_is_asked_again_at_each_renewal() {
     let f = fixture(DekLimits::default());
-    *f.kms.unwrapped.lock() = Unwrapped::Fails(ProviderErrorKind::PermissionDenied);
+    f.kms.always_for(
+        &[Operation::Unwrap],
+        Answer::Fails(ProviderErrorKind::PermissionDenied),
+    );
     for _ in 0..3 {
         f.key().await.unwrap();
         f.clock.advance(minutes(61));
     }
-    assert_eq!((f.kms.wraps(), f.kms.unwraps.load(SeqCst)), (3, 3));
+    assert_eq!((wraps(&f.kms), unwraps(&f.kms)), (3, 3));
 }
 
 #[tokio::test]
 async fn a_key_that_cannot_be_verified_now_is_used() {
     let f = fixture(DekLimits::default());
-    *f.kms.unwrapped.lock() = Unwrapped::Fails(ProviderErrorKind::Unavailable);
+    f.kms.always_for(
+        &[Operation::Unwrap],
+        Answer::Fails(ProviderErrorKind::Unavailable),
+    );
     f.key().await.unwrap();
 }
 
@@ -438,24 +345,24 @@ async fn messages_and_bytes_spend_a_key() {
             assert!(Arc::ptr_eq(&f.key().await.unwrap(), &first));
         }
         assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
-        assert_eq!(f.kms.wraps(), 2);
+        assert_eq!(wraps(&f.kms), 2);
     }
 }
 
 #[tokio::test]
 async fn a_caller_that_gives_up_leaves_the_next_one_a_working_key() {
     let f = fixture(DekLimits::default());
-    f.kms.stalled.store(true, SeqCst);
+    f.kms.always(Answer::Stalls);
     let mut waiting = Box::pin(f.key());
     assert!(futures::poll!(&mut waiting).is_pending());
     drop(waiting);
-    f.kms.stalled.store(false, SeqCst);
+    f.kms.recover();
     f.key().await.unwrap();
 }
 
 #[tokio::test]
 async fn every_recipient_wraps_the_same_key_or_there_is_none() {
-    let (a, b) = (CountingKey::new("a"), CountingKey::new("b"));
+    let (a, b) = (FaultyKey::new("a"), FaultyKey::new("b"));
     let clock = Arc::new(ManualClock::new());
     let active = active(maker(
         [&a, &b],
@@ -465,7 +372,7 @@ async fn every_recipient_wraps_the_same_key_or_there_is_none() {
     ));
     b.fail(ProviderErrorKind::Throttled);
     assert!(active.acquire(1, 1).await.is_err());
-    b.fail(None);
+    b.recover();
     let key = active.acquire(1, 1).await.unwrap();
     assert_eq!(key.metadata["kms-key"], b"local://a");
     assert_eq!(key.metadata["kms-key.1"], b"local://b");

@@ -1,137 +1,45 @@
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
-    time::Duration,
-};
+//! Which keys are asked for a payload, and how often.
 
-use async_trait::async_trait;
-use parking_lot::Mutex;
-use zeroize::Zeroizing;
+use std::time::Duration;
+
+use temporal_kms::{
+    faulty::{Answer, FaultyKey},
+    support::clock::ManualClock,
+};
 
 use super::*;
 use crate::{
     Dek,
     dek::{CacheLimits, budget::SKIPPED, encrypting_keys::EncryptingKeys},
-    kms::{KeyDescription, Protection, ProviderError, ProviderErrorKind},
+    kms::ProviderErrorKind,
 };
-use temporal_kms::support::clock::ManualClock;
 
-/// A key that unwraps what it was told, in so many answers, and refuses everything else.
-#[derive(Debug)]
-struct Scripted {
-    uri: KeyUri,
-    answers: Mutex<HashMap<Vec<u8>, VecDeque<Answer>>>,
-    calls: AtomicUsize,
+use Answer::{Fails, Panics, Presumes};
+
+/// A key that refuses everything but what it was told.
+fn scripted(name: &str) -> Arc<FaultyKey> {
+    let uri = format!("local://{name}").parse().unwrap();
+    let key = FaultyKey::with_limits(uri, 100, 0);
+    key.fail(ProviderErrorKind::InvalidCiphertext);
+    key
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Answer {
-    Key(u8),
-    Fails(ProviderErrorKind),
-    Presumes(ProviderErrorKind),
-    Panics,
-}
-
-use Answer::{Fails, Key, Panics, Presumes};
-
-impl Scripted {
-    fn new(name: &str) -> Arc<Self> {
-        Arc::new(Self {
-            uri: format!("local://{name}").parse().unwrap(),
-            answers: Mutex::default(),
-            calls: AtomicUsize::new(0),
-        })
-    }
-
-    /// The answers for a wrapped key. The last one is repeated.
-    fn answers(&self, wrapped: &[u8], answers: &[Answer]) {
-        let answers = answers.iter().copied().collect();
-        self.answers.lock().insert(wrapped.to_vec(), answers);
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.load(SeqCst)
-    }
-
-    async fn answer(&self, wrapped: &[u8]) -> Result<[u8; 32], ProviderError> {
-        self.calls.fetch_add(1, SeqCst);
-        tokio::task::yield_now().await;
-        let answer = {
-            let mut answers = self.answers.lock();
-            answers.get_mut(wrapped).and_then(|answers| {
-                let next = answers.front().copied();
-                if answers.len() > 1 {
-                    answers.pop_front();
-                }
-                next
-            })
-        };
-        match answer.unwrap_or(Fails(ProviderErrorKind::InvalidCiphertext)) {
-            Key(byte) => Ok([byte; 32]),
-            Fails(kind) => Err(ProviderError::new(kind, &self.uri)),
-            Presumes(kind) => Err(ProviderError::new(kind, &self.uri).presumed()),
-            Panics => panic!("the provider is broken"),
-        }
-    }
-}
-
-#[async_trait]
-impl KeyProvider for Scripted {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    /// A key has its own name, and any number of further ones: `NAME-alias…`.
-    fn is_alias_of(&self, key: &KeyUri) -> bool {
-        let alias = format!("{}-alias", self.uri.resource());
-        key == &self.uri || key.resource().starts_with(&alias)
-    }
-
-    fn max_wrapped(&self) -> usize {
-        100
-    }
-
-    async fn wrap(&self, _: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
-        unreachable!("opening wraps nothing")
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &WrappedDek,
-        _: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        self.answer(wrapped.as_bytes()).await.map(Dek::new)
-    }
-
-    fn max_plaintext(&self) -> usize {
-        0
-    }
-
-    async fn encrypt(&self, _: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        unreachable!("opening encrypts nothing")
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        let answer = self.answer(ciphertext).await;
-        answer.map(|bytes| Zeroizing::new(bytes[1..].to_vec()))
-    }
-
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        let uri = self.uri.clone();
-        Ok(KeyDescription::new(uri, "1", Protection::Software))
-    }
+/// The data key of these bytes.
+#[expect(non_snake_case, reason = "it reads as the other answers")]
+fn Key(byte: u8) -> Answer {
+    Answer::Gives(vec![byte; Dek::LEN])
 }
 
 struct Fixture {
     decryption: DecryptionKeys,
-    keys: Vec<Arc<Scripted>>,
+    keys: Vec<Arc<FaultyKey>>,
     clock: Arc<ManualClock>,
     counters: Arc<Counters>,
 }
 
 fn fixture<const N: usize>(names: [&str; N]) -> Fixture {
     let (clock, counters) = (Arc::new(ManualClock::new()), Arc::new(Counters::default()));
-    let keys: Vec<_> = names.iter().map(|name| Scripted::new(name)).collect();
+    let keys: Vec<_> = names.iter().map(|name| scripted(name)).collect();
     let providers = keys.iter().map(|key| key.clone() as Arc<dyn KeyProvider>);
     let cache = DekCache::new(&CacheLimits::default(), clock.clone(), counters.clone());
     let shared: Arc<dyn Clock> = clock.clone();
@@ -239,7 +147,7 @@ async fn one_request_has_sixteen_failures_and_the_same_again_has_none() {
 #[tokio::test]
 async fn known_keys_open_beside_any_number_of_failures() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"good", &[Key(1)]);
+    f.keys[0].answers(b"good", [Key(1)]);
     f.open(&[("k", b"good")], 1).await.unwrap();
     let budget = f.decryption.budget();
     for n in 0..100 {
@@ -264,7 +172,7 @@ async fn an_honest_request_is_tried_however_many_others_fail() {
     let budget = f.decryption.budget();
     for byte in 0..30 {
         let wrapped = [b'g', byte];
-        f.keys[0].answers(&wrapped, &[Key(byte)]);
+        f.keys[0].answers(&wrapped, [Key(byte)]);
         f.open_in(&budget, &[("k", &wrapped)], byte).await.unwrap();
     }
 }
@@ -275,7 +183,7 @@ async fn honest_payloads_use_no_budget_up() {
     let budget = f.decryption.budget();
     let wrapped: Vec<_> = (0..200).map(|n| [n, 7]).collect();
     for (byte, wrapped) in (0..).zip(&wrapped) {
-        f.keys[1].answers(wrapped, &[Key(byte)]);
+        f.keys[1].answers(wrapped, [Key(byte)]);
     }
     // Each fails at the first key before it opens with the second one.
     let recipients: Vec<_> = wrapped
@@ -296,7 +204,7 @@ async fn honest_payloads_use_no_budget_up() {
         f.open_in(&budget, one, byte).await.unwrap();
     }
     let fresh: &[(&str, &[u8])] = &[("a", b"fresh"), ("b", b"fresh")];
-    f.keys[1].answers(b"fresh", &[Key(1)]);
+    f.keys[1].answers(b"fresh", [Key(1)]);
     f.open_in(&budget, fresh, 1).await.unwrap();
 }
 
@@ -306,7 +214,7 @@ async fn an_outage_uses_no_budget_up() {
     let budget = f.decryption.budget();
     for n in 0..100 {
         let wrapped = bogus(n);
-        f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::Unavailable)]);
+        f.keys[0].answers(&wrapped, [Fails(ProviderErrorKind::Unavailable)]);
         let error = f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
         assert!(error.is_transient());
     }
@@ -318,13 +226,13 @@ async fn a_key_that_does_not_exist_is_asked_once_a_second() {
     let f = fixture(["k"]);
     for n in 0..1000 {
         let wrapped = bogus(n);
-        f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::KeyNotFound)]);
+        f.keys[0].answers(&wrapped, [Fails(ProviderErrorKind::KeyNotFound)]);
         let error = f.open(&[("k", &wrapped)], 1).await.unwrap_err();
         assert!(matches!(error, Error::Provider(_)), "{error}");
     }
     assert_eq!(f.calls(), 1);
     f.clock.advance(Duration::from_secs(1));
-    f.keys[0].answers(&bogus(0), &[Key(1)]);
+    f.keys[0].answers(&bogus(0), [Key(1)]);
     f.open(&[("k", &bogus(0))], 1).await.unwrap();
 }
 
@@ -338,10 +246,10 @@ async fn a_sender_cannot_put_a_healthy_key_to_rest() {
         let f = fixture(["k"]);
         for n in 0..100 {
             // A payload of a version that is disabled, or with a context that the key's rules forbid.
-            f.keys[0].answers(&bogus(n), &[Fails(kind)]);
+            f.keys[0].answers(&bogus(n), [Fails(kind)]);
             f.open(&[("k", &bogus(n))], 1).await.unwrap_err();
             let honest = [b'g', u8::try_from(n).unwrap()];
-            f.keys[0].answers(&honest, &[Key(1)]);
+            f.keys[0].answers(&honest, [Key(1)]);
             f.open(&[("k", &honest)], 1).await.unwrap();
             f.clock.advance(Duration::from_mins(61));
         }
@@ -351,13 +259,13 @@ async fn a_sender_cannot_put_a_healthy_key_to_rest() {
 #[tokio::test]
 async fn a_key_whose_data_keys_are_in_use_is_not_put_to_rest() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"good", &[Key(1)]);
+    f.keys[0].answers(b"good", [Key(1)]);
     f.open(&[("k", b"good")], 1).await.unwrap();
     f.clock.advance(Duration::from_mins(59));
     f.open(&[("k", b"good")], 1).await.unwrap();
     assert_eq!(f.calls(), 1);
     f.clock.advance(Duration::from_mins(10));
-    f.keys[0].answers(b"odd", &[Fails(ProviderErrorKind::KeyNotFound)]);
+    f.keys[0].answers(b"odd", [Fails(ProviderErrorKind::KeyNotFound)]);
     f.open(&[("k", b"odd")], 1).await.unwrap_err();
     f.open(&[("k", b"good")], 1).await.unwrap();
 }
@@ -365,8 +273,8 @@ async fn a_key_whose_data_keys_are_in_use_is_not_put_to_rest() {
 #[tokio::test]
 async fn what_a_resting_key_answers_is_not_remembered_for_the_payload() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"odd", &[Fails(ProviderErrorKind::KeyNotFound)]);
-    f.keys[0].answers(b"good", &[Key(1)]);
+    f.keys[0].answers(b"odd", [Fails(ProviderErrorKind::KeyNotFound)]);
+    f.keys[0].answers(b"good", [Key(1)]);
     f.open(&[("k", b"odd")], 1).await.unwrap_err();
     f.clock.advance(Duration::from_millis(500));
     f.open(&[("k", b"good")], 1).await.unwrap_err();
@@ -381,19 +289,19 @@ async fn what_a_resting_key_answers_uses_no_budget_up() {
     let budget = f.decryption.budget();
     for n in 0..100 {
         let wrapped = bogus(n);
-        f.keys[0].answers(&wrapped, &[Fails(ProviderErrorKind::KeyNotFound)]);
+        f.keys[0].answers(&wrapped, [Fails(ProviderErrorKind::KeyNotFound)]);
         let error = f.open_in(&budget, &[("missing", &wrapped)], 1).await;
         assert!(matches!(error, Err(Error::Provider(_))), "{error:?}");
     }
     assert_eq!(f.calls(), 1);
-    f.keys[1].answers(b"good", &[Key(1)]);
+    f.keys[1].answers(b"good", [Key(1)]);
     f.open_in(&budget, &[("k", b"good")], 1).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_key_that_is_disabled_opens_what_is_cached_until_it_expires() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"w", &[Key(1), Fails(ProviderErrorKind::KeyDisabled)]);
+    f.keys[0].answers(b"w", [Key(1), Fails(ProviderErrorKind::KeyDisabled)]);
     f.open(&[("k", b"w")], 1).await.unwrap();
     f.clock.advance(Duration::from_mins(59));
     f.open(&[("k", b"w")], 1).await.unwrap();
@@ -410,7 +318,7 @@ async fn a_presumed_verdict_holds_for_a_second() {
     let f = fixture(["k"]);
     f.keys[0].answers(
         b"w",
-        &[Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
+        [Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
     );
     for _ in 0..100 {
         let error = payload_error(f.open(&[("k", b"w")], 1).await);
@@ -422,7 +330,7 @@ async fn a_presumed_verdict_holds_for_a_second() {
 
     f.keys[0].answers(
         b"d",
-        &[Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
+        [Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
     );
     for _ in 0..2 {
         let budget = f.decryption.budget();
@@ -437,7 +345,7 @@ async fn a_presumed_verdict_holds_for_a_second() {
 #[tokio::test]
 async fn a_wrong_answer_of_the_kms_is_asked_for_again() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"w", &[Key(9), Key(1)]);
+    f.keys[0].answers(b"w", [Key(9), Key(1)]);
     f.open(&[("k", b"w")], 1).await.unwrap();
     assert_eq!(f.calls(), 2);
     f.open(&[("k", b"w")], 1).await.unwrap();
@@ -447,7 +355,7 @@ async fn a_wrong_answer_of_the_kms_is_asked_for_again() {
 #[tokio::test]
 async fn a_wrong_answer_that_stays_wrong_is_not_kept() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"w", &[Key(9), Key(8), Key(1)]);
+    f.keys[0].answers(b"w", [Key(9), Key(8), Key(1)]);
     let error = payload_error(f.open(&[("k", b"w")], 1).await);
     assert_eq!(error, PayloadError::NotAuthentic);
     f.open(&[("k", b"w")], 1).await.unwrap();
@@ -456,7 +364,7 @@ async fn a_wrong_answer_that_stays_wrong_is_not_kept() {
 #[tokio::test]
 async fn a_copied_wrapped_key_costs_two_calls_however_often_it_is_used() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"copied", &[Key(1)]);
+    f.keys[0].answers(b"copied", [Key(1)]);
     for _ in 0..1000 {
         let error = payload_error(f.open(&[("k", b"copied")], 7).await);
         assert_eq!(error, PayloadError::NotAuthentic);
@@ -492,7 +400,7 @@ async fn copied_wrapped_keys_cost_two_calls_each_in_all_and_sixteen_in_a_request
     for (distinct, at_once) in [(16, true), (16, false), (2000, true), (2000, false)] {
         let f = fixture(["k"]);
         for n in 0..distinct {
-            f.keys[0].answers(&bogus(n), &[Key(1)]);
+            f.keys[0].answers(&bogus(n), [Key(1)]);
         }
         for round in 0..8 {
             let calls = open_copies(&f, distinct, at_once).await;
@@ -502,7 +410,7 @@ async fn copied_wrapped_keys_cost_two_calls_each_in_all_and_sixteen_in_a_request
         for n in 0..16 {
             f.open(&[("k", &bogus(n))], 1).await.unwrap();
         }
-        f.keys[0].answers(b"good", &[Key(1)]);
+        f.keys[0].answers(b"good", [Key(1)]);
         f.open(&[("k", b"good")], 1).await.unwrap();
         assert_eq!(f.calls(), 33);
     }
@@ -518,11 +426,11 @@ async fn known_refusals_leave_other_payloads_of_their_request_their_calls() {
         let request = async |honest: &[u8]| {
             let budget = f.decryption.budget();
             for n in 0..17 {
-                f.keys[0].answers(&bogus(n), &[Fails(kind)]);
+                f.keys[0].answers(&bogus(n), [Fails(kind)]);
                 let wrapped = bogus(n);
                 f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
             }
-            f.keys[0].answers(honest, &[Key(1)]);
+            f.keys[0].answers(honest, [Key(1)]);
             f.open_in(&budget, &[("k", honest)], 1).await
         };
         let error = payload_error(request(b"honest").await);
@@ -548,7 +456,7 @@ async fn a_payload_that_was_not_tried_opens_in_a_request_of_its_own() {
         let wrapped = bogus(n);
         f.open_in(&budget, &[("k", &wrapped)], 1).await.unwrap_err();
     }
-    f.keys[0].answers(b"good", &[Key(1)]);
+    f.keys[0].answers(b"good", [Key(1)]);
     let error = payload_error(f.open_in(&budget, &[("k", b"good")], 1).await);
     assert_eq!(error, PayloadError::NotTried);
     f.open(&[("k", b"good")], 1).await.unwrap();
@@ -570,7 +478,7 @@ async fn the_names_of_one_key_cost_one_call() {
     assert_eq!(f.calls(), 1);
 
     // One wrapped key under each name.
-    f.keys[0].answers(b"good", &[Key(1)]);
+    f.keys[0].answers(b"good", [Key(1)]);
     for name in &names {
         f.open(&[(name, b"good")], 1).await.unwrap();
         f.open(&[(name, &bogus(0))], 1).await.unwrap_err();
@@ -580,7 +488,7 @@ async fn the_names_of_one_key_cost_one_call() {
 
 #[tokio::test]
 async fn two_names_of_one_key_are_not_two_recipients() {
-    let key = |name| Scripted::new(name) as Arc<dyn KeyProvider>;
+    let key = |name| scripted(name) as Arc<dyn KeyProvider>;
     for keys in [["k", "k-alias"], ["k-alias", "k"]] {
         let error = EncryptingKeys::new(keys.map(key).to_vec()).unwrap_err();
         assert!(error.reason().contains("are one key"), "{error}");
@@ -591,8 +499,8 @@ async fn two_names_of_one_key_are_not_two_recipients() {
 #[tokio::test]
 async fn a_recipient_that_gives_a_wrong_key_does_not_hide_the_right_one() {
     let f = fixture(["a", "b"]);
-    f.keys[0].answers(b"w", &[Key(9)]);
-    f.keys[1].answers(b"w", &[Key(1)]);
+    f.keys[0].answers(b"w", [Key(9)]);
+    f.keys[1].answers(b"w", [Key(1)]);
     let both: &[(&str, &[u8])] = &[("a", b"w"), ("b", b"w")];
     for _ in 0..3 {
         f.open(both, 1).await.unwrap();
@@ -612,8 +520,8 @@ async fn a_wrapped_key_that_is_too_long_costs_no_call() {
 #[tokio::test]
 async fn a_provider_that_panics_fails_its_callers_and_nobody_else() {
     let f = fixture(["k"]);
-    f.keys[0].answers(b"bad", &[Panics, Key(1)]);
-    f.keys[0].answers(b"good", &[Key(2)]);
+    f.keys[0].answers(b"bad", [Panics, Key(1)]);
+    f.keys[0].answers(b"good", [Key(2)]);
     let (first, second, other) = futures::join!(
         f.open(&[("k", b"bad")], 1),
         f.open(&[("k", b"bad")], 1),
@@ -651,7 +559,7 @@ async fn direct_payloads_are_bounded_like_wrapped_keys() {
         }
         assert_eq!(f.calls(), 16);
     }
-    f.keys[0].answers(b"good", &[Key(1)]);
+    f.keys[0].answers(b"good", [Key(1)]);
     let budget = f.decryption.budget();
     f.decrypt(&budget, b"good").await.unwrap();
 }
@@ -660,7 +568,7 @@ async fn direct_payloads_are_bounded_like_wrapped_keys() {
 async fn ciphertexts_of_other_programs_are_bounded_too() {
     let f = fixture(["k"]);
     for n in 0..8000 {
-        f.keys[0].answers(&bogus(n), &[Key(9)]);
+        f.keys[0].answers(&bogus(n), [Key(9)]);
     }
     for _ in 0..3 {
         let budget = f.decryption.budget();
@@ -675,7 +583,7 @@ async fn ciphertexts_of_other_programs_are_bounded_too() {
 async fn equal_direct_payloads_of_a_request_cost_one_call() {
     let f = fixture(["k"]);
     for n in 0..10 {
-        f.keys[0].answers(&bogus(n), &[Key(u8::try_from(n).unwrap() + 20)]);
+        f.keys[0].answers(&bogus(n), [Key(u8::try_from(n).unwrap() + 20)]);
     }
     for at_once in [true, false] {
         let before = f.calls();

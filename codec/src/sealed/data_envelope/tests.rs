@@ -1,3 +1,5 @@
+//! Values in JSON.
+
 use tempfile::TempDir;
 
 use super::*;

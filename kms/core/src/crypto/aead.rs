@@ -1,5 +1,10 @@
 //! AES-256-GCM (NIST SP 800-38D) with 96-bit nonces and 128-bit tags: the only place that names the library which
 //! computes it.
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "shared by this project's own crates only"
+)]
 
 #[cfg(not(any(feature = "aws-lc-rs", feature = "aes-gcm")))]
 compile_error!("temporal-kms-codec needs one of the features `aws-lc-rs` and `aes-gcm`");

@@ -3,6 +3,11 @@
 //! That for every message comes from the cryptographic library's own generator. AWS-LC reseeds that one after `fork`, and after a snapshot of
 //! the virtual machine where the kernel tells it, so two copies of a process never repeat an id. With the feature
 //! `aes-gcm` alone the operating system is asked each time. A generator in this process's memory would be copied.
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "shared by this project's own crates only"
+)]
 
 /// The operating system has no randomness to give. Nothing may be sealed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,3 +1,5 @@
+//! The faulty key does what it is told.
+
 use super::*;
 
 use Answer::{Fails, FailsAfter, Gives, Panics, Passes, Presumes, Stalls, Takes};
@@ -59,6 +61,20 @@ async fn scripts_see_the_call_and_leave_others_to_older_ones() {
     assert_eq!(unwrapped(2, "a").await, Err(InvalidCiphertext));
     assert_eq!(key.encrypt(&[1]).await.unwrap_err().kind(), Unavailable);
     assert!(key.decrypt(&[1]).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_input_has_answers_of_its_own_and_the_last_one_is_repeated() {
+    let key = FaultyKey::failing("k", Throttled);
+    key.answers(
+        b"known",
+        [Fails(Unavailable), Gives(vec![1]), Gives(vec![2])],
+    );
+    assert_eq!(key.decrypt(b"known").await.unwrap_err().kind(), Unavailable);
+    for expected in [1, 2, 2] {
+        assert_eq!(*key.decrypt(b"known").await.unwrap(), [expected]);
+    }
+    assert_eq!(key.decrypt(b"other").await.unwrap_err().kind(), Throttled);
 }
 
 #[tokio::test]

@@ -77,8 +77,13 @@ fn variants(body: &str) -> Vec<(String, String)> {
             let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
             Some((name.to_owned(), text))
         })
-        .filter(|(_, text)| text != "{}")
+        .filter(|(_, text)| !is_placeholder(text))
         .collect()
+}
+
+/// Whether the whole text is filled in, so that it says nothing here.
+fn is_placeholder(text: &str) -> bool {
+    text.starts_with('{') && text.find('}') == Some(text.len() - 1)
 }
 
 /// The string at the beginning of an attribute's arguments. A line break after `\` joins two parts of it.
@@ -108,7 +113,7 @@ fn kinds(sources: &[Source]) -> Vec<(String, String, String)> {
         return Vec::new();
     };
     let (names, summaries, advice) = (
-        arms(&source.text, "name"),
+        arms(&source.text, "as_str"),
         arms(&source.text, "summary"),
         arms(&source.text, "advice"),
     );
@@ -167,7 +172,7 @@ mod tests {
     fn variants_have_their_texts() {
         let text = "\n/// Doc.\n#[derive(thiserror::Error)]\npub enum PayloadError {\n    /// One.\n    #[error(\"it is {0}\")]\n    One(u8),\n\
                     \x20   /// Two.\n    #[error(\n        \"first \\\n         second\"\n    )]\n    Two {\n        /// X.\n        x: u8,\n    },\n\
-                    \x20   #[error(transparent)]\n    Three(Other),\n    #[error(\"{}\", say(x))]\n    Four,\n}\n";
+                    \x20   #[error(transparent)]\n    Three(Other),\n    #[error(\"{}\", say(x))]\n    Four,\n    #[error(\"{0}\")]\n    Five(x),\n}\n";
         let found = enums(text);
         assert_eq!(found.len(), 1);
         let variants: Vec<_> = found[0]
@@ -180,7 +185,7 @@ mod tests {
 
     #[test]
     fn kinds_have_name_text_and_advice() {
-        let text = "pub enum ProviderErrorKind {\n}\nfn name(self) -> &'static str {\n        match self {\n            Self::A => \"a\",\n            \
+        let text = "pub enum ProviderErrorKind {\n}\nfn as_str(self) -> &'static str {\n        match self {\n            Self::A => \"a\",\n            \
                     Self::B => \"b\",\n        }\n    }\n\
                     fn summary(self) -> &'static str {\n        match self {\n            Self::A => \"a failed\",\n            Self::B => {\n \"b failed\"\n },\n        }\n    }\n\
                     fn advice(self) -> &'static str {\n        match self {\n            Self::A | Self::B => \"retry\",\n            _ => \"\",\n        }\n    }\n";

@@ -1,4 +1,9 @@
 //! The path of a PKCS#11 URI (RFC 7512, section 2.3): which object of which token.
+#![allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "shared by this project's own crates only"
+)]
 
 use std::fmt::{self, Write as _};
 
