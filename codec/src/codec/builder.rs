@@ -180,7 +180,7 @@ impl CodecBuilder {
             ));
         }
         // Nothing would tell such payloads from those that are not encrypted.
-        let mut keys = self.encrypting.iter();
+        let mut keys = self.keys.encrypting.iter();
         if self.format == Format::Direct
             && let Some(key) = keys.find(|key| !key.uri().scheme().has_direct_mode())
         {

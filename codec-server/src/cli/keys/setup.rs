@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 #[cfg(feature = "aws-kms")]
-use temporal_kms_codec::kms::aws::AwsKms;
 use temporal_kms_codec::{
     KeyUri, Scheme,
-    kms::{self, KeyPurpose, KeyRole, KeySpec, Kms},
+    kms::{KeyPurpose, KeyRole, KeySpec, Kms},
 };
 
 use super::{

@@ -1,6 +1,6 @@
 //! One key is known by several names.
 
-use temporal_kms_codec::kms::{ProviderErrorKind as Kind, aws::AwsOptions};
+use temporal_kms_codec::kms::ProviderErrorKind as Kind;
 
 use super::{HOME, codec, context, open, options, payload, scripted, uri};
 

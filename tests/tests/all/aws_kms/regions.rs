@@ -56,9 +56,9 @@ async fn a_replica_serves_while_the_home_region_is_gone() {
 
     let replicas = vec![AwsReplica::new(AWAY).with_endpoint(away.url())];
     let key = open(&arn, options(&gone).with_replicas(replicas)).await;
-    let codec = codec(key);
-    assert_eq!(codec.decode(before).await.unwrap(), [payload()]);
-    let during = codec.encode(vec![payload()]).await.unwrap();
+    let writer = codec(key);
+    assert_eq!(writer.decode(before).await.unwrap(), [payload()]);
+    let during = writer.encode(vec![payload()]).await.unwrap();
     assert_eq!(
         during[0].metadata["kms-key"],
         format!("aws-kms://{arn}").as_bytes()
@@ -143,8 +143,8 @@ async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
         ..CallPolicy::default()
     };
     let key = policy.decorate(regions.key().await, &metrics).unwrap();
-    let codec = codec(key);
-    let honest = codec.encode(vec![payload()]).await.unwrap();
+    let writer = codec(key);
+    let honest = writer.encode(vec![payload()]).await.unwrap();
     regions.home.fail("*", Fault::Status(503), usize::MAX);
     let bogus: Vec<_> = (0..100_u8)
         .map(|n| {
@@ -155,14 +155,14 @@ async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
         })
         .collect();
 
-    for result in codec.decode_each(bogus.clone()).await {
+    for result in writer.decode_each(bogus.clone()).await {
         let error = result.unwrap_err();
         assert!(!error.is_transient(), "{error}");
     }
     let calls = regions.away.count("Decrypt");
     assert!(calls <= 16, "{calls} calls for one request");
     // The verdicts are remembered, and no breaker is open.
-    codec.decode(vec![bogus[0].clone()]).await.unwrap_err();
+    writer.decode(vec![bogus[0].clone()]).await.unwrap_err();
     assert_eq!(regions.away.count("Decrypt"), calls);
     let reader = super::codec(policy.decorate(regions.key().await, &metrics).unwrap());
     assert_eq!(reader.decode(honest).await.unwrap(), [payload()]);
