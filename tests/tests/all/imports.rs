@@ -41,6 +41,7 @@ fn no_modules_or_folders_import_each_other() {
     let mut found = BTreeSet::new();
     for package in packages() {
         let crate_ = Crate::read(&package.sources).expect("the sources are readable");
+        assert!(crate_.has_root(), "{} has no root", package.name);
         for circle in crate_.circles() {
             found.insert(format!("{}: {}", package.name, circle.join(", ")));
         }

@@ -47,6 +47,10 @@ impl Crate {
         Ok(this)
     }
 
+    pub(super) fn has_root(&self) -> bool {
+        self.modules.contains_key(&Module::new())
+    }
+
     /// A crate of modules that are given with their sources.
     #[cfg(test)]
     pub(super) fn of(sources: &[(&str, &str)]) -> Self {
