@@ -187,12 +187,12 @@ pub(super) fn circles(edges: &BTreeSet<(String, String)>) -> Vec<Vec<String>> {
         .iter()
         .map(|node| (*node, reached_from(node, edges)))
         .collect();
-    let reaches = |from: &str, to: &str| reached.get(from).is_some_and(|set| set.contains(to));
+    let leads = |from: &str, to: &str| reached.get(from).is_some_and(|set| set.contains(to));
     let mut found = BTreeSet::new();
-    for node in nodes.iter().filter(|node| reaches(node, node)) {
+    for node in nodes.iter().filter(|node| leads(node, node)) {
         let circle = nodes
             .iter()
-            .filter(|other| reaches(node, other) && reaches(other, node));
+            .filter(|other| leads(node, other) && leads(other, node));
         found.insert(circle.map(|other| (*other).to_owned()).collect::<Vec<_>>());
     }
     found.into_iter().collect()
