@@ -26,7 +26,6 @@ mod raw;
 mod relay;
 mod servers;
 mod tools;
-mod web_ui;
 
 pub use keyring::Keyring;
 pub use parcel_office::{ParcelOffice, output};
@@ -35,4 +34,3 @@ pub use raw::{Raw, assert_absent, assert_present};
 pub use relay::Relay;
 pub use servers::{codec_server, codec_server_that, temporal, until};
 pub use tools::{TOOLS, tool};
-pub use web_ui::WebUi;
