@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsBuilder, KmsMetrics, ProviderError,
-    ProviderErrorKind, Setting, SettingValue, Signer, Variables, built_in, local::LocalKms,
+    CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsMetrics, ProviderError,
+    ProviderErrorKind, Setting, SettingValue, Signer, built_in, local::LocalKms,
 };
 use crate::{ConfigurationError, KeyUri, Scheme};
 
@@ -45,32 +45,6 @@ impl Default for Kms {
 }
 
 impl Kms {
-    /// Starts with the services of this build and their default settings.
-    pub fn builder() -> KmsBuilder {
-        KmsBuilder::new(Self::default())
-    }
-
-    /// Starts with this value. What is not changed is shared with it.
-    pub fn to_builder(&self) -> KmsBuilder {
-        KmsBuilder::new(self.clone())
-    }
-
-    /// The services as environment variables describe them.
-    ///
-    /// # Errors
-    /// When a variable has a value that it cannot have.
-    pub fn from_env() -> Result<Self, ConfigurationError> {
-        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-    }
-
-    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them may be empty.
-    ///
-    /// # Errors
-    /// As [`from_env`](Self::from_env).
-    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self::builder().variables(variable)?.build())
-    }
-
     /// Reads a key URI as a configuration has it. What it says beyond the key's name, such as the `module-path` of a token,
     /// is kept here.
     ///

@@ -36,6 +36,10 @@ impl KeyService for AwsKms {
             .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
     }
 
+    fn key_in(&self, place: &str) -> Option<String> {
+        (place == "aws-kms:").then(|| "aws-kms://alias/any".to_owned())
+    }
+
     fn check(&self) -> Vec<ConfigurationError> {
         let options = self.options();
         let urls = [

@@ -40,6 +40,11 @@ impl KeyService for GcpKms {
             .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
     }
 
+    fn key_in(&self, place: &str) -> Option<String> {
+        let is_ring = place.contains("/keyRings/") && !place.contains("/cryptoKeys");
+        is_ring.then(|| format!("{place}/cryptoKeys/any"))
+    }
+
     fn check(&self) -> Vec<ConfigurationError> {
         let url = self.options().endpoint.as_deref();
         let reason = url.and_then(|url| match endpoint::check(url) {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Codec, Dek, EncryptionContext, Format, Namespace, Payload, WrappedDek,
-    kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable},
+    kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable, Variables},
 };
 
 /// A key service as another crate would have it. Its keys live in memory.
