@@ -48,6 +48,7 @@ impl KeyService for AwsKms {
         ];
         let faults = urls.into_iter().filter_map(|(name, url)| {
             let reason = endpoint::check(url.as_deref()?).err()?;
+            let reason = format!("{reason}; leave it out for the public endpoint");
             Some(ConfigurationError::invalid(name, reason))
         });
         faults.collect()
