@@ -16,9 +16,11 @@ mod checksum;
 mod client;
 mod credentials;
 mod details;
+mod diagnose;
 mod error;
 mod grant;
 mod provider;
+mod service;
 mod settings;
 mod signer;
 mod versions;
@@ -39,7 +41,7 @@ use self::{
 };
 
 /// Cloud KMS as one caller sees it. Keys with the same options share their connections and tokens within the process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GcpKms {
     options: Arc<GcpOptions>,
 }
@@ -51,6 +53,12 @@ impl GcpKms {
         Self {
             options: Arc::new(options),
         }
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &GcpOptions {
+        &self.options
     }
 
     /// A key to wrap data keys with.

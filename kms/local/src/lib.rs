@@ -25,9 +25,12 @@
 //! one is removed from the file.
 
 mod admin;
+mod diagnose;
 mod file;
 mod keyset;
 mod provider;
+mod service;
+mod settings;
 mod signer;
 mod watched;
 
@@ -44,10 +47,11 @@ use self::{
     signer::LocalSigningKey,
     watched::WatchedKeyset,
 };
+pub use self::{service::LocalKms, settings::LocalOptions};
 use temporal_kms::{
     KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, SignatureAlgorithm, Signer,
 };
-use temporal_kms::{KeyUri, KmsKind};
+use temporal_kms::{KeyUri, Scheme};
 
 /// A folder of Tink keysets.
 #[derive(Clone, Debug)]
@@ -145,8 +149,8 @@ impl LocalKeyring {
     }
 
     fn path(&self, uri: &KeyUri) -> Result<PathBuf, ProviderError> {
-        match uri.kms() {
-            KmsKind::Local => Ok(self.folder.join(format!("{}.json", uri.resource()))),
+        match uri.scheme() {
+            Scheme::LOCAL => Ok(self.folder.join(format!("{}.json", uri.resource()))),
             _ => Err(ProviderError::new(Kind::Misconfigured, uri)
                 .with_detail("a local keyring holds local:// keys only")),
         }
@@ -154,7 +158,7 @@ impl LocalKeyring {
 }
 
 fn named(name: &str) -> Result<KeyUri, ProviderError> {
-    KeyUri::new(KmsKind::Local, name).map_err(|error| {
+    KeyUri::new(Scheme::LOCAL, name).map_err(|error| {
         // The name itself cannot be shown as a key: it is not one.
         let unnamed = KeyUri::unnamed_local();
         ProviderError::new(Kind::Misconfigured, &unnamed).with_detail(error.to_string())

@@ -53,6 +53,7 @@
 mod admin;
 mod cipher;
 mod create;
+mod diagnose;
 mod error;
 mod gate;
 mod login;
@@ -65,6 +66,7 @@ mod pool;
 mod probe;
 mod provider;
 mod recovery;
+mod service;
 mod settings;
 mod signer;
 mod slot;
