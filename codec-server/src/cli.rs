@@ -44,6 +44,13 @@ struct Cli {
     command: Command,
 }
 
+/// The definition of the command line, for manual pages and completions.
+#[doc(hidden)]
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn help() -> String {
     let second = [(SECOND_SIGNAL, "a second signal ended a server")];
     let further = [&second[..], &SIGNALS].concat();

@@ -78,6 +78,8 @@
 //! - `sdk`: `PayloadCodec` for the Temporal Rust SDK, and [`WorkerGuard`], which every worker needs: without it one query
 //!   on a workflow whose key is gone ends the worker's process.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod codec;
 mod crypto;
 mod dek;

@@ -16,6 +16,8 @@ pub mod moto;
 pub mod parcel;
 pub mod softhsm;
 
+#[cfg(doctest)]
+mod documents;
 mod keyring;
 mod parcel_office;
 mod parcel_worker;

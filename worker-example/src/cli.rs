@@ -1,82 +1,92 @@
-//! The command line.
+//! The program `claude-tasks`: its command line, and the command that it runs.
 
-use std::{ffi::OsString, fmt, process::ExitCode};
+mod connection;
+mod exit;
+mod input;
+mod render;
+mod screen;
+mod submit;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod units;
+mod watch;
+mod worker;
+
+use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
     arguments,
     exit::Status,
     log::{self, LogFormat},
-    memory, terminal,
+    memory,
 };
 
-use crate::{
-    print,
-    submit::{self, Outcome, SubmitArgs, SubmitError},
-    tasks::{self, TaskArgs},
-    worker::{self, WorkerArgs, WorkerError},
-};
+use exit::{CommandEnd, CommandError, exit_code, exit_codes};
+use submit::SubmitArgs;
+use tasks::TaskArgs;
+use worker::WorkerArgs;
 
-/// Every command's exit codes. The README repeats them.
-const EXIT_CODES: &str = "\
-Exit codes:
-    0  the task succeeded, or the command did what it was asked for
-    1  the task failed
-   64  wrong usage, or a value that a task cannot have
-   65  a request file that is not JSON, or a payload that cannot be decrypted
-   66  a file cannot be read, or a task does not exist
-   69  Temporal or the key service cannot be reached, or no worker is there
-   70  a defect of this program
-   73  a folder cannot be created
-   77  a permission or a credential is missing
-   78  a key or a variable is wrong
-  130  the task was cancelled";
-
-/// Claude Code tasks as Temporal workflows, with every credential and prompt encrypted end to end.
+/// Runs Claude Code tasks as Temporal workflows, with prompts and credentials encrypted end to end.
 #[derive(Debug, Parser)]
-#[command(name = "claude-tasks", version, max_term_width = 100, after_help = EXIT_CODES)]
-pub(crate) struct Cli {
-    /// The format of the log on standard error. `RUST_LOG` sets its level.
+#[command(name = "claude-tasks", version, after_help = help(HELP))]
+struct Cli {
+    /// The format of log lines.
     #[arg(
         long,
         global = true,
-        env = "CLAUDE_TASKS_LOG_FORMAT",
-        default_value = "text"
+        value_enum,
+        default_value_t,
+        env = "CLAUDE_TASKS_LOG_FORMAT"
     )]
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
 
+const HELP: &str = "\
+Examples:
+  codec-server keys create local://default --keyring keys
+  claude-tasks worker --keyring keys --workdir data
+  claude-tasks submit --keyring keys --prompt 'Write a haiku'
+
+The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.";
+
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run tasks until SIGTERM or Ctrl-C.
-    #[command(after_help = EXIT_CODES)]
+    /// Runs tasks until SIGTERM or Ctrl-C.
+    #[command(after_help = help(worker::EXAMPLES))]
     Worker(Box<WorkerArgs>),
-    /// Submit a task, show its events, and wait for its end. Ctrl-C cancels the task.
-    #[command(after_help = EXIT_CODES)]
+    /// Submits a task, shows its events, and waits for its end. Ctrl-C cancels the task.
+    #[command(after_help = help(submit::EXAMPLES))]
     Submit(Box<SubmitArgs>),
-    /// Show the events of a task from now on, and wait for its end. Ctrl-C leaves the task alone.
-    #[command(after_help = EXIT_CODES)]
+    /// Shows the events of a task from now on, and waits for its end. Ctrl-C does not cancel the task.
+    #[command(after_help = help(tasks::FOLLOW_EXAMPLES))]
     Follow(Box<TaskArgs>),
-    /// Wait for a task's end, and print Claude's answer.
-    #[command(after_help = EXIT_CODES)]
+    /// Waits for a task's end, and prints Claude's answer.
+    #[command(after_help = help(tasks::RESULT_EXAMPLES))]
     Result(Box<TaskArgs>),
-    /// Print whether a task runs, or how it ended.
-    #[command(after_help = EXIT_CODES)]
+    /// Prints whether a task waits, runs, or how it ended.
+    #[command(after_help = help(tasks::STATUS_EXAMPLES))]
     Status(Box<TaskArgs>),
-    /// Cancel a task, and do not wait for its end.
-    #[command(after_help = EXIT_CODES)]
+    /// Cancels a task, and does not wait for its end.
+    #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
-    /// Hold a task's processes (the worker starts this by itself).
+    /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
 }
 
-/// The task failed.
-const FAILED: u8 = 1;
-/// The task was cancelled, as shells say it of Ctrl-C.
-const CANCELLED: u8 = 130;
+fn help(examples: &str) -> String {
+    format!("{examples}\n\n{}", exit_codes())
+}
+
+/// The definition of the command line, for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
 
 /// Runs the program.
 #[must_use]
@@ -85,7 +95,7 @@ pub fn main() -> ExitCode {
     let cli: Cli = match arguments::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Without a reader, the status still says it.
+            // If nobody reads the message, the exit code still tells the error.
             let _ = error.print();
             return if error.use_stderr() {
                 Status::Usage.into()
@@ -95,82 +105,29 @@ pub fn main() -> ExitCode {
         }
     };
     let level = match cli.command {
-        // Before anything else runs in this process: it is to be small and to hold nothing.
-        Command::Supervise => return crate::process::supervise(),
+        // Before everything else: this process must stay small and hold no secret of the worker.
+        Command::Supervise => return crate::sandbox::supervise(),
         Command::Worker(_) => "info",
         _ => "warn",
     };
     log::init(cli.log_format, level);
-    // Prompts and credentials are in this process's memory.
+    // This process holds prompts and credentials.
     memory::protect();
-    match tokio::runtime::Runtime::new() {
+    exit_code(match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(run(cli.command)),
-        Err(error) => failed(&error, Status::Software),
-    }
+        Err(error) => Err(CommandError::Runtime(error)),
+    })
 }
 
-async fn run(command: Command) -> ExitCode {
-    let ended = match command {
-        Command::Worker(args) => {
-            return match worker::run(*args).await {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => failed(&error, worker_status(&error)),
-            };
-        }
+async fn run(command: Command) -> Result<CommandEnd, CommandError> {
+    match command {
+        Command::Worker(args) => worker::run(*args).await,
         Command::Submit(args) => submit::run(*args).await,
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
-        Command::Supervise => return Status::Software.into(),
-    };
-    exit_code(ended)
-}
-
-fn exit_code(ended: Result<Outcome, SubmitError>) -> ExitCode {
-    match ended {
-        Ok(Outcome::Completed | Outcome::Left) => ExitCode::SUCCESS,
-        Ok(Outcome::Failed) => FAILED.into(),
-        Ok(Outcome::Cancelled) => CANCELLED.into(),
-        Err(error) => failed(&error, error.status()),
-    }
-}
-
-fn worker_status(error: &WorkerError) -> Status {
-    match error {
-        WorkerError::Connect(error) => error.status(),
-        WorkerError::Claude(_) => Status::Configuration,
-        WorkerError::Workdir { source, .. } => match source.kind() {
-            std::io::ErrorKind::PermissionDenied => Status::NoPermission,
-            _ => Status::CannotCreate,
-        },
-        WorkerError::Signals(_) | WorkerError::Worker(_) => Status::Software,
-    }
-}
-
-fn failed(error: &dyn fmt::Display, status: Status) -> ExitCode {
-    print::note(&terminal::lines(&format!("error: {error}")));
-    status.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_readme_repeats_the_exit_codes() {
-        let readme = include_str!("../README.md");
-        for line in EXIT_CODES.lines().skip(1) {
-            let (code, meaning) = line.trim().split_once("  ").unwrap();
-            let row = format!("| {code} | {meaning} |");
-            assert!(readme.contains(&row), "{row}");
-        }
+        // `main` has run it.
+        Command::Supervise => Ok(CommandEnd::Done),
     }
 }

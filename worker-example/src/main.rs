@@ -1,4 +1,4 @@
-//! `claude-tasks`: see the library's documentation.
+//! The program `claude-tasks`. The library `claude_tasks` has all of it.
 
 fn main() -> std::process::ExitCode {
     claude_tasks::main()

@@ -1,15 +1,14 @@
-//! Lines for people and programs. A reader that has gone away is no reason to stop: the task goes
-//! on, and its end still decides the exit code.
+//! Prints lines. A reader that has gone away is not an error: the task continues, and the exit code still tells its end.
 
 use std::io::{Write as _, stderr, stdout};
 
-/// A line on standard output.
+/// Prints a line on standard output.
 pub(crate) fn line(text: &str) {
     let mut out = stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// A line on standard error.
+/// Prints a line on standard error.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(stderr().lock(), "{text}");
 }

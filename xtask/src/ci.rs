@@ -4,44 +4,100 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use crate::{demo, step, test, tools, workspace::Workspace};
+use crate::{
+    book, check, demo, disk, publish,
+    step::{self, Background},
+    test, tools,
+    workspace::Workspace,
+};
 
-/// Runs every stage, and prints what each one took, also when one fails.
+/// Runs every stage, and prints the time and the room that each one took, also when one fails.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    let stages: [(&str, &dyn Fn() -> anyhow::Result<()>); 6] = [
-        ("Format", &|| cargo(workspace, &["fmt", "--all", "--check"])),
-        ("Lints", &|| lints(workspace)),
-        ("Documentation", &|| documentation(workspace)),
-        ("Licences, bans and sources", &|| licences(workspace)),
-        ("Tests", &|| {
-            test::run(workspace, &test::Arguments::everything())
-        }),
-        ("Demo", &|| {
-            demo::run(workspace, &demo::Arguments::check_built())
-        }),
-    ];
-    let mut times = Vec::new();
-    let mut outcome = Ok(());
-    for (title, stage) in stages {
-        step::heading(title);
-        let started = Instant::now();
-        outcome = stage().with_context(|| format!("the stage `{title}` failed"));
-        times.push((title, started.elapsed()));
-        if outcome.is_err() {
-            break;
-        }
-    }
-    step::heading("Time of each stage");
-    for (title, time) in &times {
-        step::note(&format!("{:>8}  {title}", minutes(*time)));
-    }
-    let total = times.iter().map(|(_, time)| *time).sum();
-    step::note(&format!("{:>8}  in all", minutes(total)));
+    let workspace = &workspace.lean();
+    // Installing them waits for the network as much as for the processor.
+    let installation = Background::start({
+        let workspace = workspace.clone();
+        move || tools::provide_all(&workspace, &tools::CI)
+    });
+    let mut stages = Stages::new(workspace);
+    let outcome = stages.run_all(installation);
+    stages.summarize();
     outcome
 }
 
-fn minutes(time: Duration) -> String {
-    format!("{}:{:02} min", time.as_secs() / 60, time.as_secs() % 60)
+/// The stages that ran so far.
+struct Stages<'a> {
+    workspace: &'a Workspace,
+    times: Vec<(&'static str, Duration)>,
+}
+
+impl<'a> Stages<'a> {
+    fn new(workspace: &'a Workspace) -> Self {
+        step::note(&room(workspace));
+        Self {
+            workspace,
+            times: Vec::new(),
+        }
+    }
+
+    fn run_all(&mut self, installation: Background<()>) -> anyhow::Result<()> {
+        let workspace = self.workspace;
+        self.run("Format", || cargo(workspace, &["fmt", "--all", "--check"]))?;
+        self.run("Lints", || lints(workspace))?;
+        self.run("Documentation", || documentation(workspace))?;
+        self.run("Types in public signatures", || {
+            check::public_api(workspace)
+        })?;
+        self.run("Waiting for the tools", || installation.finish())?;
+        self.run("Licences, bans and sources", || licences(workspace))?;
+        self.run("Unused dependencies", || check::unused(workspace))?;
+        self.run("Packages for the registry", || {
+            publish::check_manifests(workspace)
+        })?;
+        self.run("Room for the tests", || disk::forget_checks(workspace))?;
+        self.run("Tests", || {
+            test::run(workspace, &test::Arguments::everything())
+        })?;
+        self.run("Book", || book::run(workspace, &book::Arguments::check()))?;
+        self.run("Room for the demo", || {
+            disk::forget_test_programs(workspace)
+        })?;
+        self.run("Demo", || {
+            demo::run(workspace, &demo::Arguments::check_built())
+        })
+    }
+
+    fn run(
+        &mut self,
+        title: &'static str,
+        stage: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        step::heading(title);
+        let started = Instant::now();
+        let outcome = stage().with_context(|| format!("the stage `{title}` failed"));
+        let time = started.elapsed();
+        self.times.push((title, time));
+        step::note(&format!(
+            "{title}: {}; {}",
+            step::minutes(time),
+            room(self.workspace)
+        ));
+        outcome
+    }
+
+    fn summarize(&self) {
+        step::heading("Time of each stage");
+        for (title, time) in &self.times {
+            step::note(&format!("{:>10}  {title}", step::minutes(*time)));
+        }
+        let total = self.times.iter().map(|(_, time)| *time).sum();
+        step::note(&format!("{:>10}  in all", step::minutes(total)));
+    }
+}
+
+/// What the disk has left. A stage does not fail because nobody can tell.
+fn room(workspace: &Workspace) -> String {
+    disk::report(workspace).unwrap_or_else(|error| format!("{error:#}"))
 }
 
 fn lints(workspace: &Workspace) -> anyhow::Result<()> {

@@ -1,3 +1,5 @@
+//! `cargo xtask codegen`: writes the Rust of the .proto files.
+
 use crate::{step, workspace::Workspace};
 
 /// Runs the test that compares the committed code, in the mode in which it writes it.

@@ -3,10 +3,16 @@
 //! `cargo xtask demo` shows the whole product, `cargo xtask test` runs every test, `cargo xtask ci`
 //! is what has to pass before a change is taken.
 
+mod book;
+mod check;
 mod ci;
 mod codegen;
 mod demo;
+mod disk;
+mod dist;
+mod packages;
 mod path;
+mod publish;
 mod step;
 mod test;
 mod tools;
@@ -37,8 +43,17 @@ enum Command {
     Test(test::Arguments),
     /// Run what has to pass before a change is taken: format, lints, docs, licences, tests
     Ci,
+    /// Check what a release has to pass beside the tests
+    #[command(subcommand)]
+    Check(check::Check),
+    /// Check that the crates can be published
+    PublishCheck(publish::Arguments),
+    /// Build archives and Debian packages of the programs into target/dist
+    Dist(dist::Arguments),
     /// Install the pinned tools of the tests into target/tools
     Tools(tools::Arguments),
+    /// Generate the reference pages and build the book in docs/ into target/book
+    Book(book::Arguments),
     /// Regenerate the committed Rust of the .proto files
     Codegen,
 }
@@ -59,7 +74,11 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
+        Command::Check(check) => check::run(&workspace, &check),
+        Command::PublishCheck(arguments) => publish::run(&workspace, &arguments),
+        Command::Dist(arguments) => dist::run(&workspace, &arguments),
         Command::Tools(arguments) => tools::run(&workspace, &arguments),
+        Command::Book(arguments) => book::run(&workspace, &arguments),
         Command::Codegen => codegen::run(&workspace),
     }
 }

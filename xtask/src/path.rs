@@ -1,3 +1,5 @@
+//! Programs of the system: where they are, and how to get them.
+
 use std::{env, path::PathBuf};
 
 use anyhow::{Context, bail};

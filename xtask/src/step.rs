@@ -1,19 +1,21 @@
-//! Other programs, run so that one sees what happens.
+//! Other programs, run so that the user sees what happens.
+
+mod background;
+mod progress;
 
 use std::{
-    io::{self, IsTerminal},
     iter,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
 use dev_servers::Process;
-use indicatif::{ProgressBar, ProgressStyle};
+
+pub(crate) use self::background::Background;
+use self::progress::Progress;
 
 const TICK: Duration = Duration::from_millis(200);
-const REPORT_EVERY: Duration = Duration::from_secs(30);
-const SHOWN_WIDTH: usize = 60;
 
 /// Prints what is done next.
 pub(crate) fn heading(text: &str) {
@@ -34,6 +36,22 @@ pub(crate) fn loudly(mut command: Command) -> anyhow::Result<()> {
         .with_context(|| format!("cannot run {shown}"))?;
     ensure!(status.success(), "`{shown}` failed ({status})");
     Ok(())
+}
+
+/// Runs `command` and returns its standard output.
+pub(crate) fn output(mut command: Command) -> anyhow::Result<Vec<u8>> {
+    let shown = describe(&command);
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot run {shown}"))?;
+    ensure!(
+        output.status.success(),
+        "`{shown}` failed ({})",
+        output.status
+    );
+    Ok(output.stdout)
 }
 
 /// Runs `command` with one line of progress; its output is shown only when it fails.
@@ -58,6 +76,11 @@ pub(crate) fn quietly(title: &str, command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A duration as `4:07 min`.
+pub(crate) fn minutes(time: Duration) -> String {
+    format!("{}:{:02} min", time.as_secs() / 60, time.as_secs() % 60)
+}
+
 /// The command line as one would type it; none of ours holds a secret.
 pub(crate) fn describe(command: &Command) -> String {
     let words = iter::once(command.get_program()).chain(command.get_args());
@@ -71,63 +94,4 @@ fn quote(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// One line that moves on a terminal, and a line now and then elsewhere.
-struct Progress {
-    title: String,
-    started: Instant,
-    reported: std::cell::Cell<Instant>,
-    bar: Option<ProgressBar>,
-}
-
-impl Progress {
-    fn start(title: &str) -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let style =
-                ProgressStyle::with_template("    {spinner} {prefix} [{elapsed}] {msg:.dim}");
-            let bar = ProgressBar::new_spinner().with_prefix(title.to_owned());
-            style.map_or(bar.clone(), |style| bar.with_style(style))
-        });
-        if bar.is_none() {
-            note(&format!("{title} …"));
-        }
-        let started = Instant::now();
-        Self {
-            title: title.to_owned(),
-            started,
-            reported: started.into(),
-            bar,
-        }
-    }
-
-    fn tick(&self, last_line: &str) {
-        let line: String = last_line
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(SHOWN_WIDTH)
-            .collect();
-        if let Some(bar) = &self.bar {
-            bar.set_message(line);
-            bar.tick();
-        } else if self.reported.get().elapsed() >= REPORT_EVERY {
-            self.reported.set(Instant::now());
-            note(&format!(
-                "{} … {} s: {line}",
-                self.title,
-                self.started.elapsed().as_secs()
-            ));
-        }
-    }
-
-    fn end(self, how: &str) {
-        if let Some(bar) = self.bar {
-            bar.finish_and_clear();
-        }
-        note(&format!(
-            "{}: {how} in {} s",
-            self.title,
-            self.started.elapsed().as_secs()
-        ));
-    }
 }

@@ -1,3 +1,5 @@
+//! `cargo xtask test`: builds and runs the tests, and counts them.
+
 use std::{
     io::{self, BufRead, BufReader, IsTerminal, Write},
     process::{Command, Stdio},
@@ -6,7 +8,11 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::{step, tools, workspace::Workspace};
+use crate::{
+    step::{self, Background},
+    tools,
+    workspace::Workspace,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -66,11 +72,13 @@ const PURE_RUST: Round = Round {
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
+    let workspace = &workspace.lean();
     let mut environment = Vec::new();
     if !arguments.fast {
-        for tool in tools::TESTING {
-            environment.push((tool.variable, tools::provide(workspace, tool)?));
-        }
+        let installation = Background::start({
+            let workspace = workspace.clone();
+            move || tools::provide_all(&workspace, &tools::TESTING)
+        });
         step::heading(
             "Building the tests and the programs that they start (minutes, the first time)",
         );
@@ -78,6 +86,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         // With all targets, so that features are those of the tests and nothing is built twice.
         build.args(["build", "--workspace", "--all-targets"]);
         step::loudly(build)?;
+        installation.finish()?;
+        for tool in tools::TESTING {
+            environment.push((tool.variable, tools::provide(workspace, tool)?));
+        }
     }
 
     let rounds = if arguments.fast { FAST } else { FULL };
@@ -134,12 +146,8 @@ fn test(mut command: Command) -> anyhow::Result<(Count, bool)> {
 }
 
 fn summarize(total: &Count, started: Instant) {
-    let seconds = started.elapsed().as_secs();
-    step::heading(&format!(
-        "Tests ran for {} min {} s",
-        seconds / 60,
-        seconds % 60
-    ));
+    let time = step::minutes(started.elapsed());
+    step::heading(&format!("Tests were built and ran in {time}"));
     anstream::println!(
         "{} passed, {} failed, {} ignored",
         total.passed,

@@ -1,3 +1,5 @@
+//! Where the workspace is, and how its cargo is called.
+
 use std::{
     env,
     path::{Path, PathBuf},
@@ -7,10 +9,18 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-/// Where this workspace lies and builds to.
+/// Saves disk space and time where nobody looks at a backtrace or builds a second time.
+const LEAN: [(&str, &str); 2] = [
+    ("CARGO_INCREMENTAL", "0"),
+    ("CARGO_PROFILE_DEV_DEBUG", "none"),
+];
+
+/// Where this workspace is stored and builds to.
+#[derive(Clone)]
 pub(crate) struct Workspace {
     root: PathBuf,
     target: PathBuf,
+    lean: bool,
 }
 
 impl Workspace {
@@ -37,11 +47,25 @@ impl Workspace {
         Ok(Self {
             root: folder("workspace_root")?,
             target: folder("target_directory")?,
+            lean: false,
         })
+    }
+
+    /// The same workspace, built without debug information and without state for the next build.
+    pub(crate) fn lean(&self) -> Self {
+        Self {
+            lean: true,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Where cargo writes to.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
     }
 
     /// Where `cargo build` puts programs.
@@ -54,10 +78,20 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// Where the book is built.
+    pub(crate) fn book(&self) -> PathBuf {
+        self.target.join("book")
+    }
+
     /// `cargo` in the root of this workspace.
     pub(crate) fn cargo(&self) -> Command {
         let mut command = cargo();
         command.current_dir(&self.root);
+        if self.lean {
+            // What the user has set is the user's choice.
+            let unset = LEAN.iter().filter(|(name, _)| env::var_os(name).is_none());
+            command.envs(unset.copied());
+        }
         command
     }
 }
@@ -81,4 +115,25 @@ fn cargo() -> Command {
         }
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lean_builds_have_no_debug_information_and_no_incremental_state() {
+        let workspace = Workspace::discover().unwrap();
+        let set = |workspace: &Workspace, name: &str| {
+            workspace
+                .cargo()
+                .get_envs()
+                .any(|(known, value)| known == name && value.is_some())
+        };
+        for (name, _) in LEAN {
+            let chosen_by_the_user = env::var_os(name).is_some();
+            assert!(set(&workspace.lean(), name) || chosen_by_the_user, "{name}");
+            assert!(!set(&workspace, name), "{name}");
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! The service that clients call.
 
-use std::{convert::Infallible, sync::Arc, time::Instant};
+use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tower::{Layer as _, ServiceExt as _, service_fn};
 

@@ -1,6 +1,8 @@
 //! Keeps from a worker the queries that would end its process.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+mod history;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use prost::Message as _;
 use temporalio_client::{
@@ -18,13 +20,10 @@ use temporalio_common::{
     payload_visitor::decode_payloads,
     protos::temporal::api::{
         common::v1::Payload,
-        enums::v1::{EventType, QueryResultType},
+        enums::v1::QueryResultType,
         failure::v1::Failure,
-        history::v1::{History, HistoryEvent, history_event::Attributes},
-        workflowservice::v1::{
-            GetWorkflowExecutionHistoryRequest, PollWorkflowTaskQueueResponse,
-            RespondQueryTaskCompletedRequest,
-        },
+        history::v1::{History, history_event::Attributes},
+        workflowservice::v1::{PollWorkflowTaskQueueResponse, RespondQueryTaskCompletedRequest},
     },
 };
 
@@ -32,6 +31,8 @@ use super::rpc;
 
 /// The call by which a worker gets workflow tasks and queries.
 const POLL: &str = "PollWorkflowTaskQueue";
+/// How long the check of a query may take. Temporal gives up a query after 10 s by default.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Nothing connects to it: the guard makes every call at the connection that it was given.
 const UNUSED_ADDRESS: &str = "http://guarded.invalid";
 
@@ -45,6 +46,9 @@ const UNUSED_ADDRESS: &str = "http://guarded.invalid";
 /// The guard sits between the worker and Temporal. Before a query reaches the worker, it checks that the workflow can be
 /// loaded. If not, it answers the query with the reason. It changes no other task: a workflow task that cannot be decoded
 /// fails, and Temporal repeats it until it can.
+///
+/// A check reads the history up to the second workflow task. It reads at most 32 pages and 16 MiB, and takes at most 10 s.
+/// A query on a workflow with a longer beginning is refused, so that one query cannot fill the worker's memory.
 ///
 /// ```no_run
 /// # use temporalio_client::Client;
@@ -154,7 +158,7 @@ impl Guarding {
             let task = PollWorkflowTaskQueueResponse::decode(&*answer.proto)
                 .map_err(|_| Status::internal("the workflow task is not a valid message"))?;
             if task.query.is_some()
-                && let Err(reason) = self.check(&task).await
+                && let Err(reason) = self.check_in_time(&task).await
             {
                 self.refuse(task, reason).await;
                 // As when no task came until the end of a poll: the worker polls again.
@@ -164,12 +168,19 @@ impl Guarding {
         Ok(answer)
     }
 
+    async fn check_in_time(&self, query: &PollWorkflowTaskQueueResponse) -> Result<(), String> {
+        let checked = tokio::time::timeout(CHECK_TIMEOUT, self.check(query)).await;
+        checked.unwrap_or_else(|_| {
+            let seconds = CHECK_TIMEOUT.as_secs();
+            Err(format!(
+                "cannot check the workflow's history within {seconds} s; try again"
+            ))
+        })
+    }
+
     /// Whether the worker can load the workflow that a query is for. The texts go to Temporal in the clear.
     async fn check(&self, query: &PollWorkflowTaskQueueResponse) -> Result<(), String> {
-        let events = self
-            .first_events(query)
-            .await
-            .map_err(|status| format!("cannot read the workflow's history: {:?}", status.code()))?;
+        let events = history::first_events(&self.connection, &self.namespace, query).await?;
         let name = query.workflow_type.as_ref().map_or("", |kind| &kind.name);
         let is_input = self
             .inputs
@@ -196,45 +207,6 @@ impl Guarding {
         }
     }
 
-    /// All that the worker needs to make the workflow: what came before its second workflow task.
-    async fn first_events(
-        &self,
-        query: &PollWorkflowTaskQueueResponse,
-    ) -> Result<Vec<HistoryEvent>, Status> {
-        let sent = query
-            .history
-            .as_ref()
-            .map_or(&[][..], |history| &history.events);
-        let is_whole = sent.first().is_some_and(|event| event.event_id == 1);
-        let (mut events, mut token) = if is_whole {
-            (sent.to_vec(), query.next_page_token.clone())
-        } else {
-            (Vec::new(), Vec::new())
-        };
-        while second_task(&events).is_none() && (events.is_empty() || !token.is_empty()) {
-            let request = GetWorkflowExecutionHistoryRequest {
-                namespace: self.namespace.clone(),
-                execution: query.workflow_execution.clone(),
-                next_page_token: token,
-                ..GetWorkflowExecutionHistoryRequest::default()
-            };
-            let mut service = self.connection.workflow_service();
-            let page = service
-                .get_workflow_execution_history(Request::new(request))
-                .await?
-                .into_inner();
-            let more = page.history.unwrap_or_default().events;
-            if more.is_empty() {
-                break;
-            }
-            events.extend(more);
-            token = page.next_page_token;
-        }
-        let needed = second_task(&events).unwrap_or(events.len());
-        events.truncate(needed);
-        Ok(events)
-    }
-
     async fn refuse(&self, query: PollWorkflowTaskQueueResponse, reason: String) {
         let workflow = query.workflow_execution.unwrap_or_default().workflow_id;
         tracing::warn!(workflow, reason, "a query is refused");
@@ -259,9 +231,5 @@ impl Guarding {
     }
 }
 
-/// Where the second workflow task begins.
-fn second_task(events: &[HistoryEvent]) -> Option<usize> {
-    let is_started = |event: &HistoryEvent| event.event_type() == EventType::WorkflowTaskStarted;
-    let mut started = (0..).zip(events).filter(|(_, event)| is_started(event));
-    started.nth(1).map(|(index, _)| index)
-}
+#[cfg(test)]
+mod tests;

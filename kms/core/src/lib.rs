@@ -11,7 +11,9 @@
 //! # Features
 //!
 //! - `aws-lc-rs` (default): AES-256-GCM and randomness by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
-//! - `test-util`: what the tests of providers need.
+//! - `test-util`: [`faulty::FaultyKey`], a key for tests, and a clock that is moved by hand.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
 mod calls;
@@ -22,6 +24,8 @@ mod configuration_error;
 pub mod crypto;
 pub mod endpoint;
 mod error;
+#[cfg(any(test, feature = "test-util"))]
+pub mod faulty;
 mod provider;
 mod public_key;
 mod service_error;

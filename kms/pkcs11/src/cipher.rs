@@ -1,7 +1,5 @@
 //! Encrypting under a key of the token. See the module's documentation for the formats and why they are so.
 
-use std::time::Instant;
-
 use cryptoki::{
     mechanism::{Mechanism, aead::GcmParams},
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
@@ -111,12 +109,19 @@ pub(super) fn open(
             };
             let is_there = || connection.is_there();
             let name = (key.label.as_slice(), key.id.as_slice());
-            Err(match probes.ask(name, Instant::now(), probe, is_there) {
-                Verdict::Works => not_authentic(),
-                // The token may have failed just now, and the payload may be good.
-                Verdict::Worked => not_authentic().presumed(),
-                Verdict::Fails => failure,
-            })
+            Err(
+                match probes.ask(
+                    name,
+                    tokio::time::Instant::now().into_std(),
+                    probe,
+                    is_there,
+                ) {
+                    Verdict::Works => not_authentic(),
+                    // The token may have failed just now, and the payload may be good.
+                    Verdict::Worked => not_authentic().presumed(),
+                    Verdict::Fails => failure,
+                },
+            )
         }
         Err(failure) => Err(failure),
     }

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_thousand_wrong_tags_cost_one_probe_a_minute() {
         let probes = Probes::default();
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         let count = Cell::new(0);
         // Ten a second.
         for tenth in 0..1000 {
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn each_version_of_a_key_is_probed_for_itself() {
         let probes = Probes::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         assert_eq!(probes.ask(KEY, now, || true, || true), Verdict::Works);
         for other in [(&b"k"[..], &b"2"[..]), (b"l", b"1"), (b"k1", b"")] {
             let verdict = probes.ask(other, now, || false, || true);
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn between_probes_the_last_answer_counts_while_the_token_is_there() {
         let probes = Probes::default();
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let unasked = || panic!("probed twice in a minute");
         let unneeded = || panic!("not needed");
         assert_eq!(probes.ask(KEY, now, || true, unneeded), Verdict::Works);

@@ -59,7 +59,7 @@ mod tests {
 
     /// How many of the calls in the first `seconds`, ten a second, begin a recovery.
     fn attempts(recovery: &mut Recovery, loss: Loss, seconds: u32) -> usize {
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         (0..seconds * 10)
             .filter(|tenth| recovery.begins(loss, start + Duration::from_millis(100) * *tenth))
             .count()
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_token_that_comes_and_goes_is_found_each_time_but_not_more_than_once_a_second() {
         let mut recovery = Recovery::default();
-        let start = Instant::now();
+        let start = tokio::time::Instant::now().into_std();
         assert!(recovery.begins(Loss::Token, start));
         recovery.worked();
         assert!(!recovery.begins(Loss::Token, start + Duration::from_millis(900)));

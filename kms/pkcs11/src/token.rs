@@ -137,7 +137,11 @@ impl Token {
         let Some(loss) = failure.loss() else {
             return Err(failure);
         };
-        let permitted = || self.recovery.lock().begins(loss, Instant::now());
+        let permitted = || {
+            self.recovery
+                .lock()
+                .begins(loss, tokio::time::Instant::now().into_std())
+        };
         if self.module.restart(generation, permitted) {
             attempt().1
         } else {

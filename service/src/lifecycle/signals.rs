@@ -45,7 +45,15 @@ impl StopSignals {
         stop.cancel();
         let signal = self.next().await.as_str();
         tracing::warn!(signal, "told to stop again; stopping at once");
-        // Not a success: answers are cut off.
-        std::process::exit(SECOND_SIGNAL.into());
+        end_now();
     }
+}
+
+/// Not a success: answers are cut off.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user asked twice, and a destructor could hang"
+)]
+fn end_now() -> ! {
+    std::process::exit(SECOND_SIGNAL.into())
 }

@@ -1,3 +1,5 @@
+//! What the demo says about itself, and the proof of each sentence.
+
 use anyhow::{Context, bail, ensure};
 use dev_servers::find_secret;
 

@@ -1,3 +1,5 @@
+//! What the demo's task authenticates with.
+
 use std::{env, fmt, process::Command};
 
 use uuid::Uuid;

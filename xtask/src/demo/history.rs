@@ -1,3 +1,5 @@
+//! The task's history, as Temporal stores it and as the codec server shows it.
+
 use std::process::Command;
 
 use anyhow::{Context, ensure};

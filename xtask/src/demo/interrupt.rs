@@ -1,3 +1,5 @@
+//! Ctrl-C and the other signals that end the demo.
+
 use std::{
     sync::{
         Arc,

@@ -44,10 +44,7 @@ impl Arguments {
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
     let interrupts = Interrupts::watch()?;
     let credential = Credential::choose();
-    let programs = Programs::find(workspace)?;
-    if !arguments.no_build {
-        programs::build(workspace)?;
-    }
+    let programs = Programs::provide(workspace, !arguments.no_build)?;
 
     let mut claims = Claims::default();
     let outcome = play(arguments, &programs, &credential, &interrupts, &mut claims);

@@ -1,7 +1,9 @@
+//! The programs that the demo starts: its own, which it builds, and other people's, which it installs.
+
 use std::path::PathBuf;
 
 use crate::{
-    step,
+    step::{self, Background},
     tools::{self, CLAUDE, Oldest, TEMPORAL},
     workspace::Workspace,
 };
@@ -16,19 +18,18 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Finds or installs the foreign programs, and names the own ones.
-    pub(super) fn find(workspace: &Workspace) -> anyhow::Result<Self> {
+    /// Builds the own programs if `build` says so, and finds or installs the others meanwhile.
+    pub(super) fn provide(workspace: &Workspace, build: bool) -> anyhow::Result<Self> {
         step::heading("Programs");
-        let server = Oldest {
-            after: "(Server ",
-            version: (1, 29),
-        };
-        let temporal = tools::find_or_install(workspace, &TEMPORAL, &server)?;
-        let newest_known = Oldest {
-            after: "",
-            version: (2, 1),
-        };
-        let claude = tools::find_or_install(workspace, &CLAUDE, &newest_known)?;
+        let workspace = workspace.lean();
+        let tools = Background::start({
+            let workspace = workspace.clone();
+            move || Ok((claude(&workspace)?, temporal(&workspace)?))
+        });
+        if build {
+            build_own(&workspace)?;
+        }
+        let (claude, temporal) = tools.finish()?;
         let own = |name| workspace.programs().join(name);
         Ok(Self {
             temporal,
@@ -40,11 +41,32 @@ impl Programs {
     }
 }
 
-/// Builds the own programs.
-pub(super) fn build(workspace: &Workspace) -> anyhow::Result<()> {
+fn temporal(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let oldest_server = Oldest {
+        after: "(Server ",
+        version: (1, 29),
+    };
+    tools::find_or_install(workspace, &TEMPORAL, &oldest_server)
+}
+
+fn claude(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let oldest = Oldest {
+        after: "",
+        version: (2, 1),
+    };
+    tools::find_or_install(workspace, &CLAUDE, &oldest)
+}
+
+/// Builds the own programs, for keys in a local keyring only: the demo has no other, and the clients of the cloud
+/// services take longer to compile than everything else.
+fn build_own(workspace: &Workspace) -> anyhow::Result<()> {
     step::heading("Building codec-server and claude-tasks (minutes, the first time)");
     let mut build = workspace.cargo();
-    build.args(["build", "--bins", "--package=temporal-kms-codec-server"]);
-    build.args(["--package=claude-tasks", "--package=fake-anthropic"]);
+    build.args(["build", "--bins", "--no-default-features"]);
+    build.args([
+        "--package=temporal-kms-codec-server",
+        "--package=claude-tasks",
+    ]);
+    build.arg("--package=fake-anthropic");
     step::loudly(build)
 }

@@ -1,3 +1,5 @@
+//! The demo's servers.
+
 use std::{env, fs, path::Path, process::Command};
 
 use anyhow::{Context, ensure};

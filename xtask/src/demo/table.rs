@@ -1,3 +1,5 @@
+//! The history as a table: ciphertext beside plaintext.
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{

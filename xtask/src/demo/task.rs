@@ -1,3 +1,5 @@
+//! The demo's task.
+
 use std::time::Duration;
 
 use anyhow::ensure;

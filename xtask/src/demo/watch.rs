@@ -1,3 +1,5 @@
+//! Looking for a secret where it must not be.
+
 use std::{
     collections::BTreeSet,
     fs,

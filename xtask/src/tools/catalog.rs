@@ -1,3 +1,5 @@
+//! Which programs the tests, the checks and the demo need, and in which versions.
+
 use anyhow::Context;
 
 /// A program in one pinned version.
@@ -41,8 +43,11 @@ pub(crate) enum Install {
     },
     /// A Python environment with the packages of a requirements file of this repository.
     Python { requirements: &'static str },
-    /// `cargo install`, without optimisation because it runs once.
-    Cargo { package: &'static str },
+    /// `cargo install` with further arguments, without optimisation because it runs once.
+    Cargo {
+        package: &'static str,
+        arguments: &'static [&'static str],
+    },
 }
 
 pub(crate) static TEMPORAL: Tool = Tool {
@@ -156,6 +161,67 @@ pub(crate) static CARGO_DENY: Tool = Tool {
     takes: "3–5 minutes",
     install: Install::Cargo {
         package: "cargo-deny",
+        arguments: &[],
+    },
+};
+
+pub(crate) static MDBOOK: Tool = Tool {
+    name: "mdbook",
+    version: "0.5.4",
+    program: "bin/mdbook",
+    variable: "TKC_MDBOOK",
+    takes: "1–2 minutes",
+    // Without its search and its server for authors.
+    install: Install::Cargo {
+        package: "mdbook",
+        arguments: &["--no-default-features"],
+    },
+};
+
+pub(crate) static CARGO_MACHETE: Tool = Tool {
+    name: "cargo-machete",
+    version: "0.9.2",
+    program: "bin/cargo-machete",
+    variable: "TKC_CARGO_MACHETE",
+    takes: "a minute",
+    install: Install::Cargo {
+        package: "cargo-machete",
+        arguments: &[],
+    },
+};
+
+pub(crate) static CARGO_HACK: Tool = Tool {
+    name: "cargo-hack",
+    version: "0.6.46",
+    program: "bin/cargo-hack",
+    variable: "TKC_CARGO_HACK",
+    takes: "a minute",
+    install: Install::Cargo {
+        package: "cargo-hack",
+        arguments: &[],
+    },
+};
+
+pub(crate) static CARGO_DEB: Tool = Tool {
+    name: "cargo-deb",
+    version: "3.8.0",
+    program: "bin/cargo-deb",
+    variable: "TKC_CARGO_DEB",
+    takes: "2–3 minutes",
+    install: Install::Cargo {
+        package: "cargo-deb",
+    },
+};
+
+pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
+    name: "cargo-semver-checks",
+    version: "0.51.0",
+    program: "bin/cargo-semver-checks",
+    variable: "TKC_CARGO_SEMVER_CHECKS",
+    takes: "5–10 minutes",
+    install: Install::Cargo {
+        package: "cargo-semver-checks",
+        arguments: &[],
     },
 };
 
@@ -171,27 +237,62 @@ pub(crate) static TESTING: [&Tool; 8] = [
     &SOFTHSM,
 ];
 
-static ALL: [&Tool; 9] = [
-    &TEMPORAL,
-    &TCTL,
+/// What `cargo xtask ci` needs: first what the network brings, then what the processor makes.
+pub(crate) static CI: [&Tool; 11] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &CARGO_MACHETE,
     &CARGO_DENY,
+    &MDBOOK,
+    &TEMPORAL,
+    &TCTL,
 ];
+
+static COMMANDS_ONLY: [&Tool; 3] = [&CARGO_DEB, &CARGO_HACK, &CARGO_SEMVER_CHECKS];
 
 /// The tools of these names, those of the tests when there are none.
 pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {
     if names.is_empty() {
         return Ok(TESTING.to_vec());
     }
-    let known = ALL.map(|tool| tool.name).join(", ");
+    let all = || CI.iter().chain(&COMMANDS_ONLY).copied();
     let find = |name: &String| {
-        let tool = ALL.into_iter().find(|tool| tool.name == name);
-        tool.with_context(|| format!("there is no tool `{name}`, only {known}"))
+        let tool = all().find(|tool| tool.name == name);
+        let known = || all().map(|tool| tool.name).collect::<Vec<_>>().join(", ");
+        tool.with_context(|| format!("`{name}` is not a tool: choose from {}", known()))
     };
     names.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn continuous_integration_installs_every_tool_of_the_tests() {
+        for tool in TESTING {
+            assert!(
+                CI.iter().any(|other| other.name == tool.name),
+                "{}",
+                tool.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_tool_has_a_name_of_its_own() {
+        let mut names: Vec<_> = CI
+            .iter()
+            .chain(&COMMANDS_ONLY)
+            .map(|tool| tool.name)
+            .collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
 }

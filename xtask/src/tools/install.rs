@@ -1,3 +1,5 @@
+//! How each kind of tool is installed.
+
 use std::{
     env, fs,
     os::unix::fs::symlink,
@@ -70,7 +72,9 @@ pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> 
             let folder = workspace.tools().join(tool.name);
             python_environment(&folder, &workspace.root().join(requirements))
         }
-        Install::Cargo { package } => cargo_install(workspace, package, tool.version),
+        Install::Cargo { package, arguments } => {
+            cargo_install(workspace, package, tool.version, arguments)
+        }
     }
 }
 
@@ -209,7 +213,12 @@ fn python_environment(folder: &Path, requirements: &Path) -> anyhow::Result<()> 
     step::quietly("pip install", install)
 }
 
-fn cargo_install(workspace: &Workspace, package: &str, version: &str) -> anyhow::Result<()> {
+fn cargo_install(
+    workspace: &Workspace,
+    package: &str,
+    version: &str,
+    arguments: &[&str],
+) -> anyhow::Result<()> {
     let mut command = workspace.cargo();
     command.args([
         "install",
@@ -220,6 +229,7 @@ fn cargo_install(workspace: &Workspace, package: &str, version: &str) -> anyhow:
         version,
         package,
     ]);
+    command.args(arguments);
     command.arg("--root").arg(workspace.tools());
     command.env("CARGO_TARGET_DIR", workspace.tools().join("build"));
     command.env("CARGO_PROFILE_DEV_DEBUG", "false");

@@ -8,7 +8,10 @@ use std::{fs, fs::File, path::PathBuf};
 
 use anyhow::Context;
 
-pub(crate) use catalog::{CARGO_DENY, CLAUDE, TEMPORAL, TESTING, Tool};
+pub(crate) use catalog::{
+    CARGO_DEB, CARGO_DENY, CARGO_HACK, CARGO_MACHETE, CARGO_SEMVER_CHECKS, CI, CLAUDE, MDBOOK, TEMPORAL,
+    TESTING, Tool,
+};
 pub(crate) use on_path::{Oldest, find_or_install};
 
 use crate::{step, workspace::Workspace};
@@ -29,6 +32,14 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
             tool.version,
             program.display()
         ));
+    }
+    Ok(())
+}
+
+/// Installs those of `tools` that are missing.
+pub(crate) fn provide_all(workspace: &Workspace, tools: &[&Tool]) -> anyhow::Result<()> {
+    for tool in tools {
+        provide(workspace, tool)?;
     }
     Ok(())
 }

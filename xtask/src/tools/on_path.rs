@@ -1,3 +1,5 @@
+//! Taking a program of the user's own instead of the pinned one.
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use reqwest::{Client, Url, header::DATE, redirect::Policy};
@@ -11,6 +11,7 @@ use temporal_kms_codec::{
     endpoint::{check, is_loopback},
     kms::{self, KmsOptions},
 };
+use tokio::time::Instant;
 
 use super::{
     super::exit::Status,

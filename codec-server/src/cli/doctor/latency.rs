@@ -1,12 +1,13 @@
 //! How long calls take.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use indicatif::ProgressBar;
 use temporal_kms_codec::{
     EncryptionContext, WrappedDek,
     kms::{KeyProvider, ProviderError},
 };
+use tokio::time::Instant;
 
 use super::finding::{Check, Finding};
 

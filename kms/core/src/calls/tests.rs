@@ -1,110 +1,19 @@
-use std::{
-    collections::VecDeque,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+use super::*;
+use crate::{
+    ProviderErrorKind,
+    faulty::{Answer, FaultyKey},
 };
 
-use parking_lot::Mutex;
-
-use super::{super::Protection, *};
-use crate::ProviderErrorKind;
-
-/// A key that fails as it is told, one plan for each call, and then works.
-#[derive(Debug)]
-struct Faulty {
-    uri: KeyUri,
-    plan: Mutex<VecDeque<Fault>>,
-    calls: AtomicUsize,
-    running: AtomicUsize,
-    most_running: AtomicUsize,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Fails(ProviderErrorKind),
-    Stalls,
-    Takes(Duration),
-}
-
-impl Faulty {
-    fn new(plan: impl IntoIterator<Item = Fault>) -> Arc<Self> {
-        Arc::new(Self {
-            uri: "local://faulty".parse().unwrap(),
-            plan: Mutex::new(plan.into_iter().collect()),
-            calls: AtomicUsize::new(0),
-            running: AtomicUsize::new(0),
-            most_running: AtomicUsize::new(0),
-        })
-    }
-
-    fn calls(&self) -> usize {
-        self.calls.load(SeqCst)
-    }
-
-    async fn run(&self) -> Result<(), ProviderError> {
-        self.calls.fetch_add(1, SeqCst);
-        let running = self.running.fetch_add(1, SeqCst) + 1;
-        self.most_running.fetch_max(running, SeqCst);
-        let fault = self.plan.lock().pop_front();
-        let answer = match fault {
-            None => Ok(()),
-            Some(Fault::Fails(kind)) => Err(ProviderError::new(kind, &self.uri)),
-            Some(Fault::Stalls) => std::future::pending().await,
-            Some(Fault::Takes(time)) => {
-                tokio::time::sleep(time).await;
-                Ok(())
-            }
-        };
-        self.running.fetch_sub(1, SeqCst);
-        answer
-    }
-}
-
-#[async_trait]
-impl KeyProvider for Faulty {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    async fn wrap(&self, _: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
-        self.run().await.map(|()| WrappedDek::new(vec![1]))
-    }
-
-    async fn unwrap(&self, _: &WrappedDek, _: &EncryptionContext) -> Result<Dek, ProviderError> {
-        self.run().await.map(|()| Dek::new([1; 32]))
-    }
-
-    fn max_plaintext(&self) -> usize {
-        7
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        self.run().await.map(|()| plaintext.to_vec())
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.run()
-            .await
-            .map(|()| Zeroizing::new(ciphertext.to_vec()))
-    }
-
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        self.run().await?;
-        Ok(KeyDescription::new(
-            self.uri.clone(),
-            "1",
-            Protection::Software,
-        ))
-    }
-}
-
 struct Fixture {
-    faulty: Arc<Faulty>,
+    faulty: Arc<FaultyKey>,
     key: Arc<dyn KeyProvider>,
     metrics: Arc<KmsMetrics>,
 }
 
-fn fixture(policy: &CallPolicy, plan: impl IntoIterator<Item = Fault>) -> Fixture {
-    let (faulty, metrics) = (Faulty::new(plan), Arc::new(KmsMetrics::default()));
+fn fixture(policy: &CallPolicy, plan: impl IntoIterator<Item = Answer>) -> Fixture {
+    let (uri, metrics) = ("local://faulty".parse().unwrap(), Arc::default());
+    let faulty = FaultyKey::with_limits(uri, 100, 7);
+    faulty.next(plan);
     let key = policy.decorate(faulty.clone(), &metrics).unwrap();
     Fixture {
         faulty,
@@ -128,7 +37,7 @@ impl Fixture {
     }
 }
 
-use Fault::{Fails, Stalls, Takes};
+use Answer::{Fails, Stalls, Takes};
 use ProviderErrorKind::{
     DeadlineExceeded, Integrity, InvalidCiphertext, PermissionDenied, Throttled, Unavailable,
 };
@@ -150,7 +59,7 @@ async fn transient_failures_are_retried_and_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn attempts_end_with_the_last_failure() {
-    let f = fixture(&CallPolicy::default(), [Fails(Throttled); 9]);
+    let f = fixture(&CallPolicy::default(), vec![Fails(Throttled); 9]);
     assert_eq!(f.fails().await, Throttled);
     assert_eq!(f.faulty.calls(), 4);
     assert_eq!(f.numbers().errors, [("throttled", 1)].into());
@@ -183,7 +92,7 @@ async fn the_total_deadline_ends_everything() {
             max_attempts: 100,
             ..CallPolicy::default()
         },
-        [Stalls; 100],
+        vec![Stalls; 100],
     );
     let start = tokio::time::Instant::now();
     assert_eq!(f.fails().await, DeadlineExceeded);
@@ -196,10 +105,10 @@ async fn calls_over_the_limit_wait_their_turn() {
         max_concurrent: 3,
         ..CallPolicy::default()
     };
-    let f = fixture(&policy, [Takes(Duration::from_millis(10)); 20]);
+    let f = fixture(&policy, vec![Takes(Duration::from_millis(10)); 20]);
     let answers = futures::future::join_all((0..20).map(|_| f.key.encrypt(b"x"))).await;
     assert!(answers.iter().all(Result::is_ok));
-    assert_eq!(f.faulty.most_running.load(SeqCst), 3);
+    assert_eq!(f.faulty.most_concurrent(), 3);
     assert_eq!(f.numbers().calls, 20);
 }
 
@@ -210,7 +119,7 @@ async fn the_breaker_opens_probes_and_closes() {
         breaker_failures: 3,
         ..CallPolicy::default()
     };
-    let f = fixture(&policy, [Fails(Unavailable); 4]);
+    let f = fixture(&policy, vec![Fails(Unavailable); 4]);
     for _ in 0..3 {
         assert_eq!(f.fails().await, Unavailable);
     }
@@ -258,7 +167,7 @@ async fn a_service_that_refuses_does_not_open_the_breaker() {
         breaker_failures: 2,
         ..CallPolicy::default()
     };
-    let f = fixture(&policy, [Fails(PermissionDenied); 20]);
+    let f = fixture(&policy, vec![Fails(PermissionDenied); 20]);
     for _ in 0..20 {
         assert_eq!(f.fails().await, PermissionDenied);
     }
@@ -273,7 +182,7 @@ async fn every_operation_passes_and_is_counted_under_its_name() {
     assert_eq!(f.key.wrap(&dek, &context).await.unwrap(), wrapped);
     assert_eq!(
         f.key.unwrap(&wrapped, &context).await.unwrap().expose(),
-        &[1; 32]
+        dek.expose()
     );
     f.key.encrypt(b"x").await.unwrap();
     f.key.decrypt(b"x").await.unwrap();
@@ -301,7 +210,7 @@ async fn every_operation_passes_and_is_counted_under_its_name() {
 #[tokio::test(start_paused = true)]
 async fn the_breaker_opens_for_a_service_that_never_answers() {
     let policy = CallPolicy::default();
-    let f = fixture(&policy, [Stalls; 100]);
+    let f = fixture(&policy, vec![Stalls; 100]);
     for _ in 0..policy.breaker_failures {
         assert_eq!(f.fails().await, DeadlineExceeded);
     }
@@ -314,7 +223,7 @@ async fn the_breaker_opens_for_a_service_that_never_answers() {
 #[tokio::test(start_paused = true)]
 async fn callers_that_give_up_on_a_service_that_hangs_open_the_breaker_too() {
     let policy = CallPolicy::default();
-    let f = fixture(&policy, [Stalls; 200]);
+    let f = fixture(&policy, vec![Stalls; 200]);
     let give_up_after = |time| tokio::time::timeout(time, f.key.encrypt(b"x"));
     for _ in 0..100 {
         assert!(
@@ -340,7 +249,7 @@ async fn the_longest_times_overflow_nothing() {
         max_attempts: u32::MAX,
         max_concurrent: usize::MAX,
     };
-    let f = fixture(&policy, [Fails(Unavailable); 3]);
+    let f = fixture(&policy, vec![Fails(Unavailable); 3]);
     // Both waits may be near zero, and then the call succeeds.
     let _ = f.key.encrypt(b"x").await;
     assert!(f.faulty.calls() >= 1);
@@ -381,7 +290,7 @@ fn policies_that_cannot_work_are_refused() {
         },
     ] {
         assert!(policy.check().is_err(), "{policy:?}");
-        let key = Faulty::new([]);
+        let key = FaultyKey::new("faulty");
         assert!(
             policy.decorate(key, &Arc::default()).is_err(),
             "decorated with {policy:?}"
@@ -398,7 +307,7 @@ async fn waiting_for_a_turn_says_nothing_of_the_service() {
         breaker_failures: 2,
         ..CallPolicy::default()
     };
-    let f = fixture(&policy, [Takes(Duration::from_millis(900)); 100]);
+    let f = fixture(&policy, vec![Takes(Duration::from_millis(900)); 100]);
     let answers = futures::future::join_all((0..20).map(|_| f.key.encrypt(b"x"))).await;
     let late = answers.iter().filter(|answer| answer.is_err()).count();
     assert_eq!(late, 19);

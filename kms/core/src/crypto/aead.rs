@@ -52,6 +52,10 @@ impl Aes256Gcm {
 }
 
 #[cfg(feature = "aws-lc-rs")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "this is the module that names the library"
+)]
 mod imp {
     use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
@@ -94,6 +98,10 @@ mod imp {
 }
 
 #[cfg(all(feature = "aes-gcm", not(feature = "aws-lc-rs")))]
+#[expect(
+    clippy::disallowed_types,
+    reason = "this is the module that names the library"
+)]
 mod imp {
     use aes_gcm::{
         KeyInit as _,

@@ -1,0 +1,351 @@
+//! A key for tests that fails as it is told: the one double of [`KeyProvider`].
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use zeroize::Zeroizing;
+
+use self::plain::PlainKey;
+use crate::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Operation, ProviderError,
+    ProviderErrorKind, WrappedDek,
+};
+
+mod plain;
+
+/// A key that answers as a test tells it, and counts its calls.
+///
+/// Without instructions the key behind it answers. Instructions are asked from the newest to the oldest; the first one that
+/// knows an answer decides. Every call lets other tasks run once before it is answered, as a call over a network does.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), temporal_kms::ProviderError> {
+/// use temporal_kms::{
+///     EncryptionContext, KeyProvider as _, Operation, ProviderErrorKind,
+///     faulty::{Answer, FaultyKey},
+/// };
+///
+/// let key = FaultyKey::new("k");
+/// key.next([Answer::Fails(ProviderErrorKind::Throttled)]);
+/// let error = key.encrypt(b"x").await.unwrap_err();
+/// assert_eq!(error.kind(), ProviderErrorKind::Throttled);
+/// key.encrypt(b"x").await?;
+/// assert_eq!(key.calls_of(Operation::Encrypt), 2);
+/// # Ok(())
+/// # }
+/// ```
+pub struct FaultyKey {
+    key: Arc<dyn KeyProvider>,
+    scripts: Mutex<Vec<Script>>,
+    changed: Notify,
+    calls: Mutex<Vec<Operation>>,
+    running: AtomicUsize,
+    most_running: AtomicUsize,
+}
+
+type Script = Arc<dyn Fn(&Call<'_>) -> Option<Answer> + Send + Sync>;
+
+/// A call, as a script sees it.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Call<'a> {
+    /// What is asked for.
+    pub operation: Operation,
+    /// What a data key is or has to be bound to. Direct mode and `describe` have no context.
+    pub context: Option<&'a EncryptionContext>,
+    /// What is to be unwrapped, encrypted or decrypted. It is empty for the other operations.
+    pub input: &'a [u8],
+}
+
+/// How a [`FaultyKey`] answers a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// The key behind it answers.
+    Passes,
+    /// The call fails.
+    Fails(ProviderErrorKind),
+    /// The call fails with a kind that the provider concluded: [`ProviderError::presumed`].
+    Presumes(ProviderErrorKind),
+    /// No answer comes until [`FaultyKey::recover`] or [`FaultyKey::retry_stalled`].
+    Stalls,
+    /// The key behind it answers after this time.
+    Takes(Duration),
+    /// The call fails after this time.
+    FailsAfter(Duration, ProviderErrorKind),
+    /// The call panics.
+    Panics,
+    /// The answer is these bytes: a wrapped data key, a data key, a ciphertext or a plaintext. As a data key, bytes of
+    /// another length than 32 are an invalid ciphertext. `describe` cannot answer bytes; the key behind it does.
+    Gives(Vec<u8>),
+}
+
+impl FaultyKey {
+    /// The key `local://NAME`. It does no cryptography: what it wraps and encrypts are the bytes themselves.
+    ///
+    /// # Panics
+    /// `name` is not a key's name.
+    #[must_use]
+    pub fn new(name: &str) -> Arc<Self> {
+        Self::over(Arc::new(PlainKey::new(name)))
+    }
+
+    /// As [`new`](Self::new), with any URI and with other limits than a local key has.
+    #[must_use]
+    pub fn with_limits(uri: KeyUri, max_wrapped: usize, max_plaintext: usize) -> Arc<Self> {
+        Self::over(Arc::new(PlainKey {
+            uri,
+            max_wrapped,
+            max_plaintext,
+        }))
+    }
+
+    /// Puts itself between a caller and `key`.
+    #[must_use]
+    pub fn over(key: Arc<dyn KeyProvider>) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            scripts: Mutex::default(),
+            changed: Notify::new(),
+            calls: Mutex::default(),
+            running: AtomicUsize::new(0),
+            most_running: AtomicUsize::new(0),
+        })
+    }
+
+    /// Adds an instruction. For a call that it returns `None` for, the older ones are asked.
+    pub fn script(&self, script: impl Fn(&Call<'_>) -> Option<Answer> + Send + Sync + 'static) {
+        self.scripts.lock().push(Arc::new(script));
+    }
+
+    /// Answers the next calls, one after another.
+    pub fn next(&self, answers: impl IntoIterator<Item = Answer>) {
+        let answers: Mutex<VecDeque<_>> = Mutex::new(answers.into_iter().collect());
+        self.script(move |_| answers.lock().pop_front());
+    }
+
+    /// Answers every call from now on.
+    pub fn always(&self, answer: Answer) {
+        self.script(move |_| Some(answer.clone()));
+    }
+
+    /// Answers every call of some operations from now on.
+    pub fn always_for(&self, operations: &[Operation], answer: Answer) {
+        let operations = operations.to_vec();
+        self.script(move |call| operations.contains(&call.operation).then(|| answer.clone()));
+    }
+
+    /// Fails every call from now on.
+    pub fn fail(&self, kind: ProviderErrorKind) {
+        self.always(Answer::Fails(kind));
+    }
+
+    /// Forgets every instruction. Calls that stall are answered by the key behind it.
+    pub fn recover(&self) {
+        self.scripts.lock().clear();
+        self.retry_stalled();
+    }
+
+    /// Asks the instructions again how calls that stall are answered.
+    pub fn retry_stalled(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Calls so far.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.calls.lock().len()
+    }
+
+    /// Calls of an operation so far. A data key that is generated counts as [`Operation::Wrap`].
+    #[must_use]
+    pub fn calls_of(&self, operation: Operation) -> usize {
+        let calls = self.calls.lock();
+        calls.iter().filter(|called| **called == operation).count()
+    }
+
+    /// The most calls that ever ran at the same time.
+    #[must_use]
+    pub fn most_concurrent(&self) -> usize {
+        self.most_running.load(SeqCst)
+    }
+
+    /// Counts a call and does what its answer says, up to the answer itself: the bytes, or `None` for what the key behind
+    /// it answers.
+    async fn call(&self, call: Call<'_>) -> Result<Option<Zeroizing<Vec<u8>>>, ProviderError> {
+        self.calls.lock().push(call.operation);
+        let running = self.running.fetch_add(1, SeqCst) + 1;
+        self.most_running.fetch_max(running, SeqCst);
+        let _running = Running(&self.running);
+        // Instructions are used in the order of the calls, so they are asked before other tasks run.
+        let (mut changed, mut answer) = (self.changed.notified(), self.answer(&call));
+        tokio::task::yield_now().await;
+        while answer == Answer::Stalls {
+            changed.await;
+            // Created before the answer is looked up, so that no change is missed.
+            changed = self.changed.notified();
+            answer = self.answer(&call);
+        }
+        match answer {
+            Answer::Passes | Answer::Stalls => Ok(None),
+            Answer::Fails(kind) => Err(self.error(kind)),
+            Answer::Presumes(kind) => Err(self.error(kind).presumed()),
+            Answer::Takes(time) => {
+                tokio::time::sleep(time).await;
+                Ok(None)
+            }
+            Answer::FailsAfter(time, kind) => {
+                tokio::time::sleep(time).await;
+                Err(self.error(kind))
+            }
+            Answer::Panics => std::panic::panic_any("the provider is broken"),
+            Answer::Gives(bytes) => Ok(Some(Zeroizing::new(bytes))),
+        }
+    }
+
+    fn answer(&self, call: &Call<'_>) -> Answer {
+        let scripts = self.scripts.lock().clone();
+        let answer = scripts.iter().rev().find_map(|script| script(call));
+        answer.unwrap_or(Answer::Passes)
+    }
+
+    fn error(&self, kind: ProviderErrorKind) -> ProviderError {
+        ProviderError::new(kind, self.key.uri())
+    }
+}
+
+/// Counts a call as running until it is answered or given up.
+struct Running<'a>(&'a AtomicUsize);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+// A method with a default that is missing here would never fail.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl KeyProvider for FaultyKey {
+    fn uri(&self) -> &KeyUri {
+        self.key.uri()
+    }
+
+    fn goes_by(&self, key: &KeyUri) -> bool {
+        self.key.goes_by(key)
+    }
+
+    async fn wrap(
+        &self,
+        dek: &Dek,
+        context: &EncryptionContext,
+    ) -> Result<WrappedDek, ProviderError> {
+        match self.call(Call::of_dek(Operation::Wrap, context)).await? {
+            Some(bytes) => Ok(WrappedDek::new(bytes.to_vec())),
+            None => self.key.wrap(dek, context).await,
+        }
+    }
+
+    async fn unwrap(
+        &self,
+        wrapped: &WrappedDek,
+        context: &EncryptionContext,
+    ) -> Result<Dek, ProviderError> {
+        let call = Call {
+            input: wrapped.as_bytes(),
+            ..Call::of_dek(Operation::Unwrap, context)
+        };
+        match self.call(call).await? {
+            Some(bytes) => Dek::from_slice(&bytes)
+                .ok_or_else(|| self.error(ProviderErrorKind::InvalidCiphertext)),
+            None => self.key.unwrap(wrapped, context).await,
+        }
+    }
+
+    fn max_wrapped(&self) -> usize {
+        self.key.max_wrapped()
+    }
+
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        let given = self.call(Call::of_dek(Operation::Wrap, context)).await?;
+        let (dek, wrapped) = self.key.generate_dek(context).await?;
+        Ok(match given {
+            Some(bytes) => (dek, WrappedDek::new(bytes.to_vec())),
+            None => (dek, wrapped),
+        })
+    }
+
+    fn min_plaintext(&self) -> usize {
+        self.key.min_plaintext()
+    }
+
+    fn max_plaintext(&self) -> usize {
+        self.key.max_plaintext()
+    }
+
+    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
+        match self
+            .call(Call::of_bytes(Operation::Encrypt, plaintext))
+            .await?
+        {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None => self.key.encrypt(plaintext).await,
+        }
+    }
+
+    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        match self
+            .call(Call::of_bytes(Operation::Decrypt, ciphertext))
+            .await?
+        {
+            Some(bytes) => Ok(bytes),
+            None => self.key.decrypt(ciphertext).await,
+        }
+    }
+
+    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+        self.call(Call::of_bytes(Operation::Describe, &[])).await?;
+        self.key.describe().await
+    }
+}
+
+impl<'a> Call<'a> {
+    fn of_dek(operation: Operation, context: &'a EncryptionContext) -> Self {
+        Self {
+            operation,
+            context: Some(context),
+            input: &[],
+        }
+    }
+
+    fn of_bytes(operation: Operation, input: &'a [u8]) -> Self {
+        Self {
+            operation,
+            context: None,
+            input,
+        }
+    }
+}
+
+impl fmt::Debug for FaultyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FaultyKey").field(&self.key).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! What the tests of the provider share.
+
+use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
+
+use fake_cloud_kms::{Emulator, Fault, Options};
+use serde_json::Value;
+use temporal_kms_codec::{
+    EncryptionContext, KeyUri,
+    kms::{
+        self, CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeySpec, KmsOptions, ProviderError,
+        ProviderErrorKind as Kind, Signer,
+    },
+};
+
+/// A running emulator, and how this library reaches it.
+pub(crate) struct Cloud {
+    pub(crate) emulator: Emulator,
+    pub(crate) options: KmsOptions,
+}
+
+impl Cloud {
+    pub(crate) async fn start() -> Self {
+        let emulator = Emulator::start(Options::default()).await.unwrap();
+        let options = options(&emulator.url());
+        Self { emulator, options }
+    }
+
+    /// A new key, ready to be used.
+    pub(crate) async fn key(&self, name: &str) -> Arc<dyn KeyProvider> {
+        self.create(name, KeySpec::default()).await;
+        self.open(name).await
+    }
+
+    /// A new signing key.
+    pub(crate) async fn signer(&self, name: &str) -> Arc<dyn Signer> {
+        let purpose = KeyPurpose::SignP256;
+        let spec = KeySpec {
+            purpose,
+            ..KeySpec::default()
+        };
+        self.create(name, spec).await;
+        kms::open_signer(&uri(name), &self.options).await.unwrap()
+    }
+
+    pub(crate) async fn create(&self, name: &str, spec: KeySpec) {
+        self.admin().await.create(&uri(name), &spec).await.unwrap();
+    }
+
+    pub(crate) async fn open(&self, name: &str) -> Arc<dyn KeyProvider> {
+        kms::open(&uri(name), &self.options).await.unwrap()
+    }
+
+    pub(crate) async fn admin(&self) -> Arc<dyn KeyAdmin> {
+        kms::open_admin(&uri("any"), &self.options).await.unwrap()
+    }
+
+    pub(crate) fn misbehave(&self, fault: &str) {
+        self.emulator.set_faults([fault.parse::<Fault>().unwrap()]);
+    }
+
+    pub(crate) fn behave(&self) {
+        self.emulator.set_faults([]);
+    }
+}
+
+pub(crate) fn options(url: &str) -> KmsOptions {
+    KmsOptions {
+        gcp_endpoint: Some(url.to_owned()),
+        calls: CallPolicy::once(),
+        ..KmsOptions::default()
+    }
+}
+
+pub(crate) fn uri(name: &str) -> KeyUri {
+    let uri = format!("gcp-kms://projects/p/locations/global/keyRings/temporal/cryptoKeys/{name}");
+    uri.parse().unwrap()
+}
+
+pub(crate) fn context(namespace: &str) -> EncryptionContext {
+    let pairs = [("namespace".to_owned(), namespace.to_owned())];
+    EncryptionContext::new(BTreeMap::from(pairs)).unwrap()
+}
+
+/// The kind of a failure, whose text must hold nothing that the service answered.
+#[track_caller]
+pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
+    let error = result.map(|_| ()).unwrap_err();
+    let text = format!("{error} {error:?}");
+    for word in [
+        "Quota exceeded",
+        "html",
+        "current state is",
+        "Decryption failed",
+        "denied on",
+    ] {
+        assert!(!text.contains(word), "{text}");
+    }
+    assert!(text.contains("cryptoKeys/"), "it names the key: {text}");
+    error.kind()
+}
+
+/// Asks `google_kms.py`, Google's own Python client, for one thing. `TKC_PYTHON` names a Python that has the packages of
+/// `tests/interop/requirements.txt`.
+pub(crate) async fn google(request: Value) -> Value {
+    let python = std::env::var_os("TKC_PYTHON")
+        .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/google_kms.py");
+    let mut command = Command::new(python);
+    command.arg(program).env("PYTHONDONTWRITEBYTECODE", "1");
+    // The emulator goes on in this runtime meanwhile.
+    let asked = tokio::task::spawn_blocking(move || dev_servers::ask(command, &request));
+    asked.await.unwrap()
+}

@@ -1,0 +1,124 @@
+//! Every command in the documents is run here as it is written, or says why it is not.
+
+use fake_cloud_kms::{Emulator, Options};
+use integration_tests::{moto::Moto, softhsm::isolated};
+
+use super::{
+    blocks::blocks,
+    documents,
+    setups::{ports, run},
+};
+
+/// Documents whose commands need local keys only.
+const LOCAL: [&str; 8] = [
+    "docs/claude-tasks.md",
+    "docs/codec-server.md",
+    "docs/files.md",
+    "docs/key-services/local-keyring.md",
+    "docs/operations.md",
+    "docs/operations/disaster-recovery.md",
+    "docs/operations/monitoring.md",
+    "docs/operations/rotation.md",
+];
+/// Documents whose commands start a Temporal server.
+const TEMPORAL: [&str; 2] = ["README.md", "docs/getting-started.md"];
+const GOOGLE: &str = "docs/key-services/google-cloud-kms.md";
+const AWS: &str = "docs/key-services/aws-kms.md";
+const PKCS11: &str = "docs/key-services/pkcs11.md";
+
+#[test]
+fn each_block_of_commands_is_run_or_says_why_not() {
+    let mut wrong = Vec::new();
+    for document in documents::all() {
+        // The programs' own READMEs belong to their crates.
+        if ["codec-server/", "worker-example/"]
+            .iter()
+            .any(|folder| document.path.starts_with(folder))
+        {
+            continue;
+        }
+        let is_run = LOCAL.contains(&&*document.path)
+            || TEMPORAL.contains(&&*document.path)
+            || [GOOGLE, AWS, PKCS11].contains(&&*document.path);
+        let commands = blocks(&document.text)
+            .into_iter()
+            .filter(super::blocks::Block::has_commands);
+        for block in commands.filter(|block| block.not_run.is_none() && !is_run) {
+            wrong.push(format!("{}, line {}", document.path, block.line));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "no test runs these blocks. Name the document in tests/tests/all/book/commands.rs, or write `<!-- not run here: REASON -->` above the block:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn commands_with_local_keys_do_what_the_documents_say() {
+    for path in LOCAL {
+        if blocks(&documents::document(path).text)
+            .iter()
+            .any(|block| block.has_commands() && block.not_run.is_none())
+        {
+            let ports = ports();
+            run(path, &addresses(&ports), &ports);
+        }
+    }
+}
+
+#[test]
+fn commands_with_a_temporal_server_do_what_the_documents_say() {
+    for path in TEMPORAL {
+        let ports = ports();
+        run(path, &addresses(&ports), &ports);
+    }
+}
+
+/// The addresses that programs take where the document names none.
+fn addresses(ports: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
+    let named = |address: &str| {
+        let found = ports.iter().find(|(from, _)| *from == address);
+        found.expect("a port of the documents").1.clone()
+    };
+    vec![
+        ("CODEC_SERVER_LISTEN", named("127.0.0.1:8081")),
+        ("TEMPORAL_ADDRESS", named("localhost:7233")),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_with_google_cloud_kms_do_what_the_document_says() {
+    let server = Emulator::start(Options::default())
+        .await
+        .expect("a fake Cloud KMS");
+    let endpoint = server.url();
+    let ran =
+        tokio::task::spawn_blocking(move || run(GOOGLE, &[("GCP_KMS_ENDPOINT", endpoint)], &[]));
+    ran.await.expect("the commands run");
+}
+
+#[test]
+fn commands_with_aws_kms_do_what_the_document_says() {
+    let moto = Moto::start();
+    let text = str::to_owned;
+    // AWS's example of an access key.
+    let variables = [
+        ("AWS_ENDPOINT_URL_KMS", moto.url().to_owned()),
+        ("AWS_ACCESS_KEY_ID", text("AKIAIOSFODNN7EXAMPLE")),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            text("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        ),
+    ];
+    run(AWS, &variables, &[]);
+}
+
+#[test]
+fn commands_with_pkcs11_do_what_the_document_says() {
+    isolated(|hsm| async move {
+        let ours = hsm.key("payloads").to_string();
+        let theirs = "pkcs11:token=prod;object=payloads";
+        run(PKCS11, &hsm.variables(), &[(theirs, ours)]);
+    });
+}

@@ -1,0 +1,478 @@
+//! The images and the compose file, as far as they can be checked without a container engine:
+//! every path, program, argument, port and variable in them exists.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use dev_servers::sibling_binary;
+use integration_tests::{output, tool};
+use serde_json::Value;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn file(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn compose() -> Value {
+    serde_saphyr::from_str(&file("docker-compose.yml")).expect("the compose file is YAML")
+}
+
+fn strings(value: &Value) -> Vec<&str> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+fn names(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(object) => object.keys().map(String::as_str).collect(),
+        list => strings(list),
+    }
+}
+
+fn help(program: &str, subcommand: &str) -> String {
+    let mut command = Command::new(sibling_binary(program).expect("it is built"));
+    command.args([subcommand, "--help"]);
+    output(command)
+}
+
+/// A stage's name with its instructions, one a line.
+fn stages() -> BTreeMap<String, Vec<String>> {
+    let mut stages: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut current = String::new();
+    let text = file("Dockerfile").replace("\\\n", " ");
+    for line in text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+    {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words[0] == "FROM" {
+            assert_eq!(words[2], "AS", "every stage has a name: {line}");
+            words[3].clone_into(&mut current);
+        }
+        stages
+            .entry(current.clone())
+            .or_default()
+            .push(words.join(" "));
+    }
+    stages
+}
+
+#[test]
+fn everything_that_the_compose_file_names_is_declared() {
+    let compose = compose();
+    let declared = |kind: &str| -> BTreeSet<String> {
+        names(&compose[kind])
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    };
+    let (services, volumes) = (declared("services"), declared("volumes"));
+    let (networks, configs) = (declared("networks"), declared("configs"));
+    let stages = stages();
+    for (name, service) in compose["services"].as_object().expect("services") {
+        for other in names(&service["depends_on"]) {
+            assert!(services.contains(other), "{name} depends on {other}");
+        }
+        for mount in strings(&service["volumes"]) {
+            let (volume, path) = mount.split_once(':').expect("VOLUME:PATH");
+            assert!(
+                volumes.contains(volume) && path.starts_with('/'),
+                "{name} mounts {mount}"
+            );
+        }
+        for network in names(&service["networks"]) {
+            assert!(networks.contains(network), "{name} is in {network}");
+        }
+        for config in service["configs"].as_array().into_iter().flatten() {
+            let source = config["source"].as_str().expect("a source");
+            assert!(configs.contains(source), "{name} reads {source}");
+        }
+        if let Some(other) = service["network_mode"]
+            .as_str()
+            .filter(|mode| *mode != "none")
+        {
+            let other = other
+                .strip_prefix("service:")
+                .expect("another service's network");
+            assert!(
+                services.contains(other),
+                "{name} shares the network of {other}"
+            );
+        }
+        match (
+            service["image"].as_str(),
+            service["build"]["target"].as_str(),
+        ) {
+            (Some(image), None) => assert_is_exact(image),
+            (None, Some(target)) => assert!(stages.contains_key(target), "no stage {target}"),
+            other => panic!("{name} has {other:?}"),
+        }
+        for port in strings(&service["ports"]) {
+            assert!(
+                port.starts_with("127.0.0.1:"),
+                "{name} is open to the network: {port}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_browser_reaches_the_codec_server_through_its_proxy_only() {
+    let compose = compose();
+    let codec = &compose["services"]["codec-server"];
+    let listen = codec["environment"]["CODEC_SERVER_LISTEN"]
+        .as_str()
+        .expect("an address");
+    let (_, codec_port) = listen.split_once(':').expect("ADDRESS:PORT");
+    assert_eq!(listen, format!("127.0.0.1:{codec_port}"));
+
+    let proxy = compose["configs"]["codec-proxy"]["content"]
+        .as_str()
+        .expect("a configuration");
+    assert!(
+        proxy.contains(&format!("proxy_pass http://{listen};")),
+        "{proxy}"
+    );
+    let published = strings(&codec["ports"])[0];
+    let (outside, inside) = published.rsplit_once(':').expect("OUTSIDE:INSIDE");
+    assert!(proxy.contains(&format!("listen {inside};")), "{proxy}");
+    assert_ne!(
+        inside, codec_port,
+        "the proxy and the codec server share one loopback"
+    );
+
+    let port = outside.rsplit(':').next().expect("a port");
+    let endpoint = &compose["services"]["ui"]["environment"]["TEMPORAL_CODEC_ENDPOINT"];
+    assert_eq!(endpoint, &format!("http://localhost:{port}"));
+
+    // No other container is on its network.
+    let alone = names(&codec["networks"]);
+    for (name, service) in compose["services"].as_object().expect("services") {
+        let shared = names(&service["networks"])
+            .iter()
+            .any(|network| alone.contains(network));
+        assert!(
+            name == "codec-server" || !shared,
+            "{name} reaches the codec server"
+        );
+    }
+}
+
+#[test]
+fn our_programs_know_every_argument_and_variable_that_they_are_given() {
+    let compose = compose();
+    let codec = &compose["services"]["codec-server"];
+    check_arguments("codec-server", &strings(&codec["command"]));
+    for (stage, program) in [("codec-server", "codec-server"), ("worker", "claude-tasks")] {
+        let stages = stages();
+        let command = instruction(&stages[stage], "CMD ");
+        let arguments: Vec<String> = serde_json::from_str(command).expect("a list");
+        check_arguments(
+            program,
+            &arguments.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+        assert_eq!(
+            instruction(&stages[stage], "ENTRYPOINT "),
+            format!("[\"{program}\"]")
+        );
+    }
+
+    let of_keys = file("docs/reference/variables.md");
+    for (service, known) in [
+        ("worker", help("claude-tasks", "worker")),
+        ("codec-server", file("codec-server/codec.example.toml")),
+        ("keys", String::new()),
+    ] {
+        for variable in names(&compose["services"][service]["environment"]) {
+            // The codec server's variables are its settings in capitals.
+            let setting = variable.to_lowercase();
+            let setting = setting.splitn(3, '_').nth(2).unwrap_or_default();
+            let known = known.contains(variable)
+                || of_keys.contains(variable)
+                || variable.starts_with("CODEC_") && known.contains(&format!("{setting} = "));
+            assert!(known, "{service} knows no {variable}");
+        }
+    }
+}
+
+#[test]
+fn one_service_makes_the_key_and_the_others_only_read_it() {
+    let compose = compose();
+    let services = &compose["services"];
+    let folder = services["keys"]["environment"]["TEMPORAL_CODEC_KEYRING"]
+        .as_str()
+        .expect("a folder");
+    for (service, mode) in [("keys", ""), ("worker", ":ro"), ("codec-server", ":ro")] {
+        let mount = format!("keyring:{folder}{mode}");
+        let mounts = strings(&services[service]["volumes"]);
+        assert!(mounts.contains(&&*mount), "{service} mounts {mounts:?}");
+        let own = &services[service]["environment"]["TEMPORAL_CODEC_KEYRING"];
+        assert_eq!(own, folder, "{service}");
+    }
+    assert!(file("Dockerfile").contains(folder));
+    let script = strings(&services["keys"]["command"])[0].replace("$$", "$");
+    assert!(
+        script.contains("codec-server keys create local://default --keyring"),
+        "{script}"
+    );
+    for service in ["worker", "codec-server"] {
+        let condition = &services[service]["depends_on"]["keys"]["condition"];
+        assert_eq!(condition, "service_completed_successfully", "{service}");
+    }
+    let condition = &services["codec-proxy"]["depends_on"]["codec-server"]["condition"];
+    assert_eq!(condition, "service_healthy");
+
+    // The script makes the key once, and no key where another one is named.
+    let program = sibling_binary("codec-server").expect("it is built");
+    let programs = program.parent().expect("a folder");
+    let path = format!("{}:/usr/bin:/bin", programs.display());
+    for (key, provider, makes) in [
+        ("", "local", true),
+        ("", "gcp", false),
+        ("local://x", "local", false),
+    ] {
+        let keyring = tempfile::tempdir().expect("a folder");
+        let keyset = keyring.path().join("default.json");
+        let mut made = None;
+        for _ in 0..2 {
+            let ran = Command::new("/bin/sh")
+                .args(["-ec", &script])
+                .env_clear()
+                .env("PATH", &path)
+                .env("TEMPORAL_CODEC_KEYRING", keyring.path())
+                .env("TEMPORAL_CODEC_KEY", key)
+                .env("KMS_PROVIDER", provider)
+                .output()
+                .expect("a shell");
+            assert!(ran.status.success(), "{ran:?}");
+            assert_eq!(keyset.exists(), makes, "{key} {provider}");
+            let now = fs::read(&keyset).ok();
+            assert!(made.is_none() || made == Some(now.clone()), "made again");
+            made = Some(now);
+        }
+    }
+}
+
+#[test]
+fn no_container_has_more_rights_or_resources_than_it_needs() {
+    let compose = compose();
+    for (name, service) in compose["services"].as_object().expect("services") {
+        assert_eq!(strings(&service["cap_drop"]), ["ALL"], "{name}");
+        assert!(service["cap_add"].is_null(), "{name}");
+        assert!(service["privileged"].is_null(), "{name}");
+        let options = strings(&service["security_opt"]);
+        assert!(options.contains(&"no-new-privileges:true"), "{name}");
+        assert!(service["pids_limit"].is_u64(), "{name} has no pids_limit");
+        assert!(service["mem_limit"].is_string(), "{name} has no mem_limit");
+        let ours = service["image"].is_null();
+        if ours || ["postgresql", "codec-proxy"].contains(&&**name) {
+            assert_eq!(service["read_only"], true, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_codec_server_has_memory_and_time_for_what_it_accepts() {
+    let compose = compose();
+    let codec = &compose["services"]["codec-server"];
+    let size = |value: &Value| -> u64 {
+        let text = value.as_str().expect("a size");
+        let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let number: u64 = digits.parse().expect("a number");
+        match &text[digits.len()..] {
+            "m" | "MiB" => number << 20,
+            "g" | "GiB" => number << 30,
+            unit => panic!("unknown unit {unit}"),
+        }
+    };
+    let requests = size(&codec["environment"]["CODEC_SERVER_MAX_MEMORY"]);
+    assert!(size(&codec["mem_limit"]) >= 2 * requests);
+
+    let seconds = |text: &str| -> u64 {
+        let number = text.strip_suffix('s').expect("seconds");
+        number.parse().expect("a number")
+    };
+    let example = file("codec-server/codec.example.toml");
+    let setting = |name: &str| {
+        let (_, rest) = example.split_once(&format!("\n{name} = \"")).expect(name);
+        seconds(rest.split('"').next().expect("a value"))
+    };
+    let granted = seconds(codec["stop_grace_period"].as_str().expect("a time"));
+    assert!(granted > setting("shutdown_delay") + setting("shutdown_grace"));
+}
+
+/// The codec server's health check, against a listener of ours.
+#[test]
+fn the_health_check_believes_only_a_good_answer() {
+    let compose = compose();
+    let test = &compose["services"]["codec-server"]["healthcheck"]["test"];
+    let words = strings(test);
+    assert_eq!(words[..3], ["CMD", "bash", "-c"]);
+    let admin = compose["services"]["codec-server"]["environment"]["CODEC_SERVER_ADMIN_LISTEN"]
+        .as_str()
+        .expect("an address");
+    let place = format!("/dev/tcp/{}", admin.replace(':', "/"));
+    assert!(words[3].contains(&place), "{}", words[3]);
+    for (answer, healthy) in [
+        ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nready\n", true),
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", false),
+        ("", false),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let answering = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            let mut head = BufReader::new(&client).lines().map_while(Result::ok);
+            let request = head.next().expect("a request");
+            assert_eq!(request, "GET /readyz HTTP/1.1");
+            assert!(head.any(|line| line.is_empty()), "the head has an end");
+            client.write_all(answer.as_bytes()).expect("an answer");
+        });
+        let script = words[3]
+            .replace("$$", "$")
+            .replace(&place, &format!("/dev/tcp/127.0.0.1/{port}"));
+        let checked = Command::new("bash").args(["-c", &script]).status();
+        assert_eq!(checked.expect("bash").success(), healthy, "{answer}");
+        answering.join().expect("it answered");
+    }
+}
+
+#[test]
+fn the_images_are_built_from_what_is_there_and_run_as_somebody() {
+    let stages = stages();
+    for stage in ["codec-server", "worker"] {
+        assert_ne!(instruction(&stages[stage], "USER "), "root");
+    }
+    let build = stages["build"].join("\n");
+    for package in build.split("--package ").skip(1) {
+        let package = package.split_whitespace().next().expect("a name");
+        let manifest =
+            ["codec-server", "worker-example"].map(|path| file(&format!("{path}/Cargo.toml")));
+        let named = format!("name = \"{package}\"");
+        assert!(
+            manifest.iter().any(|text| text.contains(&named)),
+            "no package {package}"
+        );
+    }
+    // What later stages copy is what the earlier ones install into /out.
+    for copy in stages
+        .values()
+        .flatten()
+        .filter(|line| line.starts_with("COPY --from="))
+    {
+        let words: Vec<&str> = copy.split_whitespace().collect();
+        let from = words[1].trim_start_matches("--from=");
+        let program = words[2].strip_prefix("/out/").expect("from /out");
+        let made = stages[from].join("\n");
+        let installed =
+            made.contains("--target-directory=/out") && made.contains(&format!("/{program}"));
+        assert!(installed, "{from} makes no {program}");
+    }
+    // The builder sees every member of the workspace, and neither results nor secrets.
+    let ignored = file(".dockerignore");
+    let seen: Vec<&str> = ignored
+        .lines()
+        .filter_map(|line| line.strip_prefix('!'))
+        .collect();
+    for path in &seen {
+        assert!(root().join(path).exists(), "{path} does not exist");
+    }
+    let manifest = file("Cargo.toml");
+    let members = manifest
+        .split_once("members = [")
+        .and_then(|(_, rest)| rest.split_once(']'));
+    for member in members.expect("members").0.split('"').skip(1).step_by(2) {
+        assert!(
+            seen.iter().any(|path| Path::new(member).starts_with(path)),
+            "no {member}"
+        );
+    }
+    assert!(
+        !seen
+            .iter()
+            .any(|path| ["target", ".git", ".env"].contains(path))
+    );
+}
+
+#[test]
+fn versions_are_those_of_the_tests() {
+    let mut temporal = Command::new(tool("TKC_TEMPORAL"));
+    temporal.arg("--version");
+    let versions = output(temporal);
+    let (compose, stages) = (compose(), stages());
+    for image in stages.values().map(|stage| stage[0].split_whitespace()) {
+        let image = image.clone().nth(1).expect("an image");
+        if !stages.contains_key(image) {
+            assert_is_exact(image);
+        }
+    }
+    for (service, label) in [("temporal", "Server "), ("ui", "UI ")] {
+        let image = compose["services"][service]["image"]
+            .as_str()
+            .expect("an image");
+        let tag = image.rsplit(':').next().expect("a tag");
+        assert!(
+            versions.contains(&format!("{label}{tag}")),
+            "{image}, but {versions}"
+        );
+    }
+    let mut claude = Command::new(tool("TKC_CLAUDE"));
+    claude.arg("--version");
+    let version = output(claude);
+    let version = version.split_whitespace().next().expect("a version");
+    assert!(
+        file("Dockerfile").contains(&format!("claude-code@{version} ")),
+        "{version}"
+    );
+    let toolchain = file("rust-toolchain.toml");
+    let image = &stages["build"][0];
+    let rust = image.split([':', '-']).nth(1).expect("a version");
+    assert!(
+        toolchain.contains(&format!("channel = \"{rust}\"")),
+        "{image}"
+    );
+    // Node.js 20 has been without security fixes since April 2026.
+    let node = stages["claude"][0].split([':', '.']).nth(1);
+    let node: u32 = node.and_then(|n| n.parse().ok()).expect("a version");
+    assert!(node >= 22, "Node.js {node}");
+}
+
+/// A version with at least two numbers: `16.10`, not `16`, and no `latest`.
+fn assert_is_exact(image: &str) {
+    let tag = image.split_once(':').map_or("latest", |(_, tag)| tag);
+    let version = tag.split('-').next().unwrap_or_default();
+    let numbers = version.split('.').filter(|n| n.parse::<u32>().is_ok());
+    assert!(numbers.count() >= 2, "{image} is not pinned");
+}
+
+fn check_arguments(program: &str, arguments: &[&str]) {
+    let help = help(program, arguments[0]);
+    for argument in arguments
+        .iter()
+        .filter(|argument| argument.starts_with("--"))
+    {
+        assert!(
+            help.contains(argument),
+            "{program} {} knows no {argument}",
+            arguments[0]
+        );
+    }
+}
+
+fn instruction<'a>(stage: &'a [String], name: &str) -> &'a str {
+    let line = stage.iter().rev().find_map(|line| line.strip_prefix(name));
+    line.unwrap_or_else(|| panic!("no {name}in {stage:?}"))
+}

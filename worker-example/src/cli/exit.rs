@@ -1,0 +1,168 @@
+//! How a command ends: its exit code, and its error message.
+
+use std::{io, process::ExitCode};
+
+use temporal_kms_codec_service::{
+    exit::{Status, after_signal, list},
+    terminal,
+};
+use thiserror::Error;
+
+use super::input::InputError;
+use crate::{
+    client::{ClientError, ConnectError, EndKind},
+    print,
+    worker::{ConfigError, WorkerError},
+};
+
+/// The exit code of a failed task.
+const FAILED: u8 = 1;
+/// The exit code of a cancelled task, as shells report it for Ctrl-C.
+const CANCELLED: u8 = after_signal(2);
+
+/// The exit codes of the commands, for help texts. The README repeats them.
+pub(super) fn exit_codes() -> String {
+    let further = [
+        (FAILED, "the task failed"),
+        (64, "wrong command line, or a value that a task cannot have"),
+        (
+            65,
+            "a request is not JSON, or a payload cannot be decrypted",
+        ),
+        (66, "a file cannot be read, or the task does not exist"),
+        (
+            69,
+            "Temporal or the key service is unreachable, or no worker runs",
+        ),
+        (70, "a defect of this program"),
+        (73, "a folder cannot be created"),
+        (77, "a permission or a credential is missing"),
+        (78, "a key, a variable or the namespace is wrong"),
+        (CANCELLED, "the task was cancelled"),
+    ];
+    list(&[], &further)
+}
+
+/// How a command ended without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CommandEnd {
+    /// It did what it was asked to do.
+    Done,
+    /// The task failed.
+    TaskFailed,
+    /// The task was cancelled.
+    TaskCancelled,
+}
+
+impl CommandEnd {
+    pub(super) fn of_task(kind: EndKind) -> Self {
+        match kind {
+            EndKind::Completed => Self::Done,
+            EndKind::Failed => Self::TaskFailed,
+            EndKind::Cancelled => Self::TaskCancelled,
+        }
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(super) enum CommandError {
+    /// The options and files do not make a request.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The client cannot connect.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A call about a task failed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Claude Code cannot be used.
+    #[error(transparent)]
+    Claude(#[from] ConfigError),
+    /// The worker failed.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
+    Signals(#[source] io::Error),
+    /// The asynchronous runtime cannot start.
+    #[error("cannot start the program's threads: {0}")]
+    Runtime(#[source] io::Error),
+}
+
+impl CommandError {
+    fn status(&self) -> Status {
+        match self {
+            Self::Input(error) => error.status(),
+            Self::Connect(error) => of_connect(error),
+            Self::Client(error) => of_client(error),
+            Self::Claude(_) => Status::Configuration,
+            Self::Worker(error) => of_worker(error),
+            Self::Signals(_) | Self::Runtime(_) => Status::Software,
+        }
+    }
+}
+
+/// Prints the error, if there is one, and returns the exit code.
+pub(super) fn exit_code(ended: Result<CommandEnd, CommandError>) -> ExitCode {
+    match ended {
+        Ok(CommandEnd::Done) => ExitCode::SUCCESS,
+        Ok(CommandEnd::TaskFailed) => FAILED.into(),
+        Ok(CommandEnd::TaskCancelled) => CANCELLED.into(),
+        Err(error) => {
+            print::note(&terminal::lines(&format!("error: {error}")));
+            error.status().into()
+        }
+    }
+}
+
+fn of_connect(error: &ConnectError) -> Status {
+    match error {
+        ConnectError::Address(_) => Status::Usage,
+        ConnectError::File { .. } => Status::NoInput,
+        ConnectError::Codec(error) => Status::of(error),
+        ConnectError::KeyringUnused | ConnectError::OldVariable => Status::Configuration,
+        ConnectError::Unreachable { .. } => Status::Unavailable,
+        ConnectError::Denied { .. } => Status::NoPermission,
+    }
+}
+
+fn of_client(error: &ClientError) -> Status {
+    match error {
+        ClientError::Connect(error) => of_connect(error),
+        ClientError::Namespace(_) => Status::Configuration,
+        ClientError::Exists(_) => Status::Usage,
+        ClientError::NotFound(_) => Status::NoInput,
+        ClientError::ForeignResult(_) | ClientError::Unreadable { .. } => Status::Data,
+        ClientError::NoWorker(_) | ClientError::Submit { .. } | ClientError::Unreachable { .. } => {
+            Status::Unavailable
+        }
+    }
+}
+
+fn of_worker(error: &WorkerError) -> Status {
+    match error {
+        WorkerError::Connect(error) => of_connect(error),
+        WorkerError::Namespace(_) | WorkerError::Claude(_) => Status::Configuration,
+        WorkerError::Workdir { source, .. } => match source.kind() {
+            io::ErrorKind::PermissionDenied => Status::NoPermission,
+            _ => Status::CannotCreate,
+        },
+        WorkerError::Signals(_) | WorkerError::Worker(_) => Status::Software,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_repeats_the_exit_codes() {
+        let readme = include_str!("../../README.md");
+        for line in exit_codes().lines().skip(1) {
+            let (code, meaning) = line.trim().split_once("  ").unwrap();
+            let row = format!("| {code} | {meaning} |");
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
+}

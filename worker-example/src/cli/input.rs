@@ -1,0 +1,443 @@
+//! The request of a submission, from options, files, and the credential in the environment.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::{Map, Value};
+use temporal_kms_codec_service::{arguments, exit::Status};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::task::{
+    DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES, MAX_TURNS,
+    PermissionMode, RequestError, TaskRequest,
+};
+
+/// The variables with the caller's credential, as Claude Code names them, and the fields of a request for them.
+const CREDENTIALS: [(&str, &str); 2] = [
+    ("ANTHROPIC_API_KEY", "anthropicApiKey"),
+    ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),
+];
+
+/// What Claude should do. The credential comes from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or is in the request
+/// file.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Task")]
+pub(super) struct InputArgs {
+    /// The prompt. Other users of this machine can see it while this program runs. Use --prompt-file for a secret prompt.
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_file")]
+    pub prompt: Option<String>,
+    /// The file with the prompt; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    pub prompt_file: Option<PathBuf>,
+    /// The file with the whole request as JSON; `-` for standard input. Options override its fields.
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+    /// The model.
+    #[arg(long)]
+    pub model: Option<String>,
+    #[arg(long, value_name = "N", help = turns_help(), value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_TURNS)))]
+    pub max_turns: Option<u32>,
+    #[arg(long, value_name = "MINUTES", help = timeout_help(), value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MINUTES)))]
+    pub timeout_minutes: Option<u32>,
+    /// What Claude may do without permission.
+    #[arg(long)]
+    pub permission_mode: Option<PermissionMode>,
+    /// A tool that Claude may use without permission; may be given several times.
+    #[arg(long = "allowed-tool", value_name = "TOOL")]
+    pub allowed_tools: Vec<String>,
+    /// A tool that is denied; may be given several times.
+    #[arg(long = "disallowed-tool", value_name = "TOOL")]
+    pub disallowed_tools: Vec<String>,
+}
+
+fn turns_help() -> String {
+    format!("How many turns Claude may take, from 1 to {MAX_TURNS} [default: {DEFAULT_MAX_TURNS}]")
+}
+
+fn timeout_help() -> String {
+    format!(
+        "How long the task may run, from 1 to {MAX_MINUTES} minutes [default: {DEFAULT_TIMEOUT_MINUTES}]"
+    )
+}
+
+/// The options and files do not make a request.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(super) enum InputError {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", shown(path))]
+    File {
+        /// The file; `-` is standard input.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The prompt is not text.
+    #[error("the prompt in {} is not UTF-8 text", shown(.0))]
+    NotText(PathBuf),
+    /// Both files would come from standard input.
+    #[error("only one of --prompt-file and --request can be standard input")]
+    TwiceStdin,
+    /// A file is too large.
+    #[error("{} is larger than {MAX_REQUEST_BYTES} bytes, the most that a request may have", shown(.0))]
+    LargeFile(PathBuf),
+    /// The request is too large.
+    #[error(
+        "the request has {bytes} bytes as JSON, and may have {MAX_REQUEST_BYTES}; shorten the prompt. Line breaks, quotes and \
+         backslashes count twice"
+    )]
+    Large {
+        /// Its size.
+        bytes: usize,
+    },
+    /// There is no prompt.
+    #[error("give --prompt, --prompt-file or --request")]
+    NoPrompt,
+    /// The prompt has no text.
+    #[error("{0} is empty; it must say what Claude should do")]
+    EmptyPrompt(String),
+    /// There is no credential.
+    #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN")]
+    NoCredential,
+    /// The environment has two credentials.
+    #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, not both")]
+    TwoCredentials,
+    /// An option or a variable has a value that is not allowed.
+    #[error("{name} {problem}")]
+    Option {
+        /// The option or the variable.
+        name: &'static str,
+        /// What the value must be.
+        problem: String,
+    },
+    /// The request is not valid for another reason.
+    #[error(transparent)]
+    Invalid(RequestError),
+    /// The request file is not valid.
+    #[error("{}: {problem}", shown(path))]
+    Request {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: RequestError,
+    },
+}
+
+impl InputError {
+    /// The program's exit status.
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::File { .. } => Status::NoInput,
+            Self::NotText(_)
+            | Self::Request {
+                problem: RequestError::Json { .. } | RequestError::NotAnObject,
+                ..
+            } => Status::Data,
+            _ => Status::Usage,
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    if path == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+impl InputArgs {
+    /// The request.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or the request is not valid.
+    pub(super) fn request(&self) -> Result<TaskRequest, InputError> {
+        self.with(arguments::variable)
+    }
+
+    fn with(&self, variable: impl Fn(&str) -> Option<String>) -> Result<TaskRequest, InputError> {
+        let from_stdin = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+        if from_stdin(&self.prompt_file) && from_stdin(&self.request) {
+            return Err(InputError::TwiceStdin);
+        }
+        let mut fields = match &self.request {
+            Some(path) => fields(&read(path)?).map_err(|problem| InputError::Request {
+                path: path.clone(),
+                problem,
+            })?,
+            None => Map::new(),
+        };
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                fields.insert(name.to_owned(), value);
+            }
+        };
+        let list = |list: &[String]| (!list.is_empty()).then(|| list.into());
+        set("prompt", self.prompt.clone().map(Value::from));
+        if let Some(path) = &self.prompt_file {
+            let text = String::from_utf8(read(path)?.to_vec())
+                .map_err(|_| InputError::NotText(path.clone()))?;
+            set("prompt", Some(text.into()));
+        }
+        set("model", self.model.clone().map(Value::from));
+        set("maxTurns", self.max_turns.map(Value::from));
+        set("timeoutMinutes", self.timeout_minutes.map(Value::from));
+        set(
+            "permissionMode",
+            self.permission_mode.map(|mode| mode.as_str().into()),
+        );
+        set("allowedTools", list(&self.allowed_tools));
+        set("disallowedTools", list(&self.disallowed_tools));
+        // A request with its own credential does not use that of the environment.
+        if !CREDENTIALS
+            .iter()
+            .any(|(_, field)| fields.contains_key(*field))
+        {
+            for (name, field) in CREDENTIALS {
+                if let Some(value) = variable(name) {
+                    fields.insert(field.to_owned(), value.into());
+                }
+            }
+        }
+        let request =
+            TaskRequest::from_value(Value::Object(fields)).map_err(|e| self.explain(e))?;
+        // Temporal's limit counts the JSON.
+        let json = serde_json::to_vec(&request).map(Zeroizing::new);
+        match json.map(|json| json.len()) {
+            Ok(bytes) if bytes > MAX_REQUEST_BYTES => Err(InputError::Large { bytes }),
+            _ => Ok(request),
+        }
+    }
+
+    /// Names the option, the variable or the file that the error is about.
+    fn explain(&self, error: RequestError) -> InputError {
+        match error {
+            RequestError::Required { field } if field == "prompt" => self.no_prompt(field),
+            RequestError::Invalid { field, problem } => match self.source_of(&field) {
+                Some(name) => InputError::Option { name, problem },
+                None => self.invalid(RequestError::Invalid { field, problem }),
+            },
+            RequestError::NoCredential if self.request.is_none() => InputError::NoCredential,
+            RequestError::TwoCredentials if self.request.is_none() => InputError::TwoCredentials,
+            error => self.invalid(error),
+        }
+    }
+
+    fn invalid(&self, problem: RequestError) -> InputError {
+        match &self.request {
+            Some(path) => InputError::Request {
+                path: path.clone(),
+                problem,
+            },
+            None => InputError::Invalid(problem),
+        }
+    }
+
+    fn no_prompt(&self, field: String) -> InputError {
+        match (&self.prompt_file, &self.prompt, &self.request) {
+            (Some(path), ..) => InputError::EmptyPrompt(shown(path)),
+            (None, Some(_), _) => InputError::EmptyPrompt("--prompt".to_owned()),
+            (None, None, Some(_)) => self.invalid(RequestError::Required { field }),
+            (None, None, None) => InputError::NoPrompt,
+        }
+    }
+
+    /// The option or the variable from which a field came. `None` if it came from the request file.
+    fn source_of(&self, field: &str) -> Option<&'static str> {
+        let option = match field {
+            "model" => self.model.as_ref().map(|_| "--model"),
+            "maxTurns" => self.max_turns.map(|_| "--max-turns"),
+            "timeoutMinutes" => self.timeout_minutes.map(|_| "--timeout-minutes"),
+            "allowedTools" => self.allowed_tools.first().map(|_| "--allowed-tool"),
+            "disallowedTools" => self.disallowed_tools.first().map(|_| "--disallowed-tool"),
+            _ => None,
+        };
+        let mut variables = CREDENTIALS.iter().filter(|_| self.request.is_none());
+        let variable = variables.find(|(_, credential)| *credential == field);
+        option.or(variable.map(|(name, _)| *name))
+    }
+}
+
+fn fields(json: &[u8]) -> Result<Map<String, Value>, RequestError> {
+    match serde_json::from_slice(json) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(RequestError::NotAnObject),
+        Err(e) => Err(RequestError::Json {
+            line: e.line(),
+            column: e.column(),
+        }),
+    }
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, InputError> {
+    let read = || {
+        let source: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path)?)
+        };
+        let mut bytes = Zeroizing::new(Vec::new());
+        source
+            .take(MAX_REQUEST_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|source| InputError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    if bytes.len() > MAX_REQUEST_BYTES {
+        return Err(InputError::LargeFile(path.to_owned()));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        input: InputArgs,
+    }
+
+    fn request(
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<TaskRequest, InputError> {
+        let cli = Cli::parse_from(std::iter::once(&"submit").chain(arguments));
+        cli.input.with(|name| {
+            environment
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    const KEY: (&str, &str) = ("ANTHROPIC_API_KEY", "key");
+    const TOKEN: (&str, &str) = ("CLAUDE_CODE_OAUTH_TOKEN", "token");
+
+    #[test]
+    fn takes_the_credential_from_the_environment() {
+        let made = request(&["--prompt", "do", "--max-turns", "2"], &[TOKEN]).unwrap();
+        assert_eq!(
+            made.credential().unwrap().variable(),
+            "CLAUDE_CODE_OAUTH_TOKEN"
+        );
+        assert_eq!((made.prompt.expose(), made.max_turns), ("do", 2));
+        let problem = |arguments: &[&str], environment: &[(&str, &str)]| {
+            let error = request(arguments, environment).unwrap_err();
+            assert_eq!(error.status(), Status::Usage);
+            error.to_string()
+        };
+        let prompt = ["--prompt", "do"];
+        assert_eq!(
+            problem(&prompt, &[]),
+            "set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
+        );
+        assert!(problem(&prompt, &[KEY, TOKEN]).ends_with("not both"));
+        assert_eq!(
+            problem(&[], &[KEY]),
+            "give --prompt, --prompt-file or --request"
+        );
+    }
+
+    #[test]
+    fn the_size_of_the_json_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prompt");
+        std::fs::write(&path, "\n\"".repeat(600_000)).unwrap();
+        let error = request(&["--prompt-file", path.to_str().unwrap()], &[KEY]).unwrap_err();
+        assert!(matches!(error, InputError::Large { bytes } if bytes > 2_400_000));
+        assert_eq!(error.status(), Status::Usage);
+        std::fs::write(&path, "x".repeat(1_900_000)).unwrap();
+        assert!(request(&["--prompt-file", path.to_str().unwrap()], &[KEY]).is_ok());
+    }
+
+    #[test]
+    fn a_bad_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("request.json");
+        for (json, expected, status) in [
+            ("{", "the request is not JSON", Status::Data),
+            (
+                r#"{"prompt": "x", "maxTurns": 0}"#,
+                "maxTurns must be",
+                Status::Usage,
+            ),
+        ] {
+            std::fs::write(&path, json).unwrap();
+            let path = path.to_str().unwrap();
+            let error = request(&["--request", path], &[KEY]).unwrap_err();
+            assert_eq!(error.status(), status);
+            let text = error.to_string();
+            assert!(text.starts_with(path) && text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_prompt_is_told_with_its_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("prompt");
+        std::fs::write(&path, " \n").unwrap();
+        let path = path.to_str().unwrap();
+        for (arguments, source) in [
+            (&["--prompt", ""][..], "--prompt"),
+            (&["--prompt", " "], "--prompt"),
+            (&["--prompt-file", path], path),
+        ] {
+            let error = request(arguments, &[KEY]).unwrap_err();
+            let expected = format!("{source} is empty; it must say what Claude should do");
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.status(), Status::Usage);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_option_or_the_variable() {
+        let problem = |arguments: &[&str], credential| {
+            let arguments = [&["--prompt", "do"], arguments].concat();
+            let error = request(&arguments, &[credential]).unwrap_err();
+            assert_eq!(error.status(), Status::Usage);
+            error.to_string()
+        };
+        assert!(problem(&["--model", ""], KEY).starts_with("--model "));
+        assert!(problem(&["--allowed-tool", ""], KEY).starts_with("--allowed-tool "));
+        let credential = ("CLAUDE_CODE_OAUTH_TOKEN", "a b");
+        assert!(problem(&[], credential).starts_with("CLAUDE_CODE_OAUTH_TOKEN must be "));
+    }
+
+    #[test]
+    fn options_override_the_request_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("request.json");
+        let json =
+            r#"{"prompt": "file", "anthropicApiKey": "own", "maxTurns": 9, "model": "opus"}"#;
+        std::fs::write(&path, json).unwrap();
+        let path = path.to_str().unwrap();
+        let made = request(&["--request", path, "--max-turns", "3"], &[TOKEN]).unwrap();
+        assert_eq!(made.credential().unwrap().secret().expose(), "own");
+        assert_eq!((made.prompt.expose(), made.max_turns), ("file", 3));
+        let made = request(&["--request", path, "--prompt-file", path], &[]).unwrap();
+        assert_eq!(made.prompt.expose(), json);
+        assert!(matches!(
+            request(&["--request", "-", "--prompt-file", "-"], &[KEY]),
+            Err(InputError::TwiceStdin)
+        ));
+        let missing = request(&["--prompt-file", "/no/such/file"], &[KEY]).unwrap_err();
+        assert!(
+            missing
+                .to_string()
+                .starts_with("cannot read /no/such/file: "),
+            "{missing}"
+        );
+    }
+}

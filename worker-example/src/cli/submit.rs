@@ -1,0 +1,83 @@
+//! `claude-tasks submit`: submits a task, shows its events, and waits for its end.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{
+    connection::ConnectionArgs,
+    exit::{CommandEnd, CommandError},
+    input::InputArgs,
+    screen::Screen,
+    units,
+    watch::{OnSignal, watch},
+};
+use crate::{
+    client::{KeyUse, SubmitOptions, TaskClient, no_worker},
+    print,
+    task::TaskId,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  ANTHROPIC_API_KEY=sk-ant-... \\
+    claude-tasks submit --keyring keys --prompt 'Write a haiku'
+  claude-tasks submit --prompt-file prompt.txt --allowed-tool Bash --json
+  claude-tasks submit --request task.json --task-id nightly-1 --detach
+
+The credential comes from ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or is
+in the request file. It is never an option, because all users of a machine
+can read the options of its programs.
+
+Ctrl-C or SIGTERM cancels the task, and waits up to 30 seconds for its end. A
+second signal stops waiting.";
+
+/// The options of `submit`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SubmitArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(flatten)]
+    input: InputArgs,
+    /// The task's id: letters, digits, `_` and `-` [default: a random id]. Temporal stores it unencrypted.
+    #[arg(long, value_name = "ID")]
+    task_id: Option<TaskId>,
+    /// How long the task may wait for a worker, such as 30m. Then it fails.
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = units::time)]
+    queue_time: Duration,
+    /// Submit nothing if no worker polls the task queue.
+    #[arg(long)]
+    require_worker: bool,
+    /// Print every event as one line of JSON, between `task_submitted` and `task_ended`.
+    #[arg(long)]
+    json: bool,
+    /// Submit the task, print its id, and do not wait for its end.
+    #[arg(long)]
+    detach: bool,
+}
+
+/// Submits a task and, without `--detach`, shows its events until its end.
+///
+/// # Errors
+/// When the request is not valid, or the task cannot be submitted or followed.
+pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
+    let request = args.input.request()?;
+    let options = args.connection.options(KeyUse::Encrypt);
+    let client = TaskClient::connect(&options.with_identity("claude-tasks-submit")).await?;
+    let mut options = SubmitOptions::new()
+        .with_queue_time(args.queue_time)
+        .require_worker(args.require_worker);
+    if let Some(id) = args.task_id {
+        options = options.with_task_id(id);
+    }
+    let task = client.submit(request, options).await?;
+    let screen = Screen::new(task.id().clone(), client.task_queue(), args.json);
+    screen.submitted(args.detach);
+    if args.detach {
+        if client.has_workers().await == Some(false) {
+            print::note(&no_worker(client.task_queue()));
+        }
+        return Ok(CommandEnd::Done);
+    }
+    watch(&task, screen, OnSignal::Cancel).await
+}

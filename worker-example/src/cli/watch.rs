@@ -1,0 +1,114 @@
+//! Shows a task's events until its end, and handles Ctrl-C and SIGTERM.
+
+use std::{future::Future, io, pin::pin, time::Duration};
+
+use futures::StreamExt as _;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    exit::{CommandEnd, CommandError},
+    screen::Screen,
+};
+use crate::{
+    client::{Cancellation, Stage, Task, TaskEvent},
+    print,
+};
+
+/// How long to wait for the end of a cancelled task.
+const CANCEL_LIMIT: Duration = Duration::from_secs(30);
+
+/// What Ctrl-C and SIGTERM do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnSignal {
+    /// The first signal cancels the task, and the second one stops waiting for its end.
+    Cancel,
+    /// A signal stops the command and not the task.
+    Leave,
+}
+
+/// Shows a task's events until its end.
+///
+/// # Errors
+/// When the task cannot be followed or cancelled, or its result cannot be read.
+pub(super) async fn watch(
+    task: &Task,
+    mut screen: Screen,
+    on_signal: OnSignal,
+) -> Result<CommandEnd, CommandError> {
+    let id = task.id();
+    let mut signals = Signals::listen().map_err(CommandError::Signals)?;
+    let mut events = pin!(task.follow());
+    let mut cancelling = pin!(task.cancel());
+    let (mut is_asked, mut is_answered, mut is_accepted) = (false, false, false);
+    let mut stage = Stage::default();
+    let mut give_up = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            () = signals.recv() => {
+                if on_signal == OnSignal::Leave {
+                    print::note(&format!("stopped following task {id}, which continues"));
+                    return Ok(CommandEnd::Done);
+                }
+                if is_asked {
+                    print::note(&format!("stopped waiting for task {id}, which is being cancelled"));
+                    return Ok(CommandEnd::TaskCancelled);
+                }
+                is_asked = true;
+                give_up = Instant::now() + CANCEL_LIMIT;
+                print::note("cancelling the task; press Ctrl-C again to stop waiting");
+            }
+            answer = &mut cancelling, if is_asked && !is_answered => {
+                is_answered = true;
+                // A task that has ended at the same time has a result, which follows.
+                is_accepted = answer? == Cancellation::Accepted;
+            }
+            event = events.next() => {
+                let Some(event) = event.transpose()? else {
+                    return Ok(CommandEnd::Done);
+                };
+                screen.show(&event);
+                match event {
+                    TaskEvent::Stage(now) => stage = now,
+                    TaskEvent::Ended(end) => return Ok(CommandEnd::of_task(end.kind())),
+                    _ => {}
+                }
+            }
+            () = sleep_until(give_up), if is_asked => {
+                print::note(&format!(
+                    "task {id} has not ended after {} s; it ends when its worker has cleaned up",
+                    CANCEL_LIMIT.as_secs()
+                ));
+                return Ok(CommandEnd::TaskCancelled);
+            }
+        }
+        if is_accepted && stage.is_untouched() {
+            print::note(&format!("task {id} is cancelled before a worker took it"));
+            return Ok(CommandEnd::TaskCancelled);
+        }
+    }
+}
+
+struct Signals([Signal; 2]);
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        ]))
+    }
+
+    fn recv(&mut self) -> impl Future<Output = ()> {
+        let [interrupt, terminate] = &mut self.0;
+        async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+    }
+}

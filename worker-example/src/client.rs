@@ -1,0 +1,34 @@
+//! The client library: it submits tasks, follows them as a stream of events, reads their results, and cancels them. It
+//! prints nothing.
+
+mod address;
+mod chain;
+mod connect;
+mod connect_error;
+mod error;
+mod follow;
+mod heartbeats;
+mod honest_event;
+mod namespace;
+mod options;
+mod queue;
+mod stage;
+mod status;
+mod target;
+mod task;
+mod task_client;
+mod task_end;
+
+pub use address::{Address, AddressError};
+pub(crate) use chain::error_chain;
+pub use connect_error::ConnectError;
+pub use error::ClientError;
+pub use follow::TaskEvent;
+pub use namespace::MissingNamespace;
+pub use options::{ConnectOptions, KeyUse, SubmitOptions};
+pub(crate) use queue::{is_polled_by, no_worker};
+pub use stage::Stage;
+pub use status::TaskStatus;
+pub use task::{Cancellation, Task};
+pub use task_client::TaskClient;
+pub use task_end::{EndKind, TaskEnd};

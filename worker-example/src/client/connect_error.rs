@@ -1,0 +1,100 @@
+//! Why the client cannot connect to Temporal, or cannot encrypt.
+
+use std::{error::Error, io, path::PathBuf};
+
+use temporal_kms_codec_service::terminal;
+use temporalio_client::{errors::ClientConnectError, tonic};
+use thiserror::Error;
+use url::Url;
+
+use super::address::{self, AddressError};
+
+/// The client cannot connect to Temporal, or cannot encrypt.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address would send a credential unencrypted.
+    #[error("{0}")]
+    Address(#[from] AddressError),
+    /// A certificate or key file cannot be read.
+    #[error("cannot read {path}: {source}. Check --tls-ca, --tls-cert and --tls-key")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The key or a setting of the codec is wrong.
+    #[error("cannot encrypt payloads: {0}")]
+    Codec(#[from] temporal_kms_codec::Error),
+    /// A keyring is given, and no configured key is in a keyring.
+    #[error(
+        "--keyring has no effect, because the configured keys are not local:// keys; leave --keyring out, or unset the \
+         variables that name the keys"
+    )]
+    KeyringUnused,
+    /// A variable of an older version is set.
+    #[error("CLAUDE_TASKS_KEYRING has no effect any more; set TEMPORAL_CODEC_KEYRING instead")]
+    OldVariable,
+    /// Temporal cannot be reached.
+    #[error("cannot connect to Temporal at {}: {problem}", address::shown(address))]
+    Unreachable {
+        /// The address.
+        address: Url,
+        /// Why, and what to do.
+        problem: String,
+    },
+    /// Temporal refused the API key or the certificate.
+    #[error(
+        "Temporal at {} refuses the connection: {problem}. Check TEMPORAL_API_KEY, --tls-cert and --namespace",
+        address::shown(address)
+    )]
+    Denied {
+        /// The address.
+        address: Url,
+        /// Temporal's message.
+        problem: String,
+    },
+}
+
+impl ConnectError {
+    pub(super) fn of(address: Url, error: &ClientConnectError) -> Self {
+        if let ClientConnectError::SystemInfoCallError(status) = error {
+            let code = status.code();
+            let problem = terminal::line(status.message());
+            if matches!(
+                code,
+                tonic::Code::Unauthenticated | tonic::Code::PermissionDenied
+            ) {
+                return Self::Denied { address, problem };
+            }
+        }
+        let problem = explain(&address, error);
+        Self::Unreachable { address, problem }
+    }
+}
+
+fn explain(address: &Url, error: &ClientConnectError) -> String {
+    let root = root_cause(error);
+    if let Some(io::ErrorKind::ConnectionRefused) = root.downcast_ref().map(io::Error::kind) {
+        return "connection refused. Is it running? Is --address right?".to_owned();
+    }
+    let problem = terminal::line(&root.to_string());
+    // rustls reports this for an answer that is not TLS.
+    if address.scheme() == "https" && problem.contains("InvalidContentType") {
+        return "it does not speak TLS; use http:// if that is intended".to_owned();
+    }
+    if address.scheme() == "http" {
+        return format!("{problem}. Is --address right? If Temporal expects TLS, use https://");
+    }
+    format!("{problem}. Is --address right?")
+}
+
+/// The innermost error. The errors around it only say that there is one.
+fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut root = error;
+    while let Some(source) = root.source() {
+        root = source;
+    }
+    root
+}

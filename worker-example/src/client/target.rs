@@ -1,0 +1,50 @@
+//! The namespace and the task queue that a client uses.
+
+use std::error::Error;
+
+use temporalio_client::{Client, NamespacedClient as _, errors::WorkflowGetResultError};
+
+use super::{
+    error::ClientError,
+    namespace::{MissingNamespace, is_missing},
+    task_end::TaskEnd,
+};
+use crate::task::{TaskId, TaskResult};
+
+/// The namespace and the task queue that a client uses.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) client: Client,
+    pub(super) task_queue: String,
+    pub(super) address: String,
+}
+
+impl Target {
+    /// The missing namespace, if that is the reason of an error.
+    pub(super) fn missing_namespace(
+        &self,
+        error: &(dyn Error + 'static),
+    ) -> Option<MissingNamespace> {
+        is_missing(error).then(|| MissingNamespace {
+            namespace: self.client.namespace(),
+            address: self.address.clone(),
+        })
+    }
+
+    /// How a task ended, from the result of its workflow.
+    ///
+    /// # Errors
+    /// When the namespace or the result is missing, or the result cannot be decoded or belongs to another task.
+    pub(super) fn task_end(
+        &self,
+        task: &TaskId,
+        result: Result<TaskResult, WorkflowGetResultError>,
+    ) -> Result<TaskEnd, ClientError> {
+        if let Err(error) = &result
+            && let Some(missing) = self.missing_namespace(error)
+        {
+            return Err(missing.into());
+        }
+        TaskEnd::of(task, result)
+    }
+}

@@ -1,0 +1,148 @@
+//! One task: its status, its events, its result, and its cancellation.
+
+use std::fmt;
+
+use futures::Stream;
+use temporalio_client::{
+    WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowGetResultOptions,
+    errors::WorkflowInteractionError,
+};
+
+use super::{
+    error::ClientError,
+    follow::{TaskEvent, follow},
+    heartbeats::WorkflowOfTask,
+    status::TaskStatus,
+    target::Target,
+    task_end::TaskEnd,
+};
+use crate::task::TaskId;
+
+/// One task. [`TaskClient::submit`](super::TaskClient::submit) and [`TaskClient::task`](super::TaskClient::task) return it.
+#[derive(Clone)]
+pub struct Task {
+    id: TaskId,
+    target: Target,
+    workflow: WorkflowOfTask,
+}
+
+/// What a request to cancel a task did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cancellation {
+    /// Temporal has accepted it. The task ends when its worker has cleaned up.
+    Accepted,
+    /// Nothing, because the task had ended before.
+    AlreadyEnded(TaskStatus),
+}
+
+impl Task {
+    pub(super) fn new(id: TaskId, target: Target, workflow: WorkflowOfTask) -> Self {
+        Self {
+            id,
+            target,
+            workflow,
+        }
+    }
+
+    /// The task's id.
+    #[must_use]
+    pub fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// The task's status. This needs no key.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] when the task does not exist, and other errors when Temporal does not answer.
+    pub async fn status(&self) -> Result<TaskStatus, ClientError> {
+        let described = self
+            .workflow
+            .describe(WorkflowDescribeOptions::default())
+            .await;
+        let description = described.map_err(|error| self.explain(&error))?;
+        Ok(TaskStatus::of(&description))
+    }
+
+    /// What happens to the task from now on, until its end. The last item is [`TaskEvent::Ended`] or an error. The stream
+    /// asks Temporal for news while it is polled, and can be dropped at any time.
+    pub fn follow(&self) -> impl Stream<Item = Result<TaskEvent, ClientError>> + Send + use<> {
+        follow(self.target.clone(), self.id.clone(), self.workflow.clone())
+    }
+
+    /// Waits until the task ends.
+    ///
+    /// # Errors
+    /// When the task does not exist, its result cannot be decrypted or belongs to another task, or Temporal does not answer.
+    pub async fn result(&self) -> Result<TaskEnd, ClientError> {
+        let result = self
+            .workflow
+            .get_result(WorkflowGetResultOptions::default())
+            .await;
+        self.target.task_end(&self.id, result)
+    }
+
+    /// Asks for the task's end, and does not wait for it. This needs no key, so it works while the key service is
+    /// unreachable.
+    ///
+    /// # Errors
+    /// [`ClientError::NotFound`] when the task does not exist, and other errors when Temporal does not answer.
+    pub async fn cancel(&self) -> Result<Cancellation, ClientError> {
+        // Temporal may accept the cancellation of a task that has ended.
+        let before = self.status().await?;
+        if !before.is_open() {
+            return Ok(Cancellation::AlreadyEnded(before));
+        }
+        let answer = self.workflow.cancel(WorkflowCancelOptions::default()).await;
+        if is_accepted(answer).map_err(|error| self.explain(&error))? {
+            return Ok(Cancellation::Accepted);
+        }
+        Ok(Cancellation::AlreadyEnded(self.status().await?))
+    }
+
+    fn explain(&self, error: &WorkflowInteractionError) -> ClientError {
+        if let Some(missing) = self.target.missing_namespace(error) {
+            return missing.into();
+        }
+        match error {
+            WorkflowInteractionError::NotFound(_) => ClientError::NotFound(self.id.clone()),
+            error => ClientError::of_call(&self.id, error),
+        }
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id)
+            .field("task_queue", &self.target.task_queue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether Temporal has accepted a cancellation. It knows no open task if the task ended at the same time.
+fn is_accepted(
+    answer: Result<(), WorkflowInteractionError>,
+) -> Result<bool, WorkflowInteractionError> {
+    match answer {
+        Ok(()) => Ok(true),
+        Err(WorkflowInteractionError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporalio_client::tonic::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_ends_while_it_is_cancelled_has_a_result() {
+        let ended = WorkflowInteractionError::NotFound(Status::not_found("completed"));
+        assert!(!is_accepted(Err(ended)).unwrap());
+        assert!(is_accepted(Ok(())).unwrap());
+        let failed = WorkflowInteractionError::Rpc(Status::unavailable("away"));
+        assert!(is_accepted(Err(failed)).is_err());
+    }
+}

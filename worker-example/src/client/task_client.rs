@@ -1,0 +1,162 @@
+//! The client of a task queue: it submits tasks and finds them again.
+
+use std::{error::Error, fmt, time::Duration};
+
+use temporalio_client::{
+    Client, WorkflowIdReusePolicy, WorkflowStartOptions, errors::WorkflowStartError,
+};
+
+use super::{
+    chain::error_chain,
+    connect::{Connected, connect},
+    connect_error::ConnectError,
+    error::ClientError,
+    namespace::MissingNamespace,
+    options::{ConnectOptions, SubmitOptions},
+    queue,
+    target::Target,
+    task::Task,
+};
+use crate::task::{TaskId, TaskInput, TaskRequest, TaskWorkflow};
+
+/// The time that a task has in Temporal in addition to its time limit and its time in the queue. It covers attempts that do
+/// not begin, cleaning up, and a restart of the worker.
+const MARGIN: Duration = Duration::from_mins(30);
+
+/// A client of one namespace and one task queue. Prompts, credentials and answers are encrypted before they leave this
+/// process.
+///
+/// ```no_run
+/// use claude_tasks::{ConnectOptions, SubmitOptions, TaskClient, TaskEvent, TaskRequest};
+/// use futures::{StreamExt as _, pin_mut};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = ConnectOptions::new("127.0.0.1:7233".parse()?).with_keyring("keys");
+/// let client = TaskClient::connect(&options).await?;
+/// let request = TaskRequest::from_json(br#"{"prompt": "Write a haiku", "anthropicApiKey": "…"}"#)?;
+/// let task = client.submit(request, SubmitOptions::new()).await?;
+/// let events = task.follow();
+/// pin_mut!(events);
+/// while let Some(event) = events.next().await {
+///     match event? {
+///         TaskEvent::Printed(json) => println!("{json}"),
+///         TaskEvent::Ended(end) => println!("{:?}", end.kind()),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct TaskClient {
+    target: Target,
+}
+
+impl TaskClient {
+    /// Connects to Temporal. Nothing is sent before the address is known to be safe for the credentials that go there.
+    ///
+    /// # Errors
+    /// When Temporal is unreachable or refuses the caller, and when the key or a setting of the codec is wrong.
+    pub async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
+        let Connected { client, address } = connect(options).await?;
+        let task_queue = options.task_queue.clone();
+        Ok(Self {
+            target: Target {
+                client,
+                task_queue,
+                address,
+            },
+        })
+    }
+
+    /// Submits a task.
+    ///
+    /// # Errors
+    /// When the id is taken, the namespace does not exist, a required worker is missing, or Temporal refuses the task or
+    /// does not answer.
+    pub async fn submit(
+        &self,
+        request: TaskRequest,
+        options: SubmitOptions,
+    ) -> Result<Task, ClientError> {
+        let id = options.task_id.unwrap_or_else(TaskId::random);
+        if options.require_worker && !self.has_workers_for(&id).await? {
+            return Err(ClientError::NoWorker(self.target.task_queue.clone()));
+        }
+        let time = options
+            .queue_time
+            .saturating_add(request.timeout())
+            .saturating_add(MARGIN);
+        let start = WorkflowStartOptions::new(self.target.task_queue.clone(), id.to_string())
+            // An id belongs to one task for ever: its log and its bill have this name.
+            .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+            .execution_timeout(time)
+            .build();
+        let input = TaskInput::new(request, &id);
+        let client = &self.target.client;
+        match client.start_workflow(TaskWorkflow, input, start).await {
+            Ok(workflow) => Ok(Task::new(id, self.target.clone(), workflow)),
+            Err(WorkflowStartError::AlreadyStarted { .. }) => Err(ClientError::Exists(id)),
+            Err(error) => Err(self.cannot_submit(&id, &error)),
+        }
+    }
+
+    /// A task that was submitted before. This sends nothing.
+    #[must_use]
+    pub fn task(&self, id: &TaskId) -> Task {
+        let workflow = self.target.client.get_workflow_handle(id.to_string());
+        Task::new(id.clone(), self.target.clone(), workflow)
+    }
+
+    /// Whether a worker polls the task queue. `None` if Temporal does not answer.
+    pub async fn has_workers(&self) -> Option<bool> {
+        queue::has_workers(&self.target.client, &self.target.task_queue)
+            .await
+            .ok()
+    }
+
+    /// The task queue.
+    #[must_use]
+    pub fn task_queue(&self) -> &str {
+        &self.target.task_queue
+    }
+
+    /// The Temporal client, which encrypts and decrypts as this client does.
+    #[must_use]
+    pub fn temporal(&self) -> &Client {
+        &self.target.client
+    }
+
+    /// The missing namespace, if that is the reason of an error.
+    pub(crate) fn missing_namespace(
+        &self,
+        error: &(dyn Error + 'static),
+    ) -> Option<MissingNamespace> {
+        self.target.missing_namespace(error)
+    }
+
+    async fn has_workers_for(&self, id: &TaskId) -> Result<bool, ClientError> {
+        queue::has_workers(&self.target.client, &self.target.task_queue)
+            .await
+            .map_err(|error| self.cannot_submit(id, &error))
+    }
+
+    fn cannot_submit(&self, id: &TaskId, error: &(dyn Error + 'static)) -> ClientError {
+        match self.missing_namespace(error) {
+            Some(missing) => missing.into(),
+            None => ClientError::Submit {
+                task: id.clone(),
+                problem: error_chain(error),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for TaskClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskClient")
+            .field("address", &self.target.address)
+            .field("task_queue", &self.target.task_queue)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,303 @@
+//! The folders of one task. They are created when it begins and removed when it ends.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use crate::task::{TaskId, TaskRequest};
+
+const LOCK: &str = "lock";
+/// The lock file of all tasks. [`Workspace::create`] holds a shared lock until the task's folder has its own lock, and
+/// [`sweep`] holds an exclusive one.
+const ALL_TASKS_LOCK: &str = "tasks.lock";
+const PRIVATE_FOLDER: u32 = 0o700;
+const PRIVATE_FILE: u32 = 0o600;
+
+/// A task's folder below the worker's: `workspace/` to work in, `home/`, `tmp/`, and the system prompts. Only the worker's
+/// user may enter it. [`Workspace::remove`] removes it. Dropping it does so, too, but does not change the modes of closed
+/// folders.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    folder: TempDir,
+    /// The worker and the supervisor hold a shared lock. While either runs, no sweep removes the folder.
+    _lock: File,
+}
+
+impl Workspace {
+    /// Creates the folders of a task below `workdir/tasks`.
+    ///
+    /// # Errors
+    /// When they cannot be created.
+    pub(crate) fn create(workdir: &Path, task: &TaskId) -> io::Result<Self> {
+        let tasks = workdir.join("tasks");
+        private_folder(&tasks)?;
+        let all_tasks = File::create(workdir.join(ALL_TASKS_LOCK))?;
+        all_tasks.lock_shared()?;
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("{task}."))
+            .permissions(Permissions::from_mode(PRIVATE_FOLDER))
+            .tempdir_in(&tasks)?;
+        let lock = private_file(&folder.path().join(LOCK))?;
+        lock.lock_shared()?;
+        let workspace = Self {
+            folder,
+            _lock: lock,
+        };
+        for path in [workspace.root(), workspace.home(), workspace.temporary()] {
+            DirBuilder::new().mode(PRIVATE_FOLDER).create(path)?;
+        }
+        Ok(workspace)
+    }
+
+    /// Writes the task's files: its system prompts and its `.env`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn fill(&self, request: &TaskRequest) -> io::Result<()> {
+        for (text, path) in [
+            (&request.system_prompt, self.system_prompt()),
+            (&request.append_system_prompt, self.append_system_prompt()),
+        ] {
+            if let Some(text) = text {
+                private_file(&path)?.write_all(text.expose().as_bytes())?;
+            }
+        }
+        if !request.environment_secrets.is_empty() {
+            let mut file = private_file(&self.root().join(".env"))?;
+            for (name, value) in &request.environment_secrets {
+                file.write_all(dotenv_line(name, value.expose()).as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The working folder of Claude Code.
+    #[must_use]
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("workspace")
+    }
+
+    /// `HOME` of the task.
+    #[must_use]
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// `TMPDIR` of the task.
+    #[must_use]
+    pub(crate) fn temporary(&self) -> PathBuf {
+        self.folder.path().join("tmp")
+    }
+
+    /// The file with the text that replaces the system prompt.
+    #[must_use]
+    pub(crate) fn system_prompt(&self) -> PathBuf {
+        self.folder.path().join("system-prompt")
+    }
+
+    /// The file with the text that extends the system prompt.
+    #[must_use]
+    pub(crate) fn append_system_prompt(&self) -> PathBuf {
+        self.folder.path().join("append-system-prompt")
+    }
+
+    /// The file on which the supervisor holds a shared lock while processes of the task run.
+    #[must_use]
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.folder.path().join(LOCK)
+    }
+
+    /// Removes the folder with all its contents, including folders that the task closed by their modes.
+    ///
+    /// # Errors
+    /// When something cannot be removed. The next sweep tries again.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        let path = self.folder.keep();
+        remove_tree(&path)
+    }
+}
+
+/// Removes the folders of tasks whose worker and supervisor have both ended. Returns how many.
+///
+/// # Errors
+/// When the folder of tasks cannot be read.
+pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
+    let abandoned = workdir.join("abandoned");
+    let entries = match fs::read_dir(workdir.join("tasks")) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    private_folder(&abandoned)?;
+    let all_tasks = File::create(workdir.join(ALL_TASKS_LOCK))?;
+    all_tasks.lock()?;
+    for entry in entries {
+        let entry = entry?;
+        // A folder without the lock file is left from a removal that was interrupted.
+        let held = match File::open(entry.path().join(LOCK)) {
+            Ok(lock) => lock.try_lock().is_err(),
+            Err(e) => e.kind() != io::ErrorKind::NotFound,
+        };
+        // Other tasks wait for the lock, and a folder can have millions of files. So it is only moved here and removed later.
+        if !held {
+            move_away(&entry.path(), &abandoned.join(entry.file_name()));
+        }
+    }
+    drop(all_tasks);
+    let mut removed = 0;
+    for entry in fs::read_dir(abandoned)? {
+        let path = entry?.path();
+        match remove_tree(&path) {
+            Ok(()) => removed += 1,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a task's folder")
+            }
+        }
+    }
+    Ok(removed)
+}
+
+fn move_away(from: &Path, to: &Path) {
+    if let Err(error) = fs::rename(from, to) {
+        tracing::warn!(path = %from.display(), %error, "cannot remove a task's folder");
+    }
+}
+
+/// Creates a folder that only its owner may enter, and its parents.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_FOLDER)
+        .create(path)
+}
+
+/// Creates a new file that only its owner may read.
+pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE_FILE)
+        .open(path)
+}
+
+fn remove_tree(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            unlock_tree(path);
+            fs::remove_dir_all(path)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Makes every folder of a tree writable. It follows no link. Failures show when the tree is removed.
+fn unlock_tree(path: &Path) {
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let _ = fs::set_permissions(&folder, Permissions::from_mode(PRIVATE_FOLDER));
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            }
+        }
+    }
+}
+
+/// A line `NAME="value"`, escaped as common readers of `.env` files expect it.
+fn dotenv_line(name: &str, value: &str) -> Zeroizing<String> {
+    let mut line = Zeroizing::new(String::with_capacity(name.len() + value.len() * 2 + 4));
+    line.push_str(name);
+    line.push_str("=\"");
+    for c in value.chars() {
+        match c {
+            '\n' => line.push_str("\\n"),
+            '\r' => line.push_str("\\r"),
+            '"' | '\\' | '$' | '`' => {
+                line.push('\\');
+                line.push(c);
+            }
+            c => line.push(c),
+        }
+    }
+    line.push_str("\"\n");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn is_private_and_goes_away() {
+        let workdir = tempfile::tempdir().unwrap();
+        let workspace = Workspace::create(workdir.path(), &"t".parse().unwrap()).unwrap();
+        let request = TaskRequest::from_value(json!({"prompt": "p", "anthropicApiKey": "k",
+            "systemPrompt": "s", "environmentSecrets": {"A": "x \"$y\"\n"}}));
+        workspace.fill(&request.unwrap()).unwrap();
+        for folder in [workspace.root(), workspace.home(), workspace.temporary()] {
+            assert_eq!(mode(&folder), 0o700);
+        }
+        let env = workspace.root().join(".env");
+        assert_eq!(
+            (mode(&env), mode(&workspace.system_prompt())),
+            (0o600, 0o600)
+        );
+        assert_eq!(
+            fs::read_to_string(env).unwrap(),
+            "A=\"x \\\"\\$y\\\"\\n\"\n"
+        );
+
+        let locked = workspace.root().join("locked");
+        fs::create_dir(&locked).unwrap();
+        fs::write(locked.join("file"), "x").unwrap();
+        fs::set_permissions(&locked, Permissions::from_mode(0o000)).unwrap();
+        workspace.remove().unwrap();
+        assert_eq!(
+            fs::read_dir(workdir.path().join("tasks")).unwrap().count(),
+            0
+        );
+    }
+
+    #[test]
+    fn removing_follows_no_link() {
+        let workdir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("kept"), "x").unwrap();
+        let workspace = Workspace::create(workdir.path(), &"t".parse().unwrap()).unwrap();
+        std::os::unix::fs::symlink(outside.path(), workspace.root().join("link")).unwrap();
+        workspace.remove().unwrap();
+        assert!(outside.path().join("kept").exists());
+    }
+
+    #[test]
+    fn sweeps_only_what_nobody_holds() {
+        let workdir = tempfile::tempdir().unwrap();
+        assert_eq!(sweep(workdir.path()).unwrap(), 0);
+        let held = Workspace::create(workdir.path(), &"held".parse().unwrap()).unwrap();
+        let left = Workspace::create(workdir.path(), &"left".parse().unwrap()).unwrap();
+        let Workspace {
+            folder,
+            _lock: lock,
+        } = left;
+        let left = folder.keep();
+        assert_eq!(sweep(workdir.path()).unwrap(), 0);
+        drop(lock);
+        assert_eq!(sweep(workdir.path()).unwrap(), 1);
+        assert!(!left.exists() && held.root().exists());
+    }
+}

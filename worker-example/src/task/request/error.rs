@@ -1,0 +1,106 @@
+//! Why a request is not valid. No variant holds a value of the request.
+
+use thiserror::Error;
+
+const LONGEST_SHOWN: usize = 80;
+
+/// The request is not valid.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// It is too large.
+    #[error("the request is larger than {limit} bytes; shorten the prompt")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// It is not JSON.
+    #[error("the request is not JSON (line {line}, column {column})")]
+    Json {
+        /// The line of the first mistake.
+        line: usize,
+        /// The column of the first mistake.
+        column: usize,
+    },
+    /// It is JSON and not an object.
+    #[error("the request must be a JSON object")]
+    NotAnObject,
+    /// This version does not implement the field.
+    #[error("`{field}` is not supported by this version of claude-tasks; leave it out")]
+    NotSupported {
+        /// The field.
+        field: &'static str,
+    },
+    /// The task API has no such field.
+    #[error("unknown field {field}; check its spelling, or leave it out")]
+    Unknown {
+        /// The field, quoted.
+        field: String,
+    },
+    /// The value has the wrong type.
+    #[error("{field} has a value of the wrong type")]
+    WrongType {
+        /// The field, quoted.
+        field: String,
+    },
+    /// A required field is missing or empty.
+    #[error("{field} is required")]
+    Required {
+        /// The field.
+        field: String,
+    },
+    /// It has no credential.
+    #[error("Either anthropicApiKey or anthropicOAuthToken is required")]
+    NoCredential,
+    /// It has two credentials.
+    #[error("give anthropicApiKey or anthropicOAuthToken, not both")]
+    TwoCredentials,
+    /// The value is not allowed.
+    #[error("{field} {problem}")]
+    Invalid {
+        /// The field.
+        field: String,
+        /// What the value must be.
+        problem: String,
+    },
+}
+
+impl RequestError {
+    pub(super) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// Makes an error without values from serde's message. Messages about missing and unknown fields have a fixed beginning and
+/// name the field. Every other message counts as a wrong type.
+pub(super) fn from_serde(path: &str, message: &str) -> RequestError {
+    if let Some(field) = message
+        .strip_prefix("missing field `")
+        .and_then(|r| r.strip_suffix('`'))
+    {
+        return RequestError::Required {
+            field: field.to_owned(),
+        };
+    }
+    if message.starts_with("unknown field `") {
+        return RequestError::Unknown {
+            field: quoted(path),
+        };
+    }
+    RequestError::WrongType {
+        field: quoted(path),
+    }
+}
+
+/// A field name of the caller for a message. A name with unusual characters is not shown.
+fn quoted(path: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-[]".contains(c);
+    if !path.is_empty() && path.len() <= LONGEST_SHOWN && path.chars().all(plain) {
+        format!("`{path}`")
+    } else {
+        "(a name that cannot be shown)".to_owned()
+    }
+}

@@ -1,0 +1,237 @@
+//! A request on its way from the submission through the workflow to the activity.
+
+use std::{fmt, io, time::Duration};
+
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use temporalio_common::{
+    data_converters::{
+        ErasedSerdePayloadConverter, PayloadConversionError, SerializationContext,
+        TemporalDeserializable,
+    },
+    protos::temporal::api::common::v1::Payload,
+};
+use zeroize::Zeroize as _;
+
+use super::{
+    error::RequestError,
+    limits::{DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES},
+    model::TaskRequest,
+};
+use crate::task::id::TaskId;
+
+/// How many bytes the submission adds to a request: the task's id, and fields that the caller left out.
+const ADDED_BYTES: usize = 1024;
+
+/// The workflow's input: a request that names its task. The submission and the activity check the request with
+/// [`TaskInput::into_request`]. The workflow accepts any value and reads only what it needs. A replayed workflow must decide
+/// as it did before, so this lets a later version change the rules while tasks run.
+pub struct TaskInput(Value);
+
+impl TaskInput {
+    /// The input of `task`, from a checked request. No other task accepts it.
+    #[must_use]
+    pub fn new(mut request: TaskRequest, task: &TaskId) -> Self {
+        request.task_id = Some(task.clone());
+        // This cannot fail: every key is a string, and JSON can represent every number.
+        Self(serde_json::to_value(request).unwrap_or_default())
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    /// When the input is not a valid request.
+    pub fn into_request(mut self) -> Result<TaskRequest, RequestError> {
+        if json_bytes(&self.0) > MAX_REQUEST_BYTES + ADDED_BYTES {
+            let limit = MAX_REQUEST_BYTES;
+            return Err(RequestError::TooLarge { limit });
+        }
+        TaskRequest::from_value(std::mem::take(&mut self.0))
+    }
+
+    /// The task that the request names.
+    #[must_use]
+    pub(crate) fn task_id(&self) -> Option<&str> {
+        self.0.get("taskId")?.as_str()
+    }
+
+    /// How long the task may run. An unusable value counts as the nearest limit or the default.
+    #[must_use]
+    pub(crate) fn timeout(&self) -> Duration {
+        let default = u64::from(DEFAULT_TIMEOUT_MINUTES);
+        let minutes = self.0.get("timeoutMinutes").and_then(Value::as_u64);
+        Duration::from_secs(60 * minutes.unwrap_or(default).clamp(1, MAX_MINUTES.into()))
+    }
+
+    /// Removes and returns the caller's metadata, which the activity does not need.
+    pub(crate) fn take_metadata(&mut self) -> Option<Map<String, Value>> {
+        match self.0.as_object_mut()?.remove("metadata")? {
+            Value::Object(metadata) => Some(metadata),
+            _ => None,
+        }
+    }
+}
+
+/// Shows nothing: the input holds the caller's secrets.
+impl fmt::Debug for TaskInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TaskInput(…)")
+    }
+}
+
+impl Drop for TaskInput {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// The length of the value as JSON. It makes no copy, because the value holds secrets.
+fn json_bytes(value: &Value) -> usize {
+    struct Counted(usize);
+    impl io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    // This cannot fail: the writer accepts everything.
+    let _ = serde_json::to_writer(&mut counted, value);
+    counted.0
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+impl Serialize for TaskInput {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Every payload can be read. A payload that is not one JSON value, or is nested too deeply, becomes an input that names no
+/// task, and the task fails at once. An error here would fail the workflow task instead, and Temporal would repeat it
+/// without end.
+impl TemporalDeserializable for TaskInput {
+    fn from_serde(
+        converter: &dyn ErasedSerdePayloadConverter,
+        context: &SerializationContext<'_>,
+        payload: Payload,
+    ) -> Result<Self, PayloadConversionError> {
+        Ok(Self(
+            Value::from_serde(converter, context, payload).unwrap_or_default(),
+        ))
+    }
+
+    fn from_payloads(
+        _: &SerializationContext<'_>,
+        payloads: Vec<Payload>,
+    ) -> Result<Self, PayloadConversionError> {
+        if payloads.len() == 1 {
+            // The converter then calls `from_serde`.
+            return Err(PayloadConversionError::WrongEncoding);
+        }
+        Ok(Self(Value::Null))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use temporalio_common::data_converters::{
+        GenericPayloadConverter as _, PayloadConverter, SerializationContextData,
+        WorkflowSerializationContext,
+    };
+
+    fn input(value: Value) -> TaskInput {
+        TaskInput(value)
+    }
+
+    fn arrived(payloads: Vec<Payload>) -> TaskInput {
+        let converter = PayloadConverter::default();
+        let data = SerializationContextData::Workflow(WorkflowSerializationContext::new());
+        converter
+            .from_payloads(&SerializationContext::new(&data, &converter), payloads)
+            .unwrap()
+    }
+
+    fn payload(encoding: &str, data: &str) -> Payload {
+        Payload {
+            metadata: [("encoding".to_owned(), encoding.into())].into(),
+            data: data.into(),
+            ..Payload::default()
+        }
+    }
+
+    #[test]
+    fn every_input_can_be_read() {
+        let json = |data: &str| payload("json/plain", data);
+        let good = arrived(vec![json(r#"{"taskId":"t"}"#)]);
+        assert_eq!(good.task_id(), Some("t"));
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for payloads in [
+            vec![],
+            vec![json("{}"), json("{}")],
+            vec![json("{")],
+            vec![json(&deep)],
+            vec![json(&format!(r#"{{"taskId":"t","metadata":{deep}}}"#))],
+            vec![payload("binary/plain", "{}")],
+            vec![payload("binary/null", "")],
+            vec![Payload::default()],
+        ] {
+            let shown = format!("{payloads:?}");
+            assert_eq!(arrived(payloads).task_id(), None, "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_workflow_reads_any_value() {
+        for (value, minutes) in [
+            (json!({}), 55),
+            (json!({"timeoutMinutes": 3}), 3),
+            (json!({"timeoutMinutes": 0}), 1),
+            (json!({"timeoutMinutes": u64::MAX}), 1440),
+            (json!({"timeoutMinutes": -1.5}), 55),
+            (json!([1, null]), 55),
+            (json!("text"), 55),
+        ] {
+            let mut input = input(value);
+            assert_eq!(
+                input.timeout(),
+                Duration::from_mins(minutes),
+                "{:?}",
+                input.0
+            );
+            assert_eq!(input.task_id(), None);
+            assert_eq!(input.take_metadata(), None);
+        }
+        let mut full = input(json!({"taskId": "t", "metadata": {"a": 1}, "unknown": true}));
+        assert_eq!(full.task_id(), Some("t"));
+        assert_eq!(full.take_metadata().unwrap()["a"], 1);
+        assert_eq!(full.0, json!({"taskId": "t", "unknown": true}));
+        assert!(full.into_request().is_err());
+    }
+
+    #[test]
+    fn a_checked_request_names_its_task() {
+        let request = json!({"prompt": "p", "anthropicApiKey": "k", "taskId": "other"});
+        let request = TaskRequest::from_value(request).unwrap();
+        let input = TaskInput::new(request, &"mine".parse().unwrap());
+        assert_eq!(input.task_id(), Some("mine"));
+        assert!(!format!("{input:?}").contains("mine"));
+        assert_eq!(
+            input.into_request().unwrap().task_id.unwrap().as_str(),
+            "mine"
+        );
+    }
+}

@@ -1,0 +1,177 @@
+//! The fields of a request.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::limits::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES};
+use crate::task::{id::TaskId, secret::Secret};
+
+/// What Claude should do, and with which credential and settings. [`TaskRequest::from_json`] and
+/// [`TaskRequest::from_value`] make it and check it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TaskRequest {
+    /// The task that this request belongs to. [`TaskInput::new`](super::input::TaskInput::new) sets it, so that a copy of
+    /// the request cannot run as another task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<TaskId>,
+    /// What Claude should do. Claude Code reads it from standard input.
+    pub prompt: Secret,
+    /// The caller's API key. A request has either this or the OAuth token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anthropic_api_key: Option<Secret>,
+    /// The caller's OAuth token. A request has either this or the API key.
+    #[serde(
+        default,
+        rename = "anthropicOAuthToken",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub anthropic_oauth_token: Option<Secret>,
+    /// Replaces the system prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_prompt: Option<Secret>,
+    /// Extends the system prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append_system_prompt: Option<Secret>,
+    /// Tools that need no permission. Without it, the worker's default applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_tools: Option<Vec<String>>,
+    /// Tools that are denied. Without it, the worker's default applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disallowed_tools: Option<Vec<String>>,
+    /// What needs no permission. Without it, the worker's default applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission_mode: Option<PermissionMode>,
+    /// How many turns Claude may take.
+    #[serde(default = "default_max_turns")]
+    pub max_turns: u32,
+    /// The model. Without it, Claude Code's default applies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The model to use while the first one is overloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback_model: Option<String>,
+    /// Accepted for older callers. The prompt always goes by standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_named_pipe: Option<bool>,
+    /// How long Claude Code may run, in minutes.
+    #[serde(default = "default_timeout_minutes")]
+    pub timeout_minutes: u32,
+    /// Environment variables of the task. They are also written to `.env` in its workspace.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment_secrets: BTreeMap<String, Secret>,
+    /// Returned with the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// Claude Code's permission modes, from the strictest to the most permissive.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+)]
+#[serde(rename_all = "camelCase")]
+#[value(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum PermissionMode {
+    /// Claude only plans and changes nothing.
+    Plan,
+    /// Changes need permission. Nobody can give it, so they are denied.
+    Default,
+    /// File changes in the workspace need no permission.
+    AcceptEdits,
+    /// Nothing needs permission.
+    BypassPermissions,
+}
+
+impl PermissionMode {
+    /// Claude Code's name of the mode.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Default => "default",
+            Self::AcceptEdits => "acceptEdits",
+            Self::BypassPermissions => "bypassPermissions",
+        }
+    }
+}
+
+/// The caller's credential.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Credential<'a> {
+    /// An API key, billed by use: `ANTHROPIC_API_KEY`.
+    ApiKey(&'a Secret),
+    /// The token of a subscription: `CLAUDE_CODE_OAUTH_TOKEN`.
+    OauthToken(&'a Secret),
+}
+
+impl<'a> Credential<'a> {
+    /// The environment variable from which Claude Code reads it.
+    #[must_use]
+    pub fn variable(self) -> &'static str {
+        match self {
+            Self::ApiKey(_) => "ANTHROPIC_API_KEY",
+            Self::OauthToken(_) => "CLAUDE_CODE_OAUTH_TOKEN",
+        }
+    }
+
+    /// The field of a request that holds it.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::ApiKey(_) => "anthropicApiKey",
+            Self::OauthToken(_) => "anthropicOAuthToken",
+        }
+    }
+
+    /// The credential.
+    #[must_use]
+    pub fn secret(self) -> &'a Secret {
+        match self {
+            Self::ApiKey(secret) | Self::OauthToken(secret) => secret,
+        }
+    }
+}
+
+impl TaskRequest {
+    /// The credential of the request.
+    #[must_use]
+    pub fn credential(&self) -> Option<Credential<'_>> {
+        match (&self.anthropic_api_key, &self.anthropic_oauth_token) {
+            (Some(key), _) => Some(Credential::ApiKey(key)),
+            (None, Some(token)) => Some(Credential::OauthToken(token)),
+            (None, None) => None,
+        }
+    }
+
+    /// How long Claude Code may run.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(u64::from(self.timeout_minutes) * 60)
+    }
+}
+
+/// Shows no prompt, no secret and no metadata: they belong to the caller.
+impl fmt::Debug for TaskRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskRequest")
+            .field("credential", &self.credential().map(Credential::variable))
+            .field("model", &self.model)
+            .field("permission_mode", &self.permission_mode)
+            .field("max_turns", &self.max_turns)
+            .field("timeout_minutes", &self.timeout_minutes)
+            .finish_non_exhaustive()
+    }
+}
+
+fn default_max_turns() -> u32 {
+    DEFAULT_MAX_TURNS
+}
+
+fn default_timeout_minutes() -> u32 {
+    DEFAULT_TIMEOUT_MINUTES
+}

@@ -1,0 +1,13 @@
+//! Runs Claude Code: its arguments and environment, its output, and its end.
+
+mod caps;
+mod command;
+mod lines;
+mod redact;
+mod session;
+
+pub(crate) use caps::Caps;
+pub(crate) use command::{ClaudeConfig, ConfigError};
+pub(super) use redact::Redactor;
+pub(crate) use session::OutputLimits;
+pub(super) use session::{Publish, Session, SessionEnd, StopReason};

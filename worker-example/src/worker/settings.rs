@@ -1,0 +1,29 @@
+//! The settings of a worker.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::claude::{ClaudeConfig, OutputLimits};
+use crate::client::ConnectOptions;
+
+/// The settings of a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerSettings {
+    /// The connection to Temporal and the key.
+    pub(crate) connection: ConnectOptions,
+    /// How the worker runs Claude Code.
+    pub(crate) claude: ClaudeConfig,
+    /// The folder of workspaces and logs.
+    pub(crate) workdir: PathBuf,
+    /// How many tasks run at the same time.
+    pub(crate) max_tasks: u16,
+    /// How much a task may print.
+    pub(crate) limits: OutputLimits,
+    /// How long running tasks may continue after the first signal.
+    pub(crate) drain_time: Duration,
+    /// How long Claude Code may run after its result without beginning another turn.
+    pub(crate) linger_time: Duration,
+    /// How long a stopped task may take to clean up.
+    pub(crate) grace_time: Duration,
+    /// How long logs are kept. `None` keeps them for ever.
+    pub(crate) log_retention: Option<Duration>,
+}

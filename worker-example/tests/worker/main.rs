@@ -1,0 +1,19 @@
+//! The programs `claude-tasks worker` and `claude-tasks submit` against a real Temporal server. They are one test program,
+//! because each test program links the SDK and takes about 100 MB.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what a test needs and does not find fails it"
+)]
+
+mod attempts;
+mod copies;
+mod end_to_end;
+mod hostile_cli;
+mod hostile_input;
+mod processes;
+mod providers;
+mod submit;
+mod support;
+mod usage;

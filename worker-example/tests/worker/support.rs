@@ -1,0 +1,297 @@
+//! A worker with everything around it: a real Temporal server, a Messages API, a key, a folder.
+
+pub(crate) mod attacker;
+pub(crate) mod provider;
+pub(crate) mod scripted;
+
+use claude_tasks::{ConnectOptions, TaskClient};
+use dev_servers::{Process, TemporalServer};
+use fake_anthropic::{Options, Server};
+use integration_tests::{Keyring, Raw, temporal, tool};
+use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
+use serde_json::Value;
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    sync::Arc,
+    time::Duration,
+};
+use tempfile::TempDir;
+use temporalio_client::Client;
+use temporalio_common::protos::temporal::api::history::v1::History;
+
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+/// A variable of the worker's environment that no task may see.
+pub(crate) const WORKERS_OWN: &str = "worker-secret-7f3a9c";
+
+pub(crate) struct Rig {
+    pub(crate) server: Arc<TemporalServer>,
+    pub(crate) api: Server,
+    pub(crate) folder: TempDir,
+    keys: Keys,
+    queue: String,
+}
+
+/// How worker and submitter are told their key.
+pub(crate) enum Keys {
+    /// By `--keyring`.
+    Keyring(Keyring),
+    /// By `TEMPORAL_CODEC_KEY` and its companions.
+    Variables(Vec<(&'static str, String)>),
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        Self::with_api(Options::default()).await
+    }
+
+    pub(crate) async fn with_api(options: Options) -> Self {
+        Self::with(options, Keys::Keyring(Keyring::new())).await
+    }
+
+    pub(crate) async fn with_variables(variables: Vec<(&'static str, String)>) -> Self {
+        Self::with(Options::default(), Keys::Variables(variables)).await
+    }
+
+    async fn with(options: Options, keys: Keys) -> Self {
+        let server = tokio::task::spawn_blocking(temporal).await.unwrap();
+        Self {
+            server,
+            api: Server::start("127.0.0.1:0".parse().unwrap(), options)
+                .await
+                .unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+            keys,
+            queue: fresh("queue"),
+        }
+    }
+
+    /// A worker that runs the real Claude Code.
+    pub(crate) fn worker(&self, arguments: &[&str]) -> Process {
+        self.worker_with(&tool("TKC_CLAUDE"), arguments)
+    }
+
+    /// A worker that runs another program in its place.
+    pub(crate) fn worker_with(&self, claude: &Path, arguments: &[&str]) -> Process {
+        self.start(self.command("worker"), claude, arguments)
+    }
+
+    /// A worker of the same task queue whose key is another one.
+    pub(crate) fn worker_with_keyring(&self, claude: &Path, keyring: &Keyring) -> Process {
+        let mut command = self.command_without_keys("worker");
+        command.arg("--keyring").arg(keyring.folder());
+        self.start(command, claude, &[])
+    }
+
+    /// A worker whose files cannot grow beyond so many blocks of 512 bytes. Writing more is an error, not a signal.
+    pub(crate) fn worker_with_small_files(&self, claude: &Path, blocks: u32) -> Process {
+        let worker = self.command("worker");
+        let mut command = Command::new("/bin/sh");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        command
+            .args(["-c", &script])
+            .arg(worker.get_program())
+            .args(worker.get_args())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        self.start(command, claude, &[])
+    }
+
+    fn start(&self, mut command: Command, claude: &Path, arguments: &[&str]) -> Process {
+        command
+            .arg("--claude")
+            .arg(claude)
+            .arg("--workdir")
+            .arg(self.workdir())
+            .args([
+                "--anthropic-base-url",
+                &self.api.url(),
+                "--api-retries",
+                "0",
+            ])
+            .args(["--grace-time", "2s"])
+            .args(arguments)
+            .env("WORKERS_OWN", WORKERS_OWN);
+        let mut worker = Process::spawn("the worker", command).unwrap();
+        worker
+            .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
+            .unwrap();
+        worker
+    }
+
+    /// Replaces the key, as if the old one were lost.
+    pub(crate) fn replace_key(&self) {
+        let Keys::Keyring(keyring) = &self.keys else {
+            panic!("the variables are those of other programs");
+        };
+        fs::remove_file(keyring.file()).unwrap();
+        keyring.keys().key_or_create("default").unwrap();
+    }
+
+    /// Submits a request, as a JSON file.
+    pub(crate) fn submit(&self, task: &str, request: &Value, arguments: &[&str]) -> Process {
+        let path = self.folder.path().join(format!("{task}.json"));
+        fs::write(&path, request.to_string()).unwrap();
+        let mut command = self.command("submit");
+        command
+            .arg("--request")
+            .arg(path)
+            .args(["--task-id", task])
+            .args(arguments);
+        Process::spawn("a submission", command).unwrap()
+    }
+
+    /// `claude-tasks NAME TASK` without any key.
+    pub(crate) fn command_without_keys_for(&self, name: &str, task: &str) -> Process {
+        let mut command = self.command_without_keys(name);
+        command.arg(task);
+        Process::spawn(name, command).unwrap()
+    }
+
+    /// `claude-tasks NAME TASK`.
+    pub(crate) fn command_for(&self, name: &str, task: &str) -> Process {
+        let mut command = self.command(name);
+        // The answer alone, without the warning about local keys.
+        command.arg(task).env("RUST_LOG", "error");
+        Process::spawn(name, command).unwrap()
+    }
+
+    /// `claude-tasks NAME TASK` with a keyring of its own.
+    pub(crate) fn command_with_keyring_for(
+        &self,
+        name: &str,
+        task: &str,
+        keyring: &Keyring,
+    ) -> Process {
+        let mut command = self.command_without_keys(name);
+        command.arg(task).arg("--keyring").arg(keyring.folder());
+        Process::spawn(name, command).unwrap()
+    }
+
+    /// A shell script in Claude Code's place. It also says which version it is.
+    pub(crate) fn claude(&self, script: &str) -> PathBuf {
+        let path = self.folder.path().join("claude");
+        let version = r#"[ "$1" = --version ] && { echo "2.1.330 (Claude Code)"; exit 0; }"#;
+        fs::write(&path, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = self.command_without_keys(name);
+        match &self.keys {
+            Keys::Keyring(keyring) => command.arg("--keyring").arg(keyring.folder()),
+            Keys::Variables(variables) => command.envs(variables.iter().cloned()),
+        };
+        command
+    }
+
+    fn command_without_keys(&self, name: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_claude-tasks"));
+        command
+            .arg(name)
+            .args([
+                "--address",
+                &self.server.address(),
+                "--task-queue",
+                &self.queue,
+            ])
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        command
+    }
+
+    pub(crate) fn workdir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The folders of tasks that there are now.
+    pub(crate) fn workspaces(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.workdir().join("tasks")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// The log of a task, all chunks.
+    pub(crate) fn log(&self, task: &str) -> String {
+        let mut chunks: Vec<_> = fs::read_dir(self.workdir().join("sessions").join(task))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        chunks.sort();
+        chunks
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect()
+    }
+
+    /// A client that encrypts and decrypts with the keyring, as worker and submitter do.
+    pub(crate) async fn client(&self) -> Client {
+        let Keys::Keyring(keyring) = &self.keys else {
+            panic!("the variables are those of other programs");
+        };
+        let options = ConnectOptions::new(self.server.url().parse().unwrap())
+            .with_task_queue(&self.queue)
+            .with_keyring(keyring.folder())
+            .with_identity("a test");
+        let client = TaskClient::connect(&options).await.unwrap();
+        client.temporal().clone()
+    }
+
+    pub(crate) fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// A client without any key.
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw::connect(&self.server, "default").await
+    }
+
+    pub(crate) async fn history(&self, task: &str) -> History {
+        self.raw().await.history(task, "").await
+    }
+}
+
+/// A name that no other test uses.
+pub(crate) fn fresh(what: &str) -> String {
+    format!("{what}-{}", uuid::Uuid::new_v4().as_simple())
+}
+
+/// Waits for the end of a submission; its exit code and what it printed.
+pub(crate) fn end(submission: &mut Process) -> (i32, String) {
+    let status: ExitStatus = submission.wait(LIMIT).unwrap();
+    (status.code().expect("an exit code"), submission.output())
+}
+
+/// The last line of a submission with `--json`.
+pub(crate) fn task_ended(output: &str) -> Value {
+    let mut lines = output
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ended = lines.rfind(|event| event["subtype"] == "task_ended");
+    ended.unwrap_or_else(|| panic!("no task_ended in:\n{output}"))
+}
+
+/// Waits for a line with `marker` followed by a process id.
+pub(crate) fn announced_pid(submission: &mut Process, marker: &str) -> Pid {
+    let pid = submission.wait_for_line(LIMIT, |line| {
+        let digits: String = line
+            .split_once(marker)?
+            .1
+            .chars()
+            .take_while(char::is_ascii_digit)
+            .collect();
+        digits.parse().ok()
+    });
+    Pid::from_raw(pid.unwrap())
+}
+
+pub(crate) fn send(process: &Process, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());
+    nix::sys::signal::kill(pid, signal).unwrap();
+}
+
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    nix::sys::signal::kill(pid, None) != Err(Errno::ESRCH)
+}

@@ -1,0 +1,134 @@
+//! The workspace's packages, as cargo knows them.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::{step, workspace::Workspace};
+
+/// Everything that `cargo metadata` says and that the commands here use.
+#[derive(Deserialize)]
+pub(crate) struct Metadata {
+    pub(crate) packages: Vec<Package>,
+    workspace_members: Vec<String>,
+    pub(crate) resolve: Option<Resolve>,
+}
+
+#[derive(Clone, Deserialize)]
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) id: String,
+    pub(crate) manifest_path: PathBuf,
+    pub(crate) description: Option<String>,
+    pub(crate) license: Option<String>,
+    pub(crate) repository: Option<String>,
+    pub(crate) rust_version: Option<String>,
+    pub(crate) readme: Option<PathBuf>,
+    pub(crate) keywords: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) features: BTreeMap<String, Vec<String>>,
+    pub(crate) dependencies: Vec<Dependency>,
+    /// Registries that it may be published to; none given means all.
+    publish: Option<Vec<String>>,
+}
+
+#[derive(Clone, Deserialize)]
+pub(crate) struct Dependency {
+    pub(crate) name: String,
+    pub(crate) req: String,
+    pub(crate) kind: Option<String>,
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Which versions of which packages were chosen.
+#[derive(Deserialize)]
+pub(crate) struct Resolve {
+    pub(crate) nodes: Vec<Node>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    pub(crate) deps: Vec<NodeDependency>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct NodeDependency {
+    pub(crate) pkg: String,
+    pub(crate) dep_kinds: Vec<DependencyKind>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DependencyKind {
+    pub(crate) kind: Option<String>,
+}
+
+impl Metadata {
+    /// Reads the members' manifests.
+    pub(crate) fn of_members(workspace: &Workspace) -> anyhow::Result<Self> {
+        Self::read(workspace, &["--no-deps"])
+    }
+
+    /// Reads the manifests of all packages that a build with `arguments` takes.
+    pub(crate) fn of_all(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<Self> {
+        Self::read(workspace, arguments)
+    }
+
+    fn read(workspace: &Workspace, arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut command = workspace.cargo();
+        command
+            .args(["metadata", "--format-version=1", "--locked"])
+            .args(arguments);
+        let answer = step::output(command)?;
+        serde_json::from_slice(&answer).context("cannot read what `cargo metadata` prints")
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Package> {
+        let members = &self.workspace_members;
+        self.packages
+            .iter()
+            .filter(move |package| members.contains(&package.id))
+    }
+
+    /// The member called `name`.
+    pub(crate) fn member(&self, name: &str) -> anyhow::Result<&Package> {
+        let found = self.members().find(|package| package.name == name);
+        found.with_context(|| format!("the workspace has no package `{name}`"))
+    }
+
+    /// The members that other people get from a registry.
+    pub(crate) fn published(&self) -> impl Iterator<Item = &Package> {
+        self.members().filter(|package| package.is_published())
+    }
+}
+
+impl Package {
+    pub(crate) fn is_published(&self) -> bool {
+        self.publish
+            .as_ref()
+            .is_none_or(|registries| !registries.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The oldest compiler that the crates support is the one that every check here runs with.
+    #[test]
+    fn the_stated_minimum_version_is_the_pinned_toolchain() {
+        let workspace = Workspace::discover().unwrap();
+        let pinned = std::fs::read_to_string(workspace.root().join("rust-toolchain.toml")).unwrap();
+        let metadata = Metadata::of_members(&workspace).unwrap();
+        for package in metadata.members() {
+            let minimum = package.rust_version.as_deref().unwrap_or_default();
+            assert!(
+                pinned.contains(&format!("channel = \"{minimum}.")),
+                "{} states {minimum:?}",
+                package.name
+            );
+        }
+    }
+}
