@@ -162,7 +162,7 @@ async fn finish(serving: JoinHandle<()>, grace: Duration) {
 mod tests {
     use std::io;
 
-    use temporal_kms_codec::kms::KmsOptions;
+    use temporal_kms_codec::kms::Kms;
     use temporal_kms_codec_service::settings::Fault;
 
     use super::*;
@@ -182,7 +182,7 @@ mod tests {
         config.encrypt.push("local://a".parse().unwrap());
         let namespace = temporal_kms_codec::Namespace::new("prod").unwrap();
         let namespaces = NamespacesConfig::Named([(namespace, config)].into());
-        let keys = Namespaces::open(&namespaces, &KmsOptions::default()).await;
+        let keys = Namespaces::open(&namespaces, &Kms::default()).await;
         for (error, place, remedy) in [
             (
                 problems.unwrap_err().into(),

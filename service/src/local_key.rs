@@ -1,6 +1,9 @@
 //! The key for development, and which keys a command uses: those of its command line, of the variables, or that key.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use temporal_kms_codec::{CodecSettings, ConfigurationError};
 
@@ -112,9 +115,12 @@ impl KeyChoice {
             }
             settings => settings?,
         };
-        let keyring = self.keyring.clone().or(settings.kms.local_keyring.take());
         let default = || self.without_keyring.then(default_keyring).flatten();
-        settings.kms.local_keyring = keyring.or_else(default);
+        let keyring = self.keyring.clone();
+        let keyring = keyring.or_else(|| settings.kms.local_keyring().map(Path::to_owned));
+        if let Some(keyring) = keyring.or_else(default) {
+            settings.kms.set_local_keyring(keyring);
+        }
         Ok(settings)
     }
 

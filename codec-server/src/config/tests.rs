@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use temporal_kms_codec::{Compression, Format, Namespace, PlaintextPolicy, RequiredContext};
+use temporal_kms_codec::{
+    Compression, Format, Namespace, PlaintextPolicy, RequiredContext, kms::Setting,
+};
 
 use super::*;
 
@@ -128,7 +130,7 @@ fn every_setting_is_read() {
     assert_eq!(config.cors.allowed_origins.len(), 2);
     assert!(config.cors.allow_local_origins && !config.cors.allow_credentials);
     assert_eq!(config.cors.max_age, Duration::from_mins(1));
-    assert_eq!(config.keys.local_keyring.as_deref(), Some("keys".as_ref()));
+    assert_eq!(config.keys.local_keyring(), Some("keys".as_ref()));
 
     let namespace = named(&config, "prod.a1b2c");
     let keys: Vec<_> = namespace.encrypt.iter().map(ToString::to_string).collect();
@@ -219,6 +221,20 @@ fn the_example_has_every_setting_with_its_default() {
     }
 }
 
+/// A new setting of a service is not forgotten here: the test says which lines the file lacks.
+#[test]
+fn the_example_has_every_setting_of_every_service_as_its_table_says() {
+    let text = include_str!("../../codec.example.toml");
+    for service in Kms::default().services() {
+        let lines = service.settings().into_iter().map(Setting::example_lines);
+        let lines: String = lines.collect();
+        assert!(
+            text.contains(&format!("\n\n{lines}\n")),
+            "codec.example.toml lacks under [keys]:\n\n{lines}"
+        );
+    }
+}
+
 #[test]
 fn the_environment_wins_over_the_file() {
     let text = format!("[server]\nlisten = \"127.0.0.1:1\"\nmax_payloads = 7\n{SMALL}");
@@ -241,7 +257,7 @@ fn the_environment_wins_over_the_file() {
         "an empty variable counts as unset"
     );
     assert_eq!(config.cors.allowed_origins.len(), 2);
-    assert_eq!(config.keys.local_keyring.as_deref(), Some("/keys".as_ref()));
+    assert_eq!(config.keys.local_keyring(), Some("/keys".as_ref()));
 }
 
 #[test]

@@ -45,15 +45,11 @@ impl StopSignals {
         stop.cancel();
         let signal = self.next().await.as_str();
         tracing::warn!(signal, "told to stop again; stopping at once");
-        end_now();
+        // Not a success: answers are cut off.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the person who sends a second signal does not want to wait for destructors"
+        )]
+        std::process::exit(SECOND_SIGNAL.into());
     }
-}
-
-/// Not a success: answers are cut off.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the user asked twice, and a destructor could hang"
-)]
-fn end_now() -> ! {
-    std::process::exit(SECOND_SIGNAL.into())
 }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
     CacheLimits, Codec, CodecBuilder, CodecSettings, Compression, ConfigurationError, DekLimits,
-    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::KmsOptions,
+    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::Kms,
 };
 
 use crate::settings::{Section, values};
@@ -137,7 +137,7 @@ impl NamespaceConfig {
     }
 
     /// Reads the section. Key URIs may hold settings of their service, which go into `keys`.
-    pub(super) fn read(mut section: Section<'_>, keys: &mut KmsOptions) -> Option<Self> {
+    pub(super) fn read(mut section: Section<'_>, keys: &mut Kms) -> Option<Self> {
         let keys = RefCell::new(keys);
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);

@@ -44,7 +44,7 @@ pub struct Fault {
     /// What is wrong, and what to do.
     pub message: String,
     /// Other settings that the fault may follow from. When one of them has a mistake, only that mistake is reported.
-    pub follows_from: Vec<&'static str>,
+    pub follows_from: Vec<String>,
 }
 
 impl Fault {
@@ -59,8 +59,8 @@ impl Fault {
 
     /// Adds another setting that the fault may follow from.
     #[must_use]
-    pub fn following_from(mut self, setting: &'static str) -> Self {
-        self.follows_from.push(setting);
+    pub fn following_from(mut self, setting: impl Into<String>) -> Self {
+        self.follows_from.push(setting.into());
         self
     }
 }

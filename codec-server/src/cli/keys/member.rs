@@ -1,6 +1,6 @@
 //! Accounts that a key is shared with, in the form of the key's service.
 
-use temporal_kms_codec::{KeyUri, KmsKind};
+use temporal_kms_codec::{KeyUri, Scheme};
 
 /// The longest ARN of a role, with the longest path and name.
 const MAX_LEN: usize = 512;
@@ -11,9 +11,9 @@ const MAX_LEN: usize = 512;
 /// # Errors
 /// When the service has no accounts of this form.
 pub(super) fn member(key: &KeyUri, region: Option<&str>, text: &str) -> Result<String, String> {
-    match key.kms() {
-        KmsKind::GcpKms => of_google(text),
-        KmsKind::AwsKms => of_aws(text, region),
+    match key.scheme() {
+        Scheme::GCP_KMS => of_google(text),
+        Scheme::AWS_KMS => of_aws(text, region),
         // These services have no accounts, and their errors say so.
         _ => Ok(text.to_owned()),
     }

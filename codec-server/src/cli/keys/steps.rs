@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri, KmsKind,
+    EncryptionContext, KeyUri, Scheme,
     kms::{KeyAdmin, KeyDetails, KeyRole, KeySpec, ProviderError, ProviderErrorKind as Kind},
 };
 
@@ -231,8 +231,8 @@ impl<'a> Steps<'a> {
 }
 
 fn create(key: &KeyUri) -> String {
-    match key.kms() {
-        KmsKind::GcpKms => format!("create key {key} (and its key ring)"),
+    match key.scheme() {
+        Scheme::GCP_KMS => format!("create key {key} (and its key ring)"),
         _ => format!("create key {key}"),
     }
 }

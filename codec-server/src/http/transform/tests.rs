@@ -67,9 +67,7 @@ async fn sealed() -> (TempDir, Vec<u8>) {
 }
 
 fn failing(kind: ProviderErrorKind, on_undecodable: OnUndecodable) -> NamespaceCodec {
-    let key = FaultyKey::new("default");
-    key.always(Answer::Fails(kind));
-    served(key, on_undecodable)
+    served(FaultyKey::failing("default", kind), on_undecodable)
 }
 
 #[tokio::test]

@@ -17,19 +17,6 @@ fn never_goes_back() {
     assert_eq!(readiness.phase(), Phase::Draining);
 }
 
-/// A key whose first calls fail.
-fn failing(calls: usize, name: &str, kind: ProviderErrorKind) -> Arc<FaultyKey> {
-    let key = FaultyKey::new(name);
-    key.next(vec![Answer::Fails(kind); calls]);
-    key
-}
-
-fn failing_always(name: &str, kind: ProviderErrorKind) -> Arc<FaultyKey> {
-    let key = FaultyKey::new(name);
-    key.always(Answer::Fails(kind));
-    key
-}
-
 fn namespaces(keys: &[&Arc<FaultyKey>]) -> Arc<Namespaces> {
     let codecs = keys.iter().enumerate().map(|(number, key)| {
         let namespace = Namespace::new(&format!("n{number}")).unwrap();
@@ -38,6 +25,13 @@ fn namespaces(keys: &[&Arc<FaultyKey>]) -> Arc<Namespaces> {
         NamespaceCodec::new(codec, OnUndecodable::Fail)
     });
     Arc::new(Namespaces::named(codecs))
+}
+
+/// A key that works after some calls that fail.
+fn failing_at_first(calls: usize, name: &str, kind: ProviderErrorKind) -> Arc<FaultyKey> {
+    let key = FaultyKey::new(name);
+    key.next(vec![Answer::Fails(kind); calls]);
+    key
 }
 
 async fn ready_after(keys: &[&Arc<FaultyKey>]) -> Duration {
@@ -50,8 +44,8 @@ async fn ready_after(keys: &[&Arc<FaultyKey>]) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn a_denied_key_does_not_hide_one_that_is_unreachable() {
-    let denied = failing_always("denied", ProviderErrorKind::PermissionDenied);
-    let away = failing(2, "away", ProviderErrorKind::Unavailable);
+    let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
+    let away = failing_at_first(2, "away", ProviderErrorKind::Unavailable);
     let waited = ready_after(&[&denied, &away]).await;
     assert_eq!(waited, FIRST_PAUSE + FIRST_PAUSE * 2);
     assert_eq!(away.calls(), 3);
@@ -59,7 +53,7 @@ async fn a_denied_key_does_not_hide_one_that_is_unreachable() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_may_only_decrypt_is_ready() {
-    let denied = failing_always("denied", ProviderErrorKind::PermissionDenied);
+    let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
     assert_eq!(ready_after(&[&denied]).await, Duration::ZERO);
 }
 
@@ -70,25 +64,25 @@ async fn a_key_that_is_disabled_does_not_keep_other_namespaces_from_being_served
         ProviderErrorKind::KeyNotFound,
         ProviderErrorKind::Misconfigured,
     ] {
-        let broken = failing_always("broken", kind);
-        let usable = failing(0, "usable", ProviderErrorKind::Unavailable);
+        let broken = FaultyKey::failing("broken", kind);
+        let usable = FaultyKey::new("usable");
         assert_eq!(ready_after(&[&broken, &usable]).await, Duration::ZERO);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_key_that_works_is_not_ready() {
-    let broken = failing(2, "broken", ProviderErrorKind::KeyDisabled);
+    let broken = failing_at_first(2, "broken", ProviderErrorKind::KeyDisabled);
     let waited = ready_after(&[&broken]).await;
     assert_eq!(waited, FIRST_PAUSE + FIRST_PAUSE * 2);
 }
 
 #[tokio::test]
 async fn every_key_is_reported() {
-    let denied = failing_always("denied", ProviderErrorKind::PermissionDenied);
-    let first = failing_always("first", ProviderErrorKind::Unavailable);
-    let second = failing_always("second", ProviderErrorKind::KeyDisabled);
-    let usable = failing(0, "usable", ProviderErrorKind::Unavailable);
+    let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
+    let first = FaultyKey::failing("first", ProviderErrorKind::Unavailable);
+    let second = FaultyKey::failing("second", ProviderErrorKind::KeyDisabled);
+    let usable = FaultyKey::new("usable");
     let round = Round::of(
         namespaces(&[&denied, &first, &second, &usable])
             .check_keys()
