@@ -110,7 +110,8 @@ async fn assert_a_new_server_is_of_no_use(provider: &Provider, rig: &Rig, task: 
             task.assert_hidden(rig, &server, AWAY);
             until("the log names the key", async || {
                 server
-                    .process
+                    .0
+                    .process()
                     .output()
                     .contains(&provider.key)
                     .then_some(())
@@ -145,7 +146,7 @@ fn assert_nothing_is_submitted(provider: &Provider, rig: &Rig) {
 
 impl CodecServer {
     fn assert_silent<const N: usize>(&self, provider: &Provider, tasks: [&Task; N]) {
-        let log = self.process.output();
+        let log = self.0.process().output();
         assert_absent("the server's log", log.as_bytes(), &provider.secrets);
         for task in tasks {
             assert_absent("the server's log", log.as_bytes(), &task.secrets());
@@ -203,7 +204,7 @@ impl Task {
     #[track_caller]
     fn assert_shown(&self, rig: &Rig, server: &CodecServer) {
         let shown = self.show(rig, Some(server)).unwrap_or_else(|problem| {
-            panic!("{problem}\n{}", server.process.output());
+            panic!("{problem}\n{}", server.0.process().output());
         });
         let answer = format!("You asked: {}", self.prompt);
         assert_present("`show`", shown.as_bytes(), &[&self.prompt, &answer]);
@@ -229,7 +230,7 @@ impl Task {
         let mut command = rig.server.cli();
         command.args(["workflow", "show", "-w", &self.id, "-o", "json"]);
         if let Some(server) = server {
-            command.args(["--codec-endpoint", &server.url]);
+            command.args(["--codec-endpoint", server.0.url()]);
         }
         let output = command.output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

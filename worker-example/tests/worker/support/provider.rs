@@ -1,12 +1,10 @@
 //! Key management services as users meet them: a key, variables by which programs reach it, and an outage.
 
-use dev_servers::{Process, StackError, listening_url, sibling_binary};
+use dev_servers::{Service, StackError, sibling_binary};
 use fake_cloud_kms::{Emulator, Options};
 use integration_tests::{Keyring, moto::Moto, softhsm::SoftHsm};
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path, process::Command};
-
-use super::LIMIT;
 
 const AWS_SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -100,10 +98,7 @@ pub(crate) fn encrypting(providers: &[&Provider]) -> Vec<(&'static str, String)>
 }
 
 /// `codec-server serve` for the keys of all `providers`.
-pub(crate) struct CodecServer {
-    pub(crate) process: Process,
-    pub(crate) url: String,
-}
+pub(crate) struct CodecServer(pub(crate) Service);
 
 impl CodecServer {
     /// Starts it with a configuration in `folder`.
@@ -116,14 +111,12 @@ impl CodecServer {
 
         let mut command = codec_server(providers);
         command.args(["serve", "--config"]).arg(path);
-        let mut process = Process::spawn("the codec server", command)?;
-        let url = process.wait_for_line(LIMIT, listening_url)?;
-        Ok(Self { process, url })
+        Service::start("the codec server", command).map(Self)
     }
 
     /// The status and the text of its answer.
     pub(crate) fn decode(&self, payloads: &Value) -> (u16, String) {
-        let answer = ureq::post(format!("{}/decode", self.url))
+        let answer = ureq::post(format!("{}/decode", self.0.url()))
             .config()
             .http_status_as_error(false)
             .build()
