@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use temporal_kms_codec::{Codec, KmsKind, PlaintextPolicy};
+use temporal_kms_codec::{Codec, PlaintextPolicy, Scheme};
 use temporal_kms_codec_service::{arguments::variable, local_key::KeyChoice};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
@@ -82,7 +82,7 @@ async fn codec(options: &ConnectOptions) -> Result<Codec, ConnectError> {
         .settings(&variable)
         .map_err(temporal_kms_codec::Error::from)?;
     let mut keys = settings.encrypt.iter().chain(&settings.decrypt);
-    if options.keyring.is_some() && !keys.any(|key| key.kms() == KmsKind::Local) {
+    if options.keyring.is_some() && !keys.any(|key| key.scheme() == Scheme::LOCAL) {
         return Err(ConnectError::KeyringUnused);
     }
     if settings.plaintext == Some(PlaintextPolicy::Allow) {

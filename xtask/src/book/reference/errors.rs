@@ -77,8 +77,13 @@ fn variants(body: &str) -> Vec<(String, String)> {
             let name = name.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
             Some((name.to_owned(), text))
         })
-        .filter(|(_, text)| text != "{}")
+        .filter(|(_, text)| !is_placeholder(text))
         .collect()
+}
+
+/// Whether the whole text is filled in, so that it says nothing here.
+fn is_placeholder(text: &str) -> bool {
+    text.starts_with('{') && text.find('}') == Some(text.len() - 1)
 }
 
 /// The string at the beginning of an attribute's arguments. A line break after `\` joins two parts of it.
@@ -167,7 +172,7 @@ mod tests {
     fn variants_have_their_texts() {
         let text = "\n/// Doc.\n#[derive(thiserror::Error)]\npub enum PayloadError {\n    /// One.\n    #[error(\"it is {0}\")]\n    One(u8),\n\
                     \x20   /// Two.\n    #[error(\n        \"first \\\n         second\"\n    )]\n    Two {\n        /// X.\n        x: u8,\n    },\n\
-                    \x20   #[error(transparent)]\n    Three(Other),\n    #[error(\"{}\", say(x))]\n    Four,\n}\n";
+                    \x20   #[error(transparent)]\n    Three(Other),\n    #[error(\"{}\", say(x))]\n    Four,\n    #[error(\"{0}\")]\n    Five(x),\n}\n";
         let found = enums(text);
         assert_eq!(found.len(), 1);
         let variants: Vec<_> = found[0]
