@@ -1,4 +1,4 @@
-//! Key management services as users meet them: a key, variables by which programs reach it, and an outage.
+//! A key service as a user has it: a key, the variables with which programs reach it, and an outage.
 
 use dev_servers::{Service, StackError, sibling_binary};
 use fake_cloud_kms::{Emulator, Options};
@@ -10,11 +10,11 @@ const AWS_SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// One service with one key.
 pub(crate) struct Provider {
-    /// The key as programs are told it, and as payloads name it.
+    /// The key's URI, in variables and in payloads.
     pub(crate) key: String,
     /// How programs reach the service.
     pub(crate) variables: Vec<(&'static str, String)>,
-    /// What programs must keep to themselves.
+    /// Secrets that no program may print.
     pub(crate) secrets: Vec<&'static str>,
     /// Whether single versions of a key can be disabled.
     pub(crate) has_versions_to_disable: bool,
@@ -72,7 +72,7 @@ impl Provider {
         }
     }
 
-    /// `codec-server keys ARGUMENTS`, which must succeed; its answer.
+    /// Runs `codec-server keys ARGUMENTS`, which must succeed. Returns its answer.
     pub(crate) fn keys(&self, arguments: &[&str]) -> Value {
         let mut command = codec_server(&[self]);
         command.arg("keys").args(arguments).arg("--json");
@@ -82,7 +82,7 @@ impl Provider {
         serde_json::from_slice(&answer.stdout).unwrap()
     }
 
-    /// The service is away from now on, and does not come back.
+    /// Stops the service for good.
     pub(crate) fn go_away(&mut self) {
         let service = self.service.take().expect("it goes away once");
         service();
@@ -114,7 +114,7 @@ impl CodecServer {
         Service::start("the codec server", command).map(Self)
     }
 
-    /// The status and the text of its answer.
+    /// The status and the text of the server's answer.
     pub(crate) fn decode(&self, payloads: &Value) -> (u16, String) {
         let answer = ureq::post(format!("{}/decode", self.0.url()))
             .config()
