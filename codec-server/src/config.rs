@@ -11,7 +11,7 @@
 //! The environment variable of a key outside of `[namespaces]` is `CODEC_`, the section and the key in capitals:
 //! `CODEC_SERVER_LISTEN`, `CODEC_CORS_ALLOWED_ORIGINS` (commas between the items of a list),
 //! `CODEC_KEYS_LOCAL_KEYRING`. What `[keys]` leaves open is taken from the services' own variables
-//! ([`KmsOptions::from_env`]). Without a file the namespace is the one of the library's variables
+//! ([`Kms::from_env`]). Without a file the namespace is the one of the library's variables
 //! ([`CodecSettings::from_env`](temporal_kms_codec::CodecSettings::from_env)).
 
 mod cors;
@@ -21,7 +21,7 @@ mod tests;
 
 use std::path::Path;
 
-use temporal_kms_codec::kms::KmsOptions;
+use temporal_kms_codec::kms::Kms;
 use temporal_kms_codec_service::{
     namespaces,
     settings::{Document, Fault, Settings},
@@ -43,7 +43,7 @@ pub struct Config {
     /// Which web pages may call.
     pub cors: CorsConfig,
     /// What opening a key takes beyond its URI.
-    pub keys: KmsOptions,
+    pub keys: Kms,
     /// The namespaces that are served.
     pub namespaces: NamespacesConfig,
 }

@@ -1,8 +1,8 @@
 //! The remote codec protocol over HTTP.
 //!
-//! A request passes, from the outside in: the log line, CORS (which answers every `OPTIONS`), the checks of host and
-//! origin, the route, the namespace, the body, a permit to be worked on, the codec. Each of them refuses with a
-//! `RequestError`, which one function turns into an answer. Bodies, payloads and answers are counted against one limit of
+//! A request passes these steps: the log line, CORS (which answers every `OPTIONS`), the checks of host and origin, the
+//! route, the namespace, the body, a permit, the codec. Each step refuses with a `RequestError`, which one function turns
+//! into an answer. Bodies, payloads and answers are counted against one limit of
 //! memory.
 
 mod admin;
@@ -29,5 +29,5 @@ pub(crate) use admin::admin;
 pub(crate) use app::{App, service};
 pub(crate) use connection::{Serve, serve};
 
-/// Every answer is in memory when its status is decided: nothing can fail half-way.
+/// Every answer is complete in memory before its status is sent, so it cannot fail half-way.
 pub(crate) type Response = http::Response<Full<Bytes>>;

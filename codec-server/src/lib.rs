@@ -2,8 +2,8 @@
 //!
 //! [`Server`] is the server itself, [`Config`](config::Config) its configuration, and [`cli`] the program around them.
 //!
-//! Plaintext exists in memory only, for as long as a request takes. It is in no log line, and in no answer but
-//! the one that was asked for it.
+//! Plaintext exists in memory only, for as long as a request takes. It never appears in a log line, and
+//! only in the answer to the request that asked for it.
 
 pub mod cli;
 pub mod config;

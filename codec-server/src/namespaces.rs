@@ -11,11 +11,11 @@ use temporal_kms_codec_service::namespaces::{
 /// Why a request has no namespace that is served.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unresolved {
-    /// Header and path name two.
+    /// The header and the path name different namespaces.
     Contradiction,
-    /// The header's, or the one for requests that name none, is not configured.
+    /// The namespace of the header is not configured; without a header, `default` is not.
     Unknown(Namespace),
-    /// The path's is not configured, and the path is not a configured prefix.
+    /// The namespace of the path is not configured, and the path is not a configured prefix.
     UnknownInPath(String),
 }
 
@@ -25,11 +25,11 @@ impl From<UnknownNamespace> for Unresolved {
     }
 }
 
-/// The namespaces that are served, and the paths that do not name one.
+/// The namespaces that are served, and the path prefixes, which do not name a namespace.
 #[derive(Debug)]
 pub(crate) struct RequestNamespaces {
     namespaces: Arc<Namespaces>,
-    /// The namespace of a request that names none.
+    /// The namespace of a request that does not name one.
     default: Namespace,
     prefixes: Vec<Folder>,
 }
@@ -46,10 +46,10 @@ impl RequestNamespaces {
         })
     }
 
-    /// The one that a request is for: what its header says, else the last segment of its path, else `default`.
+    /// The namespace of a request: its header names it, else the last segment of its path, else it is `default`.
     ///
-    /// Where namespaces are configured, everything in the path that names one of them must agree with that. A rule of a
-    /// proxy about paths then cannot be circumvented by a header.
+    /// Every configured namespace in the path must agree with the header. Otherwise a header could bypass a proxy's rule
+    /// about paths.
     pub(crate) fn resolve(
         &self,
         header: Option<Namespace>,
@@ -100,7 +100,7 @@ impl RequestNamespaces {
     }
 }
 
-/// Whether a segment of the path means another namespace than `asked`. A proxy may compare without regard to case.
+/// Whether a segment of the path means another namespace than `asked`. A proxy may ignore case.
 fn contradicts(name: &str, asked: &Namespace, configured: &[&Namespace]) -> bool {
     if name == asked.as_str() {
         return false;
@@ -111,12 +111,12 @@ fn contradicts(name: &str, asked: &Namespace, configured: &[&Namespace]) -> bool
     all.clone().any(is) || (all.any(resembles) && !resembles(&asked))
 }
 
-/// What stands before the operation in a request's path.
+/// The part of a request's path before the operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Folder {
-    /// Decoded; empty ones are left out.
+    /// Decoded, without empty segments.
     segments: Vec<String>,
-    /// Whether the one before the operation is empty, as in `//decode`.
+    /// Whether the segment before the operation is empty, as in `//decode`.
     ends_empty: bool,
 }
 
@@ -140,7 +140,7 @@ impl Folder {
         last.map(String::as_str)
     }
 
-    /// Everything that could name a namespace. For many proxies an encoded slash is a slash.
+    /// Every text that could name a namespace. Many proxies treat an encoded slash as a slash.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.segments
             .iter()

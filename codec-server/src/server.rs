@@ -19,10 +19,10 @@ use crate::{
     namespaces::RequestNamespaces,
 };
 
-/// For health requests that are being answered when everything else is done.
+/// For health requests in flight when everything else is done.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
-/// Why a server cannot be started.
+/// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServerError {
@@ -32,8 +32,8 @@ pub enum ServerError {
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
+    /// The server cannot listen on an address.
+    #[error("cannot listen on {address}: {source}; choose another address or port")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -42,7 +42,7 @@ pub enum ServerError {
     },
 }
 
-/// A server whose keys are open and whose addresses are taken, ready to run.
+/// A server with open keys and listeners, ready to run.
 #[derive(Debug)]
 pub struct Server {
     config: Config,
@@ -53,7 +53,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the keys and takes the addresses. Port 0 is one that the system picks.
+    /// Opens the keys and listens on the addresses. With port 0, the system picks a port.
     ///
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
@@ -83,15 +83,15 @@ impl Server {
         self.listener.address()
     }
 
-    /// Where health is asked for.
+    /// Where `/healthz` and `/readyz` are answered.
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(Listener::address)
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
-    /// [`shutdown_delay`](crate::config::Timeouts::shutdown_delay) no new connection is taken. What is in flight is
-    /// answered, for as long as the grace time lasts.
+    /// [`shutdown_delay`](crate::config::Timeouts::shutdown_delay) no new connection is taken. Requests in
+    /// flight are answered within the grace time.
     pub async fn run(self, stop: CancellationToken) {
         let Self {
             config: Config { server, cors, .. },
@@ -106,7 +106,7 @@ impl Server {
         let app = Arc::new(App::new(requests, &server, cors));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
         let serving = serve(listener, http::service(app), &server, close.clone());
-        // Health is answered to the very end.
+        // Health is answered until the end.
         let admin = admin.map(|admin| {
             let service = http::admin(Arc::clone(&readiness));
             serve(admin, service, &server, close_admin.clone())
@@ -115,7 +115,7 @@ impl Server {
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
         keys.abort();
-        // A load balancer sends requests until it has seen that this server is not ready.
+        // A load balancer sends requests until it notices that this server is not ready.
         let delay = server.timeouts.shutdown_delay;
         if !delay.is_zero() {
             tracing::info!(
@@ -154,6 +154,51 @@ async fn finish(serving: JoinHandle<()>, grace: Duration) {
     match timeout(grace, serving).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
-        Err(_) => tracing::warn!("the time to finish is over; requests in flight are cut off"),
+        Err(_) => tracing::warn!("the grace time is over; requests in flight are cut off"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use temporal_kms_codec::kms::Kms;
+    use temporal_kms_codec_service::settings::Fault;
+
+    use super::*;
+    use crate::config::{NamespaceConfig, NamespacesConfig};
+
+    #[tokio::test]
+    async fn every_reason_not_to_start_names_what_is_wrong_and_what_to_do() {
+        let problems = Problems::of_faults([Fault::new(
+            "server.admin_listen",
+            "it is the address of `listen` too; choose another port",
+        )]);
+        let listen = ServerError::Listen {
+            address: ([127, 0, 0, 1], 8081).into(),
+            source: io::ErrorKind::AddrInUse.into(),
+        };
+        let mut config = NamespaceConfig::with_key("local://a".parse().unwrap());
+        config.encrypt.push("local://a".parse().unwrap());
+        let namespace = temporal_kms_codec::Namespace::new("prod").unwrap();
+        let namespaces = NamespacesConfig::Named([(namespace, config)].into());
+        let keys = Namespaces::open(&namespaces, &Kms::default()).await;
+        for (error, place, remedy) in [
+            (
+                problems.unwrap_err().into(),
+                "server.admin_listen",
+                "choose another port",
+            ),
+            (listen, "127.0.0.1:8081", "choose another address"),
+            (
+                keys.unwrap_err().into(),
+                "namespaces.prod: ",
+                "name the folder",
+            ),
+        ] {
+            let error: ServerError = error;
+            let text = error.to_string();
+            assert!(text.contains(place) && text.contains(remedy), "{text}");
+        }
     }
 }

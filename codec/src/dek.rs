@@ -1,23 +1,26 @@
 //! Data keys: what they are, how long they live, and how each is wrapped and unwrapped only once.
 
+mod active;
 mod budget;
 mod cache;
-mod coalesce;
-mod data_key;
+mod cache_key;
+mod data_keys;
+mod decryption_keys;
 mod encrypting_keys;
-mod keyholder;
+mod expanded_dek;
+mod failure;
 mod limits;
-mod live;
 mod maker;
 mod refusals;
 mod rest;
+mod single_flight;
 
-pub(crate) use budget::Budget;
-pub(crate) use cache::{CacheKey, DekCache};
-pub(crate) use data_key::DataKey;
-pub(crate) use encrypting_keys::EncryptingKeys;
-pub(crate) use keyholder::Keyholder;
-pub use limits::{CacheLimits, DekLimits};
-pub(crate) use live::{LiveDek, SealingKey};
-pub(crate) use maker::DekMaker;
-pub(crate) use rest::Rest;
+pub use self::limits::{CacheLimits, DekLimits};
+pub(crate) use self::{
+    active::{ActiveDek, ActiveKey},
+    budget::Budget,
+    data_keys::{DataKeySettings, DataKeys},
+    decryption_keys::DecryptionKeys,
+    expanded_dek::ExpandedDek,
+    rest::Rest,
+};

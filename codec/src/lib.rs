@@ -88,28 +88,28 @@ mod format;
 pub mod kms;
 pub mod payload;
 mod sealed;
+mod stats;
 #[cfg(feature = "sdk")]
 mod temporal;
+mod types;
 
 pub use codec::{
-    Codec, Decoder,
+    Codec,
     builder::CodecBuilder,
+    decode::Decoder,
     env::CodecSettings,
     policy::{PlaintextPolicy, RequiredContext},
-    stats::Stats,
 };
 pub use crypto::compression::Compression;
 pub use dek::{CacheLimits, DekLimits};
 pub use error::{Error, PayloadError};
-pub use format::Format;
 pub use payload::{Payload, PayloadExt, Payloads};
-pub use sealed::{
-    envelope::{Envelope, EnvelopeCipher},
-    stream::StreamError,
-};
+pub use sealed::{DataEnvelope, SealedFileError, Sealer, SealerBuilder};
+pub use stats::Stats;
 #[cfg(feature = "sdk")]
 pub use temporal::WorkerGuard;
 pub use temporal_kms::{
-    ConfigurationError, ContextError, Dek, EncryptionContext, KeyUri, KmsKind, Namespace,
+    ConfigurationError, ContextError, Dek, EncryptionContext, KeyUri, Namespace, Scheme,
     WrappedDek, endpoint,
 };
+pub use types::Format;

@@ -1,4 +1,11 @@
-//! What is sealed outside of payloads: files and streams.
+//! What is sealed outside of Temporal: values and files.
 
-pub(crate) mod envelope;
-pub(crate) mod stream;
+mod data_envelope;
+mod file;
+mod sealer;
+
+pub use self::{
+    data_envelope::DataEnvelope,
+    file::SealedFileError,
+    sealer::{Sealer, SealerBuilder},
+};

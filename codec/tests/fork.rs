@@ -15,8 +15,7 @@ use std::{fs, path::Path};
 use fork::{Fork, fork, waitpid};
 use futures::executor::block_on;
 use temporal_kms_codec::{
-    CacheLimits, Codec, DekLimits, EncryptionContext, EnvelopeCipher, Format, Namespace, Payload,
-    kms::local::LocalKeyring,
+    Codec, EncryptionContext, Format, Namespace, Payload, Sealer, kms::local::LocalKeyring,
 };
 
 fn main() {
@@ -37,21 +36,14 @@ fn ids_stay_unique_after_fork() {
             .expect("a codec")
     };
     let (v2, v1) = (codec(Format::Envelope), codec(Format::EnvelopeV1));
-    let cipher = EnvelopeCipher::new(
-        vec![key.clone()],
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .expect("a cipher");
+    let sealer = Sealer::builder().encrypt_with(key.clone());
+    let sealer = sealer.build().expect("a sealer");
     let pairs = [("purpose".to_owned(), "test".to_owned())];
     let context = EncryptionContext::new(pairs.into()).expect("a context");
     let draw = || Ids {
         message_id: seal(&v2)[2..34].to_vec(),
         nonce: seal(&v1)[..12].to_vec(),
-        iv: block_on(cipher.envelope_encrypt(b"x", &context))
-            .expect("sealed")
-            .iv,
+        iv: block_on(sealer.seal(b"x", &context)).expect("sealed").iv,
     };
 
     // Both processes have this generator and these data keys, and go on from here.

@@ -20,15 +20,15 @@ pub fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Parses `arguments`, the first of which is the program's name. A variable that is set to nothing counts as unset, and
-/// an error about a variable's value names the variable.
+/// Parses `arguments`, the first of which is the program's name. An empty variable counts as unset, and an error about
+/// a variable's value names the variable.
 ///
 /// # Errors
 /// Wrong usage, or a request for help or the version: [`Error::use_stderr`] tells the two apart.
 pub fn parse<P: Parser>(arguments: &[OsString]) -> Result<P, Error> {
     let is_empty = |name: &OsStr| env::var_os(name).is_some_and(|value| value.is_empty());
     let mut command = without_variables(P::command(), &is_empty);
-    // Arguments know how they are shown from now on only.
+    // Arguments can be shown only after this.
     command.build();
     command
         .clone()
@@ -37,7 +37,7 @@ pub fn parse<P: Parser>(arguments: &[OsString]) -> Result<P, Error> {
         .map_err(|error| without_secrets(name_variable(error, &command, arguments)))
 }
 
-/// clap repeats what it refuses.
+/// clap repeats the refused argument, which may be secret.
 fn without_secrets(mut error: Error) -> Error {
     for kind in [
         ContextKind::InvalidArg,
@@ -56,7 +56,7 @@ fn without_secrets(mut error: Error) -> Error {
     error
 }
 
-/// The part of a URI that may be shown, since it may hold a PIN or a password; `None` for a text that is not a URI.
+/// The part of a URI that may be shown, since it may hold a PIN or a password; `None` for other texts.
 fn shown(text: &str) -> Option<String> {
     let (option, value) = match text.split_once('=') {
         Some((option, value)) if option.starts_with("--") => (format!("{option}="), value),
@@ -84,7 +84,7 @@ fn without_variables(command: Command, unset: &dyn Fn(&OsStr) -> bool) -> Comman
         .mut_subcommands(|command| without_variables(command, unset))
 }
 
-/// clap names the option, even where the value came from a variable and nobody wrote the option.
+/// clap names the option even when the value came from a variable.
 fn name_variable(mut error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;

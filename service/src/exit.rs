@@ -112,7 +112,7 @@ impl Status {
                 _,
                 Some(Cause::NoCredentials | Cause::UnusableCredentials | Cause::RefusedCredentials),
             ) => Self::NoPermission,
-            // An altered payload may name any version of its key.
+            // A modified payload may name any version of its key.
             (
                 ProviderErrorKind::InvalidCiphertext
                 | ProviderErrorKind::ContextMismatch
@@ -124,7 +124,7 @@ impl Status {
     }
 }
 
-/// The list of exit codes for a program's help, one a line. `further` are codes of that program alone.
+/// The list of exit codes for a help text, one a line. `further` are codes of one program or command.
 #[must_use]
 pub fn list(statuses: &[Status], further: &[(u8, &str)]) -> String {
     let mut lines: Vec<(u8, &str)> = statuses

@@ -1,69 +1,55 @@
-//! `[keys]`: how the key management services are reached.
+//! `[keys]`: how the key management services are reached. Each service lists its own settings.
 
-use temporal_kms_codec::kms::{CallPolicy, KmsOptions};
+use std::ffi::OsStr;
+
+use temporal_kms_codec::kms::{CallPolicy, Kms, Setting, SettingKind, SettingValue};
 
 use crate::settings::{Document, Section, values};
 
 const SECTION: &str = "keys";
 
-/// What the services' own variables say.
-pub fn from_variables(document: &Document<'_>) -> KmsOptions {
+/// The services as their own variables describe them.
+pub fn from_variables(document: &Document<'_>) -> Kms {
     let variable = |name: &str| document.environment()(name).filter(|value| !value.is_empty());
-    KmsOptions::from_variables(&variable).unwrap_or_else(|error| {
+    Kms::from_variables(&variable).unwrap_or_else(|error| {
         document.report_variable(error.setting(), SECTION, error.reason());
-        KmsOptions::default()
+        Kms::default()
     })
 }
 
-/// What the section says, over `options`.
-pub fn read(document: &Document<'_>, mut options: KmsOptions) -> KmsOptions {
+/// The section, over `kms`.
+pub fn read(document: &Document<'_>, mut kms: Kms) -> Kms {
     let mut section = document.section(SECTION);
-    section.set_text("local_keyring", &mut options.local_keyring, values::any);
     if section.holds("create_local_keys") {
         section.retired(
             "create_local_keys",
             "a server creates no keys; run `codec-server keys create local://NAME --keyring DIR`",
         );
     }
-    section.set_text("gcp_endpoint", &mut options.gcp_endpoint, values::any);
-    section.set_text(
-        "gcp_credentials",
-        &mut options.gcp_credentials,
-        values::absolute_path,
-    );
-    #[cfg(feature = "aws-kms")]
-    aws(&mut section, &mut options.aws);
-    #[cfg(feature = "pkcs11")]
-    pkcs11(&mut section, &mut options.pkcs11);
-    options.calls = calls(section.table("calls"));
-    section.finish();
-    options
-}
-
-#[cfg(feature = "aws-kms")]
-fn aws(section: &mut Section<'_>, aws: &mut temporal_kms_codec::kms::aws::AwsOptions) {
-    use temporal_kms_codec::kms::aws::{AwsReplica, AwsRole};
-
-    let role = |text: &str| values::any::<String>(text).map(AwsRole::new);
-    let replica = |text: &str| values::any::<String>(text).map(AwsReplica::new);
-    section.set_text("aws_region", &mut aws.region, values::any);
-    section.set_text("aws_role", &mut aws.role, role);
-    if let Some(replicas) = section.list("aws_replicas", replica) {
-        aws.replicas = replicas;
+    for setting in kms.settings() {
+        if !setting.is_in_file() {
+            continue;
+        }
+        if let Some(value) = value(&mut section, setting)
+            && let Err(error) = kms.set(setting.name(), value)
+        {
+            section.report(error.to_string());
+        }
     }
-    section.set_text("aws_endpoint", &mut aws.endpoint, values::any);
-    section.set_text("aws_sts_endpoint", &mut aws.sts_endpoint, values::any);
+    kms.set_calls(calls(section.table("calls")));
+    section.finish();
+    kms
 }
 
-#[cfg(feature = "pkcs11")]
-fn pkcs11(section: &mut Section<'_>, pkcs11: &mut temporal_kms_codec::kms::pkcs11::Pkcs11Options) {
-    use temporal_kms_codec::kms::pkcs11::PinSource;
-
-    let pin = |text: &str| values::absolute_path(text).map(PinSource::File);
-    let sessions = |text: &str| values::count(text).map(Some);
-    section.set_text("pkcs11_module", &mut pkcs11.module, values::absolute_path);
-    section.set_text("pkcs11_pin_file", &mut pkcs11.pin, pin);
-    section.set("pkcs11_sessions", &mut pkcs11.max_sessions, sessions);
+/// The value of one setting, if the section has it.
+fn value(section: &mut Section<'_>, setting: &Setting) -> Option<SettingValue> {
+    let (name, kind) = (setting.name(), setting.kind());
+    let read = |text: &str| kind.read(OsStr::new(text));
+    match kind {
+        SettingKind::List => section.list(name, values::any).map(SettingValue::List),
+        SettingKind::Bool | SettingKind::Count => section.value(name, read),
+        _ => section.text(name, read),
+    }
 }
 
 fn calls(mut section: Section<'_>) -> CallPolicy {

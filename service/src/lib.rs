@@ -28,7 +28,4 @@ pub mod memory;
 pub mod namespaces;
 pub mod settings;
 pub mod terminal;
-#[cfg(any(test, feature = "test-util"))]
-#[doc(hidden)]
-pub mod test_keys;
 pub mod units;

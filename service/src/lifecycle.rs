@@ -7,5 +7,5 @@ mod signals;
 pub use readiness::{Phase, Readiness};
 pub use runtime::{run, run_interruptible};
 pub use signals::StopSignals;
-/// Asks a server to stop, from any place that holds a clone.
+/// Tells a server to stop. Every clone can do it.
 pub use tokio_util::sync::CancellationToken;

@@ -1,4 +1,4 @@
-//! Accepting connections within a limit, until told to stop.
+//! Accepts connections within a limit, until told to stop.
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,9 +9,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long to wait after a failure to accept, most likely for want of file descriptors.
+/// How long to wait after a failure to accept, most likely because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// As many connections as tokio lets the system queue.
+/// The connections that the system queues for a listener of tokio.
 const MOST_QUEUED: usize = 1024;
 
 /// An address that is listened on.
@@ -22,10 +22,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address`. Port 0 is one that the system picks.
+    /// Listens on `address`. With port 0, the system picks a port.
     ///
     /// # Errors
-    /// When the address is taken, or not one of this machine.
+    /// When another program uses the address, or it is not an address of this machine.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
@@ -38,8 +38,8 @@ impl Listener {
         self.address
     }
 
-    /// Runs `serve` for each connection, at most `max_connections` at a time, until `stop`. Then it takes the connections
-    /// that the system has queued already, and returns when all have ended.
+    /// Runs `serve` for each connection, at most `max_connections` at a time, until `stop`. Then it accepts
+    /// the connections that the system has queued, and returns when all have ended.
     pub async fn serve<F>(
         self,
         max_connections: usize,

@@ -1,10 +1,13 @@
 //! The key for development, and which keys a command uses: those of its command line, of the variables, or that key.
 
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use temporal_kms_codec::{CodecSettings, ConfigurationError};
 
-/// The key of a keyring when none is named.
+/// The key of a keyring when no key is named.
 pub const DEFAULT_LOCAL_KEY: &str = "local://default";
 
 const KEY: &str = "TEMPORAL_CODEC_KEY";
@@ -42,7 +45,7 @@ pub fn is_named(variable: &dyn Fn(&str) -> Option<String>) -> bool {
     KEY_VARIABLES.iter().any(|name| variable(name).is_some())
 }
 
-/// What a command line says about keys, over the variables of a worker.
+/// The keys of a command line, over the variables of a worker.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct KeyChoice {
@@ -77,13 +80,13 @@ impl KeyChoice {
         self
     }
 
-    /// A keyring on the command line means its default key, whatever key of a service the variables name.
+    /// A keyring on the command line means its default key, even when variables name the key of a service.
     pub fn keyring_over_services(mut self) -> Self {
         self.keyring_first = true;
         self
     }
 
-    /// Where nothing names a key, it is the default key in [`default_keyring`].
+    /// Without a named key, it is the default key in [`default_keyring`].
     pub fn or_default(mut self) -> Self {
         self.without_keyring = true;
         self
@@ -112,9 +115,12 @@ impl KeyChoice {
             }
             settings => settings?,
         };
-        let keyring = self.keyring.clone().or(settings.kms.local_keyring.take());
         let default = || self.without_keyring.then(default_keyring).flatten();
-        settings.kms.local_keyring = keyring.or_else(default);
+        let keyring = self.keyring.clone();
+        let keyring = keyring.or_else(|| settings.kms.local_keyring().map(Path::to_owned));
+        if let Some(keyring) = keyring.or_else(default) {
+            settings.kms.set_local_keyring(keyring);
+        }
         Ok(settings)
     }
 

@@ -26,12 +26,13 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log of a server. `RUST_LOG` sets the level; without it, `level` counts, such as `info`. A second call has no effect.
+/// Starts the log of a server. `RUST_LOG` sets the level; the default is `level`, such as `info`. A second call has no
+/// effect.
 pub fn init(format: LogFormat, level: &str) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter(level))
         .with_writer(std::io::stderr)
-        // Escapes would be noise in a file or in a container's log.
+        // A file or a container's log should have no colour codes.
         .with_ansi(std::io::stderr().is_terminal());
     let _ = match format {
         LogFormat::Text => log.try_init(),
@@ -40,7 +41,7 @@ pub fn init(format: LogFormat, level: &str) {
 }
 
 /// Starts the log of a command that runs once for a person: lines such as `codec-server: warning: …`, without a time.
-/// With `RUST_LOG`, or as JSON, it is as [`init`] makes it.
+/// With `RUST_LOG` or as JSON, it is the log of [`init`].
 pub fn init_command(program: &'static str, format: LogFormat, level: &str) {
     if format == LogFormat::Json || wanted().is_some() {
         return init(format, level);
@@ -54,7 +55,7 @@ pub fn init_command(program: &'static str, format: LogFormat, level: &str) {
 }
 
 fn filter(level: &str) -> EnvFilter {
-    // The PKCS#11 library logs an error for each mechanism of a token that it has no name for.
+    // cryptoki logs each unknown mechanism at error level.
     let wanted = wanted().unwrap_or_else(|| format!("{level},cryptoki=off"));
     EnvFilter::builder().parse_lossy(wanted)
 }
@@ -65,7 +66,7 @@ fn wanted() -> Option<String> {
         .filter(|wanted| !wanted.trim().is_empty())
 }
 
-/// One line for each event: who says it, how bad it is, what, and its fields.
+/// One line for each event: the program, the level, the message and its fields.
 struct ForPeople {
     program: &'static str,
 }

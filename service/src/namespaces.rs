@@ -15,7 +15,7 @@ pub use config::{NamespaceConfig, OnUndecodable};
 pub use registry::{Keys, NamespaceCodec, Namespaces, OpenError, UnknownNamespace};
 pub use sections::read;
 
-/// The namespace of a request that names none.
+/// The namespace of a request that does not name one.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// The namespaces that a server serves.
@@ -25,7 +25,7 @@ pub const DEFAULT_NAMESPACE: &str = "default";
     reason = "a server has one value of this type"
 )]
 pub enum NamespacesConfig {
-    /// Those of the file, each with its own settings; without a file, the one that the library's variables describe.
+    /// The namespaces of the file, each with its own settings. Without a file, it is the namespace of the library's variables.
     Named(BTreeMap<Namespace, NamespaceConfig>),
     /// Any namespace that a request names, all with the same settings: for development.
     Any(NamespaceConfig),

@@ -33,3 +33,6 @@ pub use load::Settings;
 pub use problem::{Place, Problem, Problems};
 pub use section::Section;
 pub use source::Environment;
+
+#[cfg(test)]
+mod tests;

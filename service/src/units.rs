@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use humantime::DurationError;
 
-/// More bytes than any limit needs.
+/// No limit needs more.
 const LARGEST: u64 = 1 << 40;
 
 /// A time of at most `longest`, such as `500ms`, `30s` or `1h 30m`. Zero is allowed.

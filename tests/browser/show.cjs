@@ -1,5 +1,6 @@
-// Opens a page in a real browser, waits for a text on it, and prints what the page shows and whom it
-// asked. JSON on stdin: { chromium, url, text, seconds }.
+// Opens a page in a real browser and waits for a text on it. Then it may click on buttons, by their names, and wait for
+// another text. It prints what the page shows and whom it asked.
+// JSON on stdin: { chromium, url, text, clicks, then, seconds }.
 "use strict";
 
 const { readFileSync } = require("node:fs");
@@ -16,7 +17,7 @@ const FLAGS = [
 ];
 
 async function main() {
-  const { chromium: program, url, text, seconds } = JSON.parse(readFileSync(0, "utf8"));
+  const { chromium: program, url, text, clicks, then, seconds } = JSON.parse(readFileSync(0, "utf8"));
   const browser = await chromium.launch({ executablePath: program, headless: true, args: FLAGS });
   try {
     const page = await browser.newPage({ viewport: { width: 1400, height: 1200 } });
@@ -25,11 +26,16 @@ async function main() {
       answers.push({ method: answer.request().method(), url: answer.url(), status: answer.status() });
     });
     await page.goto(url);
-    const found = await page
-      .getByText(text)
-      .first()
-      .waitFor({ timeout: seconds * 1000 })
-      .then(() => true, () => false);
+    const limit = { timeout: seconds * 1000 };
+    const appears = (text) =>
+      page.getByText(text).first().waitFor(limit).then(() => true, () => false);
+    let found = await appears(text);
+    if (found && clicks.length > 0) {
+      for (const name of clicks) {
+        await page.getByRole("button", { name, exact: true }).first().click(limit);
+      }
+      found = await appears(then);
+    }
     const shown = await page.locator("body").innerText();
     process.stdout.write(JSON.stringify({ found, shown, answers }));
   } finally {

@@ -9,15 +9,13 @@ pub const HOME: &str = "eu-west-1";
 /// Everything at one address, called with AWS's example of an access key.
 #[must_use]
 pub fn options(url: &str) -> AwsOptions {
-    AwsOptions {
-        region: Some(HOME.to_owned()),
-        credentials: AwsCredentials::Key {
+    AwsOptions::default()
+        .with_region(HOME)
+        .with_credentials(AwsCredentials::Key {
             id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret: Zeroizing::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
             session_token: None,
-        },
-        endpoint: Some(url.to_owned()),
-        sts_endpoint: Some(url.to_owned()),
-        ..AwsOptions::default()
-    }
+        })
+        .with_endpoint(url)
+        .with_sts_endpoint(url)
 }

@@ -7,7 +7,10 @@ use serde_json::json;
 
 use dev_servers::ask;
 
-use crate::tool;
+use crate::{places::Places, tool};
+
+/// One browser at a time: several are slow enough to miss what they wait for.
+static PLACES: Places = Places::new(1);
 
 /// What a page shows.
 #[derive(Debug, Deserialize)]
@@ -31,12 +34,23 @@ pub struct Answer {
     pub status: u16,
 }
 
-/// Opens `url` and waits up to `seconds` until `text` stands on the page.
+/// Opens `url` and waits up to `seconds` for `text` on the page.
 ///
 /// # Panics
 /// There is no browser, or it fails.
 #[must_use]
 pub fn open(url: &str, text: &str, seconds: u32) -> Page {
+    click(url, text, &[], "", seconds)
+}
+
+/// As [`open`]. When the page shows `text`, clicks on the buttons that `clicks` names, one after another, and waits for
+/// `then`.
+///
+/// # Panics
+/// As [`open`], and when there is no such button.
+#[must_use]
+pub fn click(url: &str, text: &str, clicks: &[&str], then: &str, seconds: u32) -> Page {
+    let _place = PLACES.take();
     let library = tool("TKC_PLAYWRIGHT");
     let modules = library
         .ancestors()
@@ -48,6 +62,8 @@ pub fn open(url: &str, text: &str, seconds: u32) -> Page {
         "chromium": tool("TKC_CHROMIUM"),
         "url": url,
         "text": text,
+        "clicks": clicks,
+        "then": then,
         "seconds": seconds,
     });
     serde_json::from_value(ask(command, &request)).expect("what the page shows")

@@ -21,10 +21,12 @@ mod documents;
 mod keyring;
 mod parcel_office;
 mod parcel_worker;
+mod places;
 mod raw;
 mod relay;
 mod servers;
 mod tools;
+mod web_ui;
 
 pub use keyring::Keyring;
 pub use parcel_office::{ParcelOffice, output};
@@ -33,3 +35,4 @@ pub use raw::{Raw, assert_absent, assert_present};
 pub use relay::Relay;
 pub use servers::{codec_server, codec_server_that, temporal, until};
 pub use tools::{TOOLS, tool};
+pub use web_ui::WebUi;

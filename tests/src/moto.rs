@@ -4,15 +4,21 @@ use std::{process::Command, time::Duration};
 
 use dev_servers::Process;
 
-use crate::tool;
+use crate::{
+    places::{Place, Places},
+    tool,
+};
 
 const START_LIMIT: Duration = Duration::from_mins(1);
+/// Each takes 100 MB and a core while it starts.
+static PLACES: Places = Places::new(4);
 
 /// A running moto, with an account of its own.
 #[derive(Debug)]
 pub struct Moto {
     _process: Process,
     url: String,
+    _place: Place,
 }
 
 impl Moto {
@@ -31,6 +37,7 @@ impl Moto {
     /// As [`start`](Self::start).
     #[must_use]
     pub fn start_with(variables: &[(&str, &str)]) -> Self {
+        let place = PLACES.take();
         let mut command = Command::new(tool("TKC_MOTO"));
         command.args(["-H", "127.0.0.1", "-p", "0"]);
         command.envs(variables.iter().copied());
@@ -39,6 +46,7 @@ impl Moto {
             Ok(Self {
                 _process: process,
                 url,
+                _place: place,
             })
         });
         match started {

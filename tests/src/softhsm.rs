@@ -186,11 +186,9 @@ impl SoftHsm {
     /// How the token is reached.
     #[must_use]
     pub fn options(&self) -> Pkcs11Options {
-        Pkcs11Options {
-            module: Some(tool("TKC_SOFTHSM")),
-            pin: Some(PinSource::File(self.pin_file())),
-            ..Pkcs11Options::default()
-        }
+        Pkcs11Options::default()
+            .with_module(tool("TKC_SOFTHSM"))
+            .with_pin(PinSource::File(self.pin_file()))
     }
 
     /// How other programs reach the token.

@@ -1,8 +1,9 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 8] = [
+pub const TOOLS: [&str; 9] = [
     "TKC_TEMPORAL",
+    "TKC_UI_SERVER",
     "TKC_TCTL",
     "TKC_CLAUDE",
     "TKC_PYTHON",

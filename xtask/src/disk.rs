@@ -21,6 +21,7 @@ pub(crate) fn report(workspace: &Workspace) -> anyhow::Result<String> {
     fs::create_dir_all(target)?;
     let system =
         statvfs(target).with_context(|| format!("cannot see the disk of {}", target.display()))?;
+    #[allow(clippy::useless_conversion, reason = "some systems count with 32 bits")]
     let free = u64::from(system.blocks_available()) * u64::from(system.fragment_size());
     Ok(format!(
         "{} free, target {}",

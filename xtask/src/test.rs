@@ -42,9 +42,15 @@ const FAST: [Round; 2] = [
     Round {
         title: "Library and codec server",
         arguments: &[
+            "--package=temporal-kms",
+            "--package=temporal-kms-aws",
             "--package=temporal-kms-codec",
             "--package=temporal-kms-codec-proto",
             "--package=temporal-kms-codec-server",
+            "--package=temporal-kms-codec-service",
+            "--package=temporal-kms-gcp",
+            "--package=temporal-kms-local",
+            "--package=temporal-kms-pkcs11",
             "--package=dev-servers",
             "--package=xtask",
         ],
@@ -60,11 +66,13 @@ const FULL: [Round; 2] = [
     PURE_RUST,
 ];
 
-/// The codec's other cryptography, which the rounds over several crates leave out.
+/// The other cryptography, which the rounds over several crates leave out, in the crates that have both.
 const PURE_RUST: Round = Round {
     title: "The library with pure Rust cryptography",
     arguments: &[
+        "--package=temporal-kms",
         "--package=temporal-kms-codec",
+        "--package=temporal-kms-local",
         "--no-default-features",
         "--features=aes-gcm,zstd",
     ],

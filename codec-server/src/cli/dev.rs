@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use temporal_kms_codec::{
     Format, KeyUri, PlaintextPolicy,
-    kms::{KmsOptions, local::LocalKeyring},
+    kms::{Kms, local::LocalKeyring},
 };
 use temporal_kms_codec_service::local_key::{DEFAULT_LOCAL_KEY, default_keyring};
 
@@ -72,10 +72,7 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     namespace.on_undecodable = options.on_undecodable;
     namespace.plaintext = options.plaintext;
     namespace.open_formats_too(&options.decrypt_formats);
-    let keys = KmsOptions {
-        local_keyring: Some(keyring),
-        ..KmsOptions::default()
-    };
+    let keys = Kms::builder().local_keyring(keyring).build();
     serve::start(Config {
         server,
         cors: CorsConfig::local(),
@@ -84,7 +81,7 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     })
 }
 
-/// Of all servers, only this one creates its key.
+/// Only `dev` creates its key; other servers never do.
 fn create_missing(key: &KeyUri, keyring: &std::path::Path) -> Result<(), Failure> {
     let file = keyring.join(format!("{}.json", key.resource()));
     let is_new = !file.exists();

@@ -6,17 +6,16 @@ mod arguments;
 mod clock;
 mod codecs;
 mod cost;
-mod credentials;
 mod endpoint;
 mod finding;
 mod key;
 mod latency;
 mod neighbours;
-mod replicas;
 mod report;
 mod rotation;
 mod subject;
 mod versions;
+mod web;
 
 use std::collections::BTreeMap;
 

@@ -9,9 +9,7 @@ use std::{
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use temporal_kms_codec::{
-    CacheLimits, DekLimits, EncryptionContext, EnvelopeCipher, StreamError, kms,
-};
+use temporal_kms_codec::{EncryptionContext, SealedFileError, Sealer};
 use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
 
@@ -21,7 +19,7 @@ use super::{
     output::{Destination, is_standard},
 };
 
-/// A chunk's length at a time would be a system call for each.
+/// Fewer system calls than one for each chunk.
 const BUFFER: usize = 1 << 20;
 const SUFFIX: &str = "sealed";
 
@@ -49,8 +47,8 @@ pub(super) struct FileArgs {
     keys: Vec<String>,
     #[command(flatten)]
     kms: KmsArgs,
-    /// A pair of the context. It is not stored: the same pairs are needed to open
-    /// the file. Without any, the context is purpose=file.
+    /// A pair of the context. It is not stored: opening the file needs the same
+    /// pairs. By default the context is purpose=file.
     #[arg(long = "context", value_name = "NAME=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
     /// Replaces an output file that exists; writes to a device or pipe that exists.
@@ -91,17 +89,17 @@ async fn process(
     context: &EncryptionContext,
     destination: Destination,
 ) -> Result<(), Failure> {
-    let cipher = cipher(args).await?;
+    let sealer = sealer(args).await?;
 
     let (input, len) = open_input(&args.file).await?;
     let progress = progress(args, len);
     let input = BufReader::with_capacity(BUFFER, progress.wrap_async_read(input));
     let output = destination.open().await?;
     let total = match output.file()? {
-        None => transfer(operation, &cipher, input, tokio::io::stdout(), context).await?,
+        None => transfer(operation, &sealer, input, tokio::io::stdout(), context).await?,
         Some(file) => {
             let file = tokio::fs::File::from_std(file);
-            transfer(operation, &cipher, input, file, context).await?
+            transfer(operation, &sealer, input, file, context).await?
         }
     };
     output.finish()?;
@@ -112,52 +110,50 @@ async fn process(
 
 async fn transfer(
     operation: Operation,
-    cipher: &EnvelopeCipher,
+    sealer: &Sealer,
     input: impl AsyncRead + Unpin,
     output: impl AsyncWrite + Unpin,
     context: &EncryptionContext,
 ) -> Result<u64, Failure> {
     let output = BufWriter::with_capacity(BUFFER, output);
     let done = match operation {
-        Operation::Seal => cipher.seal_stream(input, output, context).await,
-        Operation::Open => cipher.open_stream(input, output, context).await,
+        Operation::Seal => sealer.seal_file(input, output, context).await,
+        Operation::Open => sealer.open_file(input, output, context).await,
     };
     done.map_err(|error| match &error {
-        StreamError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
+        SealedFileError::Write(reason) if reason.kind() == io::ErrorKind::BrokenPipe => {
             Failure::stdout(reason)
         }
-        StreamError::Read(_) | StreamError::Write(_) => Failure::new(Status::Io, &error),
-        StreamError::Codec(reason) => Failure::new(Status::of(reason), &error),
+        SealedFileError::Read(_) | SealedFileError::Write(_) => Failure::new(Status::Io, &error),
+        SealedFileError::Codec(reason) => Failure::new(Status::of(reason), &error),
         _ => Failure::new(Status::Data, &error),
     })
 }
 
-async fn cipher(args: &FileArgs) -> Result<EnvelopeCipher, Failure> {
+async fn sealer(args: &FileArgs) -> Result<Sealer, Failure> {
     let mut options = args.kms.options()?;
-    let mut providers = Vec::with_capacity(args.keys.len());
+    let mut builder = Sealer::builder();
     for uri in &args.keys {
         let uri = options
             .read_key(uri)
             .map_err(|error| Failure::new(Status::Usage, format_args!("--key: {error}")))?;
-        let key = kms::open(&uri, &options).await.map_err(Failure::from)?;
-        providers.push(key);
+        let key = options.key(&uri).await.map_err(Failure::from)?;
+        builder = builder.encrypt_with(key);
     }
-    EnvelopeCipher::new(
-        providers,
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .map_err(|error| Failure::new(Status::Usage, error))
+    builder
+        .build()
+        .map_err(|error| Failure::new(Status::Usage, error))
 }
 
 fn context(args: &FileArgs) -> Result<EncryptionContext, Failure> {
     let usage = |error: &dyn std::fmt::Display| Failure::new(Status::Usage, error);
     let pairs: BTreeMap<_, _> = args.context.iter().cloned().collect();
     if pairs.len() != args.context.len() {
-        return Err(usage(&"--context: a name is given twice"));
+        return Err(usage(
+            &"--context: a name is given twice; give each name once",
+        ));
     }
-    // The library seals nothing under the empty context.
+    // The library does not seal under an empty context.
     let pairs = if pairs.is_empty() {
         BTreeMap::from([("purpose".to_owned(), "file".to_owned())])
     } else {
@@ -196,7 +192,7 @@ async fn open_input(path: &Path) -> Result<(Input, Option<u64>), Failure> {
     let missing = |error: io::Error| {
         Failure::new(
             Status::NoInput,
-            format_args!("{}: it cannot be read: {error}", path.display()),
+            format_args!("{}: cannot read the file: {error}", path.display()),
         )
     };
     let file = tokio::fs::File::open(path).await.map_err(missing)?;
@@ -231,5 +227,5 @@ fn progress(args: &FileArgs, len: Option<u64>) -> ProgressBar {
 fn pair(text: &str) -> Result<(String, String), String> {
     text.split_once('=')
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| "the form is NAME=VALUE".to_owned())
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())
 }

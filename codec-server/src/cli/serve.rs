@@ -64,8 +64,8 @@ pub(super) fn start(config: Config) -> Result<(), Failure> {
     })
 }
 
-/// What `work` returns, or `None` when the process is told to stop meanwhile. Opening a key can take long and can block
-/// its thread, as tokens do.
+/// The result of `work`, or `None` when the process is told to stop first. Opening a key can take long, and a PKCS#11
+/// token blocks the thread.
 async fn unless_stopped<T, E>(
     stop: &CancellationToken,
     work: impl Future<Output = Result<T, E>> + Send + 'static,
@@ -84,7 +84,7 @@ where
     }
 }
 
-/// The lines that programs wait for.
+/// The lines that scripts and tests wait for.
 fn announce(server: &Server) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let write = |stdout: &mut StdoutLock<'_>| {

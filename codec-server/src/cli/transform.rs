@@ -29,7 +29,7 @@ use super::{
 use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
 const KEY: &str = "TEMPORAL_CODEC_KEY";
-/// Payloads that fail are named one by one, up to this many.
+/// How many payloads that fail are named one by one.
 const MOST_NAMED: usize = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +73,10 @@ pub(super) struct TransformArgs {
     /// Replaces an output file that exists; writes to a device or pipe that exists.
     #[arg(long)]
     force: bool,
-    /// Leaves a payload that cannot be decoded or read as it is, says so on stderr, and goes on. The exit code is not 0 then.
+    /// Keeps a payload that cannot be decoded or read unchanged, reports it on stderr, and goes on. The exit code is then not 0.
     #[arg(long)]
     keep_going: bool,
-    /// The most input that is read, such as 256MiB.
+    /// The largest input, such as 256MiB.
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = values::bytes)]
     max_input: usize,
 }
@@ -85,7 +85,7 @@ pub(super) struct TransformArgs {
 pub(super) struct DecodeArgs {
     #[command(flatten)]
     transform: TransformArgs,
-    /// Prints the content of each payload on a line of its own, and nothing else.
+    /// Prints only the content of each payload, one payload a line.
     #[arg(long)]
     text: bool,
 }
@@ -144,7 +144,9 @@ async fn process(
     let input = Input::parse(text::utf8(bytes).map_err(|error| wrong(&error))?)
         .map_err(|error| wrong(&error))?;
     if input.is_empty() {
-        return Err(wrong(&"there is no payload in it"));
+        return Err(wrong(
+            &"there is no payload in it; the input must hold at least one",
+        ));
     }
 
     let mut complaints = Complaints::new(&input, name);
@@ -169,8 +171,8 @@ async fn process(
     failed.map_or(Ok(()), |status| Err(Failure::said(status)))
 }
 
-/// The payloads after the operation. One that cannot be decoded stays as it is, and is complained about; encoding is done
-/// for all or for none.
+/// The payloads after the operation. A payload that cannot be decoded is kept and reported. Encoding changes all payloads
+/// or none.
 async fn apply(
     operation: Operation,
     codec: &Codec,
@@ -199,7 +201,7 @@ async fn apply(
     Ok(decoded.collect())
 }
 
-/// Says which payloads cannot be processed, and keeps the exit code.
+/// Collects the payloads that cannot be processed, and the exit code.
 struct Complaints<'i> {
     input: &'i Input,
     name: String,
@@ -220,7 +222,7 @@ impl<'i> Complaints<'i> {
     }
 
     fn add(&mut self, index: usize, status: Status, message: &dyn std::fmt::Display) {
-        // A KMS that is unreachable explains more than a payload that is wrong.
+        // An unreachable KMS explains more than a wrong payload.
         if self.status.is_none_or(|known| known == Status::Data) {
             self.status = Some(status);
         }
@@ -256,8 +258,12 @@ async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
         (of_file(&config, file, &namespace)?, config.keys)
     } else {
         let settings = settings(args)?;
-        let mut config = NamespaceConfig::from_settings(&settings)
-            .ok_or_else(|| Failure::new(Status::Configuration, "no key is named"))?;
+        let mut config = NamespaceConfig::from_settings(&settings).ok_or_else(|| {
+            Failure::new(
+                Status::Configuration,
+                "no key is named; use --key, or set TEMPORAL_CODEC_KEY",
+            )
+        })?;
         config.open_formats_too(&args.decrypt_formats);
         (config, settings.kms)
     };
@@ -284,7 +290,7 @@ fn of_file(
         Failure::new(
             Status::Usage,
             format_args!(
-                "{}: there is no namespace {namespace}; it has {}",
+                "{}: there is no namespace {namespace}; choose one of {}",
                 file.display(),
                 known.join(", ")
             ),
@@ -292,7 +298,7 @@ fn of_file(
     })
 }
 
-/// What the variables of a worker say, with the arguments over them.
+/// The variables of a worker, with the arguments over them.
 fn settings(args: &TransformArgs) -> Result<CodecSettings, Failure> {
     let choice = KeyChoice::new()
         .keys(&args.keys)
@@ -320,13 +326,16 @@ fn read(path: &Path, limit: usize) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let failed = |status| {
         let name = name.clone();
         move |error: std::io::Error| {
-            Failure::new(status, format_args!("{name}: it cannot be read: {error}"))
+            Failure::new(
+                status,
+                format_args!("{name}: cannot read the input: {error}"),
+            )
         }
     };
     let too_large = || {
         Failure::new(
             Status::Data,
-            format_args!("{name}: more than {limit} bytes; --max-input allows more"),
+            format_args!("{name}: the input has more than {limit} bytes; raise --max-input"),
         )
     };
     if is_standard(path) {

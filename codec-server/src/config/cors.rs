@@ -11,10 +11,10 @@ use temporal_kms_codec_service::settings::{Section, values};
 pub struct CorsConfig {
     /// `allowed_origins`: origins such as `https://temporal.example.com`, compared byte by byte.
     pub allowed_origins: BTreeSet<String>,
-    /// `allow_local_origins`: any page of a server on this machine, on any port. Default: no.
+    /// `allow_local_origins`: whether any page of a server on this machine may call, on any port. Default: no.
     pub allow_local_origins: bool,
-    /// `allow_credentials`: whether a browser may send cookies, as the Web UI does when told so. Default: yes, as the
-    /// origins are named one by one.
+    /// `allow_credentials`: whether a browser may send cookies, as the Web UI does when told so. Default: yes, because
+    /// the origins are listed one by one.
     pub allow_credentials: bool,
     /// `max_age`: how long a browser may remember the answer to a preflight. Default: 1 hour.
     pub max_age: Duration,

@@ -8,26 +8,26 @@ use temporal_kms_codec_service::settings::{Section, values};
 
 use crate::namespaces::Folder;
 
-/// Where the server listens and how much it takes on.
+/// Where the server listens, and its limits.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// `listen`: where clients call. A loopback address, because the server does not authenticate clients. Default:
     /// `127.0.0.1:8081`.
     pub listen: SocketAddr,
     /// `admin_listen`: where `/healthz` and `/readyz` are answered. Any address: neither shows a payload or a key.
-    /// Default: nowhere.
+    /// Default: it does not listen for them.
     pub admin_listen: Option<SocketAddr>,
     /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
     pub allowed_hosts: Vec<String>,
-    /// `path_prefixes`: paths before `/encode` and `/decode` that name no namespace, such as `/codec`.
+    /// `path_prefixes`: paths before `/encode` and `/decode` that do not name a namespace, such as `/codec`.
     pub(crate) path_prefixes: Vec<Folder>,
-    /// How much it takes on.
+    /// The limits of requests.
     pub limits: Limits,
-    /// How long it waits.
+    /// The timeouts.
     pub timeouts: Timeouts,
 }
 
-/// How much one client, and all of them together, may ask for.
+/// Limits for one request and for all of them together.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// `max_body`: bytes of one request. Default: 8 MiB, as Temporal's own calls are at most 4 MiB before base64.
@@ -38,7 +38,7 @@ pub struct Limits {
     pub max_payloads: usize,
     /// `max_headers`: bytes of a request's head. Default: 32 KiB, for tokens and cookies.
     pub max_headers: usize,
-    /// `max_requests`: requests that are worked on at the same time; others wait shortly. Default: 128.
+    /// `max_requests`: requests that are worked on at the same time; others wait for a second. Default: 128.
     pub max_requests: usize,
     /// `max_memory`: bytes that the bodies, payloads and answers of all requests take together. The first 64 KiB of each
     /// request are not counted. Default: 512 MiB.
@@ -62,8 +62,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What a request takes that is as large as the limits allow: its body, the payloads in it, those of the answer, and
-    /// the answer's text, which is base64.
+    /// The bytes of the largest request that the limits allow: its body, its payloads, the payloads of the answer, and the
+    /// answer's text, which is base64.
     fn largest_request(&self) -> usize {
         let text = self.max_answer.saturating_add(self.max_answer / 2);
         self.max_body
@@ -73,21 +73,21 @@ impl Limits {
     }
 }
 
-/// How long the server waits for whom.
+/// How long the server waits.
 #[derive(Clone, Debug)]
 pub struct Timeouts {
-    /// `header_timeout`: for a request's head; an idle connection is closed after it too. Default: 30 s.
+    /// `header_timeout`: for a request's head; an idle connection is closed after the same time. Default: 30 s.
     pub header: Duration,
     /// `body_timeout`: for a request's body. Default: 10 s.
     pub body: Duration,
     /// `request_timeout`: for encoding or decoding one request. Default: 20 s.
     pub request: Duration,
-    /// `write_timeout`: for a client that takes nothing of its answer. Default: 30 s.
+    /// `write_timeout`: for a client that does not read its answer. Default: 30 s.
     pub write: Duration,
-    /// `answer_timeout`: for a client to take the whole answer, however steadily it does so. Default: 60 s.
+    /// `answer_timeout`: for a client to read the whole answer. Default: 60 s.
     pub answer: Duration,
     /// `shutdown_delay`: how long the server goes on serving after it was told to stop, while `/readyz` answers 503.
-    /// Load balancers need that time to notice. Default: 2 s with an `admin_listen`, else none.
+    /// Load balancers need that time to notice. Default: 2 s with an `admin_listen`, else 0 s.
     pub shutdown_delay: Duration,
     /// `shutdown_grace`: for requests in flight when the server is told to stop. Default: 20 s, within the 30 s that
     /// Kubernetes leaves a process.
@@ -108,11 +108,11 @@ impl Default for Timeouts {
     }
 }
 
-/// What `codec-server` answers on unless told otherwise.
+/// The address of `codec-server` by default.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8081";
 
 impl ServerConfig {
-    /// Listening on `listen`, with everything else as by default.
+    /// A server on `listen`, with defaults for everything else.
     #[must_use]
     pub fn on(listen: SocketAddr) -> Self {
         Self {
@@ -187,14 +187,13 @@ pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
         return Ok(address);
     }
     Err(format!(
-        "{address} is reachable from other machines, and everybody who reaches it could decrypt. The server does not \
-         authenticate clients, so it listens on loopback only, such as 127.0.0.1:{}. Put an authenticating proxy in \
-         front of it",
+        "{address} is reachable from other machines, and every caller could decrypt. The server does not authenticate \
+         clients, so it listens on loopback only, such as 127.0.0.1:{}. Put an authenticating proxy in front of it",
         address.port()
     ))
 }
 
-/// The address of the listener for health, which gives nothing away.
+/// The address of the listener for health, which shows nothing secret.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     // `localhost` is not looked up, so that DNS cannot decide.
     let local = text
@@ -230,7 +229,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 fn header_bytes(text: &str) -> Result<usize, String> {
-    /// Less is refused by the HTTP library.
+    /// The HTTP library refuses less.
     const LEAST: usize = 8 << 10;
     match values::bytes(text)? {
         bytes if bytes < LEAST => Err("it must be at least 8KiB".to_owned()),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use temporal_kms_codec::{Compression, Format, Namespace, PlaintextPolicy, RequiredContext};
+use temporal_kms_codec::{
+    Compression, Format, Namespace, PlaintextPolicy, RequiredContext, kms::Setting,
+};
 
 use super::*;
 
@@ -128,7 +130,7 @@ fn every_setting_is_read() {
     assert_eq!(config.cors.allowed_origins.len(), 2);
     assert!(config.cors.allow_local_origins && !config.cors.allow_credentials);
     assert_eq!(config.cors.max_age, Duration::from_mins(1));
-    assert_eq!(config.keys.local_keyring.as_deref(), Some("keys".as_ref()));
+    assert_eq!(config.keys.local_keyring(), Some("keys".as_ref()));
 
     let namespace = named(&config, "prod.a1b2c");
     let keys: Vec<_> = namespace.encrypt.iter().map(ToString::to_string).collect();
@@ -219,6 +221,20 @@ fn the_example_has_every_setting_with_its_default() {
     }
 }
 
+/// A new setting of a service is not forgotten here: the test says which lines the file lacks.
+#[test]
+fn the_example_has_every_setting_of_every_service_as_its_table_says() {
+    let text = include_str!("../../codec.example.toml");
+    for service in Kms::default().services() {
+        let lines = service.settings().into_iter().map(Setting::example_lines);
+        let lines: String = lines.collect();
+        assert!(
+            text.contains(&format!("\n\n{lines}\n")),
+            "codec.example.toml lacks under [keys]:\n\n{lines}"
+        );
+    }
+}
+
 #[test]
 fn the_environment_wins_over_the_file() {
     let text = format!("[server]\nlisten = \"127.0.0.1:1\"\nmax_payloads = 7\n{SMALL}");
@@ -241,7 +257,7 @@ fn the_environment_wins_over_the_file() {
         "an empty variable counts as unset"
     );
     assert_eq!(config.cors.allowed_origins.len(), 2);
-    assert_eq!(config.keys.local_keyring.as_deref(), Some("/keys".as_ref()));
+    assert_eq!(config.keys.local_keyring(), Some("/keys".as_ref()));
 }
 
 #[test]
@@ -394,4 +410,90 @@ fn path_prefixes_are_paths() {
             "{bad}: {error}"
         );
     }
+}
+
+#[test]
+fn a_wrong_cache_hides_no_other_mistake() {
+    let error = parse(
+        r#"[cache]
+ttl = "soon"
+[keys]
+aws_endpoint = "nonsense"
+[namespaces.default]
+encrypt = ["local://default", "local://default"]
+"#,
+        &[],
+    )
+    .unwrap_err();
+    for expected in [
+        "codec.toml:2: cache.ttl: expected a time",
+        "codec.toml:4: keys.aws_endpoint: ",
+        "codec.toml:6: namespaces.default.encrypt: local://default: name the folder of local:// keys",
+        "codec.toml:6: namespaces.default.encrypt: local://default is named twice",
+    ] {
+        assert!(error.contains(expected), "{expected}\n{error}");
+    }
+}
+
+#[test]
+fn every_mistake_of_one_namespace_is_reported_at_once() {
+    let error = parse(
+        r#"[keys]
+local_keyring = "keys"
+[cache]
+data_keys = 20000000
+[namespaces.default]
+encrypt = ["local://a", "local://a"]
+decrypt_formats = ["direct"]
+context = { namespace = "x" }
+dek = { hard_max_age = "365d", max_messages = 4294967297 }
+[namespaces.other]
+encrypt = ["local://a", "local://b"]
+format = "direct"
+"#,
+        &[],
+    )
+    .unwrap_err();
+    let expected = [
+        "codec.toml:3: cache: at most 10 million data keys",
+        "codec.toml:6: namespaces.default.encrypt: local://a is named twice",
+        "codec.toml:7: namespaces.default.decrypt_formats: it must contain `envelope`",
+        "codec.toml:8: namespaces.default.context: the pair `namespace` is set by the codec itself",
+        "codec.toml:9: namespaces.default.dek.max_messages: expected a whole number from 1",
+        "codec.toml:11: namespaces.other.encrypt: only the format `envelope` has several recipients",
+    ];
+    let lines: Vec<&str> = error.lines().collect();
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.starts_with(expected), "{line}\n{expected}");
+    }
+    assert_eq!(lines.len(), expected.len(), "{error}");
+}
+
+#[test]
+fn a_misspelt_setting_is_not_missing_as_well() {
+    let text = SMALL.replace("local_keyring", "local_keyrng");
+    let error = parse(&text, &[]).unwrap_err();
+    assert_eq!(
+        error,
+        "codec.toml:2: keys.local_keyrng: there is no such setting; did you mean `local_keyring`?"
+    );
+}
+
+#[test]
+fn the_cache_is_checked_where_no_namespace_is_described() {
+    let parsed = settings().parse(
+        None,
+        &|name| (name == "CODEC_CACHE_TTL").then(|| "soon".to_owned()),
+        Config::read,
+    );
+    let problems = parsed.unwrap_err();
+    let places: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.place.clone())
+        .collect();
+    let variable = |name: &str| Some(Place::Variable(name.to_owned()));
+    assert_eq!(
+        places,
+        [variable("CODEC_CACHE_TTL"), variable("TEMPORAL_CODEC_KEY")]
+    );
 }

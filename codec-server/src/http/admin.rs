@@ -1,4 +1,4 @@
-//! Health and readiness. Nothing here shows a payload or a key, so that any address may be listened on.
+//! Health and readiness. The answers show no payload and no key, so any address may be used.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A connection's socket, with limits on how slowly a client may take an answer.
+//! A connection's socket, with limits on how slowly a client may read an answer.
 
 use std::{
     io,
@@ -17,10 +17,10 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// How slowly a client may take an answer.
+/// How slowly a client may read an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteLimits {
-    /// Until it takes the next bytes.
+    /// Until it reads the next bytes.
     pub(super) progress: Duration,
     /// Until it has the whole answer.
     pub(super) answer: Duration,
@@ -30,9 +30,9 @@ pub(super) struct WriteLimits {
 pub(super) struct AnswerIo<S> {
     socket: S,
     limits: WriteLimits,
-    /// When the answer that is being written must be with the client.
+    /// When the client must have read the answer that is being written.
     answer_by: Option<Instant>,
-    /// Runs while the client takes nothing.
+    /// Runs while the client reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     has_read: Arc<AtomicBool>,
 }

@@ -27,7 +27,7 @@ use crate::{
     namespaces::RequestNamespaces,
 };
 
-/// How long a request waits for others to finish. A page of history is a burst of hundreds of them.
+/// How long a request waits for others to finish. A page of history is a burst of hundreds of requests.
 const QUEUE_TIME: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The name of the request, as in the log.
@@ -37,7 +37,7 @@ const PLACEHOLDERS: HeaderName = HeaderName::from_static("codec-server-placehold
 /// Which payloads of the answer are storage references, and so not authenticated.
 const REFERENCES: HeaderName = HeaderName::from_static("codec-server-references");
 
-/// What all requests share.
+/// The state that all requests share.
 pub(crate) struct App {
     namespaces: RequestNamespaces,
     origins: OriginPolicy,
@@ -73,7 +73,7 @@ impl App {
             }
         };
         let headers = response.headers_mut();
-        // Plaintext is for the one who asked.
+        // Only the caller may keep plaintext.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -106,7 +106,7 @@ impl App {
         if operation == Operation::Download {
             return Err(RequestError::NoDownload);
         }
-        // A body that arrives slowly takes nobody's place.
+        // A slow body must not hold a permit.
         let share = self.memory.share();
         let body = body::read(body, self.limits.max_body, self.timeouts.body, share).await?;
         let _permit = self.permit().await?;
@@ -134,7 +134,7 @@ impl App {
     }
 }
 
-/// The whole of it: log, CORS, answer.
+/// The whole service: log, CORS, answer.
 pub(crate) fn service(app: Arc<App>) -> impl Serve {
     let inner = app.origins.cors_layer().layer(service_fn({
         let app = Arc::clone(&app);

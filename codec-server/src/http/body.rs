@@ -1,4 +1,4 @@
-//! Reading a body within limits of size, time and memory.
+//! Reads a body within limits of size, time and memory.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use zeroize::Zeroizing;
 
 use super::{memory::Share, request_error::RequestError};
 
-/// Memory that a body takes at first, and by which it grows at least.
+/// Memory that a body takes at first, and the least by which it grows.
 const STEP: usize = 16 << 10;
-/// How much of a body that is refused is still taken, and for how long: a client that sends it all before it reads
-/// the answer would otherwise see a broken connection instead.
+/// How much of a refused body is still read, and for how long. A client that sends the whole body before it reads the
+/// answer would otherwise see a broken connection.
 const DISCARDED: usize = 32 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// A whole body, and the memory that it is counted with. It is erased when it is dropped.
+/// A whole body, and its share of the memory. The body is erased on drop.
 pub(super) struct Received {
     pub(super) bytes: Zeroizing<Vec<u8>>,
     pub(super) share: Share,
 }
 
-/// Reads the whole body. What has not arrived yet takes no memory.
+/// Reads the whole body. Bytes take memory only when they have arrived.
 pub(super) async fn read(
     body: Incoming,
     limit: usize,
@@ -62,7 +62,7 @@ async fn read_limited(
     })
 }
 
-/// Grows by hand: a vector that grows by itself leaves copies behind that nobody erases.
+/// Grows by hand: a vector that grows by itself leaves copies behind that are not erased.
 async fn make_room(
     whole: &mut Zeroizing<Vec<u8>>,
     more: usize,
@@ -92,7 +92,7 @@ async fn refuse(mut body: Incoming, refusal: RequestError) -> RequestError {
             }
         }
     };
-    // However it ends, the answer is the same.
+    // The answer does not depend on it.
     let _ = timeout(DISCARD_TIME, discard).await;
     refusal
 }
@@ -103,7 +103,7 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, RequestError> {
             return Ok(None);
         };
         let frame = frame.map_err(|_| RequestError::BodyBroken)?;
-        // Trailers are no content.
+        // Trailers are not part of the content.
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }

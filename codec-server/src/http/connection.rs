@@ -1,4 +1,4 @@
-//! Serving HTTP/1.1 on connections, within limits, until told to stop.
+//! Serves HTTP/1.1 on connections, within limits, until told to stop.
 
 use std::{
     convert::Infallible,
@@ -24,10 +24,10 @@ use super::{
 };
 use crate::config::{Limits, Timeouts};
 
-/// How long a connection may still begin its first request when the server stops. Its client was let in before.
+/// How long a connection without a request may still begin its first one when the server stops.
 const LAST_CALL: Duration = Duration::from_millis(200);
 
-/// A service that can be served: a name for the bounds.
+/// A service that can be served; short for its bounds.
 pub(crate) trait Serve:
     Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
     + Clone
@@ -44,8 +44,8 @@ impl<S> Serve for S where
 {
 }
 
-/// Serves until `stop`; then takes what the system has queued already, and returns when every request in flight is
-/// answered.
+/// Serves until `stop`. Then it accepts the connections that the system has queued, and returns when every request in
+/// flight is answered.
 pub(crate) async fn serve<S: Serve>(
     listener: Listener,
     service: S,
@@ -83,7 +83,7 @@ pub(crate) async fn serve<S: Serve>(
     listener.serve(max_connections, stop, connection).await;
 }
 
-/// Answers the requests of a connection that have begun. One without any may still begin its first.
+/// Answers the requests of a connection that have begun. A connection without a request may still begin its first one.
 async fn finish<S: Serve>(
     mut connection: Pin<&mut Connection<S>>,
     has_read: &AtomicBool,

@@ -1,4 +1,4 @@
-//! One line for each request: what was asked and what came of it, never a header, a path or a payload.
+//! One log line for each request: the operation and its result. It never has a header, a path or a payload.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use super::{request_error::shown, request_id::RequestId};
 
-/// What is known of a request when it is answered; travels in the answer's extensions.
+/// What the log says of a request. It is passed in the answer's extensions.
 #[derive(Clone, Default)]
 pub(super) struct Summary {
     pub(super) operation: Option<&'static str>,
@@ -16,7 +16,7 @@ pub(super) struct Summary {
     pub(super) placeholders: usize,
     /// How many storage references were returned unchecked.
     pub(super) references: usize,
-    /// Why it was refused, in the operator's words.
+    /// Why it was refused, for the operator.
     pub(super) error: Option<String>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn write(
     let status = status.as_u16();
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let operation = operation.unwrap_or("-");
-    // `dev` serves any name that a client makes up.
+    // `dev` serves any name that a client invents.
     let namespace = namespace
         .as_ref()
         .map_or_else(|| "-".to_owned(), |name| shown(name.as_str()));
@@ -70,7 +70,7 @@ pub(super) fn write(
     }
 }
 
-/// A method's name. A client may make up its own; that is not logged.
+/// A method's name. A client may invent one, which is not logged.
 pub(super) fn method(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

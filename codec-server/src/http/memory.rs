@@ -9,8 +9,8 @@ use tokio::{
 
 use super::request_error::RequestError;
 
-/// What each request may hold without being counted, so that the small requests of people go through while large
-/// ones wait. The limit on connections bounds the sum.
+/// Bytes of each request that are not counted, so that small requests of people pass while large ones wait. The limit of
+/// connections bounds the sum.
 const FREE: usize = 64 << 10;
 /// Memory is counted in units of this many bytes.
 const UNIT: usize = 4 << 10;
@@ -27,7 +27,7 @@ impl Memory {
         Self(Arc::new(Semaphore::new(units)))
     }
 
-    /// A share that holds nothing yet.
+    /// An empty share.
     pub(super) fn share(&self) -> Share {
         Share {
             memory: Arc::clone(&self.0),
@@ -37,7 +37,7 @@ impl Memory {
     }
 }
 
-/// What one request holds. Dropping it gives everything back.
+/// The memory of one request. Dropping it releases everything.
 #[derive(Debug)]
 pub(super) struct Share {
     memory: Arc<Semaphore>,
@@ -46,7 +46,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// Counts `bytes` more, after waiting for others if need be.
+    /// Counts `bytes` more. It may wait for other requests.
     pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), RequestError> {
         if self.try_grow(bytes).is_ok() {
             return Ok(());
@@ -75,7 +75,7 @@ impl Share {
         Ok(())
     }
 
-    /// Gives `bytes` back.
+    /// Releases `bytes`.
     pub(super) fn shrink(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(bytes);
         let keep = units(self.bytes);
@@ -85,7 +85,7 @@ impl Share {
         }
     }
 
-    /// Gives back all but `bytes`.
+    /// Releases all but `bytes`.
     pub(super) fn keep(&mut self, bytes: usize) {
         self.shrink(self.bytes.saturating_sub(bytes));
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_given_back_goes_to_the_one_who_waits() {
+    async fn released_memory_goes_to_a_waiting_request() {
         let memory = Memory::new(1 << 20);
         let mut first = memory.share();
         first.grow((1 << 20) + FREE).await.unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_given_back() {
+    fn everything_is_released() {
         let memory = Memory::new(1 << 20);
         let mut share = memory.share();
         for bytes in [1, 100, 64 << 10, 300 << 10, 7] {

@@ -1,8 +1,8 @@
-//! Who may address the server from a browser: CORS, and what CORS does not do.
+//! Which web pages may call the server: CORS, and two checks that CORS does not make.
 //!
-//! CORS keeps a foreign page from reading an answer, not from causing the work. And a page whose own name suddenly
-//! points to 127.0.0.1 (DNS rebinding) is no foreign page for a browser. So a request with an
-//! origin that is not allowed is refused, and so is one that is addressed to a name which is not this server's.
+//! CORS keeps a foreign page from reading an answer, but not from causing work. So a request with a foreign origin is
+//! refused. With DNS rebinding, a page's own name points to 127.0.0.1, and the browser sees no foreign origin. So a
+//! request to a host name that is not this server's is refused as well.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::request_error::{RequestError, shown};
 use crate::config::CorsConfig;
 
-/// What the Web UI sends.
+/// The headers that the Web UI sends.
 const ALLOWED_HEADERS: [HeaderName; 4] = [
     header::CONTENT_TYPE,
     HeaderName::from_static("x-namespace"),
@@ -26,12 +26,12 @@ const ALLOWED_HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("authorization-extras"),
 ];
 
-/// What a browser says of where a request comes from, also where it sends no origin (W3C Fetch Metadata).
+/// The header in which a browser says where a request comes from, even without an origin (W3C Fetch Metadata).
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 /// How often refused origins are logged: a page can call a thousand times a second.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Which origins and hosts are this server's.
+/// The origins and host names that may be used.
 pub(crate) struct OriginPolicy {
     cors: CorsConfig,
     hosts: Vec<String>,
@@ -68,7 +68,7 @@ impl OriginPolicy {
         Ok(())
     }
 
-    /// Tells the operator which web page was refused: neither the page nor the user can see why.
+    /// Tells the operator which web page was refused. Neither the page nor the user can see the reason.
     pub(super) fn log_refused(&self, request: &Parts) {
         let Some(host) = self.host(request) else {
             return;
@@ -108,14 +108,14 @@ impl OriginPolicy {
         {
             return Some(shown(&String::from_utf8_lossy(origin.as_bytes())));
         }
-        // Some requests of pages carry no origin. A program that is not a browser sends neither header.
+        // Some requests of pages carry no origin. Programs other than browsers send neither header.
         let site = headers.get(SEC_FETCH_SITE)?.as_bytes();
         let is_foreign =
             !headers.contains_key(header::ORIGIN) && !matches!(site, b"same-origin" | b"none");
         is_foreign.then(|| "unknown (the browser sent none)".to_owned())
     }
 
-    /// What the request is addressed to, if that is one of this server's names. A target in absolute form overrides
+    /// The host that the request is addressed to, if it is one of this server's names. A target in absolute form overrides
     /// the header (RFC 9112, section 3.2.2).
     fn host(&self, request: &Parts) -> Option<Authority> {
         let mut headers = request.headers.get_all(header::HOST).iter();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_on_the_same_host_is_no_foreign_page() {
+    fn a_page_on_the_same_host_is_not_foreign() {
         let same = |origin, host: &str| {
             is_same_origin(&HeaderValue::from_static(origin), &host.parse().unwrap())
         };

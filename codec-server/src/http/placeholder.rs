@@ -1,8 +1,8 @@
-//! The text that is answered for a payload that cannot be decoded, so that the other payloads are still seen.
+//! The text that replaces a payload that cannot be decoded, so that the other payloads can still be read.
 //!
-//! `temporal` and `tctl` print a payload in readable form only when `encoding` is its only metadata key. So nothing but
-//! the text itself can mark a placeholder, and a value that somebody encrypted can look the same. Programs find out
-//! by the header `codec-server-placeholders` of the answer.
+//! `temporal` and `tctl` print a payload in readable form only when `encoding` is its only metadata key. So only the text
+//! marks a placeholder, and an encrypted value can have the same text. The answer's header `codec-server-placeholders`
+//! tells programs which payloads are placeholders.
 
 use serde_json::{Value, json};
 use temporal_kms_codec::{Error, Payload, payload::ENCODING};
@@ -13,7 +13,7 @@ use super::{request_error::words, request_id::RequestId};
 const KEY: &str = "codec-server error";
 /// How its text begins.
 const BEGINNING: &str = "cannot be decoded: ";
-/// Larger values are not looked at: no text of ours is longer.
+/// Placeholders are shorter; larger values are not searched.
 const LONGEST: usize = 2 << 10;
 
 /// `{"codec-server error":"cannot be decoded: …"}` as `json/plain`.
@@ -29,7 +29,7 @@ pub(super) fn placeholder(error: &Error, request: RequestId) -> Payload {
     }
 }
 
-/// Whether this is a placeholder that was taken for a value, with whatever spaces an editor put into it.
+/// Whether the value is a placeholder. An editor may have changed its spaces.
 pub(super) fn is_placeholder(payload: &Payload) -> bool {
     let data = payload.data.as_slice();
     if data.len() > LONGEST || memchr::memmem::find(data, KEY.as_bytes()).is_none() {

@@ -8,8 +8,8 @@ use http::HeaderValue;
 /// 4 KiB of them by default (`proxy_buffer_size`).
 const LONG: usize = 1024;
 
-/// The header's value for `places`, which ascend; `None` when there is none. A list that gets long ends with one range
-/// to the last place, which can hold other places too.
+/// The header's value for `places`, which ascend; `None` for an empty list. A long list ends with one range to the last
+/// place. That range can include other places.
 pub(super) fn value(places: &[usize]) -> Option<HeaderValue> {
     let last = places.last()?;
     let mut text = String::new();

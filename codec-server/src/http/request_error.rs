@@ -1,4 +1,4 @@
-//! Everything that a request can be refused for, and the one place where that becomes an answer.
+//! Why a request is refused, and the answer that says so.
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
@@ -10,8 +10,7 @@ use temporal_kms_codec_service::terminal;
 use super::{Response, request_id::RequestId};
 use crate::namespaces::Unresolved;
 
-/// Why a request is not answered with payloads. `Display` is shown to the user: no payload byte, no key, no word of a
-/// KMS.
+/// Why a request is refused. `Display` is shown to the user: it has no payload byte, no key and no text of a KMS.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
     #[error(
@@ -27,16 +26,22 @@ pub(super) enum RequestError {
     #[error("not found; a codec server answers POST requests to /encode and /decode")]
     UnknownPath,
     #[error(
-        "the codec server is connected, but it has no download of externally stored payloads configured"
+        "the codec server is connected, but it has no download of externally stored payloads; read them where they are stored"
     )]
     NoDownload,
-    #[error("only POST requests are answered here")]
+    #[error("only POST requests are answered here; send a POST request")]
     NotPost,
-    #[error("the header X-Namespace is not a valid namespace")]
+    #[error(
+        "the header X-Namespace is not a valid namespace; send the name of a namespace, at most 1000 bytes of UTF-8"
+    )]
     BadNamespace,
     #[error("the request names two namespaces: its path and its X-Namespace headers must agree")]
     TwoNamespaces,
-    #[error("this codec server does not serve the namespace {}", shown(.0))]
+    #[error(
+        "this codec server does not serve the namespace {}; add a section [namespaces.\"{}\"] to its configuration",
+        shown(.0),
+        shown(.0)
+    )]
     UnknownNamespace(String),
     #[error(
         "this codec server does not serve the namespace {}, which the path names; send the header X-Namespace, or, if \
@@ -44,11 +49,13 @@ pub(super) enum RequestError {
         shown(.0)
     )]
     UnknownNamespaceInPath(String),
-    #[error("the request is larger than {limit} bytes, which is the limit")]
+    #[error(
+        "the request is larger than {limit} bytes, which is the limit; send fewer payloads at a time, or raise `max_body`"
+    )]
     BodyTooLarge { limit: usize },
-    #[error("the request's body did not arrive in time")]
+    #[error("the request's body did not arrive in time; send it again, or raise `body_timeout`")]
     BodyTooSlow,
-    #[error("the request's body broke off or is malformed")]
+    #[error("the request's body is incomplete or malformed; send it again")]
     BodyBroken,
     #[error("{0}")]
     Json(#[from] JsonError),
@@ -62,7 +69,7 @@ pub(super) enum RequestError {
         "the request took too long, most likely because the key management service is slow; try again"
     )]
     TooSlow,
-    #[error("the server lost a payload; this is a defect of the server")]
+    #[error("the server lost a payload; this is a defect of the server, please report it")]
     Miscounted,
     #[error(
         "`payloads[{index}]` is a placeholder of the codec server, not a value; if it were saved, it would replace the \
@@ -133,7 +140,7 @@ impl RequestError {
         };
         match self.status() {
             _ if soon => Some(HeaderValue::from_static("1")),
-            // Somebody has to grant a permission or to correct a setting first.
+            // An operator has to grant a permission or correct a setting first.
             StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("60")),
             _ => None,
         }
@@ -157,7 +164,7 @@ impl RequestError {
         response
     }
 
-    /// The refusal for the log, with what is not for users: which key it is about.
+    /// The text for the log. It names the key, which users do not see.
     pub(super) fn for_operator(&self) -> String {
         match self {
             Self::Encode(error) => error.to_string(),
@@ -176,7 +183,7 @@ pub(super) fn wanted_key(payload: &Payload) -> Option<String> {
     Some(shown(key))
 }
 
-/// A text of a stranger's, made safe to show.
+/// A text from outside, made safe to show.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 256;
     match text.char_indices().nth(LONGEST) {
@@ -222,7 +229,7 @@ fn encode_words(error: &Error) -> String {
     }
 }
 
-/// An error in words for the user. Keys are named in the log only: they may be somebody else's.
+/// An error in words for the user. Only the log names keys: they may belong to others.
 pub(super) fn words(error: &Error) -> String {
     match error {
         Error::Payload(PayloadError::KeyNotAllowed { .. }) => KEY_NOT_ALLOWED.to_owned(),
@@ -231,7 +238,7 @@ pub(super) fn words(error: &Error) -> String {
     }
 }
 
-/// Which key it is, the log says.
+/// The log names the key.
 const KEY_NOT_ALLOWED: &str = "the payload is encrypted with a key that this server is not configured to use; the server's log names the key";
 
 fn words_of_kind(error: &Error) -> &'static str {
@@ -289,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kms_that_is_away_is_unavailable_and_may_be_tried_again() {
+    fn an_unreachable_kms_is_unavailable_and_may_be_tried_again() {
         use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
         for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
             for refusal in [
@@ -379,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn every_503_says_when_to_come_again() {
+    fn every_503_says_when_to_try_again() {
         use ProviderErrorKind::{Misconfigured, PermissionDenied};
         for kind in [Misconfigured, PermissionDenied] {
             for refusal in [
@@ -390,6 +397,51 @@ mod tests {
                 assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
                 assert_eq!(response.headers()[header::RETRY_AFTER], "60");
             }
+        }
+    }
+
+    /// Every refusal that is not an error of the codec.
+    fn refusals() -> Vec<RequestError> {
+        vec![
+            RequestError::ForeignHost,
+            RequestError::ForeignOrigin,
+            RequestError::UnknownPath,
+            RequestError::NoDownload,
+            RequestError::NotPost,
+            RequestError::BadNamespace,
+            RequestError::TwoNamespaces,
+            RequestError::UnknownNamespace("prod".to_owned()),
+            RequestError::UnknownNamespaceInPath("prod".to_owned()),
+            RequestError::BodyTooLarge { limit: 1 },
+            RequestError::BodyTooSlow,
+            RequestError::BodyBroken,
+            RequestError::AnswerTooLarge { limit: 1 },
+            RequestError::Busy,
+            RequestError::TooSlow,
+            RequestError::Miscounted,
+            RequestError::Placeholder { index: 3 },
+            RequestError::ShownCiphertext { index: 3 },
+        ]
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        let remedies = [
+            "add ",
+            "ask ",
+            "answers POST",
+            "enter ",
+            "must agree",
+            "raise ",
+            "read them",
+            "report",
+            "send ",
+            "try again",
+        ];
+        for refusal in refusals() {
+            let text = refusal.to_string().to_lowercase();
+            let has = |remedy: &&str| text.contains(&remedy.to_lowercase());
+            assert!(remedies.iter().any(|remedy| has(&remedy)), "{text}");
         }
     }
 }

@@ -9,8 +9,8 @@ use std::{
     },
 };
 
-/// Eight hexadecimal digits. Numbers start somewhere else after each start of the program, so that one seldom names two
-/// requests of a log.
+/// Eight hexadecimal digits. The first number is random, so that a log of several starts seldom has a number
+/// twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequestId(u32);
 

@@ -1,4 +1,4 @@
-//! What a request asks for: the last segment of its path is the operation, those before it may name a namespace.
+//! The route of a request: the last segment of its path is the operation, the segments before it may name a namespace.
 
 use http::{HeaderMap, Uri};
 use temporal_kms_codec::Namespace;
@@ -8,7 +8,7 @@ use crate::namespaces::Folder;
 
 const NAMESPACE_HEADER: &str = "x-namespace";
 
-/// What is to be done with the payloads.
+/// What the request wants done with its payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Encode,
@@ -30,14 +30,14 @@ impl Operation {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Route {
     pub(super) operation: Operation,
-    /// What stands before the operation: namespaces or prefixes, as the configuration knows.
+    /// The path before the operation: a namespace or a configured prefix.
     pub(super) folder: Folder,
-    /// Storage references are to be returned as they are.
+    /// Return storage references unchanged.
     pub(super) preserve_storage_refs: bool,
 }
 
 impl Route {
-    /// The route of a target, if it is one.
+    /// The route of a target; `None` for other paths.
     pub(super) fn of(uri: &Uri) -> Option<Self> {
         let (folder, operation) = uri.path().rsplit_once('/')?;
         let operation = match operation {
@@ -56,7 +56,7 @@ impl Route {
     }
 }
 
-/// The namespace that `X-Namespace` names. An empty header names none.
+/// The namespace in `X-Namespace`. An empty header counts as missing.
 pub(super) fn namespace_header(headers: &HeaderMap) -> Result<Option<Namespace>, RequestError> {
     let mut named = None;
     for value in headers.get_all(NAMESPACE_HEADER) {

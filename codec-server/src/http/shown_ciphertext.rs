@@ -1,12 +1,12 @@
 //! Ciphertext that an editor took for a value.
 //!
 //! The Web UI shows a payload that it could not decode as the JSON of that payload. A click on "Edit" and "Save" sends this
-//! JSON as a value of its own. Encrypted, it would replace the value that could not be decoded.
+//! JSON as a new value. When it is encrypted, it replaces the value that could not be decoded.
 
 use temporal_kms_codec::{Payload, PayloadExt as _};
 use temporal_kms_codec_proto::json;
 
-/// Whether the value of a payload is the JSON of an encrypted payload, with whatever spaces an editor put into it.
+/// Whether the value of a payload is the JSON of an encrypted payload. An editor may have changed its spaces.
 pub(super) fn is_shown_ciphertext(payload: &Payload) -> bool {
     let data = payload.data.trim_ascii();
     let may_be = data.starts_with(b"{") && memchr::memmem::find(data, b"\"metadata\"").is_some();

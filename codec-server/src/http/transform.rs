@@ -25,10 +25,10 @@ use crate::config::{Limits, OnUndecodable};
 
 /// Payloads of one request that are decoded at the same time.
 const CONCURRENT: usize = 16;
-/// Placeholders of one request that are explained in the log. One line for each of a thousand helps nobody.
+/// Placeholders of one request that are explained in the log. A thousand lines would not help.
 const MOST_LOGGED: usize = 8;
 
-/// What was done.
+/// The answer to a request, and what the log and the headers say of it.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) answer: Bytes,
@@ -57,7 +57,7 @@ enum Decoded {
 impl Request<'_> {
     pub(super) async fn run(&self, body: Received) -> Result<Done, RequestError> {
         let Received { bytes, mut share } = body;
-        // What the payloads will take is not known before they are parsed, but seldom more than the text.
+        // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits {
             max_payloads: self.limits.max_payloads,
@@ -73,7 +73,7 @@ impl Request<'_> {
             Operation::Decode => self.decode(asked, &mut share).await?,
             Operation::Download => return Err(RequestError::NoDownload),
         };
-        // A client takes payloads by their position: fewer of them would be others.
+        // Clients match payloads by position: a missing payload would shift the others.
         if answered.payloads.len() != payloads {
             return Err(RequestError::Miscounted);
         }
@@ -81,7 +81,7 @@ impl Request<'_> {
     }
 
     async fn encode(&self, asked: Vec<Payload>) -> Result<Answered, RequestError> {
-        // Encrypted in the place of what could not be decoded, a placeholder would be all that is left of it.
+        // An encrypted placeholder would replace the value that could not be decoded.
         if let Some(index) = asked.iter().position(placeholder::is_placeholder) {
             return Err(RequestError::Placeholder { index });
         }
@@ -125,7 +125,7 @@ impl Request<'_> {
         decoder: &Decoder,
         room: &Room<'_>,
     ) -> Result<Decoded, RequestError> {
-        // A reference is not ciphertext. A caller that asks for it back gets it, whatever the policy says.
+        // A reference is not ciphertext. A caller that asks for references gets them unchanged, under any policy.
         if self.preserve_storage_refs && payload.is_storage_reference() {
             room.take(&payload)?;
             return Ok(Decoded::Reference(payload));
@@ -135,12 +135,12 @@ impl Request<'_> {
             Ok(payload) => Decoded::Payload(payload),
             Err(error) => Decoded::Placeholder(self.undecodable(index, key, error)?),
         };
-        // Nothing is awaited since it was decompressed: what is not counted yet is one payload for each thread.
+        // There is no await since decompression, so at most one payload for each thread is not counted yet.
         room.take(answer.payload())?;
         Ok(answer)
     }
 
-    /// A payload that may be readable in a moment is never answered by a text that looks like a value.
+    /// After a transient error the payload may be readable soon. It is not answered by a text that looks like a value.
     fn undecodable(
         &self,
         index: usize,
@@ -179,7 +179,7 @@ impl Decoded {
     }
 }
 
-/// The payloads of an answer, and which of them are not what they look like.
+/// The payloads of an answer, and which of them are placeholders or references.
 #[derive(Default)]
 struct Answered {
     payloads: Vec<Payload>,
@@ -208,7 +208,7 @@ impl FromIterator<(usize, Decoded)> for Answered {
 }
 
 impl Answered {
-    /// The text of the answer. It holds its memory until the client has all of it.
+    /// Writes the answer. Its share of the memory is held until the client has read it.
     async fn write(mut self, mut share: Share) -> Result<Done, RequestError> {
         let length = json::payloads_len(&self.payloads);
         share.grow(length).await?;
@@ -231,7 +231,7 @@ impl Answered {
     }
 }
 
-/// An answer on its way. It is erased, and its memory given back, when the client has it.
+/// An answer that is being sent. It is erased, and its memory released, when the client has read it.
 struct Answer {
     text: Zeroizing<Vec<u8>>,
     _share: Share,
@@ -243,7 +243,7 @@ impl AsRef<[u8]> for Answer {
     }
 }
 
-/// What the decoded payloads of one answer may take.
+/// How much memory the decoded payloads of one answer may take.
 struct Room<'s> {
     limit: usize,
     left: AtomicUsize,
@@ -266,16 +266,16 @@ impl Room<'_> {
     }
 }
 
-/// The bytes of a payload's own.
+/// The bytes of a payload's data and metadata.
 fn content(payload: &Payload) -> usize {
     let metadata = payload.metadata.iter();
     let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
     payload.data.len() + metadata
 }
 
-/// About what a payload takes in memory.
+/// Roughly the memory that a payload takes.
 fn footprint(payload: &Payload) -> usize {
-    /// A node of the map, and two allocations.
+    /// One node of the map and two allocations.
     const ENTRY: usize = 112;
     content(payload)
         + payload.metadata.len() * ENTRY

@@ -2,19 +2,18 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::{
+    Codec, Inner,
+    policy::{ContextPolicy, FormatPolicy, PlaintextPolicy, Policy, RequiredContext},
+};
 use crate::{
-    CacheLimits, Codec, Compression, ConfigurationError, DekLimits, EncryptionContext, Error,
-    Format, Namespace, PlaintextPolicy, RequiredContext,
-    codec::{
-        Inner,
-        policy::{ContextPolicy, FormatPolicy, Policy},
-        stats::Counters,
-    },
-    dek::{DekCache, DekMaker, EncryptingKeys, Keyholder, LiveDek, Rest},
+    CacheLimits, Compression, ConfigurationError, DekLimits, EncryptionContext, Error, Format,
+    Namespace,
+    dek::DataKeySettings,
     format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
+    stats::Counters,
 };
-use temporal_kms::support::clock::{Clock, SystemClock};
 
 /// Temporal refuses payloads over 2 MiB by default; what was compressed may be larger by far.
 const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
@@ -25,8 +24,7 @@ const DEFAULT_MAX_DECOMPRESSED: usize = 64 << 20;
 pub struct CodecBuilder {
     namespace: Namespace,
     further_namespaces: Vec<Namespace>,
-    encrypting: Vec<Arc<dyn KeyProvider>>,
-    decrypting: Vec<Arc<dyn KeyProvider>>,
+    keys: DataKeySettings,
     format: Format,
     decrypt_formats: Option<Vec<Format>>,
     pairs: BTreeMap<String, String>,
@@ -34,17 +32,21 @@ pub struct CodecBuilder {
     compression: Compression,
     max_decompressed: usize,
     plaintext: PlaintextPolicy,
-    dek_limits: DekLimits,
-    cache_limits: CacheLimits,
+}
+
+impl Codec {
+    /// Starts to build a codec for `namespace`.
+    pub fn builder(namespace: Namespace) -> CodecBuilder {
+        CodecBuilder::new(namespace)
+    }
 }
 
 impl CodecBuilder {
-    pub(crate) fn new(namespace: Namespace) -> Self {
+    fn new(namespace: Namespace) -> Self {
         Self {
             namespace,
             further_namespaces: Vec::new(),
-            encrypting: Vec::new(),
-            decrypting: Vec::new(),
+            keys: DataKeySettings::default(),
             format: Format::default(),
             decrypt_formats: None,
             pairs: BTreeMap::new(),
@@ -52,22 +54,20 @@ impl CodecBuilder {
             compression: Compression::default(),
             max_decompressed: DEFAULT_MAX_DECOMPRESSED,
             plaintext: PlaintextPolicy::default(),
-            dek_limits: DekLimits::default(),
-            cache_limits: CacheLimits::default(),
         }
     }
 
     /// Adds a key to encrypt with, and to decrypt with. Several keys are several recipients: each can open every payload,
     /// so that a payload outlives the loss of a key or a region.
     pub fn encrypt_with(mut self, key: Arc<dyn KeyProvider>) -> Self {
-        self.encrypting.push(key);
+        self.keys.encrypting.push(key);
         self
     }
 
     /// Adds a key to decrypt with only, such as the one that was used before. Where a payload names several keys, those
     /// added first are tried first, after the encrypting ones.
     pub fn decrypt_with(mut self, key: Arc<dyn KeyProvider>) -> Self {
-        self.decrypting.push(key);
+        self.keys.decrypting.push(key);
         self
     }
 
@@ -127,16 +127,16 @@ impl CodecBuilder {
 
     /// How long one data key seals.
     pub fn dek_limits(mut self, limits: DekLimits) -> Self {
-        self.dek_limits = limits;
+        self.keys.dek_limits = limits;
         self
     }
 
     /// How many unwrapped data keys are kept for decoding, and for how long.
     ///
-    /// Every codec has its own cache, live data key and budget of failed KMS calls. A process with a codec for each of ten
+    /// Every codec has its own cache, active data key and budget of failed KMS calls. A process with a codec for each of ten
     /// namespaces keeps up to ten times as many keys, and may waste up to ten times as many calls.
     pub fn cache_limits(mut self, limits: CacheLimits) -> Self {
-        self.cache_limits = limits;
+        self.keys.cache_limits = limits;
         self
     }
 
@@ -155,47 +155,41 @@ impl CodecBuilder {
             plaintext: self.plaintext,
         };
         policy.check()?;
-        let mut decrypting = self.encrypting.clone();
-        decrypting.extend(self.decrypting);
-        let encrypting = EncryptingKeys::new(self.encrypting)?;
-
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let counters = Arc::new(Counters::default());
-        let cache = DekCache::new(&self.cache_limits, clock.clone(), counters.clone());
-        let cache = Arc::new(cache);
-        let maker = Arc::new(DekMaker::new(
-            &encrypting,
-            self.dek_limits,
-            cache.clone(),
-            clock.clone(),
-            counters.clone(),
-        ));
-        let live = |context: &EncryptionContext, metadata| {
-            Arc::new(LiveDek::new(maker.clone(), context.clone(), metadata))
-        };
+        let keys = self.keys.build(&counters)?;
         Ok(Codec::new(Inner {
-            live_v2: live(&context, envelope_v2::metadata),
-            live_v1: live(&EncryptionContext::empty(), envelope_v1::metadata),
+            active_v2: keys.active(&context, envelope_v2::metadata),
+            active_v1: keys.active(&EncryptionContext::empty(), envelope_v1::metadata),
             policy,
             namespace: self.namespace,
             format: self.format,
             compression: self.compression,
             max_decompressed: self.max_decompressed,
-            encrypting,
-            encrypting_directly: Rest::new(clock.clone()),
-            keyholder: Keyholder::new(decrypting, cache, &clock, counters.clone()),
+            encrypting_directly: keys.rest(),
+            keys,
             counters,
         }))
     }
 
     fn check(&self) -> Result<(), ConfigurationError> {
-        self.dek_limits.check()?;
-        self.cache_limits.check()?;
         self.compression.check()?;
-        if self.encrypting.len() > 1 && self.format != Format::Envelope {
+        if self.keys.encrypting.len() > 1 && self.format != Format::Envelope {
             return Err(ConfigurationError::invalid(
                 "encrypting keys",
                 "only the format `envelope` has several recipients; name one key, or write `envelope`",
+            ));
+        }
+        // Nothing would tell such payloads from those that are not encrypted.
+        let mut keys = self.keys.encrypting.iter();
+        if self.format == Format::Direct
+            && let Some(key) = keys.find(|key| !key.uri().scheme().has_direct_mode())
+        {
+            return Err(ConfigurationError::invalid(
+                "format",
+                format!(
+                    "payloads cannot be encrypted directly by {}; use the format `envelope`",
+                    key.uri()
+                ),
             ));
         }
         Ok(())

@@ -12,7 +12,7 @@ use self::keys::{encrypting_keys, key_list};
 use crate::{
     CacheLimits, Codec, CodecBuilder, ConfigurationError, Error, Format, KeyUri, Namespace,
     PlaintextPolicy, RequiredContext,
-    kms::{self, KmsOptions},
+    kms::{Kms, Variables},
 };
 
 const NAMESPACE: &str = "TEMPORAL_NAMESPACE";
@@ -61,7 +61,7 @@ pub struct CodecSettings {
     /// How many unwrapped data keys are kept for decoding, and for how long.
     pub cache_limits: CacheLimits,
     /// How the keys are opened.
-    pub kms: KmsOptions,
+    pub kms: Kms,
 }
 
 impl CodecSettings {
@@ -117,10 +117,10 @@ impl CodecSettings {
             builder = builder.context(name, value);
         }
         for uri in &self.encrypt {
-            builder = builder.encrypt_with(kms::open(uri, &self.kms).await?);
+            builder = builder.encrypt_with(self.kms.key(uri).await?);
         }
         for uri in &self.decrypt {
-            builder = builder.decrypt_with(kms::open(uri, &self.kms).await?);
+            builder = builder.decrypt_with(self.kms.key(uri).await?);
         }
         Ok(builder)
     }
@@ -135,7 +135,7 @@ impl CodecSettings {
         };
         let format = parsed(&variable, FORMAT)?.unwrap_or_default();
         let plaintext = parsed(&variable, PLAINTEXT)?;
-        let mut kms = KmsOptions::from_variables(&variable)?;
+        let mut kms = Kms::from_variables(&variable)?;
         Ok(Self {
             namespace,
             encrypt: encrypting_keys(&variable, &mut kms)?,
@@ -161,9 +161,6 @@ impl CodecSettings {
     }
 }
 
-/// Reads one environment variable that is set and not empty.
-type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 /// Reads one environment variable; tests put a map in its place.
 type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
@@ -187,9 +184,8 @@ impl Codec {
     /// Without `TEMPORAL_CODEC_KEY` the key is taken from `GCP_PROJECT`, `GCP_KMS_LOCATION` (default `global`),
     /// `GCP_KMS_KEY_RING`, `GCP_KMS_KEY`, or from `PROJECT_ID`, `KMS_LOCATION`, `KMS_KEY_RING`, `KMS_KEY_NAME`, or from
     /// `KMS_KEY_ALIAS` (`alias/NAME`, or an ARN of AWS KMS). `KMS_PROVIDER` (`aws`, `gcp` or `local`) says which counts;
-    /// `local` is `local://default`. An empty variable counts as unset. The feature `aws-kms` reads further variables: see `AwsOptions::from_env`; so does
-    /// `pkcs11`: see `Pkcs11Options::from_env`. Its URIs may end in a query with `module-path` and `pin-source`.
-    /// `GCP_KMS_ENDPOINT` names an emulator of Cloud KMS on this machine.
+    /// `local` is `local://default`. An empty variable counts as unset. Each key service reads variables of its own:
+    /// [`Kms::settings`](crate::kms::Kms::settings) lists them.
     ///
     /// # Errors
     /// When a variable is missing or has no valid value, and when a key cannot be opened.

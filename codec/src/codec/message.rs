@@ -10,10 +10,12 @@ use crate::{
     codec::content,
     crypto::{
         aead::{NONCE_LEN, TAG_LEN},
-        compression, random,
+        compression,
+        key_schedule::MessageId,
+        random,
     },
-    dek::DataKey,
-    format::envelope_v2::{HEADER_LEN, Header, MessageId},
+    dek::ExpandedDek,
+    format::envelope_v2::{HEADER_LEN, Header},
 };
 
 /// Every message key of envelope version 2 is used once, so its nonce need not differ.
@@ -21,7 +23,7 @@ const NONCE_V2: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
 /// The `data` of an envelope version 2.
 pub(crate) fn seal_v2(
-    key: &DataKey,
+    key: &ExpandedDek,
     context: &EncryptionContext,
     compression: Compression,
     payload: &Payload,
@@ -33,7 +35,7 @@ pub(crate) fn seal_v2(
 
 fn seal_v2_as(
     message_id: MessageId,
-    key: &DataKey,
+    key: &ExpandedDek,
     context: &EncryptionContext,
     compression: Compression,
     payload: &Payload,
@@ -76,7 +78,7 @@ fn seal_v2_as(
 /// Opens the `data` of an envelope version 2, whose header has been read already. `data` is taken only when the message
 /// was sealed with this key, so that another key can be tried.
 pub(crate) fn open_v2(
-    key: &DataKey,
+    key: &ExpandedDek,
     header: &Header,
     context: &EncryptionContext,
     data: &mut Zeroizing<Vec<u8>>,
@@ -102,7 +104,7 @@ pub(crate) fn open_v2(
 }
 
 /// The `data` of an envelope version 1.
-pub(crate) fn seal_v1(key: &DataKey, payload: &Payload) -> Result<Vec<u8>, PayloadError> {
+pub(crate) fn seal_v1(key: &ExpandedDek, payload: &Payload) -> Result<Vec<u8>, PayloadError> {
     let mut nonce = [0; NONCE_LEN];
     random::fill(&mut nonce)?;
     let mut data = buffer(NONCE_LEN, payload);
@@ -117,7 +119,7 @@ pub(crate) fn seal_v1(key: &DataKey, payload: &Payload) -> Result<Vec<u8>, Paylo
 
 /// Opens the `data` of an envelope version 1.
 pub(crate) fn open_v1(
-    key: &DataKey,
+    key: &ExpandedDek,
     mut data: Zeroizing<Vec<u8>>,
 ) -> Result<Payload, PayloadError> {
     let (nonce, sealed) = data

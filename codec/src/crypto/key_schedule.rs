@@ -23,11 +23,15 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::{
-    Dek, EncryptionContext,
-    crypto::aead::Aes256Gcm,
-    format::envelope_v2::{Commitment, MessageId},
-};
+use crate::{Dek, EncryptionContext, crypto::aead::Aes256Gcm};
+
+pub(crate) const MESSAGE_ID_LEN: usize = 32;
+pub(crate) const COMMITMENT_LEN: usize = 32;
+
+/// 32 random bytes that tell the messages of one data key apart.
+pub(crate) type MessageId = [u8; MESSAGE_ID_LEN];
+/// Binds a message to its data key.
+pub(crate) type Commitment = [u8; COMMITMENT_LEN];
 
 const SALT: &[u8] = b"temporal-kms-codec v2";
 const MESSAGE: &[u8] = b"message";
@@ -95,7 +99,8 @@ mod tests {
             .each_ref()
             .map(|schedule| schedule.message_key(&[9; 32]));
         let c = schedules[0].message_key(&[8; 32]);
-        assert!(a.is_committed_to(&a.commitment));
+        let again = KeySchedule::new(&Dek::new([1; 32])).message_key(&[9; 32]);
+        assert!(a.is_committed_to(&again.commitment));
         assert!(!a.is_committed_to(&b.commitment));
         assert!(!a.is_committed_to(&c.commitment));
     }

@@ -39,7 +39,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use super::CacheKey;
+use super::cache_key::CacheKey;
 use crate::PayloadError;
 use temporal_kms::support::clock::{Clock, Moment};
 

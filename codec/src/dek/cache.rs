@@ -4,42 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
 
-use super::{CacheLimits, DataKey, coalesce::Coalesce, refusals::Refusals, rest::Worked};
-use crate::{Dek, EncryptionContext, Error, KeyUri, WrappedDek, codec::stats::Counters};
+use super::{
+    cache_key::CacheKey, expanded_dek::ExpandedDek, limits::CacheLimits, refusals::Refusals,
+    rest::Worked, single_flight::SingleFlight,
+};
+use crate::{Dek, Error, stats::Counters};
 use temporal_kms::support::clock::{Clock, Moment};
-
-/// Stands for one wrapped key under one context, or one ciphertext of direct mode: SHA-256 over it and the key that made
-/// it, each with its length before it. It holds no secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct CacheKey([u8; 32]);
-
-impl CacheKey {
-    pub(crate) fn new(key: &KeyUri, wrapped: &WrappedDek, context: &EncryptionContext) -> Self {
-        Self::of(key, &[wrapped.as_bytes(), context.as_bytes()])
-    }
-
-    /// A payload of direct mode. It has one part less than a wrapped key, so the two never have one name.
-    pub(crate) fn direct(key: &KeyUri, ciphertext: &[u8]) -> Self {
-        Self::of(key, &[ciphertext])
-    }
-
-    /// Another key of the same wrapped key: for the call that asks a second time.
-    pub(super) fn again(&self) -> Self {
-        Self(Sha256::digest(self.0).into())
-    }
-
-    fn of(key: &KeyUri, parts: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(key.kms().scheme());
-        for part in [key.resource().as_bytes()].iter().chain(parts) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
-    }
-}
 
 /// Unwrapped data keys for decoding: bounded in number and age, and each unwrapped once, however many callers ask for it
 /// at the same time. A key that leaves the cache is erased as soon as its last user is done.
@@ -48,7 +19,7 @@ impl CacheKey {
 pub(crate) struct DekCache {
     entries: Mutex<Entries>,
     refusals: Refusals,
-    unwrapping: Coalesce<CacheKey, Arc<DataKey>>,
+    unwrapping: SingleFlight<CacheKey, Arc<ExpandedDek>>,
     worked: Arc<Worked>,
     limits: CacheLimits,
     clock: Arc<dyn Clock>,
@@ -61,7 +32,7 @@ struct Entries {
 }
 
 struct Entry {
-    key: Arc<DataKey>,
+    key: Arc<ExpandedDek>,
     unwrapped: Moment,
 }
 
@@ -77,7 +48,7 @@ impl DekCache {
                 purged: clock.moment(),
             }),
             refusals: Refusals::new(clock.clone()),
-            unwrapping: Coalesce::new(),
+            unwrapping: SingleFlight::new(),
             worked: Arc::new(Worked::new(limits.ttl, clock.clone())),
             limits: limits.clone(),
             clock,
@@ -85,7 +56,7 @@ impl DekCache {
         }
     }
 
-    pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<DataKey>> {
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<ExpandedDek>> {
         let now = self.clock.moment();
         let mut entries = self.entries.lock();
         entries.purge(now, self.limits.ttl);
@@ -96,7 +67,7 @@ impl DekCache {
             .map(|entry| entry.key.clone())
     }
 
-    pub(crate) fn insert(&self, key: CacheKey, data_key: Arc<DataKey>) {
+    pub(crate) fn insert(&self, key: CacheKey, data_key: Arc<ExpandedDek>) {
         let now = self.clock.moment();
         let mut entries = self.entries.lock();
         entries.purge(now, self.limits.ttl);
@@ -135,7 +106,7 @@ impl DekCache {
         key: CacheKey,
         lost: Error,
         unwrap: impl FnOnce() -> F,
-    ) -> Result<Arc<DataKey>, Error>
+    ) -> Result<Arc<ExpandedDek>, Error>
     where
         F: Future<Output = Result<Dek, Error>> + Send + 'static,
     {
@@ -152,7 +123,7 @@ impl DekCache {
                     }
                     let unwrapped = unwrapping.await;
                     cache.refusals.learn(key, unwrapped.as_ref().err());
-                    let data_key = Arc::new(DataKey::new(unwrapped?));
+                    let data_key = Arc::new(ExpandedDek::new(unwrapped?));
                     cache.insert(key, data_key.clone());
                     Ok(data_key)
                 }
@@ -165,10 +136,10 @@ impl DekCache {
     pub(crate) async fn ask_again<F>(
         self: &Arc<Self>,
         key: CacheKey,
-        doubted: &Arc<DataKey>,
+        doubted: &Arc<ExpandedDek>,
         lost: Error,
         unwrap: impl FnOnce() -> F,
-    ) -> Result<Arc<DataKey>, Error>
+    ) -> Result<Arc<ExpandedDek>, Error>
     where
         F: Future<Output = Result<Dek, Error>> + Send + 'static,
     {
@@ -188,7 +159,7 @@ impl DekCache {
                         tracing::warn!(
                             "a key management service gave two answers for one data key"
                         );
-                        Arc::new(DataKey::new(dek))
+                        Arc::new(ExpandedDek::new(dek))
                     };
                     cache.insert(key, data_key.clone());
                     Ok(data_key)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ConfigurationError, format::envelope_v2::MAX_RECIPIENTS, kms::KeyProvider};
+use crate::{ConfigurationError, kms::KeyProvider, types::MAX_RECIPIENTS};
 
 /// The keys that every data key is wrapped by: 1 to 10, each once.
 #[derive(Clone)]

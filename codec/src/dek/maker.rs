@@ -4,14 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future;
 
-use super::{CacheKey, DataKey, DekCache, DekLimits};
+use super::{
+    cache::DekCache, cache_key::CacheKey, encrypting_keys::EncryptingKeys,
+    expanded_dek::ExpandedDek, limits::DekLimits,
+};
 use crate::{
     Dek, EncryptionContext, WrappedDek,
-    codec::stats::Counters,
     crypto::random,
-    dek::EncryptingKeys,
-    format::envelope_v2::Recipient,
     kms::{KeyProvider, ProviderError, ProviderErrorKind as Kind},
+    stats::Counters,
+    types::Recipient,
 };
 use temporal_kms::support::clock::Clock;
 
@@ -28,7 +30,7 @@ pub(crate) struct DekMaker {
 
 /// A new data key, and how each recipient wrapped it.
 pub(super) struct Made {
-    pub(super) data_key: Arc<DataKey>,
+    pub(super) data_key: Arc<ExpandedDek>,
     pub(super) recipients: Vec<Recipient>,
     /// The age at which the next one should be made.
     pub(super) renew_at: Duration,
@@ -66,7 +68,7 @@ impl DekMaker {
 
     pub(super) async fn make(&self, context: &EncryptionContext) -> Result<Made, ProviderError> {
         let (dek, recipients) = self.generate(context).await?;
-        let data_key = DataKey::new(dek);
+        let data_key = ExpandedDek::new(dek);
         self.verify(&data_key, &recipients, context).await?;
         data_key.prove();
         let data_key = Arc::new(data_key);
@@ -107,7 +109,7 @@ impl DekMaker {
     /// A process that may only wrap is asked to unwrap each time too: it may have got, or get, the permission.
     async fn verify(
         &self,
-        data_key: &DataKey,
+        data_key: &ExpandedDek,
         recipients: &[Recipient],
         context: &EncryptionContext,
     ) -> Result<(), ProviderError> {
@@ -142,7 +144,7 @@ impl DekMaker {
 
 fn judge(
     key: &dyn KeyProvider,
-    data_key: &DataKey,
+    data_key: &ExpandedDek,
     unwrapped: Result<Dek, ProviderError>,
 ) -> Result<(), ProviderError> {
     let damaged = |detail| Err(ProviderError::new(Kind::Integrity, key.uri()).with_detail(detail));

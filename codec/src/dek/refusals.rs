@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::CacheKey;
+use super::cache_key::CacheKey;
 use crate::{Error, kms::ProviderErrorKind};
 use temporal_kms::support::clock::{Clock, Moment};
 

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::{
-    Dek, KeyUri, KmsKind, Payload, PayloadError,
+    Dek, KeyUri, Payload, PayloadError, Scheme,
     payload::{ENCODING, KMS_KEY},
 };
 
@@ -21,7 +21,7 @@ pub(crate) const fn may_have_len(len: usize) -> bool {
     len != Dek::LEN
 }
 
-pub(crate) fn parse(kms: KmsKind, mut payload: Payload) -> Result<Direct, PayloadError> {
+pub(crate) fn parse(kms: Scheme, mut payload: Payload) -> Result<Direct, PayloadError> {
     let name = payload
         .metadata
         .remove(KMS_KEY)
@@ -43,7 +43,7 @@ impl Direct {
             metadata: [
                 (
                     ENCODING.to_owned(),
-                    self.key.kms().direct_encoding().as_bytes().to_vec(),
+                    self.key.scheme().direct_encoding().as_bytes().to_vec(),
                 ),
                 (KMS_KEY.to_owned(), self.key.resource().as_bytes().to_vec()),
             ]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::{envelope_v2::Recipient, parse_key, wrapped_in};
+use super::recipients::{parse_key, wrapped_in};
 use crate::{
     EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
     crypto::aead::{NONCE_LEN, TAG_LEN},
     payload::{ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, KMS_KEY},
+    types::Recipient,
 };
 
 /// A sealed payload and its wrapped data key. Some writers do not say which key wrapped it.

@@ -7,30 +7,27 @@
 //! | 2 | 32 | message id, never repeated under one data key |
 //! | 34 | 32 | key commitment |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use super::{parse_key, wrapped_in};
+use super::recipients::{distinct, parse_key, wrapped_in};
 use crate::{
-    EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
-    crypto::aead::TAG_LEN,
+    EncryptionContext, Payload, PayloadError,
+    crypto::{
+        aead::TAG_LEN,
+        key_schedule::{COMMITMENT_LEN, Commitment, MESSAGE_ID_LEN, MessageId},
+    },
     payload::{
         ENCODING, ENCODING_ENVELOPE, ENCRYPTED_DEK, ENCRYPTION_CONTEXT, ENVELOPE_VERSION, KMS_KEY,
     },
+    types::{MAX_RECIPIENTS, Recipient},
 };
 
 pub(crate) const HEADER_LEN: usize = 2 + MESSAGE_ID_LEN + COMMITMENT_LEN;
-/// A payload holds one wrapped key without and up to nine with a number.
-pub(crate) const MAX_RECIPIENTS: usize = 10;
 
-const MESSAGE_ID_LEN: usize = 32;
-const COMMITMENT_LEN: usize = 32;
 const VERSION: u8 = 2;
 const FLAG_ZSTD: u8 = 1;
-
-pub(crate) type MessageId = [u8; MESSAGE_ID_LEN];
-pub(crate) type Commitment = [u8; COMMITMENT_LEN];
 
 /// The clear part of a message; all of it is authenticated.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,13 +77,6 @@ impl Header {
     }
 }
 
-/// A key-encryption key and the data key as it wrapped it.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipient {
-    pub(crate) key: KeyUri,
-    pub(crate) wrapped: WrappedDek,
-}
-
 /// A sealed payload with everything that it takes to open it, but for the keys.
 pub(crate) struct EnvelopeV2 {
     pub(crate) header: Header,
@@ -132,21 +122,6 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
         context,
         data: Zeroizing::new(payload.data),
     })
-}
-
-/// The recipients, if there are 1 to 10 with keys of their own. A key that is named twice would be called twice for one
-/// payload.
-pub(crate) fn distinct(recipients: Vec<Recipient>) -> Result<Vec<Recipient>, PayloadError> {
-    let keys: BTreeSet<_> = recipients.iter().map(|recipient| &recipient.key).collect();
-    if keys.len() != recipients.len() {
-        return Err(PayloadError::Malformed(
-            "two of its recipients have the same key",
-        ));
-    }
-    match keys.len() {
-        1..=MAX_RECIPIENTS => Ok(recipients),
-        _ => Err(PayloadError::Malformed("it must have 1 to 10 recipients")),
-    }
 }
 
 /// The metadata of every payload that one data key seals.

@@ -11,11 +11,12 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    envelope_v2::{MAX_RECIPIENTS, Recipient, distinct},
-    parse_wrapped,
+use super::recipients::{distinct, parse_wrapped};
+use crate::{
+    PayloadError,
+    crypto::aead::TAG_LEN,
+    types::{MAX_RECIPIENTS, Recipient},
 };
-use crate::{PayloadError, crypto::aead::TAG_LEN};
 
 pub(crate) const MAGIC: [u8; 8] = *b"TKCFILE1";
 pub(crate) const FILE_ID_LEN: usize = 32;

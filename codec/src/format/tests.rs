@@ -1,10 +1,11 @@
 use proptest::prelude::*;
 
 use super::{
-    envelope_v2::{HEADER_LEN, Header, Recipient},
+    envelope_v2::{HEADER_LEN, Header},
     *,
 };
-use crate::{EncryptionContext, crypto::aead::TAG_LEN};
+use crate::{EncryptionContext, WrappedDek, crypto::aead::TAG_LEN, types::Recipient};
+use temporal_kms::support::MAX_WRAPPED_LEN;
 
 fn payload(metadata: &[(&str, &[u8])], data: &[u8]) -> Payload {
     Payload {
@@ -277,7 +278,7 @@ fn direct_mode_names_the_resource_alone() {
     let Ok(Parsed::Direct(direct)) = parsed(sealed.clone()) else {
         panic!("not parsed")
     };
-    assert_eq!(direct.key.kms(), KmsKind::GcpKms);
+    assert_eq!(direct.key.scheme(), Scheme::GCP_KMS);
     assert_eq!(direct.into_payload(), sealed);
     assert_eq!(
         malformed(payload(&[("encoding", b"binary/gcp-kms")], b"c")),

@@ -17,8 +17,8 @@ use super::{
     name::{Arn, KeyName},
 };
 use temporal_kms::{
-    EncryptionContext, KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyUri, KeyVersion, KmsKind,
-    ProviderError, ProviderErrorKind as Kind,
+    EncryptionContext, KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyUri, KeyVersion, ProviderError,
+    ProviderErrorKind as Kind, Scheme,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -261,7 +261,7 @@ fn whole_key(key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
 }
 
 fn arn_uri(key: &RegionalKey, arn: &Arn) -> Result<KeyUri, ProviderError> {
-    KeyUri::new(KmsKind::AwsKms, &arn.to_string()).map_err(|_| unreadable(key))
+    KeyUri::new(Scheme::AWS_KMS, &arn.to_string()).map_err(|_| unreadable(key))
 }
 
 #[cfg(test)]

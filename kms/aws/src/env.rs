@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::{AwsCredentials, AwsOptions, AwsReplica, AwsRole, WebIdentityToken};
-use temporal_kms::ConfigurationError;
+use super::{AwsCredentials, AwsOptions, AwsRole, WebIdentityToken, settings::SETTINGS};
+use temporal_kms::{ConfigurationError, Variables};
 
 impl AwsOptions {
     /// The options from environment variables.
@@ -32,9 +32,12 @@ impl AwsOptions {
     }
 
     /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty.
-    pub fn from_variables(
-        variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigurationError> {
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
+        let mut options = Self::default();
+        SETTINGS.read_variables(&mut options, variable)?;
         let first = |names: &[&str]| names.iter().find_map(|name| variable(name));
         let role = |arn: String| AwsRole {
             arn,
@@ -61,27 +64,14 @@ impl AwsOptions {
                 ));
             }
         };
-        let replicas = variable("KMS_REPLICA_REGIONS").unwrap_or_default();
-        let regions = replicas.split(',').map(str::trim);
-        Ok(Self {
-            region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]),
-            credentials,
-            role,
-            replicas: regions
-                .filter(|region| !region.is_empty())
-                .map(AwsReplica::new)
-                .collect(),
-            endpoint: first(&["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"]),
-            sts_endpoint: first(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"]),
-            fips: flag(variable, "AWS_USE_FIPS_ENDPOINT")?,
-            custom_key_store: custom_key_store(variable)?,
-            multi_region: flag(variable, "KMS_ENABLE_MULTI_REGION")?,
-            ..Self::default()
-        })
+        options.credentials = credentials;
+        options.role = role;
+        options.custom_key_store = custom_key_store(variable)?;
+        Ok(options)
     }
 }
 
-fn flag(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<bool, ConfigurationError> {
+fn flag(variable: Variables<'_>, name: &str) -> Result<bool, ConfigurationError> {
     match variable(name)
         .map(|value| value.to_ascii_lowercase())
         .as_deref()
@@ -96,9 +86,7 @@ fn flag(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<bool, C
 }
 
 /// The `CloudHSM` key store of new keys.
-fn custom_key_store(
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<Option<String>, ConfigurationError> {
+fn custom_key_store(variable: Variables<'_>) -> Result<Option<String>, ConfigurationError> {
     const ID: &str = "KMS_CUSTOM_KEY_STORE_ID";
     match (flag(variable, "KMS_ENABLE_CLOUDHSM")?, variable(ID)) {
         (true, None) => Err(ConfigurationError::invalid(
@@ -117,9 +105,7 @@ fn custom_key_store(
     }
 }
 
-fn token(
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<WebIdentityToken, ConfigurationError> {
+fn token(variable: Variables<'_>) -> Result<WebIdentityToken, ConfigurationError> {
     let file = |name| variable(name).map(|path| WebIdentityToken::File(PathBuf::from(path)));
     file("OIDC_TOKEN_PATH")
         .or_else(|| variable("OIDC_TOKEN").map(|token| WebIdentityToken::Text(Zeroizing::new(token))))
@@ -233,5 +219,25 @@ mod tests {
         for (variables, setting) in cases {
             assert_eq!(from(variables).unwrap_err().setting(), setting);
         }
+    }
+    #[test]
+    fn the_table_has_every_variable_that_is_read_and_no_other() {
+        let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        for mode in ["iam", "oidc"] {
+            let _ = AwsOptions::from_variables(&|name| {
+                read.borrow_mut().insert(name.to_owned());
+                match name {
+                    "KMS_AUTH_MODE" => Some(mode.to_owned()),
+                    "AWS_ROLE_ARN" => Some("arn".to_owned()),
+                    _ => None,
+                }
+            });
+        }
+        let table = SETTINGS.settings().into_iter();
+        let table = table.flat_map(|setting| setting.variable_names());
+        assert_eq!(
+            read.into_inner(),
+            table.map(|name| (*name).to_owned()).collect()
+        );
     }
 }

@@ -39,12 +39,14 @@
 mod admin;
 mod client;
 mod credentials;
+mod diagnose;
 mod env;
 mod error;
 mod metadata;
 mod name;
 mod provider;
 mod regions;
+mod service;
 mod settings;
 mod signer;
 
@@ -68,7 +70,7 @@ use temporal_kms::{
 };
 
 /// AWS KMS as one caller sees it. Keys that are opened by the same value share its sessions.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct AwsKms {
     options: Arc<AwsOptions>,
     caller: Arc<OnceCell<Caller>>,
@@ -84,16 +86,16 @@ impl AwsKms {
         }
     }
 
-    /// Whether it was made with these options.
+    /// The options.
     #[must_use]
-    pub fn has(&self, options: &AwsOptions) -> bool {
-        *self.options == *options
+    pub fn options(&self) -> &AwsOptions {
+        &self.options
     }
 
     /// A key to wrap data keys with.
     ///
     /// # Errors
-    /// When its name is none of AWS KMS, or the options are wrong for it.
+    /// When its name is not one of AWS KMS, or the options are wrong for it.
     pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         Ok(Arc::new(AwsKey(self.regions(uri).await?)))
     }
@@ -106,7 +108,7 @@ impl AwsKms {
         Ok(Arc::new(AwsSigner::new(self.regions(uri).await?)))
     }
 
-    /// Looking after keys.
+    /// Creates keys and looks after them.
     #[must_use]
     pub fn admin(&self) -> Arc<dyn KeyAdmin> {
         Arc::new(AwsAdmin::new(self.clone()))

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use temporal_kms::{KeyUri, KmsKind, ProviderError, ProviderErrorKind as Kind, support::is_region};
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, Scheme, support::is_region};
 
 const MULTI_REGION_PREFIX: &str = "mrk-";
 
@@ -23,8 +23,8 @@ pub(super) enum KeyName {
 
 impl KeyName {
     pub(super) fn of(uri: &KeyUri) -> Result<Self, ProviderError> {
-        let name = match uri.kms() {
-            KmsKind::AwsKms => Arn::parse(uri.resource())
+        let name = match uri.scheme() {
+            Scheme::AWS_KMS => Arn::parse(uri.resource())
                 .map(Self::Arn)
                 .or_else(|| Self::short(uri.resource())),
             _ => None,
@@ -237,7 +237,7 @@ mod tests {
     const ALIAS: &str = "arn:aws:kms:eu-west-1:111122223333:alias/team/workflows";
 
     fn name(resource: &str) -> Result<KeyName, ProviderError> {
-        KeyName::of(&KeyUri::new(KmsKind::AwsKms, resource).unwrap())
+        KeyName::of(&KeyUri::new(Scheme::AWS_KMS, resource).unwrap())
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
             "arn:aws:kms:eu-west-1.evil:111122223333:key/a",
             "alias/a:b",
         ] {
-            assert!(KeyUri::new(KmsKind::AwsKms, bad).is_err(), "{bad}");
+            assert!(KeyUri::new(Scheme::AWS_KMS, bad).is_err(), "{bad}");
         }
     }
 

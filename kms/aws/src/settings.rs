@@ -1,11 +1,156 @@
-//! What AWS KMS needs to know beyond a key's name.
+//! The settings of AWS KMS.
 
 use std::{fmt, path::PathBuf};
 
+use temporal_kms::{Setting, SettingKind, SettingRow, SettingTable};
 use zeroize::Zeroizing;
+
+/// Every setting of AWS KMS.
+pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
+    SettingRow::new(
+        Setting::new(
+            "aws_region",
+            SettingKind::Text,
+            "The region of AWS keys that are named without one.",
+        )
+        .variables(&["AWS_REGION", "AWS_DEFAULT_REGION"])
+        .flag("aws-region", "REGION")
+        .example("\"eu-west-1\""),
+        |options, value| options.region = value.into_text(),
+    ),
+    SettingRow::with_combined_variables(
+        Setting::new(
+            "aws_role",
+            SettingKind::Text,
+            "The AWS role to assume before calling AWS KMS.",
+        )
+        .variables(&["KMS_ROLE_ARN"])
+        .example("\"arn:aws:iam::111122223333:role/codec\""),
+        |options, value| options.role = value.into_text().map(AwsRole::new),
+    ),
+    SettingRow::new(
+        Setting::new(
+            "aws_replicas",
+            SettingKind::List,
+            "Regions that serve multi-region keys during an outage of their own region.",
+        )
+        .variables(&["KMS_REPLICA_REGIONS"])
+        .example("[\"us-west-2\"]"),
+        |options, value| {
+            let regions = value.into_list().unwrap_or_default();
+            options.replicas = regions.into_iter().map(AwsReplica::new).collect();
+        },
+    ),
+    SettingRow::new(
+        Setting::new(
+            "aws_endpoint",
+            SettingKind::Url,
+            "The URL of AWS KMS, if it is not the public one.",
+        )
+        .variables(&["AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL"])
+        .flag("aws-endpoint", "URL")
+        .example("\"https://vpce-….kms.eu-west-1.vpce.amazonaws.com\""),
+        |options, value| options.endpoint = value.into_text(),
+    ),
+    SettingRow::new(
+        Setting::new(
+            "aws_sts_endpoint",
+            SettingKind::Url,
+            "The URL of AWS STS, if it is not the public one.",
+        )
+        .variables(&["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"])
+        .example("\"https://vpce-….sts.eu-west-1.vpce.amazonaws.com\""),
+        |options, value| options.sts_endpoint = value.into_text(),
+    ),
+    SettingRow::new(
+        Setting::new(
+            "aws_use_fips_endpoint",
+            SettingKind::Bool,
+            "Whether to call the FIPS 140 endpoints.",
+        )
+        .variables(&["AWS_USE_FIPS_ENDPOINT"]),
+        |options, value| options.fips = value.is_true(),
+    ),
+    SettingRow::new(
+        Setting::new(
+            "aws_multi_region",
+            SettingKind::Bool,
+            "Whether new keys may have replicas in other regions.",
+        )
+        .variables(&["KMS_ENABLE_MULTI_REGION"]),
+        |options, value| options.multi_region = value.is_true(),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_auth_mode",
+            SettingKind::Text,
+            "`iam`: the credentials in AWS's own variables, files and metadata services. `oidc`: a role by an OIDC token.",
+        )
+        .variables(&["KMS_AUTH_MODE"]),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_oidc_role",
+            SettingKind::Text,
+            "The role that the OIDC token permits to assume, where KMS_ROLE_ARN is not set.",
+        )
+        .variables(&["AWS_ROLE_ARN"]),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_role_external_id",
+            SettingKind::Text,
+            "The external id that the role's trust policy demands.",
+        )
+        .variables(&["KMS_ROLE_EXTERNAL_ID"])
+        .secret(),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_role_session_name",
+            SettingKind::Text,
+            "The name of the role's session in AWS's logs.",
+        )
+        .variables(&["KMS_ROLE_SESSION_NAME"]),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_oidc_token_file",
+            SettingKind::Path,
+            "The file of the OIDC token.",
+        )
+        .variables(&["OIDC_TOKEN_PATH", "AWS_WEB_IDENTITY_TOKEN_FILE"]),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_oidc_token",
+            SettingKind::Text,
+            "The OIDC token itself.",
+        )
+        .variables(&["OIDC_TOKEN"])
+        .secret(),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_cloud_hsm",
+            SettingKind::Bool,
+            "Whether new keys are made in the AWS CloudHSM key store KMS_CUSTOM_KEY_STORE_ID.",
+        )
+        .variables(&["KMS_ENABLE_CLOUDHSM"]),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "aws_custom_key_store",
+            SettingKind::Text,
+            "The id of that key store, `cks-…`.",
+        )
+        .variables(&["KMS_CUSTOM_KEY_STORE_ID"]),
+    ),
+]);
 
 /// What AWS KMS needs to know beyond a key's URI.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AwsOptions {
     /// The region of keys whose name tells none: `aws-kms://alias/NAME`. A name with `?region=REGION` needs no other.
     pub region: Option<String>,
@@ -26,15 +171,88 @@ pub struct AwsOptions {
     pub fips: bool,
     /// The AWS `CloudHSM` key store that new keys are made in, by its id (`cks-…`); AWS KMS's own HSMs when `None`.
     pub custom_key_store: Option<String>,
-    /// Whether new keys may have replicas in other regions, as [`KeySpec::multi_region`](crate::kms::KeySpec) asks for one
-    /// key.
+    /// Whether new keys may have replicas in other regions, as [`KeySpec::multi_region`](temporal_kms::KeySpec) asks for
+    /// one key.
     pub multi_region: bool,
     /// Days until a key is deleted that was scheduled for it, from 7 to 30. Default: 30.
     pub deletion_window_days: Option<u8>,
 }
 
+impl AwsOptions {
+    /// Sets [`region`](Self::region).
+    #[must_use]
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Sets [`credentials`](Self::credentials).
+    #[must_use]
+    pub fn with_credentials(mut self, credentials: AwsCredentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Sets [`role`](Self::role).
+    #[must_use]
+    pub fn with_role(mut self, role: AwsRole) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// Sets [`replicas`](Self::replicas).
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: impl IntoIterator<Item = AwsReplica>) -> Self {
+        self.replicas = replicas.into_iter().collect();
+        self
+    }
+
+    /// Sets [`endpoint`](Self::endpoint).
+    #[must_use]
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Sets [`sts_endpoint`](Self::sts_endpoint).
+    #[must_use]
+    pub fn with_sts_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.sts_endpoint = Some(url.into());
+        self
+    }
+
+    /// Sets [`fips`](Self::fips).
+    #[must_use]
+    pub fn with_fips(mut self, fips: bool) -> Self {
+        self.fips = fips;
+        self
+    }
+
+    /// Sets [`custom_key_store`](Self::custom_key_store).
+    #[must_use]
+    pub fn with_custom_key_store(mut self, id: impl Into<String>) -> Self {
+        self.custom_key_store = Some(id.into());
+        self
+    }
+
+    /// Sets [`multi_region`](Self::multi_region).
+    #[must_use]
+    pub fn with_multi_region(mut self, multi_region: bool) -> Self {
+        self.multi_region = multi_region;
+        self
+    }
+
+    /// Sets [`deletion_window_days`](Self::deletion_window_days).
+    #[must_use]
+    pub fn with_deletion_window_days(mut self, days: u8) -> Self {
+        self.deletion_window_days = Some(days);
+        self
+    }
+}
+
 /// A region that has a replica of a multi-region key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AwsReplica {
     /// The region, such as `us-west-2`.
     pub region: String,
@@ -50,6 +268,13 @@ impl AwsReplica {
             region: region.into(),
             endpoint: None,
         }
+    }
+
+    /// Sets [`endpoint`](Self::endpoint).
+    #[must_use]
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
     }
 }
 
@@ -82,6 +307,7 @@ pub enum AwsCredentials {
 
 /// A role to take on, for an hour at a time.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AwsRole {
     /// The role's ARN, `arn:aws:iam::ACCOUNT:role/NAME`.
     pub arn: String,
@@ -101,10 +327,25 @@ impl AwsRole {
             session_name: None,
         }
     }
+
+    /// Sets [`external_id`](Self::external_id).
+    #[must_use]
+    pub fn with_external_id(mut self, id: impl Into<String>) -> Self {
+        self.external_id = Some(id.into());
+        self
+    }
+
+    /// Sets [`session_name`](Self::session_name).
+    #[must_use]
+    pub fn with_session_name(mut self, name: impl Into<String>) -> Self {
+        self.session_name = Some(name.into());
+        self
+    }
 }
 
 /// An OIDC token.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WebIdentityToken {
     /// In a file, which is read again for each session. Its writer renews it.
     File(PathBuf),

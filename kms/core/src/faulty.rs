@@ -1,7 +1,7 @@
 //! A key for tests that fails as it is told: the one double of [`KeyProvider`].
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     sync::{
         Arc,
@@ -25,8 +25,8 @@ mod plain;
 
 /// A key that answers as a test tells it, and counts its calls.
 ///
-/// Without instructions the key behind it answers. Instructions are asked from the newest to the oldest; the first one that
-/// knows an answer decides. Every call lets other tasks run once before it is answered, as a call over a network does.
+/// Without instructions the key behind it answers. Those for one input come first ([`answers`](Self::answers)), then all
+/// others from the newest to the oldest; the first one that knows an answer decides. Every call lets other tasks run once before it is answered, as a call over a network does.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -48,6 +48,7 @@ mod plain;
 pub struct FaultyKey {
     key: Arc<dyn KeyProvider>,
     scripts: Mutex<Vec<Script>>,
+    by_input: Mutex<HashMap<Vec<u8>, VecDeque<Answer>>>,
     changed: Notify,
     calls: Mutex<Vec<Operation>>,
     running: AtomicUsize,
@@ -101,6 +102,17 @@ impl FaultyKey {
         Self::over(Arc::new(PlainKey::new(name)))
     }
 
+    /// As [`new`](Self::new). Every call fails until [`recover`](Self::recover).
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn failing(name: &str, kind: ProviderErrorKind) -> Arc<Self> {
+        let key = Self::new(name);
+        key.fail(kind);
+        key
+    }
+
     /// As [`new`](Self::new), with any URI and with other limits than a local key has.
     #[must_use]
     pub fn with_limits(uri: KeyUri, max_wrapped: usize, max_plaintext: usize) -> Arc<Self> {
@@ -117,6 +129,7 @@ impl FaultyKey {
         Arc::new(Self {
             key,
             scripts: Mutex::default(),
+            by_input: Mutex::default(),
             changed: Notify::new(),
             calls: Mutex::default(),
             running: AtomicUsize::new(0),
@@ -146,6 +159,12 @@ impl FaultyKey {
         self.script(move |call| operations.contains(&call.operation).then(|| answer.clone()));
     }
 
+    /// Answers the calls with this input, one after another. The last answer is repeated.
+    pub fn answers(&self, input: &[u8], answers: impl IntoIterator<Item = Answer>) {
+        let answers = answers.into_iter().collect();
+        self.by_input.lock().insert(input.to_vec(), answers);
+    }
+
     /// Fails every call from now on.
     pub fn fail(&self, kind: ProviderErrorKind) {
         self.always(Answer::Fails(kind));
@@ -154,6 +173,7 @@ impl FaultyKey {
     /// Forgets every instruction. Calls that stall are answered by the key behind it.
     pub fn recover(&self) {
         self.scripts.lock().clear();
+        self.by_input.lock().clear();
         self.retry_stalled();
     }
 
@@ -215,6 +235,13 @@ impl FaultyKey {
     }
 
     fn answer(&self, call: &Call<'_>) -> Answer {
+        if let Some(answers) = self.by_input.lock().get_mut(call.input) {
+            let next = match answers.len() {
+                0 | 1 => answers.front().cloned(),
+                _ => answers.pop_front(),
+            };
+            return next.unwrap_or(Answer::Passes);
+        }
         let scripts = self.scripts.lock().clone();
         let answer = scripts.iter().rev().find_map(|script| script(call));
         answer.unwrap_or(Answer::Passes)

@@ -1,7 +1,8 @@
 //! What a key management service has to do for `temporal-kms-codec`: the types, the traits and the errors, and the policy
 //! that surrounds every call. This crate knows nothing of payloads and of any service.
 //!
-//! - [`KeyProvider`] wraps and unwraps data keys. Implement it for a service of your own.
+//! - A [`KeyService`] has settings, a client and keys. Implement it for a service of your own.
+//! - [`KeyProvider`] wraps and unwraps data keys.
 //! - [`Signer`] signs. [`KeyAdmin`] creates keys and looks after them.
 //! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
 //! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
@@ -22,13 +23,17 @@ pub mod clock;
 mod configuration_error;
 #[doc(hidden)]
 pub mod crypto;
+mod diagnose;
 pub mod endpoint;
+mod environment;
 mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod faulty;
+mod key_service;
 mod provider;
 mod public_key;
 mod service_error;
+mod setting;
 mod shown;
 mod signer;
 #[doc(hidden)]
@@ -41,15 +46,19 @@ pub use self::{
     },
     calls::{CallPolicy, KmsMetrics, Operation, OperationMetrics},
     configuration_error::ConfigurationError,
+    diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
     error::{Cause, ProviderError, ProviderErrorKind},
+    key_service::KeyService,
     provider::{KeyDescription, KeyProvider, Protection},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,
+    setting::{Setting, SettingKind, SettingRow, SettingTable, SettingValue, Variables},
     signer::{Signature, SignatureAlgorithm, Signer},
     types::{
         context::{ContextError, EncryptionContext},
         dek::{Dek, WrappedDek},
-        key_uri::{KeyUri, KmsKind},
+        key_uri::KeyUri,
         namespace::Namespace,
+        scheme::Scheme,
     },
 };

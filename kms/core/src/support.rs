@@ -3,6 +3,7 @@
 pub use crate::{
     clock,
     crypto::{aead, random},
+    environment::{is_plain_name, variable},
     shown::shown,
     types::{
         context::NAMESPACE,

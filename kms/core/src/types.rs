@@ -4,5 +4,6 @@ pub(crate) mod context;
 pub(crate) mod dek;
 pub(crate) mod key_uri;
 pub(crate) mod namespace;
+pub(crate) mod scheme;
 
 pub(crate) use self::dek::MAX_WRAPPED_LEN;

@@ -17,7 +17,9 @@ use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
 /// What Google's own clients ask for; IAM says what a caller may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Larger than any credentials file.
-const MAX_FILE: u64 = 64 * 1024;
+pub(super) const MAX_FILE: u64 = 64 * 1024;
+/// Why another endpoint is refused.
+pub(super) const NOT_AN_EMULATOR: &str = "it must be an emulator on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS itself";
 
 /// What makes one connection differ from another.
 #[derive(Clone, PartialEq, Eq)]
@@ -31,10 +33,8 @@ impl Settings {
         if let Some(endpoint) = &options.endpoint
             && !is_loopback(endpoint)
         {
-            return Err(ProviderError::new(Kind::Misconfigured, uri).with_detail(
-                "the endpoint must be an emulator on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS \
-                 itself",
-            ));
+            return Err(ProviderError::new(Kind::Misconfigured, uri)
+                .with_detail(format!("the endpoint: {NOT_AN_EMULATOR}")));
         }
         Ok(Self {
             endpoint: options.endpoint.clone(),
@@ -113,7 +113,8 @@ fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
     built.map_err(|_| malformed())
 }
 
-fn is_loopback(url: &str) -> bool {
+/// Whether Cloud KMS may be called there.
+pub(super) fn is_loopback(url: &str) -> bool {
     let host = url.parse::<Uri>().ok();
     endpoint::check(url).is_ok()
         && host.is_some_and(|uri| uri.host().is_some_and(endpoint::is_loopback))

@@ -10,11 +10,11 @@ use google_cloud_kms_v1::model::{
 use google_cloud_wkt::Timestamp;
 
 use super::versions::version_id;
-use temporal_kms::{KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, KmsKind, Protection};
+use temporal_kms::{KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, Protection, Scheme};
 
 /// A key that has a place in this library: for encryption, or for signing as [`KeyPurpose`] has it.
 pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
-    let uri = KeyUri::new(KmsKind::GcpKms, &key.name).ok()?;
+    let uri = KeyUri::new(Scheme::GCP_KMS, &key.name).ok()?;
     let template = key.version_template.as_ref();
     let algorithm = template.map(|template| &template.algorithm);
     let purpose = match (&key.purpose, algorithm) {

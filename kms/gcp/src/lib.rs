@@ -2,7 +2,7 @@
 //!
 //! A context's canonical bytes are the service's additional authenticated data. Every call carries CRC32C checksums of
 //! what it sends, and every answer's checksums are verified, as Google's data-integrity guide demands: what fails is
-//! [`Integrity`](super::ProviderErrorKind::Integrity), which is worth a retry. The service chooses the version: the
+//! [`Integrity`](temporal_kms::ProviderErrorKind::Integrity), which is worth a retry. The service chooses the version: the
 //! primary one encrypts, and a ciphertext names the one that decrypts it.
 //!
 //! Credentials are found by `google-cloud-auth`: the file that the options or `GOOGLE_APPLICATION_CREDENTIALS` name (service
@@ -16,9 +16,11 @@ mod checksum;
 mod client;
 mod credentials;
 mod details;
+mod diagnose;
 mod error;
 mod grant;
 mod provider;
+mod service;
 mod settings;
 mod signer;
 mod versions;
@@ -39,7 +41,7 @@ use self::{
 };
 
 /// Cloud KMS as one caller sees it. Keys with the same options share their connections and tokens within the process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct GcpKms {
     options: Arc<GcpOptions>,
 }
@@ -51,6 +53,12 @@ impl GcpKms {
         Self {
             options: Arc::new(options),
         }
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &GcpOptions {
+        &self.options
     }
 
     /// A key to wrap data keys with.

@@ -1,9 +1,37 @@
-//! What has to be known to reach Cloud KMS.
+//! The settings of Cloud KMS.
 
 use std::path::PathBuf;
 
+use temporal_kms::{ConfigurationError, Setting, SettingKind, SettingRow, SettingTable, Variables};
+
+/// Every setting of Cloud KMS.
+pub(super) const SETTINGS: SettingTable<GcpOptions> = SettingTable(&[
+    SettingRow::new(
+        Setting::new(
+            "gcp_credentials",
+            SettingKind::AbsolutePath,
+            "A credentials file of Google Cloud [default: the application default credentials].",
+        )
+        .flag("gcp-credentials", "FILE")
+        .example("\"/etc/codec-server/gcp.json\""),
+        |options, value| options.credentials = value.into_path(),
+    ),
+    SettingRow::new(
+        Setting::new(
+            "gcp_endpoint",
+            SettingKind::Url,
+            "An emulator of Cloud KMS on this machine, such as `http://127.0.0.1:8080`.",
+        )
+        .variables(&["GCP_KMS_ENDPOINT"])
+        .flag("gcp-endpoint", "URL")
+        .example("\"http://127.0.0.1:8080\""),
+        |options, value| options.endpoint = value.into_text(),
+    ),
+]);
+
 /// Where Cloud KMS is reached, and with which credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GcpOptions {
     /// Where `gcp-kms://` keys are reached instead of Cloud KMS: an emulator on this machine, such as
     /// `http://127.0.0.1:8080`. Any other host is refused. It gets no credentials unless `credentials` names some.
@@ -11,4 +39,30 @@ pub struct GcpOptions {
     /// A credentials file of Google Cloud. Without it, and without an endpoint, the application default credentials
     /// are used: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or the metadata server's.
     pub credentials: Option<PathBuf>,
+}
+
+impl GcpOptions {
+    /// The options from environment variables: `GCP_KMS_ENDPOINT` is [`endpoint`](Self::endpoint).
+    ///
+    /// # Errors
+    /// When a variable has a value that it cannot have.
+    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
+        let mut options = Self::default();
+        SETTINGS.read_variables(&mut options, variable)?;
+        Ok(options)
+    }
+
+    /// Sets [`endpoint`](Self::endpoint).
+    #[must_use]
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.endpoint = Some(url.into());
+        self
+    }
+
+    /// Sets [`credentials`](Self::credentials).
+    #[must_use]
+    pub fn with_credentials(mut self, file: impl Into<PathBuf>) -> Self {
+        self.credentials = Some(file.into());
+        self
+    }
 }

@@ -10,8 +10,8 @@ use super::{
     keyset_error, load,
 };
 use temporal_kms::{
-    KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, KmsKind, Protection,
-    ProviderError, ProviderErrorKind as Kind,
+    KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, Protection,
+    ProviderError, ProviderErrorKind as Kind, Scheme,
 };
 
 #[async_trait]
@@ -34,7 +34,7 @@ impl KeyAdmin for LocalKeyring {
             file::names(&self.folder).map_err(|error| file_error(key, &self.folder, &error))?;
         let names = names.iter().filter_map(|name| name.strip_suffix(".json"));
         let mut keys: Vec<_> = names
-            .filter_map(|name| KeyUri::new(KmsKind::Local, name).ok())
+            .filter_map(|name| KeyUri::new(Scheme::LOCAL, name).ok())
             .collect();
         keys.sort();
         keys.iter().map(|key| self.read(key)).collect()

@@ -2,7 +2,7 @@
 //!
 //! A keyset is a cleartext JSON keyset of `AesGcmKey`s, or of `EcdsaPrivateKey`s (`NIST_P256`, `SHA256`, `DER`) and
 //! `Ed25519PrivateKey`s, as every Tink library reads and writes it. Any Tink library opens what this provider wraps and
-//! verifies what it signs ([`Signature::to_tink`](super::Signature::to_tink)), and the other way round:
+//! verifies what it signs ([`Signature::to_tink`](temporal_kms::Signature::to_tink)), and the other way round:
 //!
 //! ```text
 //! 0x01 ‖ key id(4, big endian) ‖ iv(12) ‖ AES-256-GCM ciphertext ‖ tag(16)
@@ -17,17 +17,20 @@
 //! - a folder that belongs to another user than this process's or root, or in which group or others may write. They may
 //!   read it: the keysets in it are private. The folders above it are not checked.
 //!
-//! What is missing is created by [`KeyAdmin::create`](super::KeyAdmin::create) and the methods that say so in their name,
+//! What is missing is created by [`KeyAdmin::create`](temporal_kms::KeyAdmin::create) and the methods that say so in their name,
 //! with mode 0600 in a folder of mode 0700. A keyset is written whole, and is on the disk when the call returns.
 //!
-//! A [`LocalKeyring`] is its keys' [`KeyAdmin`](super::KeyAdmin). The versions of a key are the keys of its keyset. The
+//! A [`LocalKeyring`] is its keys' [`KeyAdmin`](temporal_kms::KeyAdmin). The versions of a key are the keys of its keyset. The
 //! primary one can be neither disabled nor destroyed, since Tink reads no keyset without one: rotate first. A destroyed
 //! one is removed from the file.
 
 mod admin;
+mod diagnose;
 mod file;
 mod keyset;
 mod provider;
+mod service;
+mod settings;
 mod signer;
 mod watched;
 
@@ -44,10 +47,11 @@ use self::{
     signer::LocalSigningKey,
     watched::WatchedKeyset,
 };
+pub use self::{service::LocalKms, settings::LocalOptions};
 use temporal_kms::{
     KeyProvider, KeyPurpose, ProviderError, ProviderErrorKind as Kind, SignatureAlgorithm, Signer,
 };
-use temporal_kms::{KeyUri, KmsKind};
+use temporal_kms::{KeyUri, Scheme};
 
 /// A folder of Tink keysets.
 #[derive(Clone, Debug)]
@@ -145,8 +149,8 @@ impl LocalKeyring {
     }
 
     fn path(&self, uri: &KeyUri) -> Result<PathBuf, ProviderError> {
-        match uri.kms() {
-            KmsKind::Local => Ok(self.folder.join(format!("{}.json", uri.resource()))),
+        match uri.scheme() {
+            Scheme::LOCAL => Ok(self.folder.join(format!("{}.json", uri.resource()))),
             _ => Err(ProviderError::new(Kind::Misconfigured, uri)
                 .with_detail("a local keyring holds local:// keys only")),
         }
@@ -154,7 +158,7 @@ impl LocalKeyring {
 }
 
 fn named(name: &str) -> Result<KeyUri, ProviderError> {
-    KeyUri::new(KmsKind::Local, name).map_err(|error| {
+    KeyUri::new(Scheme::LOCAL, name).map_err(|error| {
         // The name itself cannot be shown as a key: it is not one.
         let unnamed = KeyUri::unnamed_local();
         ProviderError::new(Kind::Misconfigured, &unnamed).with_detail(error.to_string())

@@ -47,12 +47,13 @@
 //! Some tokens do not say that a tag is wrong, but only that the call failed, as they do when they are out of order. Then the
 //! key encrypts and decrypts a probe, at most once a minute.
 //!
-//! Keys that [`KeyAdmin`](super::KeyAdmin) makes are not extractable, sensitive and private. Disabling a version takes
+//! Keys that [`KeyAdmin`](temporal_kms::KeyAdmin) makes are not extractable, sensitive and private. Disabling a version takes
 //! `CKA_DECRYPT` and `CKA_UNWRAP`, or `CKA_SIGN`, from it; anyone who has the PIN can give it back.
 
 mod admin;
 mod cipher;
 mod create;
+mod diagnose;
 mod error;
 mod gate;
 mod login;
@@ -65,6 +66,7 @@ mod pool;
 mod probe;
 mod provider;
 mod recovery;
+mod service;
 mod settings;
 mod signer;
 mod slot;

@@ -12,7 +12,7 @@ use temporal_kms::{
 };
 
 /// PKCS#11 tokens as one caller reaches them. Keys share modules and tokens within the process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Pkcs11Kms {
     options: Arc<Pkcs11Options>,
 }
@@ -24,6 +24,12 @@ impl Pkcs11Kms {
         Self {
             options: Arc::new(options),
         }
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &Pkcs11Options {
+        &self.options
     }
 
     /// A key to wrap data keys with.

@@ -1,4 +1,4 @@
-//! How tokens are reached.
+//! The settings of PKCS#11 tokens.
 
 use std::{
     collections::BTreeMap,
@@ -8,10 +8,57 @@ use std::{
 use percent_encoding::percent_decode_str;
 
 use super::PinSource;
-use temporal_kms::{ConfigurationError, KeyUri};
+use temporal_kms::{
+    ConfigurationError, KeyUri, Setting, SettingKind, SettingRow, SettingTable, Variables,
+};
+
+/// Every setting of PKCS#11 tokens.
+pub(super) const SETTINGS: SettingTable<Pkcs11Options> = SettingTable(&[
+    SettingRow::new(
+        Setting::new(
+            "pkcs11_module",
+            SettingKind::AbsolutePath,
+            "The absolute path of the vendor's PKCS#11 library. Its code runs in this process.",
+        )
+        .variables(&["PKCS11_MODULE"])
+        .flag("pkcs11-module", "FILE")
+        .example("\"/usr/lib/vendor/libpkcs11.so\""),
+        |options, value| options.module = value.into_path(),
+    ),
+    SettingRow::with_combined_variables(
+        Setting::new(
+            "pkcs11_pin_file",
+            SettingKind::AbsolutePath,
+            "The file with the PIN of the token's user.",
+        )
+        .variables(&["PKCS11_PIN_FILE"])
+        .flag("pkcs11-pin-file", "FILE")
+        .example("\"/run/secrets/pin\""),
+        |options, value| options.pin = value.into_path().map(PinSource::File),
+    ),
+    SettingRow::only_combined_variables(
+        Setting::new(
+            "pkcs11_pin",
+            SettingKind::Text,
+            "The PIN itself, where there is no file with it.",
+        )
+        .variables(&["PKCS11_PIN"])
+        .secret(),
+    ),
+    SettingRow::new(
+        Setting::new(
+            "pkcs11_sessions",
+            SettingKind::Count,
+            "The most sessions that are open at the same time with one token.",
+        )
+        .example("8"),
+        |options, value| options.max_sessions = value.into_count(),
+    ),
+]);
 
 /// How PKCS#11 tokens are reached: what a key's URI does not say, since it is written into payloads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pkcs11Options {
     /// The vendor's PKCS#11 library, by its absolute path. Its code runs in this process.
     pub module: Option<PathBuf>,
@@ -25,6 +72,7 @@ pub struct Pkcs11Options {
 
 /// How the token of one key is reached, where that differs from all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pkcs11Access {
     /// As [`Pkcs11Options::module`].
     pub module: Option<PathBuf>,
@@ -49,9 +97,12 @@ impl Pkcs11Options {
 
     /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty. The PIN itself is
     /// read from the process's when it is needed.
-    pub fn from_variables(
-        variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigurationError> {
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
+        let mut options = Self::default();
+        SETTINGS.read_variables(&mut options, variable)?;
         let path = |name: &str| {
             let path = variable(name).map(PathBuf::from);
             if path.as_deref().is_none_or(Path::is_absolute) {
@@ -63,7 +114,7 @@ impl Pkcs11Options {
                 ))
             }
         };
-        let pin = match (path("PKCS11_PIN_FILE")?, variable("PKCS11_PIN").is_some()) {
+        options.pin = match (path("PKCS11_PIN_FILE")?, variable("PKCS11_PIN").is_some()) {
             (Some(_), true) => {
                 return Err(ConfigurationError::invalid(
                     "PKCS11_PIN",
@@ -74,11 +125,35 @@ impl Pkcs11Options {
             (None, true) => Some(PinSource::Variable("PKCS11_PIN".to_owned())),
             (None, false) => None,
         };
-        Ok(Self {
-            module: path("PKCS11_MODULE")?,
-            pin,
-            ..Self::default()
-        })
+        Ok(options)
+    }
+
+    /// Sets [`module`](Self::module).
+    #[must_use]
+    pub fn with_module(mut self, path: impl Into<PathBuf>) -> Self {
+        self.module = Some(path.into());
+        self
+    }
+
+    /// Sets [`pin`](Self::pin).
+    #[must_use]
+    pub fn with_pin(mut self, pin: PinSource) -> Self {
+        self.pin = Some(pin);
+        self
+    }
+
+    /// Sets [`max_sessions`](Self::max_sessions).
+    #[must_use]
+    pub fn with_max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = Some(sessions);
+        self
+    }
+
+    /// Reaches `key` in another way than all others.
+    #[must_use]
+    pub fn with_key(mut self, key: KeyUri, access: Pkcs11Access) -> Self {
+        self.keys.insert(key, access);
+        self
     }
 
     /// Reads a PKCS#11 URI of a configuration. Its query part (RFC 7512, section 2.4) may hold `module-path` and
@@ -86,7 +161,7 @@ impl Pkcs11Options {
     /// name.
     ///
     /// # Errors
-    /// When the URI is none, or its query holds anything else. A PIN itself (`pin-value`) is refused.
+    /// When the URI is not valid, or its query holds anything else. A PIN itself (`pin-value`) is refused.
     pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let key: KeyUri = path.parse()?;
@@ -109,6 +184,20 @@ impl Pkcs11Options {
 }
 
 impl Pkcs11Access {
+    /// Sets [`module`](Self::module).
+    #[must_use]
+    pub fn with_module(mut self, path: impl Into<PathBuf>) -> Self {
+        self.module = Some(path.into());
+        self
+    }
+
+    /// Sets [`pin`](Self::pin).
+    #[must_use]
+    pub fn with_pin(mut self, pin: PinSource) -> Self {
+        self.pin = Some(pin);
+        self
+    }
+
     fn parse(query: &str) -> Result<Self, ConfigurationError> {
         let mut access = Self::default();
         for attribute in query.split('&') {

@@ -1,4 +1,4 @@
-//! How a command ends that fails: its exit code, and what it says on stderr.
+//! How a command fails: its exit code, and its message on stderr.
 
 use std::{
     fmt,
@@ -11,14 +11,14 @@ use temporal_kms_codec::{Error, kms::ProviderError};
 use super::{Status, after_signal};
 use crate::{namespaces::OpenError, settings::Problems};
 
-/// `SIGPIPE`: a program whose reader left ends as if by this signal.
+/// `SIGPIPE`: the exit code of a program whose reader left says that this signal ended it.
 const SIGPIPE: u8 = 13;
 
 /// Why a command ends without success.
 #[derive(Debug)]
 pub struct Failure {
     code: u8,
-    /// Empty when everything was said already.
+    /// Empty when the user has read the reason already.
     message: String,
 }
 
@@ -43,7 +43,7 @@ impl Failure {
         Self::new(Status::Io, format_args!("{what}: {error}"))
     }
 
-    /// Stdout cannot be written. A reader that left, as `head` does, has seen enough: nothing is said of it.
+    /// Stdout cannot be written. A reader such as `head` may leave early; that is not reported.
     #[must_use]
     pub fn stdout(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {

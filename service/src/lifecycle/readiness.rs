@@ -16,11 +16,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Where a server is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// Some keys that encrypt have not answered yet, or none of them can be used.
+    /// Some encrypting keys have not answered yet, or all of them are unusable.
     Starting,
-    /// Every key that encrypts has answered once, and the server can do some work.
+    /// Every encrypting key has answered once, and at least one can be used.
     Ready,
-    /// It is about to stop.
+    /// The server is about to stop.
     Draining,
 }
 
@@ -53,8 +53,8 @@ impl Readiness {
         });
     }
 
-    /// Asks the keys that encrypt until all have answered. A refusal is an answer, so that one key that is disabled
-    /// does not keep the other namespaces from being served; but a server without any key that works is of no use.
+    /// Asks the encrypting keys until all have answered. A refusal is an answer, so a disabled key does not block the
+    /// other namespaces. A server whose keys are all unusable is never ready.
     pub async fn watch_keys(self: Arc<Self>, namespaces: Arc<Namespaces>) {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -70,16 +70,15 @@ impl Readiness {
     }
 }
 
-/// What the keys said when each was asked once.
+/// The answers of the keys when each was asked once.
 #[derive(Debug, Default)]
 struct Round {
     usable: usize,
-    /// They may not encrypt. A server that shows plaintext needs no more than to decrypt, and there is no ciphertext to
-    /// try that with.
+    /// Encrypting is not permitted. A decode-only server needs only decrypt, and there is no ciphertext to test it with.
     denied: Vec<(KeyUri, ProviderError)>,
-    /// They work again only when somebody changes something, such as a key that is disabled.
+    /// An operator must change something first, such as enable a disabled key.
     broken: Vec<(KeyUri, ProviderError)>,
-    /// They may answer soon.
+    /// A later call may succeed.
     unreachable: Vec<(KeyUri, ProviderError)>,
 }
 

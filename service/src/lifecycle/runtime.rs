@@ -7,8 +7,8 @@ use tokio::runtime::Runtime;
 use super::signals::StopSignals;
 use crate::exit::Failure;
 
-/// For calls that are being made when the work is done. One that hangs, such as a read of a terminal or a call of a
-/// token, is left behind.
+/// For blocking calls in flight when the work is done. A call that hangs, such as a read of a terminal or a call of a
+/// PKCS#11 module, is abandoned.
 const CALLS_GRACE: Duration = Duration::from_millis(500);
 
 /// Runs `work` to its end.
@@ -23,8 +23,8 @@ pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failu
     done
 }
 
-/// As [`run`], but SIGINT, SIGTERM and SIGHUP drop `work`, with what it has opened. `consequence` says what that means,
-/// such as `no output was written`.
+/// As [`run`], but SIGINT, SIGTERM and SIGHUP drop `work` and everything that it has opened. `consequence` tells the user
+/// what that means, such as `no output was written`.
 ///
 /// # Errors
 /// As [`run`], and when a signal ended the work.

@@ -1,71 +1,53 @@
-//! What a server would refuse when it starts: settings that do not fit together, and files that do not exist. No key is
-//! opened and no service is called.
+//! Mistakes that a server refuses when it starts: settings that do not fit together, and missing files. No key is opened
+//! and no service is called.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use http::Uri;
 use temporal_kms_codec::{
-    Compression, ConfigurationError, DekLimits, Error, KeyUri, KmsKind, Namespace, RequiredContext,
-    endpoint, kms::KmsOptions,
+    Compression, ConfigurationError, DekLimits, Error, KeyUri, Namespace, RequiredContext, kms::Kms,
 };
 
 use super::{DEFAULT_NAMESPACE, NamespaceConfig, NamespacesConfig, unopened::Unopened};
 use crate::settings::Fault;
 
-/// Settings of `namespaces` and `options` that do not fit together.
+/// Settings of `namespaces` and `kms` that do not fit together.
 #[must_use]
-pub fn faults(namespaces: &NamespacesConfig, options: &KmsOptions) -> Vec<Fault> {
-    let mut faults = services(options);
+pub fn faults(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
+    let mut faults = services(kms);
     for (path, namespace, settings) in each(namespaces) {
-        faults.extend(keys(&path, settings, options));
+        faults.extend(keys(&path, settings, kms));
         faults.extend(codec(&path, namespace, settings));
     }
     faults
 }
 
-/// Files and keys that are named and do not exist.
+/// Files and keys that the configuration names and that do not exist.
 #[must_use]
-pub fn missing_files(namespaces: &NamespacesConfig, options: &KmsOptions) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let mut file = |setting: &str, path: Option<&Path>| {
-        if let Some(path) = path.filter(|path| !path.is_file()) {
-            faults.push(Fault::new(
-                setting,
-                format!("there is no file {}", path.display()),
-            ));
-        }
-    };
-    file("keys.gcp_credentials", options.gcp_credentials.as_deref());
-    #[cfg(feature = "pkcs11")]
-    {
-        use temporal_kms_codec::kms::pkcs11::PinSource;
-        file("keys.pkcs11_module", options.pkcs11.module.as_deref());
-        if let Some(PinSource::File(pin)) = &options.pkcs11.pin {
-            file("keys.pkcs11_pin_file", Some(pin));
-        }
-    }
-    let Some(keyring) = &options.local_keyring else {
-        return faults;
-    };
+pub fn missing_files(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
+    let files = kms.services().flat_map(|service| service.missing_files());
+    let mut faults: Vec<_> = files.map(|error| of_setting(&error)).collect();
     for (path, _, settings) in each(namespaces) {
-        let missing = keys_of(settings).filter(|(_, key)| {
-            let file = format!("{}.json", key.resource());
-            key.kms() == KmsKind::Local && !keyring.join(file).exists()
-        });
-        faults.extend(missing.map(|(setting, key)| {
-            let keyring = keyring.display();
-            let message = format!(
-                "no key {key} in {keyring}; create it: codec-server keys create {key} --keyring {keyring}"
-            );
-            Fault::new(format!("{path}{setting}"), message).following_from(LOCAL_KEYRING)
-        }));
+        for (setting, key) in keys_of(settings) {
+            let service = kms.service(key.scheme());
+            if let Some(Err(error)) = service.map(|service| service.check_key_file(key)) {
+                let fault = Fault::new(format!("{path}{setting}"), error.reason());
+                faults.push(fault.following_from(name(&error)));
+            }
+        }
     }
     faults
 }
 
-const LOCAL_KEYRING: &str = "keys.local_keyring";
+/// The name of a service's setting in a file.
+fn name(error: &ConfigurationError) -> String {
+    format!("keys.{}", error.setting())
+}
 
-/// The namespaces, each with what the names of its settings begin with.
+fn of_setting(error: &ConfigurationError) -> Fault {
+    Fault::new(name(error), error.reason())
+}
+
+/// The namespaces, each with the prefix of its settings' names.
 fn each(namespaces: &NamespacesConfig) -> Vec<(String, Option<&Namespace>, &NamespaceConfig)> {
     match namespaces {
         NamespacesConfig::Named(named) => named
@@ -82,59 +64,28 @@ fn keys_of(settings: &NamespaceConfig) -> impl Iterator<Item = (&'static str, &K
     encrypt.chain(decrypt)
 }
 
-fn services(options: &KmsOptions) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    if let Some(url) = &options.gcp_endpoint {
-        let host = url.parse::<Uri>().ok();
-        let host = host.as_ref().and_then(Uri::host);
-        let reason = match endpoint::check(url) {
-            Ok(()) if host.is_some_and(endpoint::is_loopback) => None,
-            Ok(()) => Some(
-                "it must be an emulator on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS itself"
-                    .to_owned(),
-            ),
-            Err(reason) => Some(reason.to_string()),
-        };
-        faults.extend(reason.map(|reason| Fault::new("keys.gcp_endpoint", reason)));
-    }
-    #[cfg(feature = "aws-kms")]
-    for (setting, url) in [
-        ("keys.aws_endpoint", &options.aws.endpoint),
-        ("keys.aws_sts_endpoint", &options.aws.sts_endpoint),
-    ] {
-        if let Some(Err(reason)) = url.as_deref().map(endpoint::check) {
-            faults.push(Fault::new(setting, reason));
-        }
-    }
-    if let Err(error) = options.calls.check() {
+fn services(kms: &Kms) -> Vec<Fault> {
+    let errors = kms.services().flat_map(|service| service.check());
+    let mut faults: Vec<_> = errors.map(|error| of_setting(&error)).collect();
+    if let Err(error) = kms.calls().check() {
         faults.push(Fault::new("keys.calls", error.reason()));
     }
     faults
 }
 
-/// What the keys' services need.
-fn keys(path: &str, settings: &NamespaceConfig, options: &KmsOptions) -> Vec<Fault> {
+/// Settings that the services of the keys need.
+fn keys(path: &str, settings: &NamespaceConfig, kms: &Kms) -> Vec<Fault> {
     let missing = |(setting, key): (&str, &KeyUri)| {
-        let (from, missing) = match key.kms() {
-            KmsKind::Local if options.local_keyring.is_none() => (
-                LOCAL_KEYRING,
-                "name the folder of local:// keys: local_keyring under [keys], or TEMPORAL_CODEC_KEYRING",
-            ),
-            #[cfg(feature = "pkcs11")]
-            KmsKind::Pkcs11 if options.pkcs11.module.is_none() => (
-                "keys.pkcs11_module",
-                "name the vendor's library: pkcs11_module under [keys], or PKCS11_MODULE",
-            ),
-            _ => return None,
-        };
-        let fault = Fault::new(format!("{path}{setting}"), format!("{key}: {missing}"));
-        Some(fault.following_from(from))
+        let error = kms.check_key(key).err()?;
+        let message = format!("{key}: {}", error.reason());
+        let fault = Fault::new(format!("{path}{setting}"), message);
+        Some(fault.following_from(name(&error)))
     };
     keys_of(settings).filter_map(missing).collect()
 }
 
-/// The library's own checks: a codec is built, with keys that are not opened. It names one mistake, so each one that is
-/// found is taken out, until no other shows.
+/// The library's own checks: a codec is built, with keys that are not opened. The library reports one mistake at a time.
+/// So each setting with a mistake is replaced, until the codec can be built.
 fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) -> Vec<Fault> {
     let default = || Namespace::new(DEFAULT_NAMESPACE);
     let namespace = match namespace.cloned().map_or_else(default, Ok) {
@@ -160,7 +111,7 @@ fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) 
     faults
 }
 
-/// More than the parts that [`take_out`] takes out.
+/// More than the settings that [`take_out`] replaces.
 const MOST_FAULTS: usize = 8;
 
 fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> {
@@ -175,7 +126,7 @@ fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> 
     builder.build().map(drop)
 }
 
-/// Replaces the setting that `error` is about by one that is right. `false` where that is not possible.
+/// Replaces the setting that `error` is about by a correct one. `false` where that is not possible.
 fn take_out(settings: &mut NamespaceConfig, error: &ConfigurationError) -> bool {
     match error.setting() {
         "data key limits" => settings.dek_limits = DekLimits::default(),

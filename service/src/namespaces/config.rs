@@ -4,15 +4,15 @@ use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
     CacheLimits, Codec, CodecBuilder, CodecSettings, Compression, ConfigurationError, DekLimits,
-    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::KmsOptions,
+    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::Kms,
 };
 
 use crate::settings::{Section, values};
 
-/// Compressed payloads are small for a reason; below this zstd gains nothing.
+/// Below this size zstd gains nothing.
 const DEFAULT_COMPRESSION_MIN_BYTES: usize = 512;
 const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
-/// A server's memory is shared by its clients: less than the library's own limit.
+/// Less than the library's limit, because the clients of a server share its memory.
 const DEFAULT_MAX_DECOMPRESSED: usize = 16 << 20;
 
 /// How the payloads of one namespace are encoded and decoded.
@@ -50,8 +50,8 @@ pub enum OnUndecodable {
     /// The request fails and says why.
     #[default]
     Fail,
-    /// That payload is answered as a text that says why, the others as they should be. For people who look at
-    /// histories; a worker that decodes through the server would take the text for the value.
+    /// A text that says why replaces the payload. This is for people who read histories: a worker that decodes through
+    /// the server would take the text for the value.
     Placeholder,
 }
 
@@ -68,7 +68,7 @@ impl FromStr for OnUndecodable {
 }
 
 impl NamespaceConfig {
-    /// Encrypting with `key`, with everything else as by default.
+    /// A namespace that encrypts with `key`, with defaults for everything else.
     #[must_use]
     pub fn with_key(key: KeyUri) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl NamespaceConfig {
             require_context: RequiredContext::default(),
             compression: Compression::default(),
             max_decompressed: DEFAULT_MAX_DECOMPRESSED,
-            // People look at histories from before encryption with it.
+            // People read histories from before encryption with a server.
             plaintext: PlaintextPolicy::Allow,
             dek_limits: DekLimits::default(),
             on_undecodable: OnUndecodable::default(),
@@ -88,8 +88,7 @@ impl NamespaceConfig {
         }
     }
 
-    /// What the library's own variables say, with this server's defaults for the rest. `None` without a key to encrypt
-    /// with.
+    /// The settings of the library's variables, with a server's defaults for the rest. `None` without a key to encrypt with.
     #[must_use]
     pub fn from_settings(settings: &CodecSettings) -> Option<Self> {
         let (first, others) = settings.encrypt.split_first()?;
@@ -101,12 +100,12 @@ impl NamespaceConfig {
         config.context.clone_from(&settings.context);
         config.require_context = settings.require_context.clone();
         config.cache = settings.cache_limits.clone();
-        // People look at histories from before encryption with this server.
+        // As in `with_key`.
         config.plaintext = settings.plaintext.unwrap_or(PlaintextPolicy::Allow);
         Some(config)
     }
 
-    /// Opens `formats` beside those that are opened anyway.
+    /// Opens `formats` in addition.
     pub fn open_formats_too(&mut self, formats: &[Format]) {
         if formats.is_empty() {
             return;
@@ -117,7 +116,7 @@ impl NamespaceConfig {
             .extend_from_slice(formats);
     }
 
-    /// Everything but the keys, which must be opened first.
+    /// A builder with every setting except the keys, which must be opened first.
     #[must_use]
     pub fn builder(&self, namespace: Namespace) -> CodecBuilder {
         let builder = Codec::builder(namespace)
@@ -137,8 +136,8 @@ impl NamespaceConfig {
         })
     }
 
-    /// What the section says; what key URIs say beyond the keys' names goes into `keys`.
-    pub(super) fn read(mut section: Section<'_>, keys: &mut KmsOptions) -> Option<Self> {
+    /// Reads the section. Key URIs may hold settings of their service, which go into `keys`.
+    pub(super) fn read(mut section: Section<'_>, keys: &mut Kms) -> Option<Self> {
         let keys = RefCell::new(keys);
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);
@@ -161,7 +160,7 @@ impl NamespaceConfig {
         let on_undecodable = section
             .value("on_undecodable", values::any)
             .unwrap_or_default();
-        // A name with dots that is not in quotes: what belongs to it is not missing here.
+        // A name with dots without quotes, so this table is not a namespace.
         let is_part_of_name = !section.holds("encrypt") && section.stray_table().is_some();
         if is_part_of_name {
             section.finish();
@@ -240,7 +239,7 @@ fn dek_limits(mut section: Section<'_>) -> DekLimits {
     limits
 }
 
-/// A setting of the library: its errors name the setting themselves, which the place does already.
+/// A setting of the library, without the name of the setting in its error.
 fn setting<T: FromStr<Err = ConfigurationError>>(text: &str) -> Result<T, String> {
     text.parse()
         .map_err(|error: ConfigurationError| error.reason().to_owned())

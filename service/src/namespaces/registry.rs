@@ -10,7 +10,7 @@ use futures::future;
 use lru::LruCache;
 use temporal_kms_codec::{
     Codec, Error, KeyUri, Namespace,
-    kms::{self, KeyProvider, KmsOptions, ProviderError},
+    kms::{KeyProvider, Kms, ProviderError},
 };
 
 use super::{DEFAULT_NAMESPACE, NamespaceConfig, NamespacesConfig, OnUndecodable};
@@ -79,13 +79,13 @@ impl Namespaces {
     ///
     /// # Errors
     /// When a key cannot be opened, or a namespace's settings cannot work.
-    pub async fn open(config: &NamespacesConfig, options: &KmsOptions) -> Result<Self, OpenError> {
+    pub async fn open(config: &NamespacesConfig, kms: &Kms) -> Result<Self, OpenError> {
         let mut opened = BTreeMap::new();
         let kind = match config {
             NamespacesConfig::Named(configs) => {
                 let mut named = BTreeMap::new();
                 for (namespace, config) in configs {
-                    let keys = Keys::open(config, options, &mut opened).await;
+                    let keys = Keys::open(config, kms, &mut opened).await;
                     let codec = keys.and_then(|keys| keys.codec(config, namespace, None));
                     let codec = codec.map_err(|source| OpenError {
                         namespace: Some(namespace.clone()),
@@ -96,7 +96,7 @@ impl Namespaces {
                 Kind::Named(named)
             }
             NamespacesConfig::Any(config) => {
-                let keys = Keys::open(config, options, &mut opened).await?;
+                let keys = Keys::open(config, kms, &mut opened).await?;
                 Kind::Any(Box::new(OnDemand::new(config.clone(), keys)?))
             }
         };
@@ -227,7 +227,7 @@ impl Keys {
     /// When a key cannot be opened.
     pub async fn open(
         config: &NamespaceConfig,
-        options: &KmsOptions,
+        kms: &Kms,
         opened: &mut BTreeMap<KeyUri, Arc<dyn KeyProvider>>,
     ) -> Result<Self, Error> {
         let mut keys = Self {
@@ -241,7 +241,7 @@ impl Keys {
             for uri in uris {
                 let key = match opened.entry(uri.clone()) {
                     Entry::Occupied(key) => key.get().clone(),
-                    Entry::Vacant(slot) => slot.insert(kms::open(uri, options).await?).clone(),
+                    Entry::Vacant(slot) => slot.insert(kms.key(uri).await?).clone(),
                 };
                 providers.push(key);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use temporal_kms_codec::{CacheLimits, CodecSettings, Namespace, kms::KmsOptions};
+use temporal_kms_codec::{CacheLimits, CodecSettings, Namespace, kms::Kms};
 
 use super::{NamespaceConfig, NamespacesConfig};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// Reads the namespaces of a configuration, and how their keys are opened. Without a file, the library's variables
 /// ([`CodecSettings::from_env`]) describe one namespace.
 #[must_use]
-pub fn read(document: &Document<'_>) -> (NamespacesConfig, KmsOptions) {
+pub fn read(document: &Document<'_>) -> (NamespacesConfig, Kms) {
     let (namespaces, keys) = if document.has_file() {
         let mut keys = keys::read(document, keys::from_variables(document));
         let cache = cache(document, CacheLimits::default());
@@ -43,7 +43,7 @@ fn cache(document: &Document<'_>, mut cache: CacheLimits) -> CacheLimits {
 
 fn named(
     document: &Document<'_>,
-    keys: &mut KmsOptions,
+    keys: &mut Kms,
     cache: &CacheLimits,
 ) -> BTreeMap<Namespace, NamespaceConfig> {
     let sections = document.named_sections("namespaces");
@@ -76,17 +76,17 @@ fn named(
 }
 
 /// The namespace that the library's variables describe, and how its keys are opened.
-fn described(document: &Document<'_>) -> (Option<(Namespace, NamespaceConfig)>, KmsOptions) {
+fn described(document: &Document<'_>) -> (Option<(Namespace, NamespaceConfig)>, Kms) {
     let settings = match CodecSettings::from_variables(document.environment()) {
         Ok(settings) => settings,
         Err(error) => {
             document.report_variable(error.setting(), "", error.reason());
-            return (None, KmsOptions::default());
+            return (None, Kms::default());
         }
     };
     let Some(config) = NamespaceConfig::from_settings(&settings) else {
         document.report_variable("TEMPORAL_CODEC_KEY", "", "it names no key");
-        return (None, KmsOptions::default());
+        return (None, Kms::default());
     };
     (Some((settings.namespace, config)), settings.kms)
 }

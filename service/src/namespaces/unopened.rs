@@ -1,4 +1,4 @@
-//! A key by its name only, for checks that come before any key is opened.
+//! A key that is only a name, for checks before any key is opened.
 
 use async_trait::async_trait;
 use temporal_kms_codec::{

@@ -100,7 +100,7 @@ impl<'d> Document<'d> {
         self.faults.borrow_mut().extend(faults);
     }
 
-    /// Reports the sections that nobody asked for, and returns the faults that are still to be reported.
+    /// Reports the sections that were not asked for, and returns the faults, which are reported later.
     pub(super) fn finish(self) -> Vec<Fault> {
         let known = self.known.borrow();
         for (name, _) in self.root {

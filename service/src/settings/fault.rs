@@ -2,7 +2,7 @@
 
 use super::source::Source;
 
-/// A mistake in a setting that was read without one, such as a limit that is below another limit.
+/// A mistake in a valid setting that does not fit another one, such as a limit below another limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -11,7 +11,7 @@ pub struct Fault {
     /// What is wrong, and what to do.
     pub message: String,
     /// Other settings that the fault may follow from. When one of them has a mistake of its own, only that is reported.
-    pub follows_from: Vec<&'static str>,
+    pub follows_from: Vec<String>,
 }
 
 impl Fault {
@@ -26,23 +26,30 @@ impl Fault {
 
     /// Adds another setting that the fault may follow from.
     #[must_use]
-    pub fn following_from(mut self, setting: &'static str) -> Self {
-        self.follows_from.push(setting);
+    pub fn following_from(mut self, setting: impl Into<String>) -> Self {
+        self.follows_from.push(setting.into());
         self
     }
 }
 
 /// Reports `faults`, each once. A fault that may follow from a mistake that is reported already would mislead.
 pub(super) fn report(source: &Source<'_>, faults: impl IntoIterator<Item = Fault>) {
-    for fault in faults {
-        let may_follow = source.any_wrong(|wrong| {
+    let may_follow = |fault: &Fault| {
+        source.any_wrong(|wrong| {
             let mut causes = fault.follows_from.iter();
             is_part(wrong, &fault.setting) || causes.any(|cause| is_part(wrong, cause))
-        });
-        if !may_follow {
-            let place = source.place_of(&fault.setting);
-            source.report(place, &fault.setting, fault.message);
+        })
+    };
+    // All of them are chosen before the first is reported: faults do not hide each other.
+    let mut chosen: Vec<Fault> = Vec::new();
+    for fault in faults {
+        if !may_follow(&fault) && !chosen.contains(&fault) {
+            chosen.push(fault);
         }
+    }
+    for fault in chosen {
+        let place = source.place_of(&fault.setting);
+        source.report(place, &fault.setting, fault.message);
     }
 }
 
@@ -93,10 +100,12 @@ mod tests {
                 Fault::new("namespaces.a.dek", "too short").following_from("cache"),
                 Fault::new("namespaces.a.encrypt", "the key does not exist"),
                 Fault::new("namespaces.a.encrypt", "the key does not exist"),
+                Fault::new("namespaces.a.encrypt", "it is named twice"),
             ],
         );
         let problems = source.problems.take();
         let settings: Vec<&str> = problems.iter().map(|p| p.setting.as_str()).collect();
-        assert_eq!(settings, ["cache.ttl", "namespaces.a.encrypt"]);
+        let encrypt = "namespaces.a.encrypt";
+        assert_eq!(settings, ["cache.ttl", encrypt, encrypt]);
     }
 }

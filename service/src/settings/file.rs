@@ -1,10 +1,10 @@
-//! Reading the file: within a limit, without waiting, and with a clear error for text that is not UTF-8.
+//! Reads the file: within a limit, without waiting, and with a clear error for text that is not UTF-8.
 
 use std::{fs::File, io::Read as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
 use nix::fcntl::OFlag;
 
-/// No configuration is larger; a wrong path can name anything.
+/// No configuration is larger. A wrong path can name any file.
 const MAX_FILE: u64 = 1 << 20;
 const UTF_16: &str =
     "the file is in UTF-16, as PowerShell and Windows editors write it; save it as UTF-8";
@@ -14,7 +14,8 @@ const UTF_16: &str =
 /// # Errors
 /// What is wrong with the file, in words for the user. They do not repeat the path.
 pub(super) fn read(path: &Path) -> Result<String, String> {
-    let unreadable = |error| format!("the file cannot be read: {error}");
+    let unreadable =
+        |error| format!("the file cannot be read: {error}; check its path and permissions");
     let file = File::options()
         .read(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
@@ -36,7 +37,7 @@ pub(super) fn read(path: &Path) -> Result<String, String> {
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {
-    // A zero byte is half of an ASCII character in UTF-16; TOML has none.
+    // TOML has no zero bytes. In UTF-16, an ASCII character has one.
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
         return Err(UTF_16.to_owned());
     }

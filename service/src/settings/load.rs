@@ -12,7 +12,7 @@ use super::{
     source::{Environment, Source, closest},
 };
 
-/// Which settings a program has: how their variables are called.
+/// Reads the settings of a program. The program says how their variables begin.
 #[derive(Clone, Debug)]
 pub struct Settings {
     prefix: &'static str,
@@ -36,7 +36,7 @@ impl Settings {
         self
     }
 
-    /// Reads the file at `path`, if there is one, and the variables of the process over it. `read` takes the settings.
+    /// Reads the file at `path`, if any, and the variables of the process over it. `read` reads the sections.
     ///
     /// # Errors
     /// Every mistake, with its line or variable.
@@ -80,8 +80,7 @@ impl Settings {
         finish(&source, interpreted)
     }
 
-    /// Reports everything that is wrong to `source`. `None` when the text is not TOML: what could be recovered from it
-    /// is not what was meant, and further errors would mislead.
+    /// Reports every mistake to `source`. `None` when the text is not TOML: further errors would mislead.
     fn interpret<T>(
         &self,
         source: &Source<'_>,
@@ -102,8 +101,8 @@ impl Settings {
         Some((settings, document.finish()))
     }
 
-    /// A misspelt variable would have no effect, and nobody would notice. Variables that are not similar to a known one
-    /// may belong to another program, or to Kubernetes, which sets `CODEC_SERVER_PORT` for a service `codec-server`.
+    /// Reports misspelt variables, which have no effect. Other unknown variables may belong to another program, or to
+    /// Kubernetes, which sets `CODEC_SERVER_PORT` for a service `codec-server`.
     fn report_unknown_variables(&self, source: &Source<'_>) {
         let known = source.known_variables();
         let known = || {
@@ -132,7 +131,10 @@ impl Settings {
                 source.suspect_variable(similar);
                 source.report(Place::Variable(name), "", message);
             } else {
-                tracing::warn!(variable = name, "the variable has no effect");
+                tracing::warn!(
+                    variable = name,
+                    "the variable is not a setting and has no effect; remove it, or correct its name"
+                );
             }
         }
     }

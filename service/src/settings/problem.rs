@@ -18,10 +18,10 @@ pub struct Problems {
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Where it was made, if it is not about the file as a whole.
+    /// The line or the variable; `None` for the whole file.
     #[serde(flatten)]
     pub place: Option<Place>,
-    /// The setting, such as `server.listen`; empty when it is about the whole file.
+    /// The setting, such as `server.listen`; empty for the whole file.
     pub setting: String,
     /// What is wrong, and what to do.
     pub message: String,
@@ -41,7 +41,7 @@ impl Problems {
     /// The problems of settings that were not read from a file.
     ///
     /// # Errors
-    /// All faults; none is success.
+    /// All faults, if there are any.
     pub fn of_faults(faults: impl IntoIterator<Item = Fault>) -> Result<(), Self> {
         let problem = |fault: Fault| Problem {
             place: None,

@@ -12,7 +12,7 @@ use super::{
     source::{Source, closest},
 };
 
-/// A table, and the keys that were asked for so far. [`finish`](Self::finish) reports the keys that nobody asked for.
+/// A table, and the keys that were asked for so far. [`finish`](Self::finish) reports all other keys.
 pub struct Section<'d> {
     source: &'d Source<'d>,
     path: String,
@@ -20,7 +20,7 @@ pub struct Section<'d> {
     /// Where its name is, when the user chose it.
     named_at: Option<Place>,
     table: Option<&'d DeTable<'d>>,
-    /// What its environment variables start with; none for tables whose names are the user's.
+    /// How its environment variables begin; `None` for tables whose names the user chooses.
     prefix: Option<String>,
     known: Vec<&'static str>,
     retired: Vec<&'static str>,
@@ -123,7 +123,7 @@ impl<'d> Section<'d> {
         };
         let parsed = match text {
             Some(text) => parse(&text),
-            None => Err("expected a single value".to_owned()),
+            None => Err("expected a single value, not a list or a table".to_owned()),
         };
         self.checked(key, place, parsed)
     }
@@ -149,7 +149,11 @@ impl<'d> Section<'d> {
                 })
                 .collect(),
             Written::Value(_) => {
-                return self.checked(key, place, Err("expected a list".to_owned()));
+                return self.checked(
+                    key,
+                    place,
+                    Err("expected a list, such as [\"a\", \"b\"]".to_owned()),
+                );
             }
         };
         let parsed = items.into_iter().map(|(place, item)| {
@@ -159,7 +163,7 @@ impl<'d> Section<'d> {
             };
             self.checked(key, place, parsed)
         });
-        // All of them are looked at, so that all mistakes are reported.
+        // Every item is read, so that every mistake is reported.
         parsed.collect::<Vec<_>>().into_iter().collect()
     }
 
@@ -184,7 +188,7 @@ impl<'d> Section<'d> {
         pairs
     }
 
-    /// A table inside of this one.
+    /// A table inside this one.
     #[must_use]
     pub fn table(&mut self, key: &'static str) -> Section<'d> {
         self.known.push(key);
@@ -234,7 +238,7 @@ impl<'d> Section<'d> {
         self.source.report(place, &self.path, message);
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that were not asked for.
     pub fn finish(self) {
         for (name, value) in self.table.into_iter().flatten() {
             let key = name.get_ref().as_ref();

@@ -1,10 +1,10 @@
-//! What all sections of one configuration share: the text, the environment, and the mistakes found so far.
+//! The state that all sections share: the text, the environment, and the mistakes found so far.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
 use super::problem::{Place, Problem};
 
-/// Reads an environment variable; tests put a map in its place.
+/// Reads an environment variable; tests pass a map.
 pub type Environment<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 pub(super) struct Source<'d> {
@@ -102,7 +102,7 @@ impl<'d> Source<'d> {
     }
 }
 
-/// The name that was probably meant.
+/// The known name that was probably meant.
 pub(super) fn closest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     known
         .map(|known| (strsim::damerau_levenshtein(name, known), known))

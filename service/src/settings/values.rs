@@ -1,4 +1,4 @@
-//! How single values are written. Each function returns what is wrong with a text, in words for the user.
+//! Parsers of single values. Their errors are texts for the user.
 
 use std::{
     fmt::Display,
@@ -9,10 +9,10 @@ use std::{
 
 use crate::units;
 
-/// Longer than anything that is waited for, and short enough to be added to any time.
+/// No wait is longer, and it can be added to any time.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
-/// Anything that knows how to parse itself.
+/// A value of a type with its own parser.
 ///
 /// # Errors
 /// What its parser says.

@@ -31,6 +31,8 @@ pub struct Process {
     name: String,
     child: Child,
     log: Arc<Log>,
+    /// The lines that [`wait_for_next_line`](Self::wait_for_next_line) has seen.
+    seen: usize,
 }
 
 impl Process {
@@ -57,6 +59,7 @@ impl Process {
             name: name.to_owned(),
             child,
             log,
+            seen: 0,
         })
     }
 
@@ -68,16 +71,39 @@ impl Process {
     pub fn wait_for_line<T>(
         &mut self,
         limit: Duration,
+        pick: impl FnMut(&str) -> Option<T>,
+    ) -> Result<T, StackError> {
+        self.search(limit, &mut 0, pick)
+    }
+
+    /// As [`wait_for_line`](Self::wait_for_line), but from the line on that follows the last one found here.
+    ///
+    /// # Errors
+    /// The program ends before, or `limit` passes.
+    pub fn wait_for_next_line<T>(
+        &mut self,
+        limit: Duration,
+        pick: impl FnMut(&str) -> Option<T>,
+    ) -> Result<T, StackError> {
+        let mut seen = self.seen;
+        let found = self.search(limit, &mut seen, pick);
+        self.seen = seen;
+        found
+    }
+
+    fn search<T>(
+        &mut self,
+        limit: Duration,
+        next: &mut usize,
         mut pick: impl FnMut(&str) -> Option<T>,
     ) -> Result<T, StackError> {
         let started = Instant::now();
-        let mut next = 0;
         loop {
             let ended = self.child.try_wait().ok().flatten();
             if ended.is_some() {
                 self.log.wait_for_end();
             }
-            if let Some(found) = self.log.search(&mut next, &mut pick) {
+            if let Some(found) = self.log.search(next, &mut pick) {
                 return Ok(found);
             }
             if let Some(status) = ended {
@@ -90,7 +116,7 @@ impl Process {
                     output: self.log.tail(),
                 });
             }
-            self.log.wait(next);
+            self.log.wait(*next);
         }
     }
 
@@ -238,8 +264,13 @@ impl Log {
     fn search<T>(&self, next: &mut usize, pick: &mut impl FnMut(&str) -> Option<T>) -> Option<T> {
         let lines = self.lock();
         let from = next.saturating_sub(lines.dropped);
-        *next = lines.dropped + lines.kept.len();
-        lines.kept.iter().skip(from).find_map(|line| pick(line))
+        let mut rest = lines.kept.iter().enumerate().skip(from);
+        let found = rest.find_map(|(index, line)| Some((index, pick(line)?)));
+        *next = match &found {
+            Some((index, _)) => lines.dropped + index + 1,
+            None => lines.dropped + lines.kept.len(),
+        };
+        found.map(|(_, found)| found)
     }
 
     /// Waits a moment, less when a line after `seen` has come.
@@ -342,6 +373,15 @@ mod tests {
         assert_eq!(status.unwrap().code(), Some(5));
         seen.sort();
         assert_eq!(seen, ["1", "2", "3", "4"]);
+    }
+
+    #[test]
+    fn the_next_line_comes_after_the_last_one_that_was_found() {
+        let mut process = shell("echo 1; echo 2; exec sleep 600");
+        let limit = Duration::from_secs(10);
+        for expected in [1, 2] {
+            assert_eq!(process.wait_for_next_line(limit, number).unwrap(), expected);
+        }
     }
 
     #[test]

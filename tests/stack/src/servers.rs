@@ -88,6 +88,12 @@ impl Service {
         &self.process
     }
 
+    /// Its process, to wait for its output or its end.
+    #[must_use]
+    pub fn process_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Ends the server.
     pub fn stop(&mut self) {
         self.process.stop();

@@ -21,8 +21,11 @@ use std::sync::Arc;
 use fake_aws_kms::{Account, Server};
 use integration_tests::aws::{HOME, options};
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri,
-    kms::{self, CallPolicy, KeyProvider, KmsOptions, Signer, aws::AwsOptions},
+    Codec, EncryptionContext, KeyUri, Namespace, Payload,
+    kms::{
+        CallPolicy, KeyProvider, Kms, Signer,
+        aws::{AwsKms, AwsOptions},
+    },
 };
 
 fn uri(arn: &str) -> KeyUri {
@@ -35,22 +38,20 @@ fn context(namespace: &str) -> EncryptionContext {
     EncryptionContext::new(owned.into()).expect("a context")
 }
 
-fn kms_options(aws: AwsOptions) -> KmsOptions {
-    KmsOptions {
-        aws,
-        calls: CallPolicy::once(),
-        ..KmsOptions::default()
-    }
+fn kms_options(aws: AwsOptions) -> Kms {
+    Kms::builder()
+        .with_service(AwsKms::new(aws))
+        .calls(CallPolicy::once())
+        .build()
 }
 
 async fn open(arn: &str, aws: AwsOptions) -> Arc<dyn KeyProvider> {
-    kms::open(&uri(arn), &kms_options(aws))
-        .await
-        .expect("a key")
+    kms_options(aws).key(&uri(arn)).await.expect("a key")
 }
 
 async fn open_signer(arn: &str, aws: AwsOptions) -> Arc<dyn Signer> {
-    kms::open_signer(&uri(arn), &kms_options(aws))
+    kms_options(aws)
+        .signer(&uri(arn))
         .await
         .expect("a signing key")
 }
@@ -60,4 +61,17 @@ async fn scripted() -> (Account, Server) {
     let account = Account::new();
     let server = account.serve(HOME).await.expect("a port");
     (account, server)
+}
+
+/// A codec of the namespace `a`.
+fn codec(key: Arc<dyn KeyProvider>) -> Codec {
+    let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
+    builder.build().unwrap()
+}
+
+fn payload() -> Payload {
+    Payload {
+        data: b"x".to_vec(),
+        ..Payload::default()
+    }
 }

@@ -13,7 +13,12 @@ use integration_tests::aws::{HOME, options};
 use serde_json::json;
 use temporal_kms_codec::{
     Codec, EncryptionContext, KeyUri, Namespace, Payload,
-    kms::{self, CallPolicy, KeySpec, KmsOptions, ProviderError, PublicKey, local::LocalKeyring},
+    kms::{
+        CallPolicy, KeySpec, Kms, ProviderError, PublicKey,
+        aws::AwsKms,
+        gcp::{GcpKms, GcpOptions},
+        local::LocalKeyring,
+    },
 };
 
 /// What no error may show.
@@ -40,10 +45,10 @@ fn uri(uri: &str) -> KeyUri {
 }
 
 /// Asks everything that a key of `uri` can be asked, and looks at each failure.
-async fn fail_everything(uri: &KeyUri, kms: &KmsOptions) -> usize {
+async fn fail_everything(uri: &KeyUri, kms: &Kms) -> usize {
     let context = EncryptionContext::empty();
     let mut failures = Vec::new();
-    match kms::open(uri, kms).await {
+    match kms.key(uri).await {
         Ok(key) => {
             failures.extend(key.generate_dek(&context).await.err());
             failures.extend(key.encrypt(b"sEcReT-payload").await.err());
@@ -52,14 +57,14 @@ async fn fail_everything(uri: &KeyUri, kms: &KmsOptions) -> usize {
         }
         Err(error) => failures.push(error),
     }
-    match kms::open_signer(uri, kms).await {
+    match kms.signer(uri).await {
         Ok(signer) => {
             failures.extend(signer.sign(b"sEcReT-data").await.err());
             failures.extend(signer.public_key(None).await.err());
         }
         Err(error) => failures.push(error),
     }
-    match kms::open_admin(uri, kms).await {
+    match kms.admin(uri).await {
         Ok(admin) => {
             failures.extend(admin.details(uri).await.err());
             failures.extend(admin.versions(uri).await.err());
@@ -80,11 +85,10 @@ async fn no_answer_of_aws_is_in_an_error() {
     let account = Account::new();
     let server = account.serve(HOME).await.unwrap();
     let key = uri(&format!("aws-kms://{}", account.symmetric_key(HOME)));
-    let kms = KmsOptions {
-        aws: options(server.url()),
-        calls: CallPolicy::once(),
-        ..KmsOptions::default()
-    };
+    let kms = Kms::builder()
+        .with_service(AwsKms::new(options(server.url())))
+        .calls(CallPolicy::once())
+        .build();
     for code in [
         "AccessDeniedException",
         "NotFoundException",
@@ -166,11 +170,12 @@ async fn no_answer_of_google_is_in_an_error() {
         }
     }
     let emulator = Emulator::start(Options::default()).await.unwrap();
-    let kms = KmsOptions {
-        gcp_endpoint: Some(emulator.url()),
-        calls: CallPolicy::once(),
-        ..KmsOptions::default()
-    };
+    let kms = Kms::builder()
+        .with_service(GcpKms::new(
+            GcpOptions::default().with_endpoint(emulator.url()),
+        ))
+        .calls(CallPolicy::once())
+        .build();
     for answer in answers {
         emulator.answer_everything_with(answer.clone());
         assert!(fail_everything(&key, &kms).await >= 5, "{answer:?}");
@@ -180,10 +185,9 @@ async fn no_answer_of_google_is_in_an_error() {
 #[tokio::test]
 async fn no_content_of_a_key_file_is_in_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let kms = KmsOptions {
-        local_keyring: Some(folder.path().to_owned()),
-        ..KmsOptions::default()
-    };
+    let kms = Kms::builder()
+        .local_keyring(folder.path().to_owned())
+        .build();
     let file = folder.path().join("default.json");
     for content in [
         "sEcReT",
@@ -254,7 +258,7 @@ fn no_refused_setting_is_in_an_error() {
     ];
     for uri in uris {
         assert_clean(&uri.parse::<KeyUri>().unwrap_err());
-        assert_clean(&KmsOptions::default().read_key(uri).unwrap_err());
+        assert_clean(&Kms::default().read_key(uri).unwrap_err());
         assert!(!KeyUri::redact(uri).contains("pin-value=sEcReT"), "{uri}");
     }
     for (name, value) in [
@@ -264,8 +268,7 @@ fn no_refused_setting_is_in_an_error() {
         ("AWS_USE_FIPS_ENDPOINT", "sEcReT"),
         ("PKCS11_MODULE", "sEcReT"),
     ] {
-        let options =
-            KmsOptions::from_variables(&|asked| (asked == name).then(|| value.to_owned()));
+        let options = Kms::from_variables(&|asked| (asked == name).then(|| value.to_owned()));
         assert_clean(&options.unwrap_err());
     }
     assert_clean(&Namespace::new(&"sEcReT".repeat(1000)).unwrap_err());

@@ -11,6 +11,7 @@ mod conformance;
 mod dependencies;
 mod docker_files;
 mod error_chains;
+mod imports;
 mod pkcs11;
 mod python_codec;
 mod python_sdk;

@@ -24,35 +24,37 @@ use integration_tests::softhsm::{SoftHsm, isolated};
 use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, Format, KeyUri, Namespace, Payload, WrappedDek,
     kms::{
-        self, CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeyRole, KeySpec, KeyState,
-        KmsOptions, Protection, ProviderError, ProviderErrorKind as Kind, Signature, Signer,
-        pkcs11::Pkcs11Options,
+        CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeyRole, KeySpec, KeyState, Kms, Protection,
+        ProviderError, ProviderErrorKind as Kind, Signature, Signer,
+        pkcs11::{Pkcs11Kms, Pkcs11Options},
     },
 };
 use tokio::time::{sleep, timeout};
 
-fn options(pkcs11: Pkcs11Options) -> KmsOptions {
-    KmsOptions {
-        pkcs11,
-        calls: CallPolicy::once(),
-        ..KmsOptions::default()
-    }
+fn options(pkcs11: Pkcs11Options) -> Kms {
+    Kms::builder()
+        .with_service(Pkcs11Kms::new(pkcs11))
+        .calls(CallPolicy::once())
+        .build()
 }
 
 async fn open(hsm: &SoftHsm, label: &str) -> Arc<dyn KeyProvider> {
-    kms::open(&hsm.key(label), &options(hsm.options()))
+    options(hsm.options())
+        .key(&hsm.key(label))
         .await
         .expect("a key")
 }
 
 async fn open_signer(hsm: &SoftHsm, label: &str) -> Arc<dyn Signer> {
-    kms::open_signer(&hsm.key(label), &options(hsm.options()))
+    options(hsm.options())
+        .signer(&hsm.key(label))
         .await
         .expect("a key")
 }
 
 async fn admin(hsm: &SoftHsm) -> Arc<dyn KeyAdmin> {
-    kms::open_admin(&hsm.key("any"), &options(hsm.options()))
+    options(hsm.options())
+        .admin(&hsm.key("any"))
         .await
         .expect("the token")
 }

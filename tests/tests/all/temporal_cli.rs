@@ -80,7 +80,8 @@ async fn what_start_and_signal_are_given_is_encrypted_before_it_leaves() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn query_update_and_describe_show_what_the_worker_encrypted() {
-    let office = ParcelOffice::open("default").await;
+    // The query without a codec server sends its input in the clear.
+    let office = ParcelOffice::open_to_plaintext("default").await;
     let id = office.accept().await;
     let endpoint = format!("--codec-endpoint={}", office.codec_url());
 

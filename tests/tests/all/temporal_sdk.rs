@@ -20,7 +20,7 @@ use temporalio_common::{
     payload_visitor::decode_payloads,
     protos::temporal::api::{
         common::v1::{Payload, Payloads},
-        enums::v1::EventType,
+        enums::v1::{EventType, PendingActivityState},
         failure::v1::Failure,
         history::v1::{History, HistoryEvent, history_event::Attributes},
     },
@@ -314,19 +314,21 @@ async fn nothing_that_cannot_be_opened_ends_the_worker() {
     let raw = Raw::connect(&server, "default").await;
     let other = Sent::start(&worker, order()).await;
     let mut hit = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         hit.push(Sent::start(&worker, order()).await);
     }
     for sent in hit.iter().chain([&other]) {
         until("the activity's second attempt", async || {
             let description = raw.describe(&sent.id).await;
             let activity = description.pending_activities.first()?;
-            (activity.attempt == 2).then_some(())
+            // The server takes an outcome only while the attempt runs.
+            let runs = activity.state() == PendingActivityState::Started;
+            (activity.attempt == 2 && runs).then_some(())
         })
         .await;
     }
-    let [signal, update, result, heartbeat] = &hit[..] else {
-        panic!("four workflows");
+    let [signal, update, result, failure, heartbeat] = &hit[..] else {
+        panic!("five workflows");
     };
 
     let by_id = |sent: &Sent| ["--activity-id=1".to_owned(), format!("-w={}", sent.id)];
@@ -336,6 +338,7 @@ async fn nothing_that_cannot_be_opened_ends_the_worker() {
             &["workflow", "signal", "--name=label", "--input=1"][..],
         ),
         (result, &["activity", "complete", "--result=\"plain\""]),
+        (failure, &["activity", "fail", "--detail=\"plain\""]),
     ] {
         let id = by_id(sent);
         let id = if arguments[0] == "activity" {

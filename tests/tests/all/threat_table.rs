@@ -66,7 +66,7 @@ fn row(line: &str) -> Option<Vec<&str>> {
 /// Whether a source file has a test of this name: a function below a test attribute, or a case that a macro makes a test
 /// of each provider.
 fn has_test(source: &str, name: &str) -> bool {
-    let is_case = source.contains(&format!("pub(crate) async fn {name}("));
+    let is_case = source.contains(&format!("pub async fn {name}(suite: &Suite)"));
     let has_no_harness = source.contains("fn main()");
     let mut attribute_above = false;
     for line in source.lines().map(str::trim_start) {

@@ -1,36 +1,18 @@
 //! Every vector of `vectors/envelope-v2.json`, presented to the codec as a whole payload.
 #![allow(clippy::expect_used, reason = "a test")]
 
+#[path = "../../vectors/cases.rs"]
+mod file;
+
 use std::collections::BTreeMap;
 
 use integration_tests::Keyring;
 use prost::Message as _;
-use serde::Deserialize;
 use temporal_kms_codec::{Dek, EncryptionContext, Error, Payload, PayloadError};
 
-#[derive(Deserialize)]
-struct Vectors {
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    dek: String,
-    context: String,
-    plaintext: String,
-    data: String,
-    expect: String,
-}
+use self::file::{Case, cases};
 
 impl Case {
-    fn all() -> Vec<Self> {
-        let file = include_str!("../../vectors/envelope-v2.json");
-        serde_json::from_str::<Vectors>(file)
-            .expect("the vectors")
-            .cases
-    }
-
     /// The namespace in the context; a codec opens nothing that names none.
     fn namespace(&self) -> Option<String> {
         let context: BTreeMap<String, String> = serde_json::from_str(&self.context).ok()?;
@@ -72,7 +54,7 @@ impl Case {
 
 #[tokio::test]
 async fn every_vector_opens_or_is_refused_as_it_says() {
-    let cases = Case::all();
+    let cases = cases();
     assert_eq!(cases.len(), 16);
     for case in cases {
         let namespace = case.namespace();
@@ -106,7 +88,7 @@ async fn every_vector_opens_or_is_refused_as_it_says() {
 
 #[tokio::test]
 async fn no_vector_opens_in_another_namespace() {
-    for case in Case::all() {
+    for case in cases() {
         let error = case.decoded_for("elsewhere").await.expect_err(&case.name);
         let refused = matches!(
             error,

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use temporal_kms_codec::{Codec, CodecSettings, KmsKind, PlaintextPolicy};
+use temporal_kms_codec::{Codec, CodecSettings, PlaintextPolicy, Scheme};
 use temporal_kms_codec_service::arguments::{DEFAULT_LOCAL_KEY, variable};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
@@ -97,10 +97,10 @@ async fn codec(options: &ConnectOptions) -> Result<Codec, ConnectError> {
     let mut settings =
         CodecSettings::from_variables(&lookup).map_err(temporal_kms_codec::Error::from)?;
     if let Some(folder) = &options.keyring {
-        settings.kms.local_keyring = Some(folder.clone());
+        settings.kms.set_local_keyring(folder);
     }
     let mut keys = settings.encrypt.iter().chain(&settings.decrypt);
-    if options.keyring.is_some() && !keys.any(|key| key.kms() == KmsKind::Local) {
+    if options.keyring.is_some() && !keys.any(|key| key.scheme() == Scheme::LOCAL) {
         return Err(ConnectError::KeyringUnused);
     }
     if settings.plaintext == Some(PlaintextPolicy::Allow) {

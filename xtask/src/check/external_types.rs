@@ -51,11 +51,11 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has rustdoc write what it knows about every library, with the features of the whole workspace so that nothing is
-/// compiled a second time.
+/// Has rustdoc write what it knows about every library. With the whole workspace and its examples, features are those of
+/// the lints, and no dependency is compiled a second time.
 fn describe(workspace: &Workspace) -> anyhow::Result<()> {
     let mut command = workspace.cargo();
-    command.args(["doc", "--workspace", "--no-deps", "--lib"]);
+    command.args(["doc", "--workspace", "--no-deps", "--lib", "--examples"]);
     command.env("RUSTDOC", unstable_rustdoc(workspace)?);
     command.env("RUSTDOCFLAGS", "-Zunstable-options --output-format=json");
     step::loudly(command)

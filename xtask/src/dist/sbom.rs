@@ -1,4 +1,4 @@
-//! Bills of materials in CycloneDX 1.5: every crate that is in a program, with its version, licence and checksum.
+//! Bills of materials in `CycloneDX` 1.5: every crate that is in a program, with its version, licence and checksum.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -61,6 +61,18 @@ pub(crate) static TEMPORAL: Tool = Tool {
     },
 };
 
+/// Newer than the one inside `temporal`. Later versions need a newer Go.
+pub(crate) static UI_SERVER: Tool = Tool {
+    name: "ui-server",
+    version: "2.55.0",
+    program: "bin/server",
+    variable: "TKC_UI_SERVER",
+    takes: "Temporal's newer Web UI: 2–3 minutes",
+    install: Install::Go {
+        package: "github.com/temporalio/ui-server/v2/cmd/server",
+    },
+};
+
 pub(crate) static TCTL: Tool = Tool {
     name: "tctl",
     version: "1.18.0",
@@ -227,8 +239,9 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 8] = [
+pub(crate) static TESTING: [&Tool; 9] = [
     &TEMPORAL,
+    &UI_SERVER,
     &TCTL,
     &CLAUDE,
     &PYTHON,
@@ -239,7 +252,7 @@ pub(crate) static TESTING: [&Tool; 8] = [
 ];
 
 /// What `cargo xtask ci` needs: first what the network brings, then what the processor makes.
-pub(crate) static CI: [&Tool; 11] = [
+pub(crate) static CI: [&Tool; 12] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -250,6 +263,7 @@ pub(crate) static CI: [&Tool; 11] = [
     &CARGO_DENY,
     &MDBOOK,
     &TEMPORAL,
+    &UI_SERVER,
     &TCTL,
 ];
 

@@ -1,11 +1,16 @@
-//! How the commands that call a key management service reach it.
+//! How the commands that call a key management service reach it: a flag for each setting of a service that has one.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
-use clap::Args;
-use temporal_kms_codec::kms::KmsOptions;
-#[cfg(feature = "pkcs11")]
-use temporal_kms_codec::kms::pkcs11::PinSource;
+use clap::{
+    Arg, ArgMatches, Args, Command, Error, FromArgMatches, builder::PathBufValueParser,
+    error::ErrorKind, value_parser,
+};
+use temporal_kms_codec::kms::{Kms, Setting, SettingKind};
 use temporal_kms_codec_service::{
     arguments,
     local_key::{self, DEFAULT_LOCAL_KEY, default_keyring},
@@ -14,73 +19,138 @@ use temporal_kms_codec_service::{
 use super::exit::{Failure, Status};
 
 const HEADING: &str = "Key management services";
+const KEYRING: &str = "local_keyring";
+const DEFAULT_KEYRING: &str =
+    "[default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`]";
 
-#[derive(Clone, Debug, Args)]
+/// The values of the flags, or of the variables behind them, by the names of the settings.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct KmsArgs {
-    /// Folder of `local://` keys [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
-    #[arg(long, global = true, help_heading = HEADING, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
-    keyring: Option<PathBuf>,
-    /// An emulator of Cloud KMS on this machine, such as `http://127.0.0.1:8080`.
-    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "GCP_KMS_ENDPOINT")]
-    gcp_endpoint: Option<String>,
-    /// A credentials file of Google Cloud [default: the application default credentials].
-    #[arg(
-        long,
-        global = true,
-        help_heading = HEADING,
-        value_name = "FILE"
-    )]
-    gcp_credentials: Option<PathBuf>,
-    /// The region of AWS keys that are named without one.
-    #[arg(long, global = true, help_heading = HEADING, value_name = "REGION", env = "AWS_REGION")]
-    aws_region: Option<String>,
-    /// The URL of AWS KMS, if it is not the public one.
-    #[arg(long, global = true, help_heading = HEADING, value_name = "URL", env = "AWS_ENDPOINT_URL_KMS")]
-    aws_endpoint: Option<String>,
-    /// The absolute path of the vendor's PKCS#11 library.
-    #[cfg(feature = "pkcs11")]
-    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "PKCS11_MODULE")]
-    pkcs11_module: Option<PathBuf>,
-    /// The file with the PIN of the token's user.
-    #[cfg(feature = "pkcs11")]
-    #[arg(long, global = true, help_heading = HEADING, value_name = "FILE", env = "PKCS11_PIN_FILE")]
-    pkcs11_pin_file: Option<PathBuf>,
+    values: BTreeMap<&'static str, OsString>,
 }
 
 impl KmsArgs {
-    /// Whether there is a keyring, and no variable names a key: then the key is `local://default`.
+    /// Whether the key is `local://default`: there is a keyring, and no variable names a key.
     pub(crate) fn means_default_key(&self) -> bool {
-        self.keyring.is_some() && !local_key::is_named(&arguments::variable)
+        self.values.contains_key(KEYRING) && !local_key::is_named(&arguments::variable)
     }
 
     /// A variable of the process, with `--keyring` over it.
     pub(crate) fn variable(&self, name: &str) -> Option<String> {
         match name {
-            "TEMPORAL_CODEC_KEYRING" => self.keyring.as_ref()?.to_str().map(str::to_owned),
+            "TEMPORAL_CODEC_KEYRING" => self.values.get(KEYRING)?.to_str().map(str::to_owned),
             "TEMPORAL_CODEC_KEY" if self.means_default_key() => Some(DEFAULT_LOCAL_KEY.to_owned()),
             name => arguments::variable(name),
         }
     }
 
-    /// The services' own variables, with the arguments over them.
-    pub(crate) fn options(&self) -> Result<KmsOptions, Failure> {
-        let variables = KmsOptions::from_env();
-        let mut options = variables.map_err(|error| Failure::new(Status::Configuration, error))?;
+    /// The services as their own variables describe them, with the arguments over them.
+    pub(crate) fn options(&self) -> Result<Kms, Failure> {
+        let configuration = |error| Failure::new(Status::Configuration, error);
+        let mut kms = Kms::from_env().map_err(configuration)?;
+        for setting in settings() {
+            let Some(value) = self.values.get(setting.name()) else {
+                continue;
+            };
+            let value = read(setting, value).map_err(|reason| {
+                let flag = setting.flag_name().unwrap_or_default();
+                Failure::new(Status::Usage, format_args!("--{flag}: {reason}"))
+            })?;
+            kms.set(setting.name(), value).map_err(configuration)?;
+        }
         // Without a home there is no default: opening a local key then says that the folder is missing.
-        options.local_keyring = self.keyring.clone().or_else(|| default_keyring());
-        options.gcp_endpoint.clone_from(&self.gcp_endpoint);
-        options.gcp_credentials.clone_from(&self.gcp_credentials);
-        #[cfg(feature = "aws-kms")]
+        if !self.values.contains_key(KEYRING)
+            && let Some(folder) = default_keyring()
         {
-            options.aws.region = self.aws_region.clone().or(options.aws.region);
-            options.aws.endpoint = self.aws_endpoint.clone().or(options.aws.endpoint);
+            kms.set_local_keyring(folder);
         }
-        #[cfg(feature = "pkcs11")]
-        {
-            options.pkcs11.module = self.pkcs11_module.clone().or(options.pkcs11.module);
-            let file = self.pkcs11_pin_file.clone().map(PinSource::File);
-            options.pkcs11.pin = file.or(options.pkcs11.pin);
+        Ok(kms)
+    }
+}
+
+/// On a command line, every path may be relative to the working directory.
+fn read(setting: &Setting, value: &OsStr) -> Result<temporal_kms_codec::kms::SettingValue, String> {
+    if setting.kind() == SettingKind::AbsolutePath {
+        let path = std::path::absolute(value).map_err(|error| error.to_string())?;
+        return setting.kind().read(path.as_os_str());
+    }
+    setting.kind().read(value)
+}
+
+/// The settings that have flags.
+fn settings() -> Vec<&'static Setting> {
+    let mut settings = Kms::default().settings();
+    settings.retain(|setting| setting.flag_name().is_some());
+    settings
+}
+
+fn argument(setting: &'static Setting, flag: &'static str) -> Arg {
+    // clap leaves out the full stop of one sentence, too.
+    let help = setting.help().trim_end_matches('.');
+    let argument = Arg::new(setting.name())
+        .long(flag)
+        .global(true)
+        .help_heading(HEADING)
+        .help(match setting.name() {
+            KEYRING => format!("{help} {DEFAULT_KEYRING}"),
+            _ => help.to_owned(),
+        });
+    let argument = match setting.value_name() {
+        Some(name) => argument.value_name(name),
+        None => argument,
+    };
+    let argument = match setting.variable_names().first() {
+        Some(name) => argument.env(*name),
+        None => argument,
+    };
+    match setting.kind() {
+        SettingKind::Path | SettingKind::AbsolutePath => {
+            argument.value_parser(PathBufValueParser::new())
         }
-        Ok(options)
+        _ => argument.value_parser(value_parser!(String)),
+    }
+}
+
+impl Args for KmsArgs {
+    fn augment_args(command: Command) -> Command {
+        settings()
+            .into_iter()
+            .fold(command, |command, setting| match setting.flag_name() {
+                Some(flag) => command.arg(argument(setting, flag)),
+                None => command,
+            })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for KmsArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        let failed = |_| Error::new(ErrorKind::InvalidValue);
+        for setting in settings() {
+            let name = setting.name();
+            let value = match setting.kind() {
+                SettingKind::Path | SettingKind::AbsolutePath => {
+                    let path = matches.try_get_one::<PathBuf>(name).map_err(failed)?;
+                    path.map(|path| path.clone().into_os_string())
+                }
+                _ => {
+                    let text = matches.try_get_one::<String>(name).map_err(failed)?;
+                    text.map(|text| OsString::from(text.clone()))
+                }
+            };
+            if let Some(value) = value {
+                self.values.insert(name, value);
+            }
+        }
+        Ok(())
     }
 }

@@ -19,12 +19,12 @@ use super::exit::{Failure, Status};
 #[derive(Debug)]
 pub(crate) enum Destination {
     Stdout,
-    /// A file that is made, or replaced when it exists and `force` is given.
+    /// A file that is created. With `force`, it replaces an existing file.
     File {
         path: PathBuf,
         force: bool,
     },
-    /// A device or a pipe, which is written to and never replaced.
+    /// A device or a pipe. It is written to and never replaced.
     Special(PathBuf),
 }
 
@@ -40,13 +40,13 @@ pub(crate) enum Output {
 }
 
 impl Destination {
-    /// What `path` is: `-` is stdout. What exists is kept unless `force` is given, and `input` is never overwritten.
-    /// A link is followed to a device or a pipe only, such as `/dev/fd/3`.
+    /// The destination at `path`; `-` is stdout. An existing file is kept unless `force` is given, and `input` is never
+    /// overwritten. Links are followed only to devices and pipes, such as `/dev/fd/3`.
     pub(crate) fn new(path: &Path, force: bool, input: Option<&Path>) -> Result<Self, Failure> {
         if is_standard(path) || path == Path::new("/dev/stdout") {
             return Ok(Self::Stdout);
         }
-        // Of a link itself, not of what it points to: a link to nothing exists as well.
+        // A link that points to nothing exists as well.
         let existing = match path.symlink_metadata() {
             Ok(existing) => existing,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -84,7 +84,7 @@ impl Destination {
         })
     }
 
-    /// What becomes of the output when the command ends early.
+    /// What happens to the output when the command ends early.
     pub(crate) fn consequence(&self) -> &'static str {
         match self {
             Self::File { .. } => "no output was written",
@@ -92,7 +92,7 @@ impl Destination {
         }
     }
 
-    /// Opens it. A pipe is waited for until it has a reader.
+    /// Opens it. For a pipe, it waits until there is a reader.
     pub(crate) async fn open(self) -> Result<Output, Failure> {
         off_the_runtime(move || self.open_now()).await
     }
@@ -112,7 +112,7 @@ impl Destination {
             Self::Special(path) => {
                 let failed = |error| cannot_create(&path, &error);
                 let file = File::options().write(true).open(&path).map_err(failed)?;
-                // It could have been replaced since it was looked at.
+                // It may have been replaced meanwhile.
                 if !is_special(file.metadata().map_err(failed)?.file_type()) {
                     return Err(exists(&path));
                 }
@@ -135,7 +135,7 @@ impl Output {
             .map_err(|error| Failure::io("the output", &error))
     }
 
-    /// Writes `bytes`. A new file appears with [`finish`](Self::finish), which a command that is interrupted never calls.
+    /// Writes `bytes`. A new file appears only in [`finish`](Self::finish), which an interrupted command does not call.
     pub(crate) async fn write(&self, bytes: Zeroizing<Vec<u8>>) -> Result<(), Failure> {
         let Some(mut file) = self.file()? else {
             return off_the_runtime(move || {
@@ -158,7 +158,7 @@ impl Output {
         }
     }
 
-    /// Makes a new file appear under its name. All of it was written.
+    /// Gives a complete new file its name.
     pub(crate) fn finish(self) -> Result<(), Failure> {
         let Self::File {
             temporary,
@@ -178,7 +178,7 @@ impl Output {
     }
 }
 
-/// Runs `call`, which can block, so that a signal is noticed meanwhile.
+/// Runs a blocking `call` so that signals are still noticed.
 async fn off_the_runtime<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {

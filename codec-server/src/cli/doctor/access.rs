@@ -1,16 +1,16 @@
 //! Each permission, tried with a call.
 
 use temporal_kms_codec::{
-    Dek, KeyUri, KmsKind, WrappedDek,
+    Dek, KeyUri, WrappedDek,
     kms::{
-        Cause, KeyDescription, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind,
+        Cause, CredentialsFound, Diagnose, KeyDescription, KeyProvider, Operation, Protection,
+        ProviderError, ProviderErrorKind as Kind,
     },
 };
 
 use super::{
     super::exit::Status,
-    advice::{self, Tried, words},
-    credentials::Source,
+    advice,
     finding::{Check, Finding},
     subject::Uses,
 };
@@ -49,7 +49,8 @@ pub(super) struct Access<'a> {
     pub(super) key: &'a KeyUri,
     pub(super) provider: &'a dyn KeyProvider,
     pub(super) uses: &'a Uses,
-    pub(super) source: &'a Source,
+    pub(super) service: &'a dyn Diagnose,
+    pub(super) credentials: &'a CredentialsFound,
 }
 
 impl Access<'_> {
@@ -64,8 +65,8 @@ impl Access<'_> {
 
     fn wrap(&self, first: &First) -> Finding {
         match &first.wrapped {
-            Ok(_) => permitted(Tried::Wrap),
-            Err(error) if self.uses.encrypts => self.refused(Tried::Wrap, error),
+            Ok(_) => permitted(Operation::Wrap),
+            Err(error) if self.uses.encrypts => self.refused(Operation::Wrap, error),
             Err(_) => Finding::skipped(
                 Check::Permission,
                 "wrap: not permitted, and not needed: the key only decrypts here",
@@ -77,15 +78,15 @@ impl Access<'_> {
         let Ok((dek, wrapped)) = &first.wrapped else {
             let nothing = WrappedDek::new(NOTHING.to_vec());
             return match self.provider.unwrap(&nothing, &self.uses.context).await {
-                Err(error) if refuses_the_ciphertext(&error) => permitted(Tried::Unwrap),
-                Err(error) => self.refused(Tried::Unwrap, &error),
-                Ok(_) => unfaithful(Tried::Unwrap),
+                Err(error) if refuses_the_ciphertext(&error) => permitted(Operation::Unwrap),
+                Err(error) => self.refused(Operation::Unwrap, &error),
+                Ok(_) => unfaithful(Operation::Unwrap),
             };
         };
         match self.provider.unwrap(wrapped, &self.uses.context).await {
-            Ok(unwrapped) if unwrapped.expose() == dek.expose() => permitted(Tried::Unwrap),
-            Ok(_) => unfaithful(Tried::Unwrap),
-            Err(error) => self.refused(Tried::Unwrap, &error),
+            Ok(unwrapped) if unwrapped.expose() == dek.expose() => permitted(Operation::Unwrap),
+            Ok(_) => unfaithful(Operation::Unwrap),
+            Err(error) => self.refused(Operation::Unwrap, &error),
         }
     }
 
@@ -99,13 +100,13 @@ impl Access<'_> {
                 let finding =
                     Finding::ok(Check::Permission, format!("encrypt: permitted, {limits}"));
                 let finding = finding
-                    .with("operation", Tried::Encrypt.name())
+                    .with("operation", Operation::Encrypt.name())
                     .with("min_plaintext", low)
                     .with("max_plaintext", high);
                 (finding, ciphertext)
             }
             Err(error) if self.uses.encrypts => {
-                (self.refused(Tried::Encrypt, &error), NOTHING.to_vec())
+                (self.refused(Operation::Encrypt, &error), NOTHING.to_vec())
             }
             Err(_) => (
                 Finding::skipped(
@@ -116,12 +117,12 @@ impl Access<'_> {
             ),
         };
         let decrypted = match self.provider.decrypt(&ciphertext).await {
-            Ok(plaintext) if plaintext.as_slice() == PROBE => permitted(Tried::Decrypt),
-            Ok(_) => unfaithful(Tried::Decrypt),
+            Ok(plaintext) if plaintext.as_slice() == PROBE => permitted(Operation::Decrypt),
+            Ok(_) => unfaithful(Operation::Decrypt),
             Err(error) if ciphertext == NOTHING && refuses_the_ciphertext(&error) => {
-                permitted(Tried::Decrypt)
+                permitted(Operation::Decrypt)
             }
-            Err(error) => self.refused(Tried::Decrypt, &error),
+            Err(error) => self.refused(Operation::Decrypt, &error),
         };
         vec![encrypted, decrypted]
     }
@@ -137,26 +138,29 @@ impl Access<'_> {
         finding.with("operation", "describe")
     }
 
-    fn refused(&self, tried: Tried, error: &ProviderError) -> Finding {
-        let what = match tried {
-            Tried::Unwrap => "unwrap, which reading payloads takes",
-            Tried::Wrap => "wrap, which writing payloads takes",
-            tried => tried.name(),
+    fn refused(&self, operation: Operation, error: &ProviderError) -> Finding {
+        let what = match operation {
+            Operation::Unwrap => "unwrap, which reading payloads takes",
+            Operation::Wrap => "wrap, which writing payloads takes",
+            operation => operation.name(),
         };
         Finding::failed(
             Check::Permission,
             advice::exit(error),
-            format!("{what}: {}", words(error)),
-            self.remedy(tried, error),
+            format!("{what}: {}", error.message()),
+            self.remedy(operation, error),
         )
-        .with("operation", tried.name())
+        .with("operation", operation.name())
         .with("error", error.kind().name())
     }
 
-    fn remedy(&self, tried: Tried, error: &ProviderError) -> String {
+    fn remedy(&self, operation: Operation, error: &ProviderError) -> String {
         match error.kind() {
             _ if error.cause() == Some(Cause::Proxy) => advice::PROXY.to_owned(),
-            Kind::PermissionDenied => advice::permission(self.key, tried, self.source),
+            Kind::PermissionDenied => {
+                let service = self.service;
+                service.permission_remedy(self.key, operation, self.credentials)
+            }
             Kind::KeyDisabled => "enable the version".to_owned(),
             kind if kind.is_transient() => "try again".to_owned(),
             _ => "correct that, and try again".to_owned(),
@@ -172,31 +176,33 @@ fn refuses_the_ciphertext(error: &ProviderError) -> bool {
     )
 }
 
-fn permitted(tried: Tried) -> Finding {
-    Finding::ok(Check::Permission, format!("{}: permitted", tried.name()))
-        .with("operation", tried.name())
+fn permitted(operation: Operation) -> Finding {
+    Finding::ok(
+        Check::Permission,
+        format!("{}: permitted", operation.name()),
+    )
+    .with("operation", operation.name())
 }
 
-fn unfaithful(tried: Tried) -> Finding {
+fn unfaithful(operation: Operation) -> Finding {
     Finding::failed(
         Check::Permission,
         Status::Data,
         format!(
             "{}: the result differs from what was encrypted",
-            tried.name()
+            operation.name()
         ),
         "do not use this key: report it to the operator of the service",
     )
 }
 
 /// Whether the key exists, as far as calls have shown it. `is_used` is whether any of them used it.
-pub(super) fn found(key: &KeyUri, first: &First, is_used: bool) -> Finding {
+pub(super) fn found(service: &dyn Diagnose, first: &First, is_used: bool) -> Finding {
     match &first.described {
         Ok(found) => {
-            let place = match (key.kms(), found.protection) {
-                (_, Protection::File) => "in a file on this machine: for development only",
-                (KmsKind::Pkcs11, Protection::Hsm) => "in the token",
-                (_, Protection::Hsm) => "in a hardware security module",
+            let place = match found.protection {
+                Protection::File => "in a file on this machine: for development only",
+                Protection::Hsm => service.hsm(),
                 _ => "in software",
             };
             let protection = serde_json::to_value(found.protection).unwrap_or_default();

@@ -9,8 +9,6 @@ use super::{
     finding::{Check, Finding},
 };
 
-/// AWS KMS refuses what was signed more than five minutes ago or ahead, and Google's token service what was.
-const REFUSED: u64 = 5 * 60;
 const WORRYING: u64 = 30;
 const REMEDY: &str = "set this machine's clock: turn on NTP with `timedatectl set-ntp true`, or restart chronyd; \
                       in a container set the clock of its host";
@@ -26,7 +24,9 @@ pub(super) fn skew(date: SystemTime, before: SystemTime, after: SystemTime) -> i
     }
 }
 
-pub(super) fn judge(skew: Option<i64>) -> Finding {
+/// `tolerance` is how far the service lets this machine's clock be off.
+pub(super) fn judge(skew: Option<i64>, tolerance: Duration) -> Finding {
+    let refused = tolerance.as_secs();
     let Some(skew) = skew else {
         return Finding::skipped(Check::Clock, "the service did not tell its time");
     };
@@ -36,10 +36,10 @@ pub(super) fn judge(skew: Option<i64>) -> Finding {
         skew.unsigned_abs()
     );
     let finding = match skew.unsigned_abs() {
-        REFUSED.. => Finding::failed(
+        off if off >= refused => Finding::failed(
             Check::Clock,
             Status::Configuration,
-            format!("{summary}; credentials are refused beyond {REFUSED}"),
+            format!("{summary}; credentials are refused beyond {refused}"),
             REMEDY,
         ),
         WORRYING.. => Finding::warning(Check::Clock, summary, REMEDY),
@@ -50,9 +50,9 @@ pub(super) fn judge(skew: Option<i64>) -> Finding {
 }
 
 /// The service itself said so.
-pub(super) fn refused(error: &ProviderError, skew: Option<i64>) -> Finding {
-    let words = super::advice::words(error);
-    let summary = match skew.filter(|skew| skew.unsigned_abs() < REFUSED) {
+pub(super) fn refused(error: &ProviderError, skew: Option<i64>, tolerance: Duration) -> Finding {
+    let words = error.message();
+    let summary = match skew.filter(|skew| skew.unsigned_abs() < tolerance.as_secs()) {
         Some(skew) => format!(
             "{words}; its Date header is only {skew} seconds away, so a proxy between may have written that"
         ),
@@ -69,6 +69,8 @@ fn seconds(time: Duration) -> i64 {
 mod tests {
     use super::*;
     use crate::cli::doctor::finding::Outcome;
+
+    const TOLERANCE: Duration = Duration::from_mins(5);
 
     #[test]
     fn what_a_call_takes_is_no_skew() {
@@ -90,9 +92,17 @@ mod tests {
             (Some(-7200), Outcome::Failed),
             (None, Outcome::Skipped),
         ] {
-            assert_eq!(judge(skew).outcome, outcome, "{skew:?}");
+            assert_eq!(judge(skew, TOLERANCE).outcome, outcome, "{skew:?}");
         }
-        assert!(judge(Some(600)).summary.contains("600 seconds behind"));
-        assert!(judge(Some(-600)).summary.contains("600 seconds ahead"));
+        assert!(
+            judge(Some(600), TOLERANCE)
+                .summary
+                .contains("600 seconds behind")
+        );
+        assert!(
+            judge(Some(-600), TOLERANCE)
+                .summary
+                .contains("600 seconds ahead")
+        );
     }
 }

@@ -52,7 +52,7 @@ impl Codecs<'_> {
         }
         let mut config = config.clone();
         config.decrypt.retain(|key| self.opened.contains_key(key));
-        let keys = match Keys::open(&config, &subject.options, &mut self.opened).await {
+        let keys = match Keys::open(&config, &subject.kms, &mut self.opened).await {
             Ok(keys) => keys,
             Err(error) => return say(failed(&error)),
         };

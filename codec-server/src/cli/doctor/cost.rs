@@ -1,74 +1,15 @@
-//! What a month costs, by the services' price lists. An estimate: taxes, free tiers, audit logs and other callers of the key
+//! What a month costs, by the service's price list. An estimate: taxes, free tiers, audit logs and other callers of the key
 //! are not in it.
 
 use std::time::Duration;
 
 use serde_json::json;
-use temporal_kms_codec::{DekLimits, KmsKind, kms::Protection};
+use temporal_kms_codec::{DekLimits, kms::Prices};
 
 use super::finding::{Check, Finding};
 
 /// 365 / 12 days.
 const MONTH: Duration = Duration::from_hours(730);
-
-/// What a service charges for symmetric keys, in US dollars, and where it says so.
-#[derive(Debug, PartialEq)]
-struct Prices {
-    /// What is paid for by the month.
-    unit: &'static str,
-    per_unit: f64,
-    /// The most units that are charged for one key.
-    max_units: usize,
-    per_10_000_calls: f64,
-    source: &'static str,
-    /// When the price list was read, or from when on it says that it holds.
-    as_of: &'static str,
-}
-
-const GCP_SOFTWARE: Prices = Prices {
-    unit: "active key version",
-    per_unit: 0.06,
-    max_units: usize::MAX,
-    per_10_000_calls: 0.03,
-    source: "https://cloud.google.com/kms/pricing",
-    as_of: "2025-03-17",
-};
-
-/// The same page, column "HSM", symmetric AES-256 keys.
-const GCP_HSM: Prices = Prices {
-    unit: "active key version in an HSM",
-    per_unit: 1.00,
-    ..GCP_SOFTWARE
-};
-
-/// A key costs $1, and its first and its second rotation $1 more each; later rotations cost nothing.
-const AWS: Prices = Prices {
-    unit: "key or rotation",
-    per_unit: 1.00,
-    max_units: 3,
-    per_10_000_calls: 0.03,
-    source: "https://aws.amazon.com/kms/pricing/",
-    as_of: "2026-11-26",
-};
-
-fn prices(kms: KmsKind, protection: Option<Protection>) -> Option<&'static Prices> {
-    match (kms, protection) {
-        (KmsKind::GcpKms, Some(Protection::Hsm)) => Some(&GCP_HSM),
-        (KmsKind::GcpKms, _) => Some(&GCP_SOFTWARE),
-        (KmsKind::AwsKms, _) => Some(&AWS),
-        _ => None,
-    }
-}
-
-impl Prices {
-    fn of_units(&self, units: usize) -> f64 {
-        self.per_unit * f64::from(u32::try_from(units).unwrap_or(u32::MAX))
-    }
-
-    fn of_calls(&self, calls: u64) -> f64 {
-        self.per_10_000_calls / 10_000.0 * f64::from(u32::try_from(calls).unwrap_or(u32::MAX))
-    }
-}
 
 /// How a key is used in a month.
 pub(super) struct Workload<'w> {
@@ -79,8 +20,6 @@ pub(super) struct Workload<'w> {
     pub(super) limits: &'w DekLimits,
     /// As far as they are known.
     pub(super) versions: Option<usize>,
-    /// Likewise.
-    pub(super) protection: Option<Protection>,
 }
 
 impl Workload<'_> {
@@ -105,8 +44,8 @@ impl Workload<'_> {
         by_age.max(by_messages)
     }
 
-    pub(super) fn finding(&self, kms: KmsKind) -> Finding {
-        let Some(prices) = prices(kms, self.protection) else {
+    pub(super) fn finding(&self, prices: Option<&Prices>) -> Finding {
+        let Some(prices) = prices else {
             return Finding::ok(
                 Check::Cost,
                 "calls cost nothing; the price of the hardware is not known here",
@@ -114,7 +53,7 @@ impl Workload<'_> {
         };
         let units = self.versions.unwrap_or(1).min(prices.max_units);
         let (without, with) = self.calls();
-        let cost = |calls| prices.of_units(units) + prices.of_calls(calls);
+        let cost = |calls| of_units(prices, units) + of_calls(prices, calls);
         let summary = format!(
             "about ${:.2} a month for {with} calls; without the data key cache ${:.2} for {without}\n{}",
             cost(with),
@@ -164,6 +103,14 @@ impl Workload<'_> {
     }
 }
 
+fn of_units(prices: &Prices, units: usize) -> f64 {
+    prices.per_unit * f64::from(u32::try_from(units).unwrap_or(u32::MAX))
+}
+
+fn of_calls(prices: &Prices, calls: u64) -> f64 {
+    prices.per_10_000_calls / 10_000.0 * f64::from(u32::try_from(calls).unwrap_or(u32::MAX))
+}
+
 fn cents(dollars: f64) -> f64 {
     (dollars * 100.0).round() / 100.0
 }
@@ -171,8 +118,19 @@ fn cents(dollars: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
+    use temporal_kms_codec::{
+        Scheme,
+        kms::{Kms, Protection},
+    };
 
     use super::*;
+
+    const SOFTWARE: Option<Protection> = Some(Protection::Software);
+
+    fn prices(scheme: Scheme, protection: Option<Protection>) -> Option<Prices> {
+        let kms = Kms::default();
+        kms.service(scheme)?.diagnose().prices(protection)
+    }
 
     fn workload(limits: &DekLimits) -> Workload<'_> {
         Workload {
@@ -181,12 +139,11 @@ mod tests {
             direct: false,
             limits,
             versions: Some(2),
-            protection: Some(Protection::Software),
         }
     }
 
-    fn dollars(workload: &Workload<'_>, kms: KmsKind) -> Value {
-        let finding = serde_json::to_value(workload.finding(kms)).unwrap();
+    fn dollars(workload: &Workload<'_>, prices: Option<Prices>) -> Value {
+        let finding = serde_json::to_value(workload.finding(prices.as_ref())).unwrap();
         let number = |name: &str| finding.get(name).cloned();
         json!([
             number("dollars_per_month"),
@@ -200,25 +157,28 @@ mod tests {
         let limits = DekLimits::default();
         let workload = workload(&limits);
         assert_eq!(workload.calls().0, 20_000);
-        assert_eq!(dollars(&workload, KmsKind::GcpKms), json!([0.13, 0.18]));
-        assert_eq!(dollars(&workload, KmsKind::AwsKms), json!([2.01, 2.06]));
-        assert_eq!(prices(KmsKind::Local, None), None);
+        assert_eq!(
+            dollars(&workload, prices(Scheme::GCP_KMS, SOFTWARE)),
+            json!([0.13, 0.18])
+        );
+        assert_eq!(
+            dollars(&workload, prices(Scheme::AWS_KMS, SOFTWARE)),
+            json!([2.01, 2.06])
+        );
+        assert_eq!(prices(Scheme::LOCAL, None), None);
     }
 
     #[test]
     fn hardware_and_rotations_have_their_price() {
         let limits = DekLimits::default();
-        let hsm = Workload {
-            protection: Some(Protection::Hsm),
-            ..workload(&limits)
-        };
-        assert_eq!(dollars(&hsm, KmsKind::GcpKms), json!([2.01, 2.06]));
+        let hsm = prices(Scheme::GCP_KMS, Some(Protection::Hsm));
+        assert_eq!(dollars(&workload(&limits), hsm), json!([2.01, 2.06]));
         let rotated_often = Workload {
             versions: Some(9),
             ..workload(&limits)
         };
         assert_eq!(
-            dollars(&rotated_often, KmsKind::AwsKms),
+            dollars(&rotated_often, prices(Scheme::AWS_KMS, SOFTWARE)),
             json!([3.01, 3.06])
         );
     }
@@ -226,8 +186,10 @@ mod tests {
     #[test]
     fn every_price_has_its_source_and_its_date() {
         let limits = DekLimits::default();
-        for kms in [KmsKind::GcpKms, KmsKind::AwsKms] {
-            let finding = serde_json::to_value(workload(&limits).finding(kms)).unwrap();
+        for kms in [Scheme::GCP_KMS, Scheme::AWS_KMS] {
+            let prices = prices(kms, SOFTWARE);
+            let finding = workload(&limits).finding(prices.as_ref());
+            let finding = serde_json::to_value(finding).unwrap();
             let summary = finding["summary"].as_str().unwrap();
             for field in ["source", "as_of"] {
                 assert!(summary.contains(finding["prices"][field].as_str().unwrap()));

@@ -7,9 +7,8 @@ use std::{
 
 use reqwest::{Client, Url, header::DATE, redirect::Policy};
 use temporal_kms_codec::{
-    KeyUri, KmsKind,
-    endpoint::{check, is_loopback},
-    kms::{self, KmsOptions},
+    KeyUri,
+    kms::{self, Diagnose, Kms},
 };
 use tokio::time::Instant;
 
@@ -20,42 +19,28 @@ use super::{
 };
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-const GCP: &str = "https://cloudkms.googleapis.com";
-const GCP_SETTING: &str = "GCP_KMS_ENDPOINT or gcp_endpoint";
-#[cfg(feature = "aws-kms")]
-const AWS_SETTING: &str = "AWS_ENDPOINT_URL_KMS or aws_endpoint";
 
 /// Why the codec refuses the endpoint that is configured for the key's service, before it calls anything.
-pub(super) async fn refused(key: &KeyUri, options: &KmsOptions) -> Option<Finding> {
-    let (setting, url, is_allowed): (_, _, fn(&str) -> bool) = match key.kms() {
-        KmsKind::GcpKms => (GCP_SETTING, options.gcp_endpoint.as_deref()?, is_emulator),
-        #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => (AWS_SETTING, options.aws.endpoint.as_deref()?, |url| {
-            check(url).is_ok()
-        }),
-        _ => return None,
-    };
-    if is_allowed(url) {
+pub(super) async fn refused(key: &KeyUri, kms: &Kms, service: &dyn Diagnose) -> Option<Finding> {
+    let kms::Endpoint::Web {
+        setting: Some(setting),
+        is_refused: true,
+        ..
+    } = service.endpoint(key)
+    else {
         return None;
-    }
-    let reason = kms::open(key, options).await.err()?;
+    };
+    let reason = kms.key(key).await.err()?;
     Some(Finding::failed(
         Check::Endpoint,
         advice::exit(&reason),
-        advice::words(&reason),
+        reason.message(),
         format!("correct {setting}, or remove it to use the public service"),
     ))
 }
 
-/// `http://127.0.0.1:8080` and the like.
-fn is_emulator(url: &str) -> bool {
-    let host = url.parse::<Url>().ok();
-    let host = host.as_ref().and_then(Url::host_str);
-    check(url).is_ok() && host.is_some_and(is_loopback)
-}
-
 /// Where a service is reached over HTTP.
-pub(super) struct Endpoint {
+pub(super) struct WebEndpoint {
     url: Url,
     /// What named it, if it is not the public one.
     setting: Option<&'static str>,
@@ -78,22 +63,11 @@ enum Silence {
     Broken,
 }
 
-impl Endpoint {
-    /// `None` for services that are not reached over HTTP, and without a valid URL.
-    pub(super) fn of(key: &KeyUri, options: &KmsOptions) -> Option<Self> {
-        let (url, setting) = match key.kms() {
-            KmsKind::GcpKms => match &options.gcp_endpoint {
-                Some(url) => (url.clone(), Some(GCP_SETTING)),
-                None => (GCP.to_owned(), None),
-            },
-            #[cfg(feature = "aws-kms")]
-            KmsKind::AwsKms => aws(key, &options.aws)?,
-            _ => return None,
-        };
-        Some(Self {
-            url: url.parse().ok()?,
-            setting,
-        })
+impl WebEndpoint {
+    /// `None` without a valid URL.
+    pub(super) fn new(url: &str, setting: Option<&'static str>) -> Option<Self> {
+        let url = url.parse().ok()?;
+        Some(Self { url, setting })
     }
 
     /// One small request without credentials.
@@ -196,61 +170,20 @@ impl Endpoint {
 }
 
 /// Without a path, which tells nothing.
-impl fmt::Display for Endpoint {
+impl fmt::Display for WebEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.url.as_str().trim_end_matches('/'))
     }
-}
-
-#[cfg(feature = "aws-kms")]
-fn aws(
-    key: &KeyUri,
-    options: &temporal_kms_codec::kms::aws::AwsOptions,
-) -> Option<(String, Option<&'static str>)> {
-    if let Some(url) = &options.endpoint {
-        return Some((url.clone(), Some(AWS_SETTING)));
-    }
-    let mut parts = key.resource().split(':').skip(1);
-    let partition = parts.next();
-    let region = parts.nth(1).or(options.region.as_deref())?;
-    let suffix = match partition {
-        Some("aws-cn") => "amazonaws.com.cn",
-        _ => "amazonaws.com",
-    };
-    let name = if options.fips { "kms-fips" } else { "kms" };
-    Some((format!("https://{name}.{region}.{suffix}"), None))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn url(key: &str, options: &KmsOptions) -> Option<String> {
-        Endpoint::of(&key.parse().unwrap(), options).map(|endpoint| endpoint.to_string())
-    }
-
-    #[test]
-    fn every_service_has_its_place() {
-        let options = KmsOptions::default();
-        let gcp = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
-        assert_eq!(url(gcp, &options).as_deref(), Some(GCP));
-        assert_eq!(url("local://a", &options), None);
-        #[cfg(feature = "aws-kms")]
-        {
-            let arn = "aws-kms://arn:aws:kms:eu-west-1:111122223333:key/k";
-            let expected = Some("https://kms.eu-west-1.amazonaws.com");
-            assert_eq!(url(arn, &options).as_deref(), expected);
-            let arn = "aws-kms://arn:aws-cn:kms:cn-north-1:111122223333:key/k";
-            let expected = Some("https://kms.cn-north-1.amazonaws.com.cn");
-            assert_eq!(url(arn, &options).as_deref(), expected);
-            assert_eq!(url("aws-kms://alias/a", &options), None, "without a region");
-        }
-    }
-
     #[tokio::test]
     async fn nobody_there_is_told_from_a_name_that_is_none() {
         let ask = |url: &str| {
-            let endpoint = Endpoint {
+            let endpoint = WebEndpoint {
                 url: url.parse().unwrap(),
                 setting: None,
             };

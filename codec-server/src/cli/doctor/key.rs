@@ -4,23 +4,26 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use temporal_kms_codec::{
-    KeyUri, KmsKind,
-    kms::{self, Cause, KeyProvider, Protection, ProviderError, ProviderErrorKind as Kind},
+    KeyUri,
+    kms::{
+        self, Cause, CredentialsFound, Diagnose, KeyProvider, Operation, Prices, ProviderError,
+        ProviderErrorKind as Kind,
+    },
 };
 
 use super::{
     super::exit::Status,
-    access::{Access, First, found},
-    advice::{self, Tried, words},
+    access::{self, Access, First},
+    advice,
     arguments::DoctorArgs,
     clock,
     cost::Workload,
-    credentials::{self, Source},
-    endpoint::{self, Endpoint},
+    endpoint::{self, WebEndpoint},
     finding::{Check, Finding, Findings, Outcome},
     latency, neighbours,
     subject::{Subject, Uses},
     versions,
+    web::LocalWeb,
 };
 
 const LATER: &str = "not checked until that is fixed";
@@ -33,9 +36,12 @@ pub(super) struct KeyExam<'e> {
 }
 
 /// What is known before the first call, until a call shows what of it holds.
-struct Diagnosis {
-    source: Source,
+struct Diagnosis<'s> {
+    service: &'s dyn Diagnose,
+    found: CredentialsFound,
     endpoint: Finding,
+    /// What to say of the endpoint once a call has succeeded.
+    answers: Option<&'static str>,
     clock: Finding,
     skew: Option<i64>,
 }
@@ -47,57 +53,65 @@ impl KeyExam<'_> {
         progress: &ProgressBar,
         findings: &mut Findings,
     ) -> Result<Arc<dyn KeyProvider>, String> {
-        let options = &self.subject.options;
-        if let Some(refused) = endpoint::refused(self.key, options).await {
+        let kms = &self.subject.kms;
+        let service = match kms.diagnose(self.key) {
+            Ok(service) => service,
+            Err(error) => return Err(self.no_service(&error, findings)),
+        };
+        if let Some(refused) = endpoint::refused(self.key, kms, service).await {
             let credentials = Finding::skipped(Check::Credentials, LATER);
             self.say(findings, credentials);
             return Err(self.stop(refused, findings));
         }
-        let source = credentials::source(self.key, options).await;
-        if let Some(missing) = &source.missing {
-            let remedy = advice::credentials(self.key, None, &source);
-            let exit = match self.key.kms() {
-                // Their folder is a setting.
-                KmsKind::Local => Status::Configuration,
-                _ => Status::NoPermission,
+        let found = service.credentials(self.key, &LocalWeb).await;
+        if let Some(missing) = &found.missing {
+            let remedy = service.credentials_remedy(self.key, false, &found);
+            let exit = if found.is_setting {
+                Status::Configuration
+            } else {
+                Status::NoPermission
             };
             let finding = Finding::failed(Check::Credentials, exit, missing.clone(), remedy);
             return Err(self.stop(finding, findings));
         }
-        let mut so = self.reach(source).await;
-        if so.endpoint.outcome == Outcome::Failed {
-            self.say(findings, so.untried_credentials());
-            return Err(self.stop(so.endpoint, findings));
+        let mut diagnosis = self.reach(service, found).await;
+        if diagnosis.endpoint.outcome == Outcome::Failed {
+            self.say(findings, diagnosis.untried_credentials());
+            return Err(self.stop(diagnosis.endpoint, findings));
         }
-        let provider = match kms::open(self.key, options).await {
+        let provider = match kms.key(self.key).await {
             Ok(provider) => provider,
-            Err(error) => return Err(self.trouble(&error, so, findings).await),
+            Err(error) => return Err(self.trouble(&error, diagnosis, findings).await),
         };
         let first = First::try_on(&*provider, self.uses).await;
         if let Some(error) = first.obstacle() {
-            return Err(self.trouble(error, so, findings).await);
+            return Err(self.trouble(error, diagnosis, findings).await);
         }
-        self.settle_endpoint(&mut so);
-        self.say(findings, so.credentials());
-        self.say(findings, so.endpoint);
-        self.say(findings, so.clock);
+        if let Some(answers) = diagnosis.answers {
+            diagnosis.endpoint = Finding::ok(Check::Endpoint, answers);
+        }
+        self.say(findings, diagnosis.credentials());
+        self.say(findings, diagnosis.endpoint);
+        self.say(findings, diagnosis.clock);
 
         let access = Access {
             key: self.key,
             provider: &*provider,
             uses: self.uses,
-            source: &so.source,
+            service,
+            credentials: &diagnosis.found,
         };
         let permissions = access.findings(&first).await;
         let is_used = permissions.iter().any(|f| f.outcome == Outcome::Ok);
         let denied = first.wrapped.is_err() && first.described.is_err();
-        let hint = neighbours::other_project_hint(self.key, &so.source).filter(|_| denied);
+        let hint = neighbours::other_place_hint(self.key, service, &diagnosis.found);
+        let hint = hint.filter(|_| denied);
         let hint = hint.filter(|_| !is_used);
         self.say(
             findings,
-            hint.unwrap_or_else(|| found(self.key, &first, is_used)),
+            hint.unwrap_or_else(|| access::found(service, &first, is_used)),
         );
-        let examined = versions::examine(self.key, options, None).await;
+        let examined = versions::examine(self.key, kms, service, None).await;
         for finding in examined.findings {
             self.say(findings, finding);
         }
@@ -114,72 +128,80 @@ impl KeyExam<'_> {
         }
         self.measure(&*provider, &first, progress, findings).await;
         let protection = first.described.ok().map(|found| found.protection);
-        self.cost(examined.active, protection, findings);
+        let prices = service.prices(protection);
+        self.cost(examined.active, prices.as_ref(), findings);
         Ok(provider)
     }
 
-    async fn reach(&self, source: Source) -> Diagnosis {
-        let none = |check, text: &str| Finding::skipped(check, text);
-        let Some(endpoint) = Endpoint::of(self.key, &self.subject.options) else {
-            let reason = match self.key.kms() {
-                KmsKind::Local => "does not apply: a local key is a file",
-                KmsKind::Pkcs11 => {
-                    "does not apply to a PKCS#11 token: nothing it does depends on the time"
-                }
-                _ => "not known",
-            };
+    async fn reach<'s>(&self, service: &'s dyn Diagnose, found: CredentialsFound) -> Diagnosis<'s> {
+        let (endpoint, reason, answers) = match service.endpoint(self.key) {
+            kms::Endpoint::Web { url, setting, .. } => {
+                (WebEndpoint::new(&url, setting), "not known", None)
+            }
+            kms::Endpoint::NotWeb { reason, answers } => (None, reason, answers),
+            _ => (None, "not known", None),
+        };
+        let Some(endpoint) = endpoint else {
             return Diagnosis {
-                source,
-                endpoint: none(Check::Endpoint, reason),
-                clock: none(Check::Clock, reason),
+                service,
+                found,
+                endpoint: Finding::skipped(Check::Endpoint, reason),
+                answers,
+                clock: Finding::skipped(Check::Clock, reason),
                 skew: None,
             };
         };
         let answer = endpoint.ask().await;
         Diagnosis {
-            source,
+            service,
+            found,
             endpoint: answer.finding,
-            clock: clock::judge(answer.skew),
+            answers,
+            clock: clock::judge(answer.skew, service.clock_tolerance()),
             skew: answer.skew,
         }
     }
 
-    fn settle_endpoint(&self, so: &mut Diagnosis) {
-        if self.key.kms() == KmsKind::Pkcs11 {
-            so.endpoint = Finding::ok(
-                Check::Endpoint,
-                "the PKCS#11 module is loaded and its token answers",
-            );
+    /// This program has no service with the key's scheme.
+    fn no_service(&self, error: &ProviderError, findings: &mut Findings) -> String {
+        for check in [Check::Credentials, Check::Endpoint, Check::Clock] {
+            self.say(findings, Finding::skipped(check, LATER));
         }
+        let remedy = "correct the key's name, or use a build with the service";
+        let finding = Finding::failed(Check::Key, advice::exit(error), error.message(), remedy);
+        self.stop(finding, findings)
     }
 
     /// Reports an error under the check that it belongs to. The checks before it passed; those after it have to wait.
     async fn trouble(
         &self,
         error: &ProviderError,
-        so: Diagnosis,
+        diagnosis: Diagnosis<'_>,
         findings: &mut Findings,
     ) -> String {
-        let options = &self.subject.options;
+        let (kms, service) = (&self.subject.kms, diagnosis.service);
         let check = advice::check(error);
         let exit = advice::exit(error);
         if check == Check::Credentials {
-            return self.no_credentials(error, so, findings);
+            return self.no_credentials(error, diagnosis, findings);
         }
         if check == Check::Endpoint {
-            self.say(findings, so.untried_credentials());
-            return self.stop(self.unusable_endpoint(error), findings);
+            self.say(findings, diagnosis.untried_credentials());
+            return self.stop(unusable_endpoint(service, error), findings);
         }
-        self.say(findings, so.credentials());
-        self.say(findings, so.endpoint);
+        self.say(findings, diagnosis.credentials());
+        self.say(findings, diagnosis.endpoint);
         if check == Check::Clock {
-            return self.stop(clock::refused(error, so.skew), findings);
+            return self.stop(
+                clock::refused(error, diagnosis.skew, service.clock_tolerance()),
+                findings,
+            );
         }
-        self.say(findings, so.clock);
+        self.say(findings, diagnosis.clock);
         match check {
             Check::Versions => {
                 self.say(findings, Finding::ok(Check::Key, "found"));
-                let examined = versions::examine(self.key, options, Some(error)).await;
+                let examined = versions::examine(self.key, kms, service, Some(error)).await;
                 for finding in examined.findings {
                     self.say(findings, finding);
                 }
@@ -189,11 +211,13 @@ impl KeyExam<'_> {
                 reason
             }
             Check::Permission => {
-                let remedy = advice::permission(self.key, Tried::Wrap, &so.source);
-                self.stop(Finding::failed(check, exit, words(error), remedy), findings)
+                let remedy = service.permission_remedy(self.key, Operation::Wrap, &diagnosis.found);
+                let finding = Finding::failed(check, exit, error.message(), remedy);
+                self.stop(finding, findings)
             }
             _ => {
-                let missing = neighbours::missing(self.key, error, options, &so.source).await;
+                let missing =
+                    neighbours::missing(self.key, error, kms, service, &diagnosis.found).await;
                 self.stop(missing, findings)
             }
         }
@@ -202,69 +226,37 @@ impl KeyExam<'_> {
     fn no_credentials(
         &self,
         error: &ProviderError,
-        so: Diagnosis,
+        diagnosis: Diagnosis<'_>,
         findings: &mut Findings,
     ) -> String {
-        let (cause, why) = match error.cause() {
-            // There are credentials, or this would not have been tried.
-            Some(Cause::NoCredentials) if self.key.kms() == KmsKind::GcpKms => (
-                Some(Cause::RefusedCredentials),
-                "Google gives no token for them: they are expired, revoked or deleted".to_owned(),
-            ),
-            cause => (cause, words(error)),
+        // There are credentials, or this would not have been tried.
+        let (cause, why) = match diagnosis.service.refusal_of_credentials(error) {
+            Some(why) => (Some(Cause::RefusedCredentials), why.to_owned()),
+            None => (error.cause(), error.message()),
         };
-        let summary = match so.source.summary.as_str() {
+        let summary = match diagnosis.found.summary.as_str() {
             "" => why,
             source => format!("{source}: {why}"),
         };
-        if so.clock.outcome == Outcome::Failed {
+        if diagnosis.clock.outcome == Outcome::Failed {
             let summary =
                 format!("{summary}; all credentials are refused while the clock is wrong");
             self.say(findings, Finding::skipped(Check::Credentials, summary));
-            self.say(findings, so.endpoint);
-            return self.stop(so.clock, findings);
+            self.say(findings, diagnosis.endpoint);
+            return self.stop(diagnosis.clock, findings);
         }
         let exit = match cause {
             Some(_) => Status::NoPermission,
             None => advice::exit(error),
         };
-        let remedy = advice::credentials(self.key, cause, &so.source);
+        let is_refused = cause == Some(Cause::RefusedCredentials);
+        let remedy = diagnosis
+            .service
+            .credentials_remedy(self.key, is_refused, &diagnosis.found);
         self.stop(
             Finding::failed(Check::Credentials, exit, summary, remedy),
             findings,
         )
-    }
-
-    /// Something answers, or a library is there, but calls fail.
-    fn unusable_endpoint(&self, error: &ProviderError) -> Finding {
-        let remedy = match (self.key.kms(), error.kind()) {
-            _ if error.cause() == Some(Cause::Proxy) => advice::PROXY,
-            (KmsKind::Pkcs11, Kind::Misconfigured) => {
-                "set PKCS11_MODULE, or pkcs11_module in [keys], to the absolute path of the vendor's PKCS#11 library"
-            }
-            (KmsKind::Pkcs11, _) => {
-                "check that the token is there and initialized, with `pkcs11-tool --list-slots` or the vendor's tool"
-            }
-            (_, Kind::Throttled) => "wait, or raise the quota of the service",
-            (KmsKind::AwsKms, _) => {
-                "try again; if that does not help, look at the AWS Health Dashboard, at the VPC endpoint's policy, and at AWS STS \
-                 if the caller assumes a role"
-            }
-            (KmsKind::GcpKms, _) => {
-                "try again; if that does not help, look at status.cloud.google.com and at proxies and firewalls on the way"
-            }
-            _ => "try again",
-        };
-        Finding::failed(
-            Check::Endpoint,
-            advice::exit(error),
-            match error.cause() {
-                Some(Cause::Module) => words(error),
-                _ => format!("calls fail: {}", words(error)),
-            },
-            remedy,
-        )
-        .with("error", error.kind().name())
     }
 
     async fn measure(
@@ -288,21 +280,15 @@ impl KeyExam<'_> {
         self.say(findings, unwraps.finding("unwrap"));
     }
 
-    fn cost(
-        &self,
-        versions: Option<usize>,
-        protection: Option<Protection>,
-        findings: &mut Findings,
-    ) {
+    fn cost(&self, versions: Option<usize>, prices: Option<&Prices>, findings: &mut Findings) {
         let workload = Workload {
             tasks: self.args.tasks_per_month,
             encrypts: self.uses.encrypts,
             direct: self.uses.direct,
             limits: &self.uses.dek_limits,
             versions,
-            protection,
         };
-        self.say(findings, workload.finding(self.key.kms()));
+        self.say(findings, workload.finding(prices));
     }
 
     fn say(&self, findings: &mut Findings, finding: Finding) {
@@ -320,7 +306,7 @@ impl KeyExam<'_> {
     }
 }
 
-impl Diagnosis {
+impl Diagnosis<'_> {
     /// The service has answered a call that was made with them.
     fn credentials(&self) -> Finding {
         Finding::ok(Check::Credentials, self.source_or("accepted"))
@@ -333,9 +319,24 @@ impl Diagnosis {
     }
 
     fn source_or<'s>(&'s self, otherwise: &'s str) -> &'s str {
-        match self.source.summary.as_str() {
+        match self.found.summary.as_str() {
             "" => otherwise,
             source => source,
         }
     }
+}
+
+/// Something answers, or a library is there, but calls fail.
+fn unusable_endpoint(service: &dyn Diagnose, error: &ProviderError) -> Finding {
+    let remedy = match error.kind() {
+        _ if error.cause() == Some(Cause::Proxy) => advice::PROXY,
+        Kind::Throttled => "wait, or raise the quota of the service",
+        _ => service.unavailable_remedy(error),
+    };
+    let summary = match error.cause() {
+        Some(Cause::Module) => error.message(),
+        _ => format!("calls fail: {}", error.message()),
+    };
+    Finding::failed(Check::Endpoint, advice::exit(error), summary, remedy)
+        .with("error", error.kind().name())
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use temporal_kms_codec::{
-    KeyUri, KmsKind,
-    kms::{KeyDetails, KeyState, KeyVersion, KmsOptions, RotationPolicy},
+    KeyUri,
+    kms::{Diagnose, KeyDetails, KeyState, KeyVersion, Kms, RotationPolicy},
 };
 
 use temporal_kms_codec_service::units::days;
@@ -21,7 +21,8 @@ pub(super) fn findings(
     key: &KeyUri,
     details: &KeyDetails,
     versions: &[KeyVersion],
-    options: &KmsOptions,
+    kms: &Kms,
+    service: &dyn Diagnose,
     now: SystemTime,
 ) -> Vec<Finding> {
     let policy = RotationPolicy::default();
@@ -30,11 +31,7 @@ pub(super) fn findings(
         .as_ref()
         .map_or(details.created, |primary| primary.created);
     let Some(made) = made else {
-        let why = match key.kms() {
-            KmsKind::Local => "its age is not known: a Tink keyset keeps no time",
-            _ => "its age is not known: the service does not tell it",
-        };
-        return vec![Finding::ok(Check::Rotation, why)];
+        return vec![Finding::ok(Check::Rotation, service.unknown_age())];
     };
     let age = now.duration_since(made).unwrap_or_default();
     let age_days = age.as_secs() / DAY;
@@ -44,7 +41,7 @@ pub(super) fn findings(
     };
     let summary = format!("the primary version is {age_days} days old; {schedule}");
     let first = if policy.should_rotate(details, now) {
-        let rotate = advice::keys("rotate", key, "", options);
+        let rotate = advice::keys("rotate", key, "", kms);
         let remedy = match details.rotation_period {
             Some(_) => rotate,
             None => format!(
@@ -53,7 +50,7 @@ pub(super) fn findings(
                     "rotate",
                     key,
                     &format!(" --rotation-period {}", days(policy.period)),
-                    options
+                    kms
                 )
             ),
         };
@@ -68,8 +65,7 @@ pub(super) fn findings(
         .filter(|version| version.state == KeyState::Enabled && policy.is_overaged(version, now))
         .map(|version| version.id.as_str())
         .collect();
-    // AWS KMS takes nothing but whole keys out of use.
-    if let Some(oldest) = overaged.last().filter(|_| key.kms() != KmsKind::AwsKms) {
+    if let Some(oldest) = overaged.last().filter(|_| service.has_versions()) {
         findings.push(
             Finding::warning(
                 Check::Rotation,
@@ -80,7 +76,7 @@ pub(super) fn findings(
                 ),
                 format!(
                     "when no history with its payloads is left: {}",
-                    advice::keys("disable", key, &format!(" --version {oldest}"), options)
+                    advice::keys("disable", key, &format!(" --version {oldest}"), kms)
                 ),
             )
             .with("overaged", overaged.clone()),
@@ -134,8 +130,9 @@ pub(super) mod tests {
     }
 
     fn rotation_of(versions: &[KeyVersion]) -> Vec<Outcome> {
-        let options = KmsOptions::default();
-        let found = findings(&key(), &details(versions), versions, &options, now());
+        let kms = Kms::default();
+        let service = kms.diagnose(&key()).unwrap();
+        let found = findings(&key(), &details(versions), versions, &kms, service, now());
         found.iter().map(|finding| finding.outcome).collect()
     }
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use temporal_kms_codec::{
-    CodecSettings, ConfigurationError, DekLimits, EncryptionContext, Format, KeyUri, KmsKind,
-    Namespace, PlaintextPolicy,
-    kms::{CallPolicy, KmsOptions},
+    CodecSettings, ConfigurationError, DekLimits, EncryptionContext, Format, KeyUri, Namespace,
+    PlaintextPolicy, Scheme,
+    kms::{CallPolicy, Kms},
 };
 
 use super::{
@@ -18,7 +18,7 @@ use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 pub(super) struct Subject {
     pub(super) namespaces: Vec<(Namespace, NamespaceConfig)>,
     /// One attempt for each call.
-    pub(super) options: KmsOptions,
+    pub(super) kms: Kms,
     /// Whether a server is started with it, whose every setting was chosen.
     serves: bool,
     /// Whether each key is checked on its own, in one namespace for all.
@@ -46,12 +46,14 @@ impl Subject {
         };
         match read {
             Ok((mut subject, what)) => {
-                subject.options.calls = CallPolicy {
-                    max_concurrent: subject.options.calls.max_concurrent,
-                    attempt_timeout: subject.options.calls.attempt_timeout,
-                    total_timeout: subject.options.calls.total_timeout,
+                let calls = subject.kms.calls();
+                let once = CallPolicy {
+                    max_concurrent: calls.max_concurrent,
+                    attempt_timeout: calls.attempt_timeout,
+                    total_timeout: calls.total_timeout,
                     ..CallPolicy::once()
                 };
+                subject.kms.set_calls(once);
                 findings.push(
                     Finding::ok(Check::Configuration, subject.summary(&what))
                         .with("namespaces", subject.namespace_count())
@@ -125,13 +127,13 @@ impl Subject {
     fn of_keys(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
         let namespace = args.namespace.as_deref().unwrap_or("default");
         let namespace = Namespace::new(namespace).map_err(|error| setting(&error))?;
-        let mut options = args
+        let mut kms = args
             .kms
             .options()
             .map_err(|failure| refused(failure.to_string(), "correct the variable"))?;
         let mut namespaces = Vec::new();
         for uri in &args.keys {
-            let key = options.read_key(uri).map_err(|error| {
+            let key = kms.read_key(uri).map_err(|error| {
                 usage(
                     format!("--key {}: {}", KeyUri::redact(uri), error.reason()),
                     "correct the key's name",
@@ -141,19 +143,15 @@ impl Subject {
         }
         let subject = Self {
             by_key: true,
-            ..Self::new(namespaces, options, false)
+            ..Self::new(namespaces, kms, false)
         };
         Ok((subject, "the command line".to_owned()))
     }
 
-    fn new(
-        namespaces: Vec<(Namespace, NamespaceConfig)>,
-        options: KmsOptions,
-        serves: bool,
-    ) -> Self {
+    fn new(namespaces: Vec<(Namespace, NamespaceConfig)>, kms: Kms, serves: bool) -> Self {
         Self {
             namespaces,
-            options,
+            kms,
             serves,
             by_key: false,
         }
@@ -226,7 +224,7 @@ impl Subject {
                 let finding = Finding::warning(Check::Configuration, summary, remedy);
                 findings.push(finding.of_namespace(namespace));
             };
-            let is_local = |key: &KeyUri| key.kms() == KmsKind::Local;
+            let is_local = |key: &KeyUri| key.scheme() == Scheme::LOCAL;
             if config.encrypt.iter().any(is_local) && !config.encrypt.iter().all(is_local) {
                 warn(
                     "a local key is among several recipients: anyone who can read its file can decrypt every payload",

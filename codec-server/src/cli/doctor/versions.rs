@@ -3,18 +3,17 @@
 use std::time::SystemTime;
 
 use temporal_kms_codec::{
-    KeyUri, KmsKind,
+    KeyUri,
     kms::{
-        self, KeyDetails, KeyState, KeyVersion, KmsOptions, ProviderError,
-        ProviderErrorKind as Kind,
+        Diagnose, KeyDetails, KeyState, KeyVersion, Kms, ProviderError, ProviderErrorKind as Kind,
     },
 };
 
 use super::{
     super::exit::Status,
-    advice::{self, words},
+    advice,
     finding::{Check, Finding},
-    replicas, rotation,
+    rotation,
 };
 
 /// What the service tells an administrator.
@@ -27,12 +26,13 @@ pub(super) struct Examined {
 /// `refused` is how the service refused to use the key, if it said that a version is disabled.
 pub(super) async fn examine(
     key: &KeyUri,
-    options: &KmsOptions,
+    kms: &Kms,
+    service: &dyn Diagnose,
     refused: Option<&ProviderError>,
 ) -> Examined {
-    let told = match read(key, options).await {
+    let told = match read(key, kms).await {
         Ok(told) => told,
-        Err(error) => return untold(key, &error, options, refused),
+        Err(error) => return untold(key, &error, kms, service, refused),
     };
     let (details, versions) = told;
     let active = versions
@@ -40,20 +40,23 @@ pub(super) async fn examine(
         .filter(|version| version.state != KeyState::Destroyed)
         .count();
     let now = SystemTime::now();
-    let mut findings = vec![states(key, &details, &versions, options, refused)];
-    findings.extend(rotation::findings(key, &details, &versions, options, now));
-    findings.extend(replicas::finding(key, &details, options));
+    let mut findings = vec![states(key, &details, &versions, kms, service, refused)];
+    findings.extend(rotation::findings(
+        key, &details, &versions, kms, service, now,
+    ));
+    let warnings = service.warnings(&details).into_iter();
+    findings
+        .extend(warnings.map(|warning| {
+            Finding::warning(Check::Configuration, warning.summary, warning.remedy)
+        }));
     Examined {
         findings,
         active: Some(active),
     }
 }
 
-async fn read(
-    key: &KeyUri,
-    options: &KmsOptions,
-) -> Result<(KeyDetails, Vec<KeyVersion>), ProviderError> {
-    let admin = kms::open_admin(key, options).await?;
+async fn read(key: &KeyUri, kms: &Kms) -> Result<(KeyDetails, Vec<KeyVersion>), ProviderError> {
+    let admin = kms.admin(key).await?;
     let details = admin.details(key).await?;
     let versions = admin.versions(key).await?;
     Ok((details, versions))
@@ -62,24 +65,25 @@ async fn read(
 fn untold(
     key: &KeyUri,
     error: &ProviderError,
-    options: &KmsOptions,
+    kms: &Kms,
+    service: &dyn Diagnose,
     refused: Option<&ProviderError>,
 ) -> Examined {
     let reason = match error.kind() {
         Kind::PermissionDenied => {
             "the caller may not see versions and schedule, and need not".to_owned()
         }
-        _ => format!("not known: {}", words(error)),
+        _ => format!("not known: {}", error.message()),
     };
     let states = match refused {
         Some(refused) => Finding::failed(
             Check::Versions,
             Status::Configuration,
-            words(refused),
+            refused.message(),
             format!(
                 "have an administrator find the version with `{}` and enable it: {}",
-                advice::keys("versions", key, "", options),
-                enable(key, "VERSION", options)
+                advice::keys("versions", key, "", kms),
+                enable(key, "VERSION", kms, service)
             ),
         ),
         None => Finding::skipped(Check::Versions, reason.clone()),
@@ -90,20 +94,21 @@ fn untold(
     }
 }
 
-fn enable(key: &KeyUri, version: &str, options: &KmsOptions) -> String {
-    let rest = match key.kms() {
-        // It enables whole keys.
-        KmsKind::AwsKms => String::new(),
-        _ => format!(" --version {version}"),
+fn enable(key: &KeyUri, version: &str, kms: &Kms, service: &dyn Diagnose) -> String {
+    let rest = if service.has_versions() {
+        format!(" --version {version}")
+    } else {
+        String::new()
     };
-    advice::keys("enable", key, &rest, options)
+    advice::keys("enable", key, &rest, kms)
 }
 
 fn states(
     key: &KeyUri,
     details: &KeyDetails,
     versions: &[KeyVersion],
-    options: &KmsOptions,
+    kms: &Kms,
+    service: &dyn Diagnose,
     refused: Option<&ProviderError>,
 ) -> Finding {
     let ids = |state: KeyState| -> Vec<&str> {
@@ -124,18 +129,18 @@ fn states(
             ),
             format!(
                 "{}\nor make a new one that encrypts from now on: {}",
-                enable(key, &primary.id, options),
-                advice::keys("rotate", key, "", options)
+                enable(key, &primary.id, kms, service),
+                advice::keys("rotate", key, "", kms)
             ),
         ),
         // Such as a key that is disabled as a whole.
         _ if refused.is_some() => Finding::failed(
             Check::Versions,
             Status::Configuration,
-            refused.map(words).unwrap_or_default(),
+            refused.map(ProviderError::message).unwrap_or_default(),
             match disabled.first().or(scheduled.first()) {
-                Some(id) => enable(key, id, options),
-                None => enable(key, "VERSION", options),
+                Some(id) => enable(key, id, kms, service),
+                None => enable(key, "VERSION", kms, service),
             },
         ),
         _ if !disabled.is_empty() || !scheduled.is_empty() => {
@@ -154,7 +159,7 @@ fn states(
                 ),
                 format!(
                     "if such payloads are still needed: {}",
-                    enable(key, first.copied().unwrap_or_default(), options)
+                    enable(key, first.copied().unwrap_or_default(), kms, service)
                 ),
             )
         }
@@ -201,8 +206,9 @@ mod tests {
     };
 
     fn states_of(versions: &[KeyVersion]) -> Finding {
-        let options = KmsOptions::default();
-        states(&key(), &details(versions), versions, &options, None)
+        let kms = Kms::default();
+        let service = kms.diagnose(&key()).unwrap();
+        states(&key(), &details(versions), versions, &kms, service, None)
     }
 
     #[test]

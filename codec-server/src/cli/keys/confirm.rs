@@ -9,14 +9,14 @@ use super::{
     arguments::Target,
 };
 
-/// What becomes of a key's work.
+/// What a change means for a key's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
     UntilEnabled,
     ForEver,
 }
 
-/// Asks with words that fit the key's purpose.
+/// Asks for confirmation, and says what is lost for this kind of key.
 pub(super) async fn confirm_loss(
     admin: &dyn KeyAdmin,
     target: &Target,
@@ -29,7 +29,7 @@ pub(super) async fn confirm_loss(
     can_ask(&format!("{} {will}", subject(target)))?;
     let purpose = match admin.details(&target.key).await {
         Ok(details) => Some(details.purpose),
-        // This caller may only change it.
+        // The caller may change the key but not read it.
         Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => None,
         Err(error) => return Err(error.into()),
     };
@@ -64,7 +64,7 @@ pub(super) fn subject(target: &Target) -> String {
     }
 }
 
-/// Refuses to go on where `--yes` is missing and nobody can be asked.
+/// Fails without a terminal to ask at.
 fn can_ask(what: &str) -> Result<(), Failure> {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         return Ok(());

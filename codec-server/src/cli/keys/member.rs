@@ -1,20 +1,20 @@
-//! Accounts that a key is shared with, in the form of the service that has the key.
+//! Accounts that a key is shared with, in the form of the key's service.
 
-use temporal_kms_codec::{KeyUri, KmsKind};
+use temporal_kms_codec::{KeyUri, Scheme};
 
-/// Of a role with the longest path and name.
+/// The longest ARN of a role, with the longest path and name.
 const MAX_LEN: usize = 512;
 
-/// `text` as the service of `key` calls the account. Short forms are spelled out: an e-mail address is a service account of
+/// `text` in the form of the key's service. Short forms are completed: an e-mail address is a service account of
 /// Google Cloud, an account id is the whole account at AWS.
 ///
 /// # Errors
 /// When the service has no accounts of this form.
 pub(super) fn member(key: &KeyUri, region: Option<&str>, text: &str) -> Result<String, String> {
-    match key.kms() {
-        KmsKind::GcpKms => of_google(text),
-        KmsKind::AwsKms => of_aws(text, region),
-        // They have no accounts, and say so.
+    match key.scheme() {
+        Scheme::GCP_KMS => of_google(text),
+        Scheme::AWS_KMS => of_aws(text, region),
+        // These services have no accounts, and their errors say so.
         _ => Ok(text.to_owned()),
     }
 }

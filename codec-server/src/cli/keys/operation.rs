@@ -1,14 +1,16 @@
-//! Every command but `setup`: one call or two, and their result.
+//! Every command except `setup`: one or two calls, and their result.
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
 use serde::Serialize;
 use serde_json::json;
+#[cfg(feature = "aws-kms")]
+use temporal_kms_codec::kms::aws::AwsKms;
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri, KmsKind, Namespace,
+    EncryptionContext, KeyUri, Namespace, Scheme,
     kms::{
-        self, KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, KmsOptions, ProviderError,
-        ProviderErrorKind, RotationPolicy,
+        KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
+        RotationPolicy,
     },
 };
 
@@ -23,11 +25,7 @@ use super::{
     values::Rotation,
 };
 
-pub(super) async fn run(
-    command: &KeyCommand,
-    options: &KmsOptions,
-    json: bool,
-) -> Result<(), Failure> {
+pub(super) async fn run(command: &KeyCommand, options: &Kms, json: bool) -> Result<(), Failure> {
     match command {
         KeyCommand::Create(args) => create(args, options, json).await,
         KeyCommand::List { key } => list(&key.0, options, json).await,
@@ -46,14 +44,14 @@ pub(super) async fn run(
     }
 }
 
-async fn open(key: &KeyUri, options: &KmsOptions) -> Result<Arc<dyn KeyAdmin>, Failure> {
-    kms::open_admin(key, options).await.map_err(Failure::from)
+async fn open(key: &KeyUri, options: &Kms) -> Result<Arc<dyn KeyAdmin>, Failure> {
+    options.admin(key).await.map_err(Failure::from)
 }
 
-async fn create(args: &CreateArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
-    refuse_idle_settings(args.key.kms(), options)?;
+async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Failure> {
+    refuse_idle_settings(args.key.scheme(), options)?;
     let purpose = KeyPurpose::from(args.purpose);
-    let rotates = matches!(args.key.kms(), KmsKind::GcpKms | KmsKind::AwsKms)
+    let rotates = matches!(args.key.scheme(), Scheme::GCP_KMS | Scheme::AWS_KMS)
         && purpose == KeyPurpose::Encrypt;
     let spec = KeySpec {
         purpose,
@@ -79,33 +77,32 @@ async fn create(args: &CreateArgs, options: &KmsOptions, json: bool) -> Result<(
     not(feature = "aws-kms"),
     allow(unused_variables, reason = "the variables are those of AWS KMS")
 )]
-pub(super) fn refuse_idle_settings(kms: KmsKind, options: &KmsOptions) -> Result<(), Failure> {
+pub(super) fn refuse_idle_settings(kms: Scheme, options: &Kms) -> Result<(), Failure> {
     #[cfg(feature = "aws-kms")]
-    if kms != KmsKind::AwsKms {
+    if kms != Scheme::AWS_KMS
+        && let Some(aws) = options.get::<AwsKms>().map(AwsKms::options)
+    {
         let asked = [
-            (
-                "KMS_ENABLE_CLOUDHSM",
-                options.aws.custom_key_store.is_some(),
-            ),
-            ("KMS_ENABLE_MULTI_REGION", options.aws.multi_region),
+            ("KMS_ENABLE_CLOUDHSM", aws.custom_key_store.is_some()),
+            ("KMS_ENABLE_MULTI_REGION", aws.multi_region),
         ];
         if let Some((name, _)) = asked.into_iter().find(|(_, asked)| *asked) {
             return Err(Failure::new(
                 Status::Configuration,
-                format_args!("{name}: only keys at AWS KMS can be created like this; remove it"),
+                format_args!("{name}: this applies to AWS KMS only; remove the variable"),
             ));
         }
     }
     Ok(())
 }
 
-async fn list(key: &KeyUri, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn list(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
     let report = Keys::new(&admin.list(key).await.map_err(Failure::from)?);
     print(json, &report, || report.text())
 }
 
-async fn describe(args: &DescribeArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn describe(args: &DescribeArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     let policy = RotationPolicy {
         period: args.rotation_period,
         max_age: args.max_age,
@@ -120,7 +117,7 @@ async fn describe(args: &DescribeArgs, options: &KmsOptions, json: bool) -> Resu
 async fn rotate(
     key: &KeyUri,
     schedule: Option<Rotation>,
-    options: &KmsOptions,
+    options: &Kms,
     json: bool,
 ) -> Result<(), Failure> {
     let admin = open(key, options).await?;
@@ -134,13 +131,13 @@ async fn rotate(
     print(json, &report, || report.text())
 }
 
-async fn versions(key: &KeyUri, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn versions(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
     let report = Versions::new(key, &admin.versions(key).await.map_err(Failure::from)?);
     print(json, &report, || report.text())
 }
 
-async fn disable(args: &DisableArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn disable(args: &DisableArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     let Target { key, version } = &args.target;
     let admin = open(key, options).await?;
     if !args.yes {
@@ -151,7 +148,7 @@ async fn disable(args: &DisableArgs, options: &KmsOptions, json: bool) -> Result
     done(json, &args.target, "disabled", None)
 }
 
-async fn enable(target: &Target, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn enable(target: &Target, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(&target.key, options).await?;
     let version = target.version.as_deref();
     admin
@@ -161,7 +158,7 @@ async fn enable(target: &Target, options: &KmsOptions, json: bool) -> Result<(),
     done(json, target, "enabled", None)
 }
 
-async fn destroy(args: &DestroyArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn destroy(args: &DestroyArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     let Target { key, version } = &args.target;
     let mut options = options.clone();
     if let Some(days) = args.window {
@@ -178,23 +175,25 @@ async fn destroy(args: &DestroyArgs, options: &KmsOptions, json: bool) -> Result
     }
 }
 
-fn set_window(key: &KeyUri, days: u8, options: &mut KmsOptions) -> Result<(), Failure> {
-    let reason = match key.kms() {
+fn set_window(key: &KeyUri, days: u8, options: &mut Kms) -> Result<(), Failure> {
+    let reason = match key.scheme() {
         #[cfg(feature = "aws-kms")]
-        KmsKind::AwsKms => {
-            options.aws.deletion_window_days = Some(days);
+        Scheme::AWS_KMS => {
+            let aws = options.get::<AwsKms>().map(AwsKms::options).cloned();
+            let aws = aws.unwrap_or_default().with_deletion_window_days(days);
+            *options = options.to_builder().with_service(AwsKms::new(aws)).build();
             return Ok(());
         }
-        KmsKind::GcpKms => {
+        Scheme::GCP_KMS => {
             "Cloud KMS takes the time from the key (destroyScheduledDuration), which is set when the key is created"
         }
         _ => "its versions are destroyed at once",
     };
-    // Only a build with AWS KMS can use them.
+    // Only a build with AWS KMS uses them.
     let _ = (days, options);
     Err(Failure::new(
         Status::Usage,
-        format_args!("{key}: --window cannot be chosen: {reason}"),
+        format_args!("{key}: remove --window: {reason}"),
     ))
 }
 
@@ -227,19 +226,14 @@ fn done(
     })
 }
 
-async fn replicate(
-    key: &KeyUri,
-    region: &str,
-    options: &KmsOptions,
-    json: bool,
-) -> Result<(), Failure> {
+async fn replicate(key: &KeyUri, region: &str, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = open(key, options).await?;
     let replica = admin.replicate(key, region).await.map_err(Failure::from)?;
     let answer = json!({ "key": key.to_string(), "replica": replica.to_string() });
     print(json, &answer, || format!("created the replica {replica}"))
 }
 
-async fn grant(args: &GrantArgs, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn grant(args: &GrantArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     let (key, role) = (&args.key, KeyRole::from(args.role));
     let member = member(key, region(options), &args.member)
         .map_err(|reason| Failure::new(Status::Usage, format_args!("--member: {reason}")))?;
@@ -273,16 +267,16 @@ async fn grant(args: &GrantArgs, options: &KmsOptions, json: bool) -> Result<(),
 
 /// The region of keys that are named by an alias.
 #[cfg(feature = "aws-kms")]
-pub(super) fn region(options: &KmsOptions) -> Option<&str> {
-    options.aws.region.as_deref()
+pub(super) fn region(options: &Kms) -> Option<&str> {
+    options.get::<AwsKms>()?.options().region.as_deref()
 }
 
 #[cfg(not(feature = "aws-kms"))]
-pub(super) fn region(_: &KmsOptions) -> Option<&str> {
+pub(super) fn region(_: &Kms) -> Option<&str> {
     None
 }
 
-/// What the encryption context of a call must hold.
+/// The pairs that the encryption context of a call must hold.
 pub(super) fn context(namespace: Option<&Namespace>) -> Result<EncryptionContext, Failure> {
     match namespace {
         Some(namespace) => EncryptionContext::for_namespace(namespace, BTreeMap::new())
@@ -291,18 +285,16 @@ pub(super) fn context(namespace: Option<&Namespace>) -> Result<EncryptionContext
     }
 }
 
-async fn public_key(target: &Target, options: &KmsOptions, json: bool) -> Result<(), Failure> {
+async fn public_key(target: &Target, options: &Kms, json: bool) -> Result<(), Failure> {
     let key = &target.key;
     let version = match &target.version {
         Some(version) => Some(version.clone()),
         None => newest(key, options).await?,
     };
-    let signer = kms::open_signer(key, options)
-        .await
-        .map_err(Failure::from)?;
-    let asked = match key.kms() {
-        // It has one, which has a name only where keys are looked after.
-        KmsKind::AwsKms if target.version.is_none() => None,
+    let signer = options.signer(key).await.map_err(Failure::from)?;
+    let asked = match key.scheme() {
+        // A signing key at AWS KMS has one version, whose name only the administration knows.
+        Scheme::AWS_KMS if target.version.is_none() => None,
         _ => version.as_deref(),
     };
     let public = signer.public_key(asked).await.map_err(Failure::from)?;
@@ -318,8 +310,8 @@ async fn public_key(target: &Target, options: &KmsOptions, json: bool) -> Result
     print(json, &answer, || pem.clone())
 }
 
-/// The version that signs now; `None` where the caller may not ask for it.
-async fn newest(key: &KeyUri, options: &KmsOptions) -> Result<Option<String>, Failure> {
+/// The version that signs now; `None` without the permission to ask for it.
+async fn newest(key: &KeyUri, options: &Kms) -> Result<Option<String>, Failure> {
     let admin = open(key, options).await?;
     let found = async {
         if let Some(primary) = admin.details(key).await?.primary {

@@ -1,14 +1,14 @@
-//! Where keys are listed: a key's name, or the name of what holds it.
+//! Where keys are listed: a key, or the key ring, account, token or folder that holds it.
 
 use std::str::FromStr;
 
 use temporal_kms_codec::KeyUri;
 
-/// A key in the place; it need not exist.
+/// A key in the place. It need not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place(pub(super) KeyUri);
 
-/// How a key in the place would be called.
+/// The name of a key in the place, which need not exist.
 const ANY: &str = "any";
 
 impl FromStr for Place {

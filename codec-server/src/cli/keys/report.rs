@@ -1,4 +1,4 @@
-//! What the commands answer. The names of fields are for programs: they stay.
+//! The answers of the commands. Programs read the field names, so they do not change.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use temporal_kms_codec_service::units::days;
 
 use super::table::{pairs, table};
 
-/// 31 December 9999: what comes later has no RFC 3339 form.
+/// 31 December 9999, the last day with an RFC 3339 form.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 
 #[derive(Serialize)]
@@ -226,7 +226,7 @@ pub(super) fn timestamp(time: SystemTime) -> Option<String> {
     (since <= LAST).then(|| humantime::format_rfc3339_seconds(time).to_string())
 }
 
-/// For a schedule in a sentence.
+/// A schedule in a sentence.
 pub(super) fn schedule(period: Option<Duration>) -> String {
     period.map_or_else(
         || "never rotated by the service".to_owned(),

@@ -1,9 +1,10 @@
 //! `keys setup`: everything that an API and a worker need of a key management service. It can be run again at any time.
 
 use serde::Serialize;
+#[cfg(feature = "aws-kms")]
 use temporal_kms_codec::{
-    KeyUri, KmsKind,
-    kms::{self, KeyPurpose, KeyRole, KeySpec, KmsOptions},
+    KeyUri, Scheme,
+    kms::{KeyPurpose, KeyRole, KeySpec, Kms},
 };
 
 use super::{
@@ -24,22 +25,16 @@ struct Report<'r> {
     steps: &'r [Step],
 }
 
-pub(super) async fn run(
-    setup: &SetupArgs,
-    options: &KmsOptions,
-    json: bool,
-) -> Result<(), Failure> {
+pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     // Everything that can be refused is refused before a key is created, which costs money.
     let key = setup.key()?;
-    refuse_idle_settings(key.kms(), options)?;
+    refuse_idle_settings(key.scheme(), options)?;
     let grants = setup.grants(&key, region(options))?;
     let context = context(setup.namespace.as_ref())?;
     let settings = setup.settings(region(options))?;
     let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
 
-    let admin = kms::open_admin(&key, options)
-        .await
-        .map_err(Failure::from)?;
+    let admin = options.admin(&key).await.map_err(Failure::from)?;
     let mut steps = Steps::new(&*admin, &key, setup.dry_run);
     steps.key(&setup.spec(options)).await;
     for (member, role) in &grants {
@@ -73,7 +68,7 @@ impl SetupArgs {
     fn key(&self) -> Result<KeyUri, Failure> {
         let uri = match self.provider {
             Provider::Gcp => KeyUri::new(
-                KmsKind::GcpKms,
+                Scheme::GCP_KMS,
                 &format!(
                     "projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}",
                     self.project()?,
@@ -82,7 +77,7 @@ impl SetupArgs {
                     self.key_name
                 ),
             ),
-            Provider::Aws => KeyUri::new(KmsKind::AwsKms, &self.key_alias),
+            Provider::Aws => KeyUri::new(Scheme::AWS_KMS, &self.key_alias),
         };
         uri.map_err(|error| Failure::new(Status::Usage, error))
     }
@@ -125,9 +120,12 @@ impl SetupArgs {
         not(feature = "aws-kms"),
         allow(unused_variables, reason = "only keys of AWS KMS have regions")
     )]
-    fn spec(&self, options: &KmsOptions) -> KeySpec {
+    fn spec(&self, options: &Kms) -> KeySpec {
         #[cfg(feature = "aws-kms")]
-        let multi_region = self.multi_region || options.aws.multi_region;
+        let multi_region = {
+            let aws = options.get::<temporal_kms_codec::kms::aws::AwsKms>();
+            self.multi_region || aws.is_some_and(|aws| aws.options().multi_region)
+        };
         #[cfg(not(feature = "aws-kms"))]
         let multi_region = self.multi_region;
         KeySpec {

@@ -1,8 +1,8 @@
-//! The steps of `keys setup`. One that fails does not hide those that are done, nor stop those that do not need it.
+//! The steps of `keys setup`. A failed step does not hide the finished ones, and does not stop independent ones.
 
 use serde::Serialize;
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri, KmsKind,
+    EncryptionContext, KeyUri, Scheme,
     kms::{KeyAdmin, KeyDetails, KeyRole, KeySpec, ProviderError, ProviderErrorKind as Kind},
 };
 
@@ -29,15 +29,15 @@ pub(super) struct Step {
 pub(super) enum Outcome {
     /// It was done.
     Changed,
-    /// It was right already.
+    /// It was already as requested.
     Unchanged,
     /// A dry run would do it.
     Planned,
-    /// A dry run would do it if it is missing. The service tells that only when it changes it.
+    /// A dry run would do it if it is missing. The service reveals that only when it changes it.
     PlannedIfMissing,
-    /// It was tried and not done.
+    /// It was tried and failed.
     Failed,
-    /// It was not tried, since it needs what failed before.
+    /// It was not tried, because it needs a step that failed.
     Skipped,
 }
 
@@ -78,7 +78,7 @@ impl Step {
     }
 }
 
-/// How a program ends that took these steps.
+/// How the program ends after these steps.
 pub(super) fn result(steps: &[Step]) -> Result<(), Failure> {
     let failed = || steps.iter().filter(|step| step.outcome == Outcome::Failed);
     let Some(exit) = failed().find_map(|step| step.exit) else {
@@ -96,13 +96,13 @@ pub(super) fn result(steps: &[Step]) -> Result<(), Failure> {
     Err(Failure::new(
         exit,
         format_args!(
-            "{}\ncorrect that and run the same command again; steps that are done stay done",
+            "{}\ncorrect this and run the same command again; finished steps are not repeated",
             reasons.join("\n")
         ),
     ))
 }
 
-/// Brings a key into a state, step by step.
+/// Brings a key into the requested state, step by step.
 pub(super) struct Steps<'a> {
     admin: &'a dyn KeyAdmin,
     key: &'a KeyUri,
@@ -122,7 +122,7 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// The steps, and whether the key is there, or would be.
+    /// The steps, and whether the key exists, or would exist.
     pub(super) fn finish(self) -> (Vec<Step>, bool) {
         (self.done, self.is_usable)
     }
@@ -158,7 +158,7 @@ impl<'a> Steps<'a> {
                 self.note("key", what, Outcome::Changed);
                 self.note("rotation", rotation(spec), Outcome::Changed);
             }
-            // Creating takes several calls. What was not undone can be used, and is paid for.
+            // Creating takes several calls. The key may exist although a later call failed.
             Err(error) if self.admin.details(key).await.is_ok() => {
                 self.note("key", what, Outcome::Changed);
                 self.fail("rotation", rotation(spec), &error);
@@ -231,8 +231,8 @@ impl<'a> Steps<'a> {
 }
 
 fn create(key: &KeyUri) -> String {
-    match key.kms() {
-        KmsKind::GcpKms => format!("create key {key} (and its key ring)"),
+    match key.scheme() {
+        Scheme::GCP_KMS => format!("create key {key} (and its key ring)"),
         _ => format!("create key {key}"),
     }
 }
@@ -241,7 +241,7 @@ fn rotation(spec: &KeySpec) -> String {
     format!("have it {}", schedule(spec.rotation_period))
 }
 
-/// What cannot be changed of a key any more, and is not as it should be.
+/// A property of the key that differs from the request and cannot be changed.
 fn unlike(found: &KeyDetails, spec: &KeySpec) -> Option<&'static str> {
     let wanted = spec.protection;
     // AWS KMS marks such keys by their id.

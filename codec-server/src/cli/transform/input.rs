@@ -10,12 +10,12 @@ use temporal_kms_codec::Payload;
 use temporal_kms_codec_proto::json::{self, Found, JsonError, Limits, Places};
 use zeroize::Zeroizing;
 
-/// Payloads in a document are as many as fit into it: its size is limited already.
+/// The size of a document is limited, and with it the number of payloads.
 const LIMITS: Limits = Limits {
     max_payloads: usize::MAX,
 };
 
-/// The input, taken apart.
+/// The parsed input.
 #[derive(Debug)]
 pub(super) enum Input {
     /// One payload object.
@@ -50,7 +50,7 @@ impl Input {
                 return Ok(Self::Document { text, found });
             }
         };
-        // A broken payload among others is one of a document: the others can be processed.
+        // With a broken payload the input is read as a document, so that the others can be processed.
         strict.or_else(|error| match json::find_payloads(&text, &LIMITS) {
             Ok(found) if !found.is_empty() => Ok(Self::Document { text, found }),
             _ => Err(error),
@@ -85,7 +85,7 @@ impl Input {
         broken.collect()
     }
 
-    /// Of each payload that can be read, its index among all.
+    /// The indices of the payloads that can be read, among all payloads.
     pub(super) fn indices(&self) -> Vec<usize> {
         match self {
             Self::Document { found, .. } => readable(found).map(|(index, _, _)| index).collect(),
@@ -93,7 +93,7 @@ impl Input {
         }
     }
 
-    /// The same with other payloads, of which there are as many. One that did not change keeps its own spelling.
+    /// The input with each payload replaced. A payload that did not change keeps its spelling.
     pub(super) fn write(&self, payloads: &[Payload]) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(match self {
             Self::One(old) => json::write_payload(payloads.first().unwrap_or(old)),
@@ -109,7 +109,7 @@ impl Input {
         })
     }
 
-    /// Tells where payloads are, for people.
+    /// Where payloads are, for people.
     pub(super) fn places(&self) -> PayloadPlaces<'_> {
         match self {
             Self::One(_) => PayloadPlaces::One,
@@ -127,7 +127,7 @@ fn readable(found: &[Found]) -> impl Iterator<Item = (usize, &Found, &Payload)> 
     all.filter_map(|(index, one)| Some((index, one, one.payload.as_ref().ok()?)))
 }
 
-/// The places of payloads that are asked for in order.
+/// The places of payloads. They must be asked for in order.
 pub(super) enum PayloadPlaces<'i> {
     One,
     List,
@@ -182,7 +182,7 @@ fn is_payload(keys: &BTreeSet<String>) -> bool {
     })
 }
 
-/// The keys of an object, whatever their values.
+/// The keys of an object, without their values.
 struct Keys(BTreeSet<String>);
 
 impl<'de> Deserialize<'de> for Keys {

@@ -12,13 +12,13 @@ const FIRST: usize = 64 << 10;
 /// Why bytes are not text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(super) enum EncodingError {
-    #[error("it is not valid UTF-16, from byte {0} on")]
+    #[error("it is not valid UTF-16, from byte {0} on; save it as UTF-8")]
     Utf16(usize),
     #[error("it is UTF-16 without a byte order mark; save it as UTF-8")]
     NoMark,
 }
 
-/// Reads to the end; `None` when that is more than `limit` bytes. A buffer that grows leaves no copy of its content.
+/// Reads to the end; `None` for more than `limit` bytes. A buffer that grows leaves no copy of its content.
 pub(super) fn read(mut input: impl Read, limit: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let mut bytes = Zeroizing::new(vec![0; FIRST]);
     let mut len = 0;
@@ -45,7 +45,7 @@ pub(super) fn read(mut input: impl Read, limit: usize) -> io::Result<Option<Zero
     Ok(Some(bytes))
 }
 
-/// The same text in UTF-8 without a byte order mark. PowerShell writes UTF-16, Windows editors a mark.
+/// The text in UTF-8 without a byte order mark. PowerShell writes UTF-16, and Windows editors write a mark.
 pub(super) fn utf8(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, EncodingError> {
     if let Some(rest) = bytes.strip_prefix(b"\xef\xbb\xbf") {
         return Ok(Zeroizing::new(rest.to_vec()));
@@ -56,7 +56,7 @@ pub(super) fn utf8(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Enco
     if let Some(rest) = bytes.strip_prefix(b"\xfe\xff") {
         return utf16(rest, u16::from_be_bytes);
     }
-    // JSON begins with an ASCII character: a zero beside it is half of one in UTF-16.
+    // JSON begins with an ASCII character. A zero byte beside it means UTF-16.
     if matches!(bytes.get(..2), Some([0, _] | [_, 0])) {
         return Err(EncodingError::NoMark);
     }
@@ -66,7 +66,7 @@ pub(super) fn utf8(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Enco
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Zeroizing<Vec<u8>>, EncodingError> {
     const MARK: usize = 2;
     let (pairs, rest) = bytes.as_chunks::<2>();
-    // No character takes more than three bytes for a unit: the buffer never grows.
+    // No UTF-16 unit takes more than three bytes in UTF-8, so the buffer never grows.
     let mut text = Zeroizing::new(Vec::with_capacity(pairs.len().saturating_mul(3)));
     let mut at = MARK;
     for character in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
@@ -83,7 +83,7 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Zeroizing<Vec<u8>>, E
     }
 }
 
-/// The content of each payload on a line of its own. What is not text is shown in base64.
+/// The content of each payload, one payload a line. Binary content is shown in base64.
 pub(super) fn of_payloads(payloads: &[Payload]) -> Zeroizing<Vec<u8>> {
     let line = |payload: &Payload| match std::str::from_utf8(&payload.data) {
         Ok(text) if !text.contains('\0') => Zeroizing::new(text.as_bytes().to_vec()),
@@ -99,7 +99,7 @@ pub(super) fn of_payloads(payloads: &[Payload]) -> Zeroizing<Vec<u8>> {
     text
 }
 
-/// The same without what would steer the terminal.
+/// The text without characters that steer a terminal.
 pub(super) fn for_terminal(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let text = String::from_utf8_lossy(text);
     Zeroizing::new(terminal::lines(&text).into_bytes())

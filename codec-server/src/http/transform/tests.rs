@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use http::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
+use temporal_kms::faulty::{Answer, FaultyKey};
 use temporal_kms_codec::{
     Compression, Namespace,
     kms::{KeyProvider, ProviderErrorKind, local::LocalKeyring},
 };
-use temporal_kms_codec_service::test_keys::FailingKey;
 use tokio::time::timeout;
 
 use super::*;
@@ -67,7 +67,7 @@ async fn sealed() -> (TempDir, Vec<u8>) {
 }
 
 fn failing(kind: ProviderErrorKind, on_undecodable: OnUndecodable) -> NamespaceCodec {
-    served(FailingKey::always("default", kind), on_undecodable)
+    served(FaultyKey::failing("default", kind), on_undecodable)
 }
 
 #[tokio::test]
@@ -159,11 +159,11 @@ async fn payloads_that_each_fail_slowly_cost_a_few_calls() {
         })
         .collect();
     let body = serde_json::json!({ "payloads": many }).to_string();
-    let key = FailingKey::slowly(
+    let key = FaultyKey::new("default");
+    key.always(Answer::FailsAfter(
         Duration::from_secs(1),
-        "default",
         ProviderErrorKind::KeyDisabled,
-    );
+    ));
     let served = served(key.clone(), OnUndecodable::Placeholder);
     let limit = Duration::from_secs(2);
     let answer = timeout(limit, run(&served, Operation::Decode, body.as_bytes())).await;

@@ -1,12 +1,15 @@
 //! Which keys the environment names.
 
-use super::{KEY, Variables, items, named};
-use crate::{ConfigurationError, KeyUri, KmsKind, kms::KmsOptions};
+use super::{KEY, items, named};
+use crate::{
+    ConfigurationError, KeyUri, Scheme,
+    kms::{Kms, Variables},
+};
 
 /// The keys to encrypt with.
 pub(super) fn encrypting_keys(
     variable: Variables<'_>,
-    options: &mut KmsOptions,
+    options: &mut Kms,
 ) -> Result<Vec<KeyUri>, ConfigurationError> {
     if let Some(list) = variable(KEY) {
         return key_list(KEY, &list, options);
@@ -62,7 +65,7 @@ fn aws_key(variable: Variables<'_>) -> Result<Vec<KeyUri>, ConfigurationError> {
     let alias = variable("KMS_KEY_ALIAS").ok_or_else(|| {
         ConfigurationError::invalid("KMS_KEY_ALIAS", "it is not set, but KMS_PROVIDER is `aws`")
     })?;
-    let uri = KeyUri::new(KmsKind::AwsKms, &alias).map_err(named("KMS_KEY_ALIAS"))?;
+    let uri = KeyUri::new(Scheme::AWS_KMS, &alias).map_err(named("KMS_KEY_ALIAS"))?;
     Ok(vec![uri])
 }
 
@@ -70,7 +73,7 @@ fn aws_key(variable: Variables<'_>) -> Result<Vec<KeyUri>, ConfigurationError> {
 pub(super) fn key_list(
     name: &'static str,
     list: &str,
-    options: &mut KmsOptions,
+    options: &mut Kms,
 ) -> Result<Vec<KeyUri>, ConfigurationError> {
     items(list, |uri| options.read_key(uri).map_err(named(name)))
 }

@@ -91,7 +91,14 @@ async fn every_setting_reaches_the_codec() {
         assert_eq!(codec.0.policy.formats.check(format), Ok(()));
     }
     for key in ["local://a", "local://b", "local://c"] {
-        assert!(codec.0.keyholder.provider(&key.parse().unwrap()).is_ok());
+        assert!(
+            codec
+                .0
+                .keys
+                .decryption
+                .provider(&key.parse().unwrap())
+                .is_ok()
+        );
     }
     assert!(codec.decode(vec![Payload::default()]).await.is_ok());
 }
@@ -310,7 +317,7 @@ fn the_variables_of_aws_name_a_key() {
             let mut found = variables.iter().filter(|(n, _)| *n == name);
             found.next().map(|(_, value)| (*value).to_owned())
         };
-        let keys = encrypting_keys(&lookup, &mut KmsOptions::default()).unwrap();
+        let keys = encrypting_keys(&lookup, &mut Kms::default()).unwrap();
         assert_eq!(keys[0].to_string(), "aws-kms://alias/workflows");
     }
 }
@@ -328,7 +335,7 @@ async fn the_variables_of_google_cloud_name_a_key() {
             .find(|(n, _)| *n == name)
             .map(|(_, value)| (*value).to_owned())
     };
-    let keys = encrypting_keys(&lookup, &mut KmsOptions::default()).unwrap();
+    let keys = encrypting_keys(&lookup, &mut Kms::default()).unwrap();
     assert_eq!(
         keys[0].to_string(),
         "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k"

@@ -1,33 +1,17 @@
 //! The test vectors of envelope version 2, which other implementations share.
 
-use serde::Deserialize;
+#[path = "../../../../tests/vectors/cases.rs"]
+mod vectors;
 
+use self::vectors::{Case, cases};
 use super::*;
 use crate::Dek;
 
-const VECTORS: &str = include_str!("../../../../tests/vectors/envelope-v2.json");
 const LIMIT: usize = 1 << 20;
 
-#[derive(Deserialize)]
-struct Vectors {
-    cases: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-struct Case {
-    name: String,
-    dek: String,
-    context: String,
-    message_id: String,
-    flags: u8,
-    plaintext: String,
-    data: String,
-    expect: String,
-}
-
 impl Case {
-    fn data_key(&self) -> DataKey {
-        DataKey::new(Dek::from_slice(&hex::decode(&self.dek).unwrap()).unwrap())
+    fn data_key(&self) -> ExpandedDek {
+        ExpandedDek::new(Dek::from_slice(&hex::decode(&self.dek).unwrap()).unwrap())
     }
 
     fn context(&self) -> EncryptionContext {
@@ -45,10 +29,6 @@ impl Case {
             LIMIT,
         )
     }
-}
-
-fn cases() -> Vec<Case> {
-    serde_json::from_str::<Vectors>(VECTORS).unwrap().cases
 }
 
 #[test]
@@ -105,7 +85,7 @@ fn sealing_gives_the_bytes_of_every_vector() {
 
 #[test]
 fn a_changed_bit_anywhere_is_refused() {
-    let key = DataKey::new(Dek::new([9; 32]));
+    let key = ExpandedDek::new(Dek::new([9; 32]));
     let context = EncryptionContext::parse(br#"{"namespace":"default"}"#).unwrap();
     let payload = Payload {
         data: b"secret".to_vec(),
@@ -131,7 +111,7 @@ fn a_changed_bit_anywhere_is_refused() {
 
 #[test]
 fn version_1_round_trips_and_refuses_changes() {
-    let key = DataKey::new(Dek::new([9; 32]));
+    let key = ExpandedDek::new(Dek::new([9; 32]));
     let payload = Payload {
         data: b"secret".to_vec(),
         ..Payload::default()
@@ -152,7 +132,7 @@ fn version_1_round_trips_and_refuses_changes() {
 #[cfg(feature = "zstd")]
 #[test]
 fn compressed_payloads_round_trip_and_stop_at_the_limit() {
-    let key = DataKey::new(Dek::new([9; 32]));
+    let key = ExpandedDek::new(Dek::new([9; 32]));
     let zstd = Compression::Zstd {
         level: 3,
         min_bytes: 100,

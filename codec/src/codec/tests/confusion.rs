@@ -7,7 +7,7 @@ use prost::Message as _;
 
 use super::*;
 use crate::{
-    CacheLimits, DekLimits, Envelope, EnvelopeCipher,
+    DataEnvelope, Sealer,
     crypto::aead::{Aes256Gcm, NONCE_LEN},
     format::{Marker, direct},
 };
@@ -120,19 +120,14 @@ async fn ciphertexts(key: &Arc<dyn KeyProvider>, payload: &Payload) -> Vec<Ciphe
             data: sealed.data,
         });
     }
-    let cipher = EnvelopeCipher::new(
-        vec![key.clone()],
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .unwrap();
+    let sealer = Sealer::builder().encrypt_with(key.clone());
+    let sealer = sealer.build().unwrap();
     for context in [
         EncryptionContext::parse(br#"{"namespace":"n"}"#).unwrap(),
         EncryptionContext::parse(br#"{"a":"b"}"#).unwrap(),
     ] {
         let value = payload.encode_to_vec();
-        let envelope = cipher.envelope_encrypt(&value, &context).await.unwrap();
+        let envelope = sealer.seal(&value, &context).await.unwrap();
         found.push(Ciphertext {
             format: None,
             data: [&envelope.iv[..], &envelope.encrypted, &envelope.auth_tag].concat(),
@@ -244,13 +239,8 @@ async fn an_unwrapped_data_key_is_never_read_as_a_payload() {
 async fn no_payload_opens_as_an_envelope_of_a_value() {
     let (_folder, keyring) = keyring();
     let key = keyring.key_or_create("k").unwrap();
-    let cipher = EnvelopeCipher::new(
-        vec![key.clone()],
-        vec![],
-        DekLimits::default(),
-        &CacheLimits::default(),
-    )
-    .unwrap();
+    let sealer = Sealer::builder().encrypt_with(key.clone());
+    let sealer = sealer.build().unwrap();
     let namespace = EncryptionContext::parse(br#"{"namespace":"n"}"#).unwrap();
     for (len, payload) in of_every_len() {
         let mut ciphertexts = ciphertexts(&key, &payload).await;
@@ -261,7 +251,7 @@ async fn no_payload_opens_as_an_envelope_of_a_value() {
                     continue;
                 };
                 let (encrypted, auth_tag) = rest.split_at(rest.len() - 16);
-                let envelope = Envelope {
+                let envelope = DataEnvelope {
                     encrypted: encrypted.to_vec(),
                     encrypted_data_key,
                     iv: iv.to_vec(),
@@ -269,7 +259,7 @@ async fn no_payload_opens_as_an_envelope_of_a_value() {
                     key_id: "local://k".to_owned(),
                 };
                 for context in [&namespace, &EncryptionContext::empty()] {
-                    let opened = cipher.envelope_decrypt(&envelope, context).await;
+                    let opened = sealer.open(&envelope, context).await;
                     assert!(opened.is_err(), "{len}");
                 }
             }

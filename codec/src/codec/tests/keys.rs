@@ -3,7 +3,7 @@ use super::*;
 #[tokio::test]
 async fn a_hundred_thousand_payloads_wrap_once_and_unwrap_once() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let writer = builder("n").encrypt_with(kms.clone()).build().unwrap();
     let mut sealed = Vec::new();
     for _ in 0..1000 {
@@ -84,7 +84,7 @@ async fn version_1_without_a_key_name_opens_with_whichever_key_fits() {
 #[tokio::test]
 async fn any_recipient_opens_and_one_that_is_away_is_skipped() {
     let (_folder, keyring) = keyring();
-    let [a, b] = ["a", "b"].map(|name| Watched::new(keyring.key_or_create(name).unwrap()));
+    let [a, b] = ["a", "b"].map(|name| FaultyKey::over(keyring.key_or_create(name).unwrap()));
     let writer = builder("n")
         .encrypt_with(a.clone())
         .encrypt_with(b.clone())
@@ -122,7 +122,7 @@ async fn any_recipient_opens_and_one_that_is_away_is_skipped() {
 #[tokio::test]
 async fn while_the_kms_is_away_known_keys_go_on() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let codec = builder("n").encrypt_with(kms.clone()).build().unwrap();
     let sealed = seal(&codec, "1").await;
     kms.fail(ProviderErrorKind::Unavailable);
@@ -132,7 +132,7 @@ async fn while_the_kms_is_away_known_keys_go_on() {
     let fresh = builder("n").encrypt_with(kms.clone()).build().unwrap();
     assert!(fresh.decode(vec![sealed]).await.unwrap_err().is_transient());
     assert!(fresh.encode(payloads(1)).await.unwrap_err().is_transient());
-    kms.fail(None);
+    kms.recover();
     assert!(fresh.encode(payloads(1)).await.is_ok());
     assert_eq!(fresh.stats().rejected, 2);
 }
@@ -158,7 +158,7 @@ async fn recipients_in_another_order_open_the_same() {
 #[tokio::test]
 async fn the_wrapped_key_of_another_payload_of_the_namespace_is_refused() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let codec = || builder("n").encrypt_with(kms.clone()).build().unwrap();
     let (mut moved, other) = (seal(&codec(), "1").await, seal(&codec(), "2").await);
     let wrapped = other.metadata["encrypted-dek"].clone();
@@ -181,7 +181,7 @@ async fn the_wrapped_key_of_another_payload_of_the_namespace_is_refused() {
 #[tokio::test]
 async fn version_1_without_a_key_name_asks_each_key_once() {
     let (_folder, keyring) = keyring();
-    let keys = ["a", "b", "c"].map(|name| Watched::new(keyring.key_or_create(name).unwrap()));
+    let keys = ["a", "b", "c"].map(|name| FaultyKey::over(keyring.key_or_create(name).unwrap()));
     let mut reader = builder("n").decrypt_formats(FORMATS);
     for key in &keys {
         reader = reader.encrypt_with(key.clone());
@@ -206,10 +206,10 @@ async fn version_1_without_a_key_name_asks_each_key_once() {
 #[tokio::test]
 async fn a_key_that_is_granted_for_the_context_of_payloads_only_is_ready() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let pairs = [("namespace", "n"), ("tenant", "a")];
     let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    kms.grant_only(EncryptionContext::new(pairs.into()).unwrap());
+    grant_only(&kms, EncryptionContext::new(pairs.into()).unwrap());
     let codec = |format| {
         let builder = builder("n").context("tenant", "a");
         let builder = builder.encrypt_with(kms.clone()).format(format);
@@ -217,7 +217,7 @@ async fn a_key_that_is_granted_for_the_context_of_payloads_only_is_ready() {
     };
     codec(Format::Envelope).ready().await.unwrap();
     codec(Format::EnvelopeV1).ready().await.unwrap_err();
-    kms.grant_only(EncryptionContext::empty());
+    grant_only(&kms, EncryptionContext::empty());
     codec(Format::Envelope).ready().await.unwrap_err();
     codec(Format::EnvelopeV1).ready().await.unwrap();
 }
@@ -225,13 +225,13 @@ async fn a_key_that_is_granted_for_the_context_of_payloads_only_is_ready() {
 #[tokio::test]
 async fn a_key_that_verified_a_new_data_key_is_not_put_to_rest() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let codec = || builder("n").encrypt_with(kms.clone()).build().unwrap();
     let (odd, honest) = (seal(&codec(), "1").await, seal(&codec(), "2").await);
     let reader = codec();
     seal(&reader, "3").await;
-    kms.fail_opening(ProviderErrorKind::KeyNotFound);
+    fail_opening(&kms, ProviderErrorKind::KeyNotFound);
     reader.decode(vec![odd]).await.unwrap_err();
-    kms.fail_opening(None);
+    kms.recover();
     reader.decode(vec![honest]).await.unwrap();
 }

@@ -1,13 +1,15 @@
-use super::*;
+//! Payloads that are encrypted several times over.
 
-use crate::codec::message;
+use super::*;
+use crate::codec::{decode::MAX_NESTING, message};
 
 /// Encrypts a payload whatever it is, as earlier versions of this codec did.
 async fn layer(codec: &Codec, payload: &Payload) -> Payload {
-    let live = &codec.0.live_v2;
-    let key = live.acquire(1, 1).await.unwrap();
+    let active = &codec.0.active_v2;
+    let key = active.acquire(1, 1).await.unwrap();
     Payload {
-        data: message::seal_v2(&key.data_key, live.context(), Compression::None, payload).unwrap(),
+        data: message::seal_v2(&key.data_key, active.context(), Compression::None, payload)
+            .unwrap(),
         metadata: key.metadata.clone(),
         external_payloads: vec![],
     }

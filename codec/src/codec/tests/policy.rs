@@ -3,7 +3,7 @@ use super::*;
 #[tokio::test]
 async fn a_foreign_namespace_is_refused_before_any_call() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let theirs = seal(
         &builder("theirs").encrypt_with(kms.clone()).build().unwrap(),
         "1",
@@ -77,7 +77,7 @@ async fn pairs_of_the_context_must_agree_where_both_have_them() {
 #[tokio::test]
 async fn a_required_pair_keeps_out_payloads_without_it() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let ours = || {
         builder("n")
             .encrypt_with(kms.clone())
@@ -164,7 +164,7 @@ fn a_requirement_that_cannot_hold_is_refused() {
 #[tokio::test]
 async fn a_format_that_is_not_opened_costs_no_call() {
     let (_folder, keyring) = keyring();
-    let kms = Watched::new(keyring.key_or_create("k").unwrap());
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
     let codec = builder("n").encrypt_with(kms.clone()).build().unwrap();
     for format in [Format::EnvelopeV1, Format::Direct] {
         let writer = builder("n")
@@ -248,8 +248,8 @@ async fn a_storage_reference_is_a_payload_like_any_other() {
 async fn a_key_outside_the_policy_is_never_called() {
     let (_folder, keyring) = keyring();
     let (ours, theirs) = (
-        Watched::new(keyring.key_or_create("ours").unwrap()),
-        Watched::new(keyring.key_or_create("theirs").unwrap()),
+        FaultyKey::over(keyring.key_or_create("ours").unwrap()),
+        FaultyKey::over(keyring.key_or_create("theirs").unwrap()),
     );
     let codec = builder("n")
         .encrypt_with(ours.clone())

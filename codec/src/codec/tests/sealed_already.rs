@@ -43,7 +43,7 @@ async fn it_is_returned_unchanged_among_others() {
 async fn ten_edits_add_no_layer_where_the_kms_does_not_open() {
     let (_folder, keyring) = keyring();
     for format in FORMATS {
-        let kms = Watched::new(keyring.key_or_create("k").unwrap());
+        let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
         let codec = || {
             builder("n")
                 .encrypt_with(kms.clone())
@@ -57,7 +57,7 @@ async fn ten_edits_add_no_layer_where_the_kms_does_not_open() {
             .unwrap();
         let original = fields.clone();
         for reason in REASONS {
-            kms.fail_opening(reason);
+            fail_opening(&kms, reason);
             for edit in 0..10 {
                 // Another process each time, with one new value beside what is encrypted already.
                 let server = codec();
@@ -66,7 +66,7 @@ async fn ten_edits_add_no_layer_where_the_kms_does_not_open() {
                 assert_eq!(fields[1], original[1], "{format} {reason:?} {edit}");
             }
         }
-        kms.fail_opening(None);
+        kms.recover();
         let decoded = codec().decode(fields).await.unwrap();
         assert_eq!(decoded, [payload("9"), payload("\"header\"")], "{format}");
     }
@@ -98,13 +98,13 @@ async fn an_altered_payload_is_refused_as_decoding_refuses_it() {
 async fn a_payload_of_a_version_that_is_gone_is_refused_as_decoding_refuses_it() {
     let (_folder, keyring) = keyring();
     for format in FORMATS {
-        let kms = Watched::new(keyring.key_or_create("k").unwrap());
+        let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
         let codec = || {
             let builder = builder("n").encrypt_with(kms.clone());
             builder.format(format).build().unwrap()
         };
         let sealed = seal(&codec(), "\"secret\"").await;
-        kms.fail_opening(ProviderErrorKind::KeyVersionGone);
+        fail_opening(&kms, ProviderErrorKind::KeyVersionGone);
         for error in [
             codec().encode(vec![sealed.clone()]).await.unwrap_err(),
             codec().decode(vec![sealed]).await.unwrap_err(),
@@ -122,7 +122,7 @@ async fn what_is_meant_for_others_is_refused_before_any_call() {
     let (_folder, keyring) = keyring();
     let [ours, theirs] = ["ours", "theirs"].map(|name| {
         let key = keyring.key_or_create(name).unwrap();
-        Watched::new(key)
+        FaultyKey::over(key)
     });
     let codec = builder("n")
         .encrypt_with(ours.clone())

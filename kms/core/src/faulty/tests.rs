@@ -62,6 +62,20 @@ async fn scripts_see_the_call_and_leave_others_to_older_ones() {
 }
 
 #[tokio::test]
+async fn an_input_has_answers_of_its_own_and_the_last_one_is_repeated() {
+    let key = FaultyKey::failing("k", Throttled);
+    key.answers(
+        b"known",
+        [Fails(Unavailable), Gives(vec![1]), Gives(vec![2])],
+    );
+    assert_eq!(key.decrypt(b"known").await.unwrap_err().kind(), Unavailable);
+    for expected in [1, 2, 2] {
+        assert_eq!(*key.decrypt(b"known").await.unwrap(), [expected]);
+    }
+    assert_eq!(key.decrypt(b"other").await.unwrap_err().kind(), Throttled);
+}
+
+#[tokio::test]
 async fn a_call_that_stalls_is_answered_after_recovery() {
     let key = FaultyKey::new("k");
     key.always(Stalls);

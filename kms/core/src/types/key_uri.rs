@@ -8,73 +8,19 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use self::pkcs11::Pkcs11Path;
 pub use self::query::is_region;
+use super::scheme::Scheme;
 use crate::ConfigurationError;
 
 /// Longer than any resource name of the supported services.
 const MAX_LEN: usize = 2048;
 
-/// The key management services that a [`KeyUri`] can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum KmsKind {
-    /// A Tink keyset in a folder, for development: `local://NAME`.
-    Local,
-    /// Google Cloud KMS: `gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K`.
-    GcpKms,
-    /// AWS KMS: `aws-kms://arn:aws:kms:…`.
-    AwsKms,
-    /// A PKCS#11 token: `pkcs11:token=…;object=…` (RFC 7512).
-    Pkcs11,
-}
-
-impl KmsKind {
-    const ALL: [Self; 4] = [Self::Local, Self::GcpKms, Self::AwsKms, Self::Pkcs11];
-
-    /// The scheme of its key URIs, without what separates it from the resource.
-    #[must_use]
-    pub const fn scheme(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::GcpKms => "gcp-kms",
-            Self::AwsKms => "aws-kms",
-            Self::Pkcs11 => "pkcs11",
-        }
-    }
-
-    /// The `encoding` of payloads that this service encrypted directly.
-    #[must_use]
-    pub const fn direct_encoding(self) -> &'static str {
-        match self {
-            Self::Local => "binary/local-kms",
-            Self::GcpKms => "binary/gcp-kms",
-            Self::AwsKms => "binary/aws-kms",
-            Self::Pkcs11 => "binary/pkcs11-kms",
-        }
-    }
-
-    /// The service whose direct encoding is called so.
-    #[must_use]
-    pub fn from_direct_encoding(encoding: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.direct_encoding() == encoding)
-    }
-
-    const fn separator(self) -> &'static str {
-        match self {
-            Self::Pkcs11 => ":",
-            _ => "://",
-        }
-    }
-}
-
 /// The name of a key-encryption key: which service holds it, and what it is called there.
 ///
 /// ```
-/// use temporal_kms::{KeyUri, KmsKind};
+/// use temporal_kms::{KeyUri, Scheme};
 ///
 /// let key: KeyUri = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k".parse()?;
-/// assert_eq!(key.kms(), KmsKind::GcpKms);
+/// assert_eq!(key.scheme(), Scheme::GCP_KMS);
 /// assert_eq!(key.resource(), "projects/p/locations/global/keyRings/r/cryptoKeys/k");
 ///
 /// // The forms of Go CDK are read, and written as above.
@@ -86,48 +32,34 @@ impl KmsKind {
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyUri {
-    kms: KmsKind,
+    scheme: Scheme,
     resource: Arc<str>,
 }
 
 impl KeyUri {
-    /// The key called `resource` at `kms`. The attributes of a PKCS#11 URI are brought into one order and encoding. At AWS
-    /// KMS an alias or a key id may be followed by its region, `alias/NAME?region=REGION`.
+    /// The key called `resource` at the service `scheme`. The attributes of a PKCS#11 URI are brought into one order and
+    /// encoding. At AWS KMS an alias or a key id may be followed by its region, `alias/NAME?region=REGION`. The name at a
+    /// service that this crate does not know is kept as it is.
     ///
     /// # Errors
-    /// When `resource` has not the form that the service uses. The error repeats nothing of it but the names of
-    /// parameters.
-    pub fn new(kms: KmsKind, resource: &str) -> Result<Self, ConfigurationError> {
+    /// When `resource` does not have the form that the service uses: for unknown services printable ASCII without spaces,
+    /// `?`, `#` and `@`. The error repeats nothing of it but the names of parameters.
+    pub fn new(scheme: Scheme, resource: &str) -> Result<Self, ConfigurationError> {
         if resource.len() > MAX_LEN || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid(
                 "it must be printable ASCII without spaces, at most 2,048 bytes",
             ));
         }
-        let form = match kms {
-            KmsKind::Local => "local://NAME, where NAME is up to 64 letters, digits, `.`, `_`, `-`",
-            KmsKind::GcpKms => {
-                "gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K, without a version"
+        let resource = match scheme {
+            Scheme::AWS_KMS => aws_name(resource).map_err(invalid)?,
+            Scheme::PKCS11 => {
+                return Self::pkcs11(&Pkcs11Path::parse(resource).map_err(invalid)?);
             }
-            KmsKind::AwsKms => {
-                return aws_name(resource).map_err(invalid).map(|name| Self {
-                    kms,
-                    resource: name.into(),
-                });
-            }
-            KmsKind::Pkcs11 => return Self::pkcs11(&Pkcs11Path::parse(resource).map_err(invalid)?),
+            _ => name_without_query(scheme, resource)?,
         };
-        let (name, query) = query::split(resource);
-        query::none(query).map_err(invalid)?;
-        let valid = match kms {
-            KmsKind::Local => is_file_name(name),
-            _ => is_gcp_key(name),
-        };
-        if !valid {
-            return Err(invalid(format!("the form is {form}")));
-        }
         Ok(Self {
-            kms,
-            resource: name.into(),
+            scheme,
+            resource: resource.into(),
         })
     }
 
@@ -156,24 +88,24 @@ impl KeyUri {
             return Err(invalid("it has more than 2,048 bytes"));
         }
         Ok(Self {
-            kms: KmsKind::Pkcs11,
+            scheme: Scheme::PKCS11,
             resource: resource.into(),
         })
     }
 
-    /// Stands in errors for a local key whose name is none.
+    /// For errors about a local key whose name is not valid.
     #[must_use]
     pub fn unnamed_local() -> Self {
         Self {
-            kms: KmsKind::Local,
+            scheme: Scheme::LOCAL,
             resource: "?".into(),
         }
     }
 
     /// The service that holds the key.
     #[must_use]
-    pub const fn kms(&self) -> KmsKind {
-        self.kms
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// What the service calls the key.
@@ -188,21 +120,19 @@ impl FromStr for KeyUri {
 
     fn from_str(uri: &str) -> Result<Self, Self::Err> {
         let go_cdk = [
-            ("gcpkms://", KmsKind::GcpKms),
-            ("awskms://", KmsKind::AwsKms),
+            ("gcpkms://", Scheme::GCP_KMS),
+            ("awskms://", Scheme::AWS_KMS),
         ];
-        for (prefix, kms) in go_cdk {
+        for (prefix, scheme) in go_cdk {
             if let Some(resource) = uri.strip_prefix(prefix) {
-                return Self::new(kms, resource.trim_start_matches('/'));
+                return Self::new(scheme, resource.trim_start_matches('/'));
             }
         }
-        for kms in KmsKind::ALL {
-            let resource = uri
-                .strip_prefix(kms.scheme())
-                .and_then(|rest| rest.strip_prefix(kms.separator()));
-            if let Some(resource) = resource {
-                return Self::new(kms, resource);
-            }
+        let (name, rest) = uri.split_once(':').unwrap_or_default();
+        if let Ok(scheme) = Scheme::new(name)
+            && let Some(resource) = rest.strip_prefix(scheme.separator().trim_start_matches(':'))
+        {
+            return Self::new(scheme, resource);
         }
         Err(invalid(
             "it starts with none of local://, gcp-kms://, aws-kms://, pkcs11:",
@@ -215,8 +145,8 @@ impl fmt::Display for KeyUri {
         write!(
             f,
             "{}{}{}",
-            self.kms.scheme(),
-            self.kms.separator(),
+            self.scheme,
+            self.scheme.separator(),
             self.resource
         )
     }
@@ -230,6 +160,31 @@ impl fmt::Debug for KeyUri {
 
 fn invalid(reason: impl Into<String>) -> ConfigurationError {
     ConfigurationError::invalid("key URI", reason)
+}
+
+/// A name that nothing follows.
+fn name_without_query(scheme: Scheme, resource: &str) -> Result<String, ConfigurationError> {
+    let (name, query) = query::split(resource);
+    query::none(query).map_err(invalid)?;
+    let (valid, form) = match scheme {
+        Scheme::LOCAL => (
+            is_file_name(name),
+            "local://NAME, where NAME is up to 64 letters, digits, `.`, `_`, `-`",
+        ),
+        Scheme::GCP_KMS => (
+            is_gcp_key(name),
+            "gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K, without a version",
+        ),
+        // A user name with a password would be shown wherever the key is named.
+        _ => (
+            !name.is_empty() && !name.contains(['#', '@']),
+            "SCHEME://NAME, where NAME has no `?`, `#` and `@`",
+        ),
+    };
+    if !valid {
+        return Err(invalid(format!("the form is {form}")));
+    }
+    Ok(name.to_owned())
 }
 
 /// Keeps `local://` inside its folder.
@@ -388,6 +343,30 @@ mod tests {
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(reason), "{uri}: {shown}");
             assert!(!shown.contains("sEcReT"), "{uri}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_not_known_here_has_names_too() {
+        let uri = "vault://transit/payloads:1";
+        let key: KeyUri = uri.parse().unwrap();
+        assert_eq!(
+            (key.scheme().as_str(), key.resource()),
+            ("vault", "transit/payloads:1")
+        );
+        assert_eq!(key.to_string(), uri);
+        for bad in [
+            "vault://",
+            "vault:transit",
+            "vault://a?token=sEcReT",
+            "vault://user:sEcReT@host/key",
+            "vault://a#sEcReT",
+            "vault://a b",
+            "Vault://a",
+            "file:///etc/passwd",
+        ] {
+            let error = bad.parse::<KeyUri>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("sEcReT"), "{bad}");
         }
     }
 

@@ -1,13 +1,11 @@
 //! When a server counts as ready, for keys that answer, refuse or are unreachable.
 
+use temporal_kms::faulty::{Answer, FaultyKey};
 use temporal_kms_codec::{Codec, Namespace, kms::KeyProvider};
 use tokio::time::Instant;
 
 use super::*;
-use crate::{
-    namespaces::{NamespaceCodec, OnUndecodable},
-    test_keys::FailingKey,
-};
+use crate::namespaces::{NamespaceCodec, OnUndecodable};
 
 #[test]
 fn never_goes_back() {
@@ -19,17 +17,24 @@ fn never_goes_back() {
     assert_eq!(readiness.phase(), Phase::Draining);
 }
 
-fn namespaces(keys: &[&Arc<FailingKey>]) -> Arc<Namespaces> {
+fn namespaces(keys: &[&Arc<FaultyKey>]) -> Arc<Namespaces> {
     let codecs = keys.iter().enumerate().map(|(number, key)| {
         let namespace = Namespace::new(&format!("n{number}")).unwrap();
-        let key: Arc<dyn KeyProvider> = Arc::<FailingKey>::clone(key);
+        let key: Arc<dyn KeyProvider> = Arc::<FaultyKey>::clone(key);
         let codec = Codec::builder(namespace).encrypt_with(key).build().unwrap();
         NamespaceCodec::new(codec, OnUndecodable::Fail)
     });
     Arc::new(Namespaces::named(codecs))
 }
 
-async fn ready_after(keys: &[&Arc<FailingKey>]) -> Duration {
+/// A key that works after some calls that fail.
+fn failing_at_first(calls: usize, name: &str, kind: ProviderErrorKind) -> Arc<FaultyKey> {
+    let key = FaultyKey::new(name);
+    key.next(vec![Answer::Fails(kind); calls]);
+    key
+}
+
+async fn ready_after(keys: &[&Arc<FaultyKey>]) -> Duration {
     let readiness = Readiness::new();
     let start = Instant::now();
     Arc::clone(&readiness).watch_keys(namespaces(keys)).await;
@@ -39,8 +44,8 @@ async fn ready_after(keys: &[&Arc<FailingKey>]) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn a_denied_key_does_not_hide_one_that_is_unreachable() {
-    let denied = FailingKey::always("denied", ProviderErrorKind::PermissionDenied);
-    let away = FailingKey::first(2, "away", ProviderErrorKind::Unavailable);
+    let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
+    let away = failing_at_first(2, "away", ProviderErrorKind::Unavailable);
     let waited = ready_after(&[&denied, &away]).await;
     assert_eq!(waited, FIRST_PAUSE + FIRST_PAUSE * 2);
     assert_eq!(away.calls(), 3);
@@ -48,7 +53,7 @@ async fn a_denied_key_does_not_hide_one_that_is_unreachable() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_may_only_decrypt_is_ready() {
-    let denied = FailingKey::always("denied", ProviderErrorKind::PermissionDenied);
+    let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
     assert_eq!(ready_after(&[&denied]).await, Duration::ZERO);
 }
 
@@ -59,25 +64,25 @@ async fn a_key_that_is_disabled_does_not_keep_other_namespaces_from_being_served
         ProviderErrorKind::KeyNotFound,
         ProviderErrorKind::Misconfigured,
     ] {
-        let broken = FailingKey::always("broken", kind);
-        let usable = FailingKey::first(0, "usable", ProviderErrorKind::Unavailable);
+        let broken = FaultyKey::failing("broken", kind);
+        let usable = FaultyKey::new("usable");
         assert_eq!(ready_after(&[&broken, &usable]).await, Duration::ZERO);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_a_key_that_works_is_not_ready() {
-    let broken = FailingKey::first(2, "broken", ProviderErrorKind::KeyDisabled);
+    let broken = failing_at_first(2, "broken", ProviderErrorKind::KeyDisabled);
     let waited = ready_after(&[&broken]).await;
     assert_eq!(waited, FIRST_PAUSE + FIRST_PAUSE * 2);
 }
 
 #[tokio::test]
 async fn every_key_is_reported() {
-    let denied = FailingKey::always("denied", ProviderErrorKind::PermissionDenied);
-    let first = FailingKey::always("first", ProviderErrorKind::Unavailable);
-    let second = FailingKey::always("second", ProviderErrorKind::KeyDisabled);
-    let usable = FailingKey::first(0, "usable", ProviderErrorKind::Unavailable);
+    let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
+    let first = FaultyKey::failing("first", ProviderErrorKind::Unavailable);
+    let second = FaultyKey::failing("second", ProviderErrorKind::KeyDisabled);
+    let usable = FaultyKey::new("usable");
     let round = Round::of(
         namespaces(&[&denied, &first, &second, &usable])
             .check_keys()

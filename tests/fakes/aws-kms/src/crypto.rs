@@ -11,10 +11,10 @@ use p256::{
 use serde_json::{Value, json};
 
 use crate::{
-    account::{Store, arn},
     ciphertext::{Ciphertext, seal},
     error::ApiError,
     key::{Key, KeyState, Material, Symmetric, random},
+    store::{Store, arn},
 };
 
 const MAX_PLAINTEXT: usize = 4096;

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{account::Store, error::ApiError, lifecycle::by_id};
+use crate::{
+    error::ApiError,
+    store::{Store, by_id},
+};
 
 /// `CreateGrant`. Two equal grants of one name are one.
 pub(crate) fn create(store: &mut Store, region: &str, input: &Value) -> Result<Value, ApiError> {

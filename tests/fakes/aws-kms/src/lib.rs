@@ -14,9 +14,11 @@ mod grants;
 mod key;
 mod lifecycle;
 mod server;
+mod store;
 mod sts;
 
-pub use account::{ACCOUNT, Account};
+pub use account::Account;
 pub use fault::Fault;
 pub use key::KeyState;
 pub use server::{Call, Server};
+pub use store::ACCOUNT;

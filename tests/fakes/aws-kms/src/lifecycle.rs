@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::{
-    account::{Store, arn, metadata},
     crypto::usable,
     error::ApiError,
     grants,
     key::{Key, KeyState, Material, Symmetric},
+    store::{Store, arn, by_id, metadata, named},
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -48,29 +48,7 @@ pub(crate) fn call(
     Some(answer)
 }
 
-fn named<'a>(store: &'a mut Store, region: &str, input: &Value) -> Result<&'a mut Key, ApiError> {
-    let name = input["KeyId"]
-        .as_str()
-        .ok_or_else(|| ApiError::validation("KeyId"))?;
-    store.find(region, name)
-}
-
 /// As most operations on keys: no alias.
-pub(crate) fn by_id<'a>(
-    store: &'a mut Store,
-    region: &str,
-    input: &Value,
-) -> Result<&'a mut Key, ApiError> {
-    let name = input["KeyId"].as_str().unwrap_or_default();
-    if name.starts_with("alias/") || name.contains(":alias/") {
-        return Err(ApiError::new(
-            "InvalidArnException",
-            "an alias is no key id here",
-        ));
-    }
-    named(store, region, input)
-}
-
 fn create(store: &mut Store, region: &str, input: &Value) -> Result<Value, ApiError> {
     let signs = match (input["KeyUsage"].as_str(), input["KeySpec"].as_str()) {
         (None | Some("ENCRYPT_DECRYPT"), None | Some("SYMMETRIC_DEFAULT")) => false,

@@ -21,11 +21,11 @@ use tokio::{
 };
 
 use crate::{
-    Fault,
-    account::{Store, arn},
-    crypto,
+    Fault, crypto,
     error::ApiError,
-    lifecycle, sts,
+    lifecycle,
+    store::{Store, arn},
+    sts,
 };
 
 const MAX_REQUEST: usize = 1 << 20;

@@ -1,9 +1,11 @@
+//! A running emulator.
+
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::{Call, Canned, Fault, journal::Journal, model::Store, serve};
+use crate::{Call, Canned, Fault, model::Store, serve, shared::Shared};
 
 /// How the emulator starts.
 #[derive(Clone, Debug)]
@@ -32,15 +34,6 @@ pub struct Emulator {
     address: SocketAddr,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
-}
-
-/// What requests share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) store: Mutex<Store>,
-    pub(crate) faults: Mutex<Vec<Fault>>,
-    pub(crate) canned: Mutex<Option<Canned>>,
-    pub(crate) journal: Mutex<Journal>,
 }
 
 impl Emulator {

@@ -4,7 +4,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::model::Object;
+/// A JSON object.
+pub(crate) type Object = serde_json::Map<String, Value>;
 
 /// The codes of `google.rpc.Code` that the service answers, with their HTTP statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

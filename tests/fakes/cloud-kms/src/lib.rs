@@ -30,6 +30,7 @@ mod model;
 mod route;
 mod rpc;
 mod serve;
+mod shared;
 
 pub use canned::Canned;
 pub use emulator::{Emulator, Options};

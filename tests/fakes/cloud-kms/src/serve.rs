@@ -21,10 +21,10 @@ use tower::ServiceExt as _;
 
 use crate::{
     Call, Canned, FaultKind, control,
-    emulator::Shared,
     error::{ApiError, Code, json_response},
     route::{Route, Rpc},
     rpc,
+    shared::Shared,
 };
 
 const MAX_BODY: usize = 1 << 20;

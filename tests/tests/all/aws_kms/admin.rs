@@ -4,8 +4,8 @@ use fake_aws_kms::Fault;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
     kms::{
-        self, KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, Protection,
-        ProviderErrorKind as Kind, RotationPolicy, aws::AwsOptions,
+        KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, Protection, ProviderErrorKind as Kind,
+        RotationPolicy, aws::AwsOptions,
     },
 };
 
@@ -14,9 +14,7 @@ use super::{HOME, context, kms_options, open, options, scripted, uri};
 const DAY: Duration = Duration::from_hours(24);
 
 async fn admin(key: &KeyUri, aws: AwsOptions) -> Arc<dyn KeyAdmin> {
-    kms::open_admin(key, &kms_options(aws))
-        .await
-        .expect("an admin")
+    kms_options(aws).admin(key).await.expect("an admin")
 }
 
 fn alias() -> KeyUri {
@@ -155,10 +153,7 @@ async fn a_key_goes_out_of_use_and_comes_back() {
     let (account, server) = scripted().await;
     let arn = account.symmetric_key(HOME);
     let uri = uri(&arn);
-    let options = AwsOptions {
-        deletion_window_days: Some(7),
-        ..options(server.url())
-    };
+    let options = options(server.url()).with_deletion_window_days(7);
     let admin = admin(&uri, options.clone()).await;
     let key = open(&arn, options).await;
     let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();
@@ -322,10 +317,7 @@ async fn what_the_environment_asks_of_new_keys_is_done() {
         let made: Vec<_> = calls.filter(|call| call.operation == "CreateKey").collect();
         made.last().unwrap().input.clone()
     };
-    let multi_region = AwsOptions {
-        multi_region: true,
-        ..options(server.url())
-    };
+    let multi_region = options(server.url()).with_multi_region(true);
     let made = admin(&alias(), multi_region)
         .await
         .create(&alias(), &KeySpec::default())
@@ -334,10 +326,7 @@ async fn what_the_environment_asks_of_new_keys_is_done() {
     assert!(made.uri.resource().contains("key/mrk-"), "{made:?}");
     assert_eq!(created(&server)["MultiRegion"], true);
 
-    let cloud_hsm = AwsOptions {
-        custom_key_store: Some("cks-1234".to_owned()),
-        ..options(server.url())
-    };
+    let cloud_hsm = options(server.url()).with_custom_key_store("cks-1234");
     let other = uri("alias/hsm");
     admin(&other, cloud_hsm)
         .await

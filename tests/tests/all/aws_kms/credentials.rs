@@ -2,7 +2,7 @@ use std::{fs, path::PathBuf};
 
 use fake_aws_kms::{Fault, Server};
 use temporal_kms_codec::kms::{
-    self, ProviderErrorKind as Kind,
+    ProviderErrorKind as Kind,
     aws::{AwsCredentials, AwsKms, AwsOptions, AwsRole, WebIdentityToken},
 };
 use zeroize::Zeroizing;
@@ -12,13 +12,10 @@ use super::{HOME, open, options, scripted, uri};
 const ROLE: &str = "arn:aws:iam::111122223333:role/keys";
 
 fn web_identity(server: &Server, token: WebIdentityToken) -> AwsOptions {
-    AwsOptions {
-        credentials: AwsCredentials::WebIdentity {
-            role: AwsRole::new(ROLE),
-            token,
-        },
-        ..options(server.url())
-    }
+    options(server.url()).with_credentials(AwsCredentials::WebIdentity {
+        role: AwsRole::new(ROLE),
+        token,
+    })
 }
 
 fn access_keys(server: &Server, operation: &str) -> Vec<Option<String>> {
@@ -33,15 +30,10 @@ fn access_keys(server: &Server, operation: &str) -> Vec<Option<String>> {
 async fn a_role_is_taken_on_for_an_hour_and_its_session_reused() {
     let (account, server) = scripted().await;
     let arn = account.symmetric_key(HOME);
-    let role = AwsRole {
-        external_id: Some("partner".to_owned()),
-        session_name: Some("worker-1".to_owned()),
-        ..AwsRole::new(ROLE)
-    };
-    let kms = AwsKms::new(AwsOptions {
-        role: Some(role),
-        ..options(server.url())
-    });
+    let role = AwsRole::new(ROLE)
+        .with_external_id("partner")
+        .with_session_name("worker-1");
+    let kms = AwsKms::new(options(server.url()).with_role(role));
     for _ in 0..2 {
         let key = kms.key(&uri(&arn)).await.unwrap();
         key.describe().await.unwrap();
@@ -64,26 +56,23 @@ async fn a_role_is_taken_on_for_an_hour_and_its_session_reused() {
 #[tokio::test]
 async fn all_keys_of_some_options_share_one_session() {
     let (account, server) = scripted().await;
-    let kms = super::kms_options(AwsOptions {
-        role: Some(AwsRole::new(ROLE)),
-        ..options(server.url())
-    });
+    let kms = super::kms_options(options(server.url()).with_role(AwsRole::new(ROLE)));
     for _ in 0..3 {
         let arn = uri(&account.symmetric_key(HOME));
-        let key = kms::open(&arn, &kms.clone()).await.unwrap();
+        let key = kms.clone().key(&arn).await.unwrap();
         key.describe().await.unwrap();
-        let admin = kms::open_admin(&arn, &kms).await.unwrap();
+        let admin = kms.admin(&arn).await.unwrap();
         admin.details(&arn).await.unwrap();
     }
     let signing = uri(&account.signing_key(HOME));
-    let signer = kms::open_signer(&signing, &kms).await.unwrap();
+    let signer = kms.signer(&signing).await.unwrap();
     signer.public_key(None).await.unwrap();
     assert_eq!(server.count("AssumeRole"), 1);
 
-    let mut other = kms.clone();
-    other.aws.role = Some(AwsRole::new("arn:aws:iam::111122223333:role/other"));
+    let role = AwsRole::new("arn:aws:iam::111122223333:role/other");
+    let other = super::kms_options(options(server.url()).with_role(role));
     let arn = uri(&account.symmetric_key(HOME));
-    let key = kms::open(&arn, &other).await.unwrap();
+    let key = other.key(&arn).await.unwrap();
     key.describe().await.unwrap();
     assert_eq!(server.count("AssumeRole"), 2, "another caller");
 }
@@ -125,10 +114,8 @@ async fn a_web_identity_is_renewed_with_the_token_of_the_day() {
 async fn a_web_identity_may_take_on_a_further_role() {
     let (account, server) = scripted().await;
     let token = WebIdentityToken::Text(Zeroizing::new("jwt".to_owned()));
-    let options = AwsOptions {
-        role: Some(AwsRole::new("arn:aws:iam::444455556666:role/owner")),
-        ..web_identity(&server, token)
-    };
+    let options = web_identity(&server, token)
+        .with_role(AwsRole::new("arn:aws:iam::444455556666:role/owner"));
     let key = open(&account.symmetric_key(HOME), options).await;
     key.describe().await.unwrap();
     let operations: Vec<_> = server

@@ -1,23 +1,8 @@
 //! One key is known by several names.
 
-use temporal_kms_codec::{
-    Codec, Namespace, Payload,
-    kms::{KeyProvider, ProviderErrorKind as Kind, aws::AwsOptions},
-};
+use temporal_kms_codec::kms::ProviderErrorKind as Kind;
 
-use super::{Arc, HOME, context, open, options, scripted, uri};
-
-fn codec(key: Arc<dyn KeyProvider>) -> Codec {
-    let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
-    builder.build().unwrap()
-}
-
-fn payload() -> Payload {
-    Payload {
-        data: b"x".to_vec(),
-        ..Payload::default()
-    }
-}
+use super::{HOME, codec, context, open, options, payload, scripted, uri};
 
 #[tokio::test]
 async fn a_go_cdk_uri_tells_its_region_itself() {
@@ -25,10 +10,8 @@ async fn a_go_cdk_uri_tells_its_region_itself() {
     let arn = account.symmetric_key(HOME);
     let id = arn.rsplit('/').next().unwrap();
     account.alias(HOME, "alias/workflows", &arn);
-    let without_region = AwsOptions {
-        region: None,
-        ..options(server.url())
-    };
+    let mut without_region = options(server.url());
+    without_region.region = None;
     for name in ["alias/workflows", id] {
         let key = open(&format!("{name}?region={HOME}"), without_region.clone()).await;
         let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();

@@ -3,7 +3,7 @@ use futures::future::try_join_all;
 use serde_json::json;
 use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, Format, Namespace, Payload, WrappedDek,
-    kms::{self, KmsOptions, Protection, ProviderErrorKind as Kind},
+    kms::{self, Kms, Protection, ProviderErrorKind as Kind},
 };
 
 use super::{HOME, context, kms_options, open, options, scripted, uri};
@@ -219,9 +219,7 @@ async fn what_was_wrapped_before_a_rotation_opens_after_it() {
     let (dek, wrapped) = key.generate_dek(&context("a")).await.unwrap();
     let before = key.describe().await.unwrap().primary_version;
 
-    let admin = kms::open_admin(&uri(&arn), &kms_options(options))
-        .await
-        .unwrap();
+    let admin = kms_options(options).admin(&uri(&arn)).await.unwrap();
     admin.rotate(&uri(&arn)).await.unwrap();
 
     assert_ne!(key.describe().await.unwrap().primary_version, before);
@@ -256,10 +254,8 @@ async fn wrong_settings_are_found_before_any_call() {
     let (account, server) = scripted().await;
     let arn = account.symmetric_key(HOME);
     let good = options(server.url());
-    let no_region = temporal_kms_codec::kms::aws::AwsOptions {
-        region: None,
-        ..good.clone()
-    };
+    let mut no_region = good.clone();
+    no_region.region = None;
     let mut bad_region = good.clone();
     bad_region.region = Some("evil.example/".to_owned());
     let mut clear = good.clone();
@@ -273,14 +269,12 @@ async fn wrong_settings_are_found_before_any_call() {
         (arn.as_str(), clear_sts, "this machine only"),
         ("arn:aws:kms:eu-west-1:1:key/x", good, "its form is"),
     ] {
-        let error = kms::open(&uri(name), &kms_options(options))
-            .await
-            .unwrap_err();
+        let error = kms_options(options).key(&uri(name)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Misconfigured);
         assert!(error.to_string().contains(expected), "{error}");
     }
     // A key of another region is asked for there, whatever the default region is.
-    let elsewhere = KmsOptions::default();
-    assert!(kms::open(&uri(&arn), &elsewhere).await.is_ok());
+    let elsewhere = Kms::default();
+    assert!(elsewhere.key(&uri(&arn)).await.is_ok());
     assert!(server.calls().is_empty());
 }

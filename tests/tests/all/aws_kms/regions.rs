@@ -1,15 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use fake_aws_kms::{Account, Fault, Server};
-use temporal_kms_codec::{
-    Codec, Namespace, Payload,
-    kms::{
-        CallPolicy, KeyProvider, KmsMetrics, ProviderErrorKind as Kind,
-        aws::{AwsOptions, AwsReplica},
-    },
+use temporal_kms_codec::kms::{
+    CallPolicy, KeyProvider, KmsMetrics, ProviderErrorKind as Kind,
+    aws::{AwsOptions, AwsReplica},
 };
 
-use super::{HOME, context, open, options, uri};
+use super::{HOME, codec, context, open, options, payload, uri};
 
 const AWAY: &str = "us-west-2";
 
@@ -32,29 +29,12 @@ impl Regions {
     }
 
     fn options(&self) -> AwsOptions {
-        AwsOptions {
-            replicas: vec![AwsReplica {
-                region: AWAY.to_owned(),
-                endpoint: Some(self.away.url().to_owned()),
-            }],
-            ..options(self.home.url())
-        }
+        options(self.home.url())
+            .with_replicas(vec![AwsReplica::new(AWAY).with_endpoint(self.away.url())])
     }
 
     async fn key(&self) -> Arc<dyn KeyProvider> {
         open(&self.arn, self.options()).await
-    }
-}
-
-fn codec(key: Arc<dyn KeyProvider>) -> Codec {
-    let builder = Codec::builder(Namespace::new("a").unwrap()).encrypt_with(key);
-    builder.build().unwrap()
-}
-
-fn payload() -> Payload {
-    Payload {
-        data: b"x".to_vec(),
-        ..Payload::default()
     }
 }
 
@@ -74,21 +54,11 @@ async fn a_replica_serves_while_the_home_region_is_gone() {
     let gone = home.url().to_owned();
     drop(home);
 
-    let replicas = vec![AwsReplica {
-        region: AWAY.to_owned(),
-        endpoint: Some(away.url().to_owned()),
-    }];
-    let key = open(
-        &arn,
-        AwsOptions {
-            replicas,
-            ..options(&gone)
-        },
-    )
-    .await;
-    let codec = codec(key);
-    assert_eq!(codec.decode(before).await.unwrap(), [payload()]);
-    let during = codec.encode(vec![payload()]).await.unwrap();
+    let replicas = vec![AwsReplica::new(AWAY).with_endpoint(away.url())];
+    let key = open(&arn, options(&gone).with_replicas(replicas)).await;
+    let writer = codec(key);
+    assert_eq!(writer.decode(before).await.unwrap(), [payload()]);
+    let during = writer.encode(vec![payload()]).await.unwrap();
     assert_eq!(
         during[0].metadata["kms-key"],
         format!("aws-kms://{arn}").as_bytes()
@@ -102,7 +72,7 @@ async fn a_replica_serves_while_the_home_region_is_gone() {
 
     // What was written meanwhile opens at home, without any replica.
     let home = account.serve(HOME).await.unwrap();
-    let reader = super::regions::codec(open(&arn, options(home.url())).await);
+    let reader = super::codec(open(&arn, options(home.url())).await);
     assert_eq!(reader.decode(during).await.unwrap(), [payload()]);
 }
 
@@ -173,8 +143,8 @@ async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
         ..CallPolicy::default()
     };
     let key = policy.decorate(regions.key().await, &metrics).unwrap();
-    let codec = codec(key);
-    let honest = codec.encode(vec![payload()]).await.unwrap();
+    let writer = codec(key);
+    let honest = writer.encode(vec![payload()]).await.unwrap();
     regions.home.fail("*", Fault::Status(503), usize::MAX);
     let bogus: Vec<_> = (0..100_u8)
         .map(|n| {
@@ -185,16 +155,16 @@ async fn a_payload_that_cannot_be_opened_costs_no_more_during_an_outage() {
         })
         .collect();
 
-    for result in codec.decode_each(bogus.clone()).await {
+    for result in writer.decode_each(bogus.clone()).await {
         let error = result.unwrap_err();
         assert!(!error.is_transient(), "{error}");
     }
     let calls = regions.away.count("Decrypt");
     assert!(calls <= 16, "{calls} calls for one request");
     // The verdicts are remembered, and no breaker is open.
-    codec.decode(vec![bogus[0].clone()]).await.unwrap_err();
+    writer.decode(vec![bogus[0].clone()]).await.unwrap_err();
     assert_eq!(regions.away.count("Decrypt"), calls);
-    let reader = super::regions::codec(policy.decorate(regions.key().await, &metrics).unwrap());
+    let reader = super::codec(policy.decorate(regions.key().await, &metrics).unwrap());
     assert_eq!(reader.decode(honest).await.unwrap(), [payload()]);
 }
 
@@ -225,7 +195,7 @@ async fn a_key_opens_what_its_sibling_of_another_region_sealed() {
         format!("aws-kms://{replica_arn}").as_bytes()
     );
 
-    let reader = codec(open(&regions.arn, options(regions.home.url())).await);
+    let reader = super::codec(open(&regions.arn, options(regions.home.url())).await);
     let before = regions.away.calls().len();
     assert_eq!(reader.decode(sealed).await.unwrap(), [payload()]);
     assert_eq!(regions.home.count("Decrypt"), 1);

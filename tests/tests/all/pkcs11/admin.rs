@@ -119,7 +119,8 @@ fn lists_and_describes_keys() {
             );
         }
         // What is listed can be opened.
-        kms::open(&listed[0].uri, &options(hsm.options()))
+        options(hsm.options())
+            .key(&listed[0].uri)
             .await
             .expect("a key")
             .describe()

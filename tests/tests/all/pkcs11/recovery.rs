@@ -105,9 +105,7 @@ fn a_token_that_appears_after_the_start_is_found() {
         generate(&hsm, "k", b"\x01", &only_encrypts());
         hsm.made_elsewhere("later", "k");
         let uri = "pkcs11:token=later;object=k".parse().expect("a key");
-        let key = kms::open(&uri, &options(hsm.options()))
-            .await
-            .expect("a key");
+        let key = options(hsm.options()).key(&uri).await.expect("a key");
         wrap(&*key).await;
     });
 }
@@ -122,9 +120,7 @@ fn calls_of_other_tokens_go_on_while_the_module_is_initialized_again() {
         let key = made(&hsm, "k").await;
         let wrapped = wrap(&*key).await;
         let uri = "pkcs11:token=neighbour;object=k".parse().expect("a key");
-        let neighbour = kms::open(&uri, &options(hsm.options()))
-            .await
-            .expect("a key");
+        let neighbour = options(hsm.options()).key(&uri).await.expect("a key");
 
         let ended = Arc::new(AtomicBool::new(false));
         let others: Vec<_> = (0..6)
@@ -197,13 +193,8 @@ fn a_module_that_hangs_takes_few_threads_and_does_not_keep_the_process() {
             std::process::exit(1);
         });
         made(&hsm, "k").await;
-        let few = Pkcs11Options {
-            max_sessions: Some(3),
-            ..hsm.options()
-        };
-        let key = kms::open(&hsm.key("k"), &options(few))
-            .await
-            .expect("a key");
+        let few = hsm.options().with_max_sessions(3);
+        let key = options(few).key(&hsm.key("k")).await.expect("a key");
         let wrapped = wrap(&*key).await;
         hsm.hang();
         for _ in 0..10 {

@@ -27,13 +27,8 @@ fn survives_restarts_of_the_token_and_the_end_of_its_login() {
 fn many_calls_share_a_few_sessions() {
     isolated(|hsm| async move {
         made(&hsm, "k").await;
-        let few = Pkcs11Options {
-            max_sessions: Some(3),
-            ..hsm.options()
-        };
-        let key = kms::open(&hsm.key("k"), &options(few))
-            .await
-            .expect("a key");
+        let few = hsm.options().with_max_sessions(3);
+        let key = options(few).key(&hsm.key("k")).await.expect("a key");
         let calls: Vec<_> = (0..64u8)
             .map(|byte| {
                 let key = key.clone();
@@ -105,7 +100,7 @@ fn says_what_is_missing() {
             };
             let options = options(hsm.options());
             async move {
-                let key = kms::open(&uri, &options).await?;
+                let key = options.key(&uri).await?;
                 key.describe().await.map(|_| panic!("{uri} is there"))
             }
         };
@@ -126,20 +121,15 @@ fn says_what_is_missing() {
         );
 
         let no_module = Pkcs11Options::default();
-        let wrong_module = Pkcs11Options {
-            module: Some("/etc/passwd".into()),
-            ..hsm.options()
-        };
-        let absent_module = Pkcs11Options {
-            module: Some("/nonexistent.so".into()),
-            ..hsm.options()
-        };
+        let wrong_module = hsm.options().with_module("/etc/passwd");
+        let absent_module = hsm.options().with_module("/nonexistent.so");
         for (pkcs11, text) in [
             (no_module, "PKCS11_MODULE"),
             (wrong_module, "cannot be loaded"),
             (absent_module, "no PKCS#11 module /nonexistent.so"),
         ] {
-            let error = kms::open(&hsm.key("k"), &options(pkcs11))
+            let error = options(pkcs11)
+                .key(&hsm.key("k"))
                 .await
                 .expect_err("no module");
             assert_eq!(error.kind(), Kind::Misconfigured);
@@ -147,13 +137,9 @@ fn says_what_is_missing() {
         }
         // Without a login the token shows no private object.
         hsm.session().logout().expect("logged out");
-        let anonymous = Pkcs11Options {
-            pin: None,
-            ..hsm.options()
-        };
-        let key = kms::open(&hsm.key("k"), &options(anonymous))
-            .await
-            .expect("a key");
+        let mut anonymous = hsm.options();
+        anonymous.pin = None;
+        let key = options(anonymous).key(&hsm.key("k")).await.expect("a key");
         let error = key.describe().await.expect_err("private");
         assert_eq!(error.kind(), Kind::KeyNotFound);
         assert!(error.to_string().contains("PIN"), "{error}");

@@ -1,4 +1,4 @@
-//! A file that has no name until it is complete, so that nothing is left behind however the process ends.
+//! A file without a name until it is complete, so that an interrupted process leaves nothing behind.
 
 use std::{
     fs::File,
@@ -17,7 +17,7 @@ use tempfile::NamedTempFile;
 /// Readable by its owner only.
 const MODE: u32 = 0o600;
 
-/// A file in the folder of the one that it is to become.
+/// A file in the folder of the output.
 #[derive(Debug)]
 pub(crate) enum Temporary {
     /// Linux removes it with the process, even after SIGKILL (`open(2)`, `O_TMPFILE`).
@@ -30,7 +30,7 @@ impl Temporary {
     pub(crate) fn beside(path: &Path) -> io::Result<Self> {
         let folder = folder_of(path);
         match Self::unnamed(folder) {
-            // The file system, or the kernel, does not know it.
+            // The file system or the kernel does not support it.
             Err(error)
                 if matches!(
                     error.raw_os_error().map(Errno::from_raw),
@@ -55,7 +55,7 @@ impl Temporary {
     fn named(folder: &Path) -> io::Result<Self> {
         NamedTempFile::new_in(folder)
             .map(Self::Named)
-            // The error of `tempfile` names its own file, which nobody knows.
+            // The error of `tempfile` names its temporary file, which means nothing to the user.
             .map_err(|error| error.kind().into())
     }
 
@@ -85,7 +85,7 @@ impl Temporary {
     }
 }
 
-/// A link never replaces: the file gets a name of its own first, and is then renamed in one step.
+/// A link cannot replace a file. So the file gets a temporary name first, and is then renamed in one step.
 fn replace_by(file: &File, path: &Path) -> io::Result<()> {
     tempfile::Builder::new()
         .make_in(folder_of(path), |name| link(file, name))?

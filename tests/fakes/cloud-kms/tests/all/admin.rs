@@ -6,7 +6,7 @@ use fake_cloud_kms::{Emulator, Options};
 use temporal_kms_codec::{
     Dek,
     kms::{
-        self, KeyPurpose, KeyRole, KeySpec, KeyState, Protection, ProviderErrorKind as Kind,
+        KeyPurpose, KeyRole, KeySpec, KeyState, Protection, ProviderErrorKind as Kind,
         RotationPolicy,
     },
 };
@@ -310,9 +310,9 @@ async fn keys_survive_in_the_state_file() {
     };
     let emulator = start().await;
     let reach = options(&emulator.url());
-    let admin = kms::open_admin(&uri("k"), &reach).await.unwrap();
+    let admin = reach.admin(&uri("k")).await.unwrap();
     admin.create(&uri("k"), &rotating()).await.unwrap();
-    let key = kms::open(&uri("k"), &reach).await.unwrap();
+    let key = reach.key(&uri("k")).await.unwrap();
     let wrapped = key.wrap(&Dek::new([5; 32]), &context("a")).await.unwrap();
     admin
         .grant(&uri("k"), MEMBER, KeyRole::Encrypter)
@@ -323,12 +323,12 @@ async fn keys_survive_in_the_state_file() {
 
     let emulator = start().await;
     let reach = options(&emulator.url());
-    let key = kms::open(&uri("k"), &reach).await.unwrap();
+    let key = reach.key(&uri("k")).await.unwrap();
     assert_eq!(
         key.unwrap(&wrapped, &context("a")).await.unwrap().expose(),
         &[5; 32]
     );
-    let admin = kms::open_admin(&uri("k"), &reach).await.unwrap();
+    let admin = reach.admin(&uri("k")).await.unwrap();
     assert_eq!(
         admin.details(&uri("k")).await.unwrap().rotation_period,
         Some(90 * DAY)

@@ -7,15 +7,16 @@ use serde_json::Value;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
     kms::{
-        self, CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeySpec, KmsOptions, ProviderError,
+        CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeySpec, Kms, ProviderError,
         ProviderErrorKind as Kind, Signer,
+        gcp::{GcpKms, GcpOptions},
     },
 };
 
 /// A running emulator, and how this library reaches it.
 pub(crate) struct Cloud {
     pub(crate) emulator: Emulator,
-    pub(crate) options: KmsOptions,
+    pub(crate) options: Kms,
 }
 
 impl Cloud {
@@ -39,7 +40,7 @@ impl Cloud {
             ..KeySpec::default()
         };
         self.create(name, spec).await;
-        kms::open_signer(&uri(name), &self.options).await.unwrap()
+        self.options.signer(&uri(name)).await.unwrap()
     }
 
     pub(crate) async fn create(&self, name: &str, spec: KeySpec) {
@@ -47,11 +48,11 @@ impl Cloud {
     }
 
     pub(crate) async fn open(&self, name: &str) -> Arc<dyn KeyProvider> {
-        kms::open(&uri(name), &self.options).await.unwrap()
+        self.options.key(&uri(name)).await.unwrap()
     }
 
     pub(crate) async fn admin(&self) -> Arc<dyn KeyAdmin> {
-        kms::open_admin(&uri("any"), &self.options).await.unwrap()
+        self.options.admin(&uri("any")).await.unwrap()
     }
 
     pub(crate) fn misbehave(&self, fault: &str) {
@@ -63,12 +64,11 @@ impl Cloud {
     }
 }
 
-pub(crate) fn options(url: &str) -> KmsOptions {
-    KmsOptions {
-        gcp_endpoint: Some(url.to_owned()),
-        calls: CallPolicy::once(),
-        ..KmsOptions::default()
-    }
+pub(crate) fn options(url: &str) -> Kms {
+    Kms::builder()
+        .with_service(GcpKms::new(GcpOptions::default().with_endpoint(url)))
+        .calls(CallPolicy::once())
+        .build()
 }
 
 pub(crate) fn uri(name: &str) -> KeyUri {

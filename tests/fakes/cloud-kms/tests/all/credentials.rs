@@ -10,7 +10,8 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use temporal_kms_codec::kms::{
-    self, KeyProvider, KmsOptions, ProviderError, ProviderErrorKind as Kind,
+    KeyProvider, ProviderError, ProviderErrorKind as Kind,
+    gcp::{GcpKms, GcpOptions},
 };
 use tokio::net::TcpListener;
 
@@ -19,11 +20,12 @@ use crate::common::{Cloud, google, kind, uri};
 const EMAIL: &str = "worker@p.iam.gserviceaccount.com";
 
 async fn open_as(cloud: &Cloud, file: &Path) -> Result<Arc<dyn KeyProvider>, ProviderError> {
-    let options = KmsOptions {
-        gcp_credentials: Some(file.to_owned()),
-        ..cloud.options.clone()
-    };
-    kms::open(&uri("k"), &options).await
+    let gcp = GcpOptions::default()
+        .with_endpoint(cloud.emulator.url())
+        .with_credentials(file);
+    let options = cloud.options.to_builder().with_service(GcpKms::new(gcp));
+    let options = options.build();
+    options.key(&uri("k")).await
 }
 
 fn last_scheme(cloud: &Cloud) -> Option<String> {

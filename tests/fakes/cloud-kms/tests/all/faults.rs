@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use fake_cloud_kms::{Canned, Fault};
 use temporal_kms_codec::{
     Dek,
-    kms::{self, CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},
+    kms::{CallPolicy, Cause, KmsMetrics, ProviderErrorKind as Kind},
 };
 use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
@@ -240,7 +240,7 @@ async fn nobody_listens() {
     let cloud = Cloud::start().await;
     let key = cloud.key("k").await;
     let never = options("http://127.0.0.1:1");
-    let unreachable = kms::open(&uri("k"), &never).await.unwrap();
+    let unreachable = never.key(&uri("k")).await.unwrap();
     assert_eq!(kind(unreachable.encrypt(b"x").await), Kind::Unavailable);
     drop(cloud);
     assert_eq!(
@@ -280,7 +280,7 @@ async fn a_call_that_nobody_limits_ends_too() {
         drop(stream.read_to_end(&mut heard).await);
         heard
     });
-    let key = kms::open(&uri("k"), &options(&url)).await.unwrap();
+    let key = options(&url).key(&uri("k")).await.unwrap();
     let error = key.encrypt(b"x").await.unwrap_err();
     assert_eq!(error.kind(), Kind::DeadlineExceeded, "{error}");
     drop(silent);

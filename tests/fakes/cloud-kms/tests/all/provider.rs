@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use temporal_kms_codec::{
-    Dek, EncryptionContext, KeyUri, KmsKind, WrappedDek,
-    kms::{self, KeyPurpose, KeySpec, Protection, ProviderErrorKind as Kind},
+    Dek, EncryptionContext, KeyUri, Scheme, WrappedDek,
+    kms::{KeyPurpose, KeySpec, Protection, ProviderErrorKind as Kind},
 };
 
 use crate::common::{Cloud, context, kind, options, uri};
@@ -180,7 +180,7 @@ async fn a_key_that_is_missing_or_for_something_else() {
     assert_eq!(kind(signing.encrypt(b"x").await), Kind::Misconfigured);
     assert_eq!(kind(signing.describe().await), Kind::Misconfigured);
 
-    let encryption = kms::open_signer(&uri("k"), &cloud.options).await.unwrap();
+    let encryption = cloud.options.signer(&uri("k")).await.unwrap();
     assert_eq!(kind(encryption.sign(b"x").await), Kind::Misconfigured);
     assert_eq!(kind(encryption.public_key(None).await), Kind::Misconfigured);
 }
@@ -209,17 +209,17 @@ async fn what_leads_elsewhere_is_refused_before_anything_is_sent() {
         "https://127.0.0.1.example.com",
         "127.0.0.1:80",
     ] {
-        let result = kms::open(&uri("k"), &options(endpoint)).await;
+        let result = options(endpoint).key(&uri("k")).await;
         assert_eq!(kind(result), Kind::Misconfigured, "{endpoint}");
     }
     let cloud = Cloud::start().await;
     for name in ["..", "."] {
-        let result = kms::open(&uri(name), &cloud.options).await;
+        let result = cloud.options.key(&uri(name)).await;
         assert_eq!(kind(result), Kind::Misconfigured, "{name}");
     }
     for name in ["k?x=1", "k%2F", "k#", "k@", "k/cryptoKeyVersions/1"] {
         let place = "projects/p/locations/global/keyRings/temporal/cryptoKeys";
-        let named = KeyUri::new(KmsKind::GcpKms, &format!("{place}/{name}"));
+        let named = KeyUri::new(Scheme::GCP_KMS, &format!("{place}/{name}"));
         assert!(named.is_err(), "{name}");
     }
     assert!(cloud.emulator.calls().is_empty());

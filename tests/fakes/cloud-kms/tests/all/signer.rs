@@ -40,9 +40,7 @@ async fn the_newest_enabled_version_signs() {
     let versions = admin.versions(&uri("s")).await.unwrap();
     assert_eq!(versions[0].id, "11", "numbers, not text: newer than 9");
 
-    let fresh = temporal_kms_codec::kms::open_signer(&uri("s"), &cloud.options)
-        .await
-        .unwrap();
+    let fresh = cloud.options.signer(&uri("s")).await.unwrap();
     let newest = fresh.sign(b"data").await.unwrap();
     assert_eq!(newest.version.as_deref(), Some("11"));
     assert!(

@@ -1,0 +1,7 @@
+//! `codec-server doctor` against a local keyring, the emulator of Cloud KMS and a scripted AWS KMS: for every way in which
+//! a set-up fails it names the cause and what to do.
+
+mod aws;
+mod bench;
+mod cloud_kms;
+mod set_up;

@@ -1,0 +1,15 @@
+//! The program `codec-server` from outside. One test program holds all of these tests, because each takes 70 MB to link.
+//! `file_memory` is apart: it measures the memory of every process that its own process has started.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, as it should"
+)]
+
+mod doctor;
+mod files;
+mod keys;
+mod pins;
+mod server;
+mod support;

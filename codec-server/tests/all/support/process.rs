@@ -1,0 +1,242 @@
+//! `codec-server` as a process: started on free ports, its log kept, killed at the end.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output, Stdio},
+    time::Duration,
+};
+
+use dev_servers::Service;
+use nix::{sys::signal::Signal, unistd::Pid};
+use serde_json::Value;
+use tempfile::TempDir;
+use temporal_kms_codec::kms::local::LocalKeyring;
+
+use super::client::{Answer, Connection, body_of, post};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_codec-server");
+const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) struct CodecServer {
+    service: Service,
+    admin: String,
+    _folder: TempDir,
+    keyring: PathBuf,
+}
+
+impl CodecServer {
+    pub(crate) fn dev() -> Self {
+        Self::dev_with(&[])
+    }
+
+    pub(crate) fn dev_with(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = program();
+        command.args([
+            "dev",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ]);
+        command
+            .args(arguments)
+            .arg("--keyring")
+            .arg(folder.path().join("keys"));
+        Self::start(command, folder)
+    }
+
+    /// With `server` in section `[server]`, `namespaces` at the end of the file.
+    pub(crate) fn serve(server: &str, namespaces: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("codec.toml");
+        let text = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n{server}\n\
+             [cors]\nallowed_origins = [\"https://ui.example.com\"]\n\
+             [keys]\nlocal_keyring = '{}'\n{namespaces}\n",
+            folder.path().join("keys").display()
+        );
+        create_keys(&folder.path().join("keys"), namespaces);
+        std::fs::write(&file, text).unwrap();
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(file);
+        Self::start(command, folder)
+    }
+
+    /// One namespace `default` with a key of its own.
+    pub(crate) fn serve_default(server: &str) -> Self {
+        Self::serve(
+            server,
+            "[namespaces.default]\nencrypt = [\"local://default\"]",
+        )
+    }
+
+    fn start(mut command: Command, folder: TempDir) -> Self {
+        command.env("RUST_LOG", "trace");
+        let mut service = Service::start("the codec server", command).unwrap();
+        let admin = |line: &str| {
+            line.strip_prefix("admin listening on http://")
+                .map(str::to_owned)
+        };
+        let admin = service.process_mut().wait_for_line(PATIENCE, admin);
+        Self {
+            service,
+            admin: admin.unwrap(),
+            keyring: folder.path().join("keys"),
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.service.process().id()
+    }
+
+    pub(crate) fn is_reachable(&self) -> bool {
+        std::net::TcpStream::connect(self.address()).is_ok()
+    }
+
+    fn address(&self) -> &str {
+        self.service.url().trim_start_matches("http://")
+    }
+
+    pub(crate) fn keyring(&self) -> &Path {
+        &self.keyring
+    }
+
+    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
+        let mut connection = self.connect();
+        connection.send(request);
+        connection.answer()
+    }
+
+    pub(crate) fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.raw(&post(path, headers, body))
+    }
+
+    pub(crate) fn call(&self, path: &str, namespace: &str, body: &Value) -> Answer {
+        self.post(path, &[("X-Namespace", namespace)], &body_of(body))
+    }
+
+    pub(crate) fn encode(&self, namespace: &str, body: &Value) -> Value {
+        self.call("/encode", namespace, body).json()
+    }
+
+    /// The server does its work: encodes, and decodes what it encoded.
+    #[track_caller]
+    pub(crate) fn serves(&self) {
+        let plain = super::plain(&["still here"]);
+        let sealed = self.encode("default", &plain);
+        assert_ne!(sealed, plain);
+        assert_eq!(self.call("/decode", "default", &sealed).json(), plain);
+    }
+
+    pub(crate) fn admin(&self, path: &str) -> Answer {
+        let mut connection = Connection::open(&self.admin);
+        connection.send(
+            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        connection.answer()
+    }
+
+    /// Waits for a line of the log that holds `words`.
+    #[track_caller]
+    pub(crate) fn wait_for_log(&mut self, words: &str) {
+        let process = self.service.process_mut();
+        let has = |line: &str| line.contains(words).then_some(());
+        if let Err(error) = process.wait_for_next_line(PATIENCE, has) {
+            panic!("no {words:?} in the log: {error}");
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.id().try_into().unwrap());
+        nix::sys::signal::kill(id, signal).unwrap();
+    }
+
+    /// The most memory that the process has had so far, in bytes.
+    pub(crate) fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+        kilobytes.parse::<usize>().unwrap() << 10
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.service.process_mut().wait(PATIENCE).unwrap()
+    }
+
+    /// Stops the server and returns everything that it logged.
+    pub(crate) fn stop_and_log(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        self.wait();
+        self.service.process().output()
+    }
+}
+
+/// Without the variables of the person who runs the tests.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command
+}
+
+/// Creates every local key that a configuration names.
+fn create_keys(keyring: &Path, configuration: &str) {
+    let mut names: Vec<&str> = configuration
+        .split("local://")
+        .skip(1)
+        .filter_map(|rest| rest.split(['"', '\'']).next())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        create_key(keyring, name);
+    }
+}
+
+/// Creates the key `local://NAME`.
+#[track_caller]
+pub(crate) fn create_key(keyring: &Path, name: &str) {
+    LocalKeyring::open(keyring).key_or_create(name).unwrap();
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    run_with_input(arguments, &[], b"")
+}
+
+pub(crate) fn run_with_input(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    input: &[u8],
+) -> Output {
+    let mut command = program();
+    command.args(arguments).envs(environment.iter().copied());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let (mut stdin, input) = (process.stdin.take().unwrap(), input.to_vec());
+    // A program that refuses early does not read it all.
+    let writer = std::thread::spawn(move || {
+        let _ = stdin.write_all(&input);
+    });
+    let output = process.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+/// Lets this process and the servers that it starts open as many files as the system allows.
+pub(crate) fn allow_many_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+}

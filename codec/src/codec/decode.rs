@@ -1,0 +1,206 @@
+//! Decoding: which key, from where, and then the message.
+
+use std::fmt;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{CONCURRENT_CALLS, Codec, content, message, policy::PlaintextPolicy};
+use crate::{
+    Error, Payload, PayloadError,
+    dek::{Budget, ExpandedDek},
+    format::{Marker, Parsed, direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2},
+};
+
+/// How many layers of encryption are opened. Earlier versions of this codec, and other codecs, add a layer each time a
+/// schedule is edited in the Web UI.
+pub(super) const MAX_NESTING: usize = 8;
+
+impl Codec {
+    /// Decrypts payloads: as many as it was given, in order, or none.
+    ///
+    /// # Errors
+    /// The first payload's that cannot be decrypted. The payloads after it are not decrypted.
+    pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+        let budget = &self.0.keys.decryption.budget();
+        stream::iter(payloads)
+            .map(|payload| self.decode_one(payload, budget))
+            .buffered(CONCURRENT_CALLS)
+            .try_collect()
+            .await
+    }
+
+    /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
+    pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
+        self.decoder().decode_each(payloads).await
+    }
+
+    /// Starts to decode the payloads of one request in several steps.
+    #[must_use]
+    pub fn decoder(&self) -> Decoder {
+        Decoder {
+            codec: self.clone(),
+            budget: self.0.keys.decryption.budget(),
+        }
+    }
+
+    async fn decode_one(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
+        let result = self.decode_layers(payload, budget).await;
+        if let Err(error) = &result {
+            self.0.counters.rejected.add(1);
+            tracing::debug!(%error, "a payload was not decoded");
+        }
+        result
+    }
+
+    async fn decode_layers(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
+        let Some(marker) = Marker::of(&payload) else {
+            return self.pass(payload);
+        };
+        let limit = self.0.max_decompressed;
+        let mut payload = self
+            .open(self.read(marker, payload)?, limit, budget)
+            .await?;
+
+        // The content is authentic. If it is marked as encrypted and cannot be opened here, it is what the caller of
+        // `encode` had.
+        let mut layers = 1;
+        while let Some(marker) = Marker::of(&payload) {
+            if layers == MAX_NESTING {
+                return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
+            }
+            let opened = match self.read(marker, payload.clone()) {
+                Ok(sealed) => self.open(sealed, limit, budget).await,
+                Err(error) => Err(error.into()),
+            };
+            match opened {
+                Ok(inner) => payload = inner,
+                Err(Error::Payload(error)) if may_be_a_value(&error) => break,
+                Err(error) => return Err(error),
+            }
+            layers += 1;
+        }
+        self.0.counters.opened.add(1);
+        Ok(payload)
+    }
+
+    /// What happens to a payload that is not encrypted.
+    fn pass(&self, payload: Payload) -> Result<Payload, Error> {
+        if self.0.policy.plaintext == PlaintextPolicy::Reject {
+            return Err(PayloadError::PlaintextRefused.into());
+        }
+        self.0.counters.passed_through.add(1);
+        Ok(payload)
+    }
+
+    /// Takes an encrypted payload apart, and checks it against the policy: its format, its context, and whether any of
+    /// its keys may be used. No KMS is called.
+    pub(super) fn read(&self, marker: Marker, payload: Payload) -> Result<Parsed, PayloadError> {
+        let policy = &self.0.policy;
+        policy.formats.check(marker.format()?)?;
+        let sealed = marker.parse(payload)?;
+        match &sealed {
+            Parsed::Direct(direct) => {
+                self.0.keys.decryption.provider(&direct.key)?;
+            }
+            Parsed::EnvelopeV1(envelope) => {
+                if let Some(key) = &envelope.key {
+                    self.0.keys.decryption.provider(key)?;
+                }
+            }
+            Parsed::EnvelopeV2(envelope) => {
+                policy.check_context(&envelope.context)?;
+                self.0.keys.decryption.check_any(&envelope.recipients)?;
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// Opens what `read` has checked, within what the request may still cost.
+    pub(super) async fn open(
+        &self,
+        sealed: Parsed,
+        max_decompressed: usize,
+        budget: &Budget,
+    ) -> Result<Payload, Error> {
+        let decryption = &self.0.keys.decryption;
+        match sealed {
+            Parsed::Direct(Direct { key, ciphertext }) => {
+                decryption
+                    .decrypt(&key, &ciphertext, budget, content::decode)
+                    .await
+            }
+            Parsed::EnvelopeV1(EnvelopeV1 { key, wrapped, data }) => {
+                let open = |key: &ExpandedDek| message::open_v1(key, data.clone());
+                decryption
+                    .open_v1(key.as_ref(), &wrapped, budget, open)
+                    .await
+            }
+            Parsed::EnvelopeV2(EnvelopeV2 {
+                header,
+                recipients,
+                context,
+                mut data,
+            }) => {
+                let open = |key: &ExpandedDek| {
+                    message::open_v2(key, &header, &context, &mut data, max_decompressed)
+                };
+                decryption.open(&recipients, &context, budget, open).await
+            }
+        }
+    }
+}
+
+/// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
+///
+/// A payload that cannot be opened may cost a call of the KMS. The calls that one request may waste are bounded, and a
+/// decoder counts them over all its steps. After that it does not try payloads with an unknown data key
+/// ([`PayloadError::NotTried`]). Payloads with a known data key are always opened.
+pub struct Decoder {
+    codec: Codec,
+    budget: Budget,
+}
+
+impl Decoder {
+    /// Decrypts one payload.
+    ///
+    /// # Errors
+    /// When it cannot be decrypted, or is not tried any more.
+    pub async fn decode(&self, payload: Payload) -> Result<Payload, Error> {
+        self.codec.decode_one(payload, &self.budget).await
+    }
+
+    /// As [`Codec::decode_each`].
+    pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
+        stream::iter(payloads)
+            .map(|payload| self.decode(payload))
+            .buffered(CONCURRENT_CALLS)
+            .collect()
+            .await
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Decoder").field(&self.codec).finish()
+    }
+}
+
+/// Whether content that is marked as encrypted may be what the caller of `encode` had: it was never encrypted for this
+/// codec. Content that a limit keeps from being opened may have been, and must not pass for a value.
+const fn may_be_a_value(error: &PayloadError) -> bool {
+    match error {
+        PayloadError::Malformed(_)
+        | PayloadError::NotAuthentic
+        | PayloadError::ForeignNamespace { .. }
+        | PayloadError::ForeignContext(_)
+        | PayloadError::MissingContext(_)
+        | PayloadError::KeyNotAllowed { .. }
+        | PayloadError::FormatNotAllowed { .. } => true,
+        PayloadError::PlaintextRefused
+        | PayloadError::TooLarge { .. }
+        | PayloadError::NestedTooDeep(_)
+        | PayloadError::NotTried
+        | PayloadError::NoRandomness
+        | PayloadError::Unsupported(_) => false,
+    }
+}

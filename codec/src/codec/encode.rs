@@ -1,0 +1,204 @@
+//! Encoding: a batch under one data key, or one KMS call for each payload.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use prost::Message as _;
+use zeroize::Zeroizing;
+
+use super::{CONCURRENT_CALLS, Codec, content, message};
+use crate::{
+    Compression, Error, Format, Payload, PayloadError,
+    dek::{ActiveDek, Budget, ExpandedDek},
+    format::{
+        Marker,
+        direct::{self, Direct},
+    },
+    kms::{ProviderError, ProviderErrorKind},
+    payload,
+};
+
+/// A payload in its place among the others.
+enum Slot {
+    ToSeal(Payload),
+    /// Encrypted already.
+    Sealed(Payload),
+}
+
+impl Codec {
+    /// Encrypts payloads: as many as it was given, in order, or none.
+    ///
+    /// No payload is encrypted twice. A payload that is encrypted for this codec already is returned unchanged: the Web UI
+    /// sends such payloads when a schedule is edited. It must have a format, a namespace, a context and a key that this
+    /// codec decodes. It is returned even when the KMS may not, or cannot, open it now.
+    ///
+    /// # Errors
+    /// [`Error::Payload`] when a payload is marked as encrypted, and this codec would not decode it: it is malformed,
+    /// not authentic, or meant for another namespace, key or format. Encrypting it again would hide that from its
+    /// reader, who would get ciphertext for a value. Also when a payload exceeds a limit.
+    ///
+    /// [`Error::Provider`] when the KMS refuses or fails, and no data key may be used in its place. Also when an
+    /// encrypted payload needs a key version that is gone.
+    pub async fn encode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+        let count = payloads.len();
+        self.seal_all(payloads)
+            .await
+            .inspect_err(|_| self.0.counters.rejected.add(count))
+    }
+
+    async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+        let slots = self.find_sealed(payloads).await?;
+        let count = slots
+            .iter()
+            .filter(|slot| matches!(slot, Slot::ToSeal(_)))
+            .count();
+        let sealed = match self.0.format {
+            _ if count == 0 => slots.into_iter().map(Slot::into_payload).collect(),
+            Format::Envelope => self.seal_v2(slots).await?,
+            Format::EnvelopeV1 => {
+                seal_envelopes(&self.0.active_v1, slots, message::seal_v1).await?
+            }
+            Format::Direct => self.encrypt_directly(slots).await?,
+        };
+        self.0.counters.sealed.add(count);
+        Ok(sealed)
+    }
+
+    /// Tells the payloads that are encrypted already from the others.
+    async fn find_sealed(&self, payloads: Vec<Payload>) -> Result<Vec<Slot>, Error> {
+        let budget = &self.0.keys.decryption.budget();
+        stream::iter(payloads)
+            .map(|payload| async move {
+                match Marker::of(&payload) {
+                    None => {
+                        content::check(&payload)?;
+                        Ok(Slot::ToSeal(payload))
+                    }
+                    Some(marker) => {
+                        self.check_sealed(marker, payload.clone(), budget).await?;
+                        Ok(Slot::Sealed(payload))
+                    }
+                }
+            })
+            .buffered(CONCURRENT_CALLS)
+            .try_collect()
+            .await
+    }
+
+    /// Whether this codec would decode an encrypted payload, as far as the KMS tells now.
+    ///
+    /// A KMS that refuses or fails proves nothing against the payload: the caller may encrypt only, or the service is
+    /// unreachable. The same holds for an authentic payload that this codec cannot read, such as one above its limits.
+    /// Its readers decide. A payload of a key version that is gone has no readers, and an altered one may name any.
+    async fn check_sealed(
+        &self,
+        marker: Marker,
+        payload: Payload,
+        budget: &Budget,
+    ) -> Result<(), Error> {
+        let sealed = self.read(marker, payload)?;
+        // Whether it is authentic shows before it is decompressed.
+        match self.open(sealed, 0, budget).await {
+            Err(error @ Error::Payload(PayloadError::NotAuthentic)) => Err(error),
+            Err(Error::Provider(error)) if error.kind() == ProviderErrorKind::KeyVersionGone => {
+                Err(error.into())
+            }
+            Ok(mut opened) => {
+                payload::erase(&mut opened);
+                Ok(())
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn seal_v2(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
+        let active = &self.0.active_v2;
+        seal_envelopes(active, slots, |key, payload| {
+            // What this codec would not decompress is not compressed.
+            let compression = if payload.encoded_len() > self.0.max_decompressed {
+                Compression::None
+            } else {
+                self.0.compression
+            };
+            message::seal_v2(key, active.context(), compression, payload)
+        })
+        .await
+    }
+
+    async fn encrypt_directly(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
+        stream::iter(slots)
+            .map(|slot| async {
+                match slot {
+                    Slot::Sealed(payload) => Ok(payload),
+                    Slot::ToSeal(payload) => self.encrypt_one_directly(payload).await,
+                }
+            })
+            .buffered(CONCURRENT_CALLS)
+            .try_collect()
+            .await
+    }
+
+    async fn encrypt_one_directly(&self, mut payload: Payload) -> Result<Payload, Error> {
+        let key = &self.0.keys.encrypting.first;
+        let len = payload.encoded_len();
+        let fits = (key.min_plaintext()..=key.max_plaintext()).contains(&len);
+        if !fits || !direct::may_have_len(len) {
+            self.0.counters.direct_fallbacks.add(1);
+            let sealed = self.seal_v2(vec![Slot::ToSeal(payload)]).await?;
+            return sealed
+                .into_iter()
+                .next()
+                .ok_or_else(|| ProviderError::new(ProviderErrorKind::Integrity, key.uri()).into());
+        }
+        let rest = &self.0.encrypting_directly;
+        rest.check()?;
+        self.0.counters.direct_calls.add(1);
+        let plaintext = Zeroizing::new(payload.encode_to_vec());
+        payload::erase(&mut payload);
+        let encrypted = key.encrypt(&plaintext).await;
+        rest.learn(&encrypted);
+        Ok(Direct {
+            key: key.uri().clone(),
+            ciphertext: Zeroizing::new(encrypted?),
+        }
+        .into_payload())
+    }
+}
+
+/// Seals a batch under one data key.
+async fn seal_envelopes(
+    active: &Arc<ActiveDek>,
+    slots: Vec<Slot>,
+    seal: impl Fn(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
+) -> Result<Vec<Payload>, Error> {
+    let (messages, bytes) = slots
+        .iter()
+        .fold((0, 0), |(messages, bytes), slot| match slot {
+            Slot::ToSeal(payload) => (messages + 1, bytes + payload.encoded_len() as u64),
+            Slot::Sealed(_) => (messages, bytes),
+        });
+    let key = active.acquire(messages, bytes).await?;
+    slots
+        .into_iter()
+        .map(|slot| match slot {
+            Slot::Sealed(payload) => Ok(payload),
+            Slot::ToSeal(mut payload) => {
+                let data = seal(&key.data_key, &payload)?;
+                payload::erase(&mut payload);
+                Ok(Payload {
+                    data,
+                    metadata: key.metadata.clone(),
+                    external_payloads: Vec::new(),
+                })
+            }
+        })
+        .collect()
+}
+
+impl Slot {
+    fn into_payload(self) -> Payload {
+        match self {
+            Self::ToSeal(payload) | Self::Sealed(payload) => payload,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! From settings to a [`Kms`].
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{CallPolicy, KeyService, Kms, KmsMetrics, SettingValue, Variables, unused};
+use crate::ConfigurationError;
+
+/// Puts a [`Kms`] together.
+///
+/// ```
+/// use std::time::Duration;
+/// use temporal_kms_codec::kms::{CallPolicy, Kms};
+///
+/// let kms = Kms::builder()
+///     .local_keyring("/var/lib/keys")
+///     .calls(CallPolicy::once())
+///     .build();
+/// # drop(kms);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct KmsBuilder {
+    kms: Kms,
+}
+
+impl KmsBuilder {
+    pub(super) fn new(kms: Kms) -> Self {
+        Self { kms }
+    }
+
+    /// Adds a service, or replaces the one with the same scheme: one of another crate, or one of this build with settings
+    /// of its own.
+    pub fn with_service(mut self, service: impl KeyService) -> Self {
+        self.kms.put(Arc::new(service));
+        self
+    }
+
+    /// The folder of `local://` keys.
+    pub fn local_keyring(self, folder: impl Into<PathBuf>) -> Self {
+        let mut kms = self.kms;
+        kms.set_local_keyring(folder);
+        Self { kms }
+    }
+
+    /// Gives the setting called `name` a value, at the service that has it.
+    ///
+    /// # Errors
+    /// When no service has such a setting, or it has values of another kind.
+    pub fn setting(mut self, name: &str, value: SettingValue) -> Result<Self, ConfigurationError> {
+        self.kms.set(name, value)?;
+        Ok(self)
+    }
+
+    /// Replaces the settings of all services by those of environment variables: the ones that
+    /// [`settings`](Kms::settings) lists. None of them may be empty.
+    ///
+    /// # Errors
+    /// When a variable has a value that it cannot have, or asks for a service that is not used.
+    pub fn variables(mut self, variable: Variables<'_>) -> Result<Self, ConfigurationError> {
+        unused::refuse(variable)?;
+        for service in self.kms.services().cloned().collect::<Vec<_>>() {
+            if let Some(service) = service.with_variables(variable)? {
+                self.kms.put(service);
+            }
+        }
+        Ok(self)
+    }
+
+    /// Deadlines, retries and limits of calls of a service. Local keys are files, and none of it applies to them.
+    pub fn calls(mut self, calls: CallPolicy) -> Self {
+        self.kms.set_calls(calls);
+        self
+    }
+
+    /// Counts the calls in `metrics`.
+    pub fn metrics(mut self, metrics: Arc<KmsMetrics>) -> Self {
+        self.kms.set_metrics(metrics);
+        self
+    }
+
+    /// The value. Nothing is opened or called yet. Limits that cannot work are reported when a key is opened.
+    #[must_use]
+    pub fn build(self) -> Kms {
+        self.kms
+    }
+}

@@ -1,0 +1,40 @@
+//! The registry: the key services of this build.
+
+use std::sync::Arc;
+
+use super::KeyService;
+use crate::Scheme;
+
+type New = fn() -> Arc<dyn KeyService>;
+
+/// One line for each service, with its feature.
+const SERVICES: &[New] = &[
+    || Arc::new(super::local::LocalKms::default()),
+    #[cfg(feature = "gcp-kms")]
+    || Arc::new(super::gcp::GcpKms::default()),
+    #[cfg(feature = "aws-kms")]
+    || Arc::new(super::aws::AwsKms::default()),
+    #[cfg(feature = "pkcs11")]
+    || Arc::new(super::pkcs11::Pkcs11Kms::default()),
+];
+
+/// The services with their default settings.
+pub(super) fn services() -> Vec<Arc<dyn KeyService>> {
+    SERVICES.iter().map(|new| new()).collect()
+}
+
+/// What to do about a key whose service is not in `services`.
+pub(super) fn remedy(scheme: Scheme, services: &[Arc<dyn KeyService>]) -> String {
+    let names: Vec<_> = services
+        .iter()
+        .map(|service| service.scheme().to_string())
+        .collect();
+    let names = names.join(", ");
+    // The features are called as the schemes are.
+    let advice = if scheme.has_direct_mode() {
+        format!("build it with the feature {scheme}")
+    } else {
+        "correct the key's name, or add the service in code".to_owned()
+    };
+    format!("this build has no provider for the service, but for {names}; {advice}")
+}

@@ -1,0 +1,269 @@
+//! [`Kms`]: every key service that a program uses, with its settings and its client.
+
+use std::{
+    any::Any,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsBuilder, KmsMetrics, ProviderError,
+    ProviderErrorKind, Setting, SettingValue, Signer, Variables, built_in, local::LocalKms,
+};
+use crate::{ConfigurationError, KeyUri, Scheme};
+
+/// Every key service that a program uses: their settings, one client each, the policy of calls, and the numbers of all
+/// calls. Clones share the clients, and with them connections, credentials and sessions.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use temporal_kms_codec::kms::Kms;
+///
+/// let kms = Kms::from_env()?;
+/// let key = kms.key(&"aws-kms://alias/workflows".parse()?).await?;
+/// key.describe().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Kms {
+    services: Vec<Arc<dyn KeyService>>,
+    calls: CallPolicy,
+    metrics: Arc<KmsMetrics>,
+}
+
+impl Default for Kms {
+    /// The services of this build with their default settings.
+    fn default() -> Self {
+        Self {
+            services: built_in::services(),
+            calls: CallPolicy::default(),
+            metrics: Arc::default(),
+        }
+    }
+}
+
+impl Kms {
+    /// Starts with the services of this build and their default settings.
+    pub fn builder() -> KmsBuilder {
+        KmsBuilder::new(Self::default())
+    }
+
+    /// Starts with this value. What is not changed is shared with it.
+    pub fn to_builder(&self) -> KmsBuilder {
+        KmsBuilder::new(self.clone())
+    }
+
+    /// The services as environment variables describe them.
+    ///
+    /// # Errors
+    /// When a variable has a value that it cannot have.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them may be empty.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self::builder().variables(variable)?.build())
+    }
+
+    /// Reads a key URI as a configuration has it. What it says beyond the key's name, such as the `module-path` of a token,
+    /// is kept here.
+    ///
+    /// # Errors
+    /// When the URI is not valid. The error does not repeat it.
+    pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
+        let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
+        let service = scheme
+            .and_then(|name| Scheme::new(name).ok())
+            .and_then(|scheme| self.service(scheme).cloned());
+        let Some(service) = service else {
+            return uri.parse();
+        };
+        let (key, changed) = service.read_key(uri)?;
+        if let Some(service) = changed {
+            self.put(service);
+        }
+        Ok(key)
+    }
+
+    /// Opens the key that `uri` names.
+    ///
+    /// # Errors
+    /// When the key's settings are incomplete, or there is no such service. Whether the service knows the key and the caller
+    /// may use it turns out with the first call; ask [`KeyProvider::describe`].
+    pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        let service = self.service_of(uri)?;
+        let key = service.key(uri).await?;
+        if service.is_in_process() {
+            return Ok(key);
+        }
+        let key = self.calls.decorate(key, &self.metrics);
+        key.map_err(|error| misconfigured(uri, error.to_string()))
+    }
+
+    /// Opens the signing key that `uri` names.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        let service = self.service_of(uri)?;
+        let key = service.signer(uri).await?;
+        if service.is_in_process() {
+            return Ok(key);
+        }
+        let key = self.calls.decorate_signer(key, &self.metrics);
+        key.map_err(|error| misconfigured(uri, error.to_string()))
+    }
+
+    /// Opens the service that `uri` names for creating keys and looking after them. The key itself need not exist.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key).
+    pub async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        self.service_of(uri)?.admin(uri).await
+    }
+
+    /// What the service of `uri` knows of itself, for a person who looks for a fault.
+    ///
+    /// # Errors
+    /// When there is no such service.
+    pub fn diagnose(&self, uri: &KeyUri) -> Result<&dyn Diagnose, ProviderError> {
+        Ok(self.service_of(uri)?.diagnose())
+    }
+
+    /// Whether the settings are enough for `uri`. Nothing is read or called.
+    ///
+    /// # Errors
+    /// The setting that is missing, and where to set it.
+    pub fn check_key(&self, uri: &KeyUri) -> Result<(), ConfigurationError> {
+        match self.service(uri.scheme()) {
+            Some(service) => service.check_key(uri),
+            None => Err(ConfigurationError::invalid(
+                "key URI",
+                built_in::remedy(uri.scheme(), &self.services),
+            )),
+        }
+    }
+
+    /// The folder of `local://` keys.
+    #[must_use]
+    pub fn local_keyring(&self) -> Option<&Path> {
+        self.get::<LocalKms>()?.options().keyring.as_deref()
+    }
+
+    /// Replaces the folder of `local://` keys.
+    pub fn set_local_keyring(&mut self, folder: impl Into<PathBuf>) {
+        let known = self.get::<LocalKms>().map(LocalKms::options).cloned();
+        let options = known.unwrap_or_default().with_keyring(folder);
+        self.put(Arc::new(LocalKms::new(options)));
+    }
+
+    /// The services, in the order of the documentation.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<dyn KeyService>> {
+        self.services.iter()
+    }
+
+    /// The service whose keys have this scheme.
+    #[must_use]
+    pub fn service(&self, scheme: Scheme) -> Option<&Arc<dyn KeyService>> {
+        self.services
+            .iter()
+            .find(|service| service.scheme() == scheme)
+    }
+
+    /// The service of this type.
+    #[must_use]
+    pub fn get<S: KeyService>(&self) -> Option<&S> {
+        self.services.iter().find_map(|service| {
+            let service: &dyn Any = &**service;
+            service.downcast_ref()
+        })
+    }
+
+    /// Everything that can be set at the services.
+    #[must_use]
+    pub fn settings(&self) -> Vec<&'static Setting> {
+        self.services
+            .iter()
+            .flat_map(|service| service.settings())
+            .collect()
+    }
+
+    /// Gives the setting called `name` a value, at the service that has it. That service gets a new client.
+    ///
+    /// # Errors
+    /// When no service has such a setting.
+    pub fn set(&mut self, name: &str, value: SettingValue) -> Result<(), ConfigurationError> {
+        let changed = self
+            .services
+            .iter()
+            .find_map(|service| service.with_setting(name, value.clone()));
+        match changed {
+            Some(service) => {
+                self.put(service);
+                Ok(())
+            }
+            None => Err(ConfigurationError::invalid(
+                name,
+                "no key service of this build has such a setting",
+            )),
+        }
+    }
+
+    /// Deadlines, retries and limits of calls.
+    #[must_use]
+    pub fn calls(&self) -> &CallPolicy {
+        &self.calls
+    }
+
+    /// Replaces [`calls`](Self::calls).
+    pub fn set_calls(&mut self, calls: CallPolicy) {
+        self.calls = calls;
+    }
+
+    /// The numbers of all calls. Clones share them.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<KmsMetrics> {
+        &self.metrics
+    }
+
+    pub(super) fn set_metrics(&mut self, metrics: Arc<KmsMetrics>) {
+        self.metrics = metrics;
+    }
+
+    /// Adds a service, or replaces the one with the same scheme.
+    pub(super) fn put(&mut self, service: Arc<dyn KeyService>) {
+        let scheme = service.scheme();
+        let known = self.services.iter_mut();
+        match known.into_iter().find(|known| known.scheme() == scheme) {
+            Some(known) => *known = service,
+            None => self.services.push(service),
+        }
+    }
+
+    fn service_of(&self, uri: &KeyUri) -> Result<&Arc<dyn KeyService>, ProviderError> {
+        self.service(uri.scheme())
+            .ok_or_else(|| misconfigured(uri, built_in::remedy(uri.scheme(), &self.services)))
+    }
+}
+
+impl fmt::Debug for Kms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kms")
+            .field("services", &self.services)
+            .field("calls", &self.calls)
+            .finish_non_exhaustive()
+    }
+}
+
+fn misconfigured(uri: &KeyUri, detail: String) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Misconfigured, uri).with_detail(detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! AWS KMS as a program uses it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use temporal_kms::{
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
+    Setting, SettingValue, Signer, Variables, endpoint,
+};
+
+use super::{AwsKms, AwsOptions, settings::SETTINGS};
+
+#[async_trait]
+impl KeyService for AwsKms {
+    fn scheme(&self) -> Scheme {
+        Scheme::AWS_KMS
+    }
+
+    fn settings(&self) -> Vec<&'static Setting> {
+        SETTINGS.settings()
+    }
+
+    fn with_variables(
+        &self,
+        variable: Variables<'_>,
+    ) -> Result<Option<Arc<dyn KeyService>>, ConfigurationError> {
+        Ok(Some(Arc::new(Self::new(AwsOptions::from_variables(
+            variable,
+        )?))))
+    }
+
+    fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
+        let mut options = self.options().clone();
+        SETTINGS
+            .set(&mut options, name, value)
+            .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
+    }
+
+    fn check(&self) -> Vec<ConfigurationError> {
+        let options = self.options();
+        let urls = [
+            ("aws_endpoint", &options.endpoint),
+            ("aws_sts_endpoint", &options.sts_endpoint),
+        ];
+        let faults = urls.into_iter().filter_map(|(name, url)| {
+            let reason = endpoint::check(url.as_deref()?).err()?;
+            Some(ConfigurationError::invalid(name, reason))
+        });
+        faults.collect()
+    }
+
+    async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        self.key(uri).await
+    }
+
+    async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        self.signer(uri).await
+    }
+
+    async fn admin(&self, _uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        Ok(self.admin())
+    }
+
+    fn diagnose(&self) -> &dyn Diagnose {
+        self
+    }
+}

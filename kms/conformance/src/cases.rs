@@ -1,0 +1,9 @@
+//! The cases, in groups. Each is a function that panics when the service does not conform.
+
+pub mod codec;
+pub mod confusion;
+pub mod data_keys;
+pub mod direct;
+pub mod faults;
+pub mod lifecycle;
+pub mod signing;

@@ -1,0 +1,204 @@
+//! No ciphertext opens as anything but what it was written as, for payloads of 0 to 64 bytes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use prost::Message as _;
+use temporal_kms::{
+    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Namespace, ProviderError,
+    ProviderErrorKind, WrappedDek,
+};
+use temporal_kms_codec::{Codec, Error, Format, Payload, Sealer};
+use zeroize::Zeroizing;
+
+use crate::suite::{Suite, context};
+
+const FORMATS: [Format; 3] = [Format::Envelope, Format::EnvelopeV1, Format::Direct];
+
+/// No ciphertext of one format opens as one of another.
+pub async fn no_payload_opens_as_another(suite: &Suite) {
+    let key = suite.create("k").await;
+    // What a key takes may depend on what it is.
+    key.describe().await.expect("described");
+    let writers = FORMATS.map(|format| codec(&key, format, None));
+    let sealer = Sealer::builder().encrypt_with(key.clone());
+    let sealer = sealer.build().expect("a sealer");
+    let namespace = context(&[("namespace", "payments")]);
+
+    for len in 0..=64 {
+        let Some(payload) = of_len(len) else {
+            continue;
+        };
+        let reader = codec(&key, Format::Envelope, Some(FORMATS));
+        let mut ciphertexts = Vec::new();
+        for writer in &writers {
+            let sealed = writer.encode(vec![payload.clone()]).await.expect("sealed");
+            let opened = reader.decode(sealed.clone()).await.expect("opened");
+            assert_eq!(opened, std::slice::from_ref(&payload), "{len} bytes");
+            for sealed in sealed {
+                ciphertexts.extend(sealed.metadata.get("encrypted-dek").cloned());
+                let is_direct = !sealed.metadata.contains_key("encrypted-dek");
+                assert!(!is_direct || len != Dek::LEN, "a data key's length");
+                if !is_direct {
+                    refuses(&reader, as_direct(key.uri(), &sealed.data), len).await;
+                }
+                ciphertexts.push(sealed.data);
+            }
+        }
+        let value = payload.encode_to_vec();
+        let envelope = sealer.seal(&value, &namespace).await;
+        ciphertexts.push(envelope.expect("sealed").encrypted_data_key);
+
+        // Each as a wrapped data key that is the payload's own bytes, where these have its length or are brought to it.
+        let mut known = [0; Dek::LEN];
+        known
+            .iter_mut()
+            .zip(&value)
+            .for_each(|(to, from)| *to = *from);
+        for ciphertext in &ciphertexts {
+            for format in [Format::EnvelopeV1, Format::Envelope] {
+                let forged = forged(key.uri(), known, ciphertext, format).await;
+                refuses(&reader, forged, len).await;
+            }
+        }
+    }
+    // A wrapped data key as a direct payload, whatever it is bound to.
+    for bound in [EncryptionContext::empty(), namespace] {
+        let dek = Dek::from_slice(&of_len(Dek::LEN).expect("a payload").encode_to_vec());
+        let dek = dek.expect("a data key that is a payload");
+        let wrapped = key.wrap(&dek, &bound).await.expect("wrapped");
+        let reader = codec(&key, Format::Direct, None);
+        refuses(&reader, as_direct(key.uri(), wrapped.as_bytes()), Dek::LEN).await;
+    }
+}
+
+/// What another caller of the service encrypts does not open as a payload.
+pub async fn what_the_kms_encrypts_for_others_opens_as_nothing(suite: &Suite) {
+    let key = suite.create("k").await;
+    key.describe().await.expect("described");
+    let known = [7; Dek::LEN];
+    for len in key.min_plaintext()..=64 {
+        let ciphertext = key.encrypt(&vec![7; len]).await.expect("encrypted");
+        let forged = forged(key.uri(), known, &ciphertext, Format::EnvelopeV1).await;
+        for format in [Format::Envelope, Format::Direct] {
+            refuses(&codec(&key, format, None), forged.clone(), len).await;
+        }
+        // Version 1 wraps a data key as anybody encrypts 32 bytes. That is why it is opened only where it is configured.
+        if len != Dek::LEN {
+            refuses(&codec(&key, Format::EnvelopeV1, None), forged, len).await;
+        }
+    }
+}
+
+/// A payload whose serialized form has `len` bytes. No payload has just one.
+fn of_len(len: usize) -> Option<Payload> {
+    let payload = Payload {
+        data: vec![b'x'; len.saturating_sub(2)],
+        ..Payload::default()
+    };
+    (payload.encoded_len() == len).then_some(payload)
+}
+
+fn codec(key: &Arc<dyn KeyProvider>, format: Format, opened: Option<[Format; 3]>) -> Codec {
+    let namespace = Namespace::new("payments").expect("a namespace");
+    let builder = Codec::builder(namespace)
+        .encrypt_with(key.clone())
+        .format(format);
+    let builder = match opened {
+        Some(formats) => builder.decrypt_formats(formats),
+        None => builder,
+    };
+    builder.build().expect("a codec")
+}
+
+async fn refuses(reader: &Codec, claim: Payload, len: usize) {
+    match reader.decode(vec![claim.clone()]).await {
+        Ok(opened) => panic!("{len} bytes: {claim:?} opens as {opened:?}"),
+        Err(Error::Payload(_)) => {}
+        Err(error) => assert!(!error.is_transient(), "{len} bytes: {error}"),
+    }
+}
+
+fn as_direct(key: &KeyUri, data: &[u8]) -> Payload {
+    let encoding = key.scheme().direct_encoding();
+    let metadata = [
+        ("encoding", encoding.as_bytes()),
+        ("kms-key", key.resource().as_bytes()),
+    ];
+    Payload {
+        metadata: metadata
+            .map(|(name, value)| (name.to_owned(), value.to_vec()))
+            .into(),
+        data: data.to_vec(),
+        external_payloads: Vec::new(),
+    }
+}
+
+/// An envelope under a data key that the forger knows, with a ciphertext of the victim's as its wrapped form.
+async fn forged(key: &KeyUri, dek: [u8; 32], ciphertext: &[u8], format: Format) -> Payload {
+    let forger: Arc<dyn KeyProvider> = Arc::new(Forger {
+        key: key.clone(),
+        dek,
+        ciphertext: ciphertext.to_vec(),
+    });
+    let payload = Payload {
+        data: b"{\"approved\":true}".to_vec(),
+        ..Payload::default()
+    };
+    let sealed = codec(&forger, format, None).encode(vec![payload]).await;
+    sealed.expect("forged").remove(0)
+}
+
+/// Has the name of another's key, and gives out what it was told to.
+#[derive(Debug)]
+struct Forger {
+    key: KeyUri,
+    dek: [u8; 32],
+    ciphertext: Vec<u8>,
+}
+
+impl Forger {
+    fn error(&self) -> ProviderError {
+        ProviderError::new(ProviderErrorKind::PermissionDenied, &self.key)
+    }
+}
+
+#[async_trait]
+impl KeyProvider for Forger {
+    fn uri(&self) -> &KeyUri {
+        &self.key
+    }
+
+    async fn wrap(&self, _: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
+        Ok(WrappedDek::new(self.ciphertext.clone()))
+    }
+
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        let dek = Dek::new(self.dek);
+        let wrapped = self.wrap(&dek, context).await?;
+        Ok((dek, wrapped))
+    }
+
+    async fn unwrap(&self, _: &WrappedDek, _: &EncryptionContext) -> Result<Dek, ProviderError> {
+        Err(self.error())
+    }
+
+    fn max_plaintext(&self) -> usize {
+        0
+    }
+
+    async fn encrypt(&self, _: &[u8]) -> Result<Vec<u8>, ProviderError> {
+        Err(self.error())
+    }
+
+    async fn decrypt(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        Err(self.error())
+    }
+
+    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+        Err(self.error())
+    }
+}

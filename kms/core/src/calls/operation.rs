@@ -1,0 +1,51 @@
+//! The operations of a key, as metrics and spans name them.
+
+use crate::{KeyUri, text_form::text_form};
+
+/// What is called: the name in metrics and spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// A data key is wrapped, or generated and wrapped.
+    Wrap,
+    /// A data key is unwrapped.
+    Unwrap,
+    /// A payload is encrypted in direct mode.
+    Encrypt,
+    /// A payload is decrypted in direct mode.
+    Decrypt,
+    /// The key's state is asked for.
+    Describe,
+    /// Data are signed.
+    Sign,
+    /// A public key is fetched.
+    PublicKey,
+    /// A signature is verified by the service.
+    Verify,
+}
+
+impl Operation {
+    /// The name in metrics and spans.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wrap => "wrap",
+            Self::Unwrap => "unwrap",
+            Self::Encrypt => "encrypt",
+            Self::Decrypt => "decrypt",
+            Self::Describe => "describe",
+            Self::Sign => "sign",
+            Self::PublicKey => "public_key",
+            Self::Verify => "verify",
+        }
+    }
+}
+
+text_form!(Operation);
+
+/// One call on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) operation: Operation,
+    pub(super) key: &'a KeyUri,
+}

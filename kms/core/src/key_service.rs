@@ -1,0 +1,122 @@
+//! A key management service as a program uses it: the [`KeyService`] trait.
+
+use std::{any::Any, fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+use crate::{
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyUri, ProviderError, ProviderErrorKind,
+    Scheme, Setting, SettingValue, Signer, Variables,
+};
+
+/// A key management service: its settings, its client, and the keys that it opens.
+///
+/// A value has one set of settings and one client. The keys that it opens share connections, credentials and sessions.
+/// Another setting gives another value.
+#[async_trait]
+pub trait KeyService: Any + Send + Sync + fmt::Debug {
+    /// The scheme of its keys' URIs.
+    fn scheme(&self) -> Scheme;
+
+    /// Everything that can be set, in the order of the documentation.
+    fn settings(&self) -> Vec<&'static Setting> {
+        Vec::new()
+    }
+
+    /// The service as the environment describes it, with defaults for everything else. `None` when it reads no variable.
+    ///
+    /// # Errors
+    /// When a variable has a value that it cannot have.
+    fn with_variables(
+        &self,
+        variable: Variables<'_>,
+    ) -> Result<Option<Arc<dyn KeyService>>, ConfigurationError> {
+        let _ = variable;
+        Ok(None)
+    }
+
+    /// The service with another value of the setting called `name`. `None` when it has no such setting.
+    fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
+        let _ = (name, value);
+        None
+    }
+
+    /// Reads a key URI as a configuration has it. It may say how the key is reached: that belongs to the service that is
+    /// returned, and not to the key's name.
+    ///
+    /// # Errors
+    /// When `uri` is not valid. The error does not repeat it.
+    fn read_key(
+        &self,
+        uri: &str,
+    ) -> Result<(KeyUri, Option<Arc<dyn KeyService>>), ConfigurationError> {
+        Ok((uri.parse()?, None))
+    }
+
+    /// Settings that cannot work, by their names. Nothing is read or called.
+    fn check(&self) -> Vec<ConfigurationError> {
+        Vec::new()
+    }
+
+    /// Whether the settings are enough for `key`. Nothing is read or called.
+    ///
+    /// # Errors
+    /// The setting that is missing, and where to set it.
+    fn check_key(&self, key: &KeyUri) -> Result<(), ConfigurationError> {
+        let _ = key;
+        Ok(())
+    }
+
+    /// Settings that name files which do not exist, by their names.
+    fn missing_files(&self) -> Vec<ConfigurationError> {
+        Vec::new()
+    }
+
+    /// Whether `key` can exist, where that shows without a call.
+    ///
+    /// # Errors
+    /// The setting that says where it would be, and how to create it.
+    fn check_key_file(&self, key: &KeyUri) -> Result<(), ConfigurationError> {
+        let _ = key;
+        Ok(())
+    }
+
+    /// Whether its calls leave neither the machine nor the process, so that they need neither deadlines nor retries.
+    fn is_in_process(&self) -> bool {
+        false
+    }
+
+    /// Opens a key to wrap data keys with.
+    ///
+    /// # Errors
+    /// When the settings are wrong for the key. Whether the service knows the key turns out with the first call.
+    async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError>;
+
+    /// Opens a key to sign with.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] where the service does not sign.
+    async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
+            .with_detail("its keys do not sign"))
+    }
+
+    /// Creates keys and looks after them. `uri` need not exist.
+    ///
+    /// # Errors
+    /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] where keys are looked after by other means.
+    async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
+            .with_detail("create and change its keys with the service's own tool"))
+    }
+
+    /// What the service knows of itself, for a person who looks for a fault.
+    fn diagnose(&self) -> &dyn Diagnose {
+        &NothingKnown
+    }
+}
+
+/// A service that has nothing to say.
+struct NothingKnown;
+
+impl Diagnose for NothingKnown {}

@@ -1,0 +1,374 @@
+//! What Cloud KMS knows of itself for a person who looks for a fault.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use temporal_kms::{
+    Advice, Cause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyUri, Operation, Prices,
+    Protection, ProviderError, Scheme, Web,
+    support::{is_plain_name, variable},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    GcpKms,
+    credentials::{MAX_FILE, is_loopback},
+};
+
+const PUBLIC: &str = "https://cloudkms.googleapis.com";
+const METADATA: &str = "metadata.google.internal";
+const METADATA_PATH: &str = "computeMetadata/v1/instance/service-accounts/default/email";
+const NO_CREDENTIALS: &str = "no Google Cloud credentials were found: GOOGLE_APPLICATION_CREDENTIALS is not set, gcloud has left no file, \
+                              and no metadata server of Google Cloud answers";
+
+/// The column "Software", symmetric keys.
+const SOFTWARE: Prices = Prices::new(
+    "active key version",
+    0.06,
+    0.03,
+    "https://cloud.google.com/kms/pricing",
+    "2025-03-17",
+);
+/// The same page, column "HSM", symmetric AES-256 keys.
+const HSM: Prices = Prices::new(
+    "active key version in an HSM",
+    1.00,
+    SOFTWARE.per_10_000_calls,
+    SOFTWARE.source,
+    SOFTWARE.as_of,
+);
+
+#[async_trait]
+impl Diagnose for GcpKms {
+    async fn credentials(&self, _key: &KeyUri, web: &dyn Web) -> CredentialsFound {
+        let options = self.options();
+        let mut found = if let Some(file) = &options.credentials {
+            of_file(file, "the configured file")
+        } else if options.endpoint.is_some() {
+            CredentialsFound::new("none are sent: the endpoint is an emulator on this machine")
+        } else if let Some(file) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
+            of_file(Path::new(&file), "GOOGLE_APPLICATION_CREDENTIALS:")
+        } else if let Some(file) = gcloud_file().filter(|file| file.exists()) {
+            of_file(&file, "gcloud's file")
+        } else {
+            of_machine(web).await
+        };
+        for name in [
+            "GOOGLE_CLOUD_PROJECT",
+            "GCLOUD_PROJECT",
+            "CLOUDSDK_CORE_PROJECT",
+            "GCP_PROJECT",
+            "PROJECT_ID",
+        ] {
+            if let Some(project) = variable(name).filter(|project| is_plain_name(project)) {
+                found = found.with_place(name, project);
+            }
+        }
+        found
+    }
+
+    fn credentials_remedy(
+        &self,
+        _key: &KeyUri,
+        is_refused: bool,
+        found: &CredentialsFound,
+    ) -> String {
+        match (is_refused, &found.caller) {
+            (false, _) => {
+                "set GOOGLE_APPLICATION_CREDENTIALS to a credentials file, run `gcloud auth application-default login`, or give \
+                 the machine a service account"
+                    .to_owned()
+            }
+            (true, Some(caller)) => format!(
+                "see whether {caller} is disabled or its key deleted (gcloud iam service-accounts keys list), and make a new \
+                 credentials file"
+            ),
+            (true, None) => {
+                "run `gcloud auth application-default login` again, or make a new credentials file".to_owned()
+            }
+        }
+    }
+
+    fn refusal_of_credentials(&self, error: &ProviderError) -> Option<&'static str> {
+        (error.cause() == Some(Cause::NoCredentials))
+            .then_some("Google gives no token for them: they are expired, revoked or deleted")
+    }
+
+    fn permission_remedy(
+        &self,
+        key: &KeyUri,
+        operation: Operation,
+        found: &CredentialsFound,
+    ) -> String {
+        let role = match operation {
+            Operation::Wrap | Operation::Encrypt => "roles/cloudkms.cryptoKeyEncrypter",
+            _ => "roles/cloudkms.cryptoKeyDecrypter",
+        };
+        let member = found
+            .caller
+            .as_deref()
+            .unwrap_or("serviceAccount:NAME@PROJECT.iam.gserviceaccount.com");
+        format!(
+            "grant {role}: gcloud kms keys add-iam-policy-binding {} --member={member} --role={role}",
+            gcloud(key)
+        )
+    }
+
+    fn endpoint(&self, _key: &KeyUri) -> Endpoint {
+        let configured = self.options().endpoint.as_deref();
+        Endpoint::Web {
+            url: configured.unwrap_or(PUBLIC).to_owned(),
+            setting: configured.map(|_| "GCP_KMS_ENDPOINT or gcp_endpoint"),
+            is_refused: configured.is_some_and(|url| !is_loopback(url)),
+        }
+    }
+
+    fn unavailable_remedy(&self, _error: &ProviderError) -> &'static str {
+        "try again; if that does not help, look at status.cloud.google.com and at proxies and firewalls on the way"
+    }
+
+    fn explain(&self, key: &KeyUri, error: &ProviderError) -> Option<Advice> {
+        let project = error.project();
+        Some(match error.cause()? {
+            // The project that pays for the calls. It need not be the key's.
+            Cause::QuotaProject => {
+                let project = project.unwrap_or("PROJECT");
+                Advice::new(
+                    error.message(),
+                    format!(
+                        "look at project {project}, which calls are charged to: gcloud services list --enabled --project={project}\n\
+                         or charge another one: gcloud auth application-default set-quota-project OTHER"
+                    ),
+                )
+            }
+            Cause::ServiceDisabled => {
+                let project = project.unwrap_or_else(|| project_of(key));
+                Advice::new(
+                    format!("project {project} has not enabled Cloud KMS"),
+                    format!(
+                        "if project {project} is the right one: gcloud services enable cloudkms.googleapis.com --project={project}"
+                    ),
+                )
+            }
+            Cause::Project => {
+                let project = project.unwrap_or_else(|| project_of(key));
+                Advice::new(
+                    error.message(),
+                    format!(
+                        "check the project in the key's name: gcloud projects describe {project}"
+                    ),
+                )
+            }
+            _ => return None,
+        })
+    }
+
+    fn elsewhere(&self, key: &KeyUri, found: &CredentialsFound) -> Option<Elsewhere> {
+        let own = project_of(key);
+        let (named_by, project) = found.places.iter().find(|(_, project)| project != own)?;
+        let rest = key.resource().strip_prefix(&format!("projects/{own}/"))?;
+        let sibling = KeyUri::new(Scheme::GCP_KMS, &format!("projects/{project}/{rest}")).ok()?;
+        Some(Elsewhere::new(sibling, "project", own, project, named_by))
+    }
+
+    fn missing_place(&self, key: &KeyUri) -> Option<Advice> {
+        Some(Advice::new(
+            "there is no such key ring in this project and location",
+            format!(
+                "check key ring and location (gcloud kms keyrings list --location=LOCATION --project={}), or create both",
+                project_of(key)
+            ),
+        ))
+    }
+
+    fn where_to_look(&self, key: &KeyUri) -> String {
+        format!("look at it with `gcloud kms keys describe {}`", gcloud(key))
+    }
+
+    fn prices(&self, protection: Option<Protection>) -> Option<Prices> {
+        Some(match protection {
+            Some(Protection::Hsm) => HSM,
+            _ => SOFTWARE,
+        })
+    }
+}
+
+/// `K --keyring=R --location=L --project=P`.
+fn gcloud(key: &KeyUri) -> String {
+    let mut parts = key.resource().split('/').skip(1).step_by(2);
+    let mut next = || parts.next().unwrap_or_default();
+    let (project, location, ring, name) = (next(), next(), next(), next());
+    format!("{name} --keyring={ring} --location={location} --project={project}")
+}
+
+fn project_of(key: &KeyUri) -> &str {
+    key.resource().split('/').nth(1).unwrap_or_default()
+}
+
+/// What may be shown of a credentials file.
+fn of_file(path: &Path, what: &str) -> CredentialsFound {
+    let shown = path.display();
+    let missing = |reason: &str| CredentialsFound::missing(format!("{what} {shown} {reason}"));
+    let mut text = Zeroizing::new(Vec::new());
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut text));
+    if let Err(error) = read {
+        return missing(&format!("cannot be read: {}", error.kind()));
+    }
+    let Some(file) = Shown::of(&text) else {
+        return missing("is not a credentials file of Google Cloud");
+    };
+    let kind = match file.kind.as_str() {
+        "service_account" => "a service account's key",
+        "authorized_user" => "of a user",
+        "external_account" => "workload identity",
+        "impersonated_service_account" => "an impersonated service account",
+        _ => return missing("is not of a kind that Google Cloud creates"),
+    };
+    let found = CredentialsFound::new(match &file.email {
+        Some(email) => format!("{what} {shown}, {kind}: {email}"),
+        None => format!("{what} {shown}, {kind}"),
+    });
+    let found = found.with_caller(file.email.map(|email| format!("serviceAccount:{email}")));
+    match file.project {
+        Some(project) => found.with_place("the credentials file", project),
+        None => found,
+    }
+}
+
+/// The parts of a credentials file that are not secret.
+struct Shown {
+    kind: String,
+    email: Option<String>,
+    project: Option<String>,
+}
+
+impl Shown {
+    fn of(json: &[u8]) -> Option<Self> {
+        let json: Value = serde_json::from_slice(json).ok()?;
+        let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
+        let name = |name: &str| text(name).filter(|text| is_plain_name(text));
+        Some(Self {
+            kind: text("type")?,
+            email: name("client_email"),
+            project: name(match json.get("project_id") {
+                Some(Value::String(_)) => "project_id",
+                _ => "quota_project_id",
+            }),
+        })
+    }
+}
+
+fn gcloud_file() -> Option<PathBuf> {
+    let home = PathBuf::from(variable("HOME")?);
+    Some(home.join(".config/gcloud/application_default_credentials.json"))
+}
+
+async fn of_machine(web: &dyn Web) -> CredentialsFound {
+    let host = variable("GCE_METADATA_HOST").unwrap_or_else(|| METADATA.to_owned());
+    let url = format!("http://{host}/{METADATA_PATH}");
+    let answer = web.get(&url, ("Metadata-Flavor", "Google")).await;
+    let email = answer.map(|email| email.trim().to_owned());
+    match email.filter(|email| is_plain_name(email)) {
+        Some(email) => {
+            CredentialsFound::new(format!("the metadata server of this machine: {email}"))
+                .with_caller(Some(format!("serviceAccount:{email}")))
+        }
+        None => CredentialsFound::missing(NO_CREDENTIALS),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::GcpOptions;
+
+    fn of(content: &str) -> CredentialsFound {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gcp.json");
+        std::fs::write(&path, content).unwrap();
+        of_file(&path, "the file")
+    }
+
+    fn key(name: &str) -> KeyUri {
+        format!("gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/{name}")
+            .parse()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_file_tells_its_account_and_project_and_no_secret() {
+        let found = of(
+            r#"{"type":"service_account","client_email":"a@p.iam.gserviceaccount.com","project_id":"p","private_key":"sk-secret"}"#,
+        );
+        assert_eq!(
+            found.caller.as_deref(),
+            Some("serviceAccount:a@p.iam.gserviceaccount.com")
+        );
+        assert_eq!(found.places[0].1, "p");
+        assert!(found.missing.is_none());
+        assert!(!format!("{found:?}").contains("sk-secret"));
+    }
+
+    #[test]
+    fn what_is_no_credentials_file_is_said_without_its_content() {
+        for content in ["sk-secret", r#"{"type":"sk-secret"}"#, "{}"] {
+            let found = of(content);
+            assert!(found.missing.is_some(), "{content}");
+            assert!(!format!("{found:?}").contains("sk-secret"));
+        }
+        let hostile = of(r#"{"type":"service_account","client_email":"a; rm -rf ~"}"#);
+        assert_eq!(hostile.caller, None);
+        let absent = of_file(Path::new("/nonexistent/gcp.json"), "the file");
+        assert!(absent.missing.unwrap().contains("cannot be read"));
+    }
+
+    #[test]
+    fn the_command_grants_what_was_refused() {
+        let found = CredentialsFound::default().with_caller(Some(
+            "serviceAccount:a@p.iam.gserviceaccount.com".to_owned(),
+        ));
+        assert_eq!(
+            GcpKms::default().permission_remedy(&key("k"), Operation::Unwrap, &found),
+            "grant roles/cloudkms.cryptoKeyDecrypter: gcloud kms keys add-iam-policy-binding k --keyring=r --location=l \
+             --project=p --member=serviceAccount:a@p.iam.gserviceaccount.com --role=roles/cloudkms.cryptoKeyDecrypter"
+        );
+    }
+
+    #[test]
+    fn the_same_key_is_looked_for_in_the_project_that_the_credentials_name() {
+        let elsewhere = |project: &str| {
+            let found = CredentialsFound::default().with_place("GOOGLE_CLOUD_PROJECT", project);
+            GcpKms::default().elsewhere(&key("k"), &found)
+        };
+        assert!(elsewhere("p").is_none());
+        let sibling = elsewhere("q").unwrap();
+        assert_eq!(
+            sibling.key.to_string(),
+            "gcp-kms://projects/q/locations/l/keyRings/r/cryptoKeys/k"
+        );
+        assert_eq!(
+            (sibling.other.as_str(), sibling.named_by.as_str()),
+            ("q", "GOOGLE_CLOUD_PROJECT")
+        );
+    }
+
+    #[test]
+    fn only_an_emulator_on_this_machine_replaces_the_public_endpoint() {
+        let public = GcpKms::default().endpoint(&key("k"));
+        assert!(matches!(public, Endpoint::Web { url, is_refused: false, .. } if url == PUBLIC));
+        let options = GcpOptions::default().with_endpoint("https://kms.example.com");
+        let other = GcpKms::new(options).endpoint(&key("k"));
+        assert!(matches!(
+            other,
+            Endpoint::Web {
+                is_refused: true,
+                ..
+            }
+        ));
+    }
+}

@@ -1,0 +1,81 @@
+//! Cloud KMS as a program uses it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use temporal_kms::{
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
+    Setting, SettingValue, Signer, Variables, endpoint,
+};
+
+use super::{
+    GcpKms, GcpOptions,
+    credentials::{NOT_AN_EMULATOR, is_loopback},
+    settings::SETTINGS,
+};
+
+#[async_trait]
+impl KeyService for GcpKms {
+    fn scheme(&self) -> Scheme {
+        Scheme::GCP_KMS
+    }
+
+    fn settings(&self) -> Vec<&'static Setting> {
+        SETTINGS.settings()
+    }
+
+    fn with_variables(
+        &self,
+        variable: Variables<'_>,
+    ) -> Result<Option<Arc<dyn KeyService>>, ConfigurationError> {
+        Ok(Some(Arc::new(Self::new(GcpOptions::from_variables(
+            variable,
+        )?))))
+    }
+
+    fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
+        let mut options = self.options().clone();
+        SETTINGS
+            .set(&mut options, name, value)
+            .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
+    }
+
+    fn check(&self) -> Vec<ConfigurationError> {
+        let url = self.options().endpoint.as_deref();
+        let reason = url.and_then(|url| match endpoint::check(url) {
+            Err(reason) => Some(reason),
+            Ok(()) if !is_loopback(url) => Some(NOT_AN_EMULATOR),
+            Ok(()) => None,
+        });
+        let fault = reason.map(|reason| ConfigurationError::invalid("gcp_endpoint", reason));
+        fault.into_iter().collect()
+    }
+
+    fn missing_files(&self) -> Vec<ConfigurationError> {
+        let file = self.options().credentials.as_deref();
+        let absent = file.filter(|file| !file.is_file());
+        let fault = absent.map(|file| {
+            ConfigurationError::invalid(
+                "gcp_credentials",
+                format!("there is no file {}", file.display()),
+            )
+        });
+        fault.into_iter().collect()
+    }
+
+    async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        self.key(uri)
+    }
+
+    async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        self.signer(uri)
+    }
+
+    async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        self.admin(uri)
+    }
+
+    fn diagnose(&self) -> &dyn Diagnose {
+        self
+    }
+}

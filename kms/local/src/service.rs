@@ -1,0 +1,131 @@
+//! Local keys as a program uses them.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use temporal_kms::{
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, Scheme, Setting, SettingValue, SignatureAlgorithm, Signer,
+    Variables,
+};
+
+use super::{
+    LocalKeyring,
+    settings::{KEYRING, LocalOptions, SETTINGS},
+};
+
+/// The keys of one folder, which its options name.
+#[derive(Clone, Debug, Default)]
+pub struct LocalKms {
+    options: LocalOptions,
+}
+
+impl LocalKms {
+    /// Local keys with these options. Nothing is read yet.
+    #[must_use]
+    pub fn new(options: LocalOptions) -> Self {
+        Self { options }
+    }
+
+    /// The keys in `folder`.
+    #[must_use]
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        Self::new(LocalOptions::default().with_keyring(folder))
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &LocalOptions {
+        &self.options
+    }
+
+    fn keyring(&self, uri: &KeyUri) -> Result<LocalKeyring, ProviderError> {
+        match &self.options.keyring {
+            Some(folder) => Ok(LocalKeyring::open(folder)),
+            None => Err(ProviderError::new(Kind::Misconfigured, uri)
+                .with_detail("name the folder of the local keyring")),
+        }
+    }
+}
+
+#[async_trait]
+impl KeyService for LocalKms {
+    fn scheme(&self) -> Scheme {
+        Scheme::LOCAL
+    }
+
+    fn settings(&self) -> Vec<&'static Setting> {
+        SETTINGS.settings()
+    }
+
+    fn with_variables(
+        &self,
+        variable: Variables<'_>,
+    ) -> Result<Option<Arc<dyn KeyService>>, ConfigurationError> {
+        Ok(Some(Arc::new(Self::new(LocalOptions::from_variables(
+            variable,
+        )?))))
+    }
+
+    fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
+        let mut options = self.options.clone();
+        SETTINGS
+            .set(&mut options, name, value)
+            .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
+    }
+
+    fn check_key(&self, _key: &KeyUri) -> Result<(), ConfigurationError> {
+        if self.options.keyring.is_some() {
+            return Ok(());
+        }
+        Err(ConfigurationError::invalid(
+            KEYRING,
+            "name the folder of local:// keys: local_keyring under [keys], or TEMPORAL_CODEC_KEYRING",
+        ))
+    }
+
+    fn check_key_file(&self, key: &KeyUri) -> Result<(), ConfigurationError> {
+        let Some(folder) = &self.options.keyring else {
+            return Ok(());
+        };
+        if folder.join(format!("{}.json", key.resource())).exists() {
+            return Ok(());
+        }
+        let folder = folder.display();
+        Err(ConfigurationError::invalid(
+            KEYRING,
+            format!(
+                "no key {key} in {folder}; create it: codec-server keys create {key} --keyring {folder}"
+            ),
+        ))
+    }
+
+    fn is_in_process(&self) -> bool {
+        true
+    }
+
+    async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        let keyring = self.keyring(uri)?;
+        if self.options.create_missing {
+            return keyring.key_or_create(uri.resource());
+        }
+        keyring.key(uri.resource())
+    }
+
+    async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        let keyring = self.keyring(uri)?;
+        if self.options.create_missing {
+            return keyring
+                .signing_key_or_create(uri.resource(), SignatureAlgorithm::EcdsaP256Sha256);
+        }
+        keyring.signing_key(uri.resource())
+    }
+
+    async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        Ok(Arc::new(self.keyring(uri)?))
+    }
+
+    fn diagnose(&self) -> &dyn Diagnose {
+        self
+    }
+}

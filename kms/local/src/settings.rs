@@ -1,0 +1,55 @@
+//! The settings of local keys.
+
+use std::path::PathBuf;
+
+use temporal_kms::{ConfigurationError, Setting, SettingKind, SettingRow, SettingTable, Variables};
+
+/// The name of the setting of the folder.
+pub(super) const KEYRING: &str = "local_keyring";
+
+/// Every setting of local keys.
+pub(super) const SETTINGS: SettingTable<LocalOptions> = SettingTable(&[SettingRow::new(
+    Setting::new(KEYRING, SettingKind::Path, "The folder of `local://` keys.")
+        .variables(&["TEMPORAL_CODEC_KEYRING"])
+        .flag("keyring", "DIR")
+        .example("\"/var/lib/codec-server/keys\"")
+        .suggested(),
+    |options, value| options.keyring = value.into_path(),
+)]);
+
+/// Where local keys are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LocalOptions {
+    /// The folder of `local://` keys. A relative path is relative to the working directory.
+    pub keyring: Option<PathBuf>,
+    /// Whether a key that does not exist is created; a signing key is created for ECDSA on P-256. For programs that say
+    /// so to their users: a mistyped name then works with a new key. Default: an error names the command.
+    pub create_missing: bool,
+}
+
+impl LocalOptions {
+    /// The options from environment variables: `TEMPORAL_CODEC_KEYRING` is the folder.
+    ///
+    /// # Errors
+    /// When a variable has a value that it cannot have.
+    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
+        let mut options = Self::default();
+        SETTINGS.read_variables(&mut options, variable)?;
+        Ok(options)
+    }
+
+    /// Sets [`keyring`](Self::keyring).
+    #[must_use]
+    pub fn with_keyring(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keyring = Some(folder.into());
+        self
+    }
+
+    /// Sets [`create_missing`](Self::create_missing).
+    #[must_use]
+    pub fn with_create_missing(mut self, create: bool) -> Self {
+        self.create_missing = create;
+        self
+    }
+}

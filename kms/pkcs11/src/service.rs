@@ -1,0 +1,93 @@
+//! PKCS#11 tokens as a program uses them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use temporal_kms::{
+    ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
+    Setting, SettingValue, Signer, Variables,
+};
+
+use super::{PinSource, Pkcs11Kms, Pkcs11Options, settings::SETTINGS};
+
+#[async_trait]
+impl KeyService for Pkcs11Kms {
+    fn scheme(&self) -> Scheme {
+        Scheme::PKCS11
+    }
+
+    fn settings(&self) -> Vec<&'static Setting> {
+        SETTINGS.settings()
+    }
+
+    fn with_variables(
+        &self,
+        variable: Variables<'_>,
+    ) -> Result<Option<Arc<dyn KeyService>>, ConfigurationError> {
+        Ok(Some(Arc::new(Self::new(Pkcs11Options::from_variables(
+            variable,
+        )?))))
+    }
+
+    fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
+        let mut options = self.options().clone();
+        SETTINGS
+            .set(&mut options, name, value)
+            .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
+    }
+
+    fn read_key(
+        &self,
+        uri: &str,
+    ) -> Result<(KeyUri, Option<Arc<dyn KeyService>>), ConfigurationError> {
+        let mut options = self.options().clone();
+        let key = options.read_key(uri)?;
+        let is_changed = options != *self.options();
+        let changed = is_changed.then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) });
+        Ok((key, changed))
+    }
+
+    fn check_key(&self, _key: &KeyUri) -> Result<(), ConfigurationError> {
+        if self.options().module.is_some() {
+            return Ok(());
+        }
+        Err(ConfigurationError::invalid(
+            "pkcs11_module",
+            "name the vendor's library: pkcs11_module under [keys], or PKCS11_MODULE",
+        ))
+    }
+
+    fn missing_files(&self) -> Vec<ConfigurationError> {
+        let options = self.options();
+        let pin = match &options.pin {
+            Some(PinSource::File(path)) => Some(path),
+            _ => None,
+        };
+        let files = [
+            ("pkcs11_module", options.module.as_ref()),
+            ("pkcs11_pin_file", pin),
+        ];
+        let absent = files.into_iter().filter_map(|(name, path)| {
+            let path = path.filter(|path| !path.is_file())?;
+            let reason = format!("there is no file {}", path.display());
+            Some(ConfigurationError::invalid(name, reason))
+        });
+        absent.collect()
+    }
+
+    async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        self.key(uri).await
+    }
+
+    async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
+        self.signer(uri).await
+    }
+
+    async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
+        self.admin(uri).await
+    }
+
+    fn diagnose(&self) -> &dyn Diagnose {
+        self
+    }
+}
