@@ -49,14 +49,21 @@ impl Kms {
     /// is kept here.
     ///
     /// # Errors
-    /// When the URI is not valid. The error does not repeat it.
+    /// When the URI is not valid, or there is no such service. The error does not repeat it.
     pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
         let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
         let service = scheme
             .and_then(|name| Scheme::new(name).ok())
             .and_then(|scheme| self.service(scheme).cloned());
         let Some(service) = service else {
-            return uri.parse();
+            let key: KeyUri = uri.parse()?;
+            let scheme = key.scheme();
+            // A misspelt scheme. One that is known and not in this build is told when the key is opened.
+            if !scheme.has_direct_mode() {
+                let reason = built_in::remedy(scheme, &self.services);
+                return Err(ConfigurationError::invalid("key URI", reason));
+            }
+            return Ok(key);
         };
         let (key, changed) = service.read_key(uri)?;
         if let Some(service) = changed {
