@@ -280,7 +280,7 @@ impl DecryptionKeys {
 
     fn find(&self, key: &KeyUri) -> Result<(usize, &OpeningKey), PayloadError> {
         let mut keys = self.keys.iter().enumerate();
-        keys.find(|(_, opening)| opening.provider.goes_by(key))
+        keys.find(|(_, opening)| opening.provider.is_alias_of(key))
             .ok_or_else(|| PayloadError::keys_not_allowed([key]))
     }
 

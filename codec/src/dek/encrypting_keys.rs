@@ -20,7 +20,7 @@ impl EncryptingKeys {
         for (position, key) in keys.iter().enumerate() {
             let mut earlier = keys.iter().take(position);
             let names_it = |other: &&Arc<dyn KeyProvider>| {
-                key.goes_by(other.uri()) || other.goes_by(key.uri())
+                key.is_alias_of(other.uri()) || other.is_alias_of(key.uri())
             };
             if let Some(other) = earlier.find(names_it) {
                 let (key, other) = (key.uri(), other.uri());

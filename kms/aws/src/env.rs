@@ -228,6 +228,7 @@ mod tests {
                 read.borrow_mut().insert(name.to_owned());
                 match name {
                     "KMS_AUTH_MODE" => Some(mode.to_owned()),
+                    "KMS_ROLE_ARN" if mode == "iam" => Some("arn".to_owned()),
                     "AWS_ROLE_ARN" => Some("arn".to_owned()),
                     _ => None,
                 }

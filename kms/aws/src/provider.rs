@@ -61,7 +61,7 @@ impl KeyProvider for AwsKey {
         self.0.uri()
     }
 
-    fn goes_by(&self, key: &KeyUri) -> bool {
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
         self.0.have(key)
     }
 

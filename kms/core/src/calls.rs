@@ -206,8 +206,8 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
         self.key.uri()
     }
 
-    fn goes_by(&self, key: &KeyUri) -> bool {
-        self.key.goes_by(key)
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
+        self.key.is_alias_of(key)
     }
 
     async fn wrap(

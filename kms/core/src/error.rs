@@ -107,7 +107,7 @@ impl ProviderErrorKind {
 pub enum Cause {
     /// There are no credentials.
     NoCredentials,
-    /// There are credentials, but they cannot be read or are none.
+    /// The credentials cannot be read, or have another form.
     UnusableCredentials,
     /// The service does not accept the credentials.
     RefusedCredentials,

@@ -269,8 +269,8 @@ impl KeyProvider for FaultyKey {
         self.key.uri()
     }
 
-    fn goes_by(&self, key: &KeyUri) -> bool {
-        self.key.goes_by(key)
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
+        self.key.is_alias_of(key)
     }
 
     async fn wrap(

@@ -17,6 +17,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
+mod bind_context;
 mod calls;
 #[doc(hidden)]
 pub mod clock;

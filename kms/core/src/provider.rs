@@ -1,3 +1,5 @@
+//! Keys that wrap data keys: the [`KeyProvider`] trait.
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -20,7 +22,7 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
 
     /// Whether `key` names this key too: a replica of it in another region that is trusted as much. By default only its
     /// own name does.
-    fn goes_by(&self, key: &KeyUri) -> bool {
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
         self.uri() == key
     }
 

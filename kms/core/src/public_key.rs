@@ -28,7 +28,7 @@ impl PublicKey {
     /// Reads a PEM `PUBLIC KEY` (RFC 7468, section 13).
     ///
     /// # Errors
-    /// When it is none, or of another kind of key.
+    /// When it is not a public key, or of another kind of key.
     pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
         // Some services answer without the line end that the strict format wants.
         let pem = pem.trim();
@@ -43,7 +43,7 @@ impl PublicKey {
     /// Reads a DER `SubjectPublicKeyInfo` (RFC 5280, section 4.1).
     ///
     /// # Errors
-    /// When it is none, or of another kind of key.
+    /// When it is not a public key, or of another kind of key.
     pub fn from_der(der: &[u8]) -> Result<Self, PublicKeyError> {
         if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_der(der) {
             return Ok(Self(Inner::EcdsaP256(key)));
@@ -66,7 +66,7 @@ impl PublicKey {
     /// Reads the 32 bytes of an Ed25519 key (RFC 8032, section 5.1.5).
     ///
     /// # Errors
-    /// When they are no point of the curve.
+    /// When they are not a point of the curve.
     pub fn from_ed25519_bytes(bytes: &[u8; 32]) -> Result<Self, PublicKeyError> {
         ed25519_dalek::VerifyingKey::from_bytes(bytes)
             .map(|key| Self(Inner::Ed25519(key)))

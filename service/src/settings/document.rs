@@ -8,8 +8,7 @@ use toml::{
 };
 
 use super::{
-    fault::Fault,
-    problem::Place,
+    problem::{Fault, Place},
     section::Section,
     source::{Environment, Source},
 };

@@ -29,11 +29,9 @@ const LAYERS: [&[&str]; 6] = [
 const KNOWN: &[&str] = &[
     "temporal-kms: crate::calls::metrics, crate::calls::surround",
     "temporal-kms: crate::public_key, crate::signer",
-    "temporal-kms-codec: crate::kms::builder, crate::kms::value",
     "temporal-kms-codec-service: crate::settings::fault, crate::settings::problem, crate::settings::source",
     "temporal-kms-pkcs11: crate::admin, crate::create",
     "temporal-kms-pkcs11: crate::module, crate::token",
-    "temporal-kms-pkcs11: crate::pin, crate::settings",
 ];
 
 #[test]

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Codec, Dek, EncryptionContext, Format, Namespace, Payload, WrappedDek,
-    kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable},
+    kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable, Variables},
 };
 
 /// A key service as another crate would have it. Its keys live in memory.
@@ -184,6 +184,9 @@ async fn a_key_of_no_service_is_refused_with_the_services_that_there_are() {
         assert!(error.contains("but for local"), "{error}");
     }
     assert!(kms.check_key(&uri).is_err());
+    let mut kms = kms;
+    assert!(kms.read_key("memory://payloads").is_err());
+    assert!(kms.read_key("locl://a").is_err());
 }
 
 #[tokio::test]

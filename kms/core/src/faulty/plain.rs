@@ -34,7 +34,7 @@ impl KeyProvider for PlainKey {
     }
 
     /// A key has its own name, and any number of further ones: `NAME-alias…`.
-    fn goes_by(&self, key: &KeyUri) -> bool {
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
         let alias = format!("{}-alias", self.uri.resource());
         key == &self.uri || key.resource().starts_with(&alias)
     }

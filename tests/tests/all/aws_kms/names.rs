@@ -16,7 +16,7 @@ async fn a_go_cdk_uri_tells_its_region_itself() {
         let key = open(&format!("{name}?region={HOME}"), without_region.clone()).await;
         let (_, wrapped) = key.generate_dek(&context("a")).await.unwrap();
         key.unwrap(&wrapped, &context("a")).await.unwrap();
-        assert!(key.goes_by(&uri(&arn)), "an answer has told its ARN");
+        assert!(key.is_alias_of(&uri(&arn)), "an answer has told its ARN");
     }
     let sent = server.calls();
     assert!(sent.iter().all(|call| call.input["KeyId"] != arn.as_str()));
@@ -39,7 +39,7 @@ async fn a_payload_that_names_the_arn_opens_by_the_alias() {
     let other = account.symmetric_key(HOME);
     let key = open("alias/workflows", options(server.url())).await;
     key.describe().await.unwrap();
-    assert!(key.goes_by(&uri(&arn)) && !key.goes_by(&uri(&other)));
+    assert!(key.is_alias_of(&uri(&arn)) && !key.is_alias_of(&uri(&other)));
 }
 
 #[tokio::test]

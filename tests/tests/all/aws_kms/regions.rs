@@ -211,14 +211,14 @@ async fn a_key_opens_what_its_sibling_of_another_region_sealed() {
         replica_arn.clone(),
         regions.arn.replace(HOME, "us-east-1"),
     ] {
-        assert!(key.goes_by(&uri(&sibling)), "{sibling}");
+        assert!(key.is_alias_of(&uri(&sibling)), "{sibling}");
     }
     for stranger in [
         replica_arn.replace("mrk-", "mrk-0"),
         replica_arn.replace("1111", "2222"),
         replica_arn.replace("arn:aws:", "arn:aws-cn:"),
     ] {
-        assert!(!key.goes_by(&uri(&stranger)), "{stranger}");
+        assert!(!key.is_alias_of(&uri(&stranger)), "{stranger}");
     }
 }
 
@@ -253,7 +253,7 @@ async fn keys_of_one_region_have_no_replicas() {
     let regions = Regions::start().await;
     let arn = regions.account.symmetric_key(HOME);
     let key = open(&arn, regions.options()).await;
-    assert!(!key.goes_by(&uri(&arn.replace(HOME, AWAY))));
+    assert!(!key.is_alias_of(&uri(&arn.replace(HOME, AWAY))));
     regions.home.fail("*", Fault::Status(503), usize::MAX);
     let error = key.generate_dek(&context("a")).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
