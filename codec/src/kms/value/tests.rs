@@ -92,7 +92,10 @@ impl KeyProvider for MemoryKey {
         dek: &Dek,
         context: &EncryptionContext,
     ) -> Result<WrappedDek, ProviderError> {
-        Ok(WrappedDek::new(Self::seal(dek.expose(), context.as_bytes())))
+        Ok(WrappedDek::new(Self::seal(
+            dek.expose(),
+            context.as_bytes(),
+        )))
     }
 
     async fn unwrap(
