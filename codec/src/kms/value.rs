@@ -180,11 +180,12 @@ impl Kms {
     /// # Errors
     /// When no service has such a setting.
     pub fn set(&mut self, name: &str, value: SettingValue) -> Result<(), ConfigurationError> {
-        let changed = self
-            .services
-            .iter()
-            .find_map(|service| service.with_setting(name, value.clone()));
-        match changed {
+        let has_it = |service: &&Arc<dyn KeyService>| {
+            let mut settings = service.settings().into_iter();
+            settings.any(|setting| setting.name() == name)
+        };
+        let service = self.services.iter().find(has_it);
+        match service.and_then(|service| service.with_setting(name, value)) {
             Some(service) => {
                 self.put(service);
                 Ok(())

@@ -63,7 +63,7 @@ impl KeyService for MemoryKms {
 struct MemoryKey(KeyUri);
 
 impl MemoryKey {
-    fn seal(&self, plaintext: &[u8], additional: &[u8]) -> Vec<u8> {
+    fn seal(plaintext: &[u8], additional: &[u8]) -> Vec<u8> {
         let mut sealed = plaintext.to_vec();
         let cipher = Aes256Gcm::new(&[7; 32]);
         cipher
@@ -92,7 +92,10 @@ impl KeyProvider for MemoryKey {
         dek: &Dek,
         context: &EncryptionContext,
     ) -> Result<WrappedDek, ProviderError> {
-        Ok(WrappedDek::new(self.seal(dek.expose(), context.as_bytes())))
+        Ok(WrappedDek::new(Self::seal(
+            dek.expose(),
+            context.as_bytes(),
+        )))
     }
 
     async fn unwrap(
@@ -109,7 +112,7 @@ impl KeyProvider for MemoryKey {
     }
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        Ok(self.seal(plaintext, &[]))
+        Ok(Self::seal(plaintext, &[]))
     }
 
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
