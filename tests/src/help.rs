@@ -51,7 +51,9 @@ fn assert_examples(program: &Command, command: &Command) {
         let arguments = words.iter().skip(start);
         let arguments = arguments.take_while(|word| !["|", ">", "<"].contains(&word.as_str()));
         let parsed = program.clone().try_get_matches_from(arguments);
-        assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        if let Err(error) = parsed {
+            panic!("{line}: {error}");
+        }
         valid += 1;
     }
     let has_commands = command.get_subcommands().next().is_some();

@@ -114,7 +114,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<CommandEnd, CommandError> {
     match command {
         Command::Worker(args) => worker::run(*args).await,
-        Command::Submit(args) => submit::run(*args).await,
+        Command::Submit(args) => Box::pin(submit::run(*args)).await,
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,

@@ -235,7 +235,7 @@ mod tests {
             });
         }
         let table = SETTINGS.settings().into_iter();
-        let table = table.flat_map(|setting| setting.variable_names());
+        let table = table.flat_map(temporal_kms::Setting::variable_names);
         assert_eq!(
             read.into_inner(),
             table.map(|name| (*name).to_owned()).collect()

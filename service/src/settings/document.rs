@@ -48,7 +48,6 @@ impl<'d> Document<'d> {
     }
 
     /// The variables of the process.
-    #[must_use]
     pub fn environment(&self) -> Environment<'d> {
         self.source.environment
     }

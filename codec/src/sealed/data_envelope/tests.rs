@@ -1,3 +1,10 @@
+//! Sealing data for several recipients, and opening them.
+
+#![allow(
+    clippy::similar_names,
+    reason = "`sealer` and `sealed` are the terms of the field"
+)]
+
 use tempfile::TempDir;
 
 use super::*;

@@ -1,3 +1,8 @@
+#![allow(
+    clippy::similar_names,
+    reason = "`sealer` and `sealed` are the terms of the field"
+)]
+
 use std::io::Cursor;
 
 use tempfile::TempDir;
