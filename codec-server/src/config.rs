@@ -5,7 +5,7 @@
 //! | `[server]` | `listen`, `admin_listen`, `allowed_hosts`, the limits and timeouts of [`ServerConfig`] |
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
-//! | `[keys]` | how key management services are reached: `local_keyring`, `gcp_…`, `aws_…`, `pkcs11_…`, `[keys.calls]` |
+//! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]` |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
 //!
 //! The environment variable of a key outside of `[namespaces]` is `CODEC_`, the section and the key in capitals:

@@ -9,6 +9,7 @@ mod unused;
 mod value;
 
 pub use builder::KmsBuilder;
+pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
     Advice, CallPolicy, Cause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyAdmin,
@@ -18,11 +19,4 @@ pub use temporal_kms::{
     SettingKind, SettingRow, SettingTable, SettingValue, Signature, SignatureAlgorithm, Signer,
     Variables, Web,
 };
-#[cfg(feature = "aws-kms")]
-pub use temporal_kms_aws as aws;
-#[cfg(feature = "gcp-kms")]
-pub use temporal_kms_gcp as gcp;
-pub use temporal_kms_local as local;
-#[cfg(feature = "pkcs11")]
-pub use temporal_kms_pkcs11 as pkcs11;
 pub use value::Kms;

@@ -119,10 +119,9 @@ impl Visit for Text {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
+    use std::{io, sync::Arc};
+
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -131,7 +130,7 @@ mod tests {
 
     impl io::Write for Lines {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -153,7 +152,7 @@ mod tests {
             tracing::warn!(key = "local://k", file = %"a\u{1b}[2Jb", "careful");
             tracing::info!("done");
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = String::from_utf8(lines.0.lock().clone()).unwrap();
         assert_eq!(
             text,
             "program: warning: careful (key: local://k, file: a\u{fffd}[2Jb)\nprogram: done\n"

@@ -28,9 +28,8 @@ mod source;
 pub mod values;
 
 pub use document::Document;
-pub use fault::Fault;
 pub use load::Settings;
-pub use problem::{Place, Problem, Problems};
+pub use problem::{Fault, Place, Problem, Problems};
 pub use section::Section;
 pub use source::Environment;
 

@@ -18,6 +18,7 @@ pub mod softhsm;
 
 #[cfg(doctest)]
 mod documents;
+mod help;
 mod keyring;
 mod parcel_office;
 mod parcel_worker;
@@ -26,8 +27,8 @@ mod raw;
 mod relay;
 mod servers;
 mod tools;
-mod web_ui;
 
+pub use help::assert_help;
 pub use keyring::Keyring;
 pub use parcel_office::{ParcelOffice, output};
 pub use parcel_worker::ParcelWorker;
@@ -35,4 +36,3 @@ pub use raw::{Raw, assert_absent, assert_present};
 pub use relay::Relay;
 pub use servers::{codec_server, codec_server_that, temporal, until};
 pub use tools::{TOOLS, tool};
-pub use web_ui::WebUi;

@@ -1,9 +1,8 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 9] = [
+pub const TOOLS: [&str; 8] = [
     "TKC_TEMPORAL",
-    "TKC_UI_SERVER",
     "TKC_TCTL",
     "TKC_CLAUDE",
     "TKC_PYTHON",

@@ -18,7 +18,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
     arguments,
-    exit::Status,
+    exit::usage,
     log::{self, LogFormat},
     memory,
 };
@@ -94,15 +94,7 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let cli: Cli = match arguments::parse(&arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // If nobody reads the message, the exit code still tells the error.
-            let _ = error.print();
-            return if error.use_stderr() {
-                Status::Usage.into()
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(error) => return usage(&error),
     };
     let level = match cli.command {
         // Before everything else: this process must stay small and hold no secret of the worker.
@@ -122,7 +114,7 @@ pub fn main() -> ExitCode {
 async fn run(command: Command) -> Result<CommandEnd, CommandError> {
     match command {
         Command::Worker(args) => worker::run(*args).await,
-        Command::Submit(args) => submit::run(*args).await,
+        Command::Submit(args) => Box::pin(submit::run(*args)).await,
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,

@@ -111,9 +111,9 @@ fn lints(workspace: &Workspace) -> anyhow::Result<()> {
 fn documentation(workspace: &Workspace) -> anyhow::Result<()> {
     let mut documentation = workspace.cargo();
     documentation
-        // With the examples, features of dependencies are those of the lints, and nothing is compiled a second time.
-        .args(["doc", "--workspace", "--no-deps"])
-        .args(["--lib", "--bins", "--examples"])
+        // With the examples, features of dependencies are those of the lints, and nothing is compiled a second time. A
+        // program has its documentation in the library beside it.
+        .args(["doc", "--workspace", "--no-deps", "--lib", "--examples"])
         .env("RUSTDOCFLAGS", "-D warnings");
     step::loudly(documentation)
 }

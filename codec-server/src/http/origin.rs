@@ -4,16 +4,13 @@
 //! refused. With DNS rebinding, a page's own name points to 127.0.0.1, and the browser sees no foreign origin. So a
 //! request to a host name that is not this server's is refused as well.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
-use tower_http::cors::{AllowOrigin, CorsLayer};
-
+use parking_lot::Mutex;
 use temporal_kms_codec::endpoint::is_loopback;
 use tokio::time::Instant;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::request_error::{RequestError, shown};
 use crate::config::CorsConfig;
@@ -85,10 +82,7 @@ impl OriginPolicy {
     }
 
     fn may_log(&self, now: Instant) -> bool {
-        let mut last = self
-            .last_logged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last_logged.lock();
         let is_due = last.is_none_or(|last| now.duration_since(last) >= LOG_INTERVAL);
         if is_due {
             *last = Some(now);

@@ -440,8 +440,8 @@ mod tests {
         ];
         for refusal in refusals() {
             let text = refusal.to_string().to_lowercase();
-            let has = |remedy: &&str| text.contains(&remedy.to_lowercase());
-            assert!(remedies.iter().any(|remedy| has(&remedy)), "{text}");
+            let has = |remedy: &str| text.contains(&remedy.to_lowercase());
+            assert!(remedies.iter().any(|remedy| has(remedy)), "{text}");
         }
     }
 }

@@ -1,12 +1,10 @@
 //! From a body to the answer: parse, encode or decode, write.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
 use temporal_kms_codec::{Codec, Decoder, Error, Payload, PayloadExt as _};
 use temporal_kms_codec_proto::json;
 use temporal_kms_codec_service::namespaces::NamespaceCodec;
@@ -259,7 +257,7 @@ impl Room<'_> {
         if taken.is_err() {
             return Err(RequestError::AnswerTooLarge { limit: self.limit });
         }
-        let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut share = self.share.lock();
         share.try_grow(footprint(payload))
     }
 }

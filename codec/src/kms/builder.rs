@@ -23,11 +23,37 @@ pub struct KmsBuilder {
     kms: Kms,
 }
 
-impl KmsBuilder {
-    pub(super) fn new(kms: Kms) -> Self {
-        Self { kms }
+impl Kms {
+    /// Starts with the services of this build and their default settings.
+    pub fn builder() -> KmsBuilder {
+        KmsBuilder {
+            kms: Self::default(),
+        }
     }
 
+    /// Starts with this value. What is not changed is shared with it.
+    pub fn to_builder(&self) -> KmsBuilder {
+        KmsBuilder { kms: self.clone() }
+    }
+
+    /// The services as environment variables describe them.
+    ///
+    /// # Errors
+    /// When a variable has a value that it cannot have.
+    pub fn from_env() -> Result<Self, ConfigurationError> {
+        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them may be empty.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
+        Ok(Self::builder().variables(variable)?.build())
+    }
+}
+
+impl KmsBuilder {
     /// Adds a service, or replaces the one with the same scheme: one of another crate, or one of this build with settings
     /// of its own.
     pub fn with_service(mut self, service: impl KeyService) -> Self {

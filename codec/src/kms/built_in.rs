@@ -7,16 +7,23 @@ use crate::Scheme;
 
 type New = fn() -> Arc<dyn KeyService>;
 
-/// One line for each service, with its feature.
-const SERVICES: &[New] = &[
-    || Arc::new(super::local::LocalKms::default()),
-    #[cfg(feature = "gcp-kms")]
-    || Arc::new(super::gcp::GcpKms::default()),
-    #[cfg(feature = "aws-kms")]
-    || Arc::new(super::aws::AwsKms::default()),
-    #[cfg(feature = "pkcs11")]
-    || Arc::new(super::pkcs11::Pkcs11Kms::default()),
-];
+/// One line for each service: its feature, its module here, and its type in its crate.
+macro_rules! services {
+    ($($(#[$feature:meta])? $module:ident = $krate:ident::$service:ident;)+) => {
+        $($(#[$feature])? pub use $krate as $module;)+
+
+        const SERVICES: &[New] = &[
+            $($(#[$feature])? || Arc::new($krate::$service::default()),)+
+        ];
+    };
+}
+
+services! {
+    local = temporal_kms_local::LocalKms;
+    #[cfg(feature = "gcp-kms")] gcp = temporal_kms_gcp::GcpKms;
+    #[cfg(feature = "aws-kms")] aws = temporal_kms_aws::AwsKms;
+    #[cfg(feature = "pkcs11")] pkcs11 = temporal_kms_pkcs11::Pkcs11Kms;
+}
 
 /// The services with their default settings.
 pub(super) fn services() -> Vec<Arc<dyn KeyService>> {

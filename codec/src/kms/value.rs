@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsBuilder, KmsMetrics, ProviderError,
-    ProviderErrorKind, Setting, SettingValue, Signer, Variables, built_in, local::LocalKms,
+    CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsMetrics, ProviderError,
+    ProviderErrorKind, Setting, SettingValue, Signer, built_in, local::LocalKms,
 };
 use crate::{ConfigurationError, KeyUri, Scheme};
 
@@ -45,44 +45,25 @@ impl Default for Kms {
 }
 
 impl Kms {
-    /// Starts with the services of this build and their default settings.
-    pub fn builder() -> KmsBuilder {
-        KmsBuilder::new(Self::default())
-    }
-
-    /// Starts with this value. What is not changed is shared with it.
-    pub fn to_builder(&self) -> KmsBuilder {
-        KmsBuilder::new(self.clone())
-    }
-
-    /// The services as environment variables describe them.
-    ///
-    /// # Errors
-    /// When a variable has a value that it cannot have.
-    pub fn from_env() -> Result<Self, ConfigurationError> {
-        Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-    }
-
-    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them may be empty.
-    ///
-    /// # Errors
-    /// As [`from_env`](Self::from_env).
-    pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
-        Ok(Self::builder().variables(variable)?.build())
-    }
-
     /// Reads a key URI as a configuration has it. What it says beyond the key's name, such as the `module-path` of a token,
     /// is kept here.
     ///
     /// # Errors
-    /// When the URI is not valid. The error does not repeat it.
+    /// When the URI is not valid, or there is no such service. The error does not repeat it.
     pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
         let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
         let service = scheme
             .and_then(|name| Scheme::new(name).ok())
             .and_then(|scheme| self.service(scheme).cloned());
         let Some(service) = service else {
-            return uri.parse();
+            let key: KeyUri = uri.parse()?;
+            let scheme = key.scheme();
+            // A misspelt scheme. One that is known and not in this build is told when the key is opened.
+            if !scheme.has_direct_mode() {
+                let reason = built_in::remedy(scheme, &self.services);
+                return Err(ConfigurationError::invalid("key URI", reason));
+            }
+            return Ok(key);
         };
         let (key, changed) = service.read_key(uri)?;
         if let Some(service) = changed {
@@ -199,11 +180,12 @@ impl Kms {
     /// # Errors
     /// When no service has such a setting.
     pub fn set(&mut self, name: &str, value: SettingValue) -> Result<(), ConfigurationError> {
-        let changed = self
-            .services
-            .iter()
-            .find_map(|service| service.with_setting(name, value.clone()));
-        match changed {
+        let has_it = |service: &&Arc<dyn KeyService>| {
+            let mut settings = service.settings().into_iter();
+            settings.any(|setting| setting.name() == name)
+        };
+        let service = self.services.iter().find(has_it);
+        match service.and_then(|service| service.with_setting(name, value)) {
             Some(service) => {
                 self.put(service);
                 Ok(())

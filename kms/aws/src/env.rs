@@ -228,13 +228,14 @@ mod tests {
                 read.borrow_mut().insert(name.to_owned());
                 match name {
                     "KMS_AUTH_MODE" => Some(mode.to_owned()),
+                    "KMS_ROLE_ARN" if mode == "iam" => Some("arn".to_owned()),
                     "AWS_ROLE_ARN" => Some("arn".to_owned()),
                     _ => None,
                 }
             });
         }
         let table = SETTINGS.settings().into_iter();
-        let table = table.flat_map(|setting| setting.variable_names());
+        let table = table.flat_map(temporal_kms::Setting::variable_names);
         assert_eq!(
             read.into_inner(),
             table.map(|name| (*name).to_owned()).collect()

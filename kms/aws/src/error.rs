@@ -169,7 +169,7 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(Kind, &'static str)> {
         ),
         "IncorrectKeyException" => (
             Kind::KeyVersionGone,
-            "another key encrypted it; does its alias stand for another key now?",
+            "another key encrypted it; check whether its alias names another key now",
         ),
         "ThrottlingException"
         | "Throttling"

@@ -7,8 +7,8 @@
 //! opens what was written before: rotate the key itself, or name keys by their ARN.
 //!
 //! A payload that names the key by its ARN opens where the key is configured by its alias, once an answer of AWS KMS has
-//! told which key the alias stands for: `describe`, which `Codec::ready` calls, is enough. The reverse is refused: what an
-//! alias in a payload stands for would have to be asked for, and payloads cause no calls of that kind.
+//! told which key the alias names: `describe`, which `Codec::ready` calls, is enough. The reverse is refused: AWS KMS
+//! would have to be asked which key an alias in a payload names, and payloads cause no calls of that kind.
 //!
 //! # Multi-region keys
 //!

@@ -187,7 +187,7 @@ impl Regions {
     }
 }
 
-/// A damaged answer is no reason to ask elsewhere: the same region is asked again.
+/// A damaged answer does not mean that the region is out of order: the same region is asked again.
 fn is_away(error: &ProviderError) -> bool {
     matches!(
         error.kind(),

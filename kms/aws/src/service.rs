@@ -36,6 +36,10 @@ impl KeyService for AwsKms {
             .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
     }
 
+    fn key_in(&self, place: &str) -> Option<String> {
+        (place == "aws-kms:").then(|| "aws-kms://alias/any".to_owned())
+    }
+
     fn check(&self) -> Vec<ConfigurationError> {
         let options = self.options();
         let urls = [
@@ -44,6 +48,7 @@ impl KeyService for AwsKms {
         ];
         let faults = urls.into_iter().filter_map(|(name, url)| {
             let reason = endpoint::check(url.as_deref()?).err()?;
+            let reason = format!("{reason}; leave it out for the public endpoint");
             Some(ConfigurationError::invalid(name, reason))
         });
         faults.collect()

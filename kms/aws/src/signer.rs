@@ -18,7 +18,7 @@ use temporal_kms::{
     Signer,
 };
 
-/// How long an alias is taken to stand for the same key: fetching the public key before each verification costs a call.
+/// How long an alias is assumed to name the same key: fetching the public key before each verification costs a call.
 const ALIAS_FOR: Duration = Duration::from_mins(5);
 
 /// A key of spec `ECC_NIST_P256` at AWS KMS.

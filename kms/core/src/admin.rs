@@ -13,8 +13,8 @@ use async_trait::async_trait;
 /// Looks after the keys of one key management service. It is a trait of its own, since a program that encrypts and decrypts
 /// should have none of these permissions.
 ///
-/// What a service does not have is answered with
-/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported).
+/// The operations that a service does not have answer
+/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported): that is their default here.
 #[async_trait]
 pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// Makes a key, and its key ring where that is missing.
@@ -27,7 +27,9 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// When the service refuses or fails.
-    async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError>;
+    async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
+        Err(unsupported(key, "it cannot list keys"))
+    }
 
     /// Everything that the service says of a key.
     ///
@@ -45,7 +47,9 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// As [`details`](Self::details).
-    async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError>;
+    async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
+        Err(unsupported(key, "its keys have one version"))
+    }
 
     /// Sets how often the service rotates the key by itself; `None` stops that.
     ///
@@ -55,19 +59,28 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         &self,
         key: &KeyUri,
         period: Option<Duration>,
-    ) -> Result<(), ProviderError>;
+    ) -> Result<(), ProviderError> {
+        let _ = period;
+        Err(unsupported(key, "its keys do not rotate by themselves"))
+    }
 
     /// Takes a version out of use, or the whole key where the service knows no versions or `version` is `None` there.
     ///
     /// # Errors
     /// As [`details`](Self::details).
-    async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError>;
+    async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
+        let _ = version;
+        Err(unsupported(key, "its keys cannot be disabled"))
+    }
 
     /// Takes it into use again.
     ///
     /// # Errors
     /// As [`details`](Self::details).
-    async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError>;
+    async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
+        let _ = version;
+        Err(unsupported(key, "its keys cannot be disabled"))
+    }
 
     /// Schedules the destruction of a version, or of the whole key. What it encrypted is lost once that has happened.
     /// Returns when that will be; `None` when it has happened.
@@ -78,20 +91,39 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         &self,
         key: &KeyUri,
         version: Option<&str>,
-    ) -> Result<Option<SystemTime>, ProviderError>;
+    ) -> Result<Option<SystemTime>, ProviderError> {
+        let _ = version;
+        Err(unsupported(
+            key,
+            "destroy its keys with the service's own tool",
+        ))
+    }
 
     /// Makes a replica of a multi-region key in another region, and returns its name.
     ///
     /// # Errors
     /// When the service has no replicas or the key cannot have any, and as [`details`](Self::details).
-    async fn replicate(&self, key: &KeyUri, region: &str) -> Result<KeyUri, ProviderError>;
+    async fn replicate(&self, key: &KeyUri, region: &str) -> Result<KeyUri, ProviderError> {
+        let _ = region;
+        Err(unsupported(key, "its keys are in one place"))
+    }
 
     /// Permits `member`, in the service's own form, to use the key in a role. Returns whether that changed anything.
     ///
     /// # Errors
     /// As [`details`](Self::details).
-    async fn grant(&self, key: &KeyUri, member: &str, role: KeyRole)
-    -> Result<bool, ProviderError>;
+    async fn grant(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        let _ = (member, role);
+        Err(unsupported(
+            key,
+            "permit the use of its keys with the service's own tool",
+        ))
+    }
 
     /// As [`grant`](Self::grant), but only for calls whose encryption context holds all pairs of `context`, such as
     /// `namespace`. The service then keeps namespaces apart even for a member that would not. Payloads of the formats
@@ -116,6 +148,10 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
             ),
         )
     }
+}
+
+fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Unsupported, key).with_detail(detail)
 }
 
 /// What a key is for.

@@ -49,6 +49,7 @@ pub struct Moment {
 impl Moment {
     /// The time from here to `now`, by the clock that says more: a suspended machine ages its keys, and a wall clock
     /// that is set back makes nothing younger.
+    #[must_use]
     pub fn age_at(&self, now: Moment) -> Duration {
         let wall = now.wall.duration_since(self.wall).unwrap_or_default();
         now.monotonic
@@ -58,7 +59,7 @@ impl Moment {
 }
 
 #[cfg(any(test, feature = "test-util"))]
-/// A clock that stands still until it is told to move.
+/// A clock that a test moves by hand.
 pub struct ManualClock(parking_lot::Mutex<Moment>);
 
 #[cfg(any(test, feature = "test-util"))]
@@ -66,7 +67,7 @@ impl ManualClock {
     /// It shows the time of now.
     #[allow(
         clippy::new_without_default,
-        reason = "the time of now is no neutral value"
+        reason = "the current time is not a neutral value"
     )]
     #[must_use]
     pub fn new() -> Self {

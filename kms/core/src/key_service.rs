@@ -53,6 +53,13 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok((uri.parse()?, None))
     }
 
+    /// The name of any key in `place`, for listing the keys there. A place is named as its keys are, without the part that
+    /// tells them apart, and without slashes at its end. `None` when `place` is not a place of this service.
+    fn key_in(&self, place: &str) -> Option<String> {
+        let _ = place;
+        None
+    }
+
     /// Settings that cannot work, by their names. Nothing is read or called.
     fn check(&self) -> Vec<ConfigurationError> {
         Vec::new()

@@ -18,6 +18,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;
+mod bind_context;
 mod calls;
 #[doc(hidden)]
 pub mod clock;

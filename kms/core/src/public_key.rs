@@ -67,7 +67,7 @@ impl PublicKey {
     /// Reads the 32 bytes of an Ed25519 key (RFC 8032, section 5.1.5).
     ///
     /// # Errors
-    /// When they are no point of the curve.
+    /// When they are not a point of the curve.
     pub fn from_ed25519_bytes(bytes: &[u8; 32]) -> Result<Self, PublicKeyError> {
         ed25519_dalek::VerifyingKey::from_bytes(bytes)
             .map(|key| Self(Inner::Ed25519(key)))

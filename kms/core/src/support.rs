@@ -1,6 +1,7 @@
 //! Shared by this project's own crates. It is not part of the API: it may change with every version.
 
 pub use crate::{
+    bind_context::{NoRandomness, OneTimeKey},
     clock,
     crypto::{aead, random},
     environment::{is_plain_name, variable},
@@ -8,9 +9,6 @@ pub use crate::{
     types::{
         context::NAMESPACE,
         dek::MAX_WRAPPED_LEN,
-        key_uri::{
-            is_region,
-            pkcs11::{Pkcs11Class, Pkcs11Path},
-        },
+        key_uri::{is_region, token::*},
     },
 };

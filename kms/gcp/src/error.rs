@@ -83,7 +83,7 @@ fn identified(error: &GaxError) -> Option<ServiceError> {
     Some(identified)
 }
 
-/// An answer that is not what was asked for, or was damaged on its way.
+/// An answer about another key, or one that was damaged on its way.
 pub(super) fn integrity(uri: &KeyUri, detail: &'static str) -> ProviderError {
     ProviderError::new(Kind::Integrity, uri).with_detail(detail)
 }

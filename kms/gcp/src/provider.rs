@@ -31,7 +31,7 @@ use temporal_kms::{
 const MAX_PLAINTEXT: usize = 64 * 1024;
 /// The limit of plaintext and additional data together, for keys in an HSM.
 const MAX_HSM_PLAINTEXT: usize = 8 * 1024;
-/// A ciphertext is about a hundred bytes longer than its plaintext; what is longer than this is none.
+/// A ciphertext is about a hundred bytes longer than its plaintext. Longer texts are not ciphertexts.
 const MAX_CIPHERTEXT: usize = MAX_PLAINTEXT + 4 * 1024;
 
 /// One symmetric key.

@@ -40,11 +40,16 @@ impl KeyService for GcpKms {
             .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
     }
 
+    fn key_in(&self, place: &str) -> Option<String> {
+        let is_ring = place.contains("/keyRings/") && !place.contains("/cryptoKeys");
+        is_ring.then(|| format!("{place}/cryptoKeys/any"))
+    }
+
     fn check(&self) -> Vec<ConfigurationError> {
         let url = self.options().endpoint.as_deref();
         let reason = url.and_then(|url| match endpoint::check(url) {
-            Err(reason) => Some(reason),
-            Ok(()) if !is_loopback(url) => Some(NOT_AN_EMULATOR),
+            Err(reason) => Some(format!("{reason}; leave it out for Cloud KMS itself")),
+            Ok(()) if !is_loopback(url) => Some(NOT_AN_EMULATOR.to_owned()),
             Ok(()) => None,
         });
         let fault = reason.map(|reason| ConfigurationError::invalid("gcp_endpoint", reason));

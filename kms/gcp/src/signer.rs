@@ -117,7 +117,7 @@ impl GcpSigner {
         PublicKey::from_pem(&answer.pem)
             .ok()
             .filter(|key| key.algorithm() == SignatureAlgorithm::EcdsaP256Sha256)
-            .ok_or_else(|| integrity(&self.uri, "the public key is none for P-256"))
+            .ok_or_else(|| integrity(&self.uri, "the public key is not for P-256"))
     }
 
     fn check_algorithm(&self, algorithm: &CryptoKeyVersionAlgorithm) -> Result<(), ProviderError> {

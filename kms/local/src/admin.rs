@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 
 use super::{
-    LocalKeyring, file, file_error,
+    LocalKeyring,
+    error::{file_error, keyset_error},
+    file,
     keyset::{Keyset, KeysetError},
-    keyset_error, load,
+    watched::load,
 };
 use temporal_kms::{
     KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, Protection,
@@ -154,7 +156,7 @@ fn named<'a>(key: &KeyUri, version: Option<&'a str>) -> Result<&'a str, Provider
     version.ok_or_else(|| {
         misconfigured(
             key,
-            "name one of its versions; to be rid of the whole key, delete the keyset's file",
+            "name one of its versions; to remove the whole key, delete the keyset's file",
         )
     })
 }

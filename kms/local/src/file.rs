@@ -75,7 +75,7 @@ pub(super) fn stamp(path: &Path) -> Result<Stamp, FileError> {
         .map_err(|error| missing_or(path, "read", &error))
 }
 
-/// The names of what is in a folder; none when there is no folder.
+/// The names of the files in a folder. A folder that does not exist has none.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, FileError> {
     match check_folder(folder) {
         Ok(()) => {}

@@ -1,3 +1,5 @@
+//! Wrapping and encrypting with a keyset.
+
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 

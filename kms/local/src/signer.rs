@@ -1,3 +1,5 @@
+//! Signing with a keyset.
+
 use async_trait::async_trait;
 
 use super::{

@@ -1,8 +1,15 @@
-use std::{fmt, path::PathBuf, sync::Arc};
+//! A keyset that follows its file.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 
 use super::{
+    error::{file_error, keyset_error},
     file,
     keyset::{Keyset, KeysetError},
 };
@@ -22,7 +29,7 @@ struct Loaded {
 
 impl WatchedKeyset {
     pub(super) fn load(uri: KeyUri, path: PathBuf) -> Result<Self, ProviderError> {
-        let (keyset, stamp) = super::load(&uri, &path)?;
+        let (keyset, stamp) = load(&uri, &path)?;
         let loaded = Mutex::new(Loaded {
             keyset: Arc::new(keyset),
             stamp,
@@ -35,11 +42,11 @@ impl WatchedKeyset {
     }
 
     pub(super) fn keyset(&self) -> Result<Arc<Keyset>, ProviderError> {
-        let now = file::stamp(&self.path)
-            .map_err(|error| super::file_error(&self.uri, &self.path, &error))?;
+        let now =
+            file::stamp(&self.path).map_err(|error| file_error(&self.uri, &self.path, &error))?;
         let mut loaded = self.loaded.lock();
         if loaded.stamp != now {
-            let (keyset, stamp) = super::load(&self.uri, &self.path)?;
+            let (keyset, stamp) = load(&self.uri, &self.path)?;
             *loaded = Loaded {
                 keyset: Arc::new(keyset),
                 stamp,
@@ -49,7 +56,7 @@ impl WatchedKeyset {
     }
 
     pub(super) fn error(&self, error: &KeysetError) -> ProviderError {
-        super::keyset_error(&self.uri, &self.path, error)
+        keyset_error(&self.uri, &self.path, error)
     }
 }
 
@@ -60,4 +67,11 @@ impl fmt::Debug for WatchedKeyset {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+/// Reads a keyset.
+pub(super) fn load(uri: &KeyUri, path: &Path) -> Result<(Keyset, file::Stamp), ProviderError> {
+    let (json, stamp) = file::read(path).map_err(|error| file_error(uri, path, &error))?;
+    let keyset = Keyset::parse(&json).map_err(|error| keyset_error(uri, path, &error))?;
+    Ok((keyset, stamp))
 }

@@ -20,7 +20,7 @@ use super::{
 };
 use temporal_kms::{
     KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyUri, KeyVersion, ProviderError,
-    ProviderErrorKind as Kind,
+    ProviderErrorKind as Kind, Scheme,
     support::{Pkcs11Class, Pkcs11Path},
 };
 
@@ -117,7 +117,7 @@ impl KeyAdmin for Pkcs11Admin {
             names
                 .values()
                 .map(|name| {
-                    let uri = KeyUri::pkcs11(name).map_err(|_| {
+                    let uri = KeyUri::new(Scheme::PKCS11, &name.to_string()).map_err(|_| {
                         misconfigured("the token holds a key with an overlong name")
                     })?;
                     details(connection, name, &uri)

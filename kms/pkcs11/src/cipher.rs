@@ -19,7 +19,8 @@ use super::{
 use temporal_kms::{
     ProviderErrorKind as Kind,
     support::{
-        aead::{Aes256Gcm, KEY_LEN, NONCE_LEN, TAG_LEN},
+        OneTimeKey,
+        aead::{KEY_LEN, NONCE_LEN, TAG_LEN},
         random,
     },
 };
@@ -192,11 +193,10 @@ fn key_wrap_seal(
     plaintext: &[u8],
     additional: &[u8],
 ) -> Result<Vec<u8>, Failure> {
-    let mut fresh = Zeroizing::new([0; KEY_LEN]);
-    system_random(&mut *fresh)?;
+    let fresh = OneTimeKey::generate().map_err(|_| no_randomness())?;
 
     let [class, key_type, token, private, sensitive, extractable] = session_key();
-    let value = Attribute::Value(fresh.to_vec());
+    let value = Attribute::Value(fresh.expose().to_vec());
     let mut template = [
         class,
         key_type,
@@ -213,20 +213,17 @@ fn key_wrap_seal(
     let object = object?;
     let wrapped = session.wrap_key(&Mechanism::AesKeyWrap, key, object);
     session.destroy_object(object)?;
-    let mut body = wrapped?;
-    if body.len() != WRAPPED_KEY_LEN {
+    let wrapped = wrapped?;
+    if wrapped.len() != WRAPPED_KEY_LEN {
         return Err(Failure::new(
             Kind::Integrity,
             "the wrapped key has another length than AES key wrap gives",
         ));
     }
 
-    body.extend_from_slice(plaintext);
-    // The key is new, so one nonce is as good as another.
-    Aes256Gcm::new(&fresh)
-        .seal([0; NONCE_LEN], additional, &mut body, WRAPPED_KEY_LEN)
-        .map_err(|_| Failure::new(Kind::Misconfigured, "it cannot encrypt that much"))?;
-    Ok(body)
+    fresh
+        .seal(wrapped, plaintext, additional)
+        .map_err(|_| Failure::new(Kind::Misconfigured, "it cannot encrypt that much"))
 }
 
 fn key_wrap_open(
@@ -247,8 +244,7 @@ fn key_wrap_open(
             Attribute::Value(value) => Some(Zeroizing::new(value)),
             _ => None,
         });
-    let fresh =
-        value.and_then(|value| <[u8; KEY_LEN]>::try_from(&**value).ok().map(Zeroizing::new));
+    let fresh = value.and_then(|value| OneTimeKey::from_slice(&value));
     let fresh = fresh.ok_or_else(|| {
         Failure::new(
             Kind::Integrity,
@@ -256,13 +252,9 @@ fn key_wrap_open(
         )
     })?;
 
-    let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    let len = Aes256Gcm::new(&fresh)
-        .open([0; NONCE_LEN], additional, &mut buffer)
-        .map_err(|_| not_authentic())?
-        .len();
-    buffer.truncate(len);
-    Ok(buffer)
+    fresh
+        .open(ciphertext, additional)
+        .map_err(|_| not_authentic())
 }
 
 fn key_wrap_works(session: &Session, key: ObjectHandle) -> bool {
@@ -295,6 +287,9 @@ fn not_authentic() -> Failure {
 }
 
 fn system_random(bytes: &mut [u8]) -> Result<(), Failure> {
-    random::fill_from_system(bytes)
-        .map_err(|_| Failure::new(Kind::Unavailable, "the operating system gave no randomness"))
+    random::fill_from_system(bytes).map_err(|_| no_randomness())
+}
+
+fn no_randomness() -> Failure {
+    Failure::new(Kind::Unavailable, "the operating system gave no randomness")
 }

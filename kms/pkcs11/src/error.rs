@@ -5,7 +5,7 @@ use std::{borrow::Cow, ffi::c_ulong};
 use cryptoki::error::{Error, RvError};
 
 use super::{
-    pin::{PinError, PinSource},
+    credentials::{PinError, PinSource},
     recovery::Loss,
 };
 use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind};

@@ -52,7 +52,9 @@
 
 mod admin;
 mod cipher;
+mod client;
 mod create;
+mod credentials;
 mod diagnose;
 mod error;
 mod gate;
@@ -60,8 +62,6 @@ mod login;
 mod mechanisms;
 mod module;
 mod object;
-mod open;
-mod pin;
 mod pool;
 mod probe;
 mod provider;
@@ -75,8 +75,8 @@ mod token;
 mod version_id;
 mod wrapped;
 
-pub use self::open::Pkcs11Kms;
 pub use self::{
-    pin::PinSource,
+    client::Pkcs11Kms,
+    credentials::PinSource,
     settings::{Pkcs11Access, Pkcs11Options},
 };

@@ -10,7 +10,7 @@ use cryptoki::{
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use super::{error::Failure, pin::PinSource};
+use super::{credentials::PinSource, error::Failure};
 use temporal_kms::{Cause, ProviderErrorKind as Kind};
 
 /// The PINs that tokens refused, by the tokens' serial numbers. None is sent twice: some attempts later the token locks it.

@@ -16,10 +16,10 @@ use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
+    credentials::PinSource,
     error::Failure,
     gate::{Gate, Generation},
     login::Logins,
-    pin::PinSource,
     settings::Pkcs11Options,
     threads,
     token::Token,

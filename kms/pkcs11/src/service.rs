@@ -47,6 +47,11 @@ impl KeyService for Pkcs11Kms {
         Ok((key, changed))
     }
 
+    fn key_in(&self, place: &str) -> Option<String> {
+        let is_token = place.contains("token=") && !place.contains("object=");
+        is_token.then(|| format!("{place};object=any"))
+    }
+
     fn check_key(&self, _key: &KeyUri) -> Result<(), ConfigurationError> {
         if self.options().module.is_some() {
             return Ok(());
@@ -89,5 +94,22 @@ impl KeyService for Pkcs11Kms {
 
     fn diagnose(&self) -> &dyn Diagnose {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_a_place_of_keys() {
+        let key_in = |place: &str| Pkcs11Kms::default().key_in(place);
+        assert_eq!(
+            key_in("pkcs11:token=t").as_deref(),
+            Some("pkcs11:token=t;object=any")
+        );
+        for other in ["pkcs11:", "pkcs11:token=t;object=k"] {
+            assert_eq!(key_in(other), None, "{other}");
+        }
     }
 }

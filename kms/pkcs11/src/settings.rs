@@ -7,7 +7,7 @@ use std::{
 
 use percent_encoding::percent_decode_str;
 
-use super::PinSource;
+use super::credentials::{PinSource, absolute, invalid};
 use temporal_kms::{
     ConfigurationError, KeyUri, Setting, SettingKind, SettingRow, SettingTable, Variables,
 };
@@ -229,19 +229,6 @@ impl Pkcs11Access {
         }
         Ok(access)
     }
-}
-
-pub(super) fn absolute(path: &str) -> Result<PathBuf, ConfigurationError> {
-    let path = Path::new(path);
-    if path.is_absolute() {
-        Ok(path.to_owned())
-    } else {
-        Err(invalid("module-path and pin-source must be absolute paths"))
-    }
-}
-
-pub(super) fn invalid(reason: &'static str) -> ConfigurationError {
-    ConfigurationError::invalid("PKCS#11 URI", reason)
 }
 
 #[cfg(test)]

@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use super::{
+    credentials::PinSource,
     error::Failure,
     gate::Generation,
     mechanisms::Mechanisms,
     module::Module,
-    pin::PinSource,
     pool::{Connection, Pool},
     probe::Probes,
     recovery::{Loss, Recovery},

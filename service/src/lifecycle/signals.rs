@@ -1,6 +1,6 @@
 //! The signals that ask a process to stop.
 
-use std::io;
+use std::{fs, future, io};
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::SECOND_SIGNAL;
 
-/// SIGTERM, SIGINT, and SIGHUP, which a terminal sends when it closes. They are caught from the moment this is made.
+/// SIGTERM, SIGINT, and SIGHUP, which a terminal sends when it closes. They are caught from the moment this is made. A
+/// process that ignores SIGHUP from its start, as `nohup` arranges, keeps ignoring it.
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
-    hangup: unix::Signal,
+    hangup: Option<unix::Signal>,
 }
 
 impl StopSignals {
@@ -25,7 +26,11 @@ impl StopSignals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup: if ignores_hangup() {
+                None
+            } else {
+                Some(signal(SignalKind::hangup())?)
+            },
         })
     }
 
@@ -34,7 +39,7 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => Signal::SIGTERM,
             _ = self.interrupt.recv() => Signal::SIGINT,
-            _ = self.hangup.recv() => Signal::SIGHUP,
+            () = received(&mut self.hangup) => Signal::SIGHUP,
         }
     }
 
@@ -51,5 +56,41 @@ impl StopSignals {
             reason = "the person who sends a second signal does not want to wait for destructors"
         )]
         std::process::exit(SECOND_SIGNAL.into());
+    }
+}
+
+/// Returns at the signal, and never without one.
+async fn received(signal: &mut Option<unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => future::pending().await,
+    }
+}
+
+/// Whether this process ignores SIGHUP. Linux lists the ignored signals as a mask (proc(5), `SigIgn`).
+fn ignores_hangup() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    is_hangup_in(&status)
+}
+
+fn is_hangup_in(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // SIGHUP is signal 1, the lowest bit.
+    mask.is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_hangup_is_seen() {
+        assert!(is_hangup_in("Name:\tx\nSigIgn:\t0000000000001001\n"));
+        for other in ["", "SigIgn:\t0000000000001000\n", "SigIgn:\tx\n"] {
+            assert!(!is_hangup_in(other), "{other}");
+        }
     }
 }

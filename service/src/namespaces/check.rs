@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use temporal_kms_codec::{
-    Compression, ConfigurationError, DekLimits, Error, KeyUri, Namespace, RequiredContext, kms::Kms,
+    CacheLimits, Compression, ConfigurationError, DekLimits, Error, KeyUri, Namespace,
+    RequiredContext, kms::Kms,
 };
 
 use super::{DEFAULT_NAMESPACE, NamespaceConfig, NamespacesConfig, unopened::Unopened};
@@ -130,7 +131,7 @@ fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> 
 fn take_out(settings: &mut NamespaceConfig, error: &ConfigurationError) -> bool {
     match error.setting() {
         "data key limits" => settings.dek_limits = DekLimits::default(),
-        "data key cache" => settings.cache = Default::default(),
+        "data key cache" => settings.cache = CacheLimits::default(),
         "compression" => settings.compression = Compression::None,
         "encrypting keys" => settings.encrypt.truncate(1),
         "encryption context" | "context" => {

@@ -117,7 +117,6 @@ impl NamespaceConfig {
     }
 
     /// A builder with every setting except the keys, which must be opened first.
-    #[must_use]
     pub fn builder(&self, namespace: Namespace) -> CodecBuilder {
         let builder = Codec::builder(namespace)
             .format(self.format)

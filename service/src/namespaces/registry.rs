@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use futures::future;
 use lru::LruCache;
+use parking_lot::Mutex;
 use temporal_kms_codec::{
     Codec, Error, KeyUri, Namespace,
     kms::{KeyProvider, Kms, ProviderError},
@@ -195,7 +196,7 @@ impl OnDemand {
         namespace: Namespace,
         other: Option<&Namespace>,
     ) -> Result<NamespaceCodec, UnknownNamespace> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         let name = (namespace, other.cloned());
         if let Some(codec) = made.get(&name) {
             return Ok(codec.clone());

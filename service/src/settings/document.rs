@@ -8,8 +8,7 @@ use toml::{
 };
 
 use super::{
-    fault::Fault,
-    problem::Place,
+    problem::{Fault, Place},
     section::Section,
     source::{Environment, Source},
 };
@@ -49,7 +48,6 @@ impl<'d> Document<'d> {
     }
 
     /// The variables of the process.
-    #[must_use]
     pub fn environment(&self) -> Environment<'d> {
         self.source.environment
     }

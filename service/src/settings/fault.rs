@@ -1,36 +1,6 @@
-//! Mistakes that show only when several settings are seen together.
+//! Reports mistakes that show only when several settings are seen together.
 
-use super::source::Source;
-
-/// A mistake in a valid setting that does not fit another one, such as a limit below another limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Fault {
-    /// The setting with its section, such as `server.admin_listen`.
-    pub setting: String,
-    /// What is wrong, and what to do.
-    pub message: String,
-    /// Other settings that the fault may follow from. When one of them has a mistake of its own, only that is reported.
-    pub follows_from: Vec<String>,
-}
-
-impl Fault {
-    /// A fault in `setting`.
-    pub fn new(setting: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            setting: setting.into(),
-            message: message.into(),
-            follows_from: Vec::new(),
-        }
-    }
-
-    /// Adds another setting that the fault may follow from.
-    #[must_use]
-    pub fn following_from(mut self, setting: impl Into<String>) -> Self {
-        self.follows_from.push(setting.into());
-        self
-    }
-}
+use super::{problem::Fault, source::Source};
 
 /// Reports `faults`, each once. A fault that may follow from a mistake that is reported already would mislead.
 pub(super) fn report(source: &Source<'_>, faults: impl IntoIterator<Item = Fault>) {

@@ -6,9 +6,8 @@ use toml::de::DeTable;
 
 use super::{
     document::Document,
-    fault::{self, Fault},
-    file,
-    problem::{Place, Problem, Problems},
+    fault, file,
+    problem::{Fault, Place, Problem, Problems},
     source::{Environment, Source, closest},
 };
 

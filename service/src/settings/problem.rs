@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::fault::Fault;
-
 /// All mistakes of one configuration, in the order of the file.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problems {
@@ -35,6 +33,36 @@ pub enum Place {
     Line(usize),
     /// An environment variable.
     Variable(String),
+}
+
+/// A mistake in a valid setting that does not fit another one, such as a limit below another limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The setting with its section, such as `server.admin_listen`.
+    pub setting: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+    /// Other settings that the fault may follow from. When one of them has a mistake, only that mistake is reported.
+    pub follows_from: Vec<String>,
+}
+
+impl Fault {
+    /// A fault in `setting`.
+    pub fn new(setting: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            setting: setting.into(),
+            message: message.into(),
+            follows_from: Vec::new(),
+        }
+    }
+
+    /// Adds another setting that the fault may follow from.
+    #[must_use]
+    pub fn following_from(mut self, setting: impl Into<String>) -> Self {
+        self.follows_from.push(setting.into());
+        self
+    }
 }
 
 impl Problems {

@@ -53,12 +53,15 @@ fn says_what_to_do(problem: &Problem) {
         "no place: {message}"
     );
     let words: Vec<&str> = message.split(|c: char| !c.is_alphabetic()).collect();
-    let has = |remedy: &&str| match remedy.contains(' ') {
-        true => message.contains(*remedy),
-        false => words.contains(remedy),
+    let has = |remedy: &&str| {
+        if remedy.contains(' ') {
+            message.contains(*remedy)
+        } else {
+            words.contains(remedy)
+        }
     };
     assert!(
-        REMEDIES.iter().any(|remedy| has(&remedy)),
+        REMEDIES.iter().any(has),
         "no remedy: {problem:?}"
     );
 }

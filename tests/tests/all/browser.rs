@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test")]
 
 use integration_tests::{
-    Keyring, ParcelOffice, WebUi, assert_absent, browser, codec_server, codec_server_that,
+    Keyring, ParcelOffice, assert_absent, browser, codec_server, codec_server_that,
 };
 use serde_json::Value;
 
@@ -51,29 +51,6 @@ async fn the_web_ui_shows_why_a_payload_cannot_be_decoded() {
     let page = browser::open(&url, "cannot be decoded: ", 60);
     assert!(page.found, "the page shows:\n{}", page.shown);
     assert_absent("the page", page.shown.as_bytes(), &SECRETS);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_newer_web_ui_shows_why_or_that_a_payload_cannot_be_decoded() {
-    let office = ParcelOffice::open("default").await;
-    let id = office.accept().await;
-    for (on_undecodable, text, status) in [
-        ("placeholder", "cannot be decoded: ", 200),
-        ("fail", "Codec Server could not connect", 400),
-    ] {
-        let strangers = Keyring::new();
-        let stranger = codec_server_that(&strangers, on_undecodable);
-        let ui = WebUi::start(&office.address(), stranger.url());
-        let url = format!("{}/namespaces/default/workflows/{id}", ui.url());
-        let page = browser::open(&url, text, 60);
-        assert!(page.found, "the page shows:\n{}", page.shown);
-        assert_absent("the page", page.shown.as_bytes(), &SECRETS);
-        let decode = format!("{}/decode?preserveStorageRefs=true", stranger.url());
-        let asked = |answer: &browser::Answer| {
-            answer.method == "POST" && answer.url == decode && answer.status == status
-        };
-        assert!(page.answers.iter().any(asked), "{:?}", page.answers);
-    }
 }
 
 /// The Web UI encrypts what it shows when a schedule is saved. What cannot be decoded must not be replaced by the

@@ -25,14 +25,21 @@ const LAYERS: [&[&str]; 6] = [
     &["temporal-kms-codec-server", "claude-tasks"],
 ];
 
-/// Circles that still exist, as `CRATE: MODULE, MODULE…`, each with the reason above it.
-const KNOWN: &[&str] = &[];
+/// Circles that still exist, as `CRATE: MODULE, MODULE…`. Cut them and remove them here; do not add to them.
+const KNOWN: &[&str] = &[
+    "temporal-kms: crate::calls::metrics, crate::calls::surround",
+    "temporal-kms: crate::public_key, crate::signer",
+    "temporal-kms-codec-service: crate::settings::fault, crate::settings::problem, crate::settings::source",
+    "temporal-kms-pkcs11: crate::admin, crate::create",
+    "temporal-kms-pkcs11: crate::module, crate::token",
+];
 
 #[test]
 fn no_modules_or_folders_import_each_other() {
     let mut found = BTreeSet::new();
     for package in packages() {
         let crate_ = Crate::read(&package.sources).expect("the sources are readable");
+        assert!(crate_.has_root(), "{} has no root", package.name);
         for circle in crate_.circles() {
             found.insert(format!("{}: {}", package.name, circle.join(", ")));
         }

@@ -136,6 +136,8 @@ pub(super) fn note_cut(end: &TaskEnd) {
 
 /// Prints an event of this program as JSON.
 fn own_line(mut event: Value) {
-    event["type"] = OWN_TYPE.into();
+    if let Some(fields) = event.as_object_mut() {
+        fields.insert("type".to_owned(), OWN_TYPE.into());
+    }
     print::line(&terminal::json(&event.to_string()));
 }

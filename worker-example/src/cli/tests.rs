@@ -1,4 +1,4 @@
-//! Help texts: they fit a terminal, and their examples can be copied.
+//! The command line and its help.
 
 use clap::CommandFactory as _;
 
@@ -7,4 +7,9 @@ use super::*;
 #[test]
 fn the_command_line_is_well_formed() {
     Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_has_an_example_that_works() {
+    integration_tests::assert_help(&Cli::command());
 }

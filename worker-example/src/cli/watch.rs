@@ -1,12 +1,10 @@
-//! Shows a task's events until its end, and handles Ctrl-C and SIGTERM.
+//! Shows a task's events until its end, and handles the signals that stop a program.
 
-use std::{future::Future, io, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use futures::StreamExt as _;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep_until},
-};
+use temporal_kms_codec_service::lifecycle::StopSignals;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     exit::{CommandEnd, CommandError},
@@ -20,7 +18,7 @@ use crate::{
 /// How long to wait for the end of a cancelled task.
 const CANCEL_LIMIT: Duration = Duration::from_secs(30);
 
-/// What Ctrl-C and SIGTERM do.
+/// What Ctrl-C, SIGTERM and SIGHUP do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnSignal {
     /// The first signal cancels the task, and the second one stops waiting for its end.
@@ -39,7 +37,7 @@ pub(super) async fn watch(
     on_signal: OnSignal,
 ) -> Result<CommandEnd, CommandError> {
     let id = task.id();
-    let mut signals = Signals::listen().map_err(CommandError::Signals)?;
+    let mut signals = StopSignals::listen().map_err(CommandError::Signals)?;
     let mut events = pin!(task.follow());
     let mut cancelling = pin!(task.cancel());
     let (mut is_asked, mut is_answered, mut is_accepted) = (false, false, false);
@@ -48,7 +46,7 @@ pub(super) async fn watch(
     loop {
         tokio::select! {
             biased;
-            () = signals.recv() => {
+            _ = signals.next() => {
                 if on_signal == OnSignal::Leave {
                     print::note(&format!("stopped following task {id}, which continues"));
                     return Ok(CommandEnd::Done);
@@ -88,27 +86,6 @@ pub(super) async fn watch(
         if is_accepted && stage.is_untouched() {
             print::note(&format!("task {id} is cancelled before a worker took it"));
             return Ok(CommandEnd::TaskCancelled);
-        }
-    }
-}
-
-struct Signals([Signal; 2]);
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-        ]))
-    }
-
-    fn recv(&mut self) -> impl Future<Output = ()> {
-        let [interrupt, terminate] = &mut self.0;
-        async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
         }
     }
 }

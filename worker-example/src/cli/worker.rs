@@ -186,7 +186,7 @@ pub(super) async fn run(args: WorkerArgs) -> Result<CommandEnd, CommandError> {
     let queue = args.connection.task_queue().to_owned();
     let settings = settings(args)?;
     worker::run(settings, || {
-        print::line(&format!("worker ready: task queue {queue}"))
+        print::line(&format!("worker ready: task queue {queue}"));
     })
     .await?;
     Ok(CommandEnd::Done)

@@ -2,8 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
-use temporal_kms_codec::{Codec, CodecSettings, PlaintextPolicy, Scheme};
-use temporal_kms_codec_service::arguments::{DEFAULT_LOCAL_KEY, variable};
+use temporal_kms_codec::{Codec, PlaintextPolicy, Scheme};
+use temporal_kms_codec_service::{arguments::variable, local_key::KeyChoice};
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
@@ -16,14 +16,6 @@ use super::{
     options::{ConnectOptions, KeyUse},
 };
 
-/// The variables that name a key.
-const KEY_VARIABLES: [&str; 5] = [
-    "TEMPORAL_CODEC_KEY",
-    "KMS_PROVIDER",
-    "GCP_KMS_KEY",
-    "KMS_KEY_NAME",
-    "KMS_KEY_ALIAS",
-];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable with the API key of Temporal Cloud. It is not an option, because all users of a machine can read arguments.
 const API_KEY: &str = "TEMPORAL_API_KEY";
@@ -84,21 +76,11 @@ async fn codec(options: &ConnectOptions) -> Result<Codec, ConnectError> {
     if variable("CLAUDE_TASKS_KEYRING").is_some() {
         return Err(ConnectError::OldVariable);
     }
-    let lookup = |name: &str| match name {
-        "TEMPORAL_NAMESPACE" => Some(options.namespace.clone()),
-        "TEMPORAL_CODEC_KEY" => variable(name).or_else(|| {
-            let has_keyring =
-                options.keyring.is_some() || variable("TEMPORAL_CODEC_KEYRING").is_some();
-            let local = has_keyring && KEY_VARIABLES.iter().all(|key| variable(key).is_none());
-            local.then(|| DEFAULT_LOCAL_KEY.to_owned())
-        }),
-        _ => variable(name),
-    };
-    let mut settings =
-        CodecSettings::from_variables(&lookup).map_err(temporal_kms_codec::Error::from)?;
-    if let Some(folder) = &options.keyring {
-        settings.kms.set_local_keyring(folder);
-    }
+    let settings = KeyChoice::new()
+        .keyring(options.keyring.clone())
+        .namespace(&options.namespace)
+        .settings(&variable)
+        .map_err(temporal_kms_codec::Error::from)?;
     let mut keys = settings.encrypt.iter().chain(&settings.decrypt);
     if options.keyring.is_some() && !keys.any(|key| key.scheme() == Scheme::LOCAL) {
         return Err(ConnectError::KeyringUnused);

@@ -33,7 +33,7 @@ const MARGIN: Duration = Duration::from_mins(30);
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let options = ConnectOptions::new("127.0.0.1:7233".parse()?).with_keyring("keys");
 /// let client = TaskClient::connect(&options).await?;
-/// let request = TaskRequest::from_json(br#"{"prompt": "Write a haiku", "anthropicApiKey": "…"}"#)?;
+/// let request = TaskRequest::from_json(br#"{"prompt": "Write a haiku", "anthropicApiKey": "sk-ant-1"}"#)?;
 /// let task = client.submit(request, SubmitOptions::new()).await?;
 /// let events = task.follow();
 /// pin_mut!(events);

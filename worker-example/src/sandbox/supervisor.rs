@@ -18,10 +18,10 @@ use nix::{
     },
     unistd::{Pid, getpid},
 };
-use temporal_kms_codec_service::deadline::later;
+use temporal_kms_codec_service::{deadline::later, lifecycle::StopSignals};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Stdin, stdin},
-    signal::unix::{Signal as SignalStream, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     time::{Instant, sleep, sleep_until},
 };
 use zeroize::Zeroizing;
@@ -86,7 +86,7 @@ async fn run() -> Result<u8, SuperviseError> {
     prctl::set_no_new_privs()?;
     prctl::set_dumpable(false)?;
     let mut children = signal(SignalKind::child())?;
-    let mut terminations = Terminations::listen()?;
+    let mut stops = StopSignals::listen()?;
     let mut control = BufReader::new(stdin());
     let (spec, input) = receive(&mut control).await?;
     let lock = spec.lock.as_ref().map(File::open).transpose()?;
@@ -102,7 +102,7 @@ async fn run() -> Result<u8, SuperviseError> {
     while exit.is_none() {
         tokio::select! {
             _ = children.recv() => {}
-            () = terminations.recv(), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
+            _ = stops.next(), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
             () = closed(&mut control), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
             () = sleep_until(kill_at.unwrap_or_else(Instant::now)), if kill_at.is_some() => break,
         }
@@ -225,27 +225,5 @@ async fn sweep(main: Pid, exit: &mut Option<u8>) {
             ));
         }
         sleep(SWEEP_PAUSE).await;
-    }
-}
-
-/// The signals with which a service manager or a terminal ends a program.
-struct Terminations([SignalStream; 3]);
-
-impl Terminations {
-    fn listen() -> io::Result<Self> {
-        Ok(Self([
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn recv(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
     }
 }

@@ -155,7 +155,7 @@ pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
         match remove_tree(&path) {
             Ok(()) => removed += 1,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "cannot remove a task's folder")
+                tracing::warn!(path = %path.display(), %error, "cannot remove a task's folder");
             }
         }
     }

@@ -6,7 +6,6 @@ use super::{outcome::TaskResult, progress::Progress, request::TaskInput};
 
 /// The workflow `ClaudeTask`. Its id is the task's id.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct TaskWorkflow;
 
 impl WorkflowDefinition for TaskWorkflow {
@@ -24,7 +23,6 @@ impl HasWorkflowDefinition for TaskWorkflow {
 
 /// The query `last_progress`: the newest events of a task that has ended.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct LastProgress;
 
 impl QueryDefinition for LastProgress {

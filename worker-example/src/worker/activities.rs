@@ -121,10 +121,10 @@ impl ClaudeActivities {
         match spawn_blocking(|| workspace.remove()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!(task = %task, %error, "cannot remove the task's workspace")
+                tracing::error!(task = %task, %error, "cannot remove the task's workspace");
             }
             Err(error) => {
-                tracing::error!(task = %task, %error, "cannot remove the task's workspace")
+                tracing::error!(task = %task, %error, "cannot remove the task's workspace");
             }
         }
         Ok((ran?, path))

@@ -1,9 +1,8 @@
 //! The newest events of a running task, which the next heartbeat will carry.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::task::{Event, Progress, TaskId, json_length};
 

@@ -180,7 +180,7 @@ pub(crate) fn expire(workdir: &Path, age: Duration) -> io::Result<usize> {
         match std::fs::remove_dir_all(&path) {
             Ok(()) => removed += 1,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "cannot remove an old log")
+                tracing::warn!(path = %path.display(), %error, "cannot remove an old log");
             }
         }
     }

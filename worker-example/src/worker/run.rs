@@ -7,7 +7,7 @@ use std::{
 };
 
 use temporal_kms_codec::WorkerGuard;
-use temporal_kms_codec_service::deadline::later;
+use temporal_kms_codec_service::{deadline::later, lifecycle::StopSignals};
 use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
@@ -19,7 +19,6 @@ use temporalio_sdk::{
 };
 use thiserror::Error;
 use tokio::{
-    signal::unix::{SignalKind, signal},
     task::spawn_blocking,
     time::{sleep, sleep_until},
 };
@@ -72,7 +71,7 @@ pub(crate) enum WorkerError {
     Worker(String),
 }
 
-/// Runs a worker until SIGTERM or Ctrl-C. Calls `on_ready` when Temporal has seen it poll.
+/// Runs a worker until SIGTERM, Ctrl-C or SIGHUP. Calls `on_ready` when Temporal has seen it poll.
 ///
 /// # Errors
 /// When the worker cannot start, or Temporal refuses it.
@@ -88,8 +87,9 @@ pub(crate) async fn run(
     settings.claude.check().await?;
     let mut worker = worker(&settings, &tasks, activities).await?;
     let shutdown = worker.shutdown_handle();
+    let mut signals = StopSignals::listen().map_err(WorkerError::Signals)?;
     let ended = async {
-        until_signal().await?;
+        signals.next().await;
         tracing::info!(
             seconds = settings.drain_time.as_secs(),
             "draining: the worker takes no new tasks, and running tasks may end"
@@ -97,22 +97,22 @@ pub(crate) async fn run(
         shutdown();
         tokio::select! {
             () = sleep_until(later(settings.drain_time)) => {}
-            again = until_signal() => again?,
+            _ = signals.next() => {}
         }
         tracing::info!("stopping the tasks that still run");
         ending.cancel();
-        std::future::pending::<Result<(), WorkerError>>().await
+        std::future::pending::<()>().await;
     };
     let ready = async {
         until_polled(tasks.temporal(), tasks.task_queue(), &identity).await;
         on_ready();
-        std::future::pending::<Result<(), WorkerError>>().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = expire_logs(&settings) => Ok(()),
         ran = worker.run() => ran.map_err(|error| explain(&tasks, &error)),
-        failed = ended => failed,
-        failed = ready => failed,
+        () = ended => Ok(()),
+        () = ready => Ok(()),
     }
 }
 
@@ -206,14 +206,6 @@ async fn expire_logs(settings: &WorkerSettings) {
             Err(error) => tracing::warn!(%error, "cannot remove old logs"),
         }
         sleep(RETENTION_PAUSE).await;
-    }
-}
-
-async fn until_signal() -> Result<(), WorkerError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(WorkerError::Signals)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(WorkerError::Signals),
-        _ = terminate.recv() => Ok(()),
     }
 }
 

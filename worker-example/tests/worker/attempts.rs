@@ -1,13 +1,20 @@
-//! Which attempts of a task there are: until it begins, as many as it takes, and then none.
+//! Temporal repeats a task until it begins, and never after that.
 
 use crate::support::{
     LIMIT, Rig, end, fresh,
     provider::{Provider, encrypting},
+    says,
     scripted::Scripted,
     send, task_ended,
 };
+use claude_tasks::{TaskInput, TaskRequest, TaskWorkflow};
 use integration_tests::{Keyring, until};
 use nix::sys::signal::Signal;
+use serde_json::json;
+use std::{fs, path::PathBuf, time::Duration};
+use temporalio_client::{
+    WorkflowGetResultOptions, WorkflowStartOptions, errors::WorkflowGetResultError,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_never_began_is_tried_again() {
@@ -20,7 +27,7 @@ async fn a_task_that_never_began_is_tried_again() {
     })
     .await;
 
-    // The only worker with a free place cannot open what it gets.
+    // The only worker with a free place has another key.
     let other_key = Keyring::new();
     let unable = scripted
         .rig
@@ -40,6 +47,89 @@ async fn a_task_that_never_began_is_tried_again() {
         assert_eq!(code, 0, "{output}");
     }
     assert_eq!(scripted.runs(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_fails_before_the_task_begins_costs_an_attempt_only() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    // As on a full disk: the worker cannot create the task's folder.
+    let tasks = scripted.rig.workdir().join("tasks");
+    let _ = fs::remove_dir(&tasks);
+    fs::write(&tasks, "").unwrap();
+    let task = fresh("task");
+    let mut waiting = scripted.submit(&task, "go");
+    let raw = scripted.rig.raw().await;
+    until("the task is tried again", async || {
+        let description = raw.find(&task).await?;
+        let activity = description.pending_activities.first()?;
+        (activity.attempt > 1 && activity.last_failure.is_some()).then_some(())
+    })
+    .await;
+    assert_eq!(scripted.runs(), 0);
+    let told = format!("to begin task {task} failed: cannot create the task's folders");
+    waiting.wait_for_line(LIMIT, says(&told)).unwrap();
+    let (code, output) = end(&mut scripted.rig.command_for("status", &task));
+    assert_eq!((code, output.trim()), (0, "waiting for a worker"));
+    fs::remove_file(&tasks).unwrap();
+    let (code, output) = end(&mut waiting);
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(scripted.runs(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_begun_costs_attempts_only() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let sessions = scripted.rig.workdir().join("sessions");
+    fs::write(&sessions, "in the way").unwrap();
+    let task = fresh("task");
+    let mut waiting = scripted.submit(&task, "go");
+    let told = format!("attempt 2 to begin task {task} failed: cannot create the task's folders");
+    waiting.wait_for_line(LIMIT, says(&told)).unwrap();
+    assert_eq!(scripted.rig.workspaces(), Vec::<PathBuf>::new());
+    fs::remove_file(&sessions).unwrap();
+    let (code, output) = end(&mut waiting);
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(scripted.runs(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_begun_fails_the_task_only() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let sessions = scripted.rig.workdir().join("sessions");
+    fs::write(&sessions, "in the way").unwrap();
+    let task = fresh("task");
+    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-attempts"});
+    let request = TaskRequest::from_value(request).unwrap();
+    let input = TaskInput::new(request, &task.parse().unwrap());
+    let options = WorkflowStartOptions::new(scripted.rig.queue(), &task)
+        .execution_timeout(Duration::from_secs(5))
+        .build();
+    let client = scripted.rig.client().await;
+    let started = client.start_workflow(TaskWorkflow, input, options).await;
+    let workflow = started.unwrap();
+    let options = WorkflowGetResultOptions::default();
+    let ended = workflow.get_result(options).await.unwrap_err();
+    // Temporal does not begin an attempt for which the time is too short.
+    assert!(
+        matches!(ended, WorkflowGetResultError::Failed(_)),
+        "{ended}"
+    );
+    let (code, output) = end(&mut scripted.rig.command_for("result", &task));
+    assert_eq!(code, 1, "{output}");
+    assert!(
+        output.contains("cannot create the task's folders"),
+        "{output}"
+    );
+    assert_eq!(scripted.runs(), 0);
+    assert_eq!(scripted.rig.workspaces(), Vec::<PathBuf>::new());
+
+    fs::remove_file(&sessions).unwrap();
+    let (code, output) = end(&mut scripted.submit(&fresh("task"), "go"));
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(scripted.runs(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +158,7 @@ async fn a_task_whose_progress_cannot_be_encrypted_ends_with_its_heartbeats() {
     let made = google.keys(&["create", &google.key]);
     let version = made["primary"]["version"].as_str().unwrap();
     let mut variables = encrypting(&[&google]);
-    // Each payload takes a call, so that a refusal shows at once.
+    // Each payload takes a call to the key service, so that a refusal shows at once.
     variables.push(("TEMPORAL_CODEC_FORMAT", "direct".to_owned()));
     let scripted = Scripted::of(Rig::with_variables(variables).await);
     let mut worker = scripted.worker(&[]);

@@ -1,4 +1,4 @@
-//! What somebody can do with copies of a task's ciphertext who may write to Temporal and has no key.
+//! Attacks with copies of a task's ciphertext, by somebody who can write to Temporal and has no key.
 
 use crate::support::{
     attacker::{Attacker, task_queue},
@@ -63,7 +63,7 @@ async fn a_request_copied_into_another_workflows_activity_is_refused() {
     let copied = find(scripted.rig.history(&victim).await, input);
     assert!(copied.is_some());
 
-    // A workflow of their own, which their own worker runs: it schedules the activity at the victim's worker.
+    // The attacker's worker runs the attacker's workflow, which schedules the activity at the victim's worker.
     let (attack, queue) = (fresh("attack"), fresh("queue"));
     attacker.start(&attack, "Attack", &queue, None).await;
     let activity = ScheduleActivityTaskCommandAttributes {
@@ -125,7 +125,7 @@ async fn a_result_completes_no_other_task() {
     assert_eq!(end(&mut scripted.submit(&first, "go")).0, 0);
     let history = scripted.rig.history(&first).await;
 
-    // In the place of the worker that runs the activity.
+    // The attacker answers for the worker that runs the activity.
     let mut running = scripted.submit(&second, "wait");
     until("the second task runs", async || {
         (scripted.runs() == 2).then_some(())
@@ -145,7 +145,7 @@ async fn a_result_completes_no_other_task() {
     scripted.open_gate();
     drop(worker);
 
-    // In the place of the worker that runs the workflow.
+    // The attacker answers for the worker that runs the workflow.
     let (code, output) = end(&mut scripted.detach(&third, "go"));
     assert_eq!(code, 0, "{output}");
     let copied = CompleteWorkflowExecutionCommandAttributes {
@@ -179,7 +179,7 @@ async fn a_failure_tells_nothing_of_another_task() {
     assert!(output.contains("words of the first task"), "{output}");
     drop(worker);
 
-    // The message is encrypted apart from the details: it is copied with them and without.
+    // The message is encrypted separately from the details, so it is copied with them and without them.
     let copied = find(scripted.rig.history(&first).await, failure).unwrap();
     let mut alone = copied.clone();
     let Some(FailureInfo::ApplicationFailureInfo(info)) = &mut alone.failure_info else {

@@ -1,12 +1,12 @@
-//! The worker and the submitter as programs, against a real Temporal server and the real Claude Code
-//! CLI, which talks to a Messages API of ours.
+//! `claude-tasks worker` and `claude-tasks submit` with a real Temporal server and the real Claude Code, which talks to a
+//! fake Messages API.
 
 use crate::support::{
     LIMIT, Rig, WORKERS_OWN, announced_pid, end, fresh, is_alive, send, task_ended,
 };
 use claude_tasks::{ClaudeTask, Progress};
 use fake_anthropic::{CredentialKind, Options, sha256_hex};
-use integration_tests::{assert_absent, assert_present, until};
+use integration_tests::{assert_absent, assert_present, tool, until};
 use nix::sys::signal::Signal;
 use prost::Message as _;
 use serde_json::json;
@@ -21,8 +21,8 @@ use temporalio_common::{
 
 const PROMPT: &str = "Tell me about the confidential merger of Quux and Corge";
 
-/// A prompt whose first turn starts a process that escapes as far as it can and says its id, and
-/// whose second turn never ends.
+/// A prompt whose first turn starts a process that tries to escape from the supervisor and prints its id. The second turn
+/// never ends.
 fn endless(text: &str) -> String {
     let script = r#"setsid sh -c 'trap \"\" TERM HUP; exec sleep 100000' >/dev/null 2>&1 & echo escaped=$!."#;
     format!(r#"{text} [[tool:Bash {{"command":"{script}"}}]] [[slow]]"#)
@@ -58,7 +58,7 @@ async fn a_task_runs_and_temporal_stores_only_ciphertext() {
     assert_eq!(ended["result"]["result"]["numTurns"], 2);
     assert_eq!(ended["result"]["logsPath"], format!("sessions/{task}"));
 
-    // The right credential arrived at the API, and stands nowhere else.
+    // The right credential arrived at the API and appears nowhere else.
     let requests = rig.api.requests();
     let used: Vec<_> = requests
         .iter()
@@ -107,7 +107,7 @@ async fn a_task_runs_and_temporal_stores_only_ciphertext() {
     }
     assert_eq!(rig.workspaces(), Vec::<std::path::PathBuf>::new());
 
-    // Temporal has none of it, in no encoding.
+    // Temporal does not have it in any encoding.
     let history = rig.history(&task).await.encode_to_vec();
     assert_present(
         "the history",
@@ -136,7 +136,7 @@ async fn cancelling_kills_everything_that_the_task_started() {
     let escaped = announced_pid(&mut submission, "escaped=");
     assert!(is_alive(escaped));
 
-    // What the submission just read came through a heartbeat; Temporal has it as ciphertext.
+    // The submission read this from a heartbeat. Temporal has it only as ciphertext.
     let description = rig.raw().await.describe(&task).await;
     let heartbeat = description.pending_activities[0]
         .heartbeat_details
@@ -290,7 +290,7 @@ async fn a_lost_worker_takes_its_cli_along_and_the_next_one_goes_on() {
     );
     assert!(ended["result"]["events"].as_u64().unwrap() > 0, "{ended}");
 
-    // The new worker replays and decodes what the lost one wrote.
+    // The new worker replays and decodes the history of the lost worker.
     let handle = rig
         .client()
         .await
@@ -321,6 +321,18 @@ async fn a_worker_that_is_told_to_end_stops_what_runs() {
     let (code, output) = end(&mut submission);
     assert_eq!(code, 1, "{output}");
     assert!(output.contains("the worker shut down"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_ignores_a_hangup_continues_after_it() {
+    let rig = Rig::new().await;
+    // `nohup` starts programs like this.
+    let mut worker = rig.worker_after(&tool("TKC_CLAUDE"), "trap '' HUP");
+    send(&worker, Signal::SIGHUP);
+    let request = json!({"prompt": PROMPT, "anthropicApiKey": "sk-ant-hangup"});
+    let (code, output) = end(&mut rig.submit(&fresh("task"), &request, &[]));
+    assert_eq!(code, 0, "{output}");
+    assert!(worker.is_running(), "{}", worker.output());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -393,7 +405,7 @@ async fn an_id_is_used_once() {
         output.contains(&format!("a task `{task}` already exists")),
         "{output}"
     );
-    // It waited for a worker, and is run when there is one.
+    // The task waits for a worker, and the next worker runs it.
     let _worker = rig.worker(&[]);
     let handle = rig.client().await.get_workflow_handle::<ClaudeTask>(task);
     let result = handle

@@ -1,5 +1,4 @@
-//! What a program in Claude Code's place can print and do: shell scripts against the real worker and
-//! a real Temporal server.
+//! Hostile programs in Claude Code's place: shell scripts against the real worker and a real Temporal server.
 
 use crate::support::{Rig, end, fresh, is_alive, task_ended};
 use integration_tests::assert_absent;
@@ -9,7 +8,7 @@ const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result"
 
 const FAILED: &str = r#"{"type":"result","is_error":true,"num_turns":1,"result":"no"}"#;
 
-/// Runs a script in Claude Code's place; the submission's exit code, output, and the task's log.
+/// Runs a script in Claude Code's place. Returns the submission's exit code and output, and the task's log.
 async fn run(script: &str, request: Value, worker: &[&str]) -> (i32, String, String) {
     let rig = Rig::new().await;
     let claude = rig.claude(script);
@@ -162,7 +161,7 @@ async fn turns_after_a_result_are_waited_for() {
         r#"{"type":"system","subtype":"init"}"#,
         r#"{"type":"system","subtype":"api_retry"}"#,
     ] {
-        // The second turn is silent for longer than a CLI may stay after its result.
+        // The second turn is silent for longer than the linger time.
         let script =
             format!("echo '{FAILED}'; echo '{begin}'; sleep 4; echo '{RESULT}'; exec sleep 100000");
         let (code, output, log) = run(&script, request(), &["--linger-time", "1s"]).await;
@@ -220,7 +219,7 @@ async fn a_caller_cannot_lift_the_operators_caps() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_with_many_secrets_prints_long_lines_and_goes_on() {
-    // Each line is searched for all secrets. A worker that stalls on it is given up by Temporal after 30 s.
+    // Each line is searched for all secrets. Temporal gives up a worker that stalls on it after 30 s.
     let script = format!(
         r#"for _ in 1 2 3 4 5 6 7 8; do
              printf 'SECRET_7=%s ' "$SECRET_7"; head -c 8000000 /dev/zero | tr '\0' x; echo

@@ -1,24 +1,20 @@
-//! What somebody can do who may write to Temporal and has no key: start, copy, signal, query. The worker is the real
-//! program; a script in Claude Code's place leaves a mark where it runs.
+//! Attacks by somebody who can write to Temporal and has no key: start, copy, signal, query. The worker is the real program.
+//! A script in Claude Code's place leaves a mark for each run.
 
-use crate::support::{end, fresh, scripted::Scripted, task_ended};
-use claude_tasks::ClaudeTask;
+use crate::support::{end, fresh, replay::replay, scripted::Scripted, task_ended};
 use integration_tests::until;
 use serde_json::json;
 use temporalio_client::{
     UntypedWorkflow, WorkflowGetResultOptions, WorkflowHistory, WorkflowStartOptions,
 };
 use temporalio_common::{
-    data_converters::{
-        DataConverter, RawValue, SerializationContextData, WorkflowSerializationContext,
-    },
+    data_converters::{RawValue, SerializationContextData, WorkflowSerializationContext},
     protos::temporal::api::{
         common::v1::{Payload, Payloads},
         enums::v1::EventType,
         history::v1::{HistoryEvent, history_event::Attributes},
     },
 };
-use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_is_not_encrypted_runs_nothing() {
@@ -245,7 +241,7 @@ async fn the_rules_for_requests_can_change_while_tasks_run() {
     let client = scripted.rig.client().await;
     let converter = &client.options().data_converter;
     let task = fresh("task");
-    // No rule of today allows it, as a rule of tomorrow may not allow what is allowed today.
+    // Today's rules do not allow this request, as tomorrow's rules may not allow one of today.
     let refused = json!({"taskId": task, "timeoutMinutes": 90_000, "unknown": {}, "prompt": 1});
     let input = RawValue::from_value(&refused, converter.payload_converter());
     let options = WorkflowStartOptions::new(scripted.rig.queue(), &task).build();
@@ -258,17 +254,4 @@ async fn the_rules_for_requests_can_change_while_tasks_run() {
 
     let history = scripted.rig.history(&task).await;
     replay(converter.clone(), WorkflowHistory::from(history)).await;
-}
-
-async fn replay(converter: DataConverter, history: WorkflowHistory) {
-    let options = WorkflowReplayerOptions::new()
-        .namespace("default")
-        .task_queue("replay")
-        .data_converter(converter)
-        .register_workflow::<ClaudeTask>()
-        .unwrap()
-        .build();
-    let replayer = WorkflowReplayer::new(options).unwrap();
-    let outcome = replayer.replay_workflow(history).await;
-    outcome.expect("the workflow decides as it did");
 }

@@ -4,12 +4,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "what a test needs and does not find fails it"
+    reason = "a test fails if something that it needs is missing"
 )]
 
 mod attempts;
 mod copies;
 mod end_to_end;
+mod histories;
 mod hostile_cli;
 mod hostile_input;
 mod processes;

@@ -1,5 +1,4 @@
-//! A supervised program never outlives its owner, whatever it does: shell scripts play the part of
-//! the CLI and of the tools it starts.
+//! A supervised program never outlives its worker. Shell scripts imitate Claude Code and the tools that it starts.
 
 use claude_tasks::{Launcher, ProgramSpec, Supervised};
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
@@ -10,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Leaves its session, its group and its parent, ignores what it can, and says who it is.
+/// Leaves its session, its group and its parent, ignores all signals that it can, and prints its process id.
 const ESCAPES: &str = r#"setsid sh -c 'trap "" TERM HUP INT; echo $$; exec sleep 100000' &"#;
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -54,7 +53,7 @@ impl Program {
         Pid::from_raw(self.line().await.parse().unwrap())
     }
 
-    /// Waits for the end; then nobody may hold the output any more.
+    /// Waits for the end. After it, no process may still hold the output.
     async fn end(&mut self) -> (i32, Vec<String>, String) {
         let code = timeout(LIMIT, self.supervised.wait())
             .await
@@ -101,7 +100,7 @@ async fn hands_through_input_environment_output_and_exit_code() {
     assert_eq!((code, errors.as_str()), (7, "oops\n"));
     assert_eq!(lines[..2], ["line 1", "line 2"]);
     assert!(lines.contains(&"TOKEN=a value".to_owned()), "{lines:?}");
-    // A shell sets these by itself; everything else would be the supervisor's.
+    // The shell sets these variables. Any other one would come from the supervisor.
     let own = |line: &&String| {
         !["TOKEN=", "PWD=", "SHLVL=", "_="]
             .iter()
@@ -178,13 +177,13 @@ async fn who_ignores_everything_is_killed_with_all_below() {
     assert!(is_gone(main) && is_gone(escaped));
 }
 
-/// A tree of processes whose leaves run away: each starts a successor and ends, so that a list of processes shows it late
-/// or not at all.
+/// A tree of processes whose leaves run away. Each leaf starts a successor and ends, so that a list of processes shows it
+/// late or not at all.
 ///
-/// It cannot grow beyond its numbers. `tree` calls itself twice with a smaller number: 2⁶ − 1 = 63 processes. Each of the
+/// Its size is bounded. `tree` calls itself twice with a smaller number: 2⁶ − 1 = 63 processes. Each of the
 /// 32 leaves becomes `comet`, which calls itself once with a smaller number: one or two of its processes live at a time,
-/// and at most 1,001 ever. So fewer than 150 processes live at once, and the last one of each comet only sleeps. Where the
-/// test may become another user, the system allows that user 200 processes at most.
+/// and at most 1,001 ever. So fewer than 150 processes live at once, and the last one of each comet only sleeps. If the
+/// test can become another user, the system allows that user at most 200 processes.
 const RUNAWAY: &str = r#"
     comet() { if [ "$1" -gt 0 ]; then comet $(($1 - 1)) & else exec sleep 100000; fi; }
     tree() { if [ "$1" -gt 1 ]; then tree $(($1 - 1)) & tree $(($1 - 1)) & wait; else comet 1000; fi; }
@@ -208,7 +207,7 @@ async fn processes_that_run_away_are_all_killed() {
     .await;
     assert_eq!(program.line().await, "ready");
     program.supervised.stop();
-    // It waits until nobody holds the output any more: every process of the tree does.
+    // This waits until no process holds the output. Every process of the tree holds it.
     let (code, ..) = program.end().await;
     assert_eq!(code, 137);
 }

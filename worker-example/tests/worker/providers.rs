@@ -1,5 +1,5 @@
-//! One story with every key management service, told by the programs that a user runs: make a key, run tasks, look at
-//! their histories, rotate the key, lose the service.
+//! The same steps with every key service, by the programs that a user runs: create a key, run tasks, look at their
+//! histories, rotate the key, lose the service.
 
 use crate::support::{
     Rig, end, fresh,
@@ -52,7 +52,7 @@ async fn one_of_two_recipients_is_enough() {
     }
     let server = CodecServer::start(&[&google], rig.folder.path()).unwrap();
     task.assert_hidden(&rig, &server, AWAY);
-    // What one recipient could not open would be lost to it.
+    // A task that one recipient cannot open must not be submitted.
     assert_nothing_is_submitted(&google, &rig);
 }
 
@@ -68,7 +68,7 @@ async fn tell(mut provider: Provider) {
 
     let rotated = provider.keys(&["rotate", &provider.key]);
     assert_ne!(primary(&rotated), first_version);
-    // A worker goes on with its data key for as long as that may live; this one takes a new one.
+    // A running worker keeps its data key for its lifetime. A new worker takes a new data key.
     let worker = rig.worker(&[]);
     let second = Task::run(&rig, &worker, &[&provider]).await;
     drop(worker);
@@ -92,7 +92,7 @@ fn primary(key: &Value) -> &str {
     key["primary"]["version"].as_str().expect("a version")
 }
 
-/// What was encrypted after the rotation needs no version from before.
+/// Payloads that were encrypted after the rotation need no earlier version.
 fn assert_versions_differ(provider: &Provider, version: &str, rig: &Rig, tasks: [&Task; 2]) {
     let disabled = ["disable", &provider.key, "--version", version, "--yes"];
     provider.keys(&disabled);
@@ -103,14 +103,15 @@ fn assert_versions_differ(provider: &Provider, version: &str, rig: &Rig, tasks: 
     provider.keys(&["enable", &provider.key, "--version", version]);
 }
 
-/// A codec server that never saw the data keys refuses; its operator learns which key it is about.
+/// A codec server that has not cached the data keys refuses to decode. Its log names the key.
 async fn assert_a_new_server_is_of_no_use(provider: &Provider, rig: &Rig, task: &Task) {
     match CodecServer::start(&[provider], rig.folder.path()) {
         Ok(server) => {
             task.assert_hidden(rig, &server, AWAY);
             until("the log names the key", async || {
                 server
-                    .process
+                    .0
+                    .process()
                     .output()
                     .contains(&provider.key)
                     .then_some(())
@@ -131,7 +132,7 @@ fn assert_nothing_is_submitted(provider: &Provider, rig: &Rig) {
     let credential = fresh("sk-ant");
     let request = json!({"prompt": "never sent", "anthropicApiKey": credential});
     let (code, output) = end(&mut rig.submit(&fresh("task"), &request, &[]));
-    // A folder that is gone is a wrong setting; a service that is gone is unreachable.
+    // A missing folder is a wrong setting. A missing service is unreachable.
     let expected = if provider.key.starts_with("local://") {
         78
     } else {
@@ -145,7 +146,7 @@ fn assert_nothing_is_submitted(provider: &Provider, rig: &Rig) {
 
 impl CodecServer {
     fn assert_silent<const N: usize>(&self, provider: &Provider, tasks: [&Task; N]) {
-        let log = self.process.output();
+        let log = self.0.process().output();
         assert_absent("the server's log", log.as_bytes(), &provider.secrets);
         for task in tasks {
             assert_absent("the server's log", log.as_bytes(), &task.secrets());
@@ -161,7 +162,7 @@ struct Task {
 }
 
 impl Task {
-    /// Submits a task and sees its result; Temporal gets to see ciphertext only.
+    /// Submits a task and checks its result. Temporal must see only ciphertext.
     async fn run(rig: &Rig, worker: &Process, providers: &[&Provider]) -> Self {
         let task = Self {
             id: fresh("task"),
@@ -203,15 +204,15 @@ impl Task {
     #[track_caller]
     fn assert_shown(&self, rig: &Rig, server: &CodecServer) {
         let shown = self.show(rig, Some(server)).unwrap_or_else(|problem| {
-            panic!("{problem}\n{}", server.process.output());
+            panic!("{problem}\n{}", server.0.process().output());
         });
         let answer = format!("You asked: {}", self.prompt);
         assert_present("`show`", shown.as_bytes(), &[&self.prompt, &answer]);
         assert_absent("`show`", shown.as_bytes(), &["binary/envelope-kms"]);
     }
 
-    /// The server answers with the reason and nothing else. `temporal` asks again until its patience ends, and
-    /// keeps the reason to itself.
+    /// The server answers with the reason and nothing else. `temporal` repeats the call for long and does not print the
+    /// reason, so the server is asked directly.
     #[track_caller]
     fn assert_hidden(&self, rig: &Rig, server: &CodecServer, reason: &str) {
         let shown: Value = serde_json::from_str(&self.show(rig, None).unwrap()).unwrap();
@@ -224,12 +225,12 @@ impl Task {
         assert_absent("the answer", answer.as_bytes(), &self.secrets());
     }
 
-    /// What `temporal workflow show` prints; an error where it fails.
+    /// The output of `temporal workflow show`, as an error if it fails.
     fn show(&self, rig: &Rig, server: Option<&CodecServer>) -> Result<String, String> {
         let mut command = rig.server.cli();
         command.args(["workflow", "show", "-w", &self.id, "-o", "json"]);
         if let Some(server) = server {
-            command.args(["--codec-endpoint", &server.url]);
+            command.args(["--codec-endpoint", server.0.url()]);
         }
         let output = command.output().unwrap();
         let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();

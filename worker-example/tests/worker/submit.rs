@@ -1,20 +1,18 @@
-//! What `submit` and the commands after it tell, against a real Temporal server; a shell script is in Claude Code's place.
+//! The output of `submit` and of the commands for one task, with a real Temporal server and a shell script in Claude Code's
+//! place.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::support::{LIMIT, Rig, end, fresh, send, task_ended};
+use crate::support::{LIMIT, Rig, end, fresh, says, send, task_ended};
 use integration_tests::Keyring;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
 fn request() -> Value {
     json!({"prompt": "a prompt", "anthropicApiKey": "sk-ant-submit"})
-}
-
-fn says(text: &str) -> impl FnMut(&str) -> Option<()> + '_ {
-    move |line| line.contains(text).then_some(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,13 +42,57 @@ async fn a_submission_without_a_worker_says_so_and_one_signal_ends_it() {
         "{output}"
     );
 
-    // A worker that comes later does not run it.
+    // A later worker does not run it.
     let began = rig.folder.path().join("began");
     let claude = rig.claude(&format!("touch {}; echo '{RESULT}'", began.display()));
     let _worker = rig.worker_with(&claude, &[]);
     let (code, output) = end(&mut rig.command_for("result", &task));
     assert_eq!(code, 130, "{output}");
     assert!(!began.exists(), "it ran");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_no_worker_has_taken_waits_for_one() {
+    let rig = Rig::new().await;
+    let task = fresh("task");
+    assert_eq!(end(&mut rig.submit(&task, &request(), &["--detach"])).0, 0);
+    let (code, output) = end(&mut rig.command_without_keys_for("status", &task));
+    assert_eq!((code, output.trim()), (0, "waiting for a worker"));
+    let (code, output) = end(&mut rig.run(&["status", "--json", &task]));
+    assert_eq!(code, 0, "{output}");
+    let expected = json!({"taskId": task, "status": "waiting for a worker"});
+    assert_eq!(serde_json::from_str::<Value>(&output).unwrap(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_namespace_is_told_by_every_command() {
+    let rig = Rig::new().await;
+    let claude = rig.claude("exit 1");
+    let submit = ["submit", "--namespace", "nix", "--prompt", "x"];
+    let worker = [
+        "worker",
+        "--namespace",
+        "nix",
+        "--claude",
+        claude.to_str().unwrap(),
+        "--workdir",
+    ];
+    let workdir = rig.workdir();
+    let worker = [&worker[..], &[workdir.to_str().unwrap()]].concat();
+    let mut commands = vec![
+        submit.to_vec(),
+        [&submit[..], &["--require-worker"]].concat(),
+        worker,
+    ];
+    for name in ["follow", "result", "status", "cancel"] {
+        commands.push(vec![name, "--namespace", "nix", "task"]);
+    }
+    for command in commands {
+        let (code, output) = end(&mut rig.run(&command));
+        assert_eq!(code, 78, "{command:?}: {output}");
+        let told = "the namespace `nix` does not exist in Temporal at http://127.0.0.1:";
+        assert!(output.contains(told), "{command:?}: {output}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

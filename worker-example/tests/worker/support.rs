@@ -1,7 +1,8 @@
-//! A worker with everything around it: a real Temporal server, a Messages API, a key, a folder.
+//! A worker with all that it needs: a real Temporal server, a fake Messages API, a key, and a folder.
 
 pub(crate) mod attacker;
 pub(crate) mod provider;
+pub(crate) mod replay;
 pub(crate) mod scripted;
 
 use claude_tasks::{ConnectOptions, TaskClient};
@@ -34,11 +35,11 @@ pub(crate) struct Rig {
     queue: String,
 }
 
-/// How worker and submitter are told their key.
+/// How the programs get their key.
 pub(crate) enum Keys {
     /// By `--keyring`.
     Keyring(Keyring),
-    /// By `TEMPORAL_CODEC_KEY` and its companions.
+    /// By `TEMPORAL_CODEC_KEY` and the variables of its service.
     Variables(Vec<(&'static str, String)>),
 }
 
@@ -49,6 +50,11 @@ impl Rig {
 
     pub(crate) async fn with_api(options: Options) -> Self {
         Self::with(options, Keys::Keyring(Keyring::new())).await
+    }
+
+    /// A rig with this keyring instead of a fresh one.
+    pub(crate) async fn with_keyring(keyring: Keyring) -> Self {
+        Self::with(Options::default(), Keys::Keyring(keyring)).await
     }
 
     pub(crate) async fn with_variables(variables: Vec<(&'static str, String)>) -> Self {
@@ -73,23 +79,28 @@ impl Rig {
         self.worker_with(&tool("TKC_CLAUDE"), arguments)
     }
 
-    /// A worker that runs another program in its place.
+    /// A worker that runs another program in Claude Code's place.
     pub(crate) fn worker_with(&self, claude: &Path, arguments: &[&str]) -> Process {
         self.start(self.command("worker"), claude, arguments)
     }
 
-    /// A worker of the same task queue whose key is another one.
+    /// A worker of the same task queue with another key.
     pub(crate) fn worker_with_keyring(&self, claude: &Path, keyring: &Keyring) -> Process {
         let mut command = self.command_without_keys("worker");
         command.arg("--keyring").arg(keyring.folder());
         self.start(command, claude, &[])
     }
 
-    /// A worker whose files cannot grow beyond so many blocks of 512 bytes. Writing more is an error, not a signal.
+    /// A worker whose files cannot grow beyond this many blocks of 512 bytes. Writing more is an error and not a signal.
     pub(crate) fn worker_with_small_files(&self, claude: &Path, blocks: u32) -> Process {
+        self.worker_after(claude, &format!("trap '' XFSZ; ulimit -f {blocks}"))
+    }
+
+    /// A worker that a shell starts after these commands.
+    pub(crate) fn worker_after(&self, claude: &Path, commands: &str) -> Process {
         let worker = self.command("worker");
         let mut command = Command::new("/bin/sh");
-        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let script = format!("{commands}; exec \"$0\" \"$@\"");
         command
             .args(["-c", &script])
             .arg(worker.get_program())
@@ -143,6 +154,16 @@ impl Rig {
         Process::spawn("a submission", command).unwrap()
     }
 
+    /// `claude-tasks ARGUMENTS`, of which the first is the command's name. The environment has a caller's credential.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Process {
+        let mut command = self.command(arguments[0]);
+        command
+            .args(&arguments[1..])
+            .env("ANTHROPIC_API_KEY", "sk-ant-run")
+            .env("RUST_LOG", "error");
+        Process::spawn(arguments[0], command).unwrap()
+    }
+
     /// `claude-tasks NAME TASK` without any key.
     pub(crate) fn command_without_keys_for(&self, name: &str, task: &str) -> Process {
         let mut command = self.command_without_keys(name);
@@ -153,7 +174,7 @@ impl Rig {
     /// `claude-tasks NAME TASK`.
     pub(crate) fn command_for(&self, name: &str, task: &str) -> Process {
         let mut command = self.command(name);
-        // The answer alone, without the warning about local keys.
+        // Only the answer, without the warning about local keys.
         command.arg(task).env("RUST_LOG", "error");
         Process::spawn(name, command).unwrap()
     }
@@ -170,7 +191,7 @@ impl Rig {
         Process::spawn(name, command).unwrap()
     }
 
-    /// A shell script in Claude Code's place. It also says which version it is.
+    /// A shell script in Claude Code's place. It also answers `--version`.
     pub(crate) fn claude(&self, script: &str) -> PathBuf {
         let path = self.folder.path().join("claude");
         let version = r#"[ "$1" = --version ] && { echo "2.1.330 (Claude Code)"; exit 0; }"#;
@@ -207,13 +228,13 @@ impl Rig {
         self.folder.path().join("data")
     }
 
-    /// The folders of tasks that there are now.
+    /// The folders of tasks that exist now.
     pub(crate) fn workspaces(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.workdir().join("tasks")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// The log of a task, all chunks.
+    /// The whole log of a task.
     pub(crate) fn log(&self, task: &str) -> String {
         let mut chunks: Vec<_> = fs::read_dir(self.workdir().join("sessions").join(task))
             .unwrap()
@@ -226,7 +247,7 @@ impl Rig {
             .collect()
     }
 
-    /// A client that encrypts and decrypts with the keyring, as worker and submitter do.
+    /// A client that encrypts and decrypts with the keyring.
     pub(crate) async fn client(&self) -> Client {
         let Keys::Keyring(keyring) = &self.keys else {
             panic!("the variables are those of other programs");
@@ -258,7 +279,7 @@ pub(crate) fn fresh(what: &str) -> String {
     format!("{what}-{}", uuid::Uuid::new_v4().as_simple())
 }
 
-/// Waits for the end of a submission; its exit code and what it printed.
+/// Waits for the end of a program. Returns its exit code and its output.
 pub(crate) fn end(submission: &mut Process) -> (i32, String) {
     let status: ExitStatus = submission.wait(LIMIT).unwrap();
     (status.code().expect("an exit code"), submission.output())
@@ -271,6 +292,11 @@ pub(crate) fn task_ended(output: &str) -> Value {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let ended = lines.rfind(|event| event["subtype"] == "task_ended");
     ended.unwrap_or_else(|| panic!("no task_ended in:\n{output}"))
+}
+
+/// Finds a line that contains `text`.
+pub(crate) fn says(text: &str) -> impl FnMut(&str) -> Option<()> + '_ {
+    move |line| line.contains(text).then_some(())
 }
 
 /// Waits for a line with `marker` followed by a process id.

@@ -1,4 +1,4 @@
-//! What the program says and how it ends where it cannot begin: no server is needed.
+//! Messages and exit codes when a command cannot begin. These tests need no server.
 
 use std::{
     fs,
@@ -114,7 +114,7 @@ fn the_api_gets_credentials_over_tls_only() {
         ("http://127.0.0.1.far.example", 64, "https://"),
         ("http://user@127.0.0.1", 64, "user name"),
         ("ftp://127.0.0.1", 64, "--anthropic-base-url"),
-        // These are taken: the next thing is that Temporal is missing.
+        // These are accepted. The error is that Temporal is missing.
         ("https://far.example/v1", 69, "cannot connect to Temporal"),
         ("http://127.0.0.1:9", 69, "cannot connect to Temporal"),
         ("http://[::1]:9", 69, "cannot connect to Temporal"),
@@ -135,7 +135,7 @@ fn no_credential_leaves_this_machine_without_tls() {
     let keyring = keyring.folder().to_str().unwrap();
     let secret = ("TEMPORAL_API_KEY", "temporal-api-key-5e1d");
     let submit = ["submit", "--prompt", "x", "--keyring", keyring, "--address"];
-    // 192.0.2.1 is for documentation: a connection would hang, not be refused.
+    // 192.0.2.1 is an address for documentation. A connection to it would hang.
     for (address, variables, expected) in [
         (
             "http://192.0.2.1:7233",
@@ -154,7 +154,7 @@ fn no_credential_leaves_this_machine_without_tls() {
         assert!(problem.contains(expected), "{problem}");
         assert!(!problem.contains(secret.1), "{problem}");
     }
-    // Empty variables count as unset: this one gets as far as the connection.
+    // Empty variables count as unset, so the command tries to connect.
     let empty = [
         "TEMPORAL_API_KEY",
         "TEMPORAL_TLS_CA",
@@ -232,7 +232,7 @@ fn every_variable_has_an_effect_or_is_refused() {
     let keyring = Keyring::new();
     let folder = keyring.folder().to_str().unwrap();
     let submit = ["submit", "--prompt", "x", "--address", "http://127.0.0.1:1"];
-    // The variable works as the option does.
+    // The variable has the same effect as the option.
     let (code, problem) = run(&submit, &[KEY, ("TEMPORAL_CODEC_KEYRING", folder)]);
     assert_eq!(code, Some(69), "{problem}");
     let (code, problem) = run(&submit, &[KEY, ("CLAUDE_TASKS_KEYRING", folder)]);

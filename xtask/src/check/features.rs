@@ -11,9 +11,9 @@ const CRYPTOGRAPHY: [&str; 2] = ["aes-gcm", "aws-lc-rs"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Each feature alone, all and none of them, instead of every combination
+    /// Every pair of features instead of every combination
     #[arg(long)]
-    each: bool,
+    pairs: bool,
     /// Only this package
     #[arg(long, short)]
     package: Option<String>,
@@ -27,11 +27,10 @@ pub(super) fn check(workspace: &Workspace, arguments: &Arguments) -> anyhow::Res
         let mut check = workspace.cargo();
         check.env("PATH", with_folder_of(&hack)?);
         check.args(["hack", "check", "--locked", "--package", &package.name]);
-        check.arg(if arguments.each {
-            "--each-feature"
-        } else {
-            "--feature-powerset"
-        });
+        check.arg("--feature-powerset");
+        if arguments.pairs {
+            check.arg("--depth=2");
+        }
         if CRYPTOGRAPHY
             .iter()
             .all(|name| package.features.contains_key(*name))

@@ -50,6 +50,9 @@ pub(crate) struct Arguments {
     /// Every platform that the project releases
     #[arg(long, conflicts_with = "target")]
     all: bool,
+    /// Pack the programs as they were built last
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Builds everything into `target/dist`.
@@ -62,7 +65,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     disk::remove_folder(&output)?;
     fs::create_dir_all(&output).with_context(|| format!("cannot create {}", output.display()))?;
     let metadata = Metadata::of_members(workspace)?;
-    let builder = Builder::new(workspace)?;
+    let builder = Builder::new(workspace, !arguments.no_build)?;
     let documents = Documents::generate(&builder, Platform::of_this_machine()?)?;
     for platform in platforms {
         step::heading(&format!("Programs for {}", platform.triple));

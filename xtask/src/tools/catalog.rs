@@ -61,18 +61,6 @@ pub(crate) static TEMPORAL: Tool = Tool {
     },
 };
 
-/// Newer than the one inside `temporal`. Later versions need a newer Go.
-pub(crate) static UI_SERVER: Tool = Tool {
-    name: "ui-server",
-    version: "2.55.0",
-    program: "bin/server",
-    variable: "TKC_UI_SERVER",
-    takes: "Temporal's newer Web UI: 2–3 minutes",
-    install: Install::Go {
-        package: "github.com/temporalio/ui-server/v2/cmd/server",
-    },
-};
-
 pub(crate) static TCTL: Tool = Tool {
     name: "tctl",
     version: "1.18.0",
@@ -239,9 +227,8 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 9] = [
+pub(crate) static TESTING: [&Tool; 8] = [
     &TEMPORAL,
-    &UI_SERVER,
     &TCTL,
     &CLAUDE,
     &PYTHON,
@@ -252,7 +239,7 @@ pub(crate) static TESTING: [&Tool; 9] = [
 ];
 
 /// What `cargo xtask ci` needs: first what the network brings, then what the processor makes.
-pub(crate) static CI: [&Tool; 12] = [
+pub(crate) static CI: [&Tool; 11] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -263,7 +250,6 @@ pub(crate) static CI: [&Tool; 12] = [
     &CARGO_DENY,
     &MDBOOK,
     &TEMPORAL,
-    &UI_SERVER,
     &TCTL,
 ];
 

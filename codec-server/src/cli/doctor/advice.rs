@@ -2,7 +2,7 @@
 
 use temporal_kms_codec::{
     KeyUri,
-    kms::{Cause, Kms, ProviderError, ProviderErrorKind as Kind},
+    kms::{Cause, Diagnose, Kms, ProviderError, ProviderErrorKind as Kind},
 };
 
 use super::{super::exit::Status, finding::Check};
@@ -36,7 +36,7 @@ pub(super) const PROXY: &str = "find out what answers in place of the service: l
 pub(super) fn keys(verb: &str, key: &KeyUri, rest: &str, kms: &Kms) -> String {
     let arguments = kms
         .diagnose(key)
-        .map_or_else(|_| String::new(), |service| service.arguments());
+        .map_or_else(|_| String::new(), Diagnose::arguments);
     // A shell would end the command there.
     let quote = if key.resource().contains(';') {
         "'"

@@ -2,33 +2,24 @@
 
 use std::str::FromStr;
 
-use temporal_kms_codec::KeyUri;
+use temporal_kms_codec::{KeyUri, Scheme, kms::Kms};
 
 /// A key in the place. It need not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place(pub(super) KeyUri);
-
-/// The name of a key in the place, which need not exist.
-const ANY: &str = "any";
 
 impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let place = text.trim_end_matches('/');
-        let key = match text.split_once(':') {
-            Some(("local", "" | "//")) => format!("local://{ANY}"),
-            Some(("aws-kms", "" | "//")) => format!("aws-kms://alias/{ANY}"),
-            Some(("gcp-kms", rest))
-                if rest.contains("/keyRings/") && !rest.contains("/cryptoKeys") =>
-            {
-                format!("{place}/cryptoKeys/{ANY}")
-            }
-            Some(("pkcs11", rest)) if rest.contains("token=") && !rest.contains("object=") => {
-                format!("{place};object={ANY}")
-            }
-            _ => text.to_owned(),
-        };
+        let kms = Kms::default();
+        let service = text
+            .split_once(':')
+            .and_then(|(scheme, _)| Scheme::new(scheme).ok())
+            .and_then(|scheme| kms.service(scheme));
+        let any = service.and_then(|service| service.key_in(place));
+        let key = any.unwrap_or_else(|| text.to_owned());
         key.parse()
             .map(Self)
             .map_err(|error: temporal_kms_codec::ConfigurationError| error.reason().to_owned())
@@ -51,12 +42,11 @@ mod tests {
                 "gcp-kms://projects/p/locations/l/keyRings/r/",
                 "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/any",
             ),
-            ("pkcs11:token=t", "pkcs11:token=t;object=any"),
         ] {
             let found: Place = place.parse().unwrap();
             assert_eq!(found.0, key.parse().unwrap(), "{place}");
         }
-        for bad in ["", "none", "gcp-kms://projects/p", "pkcs11:"] {
+        for bad in ["", "none", "gcp-kms://projects/p"] {
             assert!(bad.parse::<Place>().is_err(), "{bad}");
         }
     }

@@ -30,6 +30,12 @@ fn Key(byte: u8) -> Answer {
     Answer::Gives(vec![byte; Dek::LEN])
 }
 
+/// A direct payload of these bytes. None has a data key's length.
+#[expect(non_snake_case, reason = "it reads as the other answers")]
+fn Plaintext(byte: u8) -> Answer {
+    Answer::Gives(vec![byte; Dek::LEN - 1])
+}
+
 struct Fixture {
     decryption: DecryptionKeys,
     keys: Vec<Arc<FaultyKey>>,
@@ -330,7 +336,7 @@ async fn a_presumed_verdict_holds_for_a_second() {
 
     f.keys[0].answers(
         b"d",
-        [Presumes(ProviderErrorKind::InvalidCiphertext), Key(1)],
+        [Presumes(ProviderErrorKind::InvalidCiphertext), Plaintext(1)],
     );
     for _ in 0..2 {
         let budget = f.decryption.budget();
@@ -559,7 +565,7 @@ async fn direct_payloads_are_bounded_like_wrapped_keys() {
         }
         assert_eq!(f.calls(), 16);
     }
-    f.keys[0].answers(b"good", [Key(1)]);
+    f.keys[0].answers(b"good", [Plaintext(1)]);
     let budget = f.decryption.budget();
     f.decrypt(&budget, b"good").await.unwrap();
 }
@@ -568,7 +574,7 @@ async fn direct_payloads_are_bounded_like_wrapped_keys() {
 async fn ciphertexts_of_other_programs_are_bounded_too() {
     let f = fixture(["k"]);
     for n in 0..8000 {
-        f.keys[0].answers(&bogus(n), [Key(9)]);
+        f.keys[0].answers(&bogus(n), [Plaintext(9)]);
     }
     for _ in 0..3 {
         let budget = f.decryption.budget();
@@ -583,7 +589,7 @@ async fn ciphertexts_of_other_programs_are_bounded_too() {
 async fn equal_direct_payloads_of_a_request_cost_one_call() {
     let f = fixture(["k"]);
     for n in 0..10 {
-        f.keys[0].answers(&bogus(n), [Key(u8::try_from(n).unwrap() + 20)]);
+        f.keys[0].answers(&bogus(n), [Plaintext(u8::try_from(n).unwrap() + 20)]);
     }
     for at_once in [true, false] {
         let before = f.calls();

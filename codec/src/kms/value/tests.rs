@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Codec, Dek, EncryptionContext, Format, Namespace, Payload, WrappedDek,
-    kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable},
+    kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable, Variables},
 };
 
 /// A key service as another crate would have it. Its keys live in memory.
@@ -63,7 +63,7 @@ impl KeyService for MemoryKms {
 struct MemoryKey(KeyUri);
 
 impl MemoryKey {
-    fn seal(&self, plaintext: &[u8], additional: &[u8]) -> Vec<u8> {
+    fn seal(plaintext: &[u8], additional: &[u8]) -> Vec<u8> {
         let mut sealed = plaintext.to_vec();
         let cipher = Aes256Gcm::new(&[7; 32]);
         cipher
@@ -92,7 +92,10 @@ impl KeyProvider for MemoryKey {
         dek: &Dek,
         context: &EncryptionContext,
     ) -> Result<WrappedDek, ProviderError> {
-        Ok(WrappedDek::new(self.seal(dek.expose(), context.as_bytes())))
+        Ok(WrappedDek::new(Self::seal(
+            dek.expose(),
+            context.as_bytes(),
+        )))
     }
 
     async fn unwrap(
@@ -109,7 +112,7 @@ impl KeyProvider for MemoryKey {
     }
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        Ok(self.seal(plaintext, &[]))
+        Ok(Self::seal(plaintext, &[]))
     }
 
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
@@ -184,6 +187,9 @@ async fn a_key_of_no_service_is_refused_with_the_services_that_there_are() {
         assert!(error.contains("but for local"), "{error}");
     }
     assert!(kms.check_key(&uri).is_err());
+    let mut kms = kms;
+    assert!(kms.read_key("memory://payloads").is_err());
+    assert!(kms.read_key("locl://a").is_err());
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! Values in JSON.
 
+#![allow(
+    clippy::similar_names,
+    reason = "`sealer` and `sealed` are the terms of the field"
+)]
+
 use tempfile::TempDir;
 
 use super::*;

@@ -32,7 +32,7 @@ pub(super) async fn details(
     }
 }
 
-/// The same, unless the key is none of the caller's or of no use here.
+/// The same. `None` for keys that AWS manages, and for kinds of keys that are not used here.
 pub(super) async fn details_if_ours(
     key: &RegionalKey,
 ) -> Result<Option<KeyDetails>, ProviderError> {

@@ -32,10 +32,10 @@ pub async fn no_payload_opens_as_another(suite: &Suite) {
         let reader = codec(&key, Format::Envelope, Some(FORMATS));
         let mut ciphertexts = Vec::new();
         for writer in &writers {
-            let sealed = writer.encode(vec![payload.clone()]).await.expect("sealed");
-            let opened = reader.decode(sealed.clone()).await.expect("opened");
+            let written = writer.encode(vec![payload.clone()]).await.expect("sealed");
+            let opened = reader.decode(written.clone()).await.expect("opened");
             assert_eq!(opened, std::slice::from_ref(&payload), "{len} bytes");
-            for sealed in sealed {
+            for sealed in written {
                 ciphertexts.extend(sealed.metadata.get("encrypted-dek").cloned());
                 let is_direct = !sealed.metadata.contains_key("encrypted-dek");
                 assert!(!is_direct || len != Dek::LEN, "a data key's length");

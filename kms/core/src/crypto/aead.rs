@@ -24,6 +24,8 @@ pub struct Unauthentic;
 pub struct Aes256Gcm(imp::Key);
 
 impl Aes256Gcm {
+    /// Expands a key.
+    #[must_use]
     pub fn new(key: &[u8; KEY_LEN]) -> Self {
         Self(imp::key(key))
     }

@@ -31,6 +31,7 @@ pub fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
 
 /// A number from 0 up to but not including 1, for waits and renewals that must not coincide. Without randomness it is
 /// one half: a wait needs no secrecy.
+#[must_use]
 pub fn fraction() -> f64 {
     let mut bytes = [0; 4];
     match fill(&mut bytes) {

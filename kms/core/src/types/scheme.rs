@@ -43,12 +43,10 @@ impl Scheme {
     ///
     /// # Errors
     /// When `name` is not a lowercase letter followed by up to 31 lowercase letters, digits and hyphens, or is that of a
-    /// web address.
+    /// web address or a file.
     pub fn new(name: &str) -> Result<Self, ConfigurationError> {
         let invalid = |reason| Err(ConfigurationError::invalid("scheme of a key URI", reason));
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
-        if !starts || name.len() > MAX_LEN || !name.bytes().all(allowed) {
+        if !is_scheme(name.as_bytes()) {
             return invalid(
                 "it must be a lowercase letter and up to 31 lowercase letters, digits and hyphens",
             );
@@ -57,6 +55,20 @@ impl Scheme {
             return invalid("it must not be that of a web address or a file");
         }
         Ok(Self::known(name))
+    }
+
+    /// The scheme called `name`, for a constant. A name that [`new`](Self::new) refuses for its characters does not compile
+    /// there.
+    ///
+    /// # Panics
+    /// When `name` is such a name, and this is not evaluated by the compiler.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        assert!(
+            is_scheme(name.as_bytes()),
+            "a scheme has up to 32 lowercase letters, digits and hyphens"
+        );
+        Self::known(name)
     }
 
     #[expect(
@@ -123,6 +135,25 @@ impl Scheme {
     }
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a `const fn` has nothing else, and the length is checked"
+)]
+const fn is_scheme(name: &[u8]) -> bool {
+    if name.is_empty() || name.len() > MAX_LEN || !name[0].is_ascii_lowercase() {
+        return false;
+    }
+    let mut index = 0;
+    while index < name.len() {
+        let byte = name[index];
+        if !(byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
 impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -167,6 +198,7 @@ mod tests {
     fn a_scheme_is_a_short_lowercase_name() {
         for good in ["vault", "azure-keyvault", "a", "kmip2"] {
             assert_eq!(Scheme::new(good).unwrap().as_str(), good);
+            assert_eq!(Scheme::from_static(good).as_str(), good);
         }
         let long = "a".repeat(MAX_LEN + 1);
         for bad in ["", "-a", "1a", "Vault", "a b", "a:b", "é", "https", &long] {

@@ -51,7 +51,10 @@ fn collect(folder: &Path, prefix: &str, paths: &mut Vec<String>) {
         let path = format!("{prefix}{name}");
         if entry.file_type().expect("a type").is_dir() {
             collect(&entry.path(), &format!("{path}/"), paths);
-        } else if name.ends_with(".md") {
+        } else if Path::new(&name)
+            .extension()
+            .is_some_and(|extension| extension == "md")
+        {
             paths.push(path);
         }
     }

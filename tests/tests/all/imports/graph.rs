@@ -47,6 +47,10 @@ impl Crate {
         Ok(this)
     }
 
+    pub(super) fn has_root(&self) -> bool {
+        self.modules.contains_key(&Module::new())
+    }
+
     /// A crate of modules that are given with their sources.
     #[cfg(test)]
     pub(super) fn of(sources: &[(&str, &str)]) -> Self {
@@ -183,12 +187,12 @@ pub(super) fn circles(edges: &BTreeSet<(String, String)>) -> Vec<Vec<String>> {
         .iter()
         .map(|node| (*node, reached_from(node, edges)))
         .collect();
-    let reaches = |from: &str, to: &str| reached.get(from).is_some_and(|set| set.contains(to));
+    let leads = |from: &str, to: &str| reached.get(from).is_some_and(|set| set.contains(to));
     let mut found = BTreeSet::new();
-    for node in nodes.iter().filter(|node| reaches(node, node)) {
+    for node in nodes.iter().filter(|node| leads(node, node)) {
         let circle = nodes
             .iter()
-            .filter(|other| reaches(node, other) && reaches(other, node));
+            .filter(|other| leads(node, other) && leads(other, node));
         found.insert(circle.map(|other| (*other).to_owned()).collect::<Vec<_>>());
     }
     found.into_iter().collect()

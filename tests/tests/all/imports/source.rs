@@ -104,10 +104,10 @@ fn segments(tokens: &[Token], at: usize) -> Vec<String> {
 
 /// Whether the word at `at` follows `::` or `.`, so that it does not begin a path.
 fn is_continued(tokens: &[Token], at: usize) -> bool {
-    match tokens.get(..at).unwrap_or_default() {
-        [.., Token::Mark('.')] | [.., Token::Mark(':'), Token::Mark(':')] => true,
-        _ => false,
-    }
+    matches!(
+        tokens.get(..at).unwrap_or_default(),
+        [.., Token::Mark('.')] | [.., Token::Mark(':'), Token::Mark(':')]
+    )
 }
 
 /// The word before `at`, over `(crate)`.
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn use_trees_and_inline_paths_are_read() {
-        let source = r##"
+        let source = r#"
             //! use crate::comment;
             pub use self::a::{B, c::{self, D as E}};
             pub(crate) use x::Y;
@@ -286,10 +286,10 @@ mod tests {
             #[cfg(test)]
             use crate::{hidden::{I}, J};
             fn f<'a>(text: &'a str) -> crate::error::Error {
-                let c = ('"', "use crate::string;", r#"crate::raw::"x""#, b'\'');
+                let c = ('"', "use crate::string;", r"crate::raw::x\", b'\'');
                 text.crate_like(); child::make(c)
             }
-        "##;
+        "#;
         assert_eq!(
             shown(source),
             [

@@ -14,7 +14,7 @@ const MARK: &str = "[redacted]";
 
 /// Finds the secrets of one task in the forms that tools print: unchanged, line by line, escaped as JSON, and in base64,
 /// hexadecimal and percent encoding. It cannot find a secret that a task splits or transforms in another way.
-pub(in crate::worker) struct Redactor {
+pub(crate) struct Redactor {
     /// `None` if the task has no secrets to find.
     forms: Option<AhoCorasick>,
 }
@@ -24,7 +24,7 @@ impl Redactor {
     ///
     /// # Errors
     /// When the secrets are too many to search for.
-    pub(in crate::worker) fn of(request: &TaskRequest) -> Result<Self, TooManySecrets> {
+    pub(crate) fn of(request: &TaskRequest) -> Result<Self, TooManySecrets> {
         let credential = request.credential().map(Credential::secret);
         let secrets = credential
             .into_iter()
@@ -88,7 +88,7 @@ impl fmt::Debug for Redactor {
 #[error(
     "the task has too many secrets: the worker cannot search its output for all of them. Send fewer or shorter secrets"
 )]
-pub(in crate::worker) struct TooManySecrets;
+pub(crate) struct TooManySecrets;
 
 #[cfg(test)]
 mod tests {

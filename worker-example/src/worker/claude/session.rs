@@ -286,15 +286,13 @@ impl<'a> Following<'a> {
             exit_code,
             stopped: self.stopped,
             result: self.result.take(),
-            progress: self.window.publish(Instant::now().into_std()),
+            progress: self.window.publish(Instant::now()),
             stderr: self.stderr.make_contiguous().join("\n"),
         })
     }
 
     async fn publish(&mut self, publisher: &mut impl Publish) {
-        publisher
-            .publish(self.window.publish(Instant::now().into_std()))
-            .await;
+        publisher.publish(self.window.publish(Instant::now())).await;
         if let Err(error) = self.log.flush().await {
             self.fail(RunError::Log(error));
         }

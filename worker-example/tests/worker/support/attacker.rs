@@ -1,4 +1,4 @@
-//! Somebody who may write to Temporal and has no key: everything they send was copied from Temporal.
+//! An attacker who can write to Temporal and has no key. All payloads that it sends are copied from Temporal.
 
 use super::fresh;
 use dev_servers::TemporalServer;
@@ -30,7 +30,7 @@ impl Attacker {
         Self { connection }
     }
 
-    /// Starts a workflow; under an id that was used, it starts once more.
+    /// Starts a workflow, also with an id that was used before.
     pub(crate) async fn start(&self, id: &str, kind: &str, queue: &str, input: Option<Payloads>) {
         let request = StartWorkflowExecutionRequest {
             namespace: NAMESPACE.to_owned(),

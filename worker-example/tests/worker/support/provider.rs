@@ -1,22 +1,20 @@
-//! Key management services as users meet them: a key, variables by which programs reach it, and an outage.
+//! A key service as a user has it: a key, the variables with which programs reach it, and an outage.
 
-use dev_servers::{Process, StackError, listening_url, sibling_binary};
+use dev_servers::{Service, StackError, sibling_binary};
 use fake_cloud_kms::{Emulator, Options};
 use integration_tests::{Keyring, moto::Moto, softhsm::SoftHsm};
 use serde_json::Value;
 use std::{fmt::Write as _, fs, path::Path, process::Command};
 
-use super::LIMIT;
-
 const AWS_SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// One service with one key.
 pub(crate) struct Provider {
-    /// The key as programs are told it, and as payloads name it.
+    /// The key's URI, in variables and in payloads.
     pub(crate) key: String,
     /// How programs reach the service.
     pub(crate) variables: Vec<(&'static str, String)>,
-    /// What programs must keep to themselves.
+    /// Secrets that no program may print.
     pub(crate) secrets: Vec<&'static str>,
     /// Whether single versions of a key can be disabled.
     pub(crate) has_versions_to_disable: bool,
@@ -74,7 +72,7 @@ impl Provider {
         }
     }
 
-    /// `codec-server keys ARGUMENTS`, which must succeed; its answer.
+    /// Runs `codec-server keys ARGUMENTS`, which must succeed. Returns its answer.
     pub(crate) fn keys(&self, arguments: &[&str]) -> Value {
         let mut command = codec_server(&[self]);
         command.arg("keys").args(arguments).arg("--json");
@@ -84,7 +82,7 @@ impl Provider {
         serde_json::from_slice(&answer.stdout).unwrap()
     }
 
-    /// The service is away from now on, and does not come back.
+    /// Stops the service for good.
     pub(crate) fn go_away(&mut self) {
         let service = self.service.take().expect("it goes away once");
         service();
@@ -100,10 +98,7 @@ pub(crate) fn encrypting(providers: &[&Provider]) -> Vec<(&'static str, String)>
 }
 
 /// `codec-server serve` for the keys of all `providers`.
-pub(crate) struct CodecServer {
-    pub(crate) process: Process,
-    pub(crate) url: String,
-}
+pub(crate) struct CodecServer(pub(crate) Service);
 
 impl CodecServer {
     /// Starts it with a configuration in `folder`.
@@ -116,14 +111,12 @@ impl CodecServer {
 
         let mut command = codec_server(providers);
         command.args(["serve", "--config"]).arg(path);
-        let mut process = Process::spawn("the codec server", command)?;
-        let url = process.wait_for_line(LIMIT, listening_url)?;
-        Ok(Self { process, url })
+        Service::start("the codec server", command).map(Self)
     }
 
-    /// The status and the text of its answer.
+    /// The status and the text of the server's answer.
     pub(crate) fn decode(&self, payloads: &Value) -> (u16, String) {
-        let answer = ureq::post(format!("{}/decode", self.url))
+        let answer = ureq::post(format!("{}/decode", self.0.url()))
             .config()
             .http_status_as_error(false)
             .build()

@@ -1,4 +1,4 @@
-//! A rig with a script in Claude Code's place that leaves a mark for each run, and waits where its prompt says so.
+//! A rig whose Claude Code is a script. It leaves a mark for each run, and waits if its prompt says so.
 
 use super::Rig;
 use claude_tasks::ClaudeTask;
@@ -13,7 +13,7 @@ use temporalio_common::protos::temporal::api::history::v1::{
 
 const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
-/// A rig whose CLI appends a line to a file for each run, then waits for another file when its prompt says so.
+/// A rig whose Claude Code appends a line to a file for each run. If its prompt is `wait`, it waits for another file.
 pub(crate) struct Scripted {
     pub(crate) rig: Rig,
     runs: PathBuf,
@@ -63,7 +63,7 @@ impl Scripted {
         fs::read_to_string(&self.runs).map_or(0, |text| text.lines().count())
     }
 
-    /// Lets those that wait go on.
+    /// Lets waiting tasks continue.
     pub(crate) fn open_gate(&self) {
         fs::write(&self.gate, "").unwrap();
     }
@@ -76,7 +76,7 @@ impl Scripted {
         (output.status.success(), String::from_utf8(text).unwrap())
     }
 
-    /// Sends each query that the Web UI and people send. None gets an answer; Temporal itself refuses some of them.
+    /// Sends each query that the Web UI and people send, and asserts that it fails.
     pub(crate) fn assert_queries_fail(&self, task: &str) {
         for query in [
             "last_progress",
@@ -89,7 +89,7 @@ impl Scripted {
         }
     }
 
-    /// Waits for the end of a task that fails; its error.
+    /// Waits for the end of a task that fails. Returns its error.
     pub(crate) async fn failure(&self, task: &str) -> String {
         let client = self.rig.client().await;
         let handle = client.get_workflow_handle::<ClaudeTask>(task);
@@ -100,7 +100,7 @@ impl Scripted {
         }
     }
 
-    /// Waits until a workflow task of this task fails; why it did.
+    /// Waits until a workflow task of this task fails. Returns the reason.
     pub(crate) async fn failed_workflow_task(&self, task: &str) -> String {
         until("a failed workflow task", async || {
             let history = self.rig.history(task).await;

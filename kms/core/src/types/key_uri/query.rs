@@ -1,6 +1,6 @@
 //! The query of a key URI: one region at AWS KMS, nothing at the other services.
 
-/// Splits what stands behind the first `?` from a name.
+/// Splits a name at its first `?`: the name itself, and its query.
 pub(super) fn split(name: &str) -> (&str, Option<&str>) {
     match name.split_once('?') {
         Some((name, query)) => (name, Some(query)),
@@ -34,6 +34,7 @@ pub(super) fn region(query: Option<&str>) -> Result<Option<&str>, String> {
 }
 
 /// Whether `region` can be the name of a region: it becomes part of a host name.
+#[must_use]
 pub fn is_region(region: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=32).contains(&region.len())

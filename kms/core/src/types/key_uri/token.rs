@@ -50,7 +50,10 @@ pub enum Pkcs11Class {
 }
 
 impl Pkcs11Path {
-    /// Reads a path that names an object of a token, or says why it does not.
+    /// Reads a path that names an object of a token.
+    ///
+    /// # Errors
+    /// Why it does not name one.
     pub fn parse(path: &str) -> Result<Self, &'static str> {
         if path.contains('?') {
             return Err(
@@ -82,6 +85,7 @@ impl Pkcs11Path {
     }
 
     /// The token, without any object.
+    #[must_use]
     pub fn token_part(&self) -> Self {
         Self {
             object: None,

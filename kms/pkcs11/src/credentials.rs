@@ -2,10 +2,9 @@
 
 mod read;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(super) use self::read::PinError;
-use super::settings::{absolute, invalid};
 use temporal_kms::ConfigurationError;
 
 /// Where a PIN is. It is read again for every login, so that it can be changed while the process runs.
@@ -37,4 +36,18 @@ impl PinSource {
         let path = path.strip_prefix("//").unwrap_or(path);
         absolute(path).map(Self::File)
     }
+}
+
+/// The path of a setting in a URI's query.
+pub(super) fn absolute(path: &str) -> Result<PathBuf, ConfigurationError> {
+    let path = Path::new(path);
+    if path.is_absolute() {
+        Ok(path.to_owned())
+    } else {
+        Err(invalid("module-path and pin-source must be absolute paths"))
+    }
+}
+
+pub(super) fn invalid(reason: &'static str) -> ConfigurationError {
+    ConfigurationError::invalid("PKCS#11 URI", reason)
 }

@@ -1,0 +1,43 @@
+//! What goes wrong with keysets, in the words of all key services.
+
+use std::{io, path::Path};
+
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind};
+
+use super::{
+    file::{self, FileError},
+    keyset::KeysetError,
+};
+
+/// The folder or the file cannot be used.
+pub(super) fn file_error(uri: &KeyUri, path: &Path, error: &FileError) -> ProviderError {
+    let kind = match error {
+        FileError::NoFolder(_) | FileError::NoFile(_) => Kind::KeyNotFound,
+        FileError::Io { kind, .. } if *kind == io::ErrorKind::PermissionDenied => {
+            Kind::PermissionDenied
+        }
+        _ => Kind::Misconfigured,
+    };
+    let folder = file::folder_of(path).display();
+    let text = match error {
+        FileError::NoFolder(_) => format!(
+            "no keyring {folder}; create it with its key: codec-server keys create {uri} --keyring {folder}"
+        ),
+        FileError::NoFile(_) => format!(
+            "no key {uri} in {folder}; create it: codec-server keys create {uri} --keyring {folder}"
+        ),
+        _ => error.to_string(),
+    };
+    ProviderError::new(kind, uri).with_explanation(text)
+}
+
+/// The file is there, but its content cannot be used.
+pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> ProviderError {
+    let kind = match error {
+        KeysetError::PrimaryNotEnabled { .. } | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
+        KeysetError::NoSuchKey(_) => Kind::KeyNotFound,
+        KeysetError::NoRandomness(_) => Kind::Unavailable,
+        _ => Kind::Misconfigured,
+    };
+    ProviderError::new(kind, uri).with_explanation(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,82 @@
+//! Checks the help of a program: it fits a terminal, and each of its examples is a valid command line.
+
+use clap::Command;
+
+const COLUMNS: usize = 80;
+
+/// Asserts that the help of `program` and of each of its visible commands fits 80 columns, and that every command without
+/// commands of its own has an example. Each example must be a command line that `program` accepts.
+///
+/// # Panics
+/// When it is not so.
+pub fn assert_help(program: &Command) {
+    let mut root = program.clone().term_width(COLUMNS);
+    root.build();
+    let mut next = vec![root];
+    while let Some(command) = next.pop() {
+        let is_shown = |inner: &&Command| inner.get_name() != "help" && !inner.is_hide_set();
+        next.extend(command.get_subcommands().filter(is_shown).cloned());
+        assert_fits(&command);
+        assert_examples(program, &command);
+    }
+}
+
+fn assert_fits(command: &Command) {
+    let name = command.get_name();
+    for help in [
+        command.clone().term_width(COLUMNS).render_help(),
+        command.clone().term_width(COLUMNS).render_long_help(),
+    ] {
+        let help = help.to_string();
+        let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+        for line in &lines {
+            assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+        }
+        for line in after_help(command).lines() {
+            assert!(lines.contains(&line), "{name} breaks this line: {line}");
+        }
+    }
+}
+
+fn assert_examples(program: &Command, command: &Command) {
+    let help = after_help(command);
+    let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();
+    let examples = examples.split("\n\n").next().unwrap_or_default();
+    let mut valid = 0;
+    for line in examples.replace("\\\n", " ").lines() {
+        let words = words(line);
+        let Some(start) = words.iter().position(|word| word == program.get_name()) else {
+            continue;
+        };
+        let arguments = words.iter().skip(start);
+        let arguments = arguments.take_while(|word| !["|", ">", "<"].contains(&word.as_str()));
+        let parsed = program.clone().try_get_matches_from(arguments);
+        if let Err(error) = parsed {
+            panic!("{line}: {error}");
+        }
+        valid += 1;
+    }
+    let has_commands = command.get_subcommands().next().is_some();
+    let name = command.get_name();
+    assert!(has_commands || valid > 0, "{name} has no example");
+}
+
+fn after_help(command: &Command) -> String {
+    command
+        .get_after_help()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+/// The words of a shell's line, of which some are in single quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![];
+    for (index, part) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
