@@ -22,11 +22,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Any reader and writer will do, such as `tokio::fs::File`. A file needs about 200 KiB of memory at any size.
     let backup = vec![7; 1_000_000];
-    let mut sealed = Vec::new();
-    sealer.seal_file(&*backup, &mut sealed, &context).await?;
+    let mut ciphertext = Vec::new();
+    sealer
+        .seal_file(&*backup, &mut ciphertext, &context)
+        .await?;
     let mut opened = Vec::new();
     // Use the output only when this returns `Ok`. Before that, the end of the file may be missing.
-    let len = sealer.open_file(&*sealed, &mut opened, &context).await?;
+    let len = sealer
+        .open_file(&*ciphertext, &mut opened, &context)
+        .await?;
     if opened != backup {
         return Err("the file is another one".into());
     }

@@ -4,7 +4,9 @@
 //! cargo run -p integration-tests --example worker_and_client -- http://127.0.0.1:7233`
 #![allow(
     missing_docs,
+    clippy::missing_errors_doc,
     clippy::must_use_candidate,
+    clippy::unused_async,
     reason = "the SDK's macros make the interface of the workflow"
 )]
 
@@ -59,8 +61,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         stop();
         greeting
     };
-    let (worked, greeting) = tokio::join!(worker.run(), call);
-    worked?;
+    let (run, greeting) = tokio::join!(worker.run(), call);
+    run?;
     println!("{}", greeting?);
     Ok(())
 }

@@ -24,6 +24,7 @@ pub struct OneTimeKey(Zeroizing<[u8; KEY_LEN]>);
 
 /// The operating system gave no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it says all there is to say")]
 pub struct NoRandomness;
 
 impl OneTimeKey {

@@ -60,10 +60,7 @@ fn says_what_to_do(problem: &Problem) {
             words.contains(remedy)
         }
     };
-    assert!(
-        REMEDIES.iter().any(has),
-        "no remedy: {problem:?}"
-    );
+    assert!(REMEDIES.iter().any(has), "no remedy: {problem:?}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, Format, KeyUri, Namespace, Payload, WrappedDek,
     kms::{
         CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeyRole, KeySpec, KeyState, Kms, Protection,
-        ProviderError, ProviderErrorKind as Kind, Signature, Signer,
+        ProviderError, ProviderErrorKind as Kind, Signer,
         pkcs11::{Pkcs11Kms, Pkcs11Options},
     },
 };

@@ -100,7 +100,7 @@ impl Access<'_> {
                 let finding =
                     Finding::ok(Check::Permission, format!("encrypt: permitted, {limits}"));
                 let finding = finding
-                    .with("operation", Operation::Encrypt.name())
+                    .with("operation", Operation::Encrypt.as_str())
                     .with("min_plaintext", low)
                     .with("max_plaintext", high);
                 (finding, ciphertext)
