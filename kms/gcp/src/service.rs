@@ -62,7 +62,10 @@ impl KeyService for GcpKms {
         let fault = absent.map(|file| {
             ConfigurationError::invalid(
                 "gcp_credentials",
-                format!("there is no file {}", file.display()),
+                format!(
+                    "there is no file {}; correct the path, or create it",
+                    file.display()
+                ),
             )
         });
         fault.into_iter().collect()

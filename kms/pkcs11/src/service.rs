@@ -74,7 +74,10 @@ impl KeyService for Pkcs11Kms {
         ];
         let absent = files.into_iter().filter_map(|(name, path)| {
             let path = path.filter(|path| !path.is_file())?;
-            let reason = format!("there is no file {}", path.display());
+            let reason = format!(
+                "there is no file {}; correct the path, or create it",
+                path.display()
+            );
             Some(ConfigurationError::invalid(name, reason))
         });
         absent.collect()
