@@ -145,7 +145,9 @@ impl CacheLimits {
             return invalid("the number of data keys and their time must be more than zero");
         }
         if self.max_keys > MOST_KEYS || self.ttl > LONGEST {
-            return invalid("at most 10 million data keys can be kept, for at most 366 days");
+            return invalid(
+                "at most 10 million data keys can be kept, for at most 366 days; choose lower values",
+            );
         }
         Ok(())
     }
