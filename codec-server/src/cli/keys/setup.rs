@@ -1,7 +1,6 @@
 //! `keys setup`: everything that an API and a worker need of a key management service. It can be run again at any time.
 
 use serde::Serialize;
-#[cfg(feature = "aws-kms")]
 use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{KeyPurpose, KeyRole, KeySpec, Kms},
