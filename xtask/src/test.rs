@@ -105,7 +105,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let mut failed = Vec::new();
     for round in rounds {
         step::heading(&format!("Tests: {}", round.title));
-        let mut command = workspace.cargo();
+        let mut command = workspace.cargo_for_tests();
         command
             .args(["test", "--no-fail-fast"])
             .args(round.arguments);

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -85,7 +86,21 @@ impl Workspace {
 
     /// `cargo` in the root of this workspace.
     pub(crate) fn cargo(&self) -> Command {
-        let mut command = cargo();
+        self.prepare(cargo())
+    }
+
+    /// `cargo` as [`cargo`](Self::cargo) gives it, with SIGHUP as it is by default. Tests send SIGHUP, and programs ignore
+    /// it for good where `nohup` has started this one.
+    pub(crate) fn cargo_for_tests(&self) -> Command {
+        if !cfg!(target_os = "linux") {
+            return self.cargo();
+        }
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(program());
+        self.prepare(without_own_variables(command))
+    }
+
+    fn prepare(&self, mut command: Command) -> Command {
         command.current_dir(&self.root);
         if self.lean {
             // What the user has set is the user's choice.
@@ -96,10 +111,17 @@ impl Workspace {
     }
 }
 
-/// Cargo without what the cargo that runs this program has told it about this program: some build
-/// scripts look there, and would have half of the workspace built again.
 fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    without_own_variables(Command::new(program()))
+}
+
+fn program() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// `command` without what the cargo that runs this program has told it about this program: some build
+/// scripts look there, and would have half of the workspace built again.
+fn without_own_variables(mut command: Command) -> Command {
     let own = |name: &str| {
         let kinds = [
             "CARGO_PKG_",
