@@ -18,7 +18,6 @@ pub mod softhsm;
 
 #[cfg(doctest)]
 mod documents;
-mod help;
 mod keyring;
 mod parcel_office;
 mod parcel_worker;
@@ -28,7 +27,6 @@ mod relay;
 mod servers;
 mod tools;
 
-pub use help::assert_help;
 pub use keyring::Keyring;
 pub use parcel_office::{ParcelOffice, output};
 pub use parcel_worker::ParcelWorker;

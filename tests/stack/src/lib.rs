@@ -15,6 +15,7 @@
 mod ask;
 mod children;
 mod error;
+pub mod help;
 mod leaks;
 mod ports;
 mod process;

@@ -11,5 +11,5 @@ fn the_command_line_is_well_formed() {
 
 #[test]
 fn every_command_has_an_example_that_works() {
-    integration_tests::assert_help(&Cli::command());
+    dev_servers::help::assert_help(&Cli::command());
 }

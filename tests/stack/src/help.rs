@@ -10,18 +10,36 @@ const COLUMNS: usize = 80;
 /// # Panics
 /// When it is not so.
 pub fn assert_help(program: &Command) {
-    let mut root = program.clone().term_width(COLUMNS);
-    root.build();
-    let mut next = vec![root];
-    while let Some(command) = next.pop() {
-        let is_shown = |inner: &&Command| inner.get_name() != "help" && !inner.is_hide_set();
-        next.extend(command.get_subcommands().filter(is_shown).cloned());
+    for command in commands(program, |command| !command.is_hide_set()) {
         assert_fits(&command);
-        assert_examples(program, &command);
+        let examples = assert_examples(program, &command);
+        let has_commands = command.get_subcommands().next().is_some();
+        let name = command.get_name();
+        assert!(has_commands || examples > 0, "{name} has no example");
     }
 }
 
-fn assert_fits(command: &Command) {
+/// `program` and its commands that are `wanted`, each with its full name, as `--help` shows it.
+pub fn commands(program: &Command, wanted: impl Fn(&Command) -> bool) -> Vec<Command> {
+    let mut root = program.clone().term_width(COLUMNS);
+    root.build();
+    let mut found = vec![];
+    let mut next = vec![root];
+    while let Some(command) = next.pop() {
+        let inner = command
+            .get_subcommands()
+            .filter(|inner| inner.get_name() != "help" && wanted(inner));
+        next.extend(inner.cloned());
+        found.push(command);
+    }
+    found
+}
+
+/// Asserts that the help of `command` fits 80 columns, and that no example is broken into two lines.
+///
+/// # Panics
+/// When it is not so.
+pub fn assert_fits(command: &Command) {
     let name = command.get_name();
     for help in [
         command.clone().term_width(COLUMNS).render_help(),
@@ -31,6 +49,7 @@ fn assert_fits(command: &Command) {
         let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
         for line in &lines {
             assert!(line.chars().count() <= COLUMNS, "{name}: {line}");
+            assert!(!line.contains("\\\""), "{name}: {line}");
         }
         for line in after_help(command).lines() {
             assert!(lines.contains(&line), "{name} breaks this line: {line}");
@@ -38,7 +57,11 @@ fn assert_fits(command: &Command) {
     }
 }
 
-fn assert_examples(program: &Command, command: &Command) {
+/// Asserts that each example of `command` is a command line that `program` accepts. Returns how many there are.
+///
+/// # Panics
+/// When it is not so.
+pub fn assert_examples(program: &Command, command: &Command) -> usize {
     let help = after_help(command);
     let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();
     let examples = examples.split("\n\n").next().unwrap_or_default();
@@ -56,12 +79,12 @@ fn assert_examples(program: &Command, command: &Command) {
         }
         valid += 1;
     }
-    let has_commands = command.get_subcommands().next().is_some();
-    let name = command.get_name();
-    assert!(has_commands || valid > 0, "{name} has no example");
+    valid
 }
 
-fn after_help(command: &Command) -> String {
+/// The text behind the options of `command`.
+#[must_use]
+pub fn after_help(command: &Command) -> String {
     command
         .get_after_help()
         .map(ToString::to_string)
