@@ -1,5 +1,7 @@
 //! A setting that cannot work.
 
+use std::path::Path;
+
 /// A setting that cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting}: {reason}")]
@@ -16,6 +18,18 @@ impl ConfigurationError {
             setting: setting.into(),
             reason: reason.into(),
         }
+    }
+
+    /// The setting called `setting` names a file that does not exist. `None` when there is one.
+    #[must_use]
+    pub fn missing_file(setting: &str, path: &Path) -> Option<Self> {
+        let reason = || {
+            format!(
+                "there is no file {}; correct the path, or create it",
+                path.display()
+            )
+        };
+        (!path.is_file()).then(|| Self::invalid(setting, reason()))
     }
 
     /// The setting or environment variable that is at fault.

@@ -334,6 +334,16 @@ impl<O> SettingTable<O> {
         set.is_some()
     }
 
+    /// A copy of `options` with a value put into it; `None` when there is no such setting.
+    #[must_use]
+    pub fn changed(&self, options: &O, name: &str, value: SettingValue) -> Option<O>
+    where
+        O: Clone,
+    {
+        let mut changed = options.clone();
+        self.set(&mut changed, name, value).then_some(changed)
+    }
+
     /// Puts the values of environment variables into `options`, but those of combined settings.
     ///
     /// # Errors

@@ -34,10 +34,8 @@ impl KeyService for GcpKms {
     }
 
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
-        let mut options = self.options().clone();
-        SETTINGS
-            .set(&mut options, name, value)
-            .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
+        let options = SETTINGS.changed(self.options(), name, value)?;
+        Some(Arc::new(Self::new(options)))
     }
 
     fn key_in(&self, place: &str) -> Option<String> {
@@ -58,16 +56,7 @@ impl KeyService for GcpKms {
 
     fn missing_files(&self) -> Vec<ConfigurationError> {
         let file = self.options().credentials.as_deref();
-        let absent = file.filter(|file| !file.is_file());
-        let fault = absent.map(|file| {
-            ConfigurationError::invalid(
-                "gcp_credentials",
-                format!(
-                    "there is no file {}; correct the path, or create it",
-                    file.display()
-                ),
-            )
-        });
+        let fault = file.and_then(|file| ConfigurationError::missing_file("gcp_credentials", file));
         fault.into_iter().collect()
     }
 

@@ -68,10 +68,8 @@ impl KeyService for LocalKms {
     }
 
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
-        let mut options = self.options.clone();
-        SETTINGS
-            .set(&mut options, name, value)
-            .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
+        let options = SETTINGS.changed(self.options(), name, value)?;
+        Some(Arc::new(Self::new(options)))
     }
 
     fn key_in(&self, place: &str) -> Option<String> {

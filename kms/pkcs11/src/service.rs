@@ -30,10 +30,8 @@ impl KeyService for Pkcs11Kms {
     }
 
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
-        let mut options = self.options().clone();
-        SETTINGS
-            .set(&mut options, name, value)
-            .then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) })
+        let options = SETTINGS.changed(self.options(), name, value)?;
+        Some(Arc::new(Self::new(options)))
     }
 
     fn read_key(
@@ -72,15 +70,10 @@ impl KeyService for Pkcs11Kms {
             ("pkcs11_module", options.module.as_ref()),
             ("pkcs11_pin_file", pin),
         ];
-        let absent = files.into_iter().filter_map(|(name, path)| {
-            let path = path.filter(|path| !path.is_file())?;
-            let reason = format!(
-                "there is no file {}; correct the path, or create it",
-                path.display()
-            );
-            Some(ConfigurationError::invalid(name, reason))
-        });
-        absent.collect()
+        let faults = files
+            .into_iter()
+            .filter_map(|(name, path)| ConfigurationError::missing_file(name, path?));
+        faults.collect()
     }
 
     async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
