@@ -12,8 +12,6 @@ use clap::{
 };
 use temporal_kms_codec::KeyUri;
 
-pub use crate::local_key::DEFAULT_LOCAL_KEY;
-
 /// A variable of the process. One that is empty, or not UTF-8, counts as unset.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{
     aead::{Aes256Gcm, KEY_LEN, NONCE_LEN, TAG_LEN, Unauthentic},
-    random,
+    random::{self, NoRandomness},
 };
 
 /// The key is new, so one nonce is as good as another.
@@ -21,11 +21,6 @@ const NONCE: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
 /// A key that seals one plaintext. It is erased when it is dropped.
 pub struct OneTimeKey(Zeroizing<[u8; KEY_LEN]>);
-
-/// The operating system gave no randomness.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "it says all there is to say")]
-pub struct NoRandomness;
 
 impl OneTimeKey {
     /// Its length in bytes.

@@ -68,27 +68,15 @@ struct Decorated<K: ?Sized> {
     calls: Calls,
 }
 
-impl Decorated<dyn KeyProvider> {
+impl<K: Send + Sync + ?Sized> Decorated<K> {
     async fn call<'a, T: Send + 'a>(
         &'a self,
         operation: Operation,
-        attempt: impl Fn(&'a dyn KeyProvider) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
+        key: &'a KeyUri,
+        attempt: impl Fn(&'a K) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
     ) -> Result<T, ProviderError> {
-        let key = self.key.uri();
         let call = Call { operation, key };
-        self.calls.make(call, || attempt(&*self.key)).await
-    }
-}
-
-impl Decorated<dyn Signer> {
-    async fn call<'a, T: Send + 'a>(
-        &'a self,
-        operation: Operation,
-        attempt: impl Fn(&'a dyn Signer) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
-    ) -> Result<T, ProviderError> {
-        let key = self.key.uri();
-        let call = Call { operation, key };
-        self.calls.make(call, || attempt(&*self.key)).await
+        self.calls.make(call, || attempt(&self.key)).await
     }
 }
 
@@ -109,7 +97,7 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
         dek: &Dek,
         context: &EncryptionContext,
     ) -> Result<WrappedDek, ProviderError> {
-        self.call(Operation::Wrap, |key| key.wrap(dek, context))
+        self.call(Operation::Wrap, self.uri(), |key| key.wrap(dek, context))
             .await
     }
 
@@ -118,15 +106,17 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
         wrapped: &WrappedDek,
         context: &EncryptionContext,
     ) -> Result<Dek, ProviderError> {
-        self.call(Operation::Unwrap, |key| key.unwrap(wrapped, context))
-            .await
+        self.call(Operation::Unwrap, self.uri(), |key| {
+            key.unwrap(wrapped, context)
+        })
+        .await
     }
 
     async fn generate_dek(
         &self,
         context: &EncryptionContext,
     ) -> Result<(Dek, WrappedDek), ProviderError> {
-        self.call(Operation::Wrap, |key| key.generate_dek(context))
+        self.call(Operation::Wrap, self.uri(), |key| key.generate_dek(context))
             .await
     }
 
@@ -143,17 +133,20 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
     }
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        self.call(Operation::Encrypt, |key| key.encrypt(plaintext))
+        self.call(Operation::Encrypt, self.uri(), |key| key.encrypt(plaintext))
             .await
     }
 
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.call(Operation::Decrypt, |key| key.decrypt(ciphertext))
-            .await
+        self.call(Operation::Decrypt, self.uri(), |key| {
+            key.decrypt(ciphertext)
+        })
+        .await
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        self.call(Operation::Describe, |key| key.describe()).await
+        self.call(Operation::Describe, self.uri(), |key| key.describe())
+            .await
     }
 }
 
@@ -165,17 +158,22 @@ impl Signer for Decorated<dyn Signer> {
     }
 
     async fn sign(&self, data: &[u8]) -> Result<Signature, ProviderError> {
-        self.call(Operation::Sign, |key| key.sign(data)).await
+        self.call(Operation::Sign, self.uri(), |key| key.sign(data))
+            .await
     }
 
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
-        self.call(Operation::PublicKey, |key| key.public_key(version))
-            .await
+        self.call(Operation::PublicKey, self.uri(), |key| {
+            key.public_key(version)
+        })
+        .await
     }
 
     async fn verify(&self, data: &[u8], signature: &Signature) -> Result<bool, ProviderError> {
-        self.call(Operation::Verify, |key| key.verify(data, signature))
-            .await
+        self.call(Operation::Verify, self.uri(), |key| {
+            key.verify(data, signature)
+        })
+        .await
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use crate::{ConfigurationError, KeyUri, text_form::text_form};
 
 /// The first byte of what keys with the output prefix `TINK` make.
-const TINK_PREFIX: u8 = 1;
+pub const TINK_PREFIX: u8 = 1;
 
 /// How a key signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,11 +1,12 @@
 //! Shared by this project's own crates. It is not part of the API: it may change with every version.
 
 pub use crate::{
-    bind_context::{NoRandomness, OneTimeKey},
+    bind_context::OneTimeKey,
     clock,
     crypto::{aead, random},
     environment::{is_plain_name, variable},
     shown::shown,
+    signature::TINK_PREFIX,
     types::{
         context::NAMESPACE,
         dek::MAX_WRAPPED_LEN,

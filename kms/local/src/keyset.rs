@@ -15,9 +15,6 @@ use temporal_kms::{KeyPurpose, KeyState, support::random};
 
 pub(super) use self::{aead::OpenError, sign::NoPublicKey};
 
-/// What every ciphertext and signature of a key with output prefix `TINK` starts with, before the key's id.
-pub(super) const TINK_PREFIX: u8 = 1;
-
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {
     #[error("not a Tink JSON keyset (line {line}, column {column})")]

@@ -58,7 +58,7 @@ impl KmsArgs {
             })?;
             kms.set(setting.name(), value).map_err(configuration)?;
         }
-        // Without a home there is no default: opening a local key then says that the folder is missing.
+        // Without a home folder there is no default. Opening a local key then reports the missing folder.
         if !self.values.contains_key(KEYRING)
             && let Some(folder) = default_keyring()
         {

@@ -2,8 +2,11 @@
 
 use zeroize::Zeroizing;
 
-use super::{Keyset, KeysetError, State, TINK_PREFIX, material::Material, system_random};
-use temporal_kms::support::aead::{Aes256Gcm, NONCE_LEN, TAG_LEN};
+use super::{Keyset, KeysetError, State, material::Material, system_random};
+use temporal_kms::support::{
+    TINK_PREFIX,
+    aead::{Aes256Gcm, NONCE_LEN, TAG_LEN},
+};
 
 const PREFIX_LEN: usize = 5;
 const OVERHEAD: usize = PREFIX_LEN + NONCE_LEN + TAG_LEN;

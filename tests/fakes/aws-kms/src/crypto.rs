@@ -14,7 +14,7 @@ use crate::{
     ciphertext::{Ciphertext, seal},
     error::ApiError,
     key::{Key, KeyState, Material, Symmetric, random},
-    store::{Store, arn},
+    store::{Store, arn, named},
 };
 
 const MAX_PLAINTEXT: usize = 4096;
@@ -128,10 +128,7 @@ pub(crate) fn usable<'a>(
     region: &str,
     input: &Value,
 ) -> Result<&'a mut Key, ApiError> {
-    let name = input["KeyId"]
-        .as_str()
-        .ok_or_else(|| ApiError::validation("KeyId"))?;
-    let key = store.find(region, name)?;
+    let key = named(store, region, input)?;
     let arn = arn(region, &key.id);
     match key.regions.get(region) {
         Some(KeyState::Enabled) => Ok(key),
