@@ -17,7 +17,7 @@ use crate::{
     Compression, EncryptionContext, Error, Format, KeyUri, Namespace,
     dek::{ActiveDek, DataKeys, Rest},
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
-    stats::{Counters, Stats},
+    stats::{Counters, DataKeyState, Stats},
 };
 
 /// KMS calls that one batch makes at the same time.
@@ -58,6 +58,22 @@ impl Codec {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.counters.snapshot()
+    }
+
+    /// The data keys that are in memory now.
+    #[must_use]
+    pub fn data_key_state(&self) -> DataKeyState {
+        DataKeyState {
+            cached: self.0.keys.cache.len(),
+            sealing_age: self.0.active_v2.age().max(self.0.active_v1.age()),
+        }
+    }
+
+    /// The keys that wrap data keys, by their names.
+    #[must_use]
+    pub fn encrypting_keys(&self) -> Vec<KeyUri> {
+        let keys = self.0.keys.encrypting.iter();
+        keys.map(|key| key.uri().clone()).collect()
     }
 
     /// Asks every encrypting key's service whether the key can be used. Where the caller may not ask, as with Cloud KMS's

@@ -14,6 +14,7 @@
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
+//! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit.
 
 pub mod arguments;
@@ -27,5 +28,6 @@ pub mod log;
 pub mod memory;
 pub mod namespaces;
 pub mod settings;
+pub mod telemetry;
 pub mod terminal;
 pub mod units;

@@ -48,7 +48,9 @@ pub use self::{
     admin::{
         KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, RotationPolicy,
     },
-    calls::{CallPolicy, KmsMetrics, Operation, OperationMetrics},
+    calls::{
+        CallObserver, CallPolicy, EndedCall, KmsMetrics, Operation, OperationMetrics, VersionUsed,
+    },
     configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
     error::{Cause, ProviderError, ProviderErrorKind},

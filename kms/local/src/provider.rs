@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use super::{
-    keyset::{KeysetError, OpenError},
+    keyset::{KeysetError, OpenError, named_key},
     watched::WatchedKeyset,
 };
 use temporal_kms::{
     Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, Protection,
-    ProviderError, ProviderErrorKind as Kind, WrappedDek,
+    ProviderError, ProviderErrorKind as Kind, WrappedDek, support::used_version,
 };
 
 /// As Cloud KMS has it, so that what works in development works there.
@@ -29,15 +29,16 @@ impl LocalKey {
     }
 
     fn seal(&self, plaintext: &[u8], additional: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        self.0
-            .keyset()?
-            .seal(plaintext, additional)
-            .map_err(|error| self.0.error(&error))
+        let keyset = self.0.keyset()?;
+        let sealed = keyset.seal(plaintext, additional);
+        let sealed = sealed.map_err(|error| self.0.error(&error))?;
+        used_version(Some(&keyset.primary()), Some(true));
+        Ok(sealed)
     }
 
     fn open(&self, sealed: &[u8], additional: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.0
-            .keyset()?
+        let keyset = self.0.keyset()?;
+        let opened = keyset
             .open(sealed, additional)
             .map_err(|error| match error {
                 OpenError::Disabled(id) => self
@@ -47,7 +48,11 @@ impl LocalKey {
                     "the keyset has no key {id}, which the ciphertext names; it may be destroyed"
                 )),
                 OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
-            })
+            })?;
+        if let Some(id) = named_key(sealed) {
+            used_version(Some(&id), Some(id == keyset.primary()));
+        }
+        Ok(opened)
     }
 
     fn error(&self, kind: Kind) -> ProviderError {

@@ -14,7 +14,7 @@ use super::{
 };
 use temporal_kms::{
     Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, ProviderError,
-    ProviderErrorKind as Kind, WrappedDek,
+    ProviderErrorKind as Kind, WrappedDek, support::used_version,
 };
 
 /// AWS `CloudHSM` takes no more in one call.
@@ -41,9 +41,12 @@ impl Pkcs11Key {
         let name = self.name.clone();
         let sealed = self.token.run(move |_, connection| {
             let key = name.newest(&connection.session, KeyPurpose::Encrypt)?;
-            cipher::seal(connection, &key, &plaintext, &additional)
+            let sealed = cipher::seal(connection, &key, &plaintext, &additional)?;
+            Ok((sealed, hex::encode(&key.id)))
         });
-        sealed.await.map_err(|failure| failure.for_key(&self.uri))
+        let (sealed, version) = sealed.await.map_err(|failure| failure.for_key(&self.uri))?;
+        used_version(Some(&version), Some(true));
+        Ok(sealed)
     }
 
     async fn open(
@@ -52,7 +55,8 @@ impl Pkcs11Key {
         additional: Vec<u8>,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         // Before anything is asked of the token.
-        Wrapped::parse(&sealed).map_err(|failure| failure.for_key(&self.uri))?;
+        let parsed = Wrapped::parse(&sealed).map_err(|failure| failure.for_key(&self.uri))?;
+        let version = hex::encode(parsed.key_id);
         let name = self.name.clone();
         let opened = self.token.run(move |token, connection| {
             let session = &connection.session;
@@ -81,7 +85,10 @@ impl Pkcs11Key {
                 )
             }))
         });
-        opened.await.map_err(|failure| failure.for_key(&self.uri))
+        let opened = opened.await.map_err(|failure| failure.for_key(&self.uri))?;
+        // Whether a newer version exists would take another call of the token.
+        used_version(Some(&version), None);
+        Ok(opened)
     }
 
     fn error(&self, kind: Kind) -> ProviderError {

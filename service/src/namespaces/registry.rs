@@ -122,6 +122,15 @@ impl Namespaces {
         }
     }
 
+    /// The codec of each configured namespace. Where any namespace is served, it is that of `default`.
+    #[must_use]
+    pub fn codecs(&self) -> Vec<&NamespaceCodec> {
+        match &self.0 {
+            Kind::Named(named) => named.values().collect(),
+            Kind::Any(any) => vec![&any.first],
+        }
+    }
+
     /// The codec of a namespace.
     ///
     /// # Errors
@@ -154,11 +163,8 @@ impl Namespaces {
 
     /// Asks every encrypting key whether it can be used.
     pub async fn check_keys(&self) -> BTreeMap<KeyUri, Result<(), ProviderError>> {
-        let codecs: Vec<&Codec> = match &self.0 {
-            Kind::Named(named) => named.values().map(|named| &named.codec).collect(),
-            Kind::Any(any) => vec![&any.first.codec],
-        };
-        let checked = codecs.into_iter().map(Codec::check_keys);
+        let codecs = self.codecs().into_iter();
+        let checked = codecs.map(|named| named.codec.check_keys());
         future::join_all(checked)
             .await
             .into_iter()
