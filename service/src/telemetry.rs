@@ -22,6 +22,8 @@ mod request_span;
 mod requests;
 mod security;
 mod start;
+#[cfg(test)]
+mod tests;
 
 #[cfg(feature = "otlp")]
 pub use otlp::OtlpError;

@@ -43,7 +43,7 @@ impl KeyAges {
     /// Asks for the ages of `keys`, again and again. A service that does not permit the question is not asked again.
     pub(super) async fn watch(self, kms: Kms, mut keys: Vec<KeyUri>) {
         self.0.lock().retain(|key, _| keys.contains(key));
-        while !keys.is_empty() {
+        loop {
             let mut pause = PAUSE;
             let mut askable = Vec::new();
             for key in keys {
@@ -53,7 +53,7 @@ impl KeyAges {
                         askable.push(key);
                     }
                     Ok(Ok(None)) => {
-                        tracing::debug!(%key, "the service does not say how old the key is")
+                        tracing::debug!(%key, "the service does not say how old the key is");
                     }
                     Ok(Err(error)) if !error.is_transient() => not_asked_again(&key, &error),
                     Ok(Err(_)) | Err(_) => {
@@ -61,6 +61,9 @@ impl KeyAges {
                         askable.push(key);
                     }
                 }
+            }
+            if askable.is_empty() {
+                return;
             }
             keys = askable;
             sleep(pause).await;
