@@ -32,7 +32,7 @@ pub use temporal_kms_codec_service::{
 };
 
 pub use cors::CorsConfig;
-pub(crate) use server::{DEFAULT_LISTEN, address, loopback};
+pub(crate) use server::{DEFAULT_LISTEN, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
 
 /// Everything that `serve` needs to know.
@@ -113,11 +113,22 @@ impl Config {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = namespaces::faults(&self.namespaces, &self.keys);
         let server = &self.server;
-        if server.listen.port() != 0 && server.admin_listen == Some(server.listen) {
+        faults.extend(server.unauthenticated(self.authenticates()));
+        let is_picked = server.listen.tcp().is_some_and(|tcp| tcp.port() == 0);
+        if !is_picked && server.admin_listen.as_ref() == Some(&server.listen) {
             let message = "it is the address of `listen` too; choose another port";
             faults.push(Fault::new("server.admin_listen", message).following_from("server.listen"));
         }
         faults
+    }
+
+    /// Whether the server asks its callers who they are.
+    #[expect(
+        clippy::unused_self,
+        reason = "no authentication can be configured yet"
+    )]
+    fn authenticates(&self) -> bool {
+        false
     }
 
     /// Files and keys that are named and do not exist.

@@ -1,10 +1,11 @@
 //! The server: listeners, readiness and the order in which it all starts and stops.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use axum::Router;
 use temporal_kms_codec_service::{
     lifecycle::{Phase, Readiness},
-    listener::Listener,
+    listener::{ListenAddress, Listener},
     namespaces::{Namespaces, OpenError},
 };
 use tokio::{
@@ -36,7 +37,7 @@ pub enum ServerError {
     #[error("cannot listen on {address}: {source}; choose another address or port")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why not.
         source: std::io::Error,
     },
@@ -63,9 +64,9 @@ impl Server {
         let prefixes = config.server.path_prefixes.clone();
         let requests =
             RequestNamespaces::new(Arc::clone(&namespaces), prefixes).map_err(OpenError::from)?;
-        let listener = bind(config.server.listen).await?;
-        let admin = match config.server.admin_listen {
-            Some(address) => Some(bind(address).await?),
+        let listener = bind(config.server.listen.clone()).await?;
+        let admin = match &config.server.admin_listen {
+            Some(address) => Some(bind(address.clone()).await?),
             None => None,
         };
         Ok(Self {
@@ -79,14 +80,21 @@ impl Server {
 
     /// Where clients call.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> &ListenAddress {
         self.listener.address()
     }
 
-    /// Where `/healthz` and `/readyz` are answered.
+    /// Where clients call, as a URL.
     #[must_use]
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(Listener::address)
+    pub fn url(&self) -> String {
+        url(self.address())
+    }
+
+    /// Where `/healthz` and `/readyz` are answered, as a URL.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        let admin = self.admin.as_ref()?;
+        Some(url(admin.address()))
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
@@ -105,11 +113,11 @@ impl Server {
 
         let app = Arc::new(App::new(requests, &server, cors));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, http::service(app), &server, close.clone());
+        let serving = serve(listener, http::router(app), &server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
-            let service = http::admin(Arc::clone(&readiness));
-            serve(admin, service, &server, close_admin.clone())
+            let router = http::admin(Arc::clone(&readiness));
+            serve(admin, router, &server, close_admin.clone())
         });
 
         stop.cancelled().await;
@@ -135,19 +143,26 @@ impl Server {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<Listener, ServerError> {
-    let bound = Listener::bind(address).await;
+fn url(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Tcp(address) => format!("http://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    }
+}
+
+async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
+    let bound = Listener::bind(address.clone()).await;
     bound.map_err(|source| ServerError::Listen { address, source })
 }
 
-fn serve<S: http::Serve>(
+fn serve(
     listener: Listener,
-    service: S,
+    router: Router,
     server: &ServerConfig,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-    tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
+    tokio::spawn(async move { http::serve(listener, router, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {
@@ -175,7 +190,7 @@ mod tests {
             "it is the address of `listen` too; choose another port",
         )]);
         let listen = ServerError::Listen {
-            address: ([127, 0, 0, 1], 8081).into(),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8081)).into(),
             source: io::ErrorKind::AddrInUse.into(),
         };
         let mut config = NamespaceConfig::with_key("local://a".parse().unwrap());

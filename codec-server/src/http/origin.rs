@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority,
+};
 use parking_lot::Mutex;
 use temporal_kms_codec::endpoint::is_loopback;
 use tokio::time::Instant;
@@ -58,19 +60,21 @@ impl OriginPolicy {
     }
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
-        let host = self.host(request).ok_or(RequestError::ForeignHost)?;
-        if self.foreign_origin(request, &host).is_some() {
+        let headers = &request.headers;
+        let host = self.host(&request.uri, headers);
+        let host = host.ok_or(RequestError::ForeignHost)?;
+        if self.foreign_origin(headers, &host).is_some() {
             return Err(RequestError::ForeignOrigin);
         }
         Ok(())
     }
 
     /// Tells the operator which web page was refused. Neither the page nor the user can see the reason.
-    pub(super) fn log_refused(&self, request: &Parts) {
-        let Some(host) = self.host(request) else {
+    pub(super) fn log_refused(&self, uri: &Uri, headers: &HeaderMap) {
+        let Some(host) = self.host(uri, headers) else {
             return;
         };
-        if let Some(origin) = self.foreign_origin(request, &host)
+        if let Some(origin) = self.foreign_origin(headers, &host)
             && self.may_log(Instant::now())
         {
             tracing::warn!(
@@ -91,8 +95,7 @@ impl OriginPolicy {
     }
 
     /// The origin of a web page that may not call.
-    fn foreign_origin(&self, request: &Parts, host: &Authority) -> Option<String> {
-        let headers = &request.headers;
+    fn foreign_origin(&self, headers: &HeaderMap, host: &Authority) -> Option<String> {
         let ours =
             |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, host);
         if let Some(origin) = headers
@@ -111,9 +114,9 @@ impl OriginPolicy {
 
     /// The host that the request is addressed to, if it is one of this server's names. A target in absolute form overrides
     /// the header (RFC 9112, section 3.2.2).
-    fn host(&self, request: &Parts) -> Option<Authority> {
-        let mut headers = request.headers.get_all(header::HOST).iter();
-        let host = match (request.uri.authority(), headers.next(), headers.next()) {
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+        let mut headers = headers.get_all(header::HOST).iter();
+        let host = match (uri.authority(), headers.next(), headers.next()) {
             (Some(authority), _, None) => authority.clone(),
             (None, Some(header), None) => Authority::try_from(header.as_bytes()).ok()?,
             _ => return None,
@@ -212,7 +215,7 @@ mod tests {
             request = request.header(header::HOST, *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        callers.host(&parts).is_some()
+        callers.host(&parts.uri, &parts.headers).is_some()
     }
 
     #[test]

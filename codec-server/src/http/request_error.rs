@@ -1,13 +1,10 @@
-//! Why a request is refused, and the answer that says so.
+//! Why a request is refused.
 
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderValue, StatusCode};
 use temporal_kms_codec::{Error, Payload, PayloadError, kms::ProviderErrorKind, payload::KMS_KEY};
 use temporal_kms_codec_proto::json::JsonError;
 use temporal_kms_codec_service::terminal;
 
-use super::{Response, request_id::RequestId};
 use crate::namespaces::Unresolved;
 
 /// Why a request is refused. `Display` is shown to the user: it has no payload byte, no key and no text of a KMS.
@@ -132,7 +129,7 @@ impl RequestError {
     }
 
     /// In how many seconds the same request may succeed.
-    fn retry_after(&self) -> Option<HeaderValue> {
+    pub(super) fn retry_after(&self) -> Option<HeaderValue> {
         let soon = match self {
             Self::Busy | Self::TooSlow => true,
             Self::Encode(error) | Self::Decode { error, .. } => error.is_transient(),
@@ -144,24 +141,6 @@ impl RequestError {
             StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("60")),
             _ => None,
         }
-    }
-
-    pub(super) fn into_response(self, request: RequestId) -> Response {
-        let text = format!("{self} (request {request})\n");
-        let mut response = http::Response::new(Full::new(Bytes::from(text)));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
-        if matches!(self, Self::NotPost) {
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
-        }
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, seconds);
-        }
-        response
     }
 
     /// The text for the log. It names the key, which users do not see.
@@ -296,29 +275,6 @@ mod tests {
     }
 
     #[test]
-    fn an_unreachable_kms_is_unavailable_and_may_be_tried_again() {
-        use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
-        for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
-            for refusal in [
-                RequestError::Encode(Box::new(provider(kind))),
-                decode(provider(kind)),
-            ] {
-                assert!(
-                    refusal.to_string().contains("try again in a moment"),
-                    "{refusal}"
-                );
-                let response = refusal.into_response(RequestId::next());
-                assert_eq!(
-                    response.status(),
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "{kind:?}"
-                );
-                assert!(response.headers().contains_key(header::RETRY_AFTER));
-            }
-        }
-    }
-
-    #[test]
     fn who_is_at_fault_decides_the_status() {
         use ProviderErrorKind as Kind;
         let decode = |error| decode(error).status().as_u16();
@@ -383,21 +339,6 @@ mod tests {
         );
         assert_eq!(wanted_key(&marked(b"\xff")), None);
         assert!(wanted_key(&marked(&[b'k'; 5000])).unwrap().len() < 300);
-    }
-
-    #[test]
-    fn every_503_says_when_to_try_again() {
-        use ProviderErrorKind::{Misconfigured, PermissionDenied};
-        for kind in [Misconfigured, PermissionDenied] {
-            for refusal in [
-                RequestError::Encode(Box::new(provider(kind))),
-                decode(provider(kind)),
-            ] {
-                let response = refusal.into_response(RequestId::next());
-                assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-                assert_eq!(response.headers()[header::RETRY_AFTER], "60");
-            }
-        }
     }
 
     /// Every refusal that is not an error of the codec.
