@@ -7,11 +7,14 @@
 //! against one limit of memory.
 
 mod admin;
+mod admission;
 mod answer;
 mod app;
+mod authenticate;
 mod body;
 mod connection;
 mod log;
+mod login;
 mod memory;
 mod namespace;
 mod origin;
@@ -26,6 +29,7 @@ mod route;
 mod router;
 mod shown_ciphertext;
 mod transform;
+mod whoami;
 
 pub(crate) use admin::admin;
 pub(crate) use app::App;

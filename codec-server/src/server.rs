@@ -4,12 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use temporal_kms_codec_service::{
+    auth::Authenticator,
     lifecycle::{Phase, Readiness},
     listener::{ListenAddress, Listener},
     namespaces::{Namespaces, OpenError},
+    tls::{Tls, TlsError},
 };
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -30,6 +32,9 @@ pub enum ServerError {
     /// The configuration cannot work.
     #[error(transparent)]
     Configuration(#[from] Problems),
+    /// The certificates cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
@@ -49,6 +54,8 @@ pub struct Server {
     config: Config,
     namespaces: Arc<Namespaces>,
     requests: RequestNamespaces,
+    authenticator: Authenticator,
+    tls: Option<Arc<Tls>>,
     listener: Listener,
     admin: Option<Listener>,
 }
@@ -60,6 +67,8 @@ impl Server {
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
         config.validate()?;
+        let authenticator = Authenticator::open(&config.auth).map_err(Problems::from_faults)?;
+        let tls = config.tls.clone().map(Tls::open).transpose()?;
         let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
         let prefixes = config.server.path_prefixes.clone();
         let requests =
@@ -73,6 +82,8 @@ impl Server {
             config,
             namespaces,
             requests,
+            authenticator,
+            tls,
             listener,
             admin,
         })
@@ -87,14 +98,14 @@ impl Server {
     /// Where clients call, as a URL.
     #[must_use]
     pub fn url(&self) -> String {
-        url(self.address())
+        url(self.address(), self.tls.is_some())
     }
 
     /// Where `/healthz` and `/readyz` are answered, as a URL.
     #[must_use]
     pub fn admin_url(&self) -> Option<String> {
         let admin = self.admin.as_ref()?;
-        Some(url(admin.address()))
+        Some(url(admin.address(), false))
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
@@ -102,27 +113,43 @@ impl Server {
     /// flight are answered within the grace time.
     pub async fn run(self, stop: CancellationToken) {
         let Self {
-            config: Config { server, cors, .. },
+            config,
             namespaces,
             requests,
+            authenticator,
+            tls,
             listener,
             admin,
         } = self;
+        let server = &config.server;
+        if authenticator.is_open() && server.listen.is_remote() {
+            tracing::warn!(
+                address = %server.listen,
+                "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
+                 section [auth]; configure one, or listen on loopback"
+            );
+        }
         let readiness = Readiness::new();
-        let keys = tokio::spawn(Arc::clone(&readiness).watch_keys(namespaces));
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&readiness).watch_keys(namespaces));
+        if let Some(tls) = &tls {
+            background.spawn(Arc::clone(tls).watch());
+        }
+        let warm = authenticator.clone();
+        background.spawn(async move { warm.warm_up().await });
 
-        let app = Arc::new(App::new(requests, &server, cors));
+        let app = Arc::new(App::new(&config, requests, authenticator));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, http::router(app), &server, close.clone());
+        let serving = serve(listener, http::router(app), tls, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
             let router = http::admin(Arc::clone(&readiness));
-            serve(admin, router, &server, close_admin.clone())
+            serve(admin, router, None, server, close_admin.clone())
         });
 
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
-        keys.abort();
+        background.abort_all();
         // A load balancer sends requests until it notices that this server is not ready.
         let delay = server.timeouts.shutdown_delay;
         if !delay.is_zero() {
@@ -143,8 +170,9 @@ impl Server {
     }
 }
 
-fn url(address: &ListenAddress) -> String {
+fn url(address: &ListenAddress, is_secure: bool) -> String {
     match address {
+        ListenAddress::Tcp(address) if is_secure => format!("https://{address}"),
         ListenAddress::Tcp(address) => format!("http://{address}"),
         ListenAddress::Unix(_) => address.to_string(),
     }
@@ -158,11 +186,12 @@ async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
 fn serve(
     listener: Listener,
     router: Router,
+    tls: Option<Arc<Tls>>,
     server: &ServerConfig,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-    tokio::spawn(async move { http::serve(listener, router, &limits, &timeouts, stop).await })
+    tokio::spawn(async move { http::serve(listener, router, tls, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {

@@ -8,6 +8,7 @@ use temporal_kms_codec::{
     kms::{Kms, local::LocalKeyring},
 };
 use temporal_kms_codec_service::{
+    auth::AuthConfig,
     listener::{self, ListenAddress},
     local_key::{DEFAULT_LOCAL_KEY, default_keyring},
 };
@@ -17,7 +18,8 @@ use super::{
     serve,
 };
 use crate::config::{
-    self, Config, CorsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable, ServerConfig,
+    self, Config, CorsConfig, LimitsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable,
+    ServerConfig,
 };
 
 pub(super) const HELP: &str = "\
@@ -78,6 +80,9 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     let keys = Kms::builder().local_keyring(keyring).build();
     serve::start(Config {
         server,
+        tls: None,
+        auth: AuthConfig::default(),
+        limits: LimitsConfig::default(),
         cors: CorsConfig::local(),
         keys,
         namespaces: NamespacesConfig::Any(namespace),

@@ -1,6 +1,6 @@
 //! `[server]`: listeners, limits, timeouts.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use temporal_kms_codec_service::{
     listener::{self, ListenAddress, unix},
@@ -130,7 +130,7 @@ impl ServerConfig {
     }
 
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let mut server = Self::on(([127, 0, 0, 1], 8081));
+        let mut server = Self::on(SocketAddr::from(([127, 0, 0, 1], 8081)));
         section.set("listen", &mut server.listen, listener::parse);
         server.admin_listen = section.value("admin_listen", listener::parse);
         server.read_socket_file(&mut section);

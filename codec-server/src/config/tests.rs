@@ -282,8 +282,8 @@ allowed_origins = [
 ]
 allow_credentials = "maybe"
 
-[auth]
-mode = "jwt"
+[unknown]
+mode = "x"
 
 [namespaces.default]
 encrypt = ["default"]
@@ -307,7 +307,7 @@ context = { env = 1 }
         "codec.toml:10: cors.allowed_origins: `https://example.com/` is not an origin",
         "codec.toml:11: cors.allowed_origins: `*` is not an origin",
         "codec.toml:13: cors.allow_credentials: expected true or false",
-        "codec.toml:15: auth: there is no such section",
+        "codec.toml:15: unknown: there is no such section",
         "codec.toml:19: namespaces.default.encrypt: …: it starts with none of local://",
         "codec.toml:20: namespaces.default.format: it must be",
         "codec.toml:21: namespaces.default.compression: it must be",

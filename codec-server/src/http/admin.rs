@@ -1,6 +1,6 @@
 //! Health and readiness. The answers show no payload and no key, so any address may be used.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Router,
@@ -8,8 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{StatusCode, header};
-use temporal_kms_codec_service::lifecycle::{Phase, Readiness};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use temporal_kms_codec_service::lifecycle::{Condition, Phase, Readiness, ReadinessReport};
 
 /// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop.
 pub(crate) fn admin(readiness: Arc<Readiness>) -> Router {
@@ -24,15 +25,61 @@ async fn healthz() -> Response {
     text(StatusCode::OK, "ok\n")
 }
 
-async fn readyz(State(readiness): State<Arc<Readiness>>) -> Response {
-    match readiness.phase() {
-        Phase::Starting => text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: some keys have not answered yet; the log names them\n",
-        ),
-        Phase::Ready => text(StatusCode::OK, "ready\n"),
-        Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
+async fn readyz(State(readiness): State<Arc<Readiness>>, headers: HeaderMap) -> Response {
+    let report = readiness.report();
+    let status = if report.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let accepted = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    if accepted.is_some_and(|accepted| accepted.starts_with(b"application/json")) {
+        let kind = "application/json";
+        return answer(status, kind, format!("{:#}\n", as_json(&report)));
     }
+    text(status, as_text(&report))
+}
+
+fn as_text(report: &ReadinessReport) -> String {
+    let mut text = match report.phase {
+        Phase::Draining => return "shutting down\n".to_owned(),
+        _ if report.is_ready() => "ready\n".to_owned(),
+        _ => String::new(),
+    };
+    for (name, condition) in &report.conditions {
+        if let Some(reason) = condition.reason() {
+            let beginning = match condition {
+                Condition::Unmet(_) => "not ready",
+                _ => "degraded",
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{beginning}: {name}: {reason}");
+        }
+    }
+    if text.is_empty() {
+        text.push_str("not ready: starting\n");
+    }
+    text
+}
+
+fn as_json(report: &ReadinessReport) -> Value {
+    let condition = |condition: &Condition| {
+        let mut shown = json!({ "state": condition.name() });
+        if let (Some(reason), Some(shown)) = (condition.reason(), shown.as_object_mut()) {
+            shown.insert("reason".to_owned(), reason.into());
+        }
+        shown
+    };
+    let conditions: Map<String, Value> = report
+        .conditions
+        .iter()
+        .map(|(name, state)| ((*name).to_owned(), condition(state)))
+        .collect();
+    json!({
+        "ready": report.is_ready(),
+        "phase": report.phase.name(),
+        "conditions": conditions,
+    })
 }
 
 async fn wrong_method() -> Response {
@@ -40,7 +87,7 @@ async fn wrong_method() -> Response {
         StatusCode::METHOD_NOT_ALLOWED,
         "only GET requests are answered here\n",
     );
-    let allowed = http::HeaderValue::from_static("GET, HEAD");
+    let allowed = HeaderValue::from_static("GET, HEAD");
     response.headers_mut().insert(header::ALLOW, allowed);
     response
 }
@@ -52,10 +99,55 @@ async fn not_found() -> Response {
     )
 }
 
-fn text(status: StatusCode, text: &'static str) -> Response {
+fn text(status: StatusCode, text: impl Into<String>) -> Response {
+    answer(status, "text/plain; charset=utf-8", text.into())
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (status, headers, text).into_response()
+    (status, headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_told_to_people_and_to_programs() {
+        let readiness = Readiness::new();
+        let starting = as_text(&readiness.report());
+        assert!(starting.starts_with("not ready: keys: "), "{starting}");
+
+        readiness.advance(Phase::Ready);
+        readiness.set("keys", Condition::Met);
+        readiness.set("configuration", Condition::Degraded("it is old".to_owned()));
+        let report = readiness.report();
+        assert_eq!(
+            as_text(&report),
+            "ready\ndegraded: configuration: it is old\n"
+        );
+        assert_eq!(
+            as_json(&report),
+            json!({
+                "ready": true,
+                "phase": "ready",
+                "conditions": {
+                    "configuration": {"state": "degraded", "reason": "it is old"},
+                    "keys": {"state": "met"},
+                },
+            })
+        );
+
+        readiness.set("audit", Condition::Unmet("the disk is full".to_owned()));
+        let text = as_text(&readiness.report());
+        assert!(
+            text.starts_with("not ready: audit: the disk is full\n"),
+            "{text}"
+        );
+        readiness.advance(Phase::Draining);
+        assert_eq!(as_text(&readiness.report()), "shutting down\n");
+    }
 }

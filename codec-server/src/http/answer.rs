@@ -3,7 +3,9 @@
 use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue, header};
 
-use super::{places, request_error::RequestError, request_id::RequestId, transform::Done};
+use super::{
+    log::Summary, places, request_error::RequestError, request_id::RequestId, transform::Done,
+};
 
 /// Which payloads of the answer are placeholders: their places, counted from 0, as [`places`] writes them.
 const PLACEHOLDERS: HeaderName = HeaderName::from_static("codec-server-placeholders");
@@ -28,6 +30,16 @@ pub(super) fn success(done: Done) -> Response {
     response
 }
 
+/// A refusal with what the log says of it.
+pub(super) fn refused(refused: &RequestError, request: RequestId) -> Response {
+    let mut response = refusal(refused, request);
+    response.extensions_mut().insert(Summary {
+        error: Some(refused.for_operator()),
+        ..Summary::default()
+    });
+    response
+}
+
 /// One line of plain text that says why, and the id that is also in the log.
 pub(super) fn refusal(refusal: &RequestError, request: RequestId) -> Response {
     let text = format!("{refusal} (request {request})\n");
@@ -40,6 +52,9 @@ pub(super) fn refusal(refusal: &RequestError, request: RequestId) -> Response {
     );
     if matches!(refusal, RequestError::NotPost) {
         headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    }
+    if let RequestError::Unauthenticated(refused) = refusal {
+        headers.insert(header::WWW_AUTHENTICATE, refused.challenge());
     }
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(header::RETRY_AFTER, seconds);

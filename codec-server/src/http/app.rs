@@ -1,33 +1,41 @@
 //! The state that all requests share.
 
-use super::{memory::Memory, origin::OriginPolicy, permit::Permits};
+use temporal_kms_codec_service::auth::Authenticator;
+
+use super::{admission::Admission, memory::Memory, origin::OriginPolicy, permit::Permits};
 use crate::{
-    config::{CorsConfig, Limits, ServerConfig, Timeouts},
+    config::{Config, Limits, Timeouts},
     namespaces::RequestNamespaces,
 };
 
 /// The state that all requests share.
 pub(crate) struct App {
+    pub(super) authenticator: Authenticator,
     pub(super) namespaces: RequestNamespaces,
     pub(super) origins: OriginPolicy,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
+    pub(super) admission: Admission,
     pub(super) memory: Memory,
     pub(super) permits: Permits,
 }
 
 impl App {
     pub(crate) fn new(
+        config: &Config,
         namespaces: RequestNamespaces,
-        server: &ServerConfig,
-        cors: CorsConfig,
+        authenticator: Authenticator,
     ) -> Self {
+        let (server, limits) = (&config.server, &config.server.limits);
+        let any_host = !authenticator.is_open();
         Self {
+            authenticator,
             namespaces,
-            origins: OriginPolicy::new(cors, server.allowed_hosts.clone()),
-            memory: Memory::new(server.limits.max_memory),
-            permits: Permits::new(server.limits.max_requests),
-            limits: server.limits.clone(),
+            origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
+            admission: Admission::new(&config.limits, limits.max_connections),
+            memory: Memory::new(limits.max_memory),
+            permits: Permits::new(limits.max_requests),
+            limits: limits.clone(),
             timeouts: server.timeouts.clone(),
         }
     }

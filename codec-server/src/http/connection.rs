@@ -2,6 +2,7 @@
 
 mod activity;
 mod answer_io;
+mod info;
 mod protocol;
 
 use std::{
@@ -18,14 +19,19 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
-use temporal_kms_codec_service::listener::{Listener, Stream};
+use temporal_kms_codec_service::{
+    auth::ClientCertificate,
+    listener::{Listener, Stream},
+    tls::{Agreed as _, Tls},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
+pub(crate) use self::info::ConnectionInfo;
 use self::{
     activity::{Activity, ActivityLimits, Overdue},
     answer_io::{AnswerIo, WriteLimits},
@@ -35,6 +41,8 @@ use crate::config::{Limits, Timeouts};
 
 /// How long a connection without a request may still begin its first one when the server stops.
 const LAST_CALL: Duration = Duration::from_millis(200);
+/// How long a handshake that has begun may still take then.
+const LAST_HANDSHAKE: Duration = Duration::from_secs(1);
 /// How long the client of an idle connection has to agree to its end.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -52,11 +60,18 @@ const MAX_RESETS: usize = 20;
 pub(crate) async fn serve(
     listener: Listener,
     router: Router,
+    tls: Option<Arc<Tls>>,
     limits: &Limits,
     timeouts: &Timeouts,
     stop: CancellationToken,
 ) {
-    let connections = Arc::new(Connections::new(router, limits, timeouts, stop.clone()));
+    let connections = Arc::new(Connections::new(
+        router,
+        tls,
+        limits,
+        timeouts,
+        stop.clone(),
+    ));
     let connection = move |stream: Stream| {
         let connections = Arc::clone(&connections);
         async move { connections.serve(stream).await }
@@ -67,15 +82,25 @@ pub(crate) async fn serve(
 
 /// What all connections of a listener share.
 struct Connections {
-    http: auto::Builder<TokioExecutor>,
+    /// For connections whose client has not said which version it speaks.
+    any: auto::Builder<TokioExecutor>,
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
     router: Router,
+    tls: Option<Arc<Tls>>,
     write_limits: WriteLimits,
     activity_limits: ActivityLimits,
     stop: CancellationToken,
 }
 
 impl Connections {
-    fn new(router: Router, limits: &Limits, timeouts: &Timeouts, stop: CancellationToken) -> Self {
+    fn new(
+        router: Router,
+        tls: Option<Arc<Tls>>,
+        limits: &Limits,
+        timeouts: &Timeouts,
+        stop: CancellationToken,
+    ) -> Self {
         let mut http = auto::Builder::new(TokioExecutor::new());
         http.http1()
             .timer(TokioTimer::new())
@@ -90,8 +115,11 @@ impl Connections {
             .max_pending_accept_reset_streams(MAX_RESETS)
             .max_local_error_reset_streams(MAX_RESETS);
         Self {
-            http,
+            http1: http.clone().http1_only(),
+            http2: http.clone().http2_only(),
+            any: http,
             router,
+            tls,
             write_limits: WriteLimits {
                 progress: timeouts.write,
                 answer: timeouts.answer,
@@ -106,19 +134,57 @@ impl Connections {
 
     /// Serves one connection to its end.
     async fn serve(&self, stream: Stream) {
-        self.serve_http(stream).await;
+        let peer = stream.peer().clone();
+        let Some(tls) = &self.tls else {
+            let info = ConnectionInfo::plain(peer);
+            return self.serve_http(&self.any, stream, info).await;
+        };
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream) => accepted,
+            () = self.stopped() => return,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%peer, %error, "no TLS connection"),
+        };
+        let shown = stream.client_certificate();
+        let certificate = match shown
+            .map(|der| ClientCertificate::from_der(der))
+            .transpose()
+        {
+            Ok(certificate) => certificate,
+            Err(error) => return tracing::warn!(%peer, %error, "refused a connection"),
+        };
+        let http = if stream.is_http2() {
+            &self.http2
+        } else {
+            &self.http1
+        };
+        let info = ConnectionInfo::secure(peer, certificate);
+        self.serve_http(http, stream, info).await;
     }
 
-    async fn serve_http<S>(&self, stream: S)
-    where
+    /// Returns when the server stops and handshakes that had begun have had their time.
+    async fn stopped(&self) {
+        self.stop.cancelled().await;
+        sleep(LAST_HANDSHAKE).await;
+    }
+
+    async fn serve_http<S>(
+        &self,
+        http: &auto::Builder<TokioExecutor>,
+        stream: S,
+        info: ConnectionInfo,
+    ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (protocol, activity) = (Arc::<Protocol>::default(), Activity::new());
         let io = AnswerIo::new(stream, self.write_limits, Arc::clone(&protocol));
         let service = service_fn({
             let (router, activity) = (self.router.clone(), Arc::clone(&activity));
-            move |request: Request<Incoming>| {
+            move |mut request: Request<Incoming>| {
                 let mut router = router.clone();
+                request.extensions_mut().insert(info.clone());
                 // The HTTP library and the socket limit HTTP/1.1.
                 let working = (request.version() == Version::HTTP_2).then(|| activity.begin());
                 async move {
@@ -130,7 +196,7 @@ impl Connections {
                 }
             }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             overdue = self.overdue(&protocol, &activity) => end(connection, overdue).await,

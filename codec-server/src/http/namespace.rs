@@ -2,21 +2,33 @@
 
 use http::{HeaderMap, request::Parts};
 use temporal_kms_codec::Namespace;
-use temporal_kms_codec_service::namespaces::NamespaceCodec;
+use temporal_kms_codec_service::{auth::Identity, namespaces::NamespaceCodec};
 
-use super::{request_error::RequestError, route::Route};
-use crate::namespaces::RequestNamespaces;
+use super::{authenticate::authorize, request_error::RequestError, route::Route};
+use crate::namespaces::{RequestNamespaces, Unresolved};
 
 const NAMESPACE_HEADER: &str = "x-namespace";
 
-/// The codec of the namespace that the request's header and path name.
+/// The codec of the namespace that the request's header and path name. A caller without a role in a namespace does not
+/// learn whether it is served.
 pub(super) fn of(
     head: &Parts,
     route: &Route,
     namespaces: &RequestNamespaces,
+    identity: &Identity,
 ) -> Result<NamespaceCodec, RequestError> {
     let header = named_by_header(&head.headers)?;
-    Ok(namespaces.resolve(header, Some(&route.folder))?)
+    namespaces
+        .resolve(header, Some(&route.folder))
+        .map_err(|unresolved| {
+            let denied = match &unresolved {
+                Unresolved::Unknown(namespace) => {
+                    authorize(identity, route.operation, namespace).err()
+                }
+                _ => None,
+            };
+            denied.unwrap_or_else(|| unresolved.into())
+        })
 }
 
 /// The namespace in `X-Namespace`. An empty header counts as missing.

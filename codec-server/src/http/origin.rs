@@ -34,12 +34,17 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) struct OriginPolicy {
     cors: CorsConfig,
     hosts: Vec<String>,
+    /// Whether a request may be addressed to any host name.
+    any_host: bool,
     last_logged: Mutex<Option<Instant>>,
 }
 
 impl OriginPolicy {
-    pub(crate) fn new(cors: CorsConfig, hosts: Vec<String>) -> Self {
+    /// `any_host`: callers prove who they are, so that a page which points its own name here gains nothing. A list of hosts
+    /// is checked all the same.
+    pub(crate) fn new(cors: CorsConfig, hosts: Vec<String>, any_host: bool) -> Self {
         Self {
+            any_host: any_host && hosts.is_empty(),
             cors,
             hosts,
             last_logged: Mutex::new(None),
@@ -96,8 +101,10 @@ impl OriginPolicy {
 
     /// The origin of a web page that may not call.
     fn foreign_origin(&self, headers: &HeaderMap, host: &Authority) -> Option<String> {
-        let ours =
-            |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, host);
+        let ours = |origin: &HeaderValue| {
+            allows(&self.cors, origin)
+                || (self.is_our_name(host.host()) && is_same_origin(origin, host))
+        };
         if let Some(origin) = headers
             .get_all(header::ORIGIN)
             .iter()
@@ -121,13 +128,22 @@ impl OriginPolicy {
             (None, Some(header), None) => Authority::try_from(header.as_bytes()).ok()?,
             _ => return None,
         };
-        let name = host.host();
-        let ours = is_loopback(name)
-            || self
-                .hosts
-                .iter()
-                .any(|ours| ours.eq_ignore_ascii_case(name));
-        ours.then_some(host)
+        (self.any_host || self.is_our_name(host.host())).then_some(host)
+    }
+
+    fn is_our_name(&self, name: &str) -> bool {
+        let mut hosts = self.hosts.iter();
+        is_loopback(name) || hosts.any(|ours| ours.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the request has exactly one origin, and it is in the configuration's list.
+    pub(super) fn is_listed(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let (Some(origin), None) = (origins.next(), origins.next()) else {
+            return false;
+        };
+        let listed = &self.cors.allowed_origins;
+        origin.to_str().is_ok_and(|origin| listed.contains(origin))
     }
 }
 
@@ -209,7 +225,11 @@ mod tests {
     }
 
     fn host_allowed(uri: &str, hosts: &[&str]) -> bool {
-        let callers = OriginPolicy::new(CorsConfig::local(), vec!["codec.example.com".to_owned()]);
+        let callers = OriginPolicy::new(
+            CorsConfig::local(),
+            vec!["codec.example.com".to_owned()],
+            true,
+        );
         let mut request = Request::builder().uri(uri);
         for host in hosts {
             request = request.header(header::HOST, *host);
@@ -243,9 +263,30 @@ mod tests {
         assert!(!host_allowed("http://evil.example/decode", &["localhost"]));
     }
 
+    #[test]
+    fn any_name_is_answered_when_callers_prove_who_they_are() {
+        let policy = OriginPolicy::new(CorsConfig::default(), Vec::new(), true);
+        let check = |headers: &[(&str, &str)]| {
+            let mut request = Request::builder();
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            policy.check(&request.body(()).unwrap().into_parts().0)
+        };
+        let host = ("host", "codec.internal:8443");
+        assert!(check(&[host]).is_ok());
+        assert!(check(&[]).is_err(), "no name at all");
+        // A page that pointed its own name here is not of this server.
+        let page = ("origin", "https://codec.internal:8443");
+        assert!(matches!(
+            check(&[host, page]),
+            Err(RequestError::ForeignOrigin)
+        ));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn refused_pages_are_logged_now_and_then() {
-        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new());
+        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new(), false);
         assert!(policy.may_log(Instant::now()));
         assert!(!policy.may_log(Instant::now()));
         tokio::time::advance(LOG_INTERVAL).await;
@@ -254,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_page_without_an_origin_is_told_by_what_else_browsers_send() {
-        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new());
+        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new(), false);
         let allowed = |headers: &[(&str, &str)]| {
             let mut request = Request::builder().header(header::HOST, "localhost");
             for (name, value) in headers {

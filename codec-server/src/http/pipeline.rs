@@ -7,11 +7,13 @@ use axum::{
     response::Response,
 };
 use http::Method;
+use temporal_kms_codec_service::auth;
 use tokio::time::timeout;
 
 use super::{
     answer,
     app::App,
+    authenticate::{authenticate, authorize, check_cookies},
     body,
     log::Summary,
     namespace,
@@ -44,6 +46,7 @@ async fn steps(
     id: RequestId,
     summary: &mut Summary,
 ) -> Result<Done, RequestError> {
+    let _open = app.admission.open()?;
     let (head, body) = request.into_parts();
     app.origins.check(&head)?;
     let route = Route::of(&head.uri).ok_or(RequestError::UnknownPath)?;
@@ -51,11 +54,19 @@ async fn steps(
     if head.method != Method::POST {
         return Err(RequestError::NotPost);
     }
-    let codec = namespace::of(&head, &route, &app.namespaces)?;
-    summary.namespace = Some(codec.codec.namespace().clone());
+    let identity = authenticate(&head, &app.authenticator).await?;
+    if identity.method() != auth::Method::Open {
+        check_cookies(&head, &app.origins)?;
+        summary.caller = Some(identity.clone());
+    }
+    let codec = namespace::of(&head, &route, &app.namespaces, &identity)?;
+    let namespace = codec.codec.namespace();
+    summary.namespace = Some(namespace.clone());
+    authorize(&identity, route.operation, namespace)?;
     if route.operation == Operation::Download {
         return Err(RequestError::NoDownload);
     }
+    let _admitted = app.admission.admit(&identity, namespace).await?;
     // A slow body must not hold a permit.
     let share = app.memory.share();
     let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;

@@ -31,7 +31,9 @@ pub enum TlsError {
         expected: &'static str,
     },
     /// The key is not that of the certificate.
-    #[error("{key}: it is not the key of the certificate {certificate}; name files that belong together")]
+    #[error(
+        "{key}: it is not the key of the certificate {certificate}; name files that belong together"
+    )]
     Mismatch {
         /// The file of the certificate.
         certificate: PathBuf,

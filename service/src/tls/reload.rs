@@ -198,14 +198,11 @@ impl Files {
             let added = roots.add(authority);
             added.map_err(|error| unusable(path, &error))?;
         }
-        let mut builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
         if let (Some(path), Some(bytes)) = (&settings.client_crl, &self.client_crl) {
             let lists = files::revocation_lists(path, bytes)?;
             // An authority's own certificate is trusted because the operator names it.
-            builder = builder
-                .with_crls(lists)
-                .only_check_end_entity_revocation();
+            builder = builder.with_crls(lists).only_check_end_entity_revocation();
         }
         if settings.client_certificates == ClientCertificates::Optional {
             builder = builder.allow_unauthenticated();

@@ -119,7 +119,10 @@ mod tests {
         let settings = read(both).unwrap().unwrap();
         assert_eq!(settings, TlsSettings::new("c".into(), "k".into()));
         for part in ["certificate = \"c\"", "key = \"k\"", "client_ca = \"a\""] {
-            assert!(read(part).unwrap_err().contains("name both files"), "{part}");
+            assert!(
+                read(part).unwrap_err().contains("name both files"),
+                "{part}"
+            );
         }
     }
 
