@@ -9,6 +9,7 @@
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
 //! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]` |
+//! | `[telemetry]` | the settings of [`TelemetryConfig`] |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
 //!
 //! The environment variable of a key outside of `[namespaces]` is `CODEC_`, the section and the key in capitals:
@@ -30,6 +31,7 @@ use temporal_kms_codec_service::{
     auth::AuthConfig,
     namespaces,
     settings::{Document, Fault, Settings},
+    telemetry::TelemetryConfig,
     tls::{self, TlsSettings},
 };
 pub use temporal_kms_codec_service::{
@@ -57,6 +59,8 @@ pub struct Config {
     pub cors: CorsConfig,
     /// What opening a key takes beyond its URI.
     pub keys: Kms,
+    /// Where traces and metrics are sent.
+    pub telemetry: TelemetryConfig,
     /// The namespaces that are served.
     pub namespaces: NamespacesConfig,
 }
@@ -114,6 +118,7 @@ impl Config {
         let auth = AuthConfig::read(document.section("auth"));
         let limits = LimitsConfig::read(document.section("limits"));
         let cors = CorsConfig::read(document.section("cors"));
+        let telemetry = TelemetryConfig::read(document);
         let (namespaces, keys) = namespaces::read(document);
         let config = Self {
             server,
@@ -122,6 +127,7 @@ impl Config {
             limits,
             cors,
             keys,
+            telemetry,
             namespaces,
         };
         document.report_faults(config.faults());
@@ -154,6 +160,7 @@ impl Config {
     fn missing_files(&self) -> Vec<Fault> {
         let mut faults = namespaces::missing_files(&self.namespaces, &self.keys);
         faults.extend(self.tls.iter().flat_map(tls::faults));
+        faults.extend(self.telemetry.faults());
         faults
     }
 }

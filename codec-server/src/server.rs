@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use temporal_kms_codec_service::{
     auth::Authenticator,
     lifecycle::{Phase, Readiness},
     listener::{ListenAddress, Listener},
     namespaces::{Namespaces, OpenError},
+    telemetry::Metrics,
     tls::{Tls, TlsError},
 };
 use tokio::{
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, Problems, ServerConfig},
-    http::{self, App},
+    http::{self, App, Service},
     namespaces::RequestNamespaces,
 };
 
@@ -58,15 +58,18 @@ pub struct Server {
     tls: Option<Arc<Tls>>,
     listener: Listener,
     admin: Option<Listener>,
+    metrics: Arc<Metrics>,
 }
 
 impl Server {
-    /// Opens the keys and listens on the addresses. With port 0, the system picks a port.
+    /// Opens the keys and listens on the addresses. With port 0, the system picks a port. `metrics` counts what the server
+    /// does.
     ///
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
-    pub async fn bind(config: Config) -> Result<Self, ServerError> {
+    pub async fn bind(config: Config, metrics: Arc<Metrics>) -> Result<Self, ServerError> {
         config.validate()?;
+        metrics.configure(&config.namespaces, &config.keys);
         let authenticator = Authenticator::open(&config.auth).map_err(Problems::from_faults)?;
         let tls = config.tls.clone().map(Tls::open).transpose()?;
         let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
@@ -86,6 +89,7 @@ impl Server {
             tls,
             listener,
             admin,
+            metrics,
         })
     }
 
@@ -101,7 +105,7 @@ impl Server {
         url(self.address(), self.tls.is_some())
     }
 
-    /// Where `/healthz` and `/readyz` are answered, as a URL.
+    /// Where `/healthz`, `/readyz` and `/metrics` are answered, as a URL.
     #[must_use]
     pub fn admin_url(&self) -> Option<String> {
         let admin = self.admin.as_ref()?;
@@ -120,9 +124,14 @@ impl Server {
             tls,
             listener,
             admin,
+            metrics,
         } = self;
         let server = &config.server;
-        if authenticator.is_open() && server.listen.is_remote() {
+        metrics.process().configuration_loaded();
+        let is_insecure = authenticator.is_open() && server.listen.is_remote();
+        metrics.security().set_insecure(is_insecure);
+        metrics.watch_namespaces(&namespaces);
+        if is_insecure {
             tracing::warn!(
                 address = %server.listen,
                 "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
@@ -130,21 +139,41 @@ impl Server {
             );
         }
         let readiness = Readiness::new();
+        metrics.process().watch_readiness(&readiness);
         let mut background = JoinSet::new();
+        if config.telemetry.key_ages {
+            let keys = config.namespaces.encrypting_keys().into_iter().collect();
+            let (metrics, kms) = (Arc::clone(&metrics), config.keys.clone());
+            background.spawn(async move { metrics.watch_key_ages(kms, keys).await });
+        }
         background.spawn(Arc::clone(&readiness).watch_keys(namespaces));
         if let Some(tls) = &tls {
             background.spawn(Arc::clone(tls).watch());
+            let tls = Arc::clone(tls);
+            let security = metrics.security();
+            security.watch_certificate("public", move || tls.expires());
         }
         let warm = authenticator.clone();
         background.spawn(async move { warm.warm_up().await });
 
-        let app = Arc::new(App::new(&config, requests, authenticator));
+        let app = App::new(&config, requests, authenticator, Arc::clone(&metrics));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, http::router(app), tls, server, close.clone());
+        let public = Service {
+            name: "public",
+            router: http::router(Arc::new(app)),
+            tls,
+            metrics: Arc::clone(&metrics),
+        };
+        let serving = serve(listener, public, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
-            let router = http::admin(Arc::clone(&readiness));
-            serve(admin, router, None, server, close_admin.clone())
+            let service = Service {
+                name: "admin",
+                router: http::admin(Arc::clone(&readiness), Arc::clone(&metrics)),
+                tls: None,
+                metrics,
+            };
+            serve(admin, service, server, close_admin.clone())
         });
 
         stop.cancelled().await;
@@ -185,13 +214,12 @@ async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
 
 fn serve(
     listener: Listener,
-    router: Router,
-    tls: Option<Arc<Tls>>,
+    service: Service,
     server: &ServerConfig,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-    tokio::spawn(async move { http::serve(listener, router, tls, &limits, &timeouts, stop).await })
+    tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {

@@ -4,6 +4,7 @@
 //! the one before it, and established connections go on.
 
 mod error;
+mod expiry;
 mod files;
 mod handshake;
 mod reload;

@@ -11,6 +11,8 @@ use temporal_kms_codec_service::{
     auth::AuthConfig,
     listener::{self, ListenAddress},
     local_key::{DEFAULT_LOCAL_KEY, default_keyring},
+    log::EarlyLog,
+    telemetry::TelemetryConfig,
 };
 
 use super::{
@@ -57,7 +59,7 @@ pub(super) struct DevArgs {
     plaintext: PlaintextPolicy,
 }
 
-pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
+pub(super) fn run(options: DevArgs, log: Option<EarlyLog>) -> Result<(), Failure> {
     let keyring = match options.keyring {
         Some(keyring) => keyring,
         None => default_keyring().ok_or_else(|| {
@@ -78,15 +80,20 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     namespace.plaintext = options.plaintext;
     namespace.open_formats_too(&options.decrypt_formats);
     let keys = Kms::builder().local_keyring(keyring).build();
-    serve::start(Config {
+    let variable = |name: &str| std::env::var(name).ok();
+    let telemetry = TelemetryConfig::from_variables(&variable)
+        .map_err(|mistakes| Failure::new(Status::Configuration, mistakes))?;
+    let config = Config {
         server,
         tls: None,
         auth: AuthConfig::default(),
         limits: LimitsConfig::default(),
         cors: CorsConfig::local(),
         keys,
+        telemetry,
         namespaces: NamespacesConfig::Any(namespace),
-    })
+    };
+    serve::start(config, log)
 }
 
 /// Only `dev` creates its key; other servers never do.

@@ -3,13 +3,20 @@
 use std::{
     io::{StdoutLock, Write as _},
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::Args;
-use temporal_kms_codec_service::lifecycle::{self, CancellationToken, StopSignals};
+use temporal_kms_codec_service::{
+    lifecycle::{self, CancellationToken, StopSignals},
+    log::EarlyLog,
+    telemetry::{Program, Telemetry},
+};
 
 use super::exit::{Failure, Status};
 use crate::{config::Config, server::Server};
+
+const PROGRAM: Program = Program::codec_server(env!("CARGO_PKG_VERSION"));
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -39,29 +46,38 @@ pub(super) struct ServeArgs {
     config: Option<PathBuf>,
 }
 
-pub(super) fn run(options: ServeArgs) -> Result<(), Failure> {
-    start(match options.config {
+pub(super) fn run(options: ServeArgs, log: Option<EarlyLog>) -> Result<(), Failure> {
+    let config = match options.config {
         Some(file) => Config::load(&file)?,
         None => Config::from_environment()?,
+    };
+    start(config, log)
+}
+
+/// Runs a server with this configuration. `log` is the log of its start.
+pub(super) fn start(config: Config, log: Option<EarlyLog>) -> Result<(), Failure> {
+    lifecycle::run(async {
+        let telemetry = Telemetry::start(PROGRAM, &config.telemetry, log)?;
+        let done = serve(config, &telemetry).await;
+        telemetry.finish().await;
+        done
     })
 }
 
-/// Runs a server with this configuration.
-pub(super) fn start(config: Config) -> Result<(), Failure> {
-    lifecycle::run(async {
-        // From here on, a signal is a request to stop, even before the server serves.
-        let signals = StopSignals::listen()
-            .map_err(|error| Failure::io("signals cannot be received", &error))?;
-        let stop = CancellationToken::new();
-        tokio::spawn(signals.cancel(stop.clone()));
-        let Some(server) = unless_stopped(&stop, Server::bind(config)).await? else {
-            tracing::info!("stopped before every key was open");
-            return Ok(());
-        };
-        announce(&server)?;
-        server.run(stop).await;
-        Ok(())
-    })
+async fn serve(config: Config, telemetry: &Telemetry) -> Result<(), Failure> {
+    // From here on, a signal is a request to stop, even before the server serves.
+    let signals =
+        StopSignals::listen().map_err(|error| Failure::io("signals cannot be received", &error))?;
+    let stop = CancellationToken::new();
+    tokio::spawn(signals.cancel(stop.clone()));
+    let binding = Server::bind(config, Arc::clone(telemetry.metrics()));
+    let Some(server) = unless_stopped(&stop, binding).await? else {
+        tracing::info!("stopped before every key was open");
+        return Ok(());
+    };
+    announce(&server)?;
+    server.run(stop).await;
+    Ok(())
 }
 
 /// The result of `work`, or `None` when the process is told to stop first. Opening a key can take long, and a PKCS#11

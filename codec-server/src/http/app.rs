@@ -1,6 +1,8 @@
 //! The state that all requests share.
 
-use temporal_kms_codec_service::auth::Authenticator;
+use std::sync::Arc;
+
+use temporal_kms_codec_service::{auth::Authenticator, telemetry::Metrics};
 
 use super::{admission::Admission, memory::Memory, origin::OriginPolicy, permit::Permits};
 use crate::{
@@ -18,6 +20,7 @@ pub(crate) struct App {
     pub(super) admission: Admission,
     pub(super) memory: Memory,
     pub(super) permits: Permits,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -25,6 +28,7 @@ impl App {
         config: &Config,
         namespaces: RequestNamespaces,
         authenticator: Authenticator,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
         let any_host = !authenticator.is_open();
@@ -35,6 +39,7 @@ impl App {
             admission: Admission::new(&config.limits, limits.max_connections),
             memory: Memory::new(limits.max_memory),
             permits: Permits::new(limits.max_requests),
+            metrics,
             limits: limits.clone(),
             timeouts: server.timeouts.clone(),
         }

@@ -24,7 +24,7 @@ impl Permits {
     pub(super) async fn acquire(&self) -> Result<SemaphorePermit<'_>, RequestError> {
         match timeout(QUEUE_TIME, self.0.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(RequestError::Busy),
+            _ => Err(RequestError::NoPlace),
         }
     }
 }

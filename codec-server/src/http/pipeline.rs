@@ -7,7 +7,10 @@ use axum::{
     response::Response,
 };
 use http::Method;
-use temporal_kms_codec_service::auth;
+use temporal_kms_codec_service::{
+    auth::{self, Identity},
+    telemetry::SecurityMetrics,
+};
 use tokio::time::timeout;
 
 use super::{
@@ -30,6 +33,9 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let mut response = match steps(&app, request, id, &mut summary).await {
         Ok(done) => answer::success(done),
         Err(refusal) => {
+            if let Some(reason) = refusal.shed_reason() {
+                app.metrics.requests().shed(reason);
+            }
             summary.error = Some(refusal.for_operator());
             answer::refusal(&refusal, id)
         }
@@ -54,7 +60,9 @@ async fn steps(
     if head.method != Method::POST {
         return Err(RequestError::NotPost);
     }
-    let identity = authenticate(&head, &app.authenticator).await?;
+    let identity = authenticate(&head, &app.authenticator).await;
+    count_caller(identity.as_ref(), app.metrics.security());
+    let identity = identity?;
     if identity.method() != auth::Method::Open {
         check_cookies(&head, &app.origins)?;
         summary.caller = Some(identity.clone());
@@ -70,6 +78,7 @@ async fn steps(
     // A slow body must not hold a permit.
     let share = app.memory.share();
     let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;
+    summary.body = body.bytes.len();
     let _permit = app.permits.acquire().await?;
     let transform = transform::Request {
         id,
@@ -85,4 +94,13 @@ async fn steps(
     summary.placeholders = done.placeholders.len();
     summary.references = done.references.len();
     Ok(done)
+}
+
+fn count_caller(identity: Result<&Identity, &RequestError>, metrics: &SecurityMetrics) {
+    match identity {
+        Ok(identity) if identity.method() == auth::Method::Open => {}
+        Ok(identity) => metrics.authenticated(identity.method().name(), identity.issuer()),
+        Err(RequestError::Unauthenticated(refused)) => metrics.not_authenticated(refused.label()),
+        Err(_) => {}
+    }
 }

@@ -164,7 +164,7 @@ catalogue! {
     AUTHENTICATIONS: Counter "authentications" None ["method", "issuer", "result"]
         "Callers that were authenticated, or refused";
     INSECURE: Gauge "insecure_without_authentication" None []
-        "1 while the server serves callers that it does not authenticate";
+        "1 while the server decrypts for callers on other machines that it does not authenticate";
     AUDIT_ENABLED: Gauge "audit.enabled" None []
         "1 while the server writes an audit log";
     AUDIT_LINES: Counter "audit.lines" None []

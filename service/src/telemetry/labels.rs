@@ -49,10 +49,15 @@ impl Labels {
         self.known.write().keys = named.collect();
     }
 
-    pub(super) fn set_issuers(&self, issuers: impl IntoIterator<Item = String>) {
-        let named = issuers.into_iter().take(MOST_ISSUERS);
-        let named = named.map(|issuer| (issuer.clone(), value(&issuer)));
-        self.known.write().issuers = named.collect();
+    /// Gives an issuer a value of its own. Only an issuer of the configuration can authenticate a caller.
+    pub(super) fn learn_issuer(&self, issuer: &str) {
+        if self.known.read().issuers.contains_key(issuer) {
+            return;
+        }
+        let issuers = &mut self.known.write().issuers;
+        if issuers.len() < MOST_ISSUERS {
+            issuers.insert(issuer.to_owned(), value(issuer));
+        }
     }
 
     pub(super) fn namespace(&self, namespace: Option<&Namespace>) -> Value {

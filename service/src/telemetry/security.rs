@@ -1,6 +1,7 @@
 //! The metrics of authentication, of the audit log and of certificates.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -30,12 +31,15 @@ pub struct SecurityMetrics {
     state: Arc<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     insecure: AtomicBool,
     audited: AtomicBool,
-    certificates: Mutex<Vec<(&'static str, SystemTime)>>,
+    certificates: Mutex<Vec<(&'static str, Expiry)>>,
 }
+
+/// Tells when a certificate expires.
+type Expiry = Box<dyn Fn() -> Option<SystemTime> + Send + Sync>;
 
 impl SecurityMetrics {
     pub(super) fn new(instruments: &Instruments<'_>, labels: &Arc<Labels>) -> Self {
@@ -51,7 +55,9 @@ impl SecurityMetrics {
         let read = Arc::clone(&state);
         instruments.gauge(&CERTIFICATE_EXPIRY, move |seen| {
             for (listener, expiry) in &*read.certificates.lock() {
-                seen.set(seconds(*expiry), &[KeyValue::new("listener", *listener)]);
+                if let Some(expiry) = expiry() {
+                    seen.set(seconds(expiry), &[KeyValue::new("listener", *listener)]);
+                }
             }
         });
         Self {
@@ -68,14 +74,22 @@ impl SecurityMetrics {
         self.state.insecure.store(insecure, Relaxed);
     }
 
-    /// Names the issuers of the configuration. Others are counted as `other`.
-    pub fn set_issuers(&self, issuers: impl IntoIterator<Item = String>) {
-        self.labels.set_issuers(issuers);
+    /// Counts a caller that was authenticated. `method` is a word of the program, such as `jwt`, and the issuer is one of
+    /// the configuration.
+    pub fn authenticated(&self, method: &'static str, issuer: Option<&str>) {
+        if let Some(issuer) = issuer {
+            self.labels.learn_issuer(issuer);
+        }
+        self.count(method, issuer, "ok");
     }
 
-    /// Counts a caller. `method` is how it authenticates, such as `jwt`, and `result` is `ok` or why it was refused. Both
-    /// are words of the program. The issuer is of the configuration or `None`.
-    pub fn authenticated(&self, method: &'static str, issuer: Option<&str>, result: &'static str) {
+    /// Counts a caller that was not authenticated. `reason` is a word of the program. The issuer that the caller names is
+    /// not known to be one.
+    pub fn not_authenticated(&self, reason: &'static str) {
+        self.count("none", None, reason);
+    }
+
+    fn count(&self, method: &'static str, issuer: Option<&str>, result: &'static str) {
         self.authentications.add(
             1,
             &[
@@ -105,10 +119,20 @@ impl SecurityMetrics {
             .add(1, &[KeyValue::new("reason", reason)]);
     }
 
-    /// Says when the certificate of a listener expires. It replaces what was said of that listener before.
-    pub fn set_certificate_expiry(&self, listener: &'static str, expiry: SystemTime) {
+    /// Asks `expiry` when the certificate of a listener expires, each time that the metrics are read.
+    pub fn watch_certificate(
+        &self,
+        listener: &'static str,
+        expiry: impl Fn() -> Option<SystemTime> + Send + Sync + 'static,
+    ) {
         let mut certificates = self.state.certificates.lock();
         certificates.retain(|(name, _)| *name != listener);
-        certificates.push((listener, expiry));
+        certificates.push((listener, Box::new(expiry)));
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
     }
 }

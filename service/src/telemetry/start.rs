@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     exit::{Failure, Status},
-    log::EarlyLog,
+    log::{EarlyLog, TraceLayer},
 };
 
 /// How long the end of a program waits for the last traces and metrics.
@@ -25,17 +25,17 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts everything, and makes `log` the log of the process. It must be called in a runtime.
+    /// Starts everything, and makes `log`, if there is one, the log of the process. It must be called in a runtime.
     ///
     /// # Errors
     /// When traces or metrics cannot be sent as the configuration says.
     pub fn start(
         program: Program,
         config: &TelemetryConfig,
-        log: EarlyLog,
+        log: Option<EarlyLog>,
     ) -> Result<Self, Failure> {
         if !config.exports() {
-            log.finish(None);
+            finish(log, None);
             return Ok(Self {
                 metrics: Metrics::new(program),
                 #[cfg(feature = "otlp")]
@@ -49,11 +49,11 @@ impl Telemetry {
     fn start_export(
         program: Program,
         config: &TelemetryConfig,
-        log: EarlyLog,
+        log: Option<EarlyLog>,
     ) -> Result<Self, Failure> {
         let otlp = super::otlp::Otlp::start(program, config)
             .map_err(|error| Failure::new(Status::Configuration, error))?;
-        log.finish(otlp.layer(program));
+        finish(log, otlp.layer(program));
         Ok(Self {
             metrics: otlp.metrics,
             tracer: otlp.tracer,
@@ -61,7 +61,11 @@ impl Telemetry {
     }
 
     #[cfg(not(feature = "otlp"))]
-    fn start_export(_: Program, config: &TelemetryConfig, _: EarlyLog) -> Result<Self, Failure> {
+    fn start_export(
+        _: Program,
+        config: &TelemetryConfig,
+        _: Option<EarlyLog>,
+    ) -> Result<Self, Failure> {
         let faults = crate::settings::Problems::of_faults(config.faults());
         Err(faults.err().map_or_else(
             || {
@@ -98,5 +102,11 @@ impl Telemetry {
                 );
             }
         }
+    }
+}
+
+fn finish(log: Option<EarlyLog>, traces: Option<TraceLayer>) {
+    if let Some(log) = log {
+        log.finish(traces);
     }
 }

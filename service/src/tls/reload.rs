@@ -1,6 +1,10 @@
 //! The certificates that are in use, and their replacement when the files change.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -15,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{
     error::TlsError,
-    files,
+    expiry, files,
     settings::{ClientCertificates, TlsSettings},
 };
 use crate::settings::Fault;
@@ -28,6 +32,8 @@ const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
 pub struct Tls {
     settings: TlsSettings,
     config: ArcSwap<ServerConfig>,
+    /// When the certificate in use expires.
+    expires: Mutex<Option<SystemTime>>,
     /// The files that were looked at last, good or bad.
     seen: Mutex<Digest>,
 }
@@ -52,6 +58,7 @@ impl Tls {
         let files = Files::read(&settings)?;
         let config = files.config(&settings)?;
         Ok(Arc::new(Self {
+            expires: Mutex::new(files.expires(&settings)),
             seen: Mutex::new(files.digest()),
             config: ArcSwap::from(config),
             settings,
@@ -71,6 +78,7 @@ impl Tls {
         }
         let config = files.config(&self.settings)?;
         self.config.store(config);
+        *self.expires.lock() = files.expires(&self.settings);
         *seen = digest;
         Ok(Reloaded::Changed)
     }
@@ -104,6 +112,12 @@ impl Tls {
                 }
             }
         }
+    }
+
+    /// When the certificate in use expires, if it tells that.
+    #[must_use]
+    pub fn expires(&self) -> Option<SystemTime> {
+        *self.expires.lock()
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
@@ -143,6 +157,11 @@ impl Files {
             client_ca: optional(&settings.client_ca)?,
             client_crl: optional(&settings.client_crl)?,
         })
+    }
+
+    fn expires(&self, settings: &TlsSettings) -> Option<SystemTime> {
+        let chain = files::certificates(&settings.certificate, &self.certificate);
+        expiry::of(&chain.ok()?)
     }
 
     fn digest(&self) -> Digest {
