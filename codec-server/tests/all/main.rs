@@ -13,3 +13,4 @@ mod keys;
 mod pins;
 mod server;
 mod support;
+mod telemetry;

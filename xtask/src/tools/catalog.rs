@@ -153,6 +153,30 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    version: "2 of the system",
+    program: "bin/prometheus",
+    variable: "TKC_PROMETHEUS",
+    takes: "half a minute",
+    install: Install::System {
+        names: &["prometheus"],
+        package: "prometheus",
+    },
+};
+
+pub(crate) static PROMTOOL: Tool = Tool {
+    name: "promtool",
+    version: "of the system",
+    program: "bin/promtool",
+    variable: "TKC_PROMTOOL",
+    takes: "it comes with Prometheus",
+    install: Install::System {
+        names: &["promtool"],
+        package: "prometheus",
+    },
+};
+
 pub(crate) static CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
@@ -227,7 +251,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 8] = [
+pub(crate) static TESTING: [&Tool; 10] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -236,16 +260,20 @@ pub(crate) static TESTING: [&Tool; 8] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &PROMETHEUS,
+    &PROMTOOL,
 ];
 
 /// What `cargo xtask ci` needs: first what the network brings, then what the processor makes.
-pub(crate) static CI: [&Tool; 11] = [
+pub(crate) static CI: [&Tool; 13] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &PROMETHEUS,
+    &PROMTOOL,
     &CARGO_MACHETE,
     &CARGO_DENY,
     &MDBOOK,

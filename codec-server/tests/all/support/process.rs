@@ -16,6 +16,8 @@ use temporal_kms_codec::kms::local::LocalKeyring;
 use super::client::{Answer, Connection, body_of, post};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_codec-server");
+/// One namespace `default` with a key of its own.
+pub(crate) const DEFAULT: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct CodecServer {
@@ -49,6 +51,11 @@ impl CodecServer {
 
     /// With `server` in section `[server]`, `namespaces` at the end of the file.
     pub(crate) fn serve(server: &str, namespaces: &str) -> Self {
+        Self::serve_with(server, namespaces, &[])
+    }
+
+    /// As [`serve`](Self::serve), with these variables.
+    pub(crate) fn serve_with(server: &str, namespaces: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("codec.toml");
         let text = format!(
@@ -61,15 +68,13 @@ impl CodecServer {
         std::fs::write(&file, text).unwrap();
         let mut command = program();
         command.args(["serve", "--config"]).arg(file);
+        command.envs(variables.iter().copied());
         Self::start(command, folder)
     }
 
     /// One namespace `default` with a key of its own.
     pub(crate) fn serve_default(server: &str) -> Self {
-        Self::serve(
-            server,
-            "[namespaces.default]\nencrypt = [\"local://default\"]",
-        )
+        Self::serve(server, DEFAULT)
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {
