@@ -4,12 +4,12 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::ConfigurationError;
 
-/// Temporal's own limit on the length of a namespace's name is 1,000 bytes by default.
+/// Temporal's own default limit on the length of a namespace's name is 1,000 bytes.
 const MAX_LEN: usize = 1000;
 
 /// A Temporal namespace: 1 to 1,000 bytes of UTF-8 without control characters.
 ///
-/// Every envelope is bound to one, so that a payload cannot be moved to another namespace and read there.
+/// Every envelope is bound to a namespace, so that a payload that was moved to another namespace does not open there.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Namespace(Arc<str>);
 
