@@ -1,21 +1,21 @@
-//! What can be wrong with a body, in words that can be shown to anybody.
+//! What can be wrong with a body. The texts may be shown to any client.
 
 use std::fmt;
 
-/// Why JSON could not be read as payloads. `Display` holds positions and field names of ours, never content.
+/// Why JSON could not be read as payloads. `Display` holds positions and this crate's field names, never content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
-    /// Nothing was sent.
+    /// The body is empty.
     #[error("the body is empty; expected JSON such as {{\"payloads\":[…]}}")]
     Empty,
-    /// JSON is UTF-8 only (RFC 8259).
+    /// The body is not UTF-8, which JSON must be (RFC 8259).
     #[error("not JSON: the bytes are not UTF-8, from byte {offset} on")]
     NotUtf8 {
         /// The first byte that is wrong, counted from 0.
         offset: usize,
     },
-    /// The JSON itself is malformed, or something follows it.
+    /// The JSON is malformed, or more text follows it.
     #[error("not JSON: unexpected character at {at}")]
     Syntax {
         /// Where reading stopped.
@@ -27,13 +27,13 @@ pub enum JsonError {
         /// Where it ends.
         at: Position,
     },
-    /// Objects and lists inside of each other, more than any real document has.
+    /// Objects and lists are nested more deeply than in any real document.
     #[error("nested too deeply, at {at}")]
     TooDeep {
         /// Where the limit is exceeded.
         at: Position,
     },
-    /// A value of another type than the field has.
+    /// A value has the wrong type for its field.
     #[error("{place} is not {}, at {at}", place.field.expected())]
     Shape {
         /// The field.
@@ -41,7 +41,7 @@ pub enum JsonError {
         /// Where it is.
         at: Position,
     },
-    /// A bytes field holds something else than base64.
+    /// A bytes field does not hold base64.
     #[error("{place} is not base64, at {at}")]
     NotBase64 {
         /// The field.
@@ -57,13 +57,13 @@ pub enum JsonError {
         /// Where it is.
         at: Position,
     },
-    /// More payloads than one request may carry.
+    /// The body has more payloads than one request may hold.
     #[error("more than {limit} payloads, which is the limit for one request")]
     TooManyPayloads {
         /// How many are allowed.
         limit: usize,
     },
-    /// More entries than any payload of Temporal has.
+    /// A list or map has more entries than any payload of Temporal.
     #[error("{place} has more than {limit} entries, which is the limit, at {at}")]
     TooMany {
         /// The field.
@@ -73,7 +73,7 @@ pub enum JsonError {
         /// Where reading stopped.
         at: Position,
     },
-    /// Two readers could take two different values for it.
+    /// A field is given twice, so that two readers could see two different values.
     #[error("{place} is given twice, at {at}")]
     Duplicate {
         /// The field.
@@ -151,7 +151,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The fields that are read.
+/// The fields that the parser reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Field {
@@ -163,15 +163,15 @@ pub enum Field {
     Payload,
     /// A payload's metadata.
     Metadata,
-    /// One value of the metadata; its key is the client's, and so not named.
+    /// One value of the metadata. Its key comes from the client, so it is not named.
     MetadataValue,
     /// A payload's data.
     Data,
-    /// What a payload says of externally stored parts.
+    /// A payload's list of externally stored parts.
     ExternalPayloads,
-    /// One such part.
+    /// One externally stored part.
     ExternalPayload,
-    /// Its size.
+    /// The size of an externally stored part.
     SizeBytes,
 }
 

@@ -1,4 +1,4 @@
-//! What is refused, and with which words.
+//! What is refused, and the words of the errors.
 
 use super::*;
 
@@ -225,7 +225,7 @@ fn too_many_payloads_are_refused_before_they_are_read() {
         parse(r#"{"payloads":[{},{},{}]}"#).map(|all| all.len()),
         Ok(3)
     );
-    // The fourth is not even a payload: reading stops before it.
+    // The fourth is not a payload, but reading stops before it.
     assert_eq!(
         parse(r#"{"payloads":[{},{},{},"sk-1""#),
         Err(JsonError::TooManyPayloads { limit: 3 })
@@ -247,7 +247,7 @@ fn more_metadata_than_any_payload_has_is_refused_while_reading() {
         error.starts_with("`payloads[0].metadata` has more than 64 entries"),
         "{error}"
     );
-    // What follows is not read: it would be refused as malformed.
+    // The rest would be refused as malformed, but it is not read.
     let cut = entries(1000).replace("\"k999\"", "garbage");
     assert!(refused(&cut).contains("more than 64"));
 }
