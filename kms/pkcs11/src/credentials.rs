@@ -1,4 +1,4 @@
-//! Where a PIN is.
+//! The source of a PIN.
 
 mod read;
 
@@ -10,7 +10,7 @@ use temporal_kms::ConfigurationError;
 /// The source of a PIN. It is read again for every login, so that the PIN can change while the process runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PinSource {
-    /// A file that holds only the PIN, and perhaps a line end. Other users must not have access to it.
+    /// A file that holds only the PIN, and perhaps a line end. It must not be readable by all users.
     File(PathBuf),
     /// An environment variable.
     Variable(String),
