@@ -7,34 +7,34 @@ use std::fmt;
 #[non_exhaustive]
 pub enum JsonError {
     /// The body is empty.
-    #[error("the body is empty; expected JSON such as {{\"payloads\":[…]}}")]
+    #[error("the body is empty; send JSON such as {{\"payloads\":[…]}}")]
     Empty,
     /// The body is not UTF-8, which JSON must be (RFC 8259).
-    #[error("not JSON: the bytes are not UTF-8, from byte {offset} on")]
+    #[error("not JSON: the bytes are not UTF-8, from byte {offset} on; send UTF-8")]
     NotUtf8 {
         /// The first byte that is wrong, counted from 0.
         offset: usize,
     },
     /// The JSON is malformed, or more text follows it.
-    #[error("not JSON: unexpected character at {at}")]
+    #[error("not JSON: unexpected character at {at}; correct the JSON there")]
     Syntax {
         /// Where reading stopped.
         at: Position,
     },
     /// The JSON stops before it is complete.
-    #[error("not JSON: it ends too early, at {at}")]
+    #[error("not JSON: it ends too early, at {at}; send the whole document")]
     Incomplete {
         /// Where it ends.
         at: Position,
     },
     /// Objects and lists are nested more deeply than in any real document.
-    #[error("nested too deeply, at {at}")]
+    #[error("the JSON is nested too deeply, at {at}; send payloads as a client writes them")]
     TooDeep {
         /// Where the limit is exceeded.
         at: Position,
     },
     /// A value has the wrong type for its field.
-    #[error("{place} is not {}, at {at}", place.field.expected())]
+    #[error("{place} is not {}, at {at}; correct its type", place.field.expected())]
     Shape {
         /// The field.
         place: Place,
@@ -42,7 +42,7 @@ pub enum JsonError {
         at: Position,
     },
     /// A bytes field does not hold base64.
-    #[error("{place} is not base64, at {at}")]
+    #[error("{place} is not base64, at {at}; encode its bytes in base64")]
     NotBase64 {
         /// The field.
         place: Place,
@@ -50,7 +50,7 @@ pub enum JsonError {
         at: Position,
     },
     /// A payload is `null`.
-    #[error("{place} is null; expected a payload object, at {at}")]
+    #[error("{place} is null; expected a payload object, at {at}; remove it, or send a payload")]
     NullPayload {
         /// The payload.
         place: Place,
@@ -58,13 +58,15 @@ pub enum JsonError {
         at: Position,
     },
     /// The body has more payloads than one request may hold.
-    #[error("more than {limit} payloads, which is the limit for one request")]
+    #[error(
+        "the body has more than {limit} payloads, which is the limit for one request; send fewer at a time"
+    )]
     TooManyPayloads {
         /// How many are allowed.
         limit: usize,
     },
     /// A list or map has more entries than any payload of Temporal.
-    #[error("{place} has more than {limit} entries, which is the limit, at {at}")]
+    #[error("{place} has more than {limit} entries, which is the limit, at {at}; send fewer")]
     TooMany {
         /// The field.
         place: Place,
@@ -74,7 +76,7 @@ pub enum JsonError {
         at: Position,
     },
     /// A field is given twice, so that two readers could see two different values.
-    #[error("{place} is given twice, at {at}")]
+    #[error("{place} is given twice, at {at}; give it once")]
     Duplicate {
         /// The field.
         place: Place,
