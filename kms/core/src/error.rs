@@ -95,7 +95,12 @@ impl ProviderErrorKind {
             Self::Throttled => "retry later or raise the quota",
             Self::Unavailable | Self::DeadlineExceeded => "retry later",
             Self::Integrity => "retry",
-            _ => "",
+            Self::KeyVersionGone => "restore the version while that is possible",
+            Self::InvalidCiphertext => "decrypt it with the key that encrypted it",
+            Self::ContextMismatch => "decrypt it under the context that it was encrypted under",
+            Self::Misconfigured => "correct them; `codec-server doctor` shows which",
+            Self::AlreadyExists => "use it, or choose another name",
+            Self::Unsupported => "use a key of another service",
         }
     }
 }
@@ -265,12 +270,10 @@ impl ProviderError {
         if let Some(explanation) = &self.explanation {
             return explanation.clone().into_owned();
         }
-        let advice = match (
-            self.detail.is_empty() || self.is_transient(),
-            self.kind.advice(),
-        ) {
-            (true, advice) if !advice.is_empty() => format!("; {advice}"),
-            _ => String::new(),
+        let advice = if self.detail.is_empty() || self.is_transient() {
+            format!("; {}", self.kind.advice())
+        } else {
+            String::new()
         };
         match (self.kind, self.detail.as_ref()) {
             (kind, "") => format!("{}{advice}", self.happened(kind)),
@@ -316,7 +319,7 @@ impl fmt::Display for ProviderError {
                 write!(f, "cannot use {}: {}", self.key, self.message())
             }
             ProviderErrorKind::AlreadyExists if self.detail.is_empty() => {
-                write!(f, "{} exists already", self.key)
+                write!(f, "{} exists already; {}", self.key, self.kind.advice())
             }
             _ => write!(f, "{}: {}", self.key, self.message()),
         }
@@ -365,7 +368,10 @@ mod tests {
                 error(Kind::Misconfigured).with_detail("no credentials were found"),
                 "cannot use local://default: no credentials were found",
             ),
-            (error(Kind::AlreadyExists), "local://default exists already"),
+            (
+                error(Kind::AlreadyExists),
+                "local://default exists already; use it, or choose another name",
+            ),
         ] {
             assert_eq!(error.to_string(), text);
         }
@@ -411,6 +417,17 @@ mod tests {
             Kind::Misconfigured => Some(Kind::AlreadyExists),
             Kind::AlreadyExists => Some(Kind::Unsupported),
             Kind::Unsupported => None,
+        }
+    }
+
+    #[test]
+    fn every_kind_names_the_key_and_says_what_to_do() {
+        let first = Some(ProviderErrorKind::PermissionDenied);
+        for kind in std::iter::successors(first, |kind| next(*kind)) {
+            let shown = error(kind).to_string();
+            assert!(shown.contains("local://default"), "{shown}");
+            let (_, advice) = shown.rsplit_once("; ").unwrap();
+            assert!(kind.advice().ends_with(advice), "{shown}");
         }
     }
 

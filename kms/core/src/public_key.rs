@@ -21,7 +21,10 @@ enum Inner {
 
 /// A text that is not a public key, or a public key of another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a public key for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form")]
+#[error(
+    "the public key is not one for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form; use the file in which the \
+     service gives its public key"
+)]
 #[allow(clippy::exhaustive_structs, reason = "it has nothing to tell")]
 pub struct PublicKeyError;
 

@@ -189,7 +189,9 @@ impl SettingKind {
             Self::AbsolutePath => return Err("must be an absolute path".to_owned()),
             _ => {}
         }
-        let text = value.to_str().ok_or("it is not valid UTF-8")?;
+        let text = value
+            .to_str()
+            .ok_or("it is not valid UTF-8; correct its encoding")?;
         Ok(match self {
             Self::List => {
                 let items = text.split(',').map(str::trim);

@@ -12,7 +12,7 @@
 
 /// The operating system gave no randomness, so nothing may be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system gave no randomness")]
+#[error("the operating system gave no randomness; check that the process may call `getrandom`")]
 pub struct NoRandomness;
 
 /// Fills `bytes` from the operating system: for keys, which are rare. The kernel has one generator for all copies of a

@@ -16,10 +16,10 @@ const MAX_PAIRS: usize = 32;
 #[non_exhaustive]
 pub enum ContextError {
     /// They are longer than any context.
-    #[error("the encryption context is longer than {MAX_BYTES} bytes")]
+    #[error("the encryption context is longer than {MAX_BYTES} bytes; use fewer or shorter pairs")]
     TooLong,
     /// They are not the canonical form of a context.
-    #[error("{0}")]
+    #[error("{0}; check the program that wrote it")]
     Malformed(&'static str),
 }
 
@@ -56,14 +56,14 @@ impl EncryptionContext {
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, ConfigurationError> {
         let invalid = |reason| Err(ConfigurationError::invalid("encryption context", reason));
         if pairs.len() > MAX_PAIRS {
-            return invalid("it holds more than 32 pairs");
+            return invalid("it holds more than 32 pairs; remove some");
         }
         if pairs.contains_key("") {
-            return invalid("it holds a pair without a name");
+            return invalid("it holds a pair without a name; name it");
         }
         let canonical = canonical_json(&pairs);
         if canonical.len() > MAX_BYTES {
-            return invalid("it is longer than 8,192 bytes");
+            return invalid("it is longer than 8,192 bytes; use fewer or shorter pairs");
         }
         Ok(Self {
             pairs: Arc::new(pairs),
@@ -263,6 +263,23 @@ mod tests {
                 matches!(parsed, Err(ContextError::Malformed(_))),
                 "{other}: {parsed:?}"
             );
+        }
+    }
+
+    #[test]
+    fn every_error_names_the_context_and_says_what_to_do() {
+        let malformed = EncryptionContext::parse(b"[]").unwrap_err();
+        for (error, remedy) in [
+            (ContextError::TooLong, "use fewer or shorter pairs"),
+            (malformed, "check the program that wrote it"),
+        ] {
+            // A new variant does not compile until it is here.
+            match error {
+                ContextError::TooLong | ContextError::Malformed(_) => {}
+            }
+            let text = error.to_string();
+            assert!(text.starts_with("the encryption context "), "{text}");
+            assert!(text.ends_with(remedy), "{text}");
         }
     }
 

@@ -20,9 +20,9 @@ impl Namespace {
     /// When the name is empty, too long, or holds a control character.
     pub fn new(name: &str) -> Result<Self, ConfigurationError> {
         let reason = match name {
-            "" => "it is empty",
-            long if long.len() > MAX_LEN => "it is longer than 1,000 bytes",
-            odd if odd.chars().any(char::is_control) => "it holds a control character",
+            "" => "it is empty; name a namespace",
+            long if long.len() > MAX_LEN => "it is longer than 1,000 bytes; use a shorter name",
+            odd if odd.chars().any(char::is_control) => "it holds a control character; remove it",
             name => return Ok(Self(name.into())),
         };
         Err(ConfigurationError::invalid("namespace", reason))

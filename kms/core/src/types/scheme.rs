@@ -52,7 +52,7 @@ impl Scheme {
             );
         }
         if matches!(name, "http" | "https" | "file") {
-            return invalid("it must not be that of a web address or a file");
+            return invalid("it must not be the scheme of a web address or a file");
         }
         Ok(Self::known(name))
     }
