@@ -67,9 +67,11 @@ impl fmt::Debug for Settings {
 /// Why credentials cannot be used. It holds no content of a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CredentialsFault {
-    #[error("the credentials file {0} cannot be read: {1}")]
+    #[error("the credentials file {0} cannot be read: {1}; check its path and permissions")]
     Unreadable(PathBuf, std::io::ErrorKind),
-    #[error("the credentials file {0} is not one that Google Cloud made")]
+    #[error(
+        "the credentials file {0} does not have the form of a Google Cloud credentials file; download it again, or name another file"
+    )]
     Malformed(PathBuf),
     #[error(
         "the credentials file {0} sends secrets to a URL without TLS; correct its URLs to https://"
