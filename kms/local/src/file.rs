@@ -30,9 +30,9 @@ pub(super) enum FileError {
     },
     #[error("{} is not a folder; name the keyring's folder", .0.display())]
     NotAFolder(PathBuf),
-    #[error("{} is not a regular file; links, pipes and devices are refused", .0.display())]
+    #[error("{} is not a regular file; replace it by one, because links, pipes and devices are refused", .0.display())]
     NotAFile(PathBuf),
-    #[error("{} is larger than 1 MiB", .0.display())]
+    #[error("{} is larger than 1 MiB; name a keyset", .0.display())]
     TooLarge(PathBuf),
     #[error("{} belongs to another user (uid {owner}); run as that user, or `chown` it", .path.display())]
     #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
@@ -197,8 +197,10 @@ fn too_large(path: &Path) -> FileError {
 fn words(kind: io::ErrorKind) -> String {
     match kind {
         io::ErrorKind::PermissionDenied => "permission denied; run as its owner".to_owned(),
-        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full; free some space".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the file system is read-only; use another folder".to_owned()
+        }
         other => other.to_string(),
     }
 }

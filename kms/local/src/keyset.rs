@@ -17,29 +17,31 @@ pub(super) use self::{aead::OpenError, sign::NoPublicKey};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {
-    #[error("not a Tink JSON keyset (line {line}, column {column})")]
+    #[error(
+        "not a Tink JSON keyset (line {line}, column {column}); correct it, or restore it from a backup"
+    )]
     Json { line: usize, column: usize },
     #[error("it is UTF-16; save it as UTF-8")]
     Utf16,
-    #[error("it holds no key with the primary key's id {0}")]
+    #[error("it holds no key with the primary key's id {0}; make another key the primary one")]
     NoPrimary(u32),
     #[error("the primary key {id} is {status}; enable it, or make another key the primary one")]
     PrimaryNotEnabled { id: u32, status: &'static str },
     #[error("it holds keys for different purposes; keep them in keysets of their own")]
     MixedPurposes,
-    #[error("its keys are for another purpose: {0}")]
+    #[error("its keys are for another purpose: {0}; use another key")]
     WrongPurpose(&'static str),
     #[error("key {id}: {reason}")]
     Key { id: u32, reason: &'static str },
-    #[error("it holds no key with the id {0:?}")]
+    #[error("it holds no key with the id {0:?}; `codec-server keys versions` lists its ids")]
     NoSuchKey(String),
     #[error("key {0} is the primary one; rotate the key first")]
     IsPrimary(u32),
-    #[error("key {0} is destroyed")]
+    #[error("key {0} is destroyed; use another version")]
     IsDestroyed(u32),
-    #[error("a keyset cannot hold keys for this purpose")]
+    #[error("a keyset cannot hold keys for this purpose; choose encryption or signing")]
     UnknownPurpose,
-    #[error("the operating system gave no randomness")]
+    #[error("the operating system gave no randomness; check that the process may call `getrandom`")]
     NoRandomness(#[source] std::io::Error),
 }
 
