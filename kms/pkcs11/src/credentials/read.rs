@@ -15,15 +15,15 @@ const MAX_LEN: usize = 255;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PinError {
-    #[error("the PIN file cannot be read")]
+    #[error("the PIN file cannot be read; check its path and permissions")]
     Io(#[from] io::Error),
-    #[error("the PIN file is not a regular file")]
+    #[error("the PIN file is not a regular file; name the file that holds the PIN")]
     NotAFile,
     #[error("the PIN file is open to all users; run `chmod o=` on it")]
     Public,
-    #[error("the environment variable for the PIN is not set")]
+    #[error("the environment variable for the PIN is not set; set it, or use a PIN file")]
     NotSet,
-    #[error("the PIN is empty, longer than 255 bytes, or not UTF-8")]
+    #[error("the PIN is empty, longer than 255 bytes, or not UTF-8; correct it")]
     NoPin,
 }
 
