@@ -56,7 +56,7 @@ impl ClientCertificate {
                 let common = certificate.subject().common_name();
                 let common = common.map_err(|_| UnreadableCertificate)?;
                 common
-                    .map(|name| CertificateName::CommonName(name.value().to_owned()))
+                    .map(|name| CertificateName::CommonName(name.value().into_owned()))
                     .into_iter()
                     .collect()
             }
