@@ -14,7 +14,7 @@ use super::{
     presented::Presented,
     refused::{Refused, TokenFault},
     token::Tokens,
-    web::Web,
+    web::{Web, WebConfig},
 };
 use crate::settings::Fault;
 
@@ -28,6 +28,7 @@ pub struct Authenticator(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     is_open: bool,
+    web: WebConfig,
     max_token: usize,
     issuers: Vec<Arc<Issuer>>,
     tokens: Tokens,
@@ -48,6 +49,19 @@ impl Authenticator {
     /// # Errors
     /// Every file that is missing or cannot be used, with its setting.
     pub fn open(config: &AuthConfig) -> Result<Self, Vec<Fault>> {
+        Self::open_after(None, config)
+    }
+
+    /// As [`open`](Self::open), for a configuration that changed. The keys of issuers that did not change are kept, and
+    /// sessions do not end: an issuer that is unreachable during a reload locks no user out.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn reopen(&self, config: &AuthConfig) -> Result<Self, Vec<Fault>> {
+        Self::open_after(Some(&self.0), config)
+    }
+
+    fn open_after(previous: Option<&Inner>, config: &AuthConfig) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let peers = Peers::open(&config.peers).unwrap_or_else(|found| {
             faults.extend(found);
@@ -61,14 +75,25 @@ impl Authenticator {
             }
         };
         let issuers = config.issuers.iter();
+        let known = previous.filter(|previous| previous.web == config.web);
         let issuers: Vec<Arc<Issuer>> = issuers
-            .map(|(name, config)| Arc::new(Issuer::new(name, config.clone(), web.clone())))
+            .map(|(name, config)| {
+                let known = known.and_then(|known| known.issuer(name));
+                let issuer = Issuer::new(
+                    name,
+                    config.clone(),
+                    web.clone(),
+                    known.map(|issuer| &**issuer),
+                );
+                Arc::new(issuer)
+            })
             .collect();
         let login = config.login.as_ref().and_then(|login| {
             let issuer = issuers
                 .iter()
                 .find(|issuer| issuer.name() == login.issuer)?;
-            let opened = Login::open(login, Arc::clone(issuer), web);
+            let previous = previous.and_then(|previous| previous.login.as_ref());
+            let opened = Login::open(login, Arc::clone(issuer), web, previous);
             opened.map_err(|found| faults.extend(found)).ok()
         });
         if !faults.is_empty() {
@@ -76,6 +101,7 @@ impl Authenticator {
         }
         Ok(Self(Arc::new(Inner {
             is_open: config.is_open(),
+            web: config.web.clone(),
             max_token: config.max_token,
             issuers,
             tokens: Tokens::new(&config.tokens),
@@ -141,6 +167,10 @@ impl Authenticator {
 }
 
 impl Inner {
+    fn issuer(&self, name: &str) -> Option<&Arc<Issuer>> {
+        self.issuers.iter().find(|issuer| issuer.name() == name)
+    }
+
     /// `None` when the request has no token.
     async fn by_token(
         &self,

@@ -84,13 +84,18 @@ impl Verified {
 }
 
 impl Issuer {
-    pub(super) fn new(name: &str, config: IssuerConfig, web: Web) -> Self {
+    /// An issuer. It goes on with the keys of `previous` that are its own.
+    pub(super) fn new(name: &str, config: IssuerConfig, web: Web, previous: Option<&Self>) -> Self {
         let source = Source {
             issuer: config.issuer.clone(),
             url: config.url.clone(),
             jwks_url: config.jwks_url.clone(),
         };
-        let keys = IssuerKeys::new(name, source, web, config.keys);
+        let previous = previous.map(|issuer| &issuer.keys);
+        let keys = match previous.filter(|keys| keys.are_of(&source, config.keys)) {
+            Some(keys) => keys.clone(),
+            None => IssuerKeys::new(name, source, web, config.keys),
+        };
         Self {
             name: name.to_owned(),
             config,

@@ -56,7 +56,7 @@ struct Inner {
     endpoints: LoginEndpoints,
     web: Web,
     client_secret: Option<Secret>,
-    keys: Keys,
+    keys: Arc<Keys>,
 }
 
 /// Where to send the browser, and the cookies to set: answer 303 with `Location`, each `Set-Cookie`, and
@@ -103,7 +103,7 @@ struct Tokens {
 }
 
 impl Login {
-    /// Reads the secrets.
+    /// Reads the secrets. Without a file of its own, it goes on with the key of `previous`.
     ///
     /// # Errors
     /// The files that cannot be used.
@@ -111,6 +111,7 @@ impl Login {
         config: &LoginConfig,
         issuer: Arc<Issuer>,
         web: Web,
+        previous: Option<&Self>,
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut fault = |setting: &str, message| {
@@ -126,7 +127,11 @@ impl Login {
             },
             None => None,
         };
-        let keys = Keys::open(config.secret_file.as_deref());
+        let random = previous.filter(|login| login.0.config.secret_file.is_none());
+        let keys = match (&config.secret_file, random) {
+            (None, Some(login)) => Ok(Arc::clone(&login.0.keys)),
+            (path, _) => Keys::open(path.as_deref()).map(Arc::new),
+        };
         let keys = keys.map_err(|message| fault("secret_file", message));
         match keys {
             Ok(keys) if faults.is_empty() => Ok(Self(Arc::new(Inner {

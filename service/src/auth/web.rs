@@ -22,7 +22,7 @@ const MOST_BYTES: usize = 512 << 10;
 const MOST_CERTIFICATES: u64 = 4 << 20;
 
 /// `[auth.http]`: how issuers are reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WebConfig {
     /// `timeout`: for a whole call. Default: 5 s.
     timeout: Duration,

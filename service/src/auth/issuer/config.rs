@@ -38,7 +38,7 @@ pub(in crate::auth) struct IssuerConfig {
 }
 
 /// How long the keys of an issuer are used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeyTimes {
     /// `keys_max_age`: after this they are fetched again. Default: 1 h.
     pub(super) max_age: Duration,

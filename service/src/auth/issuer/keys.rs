@@ -35,7 +35,7 @@ struct Inner {
 }
 
 /// Where the keys are.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) issuer: String,
     pub(super) url: Url,
@@ -62,6 +62,11 @@ impl IssuerKeys {
             times,
             state: Mutex::default(),
         }))
+    }
+
+    /// Whether these are the keys of `source`, kept as long as `times` says.
+    pub(super) fn are_of(&self, source: &Source, times: KeyTimes) -> bool {
+        self.0.source == *source && self.0.times == times
     }
 
     /// Fetches the keys, unless they are known or were asked for a moment ago.

@@ -19,9 +19,10 @@ pub(super) fn allowed(text: &str, own: &Url, origins: &[String]) -> Option<Url> 
         return (url.origin() == own.origin()).then_some(url);
     }
     let url: Url = text.parse().ok()?;
-    let origin = url.origin().ascii_serialization();
+    let is_known =
+        url.origin() == own.origin() || origins.contains(&url.origin().ascii_serialization());
     let has_user = !url.username().is_empty() || url.password().is_some();
-    (!has_user && origins.contains(&origin)).then_some(url)
+    (!has_user && is_known).then_some(url)
 }
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ mod tests {
         let allowed = |text: &str| allowed(text, &own, &origins).map(String::from);
         for (text, expected) in [
             ("/", "https://codec.example/"),
+            ("https://codec.example/x", "https://codec.example/x"),
             ("/page?x=1#y", "https://codec.example/page?x=1#y"),
             (
                 "https://ui.example/namespaces/a",

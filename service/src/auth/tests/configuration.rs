@@ -400,3 +400,20 @@ redirect_url = "https://codec.example/auth/callback"
             .all(|fault| fault.message.contains("check its path"))
     );
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_configurations() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/codec-server/authentication.md"
+    );
+    let document = std::fs::read_to_string(path).unwrap();
+    let blocks = document.split("```toml\n").skip(1);
+    let examples: Vec<&str> = blocks
+        .filter_map(|block| block.split("```").next())
+        .collect();
+    assert!(examples.len() > 10, "{}", examples.len());
+    for example in examples {
+        read(example).expect(example);
+    }
+}

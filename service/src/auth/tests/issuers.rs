@@ -43,6 +43,27 @@ async fn issuers_with_a_path_or_a_slash_are_found() {
 }
 
 #[tokio::test]
+async fn issuers_are_reached_through_a_proxy() {
+    let options = Options {
+        // Only the proxy can reach it.
+        issuer: Some("http://127.0.0.1:9".to_owned()),
+        ..Options::default()
+    };
+    let server = Server::start(([127, 0, 0, 1], 0).into(), options)
+        .await
+        .unwrap();
+    let proxy = format!("[auth.http]\nproxy = \"http://{}\"\n", server.address());
+    let token = server.token("ES256", &none(), &server.claims("ann", "codec"));
+    let authenticator = open(&format!("{}{proxy}", issuer(&server, "")));
+    assert!(bearer(&authenticator, &token).await.is_ok());
+    let direct = open(&issuer(&server, ""));
+    assert_eq!(
+        bearer(&direct, &token).await.unwrap_err(),
+        Refused::Unavailable
+    );
+}
+
+#[tokio::test]
 async fn permissions_follow_from_claims_groups_addresses_domains_and_subjects() {
     let server = Server::local().await.unwrap();
     let authenticator = open(&issuer(

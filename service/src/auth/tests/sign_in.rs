@@ -187,6 +187,32 @@ async fn a_session_is_of_servers_with_the_same_secret_and_configuration() {
 }
 
 #[tokio::test]
+async fn a_reload_ends_no_session_and_fetches_no_keys() {
+    let server = started(None).await;
+    let first = open(&text(&server, ""));
+    let done = sign_in(&first, "").await.unwrap();
+    let session = cookie(&done, "__Host-codec-session");
+    let (tokens, keys) = (server.requests("token"), server.requests("keys"));
+    assert_eq!((tokens, keys), (1, 1));
+    server.fail(Some(Fault::Error));
+    let changed =
+        text(&server, "session_lifetime = \"1h\"").replace("payments:read", "orders:read");
+    let second = first.reopen(&read(&changed).unwrap()).unwrap();
+    let identity = ask(&second, &[("cookie", &session)]).await.unwrap();
+    assert_eq!(roles(&identity, "orders"), [Role::Read]);
+    let token = server.token("ES256", &none(), &server.claims("ann", "codec"));
+    assert!(bearer(&second, &token).await.is_ok());
+    assert_eq!(server.requests("keys"), 1);
+    // Another way to the issuer means other keys.
+    let elsewhere = changed + "[auth.http]\ntimeout = \"1s\"\n";
+    let third = second.reopen(&read(&elsewhere).unwrap()).unwrap();
+    assert_eq!(
+        bearer(&third, &token).await.unwrap_err(),
+        Refused::Unavailable
+    );
+}
+
+#[tokio::test]
 async fn the_request_to_the_issuer_has_state_nonce_and_pkce() {
     let server = started(None).await;
     let authenticator = open(&text(&server, "scopes = [\"email\"]"));

@@ -29,6 +29,8 @@ const ALGORITHMS: [&str; 4] = ["RS256", "ES256", "ES384", "EdDSA"];
 pub struct Options {
     /// The path of the issuer, such as `/realms/test`; empty, or `/` for an issuer that ends in a slash.
     pub path: String,
+    /// The claim `iss`, where the issuer is reached in another way. Default: the address and the path.
+    pub issuer: Option<String>,
     /// The client of logins.
     pub client: Client,
     /// The claims of the user that signs in, beside those that every token has.
@@ -39,6 +41,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             path: String::new(),
+            issuer: None,
             client: Client {
                 id: "codec".to_owned(),
                 secret: None,
@@ -85,7 +88,8 @@ impl Server {
     pub async fn start(listen: SocketAddr, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let issuer = format!("http://{address}{}", options.path);
+        let own = || format!("http://{address}{}", options.path);
+        let issuer = options.issuer.unwrap_or_else(own);
         let shared = Arc::new(Shared {
             base: issuer.trim_end_matches('/').to_owned(),
             issuer,
