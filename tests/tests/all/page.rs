@@ -31,7 +31,7 @@ async fn exported(office: &ParcelOffice, folder: &Path) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_read_search_and_save_a_history() {
     let folder = tempfile::tempdir().expect("a folder");
-    let office = ParcelOffice::open().await;
+    let office = ParcelOffice::open("default").await;
     let history = exported(&office, folder.path()).await;
     let saved = folder.path().join("decoded.json");
     let page = browser::walk(
@@ -66,7 +66,7 @@ async fn people_read_search_and_save_a_history() {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_why_a_payload_cannot_be_decoded_whatever_the_policy() {
     let folder = tempfile::tempdir().expect("a folder");
-    let office = ParcelOffice::open().await;
+    let office = ParcelOffice::open("default").await;
     let history = exported(&office, folder.path()).await;
     for policy in ["placeholder", "fail"] {
         let strangers = Keyring::new();
