@@ -31,12 +31,13 @@ async fn exported(office: &ParcelOffice, folder: &Path) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_read_search_and_save_a_history() {
     let folder = tempfile::tempdir().expect("a folder");
-    let office = ParcelOffice::open("default").await;
+    let office = ParcelOffice::open("page").await;
     let history = exported(&office, folder.path()).await;
     let saved = folder.path().join("decoded.json");
     let page = browser::walk(
         office.codec_url(),
         &[
+            Step::Fill { fill: "Namespace", with: "page" },
             Step::Upload { upload: FILE, file: &history },
             Step::Wait { wait: "Done." },
             Step::Fill { fill: "Search", with: ParcelOffice::CONTENT },
@@ -66,7 +67,7 @@ async fn people_read_search_and_save_a_history() {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_why_a_payload_cannot_be_decoded_whatever_the_policy() {
     let folder = tempfile::tempdir().expect("a folder");
-    let office = ParcelOffice::open("default").await;
+    let office = ParcelOffice::open("page-of-a-stranger").await;
     let history = exported(&office, folder.path()).await;
     for policy in ["placeholder", "fail"] {
         let strangers = Keyring::new();
@@ -74,6 +75,7 @@ async fn people_see_why_a_payload_cannot_be_decoded_whatever_the_policy() {
         let page = browser::walk(
             stranger.url(),
             &[
+                Step::Fill { fill: "Namespace", with: "page-of-a-stranger" },
                 Step::Upload { upload: FILE, file: &history },
                 Step::Wait { wait: "Done." },
                 Step::Click { click: "Open all" },
