@@ -51,8 +51,22 @@ fn is_encoding(encoding: &str) -> bool {
 pub(super) struct Shapes {
     open: Vec<Container>,
     pub(super) found: Vec<Shape>,
+    /// The last history event that was closed.
+    pub(super) last_event: Option<HistoryEvent>,
     /// Whether to note where payloads are.
     tracks_places: bool,
+}
+
+/// An event of a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryEvent {
+    /// `eventId`.
+    pub id: u64,
+    /// `eventType`, such as `EVENT_TYPE_WORKFLOW_EXECUTION_STARTED`.
+    pub kind: Option<String>,
+    /// `eventTime`, in the form of RFC 3339.
+    pub time: Option<String>,
 }
 
 /// An object that has the shape of a payload.
@@ -69,6 +83,8 @@ pub struct FoundAt {
     pub path: String,
     /// The `eventId` of the history event that it belongs to.
     pub event_id: Option<u64>,
+    /// The `eventTime` of that event, where it comes before the payload.
+    pub event_time: Option<String>,
 }
 
 /// An object or a list that is not closed yet.
@@ -92,7 +108,7 @@ struct Place {
     name: String,
     /// The number of the entry.
     index: usize,
-    event_id: Option<u64>,
+    event: Option<HistoryEvent>,
 }
 
 /// What was found of an object so far.
@@ -109,6 +125,8 @@ enum Key {
     Data,
     Encoding,
     EventId,
+    EventType,
+    EventTime,
     Other,
 }
 
@@ -121,6 +139,28 @@ enum Value<'t> {
     /// An object of strings and nulls with an `encoding`.
     Metadata,
     Other,
+}
+
+impl Place {
+    /// Notes a field of a history event. Its id comes first.
+    fn note(&mut self, key: Key, value: &[u8]) {
+        /// Longer than any type or time.
+        const MOST: usize = 128;
+        let value = std::str::from_utf8(value).unwrap_or_default();
+        let value = value.trim_matches('"');
+        let text = || Some(value.to_owned()).filter(|value| value.len() <= MOST);
+        match (key, &mut self.event) {
+            (Key::EventId, event) => {
+                *event = value.parse().ok().map(|id| HistoryEvent {
+                    id,
+                    ..HistoryEvent::default()
+                });
+            }
+            (Key::EventType, Some(event)) => event.kind = text(),
+            (Key::EventTime, Some(event)) => event.time = text(),
+            _ => {}
+        }
+    }
 }
 
 impl Container {
@@ -225,10 +265,10 @@ impl Shapes {
             (Some(Key::Data), value) => {
                 container.fields.other_data = !matches!(value, Value::Null | Value::Text(_));
             }
-            (Some(Key::EventId), Value::Text(text) | Value::Number(text)) => {
-                let digits = std::str::from_utf8(text).unwrap_or_default();
-                container.place.event_id = digits.trim_matches('"').parse().ok();
-            }
+            (
+                Some(key @ (Key::EventId | Key::EventType | Key::EventTime)),
+                Value::Text(text) | Value::Number(text),
+            ) if self.tracks_places => container.place.note(key, text),
             _ => {}
         }
     }
@@ -244,6 +284,9 @@ impl Shapes {
         let Some(closed) = self.open.pop() else {
             return;
         };
+        if let Some(event) = &closed.place.event {
+            self.last_event = Some(event.clone());
+        }
         if closed.is_payload() {
             while self
                 .found
@@ -274,11 +317,7 @@ impl Shapes {
 
         let mut found = FoundAt::default();
         for container in &self.open {
-            let Place {
-                name,
-                index,
-                event_id,
-            } = &container.place;
+            let Place { name, index, event } = &container.place;
             if container.is_object {
                 if !found.path.is_empty() {
                     found.path.push('.');
@@ -287,7 +326,10 @@ impl Shapes {
             } else {
                 let _ = write!(found.path, "[{index}]");
             }
-            found.event_id = event_id.or(found.event_id);
+            if let Some(event) = event {
+                found.event_id = Some(event.id);
+                found.event_time.clone_from(&event.time);
+            }
         }
         found
     }
@@ -322,6 +364,8 @@ impl<'t> Unquoted<'t> {
             "data" => Key::Data,
             "encoding" => Key::Encoding,
             "eventId" => Key::EventId,
+            "eventType" => Key::EventType,
+            "eventTime" => Key::EventTime,
             _ => Key::Other,
         }
     }

@@ -7,7 +7,8 @@ use serde::de::IgnoredAny;
 
 use super::{
     error::{JsonError, Position},
-    scan::{FoundAt, MAX_DEPTH, Shapes},
+    scan::FoundAt,
+    scan::{HistoryEvent, MAX_DEPTH, Shapes},
 };
 
 /// Longer numbers are not read.
@@ -103,6 +104,12 @@ impl PayloadStream {
         Ok(std::mem::take(&mut self.parts))
     }
 
+    /// The last event of a history that has come whole.
+    #[must_use]
+    pub fn last_event(&self) -> Option<&HistoryEvent> {
+        self.shapes.last_event.as_ref()
+    }
+
     /// Ends the document, and returns its last parts.
     ///
     /// # Errors
@@ -115,13 +122,13 @@ impl PayloadStream {
         if let Token::Scalar { start } = self.token {
             self.scalar(start..end)?;
         }
-        if !self.has_value {
-            return Err(JsonError::Empty);
-        }
-        let is_complete = self.token == Token::None
+        let is_between = self.token == Token::None
             && self.shapes.depth() == 0
             && self.expected == Expected::Value;
-        if !is_complete {
+        if is_between && !self.has_value {
+            return Err(JsonError::Empty);
+        }
+        if !is_between {
             return Err(JsonError::Incomplete {
                 at: self.position(end),
             });

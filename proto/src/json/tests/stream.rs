@@ -74,6 +74,33 @@ fn places_are_told_however_the_document_is_cut() {
 }
 
 #[test]
+fn events_tell_their_time_and_the_last_one_its_type() {
+    let event = |id: u64, kind: &str| {
+        format!(
+            r#"{{"eventId":"{id}","eventTime":"2026-11-0{id}T00:00:00Z","eventType":"{kind}","p":{PAYLOAD}}}"#
+        )
+    };
+    let document = format!(
+        r#"{{"events":[{},{}]}}"#,
+        event(1, "STARTED"),
+        event(2, "COMPLETED")
+    );
+    let mut stream = PayloadStream::new(LARGE);
+    let found = stream.push(document.as_bytes()).unwrap();
+    let last = stream.last_event().unwrap();
+    assert_eq!((last.id, last.kind.as_deref()), (2, Some("COMPLETED")));
+    assert_eq!(last.time.as_deref(), Some("2026-11-02T00:00:00Z"));
+    let times: Vec<_> = found
+        .iter()
+        .filter_map(|part| match part {
+            Part::Payload { at, .. } => at.event_time.as_deref(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(times, ["2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"]);
+}
+
+#[test]
 fn an_object_inside_of_a_payload_is_part_of_it() {
     let outer = r#"{"metadata":{"encoding":"YQ=="},"inner":{"metadata":{"encoding":"Yg=="}}}"#;
     for size in [1, 5, 1000] {
