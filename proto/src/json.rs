@@ -19,6 +19,7 @@ mod document;
 mod error;
 mod read;
 mod scan;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -26,4 +27,6 @@ mod write;
 pub use document::{Found, Places, find_payloads, replace_payloads};
 pub use error::{Field, JsonError, Place, Position};
 pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
+pub use scan::{FoundAt, HistoryEvent};
+pub use stream::{Part, PayloadStream};
 pub use write::{payloads_len, write_payload, write_payload_list, write_payloads};

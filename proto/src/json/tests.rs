@@ -7,6 +7,7 @@ mod accepted;
 mod document;
 mod properties;
 mod refused;
+mod stream;
 
 const LIMITS: Limits = Limits { max_payloads: 3 };
 
