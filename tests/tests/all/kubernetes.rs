@@ -91,7 +91,7 @@ impl Objects {
         self.0.iter().filter(move |object| object["kind"] == kind)
     }
 
-    fn one(&self, kind: &str) -> &Value {
+    fn one<'a>(&'a self, kind: &'a str) -> &'a Value {
         let mut found = self.of_kind(kind);
         let first = found.next().unwrap_or_else(|| panic!("no {kind}"));
         assert!(found.next().is_none(), "several objects of kind {kind}");
