@@ -14,6 +14,7 @@ mod error_chains;
 mod examples;
 mod imports;
 mod kubernetes;
+mod page;
 mod pkcs11;
 mod python_codec;
 mod python_sdk;
