@@ -1,7 +1,7 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 10] = [
+pub const TOOLS: [&str; 11] = [
     "TKC_TEMPORAL",
     "TKC_TCTL",
     "TKC_CLAUDE",
@@ -12,6 +12,7 @@ pub const TOOLS: [&str; 10] = [
     "TKC_SOFTHSM",
     "TKC_PROMETHEUS",
     "TKC_PROMTOOL",
+    "TKC_MANIFESTS",
 ];
 
 /// The program that `variable` names.

@@ -15,6 +15,8 @@ pub(crate) struct App {
     pub(super) authenticator: Authenticator,
     pub(super) namespaces: RequestNamespaces,
     pub(super) origins: OriginPolicy,
+    /// Whether `GET /` answers the page for people.
+    pub(super) page: bool,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) admission: Admission,
@@ -40,6 +42,7 @@ impl App {
             memory: Memory::new(limits.max_memory),
             permits: Permits::new(limits.max_requests),
             metrics,
+            page: server.page,
             limits: limits.clone(),
             timeouts: server.timeouts.clone(),
         }

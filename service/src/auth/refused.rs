@@ -60,10 +60,14 @@ pub enum TokenFault {
     #[error("the token cannot be read as a signed JWT; sign in again")]
     Malformed,
     /// Its header has `crit`, so that it must not be used by programs that do not know what it lists.
-    #[error("the token needs an extension (crit) that this codec server does not know")]
+    #[error(
+        "the token needs an extension (crit) that this codec server does not know; send another token"
+    )]
     Critical,
     /// It is signed with an algorithm that is not allowed, or that does not fit the key.
-    #[error("the token is signed with an algorithm that is not allowed for its issuer")]
+    #[error(
+        "the token is signed with an algorithm that is not allowed for its issuer; sign in again, or ask an administrator"
+    )]
     Algorithm,
     /// The configuration does not have its issuer.
     #[error(
@@ -82,7 +86,7 @@ pub enum TokenFault {
     )]
     Audience,
     /// It has expired.
-    #[error("the token has expired; sign in again")]
+    #[error("the token has expired; sign in again, or ask an administrator for a new token")]
     Expired,
     /// It is not valid yet.
     #[error("the token is not valid yet; check the clocks of the issuer and of the codec server")]
