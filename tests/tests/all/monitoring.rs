@@ -133,11 +133,12 @@ fn every_metric_is_documented() {
     for metric in CATALOGUE {
         let labels: Vec<String> =
             metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
         let row = format!(
             "| `{}` | {} | {} | {} |",
             metric.prometheus_name("codec_server"),
             metric.kind.as_str(),
-            labels.join(", "),
+            labels,
             metric.help
         );
         assert!(documentation.contains(&row), "the table of metrics lacks this row:\n{row}");
