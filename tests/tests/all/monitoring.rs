@@ -18,7 +18,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A file of this repository.
 fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .join(name)
 }
 
 fn text(name: &str) -> String {
@@ -44,7 +46,11 @@ struct Rule {
 
 fn rules() -> Vec<Rule> {
     let rules: Rules = serde_saphyr::from_str(&text("deploy/prometheus/rules.yml")).unwrap();
-    rules.groups.into_iter().flat_map(|group| group.rules).collect()
+    rules
+        .groups
+        .into_iter()
+        .flat_map(|group| group.rules)
+        .collect()
 }
 
 /// The queries of all dashboards.
@@ -85,7 +91,10 @@ fn promtool(arguments: &[&str], name: &str) {
 
 #[test]
 fn prometheus_accepts_the_rules_and_each_alert_fires_for_its_cause() {
-    promtool(&["check", "rules", "--lint=all", "--lint-fatal"], "deploy/prometheus/rules.yml");
+    promtool(
+        &["check", "rules", "--lint=all", "--lint-fatal"],
+        "deploy/prometheus/rules.yml",
+    );
     promtool(&["test", "rules"], "deploy/prometheus/rules_test.yml");
 }
 
@@ -110,18 +119,30 @@ struct AlertTest {
 fn each_alert_is_tested_both_ways_and_documented() {
     let tests: RuleTests =
         serde_saphyr::from_str(&text("deploy/prometheus/rules_test.yml")).unwrap();
-    let tests: Vec<AlertTest> =
-        tests.tests.into_iter().flat_map(|test| test.alert_rule_test).collect();
+    let tests: Vec<AlertTest> = tests
+        .tests
+        .into_iter()
+        .flat_map(|test| test.alert_rule_test)
+        .collect();
     let documentation = text("docs/operations/monitoring.md");
-    for Rule { alert, annotations, .. } in rules() {
+    for Rule {
+        alert, annotations, ..
+    } in rules()
+    {
         let of_alert = tests.iter().filter(|test| test.alertname == alert);
         let (fires, silent): (Vec<_>, Vec<_>) =
             of_alert.partition(|test| !test.exp_alerts.is_empty());
         assert!(!fires.is_empty(), "no test makes {alert} fire");
         let has_clear_cause = ["CodecServerCertificateExpires", "CodecServerKeyNotRotated"];
         let is_clear = has_clear_cause.contains(&alert.as_str());
-        assert!(is_clear || !silent.is_empty(), "no test shows {alert} silent");
-        assert!(documentation.contains(&format!("\n### {alert}\n")), "{alert} is not documented");
+        assert!(
+            is_clear || !silent.is_empty(),
+            "no test shows {alert} silent"
+        );
+        assert!(
+            documentation.contains(&format!("\n### {alert}\n")),
+            "{alert} is not documented"
+        );
         let anchor = format!("docs/operations/monitoring.md#{}", alert.to_lowercase());
         assert_eq!(annotations["runbook"], anchor);
     }
@@ -131,9 +152,16 @@ fn each_alert_is_tested_both_ways_and_documented() {
 fn every_metric_is_documented() {
     let documentation = text("docs/operations/monitoring.md");
     for metric in CATALOGUE {
-        let labels: Vec<String> =
-            metric.labels.iter().map(|label| format!("`{label}`")).collect();
-        let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+        let labels: Vec<String> = metric
+            .labels
+            .iter()
+            .map(|label| format!("`{label}`"))
+            .collect();
+        let labels = if labels.is_empty() {
+            "–".to_owned()
+        } else {
+            labels.join(", ")
+        };
         let row = format!(
             "| `{}` | {} | {} | {} |",
             metric.prometheus_name("codec_server"),
@@ -141,10 +169,19 @@ fn every_metric_is_documented() {
             labels,
             metric.help
         );
-        assert!(documentation.contains(&row), "the table of metrics lacks this row:\n{row}");
+        assert!(
+            documentation.contains(&row),
+            "the table of metrics lacks this row:\n{row}"
+        );
     }
-    let rows = documentation.lines().filter(|line| line.starts_with("| `codec_server_"));
-    assert_eq!(rows.count(), CATALOGUE.len(), "the table has metrics that do not exist");
+    let rows = documentation
+        .lines()
+        .filter(|line| line.starts_with("| `codec_server_"));
+    assert_eq!(
+        rows.count(),
+        CATALOGUE.len(),
+        "the table has metrics that do not exist"
+    );
 }
 
 #[test]
@@ -170,33 +207,50 @@ fn rules_and_dashboards_name_existing_metrics_and_every_metric_is_shown() {
 /// Where a server answers `/metrics`.
 fn admin(server: &mut Service) -> String {
     let admin = |line: &str| {
-        line.strip_prefix("admin listening on http://").map(str::to_owned)
+        line.strip_prefix("admin listening on http://")
+            .map(str::to_owned)
     };
     server.process_mut().wait_for_line(PATIENCE, admin).unwrap()
 }
 
 fn get(url: &str) -> Value {
-    ureq::get(url).call().unwrap().body_mut().read_json().unwrap()
+    ureq::get(url)
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_json()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_reads_a_server_and_answers_every_query() {
     let keyring = Keyring::new();
     let mut command = Command::new(sibling_binary("codec-server").unwrap());
-    command.args(["dev", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.args([
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "127.0.0.1:0",
+    ]);
     command.arg("--keyring").arg(keyring.folder());
     let mut server = Service::start("the codec server", command).unwrap();
     let target = admin(&mut server);
     let body = r#"{"payloads":[{"metadata":{"encoding":"anNvbi9wbGFpbg=="},"data":"MQ=="}]}"#;
     let encode = format!("{}/encode", server.url());
-    ureq::post(&encode).content_type("application/json").send(body).unwrap();
+    ureq::post(&encode)
+        .content_type("application/json")
+        .send(body)
+        .unwrap();
 
     let folder = tempfile::tempdir().unwrap();
     let configuration = format!(
         "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n  evaluation_interval: 200ms\n\
          rule_files: ['{}']\n\
          scrape_configs:\n  - job_name: codec-server\n    static_configs:\n      - targets: ['{target}']\n",
-        fs::canonicalize(file("deploy/prometheus/rules.yml")).unwrap().display()
+        fs::canonicalize(file("deploy/prometheus/rules.yml"))
+            .unwrap()
+            .display()
     );
     let configured = folder.path().join("prometheus.yml");
     fs::write(&configured, configuration).unwrap();
@@ -204,7 +258,10 @@ async fn prometheus_reads_a_server_and_answers_every_query() {
     let mut command = Command::new(tool("TKC_PROMETHEUS"));
     command
         .arg(format!("--config.file={}", configured.display()))
-        .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.path().join("data").display()
+        ))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let mut prometheus = Process::spawn("Prometheus", command).unwrap();
     let ready = |line: &str| line.contains("Server is ready").then_some(());
@@ -246,6 +303,9 @@ async fn prometheus_reads_a_server_and_answers_every_query() {
     }
     let loaded = get(&format!("{api}/rules"));
     let groups = loaded["data"]["groups"].as_array().unwrap();
-    let loaded: usize = groups.iter().map(|group| group["rules"].as_array().unwrap().len()).sum();
+    let loaded: usize = groups
+        .iter()
+        .map(|group| group["rules"].as_array().unwrap().len())
+        .sum();
     assert_eq!(loaded, rules().len());
 }

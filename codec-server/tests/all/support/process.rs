@@ -180,6 +180,21 @@ impl CodecServer {
         connection.answer()
     }
 
+    /// Waits until `/metrics` shows a series that begins so.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&self, series: &str) {
+        let started = std::time::Instant::now();
+        while !self
+            .admin("/metrics")
+            .body
+            .lines()
+            .any(|line| line.starts_with(series))
+        {
+            assert!(started.elapsed() < PATIENCE, "{series} is not shown");
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for a line of the log that holds `words`.
     #[track_caller]
     pub(crate) fn wait_for_log(&mut self, words: &str) {

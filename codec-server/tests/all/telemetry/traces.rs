@@ -5,6 +5,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::{Span, span::SpanKind},
 };
 
+use crate::doctor::bench::{Bench, GCP_KEY};
 use crate::support::{CodecServer, Collector, DEFAULT, SECRET, attribute, body_of, plain};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -151,4 +152,35 @@ fn a_collector_that_is_unreachable_disturbs_nobody() {
     server.serves();
     server.signal(nix::sys::signal::Signal::SIGTERM);
     assert!(server.wait().success());
+}
+
+#[test]
+fn cloud_kms_learns_the_trace_and_nothing_else() {
+    let collector = Collector::start();
+    let bench = Bench::with_key();
+    let kms = bench.emulator.url();
+    let variables = [("GCP_KMS_ENDPOINT", kms.as_str())];
+    let own = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())];
+    let namespace = format!("[namespaces.default]\nencrypt = [\"{GCP_KEY}\"]");
+    let server = CodecServer::serve_with("", &namespace, &[&own[..], &variables].concat());
+    let parent = format!("00-{TRACE}-{PARENT}-01");
+    let headers = [
+        ("X-Namespace", "default"),
+        ("traceparent", parent.as_str()),
+        ("tracestate", "vendor=correct-horse-battery-staple"),
+    ];
+    let answer = server.post("/encode", &headers, &body_of(&plain(&["a"])));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let calls = bench.emulator.calls();
+    let mut traces = calls.iter().filter(|call| call.rpc == "Encrypt");
+    let trace = traces.find_map(|call| call.traceparent.as_deref()).unwrap();
+    assert!(trace.starts_with(&format!("00-{TRACE}-")), "{calls:?}");
+    assert!(trace.ends_with("-01") && !trace.contains(PARENT), "{trace}");
+
+    let text = server.admin("/metrics").body;
+    let version = format!(
+        r#"codec_server_kms_key_version_uses_total{{key="{GCP_KEY}",operation="wrap",primary="yes",version="1"}} 1"#
+    );
+    assert!(text.contains(&version), "{text}");
+    server.wait_for_metric("codec_server_kms_primary_version_age_seconds{");
 }
