@@ -32,7 +32,7 @@ impl App {
             authenticator,
             namespaces,
             origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
-            admission: Admission::new(&config.limits, limits.max_connections),
+            admission: Admission::new(&config.limits, limits.max_open()),
             memory: Memory::new(limits.max_memory),
             permits: Permits::new(limits.max_requests),
             limits: limits.clone(),

@@ -1,11 +1,16 @@
 //! The codec server from outside: the real program on free ports, called with exact bytes.
 
+mod authentication;
 mod browser;
 mod command_line;
 mod configuration;
 mod documents;
 mod hostile;
+mod http2;
+mod kms_outage;
 mod leaks;
 mod lifecycle;
 mod protocol;
 mod tampering;
+mod tls;
+mod unix_socket;
