@@ -5,6 +5,7 @@ mod hostile;
 mod issuers;
 mod methods;
 mod sign_in;
+mod texts;
 
 use fake_oidc::Server;
 use http::{HeaderMap, HeaderValue, header};
