@@ -195,7 +195,8 @@ fn the_example_has_every_setting_with_its_default() {
         ..CorsConfig::default()
     };
     assert_eq!(format!("{:?}", config.cors), format!("{cors:?}"));
-    assert_eq!((config.tls, config.limits), (None, LimitsConfig::default()));
+    assert!(config.tls.is_none());
+    assert_eq!(config.limits, LimitsConfig::default());
     let namespace = named(&config, "default");
     let default = NamespaceConfig {
         decrypt: namespace.decrypt.clone(),
