@@ -18,6 +18,7 @@ mod page;
 mod pkcs11;
 mod python_codec;
 mod python_sdk;
+mod secured_clients;
 mod tctl;
 mod temporal_cli;
 mod temporal_sdk;
