@@ -133,7 +133,7 @@ impl Server {
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&readiness).watch_keys(namespaces));
         if let Some(tls) = &tls {
-            background.spawn(Arc::clone(tls).watch());
+            background.spawn(Arc::clone(tls).watch(Arc::clone(&readiness)));
         }
         let warm = authenticator.clone();
         background.spawn(async move { warm.warm_up().await });
