@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, Problems, ServerConfig},
+    config::{Config, LoadedConfig, Problems, ServerConfig},
     http::{self, App},
     namespaces::RequestNamespaces,
 };
@@ -57,7 +57,8 @@ impl Server {
     ///
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
-    pub async fn bind(config: Config) -> Result<Self, ServerError> {
+    pub async fn bind(loaded: LoadedConfig) -> Result<Self, ServerError> {
+        let LoadedConfig { config, .. } = loaded;
         config.validate()?;
         let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
         let prefixes = config.server.path_prefixes.clone();

@@ -14,6 +14,7 @@
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
+//! - [`watch`] sees that files have changed.
 //! - [`listener`] accepts connections within a limit.
 
 pub mod arguments;
@@ -29,3 +30,4 @@ pub mod namespaces;
 pub mod settings;
 pub mod terminal;
 pub mod units;
+pub mod watch;

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use temporal_kms_codec::{
     Format, KeyUri, PlaintextPolicy,
-    kms::{Kms, local::LocalKeyring},
+    kms::{Kms, RotationPolicy, local::LocalKeyring},
 };
 use temporal_kms_codec_service::local_key::{DEFAULT_LOCAL_KEY, default_keyring};
 
@@ -14,7 +14,8 @@ use super::{
     serve,
 };
 use crate::config::{
-    self, Config, CorsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable, ServerConfig,
+    self, Config, CorsConfig, LoadedConfig, NamespaceConfig, NamespacesConfig, OnUndecodable,
+    ReloadConfig, ServerConfig,
 };
 
 pub(super) const HELP: &str = "\
@@ -73,12 +74,14 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     namespace.plaintext = options.plaintext;
     namespace.open_formats_too(&options.decrypt_formats);
     let keys = Kms::builder().local_keyring(keyring).build();
-    serve::start(Config {
+    serve::start(LoadedConfig::fixed(Config {
         server,
         cors: CorsConfig::local(),
         keys,
+        rotation: RotationPolicy::default(),
+        reload: ReloadConfig::default(),
         namespaces: NamespacesConfig::Any(namespace),
-    })
+    }))
 }
 
 /// Only `dev` creates its key; other servers never do.

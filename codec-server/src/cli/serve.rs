@@ -9,7 +9,7 @@ use clap::Args;
 use temporal_kms_codec_service::lifecycle::{self, CancellationToken, StopSignals};
 
 use super::exit::{Failure, Status};
-use crate::{config::Config, server::Server};
+use crate::{config::LoadedConfig, server::Server};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -41,13 +41,13 @@ pub(super) struct ServeArgs {
 
 pub(super) fn run(options: ServeArgs) -> Result<(), Failure> {
     start(match options.config {
-        Some(file) => Config::load(&file)?,
-        None => Config::from_environment()?,
+        Some(file) => LoadedConfig::from_file(&file)?,
+        None => LoadedConfig::from_environment()?,
     })
 }
 
 /// Runs a server with this configuration.
-pub(super) fn start(config: Config) -> Result<(), Failure> {
+pub(super) fn start(config: LoadedConfig) -> Result<(), Failure> {
     lifecycle::run(async {
         // From here on, a signal is a request to stop, even before the server serves.
         let signals = StopSignals::listen()

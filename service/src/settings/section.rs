@@ -1,6 +1,6 @@
 //! One table of the file with the environment over it: gives typed settings, and collects mistakes.
 
-use std::collections::BTreeMap;
+use std::{any::Any, collections::BTreeMap};
 
 use toml::{
     Spanned,
@@ -8,6 +8,8 @@ use toml::{
 };
 
 use super::{
+    declared::Form,
+    found::{self, Found},
     problem::Place,
     source::{Source, closest},
 };
@@ -70,7 +72,7 @@ impl<'d> Section<'d> {
     }
 
     /// Replaces `target` by one value, if the setting is there. `parse` says what is wrong with it.
-    pub fn set<T>(
+    pub fn set<T: Any>(
         &mut self,
         key: &'static str,
         target: &mut T,
@@ -82,7 +84,7 @@ impl<'d> Section<'d> {
     }
 
     /// Replaces `target` by a text, if the setting is there. `parse` says what is wrong with it.
-    pub fn set_text<T>(
+    pub fn set_text<T: Any>(
         &mut self,
         key: &'static str,
         target: &mut Option<T>,
@@ -94,11 +96,12 @@ impl<'d> Section<'d> {
     }
 
     /// A text; `parse` says what is wrong with it.
-    pub fn text<T>(
+    pub fn text<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.declare(key, || Form::of(&|text| parse(text).map(drop)));
         let (place, written) = self.find(key)?;
         let parsed = match &written {
             Written::Variable(text) => parse(text),
@@ -111,11 +114,12 @@ impl<'d> Section<'d> {
     }
 
     /// One value; `parse` says what is wrong with it.
-    pub fn value<T>(
+    pub fn value<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.declare(key, || Form::of(&|text| parse(text).map(drop)));
         let (place, written) = self.find(key)?;
         let text = match written {
             Written::Variable(text) => Some(text),
@@ -129,11 +133,14 @@ impl<'d> Section<'d> {
     }
 
     /// A list; in an environment variable its items are separated by commas.
-    pub fn list<T>(
+    pub fn list<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
+        self.declare(key, || {
+            Form::List(Box::new(Form::of(&|text| parse(text).map(drop))))
+        });
         let (place, written) = self.find(key)?;
         let items: Vec<(Place, Option<String>)> = match written {
             Written::Variable(text) => text
@@ -170,9 +177,16 @@ impl<'d> Section<'d> {
     /// A table of names and texts that the user chooses.
     pub fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
         let mut pairs = BTreeMap::new();
-        let Some(table) = self.table(key).table else {
+        self.declare(key, || Form::Pairs);
+        let inner = self.table(key);
+        let Some(table) = inner.table else {
             return pairs;
         };
+        if let (Some(place), Some(value)) = (inner.place, self.table.and_then(|own| own.get(key))) {
+            let setting = format!("{}.{key}", self.path);
+            let value = found::value(value.get_ref());
+            self.source.set(Found::new(setting, place, value));
+        }
         for (name, value) in table {
             match value.get_ref().as_str() {
                 Some(text) => {
@@ -269,8 +283,7 @@ impl<'d> Section<'d> {
 
     fn find(&mut self, key: &'static str) -> Option<(Place, Written<'d>)> {
         self.known.push(key);
-        if let Some(prefix) = &self.prefix {
-            let name = format!("{prefix}{}", key.to_uppercase());
+        if let Some(name) = self.variable_of(key) {
             let setting = format!("{}.{key}", self.path);
             self.source.knows_variable(&name, setting);
             if let Some(text) = (self.source.environment)(&name).filter(|text| !text.is_empty()) {
@@ -283,16 +296,39 @@ impl<'d> Section<'d> {
     }
 
     fn found(&self, key: &str, place: Place, written: Written<'d>) -> (Place, Written<'d>) {
-        self.source.found(&format!("{}.{key}", self.path), &place);
+        let setting = format!("{}.{key}", self.path);
+        self.source.found(&setting, &place);
+        let value = match &written {
+            Written::Variable(text) => text.as_str().into(),
+            Written::Value(value) => found::value(value),
+        };
+        self.source.set(Found::new(setting, place.clone(), value));
         (place, written)
     }
 
-    fn checked<T>(&self, key: &str, place: Place, parsed: Result<T, String>) -> Option<T> {
-        let report = |message: String| {
-            self.source
-                .report(place, &format!("{}.{key}", self.path), message);
-        };
-        parsed.map_err(report).ok()
+    /// Notes that the program reads `key`.
+    fn declare(&self, key: &'static str, form: impl FnOnce() -> Form) {
+        let setting = || format!("{}.{key}", self.path);
+        self.source.declare(setting, || self.variable_of(key), form);
+    }
+
+    fn variable_of(&self, key: &str) -> Option<String> {
+        let prefix = self.prefix.as_ref()?;
+        Some(format!("{prefix}{}", key.to_uppercase()))
+    }
+
+    fn checked<T: Any>(&self, key: &str, place: Place, parsed: Result<T, String>) -> Option<T> {
+        match parsed {
+            Ok(value) => {
+                self.source.read(&value);
+                Some(value)
+            }
+            Err(message) => {
+                let setting = format!("{}.{key}", self.path);
+                self.source.report(place, &setting, message);
+                None
+            }
+        }
     }
 }
 
