@@ -3,6 +3,9 @@
 //! | section | keys |
 //! |---|---|
 //! | `[server]` | `listen`, `admin_listen`, `allowed_hosts`, the limits and timeouts of [`ServerConfig`] |
+//! | `[tls]` | `certificate`, `key` and the other settings of [`TlsSettings`] |
+//! | `[auth]` | the settings of [`AuthConfig`] |
+//! | `[limits]` | the settings of [`LimitsConfig`] |
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
 //! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]`, `[keys.rotation]` |
@@ -16,9 +19,11 @@
 //! ([`CodecSettings::from_env`](temporal_kms_codec::CodecSettings::from_env)).
 
 mod cors;
+mod limits;
 mod loaded;
 pub(crate) mod reference;
 mod reload;
+mod restart;
 mod schema;
 mod server;
 #[cfg(test)]
@@ -28,8 +33,10 @@ use std::path::Path;
 
 use temporal_kms_codec::kms::{Kms, RotationPolicy};
 use temporal_kms_codec_service::{
+    auth::AuthConfig,
     keys, namespaces,
     settings::{Document, Fault, Found, Settings},
+    tls::{self, TlsSettings},
 };
 pub use temporal_kms_codec_service::{
     namespaces::{NamedNamespaces, NamespaceConfig, NamespacesConfig, OnUndecodable},
@@ -37,10 +44,12 @@ pub use temporal_kms_codec_service::{
 };
 
 pub use cors::CorsConfig;
+pub use limits::{LimitsConfig, ShareLimits};
 pub use loaded::LoadedConfig;
 pub use reload::ReloadConfig;
+pub(crate) use restart::NeedsRestart;
 pub(crate) use schema::schema;
-pub(crate) use server::{DEFAULT_LISTEN, address, loopback};
+pub(crate) use server::{DEFAULT_LISTEN, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
 
 /// Everything that `serve` needs to know.
@@ -48,6 +57,12 @@ pub use server::{Limits, ServerConfig, Timeouts};
 pub struct Config {
     /// Listeners, limits and timeouts.
     pub server: ServerConfig,
+    /// Certificates, if the server speaks TLS.
+    pub tls: Option<TlsSettings>,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// Limits for each caller and each namespace.
+    pub limits: LimitsConfig,
     /// Which web pages may call.
     pub cors: CorsConfig,
     /// What opening a key takes beyond its URI.
@@ -115,11 +130,17 @@ impl Config {
     /// What `document` says, with defaults where a mistake is reported.
     fn read(document: &Document<'_>) -> Self {
         let server = ServerConfig::read(document.section("server"));
+        let tls = TlsSettings::read(document.section("tls"));
+        let auth = AuthConfig::read(document.section("auth"));
+        let limits = LimitsConfig::read(document.section("limits"));
         let cors = CorsConfig::read(document.section("cors"));
         let reload = ReloadConfig::read(document.section("reload"));
         let (namespaces, keys) = namespaces::read(document);
         let config = Self {
             server,
+            tls,
+            auth,
+            limits,
             cors,
             keys,
             rotation: keys::rotation(document),
@@ -134,16 +155,29 @@ impl Config {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = namespaces::faults(&self.namespaces, &self.keys);
         let server = &self.server;
-        if server.listen.port() != 0 && server.admin_listen == Some(server.listen) {
+        faults.extend(server.unauthenticated(!self.auth.is_open()));
+        let is_picked = server.listen.tcp().is_some_and(|tcp| tcp.port() == 0);
+        if !is_picked && server.admin_listen.as_ref() == Some(&server.listen) {
             let message = "it is the address of `listen` too; choose another port";
             faults.push(Fault::new("server.admin_listen", message).following_from("server.listen"));
         }
         faults
     }
 
+    /// Whether the server asks its callers who they are.
+    #[expect(
+        clippy::unused_self,
+        reason = "no authentication can be configured yet"
+    )]
+    fn authenticates(&self) -> bool {
+        false
+    }
+
     /// Files and keys that are named and do not exist.
     fn missing_files(&self) -> Vec<Fault> {
-        namespaces::missing_files(&self.namespaces, &self.keys)
+        let mut faults = namespaces::missing_files(&self.namespaces, &self.keys);
+        faults.extend(self.tls.iter().flat_map(tls::faults));
+        faults
     }
 }
 

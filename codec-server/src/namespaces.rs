@@ -46,6 +46,11 @@ impl RequestNamespaces {
         })
     }
 
+    /// The namespaces that are configured by their names.
+    pub(crate) fn names(&self) -> Vec<Namespace> {
+        self.namespaces.exact_names()
+    }
+
     /// The namespace of a request: its header names it, else the last segment of its path, else it is `default`.
     ///
     /// Every configured namespace in the path must agree with the header. Otherwise a header could bypass a proxy's rule

@@ -1,22 +1,26 @@
 //! The server: listeners, readiness and the order in which it all starts and stops.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use axum::Router;
 use temporal_kms_codec_service::{
-    lifecycle::{Phase, Readiness},
-    listener::Listener,
-    namespaces::{Namespaces, OpenError},
+    lifecycle::{Phase, Readiness, Reloads, Triggers},
+    listener::{ListenAddress, Listener},
+    namespaces::OpenError,
+    tls::{Tls, TlsError},
 };
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, LoadedConfig, Problems, ServerConfig},
-    http::{self, App},
-    namespaces::RequestNamespaces,
+    config::{LoadedConfig, Problems, ServerConfig},
+    generation::Generation,
+    http,
+    live::Live,
+    reload::Reloader,
 };
 
 /// For health requests in flight when everything else is done.
@@ -29,6 +33,9 @@ pub enum ServerError {
     /// The configuration cannot work.
     #[error(transparent)]
     Configuration(#[from] Problems),
+    /// The certificates cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
@@ -36,20 +43,19 @@ pub enum ServerError {
     #[error("cannot listen on {address}: {source}; choose another address or port")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why not.
         source: std::io::Error,
     },
 }
 
 /// A server with open keys and listeners, ready to run.
-#[derive(Debug)]
 pub struct Server {
-    config: Config,
-    namespaces: Arc<Namespaces>,
-    requests: RequestNamespaces,
+    live: Live,
+    tls: Option<Arc<Tls>>,
     listener: Listener,
     admin: Option<Listener>,
+    reloads: Arc<Reloads>,
 }
 
 impl Server {
@@ -58,66 +64,96 @@ impl Server {
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(loaded: LoadedConfig) -> Result<Self, ServerError> {
-        let LoadedConfig { config, .. } = loaded;
-        config.validate()?;
-        let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
-        let prefixes = config.server.path_prefixes.clone();
-        let requests =
-            RequestNamespaces::new(Arc::clone(&namespaces), prefixes).map_err(OpenError::from)?;
-        let listener = bind(config.server.listen).await?;
-        let admin = match config.server.admin_listen {
-            Some(address) => Some(bind(address).await?),
+        let generation = Generation::open(loaded, None).await?;
+        let config = &generation.loaded.config;
+        let tls = config.tls.clone().map(Tls::open).transpose()?;
+        let listener = bind(config.server.listen.clone()).await?;
+        let admin = match &config.server.admin_listen {
+            Some(address) => Some(bind(address.clone()).await?),
             None => None,
         };
         Ok(Self {
-            config,
-            namespaces,
-            requests,
+            live: Live::new(generation),
+            tls,
             listener,
             admin,
+            reloads: Arc::default(),
         })
+    }
+
+    /// How many configurations this server has read, and whether the newest can be used.
+    #[must_use]
+    pub fn reloads(&self) -> &Arc<Reloads> {
+        &self.reloads
     }
 
     /// Where clients call.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> &ListenAddress {
         self.listener.address()
     }
 
-    /// Where `/healthz` and `/readyz` are answered.
+    /// Where clients call, as a URL.
     #[must_use]
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(Listener::address)
+    pub fn url(&self) -> String {
+        url(self.address(), self.tls.is_some())
+    }
+
+    /// Where `/healthz` and `/readyz` are answered, as a URL.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        let admin = self.admin.as_ref()?;
+        Some(url(admin.address(), false))
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
     /// [`shutdown_delay`](crate::config::Timeouts::shutdown_delay) no new connection is taken. Requests in
     /// flight are answered within the grace time.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// At each trigger, the configuration is read again. Without `triggers`, it never is.
+    pub async fn run(self, stop: CancellationToken, triggers: Option<Triggers>) {
         let Self {
-            config: Config { server, cors, .. },
-            namespaces,
-            requests,
+            live,
+            tls,
             listener,
             admin,
+            reloads,
         } = self;
+        let first = live.current();
+        let server = &first.loaded.config.server;
+        if first.authenticator.is_open() && server.listen.is_remote() {
+            tracing::warn!(
+                address = %server.listen,
+                "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
+                 section [auth]; configure one, or listen on loopback"
+            );
+        }
         let readiness = Readiness::new();
-        let keys = tokio::spawn(Arc::clone(&readiness).watch_keys(namespaces));
+        let mut background = JoinSet::new();
+        if let Some(tls) = &tls {
+            background.spawn(Arc::clone(tls).watch());
+        }
+        let reloader = Reloader {
+            live: live.clone(),
+            readiness: Arc::clone(&readiness),
+            reloads,
+        };
+        background.spawn(reloader.run(triggers));
 
-        let app = Arc::new(App::new(requests, &server, cors));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, http::service(app), &server, close.clone());
+        let serving = serve(listener, live.router(), tls, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
-            let service = http::admin(Arc::clone(&readiness));
-            serve(admin, service, &server, close_admin.clone())
+            let router = http::admin(Arc::clone(&readiness));
+            serve(admin, router, None, server, close_admin.clone())
         });
 
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
-        keys.abort();
+        background.abort_all();
+        let timeouts = live.current().loaded.config.server.timeouts.clone();
         // A load balancer sends requests until it notices that this server is not ready.
-        let delay = server.timeouts.shutdown_delay;
+        let delay = timeouts.shutdown_delay;
         if !delay.is_zero() {
             tracing::info!(
                 ?delay,
@@ -127,7 +163,7 @@ impl Server {
         }
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
-        finish(serving, server.timeouts.shutdown_grace).await;
+        finish(serving, timeouts.shutdown_grace).await;
         close_admin.cancel();
         if let Some(admin) = admin {
             finish(admin, ADMIN_GRACE).await;
@@ -136,19 +172,28 @@ impl Server {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<Listener, ServerError> {
-    let bound = Listener::bind(address).await;
+fn url(address: &ListenAddress, is_secure: bool) -> String {
+    match address {
+        ListenAddress::Tcp(address) if is_secure => format!("https://{address}"),
+        ListenAddress::Tcp(address) => format!("http://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    }
+}
+
+async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
+    let bound = Listener::bind(address.clone()).await;
     bound.map_err(|source| ServerError::Listen { address, source })
 }
 
-fn serve<S: http::Serve>(
+fn serve(
     listener: Listener,
-    service: S,
+    router: Router,
+    tls: Option<Arc<Tls>>,
     server: &ServerConfig,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-    tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
+    tokio::spawn(async move { http::serve(listener, router, tls, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {
@@ -164,7 +209,7 @@ mod tests {
     use std::io;
 
     use temporal_kms_codec::kms::Kms;
-    use temporal_kms_codec_service::settings::Fault;
+    use temporal_kms_codec_service::{namespaces::Namespaces, settings::Fault};
 
     use super::*;
     use crate::config::{NamespaceConfig, NamespacesConfig};
@@ -176,7 +221,7 @@ mod tests {
             "it is the address of `listen` too; choose another port",
         )]);
         let listen = ServerError::Listen {
-            address: ([127, 0, 0, 1], 8081).into(),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8081)).into(),
             source: io::ErrorKind::AddrInUse.into(),
         };
         let mut config = NamespaceConfig::with_key("local://a".parse().unwrap());

@@ -5,7 +5,7 @@ mod reload;
 mod runtime;
 mod signals;
 
-pub use readiness::{Phase, Readiness};
+pub use readiness::{Condition, KEYS, Phase, Readiness, ReadinessReport};
 pub use reload::{ReloadStatus, Reloads, Trigger, Triggers};
 pub use runtime::{run, run_interruptible};
 pub use signals::StopSignals;

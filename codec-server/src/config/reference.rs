@@ -97,6 +97,23 @@ pub(crate) fn name_in<'s>(pattern: &str, setting: &'s str) -> Option<&'s str> {
     (!name.is_empty()).then_some(name)
 }
 
+/// How `setting` is declared, and the name in the place of `*`. A name may have dots in it, so the declaration with the
+/// shortest name counts.
+pub(crate) fn of<'r, 's>(
+    all: &'r [Reference],
+    setting: &'s str,
+) -> Option<(&'r Reference, Option<&'s str>)> {
+    let exact = all.iter().find(|reference| reference.setting == setting);
+    if let Some(exact) = exact {
+        return Some((exact, None));
+    }
+    let named = all.iter().filter_map(|reference| {
+        let name = name_in(&reference.setting, setting)?;
+        Some((reference, Some(name)))
+    });
+    named.min_by_key(|(_, name)| name.map_or(0, str::len))
+}
+
 /// The settings of the example file.
 #[derive(Debug)]
 struct Example {

@@ -135,6 +135,15 @@ impl Namespaces {
         }
     }
 
+    /// The namespaces that are configured by their names.
+    #[must_use]
+    pub fn exact_names(&self) -> Vec<Namespace> {
+        match &self.0 {
+            Kind::Named { exact, .. } => exact.keys().cloned().collect(),
+            Kind::Any(_) => Vec::new(),
+        }
+    }
+
     /// Whether a section has exactly this name.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {

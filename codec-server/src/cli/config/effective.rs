@@ -118,23 +118,14 @@ fn names(
     if !has_file && own.as_deref() == Some("namespaces.") {
         return [variable("TEMPORAL_NAMESPACE").unwrap_or_else(|| "default".to_owned())].into();
     }
-    let beside = references
+    let named = found
         .iter()
-        .filter(|other| section(&other.setting) == own);
-    beside
-        .flat_map(|other| {
-            found
-                .iter()
-                .filter_map(|found| reference::name_in(&other.setting, &found.setting))
-        })
-        // The settings of a table inside, such as `namespaces.*.dek.max_age`, end as those of the table around it.
-        .filter(|name| !INNER.iter().any(|inner| name.ends_with(inner)))
-        .map(str::to_owned)
+        .filter_map(|found| reference::of(references, &found.setting));
+    named
+        .filter(|(other, _)| section(&other.setting) == own)
+        .filter_map(|(_, name)| name.map(str::to_owned))
         .collect()
 }
-
-/// Tables inside of sections whose names the user chooses.
-const INNER: [&str; 1] = [".dek"];
 
 fn of_setting(
     reference: &Reference,

@@ -77,15 +77,9 @@ fn find<'r>(all: &'r [Reference], name: &str) -> Vec<&'r Reference> {
     let by = |is_meant: &dyn Fn(&Reference) -> bool| -> Vec<&'r Reference> {
         all.iter().filter(|reference| is_meant(reference)).collect()
     };
+    let declared = reference::of(all, name).map(|(reference, _)| &reference.setting);
     let is_named = |reference: &Reference| {
-        reference.setting == name
-            || reference::name_in(&reference.setting, name).is_some_and(|part| {
-                // The closest declaration counts: a name may hold dots.
-                !all.iter().any(|other| {
-                    let other = reference::name_in(&other.setting, name);
-                    other.is_some_and(|other| other.len() < part.len())
-                })
-            })
+        declared == Some(&reference.setting)
             || reference.variable.as_deref() == Some(name)
             || reference.further_variables.contains(&name)
     };
