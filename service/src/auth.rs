@@ -16,16 +16,25 @@
 //!
 //! [`Login`] signs people in with a browser.
 
+mod address;
 mod authenticator;
 mod certificate;
 mod config;
+mod connection;
 mod cookie;
 mod identity;
+mod issuer;
 mod login;
 mod permissions;
 mod presented;
 mod refused;
 mod role;
+mod secret;
+mod token;
+mod web;
+
+#[cfg(test)]
+mod tests;
 
 pub use authenticator::Authenticator;
 pub use certificate::{CertificateName, ClientCertificate, UnreadableCertificate};
@@ -36,3 +45,4 @@ pub use permissions::{Permission, Permissions};
 pub use presented::{AUTHORIZATION_EXTRAS, Presented, UnixPeer};
 pub use refused::{Refused, TokenFault};
 pub use role::{Operation, Role, Roles};
+pub use token::NewToken;

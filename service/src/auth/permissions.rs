@@ -7,7 +7,7 @@ use temporal_kms_codec::Namespace;
 use super::role::{Role, Roles};
 
 /// The namespace that means all of them, as in Temporal's own permissions.
-pub const SYSTEM: &str = "temporal-system";
+const SYSTEM: &str = "temporal-system";
 
 /// The most namespaces that one token gives roles in.
 const MOST_NAMESPACES: usize = 10_000;

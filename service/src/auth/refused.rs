@@ -82,7 +82,7 @@ pub enum TokenFault {
     )]
     Audience,
     /// It has expired.
-    #[error("the token has expired; sign in again")]
+    #[error("the token has expired; sign in again, or ask an administrator for a new token")]
     Expired,
     /// It is not valid yet.
     #[error("the token is not valid yet; check the clocks of the issuer and of the codec server")]
