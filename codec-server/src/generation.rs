@@ -38,11 +38,11 @@ impl Generation {
     ) -> Result<Self, ServerError> {
         let config = &loaded.config;
         config.validate()?;
-        let kept = before.filter(|before| before.loaded.authenticates_as(&loaded));
-        let authenticator = match kept {
-            Some(before) => before.authenticator.clone(),
-            None => Authenticator::open(&config.auth).map_err(Problems::from_faults)?,
+        let authenticator = match before {
+            Some(before) => before.authenticator.reopen(&config.auth),
+            None => Authenticator::open(&config.auth),
         };
+        let authenticator = authenticator.map_err(Problems::from_faults)?;
         let namespaces = match before {
             Some(before) => {
                 let reuse = Reuse {

@@ -54,20 +54,6 @@ impl Watch {
         entry.or_insert_with(|| Fingerprint::of(path));
     }
 
-    /// Remembers what another watch remembers.
-    pub fn extend_from(&mut self, other: &Self) {
-        for (path, fingerprint) in &other.read {
-            let entry = self.read.entry(path.clone());
-            entry.or_insert_with(|| fingerprint.clone());
-        }
-    }
-
-    /// Whether both remember the same files, in the same state.
-    #[must_use]
-    pub fn is_of_the_same_files(&self, other: &Self) -> bool {
-        self.read == other.read
-    }
-
     /// Whether a file differs from what was read. It has to look the same twice, so that a file which is being written is
     /// not read. A change is reported once.
     pub fn has_changed(&mut self) -> bool {

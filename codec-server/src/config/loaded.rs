@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use temporal_kms_codec_service::{keys::Clients, settings::Found, watch::Watch};
+use temporal_kms_codec_service::{keys::Clients, watch::Watch};
 
 use super::{Config, Problems, settings};
 
@@ -14,9 +14,6 @@ pub struct LoadedConfig {
     pub(crate) clients: Clients,
     /// The configuration and the files that it names.
     pub(crate) files: Watch,
-    /// The section `[auth]`, and the files beside the configuration.
-    auth: Vec<Found>,
-    named: Watch,
     origin: Origin,
 }
 
@@ -52,8 +49,6 @@ impl LoadedConfig {
             config,
             clients: Clients::default(),
             files: Watch::default(),
-            auth: Vec::new(),
-            named: Watch::default(),
             origin: Origin::Fixed,
         }
     }
@@ -71,16 +66,6 @@ impl LoadedConfig {
         !matches!(self.origin, Origin::Fixed)
     }
 
-    /// Whether callers are authenticated by the same settings and files.
-    pub(crate) fn authenticates_as(&self, other: &Self) -> bool {
-        let values = |found: &[Found]| -> Vec<_> {
-            let values = found.iter();
-            let values = values.map(|found| (found.setting.clone(), found.value.clone()));
-            values.collect()
-        };
-        values(&self.auth) == values(&other.auth) && self.named.is_of_the_same_files(&other.named)
-    }
-
     fn read(origin: Origin) -> Result<Self, Problems> {
         let path = match &origin {
             Origin::File(path) => Some(path.as_path()),
@@ -90,15 +75,9 @@ impl LoadedConfig {
         files.extend(path);
         let loaded = settings().load_with_sources(path, Config::read_and_find_files)?;
         let clients = Clients::of(&loaded.found, &loaded.settings.keys);
-        let mut named = Watch::default();
-        named.extend(&loaded.files);
-        named.extend(clients.files());
-        files.extend_from(&named);
-        let mut auth = loaded.found;
-        auth.retain(|found| found.setting.starts_with("auth."));
+        files.extend(&loaded.files);
+        files.extend(clients.files());
         Ok(Self {
-            auth,
-            named,
             config: loaded.settings,
             clients,
             files,

@@ -141,10 +141,7 @@ impl Example {
             if line.is_empty() {
                 comment.clear();
                 last.clear();
-            } else if let Some(name) = line
-                .strip_prefix('[')
-                .and_then(|rest| rest.split(']').next())
-            {
+            } else if let Some(name) = section_in(line) {
                 name.clone_into(&mut section);
                 example.sections.insert(name.to_owned(), comment.join(" "));
                 comment.clear();
@@ -215,6 +212,12 @@ fn written_default(help: &str) -> Option<Fallback> {
         "none" => Fallback::None,
         words => Fallback::Depends(words.to_owned()),
     })
+}
+
+/// The name of a section, which may be commented out.
+fn section_in(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("# ").unwrap_or(line);
+    line.strip_prefix('[')?.strip_suffix(']')
 }
 
 /// The name and the rest of a line `name = value`.

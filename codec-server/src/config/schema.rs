@@ -114,6 +114,10 @@ fn of_form(form: &Form) -> Value {
         }),
         Form::Choice(names) => json!({"enum": names}),
         Form::List(items) => json!({"type": "array", "items": of_form(items)}),
+        Form::Lists => json!({
+            "type": "object",
+            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+        }),
         Form::Pairs => json!({"type": "object", "additionalProperties": {"type": "string"}}),
         // A form that this schema does not know is any text.
         _ => json!({"type": "string", "minLength": 1}),

@@ -3,9 +3,11 @@
 mod browser;
 mod command_line;
 mod configuration;
+mod configuration_commands;
 mod documents;
 mod hostile;
 mod leaks;
 mod lifecycle;
 mod protocol;
+mod reload;
 mod tampering;

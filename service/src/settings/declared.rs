@@ -37,6 +37,8 @@ pub enum Form {
     List(Box<Form>),
     /// A table of names and texts that the user chooses.
     Pairs,
+    /// A table of names that the user chooses, each with a list of texts.
+    Lists,
 }
 
 impl Form {
@@ -89,6 +91,7 @@ impl Form {
                 form => format!("a list, each item {}", form.describe()),
             },
             Self::Pairs => "a table of names and texts".to_owned(),
+            Self::Lists => "a table of names and lists of texts".to_owned(),
         }
     }
 }

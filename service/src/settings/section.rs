@@ -178,15 +178,9 @@ impl<'d> Section<'d> {
     pub fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
         let mut pairs = BTreeMap::new();
         self.declare(key, || Form::Pairs);
-        let inner = self.table(key);
-        let Some(table) = inner.table else {
+        let Some(table) = self.found_table(key) else {
             return pairs;
         };
-        if let (Some(place), Some(value)) = (inner.place, self.table.and_then(|own| own.get(key))) {
-            let setting = format!("{}.{key}", self.path);
-            let value = found::value(value.get_ref());
-            self.source.set(Found::new(setting, place, value));
-        }
         for (name, value) in table {
             match value.get_ref().as_str() {
                 Some(text) => {
@@ -202,6 +196,17 @@ impl<'d> Section<'d> {
         pairs
     }
 
+    /// The table under `key`, whose content is one value.
+    fn found_table(&mut self, key: &'static str) -> Option<&'d DeTable<'d>> {
+        let inner = self.table(key);
+        let (table, place) = (inner.table?, inner.place?);
+        let value = self.table?.get(key)?;
+        let setting = format!("{}.{key}", self.path);
+        let value = found::value(value.get_ref());
+        self.source.set(Found::new(setting, place, value));
+        Some(table)
+    }
+
     /// A table inside this one.
     #[must_use]
     pub fn table(&mut self, key: &'static str) -> Section<'d> {
@@ -211,13 +216,14 @@ impl<'d> Section<'d> {
     }
 
     /// A table of names that the user chooses and lists. `parse` says what is wrong with an item.
-    pub fn lists<T>(
+    pub fn lists<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> BTreeMap<String, Vec<T>> {
         let mut lists = BTreeMap::new();
-        let Some(table) = self.table(key).table else {
+        self.declare(key, || Form::Lists);
+        let Some(table) = self.found_table(key) else {
             return lists;
         };
         for (name, value) in table {
@@ -245,6 +251,10 @@ impl<'d> Section<'d> {
     #[must_use]
     pub fn tables(&mut self, key: &'static str) -> Vec<(String, Section<'d>)> {
         let kind = format!("{}.{key}", self.path);
+        if self.source.is_recording() {
+            let section = Section::new(self.source, format!("{kind}.*"), None);
+            return vec![("*".to_owned(), section)];
+        }
         let Some(table) = self.table(key).table else {
             return Vec::new();
         };
@@ -260,7 +270,8 @@ impl<'d> Section<'d> {
     /// Whether the file has this key.
     #[must_use]
     pub fn holds(&self, key: &str) -> bool {
-        self.table.is_some_and(|table| table.contains_key(key))
+        // What is read only where it is there is asked for as well.
+        self.source.is_recording() || self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// Whether the file has the table `[SECTION.KEY.NAME]`.
@@ -273,7 +284,8 @@ impl<'d> Section<'d> {
 
     /// Whether the file has a list under this key.
     #[must_use]
-    pub fn holds_list(&self, key: &str) -> bool {
+    pub fn holds_list(&self, key: &'static str) -> bool {
+        self.declare(key, || Form::List(Box::new(Form::Text)));
         let found = self.table.and_then(|table| table.get(key));
         found.is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
     }
