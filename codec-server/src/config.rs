@@ -33,7 +33,7 @@ use std::path::Path;
 
 use temporal_kms_codec::kms::{Kms, RotationPolicy};
 use temporal_kms_codec_service::{
-    auth::AuthConfig,
+    auth::{AuthConfig, Authenticator},
     keys, namespaces,
     settings::{Document, Fault, Found, Settings},
     tls::{self, TlsSettings},
@@ -156,6 +156,7 @@ impl Config {
         let mut faults = namespaces::faults(&self.namespaces, &self.keys);
         let server = &self.server;
         faults.extend(server.unauthenticated(!self.auth.is_open()));
+        faults.extend(self.unasked_certificates());
         let is_picked = server.listen.tcp().is_some_and(|tcp| tcp.port() == 0);
         if !is_picked && server.admin_listen.as_ref() == Some(&server.listen) {
             let message = "it is the address of `listen` too; choose another port";
@@ -173,10 +174,22 @@ impl Config {
         false
     }
 
+    /// Callers that are known by certificates that TLS does not ask for.
+    fn unasked_certificates(&self) -> Option<Fault> {
+        let asks = |tls: &TlsSettings| tls.client_ca.is_some();
+        let is_asked = self.tls.as_ref().is_some_and(asks);
+        (self.auth.has_certificates() && !is_asked).then(|| {
+            let message = "clients are never asked for a certificate; name the file of the authorities that sign them as \
+                           `client_ca` in section [tls]";
+            Fault::new("auth.certificates", message).following_from("tls")
+        })
+    }
+
     /// Files and keys that are named and do not exist.
     fn missing_files(&self) -> Vec<Fault> {
         let mut faults = namespaces::missing_files(&self.namespaces, &self.keys);
         faults.extend(self.tls.iter().flat_map(tls::faults));
+        faults.extend(Authenticator::open(&self.auth).err().unwrap_or_default());
         faults
     }
 }

@@ -18,6 +18,7 @@ mod login;
 mod memory;
 mod namespace;
 mod origin;
+mod page;
 mod permit;
 mod pipeline;
 mod placeholder;

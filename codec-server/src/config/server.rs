@@ -22,6 +22,8 @@ pub struct ServerConfig {
     pub insecure_without_authentication: bool,
     /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
     pub allowed_hosts: Vec<String>,
+    /// `page`: whether `GET /` answers a page on which people read histories. Default: yes.
+    pub page: bool,
     /// `path_prefixes`: paths before `/encode` and `/decode` that do not name a namespace, such as `/codec`.
     pub(crate) path_prefixes: Vec<Folder>,
     /// The limits of requests.
@@ -65,6 +67,14 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Requests that are open at the same time, with those that wait for their bodies. Connections of HTTP/1.1 have one
+    /// each. Those of HTTP/2 share what is left over.
+    pub(crate) fn max_open(&self) -> usize {
+        const MORE: usize = 1024;
+        let open = self.max_connections.saturating_add(MORE);
+        open.min(tokio::sync::Semaphore::MAX_PERMITS)
+    }
+
     /// The bytes of the largest request that the limits allow: its body, its payloads, the payloads of the answer, and the
     /// answer's text, which is base64.
     fn largest_request(&self) -> usize {
@@ -123,6 +133,7 @@ impl ServerConfig {
             admin_listen: None,
             insecure_without_authentication: false,
             allowed_hosts: Vec::new(),
+            page: true,
             path_prefixes: Vec::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
@@ -137,6 +148,7 @@ impl ServerConfig {
         let insecure = &mut server.insecure_without_authentication;
         section.set("insecure_without_authentication", insecure, values::flag);
         server.allowed_hosts = section.list("allowed_hosts", host).unwrap_or_default();
+        section.set("page", &mut server.page, values::flag);
         server.path_prefixes = section
             .list("path_prefixes", path_prefix)
             .unwrap_or_default();

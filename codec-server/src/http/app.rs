@@ -15,6 +15,8 @@ pub(crate) struct App {
     pub(super) authenticator: Authenticator,
     pub(super) namespaces: RequestNamespaces,
     pub(super) origins: OriginPolicy,
+    /// Whether `GET /` answers the page for people.
+    pub(super) page: bool,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) admission: Arc<Admission>,
@@ -42,7 +44,7 @@ impl App {
             admission: before
                 .filter(|before| before.shares == config.limits)
                 .map_or_else(
-                    || Arc::new(Admission::new(&config.limits, limits.max_connections)),
+                    || Arc::new(Admission::new(&config.limits, limits.max_open())),
                     |before| Arc::clone(&before.admission),
                 ),
             memory: before
@@ -58,6 +60,7 @@ impl App {
                     |before| Arc::clone(&before.permits),
                 ),
             shares: config.limits.clone(),
+            page: server.page,
             limits: limits.clone(),
             timeouts: server.timeouts.clone(),
         }
