@@ -58,6 +58,7 @@ fn every_setting_is_read() {
         listen = "[::1]:9000"
         admin_listen = "127.0.0.1:9001"
         allowed_hosts = ["Codec.example.com"]
+        page = false
         path_prefixes = ["/codec", "/temporal/codec/"]
         max_body = "1MiB"
         max_answer = "2MiB"
@@ -117,6 +118,7 @@ fn every_setting_is_read() {
         admin_listen,
         insecure_without_authentication,
         allowed_hosts,
+        page,
         path_prefixes,
         limits,
         timeouts,
@@ -127,7 +129,7 @@ fn every_setting_is_read() {
     assert_eq!(timeouts.shutdown_delay, Duration::from_secs(7));
     assert_eq!(listen.to_string(), "[::1]:9000");
     assert_eq!(admin_listen.as_ref().unwrap().to_string(), "127.0.0.1:9001");
-    assert!(!insecure_without_authentication);
+    assert!(!insecure_without_authentication && !page);
     assert_eq!(allowed_hosts, &["codec.example.com"]);
     assert_eq!((limits.max_body, limits.max_answer), (1 << 20, 2 << 20));
     assert_eq!((limits.max_payloads, limits.max_headers), (16, 16384));
