@@ -9,6 +9,7 @@ mod history;
 mod inspect;
 mod keys;
 mod serve;
+mod token;
 mod transform;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -110,6 +111,9 @@ enum Command {
     /// Checks a configuration.
     #[command(subcommand, after_help = config::HELP)]
     Config(config::ConfigCommand),
+    /// Makes a token for a program that calls the server.
+    #[command(after_help = token::HELP)]
+    Token(token::TokenArgs),
 }
 
 impl Command {
@@ -154,6 +158,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Token(args) => token::run(&args),
     };
     done.map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS)
 }

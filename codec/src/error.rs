@@ -103,7 +103,9 @@ pub enum PayloadError {
     )]
     PlaintextRefused,
     /// A size exceeds its limit.
-    #[error("{what} exceeds the limit of {limit} bytes")]
+    #[error(
+        "{what} exceeds the limit of {limit} bytes; make it smaller, or check the program that wrote it"
+    )]
     TooLarge {
         /// What is too large.
         what: &'static str,
@@ -127,7 +129,7 @@ pub enum PayloadError {
     )]
     NoRandomness,
     /// The payload needs a feature that this build does not have.
-    #[error("this build cannot process the payload: {0}")]
+    #[error("this build cannot process the payload: {0}; use a build with it")]
     Unsupported(&'static str),
 }
 
@@ -164,10 +166,12 @@ fn foreign_namespace(found: Option<&str>, expected: &str) -> String {
     match found {
         Some(found) => {
             format!(
-                "the payload belongs to the namespace `{found}`, and is decoded for `{expected}`"
+                "the payload belongs to the namespace `{found}`, and is decoded for `{expected}`; decode it for its own namespace"
             )
         }
-        None => format!("the payload names no namespace, and is decoded for `{expected}`"),
+        None => format!(
+            "the payload names no namespace, and is decoded for `{expected}`; check the program that wrote it"
+        ),
     }
 }
 
@@ -215,7 +219,8 @@ mod tests {
             match error {
                 E::Malformed(_) => &["its header is short", "Check the program"],
                 E::NotAuthentic => &["payload", "key", "namespace", "Decode it"],
-                E::ForeignNamespace { .. } => &["`theirs`", "`ours`"],
+                E::ForeignNamespace { found: None, .. } => &["`ours`", "check the program"],
+                E::ForeignNamespace { .. } => &["`theirs`", "`ours`", "decode it for"],
                 E::ForeignContext(_) => &["`env`", "TEMPORAL_CODEC_CONTEXT"],
                 E::MissingContext(_) => &["`env`", "TEMPORAL_CODEC_REQUIRE_CONTEXT"],
                 E::KeyNotAllowed { .. } => &["local://k", "add it", "TEMPORAL_CODEC_DECRYPT_KEYS"],
@@ -223,11 +228,11 @@ mod tests {
                 E::UnsupportedFormat(_) => &["Vault", "decode it with"],
                 E::FormatNotAllowed { .. } => &["`direct`", "TEMPORAL_CODEC_DECRYPT_FORMATS"],
                 E::PlaintextRefused => &["not encrypted", "TEMPORAL_CODEC_PLAINTEXT"],
-                E::TooLarge { .. } => &["the wrapped data key", "16384 bytes"],
+                E::TooLarge { .. } => &["the wrapped data key", "16384 bytes", "make it smaller"],
                 E::NestedTooDeep(_) => &["8 times", "find the program"],
                 E::NotTried => &["not tried", "decode it in a request of its own"],
                 E::NoRandomness => &["operating system", "check"],
-                E::Unsupported(_) => &["zstd"],
+                E::Unsupported(_) => &["zstd", "use a build with it"],
             }
         }
         let all = vec![
@@ -235,6 +240,10 @@ mod tests {
             E::NotAuthentic,
             E::ForeignNamespace {
                 found: Some("theirs".to_owned()),
+                expected: "ours".to_owned(),
+            },
+            E::ForeignNamespace {
+                found: None,
                 expected: "ours".to_owned(),
             },
             E::ForeignContext("env".to_owned()),
@@ -255,7 +264,7 @@ mod tests {
             E::NestedTooDeep(8),
             E::NotTried,
             E::NoRandomness,
-            E::Unsupported("it lacks the feature `zstd`"),
+            E::Unsupported("it is compressed, and the feature `zstd` is missing"),
         ];
         let with_names = |error: E| {
             let names = named(&error);
@@ -267,7 +276,7 @@ mod tests {
     #[test]
     fn every_error_of_a_payload_names_what_is_at_fault_and_what_to_do() {
         let samples = samples();
-        assert_eq!(samples.len(), 15, "a variant has no sample");
+        assert_eq!(samples.len(), 16, "a variant has no sample");
         for (error, names) in samples {
             let text = error.to_string();
             for name in names {

@@ -1,8 +1,8 @@
-//! Proto-JSON for payloads: what remote codecs speak, and what `temporal … -o json` prints.
+//! Proto-JSON for payloads: the form of remote codecs, and of `temporal … -o json`.
 //!
-//! Reading is lenient where real clients differ (Go's `encoding/json`, several proto-JSON libraries) and strict
-//! where leniency would let two readers see two different things. Writing is canonical and goes straight
-//! into one buffer: this is the codec server's hot path.
+//! Reading is lenient where real clients differ (Go's `encoding/json`, several proto-JSON libraries). It is strict
+//! where leniency would let two readers see two different values. Writing is canonical and goes directly into one
+//! buffer, because this is the codec server's hot path.
 //!
 //! | accepted | refused |
 //! |---|---|
@@ -13,7 +13,7 @@
 //! | unknown fields | a known field or a metadata key that is given twice |
 //! | | more than 64 metadata entries or externally stored parts in one payload |
 //!
-//! Errors name places by our own field names and never repeat a byte of the body.
+//! Errors name places by this crate's own field names and never repeat a byte of the body.
 
 mod document;
 mod error;

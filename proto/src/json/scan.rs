@@ -6,15 +6,15 @@ use base64::Engine as _;
 
 use super::read::{STANDARD, URL_SAFE};
 
-/// Deeper than any history; each level takes memory while it is open.
+/// Deeper than any history. Each open level takes memory.
 pub(super) const MAX_DEPTH: usize = 10_000;
 
-/// The objects that have the shape of a payload, in order. One inside of another is part of it.
+/// The objects with the shape of a payload, in order. An object inside of another is part of it.
 ///
 /// [`find_payloads`](super::find_payloads) says what the shape is. `text` must be valid JSON.
 ///
 /// # Errors
-/// The offset from where on `text` is nested too deeply.
+/// The offset at which `text` is nested too deeply.
 pub(super) fn payload_shapes(text: &str) -> Result<Vec<Range<usize>>, usize> {
     let mut shapes = Shapes::default();
     let mut bytes = text.bytes().enumerate();
@@ -36,8 +36,8 @@ pub(super) fn payload_shapes(text: &str) -> Result<Vec<Range<usize>>, usize> {
     Ok(shapes.found.into_iter().map(|found| found.range).collect())
 }
 
-/// Whether `encoding`, in base64, is the name of an encoding. A tool that shows histories to people writes the name itself
-/// there.
+/// Whether `encoding` is the name of an encoding in base64. Tools that show histories to people write the name without
+/// base64.
 fn is_encoding(encoding: &str) -> bool {
     let name = STANDARD
         .decode(encoding)
@@ -93,7 +93,7 @@ struct Container {
     is_object: bool,
     /// The key whose value comes next; `None` where a key comes next.
     key: Option<Key>,
-    /// It holds only strings and nulls.
+    /// The container holds only strings and nulls.
     is_flat: bool,
     fields: Fields,
     /// Set for an object that is too large for a payload.
@@ -111,7 +111,7 @@ struct Place {
     event: Option<HistoryEvent>,
 }
 
-/// What was found of an object so far.
+/// The parts of an object that were found so far.
 #[derive(Default)]
 struct Fields {
     encoding: bool,
@@ -250,7 +250,7 @@ impl Shapes {
         });
     }
 
-    /// A value of the container that is open now.
+    /// A value of the container that is currently open.
     fn value(&mut self, value: Value<'_>) {
         let Some(container) = self.open.last_mut() else {
             return;
@@ -381,7 +381,7 @@ impl<'t> Unquoted<'t> {
     }
 }
 
-/// Where the string ends that `bytes` is in, behind its closing quote.
+/// The end of the string in which `bytes` starts, after its closing quote.
 fn end_of_string(bytes: &mut impl Iterator<Item = (usize, u8)>) -> Option<usize> {
     while let Some((at, byte)) = bytes.next() {
         match byte {

@@ -1,4 +1,4 @@
-//! Reading and writing: one test per leniency and per refusal, and properties over what nobody thought of.
+//! Reading and writing: one test for each leniency and each refusal, and property tests for the rest.
 
 use super::*;
 use crate::Payload;

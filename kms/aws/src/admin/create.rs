@@ -1,4 +1,4 @@
-//! Making a key at AWS KMS.
+//! Creating a key at AWS KMS.
 
 use aws_sdk_kms::types::{KeySpec as Spec, KeyUsageType, OriginType, Tag};
 
@@ -10,10 +10,10 @@ use crate::{
 };
 use temporal_kms::{KeyPurpose, KeySpec, Protection, ProviderError, ProviderErrorKind as Kind};
 
-/// AWS KMS's shortest: the key has never been used.
+/// AWS KMS's shortest wait, because the key was never used.
 const DISCARD_DAYS: i32 = 7;
 
-/// Makes a key and gives it the alias that it was asked for by.
+/// Creates a key and gives it the requested alias.
 pub(super) async fn create(
     asked: RegionalKey,
     spec: &KeySpec,
@@ -35,7 +35,7 @@ pub(super) async fn create(
     let call = made.kms.create_alias().alias_name(alias);
     let named = call.target_key_id(made.id()).send().await;
     if let Err(error) = named {
-        // Nobody would find it again, and it costs money.
+        // Without an alias the key would be lost and still cost money.
         discard(&made).await;
         return Err(made.failed("kms:CreateAlias")(error));
     }
