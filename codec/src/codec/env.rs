@@ -82,7 +82,10 @@ impl CodecSettings {
             if let Some(name) = name.to_str().filter(|name| is_read(name))
                 && value.to_str().is_none()
             {
-                return Err(ConfigurationError::invalid(name, "it is not valid UTF-8"));
+                return Err(ConfigurationError::invalid(
+                    name,
+                    "it is not valid UTF-8; set it to UTF-8 text",
+                ));
             }
         }
         Self::from_lookup(&|name| std::env::var(name).ok())

@@ -32,7 +32,9 @@ impl Compression {
         };
         let invalid = |reason| Err(ConfigurationError::invalid("compression", reason));
         if cfg!(not(feature = "zstd")) {
-            return invalid("this build lacks the feature `zstd`");
+            return invalid(
+                "this build lacks the feature `zstd`; use a build with it, or write `none`",
+            );
         }
         if !(1..=19).contains(&level) {
             return invalid("the level of zstd must be between 1 and 19");

@@ -184,7 +184,7 @@ impl KeyAdmin for AwsAdmin {
         let replica = key.name.multi_region().map(|arn| arn.in_region(region));
         let replica = replica.ok_or_else(|| {
             key.error(Kind::Unsupported)
-                .with_detail("it is not a multi-region key; only keys made as such have replicas")
+                .with_detail("it is not a multi-region key, so it cannot have replicas; create a key with --multi-region")
         })?;
         let call = key.kms.replicate_key().key_id(key.id());
         let answer = call

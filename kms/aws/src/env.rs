@@ -51,7 +51,7 @@ impl AwsOptions {
                 let Some(arn) = first(&["KMS_ROLE_ARN", "AWS_ROLE_ARN"]) else {
                     return Err(ConfigurationError::invalid(
                         "KMS_ROLE_ARN",
-                        "it is not set, but KMS_AUTH_MODE=oidc needs a role to take on",
+                        "it is not set, but KMS_AUTH_MODE=oidc needs a role to assume; set it to the role's ARN",
                     ));
                 };
                 let token = token(variable)?;
@@ -61,7 +61,7 @@ impl AwsOptions {
             Some(_) => {
                 return Err(ConfigurationError::invalid(
                     "KMS_AUTH_MODE",
-                    "it is neither `iam` nor `oidc`",
+                    "it must be `iam` or `oidc`",
                 ));
             }
         };
@@ -96,11 +96,11 @@ fn custom_key_store(variable: Variables<'_>) -> Result<Option<String>, Configura
         )),
         (false, Some(_)) => Err(ConfigurationError::invalid(
             ID,
-            "it has no effect without KMS_ENABLE_CLOUDHSM=true",
+            "it has no effect without KMS_ENABLE_CLOUDHSM=true; set both, or neither",
         )),
         (true, Some(id)) if !id.starts_with("cks-") => Err(ConfigurationError::invalid(
             ID,
-            "the id of a key store begins with cks-",
+            "it must be the id of a key store, which begins with cks-",
         )),
         (_, id) => Ok(id),
     }

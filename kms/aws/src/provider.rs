@@ -109,7 +109,7 @@ impl KeyProvider for AwsKey {
         if !(MIN_PLAINTEXT..=MAX_PLAINTEXT).contains(&plaintext.len()) {
             return Err(self
                 .error(Kind::Misconfigured)
-                .with_detail("AWS KMS encrypts 1 to 4,096 bytes"));
+                .with_detail("AWS KMS encrypts 1 to 4,096 bytes; use the format `envelope`"));
         }
         self.encrypt_under(plaintext, &EncryptionContext::empty())
             .await

@@ -68,7 +68,7 @@ impl Signer for AwsSigner {
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
         if version.is_some() {
             return Err(ProviderError::new(Kind::KeyNotFound, self.regions.uri())
-                .with_detail("signing keys of AWS KMS have no versions"));
+                .with_detail("signing keys of AWS KMS have no versions; name the key alone"));
         }
         if let Some(known) = self.known() {
             return Ok(known);

@@ -107,7 +107,7 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] when the service does not sign.
     async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
-            .with_detail("its keys do not sign"))
+            .with_detail("its keys do not sign; use a key of another service"))
     }
 
     /// Opens key management. `uri` need not exist.

@@ -153,7 +153,7 @@ impl KeyAdmin for GcpAdmin {
     async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
         details::details(self.key(key).await?).ok_or_else(|| {
             ProviderError::new(Kind::Unsupported, key)
-                .with_detail("it is for something else than encryption and signing with P-256")
+                .with_detail("it is not for encryption or signing with P-256; name another key")
         })
     }
 
@@ -351,7 +351,7 @@ fn with_rotation(
     };
     let Some((period, next)) = schedule() else {
         return Err(ProviderError::new(Kind::Misconfigured, uri)
-            .with_detail("the rotation period is too long"));
+            .with_detail("the rotation period is too long; choose a shorter one"));
     };
     Ok(key.set_rotation_period(period).set_next_rotation_time(next))
 }
@@ -360,10 +360,8 @@ fn with_rotation(
 fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
     match version.map(str::parse) {
         Some(Ok(id)) => Ok(id),
-        Some(Err(_)) => {
-            Err(ProviderError::new(Kind::KeyNotFound, uri)
-                .with_detail("a version's name is a number"))
-        }
+        Some(Err(_)) => Err(ProviderError::new(Kind::KeyNotFound, uri)
+            .with_detail("the version is not a number; `codec-server keys versions` lists them")),
         None => Err(ProviderError::new(Kind::Misconfigured, uri)
             .with_detail("name the version; Cloud KMS does this to versions, not to keys")),
     }

@@ -21,7 +21,8 @@ pub(super) async fn grant(
     role: KeyRole,
 ) -> Result<bool, ProviderError> {
     let roles = roles(role).ok_or_else(|| {
-        ProviderError::new(Kind::Unsupported, uri).with_detail("Cloud KMS has no role for it")
+        ProviderError::new(Kind::Unsupported, uri)
+            .with_detail("Cloud KMS has no role for it; choose another role")
     })?;
     let mut attempt = 1;
     loop {

@@ -104,5 +104,5 @@ fn check_name(uri: &KeyUri) -> Result<(), ProviderError> {
         return Ok(());
     }
     Err(ProviderError::new(Kind::Misconfigured, uri)
-        .with_detail("its name has characters that no resource of Cloud KMS has"))
+        .with_detail("its name has characters that Cloud KMS does not allow; correct it"))
 }

@@ -169,9 +169,9 @@ impl KeyProvider for GcpKey {
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
         if plaintext.len() > self.max_plaintext() {
-            return Err(self
-                .error(Kind::Misconfigured)
-                .with_detail("more plaintext than the service takes"));
+            return Err(self.error(Kind::Misconfigured).with_detail(
+                "more plaintext than the service accepts; use the format `envelope`",
+            ));
         }
         let sealed = self.seal(plaintext, &[]).await;
         if let Err(error) = &sealed

@@ -62,7 +62,7 @@ impl GcpSigner {
         let Some((id, version)) = enabled else {
             return Err(self
                 .error(Kind::KeyDisabled)
-                .with_detail("it has no enabled version"));
+                .with_detail("it has no enabled version; enable one, or rotate the key"));
         };
         self.check_algorithm(&version.algorithm)?;
         *self.newest.lock() = Some((*id, Instant::now()));
@@ -158,8 +158,9 @@ impl Signer for GcpSigner {
         let id = match version {
             None => self.newest(Asked::PublicKey).await?,
             Some(version) => version.parse().map_err(|_| {
-                self.error(Kind::KeyNotFound)
-                    .with_detail("a version's name is a number")
+                self.error(Kind::KeyNotFound).with_detail(
+                    "the version is not a number; `codec-server keys versions` lists them",
+                )
             })?,
         };
         let known = self.public_keys.lock().get(&id).cloned();

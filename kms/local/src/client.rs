@@ -74,8 +74,11 @@ impl LocalKeyring {
             SignatureAlgorithm::EcdsaP256Sha256 => KeyPurpose::SignP256,
             SignatureAlgorithm::Ed25519 => KeyPurpose::SignEd25519,
             _ => {
-                return Err(ProviderError::new(Kind::Unsupported, &named(name)?)
-                    .with_detail("a keyset has no such algorithm"));
+                return Err(
+                    ProviderError::new(Kind::Unsupported, &named(name)?).with_detail(
+                        "a keyset does not have this algorithm; use ECDSA on P-256 or Ed25519",
+                    ),
+                );
             }
         };
         self.create_missing(name, purpose)?;

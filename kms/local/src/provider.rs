@@ -87,7 +87,7 @@ impl KeyProvider for LocalKey {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(self
                 .error(Kind::Misconfigured)
-                .with_detail("more than 64 KiB of plaintext"));
+                .with_detail("more than 64 KiB of plaintext; use the format `envelope`"));
         }
         self.seal(plaintext, &[])
     }

@@ -128,7 +128,7 @@ impl KeyProvider for Pkcs11Key {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(self
                 .error(Kind::Misconfigured)
-                .with_detail("more than 16 KiB of plaintext"));
+                .with_detail("more than 16 KiB of plaintext; use the format `envelope`"));
         }
         self.seal(Zeroizing::new(plaintext.to_vec()), Vec::new())
             .await

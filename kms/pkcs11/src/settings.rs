@@ -207,7 +207,7 @@ impl Pkcs11Access {
                     .decode_utf8()
                     .ok()
                     .filter(|value| !value.is_empty())
-                    .ok_or_else(|| invalid("an attribute of its query has no value in UTF-8"))
+                    .ok_or_else(|| invalid("an attribute of its query is not UTF-8; correct it"))
             };
             let first = match name {
                 "module-path" => access.module.replace(absolute(&value()?)?).is_none(),
@@ -224,7 +224,7 @@ impl Pkcs11Access {
                 }
             };
             if !first {
-                return Err(invalid("its query holds an attribute twice"));
+                return Err(invalid("its query holds an attribute twice; write it once"));
             }
         }
         Ok(access)

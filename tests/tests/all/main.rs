@@ -15,6 +15,7 @@ mod examples;
 mod foreign_formats;
 mod histories;
 mod imports;
+mod kubernetes;
 mod page;
 mod pkcs11;
 mod python_codec;

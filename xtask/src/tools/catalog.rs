@@ -153,6 +153,18 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static MANIFESTS: Tool = Tool {
+    name: "manifests",
+    version: "1",
+    program: "bin/manifests",
+    variable: "TKC_MANIFESTS",
+    takes: "kustomize, Helm and the types of Kubernetes: 2–3 minutes",
+    install: Install::GoModule {
+        folder: "tests/manifests",
+        package: ".",
+    },
+};
+
 pub(crate) static CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
@@ -227,7 +239,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 8] = [
+pub(crate) static TESTING: [&Tool; 9] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -236,10 +248,11 @@ pub(crate) static TESTING: [&Tool; 8] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &MANIFESTS,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 11] = [
+pub(crate) static CI: [&Tool; 12] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -251,6 +264,7 @@ pub(crate) static CI: [&Tool; 11] = [
     &MDBOOK,
     &TEMPORAL,
     &TCTL,
+    &MANIFESTS,
 ];
 
 static COMMANDS_ONLY: [&Tool; 3] = [&CARGO_DEB, &CARGO_HACK, &CARGO_SEMVER_CHECKS];

@@ -12,31 +12,42 @@ use anyhow::{Context, bail};
 use super::{Tool, catalog::Install};
 use crate::{path, step, workspace::Workspace};
 
-const GO: &str = "install Go 1.25 or newer (https://go.dev/dl)";
+const GO: &str = "install Go 1.26 or newer (https://go.dev/dl)";
 const NPM: &str = "install Node.js 18 or newer with npm (https://nodejs.org)";
 const PYTHON: &str = "install Python 3.10 or newer (https://python.org)";
 
 /// A description of an installation. If the text changes, the tool is installed again.
 pub(super) fn identity(workspace: &Workspace, tool: &Tool) -> anyhow::Result<String> {
+    let root = workspace.root();
     let pinned_by = match tool.install {
-        Install::GoModule { folder, .. } => Some(workspace.root().join(folder).join("go.mod")),
-        Install::NpmProject { folder } => {
-            Some(workspace.root().join(folder).join("package-lock.json"))
-        }
-        Install::Python { requirements } => Some(workspace.root().join(requirements)),
+        Install::GoModule { folder, .. } => go_sources(&root.join(folder))?,
+        Install::NpmProject { folder } => vec![root.join(folder).join("package-lock.json")],
+        Install::Python { requirements } => vec![root.join(requirements)],
         Install::System { .. }
         | Install::SystemFile { .. }
         | Install::Go { .. }
         | Install::NpmNative { .. }
-        | Install::Cargo { .. } => None,
+        | Install::Cargo { .. } => Vec::new(),
     };
-    let pins = match pinned_by {
-        Some(file) => {
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?
+    let mut identity = format!("{} {}\n", tool.name, tool.version);
+    for file in pinned_by {
+        let text = fs::read_to_string(&file);
+        identity += &text.with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(identity)
+}
+
+/// `go.mod` and the sources beside it, in the order of their names.
+fn go_sources(module: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = vec![module.join("go.mod")];
+    for entry in module.read_dir().context("cannot list a Go module")? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "go") {
+            files.push(path);
         }
-        None => String::new(),
-    };
-    Ok(format!("{} {}\n{pins}", tool.name, tool.version))
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Installs `tool`, and replaces remains of an earlier attempt.

@@ -46,7 +46,10 @@ pub(super) fn pairs(
                 place.insert(value.trim().to_owned());
             }
             Entry::Occupied(pair) => {
-                return invalid(format!("the pair `{}` is set twice", pair.key()));
+                return invalid(format!(
+                    "the pair `{}` is set twice; set it once",
+                    pair.key()
+                ));
             }
         }
     }

@@ -42,7 +42,7 @@ pub(super) async fn create(
     if let Some(days) = days {
         enable_rotation(&made, days)
             .await
-            .map_err(|error| error.with_detail("the key was made, but its rotation is not set"))?;
+            .map_err(|error| error.with_detail("the key was created, but its rotation is not set; set it: codec-server keys rotate --rotation-period"))?;
     }
     Ok(made)
 }
@@ -53,7 +53,9 @@ fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), Pro
         spec.protection,
         Some(Protection::File | Protection::Software)
     ) {
-        return unsupported("AWS KMS keeps every key in a hardware security module");
+        return unsupported(
+            "AWS KMS keeps every key in a hardware security module; leave --protection out",
+        );
     }
     match spec.purpose {
         KeyPurpose::Encrypt => Ok((KeyUsageType::EncryptDecrypt, Spec::SymmetricDefault)),
@@ -86,7 +88,7 @@ async fn create_key(
     let tags = tags.map_err(|_| {
         asked
             .error(Kind::Misconfigured)
-            .with_detail("a label lacks its name or its value")
+            .with_detail("a label lacks its name or its value; write NAME=VALUE")
     })?;
     let answer = asked
         .kms

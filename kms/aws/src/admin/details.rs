@@ -26,9 +26,9 @@ pub(super) async fn details(
 ) -> Result<KeyDetails, ProviderError> {
     match metadata::purpose(metadata) {
         Some(purpose) => describe(key, metadata, purpose).await,
-        None => Err(key
-            .error(Kind::Unsupported)
-            .with_detail("it is neither for encryption nor for signing with ECDSA on P-256")),
+        None => Err(key.error(Kind::Unsupported).with_detail(
+            "it is not for encryption or signing with ECDSA on P-256; name another key",
+        )),
     }
 }
 

@@ -40,11 +40,11 @@ pub(super) async fn grant(
     }
     if !wanted.context.is_empty() && purpose != Some(KeyPurpose::Encrypt) {
         return misconfigured(
-            "signing has no encryption context that a permission could depend on",
+            "signing has no encryption context that a permission could depend on; leave --namespace out",
         );
     }
     let Some((name, needed)) = grant_of(wanted.role) else {
-        return misconfigured("AWS KMS has no grant for this role");
+        return misconfigured("AWS KMS has no grant for this role; permit it in the key's policy");
     };
     let granted = granted(key, wanted).await?;
     if needed.iter().all(|operation| granted.contains(operation)) {
