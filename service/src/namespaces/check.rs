@@ -8,13 +8,18 @@ use temporal_kms_codec::{
     RequiredContext, kms::Kms,
 };
 
-use super::{DEFAULT_NAMESPACE, NamespaceConfig, NamespacesConfig, unopened::Unopened};
+use super::{
+    DEFAULT_NAMESPACE, NamedNamespaces, NamespaceConfig, NamespacesConfig, unopened::Unopened,
+};
 use crate::settings::Fault;
 
 /// Settings of `namespaces` and `kms` that do not fit together.
 #[must_use]
 pub fn faults(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
     let mut faults = services(kms);
+    if let NamespacesConfig::Named(named) = namespaces {
+        faults.extend(conflicts(named));
+    }
     for (path, namespace, settings) in each(namespaces) {
         faults.extend(keys(&path, settings, kms));
         faults.extend(codec(&path, namespace, settings));
@@ -48,15 +53,26 @@ fn of_setting(error: &ConfigurationError) -> Fault {
     Fault::new(name(error), error.reason())
 }
 
-/// The namespaces, each with the prefix of its settings' names.
-fn each(namespaces: &NamespacesConfig) -> Vec<(String, Option<&Namespace>, &NamespaceConfig)> {
+/// The namespaces, each with the prefix of its settings' names. A pattern is a name that could be used, too.
+fn each(namespaces: &NamespacesConfig) -> Vec<(String, &str, &NamespaceConfig)> {
     match namespaces {
         NamespacesConfig::Named(named) => named
-            .iter()
-            .map(|(name, settings)| (format!("namespaces.{name}."), Some(name), settings))
+            .sections()
+            .map(|(name, settings)| (format!("namespaces.{name}."), name, settings))
             .collect(),
-        NamespacesConfig::Any(settings) => vec![(String::new(), None, settings)],
+        NamespacesConfig::Any(settings) => vec![(String::new(), DEFAULT_NAMESPACE, settings)],
     }
+}
+
+/// Pairs of patterns that describe a name equally well.
+fn conflicts(named: &NamedNamespaces) -> impl Iterator<Item = Fault> {
+    named.patterns.conflicts().map(|(one, other)| {
+        let message = format!(
+            "a name can have the form of `{one}` and of `{other}`, and neither is closer; make one of them longer, or name the namespace"
+        );
+        let fault = Fault::new(format!("namespaces.{one}"), message);
+        fault.following_from(format!("namespaces.{other}"))
+    })
 }
 
 fn keys_of(settings: &NamespaceConfig) -> impl Iterator<Item = (&'static str, &KeyUri)> {
@@ -87,9 +103,8 @@ fn keys(path: &str, settings: &NamespaceConfig, kms: &Kms) -> Vec<Fault> {
 
 /// The library's own checks: a codec is built, with keys that are not opened. The library reports one mistake at a time.
 /// So each setting with a mistake is replaced, until the codec can be built.
-fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) -> Vec<Fault> {
-    let default = || Namespace::new(DEFAULT_NAMESPACE);
-    let namespace = match namespace.cloned().map_or_else(default, Ok) {
+fn codec(path: &str, namespace: &str, settings: &NamespaceConfig) -> Vec<Fault> {
+    let namespace = match Namespace::new(namespace) {
         Ok(namespace) => namespace,
         Err(error) => return vec![Fault::new(path, error.to_string())],
     };

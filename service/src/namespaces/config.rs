@@ -7,6 +7,7 @@ use temporal_kms_codec::{
     Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::Kms,
 };
 
+use super::{limits::NamespaceLimits, pattern::Pattern};
 use crate::settings::{Section, values};
 
 /// Below this size zstd gains nothing.
@@ -16,9 +17,9 @@ const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
 const DEFAULT_MAX_DECOMPRESSED: usize = 16 << 20;
 
 /// How the payloads of one namespace are encoded and decoded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespaceConfig {
-    /// `encrypt`: keys to encrypt with; several are several recipients.
+    /// `encrypt`: keys to encrypt with; several are several recipients. Without any, the namespace decodes only.
     pub encrypt: Vec<KeyUri>,
     /// `decrypt`: further keys to decrypt with.
     pub decrypt: Vec<KeyUri>,
@@ -26,6 +27,8 @@ pub struct NamespaceConfig {
     pub format: Format,
     /// `decrypt_formats`: the formats to open. Default: the written one and `envelope`.
     pub decrypt_formats: Option<Vec<Format>>,
+    /// `accept_namespaces`: other namespaces whose payloads are decoded too, such as those of callers through Nexus.
+    pub accept_namespaces: Vec<Namespace>,
     /// `context`: pairs of the encryption context beside the namespace.
     pub context: BTreeMap<String, String>,
     /// `require_context`: the pairs that a payload must carry; `true` for all, or a list of names. Default: none.
@@ -40,6 +43,8 @@ pub struct NamespaceConfig {
     pub dek_limits: DekLimits,
     /// `on_undecodable`: `fail` (default) or `placeholder`.
     pub on_undecodable: OnUndecodable,
+    /// `max_body`, `max_payloads`, `max_requests`, `max_rate`, `max_burst`: limits of the namespace's requests. Default: the server's.
+    pub limits: NamespaceLimits,
     /// Unwrapped data keys that are kept: the section `[cache]`, the same for every namespace.
     pub cache: CacheLimits,
 }
@@ -76,6 +81,7 @@ impl NamespaceConfig {
             decrypt: Vec::new(),
             format: Format::default(),
             decrypt_formats: None,
+            accept_namespaces: Vec::new(),
             context: BTreeMap::new(),
             require_context: RequiredContext::default(),
             compression: Compression::default(),
@@ -84,8 +90,19 @@ impl NamespaceConfig {
             plaintext: PlaintextPolicy::Allow,
             dek_limits: DekLimits::default(),
             on_undecodable: OnUndecodable::default(),
+            limits: NamespaceLimits::default(),
             cache: CacheLimits::default(),
         }
+    }
+
+    /// Whether a codec that was made with `other` does the same as one that is made with this.
+    #[must_use]
+    pub fn has_codec_of(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        // What a server does around the codec.
+        other.on_undecodable = self.on_undecodable;
+        other.limits.clone_from(&self.limits);
+        *self == other
     }
 
     /// The settings of the library's variables, with a server's defaults for the rest. `None` without a key to encrypt with.
@@ -130,6 +147,8 @@ impl NamespaceConfig {
             Some(formats) => builder.decrypt_formats(formats.iter().copied()),
             None => builder,
         };
+        let accepted = self.accept_namespaces.iter().cloned();
+        let builder = accepted.fold(builder, CodecBuilder::accept_namespace);
         self.context.iter().fold(builder, |builder, (name, value)| {
             builder.context(name, value)
         })
@@ -146,6 +165,7 @@ impl NamespaceConfig {
         let decrypt = section.list("decrypt", key).unwrap_or_default();
         let format = section.value("format", setting).unwrap_or_default();
         let decrypt_formats = section.list("decrypt_formats", setting);
+        let accept_namespaces = section.list("accept_namespaces", accepted);
         let context = section.pairs("context");
         let require_context = require_context(&mut section);
         let compression = compression(&mut section);
@@ -159,19 +179,24 @@ impl NamespaceConfig {
         let on_undecodable = section
             .value("on_undecodable", values::any)
             .unwrap_or_default();
+        let limits = NamespaceLimits::read(&mut section);
         // A name with dots without quotes, so this table is not a namespace.
         let is_part_of_name = !section.holds("encrypt") && section.stray_table().is_some();
         if is_part_of_name {
             section.finish();
             return None;
         }
-        if !section.holds("encrypt") || encrypt.as_ref().is_some_and(Vec::is_empty) {
-            section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"]");
+        if section.holds("encrypt") && encrypt.as_ref().is_some_and(Vec::is_empty) {
+            section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"], or remove `encrypt` for a namespace that decodes only");
+        } else if !section.holds("encrypt") && !section.holds("decrypt") {
+            section.report("there is no key; name the key to encrypt with, such as encrypt = [\"local://default\"], or the keys to decrypt with under `decrypt`");
         }
+        let decodes_only = !section.holds("encrypt");
         section.finish();
         Some(Self {
-            encrypt: encrypt?,
+            encrypt: if decodes_only { Vec::new() } else { encrypt? },
             decrypt,
+            accept_namespaces: accept_namespaces.unwrap_or_default(),
             format,
             decrypt_formats,
             context,
@@ -181,9 +206,18 @@ impl NamespaceConfig {
             plaintext,
             dek_limits,
             on_undecodable,
+            limits,
             cache: CacheLimits::default(),
         })
     }
+}
+
+/// The name of a namespace. A pattern would accept the payloads of namespaces that somebody else creates later.
+fn accepted(text: &str) -> Result<Namespace, String> {
+    if Pattern::is_in(text) {
+        return Err("expected the name of a namespace; name each one, without `*`".to_owned());
+    }
+    Namespace::new(text).map_err(|error| format!("{}; name a namespace", error.reason()))
 }
 
 fn require_context(section: &mut Section<'_>) -> RequiredContext {
