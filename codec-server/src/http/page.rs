@@ -127,8 +127,17 @@ mod tests {
     fn nothing_comes_from_elsewhere_and_no_text_becomes_markup() {
         for file in FILES.iter().chain([&INDEX]) {
             for forbidden in [
-                "http://", "https://", "innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(",
-                "onclick=", "style=", "localStorage", "sessionStorage",
+                "http://",
+                "https://",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacent",
+                "document.write",
+                "eval(",
+                "onclick=",
+                "style=",
+                "localStorage",
+                "sessionStorage",
             ] {
                 assert!(!file.text.contains(forbidden), "{}: {forbidden}", file.name);
             }

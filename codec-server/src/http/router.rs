@@ -11,9 +11,12 @@ use super::{app::App, login, page, pipeline, record::record, whoami::whoami};
 
 /// Everything that clients can call. A codec path may have any prefix, so it is the fallback.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let page = if app.page { page::routes() } else { Router::new() };
-    page
-        .route("/whoami", get(whoami))
+    let page = if app.page {
+        page::routes()
+    } else {
+        Router::new()
+    };
+    page.route("/whoami", get(whoami))
         .route("/auth/login", get(login::begin))
         .route("/auth/callback", get(login::finish))
         .route("/auth/logout", post(login::end))

@@ -55,14 +55,16 @@ fn a_history_is_decoded_in_place_and_the_rest_is_copied() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let decoded = text(&output.stdout);
     let (start, rest) = decoded.split_once("{\"metadata\"").unwrap();
-    assert_eq!(start, "{ \"x\": 1e400,\n \"events\" :[{\"eventId\":\"7\",\"p\":[");
-    assert!(rest.ends_with("}] }\n") || rest.ends_with("]}] }\n"), "{rest}");
-    let decoded: Value =
-        serde_json::from_str(&decoded.replace("1e400", "1")).unwrap();
     assert_eq!(
-        decode64(&decoded["events"][0]["p"][1]["data"]),
-        br#""two""#
+        start,
+        "{ \"x\": 1e400,\n \"events\" :[{\"eventId\":\"7\",\"p\":["
     );
+    assert!(
+        rest.ends_with("}] }\n") || rest.ends_with("]}] }\n"),
+        "{rest}"
+    );
+    let decoded: Value = serde_json::from_str(&decoded.replace("1e400", "1")).unwrap();
+    assert_eq!(decode64(&decoded["events"][0]["p"][1]["data"]), br#""two""#);
 }
 
 #[test]
@@ -88,8 +90,7 @@ fn what_cannot_be_decoded_is_kept_and_told_with_its_event() {
     let output = decode(&[]);
     assert_eq!(output.status.code(), Some(65));
     let said = text(&output.stderr);
-    let place =
-        "event 1, events[0].workflowExecutionStartedEventAttributes.input.payloads[1]: ";
+    let place = "event 1, events[0].workflowExecutionStartedEventAttributes.input.payloads[1]: ";
     assert!(said.contains(place), "{said}");
     let decoded: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
     let decoded = &decoded["events"][0]["workflowExecutionStartedEventAttributes"]["input"];
@@ -136,14 +137,22 @@ fn several_histories_go_to_a_folder() {
         fs::write(exports.join(name), document.to_string()).unwrap();
         arguments.push(exports.join(name).to_str().unwrap().to_owned());
     }
-    let options = ["--keyring", keyring, "--output-folder", out.to_str().unwrap()];
+    let options = [
+        "--keyring",
+        keyring,
+        "--output-folder",
+        out.to_str().unwrap(),
+    ];
     arguments.extend(options.map(str::to_owned));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let output = run(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     for name in ["a.json", "b.json"] {
         let decoded = fs::read_to_string(out.join(name)).unwrap();
-        assert!(decoded.contains(&encode64(format!("\"{name}\"").as_bytes())), "{decoded}");
+        assert!(
+            decoded.contains(&encode64(format!("\"{name}\"").as_bytes())),
+            "{decoded}"
+        );
     }
 }
 
@@ -181,16 +190,29 @@ fn inspect_tells_formats_keys_and_versions_without_a_key() {
     ]);
     assert!(text(&versions.stdout).contains(version));
     assert_eq!(old["format"], "static");
-    assert_eq!(old["keys"], json!([{ "key": "static:old", "version": null }]));
+    assert_eq!(
+        old["keys"],
+        json!([{ "key": "static:old", "version": null }])
+    );
     assert_eq!(old["bytes"], 40);
-    assert_eq!((&plain["format"], &plain["encoding"]), (&Value::Null, &json!("json/plain")));
+    assert_eq!(
+        (&plain["format"], &plain["encoding"]),
+        (&Value::Null, &json!("json/plain"))
+    );
 
     let output = run_with_input(&["inspect"], &[], document.as_bytes());
     let table = text(&output.stdout);
-    for words in ["static:old", "not encrypted (json/plain)", "local://default"] {
+    for words in [
+        "static:old",
+        "not encrypted (json/plain)",
+        "local://default",
+    ] {
         assert!(table.contains(words), "{table}");
     }
-    for one in [payloads[0].to_string(), json!({ "payloads": payloads }).to_string()] {
+    for one in [
+        payloads[0].to_string(),
+        json!({ "payloads": payloads }).to_string(),
+    ] {
         let output = run_with_input(&["inspect"], &[], one.as_bytes());
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
@@ -217,12 +239,18 @@ fn scan_sums_up_folders_and_tells_until_when_payloads_are_kept() {
         serde_json::from_slice::<Value>(&output.stdout).unwrap()
     };
     let answer = scan(&["--retention", "10d"]);
-    assert_eq!((&answer["workflows"], &answer["open_workflows"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (&answer["workflows"], &answer["open_workflows"]),
+        (&json!(2), &json!(1))
+    );
     let needs = answer["needs"].as_array().unwrap();
     assert_eq!(needs.len(), 1, "{answer}");
     let need = &needs[0];
     assert_eq!(need["key"], "local://default");
-    assert_eq!((&need["payloads"], &need["only_key"], &need["open"]), (&json!(3), &json!(3), &json!(1)));
+    assert_eq!(
+        (&need["payloads"], &need["only_key"], &need["open"]),
+        (&json!(3), &json!(3), &json!(1))
+    );
     assert_eq!(need["kept_until"], "2026-01-12T00:00:00Z");
     assert_eq!(need["first_written"], "2026-01-01T00:00:00Z");
     assert_eq!(scan(&[])["needs"][0]["unknown_end"], 1);
@@ -258,10 +286,17 @@ fn a_static_key_is_named_by_its_id_and_file() {
 
     let output = decode(&[]);
     assert_eq!(output.status.code(), Some(65));
-    assert!(text(&output.stderr).contains("--decrypt-format static"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("--decrypt-format static"),
+        "{}",
+        text(&output.stderr)
+    );
     let other = format!("other={}", file.display());
     let said = text(&decode(&["--static-key", &other]).stderr);
     assert!(said.contains("--static-key 'test=FILE'"), "{said}");
     let said = text(&decode(&["--static-key", "test=/no/such/file"]).stderr);
-    assert!(said.contains("/no/such/file") && !said.contains(STATIC), "{said}");
+    assert!(
+        said.contains("/no/such/file") && !said.contains(STATIC),
+        "{said}"
+    );
 }

@@ -19,8 +19,16 @@ async fn a_namespace_is_scanned_and_its_workflows_tell_their_keys() {
     let id = office.accept().await;
     office.deliver(&id).await;
     office.temporal(&[
-        "workflow", "start", "--type", "Parcel", "-w", "open/with a slash", "--task-queue",
-        "nobody", "--input", "1",
+        "workflow",
+        "start",
+        "--type",
+        "Parcel",
+        "-w",
+        "open/with a slash",
+        "--task-queue",
+        "nobody",
+        "--input",
+        "1",
     ]);
 
     let address = office.address();
