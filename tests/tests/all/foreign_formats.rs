@@ -1,4 +1,5 @@
-//! Payloads of other codecs: those of `vectors/foreign.json`, and new ones that Python's libraries make.
+//! Payloads of other codecs: those of `vectors/foreign.json` and `vectors/foreign-go.json`, and new ones that Python's
+//! libraries make.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 use integration_tests::{Keyring, interop};
@@ -37,10 +38,16 @@ fn payload(value: &Value) -> Payload {
 
 #[tokio::test]
 async fn every_vector_opens() {
-    let vectors: Value = serde_json::from_str(include_str!("../../vectors/foreign.json"))
-        .expect("the vectors are JSON");
-    let cases = vectors["cases"].as_array().expect("cases");
-    assert_eq!(cases.len(), 7);
+    let files = [
+        include_str!("../../vectors/foreign.json"),
+        include_str!("../../vectors/foreign-go.json"),
+    ];
+    let cases = files.into_iter().flat_map(|file| {
+        let vectors: Value = serde_json::from_str(file).expect("the vectors are JSON");
+        vectors["cases"].as_array().expect("cases").clone()
+    });
+    let cases: Vec<Value> = cases.collect();
+    assert_eq!(cases.len(), 9);
     let codec = codec(&Keyring::new());
     for case in cases {
         let opened = codec.decode(vec![payload(&case["payload"])]).await;
