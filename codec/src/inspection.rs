@@ -26,7 +26,7 @@ pub struct Inspection {
     pub namespace: Option<String>,
     /// The length of `data` in bytes.
     pub len: usize,
-    /// Why the payload cannot be opened, whatever the key.
+    /// Why the payload cannot be opened with any key.
     pub fault: Option<PayloadError>,
 }
 

@@ -9,6 +9,7 @@
 
 mod doctor;
 mod files;
+mod histories;
 mod keys;
 mod pins;
 mod server;
