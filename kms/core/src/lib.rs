@@ -53,7 +53,7 @@ pub use self::{
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
     error::{Cause, ProviderError, ProviderErrorKind},
     key_service::KeyService,
-    provider::{KeyDescription, KeyProvider, Protection},
+    provider::{KeyDescription, KeyLimits, KeyProvider, Protection},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,
     setting::{Setting, SettingKind, SettingRow, SettingTable, SettingValue, Variables},

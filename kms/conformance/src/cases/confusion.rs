@@ -77,7 +77,7 @@ pub async fn what_the_kms_encrypts_for_others_opens_as_nothing(suite: &Suite) {
     let key = suite.create("k").await;
     key.describe().await.expect("described");
     let known = [7; Dek::LEN];
-    for len in key.min_plaintext()..=64 {
+    for len in key.limits().min_plaintext..=64 {
         let ciphertext = key.encrypt(&vec![7; len]).await.expect("encrypted");
         let forged = forged(key.uri(), known, &ciphertext, Format::EnvelopeV1).await;
         for format in [Format::Envelope, Format::Direct] {
@@ -169,8 +169,16 @@ impl KeyProvider for Forger {
         &self.key
     }
 
-    async fn wrap(&self, _: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
-        Ok(WrappedDek::new(self.ciphertext.clone()))
+    async fn seal(&self, _: &[u8], _: &EncryptionContext) -> Result<Vec<u8>, ProviderError> {
+        Ok(self.ciphertext.clone())
+    }
+
+    async fn open(
+        &self,
+        _: &[u8],
+        _: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        Err(self.error())
     }
 
     async fn generate_dek(
@@ -180,22 +188,6 @@ impl KeyProvider for Forger {
         let dek = Dek::new(self.dek);
         let wrapped = self.wrap(&dek, context).await?;
         Ok((dek, wrapped))
-    }
-
-    async fn unwrap(&self, _: &WrappedDek, _: &EncryptionContext) -> Result<Dek, ProviderError> {
-        Err(self.error())
-    }
-
-    fn max_plaintext(&self) -> usize {
-        0
-    }
-
-    async fn encrypt(&self, _: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        Err(self.error())
-    }
-
-    async fn decrypt(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        Err(self.error())
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
