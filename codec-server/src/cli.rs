@@ -93,7 +93,7 @@ enum Command {
     #[command(after_help = files::help())]
     Open(files::FileArgs),
     /// Creates and manages keys.
-    #[command(after_help = keys::HELP)]
+    #[command(after_help = keys::help())]
     Keys(keys::KeysArgs),
     /// Finds out what is wrong with a configuration or its keys, and says what to do.
     #[command(after_help = doctor::HELP)]

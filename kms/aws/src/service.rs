@@ -16,6 +16,18 @@ impl KeyService for AwsKms {
         Scheme::AWS_KMS
     }
 
+    fn key_forms(&self) -> Vec<String> {
+        let forms = [
+            "aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID",
+            "aws-kms://alias/NAME",
+        ];
+        forms.map(str::to_owned).to_vec()
+    }
+
+    fn place_form(&self) -> Option<&'static str> {
+        Some("aws-kms://, with a region")
+    }
+
     fn settings(&self) -> Vec<&'static Setting> {
         SETTINGS.settings()
     }

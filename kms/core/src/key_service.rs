@@ -18,6 +18,17 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     /// The scheme of its keys' URIs.
     fn scheme(&self) -> Scheme;
 
+    /// How its keys are named, for help: one text for each form, such as `local://NAME`. By default the general form.
+    fn key_forms(&self) -> Vec<String> {
+        vec![format!("{}://NAME", self.scheme())]
+    }
+
+    /// How a place of keys is named, for help. [`key_in`](Self::key_in) reads it. `None` when its keys are in no place that
+    /// has a name.
+    fn place_form(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Everything that can be set, in the order of the documentation.
     fn settings(&self) -> Vec<&'static Setting> {
         Vec::new()

@@ -20,6 +20,14 @@ impl KeyService for GcpKms {
         Scheme::GCP_KMS
     }
 
+    fn key_forms(&self) -> Vec<String> {
+        vec!["gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K".to_owned()]
+    }
+
+    fn place_form(&self) -> Option<&'static str> {
+        Some("gcp-kms://projects/P/locations/L/keyRings/R")
+    }
+
     fn settings(&self) -> Vec<&'static Setting> {
         SETTINGS.settings()
     }

@@ -54,6 +54,10 @@ impl KeyService for LocalKms {
         Scheme::LOCAL
     }
 
+    fn place_form(&self) -> Option<&'static str> {
+        Some("local://")
+    }
+
     fn settings(&self) -> Vec<&'static Setting> {
         SETTINGS.settings()
     }

@@ -16,6 +16,14 @@ impl KeyService for Pkcs11Kms {
         Scheme::PKCS11
     }
 
+    fn key_forms(&self) -> Vec<String> {
+        vec!["pkcs11:token=LABEL;object=LABEL".to_owned()]
+    }
+
+    fn place_form(&self) -> Option<&'static str> {
+        Some("pkcs11:token=LABEL")
+    }
+
     fn settings(&self) -> Vec<&'static Setting> {
         SETTINGS.settings()
     }

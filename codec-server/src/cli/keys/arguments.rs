@@ -5,7 +5,10 @@ mod setup;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use temporal_kms_codec::{KeyUri, Namespace};
+use temporal_kms_codec::{
+    KeyUri, Namespace,
+    kms::{KeyService, Kms},
+};
 
 pub(super) use self::setup::{Provider, SetupArgs};
 use super::{
@@ -14,20 +17,49 @@ use super::{
     values::{ProtectionArg, PurposeArg, RoleArg, Rotation, label, namespace, time, window},
 };
 
-pub(in super::super) const HELP: &str = "\
+pub(in super::super) fn help() -> String {
+    let forms = services(|service| service.key_forms());
+    format!("{EXAMPLES}\n\nA KEY is named in one of these forms:\n{forms}\n\n{PERMISSIONS}")
+}
+
+const EXAMPLES: &str = "\
 Examples:
   codec-server keys setup --project my-project \\
     --api-member api@my-project.iam.gserviceaccount.com
   codec-server keys create local://default --keyring keys
   codec-server keys describe \\
-    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json
+    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json";
 
-A KEY is local://NAME,
-gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K,
-aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID, aws-kms://alias/NAME, or
-pkcs11:token=LABEL;object=LABEL. These commands need the permissions of an
-administrator of keys. The programs that encrypt and decrypt should not have
-them.";
+const PERMISSIONS: &str = "\
+These commands need the permissions of an administrator of keys. The programs
+that encrypt and decrypt should not have them.";
+
+/// What the services of this build say, one text a line.
+fn services(texts: impl Fn(&dyn KeyService) -> Vec<String>) -> String {
+    let kms = Kms::default();
+    let texts = kms.services().flat_map(|service| texts(&**service));
+    let lines: Vec<_> = texts.map(|text| format!("  {text}")).collect();
+    lines.join("\n")
+}
+
+fn list_help() -> String {
+    let places = services(|service| {
+        service
+            .place_form()
+            .map(str::to_owned)
+            .into_iter()
+            .collect()
+    });
+    format!("{LIST_EXAMPLES}\n\nKEY is a key, which need not exist, or the place alone:\n{places}")
+}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  codec-server keys list --keyring keys
+  codec-server keys list aws-kms:// --aws-region eu-west-1
+  codec-server keys list \\
+    gcp-kms://projects/P/locations/global/keyRings/R --json \\
+    | jq -r '.keys[].key'";
 
 #[derive(Debug, Args)]
 pub(in super::super) struct KeysArgs {
@@ -65,17 +97,7 @@ Examples:
     --multi-region")]
     Create(CreateArgs),
     /// List all keys in the same key ring, account and region, token or folder as KEY.
-    #[command(after_help = "\
-Examples:
-  codec-server keys list --keyring keys
-  codec-server keys list aws-kms:// --aws-region eu-west-1
-  codec-server keys list \\
-    gcp-kms://projects/P/locations/global/keyRings/R --json \\
-    | jq -r '.keys[].key'
-
-KEY is a key, which need not exist, or the place alone: local://,
-gcp-kms://projects/P/locations/L/keyRings/R, aws-kms:// with a region, or
-pkcs11:token=LABEL.")]
+    #[command(after_help = list_help())]
     List {
         /// A key, or the place where keys are.
         #[arg(default_value = "local://")]
