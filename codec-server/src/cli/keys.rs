@@ -5,6 +5,7 @@ mod confirm;
 mod dotenv;
 mod member;
 mod operation;
+mod permissions;
 mod place;
 mod report;
 mod setup;

@@ -3,6 +3,10 @@
 mod create;
 mod details;
 mod grant;
+mod listing;
+mod revoke;
+
+pub(super) use self::grant::{Operation, grant_of};
 
 use std::time::{Duration, SystemTime};
 
@@ -17,8 +21,8 @@ use super::{
     name::{Arn, KeyName},
 };
 use temporal_kms::{
-    EncryptionContext, KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyUri, KeyVersion, ProviderError,
-    ProviderErrorKind as Kind, Scheme,
+    EncryptionContext, KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySpec, KeyUri, KeyVersion,
+    ProviderError, ProviderErrorKind as Kind, Scheme,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -70,12 +74,17 @@ async fn by_arn(key: RegionalKey) -> Result<(RegionalKey, KeyMetadata), Provider
 impl KeyAdmin for AwsAdmin {
     /// AWS KMS chooses the ids of keys, so a new key gets the alias as its name.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
-        let store = self.kms.options.custom_key_store.as_deref();
+        let options = &self.kms.options;
+        let store = spec
+            .key_store
+            .as_ref()
+            .or(options.custom_key_store.as_ref());
         let alias = self.kms.regional(key).await?;
         let spec = spec
             .clone()
-            .with_multi_region(spec.multi_region || self.kms.options.multi_region);
-        let made = create::create(alias, &spec, store).await?;
+            .with_multi_region(spec.multi_region || options.multi_region)
+            .with_key_store(store.cloned());
+        let made = create::create(alias, &spec).await?;
         let metadata = metadata::describe(&made).await?;
         details::details(&made, &metadata).await
     }
@@ -227,6 +236,32 @@ impl KeyAdmin for AwsAdmin {
         };
         grant::grant(&key, &metadata, &wanted).await
     }
+
+    async fn revoke(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        revoke::revoke(&self.key(key).await?, member, role, None).await
+    }
+
+    async fn revoke_for_context(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) -> Result<bool, ProviderError> {
+        if context.is_empty() {
+            return self.revoke(key, member, role).await;
+        }
+        revoke::revoke(&self.key(key).await?, member, role, Some(context)).await
+    }
+
+    async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
+        listing::grants(&self.key(key).await?).await
+    }
 }
 
 async fn enable_rotation(key: &RegionalKey, days: i32) -> Result<(), ProviderError> {
@@ -239,7 +274,7 @@ async fn enable_rotation(key: &RegionalKey, days: i32) -> Result<(), ProviderErr
 }
 
 /// `RotationPeriodInDays` of `EnableKeyRotation`: 90 to 2,560.
-fn rotation_days(key: &KeyUri, period: Duration) -> Result<i32, ProviderError> {
+pub(super) fn rotation_days(key: &KeyUri, period: Duration) -> Result<i32, ProviderError> {
     let days = period.as_secs() / DAY.as_secs();
     let whole = DAY.as_secs().checked_mul(days).map(Duration::from_secs) == Some(period);
     match i32::try_from(days) {

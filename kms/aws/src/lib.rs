@@ -38,6 +38,7 @@
 
 mod admin;
 mod client;
+mod commands;
 mod credentials;
 mod diagnose;
 mod env;

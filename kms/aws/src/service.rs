@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
-    Setting, SettingValue, Signer, Variables, endpoint,
+    Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
 };
 
-use super::{AwsKms, AwsOptions, settings::SETTINGS};
+use super::{AwsKms, AwsOptions, commands, settings::SETTINGS};
 
 #[async_trait]
 impl KeyService for AwsKms {
@@ -74,6 +74,10 @@ impl KeyService for AwsKms {
 
     async fn admin(&self, _uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         Ok(self.admin())
+    }
+
+    fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
+        commands::of(tool, plan, self.options())
     }
 
     fn diagnose(&self) -> &dyn Diagnose {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyUri, ProviderError, ProviderErrorKind,
-    Scheme, Setting, SettingValue, Signer, Variables,
+    Scheme, Setting, SettingValue, SetupPlan, Signer, Variables,
 };
 
 /// A key management service: its settings, its client, and the keys that it opens.
@@ -126,6 +126,19 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
             .with_detail("create and change its keys with the service's own tool"))
+    }
+
+    /// Writes the commands of `tool` that do what `plan` says, for people who run them themselves. Nothing is called.
+    ///
+    /// # Errors
+    /// [`ProviderErrorKind::Unsupported`] for a tool that is not for this service, or a plan that the service cannot do. The
+    /// error names the tools.
+    fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
+        let _ = tool;
+        Err(
+            ProviderError::new(ProviderErrorKind::Unsupported, &plan.key)
+                .with_detail("no commands can be printed for this service"),
+        )
     }
 
     /// What the service knows of itself, for a person who looks for a fault.

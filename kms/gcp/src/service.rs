@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
-    Setting, SettingValue, Signer, Variables, endpoint,
+    Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
 };
 
 use super::{
-    GcpKms, GcpOptions,
+    GcpKms, GcpOptions, commands,
     credentials::{NOT_AN_EMULATOR, is_loopback},
     settings::SETTINGS,
 };
@@ -78,6 +78,10 @@ impl KeyService for GcpKms {
 
     async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         self.admin(uri)
+    }
+
+    fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
+        commands::of(tool, plan)
     }
 
     fn diagnose(&self) -> &dyn Diagnose {

@@ -14,7 +14,9 @@ pub(super) use self::setup::{Provider, SetupArgs};
 use super::{
     super::kms_args::KmsArgs,
     place::Place,
-    values::{ProtectionArg, PurposeArg, RoleArg, Rotation, label, namespace, time, window},
+    values::{
+        ProtectionArg, PurposeArg, RoleArg, Rotation, key_store, label, namespace, time, window,
+    },
 };
 
 pub(in super::super) fn help() -> String {
@@ -121,14 +123,44 @@ Examples:
   codec-server keys rotate \\
     gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
     --rotation-period 90d
+  codec-server keys rotate pkcs11:token=T;object=K --if-due=180d
 
-Older versions still decrypt.")]
+Older versions still decrypt. --if-due is for timers: it changes nothing
+while the key is young enough, and fails where no service tells its age.")]
     Rotate {
         /// The key.
         key: KeyUri,
         /// Set the service's own schedule, such as 90d, or `never`; nothing is rotated now.
         #[arg(long, value_name = "TIME")]
         rotation_period: Option<Rotation>,
+        /// Rotate only if the version that encrypts is older than TIME [without TIME: 90d].
+        #[arg(
+            long,
+            value_name = "TIME",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "90d",
+            value_parser = time,
+            conflicts_with = "rotation_period"
+        )]
+        if_due: Option<Duration>,
+    },
+    /// Have an older version encrypt again. All others go on decrypting.
+    #[command(after_help = "\
+Examples:
+  codec-server keys set-primary \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 3
+  codec-server keys set-primary local://default --version 1234567 \\
+    --keyring keys
+
+Cloud KMS and local keyrings can do this. At the other services the newest
+version encrypts.")]
+    SetPrimary {
+        /// The key.
+        key: KeyUri,
+        /// The version.
+        #[arg(long, value_name = "ID")]
+        version: String,
     },
     /// List a key's versions, the newest first.
     #[command(after_help = "\
@@ -194,6 +226,34 @@ Examples:
     --member arn:aws:iam::111122223333:role/worker --role decrypter \\
     --namespace prod")]
     Grant(GrantArgs),
+    /// Take a permission away from an account.
+    #[command(after_help = "\
+Examples:
+  codec-server keys revoke \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
+    --member serviceAccount:api@my-project.iam.gserviceaccount.com \\
+    --role encrypter
+  codec-server keys revoke aws-kms://alias/workflows \\
+    --member arn:aws:iam::111122223333:role/worker --role decrypter
+
+Without --namespace it takes the role away for every namespace. An account
+may have the same permission from its project or from a policy of its own:
+look at what `keys grants` says.")]
+    Revoke(GrantArgs),
+    /// List who may use a key.
+    #[command(after_help = "\
+Examples:
+  codec-server keys grants \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K
+  codec-server keys grants aws-kms://alias/workflows --json \\
+    | jq '.grants[] | select(.role == \"decrypter\")'
+
+At Cloud KMS this is the key's own IAM policy, at AWS KMS the key's grants and
+its key policy.")]
+    Grants {
+        /// The key.
+        key: KeyUri,
+    },
     /// Print the public key of a signing key as PEM.
     #[command(after_help = "\
 Examples:
@@ -225,6 +285,20 @@ pub(super) struct CreateArgs {
     /// Let it have replicas in other regions (AWS KMS); also `KMS_ENABLE_MULTI_REGION=true`.
     #[arg(long)]
     pub(super) multi_region: bool,
+    #[command(flatten)]
+    pub(super) place: KeyPlace,
+}
+
+/// Where a new key is kept, and how long it outlives its destruction.
+#[derive(Debug, Args)]
+pub(super) struct KeyPlace {
+    /// How long the destruction of a version can be undone, at Cloud KMS: 1d to 120d. It cannot be changed later [default:
+    /// 30d].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) destroy_delay: Option<Duration>,
+    /// The AWS CloudHSM key store of the key; also `KMS_ENABLE_CLOUDHSM=true` with `KMS_CUSTOM_KEY_STORE_ID`.
+    #[arg(long, value_name = "ID", value_parser = key_store)]
+    pub(super) custom_key_store: Option<String>,
 }
 
 #[derive(Debug, Args)]

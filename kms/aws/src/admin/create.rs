@@ -17,7 +17,6 @@ const DISCARD_DAYS: i32 = 7;
 pub(super) async fn create(
     asked: RegionalKey,
     spec: &KeySpec,
-    custom_key_store: Option<&str>,
 ) -> Result<RegionalKey, ProviderError> {
     let Some(alias) = asked.name.alias() else {
         return Err(asked.error(Kind::Misconfigured).with_detail(
@@ -31,7 +30,7 @@ pub(super) async fn create(
         .transpose()?;
     refuse_if_present(&asked).await?;
 
-    let made = create_key(&asked, spec, usage, key_spec, custom_key_store).await?;
+    let made = create_key(&asked, spec, usage, key_spec).await?;
     let call = made.kms.create_alias().alias_name(alias);
     let named = call.target_key_id(made.id()).send().await;
     if let Err(error) = named {
@@ -54,6 +53,22 @@ fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), Pro
         Some(Protection::File | Protection::Software)
     ) {
         return unsupported("AWS KMS keeps every key in a hardware security module");
+    }
+    if spec.destroy_delay.is_some() {
+        return unsupported(
+            "AWS KMS takes the time from the call that deletes the key: keys destroy --window",
+        );
+    }
+    if spec.key_store.is_some() {
+        if spec.purpose != KeyPurpose::Encrypt {
+            return unsupported("a CloudHSM key store has keys for encryption only");
+        }
+        if spec.multi_region {
+            return unsupported("keys in a CloudHSM key store have no replicas");
+        }
+        if spec.rotation_period.is_some() {
+            return unsupported("AWS KMS does not rotate keys in a CloudHSM key store");
+        }
     }
     match spec.purpose {
         KeyPurpose::Encrypt => Ok((KeyUsageType::EncryptDecrypt, Spec::SymmetricDefault)),
@@ -78,7 +93,6 @@ async fn create_key(
     spec: &KeySpec,
     usage: KeyUsageType,
     key_spec: Spec,
-    custom_key_store: Option<&str>,
 ) -> Result<RegionalKey, ProviderError> {
     let tag =
         |(name, value): (&String, &String)| Tag::builder().tag_key(name).tag_value(value).build();
@@ -96,8 +110,8 @@ async fn create_key(
         .multi_region(spec.multi_region)
         .description("Made by temporal-kms-codec")
         .set_tags((!tags.is_empty()).then_some(tags))
-        .set_origin(custom_key_store.map(|_| OriginType::AwsCloudhsm))
-        .set_custom_key_store_id(custom_key_store.map(str::to_owned))
+        .set_origin(spec.key_store.as_ref().map(|_| OriginType::AwsCloudhsm))
+        .set_custom_key_store_id(spec.key_store.clone())
         .send()
         .await
         .map_err(asked.failed("kms:CreateKey"))?;

@@ -16,7 +16,7 @@ use crate::{
     name::{Arn, KeyName},
 };
 use temporal_kms::{
-    KeyDetails, KeyPurpose, KeyState, KeyVersion, ProviderError, ProviderErrorKind as Kind,
+    KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, ProviderError, ProviderErrorKind as Kind,
 };
 
 /// Everything of a key that is named by its ARN.
@@ -105,7 +105,21 @@ async fn describe(
     .with_created(time(metadata.creation_date()))
     .with_rotation_period(rotation.period)
     .with_next_rotation(rotation.next)
-    .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default()))
+    .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default())
+    .with_replicas(replicas(key, metadata)?))
+}
+
+/// The key's replicas. A replica names its siblings and not the primary key.
+fn replicas(key: &RegionalKey, metadata: &KeyMetadata) -> Result<Vec<KeyUri>, ProviderError> {
+    let configuration = metadata.multi_region_configuration();
+    let replicas = configuration
+        .map(|one| one.replica_keys())
+        .unwrap_or_default();
+    let replicas = replicas.iter().map(|replica| {
+        let arn = replica.arn().and_then(Arn::parse);
+        arn_uri(key, &arn.ok_or_else(|| unreadable(key))?)
+    });
+    replicas.collect()
 }
 
 /// `None` for what the caller may not ask: a policy that permits a key by its alias cannot permit what takes no alias.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     error::ApiError,
-    store::{Store, by_id},
+    store::{ACCOUNT, Store, by_id},
 };
 
 /// `CreateGrant`. Two equal grants of one name are one.
@@ -43,4 +43,37 @@ pub(crate) fn list(store: &mut Store, region: &str, input: &Value) -> Result<Val
         .filter(|grant| asked.is_null() || grant["GranteePrincipal"] == *asked)
         .collect();
     Ok(json!({ "Grants": grants, "Truncated": false }))
+}
+
+/// `RevokeGrant`.
+pub(crate) fn revoke(store: &mut Store, region: &str, input: &Value) -> Result<Value, ApiError> {
+    let key = by_id(store, region, input)?;
+    let before = key.grants.len();
+    key.grants
+        .retain(|grant| grant["GrantId"] != input["GrantId"]);
+    if key.grants.len() == before {
+        return Err(ApiError::new(
+            "InvalidGrantIdException",
+            "there is no such grant",
+        ));
+    }
+    Ok(json!({}))
+}
+
+/// `GetKeyPolicy`: the policy that a key gets when none is given.
+pub(crate) fn policy(store: &mut Store, region: &str, input: &Value) -> Result<Value, ApiError> {
+    by_id(store, region, input)?;
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [{
+            "Sid": "Enable IAM User Permissions",
+            "Effect": "Allow",
+            "Principal": { "AWS": root },
+            "Action": "kms:*",
+            "Resource": "*",
+        }],
+    });
+    Ok(json!({ "Policy": policy.to_string(), "PolicyName": "default" }))
 }
