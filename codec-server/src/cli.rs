@@ -7,6 +7,7 @@ mod doctor;
 mod files;
 mod keys;
 mod serve;
+mod signatures;
 mod transform;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -92,6 +93,12 @@ enum Command {
     /// Opens a sealed file.
     #[command(after_help = files::help())]
     Open(files::FileArgs),
+    /// Signs a file.
+    #[command(after_help = signatures::sign_help())]
+    Sign(signatures::SignArgs),
+    /// Verifies the signature of a file.
+    #[command(after_help = signatures::verify_help())]
+    Verify(signatures::VerifyArgs),
     /// Creates and manages keys.
     #[command(after_help = keys::help())]
     Keys(keys::KeysArgs),
@@ -140,6 +147,8 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Decode(args) => transform::decode(&args),
         Command::Seal(args) => files::run(files::Operation::Seal, &args),
         Command::Open(args) => files::run(files::Operation::Open, &args),
+        Command::Sign(args) => signatures::sign(&args),
+        Command::Verify(args) => signatures::verify(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),

@@ -12,4 +12,5 @@ mod files;
 mod keys;
 mod pins;
 mod server;
+mod signatures;
 mod support;

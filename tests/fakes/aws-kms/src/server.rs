@@ -23,7 +23,7 @@ use tokio::{
 use crate::{
     Fault, crypto,
     error::ApiError,
-    lifecycle,
+    grants, lifecycle,
     store::{Store, arn},
     sts,
 };
@@ -104,6 +104,18 @@ impl Server {
     /// Has everything go well again.
     pub fn heal(&self) {
         self.shared.script.lock().clear();
+    }
+
+    /// Gives `member` a grant of these operations on a key, as another tool would.
+    pub fn grant(&self, arn: &str, member: &str, operations: &[&str]) {
+        let region = arn.split(':').nth(3).unwrap_or_default();
+        let input = json!({ "KeyId": arn, "GranteePrincipal": member, "Operations": operations });
+        // A key that does not exist has no grants.
+        drop(grants::create(
+            &mut self.shared.store.lock(),
+            region,
+            &input,
+        ));
     }
 
     /// When the sessions that AWS STS hands out from now on expire, in RFC 3339.
