@@ -195,7 +195,7 @@ fn a_revoked_grant_is_gone_and_the_list_shows_who_has_which() {
         (&grants[3]["permits"], &grants[3]["source"]),
         (&json!("kms:*"), &json!("key policy"))
     );
-    let table = bench.text(&["grants", ALIAS]);
+    let table = bench.program.text(&["grants", ALIAS]);
     assert!(
         table.contains("namespace=prod") && table.contains("IAM policies"),
         "{table}"
@@ -328,7 +328,11 @@ fn keys_are_made_in_the_named_key_store() {
 fn setup_prints_commands_of_other_tools_and_calls_nothing() {
     let bench = Bench::new();
     let further = ["--namespace", "prod", "--replica-region", "us-west-2"];
-    let print = |tool| bench.text(&[&SETUP[..], &further, &["--print", tool]].concat());
+    let print = |tool| {
+        bench
+            .program
+            .text(&[&SETUP[..], &further, &["--print", tool]].concat())
+    };
     let script = print("aws");
     for line in [
         "KEY=$(aws kms create-key \\\n  --region eu-west-1",
