@@ -209,12 +209,11 @@ async fn by_service(
     let (kms, key) = open(&args.kms, uri)?;
     let signer = kms.signer(&key).await.map_err(Failure::from)?;
     // Bytes alone are the newest version's.
-    let algorithm = match serde_json::from_slice::<SignatureFile>(written) {
-        Ok(file) => file.algorithm,
-        Err(_) => {
-            let public = signer.public_key(None).await.map_err(Failure::from)?;
-            public.algorithm()
-        }
+    let algorithm = if let Ok(file) = serde_json::from_slice::<SignatureFile>(written) {
+        file.algorithm
+    } else {
+        let public = signer.public_key(None).await.map_err(Failure::from)?;
+        public.algorithm()
     };
     let signature = parse(written, &key, algorithm);
     let valid = signer.verify(data, &signature).await;

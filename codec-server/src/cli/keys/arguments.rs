@@ -20,7 +20,7 @@ use super::{
 };
 
 pub(in super::super) fn help() -> String {
-    let forms = services(|service| service.key_forms());
+    let forms = services(KeyService::key_forms);
     format!("{EXAMPLES}\n\nA KEY is named in one of these forms:\n{forms}\n\n{PERMISSIONS}")
 }
 
@@ -78,7 +78,7 @@ pub(in super::super) struct KeysArgs {
 pub(super) enum KeysCommand {
     /// Create everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
     #[command(after_help = setup::HELP)]
-    Setup(SetupArgs),
+    Setup(Box<SetupArgs>),
     #[command(flatten)]
     OfKey(KeyCommand),
 }
@@ -296,7 +296,7 @@ pub(super) struct KeyPlace {
     /// 30d].
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) destroy_delay: Option<Duration>,
-    /// The AWS CloudHSM key store of the key; also `KMS_ENABLE_CLOUDHSM=true` with `KMS_CUSTOM_KEY_STORE_ID`.
+    /// The AWS `CloudHSM` key store of the key; also `KMS_ENABLE_CLOUDHSM=true` with `KMS_CUSTOM_KEY_STORE_ID`.
     #[arg(long, value_name = "ID", value_parser = key_store)]
     pub(super) custom_key_store: Option<String>,
 }

@@ -99,7 +99,7 @@ impl Change {
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct Permissions {
     key: String,
     grants: Vec<ListedGrant>,
     not_listed: &'static str,
@@ -156,7 +156,7 @@ impl ListedGrant {
 pub(super) async fn list(key: &KeyUri, options: &Kms, json: bool) -> Result<(), Failure> {
     let admin = options.admin(key).await.map_err(Failure::from)?;
     let found = admin.grants(key).await.map_err(Failure::from)?;
-    let listed = Listed {
+    let listed = Permissions {
         key: key.to_string(),
         grants: found.grants.into_iter().map(ListedGrant::from).collect(),
         not_listed: found.not_listed,

@@ -6,7 +6,8 @@ use std::{
 };
 
 use aws_sdk_kms::types::{
-    IncludeKeyMaterial, KeyMaterialState, KeyMetadata, OriginType, RotationsListEntry,
+    IncludeKeyMaterial, KeyMaterialState, KeyMetadata, MultiRegionConfiguration, OriginType,
+    RotationsListEntry,
 };
 
 use super::{DAY, MAX_PAGES, arn_uri};
@@ -113,7 +114,7 @@ async fn describe(
 fn replicas(key: &RegionalKey, metadata: &KeyMetadata) -> Result<Vec<KeyUri>, ProviderError> {
     let configuration = metadata.multi_region_configuration();
     let replicas = configuration
-        .map(|one| one.replica_keys())
+        .map(MultiRegionConfiguration::replica_keys)
         .unwrap_or_default();
     let replicas = replicas.iter().map(|replica| {
         let arn = replica.arn().and_then(Arn::parse);

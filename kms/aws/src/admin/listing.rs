@@ -99,7 +99,8 @@ fn members(statement: &Value) -> Vec<String> {
         Value::Object(kinds) => kinds.values().flat_map(texts).collect(),
         Value::String(all) => vec![all.clone()],
         _ => {
-            let others = texts(&statement["NotPrincipal"]["AWS"]);
+            let others = statement.pointer("/NotPrincipal/AWS");
+            let others = others.map(texts).unwrap_or_default();
             vec![format!("everyone except {}", others.join(", "))]
         }
     }
