@@ -5,9 +5,12 @@ mod config;
 mod dev;
 mod doctor;
 mod files;
+mod history;
+mod inspect;
 mod keys;
 mod serve;
 mod signatures;
+mod token;
 mod transform;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -21,8 +24,9 @@ use temporal_kms_codec_service::{
 };
 
 use self::common::{
+    codec_args,
     exit::{self, PROGRAM, Status},
-    kms_args, output,
+    kms_args, output, payload_file, progress, table, wanted,
 };
 
 /// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.
@@ -87,6 +91,12 @@ enum Command {
     /// Decrypts payloads from a file or stdin.
     #[command(after_help = transform::help())]
     Decode(transform::DecodeArgs),
+    /// Shows formats, keys and namespaces of payloads, without decrypting them.
+    #[command(after_help = inspect::help())]
+    Inspect(inspect::InspectArgs),
+    /// Decodes exported histories of any size, and finds out which keys histories need.
+    #[command(subcommand, after_help = history::HELP)]
+    History(Box<history::HistoryCommand>),
     /// Seals a file of any size.
     #[command(after_help = files::help())]
     Seal(files::FileArgs),
@@ -108,6 +118,9 @@ enum Command {
     /// Checks a configuration.
     #[command(subcommand, after_help = config::HELP)]
     Config(config::ConfigCommand),
+    /// Makes a token for a program that calls the server.
+    #[command(after_help = token::HELP)]
+    Token(token::TokenArgs),
 }
 
 impl Command {
@@ -145,6 +158,8 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Encode(args) => transform::encode(&args),
         Command::Decode(args) => transform::decode(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::History(command) => history::run(&command),
         Command::Seal(args) => files::run(files::Operation::Seal, &args),
         Command::Open(args) => files::run(files::Operation::Open, &args),
         Command::Sign(args) => signatures::sign(&args),
@@ -152,6 +167,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Token(args) => token::run(&args),
     };
     done.map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS)
 }

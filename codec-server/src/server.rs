@@ -1,14 +1,17 @@
 //! The server: listeners, readiness and the order in which it all starts and stops.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use axum::Router;
 use temporal_kms_codec_service::{
+    auth::Authenticator,
     lifecycle::{Phase, Readiness},
-    listener::Listener,
+    listener::{ListenAddress, Listener},
     namespaces::{Namespaces, OpenError},
+    tls::{Tls, TlsError},
 };
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -29,6 +32,9 @@ pub enum ServerError {
     /// The configuration cannot work.
     #[error(transparent)]
     Configuration(#[from] Problems),
+    /// The certificates cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
@@ -36,7 +42,7 @@ pub enum ServerError {
     #[error("cannot listen on {address}: {source}; choose another address or port")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why not.
         source: std::io::Error,
     },
@@ -48,6 +54,8 @@ pub struct Server {
     config: Config,
     namespaces: Arc<Namespaces>,
     requests: RequestNamespaces,
+    authenticator: Authenticator,
+    tls: Option<Arc<Tls>>,
     listener: Listener,
     admin: Option<Listener>,
 }
@@ -59,19 +67,23 @@ impl Server {
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(config: Config) -> Result<Self, ServerError> {
         config.validate()?;
+        let authenticator = Authenticator::open(&config.auth).map_err(Problems::from_faults)?;
+        let tls = config.tls.clone().map(Tls::open).transpose()?;
         let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
         let prefixes = config.server.path_prefixes.clone();
         let requests =
             RequestNamespaces::new(Arc::clone(&namespaces), prefixes).map_err(OpenError::from)?;
-        let listener = bind(config.server.listen).await?;
-        let admin = match config.server.admin_listen {
-            Some(address) => Some(bind(address).await?),
+        let listener = bind(config.server.listen.clone()).await?;
+        let admin = match &config.server.admin_listen {
+            Some(address) => Some(bind(address.clone()).await?),
             None => None,
         };
         Ok(Self {
             config,
             namespaces,
             requests,
+            authenticator,
+            tls,
             listener,
             admin,
         })
@@ -79,14 +91,21 @@ impl Server {
 
     /// Where clients call.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> &ListenAddress {
         self.listener.address()
     }
 
-    /// Where `/healthz` and `/readyz` are answered.
+    /// Where clients call, as a URL.
     #[must_use]
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(Listener::address)
+    pub fn url(&self) -> String {
+        url(self.address(), self.tls.is_some())
+    }
+
+    /// Where `/healthz` and `/readyz` are answered, as a URL.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        let admin = self.admin.as_ref()?;
+        Some(url(admin.address(), false))
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
@@ -94,27 +113,43 @@ impl Server {
     /// flight are answered within the grace time.
     pub async fn run(self, stop: CancellationToken) {
         let Self {
-            config: Config { server, cors, .. },
+            config,
             namespaces,
             requests,
+            authenticator,
+            tls,
             listener,
             admin,
         } = self;
+        let server = &config.server;
+        if authenticator.is_open() && server.listen.is_remote() {
+            tracing::warn!(
+                address = %server.listen,
+                "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
+                 section [auth]; configure one, or listen on loopback"
+            );
+        }
         let readiness = Readiness::new();
-        let keys = tokio::spawn(Arc::clone(&readiness).watch_keys(namespaces));
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&readiness).watch_keys(namespaces));
+        if let Some(tls) = &tls {
+            background.spawn(Arc::clone(tls).watch());
+        }
+        let warm = authenticator.clone();
+        background.spawn(async move { warm.warm_up().await });
 
-        let app = Arc::new(App::new(requests, &server, cors));
+        let app = Arc::new(App::new(&config, requests, authenticator));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, http::service(app), &server, close.clone());
+        let serving = serve(listener, http::router(app), tls, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
-            let service = http::admin(Arc::clone(&readiness));
-            serve(admin, service, &server, close_admin.clone())
+            let router = http::admin(Arc::clone(&readiness));
+            serve(admin, router, None, server, close_admin.clone())
         });
 
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
-        keys.abort();
+        background.abort_all();
         // A load balancer sends requests until it notices that this server is not ready.
         let delay = server.timeouts.shutdown_delay;
         if !delay.is_zero() {
@@ -135,19 +170,28 @@ impl Server {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<Listener, ServerError> {
-    let bound = Listener::bind(address).await;
+fn url(address: &ListenAddress, is_secure: bool) -> String {
+    match address {
+        ListenAddress::Tcp(address) if is_secure => format!("https://{address}"),
+        ListenAddress::Tcp(address) => format!("http://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    }
+}
+
+async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
+    let bound = Listener::bind(address.clone()).await;
     bound.map_err(|source| ServerError::Listen { address, source })
 }
 
-fn serve<S: http::Serve>(
+fn serve(
     listener: Listener,
-    service: S,
+    router: Router,
+    tls: Option<Arc<Tls>>,
     server: &ServerConfig,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-    tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
+    tokio::spawn(async move { http::serve(listener, router, tls, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {
@@ -175,7 +219,7 @@ mod tests {
             "it is the address of `listen` too; choose another port",
         )]);
         let listen = ServerError::Listen {
-            address: ([127, 0, 0, 1], 8081).into(),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8081)).into(),
             source: io::ErrorKind::AddrInUse.into(),
         };
         let mut config = NamespaceConfig::with_key("local://a".parse().unwrap());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use temporal_kms_codec_service::auth::Identity;
 
 use super::{request_error::shown, request_id::RequestId};
 
@@ -11,6 +12,8 @@ use super::{request_error::shown, request_id::RequestId};
 pub(super) struct Summary {
     pub(super) operation: Option<&'static str>,
     pub(super) namespace: Option<temporal_kms_codec::Namespace>,
+    /// Who asked. `None` where the server authenticates nobody.
+    pub(super) caller: Option<Identity>,
     pub(super) payloads: usize,
     /// How many payloads were answered by placeholders.
     pub(super) placeholders: usize,
@@ -30,6 +33,7 @@ pub(super) fn write(
     let Summary {
         operation,
         namespace,
+        caller,
         payloads,
         placeholders,
         references,
@@ -42,12 +46,14 @@ pub(super) fn write(
     let namespace = namespace
         .as_ref()
         .map_or_else(|| "-".to_owned(), |name| shown(name.as_str()));
+    let caller = caller.as_ref().map_or_else(|| "-".to_owned(), name_of);
     if let Some(error) = error {
         tracing::warn!(
             %request,
             method,
             operation,
             namespace,
+            caller,
             status,
             payloads,
             duration_us,
@@ -60,6 +66,7 @@ pub(super) fn write(
             method,
             operation,
             namespace,
+            caller,
             status,
             payloads,
             placeholders,
@@ -67,6 +74,15 @@ pub(super) fn write(
             duration_us,
             "request"
         );
+    }
+}
+
+/// A caller's name: how it proved who it is, its issuer, and the name there.
+fn name_of(caller: &Identity) -> String {
+    let (method, subject) = (caller.method(), shown(caller.subject()));
+    match caller.issuer() {
+        Some(issuer) => format!("{method}:{issuer}:{subject}"),
+        None => format!("{method}:{subject}"),
     }
 }
 

@@ -118,7 +118,7 @@ async fn encrypt(
     ciphertext(key, answer.ciphertext_blob)
 }
 
-/// The key is named, so that AWS KMS refuses what any other key encrypted.
+/// The request names the key, so that AWS KMS refuses ciphertexts of other keys.
 async fn decrypt(
     key: &RegionalKey,
     ciphertext: &[u8],

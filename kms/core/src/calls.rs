@@ -1,5 +1,5 @@
-//! What surrounds every call of a key management service, written once for all services: a deadline, retries, a limit on
-//! concurrent calls, a circuit breaker, numbers and spans. `calls.rs` puts them in their order.
+//! The policy around every call of a key management service, written once for all services: a deadline, retries, a
+//! limit on concurrent calls, a circuit breaker, metrics and spans. `calls.rs` puts them in order.
 
 mod breaker;
 mod metrics;
@@ -25,7 +25,7 @@ use crate::{
 };
 
 impl CallPolicy {
-    /// Surrounds a key.
+    /// Applies the policy to a key.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -37,7 +37,7 @@ impl CallPolicy {
         Ok(self.surround(key, metrics)?)
     }
 
-    /// Surrounds a signing key.
+    /// Applies the policy to a signing key.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -62,7 +62,7 @@ impl CallPolicy {
     }
 }
 
-/// A key whose calls are surrounded.
+/// A key whose calls follow the policy.
 struct Decorated<K: ?Sized> {
     key: Arc<K>,
     calls: Calls,
@@ -80,7 +80,7 @@ impl<K: Send + Sync + ?Sized> Decorated<K> {
     }
 }
 
-// A method with a default that is missing here would pass by everything that surrounds the calls.
+// A method with a default that is missing here would bypass the policy.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for Decorated<dyn KeyProvider> {

@@ -2,7 +2,7 @@
 
 use crate::{EncryptionContext, text_form::text_form};
 
-/// What somebody may do with a key.
+/// What a member may do with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyRole {

@@ -22,7 +22,7 @@ use crate::{
 /// that it forgets.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + fmt::Debug {
-    /// The key's name, as it is written into payloads.
+    /// The key's name, as payloads hold it.
     fn uri(&self) -> &KeyUri;
 
     /// Encrypts up to [`max_plaintext`](KeyLimits::max_plaintext) bytes, bound to `context`, with the newest usable version
@@ -50,20 +50,20 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError>;
 
-    /// Asks the service for the key's state; it answers whether the key can be used now.
+    /// Asks the service for the key's state, and whether the key can be used now.
     ///
     /// # Errors
-    /// When there is no such key, it cannot encrypt, or the service refuses or fails.
+    /// When the key does not exist or cannot encrypt, or the service refuses or fails.
     async fn describe(&self) -> Result<KeyDescription, ProviderError>;
 
-    /// How much the key takes at once. It may change while the provider learns more of its key: with Cloud KMS it depends
-    /// on the key's protection level, which the first call tells.
+    /// How many bytes the key accepts at once. The limits may change as the provider learns more about its key. At Cloud
+    /// KMS they depend on the key's protection level, which the first call tells.
     fn limits(&self) -> KeyLimits {
         KeyLimits::default()
     }
 
-    /// Whether `key` is a name of this key: its own name, or that of a replica in another region that is trusted as much. By
-    /// default only its own name is.
+    /// Whether `key` is a name of this key: its own name, or the name of an equally trusted replica in another region.
+    /// By default, only its own name counts.
     fn is_alias_of(&self, key: &KeyUri) -> bool {
         self.uri() == key
     }
@@ -84,7 +84,7 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// Unwraps what [`wrap`](Self::wrap) made under the same context, with any version of the key.
     ///
     /// # Errors
-    /// When `wrapped` is not of this key and context, or the service refuses or fails.
+    /// When `wrapped` was not wrapped by this key under this context, or the service refuses or fails.
     async fn unwrap(
         &self,
         wrapped: &WrappedDek,
@@ -99,7 +99,7 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         Dek::from_slice(&opened).ok_or_else(refused)
     }
 
-    /// Makes a data key and wraps it. The default takes it from the operating system's randomness; a service that
+    /// Creates a data key and wraps it. By default the key comes from the operating system's randomness. A service that
     /// generates data keys itself saves a call.
     ///
     /// # Errors
@@ -128,8 +128,9 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         } = self.limits();
         if !(least..=most).contains(&plaintext.len()) {
             let kind = ProviderErrorKind::Misconfigured;
-            return Err(ProviderError::new(kind, self.uri())
-                .with_detail(format!("the key encrypts {least} to {most} bytes at once")));
+            return Err(ProviderError::new(kind, self.uri()).with_detail(format!(
+                "the key encrypts {least} to {most} bytes at once; use the format `envelope`"
+            )));
         }
         self.seal(plaintext, &EncryptionContext::empty()).await
     }
@@ -137,7 +138,7 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// Decrypts what [`encrypt`](Self::encrypt) made, with any version of the key.
     ///
     /// # Errors
-    /// When `ciphertext` is not of this key, or the service refuses or fails.
+    /// When `ciphertext` was not encrypted by this key, or the service refuses or fails.
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         if !(1..=self.limits().max_ciphertext).contains(&ciphertext.len()) {
             let kind = ProviderErrorKind::InvalidCiphertext;
@@ -147,7 +148,7 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     }
 }
 
-/// How many bytes a key takes at once.
+/// How many bytes a key accepts at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyLimits {
@@ -204,7 +205,7 @@ impl KeyLimits {
     }
 }
 
-/// What a service says of a key.
+/// What a service tells about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyDescription {
@@ -212,7 +213,7 @@ pub struct KeyDescription {
     pub uri: KeyUri,
     /// The version that encrypts now, in the service's own numbering.
     pub primary_version: String,
-    /// Where the key material is.
+    /// Where the key material is kept.
     pub protection: Protection,
 }
 
@@ -232,7 +233,7 @@ impl KeyDescription {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protection {
-    /// In a file that the user of the process can read.
+    /// In a file that the process's user can read.
     File,
     /// In the service's software.
     Software,

@@ -10,9 +10,9 @@ use temporal_kms::{
     KeyGrant, KeyGrants, KeyRole, KeyUri, ProviderError, ProviderErrorKind as Kind,
 };
 
-/// How often a policy that somebody else changes at the same time is read again.
+/// How often a policy is read again because another caller changed it at the same time.
 const ATTEMPTS: usize = 5;
-/// The version in which policies with conditions can be read; an older one would lose them.
+/// The policy version that has conditions. Writing an older version would lose them.
 const POLICY_VERSION: i32 = 3;
 const VIEWER: &str = "roles/cloudkms.viewer";
 
@@ -40,7 +40,7 @@ const WIDER: [(&str, &[KeyRole]); 3] = [
     ),
 ];
 
-/// Adds `member` to what a role needs on the key. Returns whether something was missing.
+/// Gives `member` the roles of Cloud KMS that `role` needs on the key. Returns whether one was missing.
 pub(super) async fn grant(
     service: &Service,
     uri: &KeyUri,
@@ -130,7 +130,7 @@ async fn edit(
         if !change(&mut policy)? {
             return Ok(false);
         }
-        // With the etag that was read, the service refuses to overwrite another change.
+        // With the etag of the policy that was read, the service refuses to overwrite another change.
         let written = service
             .call(uri, Asked::Administer, |client| {
                 client
@@ -149,11 +149,12 @@ async fn edit(
 }
 
 fn no_role(uri: &KeyUri) -> ProviderError {
-    ProviderError::new(Kind::Unsupported, uri).with_detail("Cloud KMS has no role for it")
+    ProviderError::new(Kind::Unsupported, uri)
+        .with_detail("Cloud KMS has no role for it; choose another role")
 }
 
-/// The roles of Cloud KMS. A signer and a verifier look for the newest version first, which neither of their own roles
-/// permits.
+/// The roles of Cloud KMS. A signer and a verifier first look for the newest version. Their own roles do not permit
+/// that.
 pub(super) fn roles(role: KeyRole) -> Option<&'static [&'static str]> {
     Some(match role {
         KeyRole::Encrypter => &["roles/cloudkms.cryptoKeyEncrypter"],
@@ -207,7 +208,7 @@ fn remove(policy: &mut Policy, role: &str, member: &str) -> bool {
     changed
 }
 
-/// A binding with a condition grants less than was asked for, so it does not count.
+/// A binding with a condition grants less than was requested, so it does not count.
 fn add(policy: &mut Policy, role: &str, member: &str) -> bool {
     let binding = policy
         .bindings

@@ -12,7 +12,7 @@ use temporal_kms::{
     ProviderError, ProviderErrorKind as Kind,
 };
 
-/// As Cloud KMS has it, so that what works in development works there.
+/// The same limit as at Cloud KMS, so that code that works in development works there.
 const MAX_PLAINTEXT: usize = 64 * 1024;
 
 /// A keyset that encrypts.

@@ -1,4 +1,4 @@
-//! Opening keys of tokens.
+//! Opens keys of tokens.
 
 use std::sync::{Arc, Weak};
 
@@ -13,10 +13,10 @@ use temporal_kms::{
     Signer, support::Pkcs11Path,
 };
 
-/// The tokens in use: keys of one token share its sessions.
+/// The tokens in use. Keys of one token share its sessions.
 static TOKENS: Mutex<Vec<Weak<Token>>> = Mutex::new(Vec::new());
 
-/// PKCS#11 tokens as one caller reaches them. Keys share modules and tokens within the process.
+/// PKCS#11 tokens with the settings of one caller. Keys share modules and tokens within the process.
 #[derive(Clone, Debug, Default)]
 pub struct Pkcs11Kms {
     options: Arc<Pkcs11Options>,
@@ -40,7 +40,7 @@ impl Pkcs11Kms {
     /// A key to wrap data keys with.
     ///
     /// # Errors
-    /// When its name is wrong, or the module cannot be loaded.
+    /// When the key's name is not valid, or the module cannot be loaded.
     pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         let (path, token) = reach(uri, &self.options).await?;
         let name =
@@ -59,7 +59,7 @@ impl Pkcs11Kms {
         Ok(Arc::new(Pkcs11SigningKey::new(uri.clone(), name, token)))
     }
 
-    /// Creates keys of the token that `uri` names, and looks after them. The key itself need not exist.
+    /// Opens key management of the token that `uri` names. The key itself need not exist.
     ///
     /// # Errors
     /// As [`key`](Self::key).
@@ -88,7 +88,7 @@ async fn reach(
     Ok((path, token))
 }
 
-/// The token of `module` that `path` names, reached with `pin`.
+/// The token of `module` that `path` names, with the login `pin`.
 fn token(
     module: &Arc<Module>,
     path: &Pkcs11Path,

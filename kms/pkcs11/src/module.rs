@@ -1,4 +1,4 @@
-//! The vendors' libraries that this process has loaded.
+//! The vendors' libraries in this process.
 
 use std::{
     collections::BTreeMap,
@@ -23,16 +23,16 @@ use super::{
 };
 use temporal_kms::{Cause, ProviderErrorKind as Kind};
 
-/// PKCS#11 allows one `C_Initialize` for each process, so a module stays loaded until the process ends.
+/// PKCS#11 allows one `C_Initialize` per process, so a module stays loaded until the process ends.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
 
-/// One thread at a time loads a module, so one that hangs takes no more than one.
+/// One thread at a time loads modules, so modules that hang block only one thread.
 static LOADING: Semaphore = Semaphore::const_new(1);
 
-/// Libraries of network HSMs connect while they are initialized.
+/// Libraries of network HSMs connect during initialization.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One vendor's library, loaded and initialized.
+/// A vendor's library, loaded and initialized.
 pub(super) struct Module {
     pub(super) library: Pkcs11,
     pub(super) gate: Gate,
@@ -40,7 +40,7 @@ pub(super) struct Module {
 }
 
 impl Module {
-    /// The module at `path`, loaded by the first call.
+    /// The module at `path`. The first call loads it.
     pub(super) async fn load(path: &Path) -> Result<Arc<Self>, Failure> {
         let path = path.canonicalize().map_err(|_| {
             Failure::new(
@@ -64,7 +64,7 @@ impl Module {
         })
     }
 
-    /// On the one thread that loads.
+    /// Runs on the one thread that loads modules.
     fn load_now(path: PathBuf) -> Result<Arc<Self>, Failure> {
         if let Some(module) = MODULES.lock().get(&path) {
             return Ok(module.clone());
@@ -79,7 +79,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Initializes the library, unless it is.
+    /// Initializes the library, unless it is initialized already.
     pub(super) fn initialize(&self) -> Result<(), Failure> {
         match self.begin() {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
@@ -87,11 +87,11 @@ impl Module {
         }
     }
 
-    /// Finalizes and initializes the library after a call that failed in generation `failed`, if `permitted`. Whether that
-    /// call may succeed now.
+    /// Finalizes and initializes the library after a call that failed in generation `failed`, if `permitted`. Returns
+    /// whether that call may succeed now.
     pub(super) fn restart(&self, failed: Generation, permitted: impl FnOnce() -> bool) -> bool {
         self.gate.restart(failed, permitted, || {
-            // One that cannot be finalized is not initialized either, or says so below.
+            // A library that cannot be finalized is not initialized either, or reports an error below.
             let _ = self.library.clone().finalize();
             let begun = self.begin();
             match &begun {

@@ -1,4 +1,4 @@
-//! Wrapping and encrypting under an AES key of a token.
+//! Wraps and encrypts under an AES key of a token.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use temporal_kms::{
     ProviderError, ProviderErrorKind as Kind,
 };
 
-/// AWS `CloudHSM` takes no more in one call.
+/// The most that AWS `CloudHSM` accepts in one call.
 const MAX_PLAINTEXT: usize = 16 * 1024;
 
 /// An AES key of a token.
@@ -59,7 +59,7 @@ impl KeyProvider for Pkcs11Key {
         sealed: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        // Before anything is asked of the token.
+        // Check this before any call to the token.
         Wrapped::parse(sealed).map_err(|failure| failure.for_key(&self.uri))?;
         let (sealed, context) = (sealed.to_vec(), context.clone());
         let name = self.name.clone();
@@ -73,7 +73,7 @@ impl KeyProvider for Pkcs11Key {
             let mut failure: Option<Failure> = None;
             for key in name.versions(session, KeyPurpose::Encrypt, key_id)? {
                 match cipher::open(connection, token.probes(), &key, method, body, context.as_bytes()) {
-                    // Of two objects with one id, an answer that is only presumed leaves it open.
+                    // With two objects of one id, a presumed answer for one of them is not final.
                     Err(next) if next.kind() == Kind::InvalidCiphertext => {
                         failure = failure.filter(Failure::is_presumed).or(Some(next));
                     }

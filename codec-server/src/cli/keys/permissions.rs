@@ -12,10 +12,12 @@ use temporal_kms_codec::{
 };
 
 use super::{
-    super::exit::{Failure, Status, print_answer as print},
+    super::{
+        exit::{Failure, Status, print_answer as print},
+        table::table,
+    },
     arguments::GrantArgs,
     member::member,
-    table::table,
 };
 
 pub(super) async fn grant(args: &GrantArgs, options: &Kms, json: bool) -> Result<(), Failure> {

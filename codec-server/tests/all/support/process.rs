@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct CodecServer {
     service: Service,
     admin: String,
-    _folder: TempDir,
+    folder: TempDir,
     keyring: PathBuf,
 }
 
@@ -64,6 +64,28 @@ impl CodecServer {
         Self::start(command, folder)
     }
 
+    /// With the whole configuration but for the listeners' ports and the local keys. `write` puts files into a folder, and
+    /// names them in the text that it returns. What begins with `listen =` comes first.
+    pub(crate) fn configured(write: impl FnOnce(&Path) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let more = write(folder.path());
+        let listen = if more.starts_with("listen =") {
+            ""
+        } else {
+            "listen = \"127.0.0.1:0\"\n"
+        };
+        let text = format!(
+            "[server]\nadmin_listen = \"127.0.0.1:0\"\n{listen}{more}\n[keys]\nlocal_keyring = '{}'\n",
+            folder.path().join("keys").display()
+        );
+        create_keys(&folder.path().join("keys"), &text);
+        let file = folder.path().join("codec.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(file);
+        Self::start(command, folder)
+    }
+
     /// One namespace `default` with a key of its own.
     pub(crate) fn serve_default(server: &str) -> Self {
         Self::serve(
@@ -84,7 +106,7 @@ impl CodecServer {
             service,
             admin: admin.unwrap(),
             keyring: folder.path().join("keys"),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -102,6 +124,16 @@ impl CodecServer {
 
     fn address(&self) -> &str {
         self.service.url().trim_start_matches("http://")
+    }
+
+    /// Where it listens, such as `https://127.0.0.1:8081`.
+    pub(crate) fn url(&self) -> &str {
+        self.service.url()
+    }
+
+    /// The folder of its files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn keyring(&self) -> &Path {

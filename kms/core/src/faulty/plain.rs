@@ -1,4 +1,4 @@
-//! The key behind a [`FaultyKey`](super::FaultyKey) that has no other one: it does no cryptography.
+//! The default inner key of a [`FaultyKey`](super::FaultyKey). It does no cryptography.
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
