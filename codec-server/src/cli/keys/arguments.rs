@@ -123,7 +123,7 @@ Examples:
   codec-server keys rotate \\
     gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
     --rotation-period 90d
-  codec-server keys rotate pkcs11:token=T;object=K --if-due=180d
+  codec-server keys rotate aws-kms://alias/workflows --if-due=180d
 
 Older versions still decrypt. --if-due is for timers: it changes nothing
 while the key is young enough, and fails where no service tells its age.")]
