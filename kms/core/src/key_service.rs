@@ -65,6 +65,13 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok((uri.parse()?, None))
     }
 
+    /// The version of the key that sealed `ciphertext`, as [`KeyAdmin::versions`] names it. `None` where the bytes do not
+    /// tell it. They are not authenticated.
+    fn version_in(&self, ciphertext: &[u8]) -> Option<String> {
+        let _ = ciphertext;
+        None
+    }
+
     /// The name of any key in `place`, for listing the keys there. A place has the form of a key's name without the
     /// part that distinguishes keys, and without slashes at its end. `None` when `place` is not a place of this
     /// service.
