@@ -5,8 +5,6 @@ use super::Marker;
 use crate::Payload;
 
 pub(crate) const ENCODING: &str = "binary/encrypted";
-/// The key: the id of a static key, or the URI of a key-encryption key.
-pub(crate) const KEY_ID: &str = "encryption-key-id";
 
 pub(super) fn marker(payload: &Payload) -> Marker {
     if payload.metadata.contains_key(super::temporal_proxy::DEK) {

@@ -3,12 +3,13 @@
 
 use zeroize::Zeroizing;
 
-use super::encrypted::KEY_ID;
 use crate::{
     Payload, PayloadError,
     crypto::aead::{NONCE_LEN, TAG_LEN},
 };
 
+/// The key: the id of a static key, or the URI of a key-encryption key.
+pub(super) const KEY_ID: &str = "encryption-key-id";
 /// Written by the sample in Java. It is the cipher that all samples use.
 const CIPHER: &str = "encryption-cipher";
 const AES_GCM: &[u8] = b"AES/GCM/NoPadding";

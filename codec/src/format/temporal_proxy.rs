@@ -4,8 +4,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    encrypted::KEY_ID,
     envelope_v1::{self, EnvelopeV1},
+    static_key::KEY_ID,
 };
 use crate::{
     Payload, PayloadError,

@@ -1,7 +1,7 @@
 //! Codecs for the transit engine of HashiCorp Vault: `data` is the text `vault:vN:…`. It is recognised, so that it does not
 //! count as a payload of a static key, and refused.
 
-use super::encrypted::KEY_ID;
+use super::static_key::KEY_ID;
 use crate::{Payload, PayloadError};
 
 const VERSION: &str = "encryption-key-version";
