@@ -6,7 +6,10 @@ mod grant;
 mod listing;
 mod revoke;
 
-pub(super) use self::grant::{Operation, grant_of};
+pub(super) use self::{
+    create::kind,
+    grant::{Operation, grant_of},
+};
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +18,7 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState as State};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    AwsKms,
+    AwsKms, AwsOptions,
     client::RegionalKey,
     metadata::{self, time, unreadable},
     name::{Arn, KeyName},
@@ -74,16 +77,8 @@ async fn by_arn(key: RegionalKey) -> Result<(RegionalKey, KeyMetadata), Provider
 impl KeyAdmin for AwsAdmin {
     /// AWS KMS chooses the ids of keys, so a new key gets the requested name as its alias.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
-        let options = &self.kms.options;
-        let store = spec
-            .key_store
-            .as_ref()
-            .or(options.custom_key_store.as_ref());
         let alias = self.kms.regional(key).await?;
-        let spec = spec
-            .clone()
-            .with_multi_region(spec.multi_region || options.multi_region)
-            .with_key_store(store.cloned());
+        let spec = with_options(spec, &self.kms.options);
         let made = create::create(alias, &spec).await?;
         let metadata = metadata::describe(&made).await?;
         details::details(&made, &metadata).await
@@ -262,6 +257,14 @@ impl KeyAdmin for AwsAdmin {
     async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
         listing::grants(&self.key(key).await?).await
     }
+}
+
+/// The key that is asked for, with what the options say of all new keys.
+pub(super) fn with_options(spec: &KeySpec, options: &AwsOptions) -> KeySpec {
+    let store = spec.key_store.clone();
+    spec.clone()
+        .with_multi_region(spec.multi_region || options.multi_region)
+        .with_key_store(store.or_else(|| options.custom_key_store.clone()))
 }
 
 async fn enable_rotation(key: &RegionalKey, days: i32) -> Result<(), ProviderError> {

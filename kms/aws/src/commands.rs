@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use super::{
     AwsOptions,
-    admin::{Operation, grant_of, rotation_days},
+    admin::{Operation, grant_of, kind, rotation_days, with_options},
 };
 use temporal_kms::{
-    EncryptionContext, PlannedGrant, Protection, ProviderError, ProviderErrorKind as Kind,
-    SetupPlan,
+    EncryptionContext, KeySpec, PlannedGrant, ProviderError, ProviderErrorKind as Kind, SetupPlan,
     support::{shell_command, shell_word, terraform_string as quoted},
 };
 
@@ -24,21 +23,12 @@ pub(super) fn of(
 ) -> Result<String, ProviderError> {
     let refused =
         |kind, detail: &'static str| Err(ProviderError::new(kind, &plan.key).with_detail(detail));
-    if plan.spec.destroy_delay.is_some() {
-        return refused(
-            Kind::Unsupported,
-            "AWS KMS takes the time from the call that deletes the key: keys destroy --window",
-        );
-    }
-    if matches!(
-        plan.spec.protection,
-        Some(Protection::File | Protection::Software)
-    ) {
-        return refused(
-            Kind::Unsupported,
-            "AWS KMS keeps every key in a hardware security module",
-        );
-    }
+    let spec = with_options(&plan.spec, options);
+    let has_replicas = !plan.replica_regions.is_empty();
+    let spec = spec
+        .clone()
+        .with_multi_region(spec.multi_region || has_replicas);
+    kind(&plan.key, &spec)?;
     let Some(region) = options.region.as_deref() else {
         return refused(Kind::Misconfigured, "name the region: AWS_REGION");
     };
@@ -49,23 +39,16 @@ pub(super) fn of(
             "AWS KMS chooses the ids of keys; name the new key by an alias, aws-kms://alias/NAME",
         );
     }
-    let period = plan.spec.rotation_period;
-    let days = period
+    let days = spec
+        .rotation_period
         .map(|period| rotation_days(&plan.key, period))
         .transpose()?;
     let key = NewKey {
         plan,
+        spec,
         region,
         alias,
         days,
-        multi_region: plan.spec.multi_region
-            || options.multi_region
-            || !plan.replica_regions.is_empty(),
-        store: plan
-            .spec
-            .key_store
-            .as_deref()
-            .or(options.custom_key_store.as_deref()),
     };
     match tool {
         "aws" => key.script(),
@@ -79,11 +62,11 @@ pub(super) fn of(
 
 struct NewKey<'p> {
     plan: &'p SetupPlan,
+    /// With what the options say of all new keys.
+    spec: KeySpec,
     region: &'p str,
     alias: &'p str,
     days: Option<i32>,
-    multi_region: bool,
-    store: Option<&'p str>,
 }
 
 impl NewKey<'_> {
@@ -91,14 +74,14 @@ impl NewKey<'_> {
         let mut create = vec![option("description", DESCRIPTION)];
         create.push(option("key-usage", "ENCRYPT_DECRYPT"));
         create.push(option("key-spec", "SYMMETRIC_DEFAULT"));
-        if self.multi_region {
+        if self.spec.multi_region {
             create.push("--multi-region".to_owned());
         }
-        if let Some(store) = self.store {
+        if let Some(store) = &self.spec.key_store {
             create.push(option("origin", "AWS_CLOUDHSM"));
             create.push(option("custom-key-store-id", store));
         }
-        let labels = &self.plan.spec.labels;
+        let labels = &self.spec.labels;
         if !labels.is_empty() {
             create.push("--tags".to_owned());
             create.extend(
@@ -171,18 +154,18 @@ resource \"aws_kms_key\" \"codec\" {{
 ",
             quoted(self.region),
             quoted(DESCRIPTION),
-            self.multi_region,
+            self.spec.multi_region,
             self.days.is_some(),
         );
         if let Some(days) = self.days {
             let _ = writeln!(text, "  rotation_period_in_days  = {days}");
         }
-        if let Some(store) = self.store {
+        if let Some(store) = &self.spec.key_store {
             let _ = writeln!(text, "  custom_key_store_id      = {}", quoted(store));
         }
-        if !self.plan.spec.labels.is_empty() {
+        if !self.spec.labels.is_empty() {
             text.push_str("  tags = {\n");
-            for (name, value) in &self.plan.spec.labels {
+            for (name, value) in &self.spec.labels {
                 let _ = writeln!(text, "    {} = {}", quoted(name), quoted(value));
             }
             text.push_str("  }\n");

@@ -300,7 +300,11 @@ impl KeyAdmin for GcpAdmin {
     }
 }
 
-fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> {
+/// The key that is to be created.
+///
+/// # Errors
+/// When Cloud KMS has no such keys.
+pub(super) fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> {
     let unsupported =
         |detail: &'static str| ProviderError::new(Kind::Unsupported, uri).with_detail(detail);
     let (purpose, algorithm) = match spec.purpose {

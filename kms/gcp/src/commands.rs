@@ -7,7 +7,7 @@ use std::{
 
 use google_cloud_wkt::Timestamp;
 
-use super::{grant::roles, name::Parts};
+use super::{admin::crypto_key, grant::roles, name::Parts};
 use temporal_kms::{
     KeyUri, Protection, ProviderError, ProviderErrorKind as Kind, SetupPlan,
     support::{shell_command, shell_word, terraform_string as quoted},
@@ -17,14 +17,9 @@ use temporal_kms::{
 pub(super) fn of(tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
     let unsupported =
         |detail| Err(ProviderError::new(Kind::Unsupported, &plan.key).with_detail(detail));
-    if !plan.replica_regions.is_empty() || plan.spec.multi_region {
-        return unsupported(
-            "Cloud KMS has no replicas; make the key in a multi-region such as `us`, `eur4` or `global`",
-        );
-    }
-    if plan.spec.key_store.is_some() {
-        return unsupported("Cloud KMS has no other key stores; use --protection hsm");
-    }
+    let replicas = plan.spec.multi_region || !plan.replica_regions.is_empty();
+    let spec = plan.spec.clone().with_multi_region(replicas);
+    crypto_key(&plan.key, &spec)?;
     if plan.grants.iter().any(|grant| !grant.context.is_empty()) {
         return unsupported("Cloud KMS cannot tie a permission to a namespace");
     }

@@ -8,7 +8,9 @@ use crate::{
     metadata::{self, unreadable},
     name::{Arn, KeyName},
 };
-use temporal_kms::{KeyPurpose, KeySpec, Protection, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{
+    KeyPurpose, KeySpec, KeyUri, Protection, ProviderError, ProviderErrorKind as Kind,
+};
 
 /// AWS KMS's shortest wait, because the key was never used.
 const DISCARD_DAYS: i32 = 7;
@@ -23,7 +25,7 @@ pub(super) async fn create(
             "AWS KMS chooses the ids of keys; name the new key by an alias, aws-kms://alias/NAME",
         ));
     };
-    let (usage, key_spec) = kind(&asked, spec)?;
+    let (usage, key_spec) = kind(&asked.uri, spec)?;
     let rotation = spec.rotation_period;
     let days = rotation
         .map(|period| rotation_days(&asked.uri, period))
@@ -46,8 +48,13 @@ pub(super) async fn create(
     Ok(made)
 }
 
-fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), ProviderError> {
-    let unsupported = |detail| Err(asked.error(Kind::Unsupported).with_detail(detail));
+/// What AWS KMS calls such a key.
+///
+/// # Errors
+/// When AWS KMS has no such keys.
+pub(crate) fn kind(key: &KeyUri, spec: &KeySpec) -> Result<(KeyUsageType, Spec), ProviderError> {
+    let unsupported =
+        |detail: &'static str| Err(ProviderError::new(Kind::Unsupported, key).with_detail(detail));
     if matches!(
         spec.protection,
         Some(Protection::File | Protection::Software)
@@ -69,7 +76,9 @@ fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), Pro
             return unsupported("keys in a CloudHSM key store have no replicas");
         }
         if spec.rotation_period.is_some() {
-            return unsupported("AWS KMS does not rotate keys in a CloudHSM key store");
+            return unsupported(
+                "AWS KMS does not rotate keys in a CloudHSM key store; set --rotation-period never",
+            );
         }
     }
     match spec.purpose {
