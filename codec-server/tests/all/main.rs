@@ -13,4 +13,5 @@ mod histories;
 mod keys;
 mod pins;
 mod server;
+mod signatures;
 mod support;
