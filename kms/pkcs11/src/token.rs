@@ -210,7 +210,7 @@ impl Token {
         }
     }
 
-    /// Closes a session. If it cannot be closed, the token is lost and the session with it.
+    /// Closes a session. A failure is ignored, because a session that does not close is lost together with its token.
     fn close(&self, connection: Connection) {
         let session = self.pool.lock().remove(connection);
         session.map(Session::close);
