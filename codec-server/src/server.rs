@@ -3,10 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use temporal_kms_codec_service::{
-    auth::Authenticator,
-    lifecycle::{Phase, Readiness},
+    lifecycle::{Phase, Readiness, Reloads, Triggers},
     listener::{ListenAddress, Listener},
-    namespaces::{Namespaces, OpenError},
+    namespaces::OpenError,
     telemetry::Metrics,
     tls::{Tls, TlsError},
 };
@@ -17,9 +16,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, Problems, ServerConfig},
-    http::{self, App, Service},
-    namespaces::RequestNamespaces,
+    config::{LoadedConfig, Problems, ServerConfig},
+    generation::Generation,
+    http::{self, Service},
+    live::Live,
+    reload::Reloader,
 };
 
 /// For health requests in flight when everything else is done.
@@ -49,15 +50,12 @@ pub enum ServerError {
 }
 
 /// A server with open keys and listeners, ready to run.
-#[derive(Debug)]
 pub struct Server {
-    config: Config,
-    namespaces: Arc<Namespaces>,
-    requests: RequestNamespaces,
-    authenticator: Authenticator,
+    live: Live,
     tls: Option<Arc<Tls>>,
     listener: Listener,
     admin: Option<Listener>,
+    reloads: Arc<Reloads>,
     metrics: Arc<Metrics>,
 }
 
@@ -67,30 +65,29 @@ impl Server {
     ///
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
-    pub async fn bind(config: Config, metrics: Arc<Metrics>) -> Result<Self, ServerError> {
-        config.validate()?;
-        metrics.configure(&config.namespaces, &config.keys);
-        let authenticator = Authenticator::open(&config.auth).map_err(Problems::from_faults)?;
+    pub async fn bind(loaded: LoadedConfig, metrics: Arc<Metrics>) -> Result<Self, ServerError> {
+        let generation = Generation::open(loaded, None, &metrics).await?;
+        let config = &generation.loaded.config;
         let tls = config.tls.clone().map(Tls::open).transpose()?;
-        let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
-        let prefixes = config.server.path_prefixes.clone();
-        let requests =
-            RequestNamespaces::new(Arc::clone(&namespaces), prefixes).map_err(OpenError::from)?;
         let listener = bind(config.server.listen.clone()).await?;
         let admin = match &config.server.admin_listen {
             Some(address) => Some(bind(address.clone()).await?),
             None => None,
         };
         Ok(Self {
-            config,
-            namespaces,
-            requests,
-            authenticator,
+            live: Live::new(generation),
             tls,
             listener,
             admin,
+            reloads: Arc::default(),
             metrics,
         })
+    }
+
+    /// How many configurations this server has read, and whether the newest can be used.
+    #[must_use]
+    pub fn reloads(&self) -> &Arc<Reloads> {
+        &self.reloads
     }
 
     /// Where clients call.
@@ -115,23 +112,20 @@ impl Server {
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
     /// [`shutdown_delay`](crate::config::Timeouts::shutdown_delay) no new connection is taken. Requests in
     /// flight are answered within the grace time.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// At each trigger, the configuration is read again. Without `triggers`, it never is.
+    pub async fn run(self, stop: CancellationToken, triggers: Option<Triggers>) {
         let Self {
-            config,
-            namespaces,
-            requests,
-            authenticator,
+            live,
             tls,
             listener,
             admin,
+            reloads,
             metrics,
         } = self;
-        let server = &config.server;
-        metrics.process().configuration_loaded();
-        let is_insecure = authenticator.is_open() && server.listen.is_remote();
-        metrics.security().set_insecure(is_insecure);
-        metrics.watch_namespaces(&namespaces);
-        if is_insecure {
+        let first = live.current();
+        let server = &first.loaded.config.server;
+        if first.authenticator.is_open() && server.listen.is_remote() {
             tracing::warn!(
                 address = %server.listen,
                 "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
@@ -141,26 +135,24 @@ impl Server {
         let readiness = Readiness::new();
         metrics.process().watch_readiness(&readiness);
         let mut background = JoinSet::new();
-        if config.telemetry.key_ages {
-            let keys = config.namespaces.encrypting_keys().into_iter().collect();
-            let (metrics, kms) = (Arc::clone(&metrics), config.keys.clone());
-            background.spawn(async move { metrics.watch_key_ages(kms, keys).await });
-        }
-        background.spawn(Arc::clone(&readiness).watch_keys(namespaces));
         if let Some(tls) = &tls {
-            background.spawn(Arc::clone(tls).watch());
+            background.spawn(Arc::clone(tls).watch(Arc::clone(&readiness)));
             let tls = Arc::clone(tls);
             let security = metrics.security();
-            security.watch_certificate("public", move || tls.expires());
+            security.watch_certificate("public", move || Some(tls.expires()));
         }
-        let warm = authenticator.clone();
-        background.spawn(async move { warm.warm_up().await });
+        let reloader = Reloader {
+            live: live.clone(),
+            readiness: Arc::clone(&readiness),
+            reloads,
+            metrics: Arc::clone(&metrics),
+        };
+        background.spawn(reloader.run(triggers));
 
-        let app = App::new(&config, requests, authenticator, Arc::clone(&metrics));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
         let public = Service {
             name: "public",
-            router: http::router(Arc::new(app)),
+            router: live.router(),
             tls,
             metrics: Arc::clone(&metrics),
         };
@@ -179,8 +171,9 @@ impl Server {
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
         background.abort_all();
+        let timeouts = live.current().loaded.config.server.timeouts.clone();
         // A load balancer sends requests until it notices that this server is not ready.
-        let delay = server.timeouts.shutdown_delay;
+        let delay = timeouts.shutdown_delay;
         if !delay.is_zero() {
             tracing::info!(
                 ?delay,
@@ -190,7 +183,7 @@ impl Server {
         }
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
-        finish(serving, server.timeouts.shutdown_grace).await;
+        finish(serving, timeouts.shutdown_grace).await;
         close_admin.cancel();
         if let Some(admin) = admin {
             finish(admin, ADMIN_GRACE).await;
@@ -235,7 +228,7 @@ mod tests {
     use std::io;
 
     use temporal_kms_codec::kms::Kms;
-    use temporal_kms_codec_service::settings::Fault;
+    use temporal_kms_codec_service::{namespaces::Namespaces, settings::Fault};
 
     use super::*;
     use crate::config::{NamespaceConfig, NamespacesConfig};

@@ -15,6 +15,7 @@
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
+//! - [`watch`] sees that files have changed.
 //! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
 
@@ -34,3 +35,4 @@ pub mod telemetry;
 pub mod terminal;
 pub mod tls;
 pub mod units;
+pub mod watch;

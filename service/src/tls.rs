@@ -4,7 +4,6 @@
 //! the one before it, and established connections go on.
 
 mod error;
-mod expiry;
 mod files;
 mod handshake;
 mod reload;

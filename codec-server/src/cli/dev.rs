@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use temporal_kms_codec::{
     Format, KeyUri, PlaintextPolicy,
-    kms::{Kms, local::LocalKeyring},
+    kms::{Kms, RotationPolicy, local::LocalKeyring},
 };
 use temporal_kms_codec_service::{
     auth::AuthConfig,
@@ -20,8 +20,8 @@ use super::{
     serve,
 };
 use crate::config::{
-    self, Config, CorsConfig, LimitsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable,
-    ServerConfig,
+    self, Config, CorsConfig, LimitsConfig, LoadedConfig, NamespaceConfig, NamespacesConfig,
+    OnUndecodable, ReloadConfig, ServerConfig,
 };
 
 pub(super) const HELP: &str = "\
@@ -42,7 +42,7 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_LISTEN", default_value = config::DEFAULT_LISTEN,
           value_parser = config::loopback)]
     listen: ListenAddress,
-    /// Address and port for /healthz and /readyz. Any address: they show no payload and no key.
+    /// Address and port for /healthz, /readyz and /metrics. Any address: they show no payload and no secret.
     #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = listener::parse)]
     admin_listen: Option<ListenAddress>,
     /// Folder of the keyset [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
@@ -83,16 +83,18 @@ pub(super) fn run(options: DevArgs, log: Option<EarlyLog>) -> Result<(), Failure
     let variable = |name: &str| std::env::var(name).ok();
     let telemetry = TelemetryConfig::from_variables(&variable)
         .map_err(|mistakes| Failure::new(Status::Configuration, mistakes))?;
-    let config = Config {
+    let config = LoadedConfig::fixed(Config {
         server,
         tls: None,
         auth: AuthConfig::default(),
         limits: LimitsConfig::default(),
         cors: CorsConfig::local(),
         keys,
+        rotation: RotationPolicy::default(),
+        reload: ReloadConfig::default(),
         telemetry,
         namespaces: NamespacesConfig::Any(namespace),
-    };
+    });
     serve::start(config, log)
 }
 

@@ -8,13 +8,13 @@ use std::{
 
 use clap::Args;
 use temporal_kms_codec_service::{
-    lifecycle::{self, CancellationToken, StopSignals},
+    lifecycle::{self, CancellationToken, StopSignals, Triggers},
     log::EarlyLog,
     telemetry::{Program, Telemetry},
 };
 
 use super::exit::{Failure, Status};
-use crate::{config::Config, server::Server};
+use crate::{config::LoadedConfig, server::Server};
 
 const PROGRAM: Program = Program::codec_server(env!("CARGO_PKG_VERSION"));
 
@@ -36,8 +36,9 @@ A small codec.toml:
 `config check` reports every mistake in it. A server creates no key: see
 `keys create`.
 
-SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight. A
-changed configuration takes effect at the next start.";
+SIGTERM and SIGINT stop the server after the requests in flight. SIGHUP, or a
+change of the file or of a file that it names, has the configuration read again:
+a bad one changes nothing. SIGUSR1 drops the data keys in memory.";
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -48,26 +49,33 @@ pub(super) struct ServeArgs {
 
 pub(super) fn run(options: ServeArgs, log: Option<EarlyLog>) -> Result<(), Failure> {
     let config = match options.config {
-        Some(file) => Config::load(&file)?,
-        None => Config::from_environment()?,
+        Some(file) => LoadedConfig::from_file(&file)?,
+        None => LoadedConfig::from_environment()?,
     };
     start(config, log)
 }
 
 /// Runs a server with this configuration. `log` is the log of its start.
-pub(super) fn start(config: Config, log: Option<EarlyLog>) -> Result<(), Failure> {
+pub(super) fn start(config: LoadedConfig, log: Option<EarlyLog>) -> Result<(), Failure> {
     lifecycle::run(async {
-        let telemetry = Telemetry::start(PROGRAM, &config.telemetry, log)?;
+        let telemetry = Telemetry::start(PROGRAM, &config.config.telemetry, log)?;
         let done = serve(config, &telemetry).await;
         telemetry.finish().await;
         done
     })
 }
 
-async fn serve(config: Config, telemetry: &Telemetry) -> Result<(), Failure> {
-    // From here on, a signal is a request to stop, even before the server serves.
-    let signals =
-        StopSignals::listen().map_err(|error| Failure::io("signals cannot be received", &error))?;
+/// A configuration that can change is read again at SIGHUP; otherwise SIGHUP stops the server.
+async fn serve(config: LoadedConfig, telemetry: &Telemetry) -> Result<(), Failure> {
+    // From here on, a signal is a request to stop or to reload, even before the server serves.
+    let no_signals = |error| Failure::io("signals cannot be received", &error);
+    let (signals, triggers) = if config.can_change() {
+        let triggers = Triggers::listen().map_err(no_signals)?;
+        (StopSignals::listen_but_to_hangup(), Some(triggers))
+    } else {
+        (StopSignals::listen(), None)
+    };
+    let signals = signals.map_err(no_signals)?;
     let stop = CancellationToken::new();
     tokio::spawn(signals.cancel(stop.clone()));
     let binding = Server::bind(config, Arc::clone(telemetry.metrics()));
@@ -76,7 +84,7 @@ async fn serve(config: Config, telemetry: &Telemetry) -> Result<(), Failure> {
         return Ok(());
     };
     announce(&server)?;
-    server.run(stop).await;
+    server.run(stop, triggers).await;
     Ok(())
 }
 

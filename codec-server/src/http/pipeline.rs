@@ -11,7 +11,6 @@ use temporal_kms_codec_service::{
     auth::{self, Identity},
     telemetry::SecurityMetrics,
 };
-use tokio::time::timeout;
 
 use super::{
     answer,
@@ -75,11 +74,10 @@ async fn steps(
         return Err(RequestError::NoDownload);
     }
     let _admitted = app.admission.admit(&identity, namespace).await?;
-    // A slow body must not hold a permit.
+    // A slow body must not hold a place among the requests in work.
     let share = app.memory.share();
     let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;
     summary.body = body.bytes.len();
-    let _permit = app.permits.acquire().await?;
     let transform = transform::Request {
         id,
         operation: route.operation,
@@ -87,9 +85,8 @@ async fn steps(
         preserve_storage_refs: route.preserve_storage_refs,
         limits: &app.limits,
     };
-    let done = timeout(app.timeouts.request, transform.run(body))
-        .await
-        .unwrap_or(Err(RequestError::TooSlow))?;
+    let work = transform.run(body);
+    let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();
     summary.references = done.references.len();

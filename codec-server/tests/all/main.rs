@@ -9,8 +9,10 @@
 
 mod doctor;
 mod files;
+mod histories;
 mod keys;
 mod pins;
 mod server;
+mod signatures;
 mod support;
 mod telemetry;

@@ -8,8 +8,8 @@ use super::{
     watched::WatchedKeyset,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, Protection,
-    ProviderError, ProviderErrorKind as Kind, WrappedDek, support::used_version,
+    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri, Protection,
+    ProviderError, ProviderErrorKind as Kind, support::used_version,
 };
 
 /// The same limit as at Cloud KMS, so that code that works in development works there.
@@ -28,18 +28,37 @@ impl LocalKey {
         }
     }
 
-    fn seal(&self, plaintext: &[u8], additional: &[u8]) -> Result<Vec<u8>, ProviderError> {
+    fn error(&self, kind: Kind) -> ProviderError {
+        ProviderError::new(kind, self.0.uri())
+    }
+}
+
+#[async_trait]
+impl KeyProvider for LocalKey {
+    fn uri(&self) -> &KeyUri {
+        self.0.uri()
+    }
+
+    async fn seal(
+        &self,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, ProviderError> {
         let keyset = self.0.keyset()?;
-        let sealed = keyset.seal(plaintext, additional);
+        let sealed = keyset.seal(plaintext, context.as_bytes());
         let sealed = sealed.map_err(|error| self.0.error(&error))?;
         used_version(Some(&keyset.primary()), Some(true));
         Ok(sealed)
     }
 
-    fn open(&self, sealed: &[u8], additional: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+    async fn open(
+        &self,
+        sealed: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         let keyset = self.0.keyset()?;
         let opened = keyset
-            .open(sealed, additional)
+            .open(sealed, context.as_bytes())
             .map_err(|error| match error {
                 OpenError::Disabled(id) => self
                     .error(Kind::KeyDisabled)
@@ -55,50 +74,11 @@ impl LocalKey {
         Ok(opened)
     }
 
-    fn error(&self, kind: Kind) -> ProviderError {
-        ProviderError::new(kind, self.0.uri())
-    }
-}
-
-#[async_trait]
-impl KeyProvider for LocalKey {
-    fn uri(&self) -> &KeyUri {
-        self.0.uri()
-    }
-
-    async fn wrap(
-        &self,
-        dek: &Dek,
-        context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError> {
-        self.seal(dek.expose(), context.as_bytes())
-            .map(WrappedDek::new)
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &WrappedDek,
-        context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        let plaintext = self.open(wrapped.as_bytes(), context.as_bytes())?;
-        Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
-    }
-
-    fn max_plaintext(&self) -> usize {
-        MAX_PLAINTEXT
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        if plaintext.len() > MAX_PLAINTEXT {
-            return Err(self
-                .error(Kind::Misconfigured)
-                .with_detail("more than 64 KiB of plaintext; use the format `envelope`"));
-        }
-        self.seal(plaintext, &[])
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.open(ciphertext, &[])
+    /// Any Tink library may have encrypted more than this provider does.
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::default()
+            .with_max_plaintext(MAX_PLAINTEXT)
+            .with_max_ciphertext(usize::MAX)
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {

@@ -13,8 +13,8 @@ use super::{
     wrapped::Wrapped,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, ProviderError,
-    ProviderErrorKind as Kind, WrappedDek, support::used_version,
+    Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri,
+    ProviderError, ProviderErrorKind as Kind, support::used_version,
 };
 
 /// The most that AWS `CloudHSM` accepts in one call.
@@ -32,16 +32,24 @@ impl Pkcs11Key {
     pub(super) fn new(uri: KeyUri, name: ObjectName, token: Arc<Token>) -> Self {
         Self { uri, name, token }
     }
+}
+
+#[async_trait]
+impl KeyProvider for Pkcs11Key {
+    fn uri(&self) -> &KeyUri {
+        &self.uri
+    }
 
     async fn seal(
         &self,
-        plaintext: Zeroizing<Vec<u8>>,
-        additional: Vec<u8>,
+        plaintext: &[u8],
+        context: &EncryptionContext,
     ) -> Result<Vec<u8>, ProviderError> {
+        let (plaintext, context) = (Zeroizing::new(plaintext.to_vec()), context.clone());
         let name = self.name.clone();
         let sealed = self.token.run(move |_, connection| {
             let key = name.newest(&connection.session, KeyPurpose::Encrypt)?;
-            let sealed = cipher::seal(connection, &key, &plaintext, &additional)?;
+            let sealed = cipher::seal(connection, &key, &plaintext, context.as_bytes())?;
             Ok((sealed, hex::encode(&key.id)))
         });
         let (sealed, version) = sealed.await.map_err(|failure| failure.for_key(&self.uri))?;
@@ -51,12 +59,13 @@ impl Pkcs11Key {
 
     async fn open(
         &self,
-        sealed: Vec<u8>,
-        additional: Vec<u8>,
+        sealed: &[u8],
+        context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         // Check this before any call to the token.
-        let parsed = Wrapped::parse(&sealed).map_err(|failure| failure.for_key(&self.uri))?;
+        let parsed = Wrapped::parse(sealed).map_err(|failure| failure.for_key(&self.uri))?;
         let version = hex::encode(parsed.key_id);
+        let (sealed, context) = (sealed.to_vec(), context.clone());
         let name = self.name.clone();
         let opened = self.token.run(move |token, connection| {
             let session = &connection.session;
@@ -67,7 +76,7 @@ impl Pkcs11Key {
             } = Wrapped::parse(&sealed)?;
             let mut failure: Option<Failure> = None;
             for key in name.versions(session, KeyPurpose::Encrypt, key_id)? {
-                match cipher::open(connection, token.probes(), &key, method, body, &additional) {
+                match cipher::open(connection, token.probes(), &key, method, body, context.as_bytes()) {
                     // With two objects of one id, a presumed answer for one of them is not final.
                     Err(next) if next.kind() == Kind::InvalidCiphertext => {
                         failure = failure.filter(Failure::is_presumed).or(Some(next));
@@ -91,63 +100,6 @@ impl Pkcs11Key {
         Ok(opened)
     }
 
-    fn error(&self, kind: Kind) -> ProviderError {
-        ProviderError::new(kind, &self.uri)
-    }
-}
-
-#[async_trait]
-impl KeyProvider for Pkcs11Key {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    async fn wrap(
-        &self,
-        dek: &Dek,
-        context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError> {
-        let plaintext = Zeroizing::new(dek.expose().to_vec());
-        self.seal(plaintext, context.as_bytes().to_vec())
-            .await
-            .map(WrappedDek::new)
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &WrappedDek,
-        context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        if wrapped.as_bytes().len() > Dek::LEN + cipher::MAX_OVERHEAD {
-            return Err(self.error(Kind::InvalidCiphertext));
-        }
-        let plaintext = self
-            .open(wrapped.as_bytes().to_vec(), context.as_bytes().to_vec())
-            .await?;
-        Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
-    }
-
-    fn max_plaintext(&self) -> usize {
-        MAX_PLAINTEXT
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        if plaintext.len() > MAX_PLAINTEXT {
-            return Err(self
-                .error(Kind::Misconfigured)
-                .with_detail("more than 16 KiB of plaintext; use the format `envelope`"));
-        }
-        self.seal(Zeroizing::new(plaintext.to_vec()), Vec::new())
-            .await
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        if ciphertext.len() > MAX_PLAINTEXT + cipher::MAX_OVERHEAD {
-            return Err(self.error(Kind::InvalidCiphertext));
-        }
-        self.open(ciphertext.to_vec(), Vec::new()).await
-    }
-
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
         let name = self.name.clone();
         let described = self.token.run(move |_, connection| {
@@ -159,5 +111,12 @@ impl KeyProvider for Pkcs11Key {
             .await
             .map_err(|failure| failure.for_key(&self.uri))?;
         Ok(KeyDescription::new(self.uri.clone(), version, protection))
+    }
+
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::default()
+            .with_max_plaintext(MAX_PLAINTEXT)
+            .with_max_wrapped(Dek::LEN + cipher::MAX_OVERHEAD)
+            .with_max_ciphertext(MAX_PLAINTEXT + cipher::MAX_OVERHEAD)
     }
 }

@@ -30,8 +30,8 @@ impl Watched {
             return;
         };
         for codec in namespaces.codecs() {
-            let namespace = labels.namespace(Some(codec.codec.namespace()));
-            read(&codec.codec, &[KeyValue::new("namespace", namespace)]);
+            let namespace = labels.namespace(Some(codec.namespace()));
+            read(codec, &[KeyValue::new("namespace", namespace)]);
         }
     }
 }

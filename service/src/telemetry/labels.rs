@@ -6,6 +6,8 @@ use opentelemetry::{StringValue, Value};
 use parking_lot::RwLock;
 use temporal_kms_codec::{KeyUri, Namespace};
 
+use crate::namespaces::Pattern;
+
 /// The value for everything that is not configured.
 const OTHER: &str = "other";
 /// The value where a request named nothing, or was refused before it was read.
@@ -32,6 +34,7 @@ pub(super) struct Labels {
 #[derive(Debug, Default)]
 struct Known {
     namespaces: BTreeMap<Namespace, StringValue>,
+    patterns: Vec<(Pattern, StringValue)>,
     keys: BTreeMap<KeyUri, StringValue>,
     issuers: BTreeMap<String, StringValue>,
 }
@@ -41,6 +44,13 @@ impl Labels {
         let named = namespaces.into_iter().take(MOST_NAMESPACES);
         let named = named.map(|name| (name.clone(), value(name.as_str())));
         self.known.write().namespaces = named.collect();
+    }
+
+    /// Gives the namespaces of a pattern one value, which is the pattern.
+    pub(super) fn set_patterns(&self, patterns: impl IntoIterator<Item = Pattern>) {
+        let named = patterns.into_iter().take(MOST_NAMESPACES);
+        let named = named.map(|pattern| (pattern.clone(), value(pattern.as_str())));
+        self.known.write().patterns = named.collect();
     }
 
     pub(super) fn set_keys(&self, keys: impl IntoIterator<Item = KeyUri>) {
@@ -65,9 +75,15 @@ impl Labels {
             return NONE.into();
         };
         let known = self.known.read();
+        let by_pattern = || {
+            let mut patterns = known.patterns.iter();
+            let found = patterns.find(|(pattern, _)| pattern.matches(namespace.as_str()));
+            found.map(|(_, value)| value)
+        };
         known
             .namespaces
             .get(namespace)
+            .or_else(by_pattern)
             .map_or_else(|| OTHER.into(), |value| value.clone().into())
     }
 
@@ -155,6 +171,10 @@ mod tests {
         assert_eq!(labels.namespace(Some(&namespace("prod"))), "prod".into());
         assert_eq!(labels.namespace(Some(&namespace("evil"))), OTHER.into());
         assert_eq!(labels.namespace(None), NONE.into());
+        labels.set_patterns([Pattern::new("team-*").unwrap()]);
+        for name in ["team-a", "team-b"] {
+            assert_eq!(labels.namespace(Some(&namespace(name))), "team-*".into());
+        }
         labels.set_namespaces((0..10_000).map(|n| namespace(&format!("n{n}"))));
         assert_eq!(labels.namespaces().len(), MOST_NAMESPACES);
     }

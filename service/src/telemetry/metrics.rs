@@ -137,8 +137,9 @@ impl Metrics {
     }
 
     /// Counts the calls of `kms` from now on, by the names that `namespaces` has. Call it for each configuration that takes
-    /// effect, before its keys are used.
+    /// effect.
     pub fn configure(&self, namespaces: &NamespacesConfig, kms: &Kms) {
+        self.labels.set_patterns(namespaces.patterns());
         self.configure_names(namespaces.names(), namespaces.keys(), kms);
     }
 
