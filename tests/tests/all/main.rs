@@ -12,6 +12,8 @@ mod dependencies;
 mod docker_files;
 mod error_chains;
 mod examples;
+mod foreign_formats;
+mod histories;
 mod imports;
 mod kubernetes;
 mod page;

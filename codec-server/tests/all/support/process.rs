@@ -95,6 +95,25 @@ impl CodecServer {
         Self::start(command, folder)
     }
 
+    /// With a file of the test's own.
+    pub(crate) fn serve_file(file: &Path) -> Self {
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(file);
+        Self::start(command, tempfile::tempdir().unwrap())
+    }
+
+    /// With variables in place of a file.
+    pub(crate) fn serve_with_variables(variables: &[(&str, &str)]) -> Self {
+        let mut command = program();
+        let listen = [
+            ("CODEC_SERVER_LISTEN", "127.0.0.1:0"),
+            ("CODEC_SERVER_ADMIN_LISTEN", "127.0.0.1:0"),
+        ];
+        command.arg("serve").envs(listen);
+        command.envs(variables.iter().copied());
+        Self::start(command, tempfile::tempdir().unwrap())
+    }
+
     /// One namespace `default` with a key of its own.
     pub(crate) fn serve_default(server: &str) -> Self {
         Self::serve(
