@@ -147,6 +147,11 @@ impl NamespaceConfig {
             Some(formats) => builder.decrypt_formats(formats.iter().copied()),
             None => builder,
         };
+        let builder = if self.encrypt.is_empty() {
+            builder.decrypt_only()
+        } else {
+            builder
+        };
         let accepted = self.accept_namespaces.iter().cloned();
         let builder = accepted.fold(builder, CodecBuilder::accept_namespace);
         self.context.iter().fold(builder, |builder, (name, value)| {
@@ -212,7 +217,7 @@ impl NamespaceConfig {
     }
 }
 
-/// The name of a namespace. A pattern would accept the payloads of namespaces that somebody else creates later.
+/// The name of a namespace. A pattern would accept the payloads of namespaces that do not exist yet.
 fn accepted(text: &str) -> Result<Namespace, String> {
     if Pattern::is_in(text) {
         return Err("expected the name of a namespace; name each one, without `*`".to_owned());
