@@ -201,8 +201,9 @@ mod tests {
         let refused = admission.admit(&caller, &a, &own()).await.err().unwrap();
         assert!(refused.to_string().contains("this namespace"), "{refused}");
         let _other = admission.admit(&caller, &b, &own()).await.unwrap();
-        let (waited, ()) =
-            tokio::join!(admission.admit(&caller, &a, &unlimited), async { drop(first) });
+        let (waited, ()) = tokio::join!(admission.admit(&caller, &a, &unlimited), async {
+            drop(first)
+        });
         waited.unwrap();
     }
 
