@@ -73,17 +73,19 @@ async fn steps(
     if route.operation == Operation::Download {
         return Err(RequestError::NoDownload);
     }
-    let _admitted = app.admission.admit(&identity, namespace).await?;
+    let admitted = app.admission.admit(&identity, namespace, &codec.limits);
+    let _admitted = admitted.await?;
+    let limits = app.limits.within(&codec.limits);
     // A slow body must not hold a place among the requests in work.
     let share = app.memory.share();
-    let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;
+    let body = body::read(body, limits.max_body, app.timeouts.body, share).await?;
     summary.body = body.bytes.len();
     let transform = transform::Request {
         id,
         operation: route.operation,
         namespace: &codec,
         preserve_storage_refs: route.preserve_storage_refs,
-        limits: &app.limits,
+        limits: &limits,
     };
     let work = transform.run(body);
     let done = app.permits.run(app.timeouts.request, work).await?;
