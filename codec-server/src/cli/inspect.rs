@@ -1,6 +1,6 @@
 //! `inspect`: what payloads say of themselves in the clear. Nothing is decrypted, and no key service is called.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -175,7 +175,7 @@ fn text(payloads: &[Found]) -> String {
         .iter()
         .filter_map(|found| Some((found, found.problem.as_ref()?)))
     {
-        text.push_str(&format!("{}: {}: {problem}\n", found.file, found.path));
+        let _ = writeln!(text, "{}: {}: {problem}", found.file, found.path);
     }
     text
 }

@@ -25,15 +25,13 @@ pub(crate) fn decompress(
     match algorithm {
         Algorithm::Zlib => {
             let decoder = flate2::bufread::ZlibDecoder::new(compressed);
-            inflate(decoder, compressed.len(), limit, MALFORMED_ZLIB, |done| {
-                done.into_inner()
-            })
+            let rest = flate2::bufread::ZlibDecoder::into_inner;
+            inflate(decoder, compressed.len(), limit, MALFORMED_ZLIB, rest)
         }
         Algorithm::Gzip => {
             let decoder = flate2::bufread::GzDecoder::new(compressed);
-            inflate(decoder, compressed.len(), limit, MALFORMED_GZIP, |done| {
-                done.into_inner()
-            })
+            let rest = flate2::bufread::GzDecoder::into_inner;
+            inflate(decoder, compressed.len(), limit, MALFORMED_GZIP, rest)
         }
         Algorithm::Snappy => snappy(compressed, limit),
     }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::{ConfigurationError, Dek};
 
 /// More than any form of a key has.
-const MAX_LEN: u64 = 1024;
+const MAX_LEN: usize = 1024;
 const SETTING: &str = "static_keys";
 
 /// Where a static key comes from: the absolute path of a file, or `env:NAME` for an environment variable.
@@ -97,8 +97,10 @@ impl fmt::Display for StaticKeySource {
 
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     // It never grows, so that no copy is left behind.
-    let mut content = Zeroizing::new(Vec::with_capacity(MAX_LEN as usize));
-    File::open(path)?.take(MAX_LEN).read_to_end(&mut content)?;
+    let mut content = Zeroizing::new(Vec::with_capacity(MAX_LEN));
+    File::open(path)?
+        .take(MAX_LEN as u64)
+        .read_to_end(&mut content)?;
     Ok(content)
 }
 

@@ -66,11 +66,8 @@ pub(super) fn help() -> String {
 
 pub(super) fn run(args: &DecodeArgs) -> Result<(), Failure> {
     let jobs = jobs(args)?;
-    let consequence = jobs
-        .iter()
-        .map(|job| job.destination.consequence())
-        .next()
-        .unwrap_or_default();
+    let first = jobs.first().map(|job| job.destination.consequence());
+    let consequence = first.unwrap_or_default();
     lifecycle::run_interruptible(consequence, process(args, jobs))
 }
 

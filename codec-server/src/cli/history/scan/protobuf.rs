@@ -4,7 +4,7 @@
 //! with the key `encoding`.
 
 use prost::{
-    DecodeError, Message as _,
+    Message as _,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 use temporal_kms_codec::Payload;
@@ -28,7 +28,7 @@ fn walk(message: &[u8], depth: usize, each: &mut impl FnMut(Payload)) {
         return;
     }
     // A text or a number of bytes need not be a message. Then there is nothing to find in it.
-    if depth == 0 || fields(message, |_, _| true).is_err() {
+    if depth == 0 || fields(message, |_, _| true).is_none() {
         return;
     }
     let _ = fields(message, |_, value| {
@@ -39,27 +39,27 @@ fn walk(message: &[u8], depth: usize, each: &mut impl FnMut(Payload)) {
     });
 }
 
-fn is_payload(message: &[u8]) -> Result<bool, DecodeError> {
+fn is_payload(message: &[u8]) -> Option<bool> {
     let mut has_encoding = false;
     let is_whole = fields(message, |tag, value| match (tag, value) {
         (METADATA, Some(entry)) => match entry_of(entry) {
-            Ok((key, value)) => {
+            Some((key, value)) => {
                 has_encoding |= key == b"encoding"
                     && !value.is_empty()
                     && value.iter().all(u8::is_ascii_graphic);
                 true
             }
-            Err(_) => false,
+            None => false,
         },
         (DATA | EXTERNAL, Some(_)) => true,
         _ => false,
     })?;
-    Ok(is_whole && has_encoding)
+    Some(is_whole && has_encoding)
 }
 
 /// The key and the value of an entry of a map.
-fn entry_of(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
-    let (mut key, mut value) = (&entry[..0], &entry[..0]);
+fn entry_of(entry: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mut key, mut value): (&[u8], &[u8]) = (&[], &[]);
     fields(entry, |tag, bytes| {
         match (tag, bytes) {
             (1, Some(bytes)) => key = bytes,
@@ -68,36 +68,31 @@ fn entry_of(entry: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
         }
         true
     })?;
-    Ok((key, value))
+    Some((key, value))
 }
 
 /// Hands each field to `each`: its tag, and its bytes where it has a length. `false` ends that early, and is returned.
+/// `None` where the bytes are not a message.
 fn fields<'m>(
     mut message: &'m [u8],
     mut each: impl FnMut(u32, Option<&'m [u8]>) -> bool,
-) -> Result<bool, DecodeError> {
+) -> Option<bool> {
     while !message.is_empty() {
-        let (tag, wire_type) = decode_key(&mut message)?;
+        let (tag, wire_type) = decode_key(&mut message).ok()?;
         let value = if wire_type == WireType::LengthDelimited {
-            let len = decode_varint(&mut message)?;
-            let cut = usize::try_from(len)
-                .ok()
-                .and_then(|len| message.split_at_checked(len));
-            // Any message that is cut off has this error.
-            let Some((value, rest)) = cut else {
-                return decode_varint(&mut &[][..]).map(|_| false);
-            };
+            let len = decode_varint(&mut message).ok()?;
+            let (value, rest) = message.split_at_checked(usize::try_from(len).ok()?)?;
             message = rest;
             Some(value)
         } else {
-            skip_field(wire_type, tag, &mut message, DecodeContext::default())?;
+            skip_field(wire_type, tag, &mut message, DecodeContext::default()).ok()?;
             None
         };
         if !each(tag, value) {
-            return Ok(false);
+            return Some(false);
         }
     }
-    Ok(true)
+    Some(true)
 }
 
 #[cfg(test)]

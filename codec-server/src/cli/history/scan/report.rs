@@ -1,5 +1,7 @@
 //! The answer of a scan, for people and as JSON.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::{
@@ -68,7 +70,8 @@ impl<'t> Report<'t> {
         ];
         let rows: Vec<_> = self.needs.iter().map(Line::row).collect();
         let mut text = table(header, &rows);
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\nWorkflows: {}, open: {}. Schedules: {}. Payloads: {}, not encrypted: {}. Search attributes: {}.\n",
             self.workflows,
             self.open_workflows,
@@ -76,7 +79,7 @@ impl<'t> Report<'t> {
             self.payloads,
             self.not_encrypted,
             self.search_attributes,
-        ));
+        );
         text
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use temporal_kms_codec::{InspectedKey, Inspection, Payload};
+use temporal_kms_codec::{Inspection, Payload};
 
 /// What some payloads have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -84,15 +84,16 @@ impl Workflow {
             (None, None) => "not encrypted".to_owned(),
         };
         let is_only = inspection.keys.len() == 1;
-        let keys = inspection.keys.into_iter().map(Some);
-        let keys: Vec<Option<InspectedKey>> = keys.collect();
-        let none = [None];
-        let keys = if keys.is_empty() { &none[..] } else { &keys };
-        for key in keys {
+        let keys = inspection.keys.into_iter();
+        let mut keys: Vec<_> = keys.map(|key| (key.name, key.version)).collect();
+        if keys.is_empty() {
+            keys.push((None, None));
+        }
+        for (key, version) in keys {
             let group = Group {
                 format: format.clone(),
-                key: key.as_ref().and_then(|key| key.name.clone()),
-                version: key.as_ref().and_then(|key| key.version.clone()),
+                key,
+                version,
                 namespace: inspection.namespace.clone(),
             };
             let need = self.needs.entry(group).or_default();
