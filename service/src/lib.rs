@@ -15,6 +15,7 @@
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
+//! - [`watch`] sees that files have changed.
 //! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
 
 pub mod arguments;
@@ -32,3 +33,4 @@ pub mod settings;
 pub mod terminal;
 pub mod tls;
 pub mod units;
+pub mod watch;

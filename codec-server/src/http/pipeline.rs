@@ -8,7 +8,6 @@ use axum::{
 };
 use http::Method;
 use temporal_kms_codec_service::auth;
-use tokio::time::timeout;
 
 use super::{
     answer,
@@ -67,10 +66,9 @@ async fn steps(
         return Err(RequestError::NoDownload);
     }
     let _admitted = app.admission.admit(&identity, namespace).await?;
-    // A slow body must not hold a permit.
+    // A slow body must not hold a place among the requests in work.
     let share = app.memory.share();
     let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;
-    let _permit = app.permits.acquire().await?;
     let transform = transform::Request {
         id,
         operation: route.operation,
@@ -78,9 +76,8 @@ async fn steps(
         preserve_storage_refs: route.preserve_storage_refs,
         limits: &app.limits,
     };
-    let done = timeout(app.timeouts.request, transform.run(body))
-        .await
-        .unwrap_or(Err(RequestError::TooSlow))?;
+    let work = transform.run(body);
+    let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();
     summary.references = done.references.len();

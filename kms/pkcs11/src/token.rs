@@ -69,8 +69,16 @@ impl Token {
         }
     }
 
-    pub(super) fn is(&self, path: &Pkcs11Path, pin: Option<&PinSource>) -> bool {
-        self.name == path.token_part() && self.pin.as_ref() == pin
+    /// Whether this is the token of `module` that `path` names, reached with `pin`.
+    pub(super) fn is(
+        &self,
+        module: &Arc<Module>,
+        path: &Pkcs11Path,
+        pin: Option<&PinSource>,
+    ) -> bool {
+        Arc::ptr_eq(&self.module, module)
+            && self.name == path.token_part()
+            && self.pin.as_ref() == pin
     }
 
     /// The token's name, without any object.
