@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use dev_servers::{Authority, sibling_binary};
+use dev_servers::{certificates::Authority, sibling_binary};
 use integration_tests::tool;
 use serde_json::{Value, json};
 
