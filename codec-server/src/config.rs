@@ -171,15 +171,6 @@ impl Config {
         faults
     }
 
-    /// Whether the server asks its callers who they are.
-    #[expect(
-        clippy::unused_self,
-        reason = "no authentication can be configured yet"
-    )]
-    fn authenticates(&self) -> bool {
-        false
-    }
-
     /// Callers that are known by certificates that TLS does not ask for.
     fn unasked_certificates(&self) -> Option<Fault> {
         let asks = |tls: &TlsSettings| tls.client_ca.is_some();

@@ -183,7 +183,8 @@ async fn a_grant_is_listed_and_revoked() {
         admin.grant(&alias(), worker, role).await.unwrap();
     }
     let prod = context("prod");
-    let granted = admin.grant_for_context(&alias(), worker, KeyRole::Decrypter, &prod);
+    let key = alias();
+    let granted = admin.grant_for_context(&key, worker, KeyRole::Decrypter, &prod);
     // The grant without a context permits the same already.
     assert!(!granted.await.unwrap());
     let roles = async || {
