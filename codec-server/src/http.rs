@@ -29,6 +29,7 @@ mod request_id;
 mod route;
 mod router;
 mod shown_ciphertext;
+mod status;
 mod transform;
 mod whoami;
 

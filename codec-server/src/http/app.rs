@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use temporal_kms_codec_service::{auth::Authenticator, telemetry::Metrics};
+use temporal_kms_codec_service::{
+    auth::Authenticator, namespaces::NamespacesConfig, telemetry::Metrics,
+};
 
 use super::{admission::Admission, memory::Memory, origin::OriginPolicy, permit::Permits};
 use crate::{
@@ -23,6 +25,8 @@ pub(crate) struct App {
     pub(super) memory: Memory,
     pub(super) permits: Arc<Permits>,
     pub(super) metrics: Arc<Metrics>,
+    /// The settings of the namespaces, for those who manage them.
+    pub(super) configured: NamespacesConfig,
     /// What `admission` was made with.
     shares: LimitsConfig,
 }
@@ -62,6 +66,7 @@ impl App {
                     |before| Arc::clone(&before.permits),
                 ),
             metrics,
+            configured: config.namespaces.clone(),
             shares: config.limits.clone(),
             page: server.page,
             limits: limits.clone(),

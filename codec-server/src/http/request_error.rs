@@ -41,6 +41,10 @@ pub(super) enum RequestError {
         "this codec server does not sign people in; send a token, or add section [auth.login] to its configuration"
     )]
     NoLogin,
+    #[error(
+        "the state of the server is shown to callers with the role `admin`; ask for the permission NAMESPACE:admin"
+    )]
+    NotAdmin,
     #[error("{0}")]
     Login(LoginError),
     #[error("not found; a codec server answers POST requests to /encode and /decode")]
@@ -155,6 +159,7 @@ impl RequestError {
             | Self::ForeignOrigin
             | Self::CookieOrigin
             | Self::CookieContentType
+            | Self::NotAdmin
             | Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::Unauthenticated(refused) => refused.status(),
             Self::Login(error) => error.status(),
@@ -430,6 +435,7 @@ mod tests {
             RequestError::CookieOrigin,
             RequestError::CookieContentType,
             RequestError::NoLogin,
+            RequestError::NotAdmin,
             RequestError::Overloaded,
             RequestError::TooMany {
                 limited: Limited::Caller,

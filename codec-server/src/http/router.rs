@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{app::App, login, page, pipeline, record::record, whoami::whoami};
+use super::{app::App, login, page, pipeline, record::record, status::status, whoami::whoami};
 
 /// Everything that clients can call. A codec path may have any prefix, so it is the fallback, also for other methods.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -17,6 +17,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         Router::new()
     };
     page.route("/whoami", get(whoami).fallback(pipeline::handle))
+        .route("/status", get(status).fallback(pipeline::handle))
         .route("/auth/login", get(login::begin).fallback(pipeline::handle))
         .route(
             "/auth/callback",

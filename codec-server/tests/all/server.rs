@@ -12,6 +12,7 @@ mod http2;
 mod kms_outage;
 mod leaks;
 mod lifecycle;
+mod page;
 mod protocol;
 mod reload;
 mod tampering;

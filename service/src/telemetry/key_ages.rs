@@ -31,13 +31,21 @@ impl KeyAges {
     pub(super) fn register(&self, instruments: &Instruments<'_>, labels: &Arc<Labels>) {
         let (ages, labels) = (self.clone(), Arc::clone(labels));
         instruments.gauge(&KMS_PRIMARY_VERSION_AGE, move |seen| {
-            let now = SystemTime::now();
-            for (key, created) in &*ages.0.lock() {
-                let age = now.duration_since(*created).unwrap_or_default();
-                let key = KeyValue::new("key", labels.key(key));
+            for (key, age) in ages.now() {
+                let key = KeyValue::new("key", labels.key(&key));
                 seen.set(age.as_secs_f64(), &[key]);
             }
         });
+    }
+
+    /// The ages at this moment.
+    pub(super) fn now(&self) -> BTreeMap<KeyUri, Duration> {
+        let now = SystemTime::now();
+        let ages = self.0.lock();
+        let age = |created: &SystemTime| now.duration_since(*created).unwrap_or_default();
+        ages.iter()
+            .map(|(key, created)| (key.clone(), age(created)))
+            .collect()
     }
 
     /// Asks for the ages of `keys`, again and again. A service that does not permit the question is not asked again.

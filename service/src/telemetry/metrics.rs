@@ -1,6 +1,6 @@
 //! The metrics of a program: one registry, which Prometheus reads and OTLP sends.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
@@ -166,6 +166,12 @@ impl Metrics {
     /// Asks the key services of `keys` again and again how old the keys are. It ends when none of them answers that.
     pub async fn watch_key_ages(&self, kms: Kms, keys: Vec<KeyUri>) {
         self.key_ages.clone().watch(kms, keys).await;
+    }
+
+    /// How old the version of each watched key is that encrypts now, as far as its service has said it.
+    #[must_use]
+    pub fn primary_version_ages(&self) -> BTreeMap<KeyUri, Duration> {
+        self.key_ages.now()
     }
 
     /// All metrics in the text format of Prometheus, whose type is [`PROMETHEUS_TEXT`].

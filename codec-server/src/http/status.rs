@@ -1,0 +1,161 @@
+//! `GET /status`: the state of namespaces and keys, for callers with the role `admin`. The page shows it as tables.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use serde::Serialize;
+use temporal_kms_codec::{Format, KeyUri, Namespace};
+use temporal_kms_codec_service::{
+    auth::{Identity, Method, Role},
+    namespaces::{NamespaceConfig, NamespacesConfig},
+};
+
+use super::{
+    answer, app::App, authenticate::authenticate, request_error::RequestError,
+    request_id::RequestId,
+};
+
+/// Rows of one table. A server with more namespaces is looked at with `config show`.
+const MOST_ROWS: usize = 1000;
+
+/// A table with a title.
+#[derive(Serialize)]
+struct Table {
+    title: &'static str,
+    columns: &'static [&'static str],
+    rows: Vec<Vec<String>>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    tables: Vec<Table>,
+}
+
+pub(super) async fn status(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId::of(&request);
+    let (head, _) = request.into_parts();
+    let tables = async {
+        app.origins.check(&head)?;
+        let identity = authenticate(&head, &app.authenticator).await?;
+        tables(&app, &identity)
+    };
+    match tables.await {
+        Ok(tables) => Json(Status { tables }).into_response(),
+        Err(refused) => answer::refused(&refused, id),
+    }
+}
+
+fn tables(app: &App, identity: &Identity) -> Result<Vec<Table>, RequestError> {
+    let seen = managed(&app.configured, identity);
+    if seen.is_empty() {
+        return Err(RequestError::NotAdmin);
+    }
+    let keys: BTreeSet<&KeyUri> = seen
+        .iter()
+        .flat_map(|(_, config)| config.encrypt.iter().chain(&config.decrypt))
+        .collect();
+    Ok(vec![namespaces(app, &seen), ages(app, &keys)])
+}
+
+/// The namespaces, or patterns of names, in which the caller has the role `admin`.
+fn managed<'c>(
+    configured: &'c NamespacesConfig,
+    identity: &Identity,
+) -> Vec<(String, &'c NamespaceConfig)> {
+    let is_open = identity.method() == Method::Open;
+    let is_admin = |name: &str| {
+        let namespace = Namespace::new(name).ok();
+        let roles = namespace.map(|namespace| identity.permissions().roles(&namespace));
+        is_open || roles.is_some_and(|roles| roles.iter().any(|role| role == Role::Admin))
+    };
+    match configured {
+        NamespacesConfig::Any(config) => is_admin("*")
+            .then(|| ("any".to_owned(), config))
+            .into_iter()
+            .collect(),
+        NamespacesConfig::Named(named) => {
+            let exact = named.exact.iter();
+            let exact = exact.map(|(name, config)| (name.to_string(), config));
+            let patterns = named.patterns.iter();
+            let patterns = patterns.map(|(pattern, config)| (pattern.to_string(), config));
+            exact
+                .chain(patterns)
+                .filter(|(name, _)| is_admin(name))
+                .take(MOST_ROWS)
+                .collect()
+        }
+    }
+}
+
+fn namespaces(app: &App, seen: &[(String, &NamespaceConfig)]) -> Table {
+    let rows = seen.iter().map(|(name, config)| {
+        let codec = Namespace::new(name.as_str())
+            .ok()
+            .filter(|name| app.namespaces.names().contains(name))
+            .and_then(|name| app.namespaces.resolve(Some(name), None).ok());
+        let data_keys = codec.map(|codec| codec.codec.data_key_state());
+        let age = data_keys.and_then(|state| state.sealing_age);
+        vec![
+            name.clone(),
+            list(&config.encrypt),
+            list(&config.decrypt),
+            list(&formats(config)),
+            config.plaintext.as_str().to_owned(),
+            data_keys.map_or_else(String::new, |state| state.cached.to_string()),
+            age.map_or_else(String::new, shown_age),
+        ]
+    });
+    Table {
+        title: "Namespaces",
+        columns: &[
+            "namespace",
+            "encrypts with",
+            "also decrypts with",
+            "formats",
+            "plaintext",
+            "data keys in memory",
+            "age of the data key that encrypts",
+        ],
+        rows: rows.collect(),
+    }
+}
+
+/// The formats that are opened. The first one is written, where anything is.
+fn formats(config: &NamespaceConfig) -> Vec<Format> {
+    let opened = config.decrypt_formats.as_deref();
+    let mut formats = vec![config.format];
+    for format in opened.unwrap_or(&[Format::Envelope]) {
+        if !formats.contains(format) {
+            formats.push(*format);
+        }
+    }
+    formats
+}
+
+/// How old the version of each key is that encrypts now, as far as its service has said it.
+fn ages(app: &App, keys: &BTreeSet<&KeyUri>) -> Table {
+    let known = app.metrics.primary_version_ages();
+    let rows = keys.iter().take(MOST_ROWS).map(|key| {
+        let age = known.get(*key).copied();
+        let age = age.map_or_else(|| "not known".to_owned(), shown_age);
+        vec![key.to_string(), age]
+    });
+    Table {
+        title: "Keys",
+        columns: &["key", "age of the version that encrypts"],
+        rows: rows.collect(),
+    }
+}
+
+fn list<T: ToString>(values: &[T]) -> String {
+    let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+    values.join(", ")
+}
+
+fn shown_age(age: Duration) -> String {
+    humantime::format_duration(Duration::from_secs(age.as_secs())).to_string()
+}

@@ -1,0 +1,76 @@
+//! The page for people, and the state that administrators see on it.
+
+use temporal_kms_codec_service::auth::NewToken;
+
+use crate::support::{Answer, CodecServer};
+
+fn get(server: &CodecServer, path: &str, headers: &str) -> Answer {
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    server.raw(request.as_bytes())
+}
+
+#[test]
+fn the_page_loads_nothing_from_elsewhere_and_is_in_no_frame() {
+    let server = CodecServer::serve_default("");
+    for path in ["/", "/page/main.js", "/page/style.css"] {
+        // A page of another site may link to it.
+        let answer = get(&server, path, "Sec-Fetch-Site: cross-site\r\n");
+        assert_eq!(answer.status, 200, "{path}");
+        let policy = answer.header("content-security-policy").unwrap();
+        for part in [
+            "default-src 'none'",
+            "script-src 'self'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    for path in [
+        "/page/../Cargo.toml",
+        "/page/%2e%2e%2fmain.rs",
+        "/page/other.js",
+        "/page/",
+    ] {
+        assert_eq!(get(&server, path, "").status, 404, "{path}");
+    }
+    let foreign = b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    assert_eq!(server.raw(foreign).status, 403);
+}
+
+#[test]
+fn the_page_can_be_switched_off() {
+    let server = CodecServer::serve_default("page = false");
+    for path in ["/", "/page/main.js", "/page/settings"] {
+        assert_eq!(get(&server, path, "").status, 404, "{path}");
+    }
+    server.serves();
+}
+
+#[test]
+fn the_state_is_for_administrators_and_of_their_namespaces() {
+    let (reader, admin) = (NewToken::generate().unwrap(), NewToken::generate().unwrap());
+    let server = CodecServer::configured(|_| {
+        format!(
+            "[auth.tokens.reader]\nsha256 = [\"{}\"]\npermissions = [\"payments:read\"]\n\
+             [auth.tokens.admin]\nsha256 = [\"{}\"]\npermissions = [\"payments:admin\"]\n\
+             [namespaces.default]\nencrypt = [\"local://default\"]\n\
+             [namespaces.payments]\nencrypt = [\"local://payments\"]\n",
+            reader.sha256, admin.sha256
+        )
+    });
+    get(&server, "/status", "").refused(401, "sign in");
+    let bearer = |token: &NewToken| format!("Authorization: Bearer {}\r\n", token.token.as_str());
+    get(&server, "/status", &bearer(&reader)).refused(403, "NAMESPACE:admin");
+    let answer = get(&server, "/status", &bearer(&admin));
+    assert_eq!(answer.status, 200);
+    let shown = answer.json();
+    assert_eq!(shown["tables"][0]["title"], "Namespaces");
+    let rows = shown["tables"][0]["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{shown}");
+    assert_eq!(rows[0][0], "payments");
+    assert_eq!(rows[0][1], "local://payments");
+    assert_eq!(shown["tables"][1]["rows"].as_array().unwrap().len(), 1);
+}
