@@ -23,10 +23,7 @@ impl ConnectionInfo {
     }
 
     pub(super) fn secure(peer: Peer, certificate: Option<ClientCertificate>) -> Self {
-        Self(Arc::new(Info {
-            peer,
-            certificate,
-        }))
+        Self(Arc::new(Info { peer, certificate }))
     }
 
     /// The other end, as the system says.
