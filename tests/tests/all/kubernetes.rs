@@ -178,6 +178,18 @@ fn every_deployment_has_the_objects_that_it_needs() {
         .map(|service| service["metadata"]["name"].as_str())
         .collect();
     assert_eq!(names, [Some("codec-server-metrics")]);
+    // The alert rules select by this label.
+    let chart = chart(Some(&everything()));
+    for objects in [&objects, &chart] {
+        let job = objects.one("ServiceMonitor")["spec"]["jobLabel"].as_str();
+        let job = job.expect("a label");
+        let mut metrics = objects
+            .of_kind("Service")
+            .filter(|service| service["spec"]["clusterIP"] == "None");
+        let service = metrics.next().expect("the metrics have a Service");
+        assert_eq!(service["metadata"]["labels"][job], "codec-server");
+    }
+    assert!(file("deploy/prometheus/rules.yml").contains("job=\"codec-server\""));
 }
 
 /// The level `restricted` of the Pod Security Standards, and more.
