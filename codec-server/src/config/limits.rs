@@ -66,6 +66,6 @@ impl LimitsConfig {
 }
 
 fn number(text: &str) -> Result<NonZeroU32, String> {
-    let number = text.parse().map_err(|_| ());
-    number.map_err(|()| format!("expected a whole number from 1 to {}", u32::MAX))
+    let number: Option<NonZeroU32> = text.parse().ok();
+    number.ok_or_else(|| format!("expected a whole number from 1 to {}", u32::MAX))
 }

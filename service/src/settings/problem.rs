@@ -79,6 +79,7 @@ impl Problems {
     }
 
     /// The problems of settings that were not read from a file.
+    #[must_use]
     pub fn from_faults(faults: impl IntoIterator<Item = Fault>) -> Self {
         let problem = |fault: Fault| Problem {
             place: None,

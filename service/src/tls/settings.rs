@@ -51,6 +51,7 @@ impl TlsSettings {
     }
 
     /// What `[tls]` says. `None` when the section has no certificate.
+    #[must_use]
     pub fn read(mut section: Section<'_>) -> Option<Self> {
         let certificate = section.text("certificate", path);
         let key = section.text("key", path);

@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep_until};
 /// From this number on, cancelled requests are compared with answered ones.
 const MANY_CANCELLED: usize = 100;
 
+/// Looking again early costs little. A state that begins in a pause is seen at the latest after its own limit and this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// Why a connection must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
@@ -92,10 +95,7 @@ impl Activity {
         } else if state.working == 0 && now.duration_since(state.idle_since) >= limits.idle {
             return Err(Overdue::Idle);
         }
-        // Looking again early costs little. A state that begins later is seen at the latest after its own limit and this.
-        const SHORT: Duration = Duration::from_secs(1);
-        let pause = limits.idle.min(limits.answer).min(SHORT);
-        Ok(later(pause))
+        Ok(later(limits.idle.min(limits.answer).min(LONGEST_PAUSE)))
     }
 }
 
