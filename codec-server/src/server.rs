@@ -131,7 +131,7 @@ impl Server {
         let readiness = Readiness::new();
         let mut background = JoinSet::new();
         if let Some(tls) = &tls {
-            background.spawn(Arc::clone(tls).watch());
+            background.spawn(Arc::clone(tls).watch(Arc::clone(&readiness)));
         }
         let reloader = Reloader {
             live: live.clone(),

@@ -13,10 +13,10 @@ pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
     Advice, CallPolicy, Cause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyAdmin,
-    KeyDescription, KeyDetails, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState,
-    KeyVersion, KmsMetrics, Operation, OperationMetrics, Prices, Protection, ProviderError,
-    ProviderErrorKind, PublicKey, PublicKeyError, RotationPolicy, ServiceError, Setting,
-    SettingKind, SettingRow, SettingTable, SettingValue, Signature, SignatureAlgorithm, Signer,
-    Variables, Web,
+    KeyDescription, KeyDetails, KeyGrant, KeyGrants, KeyLimits, KeyProvider, KeyPurpose, KeyRole,
+    KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics, Operation, OperationMetrics,
+    PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
+    RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
+    SetupPlan, Signature, SignatureAlgorithm, Signer, Variables, Web,
 };
 pub use value::Kms;

@@ -9,7 +9,9 @@
 
 mod doctor;
 mod files;
+mod histories;
 mod keys;
 mod pins;
 mod server;
+mod signatures;
 mod support;

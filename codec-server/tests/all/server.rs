@@ -6,6 +6,7 @@ mod command_line;
 mod configuration;
 mod configuration_commands;
 mod documents;
+mod foreign;
 mod hostile;
 mod http2;
 mod kms_outage;

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use temporal_kms_codec::{
-    CacheLimits, Compression, ConfigurationError, DekLimits, Error, KeyUri, Namespace,
-    RequiredContext, kms::Kms,
+    CacheLimits, Compression, ConfigurationError, Dek, DekLimits, Error, Format, KeyUri, Namespace,
+    RequiredContext, StaticKeys, kms::Kms,
 };
 
 use super::{
@@ -33,6 +33,12 @@ pub fn missing_files(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
     let files = kms.services().flat_map(|service| service.missing_files());
     let mut faults: Vec<_> = files.map(|error| of_setting(&error)).collect();
     for (path, _, settings) in each(namespaces) {
+        for (id, source) in &settings.static_keys {
+            if let Some(file) = source.file().filter(|file| !file.exists()) {
+                let message = format!("{}: there is no such file", file.display());
+                faults.push(Fault::new(format!("{path}static_keys.{id}"), message));
+            }
+        }
         for (setting, key) in keys_of(settings) {
             let service = kms.service(key.scheme());
             if let Some(Err(error)) = service.map(|service| service.check_key_file(key)) {
@@ -132,7 +138,11 @@ const MOST_FAULTS: usize = 8;
 
 fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> {
     let unopened = |key: &KeyUri| Arc::new(Unopened::new(key.clone()));
-    let mut builder = settings.builder(namespace);
+    let ids = settings.static_keys.keys();
+    let unread = ids.fold(StaticKeys::new(), |keys, id| {
+        keys.with(id, Dek::new([0; Dek::LEN]))
+    });
+    let mut builder = settings.builder(namespace).static_keys(unread);
     for key in &settings.encrypt {
         builder = builder.encrypt_with(unopened(key));
     }
@@ -155,6 +165,14 @@ fn take_out(settings: &mut NamespaceConfig, error: &ConfigurationError) -> bool 
         }
         "require_context" => settings.require_context = RequiredContext::default(),
         "decrypt_formats" => settings.decrypt_formats = None,
+        "static_keys" => {
+            settings.static_keys = BTreeMap::new();
+            let formats = settings.decrypt_formats.iter_mut().flatten();
+            for format in formats.filter(|format| **format == Format::Static) {
+                *format = settings.format;
+            }
+        }
+        "format" if !settings.format.is_written() => settings.format = Format::default(),
         _ => return false,
     }
     true

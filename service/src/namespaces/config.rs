@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
     CacheLimits, Codec, CodecBuilder, CodecSettings, Compression, ConfigurationError, DekLimits,
-    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::Kms,
+    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, StaticKeySource, kms::Kms,
 };
 
 use super::{limits::NamespaceLimits, pattern::Pattern};
@@ -27,6 +27,8 @@ pub struct NamespaceConfig {
     pub format: Format,
     /// `decrypt_formats`: the formats to open. Default: the written one and `envelope`.
     pub decrypt_formats: Option<Vec<Format>>,
+    /// `static_keys`: where the static keys of other codecs come from, by their ids.
+    pub static_keys: BTreeMap<String, StaticKeySource>,
     /// `accept_namespaces`: other namespaces whose payloads are decoded too, such as those of callers through Nexus.
     pub accept_namespaces: Vec<Namespace>,
     /// `context`: pairs of the encryption context beside the namespace.
@@ -81,6 +83,7 @@ impl NamespaceConfig {
             decrypt: Vec::new(),
             format: Format::default(),
             decrypt_formats: None,
+            static_keys: BTreeMap::new(),
             accept_namespaces: Vec::new(),
             context: BTreeMap::new(),
             require_context: RequiredContext::default(),
@@ -114,6 +117,7 @@ impl NamespaceConfig {
         config.decrypt.clone_from(&settings.decrypt);
         config.format = settings.format;
         config.decrypt_formats.clone_from(&settings.decrypt_formats);
+        config.static_keys.clone_from(&settings.static_keys);
         config.context.clone_from(&settings.context);
         config.require_context = settings.require_context.clone();
         config.cache = settings.cache_limits.clone();
@@ -170,6 +174,7 @@ impl NamespaceConfig {
         let decrypt = section.list("decrypt", key).unwrap_or_default();
         let format = section.value("format", setting).unwrap_or_default();
         let decrypt_formats = section.list("decrypt_formats", setting);
+        let static_keys = static_keys(&mut section);
         let accept_namespaces = section.list("accept_namespaces", accepted);
         let context = section.pairs("context");
         let require_context = require_context(&mut section);
@@ -193,7 +198,10 @@ impl NamespaceConfig {
         }
         if section.holds("encrypt") && encrypt.as_ref().is_some_and(Vec::is_empty) {
             section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"], or remove `encrypt` for a namespace that decodes only");
-        } else if !section.holds("encrypt") && !section.holds("decrypt") {
+        } else if !["encrypt", "decrypt", "static_keys"]
+            .iter()
+            .any(|key| section.holds(key))
+        {
             section.report("there is no key; name the key to encrypt with, such as encrypt = [\"local://default\"], or the keys to decrypt with under `decrypt`");
         }
         let decodes_only = !section.holds("encrypt");
@@ -204,6 +212,7 @@ impl NamespaceConfig {
             accept_namespaces: accept_namespaces.unwrap_or_default(),
             format,
             decrypt_formats,
+            static_keys,
             context,
             require_context,
             compression,
@@ -215,6 +224,21 @@ impl NamespaceConfig {
             cache: CacheLimits::default(),
         })
     }
+}
+
+/// The ids of static keys, each with a file or a variable.
+fn static_keys(section: &mut Section<'_>) -> BTreeMap<String, StaticKeySource> {
+    let pairs = section.pairs("static_keys");
+    let mut read = BTreeMap::new();
+    for (id, source) in pairs {
+        match source.parse::<StaticKeySource>() {
+            Ok(source) => {
+                read.insert(id, source);
+            }
+            Err(error) => section.report(format!("static_keys.{id:?}: {}", error.reason())),
+        }
+    }
+    read
 }
 
 /// The name of a namespace. A pattern would accept the payloads of namespaces that do not exist yet.

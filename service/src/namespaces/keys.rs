@@ -6,7 +6,7 @@ use std::{
 };
 
 use temporal_kms_codec::{
-    Codec, Error, KeyUri, Namespace,
+    Codec, Error, KeyUri, Namespace, StaticKeys,
     kms::{KeyProvider, Kms},
 };
 
@@ -17,13 +17,14 @@ use super::NamespaceConfig;
 pub struct Keys {
     encrypt: Vec<Arc<dyn KeyProvider>>,
     decrypt: Vec<Arc<dyn KeyProvider>>,
+    static_keys: StaticKeys,
 }
 
 impl Keys {
     /// Opens the keys that are not in `opened` yet.
     ///
     /// # Errors
-    /// When a key cannot be opened.
+    /// When a key cannot be opened, or the file of a static key cannot be read.
     pub async fn open(
         config: &NamespaceConfig,
         kms: &Kms,
@@ -32,7 +33,11 @@ impl Keys {
         let mut keys = Self {
             encrypt: Vec::new(),
             decrypt: Vec::new(),
+            static_keys: StaticKeys::new(),
         };
+        for (id, source) in &config.static_keys {
+            keys.static_keys = keys.static_keys.with(id, source.load()?);
+        }
         for (uris, providers) in [
             (&config.encrypt, &mut keys.encrypt),
             (&config.decrypt, &mut keys.decrypt),
@@ -58,7 +63,8 @@ impl Keys {
         namespace: &Namespace,
         also_decode: Option<&Namespace>,
     ) -> Result<Codec, Error> {
-        let mut builder = config.builder(namespace.clone());
+        let builder = config.builder(namespace.clone());
+        let mut builder = builder.static_keys(self.static_keys.clone());
         for key in &self.encrypt {
             builder = builder.encrypt_with(key.clone());
         }

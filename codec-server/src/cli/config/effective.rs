@@ -19,7 +19,7 @@ const HIDDEN: &str = "(hidden)";
 
 /// Variables of a worker that describe the one namespace where there is no file, and the settings that they take the
 /// place of.
-const WITHOUT_A_FILE: [(&str, &str); 10] = [
+const WITHOUT_A_FILE: [(&str, &str); 11] = [
     ("namespaces.*.encrypt", "TEMPORAL_CODEC_KEY"),
     ("namespaces.*.decrypt", "TEMPORAL_CODEC_DECRYPT_KEYS"),
     ("namespaces.*.format", "TEMPORAL_CODEC_FORMAT"),
@@ -27,6 +27,7 @@ const WITHOUT_A_FILE: [(&str, &str); 10] = [
         "namespaces.*.decrypt_formats",
         "TEMPORAL_CODEC_DECRYPT_FORMATS",
     ),
+    ("namespaces.*.static_keys", "TEMPORAL_CODEC_STATIC_KEYS"),
     ("namespaces.*.context", "TEMPORAL_CODEC_CONTEXT"),
     (
         "namespaces.*.require_context",

@@ -136,7 +136,6 @@ fn the_parsed_operation_decides_and_not_the_text_of_the_url() {
     for path in [
         "/decode?x=/encode",
         "/decode?/encode",
-        "/encode/decode",
         "/decode#/encode",
         "//decode?preserveStorageRefs=true&x=/encode",
         "/payments/decode?x=/encode",
@@ -145,6 +144,8 @@ fn the_parsed_operation_decides_and_not_the_text_of_the_url() {
     }
     for path in [
         "/decode%2Fencode",
+        // `encode` would be the namespace.
+        "/encode/decode",
         "/decode/",
         "/decode;/encode2",
         "/%64ecode",
@@ -211,7 +212,7 @@ fn tokens_that_are_not_for_this_server_are_refused() {
         ),
         (
             other.token("RS256", &json!({}), &good),
-            "key that its issuer does not publish",
+            "signature is not valid",
         ),
         ("text".to_owned(), "neither one of the configuration"),
     ] {
@@ -268,13 +269,14 @@ fn cookies_count_from_listed_pages_and_with_json_only() {
     for origin in ["https://evil.example", "null", "http://ui.example.com"] {
         ask(&[("Origin", origin)]).refused(403, "allowed_origins");
     }
-    // A page of this server's own name is not listed.
-    let own = [
-        ("Host", "codec.example.com"),
-        ("Origin", "https://codec.example.com"),
-    ];
-    ask(&own).refused(403, "allowed_origins");
-    // `post` sends JSON once already.
+    // The server's own page comes by TLS.
+    let host = ("Host", "codec.example.com");
+    assert_eq!(
+        ask(&[host, ("Origin", "https://codec.example.com")]).status,
+        200
+    );
+    ask(&[host, ("Origin", "http://codec.example.com")]).refused(403, "allowed_origins");
+    // `post` has sent JSON already.
     ask(&[("Origin", UI), ("Content-Type", "text/plain")]).refused(403, "application/json");
 }
 
@@ -298,8 +300,7 @@ fn whoami_tells_a_caller_its_roles() {
         })
     );
     get("x").refused(401, "token");
-    let answer = bench.server.post("/whoami", &[], b"{}");
-    assert_eq!(answer.status, 405);
+    assert_eq!(bench.server.post("/whoami", &[], b"{}").status, 404);
 }
 
 #[test]
@@ -329,7 +330,7 @@ fn no_token_is_in_a_log_or_an_answer() {
         ),
     ];
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
-    assert_eq!(statuses, [200, 403, 401, 401, 401, 401, 401, 405, 404]);
+    assert_eq!(statuses, [200, 403, 401, 401, 401, 401, 401, 404, 404]);
     let log = server.stop_and_log();
     assert!(
         log.contains("static-token:program"),

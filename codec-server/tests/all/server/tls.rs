@@ -141,6 +141,11 @@ fn files_that_cannot_be_used_keep_the_certificates_before() {
     let tls = Tls::trusting(&[&authority]);
     fs::write(folder.join("certificate.pem"), "garbage").unwrap();
     server.wait_for_log("cannot be replaced; the ones before stay in use");
+    while !server
+        .admin("/readyz")
+        .body
+        .contains("degraded: certificate")
+    {}
     runtime.block_on(serves_http1(&tls, &url));
     fs::remove_file(folder.join("certificate.pem")).unwrap();
     server.wait_for_log("it cannot be read");
