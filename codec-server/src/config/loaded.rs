@@ -76,6 +76,14 @@ impl LoadedConfig {
         let loaded = settings().load_with_sources(path, Config::read_and_find_files)?;
         let clients = Clients::of(&loaded.found, &loaded.settings.keys);
         files.extend(&loaded.files);
+        let static_keys = loaded
+            .found
+            .iter()
+            .filter(|found| found.setting.ends_with(".static_keys"))
+            .filter_map(|found| found.value.as_object());
+        let static_keys = static_keys.flat_map(|keys| keys.values().filter_map(|key| key.as_str()));
+        // Others come from variables, which do not change.
+        files.extend(static_keys.filter(|source| source.starts_with('/')));
         files.extend(clients.files());
         Ok(Self {
             config: loaded.settings,

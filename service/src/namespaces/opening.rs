@@ -160,7 +160,9 @@ impl<'o> Opening<'o> {
             return false;
         };
         let mut keys = config.encrypt.iter().chain(&config.decrypt);
-        config.has_codec_of(known)
+        // The file of a static key can have changed.
+        config.static_keys.is_empty()
+            && config.has_codec_of(known)
             && keys.all(|key| reuse.clients.are_equal(reuse.new_clients, key.scheme()))
     }
 }
