@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
     arguments,
     exit::{SECOND_SIGNAL, SIGNALS, list, usage},
-    log::{self, LogFormat},
+    log::{self, EarlyLog, LogFormat},
     memory,
 };
 
@@ -148,14 +148,17 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    match cli.command.log_level() {
-        None => log::init(cli.log_format, "info"),
-        Some(level) => log::init_command(PROGRAM, cli.log_format, level),
-    }
+    let log = match cli.command.log_level() {
+        None => Some(EarlyLog::start(cli.log_format, "info")),
+        Some(level) => {
+            log::init_command(PROGRAM, cli.log_format, level);
+            None
+        }
+    };
     memory::protect();
     let done = match cli.command {
-        Command::Dev(args) => dev::run(args),
-        Command::Serve(args) => serve::run(args),
+        Command::Dev(args) => dev::run(args, log),
+        Command::Serve(args) => serve::run(args, log),
         Command::Encode(args) => transform::encode(&args),
         Command::Decode(args) => transform::decode(&args),
         Command::Inspect(args) => inspect::run(&args),

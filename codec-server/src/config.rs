@@ -10,6 +10,7 @@
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
 //! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]`, `[keys.rotation]` |
 //! | `[reload]` | `watch_interval`: when the configuration is read again |
+//! | `[telemetry]` | the settings of [`TelemetryConfig`] |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
 //!
 //! The environment variable of a key outside of `[namespaces]` is `CODEC_`, the section and the key in capitals:
@@ -36,6 +37,7 @@ use temporal_kms_codec_service::{
     auth::{AuthConfig, Authenticator},
     keys, namespaces,
     settings::{Document, Fault, Found, Settings},
+    telemetry::TelemetryConfig,
     tls::{self, TlsSettings},
 };
 pub use temporal_kms_codec_service::{
@@ -71,6 +73,8 @@ pub struct Config {
     pub rotation: RotationPolicy,
     /// When a running server reads the configuration again.
     pub reload: ReloadConfig,
+    /// Where traces and metrics are sent.
+    pub telemetry: TelemetryConfig,
     /// The namespaces that are served.
     pub namespaces: NamespacesConfig,
 }
@@ -135,6 +139,7 @@ impl Config {
         let limits = LimitsConfig::read(document.section("limits"));
         let cors = CorsConfig::read(document.section("cors"));
         let reload = ReloadConfig::read(document.section("reload"));
+        let telemetry = TelemetryConfig::read(document);
         let (namespaces, keys) = namespaces::read(document);
         let config = Self {
             server,
@@ -145,6 +150,7 @@ impl Config {
             keys,
             rotation: keys::rotation(document),
             reload,
+            telemetry,
             namespaces,
         };
         document.report_faults(config.faults());
@@ -165,15 +171,6 @@ impl Config {
         faults
     }
 
-    /// Whether the server asks its callers who they are.
-    #[expect(
-        clippy::unused_self,
-        reason = "no authentication can be configured yet"
-    )]
-    fn authenticates(&self) -> bool {
-        false
-    }
-
     /// Callers that are known by certificates that TLS does not ask for.
     fn unasked_certificates(&self) -> Option<Fault> {
         let asks = |tls: &TlsSettings| tls.client_ca.is_some();
@@ -190,6 +187,7 @@ impl Config {
         let mut faults = namespaces::missing_files(&self.namespaces, &self.keys);
         faults.extend(self.tls.iter().flat_map(tls::faults));
         faults.extend(Authenticator::open(&self.auth).err().unwrap_or_default());
+        faults.extend(self.telemetry.faults());
         faults
     }
 }

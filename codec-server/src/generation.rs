@@ -7,6 +7,7 @@ use temporal_kms_codec::Error;
 use temporal_kms_codec_service::{
     auth::Authenticator,
     namespaces::{Namespaces, OpenError, Reuse},
+    telemetry::Metrics,
 };
 
 use crate::{
@@ -21,6 +22,7 @@ pub(crate) struct Generation {
     pub(crate) loaded: LoadedConfig,
     pub(crate) namespaces: Arc<Namespaces>,
     pub(crate) authenticator: Authenticator,
+    pub(crate) metrics: Arc<Metrics>,
     /// The routes for clients.
     pub(crate) router: Router,
     app: Arc<App>,
@@ -35,6 +37,7 @@ impl Generation {
     pub(crate) async fn open(
         loaded: LoadedConfig,
         before: Option<&Self>,
+        metrics: &Arc<Metrics>,
     ) -> Result<Self, ServerError> {
         let config = &loaded.config;
         config.validate()?;
@@ -55,7 +58,8 @@ impl Generation {
             None => Namespaces::open(&config.namespaces, &config.keys).await?,
         };
         let app = before.map(|before| &*before.app);
-        Self::new(loaded, Arc::new(namespaces), authenticator, app)
+        let metrics = Arc::clone(metrics);
+        Self::new(loaded, Arc::new(namespaces), authenticator, metrics, app)
     }
 
     /// The same without any data key in memory. No service is called.
@@ -68,6 +72,7 @@ impl Generation {
             self.loaded.clone(),
             Arc::new(namespaces.map_err(OpenError::from)?),
             self.authenticator.clone(),
+            Arc::clone(&self.metrics),
             Some(&self.app),
         )
     }
@@ -76,18 +81,22 @@ impl Generation {
         loaded: LoadedConfig,
         namespaces: Arc<Namespaces>,
         authenticator: Authenticator,
+        metrics: Arc<Metrics>,
         before: Option<&App>,
     ) -> Result<Self, ServerError> {
         let config = &loaded.config;
         let prefixes = config.server.path_prefixes.clone();
         let requests = RequestNamespaces::new(Arc::clone(&namespaces), prefixes)
             .map_err(|error| OpenError::from(Error::from(error)))?;
-        let app = Arc::new(App::new(config, requests, authenticator.clone(), before));
+        let counted = Arc::clone(&metrics);
+        let app = App::new(config, requests, authenticator.clone(), counted, before);
+        let app = Arc::new(app);
         Ok(Self {
             router: http::router(Arc::clone(&app)),
             app,
             namespaces,
             authenticator,
+            metrics,
             loaded,
         })
     }

@@ -34,5 +34,5 @@ mod whoami;
 
 pub(crate) use admin::admin;
 pub(crate) use app::App;
-pub(crate) use connection::serve;
+pub(crate) use connection::{Service, serve};
 pub(crate) use router::router;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use temporal_kms_codec_service::lifecycle::{Condition, Readiness, Reloads, Trigger, Triggers};
+use temporal_kms_codec_service::{
+    lifecycle::{Condition, Readiness, Reloads, Trigger, Triggers},
+    telemetry::Metrics,
+};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -20,12 +23,14 @@ pub(crate) struct Reloader {
     pub(crate) live: Live,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) reloads: Arc<Reloads>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Reloader {
     /// Starts what goes on in the background of the current configuration, and reloads it until it is dropped.
     pub(crate) async fn run(self, mut triggers: Option<Triggers>) {
         self.readiness.set(CONFIGURATION, Condition::Met);
+        self.metrics.process().configuration_loaded();
         let mut background = Background::default();
         background.follow(&self.live.current(), &self.readiness);
         let Some(triggers) = &mut triggers else {
@@ -74,6 +79,7 @@ impl Reloader {
                 self.live.replace(generation);
                 background.follow(&self.live.current(), &self.readiness);
                 let generation = self.reloads.succeeded();
+                self.metrics.process().configuration_loaded();
                 self.readiness.set(CONFIGURATION, condition(&needs_restart));
                 for NeedsRestart { setting, .. } in needs_restart {
                     tracing::warn!(
@@ -90,6 +96,7 @@ impl Reloader {
                 }
                 tracing::error!("nothing has changed: the configuration before is still in use");
                 self.reloads.failed(&error);
+                self.metrics.process().configuration_refused();
                 let reason = "the changed configuration cannot be used, and the one before is served; the log says why";
                 let degraded = Condition::Degraded(reason.to_owned());
                 self.readiness.set(CONFIGURATION, degraded);
@@ -117,7 +124,8 @@ async fn read(before: &Arc<Generation>) -> Result<(Generation, Vec<NeedsRestart>
     let needs_restart = loaded.keep_running(&before.loaded);
     let before = Arc::clone(before);
     // Opening a key can block a thread.
-    let opening = tokio::spawn(async move { Generation::open(loaded, Some(&before)).await });
+    let opening =
+        tokio::spawn(async move { Generation::open(loaded, Some(&before), &before.metrics).await });
     Ok((opening.await??, needs_restart))
 }
 
@@ -142,5 +150,23 @@ impl Background {
         self.0.spawn(Arc::clone(readiness).watch_keys(namespaces));
         let authenticator = generation.authenticator.clone();
         self.0.spawn(async move { authenticator.warm_up().await });
+        self.count(generation);
+    }
+
+    /// Has the metrics tell of this configuration.
+    fn count(&mut self, generation: &Generation) {
+        let metrics = Arc::clone(&generation.metrics);
+        let config = &generation.loaded.config;
+        metrics.configure(&config.namespaces, &config.keys);
+        metrics.watch_namespaces(&generation.namespaces);
+        let is_open = generation.authenticator.is_open();
+        let security = metrics.security();
+        security.set_insecure(is_open && config.server.listen.is_remote());
+        if config.telemetry.key_ages {
+            let keys = config.namespaces.encrypting_keys().into_iter().collect();
+            let kms = config.keys.clone();
+            self.0
+                .spawn(async move { metrics.watch_key_ages(kms, keys).await });
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::Router;
 use temporal_kms_codec_service::{
     lifecycle::{Phase, Readiness, Reloads, Triggers},
     listener::{ListenAddress, Listener},
     namespaces::OpenError,
+    telemetry::Metrics,
     tls::{Tls, TlsError},
 };
 use tokio::{
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{LoadedConfig, Problems, ServerConfig},
     generation::Generation,
-    http,
+    http::{self, Service},
     live::Live,
     reload::Reloader,
 };
@@ -56,15 +56,17 @@ pub struct Server {
     listener: Listener,
     admin: Option<Listener>,
     reloads: Arc<Reloads>,
+    metrics: Arc<Metrics>,
 }
 
 impl Server {
-    /// Opens the keys and listens on the addresses. With port 0, the system picks a port.
+    /// Opens the keys and listens on the addresses. With port 0, the system picks a port. `metrics` counts what the server
+    /// does.
     ///
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
-    pub async fn bind(loaded: LoadedConfig) -> Result<Self, ServerError> {
-        let generation = Generation::open(loaded, None).await?;
+    pub async fn bind(loaded: LoadedConfig, metrics: Arc<Metrics>) -> Result<Self, ServerError> {
+        let generation = Generation::open(loaded, None, &metrics).await?;
         let config = &generation.loaded.config;
         let tls = config.tls.clone().map(Tls::open).transpose()?;
         let listener = bind(config.server.listen.clone()).await?;
@@ -78,6 +80,7 @@ impl Server {
             listener,
             admin,
             reloads: Arc::default(),
+            metrics,
         })
     }
 
@@ -99,7 +102,7 @@ impl Server {
         url(self.address(), self.tls.is_some())
     }
 
-    /// Where `/healthz` and `/readyz` are answered, as a URL.
+    /// Where `/healthz`, `/readyz` and `/metrics` are answered, as a URL.
     #[must_use]
     pub fn admin_url(&self) -> Option<String> {
         let admin = self.admin.as_ref()?;
@@ -118,6 +121,7 @@ impl Server {
             listener,
             admin,
             reloads,
+            metrics,
         } = self;
         let first = live.current();
         let server = &first.loaded.config.server;
@@ -129,23 +133,39 @@ impl Server {
             );
         }
         let readiness = Readiness::new();
+        metrics.process().watch_readiness(&readiness);
         let mut background = JoinSet::new();
         if let Some(tls) = &tls {
             background.spawn(Arc::clone(tls).watch(Arc::clone(&readiness)));
+            let tls = Arc::clone(tls);
+            let security = metrics.security();
+            security.watch_certificate("public", move || Some(tls.expires()));
         }
         let reloader = Reloader {
             live: live.clone(),
             readiness: Arc::clone(&readiness),
             reloads,
+            metrics: Arc::clone(&metrics),
         };
         background.spawn(reloader.run(triggers));
 
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, live.router(), tls, server, close.clone());
+        let public = Service {
+            name: "public",
+            router: live.router(),
+            tls,
+            metrics: Arc::clone(&metrics),
+        };
+        let serving = serve(listener, public, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
-            let router = http::admin(Arc::clone(&readiness));
-            serve(admin, router, None, server, close_admin.clone())
+            let service = Service {
+                name: "admin",
+                router: http::admin(Arc::clone(&readiness), Arc::clone(&metrics)),
+                tls: None,
+                metrics,
+            };
+            serve(admin, service, server, close_admin.clone())
         });
 
         stop.cancelled().await;
@@ -187,13 +207,12 @@ async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
 
 fn serve(
     listener: Listener,
-    router: Router,
-    tls: Option<Arc<Tls>>,
+    service: Service,
     server: &ServerConfig,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-    tokio::spawn(async move { http::serve(listener, router, tls, &limits, &timeouts, stop).await })
+    tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {

@@ -17,7 +17,7 @@ use crate::{
     Compression, EncryptionContext, Error, Format, KeyUri, Namespace, StaticKeys,
     dek::{ActiveDek, OpeningKeys, Rest, SealingKeys},
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
-    stats::{Counters, Stats},
+    stats::{Counters, DataKeyState, Stats},
 };
 
 /// KMS calls that one batch makes at the same time.
@@ -66,6 +66,19 @@ impl Codec {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.0.counters.snapshot()
+    }
+
+    /// The data keys that are in memory now.
+    #[must_use]
+    pub fn data_key_state(&self) -> DataKeyState {
+        let sealing = self.0.encryption.as_ref();
+        DataKeyState {
+            cached: self.0.opening.cache.len(),
+            sealing_age: sealing.and_then(|sealing| {
+                let (v2, v1) = (sealing.active_v2.age(), sealing.active_v1.age());
+                v2.max(v1)
+            }),
+        }
     }
 
     /// Whether this codec only decrypts.

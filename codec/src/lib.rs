@@ -111,7 +111,7 @@ pub use inspection::{InspectedKey, Inspection};
 pub use payload::{Payload, PayloadExt, Payloads};
 pub use sealed::{DataEnvelope, SealedFileError, Sealer, SealerBuilder};
 pub use static_keys::{StaticKeySource, StaticKeys};
-pub use stats::Stats;
+pub use stats::{DataKeyState, Stats};
 #[cfg(feature = "sdk")]
 pub use temporal::WorkerGuard;
 pub use temporal_kms::{

@@ -1,6 +1,19 @@
 //! Counters of what a codec does.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+/// The data keys of a [`Codec`](crate::Codec) that are in memory at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DataKeyState {
+    /// Data keys that are kept for decoding.
+    pub cached: usize,
+    /// The age of the data key that seals; `None` before the first payload is sealed.
+    pub sealing_age: Option<Duration>,
+}
 
 /// What a [`Codec`](crate::Codec) has done since it was built. Every number only grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,6 +16,7 @@
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
 //! - [`watch`] sees that files have changed.
+//! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
 
 pub mod arguments;
@@ -30,6 +31,7 @@ pub mod log;
 pub mod memory;
 pub mod namespaces;
 pub mod settings;
+pub mod telemetry;
 pub mod terminal;
 pub mod tls;
 pub mod units;

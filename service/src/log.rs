@@ -6,11 +6,14 @@ use clap::ValueEnum;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
+    subscriber::{DefaultGuard, set_default},
 };
 use tracing_subscriber::{
-    EnvFilter,
+    EnvFilter, Layer, Registry,
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    layer::SubscriberExt as _,
     registry::LookupSpan,
+    util::SubscriberInitExt as _,
 };
 
 use crate::terminal;
@@ -26,18 +29,63 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log of a server. `RUST_LOG` sets the level; the default is `level`, such as `info`. A second call has no
+/// A further reader of spans and events beside the log, such as one that sends traces.
+pub type TraceLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The log of a server that has not read its configuration yet. It is the log of this thread only.
+#[must_use = "the log ends when this is dropped"]
+pub struct EarlyLog {
+    format: LogFormat,
+    level: &'static str,
+    _guard: DefaultGuard,
+}
+
+impl EarlyLog {
+    /// Starts the log. `RUST_LOG` sets the level; the default is `level`, such as `info`.
+    pub fn start(format: LogFormat, level: &'static str) -> Self {
+        Self {
+            format,
+            level,
+            _guard: set_default(subscriber(format, level, None)),
+        }
+    }
+
+    /// Makes it the log of the process, beside `traces`.
+    pub fn finish(self, traces: Option<TraceLayer>) {
+        let Self { format, level, .. } = self;
+        let _ = subscriber(format, level, traces).try_init();
+    }
+}
+
+impl fmt::Debug for EarlyLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EarlyLog").finish_non_exhaustive()
+    }
+}
+
+/// Starts the log of a process. `RUST_LOG` sets the level; the default is `level`, such as `info`. A second call has no
 /// effect.
 pub fn init(format: LogFormat, level: &str) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter(level))
+    let _ = subscriber(format, level, None).try_init();
+}
+
+/// The log and `traces`, each with its own filter: what is logged does not decide what is traced.
+fn subscriber(
+    format: LogFormat,
+    level: &str,
+    traces: Option<TraceLayer>,
+) -> impl Subscriber + Send + Sync {
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // A file or a container's log should have no colour codes.
         .with_ansi(std::io::stderr().is_terminal());
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    let log = match format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
+    Registry::default()
+        .with(traces)
+        .with(log.with_filter(filter(level)))
 }
 
 /// Starts the log of a command that runs once for a person: lines such as `codec-server: warning: …`, without a time.

@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
     arguments,
     exit::usage,
-    log::{self, LogFormat},
+    log::{self, EarlyLog, LogFormat},
     memory,
 };
 
@@ -28,9 +28,11 @@ use submit::SubmitArgs;
 use tasks::TaskArgs;
 use worker::WorkerArgs;
 
+const PROGRAM: &str = "claude-tasks";
+
 /// Runs Claude Code tasks as Temporal workflows, with prompts and credentials encrypted end to end.
 #[derive(Debug, Parser)]
-#[command(name = "claude-tasks", version, after_help = help(HELP))]
+#[command(name = PROGRAM, version, after_help = help(HELP))]
 struct Cli {
     /// The format of log lines.
     #[arg(
@@ -96,24 +98,26 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let level = match cli.command {
+    let log = match cli.command {
         // Before everything else: this process must stay small and hold no secret of the worker.
         Command::Supervise => return crate::sandbox::supervise(),
-        Command::Worker(_) => "info",
-        _ => "warn",
+        Command::Worker(_) => Some(EarlyLog::start(cli.log_format, "info")),
+        _ => {
+            log::init_command(PROGRAM, cli.log_format, "warn");
+            None
+        }
     };
-    log::init(cli.log_format, level);
     // This process holds prompts and credentials.
     memory::protect();
     exit_code(match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(run(cli.command)),
+        Ok(runtime) => runtime.block_on(run(cli.command, log)),
         Err(error) => Err(CommandError::Runtime(error)),
     })
 }
 
-async fn run(command: Command) -> Result<CommandEnd, CommandError> {
+async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
     match command {
-        Command::Worker(args) => worker::run(*args).await,
+        Command::Worker(args) => Box::pin(worker::run(*args, log)).await,
         Command::Submit(args) => Box::pin(submit::run(*args)).await,
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,

@@ -11,6 +11,8 @@ use temporal_kms_codec_service::{
     auth::AuthConfig,
     listener::{self, ListenAddress},
     local_key::{DEFAULT_LOCAL_KEY, default_keyring},
+    log::EarlyLog,
+    telemetry::TelemetryConfig,
 };
 
 use super::{
@@ -40,7 +42,7 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_LISTEN", default_value = config::DEFAULT_LISTEN,
           value_parser = config::loopback)]
     listen: ListenAddress,
-    /// Address and port for /healthz and /readyz. Any address: they show no payload and no key.
+    /// Address and port for /healthz, /readyz and /metrics. Any address: they show no payload and no secret.
     #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = listener::parse)]
     admin_listen: Option<ListenAddress>,
     /// Folder of the keyset [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
@@ -57,7 +59,7 @@ pub(super) struct DevArgs {
     plaintext: PlaintextPolicy,
 }
 
-pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
+pub(super) fn run(options: DevArgs, log: Option<EarlyLog>) -> Result<(), Failure> {
     let keyring = match options.keyring {
         Some(keyring) => keyring,
         None => default_keyring().ok_or_else(|| {
@@ -78,7 +80,10 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     namespace.plaintext = options.plaintext;
     namespace.open_formats_too(&options.decrypt_formats);
     let keys = Kms::builder().local_keyring(keyring).build();
-    serve::start(LoadedConfig::fixed(Config {
+    let variable = |name: &str| std::env::var(name).ok();
+    let telemetry = TelemetryConfig::from_variables(&variable)
+        .map_err(|mistakes| Failure::new(Status::Configuration, mistakes))?;
+    let config = LoadedConfig::fixed(Config {
         server,
         tls: None,
         auth: AuthConfig::default(),
@@ -87,8 +92,10 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
         keys,
         rotation: RotationPolicy::default(),
         reload: ReloadConfig::default(),
+        telemetry,
         namespaces: NamespacesConfig::Any(namespace),
-    }))
+    });
+    serve::start(config, log)
 }
 
 /// Only `dev` creates its key; other servers never do.

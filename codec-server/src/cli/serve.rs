@@ -3,13 +3,20 @@
 use std::{
     io::{StdoutLock, Write as _},
     path::PathBuf,
+    sync::Arc,
 };
 
 use clap::Args;
-use temporal_kms_codec_service::lifecycle::{self, CancellationToken, StopSignals, Triggers};
+use temporal_kms_codec_service::{
+    lifecycle::{self, CancellationToken, StopSignals, Triggers},
+    log::EarlyLog,
+    telemetry::{Program, Telemetry},
+};
 
 use super::exit::{Failure, Status};
 use crate::{config::LoadedConfig, server::Server};
+
+const PROGRAM: Program = Program::codec_server(env!("CARGO_PKG_VERSION"));
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -40,35 +47,45 @@ pub(super) struct ServeArgs {
     config: Option<PathBuf>,
 }
 
-pub(super) fn run(options: ServeArgs) -> Result<(), Failure> {
-    start(match options.config {
+pub(super) fn run(options: ServeArgs, log: Option<EarlyLog>) -> Result<(), Failure> {
+    let config = match options.config {
         Some(file) => LoadedConfig::from_file(&file)?,
         None => LoadedConfig::from_environment()?,
+    };
+    start(config, log)
+}
+
+/// Runs a server with this configuration. `log` is the log of its start.
+pub(super) fn start(config: LoadedConfig, log: Option<EarlyLog>) -> Result<(), Failure> {
+    lifecycle::run(async {
+        let telemetry = Telemetry::start(PROGRAM, &config.config.telemetry, log)?;
+        let done = serve(config, &telemetry).await;
+        telemetry.finish().await;
+        done
     })
 }
 
-/// Runs a server with this configuration. One that can change is read again at SIGHUP; otherwise SIGHUP stops the server.
-pub(super) fn start(config: LoadedConfig) -> Result<(), Failure> {
-    lifecycle::run(async {
-        // From here on, a signal is a request to stop or to reload, even before the server serves.
-        let no_signals = |error| Failure::io("signals cannot be received", &error);
-        let (signals, triggers) = if config.can_change() {
-            let triggers = Triggers::listen().map_err(no_signals)?;
-            (StopSignals::listen_but_to_hangup(), Some(triggers))
-        } else {
-            (StopSignals::listen(), None)
-        };
-        let signals = signals.map_err(no_signals)?;
-        let stop = CancellationToken::new();
-        tokio::spawn(signals.cancel(stop.clone()));
-        let Some(server) = unless_stopped(&stop, Server::bind(config)).await? else {
-            tracing::info!("stopped before every key was open");
-            return Ok(());
-        };
-        announce(&server)?;
-        server.run(stop, triggers).await;
-        Ok(())
-    })
+/// A configuration that can change is read again at SIGHUP; otherwise SIGHUP stops the server.
+async fn serve(config: LoadedConfig, telemetry: &Telemetry) -> Result<(), Failure> {
+    // From here on, a signal is a request to stop or to reload, even before the server serves.
+    let no_signals = |error| Failure::io("signals cannot be received", &error);
+    let (signals, triggers) = if config.can_change() {
+        let triggers = Triggers::listen().map_err(no_signals)?;
+        (StopSignals::listen_but_to_hangup(), Some(triggers))
+    } else {
+        (StopSignals::listen(), None)
+    };
+    let signals = signals.map_err(no_signals)?;
+    let stop = CancellationToken::new();
+    tokio::spawn(signals.cancel(stop.clone()));
+    let binding = Server::bind(config, Arc::clone(telemetry.metrics()));
+    let Some(server) = unless_stopped(&stop, binding).await? else {
+        tracing::info!("stopped before every key was open");
+        return Ok(());
+    };
+    announce(&server)?;
+    server.run(stop, triggers).await;
+    Ok(())
 }
 
 /// The result of `work`, or `None` when the process is told to stop first. Opening a key can take long, and a PKCS#11

@@ -2,7 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use temporal_kms_codec_service::settings::{Section, values};
+use temporal_kms_codec_service::{
+    namespaces::NamespaceLimits,
+    settings::{Section, values},
+};
 
 /// Limits for each caller and each namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,18 @@ pub struct ShareLimits {
     pub rate: Option<NonZeroU32>,
     /// `…_burst`: requests at once after a pause. Default: the rate.
     pub burst: Option<NonZeroU32>,
+}
+
+impl ShareLimits {
+    /// These limits with those of one namespace over them.
+    pub(crate) fn of_namespace(mut self, own: &NamespaceLimits) -> Self {
+        self.concurrent = own.max_requests.or(self.concurrent);
+        if own.max_rate.is_some() {
+            self.rate = own.max_rate;
+            self.burst = own.max_burst;
+        }
+        self
+    }
 }
 
 impl LimitsConfig {

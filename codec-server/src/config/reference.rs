@@ -217,7 +217,9 @@ fn written_default(help: &str) -> Option<Fallback> {
 /// The name of a section, which may be commented out.
 fn section_in(line: &str) -> Option<&str> {
     let line = line.strip_prefix("# ").unwrap_or(line);
-    line.strip_prefix('[')?.strip_suffix(']')
+    let name = line.strip_prefix('[')?.strip_suffix(']')?;
+    // Words in brackets are a part of a help text.
+    (!name.contains([' ', ':'])).then_some(name)
 }
 
 /// The name and the rest of a line `name = value`.

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use temporal_kms_codec_service::{
     listener::{self, ListenAddress, unix},
+    namespaces::NamespaceLimits,
     settings::{Fault, Section, values},
 };
 
@@ -67,6 +68,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// These limits with those of one namespace, which only lower them.
+    pub(crate) fn within(&self, own: &NamespaceLimits) -> Self {
+        let lower = |limit: usize, own: Option<usize>| own.map_or(limit, |own| own.min(limit));
+        Self {
+            max_body: lower(self.max_body, own.max_body),
+            max_payloads: lower(self.max_payloads, own.max_payloads),
+            ..self.clone()
+        }
+    }
+
     /// Requests that are open at the same time, with those that wait for their bodies. Connections of HTTP/1.1 have one
     /// each. Those of HTTP/2 share what is left over.
     pub(crate) fn max_open(&self) -> usize {

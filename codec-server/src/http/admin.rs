@@ -1,4 +1,4 @@
-//! Health and readiness. The answers show no payload and no key, so any address may be used.
+//! Health, readiness and metrics. The answers show no payload and no secret. Metrics name keys and namespaces.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -10,15 +10,25 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
-use temporal_kms_codec_service::lifecycle::{Condition, Phase, Readiness, ReadinessReport};
+use temporal_kms_codec_service::{
+    lifecycle::{Condition, Phase, Readiness, ReadinessReport},
+    telemetry::{Metrics, PROMETHEUS_TEXT},
+};
 
-/// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop.
-pub(crate) fn admin(readiness: Arc<Readiness>) -> Router {
+/// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop. `/metrics`: its numbers, for
+/// Prometheus.
+pub(crate) fn admin(readiness: Arc<Readiness>, numbers: Arc<Metrics>) -> Router {
+    let metrics = get(metrics).fallback(wrong_method).with_state(numbers);
     Router::new()
         .route("/healthz", get(healthz).fallback(wrong_method))
         .route("/readyz", get(readyz).fallback(wrong_method))
-        .fallback(not_found)
         .with_state(readiness)
+        .route("/metrics", metrics)
+        .fallback(not_found)
+}
+
+async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {
+    answer(StatusCode::OK, PROMETHEUS_TEXT, metrics.text())
 }
 
 async fn healthz() -> Response {
@@ -95,7 +105,7 @@ async fn wrong_method() -> Response {
 async fn not_found() -> Response {
     text(
         StatusCode::NOT_FOUND,
-        "not found; this address answers /healthz and /readyz\n",
+        "not found; this address answers /healthz, /readyz and /metrics\n",
     )
 }
 

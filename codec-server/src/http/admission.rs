@@ -9,7 +9,10 @@ use governor::{
 use lru::LruCache;
 use parking_lot::Mutex;
 use temporal_kms_codec::Namespace;
-use temporal_kms_codec_service::auth::{Identity, Method};
+use temporal_kms_codec_service::{
+    auth::{Identity, Method},
+    namespaces::NamespaceLimits,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
     time::timeout,
@@ -65,6 +68,7 @@ impl Admission {
         &self,
         identity: &Identity,
         namespace: &Namespace,
+        own: &NamespaceLimits,
     ) -> Result<Admitted, RequestError> {
         // Without authentication, everybody is one caller.
         let caller = match identity.method() {
@@ -75,10 +79,14 @@ impl Admission {
                     issuer: identity.issuer().map(str::to_owned),
                     subject: identity.subject().to_owned(),
                 };
-                self.callers.admit(&caller, Limited::Caller).await?
+                let limits = self.callers.limits;
+                self.callers.admit(&caller, limits, Limited::Caller).await?
             }
         };
-        let namespace = self.namespaces.admit(namespace, Limited::Namespace).await?;
+        let limits = self.namespaces.limits.of_namespace(own);
+        let namespaces = &self.namespaces;
+        let namespace = namespaces.admit(namespace, limits, Limited::Namespace);
+        let namespace = namespace.await?;
         Ok(Admitted {
             _caller: caller,
             _namespace: namespace,
@@ -88,27 +96,22 @@ impl Admission {
 
 /// The shares of all callers, or of all namespaces.
 struct Shares<K: Hash + Eq> {
-    concurrent: Option<usize>,
-    quota: Option<Quota>,
+    limits: ShareLimits,
     known: Mutex<LruCache<K, Share>>,
 }
 
 /// The share of one.
 #[derive(Clone)]
 struct Share {
+    limits: ShareLimits,
     permits: Option<Arc<Semaphore>>,
     rate: Option<Arc<DefaultDirectRateLimiter>>,
 }
 
 impl<K: Hash + Eq + Clone> Shares<K> {
     fn new(limits: &ShareLimits) -> Self {
-        let quota = limits.rate.map(|rate| {
-            let quota = Quota::per_second(rate);
-            limits.burst.map_or(quota, |burst| quota.allow_burst(burst))
-        });
         Self {
-            concurrent: limits.concurrent,
-            quota,
+            limits: *limits,
             known: Mutex::new(LruCache::new(MOST)),
         }
     }
@@ -116,12 +119,13 @@ impl<K: Hash + Eq + Clone> Shares<K> {
     async fn admit(
         &self,
         key: &K,
+        limits: ShareLimits,
         limited: Limited,
     ) -> Result<Option<OwnedSemaphorePermit>, RequestError> {
-        if self.concurrent.is_none() && self.quota.is_none() {
+        if limits.concurrent.is_none() && limits.rate.is_none() {
             return Ok(None);
         }
-        let share = self.share(key);
+        let share = self.share(key, limits);
         if let Some(rate) = &share.rate {
             rate.check().map_err(|early| {
                 let wait = early.wait_time_from(DefaultClock::default().now());
@@ -140,14 +144,21 @@ impl<K: Hash + Eq + Clone> Shares<K> {
         }
     }
 
-    fn share(&self, key: &K) -> Share {
+    /// The share of `key`. With other limits than before, it is a new one.
+    fn share(&self, key: &K, limits: ShareLimits) -> Share {
         let mut known = self.known.lock();
-        if let Some(share) = known.get(key) {
+        if let Some(share) = known.get(key).filter(|share| share.limits == limits) {
             return share.clone();
         }
+        let quota = limits.rate.map(|rate| {
+            let quota = Quota::per_second(rate);
+            limits.burst.map_or(quota, |burst| quota.allow_burst(burst))
+        });
+        let permits = limits.concurrent;
         let share = Share {
-            permits: self.concurrent.map(|most| Arc::new(Semaphore::new(most))),
-            rate: self.quota.map(|quota| Arc::new(RateLimiter::direct(quota))),
+            limits,
+            permits: permits.map(|most| Arc::new(Semaphore::new(most))),
+            rate: quota.map(|quota| Arc::new(RateLimiter::direct(quota))),
         };
         known.put(key.clone(), share.clone());
         share
@@ -164,6 +175,11 @@ mod tests {
         Namespace::new(name).unwrap()
     }
 
+    /// No limits of its own.
+    fn own() -> NamespaceLimits {
+        NamespaceLimits::default()
+    }
+
     fn limits(namespace: ShareLimits) -> LimitsConfig {
         LimitsConfig {
             namespace,
@@ -178,13 +194,16 @@ mod tests {
             ..ShareLimits::default()
         };
         let admission = Admission::new(&limits(concurrent), 10);
+        let unlimited = own();
         let (caller, a, b) = (Identity::anyone(), namespace("a"), namespace("b"));
-        let first = admission.admit(&caller, &a).await.unwrap();
-        let _second = admission.admit(&caller, &a).await.unwrap();
-        let refused = admission.admit(&caller, &a).await.err().unwrap();
+        let first = admission.admit(&caller, &a, &own()).await.unwrap();
+        let _second = admission.admit(&caller, &a, &own()).await.unwrap();
+        let refused = admission.admit(&caller, &a, &own()).await.err().unwrap();
         assert!(refused.to_string().contains("this namespace"), "{refused}");
-        let _other = admission.admit(&caller, &b).await.unwrap();
-        let (waited, ()) = tokio::join!(admission.admit(&caller, &a), async { drop(first) });
+        let _other = admission.admit(&caller, &b, &own()).await.unwrap();
+        let (waited, ()) = tokio::join!(admission.admit(&caller, &a, &unlimited), async {
+            drop(first)
+        });
         waited.unwrap();
     }
 
@@ -198,12 +217,34 @@ mod tests {
         let admission = Admission::new(&limits(rate), 10);
         let (caller, a) = (Identity::anyone(), namespace("a"));
         for _ in 0..3 {
-            admission.admit(&caller, &a).await.unwrap();
+            admission.admit(&caller, &a, &own()).await.unwrap();
         }
-        let refused = admission.admit(&caller, &a).await.err().unwrap();
+        let refused = admission.admit(&caller, &a, &own()).await.err().unwrap();
         let seconds = refused.retry_after().unwrap();
         assert_eq!(seconds, "1");
-        admission.admit(&caller, &namespace("b")).await.unwrap();
+        admission
+            .admit(&caller, &namespace("b"), &own())
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_limits_of_one_namespace_count_before_those_of_all() {
+        let one = ShareLimits {
+            rate: NonZeroU32::new(1),
+            ..ShareLimits::default()
+        };
+        let admission = Admission::new(&limits(one), 10);
+        let (caller, a) = (Identity::anyone(), namespace("a"));
+        let mut own = NamespaceLimits::default();
+        own.max_rate = NonZeroU32::new(2);
+        for _ in 0..2 {
+            admission.admit(&caller, &a, &own).await.unwrap();
+        }
+        assert!(admission.admit(&caller, &a, &own).await.is_err());
+        // After a reload.
+        own.max_rate = NonZeroU32::new(3);
+        admission.admit(&caller, &a, &own).await.unwrap();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use temporal_kms_codec_service::auth::Authenticator;
+use temporal_kms_codec_service::{auth::Authenticator, telemetry::Metrics};
 
 use super::{admission::Admission, memory::Memory, origin::OriginPolicy, permit::Permits};
 use crate::{
@@ -22,6 +22,7 @@ pub(crate) struct App {
     pub(super) admission: Arc<Admission>,
     pub(super) memory: Memory,
     pub(super) permits: Arc<Permits>,
+    pub(super) metrics: Arc<Metrics>,
     /// What `admission` was made with.
     shares: LimitsConfig,
 }
@@ -33,6 +34,7 @@ impl App {
         config: &Config,
         namespaces: RequestNamespaces,
         authenticator: Authenticator,
+        metrics: Arc<Metrics>,
         before: Option<&Self>,
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
@@ -59,6 +61,7 @@ impl App {
                     || Arc::new(Permits::new(limits.max_requests)),
                     |before| Arc::clone(&before.permits),
                 ),
+            metrics,
             shares: config.limits.clone(),
             page: server.page,
             limits: limits.clone(),

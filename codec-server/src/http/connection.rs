@@ -22,6 +22,7 @@ use hyper_util::{
 use temporal_kms_codec_service::{
     auth::ClientCertificate,
     listener::{Listener, Stream},
+    telemetry::Metrics,
     tls::{Agreed as _, Tls},
 };
 use tokio::{
@@ -55,26 +56,38 @@ const STREAM_WINDOW: u32 = 64 << 10;
 /// Requests that a client may cancel before they are seen, and errors that it may cause (CVE-2023-44487).
 const MAX_RESETS: usize = 20;
 
+/// What a listener serves.
+pub(crate) struct Service {
+    /// The listener's name in metrics.
+    pub(crate) name: &'static str,
+    pub(crate) router: Router,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
 /// Serves until `stop`. Then it accepts the connections that the system has queued, and returns when every request in
 /// flight is answered.
 pub(crate) async fn serve(
     listener: Listener,
-    router: Router,
-    tls: Option<Arc<Tls>>,
+    service: Service,
     limits: &Limits,
     timeouts: &Timeouts,
     stop: CancellationToken,
 ) {
-    let connections = Arc::new(Connections::new(
+    let Service {
+        name,
         router,
         tls,
-        limits,
-        timeouts,
-        stop.clone(),
-    ));
+        metrics,
+    } = service;
+    let connections = Connections::new(router, tls, limits, timeouts, stop.clone());
+    let connections = Arc::new(connections);
     let connection = move |stream: Stream| {
-        let connections = Arc::clone(&connections);
-        async move { connections.serve(stream).await }
+        let (connections, metrics) = (Arc::clone(&connections), Arc::clone(&metrics));
+        async move {
+            let _open = metrics.requests().connected(name);
+            connections.serve(stream).await;
+        }
     };
     let max_connections = limits.max_connections;
     listener.serve(max_connections, stop, connection).await;

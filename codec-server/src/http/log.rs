@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use axum::{body::HttpBody as _, response::Response};
 use http::{Method, StatusCode};
-use temporal_kms_codec_service::auth::Identity;
+use temporal_kms_codec_service::{auth::Identity, telemetry::EndedRequest};
 
 use super::{request_error::shown, request_id::RequestId};
 
@@ -14,6 +15,8 @@ pub(super) struct Summary {
     pub(super) namespace: Option<temporal_kms_codec::Namespace>,
     /// Who asked. `None` where the server authenticates nobody.
     pub(super) caller: Option<Identity>,
+    /// Bytes of its body.
+    pub(super) body: usize,
     pub(super) payloads: usize,
     /// How many payloads were answered by placeholders.
     pub(super) placeholders: usize,
@@ -23,13 +26,33 @@ pub(super) struct Summary {
     pub(super) error: Option<String>,
 }
 
-pub(super) fn write(
-    request: RequestId,
-    method: &str,
-    status: StatusCode,
-    duration: Duration,
-    summary: &Summary,
-) {
+impl Summary {
+    /// What the metrics and the trace say of the request.
+    pub(super) fn ended<'s>(&'s self, answer: &Response, took: Duration) -> EndedRequest<'s> {
+        let length = answer.body().size_hint().exact();
+        EndedRequest {
+            operation: self.operation,
+            namespace: self.namespace.as_ref(),
+            status: answer.status().as_u16(),
+            took,
+            payloads: self.payloads,
+            placeholders: self.placeholders,
+            references: self.references,
+            body: self.body,
+            answer: usize::try_from(length.unwrap_or_default()).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// What a request is found by.
+pub(super) struct Names<'a> {
+    pub(super) request: RequestId,
+    /// The trace that it belongs to.
+    pub(super) trace: Option<&'a str>,
+    pub(super) method: &'static str,
+}
+
+pub(super) fn write(names: &Names<'_>, status: StatusCode, duration: Duration, summary: &Summary) {
     let Summary {
         operation,
         namespace,
@@ -38,7 +61,13 @@ pub(super) fn write(
         placeholders,
         references,
         error,
+        body: _,
     } = summary;
+    let Names {
+        request,
+        trace: trace_id,
+        method,
+    } = names;
     let status = status.as_u16();
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     let operation = operation.unwrap_or("-");
@@ -50,6 +79,7 @@ pub(super) fn write(
     if let Some(error) = error {
         tracing::warn!(
             %request,
+            trace_id,
             method,
             operation,
             namespace,
@@ -63,6 +93,7 @@ pub(super) fn write(
     } else {
         tracing::info!(
             %request,
+            trace_id,
             method,
             operation,
             namespace,

@@ -9,8 +9,8 @@ use tokio::{
 
 use super::request_error::RequestError;
 
-/// Bytes of each request that are not counted, so that small requests of people pass while large ones wait. The limit of
-/// connections bounds the sum.
+/// Bytes of each request that are not counted, so that small requests of people pass while large ones wait. The limit of open
+/// requests bounds the sum.
 const FREE: usize = 64 << 10;
 /// Memory is counted in units of this many bytes.
 const UNIT: usize = 4 << 10;

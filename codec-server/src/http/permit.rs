@@ -28,7 +28,7 @@ impl Permits {
     ) -> Result<T, RequestError> {
         let place = match timeout(QUEUE_TIME, self.0.acquire()).await {
             Ok(Ok(place)) => place,
-            _ => return Err(RequestError::Busy),
+            _ => return Err(RequestError::NoPlace),
         };
         let mut work = pin!(timeout(limit, work));
         let done = match timeout(PLACE_TIME, work.as_mut()).await {

@@ -7,7 +7,10 @@ use axum::{
     response::Response,
 };
 use http::Method;
-use temporal_kms_codec_service::auth;
+use temporal_kms_codec_service::{
+    auth::{self, Identity},
+    telemetry::SecurityMetrics,
+};
 
 use super::{
     answer,
@@ -29,6 +32,9 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     let mut response = match steps(&app, request, id, &mut summary).await {
         Ok(done) => answer::success(done),
         Err(refusal) => {
+            if let Some(reason) = refusal.shed_reason() {
+                app.metrics.requests().shed(reason);
+            }
             summary.error = Some(refusal.for_operator());
             answer::refusal(&refusal, id)
         }
@@ -53,7 +59,9 @@ async fn steps(
     if head.method != Method::POST {
         return Err(RequestError::NotPost);
     }
-    let identity = authenticate(&head, &app.authenticator).await?;
+    let identity = authenticate(&head, &app.authenticator).await;
+    count_caller(identity.as_ref(), app.metrics.security());
+    let identity = identity?;
     if identity.method() != auth::Method::Open {
         check_cookies(&head, &app.origins)?;
         summary.caller = Some(identity.clone());
@@ -65,16 +73,19 @@ async fn steps(
     if route.operation == Operation::Download {
         return Err(RequestError::NoDownload);
     }
-    let _admitted = app.admission.admit(&identity, namespace).await?;
+    let admitted = app.admission.admit(&identity, namespace, &codec.limits);
+    let _admitted = admitted.await?;
+    let limits = app.limits.within(&codec.limits);
     // A slow body must not hold a place among the requests in work.
     let share = app.memory.share();
-    let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;
+    let body = body::read(body, limits.max_body, app.timeouts.body, share).await?;
+    summary.body = body.bytes.len();
     let transform = transform::Request {
         id,
         operation: route.operation,
         namespace: &codec,
         preserve_storage_refs: route.preserve_storage_refs,
-        limits: &app.limits,
+        limits: &limits,
     };
     let work = transform.run(body);
     let done = app.permits.run(app.timeouts.request, work).await?;
@@ -82,4 +93,13 @@ async fn steps(
     summary.placeholders = done.placeholders.len();
     summary.references = done.references.len();
     Ok(done)
+}
+
+fn count_caller(identity: Result<&Identity, &RequestError>, metrics: &SecurityMetrics) {
+    match identity {
+        Ok(identity) if identity.method() == auth::Method::Open => {}
+        Ok(identity) => metrics.authenticated(identity.method().name(), identity.issuer()),
+        Err(RequestError::Unauthenticated(refused)) => metrics.not_authenticated(refused.label()),
+        Err(_) => {}
+    }
 }

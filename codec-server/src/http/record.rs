@@ -1,4 +1,5 @@
-//! The outermost layer: a request gets its id, its answer the headers that every answer has, and the log its line.
+//! The outermost layer: a request gets its id and its span, its answer the headers that every answer has, the log its line,
+//! and the metrics their numbers.
 
 use std::sync::Arc;
 
@@ -8,12 +9,14 @@ use axum::{
     response::Response,
 };
 use http::{HeaderName, HeaderValue};
+use temporal_kms_codec_service::telemetry::RequestSpan;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{
     answer,
     app::App,
-    log::{self, Summary},
+    log::{self, Names, Summary},
     request_id::RequestId,
 };
 
@@ -28,14 +31,25 @@ pub(super) async fn record(
 ) -> Response {
     let (start, method) = (Instant::now(), log::method(request.method()));
     let id = RequestId::next();
+    let span = RequestSpan::new(&id, request.headers());
+    let _in_flight = app.metrics.requests().started();
     request.extensions_mut().insert(id);
     // Before CORS, which answers preflights by itself.
     app.origins.log_refused(request.uri(), request.headers());
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(span.span().clone()).await;
     answer::protect(&mut response);
     let summary = response.extensions_mut().remove::<Summary>();
     let summary = summary.unwrap_or_default();
-    log::write(id, method, response.status(), start.elapsed(), &summary);
+    let took = start.elapsed();
+    let ended = summary.ended(&response, took);
+    app.metrics.requests().ended(&ended);
+    span.end(&ended);
+    let names = Names {
+        request: id,
+        trace: span.trace_id(),
+        method,
+    };
+    log::write(&names, response.status(), took, &summary);
     if let Ok(id) = HeaderValue::try_from(id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -7,6 +7,7 @@ use temporal_kms_codec::{Error, Payload, PayloadError, kms::ProviderErrorKind, p
 use temporal_kms_codec_proto::json::JsonError;
 use temporal_kms_codec_service::{
     auth::{Denied, LoginError, Refused},
+    telemetry::ShedReason,
     terminal,
 };
 
@@ -82,8 +83,12 @@ pub(super) enum RequestError {
         "the decoded payloads are larger than {limit} bytes, which is the limit; ask for fewer at a time"
     )]
     AnswerTooLarge { limit: usize },
+    /// The requests together take too much memory.
     #[error("the server is busy; try again in a moment")]
     Busy,
+    /// Too many requests are being worked on.
+    #[error("the server is busy; try again in a moment")]
+    NoPlace,
     #[error("the server has more requests than it can take; try again in a moment")]
     Overloaded,
     #[error("there are too many requests {limited}; try again in a moment")]
@@ -169,7 +174,7 @@ impl RequestError {
             | Self::Json(_)
             | Self::Placeholder { .. }
             | Self::ShownCiphertext { .. } => StatusCode::BAD_REQUEST,
-            Self::Busy | Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy | Self::NoPlace | Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Encode(error) => encode_status(error),
@@ -185,6 +190,7 @@ impl RequestError {
                 return HeaderValue::try_from(seconds.to_string()).ok();
             }
             Self::Busy
+            | Self::NoPlace
             | Self::TooSlow
             | Self::Overloaded
             | Self::Unauthenticated(Refused::Unavailable) => true,
@@ -195,6 +201,16 @@ impl RequestError {
             _ if soon => Some(HeaderValue::from_static("1")),
             // An operator has to grant a permission or correct a setting first.
             StatusCode::SERVICE_UNAVAILABLE => Some(HeaderValue::from_static("60")),
+            _ => None,
+        }
+    }
+
+    /// The limit that was reached.
+    pub(super) fn shed_reason(&self) -> Option<ShedReason> {
+        match self {
+            Self::Busy => Some(ShedReason::Memory),
+            Self::NoPlace | Self::Overloaded => Some(ShedReason::Concurrency),
+            Self::TooMany { .. } => Some(ShedReason::RateLimit),
             _ => None,
         }
     }
@@ -431,6 +447,7 @@ mod tests {
             RequestError::BodyBroken,
             RequestError::AnswerTooLarge { limit: 1 },
             RequestError::Busy,
+            RequestError::NoPlace,
             RequestError::TooSlow,
             RequestError::Miscounted,
             RequestError::Placeholder { index: 3 },

@@ -2,6 +2,6 @@
 //! a set-up fails it names the cause and what to do.
 
 mod aws;
-mod bench;
+pub(crate) mod bench;
 mod cloud_kms;
 mod set_up;

@@ -15,3 +15,4 @@ mod pins;
 mod server;
 mod signatures;
 mod support;
+mod telemetry;

@@ -1,11 +1,15 @@
 //! The real binary on a free port, and a client that sends exactly the bytes that it is told to.
 
 mod client;
+mod collector;
 mod process;
 mod secure;
 
 pub(crate) use client::{Answer, Connection, body_of, post};
-pub(crate) use process::{CodecServer, allow_many_files, create_key, program, run, run_with_input};
+pub(crate) use collector::{Collector, attribute};
+pub(crate) use process::{
+    CodecServer, DEFAULT, allow_many_files, create_key, program, run, run_with_input,
+};
 pub(crate) use secure::{Http2, Tls};
 
 use std::path::Path;

@@ -98,6 +98,12 @@ impl ActiveDek {
         &self.context
     }
 
+    /// The age of the key that seals now.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        let current = self.current.load_full()?;
+        Some(current.born.age_at(self.maker.clock.moment()))
+    }
+
     /// The key to seal `messages` payloads of `bytes` bytes together with.
     pub(crate) async fn acquire(
         self: &Arc<Self>,

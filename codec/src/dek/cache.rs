@@ -84,6 +84,11 @@ impl DekCache {
         }
     }
 
+    /// How many data keys are kept now.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.lock().keys.len()
+    }
+
     pub(crate) fn clear(&self) {
         self.entries.lock().keys.clear();
         self.refusals.clear();

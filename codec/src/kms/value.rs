@@ -81,7 +81,7 @@ impl Kms {
         let service = self.service_of(uri)?;
         let key = service.key(uri).await?;
         if service.is_in_process() {
-            return Ok(key);
+            return Ok(self.metrics.count(key));
         }
         let key = self.calls.decorate(key, &self.metrics);
         key.map_err(|error| misconfigured(uri, error.to_string()))
@@ -95,7 +95,7 @@ impl Kms {
         let service = self.service_of(uri)?;
         let key = service.signer(uri).await?;
         if service.is_in_process() {
-            return Ok(key);
+            return Ok(self.metrics.count_signer(key));
         }
         let key = self.calls.decorate_signer(key, &self.metrics);
         key.map_err(|error| misconfigured(uri, error.to_string()))

@@ -12,7 +12,7 @@ use super::{
 };
 use temporal_kms::{
     Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyState, KeyUri,
-    ProviderError, ProviderErrorKind as Kind, WrappedDek,
+    ProviderError, ProviderErrorKind as Kind, WrappedDek, support::used_version,
 };
 
 /// `Plaintext` of Encrypt: 1 to 4,096 bytes.
@@ -97,6 +97,7 @@ async fn generate(
         .map(|plaintext| Zeroizing::new(plaintext.into_inner()))
         .and_then(|plaintext| Dek::from_slice(&plaintext));
     key.check_answer(answer.key_id.as_deref())?;
+    used_material(answer.key_material_id.as_deref());
     let dek = dek.ok_or_else(|| unreadable(key))?;
     let wrapped = ciphertext(key, answer.ciphertext_blob)?;
     Ok((dek, WrappedDek::new(wrapped)))
@@ -135,6 +136,7 @@ async fn decrypt(
         .plaintext
         .map(|plaintext| Zeroizing::new(plaintext.into_inner()));
     key.check_answer(answer.key_id.as_deref())?;
+    used_material(answer.key_material_id.as_deref());
     plaintext
         .filter(|plaintext| plaintext.len() <= MAX_PLAINTEXT)
         .ok_or_else(|| unreadable(key))
@@ -160,6 +162,13 @@ async fn describe(key: &RegionalKey) -> Result<KeyDescription, ProviderError> {
         _ => "the key is still being made, or cut off from its key store",
     };
     Err(key.error(Kind::KeyDisabled).with_detail(detail))
+}
+
+/// AWS KMS tells versions apart by the id of their key material. It does not say which one is the current one.
+fn used_material(id: Option<&str>) {
+    if let Some(id) = id.filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+        used_version(Some(&id), None);
+    }
 }
 
 fn ciphertext(key: &RegionalKey, blob: Option<Blob>) -> Result<Vec<u8>, ProviderError> {

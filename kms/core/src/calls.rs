@@ -6,6 +6,7 @@ mod metrics;
 mod operation;
 mod policy;
 mod surround;
+mod version;
 
 use std::{fmt, sync::Arc};
 
@@ -14,9 +15,10 @@ use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
 pub use self::{
-    metrics::{KmsMetrics, OperationMetrics},
+    metrics::{CallObserver, EndedCall, KmsMetrics, OperationMetrics},
     operation::Operation,
     policy::CallPolicy,
+    version::{VersionUsed, used_version},
 };
 use self::{operation::Call, surround::Calls};
 use crate::{
@@ -59,6 +61,26 @@ impl CallPolicy {
             key,
             calls: Calls::new(self, metrics),
         }))
+    }
+}
+
+impl KmsMetrics {
+    /// Counts the calls of a key, and adds nothing else: for keys in this process.
+    #[must_use]
+    pub fn count(self: &Arc<Self>, key: Arc<dyn KeyProvider>) -> Arc<dyn KeyProvider> {
+        Arc::new(Decorated {
+            key,
+            calls: Calls::unlimited(self),
+        })
+    }
+
+    /// As [`count`](Self::count), for a signing key.
+    #[must_use]
+    pub fn count_signer(self: &Arc<Self>, key: Arc<dyn Signer>) -> Arc<dyn Signer> {
+        Arc::new(Decorated {
+            key,
+            calls: Calls::unlimited(self),
+        })
     }
 }
 

@@ -49,7 +49,9 @@ mod types;
 
 pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
-    calls::{CallPolicy, KmsMetrics, Operation, OperationMetrics},
+    calls::{
+        CallObserver, CallPolicy, EndedCall, KmsMetrics, Operation, OperationMetrics, VersionUsed,
+    },
     configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
     error::{Cause, ProviderError, ProviderErrorKind},

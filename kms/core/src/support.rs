@@ -2,6 +2,7 @@
 
 pub use crate::{
     bind_context::OneTimeKey,
+    calls::used_version,
     clock,
     crypto::{aead, random},
     environment::{is_plain_name, variable},

@@ -24,7 +24,7 @@ use super::{
 };
 use temporal_kms::{
     EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyState, KeyUri, ProviderError,
-    ProviderErrorKind as Kind,
+    ProviderErrorKind as Kind, support::used_version,
 };
 
 /// The service's limit of plaintext (`EncryptRequest.plaintext`), for keys in software.
@@ -68,6 +68,9 @@ impl GcpKey {
             })
             .await?;
         self.verify(&answer, !aad.is_empty())?;
+        if let Some(version) = version_id(&self.uri, &answer.name) {
+            used_version(Some(&version), Some(true));
+        }
         self.learn(&answer.protection_level);
         Ok(answer.ciphertext.to_vec())
     }
@@ -153,6 +156,8 @@ impl KeyProvider for GcpKey {
         if !matches(&plaintext, answer.plaintext_crc32c) {
             return Err(integrity(&self.uri, "the plaintext has another checksum"));
         }
+        // The service does not say which older version it was.
+        used_version(None, Some(answer.used_primary));
         self.learn(&answer.protection_level);
         Ok(plaintext)
     }

@@ -12,7 +12,7 @@ use super::{
     watched::load,
 };
 use temporal_kms::{
-    KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, Protection,
+    KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, Protection,
     ProviderError, ProviderErrorKind as Kind, Scheme,
 };
 
@@ -100,6 +100,25 @@ impl KeyAdmin for LocalKeyring {
         _member: &str,
         _role: KeyRole,
     ) -> Result<bool, ProviderError> {
+        Err(unsupported(
+            key,
+            "its file belongs to one user, who may do everything",
+        ))
+    }
+
+    async fn revoke(
+        &self,
+        key: &KeyUri,
+        _member: &str,
+        _role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        Err(unsupported(
+            key,
+            "its file belongs to one user, who may do everything",
+        ))
+    }
+
+    async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
         Err(unsupported(
             key,
             "its file belongs to one user, who may do everything",

@@ -13,7 +13,10 @@ use std::mem;
 use self::material::Material;
 use temporal_kms::{KeyPurpose, KeyState, support::random};
 
-pub(super) use self::{aead::OpenError, sign::NoPublicKey};
+pub(super) use self::{
+    aead::{OpenError, named_key},
+    sign::NoPublicKey,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use super::{
-    keyset::{KeysetError, OpenError},
+    keyset::{KeysetError, OpenError, named_key},
     watched::WatchedKeyset,
 };
 use temporal_kms::{
     EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri, Protection,
-    ProviderError, ProviderErrorKind as Kind,
+    ProviderError, ProviderErrorKind as Kind, support::used_version,
 };
 
 /// The same limit as at Cloud KMS, so that code that works in development works there.
@@ -44,10 +44,11 @@ impl KeyProvider for LocalKey {
         plaintext: &[u8],
         context: &EncryptionContext,
     ) -> Result<Vec<u8>, ProviderError> {
-        self.0
-            .keyset()?
-            .seal(plaintext, context.as_bytes())
-            .map_err(|error| self.0.error(&error))
+        let keyset = self.0.keyset()?;
+        let sealed = keyset.seal(plaintext, context.as_bytes());
+        let sealed = sealed.map_err(|error| self.0.error(&error))?;
+        used_version(Some(&keyset.primary()), Some(true));
+        Ok(sealed)
     }
 
     async fn open(
@@ -55,8 +56,8 @@ impl KeyProvider for LocalKey {
         sealed: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.0
-            .keyset()?
+        let keyset = self.0.keyset()?;
+        let opened = keyset
             .open(sealed, context.as_bytes())
             .map_err(|error| match error {
                 OpenError::Disabled(id) => self
@@ -66,7 +67,11 @@ impl KeyProvider for LocalKey {
                     "the keyset has no key {id}, which the ciphertext names; it may be destroyed"
                 )),
                 OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
-            })
+            })?;
+        if let Some(id) = named_key(sealed) {
+            used_version(Some(&id), Some(id == keyset.primary()));
+        }
+        Ok(opened)
     }
 
     /// Any Tink library may have encrypted more than this provider does.

@@ -19,8 +19,8 @@ use super::{
     version_id,
 };
 use temporal_kms::{
-    KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyUri, KeyVersion, ProviderError,
-    ProviderErrorKind as Kind, Scheme,
+    KeyAdmin, KeyDetails, KeyGrants, KeyPurpose, KeyRole, KeySpec, KeyUri, KeyVersion,
+    ProviderError, ProviderErrorKind as Kind, Scheme,
     support::{Pkcs11Class, Pkcs11Path},
 };
 
@@ -225,6 +225,25 @@ impl KeyAdmin for Pkcs11Admin {
         _member: &str,
         _role: KeyRole,
     ) -> Result<bool, ProviderError> {
+        Err(unsupported(
+            key,
+            "who has the token's PIN may use all of its keys",
+        ))
+    }
+
+    async fn revoke(
+        &self,
+        key: &KeyUri,
+        _member: &str,
+        _role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        Err(unsupported(
+            key,
+            "who has the token's PIN may use all of its keys",
+        ))
+    }
+
+    async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
         Err(unsupported(
             key,
             "who has the token's PIN may use all of its keys",

@@ -14,7 +14,7 @@ use super::{
 };
 use temporal_kms::{
     Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri,
-    ProviderError, ProviderErrorKind as Kind,
+    ProviderError, ProviderErrorKind as Kind, support::used_version,
 };
 
 /// The most that AWS `CloudHSM` accepts in one call.
@@ -49,9 +49,12 @@ impl KeyProvider for Pkcs11Key {
         let name = self.name.clone();
         let sealed = self.token.run(move |_, connection| {
             let key = name.newest(&connection.session, KeyPurpose::Encrypt)?;
-            cipher::seal(connection, &key, &plaintext, context.as_bytes())
+            let sealed = cipher::seal(connection, &key, &plaintext, context.as_bytes())?;
+            Ok((sealed, hex::encode(&key.id)))
         });
-        sealed.await.map_err(|failure| failure.for_key(&self.uri))
+        let (sealed, version) = sealed.await.map_err(|failure| failure.for_key(&self.uri))?;
+        used_version(Some(&version), Some(true));
+        Ok(sealed)
     }
 
     async fn open(
@@ -60,7 +63,8 @@ impl KeyProvider for Pkcs11Key {
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         // Check this before any call to the token.
-        Wrapped::parse(sealed).map_err(|failure| failure.for_key(&self.uri))?;
+        let parsed = Wrapped::parse(sealed).map_err(|failure| failure.for_key(&self.uri))?;
+        let version = hex::encode(parsed.key_id);
         let (sealed, context) = (sealed.to_vec(), context.clone());
         let name = self.name.clone();
         let opened = self.token.run(move |token, connection| {
@@ -90,7 +94,10 @@ impl KeyProvider for Pkcs11Key {
                 )
             }))
         });
-        opened.await.map_err(|failure| failure.for_key(&self.uri))
+        let opened = opened.await.map_err(|failure| failure.for_key(&self.uri))?;
+        // Whether a newer version exists would take another call of the token.
+        used_version(Some(&version), None);
+        Ok(opened)
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {

@@ -241,7 +241,7 @@ fn static_keys(section: &mut Section<'_>) -> BTreeMap<String, StaticKeySource> {
     read
 }
 
-/// The name of a namespace. A pattern would accept the payloads of namespaces that somebody else creates later.
+/// The name of a namespace. A pattern would accept the payloads of namespaces that do not exist yet.
 fn accepted(text: &str) -> Result<Namespace, String> {
     if Pattern::is_in(text) {
         return Err("expected the name of a namespace; name each one, without `*`".to_owned());

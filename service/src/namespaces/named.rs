@@ -1,11 +1,11 @@
 //! Which namespaces a server serves, and with what settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use temporal_kms_codec::Namespace;
+use temporal_kms_codec::{KeyUri, Namespace};
 
 use super::{
-    NamespaceConfig,
+    DEFAULT_NAMESPACE, NamespaceConfig,
     pattern::{Pattern, Patterns},
 };
 
@@ -61,5 +61,54 @@ impl NamedNamespaces {
 impl<const N: usize> From<[(Namespace, NamespaceConfig); N]> for NamedNamespaces {
     fn from(exact: [(Namespace, NamespaceConfig); N]) -> Self {
         Self::new(exact.into(), Patterns::default())
+    }
+}
+
+impl NamespacesConfig {
+    /// The namespaces that are known before the first request. Where any namespace is served, it is `default`.
+    #[must_use]
+    pub fn names(&self) -> Vec<Namespace> {
+        match self {
+            Self::Named(named) => named.exact.keys().cloned().collect(),
+            Self::Any(_) => Namespace::new(DEFAULT_NAMESPACE).into_iter().collect(),
+        }
+    }
+
+    /// The patterns of further namespaces.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<Pattern> {
+        match self {
+            Self::Named(named) => named
+                .patterns
+                .iter()
+                .map(|(pattern, _)| pattern.clone())
+                .collect(),
+            Self::Any(_) => Vec::new(),
+        }
+    }
+
+    /// Every key that a namespace encrypts or decrypts with, once.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<KeyUri> {
+        let configs = self.configs().into_iter();
+        let keys = configs.flat_map(|config| config.encrypt.iter().chain(&config.decrypt));
+        keys.cloned().collect()
+    }
+
+    /// Every key that a namespace encrypts with, once.
+    #[must_use]
+    pub fn encrypting_keys(&self) -> BTreeSet<KeyUri> {
+        let configs = self.configs().into_iter();
+        configs
+            .flat_map(|config| &config.encrypt)
+            .cloned()
+            .collect()
+    }
+
+    fn configs(&self) -> Vec<&NamespaceConfig> {
+        match self {
+            Self::Named(named) => named.sections().map(|(_, config)| config).collect(),
+            Self::Any(config) => vec![config],
+        }
     }
 }

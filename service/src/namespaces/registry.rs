@@ -176,6 +176,20 @@ impl Namespaces {
         }
     }
 
+    /// The codecs whose data keys are shown to operators: one for each namespace with settings of its own, and one for each
+    /// pattern.
+    #[must_use]
+    pub fn codecs(&self) -> Vec<&Codec> {
+        match &self.0 {
+            Kind::Named { exact, patterns } => {
+                let exact = exact.values().map(|single| &single.served.codec);
+                let patterns = patterns.iter().map(|(_, several)| several.codecs.trial());
+                exact.chain(patterns).collect()
+            }
+            Kind::Any(any) => vec![any.codecs.trial()],
+        }
+    }
+
     /// The codec of a namespace.
     ///
     /// # Errors
@@ -212,15 +226,7 @@ impl Namespaces {
 
     /// Asks every encrypting key whether it can be used.
     pub async fn check_keys(&self) -> BTreeMap<KeyUri, Result<(), ProviderError>> {
-        let codecs: Vec<&Codec> = match &self.0 {
-            Kind::Named { exact, patterns } => {
-                let exact = exact.values().map(|single| &single.served.codec);
-                let patterns = patterns.iter().map(|(_, several)| several.codecs.trial());
-                exact.chain(patterns).collect()
-            }
-            Kind::Any(any) => vec![any.codecs.trial()],
-        };
-        let checked = codecs.into_iter().map(Codec::check_keys);
+        let checked = self.codecs().into_iter().map(Codec::check_keys);
         future::join_all(checked)
             .await
             .into_iter()

@@ -61,6 +61,14 @@ impl Form {
         }
     }
 
+    /// The form where the file has to have a text in quotes, such as a mode in octal digits.
+    pub(super) fn in_quotes(self) -> Self {
+        match self {
+            Self::Flag | Self::Number | Self::Size => Self::Text,
+            form => form,
+        }
+    }
+
     /// A parser of names lists them in its error, such as "it must be `fail` or `placeholder`".
     fn of_choice(reason: &str, accepts: &dyn Fn(&str) -> bool) -> Self {
         let quoted = reason.split('`').skip(1).step_by(2);

@@ -101,7 +101,7 @@ impl<'d> Section<'d> {
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
-        self.declare(key, || Form::of(&|text| parse(text).map(drop)));
+        self.declare(key, || Form::of(&|text| parse(text).map(drop)).in_quotes());
         let (place, written) = self.find(key)?;
         let parsed = match &written {
             Written::Variable(text) => parse(text),

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output},
 };
 
-use dev_servers::sibling_binary;
+use dev_servers::{certificates::Authority, sibling_binary};
 use integration_tests::tool;
 use serde_json::{Value, json};
 
@@ -403,13 +403,16 @@ fn network_policies_let_only_named_callers_in() {
 #[test]
 fn the_configuration_is_one_that_the_server_takes() {
     let program = sibling_binary("codec-server").expect("it is built");
+    let authority = Authority::new("internal").expect("an authority");
+    let certificate = authority
+        .server(&["codec-server.temporal.svc"])
+        .expect("a certificate");
     for (name, objects) in all() {
         let folder = tempfile::tempdir().expect("a folder");
         let secrets = folder.path().join("tls");
         fs::create_dir(&secrets).expect("a folder");
-        for secret in ["tls.crt", "tls.key"] {
-            fs::write(secrets.join(secret), "").expect("a file");
-        }
+        fs::write(secrets.join("tls.crt"), &certificate.certificate).expect("a file");
+        fs::write(secrets.join("tls.key"), &certificate.key).expect("a file");
         let mounted = list(&objects.server()["volumeMounts"]);
         let paths = [
             "/run/secrets/codec-server-tls",

@@ -16,6 +16,7 @@ mod foreign_formats;
 mod histories;
 mod imports;
 mod kubernetes;
+mod monitoring;
 mod page;
 mod pkcs11;
 mod python_codec;

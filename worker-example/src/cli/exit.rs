@@ -82,6 +82,9 @@ pub(super) enum CommandError {
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// Traces and metrics cannot be sent as the variables say.
+    #[error("{0}")]
+    Telemetry(String),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -96,7 +99,7 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) => Status::Configuration,
+            Self::Claude(_) | Self::Telemetry(_) => Status::Configuration,
             Self::Worker(error) => of_worker(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }

@@ -5,6 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use bytesize::ByteSize;
 use clap::Args;
 use temporal_kms_codec::endpoint;
+use temporal_kms_codec_service::{
+    arguments::variable,
+    log::EarlyLog,
+    telemetry::{Program, Telemetry, TelemetryConfig},
+};
 use url::Url;
 
 use super::{
@@ -19,6 +24,8 @@ use crate::{
     worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
 };
 
+const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
+
 pub(super) const EXAMPLES: &str = "\
 Examples:
   claude-tasks worker --keyring keys --workdir data
@@ -29,6 +36,9 @@ Examples:
 
 The worker prints `worker ready` when it polls. SIGTERM or Ctrl-C ends it:
 it takes no new tasks, and running tasks may continue for --drain-time.
+
+Traces and metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOINT names a
+collector, such as http://127.0.0.1:4318.
 
 Tasks run as the worker's user and can read what that user can read. Give the
 worker a user and a machine of its own.";
@@ -182,13 +192,22 @@ pub(super) struct WorkerArgs {
 ///
 /// # Errors
 /// When it cannot start, or Temporal refuses it.
-pub(super) async fn run(args: WorkerArgs) -> Result<CommandEnd, CommandError> {
+pub(super) async fn run(
+    args: WorkerArgs,
+    log: Option<EarlyLog>,
+) -> Result<CommandEnd, CommandError> {
     let queue = args.connection.task_queue().to_owned();
-    let settings = settings(args)?;
-    worker::run(settings, || {
+    let config = TelemetryConfig::from_variables(&variable).map_err(CommandError::Telemetry)?;
+    let telemetry = Telemetry::start(TELEMETRY, &config, log)
+        .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
+    let mut settings = settings(args)?;
+    settings.connection = settings.connection.with_metrics(telemetry.metrics());
+    let ran = worker::run(settings, || {
         print::line(&format!("worker ready: task queue {queue}"));
-    })
-    .await?;
+    });
+    let ended = ran.await;
+    telemetry.finish().await;
+    ended?;
     Ok(CommandEnd::Done)
 }
 

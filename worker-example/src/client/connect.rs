@@ -90,6 +90,11 @@ async fn codec(options: &ConnectOptions) -> Result<Codec, ConnectError> {
             "TEMPORAL_CODEC_PLAINTEXT=allow is set: everybody who can write to Temporal can run tasks here"
         );
     }
+    if let Some(metrics) = &options.metrics {
+        let keys = settings.encrypt.iter().chain(&settings.decrypt).cloned();
+        let namespace = settings.namespace.clone();
+        metrics.configure_names([namespace], keys, &settings.kms);
+    }
     Ok(settings.open().await?)
 }
 

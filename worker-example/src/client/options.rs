@@ -3,8 +3,11 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
+
+use temporal_kms_codec_service::telemetry::Metrics;
 
 use super::address::Address;
 use crate::task::TaskId;
@@ -22,6 +25,7 @@ pub struct ConnectOptions {
     pub(super) keyring: Option<PathBuf>,
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) tls_client: Option<(PathBuf, PathBuf)>,
+    pub(super) metrics: Option<Arc<Metrics>>,
 }
 
 impl ConnectOptions {
@@ -37,6 +41,7 @@ impl ConnectOptions {
             keyring: None,
             tls_ca: None,
             tls_client: None,
+            metrics: None,
         }
     }
 
@@ -90,6 +95,12 @@ impl ConnectOptions {
         key: impl Into<PathBuf>,
     ) -> Self {
         self.tls_client = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Has the calls of key services counted.
+    pub(crate) fn with_metrics(mut self, metrics: &Arc<Metrics>) -> Self {
+        self.metrics = Some(Arc::clone(metrics));
         self
     }
 

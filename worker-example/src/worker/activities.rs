@@ -7,6 +7,7 @@ use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     claude::{ClaudeConfig, OutputLimits, Publish, Redactor, Session, SessionEnd, StopReason},
@@ -71,7 +72,9 @@ impl ClaudeActivities {
             .caps
             .lower(&mut request, self.claude.permission_mode);
         tracing::info!(task = %task, attempt = ctx.info().attempt, "task begins");
-        let (end, logs_path) = self.run(&ctx, &task, Arc::new(request), &warnings).await?;
+        let span = tracing::info_span!("run_claude", task = %task);
+        let run = self.run(&ctx, &task, Arc::new(request), &warnings);
+        let (end, logs_path) = run.instrument(span).await?;
         tracing::info!(task = %task, exit_code = end.exit_code, stopped = ?end.stopped,
             events = end.progress.total(), "task ends");
         conclude(&task, end, logs_path, warnings)

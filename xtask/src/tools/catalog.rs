@@ -153,6 +153,30 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static PROMETHEUS: Tool = Tool {
+    name: "prometheus",
+    version: "2 of the system",
+    program: "bin/prometheus",
+    variable: "TKC_PROMETHEUS",
+    takes: "half a minute",
+    install: Install::System {
+        names: &["prometheus"],
+        package: "prometheus",
+    },
+};
+
+pub(crate) static PROMTOOL: Tool = Tool {
+    name: "promtool",
+    version: "of the system",
+    program: "bin/promtool",
+    variable: "TKC_PROMTOOL",
+    takes: "it comes with Prometheus",
+    install: Install::System {
+        names: &["promtool"],
+        package: "prometheus",
+    },
+};
+
 pub(crate) static MANIFESTS: Tool = Tool {
     name: "manifests",
     version: "1",
@@ -239,7 +263,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 9] = [
+pub(crate) static TESTING: [&Tool; 11] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -248,17 +272,21 @@ pub(crate) static TESTING: [&Tool; 9] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &PROMETHEUS,
+    &PROMTOOL,
     &MANIFESTS,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 12] = [
+pub(crate) static CI: [&Tool; 14] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &PROMETHEUS,
+    &PROMTOOL,
     &CARGO_MACHETE,
     &CARGO_DENY,
     &MDBOOK,

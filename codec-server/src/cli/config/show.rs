@@ -19,7 +19,8 @@ Examples:
   TEMPORAL_CODEC_KEY=local://2026 codec-server config show
 
 A value comes from a line of the file, from a variable, or is the default.
-Secrets are hidden: the output of --toml is no configuration where it has any.";
+Secrets are hidden, so a server cannot start with the output of --toml where
+the configuration has secrets.";
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShowArgs {

@@ -338,6 +338,9 @@ pub(super) struct DestroyArgs {
     /// How long the destruction can be undone: 7d to 30d, at AWS KMS only [default: 30d].
     #[arg(long, value_name = "TIME", value_parser = window)]
     pub(super) window: Option<u8>,
+    /// Destroy the version although it is the one that encrypts now.
+    #[arg(long)]
+    pub(super) primary: bool,
     /// Do it without asking.
     #[arg(long)]
     pub(super) yes: bool,

@@ -243,11 +243,35 @@ async fn destroy(args: &DestroyArgs, options: &Kms, json: bool) -> Result<(), Fa
     if !args.yes {
         confirm_loss(&*admin, &args.target, Loss::ForEver).await?;
     }
+    if let Some(version) = version
+        && !args.primary
+    {
+        refuse_primary(&*admin, key, version).await?;
+    }
     let destroyed = admin.destroy(key, version.as_deref()).await;
     match destroyed.map_err(Failure::from)? {
         Some(when) => done(json, &args.target, "destroy-scheduled", timestamp(when)),
         None => done(json, &args.target, "destroyed", None),
     }
+}
+
+/// Protects the version that encrypts: without it, nothing can be encrypted.
+async fn refuse_primary(admin: &dyn KeyAdmin, key: &KeyUri, version: &str) -> Result<(), Failure> {
+    let primary = match admin.details(key).await {
+        Ok(details) => details.primary,
+        // The caller may change the key but not read it.
+        Err(error) if error.kind() == ProviderErrorKind::PermissionDenied => None,
+        Err(error) => return Err(error.into()),
+    };
+    if primary.is_none_or(|primary| primary.id != version) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Status::Usage,
+        format_args!(
+            "version {version} of {key} is the one that encrypts; rotate the key first, or add --primary to destroy it all the same"
+        ),
+    ))
 }
 
 fn set_window(key: &KeyUri, days: u8, options: &mut Kms) -> Result<(), Failure> {

@@ -11,7 +11,6 @@ pub(crate) struct ConnectionInfo(Arc<Info>);
 #[derive(Debug)]
 struct Info {
     peer: Peer,
-    is_secure: bool,
     certificate: Option<ClientCertificate>,
 }
 
@@ -19,7 +18,6 @@ impl ConnectionInfo {
     pub(super) fn plain(peer: Peer) -> Self {
         Self(Arc::new(Info {
             peer,
-            is_secure: false,
             certificate: None,
         }))
     }
@@ -27,7 +25,6 @@ impl ConnectionInfo {
     pub(super) fn secure(peer: Peer, certificate: Option<ClientCertificate>) -> Self {
         Self(Arc::new(Info {
             peer,
-            is_secure: true,
             certificate,
         }))
     }
@@ -35,11 +32,6 @@ impl ConnectionInfo {
     /// The other end, as the system says.
     pub(crate) fn peer(&self) -> &Peer {
         &self.0.peer
-    }
-
-    /// Whether the connection is encrypted.
-    pub(crate) fn is_secure(&self) -> bool {
-        self.0.is_secure
     }
 
     /// The client's certificate, which was verified.

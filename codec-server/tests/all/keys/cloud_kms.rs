@@ -437,6 +437,19 @@ fn destruction_needs_a_word_of_consent() {
 }
 
 #[test]
+fn the_version_that_encrypts_is_protected_from_destruction() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY]);
+    let destroy = ["destroy", GCP_KEY, "--version", "1", "--yes"];
+    let (code, error) = bench.refused(&destroy);
+    assert_eq!(code, 64, "{error}");
+    assert!(error.contains("rotate the key first"), "{error}");
+    assert_eq!(bench.states(GCP_KEY), ["enabled"]);
+    bench.json(&[&destroy[..], &["--primary"]].concat());
+    assert_eq!(bench.states(GCP_KEY), ["destroy-scheduled"]);
+}
+
+#[test]
 fn refusals_say_what_to_do() {
     let bench = Bench::new();
     let cases: [(u8, &[&str], &str); 15] = [

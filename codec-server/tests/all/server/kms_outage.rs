@@ -34,8 +34,9 @@ impl Cloud {
     fn server(&self) -> CodecServer {
         let url = self.emulator.url();
         CodecServer::configured_with(&[("GCP_KMS_ENDPOINT", &url)], |_| {
+            // A place for each request: on a slow machine some would wait too long. `permit.rs` tests how places are shared.
             format!(
-                "[namespaces.default]\nencrypt = [\"{KEY}\"]\n\
+                "max_requests = 1000\n[namespaces.default]\nencrypt = [\"{KEY}\"]\n\
                  [keys.calls]\nattempt_timeout = \"500ms\"\ntotal_timeout = \"2s\"\nbreaker_pause = \"100ms\"\n"
             )
         })

@@ -131,6 +131,31 @@ fn a_pattern_serves_each_namespace_apart() {
 }
 
 #[test]
+fn a_namespace_has_limits_of_its_own() {
+    let mut server = serve(
+        "[namespaces.small]\nencrypt = [\"local://a\"]\nmax_payloads = 1\nmax_body = \"1KiB\"\n\
+         [namespaces.slow]\nencrypt = [\"local://a\"]\nmax_rate = 1\n\
+         [namespaces.other]\nencrypt = [\"local://a\"]\n",
+    );
+    let (one, two) = (plain(&["a"]), plain(&["a", "b"]));
+    let large = plain(&["x".repeat(2000).as_str()]);
+    server.encode("small", &one);
+    server
+        .call("/encode", "small", &two)
+        .refused(413, "payloads");
+    server.call("/encode", "small", &large).refused(413, "1024");
+    server.encode("slow", &one);
+    let again = server.call("/encode", "slow", &one);
+    again.refused(429, "namespace");
+    server.encode("other", &two);
+    server.encode("other", &large);
+    rewrite(&server, "max_rate = 1\n", "");
+    reload(&mut server);
+    server.encode("slow", &one);
+    server.encode("slow", &one);
+}
+
+#[test]
 fn a_namespace_that_accepts_another_decodes_its_payloads() {
     let server = serve(
         "[namespaces.caller]\nencrypt = [\"local://a\"]\n\
@@ -141,6 +166,22 @@ fn a_namespace_that_accepts_another_decodes_its_payloads() {
     let sealed = server.encode("caller", &body);
     assert_eq!(server.call("/decode", "handler", &sealed).json(), body);
     assert_ne!(server.call("/decode", "other", &sealed).status, 200);
+}
+
+#[test]
+fn a_namespace_without_a_key_to_encrypt_with_decodes_only() {
+    let both = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
+    let mut server = serve(both);
+    let sealed = server.encode("default", &plain(&["text"]));
+    rewrite(&server, "encrypt = ", "decrypt = ");
+    reload(&mut server);
+    assert_eq!(
+        server.call("/decode", "default", &sealed).json(),
+        plain(&["text"])
+    );
+    let refused = server.call("/encode", "default", &plain(&["text"]));
+    assert_ne!(refused.status, 200);
+    assert_eq!(server.admin("/readyz").status, 200);
 }
 
 /// Kubernetes exchanges a link to a folder, so that the file itself is never written.

@@ -16,6 +16,8 @@ use temporal_kms_codec::kms::local::LocalKeyring;
 use super::client::{Answer, Connection, body_of, post};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_codec-server");
+/// One namespace `default` with a key of its own.
+pub(crate) const DEFAULT: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct CodecServer {
@@ -49,6 +51,11 @@ impl CodecServer {
 
     /// With `server` in section `[server]`, `namespaces` at the end of the file.
     pub(crate) fn serve(server: &str, namespaces: &str) -> Self {
+        Self::serve_with(server, namespaces, &[])
+    }
+
+    /// As [`serve`](Self::serve), with these variables.
+    pub(crate) fn serve_with(server: &str, namespaces: &str, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("codec.toml");
         let text = format!(
@@ -61,6 +68,7 @@ impl CodecServer {
         std::fs::write(&file, text).unwrap();
         let mut command = program();
         command.args(["serve", "--config"]).arg(file);
+        command.envs(variables.iter().copied());
         Self::start(command, folder)
     }
 
@@ -116,10 +124,7 @@ impl CodecServer {
 
     /// One namespace `default` with a key of its own.
     pub(crate) fn serve_default(server: &str) -> Self {
-        Self::serve(
-            server,
-            "[namespaces.default]\nencrypt = [\"local://default\"]",
-        )
+        Self::serve(server, DEFAULT)
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {
@@ -201,6 +206,21 @@ impl CodecServer {
             format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
         );
         connection.answer()
+    }
+
+    /// Waits until `/metrics` shows a series that begins so.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&self, series: &str) {
+        let started = std::time::Instant::now();
+        while !self
+            .admin("/metrics")
+            .body
+            .lines()
+            .any(|line| line.starts_with(series))
+        {
+            assert!(started.elapsed() < PATIENCE, "{series} is not shown");
+            std::thread::yield_now();
+        }
     }
 
     /// Waits for a line of the log that holds `words`.

@@ -1,19 +1,53 @@
 //! The metrics of all calls.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 
-use super::operation::{Call, Operation};
+use super::{
+    operation::{Call, Operation},
+    version::VersionUsed,
+};
 use crate::{KeyUri, ProviderErrorKind};
 
 /// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
 const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];
 
 /// Outcomes of calls to key management services, by key and operation. Labels hold names only, never key material.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct KmsMetrics {
     operations: Mutex<BTreeMap<(KeyUri, Operation), OperationMetrics>>,
+    observer: OnceLock<Arc<dyn CallObserver>>,
+}
+
+/// Is told of every call as it ends: for programs that export metrics.
+pub trait CallObserver: Send + Sync {
+    /// A call has ended, well or badly, with all its attempts.
+    fn ended(&self, call: &EndedCall<'_>);
+
+    /// An attempt failed, and another one follows.
+    fn retried(&self, operation: Operation, key: &KeyUri);
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct EndedCall<'a> {
+    /// What was called.
+    pub operation: Operation,
+    /// The key that the call was for.
+    pub key: &'a KeyUri,
+    /// How long it took with all its attempts.
+    pub took: Duration,
+    /// How it failed.
+    pub error: Option<ProviderErrorKind>,
+    /// The version of the key that answered, where the service tells it.
+    pub version: Option<&'a VersionUsed>,
 }
 
 /// The numbers of one operation on one key. All of them only grow.
@@ -44,7 +78,27 @@ impl KmsMetrics {
             .collect()
     }
 
-    pub(super) fn ended(&self, call: Call<'_>, took: Duration, error: Option<ProviderErrorKind>) {
+    /// Has `observer` told of every call from now on. A second observer has no effect.
+    pub fn set_observer(&self, observer: Arc<dyn CallObserver>) {
+        let _ = self.observer.set(observer);
+    }
+
+    pub(super) fn ended(
+        &self,
+        call: Call<'_>,
+        took: Duration,
+        error: Option<ProviderErrorKind>,
+        version: Option<&VersionUsed>,
+    ) {
+        if let Some(observer) = self.observer.get() {
+            observer.ended(&EndedCall {
+                operation: call.operation,
+                key: call.key,
+                took,
+                error,
+                version,
+            });
+        }
         self.update(call, |metrics| {
             metrics.calls += 1;
             metrics.total_time += took;
@@ -65,6 +119,9 @@ impl KmsMetrics {
     }
 
     pub(super) fn retried(&self, call: Call<'_>) {
+        if let Some(observer) = self.observer.get() {
+            observer.retried(call.operation, call.key);
+        }
         self.update(call, |metrics| metrics.retries += 1);
     }
 
@@ -75,5 +132,13 @@ impl KmsMetrics {
                 .entry((call.key.clone(), call.operation))
                 .or_default(),
         );
+    }
+}
+
+impl fmt::Debug for KmsMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KmsMetrics")
+            .field("operations", &self.operations)
+            .finish_non_exhaustive()
     }
 }

@@ -39,6 +39,20 @@ impl Operation {
             Self::Verify => "verify",
         }
     }
+
+    /// The name of a call's span in OpenTelemetry.
+    pub(super) const fn span_name(self) -> &'static str {
+        match self {
+            Self::Wrap => "kms wrap",
+            Self::Unwrap => "kms unwrap",
+            Self::Encrypt => "kms encrypt",
+            Self::Decrypt => "kms decrypt",
+            Self::Describe => "kms describe",
+            Self::Sign => "kms sign",
+            Self::PublicKey => "kms public_key",
+            Self::Verify => "kms verify",
+        }
+    }
 }
 
 text_form!(Operation);

@@ -14,30 +14,47 @@ use super::{
     metrics::KmsMetrics,
     operation::Call,
     policy::CallPolicy,
+    version,
 };
 use crate::{KeyUri, ProviderError, ProviderErrorKind, crypto::random};
 
-/// Makes the calls of one key as the policy says.
+/// Makes the calls of one key as the policy says, and counts them.
 pub(super) struct Calls {
+    /// `None` where calls stay in this process.
+    limits: Option<Limits>,
+    metrics: Arc<KmsMetrics>,
+}
+
+struct Limits {
     policy: CallPolicy,
     breaker: Breaker,
     turns: Semaphore,
-    metrics: Arc<KmsMetrics>,
 }
 
 type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
 
 impl Calls {
     pub(super) fn new(policy: &CallPolicy, metrics: &Arc<KmsMetrics>) -> Self {
-        Self {
+        let limits = Limits {
             breaker: Breaker::new(
                 policy.breaker_failures,
                 policy.breaker_pause,
                 policy.attempt_timeout,
             ),
             turns: Semaphore::new(policy.max_concurrent.min(Semaphore::MAX_PERMITS)),
-            metrics: metrics.clone(),
             policy: policy.clone(),
+        };
+        Self {
+            limits: Some(limits),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// Only counts calls.
+    pub(super) fn unlimited(metrics: &Arc<KmsMetrics>) -> Self {
+        Self {
+            limits: None,
+            metrics: metrics.clone(),
         }
     }
 
@@ -52,28 +69,43 @@ impl Calls {
             operation = call.operation.as_str(),
             key = %call.key,
             error = tracing::field::Empty,
+            otel.name = call.operation.span_name(),
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
         );
         let started = Instant::now();
-        let answer = self
-            .within_the_deadline(call, attempt)
-            .instrument(span.clone())
-            .await;
+        let made = async {
+            match &self.limits {
+                Some(limits) => {
+                    limits
+                        .within_the_deadline(call, &self.metrics, attempt)
+                        .await
+                }
+                None => attempt().await,
+            }
+        };
+        let (answer, version) = version::observe(made).instrument(span.clone()).await;
         let kind = answer.as_ref().err().map(ProviderError::kind);
         if let Some(kind) = kind {
             span.record("error", kind.as_str());
+            span.record("otel.status_code", "ERROR");
         }
-        self.metrics.ended(call, started.elapsed(), kind);
+        let took = started.elapsed();
+        self.metrics.ended(call, took, kind, version.as_ref());
         answer
     }
+}
 
+impl Limits {
     async fn within_the_deadline<'a, T>(
         &self,
         call: Call<'a>,
+        metrics: &KmsMetrics,
         attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
     ) -> Result<T, ProviderError> {
         let admitted = self.breaker.admit(call.key)?;
         let limit = self.policy.total_timeout;
-        match time::timeout(limit, self.with_retries(call, &admitted, attempt)).await {
+        match time::timeout(limit, self.with_retries(call, metrics, &admitted, attempt)).await {
             Ok(answer) => {
                 admitted.ended(&answer);
                 answer
@@ -88,6 +120,7 @@ impl Calls {
     async fn with_retries<'a, T>(
         &self,
         call: Call<'a>,
+        metrics: &KmsMetrics,
         admitted: &Admitted<'_>,
         attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
     ) -> Result<T, ProviderError> {
@@ -101,7 +134,7 @@ impl Calls {
             if !error.is_transient() || failures >= self.policy.max_attempts {
                 return Err(error);
             }
-            self.metrics.retried(call);
+            metrics.retried(call);
             let wait = longest_wait(&self.policy, failures).mul_f64(random::fraction());
             tracing::debug!(key = %call.key, operation = call.operation.as_str(), %error, ?wait, "retrying");
             time::sleep(wait).await;

@@ -22,6 +22,12 @@ pub(in super::super) enum OpenError {
     NotAuthentic,
 }
 
+/// The key of a keyset that something was sealed with, as it names it.
+pub(in super::super) fn named_key(sealed: &[u8]) -> Option<u32> {
+    let (&[prefix, ref id @ ..], _) = sealed.split_first_chunk::<PREFIX_LEN>()?;
+    (prefix == TINK_PREFIX).then(|| u32::from_be_bytes(*id))
+}
+
 impl Keyset {
     /// Seals under the primary key.
     pub(in super::super) fn seal(

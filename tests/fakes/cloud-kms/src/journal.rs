@@ -16,6 +16,8 @@ pub struct Call {
     pub status: u16,
     /// The scheme of its `Authorization` header, such as `Bearer`.
     pub authorization: Option<String>,
+    /// Its header `traceparent`: the trace that it belongs to.
+    pub traceparent: Option<String>,
 }
 
 /// The last calls, oldest first.

@@ -119,6 +119,8 @@ async fn call(
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(' ').next());
+    let traceparent = headers.get("traceparent");
+    let traceparent = traceparent.and_then(|value| value.to_str().ok());
     shared.journal.lock().record(Call {
         rpc: route.map_or_else(|_| String::new(), |route| route.rpc.to_string()),
         path: uri.path().to_owned(),
@@ -128,6 +130,7 @@ async fn call(
             response.status().as_u16()
         },
         authorization: scheme.map(str::to_owned),
+        traceparent: traceparent.map(str::to_owned),
     });
     response
 }

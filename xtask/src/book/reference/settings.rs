@@ -47,7 +47,9 @@ fn with_variables(text: &str) -> Vec<(String, String)> {
     for line in text.lines() {
         let section_name = line.strip_prefix("# ").unwrap_or(line);
         let section_name = section_name.strip_prefix('[');
-        if let Some(name) = section_name.and_then(|rest| rest.strip_suffix(']')) {
+        let section_name = section_name.and_then(|rest| rest.strip_suffix(']'));
+        // Words in brackets are a part of a comment.
+        if let Some(name) = section_name.filter(|name| !name.contains([' ', ':'])) {
             name.clone_into(&mut section);
             continue;
         }

@@ -1,0 +1,381 @@
+//! `[telemetry]`: where traces and metrics are sent by OTLP. The standard variables of OpenTelemetry override it.
+
+use std::path::PathBuf;
+
+use http::Uri;
+use temporal_kms_codec::endpoint::is_loopback;
+
+use crate::settings::{Document, Fault, Section, values};
+
+const SECTION: &str = "telemetry";
+
+/// `OTEL_EXPORTER_OTLP_ENDPOINT` and what it says for both signals.
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+/// The one protocol that is spoken.
+const HTTP_PROTOBUF: &str = "http/protobuf";
+
+/// What is sent by OTLP, and where.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TelemetryConfig {
+    /// The URL that traces are sent to; `None` sends none.
+    pub traces: Option<String>,
+    /// The URL that metrics are sent to; `None` sends none.
+    pub metrics: Option<String>,
+    /// `otlp_headers_file`: a file with a line `NAME: VALUE` for each header, such as a token of the collector.
+    pub headers_file: Option<PathBuf>,
+    /// `trace_ratio`: the part of traces that begin here and are sent, from 0 to 1. `None` leaves it to
+    /// `OTEL_TRACES_SAMPLER`. A caller that sends a trace decides for that trace. Default: 1.
+    pub trace_ratio: Option<f64>,
+    /// `key_ages`: whether key services are asked how old the keys are. Default: yes.
+    pub key_ages: bool,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self {
+            traces: None,
+            metrics: None,
+            headers_file: None,
+            trace_ratio: None,
+            key_ages: true,
+        }
+    }
+}
+
+/// A variable and what is wrong with it.
+type Mistake = (String, String);
+
+impl TelemetryConfig {
+    /// The section, with the standard variables of OpenTelemetry over it.
+    #[must_use]
+    pub fn read(document: &Document<'_>) -> Self {
+        let mut section = document.section(SECTION);
+        let written = Written::read(&mut section);
+        section.finish();
+        let (config, mistakes) = written.resolve(&|name| variable(document.environment(), name));
+        for (name, message) in mistakes {
+            document.report_variable(&name, SECTION, message);
+        }
+        config
+    }
+
+    /// What the standard variables say, for a program without a configuration file.
+    ///
+    /// # Errors
+    /// Every mistake in the variables.
+    pub fn from_variables(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let (config, mistakes) = Written::default().resolve(&|name| variable(environment, name));
+        if mistakes.is_empty() {
+            return Ok(config);
+        }
+        let lines = mistakes.iter();
+        let lines = lines.map(|(name, message)| format!("{name}: {message}"));
+        Err(lines.collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Whether anything is sent.
+    #[must_use]
+    pub fn exports(&self) -> bool {
+        self.traces.is_some() || self.metrics.is_some()
+    }
+
+    /// Settings that this build cannot follow, and files that are named and do not exist.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.exports() && !cfg!(feature = "otlp") {
+            faults.push(Fault::new(
+                "telemetry.otlp_endpoint",
+                "this build cannot send traces and metrics; build it with the feature `otlp`",
+            ));
+        }
+        if let Some(file) = self.headers_file.as_ref().filter(|file| !file.is_file()) {
+            faults.push(Fault::new(
+                "telemetry.otlp_headers_file",
+                format!("{} is not a file", file.display()),
+            ));
+        }
+        faults
+    }
+}
+
+fn variable(environment: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    environment(name).filter(|value| !value.trim().is_empty())
+}
+
+/// The section as it is written.
+struct Written {
+    endpoint: Option<String>,
+    headers_file: Option<PathBuf>,
+    traces: bool,
+    metrics: bool,
+    trace_ratio: Option<f64>,
+    key_ages: bool,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            headers_file: None,
+            traces: true,
+            metrics: true,
+            trace_ratio: None,
+            key_ages: true,
+        }
+    }
+}
+
+impl Written {
+    fn read(section: &mut Section<'_>) -> Self {
+        let mut written = Self::default();
+        written.endpoint = section.text("otlp_endpoint", endpoint);
+        written.headers_file = section.text("otlp_headers_file", values::absolute_path);
+        section.set("traces", &mut written.traces, values::flag);
+        section.set("metrics", &mut written.metrics, values::flag);
+        written.trace_ratio = section.text("trace_ratio", ratio);
+        section.set("key_ages", &mut written.key_ages, values::flag);
+        let sends_secrets = written.headers_file.is_some();
+        if sends_secrets
+            && written
+                .endpoint
+                .as_deref()
+                .is_some_and(is_readable_on_the_way)
+        {
+            section.report(
+                "the headers of `otlp_headers_file` must not be sent unencrypted to another machine; use an https:// \
+                 `otlp_endpoint`",
+            );
+        }
+        written
+    }
+
+    fn resolve(self, variable: &dyn Fn(&str) -> Option<String>) -> (TelemetryConfig, Vec<Mistake>) {
+        let mut mistakes = Vec::new();
+        let mut config = TelemetryConfig {
+            headers_file: self.headers_file.clone(),
+            trace_ratio: self.trace_ratio,
+            key_ages: self.key_ages,
+            ..TelemetryConfig::default()
+        };
+        if variable("OTEL_TRACES_SAMPLER").is_some() {
+            config.trace_ratio = None;
+        } else {
+            config.trace_ratio.get_or_insert(1.0);
+        }
+        if variable(DISABLED).is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
+            return (config, mistakes);
+        }
+        for (signal, wanted, target) in [
+            ("TRACES", self.traces, &mut config.traces),
+            ("METRICS", self.metrics, &mut config.metrics),
+        ] {
+            if wanted {
+                *target = self.target(signal, variable, &mut mistakes);
+            }
+        }
+        (config, mistakes)
+    }
+
+    /// The URL of one signal.
+    fn target(
+        &self,
+        signal: &str,
+        variable: &dyn Fn(&str) -> Option<String>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Option<String> {
+        let exporter = format!("OTEL_{signal}_EXPORTER");
+        match variable(&exporter).as_deref() {
+            None | Some("otlp") => {}
+            Some("none") => return None,
+            Some(_) => {
+                let message = "expected otlp or none; this program has no other exporter";
+                mistakes.push((exporter, message.to_owned()));
+                return None;
+            }
+        }
+        let own_endpoint = format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT");
+        let path = format!("v1/{}", signal.to_lowercase());
+        let (source, target) = if let Some(own) = variable(&own_endpoint) {
+            (own_endpoint, endpoint(&own))
+        } else if let Some(base) = variable(ENDPOINT) {
+            let target = endpoint(&base).map(|base| join(&base, &path));
+            (ENDPOINT.to_owned(), target)
+        } else {
+            return self.endpoint.as_deref().map(|base| join(base, &path));
+        };
+        let own_protocol = format!("OTEL_EXPORTER_OTLP_{signal}_PROTOCOL");
+        for name in [own_protocol, PROTOCOL.to_owned()] {
+            if let Some(protocol) = variable(&name) {
+                if protocol != HTTP_PROTOBUF {
+                    let message = format!(
+                        "expected {HTTP_PROTOBUF}, which collectors take on port 4318; no other protocol is spoken"
+                    );
+                    mistakes.push((name, message));
+                    return None;
+                }
+                break;
+            }
+        }
+        match target {
+            Ok(target) => {
+                let own_headers = format!("OTEL_EXPORTER_OTLP_{signal}_HEADERS");
+                let headers = [own_headers, HEADERS.to_owned()];
+                let set = headers.into_iter().find(|name| variable(name).is_some());
+                if let Some(name) = set.filter(|_| is_readable_on_the_way(&target)) {
+                    let message = format!(
+                        "headers must not be sent unencrypted to another machine; set {source} to an https:// URL"
+                    );
+                    mistakes.push((name, message));
+                    return None;
+                }
+                Some(target)
+            }
+            Err(message) => {
+                mistakes.push((source, message));
+                None
+            }
+        }
+    }
+}
+
+fn join(base: &str, path: &str) -> String {
+    format!("{}/{path}", base.trim_end_matches('/'))
+}
+
+/// Whether others can read what is sent there.
+fn is_readable_on_the_way(url: &str) -> bool {
+    url.parse::<Uri>()
+        .is_ok_and(|uri| uri.scheme_str() == Some("http") && !uri.host().is_some_and(is_loopback))
+}
+
+/// The URL of a collector. Traces and metrics hold no secrets, so `http://` is allowed to any host.
+fn endpoint(text: &str) -> Result<String, String> {
+    let wrong =
+        || "expected a URL such as http://127.0.0.1:4318 or https://HOST:PORT/PATH".to_owned();
+    let uri: Uri = text.trim().parse().map_err(|_| wrong())?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("http" | "https"), Some(authority)) if uri.query().is_none() => {
+            if authority.as_str().contains('@') {
+                return Err(
+                    "it must hold no user name and no password; use `otlp_headers_file`".to_owned(),
+                );
+            }
+            Ok(text.trim().to_owned())
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ratio) if (0.0..=1.0).contains(&ratio) => Ok(ratio),
+        _ => Err("expected a number from \"0\" to \"1\" in quotes, such as \"0.1\"".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    fn read(text: &str, variables: &[(&str, &str)]) -> Result<TelemetryConfig, String> {
+        let environment = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let settings = Settings::new("CODEC_");
+        let read = settings.parse(Some(text), &environment, TelemetryConfig::read);
+        read.map_err(|problems| format!("{problems:?}"))
+    }
+
+    #[test]
+    fn nothing_is_sent_by_default() {
+        let config = read("", &[]).unwrap();
+        assert!(!config.exports());
+        assert_eq!(config.trace_ratio, Some(1.0));
+        assert!(config.key_ages);
+    }
+
+    #[test]
+    fn the_standard_variables_override_the_file() {
+        let file =
+            "[telemetry]\notlp_endpoint = \"https://file:4318/base/\"\ntrace_ratio = \"0.25\"";
+        let config = read(file, &[]).unwrap();
+        assert_eq!(
+            config.traces.as_deref(),
+            Some("https://file:4318/base/v1/traces")
+        );
+        assert_eq!(
+            config.metrics.as_deref(),
+            Some("https://file:4318/base/v1/metrics")
+        );
+        assert_eq!(config.trace_ratio, Some(0.25));
+
+        let variables = [
+            (ENDPOINT, "http://agent:4318"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://tempo:4318/x"),
+            ("OTEL_TRACES_SAMPLER", "always_off"),
+        ];
+        let config = read(file, &variables).unwrap();
+        assert_eq!(config.traces.as_deref(), Some("http://tempo:4318/x"));
+        assert_eq!(
+            config.metrics.as_deref(),
+            Some("http://agent:4318/v1/metrics")
+        );
+        assert_eq!(config.trace_ratio, None);
+
+        let config = read(file, &[("OTEL_METRICS_EXPORTER", "none")]).unwrap();
+        assert!(config.traces.is_some() && config.metrics.is_none());
+        assert!(!read(file, &[(DISABLED, "TRUE")]).unwrap().exports());
+        let config = read(&format!("{file}\ntraces = false"), &[]).unwrap();
+        assert!(config.traces.is_none() && config.metrics.is_some());
+    }
+
+    #[test]
+    fn every_mistake_says_what_to_do() {
+        for (file, variables, remedy) in [
+            (
+                "otlp_endpoint = \"collector:4318\"",
+                &[][..],
+                "expected a URL",
+            ),
+            (
+                "otlp_endpoint = \"https://u:p@c\"",
+                &[],
+                "otlp_headers_file",
+            ),
+            ("trace_ratio = \"2\"", &[], "from \\\"0\\\" to"),
+            (
+                "otlp_endpoint = \"http://c:4318\"\notlp_headers_file = \"/x\"",
+                &[],
+                "use an https://",
+            ),
+            (
+                "",
+                &[(ENDPOINT, "http://c:4318"), (PROTOCOL, "grpc")],
+                "port 4318",
+            ),
+            (
+                "",
+                &[(ENDPOINT, "http://c:4318"), (HEADERS, "a=b")],
+                "https:// URL",
+            ),
+            (
+                "",
+                &[("OTEL_TRACES_EXPORTER", "jaeger")],
+                "expected otlp or none",
+            ),
+        ] {
+            let error = read(&format!("[telemetry]\n{file}"), variables).unwrap_err();
+            assert!(error.contains(remedy), "{error}");
+        }
+        let local = [(ENDPOINT, "http://127.0.0.1:4318"), (HEADERS, "a=b")];
+        assert!(read("", &local).unwrap().exports());
+    }
+}

@@ -1,0 +1,197 @@
+//! Sends traces and metrics by OTLP.
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use opentelemetry::{KeyValue, trace::TracerProvider as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, MetricExporter, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
+use tracing::{Metadata, level_filters::LevelFilter};
+use tracing_subscriber::{Layer as _, filter::FilterFn};
+
+use super::{
+    config::TelemetryConfig,
+    http_client::OtlpClient,
+    metrics::{Metrics, Program},
+    request_span::spans_are_sent,
+};
+use crate::log::TraceLayer;
+
+/// The crates whose spans are sent. The spans of other libraries may hold what our rules forbid.
+const OWN: [&str; 2] = ["temporal_kms", "claude_tasks"];
+
+/// The most bytes of a file with headers.
+const MOST_HEADERS: u64 = 16 << 10;
+
+/// Traces and metrics cannot be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OtlpError {
+    /// A file with headers cannot be used.
+    #[error("telemetry.otlp_headers_file: {file}: {reason}")]
+    Headers {
+        /// The file.
+        file: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// The client cannot be made.
+    #[error("traces and metrics cannot be sent: {0}")]
+    Client(#[from] reqwest::Error),
+    /// A setting does not fit.
+    #[error("traces and metrics cannot be sent: {0}")]
+    Exporter(#[from] ExporterBuildError),
+}
+
+/// What sends traces and metrics.
+pub(super) struct Otlp {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) tracer: Option<SdkTracerProvider>,
+}
+
+impl Otlp {
+    /// Begins to send. It must be called in a runtime.
+    pub(super) fn start(program: Program, config: &TelemetryConfig) -> Result<Self, OtlpError> {
+        let headers = match &config.headers_file {
+            Some(file) => headers(file)?,
+            None => HashMap::new(),
+        };
+        let resource = resource(program);
+        let tracer = match &config.traces {
+            Some(target) => {
+                let exporter = SpanExporter::builder()
+                    .with_http()
+                    .with_http_client(OtlpClient::new()?)
+                    .with_headers(headers.clone())
+                    .with_endpoint(target)
+                    .build()?;
+                let mut builder = SdkTracerProvider::builder()
+                    .with_resource(resource.clone())
+                    .with_batch_exporter(exporter);
+                if let Some(ratio) = config.trace_ratio {
+                    let own = Sampler::TraceIdRatioBased(ratio);
+                    builder = builder.with_sampler(Sampler::ParentBased(Box::new(own)));
+                }
+                Some(builder.build())
+            }
+            None => None,
+        };
+        let exporter = match &config.metrics {
+            Some(target) => Some(
+                MetricExporter::builder()
+                    .with_http()
+                    .with_http_client(OtlpClient::new()?)
+                    .with_headers(headers)
+                    .with_endpoint(target)
+                    .build()?,
+            ),
+            None => None,
+        };
+        let metrics = Metrics::with(program, |builder| {
+            let builder = builder.with_resource(resource);
+            match exporter {
+                Some(exporter) => builder.with_periodic_exporter(exporter),
+                None => builder,
+            }
+        });
+        Ok(Self { metrics, tracer })
+    }
+
+    /// What turns our spans into traces.
+    pub(super) fn layer(&self, program: Program) -> Option<TraceLayer> {
+        let tracer = self.tracer.as_ref()?.tracer(program.name);
+        spans_are_sent();
+        let own = FilterFn::new(is_own_span).with_max_level_hint(LevelFilter::DEBUG);
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false)
+            .with_filter(own);
+        Some(Box::new(layer))
+    }
+}
+
+/// Events are not sent: error texts are written for the log, which operators read.
+fn is_own_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && OWN.iter().any(|own| metadata.target().starts_with(own))
+}
+
+fn resource(program: Program) -> Resource {
+    let mut resource =
+        Resource::builder().with_attribute(KeyValue::new("service.version", program.version));
+    // `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are read by the builder.
+    let named = |name| std::env::var(name).is_ok_and(|value: String| !value.is_empty());
+    let in_attributes = std::env::var("OTEL_RESOURCE_ATTRIBUTES")
+        .is_ok_and(|attributes| attributes.contains("service.name="));
+    if !named("OTEL_SERVICE_NAME") && !in_attributes {
+        resource = resource.with_service_name(program.name);
+    }
+    resource.build()
+}
+
+/// The lines `NAME: VALUE` of a file.
+fn headers(file: &Path) -> Result<HashMap<String, String>, OtlpError> {
+    let wrong = |reason: String| OtlpError::Headers {
+        file: file.display().to_string(),
+        reason,
+    };
+    let length = std::fs::metadata(file)
+        .map_err(|error| wrong(error.to_string()))?
+        .len();
+    if length > MOST_HEADERS {
+        return Err(wrong(format!("it must have at most {MOST_HEADERS} bytes")));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let mut headers = HashMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let pair = line
+            .split_once(':')
+            .map(|(name, value)| (name.trim(), value.trim()));
+        let is_valid = pair.is_some_and(|(name, value)| {
+            http::HeaderName::try_from(name).is_ok() && http::HeaderValue::try_from(value).is_ok()
+        });
+        match pair {
+            Some((name, value)) if is_valid => {
+                headers.insert(name.to_owned(), value.to_owned());
+            }
+            // The line is not repeated: it may be a secret.
+            _ => return Err(wrong(format!("line {} is not NAME: VALUE", number + 1))),
+        }
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_and_never_repeated() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("headers");
+        std::fs::write(
+            &file,
+            "# token\nAuthorization: Bearer s3cret\n\nx-scope: a:b\n",
+        )
+        .unwrap();
+        let read = headers(&file).unwrap();
+        assert_eq!(read["Authorization"], "Bearer s3cret");
+        assert_eq!(read["x-scope"], "a:b");
+        std::fs::write(&file, "x: y\nBearer s3cret\n").unwrap();
+        let error = headers(&file).unwrap_err().to_string();
+        assert!(
+            error.contains("line 2") && !error.contains("s3cret"),
+            "{error}"
+        );
+        assert!(headers(&folder.path().join("none")).is_err());
+    }
+}

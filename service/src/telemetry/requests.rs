@@ -1,0 +1,211 @@
+//! The metrics of requests and connections.
+
+use std::{sync::Arc, time::Duration};
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram, UpDownCounter},
+};
+use temporal_kms_codec::Namespace;
+
+use super::{
+    catalogue::{
+        CONNECTIONS, OPEN_CONNECTIONS, PAYLOADS, REQUEST_BODY, REQUEST_DURATION, REQUESTS,
+        REQUESTS_IN_FLIGHT, REQUESTS_SHED, RESPONSE_BODY,
+    },
+    instruments::Instruments,
+    labels::Labels,
+};
+
+/// What a request that was answered says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct EndedRequest<'a> {
+    /// `encode`, `decode` or `download`; `None` where the path names no operation.
+    pub operation: Option<&'static str>,
+    /// The namespace that it was resolved to.
+    pub namespace: Option<&'a Namespace>,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// The time from its head to the answer.
+    pub took: Duration,
+    /// Payloads in the answer.
+    pub payloads: usize,
+    /// How many of them are placeholders.
+    pub placeholders: usize,
+    /// How many of them are storage references that were returned unchecked.
+    pub references: usize,
+    /// Bytes of its body.
+    pub body: usize,
+    /// Bytes of the answer's body.
+    pub answer: usize,
+}
+
+/// The limit for which a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShedReason {
+    /// Too many requests are being worked on.
+    Concurrency,
+    /// The bodies of all requests take too much memory.
+    Memory,
+    /// A caller sends more than its rate.
+    RateLimit,
+}
+
+impl ShedReason {
+    const ALL: [Self; 3] = [Self::Concurrency, Self::Memory, Self::RateLimit];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Concurrency => "concurrency",
+            Self::Memory => "memory",
+            Self::RateLimit => "rate_limit",
+        }
+    }
+}
+
+/// The metrics of requests.
+#[derive(Debug)]
+pub struct RequestMetrics {
+    labels: Arc<Labels>,
+    requests: Counter<u64>,
+    duration: Histogram<f64>,
+    in_flight: UpDownCounter<i64>,
+    shed: Counter<u64>,
+    body: Counter<u64>,
+    answer: Counter<u64>,
+    payloads: Counter<u64>,
+    connections: Counter<u64>,
+    open_connections: UpDownCounter<i64>,
+}
+
+impl RequestMetrics {
+    pub(super) fn new(instruments: &Instruments<'_>, labels: &Arc<Labels>) -> Self {
+        Self {
+            labels: Arc::clone(labels),
+            requests: instruments.counter(&REQUESTS),
+            duration: instruments.latency(&REQUEST_DURATION),
+            in_flight: instruments.up_down(&REQUESTS_IN_FLIGHT),
+            shed: instruments.counter(&REQUESTS_SHED),
+            body: instruments.counter(&REQUEST_BODY),
+            answer: instruments.counter(&RESPONSE_BODY),
+            payloads: instruments.counter(&PAYLOADS),
+            connections: instruments.counter(&CONNECTIONS),
+            open_connections: instruments.up_down(&OPEN_CONNECTIONS),
+        }
+    }
+
+    /// Shows what has not happened yet as 0, so that the first time is an increase.
+    pub(super) fn show_zeros(&self) {
+        for reason in ShedReason::ALL {
+            let reason = KeyValue::new("reason", reason.as_str());
+            self.shed.add(0, &[reason]);
+        }
+        self.in_flight.add(0, &[]);
+        for namespace in self.labels.namespaces() {
+            let namespace = KeyValue::new("namespace", namespace);
+            for operation in ["encode", "decode"] {
+                let labels = [
+                    KeyValue::new("operation", operation),
+                    namespace.clone(),
+                    KeyValue::new("result", "ok"),
+                ];
+                self.requests.add(0, &labels);
+            }
+        }
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    #[must_use]
+    pub fn started(&self) -> InFlight {
+        InFlight::new(&self.in_flight, &[])
+    }
+
+    /// Counts a request that was answered.
+    pub fn ended(&self, request: &EndedRequest<'_>) {
+        let operation = KeyValue::new("operation", request.operation.unwrap_or("none"));
+        let namespace = KeyValue::new("namespace", self.labels.namespace(request.namespace));
+        let took = request.took.as_secs_f64();
+        self.duration.record(took, std::slice::from_ref(&operation));
+        let count = |counter: &Counter<u64>, value: usize, label: Option<KeyValue>| {
+            let labels = [operation.clone(), namespace.clone()];
+            let labels: Vec<KeyValue> = labels.into_iter().chain(label).collect();
+            counter.add(value as u64, &labels);
+        };
+        let result = KeyValue::new("result", result(request.status));
+        count(&self.requests, 1, Some(result));
+        if request.operation.is_none() {
+            return;
+        }
+        count(&self.body, request.body, None);
+        count(&self.answer, request.answer, None);
+        let special = request.placeholders + request.references;
+        let done = match request.operation {
+            Some("encode") => "encoded",
+            _ => "decoded",
+        };
+        for (outcome, payloads) in [
+            (done, request.payloads.saturating_sub(special)),
+            ("placeholder", request.placeholders),
+            ("reference", request.references),
+        ] {
+            if payloads > 0 {
+                let outcome = KeyValue::new("outcome", outcome);
+                count(&self.payloads, payloads, Some(outcome));
+            }
+        }
+    }
+
+    /// Counts a request that was refused because a limit was reached.
+    pub fn shed(&self, reason: ShedReason) {
+        let reason = KeyValue::new("reason", reason.as_str());
+        self.shed.add(1, &[reason]);
+    }
+
+    /// Counts a connection of a listener, such as `public` or `admin`, as open until the guard is dropped.
+    #[must_use]
+    pub fn connected(&self, listener: &'static str) -> InFlight {
+        let listener = [KeyValue::new("listener", listener)];
+        self.connections.add(1, &listener);
+        InFlight::new(&self.open_connections, &listener)
+    }
+}
+
+/// The result of a request by its status. Statuses that differ in detail only have one result.
+fn result(status: u16) -> &'static str {
+    match status {
+        200..=399 => "ok",
+        401 => "unauthenticated",
+        403 => "forbidden",
+        404 | 405 => "not_found",
+        408 => "timeout",
+        413 | 431 => "too_large",
+        429 => "busy",
+        400..=499 => "invalid",
+        503 => "unavailable",
+        _ => "error",
+    }
+}
+
+/// Something that is counted until this is dropped.
+#[derive(Debug)]
+pub struct InFlight {
+    gauge: UpDownCounter<i64>,
+    labels: Vec<KeyValue>,
+}
+
+impl InFlight {
+    fn new(gauge: &UpDownCounter<i64>, labels: &[KeyValue]) -> Self {
+        gauge.add(1, labels);
+        Self {
+            gauge: gauge.clone(),
+            labels: labels.to_vec(),
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gauge.add(-1, &self.labels);
+    }
+}
