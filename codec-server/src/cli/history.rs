@@ -21,7 +21,7 @@ their keys in the clear.";
 pub(super) enum HistoryCommand {
     /// Decodes exported histories of any size.
     #[command(after_help = decode::help())]
-    Decode(decode::DecodeArgs),
+    Decode(Box<decode::DecodeArgs>),
     /// Finds out which keys and formats histories still need, and for how long.
     #[command(after_help = scan::help())]
     Scan(Box<scan::ScanArgs>),

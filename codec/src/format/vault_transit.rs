@@ -1,4 +1,4 @@
-//! Codecs for the transit engine of HashiCorp Vault: `data` is the text `vault:vN:…`. It is recognised, so that it does not
+//! Codecs for the transit engine of Vault: `data` is the text `vault:vN:…`. It is recognised, so that it does not
 //! count as a payload of a static key, and refused.
 
 use super::encrypted::KEY_ID;

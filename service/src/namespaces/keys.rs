@@ -17,7 +17,7 @@ use super::NamespaceConfig;
 pub struct Keys {
     encrypt: Vec<Arc<dyn KeyProvider>>,
     decrypt: Vec<Arc<dyn KeyProvider>>,
-    static_keys: StaticKeys,
+    of_other_codecs: StaticKeys,
 }
 
 impl Keys {
@@ -33,10 +33,10 @@ impl Keys {
         let mut keys = Self {
             encrypt: Vec::new(),
             decrypt: Vec::new(),
-            static_keys: StaticKeys::new(),
+            of_other_codecs: StaticKeys::new(),
         };
         for (id, source) in &config.static_keys {
-            keys.static_keys = keys.static_keys.with(id, source.load()?);
+            keys.of_other_codecs = keys.of_other_codecs.with(id, source.load()?);
         }
         for (uris, providers) in [
             (&config.encrypt, &mut keys.encrypt),
@@ -64,7 +64,7 @@ impl Keys {
         also_decode: Option<&Namespace>,
     ) -> Result<Codec, Error> {
         let builder = config.builder(namespace.clone());
-        let mut builder = builder.static_keys(self.static_keys.clone());
+        let mut builder = builder.static_keys(self.of_other_codecs.clone());
         for key in &self.encrypt {
             builder = builder.encrypt_with(key.clone());
         }
