@@ -12,11 +12,11 @@ pub use builder::KmsBuilder;
 pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
-    Advice, CallPolicy, Cause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyAdmin,
-    KeyDescription, KeyDetails, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState,
-    KeyVersion, KmsMetrics, Operation, OperationMetrics, Prices, Protection, ProviderError,
-    ProviderErrorKind, PublicKey, PublicKeyError, RotationPolicy, ServiceError, Setting,
-    SettingKind, SettingRow, SettingTable, SettingValue, Signature, SignatureAlgorithm, Signer,
-    Variables, Web,
+    Advice, CallLayer, CallObserver, CallPolicy, Cause, CredentialsFound, Diagnose, Elsewhere,
+    EndedCall, Endpoint, KeyAdmin, KeyDescription, KeyDetails, KeyProvider, KeyPurpose, KeyRole,
+    KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics, Operation, OperationMetrics, Outcome,
+    Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
+    RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
+    Signature, SignatureAlgorithm, Signer, Variables, Web,
 };
 pub use value::Kms;

@@ -1,8 +1,10 @@
 //! What surrounds every call of a key management service, written once for all services: a deadline, retries, a limit on
-//! concurrent calls, a circuit breaker, numbers and spans. `calls.rs` puts them in their order.
+//! concurrent calls, a circuit breaker, numbers, spans and an observer. `calls.rs` puts them in their order.
 
+mod admin;
 mod breaker;
 mod metrics;
+mod observer;
 mod operation;
 mod policy;
 mod surround;
@@ -14,15 +16,102 @@ use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
 pub use self::{
+    admin::observe_admin,
     metrics::{KmsMetrics, OperationMetrics},
+    observer::{CallObserver, EndedCall, Outcome},
     operation::Operation,
     policy::CallPolicy,
 };
 use self::{operation::Call, surround::Calls};
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, ProviderError,
-    PublicKey, Signature, Signer, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyAdmin, KeyDescription, KeyProvider, KeyUri,
+    ProviderError, PublicKey, Signature, Signer, WrappedDek,
 };
+
+/// Everything that surrounds the calls of keys: limits, numbers, and an observer.
+#[derive(Clone, Debug)]
+pub struct CallLayer {
+    /// `None` for keys in this process, whose calls need neither deadlines nor retries, and are not counted.
+    limits: Option<(CallPolicy, Arc<KmsMetrics>)>,
+    observer: Option<Arc<dyn CallObserver>>,
+}
+
+impl CallLayer {
+    /// Surrounds calls of a service as `policy` says, and counts them in `metrics`.
+    #[must_use]
+    pub fn new(policy: &CallPolicy, metrics: &Arc<KmsMetrics>) -> Self {
+        Self {
+            limits: Some((policy.clone(), metrics.clone())),
+            observer: None,
+        }
+    }
+
+    /// For keys in this process: only an observer is told of their calls.
+    #[must_use]
+    pub fn in_process() -> Self {
+        Self {
+            limits: None,
+            observer: None,
+        }
+    }
+
+    /// Tells `observer` of every call.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Option<Arc<dyn CallObserver>>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Surrounds a key.
+    ///
+    /// # Errors
+    /// As [`CallPolicy::check`].
+    pub fn key(
+        &self,
+        key: Arc<dyn KeyProvider>,
+    ) -> Result<Arc<dyn KeyProvider>, ConfigurationError> {
+        if self.does_nothing() {
+            return Ok(key);
+        }
+        Ok(self.surround(key)?)
+    }
+
+    /// Surrounds a signing key.
+    ///
+    /// # Errors
+    /// As [`CallPolicy::check`].
+    pub fn signer(&self, key: Arc<dyn Signer>) -> Result<Arc<dyn Signer>, ConfigurationError> {
+        if self.does_nothing() {
+            return Ok(key);
+        }
+        Ok(self.surround(key)?)
+    }
+
+    /// Surrounds the administration of keys: the observer is told of every change.
+    #[must_use]
+    pub fn admin(&self, admin: Arc<dyn KeyAdmin>) -> Arc<dyn KeyAdmin> {
+        match &self.observer {
+            Some(observer) => observe_admin(admin, observer.clone()),
+            None => admin,
+        }
+    }
+
+    fn does_nothing(&self) -> bool {
+        self.limits.is_none() && self.observer.is_none()
+    }
+
+    fn surround<K: ?Sized>(&self, key: Arc<K>) -> Result<Arc<Decorated<K>>, ConfigurationError> {
+        if let Some((policy, _)) = &self.limits {
+            policy.check()?;
+        }
+        let limits = self.limits.as_ref();
+        let limits = limits.map(|(policy, metrics)| (policy, metrics));
+        Ok(Arc::new(Decorated {
+            key,
+            calls: Calls::new(limits, self.observer.clone()),
+        }))
+    }
+}
 
 impl CallPolicy {
     /// Surrounds a key.
@@ -34,7 +123,7 @@ impl CallPolicy {
         key: Arc<dyn KeyProvider>,
         metrics: &Arc<KmsMetrics>,
     ) -> Result<Arc<dyn KeyProvider>, ConfigurationError> {
-        Ok(self.surround(key, metrics)?)
+        CallLayer::new(self, metrics).key(key)
     }
 
     /// Surrounds a signing key.
@@ -46,19 +135,7 @@ impl CallPolicy {
         key: Arc<dyn Signer>,
         metrics: &Arc<KmsMetrics>,
     ) -> Result<Arc<dyn Signer>, ConfigurationError> {
-        Ok(self.surround(key, metrics)?)
-    }
-
-    fn surround<K: ?Sized>(
-        &self,
-        key: Arc<K>,
-        metrics: &Arc<KmsMetrics>,
-    ) -> Result<Arc<Decorated<K>>, ConfigurationError> {
-        self.check()?;
-        Ok(Arc::new(Decorated {
-            key,
-            calls: Calls::new(self, metrics),
-        }))
+        CallLayer::new(self, metrics).signer(key)
     }
 }
 
@@ -76,7 +153,8 @@ impl<K: Send + Sync + ?Sized> Decorated<K> {
         attempt: impl Fn(&'a K) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
     ) -> Result<T, ProviderError> {
         let call = Call { operation, key };
-        self.calls.make(call, || attempt(&self.key)).await
+        let attempt = || attempt(&self.key);
+        self.calls.make(call, attempt, Outcome::of).await
     }
 }
 
@@ -170,10 +248,15 @@ impl Signer for Decorated<dyn Signer> {
     }
 
     async fn verify(&self, data: &[u8], signature: &Signature) -> Result<bool, ProviderError> {
-        self.call(Operation::Verify, self.uri(), |key| {
-            key.verify(data, signature)
-        })
-        .await
+        let (operation, key) = (Operation::Verify, self.uri());
+        let attempt = || self.key.verify(data, signature);
+        let outcome = |answer: &Result<bool, ProviderError>| match answer {
+            Ok(false) => Outcome::NotVerified,
+            answer => Outcome::of(answer),
+        };
+        self.calls
+            .make(Call { operation, key }, attempt, outcome)
+            .await
     }
 }
 

@@ -7,7 +7,8 @@
 //! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
 //! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
 //!   service answered.
-//! - A [`CallPolicy`] surrounds the calls of a key: deadline, retries, limits, circuit breaker, metrics and spans.
+//! - A [`CallPolicy`] surrounds the calls of a key: deadline, retries, limits, circuit breaker, metrics and spans. A
+//!   [`CallObserver`] is told of each of them.
 //!
 //! # Features
 //!
@@ -48,7 +49,10 @@ pub use self::{
     admin::{
         KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, RotationPolicy,
     },
-    calls::{CallPolicy, KmsMetrics, Operation, OperationMetrics},
+    calls::{
+        CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, Operation, OperationMetrics,
+        Outcome, observe_admin,
+    },
     configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
     error::{Cause, ProviderError, ProviderErrorKind},

@@ -14,6 +14,7 @@ use self::graph::{Crate, circles};
 const LAYERS: [&[&str]; 6] = [
     &["temporal-kms-codec-proto", "temporal-kms"],
     &[
+        "temporal-kms-audit",
         "temporal-kms-local",
         "temporal-kms-gcp",
         "temporal-kms-aws",

@@ -20,8 +20,24 @@ pub enum Operation {
     Sign,
     /// A public key is fetched.
     PublicKey,
-    /// A signature is verified by the service.
+    /// A signature is verified.
     Verify,
+    /// A key is created.
+    CreateKey,
+    /// A key gets a new version.
+    RotateKey,
+    /// The service's own schedule of rotation is set.
+    SetRotation,
+    /// A key or a version of it is disabled.
+    DisableKey,
+    /// A key or a version of it is enabled.
+    EnableKey,
+    /// The destruction of a key or a version of it is scheduled.
+    DestroyKey,
+    /// A key gets a replica in another region.
+    ReplicateKey,
+    /// An account is permitted to use a key.
+    Grant,
 }
 
 impl Operation {
@@ -37,7 +53,31 @@ impl Operation {
             Self::Sign => "sign",
             Self::PublicKey => "public_key",
             Self::Verify => "verify",
+            Self::CreateKey => "create_key",
+            Self::RotateKey => "rotate_key",
+            Self::SetRotation => "set_rotation",
+            Self::DisableKey => "disable_key",
+            Self::EnableKey => "enable_key",
+            Self::DestroyKey => "destroy_key",
+            Self::ReplicateKey => "replicate_key",
+            Self::Grant => "grant",
         }
+    }
+
+    /// Whether it changes the key, and does not only use it.
+    #[must_use]
+    pub const fn changes_key(self) -> bool {
+        matches!(
+            self,
+            Self::CreateKey
+                | Self::RotateKey
+                | Self::SetRotation
+                | Self::DisableKey
+                | Self::EnableKey
+                | Self::DestroyKey
+                | Self::ReplicateKey
+                | Self::Grant
+        )
     }
 }
 

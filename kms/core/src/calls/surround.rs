@@ -12,13 +12,21 @@ use tracing::Instrument as _;
 use super::{
     breaker::{Admitted, Breaker},
     metrics::KmsMetrics,
+    observer::{Note, Observer, Outcome},
     operation::Call,
     policy::CallPolicy,
 };
 use crate::{KeyUri, ProviderError, ProviderErrorKind, crypto::random};
 
-/// Makes the calls of one key as the policy says.
+/// Makes the calls of one key.
 pub(super) struct Calls {
+    /// `None` for a key in this process.
+    limits: Option<Limits>,
+    observer: Observer,
+}
+
+/// Makes calls as a policy says.
+struct Limits {
     policy: CallPolicy,
     breaker: Breaker,
     turns: Semaphore,
@@ -28,7 +36,63 @@ pub(super) struct Calls {
 type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
 
 impl Calls {
-    pub(super) fn new(policy: &CallPolicy, metrics: &Arc<KmsMetrics>) -> Self {
+    pub(super) fn new(limits: Option<(&CallPolicy, &Arc<KmsMetrics>)>, observer: Observer) -> Self {
+        Self {
+            limits: limits.map(|(policy, metrics)| Limits::new(policy, metrics)),
+            observer,
+        }
+    }
+
+    /// Makes a call. `attempt` may be run several times. `outcome` says what the observer is told.
+    pub(super) async fn make<'a, T>(
+        &'a self,
+        call: Call<'a>,
+        attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
+        outcome: impl Fn(&Result<T, ProviderError>) -> Outcome + Send,
+    ) -> Result<T, ProviderError> {
+        let Some(limits) = &self.limits else {
+            let note = Note::begin(&self.observer, call, &[])?;
+            let answer = attempt().await;
+            let outcome = outcome(&answer);
+            return note.end(answer, outcome).await;
+        };
+        let span = tracing::debug_span!(
+            "kms",
+            operation = call.operation.as_str(),
+            key = %call.key,
+            error = tracing::field::Empty,
+        );
+        let started = Instant::now();
+        let answer = self
+            .observed(limits, call, attempt, outcome)
+            .instrument(span.clone())
+            .await;
+        let kind = answer.as_ref().err().map(ProviderError::kind);
+        if let Some(kind) = kind {
+            span.record("error", kind.as_str());
+        }
+        limits.metrics.ended(call, started.elapsed(), kind);
+        answer
+    }
+
+    /// The observer is not told of calls that the circuit breaker does not let through: the service was not called.
+    async fn observed<'a, T>(
+        &'a self,
+        limits: &Limits,
+        call: Call<'a>,
+        attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
+        outcome: impl Fn(&Result<T, ProviderError>) -> Outcome + Send,
+    ) -> Result<T, ProviderError> {
+        let admitted = limits.breaker.admit(call.key)?;
+        let note = Note::begin(&self.observer, call, &[])?;
+        let answer = limits.within_the_deadline(call, admitted, attempt).await;
+        let outcome = outcome(&answer);
+        note.end(answer, outcome).await
+    }
+}
+
+impl Limits {
+    fn new(policy: &CallPolicy, metrics: &Arc<KmsMetrics>) -> Self {
         Self {
             breaker: Breaker::new(
                 policy.breaker_failures,
@@ -41,37 +105,12 @@ impl Calls {
         }
     }
 
-    /// Makes a call. `attempt` may be run several times.
-    pub(super) async fn make<'a, T>(
-        &self,
-        call: Call<'a>,
-        attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
-    ) -> Result<T, ProviderError> {
-        let span = tracing::debug_span!(
-            "kms",
-            operation = call.operation.as_str(),
-            key = %call.key,
-            error = tracing::field::Empty,
-        );
-        let started = Instant::now();
-        let answer = self
-            .within_the_deadline(call, attempt)
-            .instrument(span.clone())
-            .await;
-        let kind = answer.as_ref().err().map(ProviderError::kind);
-        if let Some(kind) = kind {
-            span.record("error", kind.as_str());
-        }
-        self.metrics.ended(call, started.elapsed(), kind);
-        answer
-    }
-
     async fn within_the_deadline<'a, T>(
         &self,
         call: Call<'a>,
+        admitted: Admitted<'_>,
         attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
     ) -> Result<T, ProviderError> {
-        let admitted = self.breaker.admit(call.key)?;
         let limit = self.policy.total_timeout;
         match time::timeout(limit, self.with_retries(call, &admitted, attempt)).await {
             Ok(answer) => {
