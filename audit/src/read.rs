@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -130,4 +130,95 @@ impl Iterator for Lines {
 fn open(path: &Path) -> Result<BufReader<File>, AuditError> {
     let file = File::open(path).map_err(AuditError::io("read", path))?;
     Ok(BufReader::with_capacity(LONGEST, file))
+}
+
+/// New lines of a log, also in new files.
+#[derive(Debug)]
+pub struct Follower {
+    /// The folder, if the log is one.
+    folder: Option<PathBuf>,
+    file: PathBuf,
+    name: Option<names::FileName>,
+    open: File,
+    /// Where the next line begins.
+    position: u64,
+}
+
+impl Follower {
+    /// Begins behind the last whole line that is there now.
+    ///
+    /// # Errors
+    /// When there is no log, or it cannot be read.
+    pub fn at_end(path: &Path) -> Result<Self, AuditError> {
+        let file = files(&[path.to_owned()])?;
+        let file = file
+            .last()
+            .ok_or_else(|| AuditError::NoLog(path.to_owned()))?;
+        let is_folder = fs::metadata(path).is_ok_and(|metadata| metadata.is_dir());
+        let mut follower = Self::open(file, is_folder.then(|| path.to_owned()))?;
+        let mut lines = Lines::of(std::slice::from_ref(file));
+        while let Some(line) = lines.next_line()?.filter(RawLine::is_ended) {
+            follower.position += line.bytes.len() as u64;
+        }
+        Ok(follower)
+    }
+
+    /// Whether a line that [`Lines`] gave is one of those that this follower will give. `files` are those of the lines.
+    #[must_use]
+    pub fn is_ahead(&self, files: &[PathBuf], line: &RawLine) -> bool {
+        let is_newer = files.get(line.file).is_some_and(|file| *file > self.file);
+        is_newer && self.folder.is_some() || !line.is_ended() && !is_newer
+    }
+
+    /// The whole lines that were added.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn new_lines(&mut self) -> Result<Vec<Vec<u8>>, AuditError> {
+        let mut lines = self.more()?;
+        if lines.is_empty()
+            && let Some(next) = self.next_file()?
+        {
+            // Lines may have been added before the new file was begun.
+            lines = self.more()?;
+            *self = Self::open(&next, self.folder.clone())?;
+            lines.extend(self.more()?);
+        }
+        Ok(lines)
+    }
+
+    fn open(file: &Path, folder: Option<PathBuf>) -> Result<Self, AuditError> {
+        let name = file.file_name().and_then(|name| name.to_str());
+        Ok(Self {
+            folder,
+            file: file.to_owned(),
+            name: name.and_then(names::FileName::parse),
+            open: File::open(file).map_err(AuditError::io("read", file))?,
+            position: 0,
+        })
+    }
+
+    fn more(&mut self) -> Result<Vec<Vec<u8>>, AuditError> {
+        let mut bytes = Vec::new();
+        self.open
+            .seek(SeekFrom::Start(self.position))
+            .and_then(|_| (&self.open).take(LONGEST_PIECE).read_to_end(&mut bytes))
+            .map_err(AuditError::io("read", &self.file))?;
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+        let whole: Vec<Vec<u8>> = lines
+            .filter(|line| line.ends_with(b"\n"))
+            .map(<[u8]>::to_vec)
+            .collect();
+        self.position += whole.iter().map(|line| line.len() as u64).sum::<u64>();
+        Ok(whole)
+    }
+
+    fn next_file(&self) -> Result<Option<PathBuf>, AuditError> {
+        let (Some(folder), Some(name)) = (&self.folder, self.name) else {
+            return Ok(None);
+        };
+        let names = names::list(folder)?;
+        let next = names.into_iter().find(|other| *other > name);
+        Ok(next.map(|next| folder.join(next.to_string())))
+    }
 }

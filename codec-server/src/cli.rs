@@ -1,5 +1,6 @@
 //! The program `codec-server`: its command line, and the command that it runs.
 
+mod audit;
 mod common;
 mod config;
 mod dev;
@@ -101,6 +102,9 @@ enum Command {
     /// Checks a configuration.
     #[command(subcommand, after_help = config::HELP)]
     Config(config::ConfigCommand),
+    /// Verifies, follows and searches audit logs.
+    #[command(after_help = audit::HELP)]
+    Audit(audit::AuditArgs),
 }
 
 impl Command {
@@ -143,6 +147,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Audit(args) => audit::run(&args),
     };
     done.map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS)
 }

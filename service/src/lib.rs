@@ -14,9 +14,11 @@
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
+//! - [`audit`] opens the audit log.
 //! - [`listener`] accepts connections within a limit.
 
 pub mod arguments;
+pub mod audit;
 pub mod deadline;
 pub mod exit;
 pub mod keys;
