@@ -91,6 +91,7 @@ impl AuditLog {
         };
         let start = Event::new("start")
             .text("program", &options.program)
+            .maybe("user", options.user.as_deref())
             .number("process", std::process::id().into());
         log.note(start);
         Ok(Arc::new(log))

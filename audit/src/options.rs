@@ -16,6 +16,8 @@ pub struct AuditOptions {
     pub target: Target,
     /// The program that writes, in the first line of each file. Default: `temporal-kms-audit` and its version.
     pub program: String,
+    /// Who runs the program, in the line `start`: for programs that people run.
+    pub user: Option<String>,
     /// What happens when the log cannot be written.
     pub on_failure: OnFailure,
     /// When a line counts as written.
@@ -87,6 +89,7 @@ impl AuditOptions {
         Self {
             target,
             program: concat!("temporal-kms-audit ", env!("CARGO_PKG_VERSION")).to_owned(),
+            user: None,
             on_failure: OnFailure::default(),
             sync: Sync::default(),
             max_file: 64 << 20,
@@ -100,6 +103,13 @@ impl AuditOptions {
     #[must_use]
     pub fn with_program(mut self, program: impl Into<String>) -> Self {
         self.program = program.into();
+        self
+    }
+
+    /// Sets who runs the program.
+    #[must_use]
+    pub fn with_user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
         self
     }
 

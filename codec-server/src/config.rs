@@ -5,6 +5,7 @@
 //! | `[server]` | `listen`, `admin_listen`, `allowed_hosts`, the limits and timeouts of [`ServerConfig`] |
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
+//! | `[audit]` | where the audit log goes, and the key that signs its anchors ([`AuditConfig`]) |
 //! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]` |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
 //!
@@ -23,10 +24,11 @@ use std::path::Path;
 
 use temporal_kms_codec::kms::Kms;
 use temporal_kms_codec_service::{
-    namespaces,
+    audit, namespaces,
     settings::{Document, Fault, Settings},
 };
 pub use temporal_kms_codec_service::{
+    audit::AuditConfig,
     namespaces::{NamespaceConfig, NamespacesConfig, OnUndecodable},
     settings::{Place, Problem, Problems},
 };
@@ -42,6 +44,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Which web pages may call.
     pub cors: CorsConfig,
+    /// The audit log, if there is one.
+    pub audit: Option<AuditConfig>,
     /// What opening a key takes beyond its URI.
     pub keys: Kms,
     /// The namespaces that are served.
@@ -98,10 +102,12 @@ impl Config {
     fn read(document: &Document<'_>) -> Self {
         let server = ServerConfig::read(document.section("server"));
         let cors = CorsConfig::read(document.section("cors"));
-        let (namespaces, keys) = namespaces::read(document);
+        let (namespaces, mut keys) = namespaces::read(document);
+        let audit = audit::read(document, &mut keys);
         let config = Self {
             server,
             cors,
+            audit,
             keys,
             namespaces,
         };
@@ -128,5 +134,9 @@ impl Config {
 
 fn settings() -> Settings {
     // Variables of the command line.
-    Settings::new("CODEC_").with_other_variables(&["CODEC_CONFIG", "CODEC_LOG_FORMAT"])
+    Settings::new("CODEC_").with_other_variables(&[
+        "CODEC_CONFIG",
+        "CODEC_LOG_FORMAT",
+        "CODEC_AUDIT_LOG",
+    ])
 }
