@@ -8,6 +8,7 @@ mod doctor;
 mod files;
 mod keys;
 mod serve;
+mod token;
 mod transform;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -105,6 +106,9 @@ enum Command {
     /// Verifies, follows and searches audit logs.
     #[command(after_help = audit::HELP)]
     Audit(audit::AuditArgs),
+    /// Makes a token for a program that calls the server.
+    #[command(after_help = token::HELP)]
+    Token(token::TokenArgs),
 }
 
 impl Command {
@@ -148,6 +152,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),
         Command::Audit(args) => audit::run(&args),
+        Command::Token(args) => token::run(&args),
     };
     done.map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS)
 }

@@ -3,6 +3,9 @@
 //! | section | keys |
 //! |---|---|
 //! | `[server]` | `listen`, `admin_listen`, `allowed_hosts`, the limits and timeouts of [`ServerConfig`] |
+//! | `[tls]` | `certificate`, `key` and the other settings of [`TlsSettings`] |
+//! | `[auth]` | the settings of [`AuthConfig`] |
+//! | `[limits]` | the settings of [`LimitsConfig`] |
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
 //! | `[audit]` | where the audit log goes, and the key that signs its anchors ([`AuditConfig`]) |
@@ -16,6 +19,7 @@
 //! ([`CodecSettings::from_env`](temporal_kms_codec::CodecSettings::from_env)).
 
 mod cors;
+mod limits;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -24,8 +28,11 @@ use std::path::Path;
 
 use temporal_kms_codec::kms::Kms;
 use temporal_kms_codec_service::{
-    audit, namespaces,
+    audit,
+    auth::AuthConfig,
+    namespaces,
     settings::{Document, Fault, Settings},
+    tls::{self, TlsSettings},
 };
 pub use temporal_kms_codec_service::{
     audit::AuditConfig,
@@ -34,7 +41,8 @@ pub use temporal_kms_codec_service::{
 };
 
 pub use cors::CorsConfig;
-pub(crate) use server::{DEFAULT_LISTEN, address, loopback};
+pub use limits::{LimitsConfig, ShareLimits};
+pub(crate) use server::{DEFAULT_LISTEN, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
 
 /// Everything that `serve` needs to know.
@@ -42,6 +50,12 @@ pub use server::{Limits, ServerConfig, Timeouts};
 pub struct Config {
     /// Listeners, limits and timeouts.
     pub server: ServerConfig,
+    /// Certificates, if the server speaks TLS.
+    pub tls: Option<TlsSettings>,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// Limits for each caller and each namespace.
+    pub limits: LimitsConfig,
     /// Which web pages may call.
     pub cors: CorsConfig,
     /// The audit log, if there is one.
@@ -101,11 +115,17 @@ impl Config {
     /// What `document` says, with defaults where a mistake is reported.
     fn read(document: &Document<'_>) -> Self {
         let server = ServerConfig::read(document.section("server"));
+        let tls = TlsSettings::read(document.section("tls"));
+        let auth = AuthConfig::read(document.section("auth"));
+        let limits = LimitsConfig::read(document.section("limits"));
         let cors = CorsConfig::read(document.section("cors"));
         let (namespaces, mut keys) = namespaces::read(document);
         let audit = audit::read(document, &mut keys);
         let config = Self {
             server,
+            tls,
+            auth,
+            limits,
             cors,
             audit,
             keys,
@@ -119,16 +139,29 @@ impl Config {
     fn faults(&self) -> Vec<Fault> {
         let mut faults = namespaces::faults(&self.namespaces, &self.keys);
         let server = &self.server;
-        if server.listen.port() != 0 && server.admin_listen == Some(server.listen) {
+        faults.extend(server.unauthenticated(!self.auth.is_open()));
+        let is_picked = server.listen.tcp().is_some_and(|tcp| tcp.port() == 0);
+        if !is_picked && server.admin_listen.as_ref() == Some(&server.listen) {
             let message = "it is the address of `listen` too; choose another port";
             faults.push(Fault::new("server.admin_listen", message).following_from("server.listen"));
         }
         faults
     }
 
+    /// Whether the server asks its callers who they are.
+    #[expect(
+        clippy::unused_self,
+        reason = "no authentication can be configured yet"
+    )]
+    fn authenticates(&self) -> bool {
+        false
+    }
+
     /// Files and keys that are named and do not exist.
     fn missing_files(&self) -> Vec<Fault> {
-        namespaces::missing_files(&self.namespaces, &self.keys)
+        let mut faults = namespaces::missing_files(&self.namespaces, &self.keys);
+        faults.extend(self.tls.iter().flat_map(tls::faults));
+        faults
     }
 }
 

@@ -1,33 +1,38 @@
 //! The remote codec protocol over HTTP.
 //!
-//! A request passes these steps: the log line, CORS (which answers every `OPTIONS`), the checks of host and origin, the
-//! route, the namespace, the body, a permit, the codec. Each step refuses with a `RequestError`, which one function turns
-//! into an answer. Bodies, payloads and answers are counted against one limit of
-//! memory.
+//! `router` names the paths. A codec path is any path that ends in `/encode`, `/decode` or `/download`, so it is the
+//! router's fallback. Around every path are two layers: [`record`] gives the request its id and writes its lines in both logs, and
+//! CORS answers every `OPTIONS`. [`pipeline`] has the steps of a codec request in their order, and each step has a file.
+//! A step refuses with a `RequestError`, which one function turns into an answer. Bodies, payloads and answers are counted
+//! against one limit of memory.
 
 mod admin;
-mod answer_io;
+mod admission;
+mod answer;
 mod app;
+mod audited;
+mod authenticate;
 mod body;
 mod connection;
 mod log;
+mod login;
 mod memory;
+mod namespace;
 mod origin;
+mod permit;
+mod pipeline;
 mod placeholder;
 mod places;
-
+mod record;
 mod request_error;
 mod request_id;
 mod route;
+mod router;
 mod shown_ciphertext;
 mod transform;
-
-use bytes::Bytes;
-use http_body_util::Full;
+mod whoami;
 
 pub(crate) use admin::admin;
-pub(crate) use app::{App, service};
-pub(crate) use connection::{Serve, serve};
-
-/// Every answer is complete in memory before its status is sent, so it cannot fail half-way.
-pub(crate) type Response = http::Response<Full<Bytes>>;
+pub(crate) use app::App;
+pub(crate) use connection::serve;
+pub(crate) use router::router;

@@ -46,6 +46,12 @@ impl RequestNamespaces {
         })
     }
 
+    /// The configured namespaces. Empty where any namespace is served.
+    pub(crate) fn names(&self) -> Vec<Namespace> {
+        let names = self.namespaces.names().unwrap_or_default();
+        names.into_iter().cloned().collect()
+    }
+
     /// The namespace of a request: its header names it, else the last segment of its path, else it is `default`.
     ///
     /// Every configured namespace in the path must agree with the header. Otherwise a header could bypass a proxy's rule

@@ -1,14 +1,19 @@
 //! The server: listeners, readiness and the order in which it all starts and stops.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
+use axum::Router;
+use temporal_kms_codec::audit::AuditLog;
 use temporal_kms_codec_service::{
-    lifecycle::{Phase, Readiness},
-    listener::Listener,
+    audit::OpenAuditError,
+    auth::Authenticator,
+    lifecycle::{Condition, Phase, Readiness},
+    listener::{ListenAddress, Listener},
     namespaces::{Namespaces, OpenError},
+    tls::{Tls, TlsError},
 };
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,6 +27,12 @@ use crate::{
 /// For health requests in flight when everything else is done.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
+/// How often the state of the audit log is looked at, for readiness.
+const AUDIT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The name of this program in its audit log.
+const PROGRAM: &str = concat!("codec-server ", env!("CARGO_PKG_VERSION"));
+
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,14 +40,20 @@ pub enum ServerError {
     /// The configuration cannot work.
     #[error(transparent)]
     Configuration(#[from] Problems),
+    /// The certificates cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] OpenAuditError),
     /// The server cannot listen on an address.
     #[error("cannot listen on {address}: {source}; choose another address or port")]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: ListenAddress,
         /// Why not.
         source: std::io::Error,
     },
@@ -48,6 +65,9 @@ pub struct Server {
     config: Config,
     namespaces: Arc<Namespaces>,
     requests: RequestNamespaces,
+    authenticator: Authenticator,
+    tls: Option<Arc<Tls>>,
+    audit: Option<Arc<AuditLog>>,
     listener: Listener,
     admin: Option<Listener>,
 }
@@ -57,21 +77,34 @@ impl Server {
     ///
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
-    pub async fn bind(config: Config) -> Result<Self, ServerError> {
+    pub async fn bind(mut config: Config) -> Result<Self, ServerError> {
         config.validate()?;
+        let authenticator = Authenticator::open(&config.auth).map_err(Problems::from_faults)?;
+        let tls = config.tls.clone().map(Tls::open).transpose()?;
+        // First, so that it has a line for every call of a key.
+        let audit = match &config.audit {
+            Some(audit) => Some(audit.open(&config.keys, PROGRAM).await?),
+            None => None,
+        };
+        if let Some(log) = &audit {
+            config.keys.set_observer(Some(log.clone()));
+        }
         let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
         let prefixes = config.server.path_prefixes.clone();
         let requests =
             RequestNamespaces::new(Arc::clone(&namespaces), prefixes).map_err(OpenError::from)?;
-        let listener = bind(config.server.listen).await?;
-        let admin = match config.server.admin_listen {
-            Some(address) => Some(bind(address).await?),
+        let listener = bind(config.server.listen.clone()).await?;
+        let admin = match &config.server.admin_listen {
+            Some(address) => Some(bind(address.clone()).await?),
             None => None,
         };
         Ok(Self {
             config,
             namespaces,
             requests,
+            authenticator,
+            tls,
+            audit,
             listener,
             admin,
         })
@@ -79,14 +112,21 @@ impl Server {
 
     /// Where clients call.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> &ListenAddress {
         self.listener.address()
     }
 
-    /// Where `/healthz` and `/readyz` are answered.
+    /// Where clients call, as a URL.
     #[must_use]
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(Listener::address)
+    pub fn url(&self) -> String {
+        url(self.address(), self.tls.is_some())
+    }
+
+    /// Where `/healthz` and `/readyz` are answered, as a URL.
+    #[must_use]
+    pub fn admin_url(&self) -> Option<String> {
+        let admin = self.admin.as_ref()?;
+        Some(url(admin.address(), false))
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
@@ -94,27 +134,47 @@ impl Server {
     /// flight are answered within the grace time.
     pub async fn run(self, stop: CancellationToken) {
         let Self {
-            config: Config { server, cors, .. },
+            config,
             namespaces,
             requests,
+            authenticator,
+            tls,
+            audit,
             listener,
             admin,
         } = self;
+        let server = &config.server;
+        if authenticator.is_open() && server.listen.is_remote() {
+            tracing::warn!(
+                address = %server.listen,
+                "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
+                 section [auth]; configure one, or listen on loopback"
+            );
+        }
         let readiness = Readiness::new();
-        let keys = tokio::spawn(Arc::clone(&readiness).watch_keys(namespaces));
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&readiness).watch_keys(namespaces));
+        if let Some(tls) = &tls {
+            background.spawn(Arc::clone(tls).watch());
+        }
+        if let Some(log) = &audit {
+            background.spawn(watch_audit(Arc::clone(log), Arc::clone(&readiness)));
+        }
+        let warm = authenticator.clone();
+        background.spawn(async move { warm.warm_up().await });
 
-        let app = Arc::new(App::new(requests, &server, cors));
+        let app = Arc::new(App::new(&config, requests, authenticator, audit.clone()));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, http::service(app), &server, close.clone());
+        let serving = serve(listener, http::router(app), tls, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
-            let service = http::admin(Arc::clone(&readiness));
-            serve(admin, service, &server, close_admin.clone())
+            let router = http::admin(Arc::clone(&readiness));
+            serve(admin, router, None, server, close_admin.clone())
         });
 
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
-        keys.abort();
+        background.abort_all();
         // A load balancer sends requests until it notices that this server is not ready.
         let delay = server.timeouts.shutdown_delay;
         if !delay.is_zero() {
@@ -127,6 +187,11 @@ impl Server {
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
         finish(serving, server.timeouts.shutdown_grace).await;
+        if let Some(log) = audit
+            && let Err(error) = log.close().await
+        {
+            tracing::error!(%error, "the audit log does not say that the server has stopped");
+        }
         close_admin.cancel();
         if let Some(admin) = admin {
             finish(admin, ADMIN_GRACE).await;
@@ -135,19 +200,47 @@ impl Server {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<Listener, ServerError> {
-    let bound = Listener::bind(address).await;
+/// Tells load balancers and operators whether the audit log can be written.
+async fn watch_audit(log: Arc<AuditLog>, readiness: Arc<Readiness>) {
+    loop {
+        let refuses = log.check().is_err();
+        // The reason can name a path, so it is in the log only.
+        let condition = match log.problem() {
+            None => Condition::Met,
+            Some(_) if refuses => Condition::Unmet(
+                "the audit log cannot be written, so requests are refused; the log says why".into(),
+            ),
+            Some(_) => Condition::Degraded(
+                "the audit log cannot be written, and requests are served; the log says why".into(),
+            ),
+        };
+        readiness.set("audit", condition);
+        sleep(AUDIT_PAUSE).await;
+    }
+}
+
+fn url(address: &ListenAddress, is_secure: bool) -> String {
+    match address {
+        ListenAddress::Tcp(address) if is_secure => format!("https://{address}"),
+        ListenAddress::Tcp(address) => format!("http://{address}"),
+        ListenAddress::Unix(_) => address.to_string(),
+    }
+}
+
+async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
+    let bound = Listener::bind(address.clone()).await;
     bound.map_err(|source| ServerError::Listen { address, source })
 }
 
-fn serve<S: http::Serve>(
+fn serve(
     listener: Listener,
-    service: S,
+    router: Router,
+    tls: Option<Arc<Tls>>,
     server: &ServerConfig,
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
-    tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
+    tokio::spawn(async move { http::serve(listener, router, tls, &limits, &timeouts, stop).await })
 }
 
 async fn finish(serving: JoinHandle<()>, grace: Duration) {
@@ -175,7 +268,7 @@ mod tests {
             "it is the address of `listen` too; choose another port",
         )]);
         let listen = ServerError::Listen {
-            address: ([127, 0, 0, 1], 8081).into(),
+            address: std::net::SocketAddr::from(([127, 0, 0, 1], 8081)).into(),
             source: io::ErrorKind::AddrInUse.into(),
         };
         let mut config = NamespaceConfig::with_key("local://a".parse().unwrap());

@@ -11,14 +11,16 @@
 //! - [`units`] reads times and sizes; [`deadline`] computes times to wait until.
 //!
 //! For servers:
+//! - [`auth`] finds out who calls, and what a caller may do.
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
 //! - [`audit`] opens the audit log.
-//! - [`listener`] accepts connections within a limit.
+//! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
 
 pub mod arguments;
 pub mod audit;
+pub mod auth;
 pub mod deadline;
 pub mod exit;
 pub mod keys;
@@ -30,4 +32,5 @@ pub mod memory;
 pub mod namespaces;
 pub mod settings;
 pub mod terminal;
+pub mod tls;
 pub mod units;

@@ -4,7 +4,7 @@ mod readiness;
 mod runtime;
 mod signals;
 
-pub use readiness::{Phase, Readiness};
+pub use readiness::{Condition, KEYS, Phase, Readiness, ReadinessReport};
 pub use runtime::{run, run_interruptible};
 pub use signals::StopSignals;
 /// Tells a server to stop. Every clone can do it.

@@ -1,41 +1,47 @@
 //! Accepts connections within a limit, until told to stop.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+mod address;
+mod socket;
+mod stream;
+pub mod unix;
+
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
+pub use address::{ListenAddress, parse, parse_tcp};
+use socket::ListeningSocket;
+pub use stream::{Peer, Stream};
+pub use unix::UnixSocket;
+
 /// How long to wait after a failure to accept, most likely because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The connections that the system queues for a listener of tokio.
-const MOST_QUEUED: usize = 1024;
 
 /// An address that is listened on.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: ListeningSocket,
+    address: ListenAddress,
 }
 
 impl Listener {
     /// Listens on `address`. With port 0, the system picks a port.
     ///
     /// # Errors
-    /// When another program uses the address, or it is not an address of this machine.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
-        let address = socket.local_addr()?;
+    /// When another program uses the address, it is not an address of this machine, or the socket's file cannot be made.
+    pub async fn bind(address: impl Into<ListenAddress>) -> io::Result<Self> {
+        let (socket, address) = ListeningSocket::bind(address.into()).await?;
         Ok(Self { socket, address })
     }
 
     /// The address, with the port that the system picked.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// Runs `serve` for each connection, at most `max_connections` at a time, until `stop`. Then it accepts
@@ -44,18 +50,14 @@ impl Listener {
         self,
         max_connections: usize,
         stop: CancellationToken,
-        serve: impl Fn(TcpStream) -> F,
+        serve: impl Fn(Stream) -> F,
     ) where
         F: Future<Output = ()> + Send + 'static,
     {
         // Each connection holds a sender: the channel is closed when all have ended.
         let (open, mut all_closed) = mpsc::channel::<Infallible>(1);
         let places = Arc::new(Semaphore::new(max_connections));
-        let spawn = move |stream: TcpStream, place| {
-            // Answers are small and whole; waiting to fill a packet only delays them.
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY could not be set");
-            }
+        let spawn = move |stream: Stream, place| {
             let (served, open) = (serve(stream), open.clone());
             tokio::spawn(async move {
                 served.await;
@@ -73,7 +75,7 @@ impl Listener {
                 accepted = accepted => accepted,
             };
             match (place, accepted) {
-                (Ok(place), Ok((stream, _))) => spawn(stream, Some(place)),
+                (Ok(place), Ok(stream)) => spawn(stream, Some(place)),
                 (_, Err(error)) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
@@ -81,7 +83,7 @@ impl Listener {
                 (Err(_), _) => break,
             }
         }
-        for stream in queued(self.socket) {
+        for stream in self.socket.close() {
             spawn(stream, None);
         }
         drop(spawn);
@@ -89,39 +91,29 @@ impl Listener {
     }
 }
 
-/// The connections that the system has accepted already. Closing the listener would reset them.
-fn queued(listener: TcpListener) -> Vec<TcpStream> {
-    let listener = match listener.into_std() {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::debug!(%error, "the queue of connections cannot be read");
-            return Vec::new();
-        }
-    };
-    let accept = || {
-        let (stream, _) = listener.accept().ok()?;
-        stream.set_nonblocking(true).ok()?;
-        TcpStream::from_std(stream).ok()
-    };
-    std::iter::from_fn(accept).take(MOST_QUEUED).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::{
+        net::SocketAddr,
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    };
 
     use tokio::sync::mpsc::unbounded_channel;
 
+    use tokio::net::{TcpStream, UnixStream};
+
     use super::*;
 
-    async fn bound() -> Listener {
-        Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap()
+    async fn bound() -> (Listener, SocketAddr) {
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = Listener::bind(local).await.unwrap();
+        let address = listener.address().tcp().unwrap();
+        (listener, address)
     }
 
     #[tokio::test]
     async fn no_more_connections_are_served_than_allowed() {
-        let listener = bound().await;
-        let address = listener.address();
+        let (listener, address) = bound().await;
         let (stop, (started, mut starts)) = (CancellationToken::new(), unbounded_channel());
         let active = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&active);
@@ -148,8 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_that_are_queued_when_it_stops_are_served() {
-        let listener = bound().await;
-        let address = listener.address();
+        let (listener, address) = bound().await;
         let (stop, served) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
         let clients = [
             TcpStream::connect(address).await.unwrap(),
@@ -165,5 +156,27 @@ mod tests {
         };
         listener.serve(1, stop, serve).await;
         assert_eq!(served.load(SeqCst), clients.len());
+    }
+
+    #[tokio::test]
+    async fn a_client_at_a_unix_socket_has_a_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let socket = ListenAddress::Unix(UnixSocket::at(path.clone()));
+        let listener = Listener::bind(socket).await.unwrap();
+        let (stop, (seen, mut peers)) = (CancellationToken::new(), unbounded_channel());
+        let serving = tokio::spawn(listener.serve(1, stop.clone(), move |stream: Stream| {
+            seen.send(stream.peer().clone()).unwrap();
+            async {}
+        }));
+        let _client = UnixStream::connect(&path).await.unwrap();
+        let ours = nix::unistd::getuid().as_raw();
+        let Some(Peer::Unix { user, .. }) = peers.recv().await else {
+            panic!("not a Unix socket");
+        };
+        assert_eq!(user, Some(ours));
+        stop.cancel();
+        serving.await.unwrap();
+        assert!(!path.exists());
     }
 }

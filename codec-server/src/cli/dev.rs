@@ -1,20 +1,25 @@
 //! `dev`: a server with one local key, for development.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use temporal_kms_codec::{
     Format, KeyUri, PlaintextPolicy,
     kms::{Kms, local::LocalKeyring},
 };
-use temporal_kms_codec_service::local_key::{DEFAULT_LOCAL_KEY, default_keyring};
+use temporal_kms_codec_service::{
+    auth::AuthConfig,
+    listener::{self, ListenAddress},
+    local_key::{DEFAULT_LOCAL_KEY, default_keyring},
+};
 
 use super::{
     exit::{Failure, Status, say},
     serve,
 };
 use crate::config::{
-    self, Config, CorsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable, ServerConfig,
+    self, Config, CorsConfig, LimitsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable,
+    ServerConfig,
 };
 
 pub(super) const HELP: &str = "\
@@ -31,13 +36,13 @@ SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight.";
 
 #[derive(Debug, Args)]
 pub(super) struct DevArgs {
-    /// Address and port for clients; a loopback address. Port 0 is a free one.
+    /// Address and port for clients, a loopback address, or `unix:PATH`. Port 0 is a free one.
     #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_LISTEN", default_value = config::DEFAULT_LISTEN,
           value_parser = config::loopback)]
-    listen: SocketAddr,
+    listen: ListenAddress,
     /// Address and port for /healthz and /readyz. Any address: they show no payload and no key.
-    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = config::address)]
-    admin_listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR", env = "CODEC_SERVER_ADMIN_LISTEN", value_parser = listener::parse)]
+    admin_listen: Option<ListenAddress>,
     /// Folder of the keyset [default: temporal-kms-codec/keyring in `$XDG_DATA_HOME` or `~/.local/share`].
     #[arg(long, value_name = "DIR", env = "TEMPORAL_CODEC_KEYRING")]
     keyring: Option<PathBuf>,
@@ -75,7 +80,11 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     let keys = Kms::builder().local_keyring(keyring).build();
     serve::start(Config {
         server,
+        tls: None,
+        auth: AuthConfig::default(),
+        limits: LimitsConfig::default(),
         cors: CorsConfig::local(),
+        audit: None,
         keys,
         namespaces: NamespacesConfig::Any(namespace),
     })

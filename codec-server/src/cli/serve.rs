@@ -88,9 +88,9 @@ where
 fn announce(server: &Server) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let write = |stdout: &mut StdoutLock<'_>| {
-        writeln!(stdout, "listening on http://{}", server.address())?;
-        if let Some(address) = server.admin_address() {
-            writeln!(stdout, "admin listening on http://{address}")?;
+        writeln!(stdout, "listening on {}", server.url())?;
+        if let Some(address) = server.admin_url() {
+            writeln!(stdout, "admin listening on {address}")?;
         }
         stdout.flush()
     };

@@ -2,21 +2,24 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use temporal_kms_codec::endpoint::is_loopback;
-
-use temporal_kms_codec_service::settings::{Section, values};
+use temporal_kms_codec_service::{
+    listener::{self, ListenAddress, unix},
+    settings::{Fault, Section, values},
+};
 
 use crate::namespaces::Folder;
 
 /// Where the server listens, and its limits.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// `listen`: where clients call. A loopback address, because the server does not authenticate clients. Default:
-    /// `127.0.0.1:8081`.
-    pub listen: SocketAddr,
+    /// `listen`: where clients call: an address and port, or `unix:` and the path of a socket. Without authentication it
+    /// must be a loopback address or a socket. Default: `127.0.0.1:8081`.
+    pub listen: ListenAddress,
     /// `admin_listen`: where `/healthz` and `/readyz` are answered. Any address: neither shows a payload or a key.
     /// Default: it does not listen for them.
-    pub admin_listen: Option<SocketAddr>,
+    pub admin_listen: Option<ListenAddress>,
+    /// `insecure_without_authentication`: whether other machines may call without authentication. Default: no.
+    pub insecure_without_authentication: bool,
     /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
     pub allowed_hosts: Vec<String>,
     /// `path_prefixes`: paths before `/encode` and `/decode` that do not name a namespace, such as `/codec`.
@@ -114,10 +117,11 @@ pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8081";
 impl ServerConfig {
     /// A server on `listen`, with defaults for everything else.
     #[must_use]
-    pub fn on(listen: SocketAddr) -> Self {
+    pub fn on(listen: impl Into<ListenAddress>) -> Self {
         Self {
-            listen,
+            listen: listen.into(),
             admin_listen: None,
+            insecure_without_authentication: false,
             allowed_hosts: Vec::new(),
             path_prefixes: Vec::new(),
             limits: Limits::default(),
@@ -126,11 +130,12 @@ impl ServerConfig {
     }
 
     pub(super) fn read(mut section: Section<'_>) -> Self {
-        let listen = section
-            .value("listen", loopback)
-            .unwrap_or(([127, 0, 0, 1], 8081).into());
-        let mut server = Self::on(listen);
-        server.admin_listen = section.value("admin_listen", address);
+        let mut server = Self::on(SocketAddr::from(([127, 0, 0, 1], 8081)));
+        section.set("listen", &mut server.listen, listener::parse);
+        server.admin_listen = section.value("admin_listen", listener::parse);
+        server.read_socket_file(&mut section);
+        let insecure = &mut server.insecure_without_authentication;
+        section.set("insecure_without_authentication", insecure, values::flag);
         server.allowed_hosts = section.list("allowed_hosts", host).unwrap_or_default();
         server.path_prefixes = section
             .list("path_prefixes", path_prefix)
@@ -174,35 +179,48 @@ impl ServerConfig {
         section.finish();
         server
     }
+
+    /// The mode and owner of each Unix socket's file.
+    fn read_socket_file(&mut self, section: &mut Section<'_>) {
+        let mode = section.value("socket_mode", unix::mode);
+        let owner = section.value("socket_owner", unix::user);
+        let group = section.value("socket_group", unix::group);
+        for address in std::iter::once(&mut self.listen).chain(&mut self.admin_listen) {
+            if let ListenAddress::Unix(socket) = address {
+                socket.mode = mode.unwrap_or(socket.mode);
+                socket.owner = owner.or(socket.owner);
+                socket.group = group.or(socket.group);
+            }
+        }
+    }
+
+    /// The mistake of an address that other machines reach, where the server authenticates nobody.
+    pub(super) fn unauthenticated(&self, is_authenticated: bool) -> Option<Fault> {
+        let is_open = self.listen.is_remote() && !self.insecure_without_authentication;
+        (is_open && !is_authenticated)
+            .then(|| Fault::new("server.listen", reachable(&self.listen)).following_from("auth"))
+    }
 }
 
 /// How long load balancers usually take to notice that a server is not ready.
 const SHUTDOWN_DELAY: Duration = Duration::from_secs(2);
 
-/// The address of the listener for clients. The server does not authenticate them, so it must not be reachable from
-/// other machines.
-pub(crate) fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address = address(text)?;
-    if is_loopback(&address.ip().to_string()) {
-        return Ok(address);
+/// An address that only programs of this machine reach.
+pub(crate) fn loopback(text: &str) -> Result<ListenAddress, String> {
+    let address = listener::parse(text)?;
+    if address.is_remote() {
+        return Err(reachable(&address));
     }
-    Err(format!(
-        "{address} is reachable from other machines, and every caller could decrypt. The server does not authenticate \
-         clients, so it listens on loopback only, such as 127.0.0.1:{}. Put an authenticating proxy in front of it",
-        address.port()
-    ))
+    Ok(address)
 }
 
-/// The address of the listener for health, which shows nothing secret.
-pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
-    // `localhost` is not looked up, so that DNS cannot decide.
-    let local = text
-        .rsplit_once(':')
-        .filter(|(host, _)| host.eq_ignore_ascii_case("localhost"))
-        .map(|(_, port)| format!("127.0.0.1:{port}"));
-    local.as_deref().unwrap_or(text).parse().map_err(|_| {
-        format!("`{text}` is not ADDRESS:PORT, such as {DEFAULT_LISTEN} or [::1]:8081")
-    })
+fn reachable(address: &ListenAddress) -> String {
+    let port = address.tcp().map_or(0, |tcp| tcp.port());
+    format!(
+        "{address} is reachable from other machines, and every caller could decrypt, because the server does not \
+         authenticate clients. Configure a section [auth], or listen on loopback only, such as 127.0.0.1:{port}, behind an \
+         authenticating proxy. To serve everybody all the same, set `insecure_without_authentication = true`"
+    )
 }
 
 fn path_prefix(text: &str) -> Result<Folder, String> {

@@ -104,6 +104,7 @@ fn every_setting_is_read() {
     let ServerConfig {
         listen,
         admin_listen,
+        insecure_without_authentication,
         allowed_hosts,
         path_prefixes,
         limits,
@@ -114,7 +115,8 @@ fn every_setting_is_read() {
     assert_eq!(timeouts.answer, Duration::from_secs(6));
     assert_eq!(timeouts.shutdown_delay, Duration::from_secs(7));
     assert_eq!(listen.to_string(), "[::1]:9000");
-    assert_eq!(admin_listen.unwrap().to_string(), "127.0.0.1:9001");
+    assert_eq!(admin_listen.as_ref().unwrap().to_string(), "127.0.0.1:9001");
+    assert!(!insecure_without_authentication);
     assert_eq!(allowed_hosts, &["codec.example.com"]);
     assert_eq!((limits.max_body, limits.max_answer), (1 << 20, 2 << 20));
     assert_eq!((limits.max_payloads, limits.max_headers), (16, 16384));
@@ -173,7 +175,10 @@ fn every_setting_is_read() {
 fn the_example_has_every_setting_with_its_default() {
     let text = include_str!("../../codec.example.toml");
     let config = parse(text, &[]).unwrap();
-    let (server, default) = (&config.server, ServerConfig::on(config.server.listen));
+    let (server, default) = (
+        &config.server,
+        ServerConfig::on(config.server.listen.clone()),
+    );
     assert_eq!(server.listen.to_string(), DEFAULT_LISTEN);
     assert_eq!(
         format!("{:?}", server.limits),
@@ -251,7 +256,7 @@ fn the_environment_wins_over_the_file() {
         ],
     )
     .unwrap();
-    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!(config.server.listen.tcp().unwrap().port(), 2);
     assert_eq!(
         config.server.limits.max_payloads, 7,
         "an empty variable counts as unset"
@@ -277,8 +282,8 @@ allowed_origins = [
 ]
 allow_credentials = "maybe"
 
-[auth]
-mode = "jwt"
+[unknown]
+mode = "x"
 
 [namespaces.default]
 encrypt = ["default"]
@@ -302,7 +307,7 @@ context = { env = 1 }
         "codec.toml:10: cors.allowed_origins: `https://example.com/` is not an origin",
         "codec.toml:11: cors.allowed_origins: `*` is not an origin",
         "codec.toml:13: cors.allow_credentials: expected true or false",
-        "codec.toml:15: auth: there is no such section",
+        "codec.toml:15: unknown: there is no such section",
         "codec.toml:19: namespaces.default.encrypt: …: it starts with none of local://",
         "codec.toml:20: namespaces.default.format: it must be",
         "codec.toml:21: namespaces.default.compression: it must be",

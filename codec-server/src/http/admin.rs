@@ -1,54 +1,153 @@
 //! Health and readiness. The answers show no payload and no key, so any address may be used.
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use temporal_kms_codec_service::lifecycle::{Phase, Readiness};
-use tower::service_fn;
-
-use super::{Response, Serve};
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use temporal_kms_codec_service::lifecycle::{Condition, Phase, Readiness, ReadinessReport};
 
 /// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop.
-pub(crate) fn admin(readiness: Arc<Readiness>) -> impl Serve {
-    service_fn(move |request: Request<Incoming>| {
-        let response = answer(&readiness, request.method(), request.uri().path());
-        async move { Ok(response) }
+pub(crate) fn admin(readiness: Arc<Readiness>) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz).fallback(wrong_method))
+        .route("/readyz", get(readyz).fallback(wrong_method))
+        .fallback(not_found)
+        .with_state(readiness)
+}
+
+async fn healthz() -> Response {
+    text(StatusCode::OK, "ok\n")
+}
+
+async fn readyz(State(readiness): State<Arc<Readiness>>, headers: HeaderMap) -> Response {
+    let report = readiness.report();
+    let status = if report.is_ready() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let accepted = headers.get(header::ACCEPT).map(HeaderValue::as_bytes);
+    if accepted.is_some_and(|accepted| accepted.starts_with(b"application/json")) {
+        let kind = "application/json";
+        return answer(status, kind, format!("{:#}\n", as_json(&report)));
+    }
+    text(status, as_text(&report))
+}
+
+fn as_text(report: &ReadinessReport) -> String {
+    let mut text = match report.phase {
+        Phase::Draining => return "shutting down\n".to_owned(),
+        _ if report.is_ready() => "ready\n".to_owned(),
+        _ => String::new(),
+    };
+    for (name, condition) in &report.conditions {
+        if let Some(reason) = condition.reason() {
+            let beginning = match condition {
+                Condition::Unmet(_) => "not ready",
+                _ => "degraded",
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{beginning}: {name}: {reason}");
+        }
+    }
+    if text.is_empty() {
+        text.push_str("not ready: starting\n");
+    }
+    text
+}
+
+fn as_json(report: &ReadinessReport) -> Value {
+    let condition = |condition: &Condition| {
+        let mut shown = json!({ "state": condition.name() });
+        if let (Some(reason), Some(shown)) = (condition.reason(), shown.as_object_mut()) {
+            shown.insert("reason".to_owned(), reason.into());
+        }
+        shown
+    };
+    let conditions: Map<String, Value> = report
+        .conditions
+        .iter()
+        .map(|(name, state)| ((*name).to_owned(), condition(state)))
+        .collect();
+    json!({
+        "ready": report.is_ready(),
+        "phase": report.phase.name(),
+        "conditions": conditions,
     })
 }
 
-fn answer(readiness: &Readiness, method: &Method, path: &str) -> Response {
-    let (status, text) = match (path, method) {
-        ("/healthz" | "/readyz", method) if !matches!(*method, Method::GET | Method::HEAD) => (
-            StatusCode::METHOD_NOT_ALLOWED,
-            "only GET requests are answered here\n",
-        ),
-        ("/healthz", _) => (StatusCode::OK, "ok\n"),
-        ("/readyz", _) => match readiness.phase() {
-            Phase::Starting => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not ready: some keys have not answered yet; the log names them\n",
-            ),
-            Phase::Ready => (StatusCode::OK, "ready\n"),
-            Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
-        },
-        _ => (
-            StatusCode::NOT_FOUND,
-            "not found; this address answers /healthz and /readyz\n",
-        ),
-    };
-    let mut response = http::Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
+async fn wrong_method() -> Response {
+    let mut response = text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "only GET requests are answered here\n",
     );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-    }
+    let allowed = HeaderValue::from_static("GET, HEAD");
+    response.headers_mut().insert(header::ALLOW, allowed);
     response
+}
+
+async fn not_found() -> Response {
+    text(
+        StatusCode::NOT_FOUND,
+        "not found; this address answers /healthz and /readyz\n",
+    )
+}
+
+fn text(status: StatusCode, text: impl Into<String>) -> Response {
+    answer(status, "text/plain; charset=utf-8", text.into())
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_told_to_people_and_to_programs() {
+        let readiness = Readiness::new();
+        let starting = as_text(&readiness.report());
+        assert!(starting.starts_with("not ready: keys: "), "{starting}");
+
+        readiness.advance(Phase::Ready);
+        readiness.set("keys", Condition::Met);
+        readiness.set("configuration", Condition::Degraded("it is old".to_owned()));
+        let report = readiness.report();
+        assert_eq!(
+            as_text(&report),
+            "ready\ndegraded: configuration: it is old\n"
+        );
+        assert_eq!(
+            as_json(&report),
+            json!({
+                "ready": true,
+                "phase": "ready",
+                "conditions": {
+                    "configuration": {"state": "degraded", "reason": "it is old"},
+                    "keys": {"state": "met"},
+                },
+            })
+        );
+
+        readiness.set("audit", Condition::Unmet("the disk is full".to_owned()));
+        let text = as_text(&readiness.report());
+        assert!(
+            text.starts_with("not ready: audit: the disk is full\n"),
+            "{text}"
+        );
+        readiness.advance(Phase::Draining);
+        assert_eq!(as_text(&readiness.report()), "shutting down\n");
+    }
 }

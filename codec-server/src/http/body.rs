@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use axum::body::{Body, HttpBody as _};
 use bytes::{Buf as _, Bytes};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -25,7 +25,7 @@ pub(super) struct Received {
 
 /// Reads the whole body. Bytes take memory only when they have arrived.
 pub(super) async fn read(
-    body: Incoming,
+    body: Body,
     limit: usize,
     time: Duration,
     share: Share,
@@ -36,7 +36,7 @@ pub(super) async fn read(
 }
 
 async fn read_limited(
-    mut body: Incoming,
+    mut body: Body,
     limit: usize,
     mut share: Share,
 ) -> Result<Received, RequestError> {
@@ -82,7 +82,7 @@ async fn make_room(
     Ok(())
 }
 
-async fn refuse(mut body: Incoming, refusal: RequestError) -> RequestError {
+async fn refuse(mut body: Body, refusal: RequestError) -> RequestError {
     let discard = async {
         let mut left = DISCARDED;
         while let Ok(Some(part)) = next(&mut body).await {
@@ -97,7 +97,7 @@ async fn refuse(mut body: Incoming, refusal: RequestError) -> RequestError {
     refusal
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, RequestError> {
+async fn next(body: &mut Body) -> Result<Option<Bytes>, RequestError> {
     loop {
         let Some(frame) = body.frame().await else {
             return Ok(None);

@@ -1,100 +1,269 @@
-//! Serves HTTP/1.1 on connections, within limits, until told to stop.
+//! Serves HTTP/1.1 and HTTP/2 on connections, within limits, until told to stop.
+
+mod activity;
+mod answer_io;
+mod info;
+mod protocol;
 
 use std::{
     convert::Infallible,
     pin::{Pin, pin},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::Arc,
     time::Duration,
 };
 
-use http::Request;
-use hyper::{body::Incoming, server::conn::http1};
+use axum::Router;
+use http::{Request, Version};
+use hyper::{body::Incoming, rt, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
 };
-use temporal_kms_codec_service::listener::Listener;
-use tokio::{net::TcpStream, time::timeout};
+use temporal_kms_codec_service::{
+    auth::ClientCertificate,
+    listener::{Listener, Stream},
+    tls::{Agreed as _, Tls},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+use tower::Service as _;
 
-use super::{
-    Response,
+pub(crate) use self::info::ConnectionInfo;
+use self::{
+    activity::{Activity, ActivityLimits, Overdue},
     answer_io::{AnswerIo, WriteLimits},
+    protocol::Protocol,
 };
 use crate::config::{Limits, Timeouts};
 
 /// How long a connection without a request may still begin its first one when the server stops.
 const LAST_CALL: Duration = Duration::from_millis(200);
+/// How long a handshake that has begun may still take then.
+const LAST_HANDSHAKE: Duration = Duration::from_secs(1);
+/// How long the client of an idle connection has to agree to its end.
+const GOODBYE: Duration = Duration::from_secs(1);
 
-/// A service that can be served; short for its bounds.
-pub(crate) trait Serve:
-    Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + 'static
-{
-}
-
-impl<S> Serve for S where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + 'static
-{
-}
+/// The requests of one HTTP/2 connection at the same time.
+const MAX_STREAMS: u32 = 64;
+/// The bytes of bodies that one HTTP/2 connection, and one request, may send before they are read. The HTTP library holds
+/// them, so they are not counted elsewhere.
+const CONNECTION_WINDOW: u32 = 256 << 10;
+const STREAM_WINDOW: u32 = 64 << 10;
+/// Requests that a client may cancel before they are seen, and errors that it may cause (CVE-2023-44487).
+const MAX_RESETS: usize = 20;
 
 /// Serves until `stop`. Then it accepts the connections that the system has queued, and returns when every request in
 /// flight is answered.
-pub(crate) async fn serve<S: Serve>(
+pub(crate) async fn serve(
     listener: Listener,
-    service: S,
+    router: Router,
+    tls: Option<Arc<Tls>>,
     limits: &Limits,
     timeouts: &Timeouts,
     stop: CancellationToken,
 ) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(timeouts.header)
-        .max_buf_size(limits.max_headers);
-    let write_limits = WriteLimits {
-        progress: timeouts.write,
-        answer: timeouts.answer,
-    };
-    let stopping = stop.clone();
-    let connection = move |stream: TcpStream| {
-        let io = AnswerIo::new(stream, write_limits);
-        let has_read = io.has_read();
-        let service = TowerToHyperService::new(service.clone());
-        let connection = http.serve_connection(TokioIo::new(io), service);
-        let stop = stopping.clone();
-        async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => finish(connection, &has_read).await,
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        }
+    let connections = Arc::new(Connections::new(
+        router,
+        tls,
+        limits,
+        timeouts,
+        stop.clone(),
+    ));
+    let connection = move |stream: Stream| {
+        let connections = Arc::clone(&connections);
+        async move { connections.serve(stream).await }
     };
     let max_connections = limits.max_connections;
     listener.serve(max_connections, stop, connection).await;
 }
 
+/// What all connections of a listener share.
+struct Connections {
+    /// For connections whose client has not said which version it speaks.
+    any: auto::Builder<TokioExecutor>,
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
+    router: Router,
+    tls: Option<Arc<Tls>>,
+    write_limits: WriteLimits,
+    activity_limits: ActivityLimits,
+    stop: CancellationToken,
+}
+
+impl Connections {
+    fn new(
+        router: Router,
+        tls: Option<Arc<Tls>>,
+        limits: &Limits,
+        timeouts: &Timeouts,
+        stop: CancellationToken,
+    ) -> Self {
+        let mut http = auto::Builder::new(TokioExecutor::new());
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(timeouts.header)
+            .max_buf_size(limits.max_headers);
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_header_list_size(u32::try_from(limits.max_headers).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(MAX_RESETS)
+            .max_local_error_reset_streams(MAX_RESETS);
+        Self {
+            http1: http.clone().http1_only(),
+            http2: http.clone().http2_only(),
+            any: http,
+            router,
+            tls,
+            write_limits: WriteLimits {
+                progress: timeouts.write,
+                answer: timeouts.answer,
+            },
+            activity_limits: ActivityLimits {
+                idle: timeouts.header,
+                answer: timeouts.answer,
+            },
+            stop,
+        }
+    }
+
+    /// Serves one connection to its end.
+    async fn serve(&self, stream: Stream) {
+        let peer = stream.peer().clone();
+        let Some(tls) = &self.tls else {
+            let info = ConnectionInfo::plain(peer);
+            return self.serve_http(&self.any, stream, info).await;
+        };
+        let accepted = tokio::select! {
+            accepted = tls.accept(stream) => accepted,
+            () = self.stopped() => return,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%peer, %error, "no TLS connection"),
+        };
+        let shown = stream.client_certificate();
+        let certificate = match shown
+            .map(|der| ClientCertificate::from_der(der))
+            .transpose()
+        {
+            Ok(certificate) => certificate,
+            Err(error) => return tracing::warn!(%peer, %error, "refused a connection"),
+        };
+        let http = if stream.is_http2() {
+            &self.http2
+        } else {
+            &self.http1
+        };
+        let info = ConnectionInfo::secure(peer, certificate);
+        self.serve_http(http, stream, info).await;
+    }
+
+    /// Returns when the server stops and handshakes that had begun have had their time.
+    async fn stopped(&self) {
+        self.stop.cancelled().await;
+        sleep(LAST_HANDSHAKE).await;
+    }
+
+    async fn serve_http<S>(
+        &self,
+        http: &auto::Builder<TokioExecutor>,
+        stream: S,
+        info: ConnectionInfo,
+    ) where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (protocol, activity) = (Arc::<Protocol>::default(), Activity::new());
+        let io = AnswerIo::new(stream, self.write_limits, Arc::clone(&protocol));
+        let service = service_fn({
+            let (router, activity) = (self.router.clone(), Arc::clone(&activity));
+            move |mut request: Request<Incoming>| {
+                let mut router = router.clone();
+                request.extensions_mut().insert(info.clone());
+                // The HTTP library and the socket limit HTTP/1.1.
+                let working = (request.version() == Version::HTTP_2).then(|| activity.begin());
+                async move {
+                    let response = router.call(request).await?;
+                    Ok::<_, Infallible>(match working {
+                        Some(working) => working.answer(response),
+                        None => response,
+                    })
+                }
+            }
+        });
+        let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            overdue = self.overdue(&protocol, &activity) => end(connection, overdue).await,
+            () = self.stop.cancelled() => finish(connection, &protocol).await,
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    /// Returns when a connection of HTTP/2, or of a version that is not known yet, must end.
+    async fn overdue(&self, protocol: &Protocol, activity: &Activity) -> Overdue {
+        let overdue = activity.overdue(self.activity_limits).await;
+        if protocol.is_http1() {
+            return std::future::pending().await;
+        }
+        overdue
+    }
+}
+
+/// A connection of either version.
+trait Connection: Future<Output = Result<(), BoxError>> {
+    /// Takes no further request, and ends after those in flight.
+    fn shut_down(self: Pin<&mut Self>);
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl<I, S, F, B> Connection for auto::Connection<'_, I, S, TokioExecutor>
+where
+    I: rt::Read + rt::Write + Unpin + 'static,
+    S: hyper::service::Service<
+            Request<Incoming>,
+            Response = http::Response<B>,
+            Error = Infallible,
+            Future = F,
+        >,
+    F: Future<Output = Result<http::Response<B>, Infallible>> + Send + 'static,
+    B: hyper::body::Body<Error: Into<BoxError>, Data: Send> + Send + 'static,
+{
+    fn shut_down(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
 /// Answers the requests of a connection that have begun. A connection without a request may still begin its first one.
-async fn finish<S: Serve>(
-    mut connection: Pin<&mut Connection<S>>,
-    has_read: &AtomicBool,
-) -> hyper::Result<()> {
-    if !has_read.load(Ordering::Relaxed)
+async fn finish(
+    mut connection: Pin<&mut impl Connection>,
+    protocol: &Protocol,
+) -> Result<(), BoxError> {
+    if !protocol.has_begun()
         && let Ok(ended) = timeout(LAST_CALL, connection.as_mut()).await
     {
         return ended;
     }
-    connection.as_mut().graceful_shutdown();
+    connection.as_mut().shut_down();
     connection.await
 }
 
-type Connection<S> = http1::Connection<TokioIo<AnswerIo<TcpStream>>, TowerToHyperService<S>>;
+/// Ends a connection that has no request that its client waits for.
+async fn end(mut connection: Pin<&mut impl Connection>, overdue: Overdue) -> Result<(), BoxError> {
+    tracing::debug!(?overdue, "a connection is closed");
+    if overdue == Overdue::Idle {
+        connection.as_mut().shut_down();
+        if let Ok(ended) = timeout(GOODBYE, connection).await {
+            return ended;
+        }
+    }
+    Ok(())
+}

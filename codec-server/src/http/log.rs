@@ -1,16 +1,25 @@
 //! One log line for each request: the operation and its result. It never has a header, a path or a payload.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
+use temporal_kms_codec_service::{auth::Identity, listener::Peer};
 
-use super::{request_error::shown, request_id::RequestId};
+use super::{audited::Asked, request_error::shown, request_id::RequestId};
 
 /// What the log says of a request. It is passed in the answer's extensions.
 #[derive(Clone, Default)]
 pub(super) struct Summary {
     pub(super) operation: Option<&'static str>,
     pub(super) namespace: Option<temporal_kms_codec::Namespace>,
+    /// Who asked. `None` where the server authenticates nobody.
+    pub(super) caller: Option<Identity>,
+    /// The other end of the connection.
+    pub(super) client: Option<Peer>,
+    /// The bytes of the body.
+    pub(super) bytes: usize,
+    /// What the body holds.
+    pub(super) asked: Arc<Asked>,
     pub(super) payloads: usize,
     /// How many payloads were answered by placeholders.
     pub(super) placeholders: usize,
@@ -30,10 +39,12 @@ pub(super) fn write(
     let Summary {
         operation,
         namespace,
+        caller,
         payloads,
         placeholders,
         references,
         error,
+        ..
     } = summary;
     let status = status.as_u16();
     let duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -42,12 +53,14 @@ pub(super) fn write(
     let namespace = namespace
         .as_ref()
         .map_or_else(|| "-".to_owned(), |name| shown(name.as_str()));
+    let caller = caller.as_ref().map_or_else(|| "-".to_owned(), name_of);
     if let Some(error) = error {
         tracing::warn!(
             %request,
             method,
             operation,
             namespace,
+            caller,
             status,
             payloads,
             duration_us,
@@ -60,6 +73,7 @@ pub(super) fn write(
             method,
             operation,
             namespace,
+            caller,
             status,
             payloads,
             placeholders,
@@ -67,6 +81,15 @@ pub(super) fn write(
             duration_us,
             "request"
         );
+    }
+}
+
+/// A caller's name: how it proved who it is, its issuer, and the name there.
+fn name_of(caller: &Identity) -> String {
+    let (method, subject) = (caller.method(), shown(caller.subject()));
+    match caller.issuer() {
+        Some(issuer) => format!("{method}:{issuer}:{subject}"),
+        None => format!("{method}:{subject}"),
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority,
+};
 use parking_lot::Mutex;
 use temporal_kms_codec::endpoint::is_loopback;
 use tokio::time::Instant;
@@ -32,12 +34,17 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) struct OriginPolicy {
     cors: CorsConfig,
     hosts: Vec<String>,
+    /// Whether a request may be addressed to any host name.
+    any_host: bool,
     last_logged: Mutex<Option<Instant>>,
 }
 
 impl OriginPolicy {
-    pub(crate) fn new(cors: CorsConfig, hosts: Vec<String>) -> Self {
+    /// `any_host`: callers prove who they are, so that a page which points its own name here gains nothing. A list of hosts
+    /// is checked all the same.
+    pub(crate) fn new(cors: CorsConfig, hosts: Vec<String>, any_host: bool) -> Self {
         Self {
+            any_host: any_host && hosts.is_empty(),
             cors,
             hosts,
             last_logged: Mutex::new(None),
@@ -58,19 +65,21 @@ impl OriginPolicy {
     }
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
-        let host = self.host(request).ok_or(RequestError::ForeignHost)?;
-        if self.foreign_origin(request, &host).is_some() {
+        let headers = &request.headers;
+        let host = self.host(&request.uri, headers);
+        let host = host.ok_or(RequestError::ForeignHost)?;
+        if self.foreign_origin(headers, &host).is_some() {
             return Err(RequestError::ForeignOrigin);
         }
         Ok(())
     }
 
     /// Tells the operator which web page was refused. Neither the page nor the user can see the reason.
-    pub(super) fn log_refused(&self, request: &Parts) {
-        let Some(host) = self.host(request) else {
+    pub(super) fn log_refused(&self, uri: &Uri, headers: &HeaderMap) {
+        let Some(host) = self.host(uri, headers) else {
             return;
         };
-        if let Some(origin) = self.foreign_origin(request, &host)
+        if let Some(origin) = self.foreign_origin(headers, &host)
             && self.may_log(Instant::now())
         {
             tracing::warn!(
@@ -91,10 +100,11 @@ impl OriginPolicy {
     }
 
     /// The origin of a web page that may not call.
-    fn foreign_origin(&self, request: &Parts, host: &Authority) -> Option<String> {
-        let headers = &request.headers;
-        let ours =
-            |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, host);
+    fn foreign_origin(&self, headers: &HeaderMap, host: &Authority) -> Option<String> {
+        let ours = |origin: &HeaderValue| {
+            allows(&self.cors, origin)
+                || (self.is_our_name(host.host()) && is_same_origin(origin, host))
+        };
         if let Some(origin) = headers
             .get_all(header::ORIGIN)
             .iter()
@@ -111,20 +121,29 @@ impl OriginPolicy {
 
     /// The host that the request is addressed to, if it is one of this server's names. A target in absolute form overrides
     /// the header (RFC 9112, section 3.2.2).
-    fn host(&self, request: &Parts) -> Option<Authority> {
-        let mut headers = request.headers.get_all(header::HOST).iter();
-        let host = match (request.uri.authority(), headers.next(), headers.next()) {
+    fn host(&self, uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+        let mut headers = headers.get_all(header::HOST).iter();
+        let host = match (uri.authority(), headers.next(), headers.next()) {
             (Some(authority), _, None) => authority.clone(),
             (None, Some(header), None) => Authority::try_from(header.as_bytes()).ok()?,
             _ => return None,
         };
-        let name = host.host();
-        let ours = is_loopback(name)
-            || self
-                .hosts
-                .iter()
-                .any(|ours| ours.eq_ignore_ascii_case(name));
-        ours.then_some(host)
+        (self.any_host || self.is_our_name(host.host())).then_some(host)
+    }
+
+    fn is_our_name(&self, name: &str) -> bool {
+        let mut hosts = self.hosts.iter();
+        is_loopback(name) || hosts.any(|ours| ours.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether the request has exactly one origin, and it is in the configuration's list.
+    pub(super) fn is_listed(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let (Some(origin), None) = (origins.next(), origins.next()) else {
+            return false;
+        };
+        let listed = &self.cors.allowed_origins;
+        origin.to_str().is_ok_and(|origin| listed.contains(origin))
     }
 }
 
@@ -206,13 +225,17 @@ mod tests {
     }
 
     fn host_allowed(uri: &str, hosts: &[&str]) -> bool {
-        let callers = OriginPolicy::new(CorsConfig::local(), vec!["codec.example.com".to_owned()]);
+        let callers = OriginPolicy::new(
+            CorsConfig::local(),
+            vec!["codec.example.com".to_owned()],
+            true,
+        );
         let mut request = Request::builder().uri(uri);
         for host in hosts {
             request = request.header(header::HOST, *host);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        callers.host(&parts).is_some()
+        callers.host(&parts.uri, &parts.headers).is_some()
     }
 
     #[test]
@@ -240,9 +263,30 @@ mod tests {
         assert!(!host_allowed("http://evil.example/decode", &["localhost"]));
     }
 
+    #[test]
+    fn any_name_is_answered_when_callers_prove_who_they_are() {
+        let policy = OriginPolicy::new(CorsConfig::default(), Vec::new(), true);
+        let check = |headers: &[(&str, &str)]| {
+            let mut request = Request::builder();
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            policy.check(&request.body(()).unwrap().into_parts().0)
+        };
+        let host = ("host", "codec.internal:8443");
+        assert!(check(&[host]).is_ok());
+        assert!(check(&[]).is_err(), "no name at all");
+        // A page that pointed its own name here is not of this server.
+        let page = ("origin", "https://codec.internal:8443");
+        assert!(matches!(
+            check(&[host, page]),
+            Err(RequestError::ForeignOrigin)
+        ));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn refused_pages_are_logged_now_and_then() {
-        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new());
+        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new(), false);
         assert!(policy.may_log(Instant::now()));
         assert!(!policy.may_log(Instant::now()));
         tokio::time::advance(LOG_INTERVAL).await;
@@ -251,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_page_without_an_origin_is_told_by_what_else_browsers_send() {
-        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new());
+        let policy = OriginPolicy::new(CorsConfig::local(), Vec::new(), false);
         let allowed = |headers: &[(&str, &str)]| {
             let mut request = Request::builder().header(header::HOST, "localhost");
             for (name, value) in headers {

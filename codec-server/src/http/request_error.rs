@@ -1,13 +1,15 @@
-//! Why a request is refused, and the answer that says so.
+//! Why a request is refused.
 
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
-use http_body_util::Full;
+use std::{fmt, time::Duration};
+
+use http::{HeaderValue, StatusCode};
 use temporal_kms_codec::{Error, Payload, PayloadError, kms::ProviderErrorKind, payload::KMS_KEY};
 use temporal_kms_codec_proto::json::JsonError;
-use temporal_kms_codec_service::terminal;
+use temporal_kms_codec_service::{
+    auth::{Denied, LoginError, Refused},
+    terminal,
+};
 
-use super::{Response, request_id::RequestId};
 use crate::namespaces::Unresolved;
 
 /// Why a request is refused. `Display` is shown to the user: it has no payload byte, no key and no text of a KMS.
@@ -23,6 +25,23 @@ pub(super) enum RequestError {
          of the codec server's configuration"
     )]
     ForeignOrigin,
+    #[error(
+        "a request with cookies must come from a web page whose origin is listed; add the origin of your Web UI to \
+         `allowed_origins` in section [cors] of the codec server's configuration, or send a token instead of cookies"
+    )]
+    CookieOrigin,
+    #[error("a request with cookies must have the header Content-Type: application/json; send it")]
+    CookieContentType,
+    #[error("{0}")]
+    Unauthenticated(#[from] Refused),
+    #[error("{0}")]
+    Denied(#[from] Denied),
+    #[error(
+        "this codec server does not sign people in; send a token, or add section [auth.login] to its configuration"
+    )]
+    NoLogin,
+    #[error("{0}")]
+    Login(LoginError),
     #[error("not found; a codec server answers POST requests to /encode and /decode")]
     UnknownPath,
     #[error(
@@ -65,6 +84,10 @@ pub(super) enum RequestError {
     AnswerTooLarge { limit: usize },
     #[error("the server is busy; try again in a moment")]
     Busy,
+    #[error("the server has more requests than it can take; try again in a moment")]
+    Overloaded,
+    #[error("there are too many requests {limited}; try again in a moment")]
+    TooMany { limited: Limited, wait: Duration },
     #[error(
         "the request took too long, most likely because the key management service is slow; try again"
     )]
@@ -81,6 +104,11 @@ pub(super) enum RequestError {
          value that could not be decoded. Enter the whole value again, or make it decodable first"
     )]
     ShownCiphertext { index: usize },
+    #[error(
+        "the server cannot write its audit log, so it does nothing that it could not record; try again when the operator \
+         has corrected that"
+    )]
+    NotAudited,
     #[error("{}", encode_words(.0))]
     Encode(#[source] Box<Error>),
     #[error("`payloads[{index}]`: {}", words(.error))]
@@ -92,6 +120,22 @@ pub(super) enum RequestError {
         #[source]
         error: Box<Error>,
     },
+}
+
+/// Whose limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limited {
+    Caller,
+    Namespace,
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Caller => "from you",
+            Self::Namespace => "for this namespace",
+        })
+    }
 }
 
 impl From<Unresolved> for RequestError {
@@ -107,8 +151,15 @@ impl From<Unresolved> for RequestError {
 impl RequestError {
     pub(super) fn status(&self) -> StatusCode {
         match self {
-            Self::ForeignHost | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::ForeignHost
+            | Self::ForeignOrigin
+            | Self::CookieOrigin
+            | Self::CookieContentType
+            | Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::Unauthenticated(refused) => refused.status(),
+            Self::Login(error) => error.status(),
             Self::UnknownPath
+            | Self::NoLogin
             | Self::NoDownload
             | Self::UnknownNamespace(_)
             | Self::UnknownNamespaceInPath(_) => StatusCode::NOT_FOUND,
@@ -123,8 +174,8 @@ impl RequestError {
             | Self::Json(_)
             | Self::Placeholder { .. }
             | Self::ShownCiphertext { .. } => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooSlow | Self::Overloaded | Self::NotAudited => StatusCode::SERVICE_UNAVAILABLE,
             Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Encode(error) => encode_status(error),
             Self::Decode { error, .. } => decode_status(error),
@@ -132,9 +183,16 @@ impl RequestError {
     }
 
     /// In how many seconds the same request may succeed.
-    fn retry_after(&self) -> Option<HeaderValue> {
+    pub(super) fn retry_after(&self) -> Option<HeaderValue> {
         let soon = match self {
-            Self::Busy | Self::TooSlow => true,
+            Self::TooMany { wait, .. } => {
+                let seconds = wait.as_millis().div_ceil(1000).max(1);
+                return HeaderValue::try_from(seconds.to_string()).ok();
+            }
+            Self::Busy
+            | Self::TooSlow
+            | Self::Overloaded
+            | Self::Unauthenticated(Refused::Unavailable) => true,
             Self::Encode(error) | Self::Decode { error, .. } => error.is_transient(),
             _ => false,
         };
@@ -146,24 +204,6 @@ impl RequestError {
         }
     }
 
-    pub(super) fn into_response(self, request: RequestId) -> Response {
-        let text = format!("{self} (request {request})\n");
-        let mut response = http::Response::new(Full::new(Bytes::from(text)));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        );
-        if matches!(self, Self::NotPost) {
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
-        }
-        if let Some(seconds) = self.retry_after() {
-            headers.insert(header::RETRY_AFTER, seconds);
-        }
-        response
-    }
-
     /// The text for the log. It names the key, which users do not see.
     pub(super) fn for_operator(&self) -> String {
         match self {
@@ -171,6 +211,9 @@ impl RequestError {
             Self::Decode { index, key, error } => {
                 let key = key.as_deref().unwrap_or("no key");
                 format!("`payloads[{index}]`, encrypted with {key}: {error}")
+            }
+            Self::Unauthenticated(refused) => {
+                format!("not authenticated ({}): {refused}", refused.label())
             }
             other => other.to_string(),
         }
@@ -296,29 +339,6 @@ mod tests {
     }
 
     #[test]
-    fn an_unreachable_kms_is_unavailable_and_may_be_tried_again() {
-        use ProviderErrorKind::{DeadlineExceeded, Integrity, Throttled, Unavailable};
-        for kind in [Throttled, Unavailable, DeadlineExceeded, Integrity] {
-            for refusal in [
-                RequestError::Encode(Box::new(provider(kind))),
-                decode(provider(kind)),
-            ] {
-                assert!(
-                    refusal.to_string().contains("try again in a moment"),
-                    "{refusal}"
-                );
-                let response = refusal.into_response(RequestId::next());
-                assert_eq!(
-                    response.status(),
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "{kind:?}"
-                );
-                assert!(response.headers().contains_key(header::RETRY_AFTER));
-            }
-        }
-    }
-
-    #[test]
     fn who_is_at_fault_decides_the_status() {
         use ProviderErrorKind as Kind;
         let decode = |error| decode(error).status().as_u16();
@@ -385,26 +405,19 @@ mod tests {
         assert!(wanted_key(&marked(&[b'k'; 5000])).unwrap().len() < 300);
     }
 
-    #[test]
-    fn every_503_says_when_to_try_again() {
-        use ProviderErrorKind::{Misconfigured, PermissionDenied};
-        for kind in [Misconfigured, PermissionDenied] {
-            for refusal in [
-                RequestError::Encode(Box::new(provider(kind))),
-                decode(provider(kind)),
-            ] {
-                let response = refusal.into_response(RequestId::next());
-                assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-                assert_eq!(response.headers()[header::RETRY_AFTER], "60");
-            }
-        }
-    }
-
     /// Every refusal that is not an error of the codec.
     fn refusals() -> Vec<RequestError> {
         vec![
             RequestError::ForeignHost,
             RequestError::ForeignOrigin,
+            RequestError::CookieOrigin,
+            RequestError::CookieContentType,
+            RequestError::NoLogin,
+            RequestError::Overloaded,
+            RequestError::TooMany {
+                limited: Limited::Caller,
+                wait: Duration::ZERO,
+            },
             RequestError::UnknownPath,
             RequestError::NoDownload,
             RequestError::NotPost,

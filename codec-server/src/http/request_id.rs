@@ -23,6 +23,12 @@ impl RequestId {
     pub(super) fn next() -> Self {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+
+    /// The id that the request got when it arrived.
+    pub(super) fn of<B>(request: &http::Request<B>) -> Self {
+        let id = request.extensions().get().copied();
+        id.unwrap_or_else(Self::next)
+    }
 }
 
 impl fmt::Display for RequestId {

@@ -1,12 +1,8 @@
 //! The route of a request: the last segment of its path is the operation, the segments before it may name a namespace.
 
-use http::{HeaderMap, Uri};
-use temporal_kms_codec::Namespace;
+use http::Uri;
 
-use super::request_error::RequestError;
 use crate::namespaces::Folder;
-
-const NAMESPACE_HEADER: &str = "x-namespace";
 
 /// What the request wants done with its payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,23 +52,6 @@ impl Route {
     }
 }
 
-/// The namespace in `X-Namespace`. An empty header counts as missing.
-pub(super) fn namespace_header(headers: &HeaderMap) -> Result<Option<Namespace>, RequestError> {
-    let mut named = None;
-    for value in headers.get_all(NAMESPACE_HEADER) {
-        let text = std::str::from_utf8(value.as_bytes()).map_err(|_| RequestError::BadNamespace)?;
-        if text.is_empty() {
-            continue;
-        }
-        let namespace = Namespace::new(text).map_err(|_| RequestError::BadNamespace)?;
-        if named.as_ref().is_some_and(|other| *other != namespace) {
-            return Err(RequestError::TwoNamespaces);
-        }
-        named = Some(namespace);
-    }
-    Ok(named)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,42 +93,5 @@ mod tests {
         assert!(preserve("/decode?a=b&preserveStorageRefs=true"));
         assert!(!preserve("/decode"));
         assert!(!preserve("/decode?preserveStorageRefs=false"));
-    }
-
-    #[test]
-    fn the_header_names_one_namespace_or_none() {
-        let headers = |values: &[&[u8]]| {
-            let mut headers = HeaderMap::new();
-            for value in values {
-                headers.append(
-                    NAMESPACE_HEADER,
-                    http::HeaderValue::from_bytes(value).unwrap(),
-                );
-            }
-            namespace_header(&headers).map(|name| name.map(|name| name.to_string()))
-        };
-        assert_eq!(headers(&[]).unwrap(), None);
-        assert_eq!(headers(&[b""]).unwrap(), None);
-        assert_eq!(headers(&[b"prod"]).unwrap().as_deref(), Some("prod"));
-        assert_eq!(
-            headers(&["pröd".as_bytes()]).unwrap().as_deref(),
-            Some("pröd")
-        );
-        assert_eq!(
-            headers(&[b"prod", b"prod"]).unwrap().as_deref(),
-            Some("prod")
-        );
-        assert!(matches!(
-            headers(&[b"prod", b"test"]),
-            Err(RequestError::TwoNamespaces)
-        ));
-        assert!(matches!(
-            headers(&[b"\xff"]),
-            Err(RequestError::BadNamespace)
-        ));
-        assert!(matches!(
-            headers(&[&[b'n'; 1001]]),
-            Err(RequestError::BadNamespace)
-        ));
     }
 }

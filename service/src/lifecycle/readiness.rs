@@ -1,6 +1,8 @@
-//! Whether a server can do its work: it becomes ready once, and stops once.
+//! Whether a server can do its work: its phase, and the conditions that it needs, each with a reason.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 use temporal_kms_codec::{
     KeyUri,
@@ -24,27 +26,116 @@ pub enum Phase {
     Draining,
 }
 
-/// The phase that a server is in.
+impl Phase {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// Whether one thing that a server needs is there. Reasons are shown to everybody who can reach the server's address for
+/// health, so they name no key and no payload. They say what is wrong and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It is there.
+    Met,
+    /// The server does its work, and an operator should look.
+    Degraded(String),
+    /// The server cannot do its work.
+    Unmet(String),
+}
+
+impl Condition {
+    /// Its name in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Degraded(_) => "degraded",
+            Self::Unmet(_) => "unmet",
+        }
+    }
+
+    /// Why it is not met.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Met => None,
+            Self::Degraded(reason) | Self::Unmet(reason) => Some(reason),
+        }
+    }
+}
+
+/// The condition that every encrypting key has answered.
+pub const KEYS: &str = "keys";
+
+/// What a server says about its readiness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadinessReport {
+    /// The phase.
+    pub phase: Phase,
+    /// The conditions, by their names.
+    pub conditions: BTreeMap<&'static str, Condition>,
+}
+
+impl ReadinessReport {
+    /// Whether load balancers should send requests.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let unmet = |condition: &Condition| matches!(condition, Condition::Unmet(_));
+        self.phase == Phase::Ready && !self.conditions.values().any(unmet)
+    }
+}
+
+/// The phase that a server is in, and its conditions.
 #[derive(Debug)]
-pub struct Readiness(watch::Sender<Phase>);
+pub struct Readiness {
+    phase: watch::Sender<Phase>,
+    conditions: Mutex<BTreeMap<&'static str, Condition>>,
+}
 
 impl Readiness {
     /// [`Phase::Starting`].
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(Phase::Starting)))
+        let keys = "some keys have not answered yet; the log names them";
+        Arc::new(Self {
+            phase: watch::Sender::new(Phase::Starting),
+            conditions: Mutex::new([(KEYS, Condition::Unmet(keys.to_owned()))].into()),
+        })
     }
 
     /// The phase now.
     #[must_use]
     pub fn phase(&self) -> Phase {
-        *self.0.borrow()
+        *self.phase.borrow()
+    }
+
+    /// Says whether the thing `name` is there, such as `audit` or `configuration`. An unmet condition makes the server not
+    /// ready until it is met again.
+    pub fn set(&self, name: &'static str, condition: Condition) {
+        self.conditions.lock().insert(name, condition);
+    }
+
+    /// The phase and all conditions.
+    #[must_use]
+    pub fn report(&self) -> ReadinessReport {
+        ReadinessReport {
+            phase: self.phase(),
+            conditions: self.conditions.lock().clone(),
+        }
     }
 
     /// Enters a later phase. It never goes back: a key that fails later fails its own requests, and data keys in memory
     /// serve the others.
     pub fn advance(&self, to: Phase) {
-        self.0.send_if_modified(|phase| {
+        self.phase.send_if_modified(|phase| {
             let forward = to > *phase;
             if forward {
                 *phase = to;
@@ -59,6 +150,7 @@ impl Readiness {
         let mut pause = FIRST_PAUSE;
         loop {
             let round = Round::of(namespaces.check_keys().await);
+            self.set(KEYS, round.condition());
             if round.is_settled() {
                 round.log_settled();
                 return self.advance(Phase::Ready);
@@ -100,6 +192,18 @@ impl Round {
 
     fn is_settled(&self) -> bool {
         self.unreachable.is_empty() && (self.usable > 0 || !self.denied.is_empty())
+    }
+
+    fn condition(&self) -> Condition {
+        let failed = self.denied.len() + self.broken.len() + self.unreachable.len();
+        let all = failed + self.usable;
+        let reason =
+            || format!("{failed} of {all} encrypting keys cannot be used; the log names them");
+        match failed {
+            0 => Condition::Met,
+            _ if self.is_settled() => Condition::Degraded(reason()),
+            _ => Condition::Unmet(reason()),
+        }
     }
 
     fn log_settled(&self) {

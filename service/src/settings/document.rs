@@ -72,7 +72,7 @@ impl<'d> Document<'d> {
         let named = table.iter().map(|(key, value)| {
             let path = format!("{name}.{}", key.get_ref());
             let mut section = Section::new(self.source, path, Some(value));
-            section.named_at(self.source.line(key.span().start));
+            section.named_at(self.source.line(key.span().start), name);
             (key.get_ref().to_string(), section)
         });
         named.collect()

@@ -71,19 +71,24 @@ impl Problems {
     /// # Errors
     /// All faults, if there are any.
     pub fn of_faults(faults: impl IntoIterator<Item = Fault>) -> Result<(), Self> {
+        let problems = Self::from_faults(faults);
+        if problems.problems.is_empty() {
+            return Ok(());
+        }
+        Err(problems)
+    }
+
+    /// The problems of settings that were not read from a file.
+    pub fn from_faults(faults: impl IntoIterator<Item = Fault>) -> Self {
         let problem = |fault: Fault| Problem {
             place: None,
             setting: fault.setting,
             message: fault.message,
         };
-        let problems: Vec<Problem> = faults.into_iter().map(problem).collect();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        Err(Self {
+        Self {
             file: String::new(),
-            problems,
-        })
+            problems: faults.into_iter().map(problem).collect(),
+        }
     }
 }
 

@@ -17,8 +17,8 @@ pub struct Section<'d> {
     source: &'d Source<'d>,
     path: String,
     place: Option<Place>,
-    /// Where its name is, when the user chose it.
-    named_at: Option<Place>,
+    /// Where its name is, when the user chose it, and the path before the name.
+    named: Option<(Place, String)>,
     table: Option<&'d DeTable<'d>>,
     /// How its environment variables begin; `None` for tables whose names the user chooses.
     prefix: Option<String>,
@@ -50,7 +50,7 @@ impl<'d> Section<'d> {
             source,
             path,
             place,
-            named_at: None,
+            named: None,
             table,
             prefix: None,
             known: Vec::new(),
@@ -64,9 +64,9 @@ impl<'d> Section<'d> {
         self
     }
 
-    /// Says that the user chose its name, and where the name is.
-    pub(super) fn named_at(&mut self, place: Place) {
-        self.named_at = Some(place);
+    /// Says that the user chose its name, where the name is, and the path before it.
+    pub(super) fn named_at(&mut self, place: Place, kind: &str) {
+        self.named = Some((place, kind.to_owned()));
     }
 
     /// Replaces `target` by one value, if the setting is there. `parse` says what is wrong with it.
@@ -196,10 +196,65 @@ impl<'d> Section<'d> {
         Section::new(self.source, format!("{}.{key}", self.path), found)
     }
 
+    /// A table of names that the user chooses and lists. `parse` says what is wrong with an item.
+    pub fn lists<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> BTreeMap<String, Vec<T>> {
+        let mut lists = BTreeMap::new();
+        let Some(table) = self.table(key).table else {
+            return lists;
+        };
+        for (name, value) in table {
+            let setting = format!("{key}.{}", name.get_ref());
+            let DeValue::Array(items) = value.get_ref() else {
+                let place = self.source.line(name.span().start);
+                let message = "expected a list, such as [\"a\", \"b\"]".to_owned();
+                self.checked::<()>(&setting, place, Err(message));
+                continue;
+            };
+            let parsed = items.iter().filter_map(|item| {
+                let place = self.source.line(item.span().start);
+                let parsed = match item.get_ref().as_str() {
+                    Some(text) => parse(text),
+                    None => Err("expected a list of texts in quotes".to_owned()),
+                };
+                self.checked(&setting, place, parsed)
+            });
+            lists.insert(name.get_ref().to_string(), parsed.collect());
+        }
+        lists
+    }
+
+    /// The tables `[SECTION.KEY.X]`, whose names `X` the user chooses, in the order of their names.
+    #[must_use]
+    pub fn tables(&mut self, key: &'static str) -> Vec<(String, Section<'d>)> {
+        let kind = format!("{}.{key}", self.path);
+        let Some(table) = self.table(key).table else {
+            return Vec::new();
+        };
+        let named = table.iter().map(|(name, value)| {
+            let path = format!("{kind}.{}", name.get_ref());
+            let mut section = Section::new(self.source, path, Some(value));
+            section.named_at(self.source.line(name.span().start), &kind);
+            (name.get_ref().to_string(), section)
+        });
+        named.collect()
+    }
+
     /// Whether the file has this key.
     #[must_use]
     pub fn holds(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Whether the file has the table `[SECTION.KEY.NAME]`.
+    #[must_use]
+    pub fn holds_table(&self, key: &str, name: &str) -> bool {
+        let found = self.table.and_then(|table| table.get(key));
+        let table = found.and_then(|value| value.get_ref().as_table());
+        table.is_some_and(|table| table.contains_key(name))
     }
 
     /// Whether the file has a list under this key.
@@ -234,7 +289,8 @@ impl<'d> Section<'d> {
 
     /// Reports a mistake in the section's name, which the user chose.
     pub fn report_name(&self, message: impl Into<String>) {
-        let place = self.named_at.clone().or_else(|| self.place.clone());
+        let named = self.named.as_ref().map(|(place, _)| place.clone());
+        let place = named.or_else(|| self.place.clone());
         self.source.report(place, &self.path, message);
     }
 
@@ -245,16 +301,17 @@ impl<'d> Section<'d> {
             if self.known.contains(&key) || self.retired.contains(&key) {
                 continue;
             }
-            let message = match closest(key, self.known.iter().copied()) {
-                _ if value.get_ref().is_table() && self.named_at.is_some() => {
-                    let (kind, name) = self.path.split_once('.').unwrap_or_default();
+            let kind = self.named.as_ref().map(|(_, kind)| kind.as_str());
+            let message = match (closest(key, self.known.iter().copied()), kind) {
+                (_, Some(kind)) if value.get_ref().is_table() => {
+                    let name = self.path.get(kind.len() + 1..).unwrap_or_default();
                     format!("quote a name with dots: [{kind}.\"{name}.{key}\"]")
                 }
-                Some(similar) => {
+                (Some(similar), _) => {
                     self.source.suspect(format!("{}.{similar}", self.path));
                     format!("there is no such setting; did you mean `{similar}`?")
                 }
-                None => format!(
+                (None, _) => format!(
                     "there is no such setting; known here: {}",
                     self.known.join(", ")
                 ),

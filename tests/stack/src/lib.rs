@@ -13,6 +13,7 @@
 //! ```
 
 mod ask;
+pub mod certificates;
 mod children;
 mod error;
 pub mod help;

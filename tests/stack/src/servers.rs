@@ -32,7 +32,10 @@ pub fn sibling_binary(name: &str) -> Result<PathBuf, StackError> {
 pub fn listening_url(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("listening on ")?;
     let url = rest.split_whitespace().next()?;
-    url.starts_with("http://")
+    let is_url = |scheme: &&str| url.starts_with(*scheme);
+    let mut schemes = ["http://", "https://", "unix:"].iter();
+    schemes
+        .any(|scheme| is_url(&scheme))
         .then(|| url.trim_end_matches('/').to_owned())
 }
 
@@ -76,7 +79,7 @@ impl Service {
         Ok(Self { process, url })
     }
 
-    /// Its address, `http://127.0.0.1:PORT`.
+    /// Its address, such as `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -113,6 +116,10 @@ mod tests {
         );
         let line = "INFO listening on http://127.0.0.1:1/ (admin)";
         assert_eq!(listening_url(line).as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(
+            listening_url("listening on unix:/run/x.sock").as_deref(),
+            Some("unix:/run/x.sock")
+        );
         assert_eq!(listening_url("not listening on anything"), None);
     }
 }

@@ -14,10 +14,7 @@ use super::super::exit::Failure;
 const PROGRAM: &str = concat!("codec-server keys ", env!("CARGO_PKG_VERSION"));
 
 /// Opens the log in `folder`, if any. From now on it has a line for each change and each use of a key.
-pub(super) fn open(
-    folder: Option<&Path>,
-    kms: &mut Kms,
-) -> Result<Option<Arc<AuditLog>>, Failure> {
+pub(super) fn open(folder: Option<&Path>, kms: &mut Kms) -> Result<Option<Arc<AuditLog>>, Failure> {
     let Some(folder) = folder else {
         return Ok(None);
     };

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(crate) struct CodecServer {
     service: Service,
     admin: String,
-    _folder: TempDir,
+    folder: TempDir,
     keyring: PathBuf,
 }
 
@@ -64,6 +64,53 @@ impl CodecServer {
         Self::start(command, folder)
     }
 
+    /// With the whole configuration but for the listeners' ports and the local keys. `write` puts files into a folder, and
+    /// names them in the text that it returns. What begins with `listen =` comes first.
+    pub(crate) fn configured(write: impl FnOnce(&Path) -> String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let more = write(folder.path());
+        let listen = if more.starts_with("listen =") {
+            ""
+        } else {
+            "listen = \"127.0.0.1:0\"\n"
+        };
+        let text = format!(
+            "[server]\nadmin_listen = \"127.0.0.1:0\"\n{listen}{more}\n[keys]\nlocal_keyring = '{}'\n",
+            folder.path().join("keys").display()
+        );
+        create_keys(&folder.path().join("keys"), &text);
+        let file = folder.path().join("codec.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(file);
+        Self::start(command, folder)
+    }
+
+    /// As [`configured`](Self::configured), where no file can grow beyond so many blocks of 512 bytes.
+    pub(crate) fn configured_in_a_small_space(more: &str, blocks: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = folder.path().join("keys");
+        let text = format!(
+            "[server]\nadmin_listen = \"127.0.0.1:0\"\nlisten = \"127.0.0.1:0\"\n{more}\n[keys]\nlocal_keyring = '{}'\n",
+            keyring.display()
+        );
+        create_keys(&keyring, &text);
+        let file = folder.path().join("codec.toml");
+        std::fs::write(&file, text).unwrap();
+        let serve = program();
+        let mut shell = program_of("sh");
+        shell
+            .arg("-c")
+            // A write over the limit then fails instead of ending the process.
+            .arg(format!(
+                "trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""
+            ))
+            .arg(serve.get_program())
+            .args(["serve", "--config"])
+            .arg(file);
+        Self::start(shell, folder)
+    }
+
     /// One namespace `default` with a key of its own.
     pub(crate) fn serve_default(server: &str) -> Self {
         Self::serve(
@@ -84,7 +131,7 @@ impl CodecServer {
             service,
             admin: admin.unwrap(),
             keyring: folder.path().join("keys"),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -102,6 +149,16 @@ impl CodecServer {
 
     fn address(&self) -> &str {
         self.service.url().trim_start_matches("http://")
+    }
+
+    /// Where it listens, such as `https://127.0.0.1:8081`.
+    pub(crate) fn url(&self) -> &str {
+        self.service.url()
+    }
+
+    /// The folder of its files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn keyring(&self) -> &Path {
@@ -181,7 +238,11 @@ impl CodecServer {
 
 /// Without the variables of the person who runs the tests.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(PROGRAM);
+    program_of(PROGRAM)
+}
+
+fn program_of(path: &str) -> Command {
+    let mut command = Command::new(path);
     command
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -198,7 +259,10 @@ fn create_keys(keyring: &Path, configuration: &str) {
     names.sort_unstable();
     names.dedup();
     for name in names {
-        create_key(keyring, name);
+        // A test may have created one for another purpose.
+        if !keyring.join(format!("{name}.json")).exists() {
+            create_key(keyring, name);
+        }
     }
 }
 

@@ -17,6 +17,40 @@ fn never_goes_back() {
     assert_eq!(readiness.phase(), Phase::Draining);
 }
 
+#[test]
+fn an_unmet_condition_makes_it_not_ready_and_a_degraded_one_does_not() {
+    let readiness = Readiness::new();
+    readiness.set(KEYS, Condition::Met);
+    assert!(!readiness.report().is_ready(), "it has not started");
+    readiness.advance(Phase::Ready);
+    assert!(readiness.report().is_ready());
+    readiness.set("configuration", Condition::Degraded("old".to_owned()));
+    assert!(readiness.report().is_ready());
+    readiness.set("audit", Condition::Unmet("the disk is full".to_owned()));
+    assert!(!readiness.report().is_ready());
+    readiness.set("audit", Condition::Met);
+    assert!(readiness.report().is_ready());
+    readiness.advance(Phase::Draining);
+    assert!(!readiness.report().is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_cannot_be_used_are_a_reason() {
+    let denied = FaultyKey::failing("denied", ProviderErrorKind::PermissionDenied);
+    let usable = FaultyKey::new("usable");
+    let readiness = Readiness::new();
+    assert!(matches!(
+        readiness.report().conditions[KEYS],
+        Condition::Unmet(_)
+    ));
+    let keys = namespaces(&[&denied, &usable]);
+    Arc::clone(&readiness).watch_keys(keys).await;
+    let report = readiness.report();
+    assert!(report.is_ready());
+    let reason = report.conditions[KEYS].reason().unwrap();
+    assert!(reason.starts_with("1 of 2 encrypting keys"), "{reason}");
+}
+
 fn namespaces(keys: &[&Arc<FaultyKey>]) -> Arc<Namespaces> {
     let codecs = keys.iter().enumerate().map(|(number, key)| {
         let namespace = Namespace::new(&format!("n{number}")).unwrap();

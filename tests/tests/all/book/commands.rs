@@ -10,9 +10,10 @@ use super::{
 };
 
 /// Documents whose commands need local keys only.
-const LOCAL: [&str; 8] = [
+const LOCAL: [&str; 9] = [
     "docs/claude-tasks.md",
     "docs/codec-server.md",
+    "docs/codec-server/authentication.md",
     "docs/files.md",
     "docs/key-services/local-keyring.md",
     "docs/operations.md",

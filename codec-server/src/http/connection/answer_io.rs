@@ -1,12 +1,10 @@
-//! A connection's socket, with limits on how slowly a client may read an answer.
+//! A connection's socket, with limits on how slowly a client may read an answer. It also sees which version of HTTP the
+//! client speaks.
 
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,6 +14,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
+
+use super::protocol::Protocol;
 
 /// How slowly a client may read an answer.
 #[derive(Clone, Copy, Debug)]
@@ -34,23 +34,18 @@ pub(super) struct AnswerIo<S> {
     answer_by: Option<Instant>,
     /// Runs while the client reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
-    has_read: Arc<AtomicBool>,
+    protocol: Arc<Protocol>,
 }
 
 impl<S> AnswerIo<S> {
-    pub(super) fn new(socket: S, limits: WriteLimits) -> Self {
+    pub(super) fn new(socket: S, limits: WriteLimits, protocol: Arc<Protocol>) -> Self {
         Self {
             socket,
             limits,
             answer_by: None,
             stalled: None,
-            has_read: Arc::default(),
+            protocol,
         }
-    }
-
-    /// Becomes true with the first byte that the client sends.
-    pub(super) fn has_read(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.has_read)
     }
 
     fn poll_limited<T>(
@@ -90,8 +85,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for AnswerIo<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.has_read.store(true, Ordering::Relaxed);
+        if let Some(read) = buffer.filled().get(before..) {
+            self.protocol.saw(read);
         }
         Poll::Ready(Ok(()))
     }
@@ -121,9 +116,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AnswerIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.socket).poll_flush(cx))?;
+        // TLS holds bytes back until they are flushed, so this can wait for the client too.
+        ready!(self.poll_limited(cx, |socket, cx| Pin::new(socket).poll_flush(cx)))?;
         self.answer_by = None;
-        self.stalled = None;
         Poll::Ready(Ok(()))
     }
 
@@ -146,7 +141,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_a_little_each_second_is_cut_off() {
         let (server, mut client) = duplex(1024);
-        let mut server = AnswerIo::new(server, LIMITS);
+        let mut server = AnswerIo::new(server, LIMITS, Arc::default());
         let start = Instant::now();
         let reading = tokio::spawn(async move {
             let mut buffer = [0; 1000];
@@ -168,7 +163,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_takes_nothing_is_cut_off_earlier() {
         let (server, client) = duplex(1024);
-        let mut server = AnswerIo::new(server, LIMITS);
+        let mut server = AnswerIo::new(server, LIMITS, Arc::default());
         let start = Instant::now();
         let error = server.write_all(&[0; 2048]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
@@ -179,7 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn each_answer_has_its_own_time() {
         let (server, mut client) = duplex(1024);
-        let mut server = AnswerIo::new(server, LIMITS);
+        let mut server = AnswerIo::new(server, LIMITS, Arc::default());
         for _ in 0..3 {
             server.write_all(&[0; 1000]).await.unwrap();
             server.flush().await.unwrap();

@@ -1,0 +1,66 @@
+//! Which version of HTTP a client speaks, as its first bytes show.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// How every connection of HTTP/2 begins (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+const HTTP_1: u8 = 0xff;
+
+/// What is known of a connection's protocol: the bytes that matched the beginning of HTTP/2 so far, or [`HTTP_1`].
+#[derive(Debug, Default)]
+pub(super) struct Protocol(AtomicU8);
+
+impl Protocol {
+    /// Looks at the next bytes that the client sent.
+    pub(super) fn saw(&self, bytes: &[u8]) {
+        let matched = self.0.load(Ordering::Relaxed);
+        let Some(expected) = PREFACE.get(usize::from(matched)..) else {
+            return;
+        };
+        if expected.is_empty() || bytes.is_empty() {
+            return;
+        }
+        let length = expected.len().min(bytes.len());
+        let matches = expected.get(..length) == bytes.get(..length);
+        let known = u8::try_from(length).unwrap_or(HTTP_1);
+        let now = if matches { matched + known } else { HTTP_1 };
+        self.0.store(now, Ordering::Relaxed);
+    }
+
+    /// Whether the client has sent a byte.
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    /// HTTP/1.1. The HTTP library itself limits how long such a connection may be idle.
+    pub(super) fn is_http1(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == HTTP_1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(parts: &[&[u8]]) -> (bool, bool) {
+        let protocol = Protocol::default();
+        for part in parts {
+            protocol.saw(part);
+        }
+        (protocol.has_begun(), protocol.is_http1())
+    }
+
+    #[test]
+    fn the_first_bytes_decide() {
+        assert_eq!(seen(&[]), (false, false));
+        assert_eq!(seen(&[b"P"]), (true, false), "not known yet");
+        assert_eq!(seen(&[b"P", b"OST /decode HTTP/1.1"]), (true, true));
+        assert_eq!(seen(&[b"GET"]), (true, true));
+        assert_eq!(seen(&[PREFACE, b"GET"]), (true, false));
+        assert_eq!(
+            seen(&[b"PRI * HTTP/2.0", b"\r\n\r\nSM\r\n\r\n\0\0"]),
+            (true, false)
+        );
+        assert_eq!(seen(&[b"PRI * HTTP/2.0", b"\r\nHost"]), (true, true));
+    }
+}

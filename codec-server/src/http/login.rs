@@ -1,0 +1,70 @@
+//! `/auth/login`, `/auth/callback` and `/auth/logout`: signing in with a browser.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{StatusCode, header};
+use temporal_kms_codec_service::auth::{Login, LoginError, Redirect};
+
+use super::{answer, app::App, request_error::RequestError, request_id::RequestId};
+
+/// Sends the browser to the issuer.
+pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId::of(&request);
+    let (head, _) = request.into_parts();
+    let begun = async {
+        let redirect = login(&app)?.begin(head.uri.query()).await;
+        redirect.map_err(RequestError::from)
+    };
+    respond(begun.await, id)
+}
+
+/// Takes the browser back from the issuer.
+pub(super) async fn finish(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId::of(&request);
+    let (head, _) = request.into_parts();
+    let finished = async {
+        let redirect = login(&app)?.finish(head.uri.query(), &head.headers).await;
+        redirect.map_err(RequestError::from)
+    };
+    respond(finished.await, id)
+}
+
+/// Ends the session in this browser. Another site must not sign people out.
+pub(super) async fn end(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId::of(&request);
+    let (head, _) = request.into_parts();
+    let ended = app.origins.check(&head).and_then(|()| {
+        let redirect = login(&app)?.end(head.uri.query());
+        redirect.map_err(RequestError::from)
+    });
+    respond(ended, id)
+}
+
+fn login(app: &App) -> Result<&Login, RequestError> {
+    app.authenticator.login().ok_or(RequestError::NoLogin)
+}
+
+fn respond(redirect: Result<Redirect, RequestError>, id: RequestId) -> Response {
+    let redirect = match redirect {
+        Ok(redirect) => redirect,
+        Err(refused) => return answer::refused(&refused, id),
+    };
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, redirect.location);
+    for cookie in redirect.cookies {
+        headers.append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+impl From<LoginError> for RequestError {
+    fn from(error: LoginError) -> Self {
+        Self::Login(error)
+    }
+}

@@ -1,0 +1,96 @@
+//! A codec request from its head to its answer, one step after the other.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::Method;
+use temporal_kms_codec_service::auth;
+use tokio::time::timeout;
+
+use super::{
+    answer,
+    app::App,
+    audited,
+    authenticate::{authenticate, authorize, check_cookies},
+    body,
+    connection::ConnectionInfo,
+    log::Summary,
+    namespace,
+    request_error::RequestError,
+    request_id::RequestId,
+    route::{Operation, Route},
+    transform::{self, Done},
+};
+
+/// Answers a codec request. What the log says of it is in the answer's extensions.
+pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId::of(&request);
+    let mut summary = Summary::default();
+    let mut response = match steps(&app, request, id, &mut summary).await {
+        Ok(done) => answer::success(done),
+        Err(refusal) => {
+            summary.error = Some(refusal.for_operator());
+            answer::refusal(&refusal, id)
+        }
+    };
+    response.extensions_mut().insert(summary);
+    response
+}
+
+/// The steps of a request. No step decides on the text of the URL: the route, the method and the namespace are parsed
+/// once.
+async fn steps(
+    app: &App,
+    request: Request,
+    id: RequestId,
+    summary: &mut Summary,
+) -> Result<Done, RequestError> {
+    let _open = app.admission.open()?;
+    let (head, body) = request.into_parts();
+    let connection = head.extensions.get::<ConnectionInfo>();
+    summary.client = connection.map(|connection| connection.peer().clone());
+    app.origins.check(&head)?;
+    let route = Route::of(&head.uri).ok_or(RequestError::UnknownPath)?;
+    summary.operation = Some(route.operation.name());
+    if head.method != Method::POST {
+        return Err(RequestError::NotPost);
+    }
+    let identity = authenticate(&head, &app.authenticator).await?;
+    if identity.method() != auth::Method::Open {
+        check_cookies(&head, &app.origins)?;
+        summary.caller = Some(identity.clone());
+    }
+    let codec = namespace::of(&head, &route, &app.namespaces, &identity)?;
+    let namespace = codec.codec.namespace();
+    summary.namespace = Some(namespace.clone());
+    authorize(&identity, route.operation, namespace)?;
+    if route.operation == Operation::Download {
+        return Err(RequestError::NoDownload);
+    }
+    audited::check(&app.audit)?;
+    let _admitted = app.admission.admit(&identity, namespace).await?;
+    // A slow body must not hold a permit.
+    let share = app.memory.share();
+    let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;
+    summary.bytes = body.bytes.len();
+    let _permit = app.permits.acquire().await?;
+    let transform = transform::Request {
+        id,
+        operation: route.operation,
+        namespace: &codec,
+        preserve_storage_refs: route.preserve_storage_refs,
+        asked: &summary.asked,
+        limits: &app.limits,
+    };
+    let work = audited::within(&app.audit, id, transform.run(body));
+    let done = timeout(app.timeouts.request, work)
+        .await
+        .unwrap_or(Err(RequestError::TooSlow))?;
+    summary.payloads = done.payloads;
+    summary.placeholders = done.placeholders.len();
+    summary.references = done.references.len();
+    Ok(done)
+}

@@ -1,0 +1,52 @@
+//! The outermost layer: a request gets its id, its answer the headers that every answer has, and both logs their lines.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderName, HeaderValue};
+use tokio::time::Instant;
+
+use super::{
+    answer,
+    app::App,
+    audited,
+    log::{self, Summary},
+    request_id::RequestId,
+};
+
+/// The name of the request, as in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Records a request and its answer.
+pub(super) async fn record(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let (start, method) = (Instant::now(), log::method(request.method()));
+    let id = RequestId::next();
+    request.extensions_mut().insert(id);
+    // Before CORS, which answers preflights by itself.
+    app.origins.log_refused(request.uri(), request.headers());
+    let mut response = next.run(request).await;
+    let summary = response.extensions_mut().remove::<Summary>();
+    let mut summary = summary.unwrap_or_default();
+    let recorded = audited::record(&app.audit, id, response.status(), &summary).await;
+    if let Err(refused) = recorded
+        && response.status().is_success()
+    {
+        // Nobody sees plaintext without a record of it.
+        summary.error = Some(refused.for_operator());
+        response = answer::refusal(&refused, id);
+    }
+    answer::protect(&mut response);
+    log::write(id, method, response.status(), start.elapsed(), &summary);
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

@@ -1,0 +1,23 @@
+//! The paths that the server answers.
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+
+use super::{app::App, login, pipeline, record::record, whoami::whoami};
+
+/// Everything that clients can call. A codec path may have any prefix, so it is the fallback.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/whoami", get(whoami))
+        .route("/auth/login", get(login::begin))
+        .route("/auth/callback", get(login::finish))
+        .route("/auth/logout", post(login::end))
+        .fallback(pipeline::handle)
+        .layer(app.origins.cors_layer())
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), record))
+        .with_state(app)
+}

@@ -1,0 +1,66 @@
+//! `GET /whoami`: who the caller is, and in which namespaces it has roles.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use http::header;
+use serde::Serialize;
+use temporal_kms_codec_service::auth::Identity;
+
+use super::{
+    answer, app::App, authenticate::authenticate, request_error::RequestError,
+    request_id::RequestId,
+};
+
+/// What the caller is told.
+#[derive(Serialize)]
+struct Caller<'i> {
+    subject: &'i str,
+    method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<&'i str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'i str>,
+    /// The roles in each namespace that is served. Empty where any namespace is served.
+    roles: BTreeMap<String, Vec<&'static str>>,
+}
+
+pub(super) async fn whoami(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId::of(&request);
+    let (head, _) = request.into_parts();
+    let caller = async {
+        app.origins.check(&head)?;
+        authenticate(&head, &app.authenticator).await
+    };
+    match caller.await {
+        Ok(identity) => success(&identity, &app),
+        Err(refused) => answer::refused(&refused, id),
+    }
+}
+
+fn success(identity: &Identity, app: &App) -> Response {
+    let namespaces = app.namespaces.names();
+    let roles = namespaces.into_iter().filter_map(|namespace| {
+        let roles: Vec<_> = identity
+            .permissions()
+            .roles(&namespace)
+            .iter()
+            .map(|role| role.name())
+            .collect();
+        (!roles.is_empty()).then(|| (namespace.to_string(), roles))
+    });
+    let caller = Caller {
+        subject: identity.subject(),
+        method: identity.method().name(),
+        issuer: identity.issuer(),
+        email: identity.email(),
+        roles: roles.collect(),
+    };
+    match serde_json::to_vec(&caller) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(_) => answer::refused(&RequestError::Miscounted, RequestId::next()),
+    }
+}

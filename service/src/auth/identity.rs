@@ -1,0 +1,214 @@
+//! Who a caller is, and what the caller may do.
+
+use std::{fmt, sync::Arc};
+
+use temporal_kms_codec::Namespace;
+
+use super::{permissions::Permissions, role::Operation};
+
+/// An authenticated caller. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Identity(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    subject: String,
+    issuer: Option<String>,
+    email: Option<String>,
+    method: Method,
+    permissions: Permissions,
+}
+
+/// How a caller proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Method {
+    /// The server authenticates nobody, so that every caller has every role.
+    Open,
+    /// A token of an OpenID Connect issuer, in `Authorization` or `Authorization-Extras`.
+    Jwt,
+    /// A token of the configuration.
+    StaticToken,
+    /// A certificate of mutual TLS.
+    Certificate,
+    /// The user of a process at the other end of a Unix socket.
+    UnixSocket,
+    /// The cookie of a login in the browser.
+    Session,
+}
+
+impl Method {
+    /// Its name for logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Jwt => "jwt",
+            Self::StaticToken => "static-token",
+            Self::Certificate => "certificate",
+            Self::UnixSocket => "unix-socket",
+            Self::Session => "session",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Identity {
+    pub(super) fn new(
+        subject: impl Into<String>,
+        method: Method,
+        permissions: Permissions,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            subject: subject.into(),
+            issuer: None,
+            email: None,
+            method,
+            permissions,
+        }))
+    }
+
+    /// An identity that an issuer vouches for.
+    pub(super) fn of_issuer(
+        subject: String,
+        issuer: String,
+        email: Option<String>,
+        method: Method,
+        permissions: Permissions,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            subject,
+            issuer: Some(issuer),
+            email,
+            method,
+            permissions,
+        }))
+    }
+
+    /// The caller of a server that authenticates nobody.
+    #[must_use]
+    pub fn anyone() -> Self {
+        Self::new("anyone", Method::Open, Permissions::all())
+    }
+
+    /// The name within its method and issuer: a token's `sub`, the name of a static token, a name of a certificate, or
+    /// a user's number. It may hold any character, so escape it where it is printed.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// The issuer's name in the configuration (`NAME` of `[auth.issuers.NAME]`).
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.issuer.as_deref()
+    }
+
+    /// The e-mail address, when the issuer gives one and does not call it unverified.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.0.email.as_deref()
+    }
+
+    /// How the caller proved it.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.0.method
+    }
+
+    /// The caller's roles.
+    #[must_use]
+    pub fn permissions(&self) -> &Permissions {
+        &self.0.permissions
+    }
+
+    /// Whether the caller may do `operation` in `namespace`.
+    ///
+    /// # Errors
+    /// When the caller has none of the roles that allow it: answer 403.
+    pub fn allows(&self, operation: Operation, namespace: &Namespace) -> Result<(), Denied> {
+        let roles = self.0.permissions.roles(namespace);
+        if roles.has_any(operation.roles()) {
+            return Ok(());
+        }
+        Err(Denied {
+            operation,
+            namespace: namespace.clone(),
+        })
+    }
+}
+
+/// The caller is known and may not do what it asks for: 403. The text is for the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    operation: Operation,
+    namespace: Namespace,
+}
+
+impl Denied {
+    /// What was asked for.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// Where.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roles: Vec<&str> = self
+            .operation
+            .roles()
+            .iter()
+            .map(|role| role.name())
+            .collect();
+        let roles = match roles.split_last() {
+            Some((last, [])) => (*last).to_owned(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => return f.write_str("nobody may do this"),
+        };
+        write!(
+            f,
+            "you may not {} in this namespace: the role {roles} is missing. Ask an administrator of the codec server for it",
+            self.operation
+        )
+    }
+}
+
+impl std::error::Error for Denied {}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{permissions::Permission, role::Role},
+        *,
+    };
+
+    #[test]
+    fn a_denial_names_the_missing_roles_and_the_remedy() {
+        let permission = Permission::parse("a:worker").unwrap();
+        let identity = Identity::new("x", Method::StaticToken, [permission].iter().collect());
+        let (a, b) = (Namespace::new("a").unwrap(), Namespace::new("b").unwrap());
+        assert_eq!(identity.allows(Operation::ENCODE, &a), Ok(()));
+        let denied = identity.allows(Operation::DECODE, &a).unwrap_err();
+        assert_eq!(
+            denied.to_string(),
+            "you may not decode in this namespace: the role read is missing. Ask an administrator of the codec server for it"
+        );
+        let denied = identity.allows(Operation::ENCODE, &b).unwrap_err();
+        assert!(denied.to_string().contains("write, worker or admin"));
+        const MANAGE: Operation = Operation::new("manage tasks", &[Role::Admin]);
+        assert!(identity.allows(MANAGE, &a).is_err());
+        assert_eq!(Identity::anyone().allows(MANAGE, &b), Ok(()));
+    }
+}

@@ -1,0 +1,15 @@
+//! TLS of servers: certificates from PEM files that are read again when they change, and client certificates.
+//!
+//! [`TlsSettings`] is the section `[tls]`. [`Tls`] has what it names, ready for handshakes. A file that cannot be used keeps
+//! the one before it, and established connections go on.
+
+mod error;
+mod files;
+mod handshake;
+mod reload;
+mod settings;
+
+pub use error::TlsError;
+pub use handshake::{Agreed, TlsStream};
+pub use reload::{Reloaded, Tls, faults};
+pub use settings::{ClientCertificates, TlsSettings};

@@ -1,0 +1,223 @@
+//! The certificates that are in use, and their replacement when the files change.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::{CryptoProvider, aws_lc_rs},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::time::sleep;
+use zeroize::Zeroizing;
+
+use super::{
+    error::TlsError,
+    files,
+    settings::{ClientCertificates, TlsSettings},
+};
+use crate::settings::Fault;
+
+/// The protocols that a client can choose from, in this order.
+const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The server's side of TLS. The next handshake uses what was loaded last.
+#[derive(Debug)]
+pub struct Tls {
+    settings: TlsSettings,
+    config: ArcSwap<ServerConfig>,
+    /// The files that were looked at last, good or bad.
+    seen: Mutex<Digest>,
+}
+
+/// What [`Tls::reload`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// New files, which the next handshakes use.
+    Changed,
+    /// The files that are known already.
+    Unchanged,
+}
+
+type Digest = [u8; 32];
+
+impl Tls {
+    /// Loads the files.
+    ///
+    /// # Errors
+    /// When a file is missing or cannot be used.
+    pub fn open(settings: TlsSettings) -> Result<Arc<Self>, TlsError> {
+        let files = Files::read(&settings)?;
+        let config = files.config(&settings)?;
+        Ok(Arc::new(Self {
+            seen: Mutex::new(files.digest()),
+            config: ArcSwap::from(config),
+            settings,
+        }))
+    }
+
+    /// Loads the files again if they have changed.
+    ///
+    /// # Errors
+    /// When a file is missing or cannot be used. The certificates that were loaded before stay in use.
+    pub fn reload(&self) -> Result<Reloaded, TlsError> {
+        let files = Files::read(&self.settings)?;
+        let digest = files.digest();
+        let mut seen = self.seen.lock();
+        if *seen == digest {
+            return Ok(Reloaded::Unchanged);
+        }
+        let config = files.config(&self.settings)?;
+        self.config.store(config);
+        *seen = digest;
+        Ok(Reloaded::Changed)
+    }
+
+    /// Loads the files again whenever they change, and logs it. It never returns.
+    pub async fn watch(self: Arc<Self>) {
+        let mut last_error = None;
+        loop {
+            sleep(self.settings.reload_interval).await;
+            let tls = Arc::clone(&self);
+            // Files may be on a network.
+            let Ok(reloaded) = tokio::task::spawn_blocking(move || tls.reload()).await else {
+                continue;
+            };
+            match reloaded {
+                Ok(Reloaded::Changed) => {
+                    last_error = None;
+                    tracing::info!("new TLS certificates are in use");
+                }
+                Ok(Reloaded::Unchanged) => last_error = None,
+                Err(error) => {
+                    let error = error.to_string();
+                    // Once for each mistake: certificate and key may be replaced one after the other.
+                    if last_error.as_ref() != Some(&error) {
+                        tracing::error!(
+                            error,
+                            "the TLS certificates cannot be replaced; the ones before stay in use"
+                        );
+                    }
+                    last_error = Some(error);
+                }
+            }
+        }
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.settings.handshake_timeout
+    }
+}
+
+/// Files that cannot be used.
+#[must_use]
+pub fn faults(settings: &TlsSettings) -> Vec<Fault> {
+    let config = Files::read(settings).and_then(|files| files.config(settings));
+    let error = config.err();
+    error
+        .map(|error| Fault::new("tls", error.to_string()))
+        .into_iter()
+        .collect()
+}
+
+/// The bytes of all files.
+struct Files {
+    certificate: Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
+    client_ca: Option<Zeroizing<Vec<u8>>>,
+    client_crl: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Files {
+    fn read(settings: &TlsSettings) -> Result<Self, TlsError> {
+        let optional = |path: &Option<_>| path.as_deref().map(files::read).transpose();
+        Ok(Self {
+            certificate: files::read(&settings.certificate)?,
+            key: files::read(&settings.key)?,
+            client_ca: optional(&settings.client_ca)?,
+            client_crl: optional(&settings.client_crl)?,
+        })
+    }
+
+    fn digest(&self) -> Digest {
+        let mut digest = Sha256::new();
+        let required = [Some(&self.certificate), Some(&self.key)];
+        let all = required
+            .into_iter()
+            .chain([self.client_ca.as_ref(), self.client_crl.as_ref()]);
+        for file in all {
+            let bytes = file.map(|bytes| bytes.as_slice()).unwrap_or_default();
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        }
+        digest.finalize().into()
+    }
+
+    fn config(&self, settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let chain = files::certificates(&settings.certificate, &self.certificate)?;
+        let key = files::key(&settings.key, &self.key)?;
+        let versions = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&settings.certificate, &error))?;
+        let with_clients = match self.verifier(settings, provider)? {
+            Some(verifier) => versions.with_client_cert_verifier(verifier),
+            None => versions.with_no_client_auth(),
+        };
+        let mut config =
+            with_clients
+                .with_single_cert(chain, key)
+                .map_err(|error| match error {
+                    rustls::Error::InconsistentKeys(_) => TlsError::Mismatch {
+                        certificate: settings.certificate.clone(),
+                        key: settings.key.clone(),
+                    },
+                    error => unusable(&settings.certificate, &error),
+                })?;
+        config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+
+    /// What checks client certificates, if an authority is configured.
+    fn verifier(
+        &self,
+        settings: &TlsSettings,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
+        let (Some(path), Some(bytes)) = (&settings.client_ca, &self.client_ca) else {
+            return Ok(None);
+        };
+        let mut roots = RootCertStore::empty();
+        for authority in files::certificates(path, bytes)? {
+            let added = roots.add(authority);
+            added.map_err(|error| unusable(path, &error))?;
+        }
+        let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        if let (Some(path), Some(bytes)) = (&settings.client_crl, &self.client_crl) {
+            let lists = files::revocation_lists(path, bytes)?;
+            // An authority's own certificate is trusted because the operator names it.
+            builder = builder.with_crls(lists).only_check_end_entity_revocation();
+        }
+        if settings.client_certificates == ClientCertificates::Optional {
+            builder = builder.allow_unauthenticated();
+        }
+        let verifier = builder.build().map_err(|error| unusable(path, &error))?;
+        Ok(Some(verifier))
+    }
+}
+
+fn unusable(path: &Path, error: &dyn std::fmt::Display) -> TlsError {
+    TlsError::Unusable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
