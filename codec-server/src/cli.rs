@@ -6,6 +6,8 @@ mod config;
 mod dev;
 mod doctor;
 mod files;
+mod history;
+mod inspect;
 mod keys;
 mod serve;
 mod token;
@@ -22,8 +24,9 @@ use temporal_kms_codec_service::{
 };
 
 use self::common::{
+    codec_args,
     exit::{self, PROGRAM, Status},
-    kms_args, output,
+    kms_args, output, payload_file, progress, table, wanted,
 };
 
 /// Commands that run once say only what is wrong; that local keys are for development, the command says that creates them.
@@ -88,6 +91,12 @@ enum Command {
     /// Decrypts payloads from a file or stdin.
     #[command(after_help = transform::help())]
     Decode(transform::DecodeArgs),
+    /// Shows formats, keys and namespaces of payloads, without decrypting them.
+    #[command(after_help = inspect::help())]
+    Inspect(inspect::InspectArgs),
+    /// Decodes exported histories of any size, and finds out which keys histories need.
+    #[command(subcommand, after_help = history::HELP)]
+    History(Box<history::HistoryCommand>),
     /// Seals a file of any size.
     #[command(after_help = files::help())]
     Seal(files::FileArgs),
@@ -146,6 +155,8 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Encode(args) => transform::encode(&args),
         Command::Decode(args) => transform::decode(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::History(command) => history::run(&command),
         Command::Seal(args) => files::run(files::Operation::Seal, &args),
         Command::Open(args) => files::run(files::Operation::Open, &args),
         Command::Keys(args) => keys::run(&args),

@@ -29,7 +29,7 @@ use std::path::Path;
 use temporal_kms_codec::kms::Kms;
 use temporal_kms_codec_service::{
     audit,
-    auth::AuthConfig,
+    auth::{AuthConfig, Authenticator},
     namespaces,
     settings::{Document, Fault, Settings},
     tls::{self, TlsSettings},
@@ -161,6 +161,7 @@ impl Config {
     fn missing_files(&self) -> Vec<Fault> {
         let mut faults = namespaces::missing_files(&self.namespaces, &self.keys);
         faults.extend(self.tls.iter().flat_map(tls::faults));
+        faults.extend(Authenticator::open(&self.auth).err().unwrap_or_default());
         faults
     }
 }

@@ -19,6 +19,7 @@ mod login;
 mod memory;
 mod namespace;
 mod origin;
+mod page;
 mod permit;
 mod pipeline;
 mod placeholder;

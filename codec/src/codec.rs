@@ -14,8 +14,8 @@ use futures::future;
 
 use self::policy::Policy;
 use crate::{
-    Compression, EncryptionContext, Error, Format, KeyUri, Namespace,
-    dek::{ActiveDek, DataKeys, Rest},
+    Compression, EncryptionContext, Error, Format, KeyUri, Namespace, StaticKeys,
+    dek::{ActiveDek, OpeningKeys, Rest, SealingKeys},
     kms::{KeyProvider, ProviderError, ProviderErrorKind},
     stats::{Counters, Stats},
 };
@@ -34,13 +34,21 @@ pub(crate) struct Inner {
     pub(crate) format: Format,
     pub(crate) compression: Compression,
     pub(crate) max_decompressed: usize,
-    pub(crate) keys: DataKeys,
+    pub(crate) opening: OpeningKeys,
+    pub(crate) static_keys: StaticKeys,
     pub(crate) policy: Policy,
+    /// `None` where nothing is encrypted.
+    pub(crate) encryption: Option<Encryption>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// The keys that encrypt, and the data keys that they wrap.
+pub(crate) struct Encryption {
+    pub(crate) sealing: SealingKeys,
     pub(crate) active_v2: Arc<ActiveDek>,
     pub(crate) active_v1: Arc<ActiveDek>,
     /// Of the first encrypting key, in direct mode.
-    pub(crate) encrypting_directly: Rest,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) directly: Rest,
 }
 
 impl Codec {
@@ -60,8 +68,16 @@ impl Codec {
         self.0.counters.snapshot()
     }
 
+    /// Whether this codec only decrypts.
+    #[must_use]
+    pub fn is_decrypt_only(&self) -> bool {
+        self.0.encryption.is_none()
+    }
+
     /// Asks every encrypting key's service whether the key can be used. Where the caller may not ask, as with Cloud KMS's
     /// role for encrypting and decrypting, a data key is wrapped for trial, under the context that payloads have.
+    ///
+    /// A codec that only decrypts asks for its decrypting keys. Where the caller may not ask, nothing is tried.
     ///
     /// # Errors
     /// The first key's that cannot.
@@ -74,18 +90,27 @@ impl Codec {
 
     /// Asks as [`ready`](Self::ready) does, and returns what each key said: one that fails hides no other.
     pub async fn check_keys(&self) -> Vec<(KeyUri, Result<(), ProviderError>)> {
-        let context = if self.0.format.binds_context() {
-            self.0.active_v2.context()
-        } else {
-            self.0.active_v1.context()
+        let Some(encryption) = &self.0.encryption else {
+            let keys = self.0.opening.decryption.keys();
+            let checks =
+                keys.map(|key| async { (key.uri().clone(), key.describe().await.map(drop)) });
+            return future::join_all(checks).await;
         };
-        let checks = self
-            .0
-            .keys
+        let context = if self.0.format.binds_context() {
+            encryption.active_v2.context()
+        } else {
+            encryption.active_v1.context()
+        };
+        let checks = encryption
+            .sealing
             .encrypting
             .iter()
             .map(|key| async { (key.uri().clone(), can_encrypt(&**key, context).await) });
         future::join_all(checks).await
+    }
+
+    pub(crate) fn encryption(&self) -> Result<&Encryption, Error> {
+        self.0.encryption.as_ref().ok_or(Error::DecryptOnly)
     }
 }
 
@@ -107,7 +132,10 @@ impl fmt::Debug for Codec {
         f.debug_struct("Codec")
             .field("namespace", &self.0.namespace)
             .field("format", &self.0.format)
-            .field("encrypting", &self.0.keys.encrypting)
+            .field(
+                "encrypting",
+                &self.0.encryption.as_ref().map(|it| &it.sealing.encrypting),
+            )
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,9 @@
 //! What is computed with keys, without any format or I/O.
 
+#[cfg(any(feature = "zstd", feature = "decompression"))]
+mod bounded;
 pub(crate) mod compression;
+pub(crate) mod decompression;
 pub(crate) mod key_schedule;
 
 pub(crate) use temporal_kms::support::{aead, random};

@@ -19,7 +19,7 @@ pub use self::limits::{CacheLimits, DekLimits};
 pub(crate) use self::{
     active::{ActiveDek, ActiveKey},
     budget::Budget,
-    data_keys::{DataKeySettings, DataKeys},
+    data_keys::{DataKeySettings, OpeningKeys, SealingKeys},
     decryption_keys::DecryptionKeys,
     expanded_dek::ExpandedDek,
     rest::Rest,

@@ -23,6 +23,11 @@ pub enum Error {
     /// A setting, or a combination of settings, cannot work.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
+    /// The codec decrypts only ([`CodecBuilder::decrypt_only`](crate::CodecBuilder::decrypt_only)).
+    #[error(
+        "nothing is encrypted here, because no key to encrypt with is configured; name one under `encrypt` (TEMPORAL_CODEC_KEY)"
+    )]
+    DecryptOnly,
 }
 
 impl Error {
@@ -71,6 +76,19 @@ pub enum PayloadError {
         /// The payload's keys: each key's URI, with commas between them. Only the first few are named.
         key: String,
     },
+    /// The static key of the payload is not configured.
+    #[error(
+        "the payload is encrypted with the static key `{id}`, which is not configured here; add it under `static_keys` (TEMPORAL_CODEC_STATIC_KEYS) if it is yours"
+    )]
+    UnknownStaticKey {
+        /// The id of the key, shortened and with control characters escaped.
+        id: String,
+    },
+    /// The payload was encrypted by something that no codec of this version opens.
+    #[error(
+        "the payload was encrypted with {0}, which this version does not open; decode it with the codec that wrote it"
+    )]
+    UnsupportedFormat(&'static str),
     /// The payload has a format that this codec does not open.
     #[error(
         "the payload has the format `{format}`, which is not opened here; add it to `decrypt_formats` (TEMPORAL_CODEC_DECRYPT_FORMATS) if your own writers used it"
@@ -85,7 +103,9 @@ pub enum PayloadError {
     )]
     PlaintextRefused,
     /// A size exceeds its limit.
-    #[error("{what} exceeds the limit of {limit} bytes")]
+    #[error(
+        "{what} exceeds the limit of {limit} bytes; make it smaller, or check the program that wrote it"
+    )]
     TooLarge {
         /// What is too large.
         what: &'static str,
@@ -109,11 +129,19 @@ pub enum PayloadError {
     )]
     NoRandomness,
     /// The payload needs a feature that this build does not have.
-    #[error("this build cannot process the payload: {0}")]
+    #[error("this build cannot process the payload: {0}; use a build with it")]
     Unsupported(&'static str),
 }
 
 impl PayloadError {
+    /// The payload names a static key that is not configured.
+    pub(crate) fn unknown_static_key(id: &str) -> Self {
+        const MAX_ID: usize = 64;
+        Self::UnknownStaticKey {
+            id: shown(id, MAX_ID),
+        }
+    }
+
     /// The payload names `keys`, and none of them is allowed.
     pub(crate) fn keys_not_allowed<'k>(keys: impl IntoIterator<Item = &'k KeyUri>) -> Self {
         const NAMED: usize = 3;
@@ -138,10 +166,12 @@ fn foreign_namespace(found: Option<&str>, expected: &str) -> String {
     match found {
         Some(found) => {
             format!(
-                "the payload belongs to the namespace `{found}`, and is decoded for `{expected}`"
+                "the payload belongs to the namespace `{found}`, and is decoded for `{expected}`; decode it for its own namespace"
             )
         }
-        None => format!("the payload names no namespace, and is decoded for `{expected}`"),
+        None => format!(
+            "the payload names no namespace, and is decoded for `{expected}`; check the program that wrote it"
+        ),
     }
 }
 
@@ -189,17 +219,20 @@ mod tests {
             match error {
                 E::Malformed(_) => &["its header is short", "Check the program"],
                 E::NotAuthentic => &["payload", "key", "namespace", "Decode it"],
-                E::ForeignNamespace { .. } => &["`theirs`", "`ours`"],
+                E::ForeignNamespace { found: None, .. } => &["`ours`", "check the program"],
+                E::ForeignNamespace { .. } => &["`theirs`", "`ours`", "decode it for"],
                 E::ForeignContext(_) => &["`env`", "TEMPORAL_CODEC_CONTEXT"],
                 E::MissingContext(_) => &["`env`", "TEMPORAL_CODEC_REQUIRE_CONTEXT"],
                 E::KeyNotAllowed { .. } => &["local://k", "add it", "TEMPORAL_CODEC_DECRYPT_KEYS"],
+                E::UnknownStaticKey { .. } => &["`old`", "TEMPORAL_CODEC_STATIC_KEYS"],
+                E::UnsupportedFormat(_) => &["Vault", "decode it with"],
                 E::FormatNotAllowed { .. } => &["`direct`", "TEMPORAL_CODEC_DECRYPT_FORMATS"],
                 E::PlaintextRefused => &["not encrypted", "TEMPORAL_CODEC_PLAINTEXT"],
-                E::TooLarge { .. } => &["the wrapped data key", "16384 bytes"],
+                E::TooLarge { .. } => &["the wrapped data key", "16384 bytes", "make it smaller"],
                 E::NestedTooDeep(_) => &["8 times", "find the program"],
                 E::NotTried => &["not tried", "decode it in a request of its own"],
                 E::NoRandomness => &["operating system", "check"],
-                E::Unsupported(_) => &["zstd"],
+                E::Unsupported(_) => &["zstd", "use a build with it"],
             }
         }
         let all = vec![
@@ -209,11 +242,17 @@ mod tests {
                 found: Some("theirs".to_owned()),
                 expected: "ours".to_owned(),
             },
+            E::ForeignNamespace {
+                found: None,
+                expected: "ours".to_owned(),
+            },
             E::ForeignContext("env".to_owned()),
             E::MissingContext("env".to_owned()),
             E::KeyNotAllowed {
                 key: "local://k".to_owned(),
             },
+            E::unknown_static_key("old"),
+            E::UnsupportedFormat("Vault"),
             E::FormatNotAllowed {
                 format: Format::Direct,
             },
@@ -225,7 +264,7 @@ mod tests {
             E::NestedTooDeep(8),
             E::NotTried,
             E::NoRandomness,
-            E::Unsupported("it lacks the feature `zstd`"),
+            E::Unsupported("it is compressed, and the feature `zstd` is missing"),
         ];
         let with_names = |error: E| {
             let names = named(&error);
@@ -237,7 +276,7 @@ mod tests {
     #[test]
     fn every_error_of_a_payload_names_what_is_at_fault_and_what_to_do() {
         let samples = samples();
-        assert_eq!(samples.len(), 13, "a variant has no sample");
+        assert_eq!(samples.len(), 16, "a variant has no sample");
         for (error, names) in samples {
             let text = error.to_string();
             for name in names {

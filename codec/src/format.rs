@@ -1,14 +1,23 @@
 //! The bytes of every format, without cryptography and without I/O: encrypted payloads taken apart and put together.
 
+pub(crate) mod compressed;
 pub(crate) mod direct;
+pub(crate) mod encrypted;
 pub(crate) mod envelope_v1;
 pub(crate) mod envelope_v2;
 pub(crate) mod file;
 pub(crate) mod recipients;
+pub(crate) mod static_key;
+pub(crate) mod temporal_proxy;
+pub(crate) mod vault_transit;
 
-use self::{direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2};
+use self::{
+    compressed::Compressed, direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2,
+    static_key::StaticKey,
+};
 use crate::{
     Format, Payload, PayloadError, PayloadExt as _, Scheme,
+    crypto::decompression::Algorithm,
     payload::{ENCODING_ENVELOPE, ENVELOPE_VERSION},
 };
 
@@ -22,21 +31,30 @@ pub(crate) enum Marker {
     EnvelopeV1,
     EnvelopeV2,
     UnknownVersion,
+    Static,
+    TemporalProxy,
+    VaultTransit,
+    Compressed(Algorithm),
 }
 
 impl Marker {
     /// The marker of a payload. Only the exact bytes of an `encoding` mark one.
     pub(crate) fn of(payload: &Payload) -> Option<Self> {
-        let encoding = payload.encoding()?;
-        if encoding != ENCODING_ENVELOPE {
-            return Scheme::from_direct_encoding(encoding).map(Self::Direct);
+        match payload.encoding()? {
+            ENCODING_ENVELOPE => {
+                let version = payload.metadata.get(ENVELOPE_VERSION);
+                Some(match version.map(Vec::as_slice) {
+                    None => Self::EnvelopeV1,
+                    Some(b"2") => Self::EnvelopeV2,
+                    Some(_) => Self::UnknownVersion,
+                })
+            }
+            encrypted::ENCODING => Some(encrypted::marker(payload)),
+            other => match compressed::algorithm(other) {
+                Some(algorithm) => Some(Self::Compressed(algorithm)),
+                None => Scheme::from_direct_encoding(other).map(Self::Direct),
+            },
         }
-        let version = payload.metadata.get(ENVELOPE_VERSION);
-        Some(match version.map(Vec::as_slice) {
-            None => Self::EnvelopeV1,
-            Some(b"2") => Self::EnvelopeV2,
-            Some(_) => Self::UnknownVersion,
-        })
     }
 
     pub(crate) const fn format(self) -> Result<Format, PayloadError> {
@@ -45,6 +63,24 @@ impl Marker {
             Self::EnvelopeV1 => Ok(Format::EnvelopeV1),
             Self::EnvelopeV2 => Ok(Format::Envelope),
             Self::UnknownVersion => Err(UNKNOWN_VERSION),
+            Self::Static => Ok(Format::Static),
+            Self::TemporalProxy => Ok(Format::TemporalProxy),
+            Self::VaultTransit => Err(vault_transit::REFUSED),
+            Self::Compressed(algorithm) => Ok(compressed::format(algorithm)),
+        }
+    }
+
+    /// Whether such payloads are encrypted. The others are compressed only.
+    pub(crate) const fn encrypts(self) -> bool {
+        !matches!(self, Self::Compressed(_))
+    }
+
+    /// Whether a codec of this project made such payloads. Other codecs may be chained with this one, so their payloads are
+    /// values like any other until the configuration opens their formats.
+    pub(crate) const fn is_ours(self) -> bool {
+        match self {
+            Self::Direct(_) | Self::EnvelopeV1 | Self::EnvelopeV2 | Self::UnknownVersion => true,
+            Self::Static | Self::TemporalProxy | Self::VaultTransit | Self::Compressed(_) => false,
         }
     }
 
@@ -55,6 +91,12 @@ impl Marker {
             Self::EnvelopeV1 => envelope_v1::parse(payload).map(Parsed::EnvelopeV1),
             Self::EnvelopeV2 => envelope_v2::parse(payload).map(Parsed::EnvelopeV2),
             Self::UnknownVersion => Err(UNKNOWN_VERSION),
+            Self::Static => static_key::parse(payload).map(Parsed::Static),
+            Self::TemporalProxy => temporal_proxy::parse(payload).map(Parsed::EnvelopeV1),
+            Self::VaultTransit => Err(vault_transit::REFUSED),
+            Self::Compressed(algorithm) => {
+                Ok(Parsed::Compressed(compressed::parse(algorithm, payload)))
+            }
         }
     }
 }
@@ -66,6 +108,8 @@ pub(crate) enum Parsed {
     Direct(Direct),
     EnvelopeV1(EnvelopeV1),
     EnvelopeV2(EnvelopeV2),
+    Static(StaticKey),
+    Compressed(Compressed),
 }
 
 #[cfg(test)]

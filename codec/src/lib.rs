@@ -55,7 +55,7 @@
 //! - its namespace, and those of [`accept_namespace`](CodecBuilder::accept_namespace);
 //! - its keys: those of [`encrypt_with`](CodecBuilder::encrypt_with) and [`decrypt_with`](CodecBuilder::decrypt_with);
 //! - its formats: the one that it writes and [`Format::Envelope`], or those of
-//!   [`decrypt_formats`](CodecBuilder::decrypt_formats);
+//!   [`decrypt_formats`](CodecBuilder::decrypt_formats), which may be formats of other codecs too;
 //! - the pairs of [`require_context`](CodecBuilder::require_context).
 //!
 //! Payloads that are not encrypted are refused too. [`PlaintextPolicy::Allow`] is for the time of a migration.
@@ -74,6 +74,7 @@
 //!
 //! - `aws-lc-rs` (default): AES-256-GCM by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
 //! - `zstd` (default): compression before encryption. It is off until it is configured.
+//! - `decompression` (default): reading payloads that other codecs compressed with zlib, gzip or snappy.
 //! - `audit`: the module `audit`, a verifiable log of every call of a key and of every change of a key.
 //! - `gcp-kms`: keys at Google Cloud KMS. `aws-kms`: keys at AWS KMS. `pkcs11`: keys in PKCS#11 tokens.
 //! - `sdk`: `PayloadCodec` for the Temporal Rust SDK, and [`WorkerGuard`], which every worker needs: without it one query
@@ -91,9 +92,11 @@ mod crypto;
 mod dek;
 mod error;
 mod format;
+mod inspection;
 pub mod kms;
 pub mod payload;
 mod sealed;
+mod static_keys;
 mod stats;
 #[cfg(feature = "sdk")]
 mod temporal;
@@ -109,8 +112,10 @@ pub use codec::{
 pub use crypto::compression::Compression;
 pub use dek::{CacheLimits, DekLimits};
 pub use error::{Error, PayloadError};
+pub use inspection::{InspectedKey, Inspection};
 pub use payload::{Payload, PayloadExt, Payloads};
 pub use sealed::{DataEnvelope, SealedFileError, Sealer, SealerBuilder};
+pub use static_keys::{StaticKeySource, StaticKeys};
 pub use stats::Stats;
 #[cfg(feature = "sdk")]
 pub use temporal::WorkerGuard;

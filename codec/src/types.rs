@@ -26,6 +26,18 @@ pub enum Format {
     /// Every payload encrypted by the KMS itself: a call for each, and no context bound. A payload over the service's
     /// limit is sealed as [`Envelope`](Self::Envelope) instead.
     Direct,
+    /// Read only, for migration: `binary/encrypted` of Temporal's samples, with a [static key](crate::StaticKeys). It binds
+    /// no context.
+    Static,
+    /// Read only, for migration: `binary/encrypted` of temporal-proxy, with a data key that a KMS wrapped. It binds no
+    /// context.
+    TemporalProxy,
+    /// Read only, for migration: `binary/zlib` of the Go SDK. It is compressed and not encrypted.
+    Zlib,
+    /// Read only, for migration: `binary/snappy` of the Go samples. It is compressed and not encrypted.
+    Snappy,
+    /// Read only, for migration: `binary/gzip` of the Python samples. It is compressed and not encrypted.
+    Gzip,
 }
 
 impl FromStr for Format {
@@ -36,7 +48,7 @@ impl FromStr for Format {
             .into_iter()
             .find(|format| format.as_str() == name)
             .ok_or_else(|| {
-                let reason = "it must be `envelope`, `envelope-v1` or `direct`";
+                let reason = "it must be `envelope`, `envelope-v1` or `direct`; or, to open only, `static`, `temporal-proxy`, `zlib`, `snappy` or `gzip`";
                 ConfigurationError::invalid("format", reason)
             })
     }
@@ -49,7 +61,17 @@ impl fmt::Display for Format {
 }
 
 impl Format {
-    const ALL: [Self; 3] = [Self::Envelope, Self::EnvelopeV1, Self::Direct];
+    /// Every format.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Envelope,
+        Self::EnvelopeV1,
+        Self::Direct,
+        Self::Static,
+        Self::TemporalProxy,
+        Self::Zlib,
+        Self::Snappy,
+        Self::Gzip,
+    ];
 
     /// The name in settings, variables and output.
     #[must_use]
@@ -58,7 +80,24 @@ impl Format {
             Self::Envelope => "envelope",
             Self::EnvelopeV1 => "envelope-v1",
             Self::Direct => "direct",
+            Self::Static => "static",
+            Self::TemporalProxy => "temporal-proxy",
+            Self::Zlib => "zlib",
+            Self::Snappy => "snappy",
+            Self::Gzip => "gzip",
         }
+    }
+
+    /// Whether a codec can write the format. The others are formats of other codecs, and are read only.
+    #[must_use]
+    pub const fn is_written(self) -> bool {
+        matches!(self, Self::Envelope | Self::EnvelopeV1 | Self::Direct)
+    }
+
+    /// Whether a payload in the format is encrypted. The others are compressed only.
+    #[must_use]
+    pub const fn encrypts(self) -> bool {
+        !matches!(self, Self::Zlib | Self::Snappy | Self::Gzip)
     }
 
     /// Whether a payload is bound to its namespace and the rest of its context.

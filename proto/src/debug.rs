@@ -1,11 +1,11 @@
-//! `Debug` that tells what kind of payload there is and how large, never its bytes: a payload in a log
-//! line or a panic message may be somebody's credential.
+//! `Debug` that shows the kind and the size of a payload, but never its bytes. A payload in a log line or a panic
+//! message may be a credential.
 
 use std::fmt;
 
 use crate::{Payload, Payloads, payload::ExternalPayloadDetails};
 
-/// No encoding that an SDK writes is longer; what is longer is cut, for the log's sake.
+/// Longer than any encoding that an SDK writes. A longer one is cut, to keep logs readable.
 const MAX_SHOWN_ENCODING: usize = 64;
 
 impl fmt::Debug for Payload {

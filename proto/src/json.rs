@@ -1,8 +1,8 @@
-//! Proto-JSON for payloads: what remote codecs speak, and what `temporal … -o json` prints.
+//! Proto-JSON for payloads: the form of remote codecs, and of `temporal … -o json`.
 //!
-//! Reading is lenient where real clients differ (Go's `encoding/json`, several proto-JSON libraries) and strict
-//! where leniency would let two readers see two different things. Writing is canonical and goes straight
-//! into one buffer: this is the codec server's hot path.
+//! Reading is lenient where real clients differ (Go's `encoding/json`, several proto-JSON libraries). It is strict
+//! where leniency would let two readers see two different values. Writing is canonical and goes directly into one
+//! buffer, because this is the codec server's hot path.
 //!
 //! | accepted | refused |
 //! |---|---|
@@ -13,12 +13,13 @@
 //! | unknown fields | a known field or a metadata key that is given twice |
 //! | | more than 64 metadata entries or externally stored parts in one payload |
 //!
-//! Errors name places by our own field names and never repeat a byte of the body.
+//! Errors name places by this crate's own field names and never repeat a byte of the body.
 
 mod document;
 mod error;
 mod read;
 mod scan;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -26,4 +27,6 @@ mod write;
 pub use document::{Found, Places, find_payloads, replace_payloads};
 pub use error::{Field, JsonError, Place, Position};
 pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
+pub use scan::{FoundAt, HistoryEvent};
+pub use stream::{Part, PayloadStream};
 pub use write::{payloads_len, write_payload, write_payload_list, write_payloads};

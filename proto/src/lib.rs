@@ -1,8 +1,8 @@
-//! Temporal's [`Payload`] messages, in the two forms that a codec meets: protobuf (what is encrypted and
-//! what SDKs exchange) and proto-JSON (what remote codecs exchange, [`json`]).
+//! Temporal's [`Payload`] messages, in the two forms that a codec needs: protobuf, which is encrypted and which SDKs
+//! exchange, and proto-JSON ([`json`]), which remote codecs exchange.
 //!
-//! The Rust under `generated/` is committed, so that nothing needs a protobuf compiler to build; a test
-//! regenerates it and compares.
+//! The Rust code under `generated/` is committed, so that builds need no protobuf compiler. A test regenerates it and
+//! compares.
 
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 

@@ -1,6 +1,9 @@
-// Opens a page in a real browser and waits for a text on it. Then it may click on buttons, by their names, and wait for
-// another text. It prints what the page shows and whom it asked.
-// JSON on stdin: { chromium, url, text, clicks, then, seconds }.
+// Opens a page in a real browser and takes steps on it, one after another. It prints what the page shows at the end and
+// whom it asked.
+// JSON on stdin: { chromium, url, seconds, steps }. A step is one of
+//   { wait: TEXT }  { click: BUTTON }  { fill: LABEL, with: TEXT }  { upload: LABEL, file: PATH }
+//   { download: BUTTON, file: PATH }  { press: KEY }  { dark: BOOLEAN }  { screenshot: PATH }
+// The first text that does not appear ends the steps: `found` is false then.
 "use strict";
 
 const { readFileSync } = require("node:fs");
@@ -16,28 +19,55 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+async function take(page, step, limit) {
+  if (step.wait !== undefined) {
+    return page.getByText(step.wait).first().waitFor(limit).then(() => true, () => false);
+  }
+  if (step.click !== undefined) {
+    await page.getByRole("button", { name: step.click, exact: true }).first().click(limit);
+  } else if (step.fill !== undefined) {
+    await page.getByLabel(step.fill).first().fill(step.with, limit);
+  } else if (step.upload !== undefined) {
+    await page.getByLabel(step.upload).first().setInputFiles(step.file, limit);
+  } else if (step.download !== undefined) {
+    const download = page.waitForEvent("download", limit);
+    await page.getByRole("button", { name: step.download, exact: true }).first().click(limit);
+    await (await download).saveAs(step.file);
+  } else if (step.press !== undefined) {
+    await page.keyboard.press(step.press);
+  } else if (step.dark !== undefined) {
+    await page.emulateMedia({ colorScheme: step.dark ? "dark" : "light" });
+  } else if (step.screenshot !== undefined) {
+    await page.screenshot({ path: step.screenshot });
+  } else {
+    throw new Error(`unknown step ${JSON.stringify(step)}`);
+  }
+  return true;
+}
+
 async function main() {
-  const { chromium: program, url, text, clicks, then, seconds } = JSON.parse(readFileSync(0, "utf8"));
+  const { chromium: program, url, seconds, steps } = JSON.parse(readFileSync(0, "utf8"));
   const browser = await chromium.launch({ executablePath: program, headless: true, args: FLAGS });
   try {
-    const page = await browser.newPage({ viewport: { width: 1400, height: 1200 } });
+    const context = await browser.newContext({ viewport: { width: 1400, height: 1200 }, ignoreHTTPSErrors: true });
+    const page = await context.newPage();
     const answers = [];
     page.on("response", (answer) => {
       answers.push({ method: answer.request().method(), url: answer.url(), status: answer.status() });
     });
+    const complaints = [];
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("console", (line) => {
+      if (line.type() === "error") complaints.push(line.text());
+    });
     await page.goto(url);
-    const limit = { timeout: seconds * 1000 };
-    const appears = (text) =>
-      page.getByText(text).first().waitFor(limit).then(() => true, () => false);
-    let found = await appears(text);
-    if (found && clicks.length > 0) {
-      for (const name of clicks) {
-        await page.getByRole("button", { name, exact: true }).first().click(limit);
-      }
-      found = await appears(then);
+    let found = true;
+    for (const step of steps) {
+      found = await take(page, step, { timeout: seconds * 1000 });
+      if (!found) break;
     }
     const shown = await page.locator("body").innerText();
-    process.stdout.write(JSON.stringify({ found, shown, answers }));
+    process.stdout.write(JSON.stringify({ found, shown, answers, complaints }));
   } finally {
     await browser.close();
   }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use dev_servers::ask;
@@ -21,6 +21,8 @@ pub struct Page {
     pub shown: String,
     /// What the page has asked for.
     pub answers: Vec<Answer>,
+    /// Errors of its scripts, and what the browser refused to load.
+    pub complaints: Vec<String>,
 }
 
 /// An answer that a page got.
@@ -34,13 +36,65 @@ pub struct Answer {
     pub status: u16,
 }
 
+/// What is done on a page. Buttons and fields are found by their names, as people find them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase", untagged)]
+pub enum Step<'a> {
+    /// Wait for a text.
+    Wait {
+        /// The text.
+        wait: &'a str,
+    },
+    /// Click on a button.
+    Click {
+        /// Its name.
+        click: &'a str,
+    },
+    /// Write into a field.
+    Fill {
+        /// The field's label.
+        fill: &'a str,
+        /// The text.
+        with: &'a str,
+    },
+    /// Choose a file.
+    Upload {
+        /// The field's label.
+        upload: &'a str,
+        /// The file.
+        file: &'a Path,
+    },
+    /// Click on a button that saves a file.
+    Download {
+        /// The button's name.
+        download: &'a str,
+        /// Where the file goes.
+        file: &'a Path,
+    },
+    /// Press a key.
+    Press {
+        /// Its name, such as `Tab`.
+        press: &'a str,
+    },
+    /// Prefer dark or light colours.
+    Dark {
+        /// Whether dark.
+        dark: bool,
+    },
+    /// Save what the window shows as a picture.
+    Screenshot {
+        /// Where it goes.
+        screenshot: &'a Path,
+    },
+}
+
 /// Opens `url` and waits up to `seconds` for `text` on the page.
 ///
 /// # Panics
 /// There is no browser, or it fails.
 #[must_use]
 pub fn open(url: &str, text: &str, seconds: u32) -> Page {
-    click(url, text, &[], "", seconds)
+    walk(url, &[Step::Wait { wait: text }], seconds)
 }
 
 /// As [`open`]. When the page shows `text`, clicks on the buttons that `clicks` names, one after another, and waits for
@@ -50,6 +104,18 @@ pub fn open(url: &str, text: &str, seconds: u32) -> Page {
 /// As [`open`], and when there is no such button.
 #[must_use]
 pub fn click(url: &str, text: &str, clicks: &[&str], then: &str, seconds: u32) -> Page {
+    let mut steps = vec![Step::Wait { wait: text }];
+    steps.extend(clicks.iter().map(|click| Step::Click { click }));
+    steps.push(Step::Wait { wait: then });
+    walk(url, &steps, seconds)
+}
+
+/// Opens `url` and takes `steps`, each of them for up to `seconds`.
+///
+/// # Panics
+/// As [`open`], and when a step cannot be taken.
+#[must_use]
+pub fn walk(url: &str, steps: &[Step<'_>], seconds: u32) -> Page {
     let _place = PLACES.take();
     let library = tool("TKC_PLAYWRIGHT");
     let modules = library
@@ -61,10 +127,8 @@ pub fn click(url: &str, text: &str, clicks: &[&str], then: &str, seconds: u32) -
     let request = json!({
         "chromium": tool("TKC_CHROMIUM"),
         "url": url,
-        "text": text,
-        "clicks": clicks,
-        "then": then,
         "seconds": seconds,
+        "steps": steps,
     });
     serde_json::from_value(ask(command, &request)).expect("what the page shows")
 }

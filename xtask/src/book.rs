@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// What has to hold before a change is taken.
+    /// The options for checking a change.
     pub(crate) fn check() -> Self {
         Self {
             check: true,

@@ -11,7 +11,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Runs every stage, and prints the time and the room that each one took, also when one fails.
+/// Runs every stage, and prints the time and the disk space that each one took, also when one fails.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let workspace = &workspace.lean();
     // Installing them waits for the network as much as for the processor.
@@ -95,7 +95,7 @@ impl<'a> Stages<'a> {
     }
 }
 
-/// What the disk has left. A stage does not fail because nobody can tell.
+/// The free disk space. A stage does not fail if this is unknown.
 fn room(workspace: &Workspace) -> String {
     disk::report(workspace).unwrap_or_else(|error| format!("{error:#}"))
 }

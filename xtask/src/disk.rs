@@ -1,4 +1,4 @@
-//! How much room a build takes, and giving back what later stages do not need.
+//! Measures the disk space of a build, and frees what later stages do not need.
 
 use std::{
     collections::HashSet,
@@ -99,7 +99,7 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The space that `folder` takes, with each file counted once whatever its number of names.
+/// The space that `folder` takes. A file with several names counts once.
 fn size(folder: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {

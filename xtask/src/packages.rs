@@ -116,7 +116,7 @@ impl Package {
 mod tests {
     use super::*;
 
-    /// The oldest compiler that the crates support is the one that every check here runs with.
+    /// Every check here runs with the oldest compiler that the crates support.
     #[test]
     fn the_stated_minimum_version_is_the_pinned_toolchain() {
         let workspace = Workspace::discover().unwrap();

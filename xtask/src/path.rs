@@ -1,4 +1,4 @@
-//! Programs of the system: where they are, and how to get them.
+//! Finds and installs programs of the system.
 
 use std::{env, path::PathBuf};
 

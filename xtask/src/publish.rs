@@ -1,4 +1,4 @@
-//! `cargo xtask publish-check`: the crates can be published, as far as that shows without publishing them.
+//! `cargo xtask publish-check`: checks that the crates can be published, without publishing them.
 
 use anyhow::ensure;
 

@@ -1,4 +1,4 @@
-//! Other programs, run so that the user sees what happens.
+//! Runs other programs and shows the user what happens.
 
 mod background;
 mod progress;
@@ -81,7 +81,7 @@ pub(crate) fn minutes(time: Duration) -> String {
     format!("{}:{:02} min", time.as_secs() / 60, time.as_secs() % 60)
 }
 
-/// The command line as one would type it; none of ours holds a secret.
+/// The command line as a user would type it. Our command lines hold no secrets.
 pub(crate) fn describe(command: &Command) -> String {
     let words = iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<String> = words.map(|word| quote(&word.to_string_lossy())).collect();

@@ -1,4 +1,4 @@
-//! Where the workspace is, and how its cargo is called.
+//! Finds the workspace and calls cargo in it.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
-/// Saves disk space and time where nobody looks at a backtrace or builds a second time.
+/// Saves disk space and time for builds without backtraces and without a second build.
 const LEAN: [(&str, &str); 2] = [
     ("CARGO_INCREMENTAL", "0"),
     ("CARGO_PROFILE_DEV_DEBUG", "none"),
@@ -103,7 +103,7 @@ impl Workspace {
     fn prepare(&self, mut command: Command) -> Command {
         command.current_dir(&self.root);
         if self.lean {
-            // What the user has set is the user's choice.
+            // Keep a value that the user has set.
             let unset = LEAN.iter().filter(|(name, _)| env::var_os(name).is_none());
             command.envs(unset.copied());
         }

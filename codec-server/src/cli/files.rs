@@ -2,13 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal as _},
+    io,
     path::{Path, PathBuf},
     pin::Pin,
 };
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use temporal_kms_codec::{EncryptionContext, SealedFileError, Sealer};
 use temporal_kms_codec_service::{lifecycle, local_key::DEFAULT_LOCAL_KEY};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader, BufWriter};
@@ -17,6 +16,7 @@ use super::{
     exit::{Failure, Status, with_exit_codes},
     kms_args::KmsArgs,
     output::{Destination, is_standard},
+    progress,
 };
 
 /// Fewer system calls than one for each chunk.
@@ -92,7 +92,7 @@ async fn process(
     let sealer = sealer(args).await?;
 
     let (input, len) = open_input(&args.file).await?;
-    let progress = progress(args, len);
+    let progress = progress::bytes(args.quiet, len);
     let input = BufReader::with_capacity(BUFFER, progress.wrap_async_read(input));
     let output = destination.open().await?;
     let total = match output.file()? {
@@ -202,26 +202,6 @@ async fn open_input(path: &Path) -> Result<(Input, Option<u64>), Failure> {
     }
     let len = metadata.is_file().then_some(metadata.len());
     Ok((Box::pin(file), len))
-}
-
-fn progress(args: &FileArgs, len: Option<u64>) -> ProgressBar {
-    if args.quiet || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let (bar, template) = match len {
-        Some(len) => (
-            ProgressBar::new(len),
-            "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}",
-        ),
-        None => (
-            ProgressBar::new_spinner(),
-            "{spinner} {bytes} {binary_bytes_per_sec} {elapsed}",
-        ),
-    };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

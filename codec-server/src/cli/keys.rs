@@ -10,7 +10,6 @@ mod place;
 mod report;
 mod setup;
 mod steps;
-mod table;
 mod values;
 
 use temporal_kms_codec_service::lifecycle;

@@ -2,7 +2,6 @@
 
 mod input;
 mod text;
-mod wanted;
 
 use std::{
     fs::File,
@@ -11,24 +10,18 @@ use std::{
 };
 
 use clap::Args;
-use temporal_kms_codec::{Codec, CodecSettings, Error, Format, Namespace, Payload};
-use temporal_kms_codec_service::{
-    arguments::variable,
-    lifecycle,
-    local_key::KeyChoice,
-    namespaces::{Keys, OpenError},
-    settings::values,
-};
+use temporal_kms_codec::{Codec, Payload};
+use temporal_kms_codec_service::{lifecycle, settings::values};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use self::{input::Input, wanted::explain};
+use self::input::Input;
 use super::{
+    codec_args::CodecArgs,
     exit::{self, Failure, Status, with_exit_codes},
     output::{Destination, is_standard},
+    wanted::explain,
 };
-use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
-const KEY: &str = "TEMPORAL_CODEC_KEY";
 /// How many payloads that fail are named one by one.
 const MOST_NAMED: usize = 100;
 
@@ -43,30 +36,8 @@ pub(super) struct TransformArgs {
     /// The input; `-` is stdin.
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// A key, as a URI; several are several recipients [default: `TEMPORAL_CODEC_KEY`, else `local://default`].
-    #[arg(long = "key", value_name = "URI", conflicts_with = "config")]
-    keys: Vec<String>,
-    /// Folder of `local://` keys [default: `TEMPORAL_CODEC_KEYRING`, else as for `dev`].
-    #[arg(long, value_name = "DIR", conflicts_with = "config")]
-    keyring: Option<PathBuf>,
-    /// A configuration as for `serve`.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// A format to open beside `envelope`: `envelope-v1` or `direct`; may be repeated.
-    #[arg(
-        long = "decrypt-format",
-        value_name = "FORMAT",
-        conflicts_with = "config"
-    )]
-    decrypt_formats: Vec<Format>,
-    /// The namespace of the payloads.
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "TEMPORAL_NAMESPACE",
-        default_value = "default"
-    )]
-    namespace: String,
+    #[command(flatten)]
+    codec: CodecArgs,
     /// Where to write; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -133,7 +104,7 @@ async fn process(
     as_text: bool,
     destination: Destination,
 ) -> Result<(), Failure> {
-    let codec = codec(args).await?;
+    let codec = args.codec.codec().await?;
     let (path, limit) = (args.file.clone(), args.max_input);
     let bytes = tokio::task::spawn_blocking(move || read(&path, limit))
         .await
@@ -248,70 +219,6 @@ impl<'i> Complaints<'i> {
         }
         self.status
     }
-}
-
-async fn codec(args: &TransformArgs) -> Result<Codec, Failure> {
-    let namespace = Namespace::new(&args.namespace)
-        .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
-    let (config, kms) = if let Some(file) = &args.config {
-        let config = Config::load_settings(file)?;
-        (of_file(&config, file, &namespace)?, config.keys)
-    } else {
-        let settings = settings(args)?;
-        let mut config = NamespaceConfig::from_settings(&settings).ok_or_else(|| {
-            Failure::new(
-                Status::Configuration,
-                "no key is named; use --key, or set TEMPORAL_CODEC_KEY",
-            )
-        })?;
-        config.open_formats_too(&args.decrypt_formats);
-        (config, settings.kms)
-    };
-    let opened = async {
-        let keys = Keys::open(&config, &kms, &mut [].into()).await?;
-        Ok(keys.codec(&config, &namespace, None)?.codec)
-    };
-    opened
-        .await
-        .map_err(|error: Error| OpenError::from(error).into())
-}
-
-fn of_file(
-    config: &Config,
-    file: &Path,
-    namespace: &Namespace,
-) -> Result<NamespaceConfig, Failure> {
-    let named = match &config.namespaces {
-        NamespacesConfig::Named(named) => named,
-        NamespacesConfig::Any(config) => return Ok(config.clone()),
-    };
-    named.get(namespace).cloned().ok_or_else(|| {
-        let known: Vec<&str> = named.keys().map(Namespace::as_str).collect();
-        Failure::new(
-            Status::Usage,
-            format_args!(
-                "{}: there is no namespace {namespace}; choose one of {}",
-                file.display(),
-                known.join(", ")
-            ),
-        )
-    })
-}
-
-/// The variables of a worker, with the arguments over them.
-fn settings(args: &TransformArgs) -> Result<CodecSettings, Failure> {
-    let choice = KeyChoice::new()
-        .keys(&args.keys)
-        .keyring(args.keyring.clone())
-        .namespace(&args.namespace)
-        .keyring_over_services()
-        .or_default();
-    choice.settings(&variable).map_err(|error| {
-        if !args.keys.is_empty() && error.setting() == KEY {
-            return Failure::new(Status::Usage, format_args!("--key: {}", error.reason()));
-        }
-        Failure::new(Status::Configuration, error)
-    })
 }
 
 fn name(path: &Path) -> String {

@@ -22,6 +22,8 @@ pub struct ServerConfig {
     pub insecure_without_authentication: bool,
     /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
     pub allowed_hosts: Vec<String>,
+    /// `page`: whether `GET /` answers a page on which people read histories. Default: yes.
+    pub page: bool,
     /// `path_prefixes`: paths before `/encode` and `/decode` that do not name a namespace, such as `/codec`.
     pub(crate) path_prefixes: Vec<Folder>,
     /// The limits of requests.
@@ -123,6 +125,7 @@ impl ServerConfig {
             admin_listen: None,
             insecure_without_authentication: false,
             allowed_hosts: Vec::new(),
+            page: true,
             path_prefixes: Vec::new(),
             limits: Limits::default(),
             timeouts: Timeouts::default(),
@@ -137,6 +140,7 @@ impl ServerConfig {
         let insecure = &mut server.insecure_without_authentication;
         section.set("insecure_without_authentication", insecure, values::flag);
         server.allowed_hosts = section.list("allowed_hosts", host).unwrap_or_default();
+        section.set("page", &mut server.page, values::flag);
         server.path_prefixes = section
             .list("path_prefixes", path_prefix)
             .unwrap_or_default();

@@ -58,6 +58,7 @@ fn every_setting_is_read() {
         listen = "[::1]:9000"
         admin_listen = "127.0.0.1:9001"
         allowed_hosts = ["Codec.example.com"]
+        page = false
         path_prefixes = ["/codec", "/temporal/codec/"]
         max_body = "1MiB"
         max_answer = "2MiB"
@@ -106,6 +107,7 @@ fn every_setting_is_read() {
         admin_listen,
         insecure_without_authentication,
         allowed_hosts,
+        page,
         path_prefixes,
         limits,
         timeouts,
@@ -116,7 +118,7 @@ fn every_setting_is_read() {
     assert_eq!(timeouts.shutdown_delay, Duration::from_secs(7));
     assert_eq!(listen.to_string(), "[::1]:9000");
     assert_eq!(admin_listen.as_ref().unwrap().to_string(), "127.0.0.1:9001");
-    assert!(!insecure_without_authentication);
+    assert!(!insecure_without_authentication && !page);
     assert_eq!(allowed_hosts, &["codec.example.com"]);
     assert_eq!((limits.max_body, limits.max_answer), (1 << 20, 2 << 20));
     assert_eq!((limits.max_payloads, limits.max_headers), (16, 16384));
@@ -206,7 +208,8 @@ fn the_example_has_every_setting_with_its_default() {
 
     // A misspelt section lists what is known: the example holds all of it.
     let known = parse(
-        "[server]\nx = 1\n[cors]\nx = 1\n[cache]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
+        "[server]\nx = 1\n[auth]\nx = 1\n[auth.http]\nx = 1\n[auth.issuers.a]\nx = 1\n[auth.tokens.a]\nx = 1\n\
+         [auth.certificates.a]\nx = 1\n[auth.peers.a]\nx = 1\n[auth.login]\nx = 1\n[cors]\nx = 1\n[cache]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
         &[],
     );
     for list in known
@@ -219,7 +222,8 @@ fn the_example_has_every_setting_with_its_default() {
                 ["\n", "\n# "]
                     .iter()
                     .any(|start| text.contains(&format!("{start}{key} = ")))
-                    || text.contains(&format!(".{key}]")),
+                    || text.contains(&format!(".{key}]"))
+                    || text.contains(&format!(".{key}.")),
                 "{key}"
             );
         }

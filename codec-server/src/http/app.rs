@@ -16,6 +16,8 @@ pub(crate) struct App {
     pub(super) authenticator: Authenticator,
     pub(super) namespaces: RequestNamespaces,
     pub(super) origins: OriginPolicy,
+    /// Whether `GET /` answers the page for people.
+    pub(super) page: bool,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
     pub(super) admission: Admission,
@@ -41,6 +43,7 @@ impl App {
             admission: Admission::new(&config.limits, limits.max_connections),
             memory: Memory::new(limits.max_memory),
             permits: Permits::new(limits.max_requests),
+            page: server.page,
             limits: limits.clone(),
             timeouts: server.timeouts.clone(),
         }

@@ -59,7 +59,7 @@ pub(super) fn check_cookies(head: &Parts, origins: &OriginPolicy) -> Result<(), 
     if !head.headers.contains_key(header::COOKIE) {
         return Ok(());
     }
-    if !origins.is_listed(&head.headers) {
+    if !origins.is_listed(head) {
         return Err(RequestError::CookieOrigin);
     }
     if !is_json(&head.headers) {

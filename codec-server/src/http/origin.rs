@@ -65,13 +65,17 @@ impl OriginPolicy {
     }
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
-        let headers = &request.headers;
-        let host = self.host(&request.uri, headers);
-        let host = host.ok_or(RequestError::ForeignHost)?;
-        if self.foreign_origin(headers, &host).is_some() {
+        let host = self.check_host(request)?;
+        if self.foreign_origin(&request.headers, &host).is_some() {
             return Err(RequestError::ForeignOrigin);
         }
         Ok(())
+    }
+
+    /// The host that the request is addressed to. For files that every page may link to.
+    pub(super) fn check_host(&self, request: &Parts) -> Result<Authority, RequestError> {
+        let host = self.host(&request.uri, &request.headers);
+        host.ok_or(RequestError::ForeignHost)
     }
 
     /// Tells the operator which web page was refused. Neither the page nor the user can see the reason.
@@ -101,10 +105,8 @@ impl OriginPolicy {
 
     /// The origin of a web page that may not call.
     fn foreign_origin(&self, headers: &HeaderMap, host: &Authority) -> Option<String> {
-        let ours = |origin: &HeaderValue| {
-            allows(&self.cors, origin)
-                || (self.is_our_name(host.host()) && is_same_origin(origin, host))
-        };
+        let ours =
+            |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, host);
         if let Some(origin) = headers
             .get_all(header::ORIGIN)
             .iter()
@@ -136,18 +138,20 @@ impl OriginPolicy {
         is_loopback(name) || hosts.any(|ours| ours.eq_ignore_ascii_case(name))
     }
 
-    /// Whether the request has exactly one origin, and it is in the configuration's list.
-    pub(super) fn is_listed(&self, headers: &HeaderMap) -> bool {
-        let mut origins = headers.get_all(header::ORIGIN).iter();
+    /// Whether the request has exactly one origin, and it is in the configuration's list, or it is this server's own page.
+    pub(super) fn is_listed(&self, request: &Parts) -> bool {
+        let mut origins = request.headers.get_all(header::ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else {
             return false;
         };
+        let host = self.host(&request.uri, &request.headers);
         let listed = &self.cors.allowed_origins;
         origin.to_str().is_ok_and(|origin| listed.contains(origin))
+            || host.is_some_and(|host| is_same_origin(origin, &host))
     }
 }
 
-/// A page behind the same proxy as this server, whose host has been checked.
+/// A page of this server, or behind the same proxy. The host has been checked.
 fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
     let authority = origin
         .to_str()

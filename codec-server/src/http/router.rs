@@ -7,11 +7,12 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{app::App, login, pipeline, record::record, whoami::whoami};
+use super::{app::App, login, page, pipeline, record::record, whoami::whoami};
 
 /// Everything that clients can call. A codec path may have any prefix, so it is the fallback.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
+    let page = if app.page { page::routes() } else { Router::new() };
+    page
         .route("/whoami", get(whoami))
         .route("/auth/login", get(login::begin))
         .route("/auth/callback", get(login::finish))

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    Codec, Inner,
+    Codec, Encryption, Inner,
     policy::{ContextPolicy, FormatPolicy, PlaintextPolicy, Policy, RequiredContext},
 };
 use crate::{
     CacheLimits, Compression, ConfigurationError, DekLimits, EncryptionContext, Error, Format,
-    Namespace,
+    Namespace, StaticKeys,
     dek::DataKeySettings,
     format::{envelope_v1, envelope_v2},
     kms::KeyProvider,
@@ -32,6 +32,8 @@ pub struct CodecBuilder {
     compression: Compression,
     max_decompressed: usize,
     plaintext: PlaintextPolicy,
+    static_keys: StaticKeys,
+    decrypt_only: bool,
 }
 
 impl Codec {
@@ -54,6 +56,8 @@ impl CodecBuilder {
             compression: Compression::default(),
             max_decompressed: DEFAULT_MAX_DECOMPRESSED,
             plaintext: PlaintextPolicy::default(),
+            static_keys: StaticKeys::new(),
+            decrypt_only: false,
         }
     }
 
@@ -68,6 +72,19 @@ impl CodecBuilder {
     /// added first are tried first, after the encrypting ones.
     pub fn decrypt_with(mut self, key: Arc<dyn KeyProvider>) -> Self {
         self.keys.decrypting.push(key);
+        self
+    }
+
+    /// Makes a codec that only decrypts: it has no key to encrypt with, and [`Codec::encode`] returns
+    /// [`Error::DecryptOnly`].
+    pub fn decrypt_only(mut self) -> Self {
+        self.decrypt_only = true;
+        self
+    }
+
+    /// The keys of [`Format::Static`], which other codecs used. They are for decryption only.
+    pub fn static_keys(mut self, keys: StaticKeys) -> Self {
+        self.static_keys = keys;
         self
     }
 
@@ -86,7 +103,10 @@ impl CodecBuilder {
     /// The formats to open. Default: the written one and [`Format::Envelope`].
     ///
     /// Open [`Format::EnvelopeV1`] and [`Format::Direct`] only while payloads in them are in use. They bind no context,
-    /// so such a payload can be copied from any namespace under the same key.
+    /// so such a payload can be copied from any namespace under the same key. The same holds for [`Format::Static`] and
+    /// [`Format::TemporalProxy`]. [`Format::Zlib`], [`Format::Snappy`] and [`Format::Gzip`] are compressed and not
+    /// encrypted. The [plaintext policy](Self::plaintext_policy) decides about them, unless they are inside of an encrypted
+    /// payload.
     pub fn decrypt_formats(mut self, formats: impl IntoIterator<Item = Format>) -> Self {
         self.decrypt_formats = Some(formats.into_iter().collect());
         self
@@ -150,29 +170,64 @@ impl CodecBuilder {
         let policy = Policy {
             namespace: self.namespace.clone(),
             further_namespaces: self.further_namespaces.into_iter().collect(),
-            formats: FormatPolicy::new(self.format, self.decrypt_formats)?,
+            formats: FormatPolicy::new(
+                (!self.decrypt_only).then_some(self.format),
+                self.decrypt_formats,
+            )?,
             context: ContextPolicy::new(context.clone(), self.required_context)?,
             plaintext: self.plaintext,
         };
         policy.check()?;
+        check_static_keys(&policy.formats, &self.static_keys)?;
         let counters = Arc::new(Counters::default());
-        let keys = self.keys.build(&counters)?;
+        let (opening, encryption) = if self.decrypt_only {
+            (self.keys.build_opening(&counters)?, None)
+        } else {
+            let (sealing, opening) = self.keys.build(&counters)?;
+            let encryption = Encryption {
+                active_v2: sealing.active(&context, envelope_v2::metadata),
+                active_v1: sealing.active(&EncryptionContext::empty(), envelope_v1::metadata),
+                directly: sealing.rest(),
+                sealing,
+            };
+            (opening, Some(encryption))
+        };
         Ok(Codec::new(Inner {
-            active_v2: keys.active(&context, envelope_v2::metadata),
-            active_v1: keys.active(&EncryptionContext::empty(), envelope_v1::metadata),
+            opening,
+            encryption,
+            static_keys: self.static_keys,
             policy,
             namespace: self.namespace,
             format: self.format,
             compression: self.compression,
             max_decompressed: self.max_decompressed,
-            encrypting_directly: keys.rest(),
-            keys,
             counters,
         }))
     }
 
     fn check(&self) -> Result<(), ConfigurationError> {
         self.compression.check()?;
+        if !self.format.is_written() {
+            return Err(ConfigurationError::invalid(
+                "format",
+                format!(
+                    "`{}` is the format of another codec, and is not written; write `envelope`, and open the other one by `decrypt_formats`",
+                    self.format
+                ),
+            ));
+        }
+        if self.decrypt_only && !self.keys.encrypting.is_empty() {
+            return Err(ConfigurationError::invalid(
+                "encrypting keys",
+                "a codec that only decrypts has none; name the keys under `decrypt`",
+            ));
+        }
+        if self.decrypt_only && self.keys.decrypting.is_empty() && self.static_keys.is_empty() {
+            return Err(ConfigurationError::invalid(
+                "encrypting keys",
+                "there is neither a key to encrypt with nor one to decrypt with; name one",
+            ));
+        }
         if self.keys.encrypting.len() > 1 && self.format != Format::Envelope {
             return Err(ConfigurationError::invalid(
                 "encrypting keys",
@@ -193,5 +248,20 @@ impl CodecBuilder {
             ));
         }
         Ok(())
+    }
+}
+
+/// Static keys and their format belong together.
+fn check_static_keys(formats: &FormatPolicy, keys: &StaticKeys) -> Result<(), ConfigurationError> {
+    match (formats.opens(Format::Static), keys.is_empty()) {
+        (true, true) => Err(ConfigurationError::invalid(
+            "static_keys",
+            "the format `static` is opened, and no static key is set; set one, or remove `static` from `decrypt_formats`",
+        )),
+        (false, false) => Err(ConfigurationError::invalid(
+            "static_keys",
+            "static keys are set, and the format `static` is not opened; add it to `decrypt_formats`",
+        )),
+        _ => Ok(()),
     }
 }

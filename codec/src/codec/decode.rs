@@ -7,11 +7,15 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use super::{CONCURRENT_CALLS, Codec, content, message, policy::PlaintextPolicy};
 use crate::{
     Error, Payload, PayloadError,
+    crypto::decompression,
     dek::{Budget, ExpandedDek},
-    format::{Marker, Parsed, direct::Direct, envelope_v1::EnvelopeV1, envelope_v2::EnvelopeV2},
+    format::{
+        Marker, Parsed, compressed::Compressed, direct::Direct, envelope_v1::EnvelopeV1,
+        envelope_v2::EnvelopeV2, static_key::StaticKey,
+    },
 };
 
-/// How many layers of encryption are opened. Earlier versions of this codec, and other codecs, add a layer each time a
+/// How many layers of encryption and compression are opened. Earlier versions of this codec, and other codecs, add a layer each time a
 /// schedule is edited in the Web UI.
 pub(super) const MAX_NESTING: usize = 8;
 
@@ -21,7 +25,7 @@ impl Codec {
     /// # Errors
     /// The first payload's that cannot be decrypted. The payloads after it are not decrypted.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
-        let budget = &self.0.keys.decryption.budget();
+        let budget = &self.0.opening.decryption.budget();
         stream::iter(payloads)
             .map(|payload| self.decode_one(payload, budget))
             .buffered(CONCURRENT_CALLS)
@@ -39,7 +43,7 @@ impl Codec {
     pub fn decoder(&self) -> Decoder {
         Decoder {
             codec: self.clone(),
-            budget: self.0.keys.decryption.budget(),
+            budget: self.0.opening.decryption.budget(),
         }
     }
 
@@ -53,21 +57,22 @@ impl Codec {
     }
 
     async fn decode_layers(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
-        let Some(marker) = Marker::of(&payload) else {
-            return self.pass(payload);
-        };
         let limit = self.0.max_decompressed;
-        let mut payload = self
-            .open(self.read(marker, payload)?, limit, budget)
-            .await?;
-
-        // The content is authentic. If it is marked as encrypted and cannot be opened here, it is what the caller of
-        // `encode` had.
-        let mut layers = 1;
-        while let Some(marker) = Marker::of(&payload) {
+        let mut payload = payload;
+        let (mut layers, mut is_authentic) = (0, false);
+        while let Some(marker) = self.marker(&payload) {
             if layers == MAX_NESTING {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
+            layers += 1;
+            if !is_authentic {
+                payload = self
+                    .open(self.read(marker, payload)?, limit, budget)
+                    .await?;
+                is_authentic = marker.encrypts();
+                continue;
+            }
+            // If authentic content is marked as encrypted and cannot be opened here, it is what the caller of `encode` had.
             let opened = match self.read(marker, payload.clone()) {
                 Ok(sealed) => self.open(sealed, limit, budget).await,
                 Err(error) => Err(error.into()),
@@ -77,10 +82,29 @@ impl Codec {
                 Err(Error::Payload(error)) if may_be_a_value(&error) => break,
                 Err(error) => return Err(error),
             }
-            layers += 1;
+        }
+        if !is_authentic {
+            return self.pass(payload);
         }
         self.0.counters.opened.add(1);
         Ok(payload)
+    }
+
+    /// The marker of a payload that is opened or refused. Payloads that other codecs compressed are values like any other,
+    /// unless the configuration opens their format.
+    fn marker(&self, payload: &Payload) -> Option<Marker> {
+        let formats = &self.0.policy.formats;
+        let is_opened = |marker: &Marker| marker.format().is_ok_and(|it| formats.opens(it));
+        Marker::of(payload).filter(|marker| marker.encrypts() || is_opened(marker))
+    }
+
+    /// The marker of a payload that is encrypted for this codec already. Other codecs may be chained with this one, so what
+    /// they made is a value like any other, unless the configuration opens their format.
+    pub(super) fn marker_of_sealed(&self, payload: &Payload) -> Option<Marker> {
+        let formats = &self.0.policy.formats;
+        let is_opened = |marker: &Marker| marker.format().is_ok_and(|it| formats.opens(it));
+        Marker::of(payload)
+            .filter(|marker| marker.is_ours() || (marker.encrypts() && is_opened(marker)))
     }
 
     /// What happens to a payload that is not encrypted.
@@ -100,19 +124,28 @@ impl Codec {
         let sealed = marker.parse(payload)?;
         match &sealed {
             Parsed::Direct(direct) => {
-                self.0.keys.decryption.provider(&direct.key)?;
+                self.0.opening.decryption.provider(&direct.key)?;
             }
             Parsed::EnvelopeV1(envelope) => {
                 if let Some(key) = &envelope.key {
-                    self.0.keys.decryption.provider(key)?;
+                    self.0.opening.decryption.provider(key)?;
                 }
             }
             Parsed::EnvelopeV2(envelope) => {
                 policy.check_context(&envelope.context)?;
-                self.0.keys.decryption.check_any(&envelope.recipients)?;
+                self.0.opening.decryption.check_any(&envelope.recipients)?;
             }
+            Parsed::Static(sealed) => {
+                self.static_key(&sealed.id)?;
+            }
+            Parsed::Compressed(_) => {}
         }
         Ok(sealed)
+    }
+
+    fn static_key(&self, id: &str) -> Result<&ExpandedDek, PayloadError> {
+        let key = self.0.static_keys.get(id);
+        key.ok_or_else(|| PayloadError::unknown_static_key(id))
     }
 
     /// Opens what `read` has checked, within what the request may still cost.
@@ -122,7 +155,7 @@ impl Codec {
         max_decompressed: usize,
         budget: &Budget,
     ) -> Result<Payload, Error> {
-        let decryption = &self.0.keys.decryption;
+        let decryption = &self.0.opening.decryption;
         match sealed {
             Parsed::Direct(Direct { key, ciphertext }) => {
                 decryption
@@ -145,6 +178,13 @@ impl Codec {
                     message::open_v2(key, &header, &context, &mut data, max_decompressed)
                 };
                 decryption.open(&recipients, &context, budget, open).await
+            }
+            Parsed::Static(StaticKey { id, data }) => {
+                Ok(message::open_v1(self.static_key(&id)?, data)?)
+            }
+            Parsed::Compressed(Compressed { algorithm, data }) => {
+                let plain = decompression::decompress(algorithm, &data, max_decompressed)?;
+                Ok(content::decode(&plain)?)
             }
         }
     }
@@ -195,6 +235,8 @@ const fn may_be_a_value(error: &PayloadError) -> bool {
         | PayloadError::ForeignContext(_)
         | PayloadError::MissingContext(_)
         | PayloadError::KeyNotAllowed { .. }
+        | PayloadError::UnknownStaticKey { .. }
+        | PayloadError::UnsupportedFormat(_)
         | PayloadError::FormatNotAllowed { .. } => true,
         PayloadError::PlaintextRefused
         | PayloadError::TooLarge { .. }

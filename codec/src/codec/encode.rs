@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use prost::Message as _;
 use zeroize::Zeroizing;
 
-use super::{CONCURRENT_CALLS, Codec, content, message};
+use super::{CONCURRENT_CALLS, Codec, Encryption, content, message};
 use crate::{
     Compression, Error, Format, Payload, PayloadError,
     dek::{ActiveDek, Budget, ExpandedDek},
@@ -37,6 +37,8 @@ impl Codec {
     /// not authentic, or meant for another namespace, key or format. Encrypting it again would hide that from its
     /// reader, who would get ciphertext for a value. Also when a payload exceeds a limit.
     ///
+    /// [`Error::DecryptOnly`] when this codec only decrypts.
+    ///
     /// [`Error::Provider`] when the KMS refuses or fails, and no data key may be used in its place. Also when an
     /// encrypted payload needs a key version that is gone.
     pub async fn encode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
@@ -54,11 +56,13 @@ impl Codec {
             .count();
         let sealed = match self.0.format {
             _ if count == 0 => slots.into_iter().map(Slot::into_payload).collect(),
-            Format::Envelope => self.seal_v2(slots).await?,
             Format::EnvelopeV1 => {
-                seal_envelopes(&self.0.active_v1, slots, message::seal_v1).await?
+                let active = &self.encryption()?.active_v1;
+                seal_envelopes(active, slots, message::seal_v1).await?
             }
             Format::Direct => self.encrypt_directly(slots).await?,
+            // The builder refuses to write the formats of others.
+            _ => self.seal_v2(self.encryption()?, slots).await?,
         };
         self.0.counters.sealed.add(count);
         Ok(sealed)
@@ -69,10 +73,10 @@ impl Codec {
         &self,
         payloads: Vec<Payload>,
     ) -> Result<Vec<Slot>, Error> {
-        let budget = &self.0.keys.decryption.budget();
+        let budget = &self.0.opening.decryption.budget();
         stream::iter(payloads)
             .map(|payload| async move {
-                match Marker::of(&payload) {
+                match self.marker_of_sealed(&payload) {
                     None => {
                         content::check(&payload)?;
                         Ok(Slot::ToSeal(payload))
@@ -114,8 +118,12 @@ impl Codec {
         }
     }
 
-    async fn seal_v2(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
-        let active = &self.0.active_v2;
+    async fn seal_v2(
+        &self,
+        encryption: &Encryption,
+        slots: Vec<Slot>,
+    ) -> Result<Vec<Payload>, Error> {
+        let active = &encryption.active_v2;
         seal_envelopes(active, slots, |key, payload| {
             // What this codec would not decompress is not compressed.
             let compression = if payload.encoded_len() > self.0.max_decompressed {
@@ -129,11 +137,12 @@ impl Codec {
     }
 
     async fn encrypt_directly(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
+        let encryption = self.encryption()?;
         stream::iter(slots)
             .map(|slot| async {
                 match slot {
                     Slot::Sealed(payload) => Ok(payload),
-                    Slot::ToSeal(payload) => self.encrypt_one_directly(payload).await,
+                    Slot::ToSeal(payload) => self.encrypt_one_directly(encryption, payload).await,
                 }
             })
             .buffered(CONCURRENT_CALLS)
@@ -141,19 +150,25 @@ impl Codec {
             .await
     }
 
-    async fn encrypt_one_directly(&self, mut payload: Payload) -> Result<Payload, Error> {
-        let key = &self.0.keys.encrypting.first;
+    async fn encrypt_one_directly(
+        &self,
+        encryption: &Encryption,
+        mut payload: Payload,
+    ) -> Result<Payload, Error> {
+        let key = &encryption.sealing.encrypting.first;
         let len = payload.encoded_len();
         let fits = (key.min_plaintext()..=key.max_plaintext()).contains(&len);
         if !fits || !direct::may_have_len(len) {
             self.0.counters.direct_fallbacks.add(1);
-            let sealed = self.seal_v2(vec![Slot::ToSeal(payload)]).await?;
+            let sealed = self
+                .seal_v2(encryption, vec![Slot::ToSeal(payload)])
+                .await?;
             return sealed
                 .into_iter()
                 .next()
                 .ok_or_else(|| ProviderError::new(ProviderErrorKind::Integrity, key.uri()).into());
         }
-        let rest = &self.0.encrypting_directly;
+        let rest = &encryption.directly;
         rest.check()?;
         self.0.counters.direct_calls.add(1);
         let plaintext = Zeroizing::new(payload.encode_to_vec());

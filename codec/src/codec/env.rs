@@ -10,12 +10,12 @@ use self::{
     keys::{encrypting_keys, key_list},
     variables::{
         CONTEXT, DECRYPT_FORMATS, DECRYPT_KEYS, FORMAT, KEY, Lookup, NAMESPACE, PLAINTEXT,
-        REQUIRE_CONTEXT, items, named, pairs, parsed,
+        REQUIRE_CONTEXT, STATIC_KEYS, items, named, pairs, parsed,
     },
 };
 use crate::{
     CacheLimits, Codec, CodecBuilder, ConfigurationError, Error, Format, KeyUri, Namespace,
-    PlaintextPolicy, RequiredContext, kms::Kms,
+    PlaintextPolicy, RequiredContext, StaticKeySource, StaticKeys, kms::Kms,
 };
 
 /// The settings that the environment holds for a codec, before any key is opened.
@@ -52,6 +52,8 @@ pub struct CodecSettings {
     pub require_context: RequiredContext,
     /// What happens to payloads that are not encrypted, where it is set.
     pub plaintext: Option<PlaintextPolicy>,
+    /// Where the static keys of other codecs come from, by their ids.
+    pub static_keys: BTreeMap<String, StaticKeySource>,
     /// How many unwrapped data keys are kept for decoding, and for how long.
     pub cache_limits: CacheLimits,
     /// How the keys are opened.
@@ -80,7 +82,10 @@ impl CodecSettings {
             if let Some(name) = name.to_str().filter(|name| is_read(name))
                 && value.to_str().is_none()
             {
-                return Err(ConfigurationError::invalid(name, "it is not valid UTF-8"));
+                return Err(ConfigurationError::invalid(
+                    name,
+                    "it is not valid UTF-8; set it to UTF-8 text",
+                ));
             }
         }
         Self::from_lookup(&|name| std::env::var(name).ok())
@@ -107,6 +112,11 @@ impl CodecSettings {
         if let Some(formats) = self.decrypt_formats {
             builder = builder.decrypt_formats(formats);
         }
+        let mut static_keys = StaticKeys::new();
+        for (id, source) in self.static_keys {
+            static_keys = static_keys.with(id, source.load().map_err(named(STATIC_KEYS))?);
+        }
+        builder = builder.static_keys(static_keys);
         for (name, value) in self.context {
             builder = builder.context(name, value);
         }
@@ -142,13 +152,17 @@ impl CodecSettings {
                 .map(|list| items(&list, |name| name.parse().map_err(named(DECRYPT_FORMATS))))
                 .transpose()?,
             context: variable(CONTEXT)
-                .map(|list| pairs(&list))
+                .map(|list| pairs(CONTEXT, &list))
                 .transpose()?
                 .unwrap_or_default(),
             require_context: variable(REQUIRE_CONTEXT)
                 .map(|text| text.parse().unwrap_or_else(|never| match never {}))
                 .unwrap_or_default(),
             plaintext,
+            static_keys: variable(STATIC_KEYS)
+                .map(|list| static_keys(&list))
+                .transpose()?
+                .unwrap_or_default(),
             cache_limits: cache::limits(&variable)?,
             kms,
         })
@@ -165,9 +179,10 @@ impl Codec {
     /// | `TEMPORAL_CODEC_DECRYPT_KEYS` | further keys to decrypt with | none |
     /// | `TEMPORAL_CODEC_KEYRING` | the folder of `local://` keys, which must exist | |
     /// | `TEMPORAL_CODEC_FORMAT` | the format to write: `envelope`, `envelope-v1` or `direct` | `envelope` |
-    /// | `TEMPORAL_CODEC_DECRYPT_FORMATS` | the formats to open, with commas between them | the written one and `envelope` |
+    /// | `TEMPORAL_CODEC_DECRYPT_FORMATS` | the formats to open, with commas between them: also `static`, `temporal-proxy`, `zlib`, `snappy` and `gzip` of other codecs | the written one and `envelope` |
     /// | `TEMPORAL_CODEC_CONTEXT` | pairs of the encryption context: `NAME=VALUE`, with commas between them | none |
     /// | `TEMPORAL_CODEC_REQUIRE_CONTEXT` | the pairs that a payload must carry: `true` for all, or names with commas between them | `false` |
+    /// | `TEMPORAL_CODEC_STATIC_KEYS` | keys of other codecs, for the format `static`: `ID=FILE` or `ID=env:NAME`, with commas between them | none |
     /// | `TEMPORAL_CODEC_PLAINTEXT` | whether unencrypted payloads are decoded: `reject` or `allow` | `reject` |
     /// | `TEMPORAL_CODEC_CACHE_DATA_KEYS` | unwrapped data keys that are kept for decoding | `10000` |
     /// | `TEMPORAL_CODEC_CACHE_TTL` | how long one is kept, such as `30m` | `1h` |
@@ -185,6 +200,14 @@ impl Codec {
     }
 }
 
+fn static_keys(list: &str) -> Result<BTreeMap<String, StaticKeySource>, ConfigurationError> {
+    let read = |(id, source): (String, String)| {
+        let source = source.parse().map_err(named(STATIC_KEYS))?;
+        Ok((id, source))
+    };
+    pairs(STATIC_KEYS, list)?.into_iter().map(read).collect()
+}
+
 /// Names the variable behind a setting of the builder.
 fn of_variable(error: Error) -> Error {
     let Error::Configuration(problem) = error else {
@@ -195,6 +218,7 @@ fn of_variable(error: Error) -> Error {
         "encryption context" => CONTEXT,
         "decrypt_formats" => DECRYPT_FORMATS,
         "require_context" => REQUIRE_CONTEXT,
+        "static_keys" => STATIC_KEYS,
         _ => return problem.into(),
     };
     named(variable)(problem).into()

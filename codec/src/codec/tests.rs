@@ -2,6 +2,7 @@
 
 mod attack;
 mod confusion;
+mod foreign;
 mod keys;
 mod layers;
 mod policy;

@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+#[cfg(feature = "zstd")]
+use super::bounded::read_to_end;
 use crate::{ConfigurationError, PayloadError};
 
 /// Whether payloads are compressed before they are encrypted.
@@ -30,7 +32,9 @@ impl Compression {
         };
         let invalid = |reason| Err(ConfigurationError::invalid("compression", reason));
         if cfg!(not(feature = "zstd")) {
-            return invalid("this build lacks the feature `zstd`");
+            return invalid(
+                "this build lacks the feature `zstd`; use a build with it, or write `none`",
+            );
         }
         if !(1..=19).contains(&level) {
             return invalid("the level of zstd must be between 1 and 19");
@@ -86,7 +90,8 @@ pub(crate) fn decompress(
         .map_err(malformed)?
         .single_frame();
     decoder.window_log_max(MAX_WINDOW_LOG).map_err(malformed)?;
-    let plaintext = read_to_end(&mut decoder, compressed.len().saturating_mul(4), limit)?;
+    let guess = compressed.len().saturating_mul(4);
+    let plaintext = read_to_end(&mut decoder, guess, limit, MALFORMED)?;
     decoder.finish_frame().map_err(malformed)?;
     if decoder.finish().is_empty() {
         Ok(plaintext)
@@ -97,42 +102,6 @@ pub(crate) fn decompress(
 
 #[cfg(feature = "zstd")]
 const MALFORMED: PayloadError = PayloadError::Malformed("its content is not one zstd frame");
-
-/// Reads everything. A buffer that is outgrown is erased; `Vec` alone would leave its bytes in freed memory.
-#[cfg(feature = "zstd")]
-fn read_to_end(
-    input: &mut impl std::io::Read,
-    guess: usize,
-    limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
-    const LEAST: usize = 4096;
-    // One byte more than the limit tells that it is exceeded.
-    let most = limit.saturating_add(1);
-    let mut buffer = Zeroizing::new(vec![0; guess.max(LEAST).min(most)]);
-    let mut len = 0;
-    loop {
-        if len == buffer.len() {
-            let mut larger = Zeroizing::new(vec![0; len.saturating_mul(2).min(most)]);
-            if let Some(start) = larger.get_mut(..len) {
-                start.copy_from_slice(&buffer);
-            }
-            buffer = larger;
-        }
-        match input.read(buffer.get_mut(len..).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(count) => len += count,
-            Err(_) => return Err(MALFORMED),
-        }
-        if len > limit {
-            return Err(PayloadError::TooLarge {
-                what: "the decompressed payload",
-                limit,
-            });
-        }
-    }
-    buffer.truncate(len);
-    Ok(buffer)
-}
 
 #[cfg(not(feature = "zstd"))]
 pub(crate) fn decompress(_: &[u8], _: usize) -> Result<Zeroizing<Vec<u8>>, PayloadError> {

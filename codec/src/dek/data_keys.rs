@@ -24,45 +24,65 @@ pub(crate) struct DataKeySettings {
     pub(crate) cache_limits: CacheLimits,
 }
 
-/// What makes and opens the data keys of one codec or sealer.
-pub(crate) struct DataKeys {
+/// What makes the data keys of one codec or sealer.
+pub(crate) struct SealingKeys {
     pub(crate) encrypting: EncryptingKeys,
+    maker: Arc<DekMaker>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What opens the data keys of one codec or sealer.
+pub(crate) struct OpeningKeys {
     pub(crate) decryption: DecryptionKeys,
     pub(crate) cache: Arc<DekCache>,
-    maker: Arc<DekMaker>,
     clock: Arc<dyn Clock>,
 }
 
 impl DataKeySettings {
     /// Checks the limits and the keys. No KMS is called.
-    pub(crate) fn build(self, counters: &Arc<Counters>) -> Result<DataKeys, ConfigurationError> {
+    pub(crate) fn build(
+        self,
+        counters: &Arc<Counters>,
+    ) -> Result<(SealingKeys, OpeningKeys), ConfigurationError> {
         self.dek_limits.check()?;
-        self.cache_limits.check()?;
-        let mut opening = self.encrypting.clone();
-        opening.extend(self.decrypting);
-        let encrypting = EncryptingKeys::new(self.encrypting)?;
+        let encrypting = EncryptingKeys::new(self.encrypting.clone())?;
+        let limits = self.dek_limits.clone();
+        let opening = self.build_opening(counters)?;
+        let maker = DekMaker::new(
+            &encrypting,
+            limits,
+            opening.cache.clone(),
+            opening.clock.clone(),
+            counters.clone(),
+        );
+        let sealing = SealingKeys {
+            encrypting,
+            maker: Arc::new(maker),
+            clock: opening.clock.clone(),
+        };
+        Ok((sealing, opening))
+    }
 
+    /// As [`build`](Self::build), of what opens alone.
+    pub(crate) fn build_opening(
+        self,
+        counters: &Arc<Counters>,
+    ) -> Result<OpeningKeys, ConfigurationError> {
+        self.cache_limits.check()?;
+        let mut keys = self.encrypting;
+        keys.extend(self.decrypting);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let cache = DekCache::new(&self.cache_limits, clock.clone(), counters.clone());
         let cache = Arc::new(cache);
-        let maker = DekMaker::new(
-            &encrypting,
-            self.dek_limits,
-            cache.clone(),
-            clock.clone(),
-            counters.clone(),
-        );
-        Ok(DataKeys {
-            decryption: DecryptionKeys::new(opening, cache.clone(), &clock, counters.clone()),
-            encrypting,
+        Ok(OpeningKeys {
+            decryption: DecryptionKeys::new(keys, cache.clone(), &clock, counters.clone()),
             cache,
-            maker: Arc::new(maker),
             clock,
         })
     }
 }
 
-impl DataKeys {
+impl SealingKeys {
     /// The data key that seals under `context`. `metadata` is how the envelope's version names its recipients.
     pub(crate) fn active(&self, context: &EncryptionContext, metadata: Metadata) -> Arc<ActiveDek> {
         let maker = self.maker.clone();

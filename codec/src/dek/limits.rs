@@ -93,7 +93,7 @@ impl DekLimits {
             return invalid("hard_max_age must be at least max_age");
         }
         if self.hard_max_age > LONGEST {
-            return invalid("no time may be longer than 366 days");
+            return invalid("no time may be longer than 366 days; choose a shorter one");
         }
         if self.max_messages > Self::MOST_MESSAGES {
             return invalid("max_messages must be at most 2^32");

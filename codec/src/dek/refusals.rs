@@ -87,7 +87,7 @@ pub(super) fn is_the_ciphertexts(refusal: &Error) -> bool {
     match refusal {
         Error::Payload(_) => true,
         Error::Provider(error) => error.kind() == ProviderErrorKind::KeyVersionGone,
-        Error::Configuration(_) => false,
+        Error::Configuration(_) | Error::DecryptOnly => false,
     }
 }
 

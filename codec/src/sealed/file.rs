@@ -13,10 +13,12 @@ use crate::{Error, PayloadError};
 #[non_exhaustive]
 pub enum SealedFileError {
     /// The input cannot be read.
-    #[error("the input cannot be read: {0}")]
+    #[error("the input cannot be read: {0}; check its path and permissions")]
     Read(#[source] io::Error),
     /// The output cannot be written.
-    #[error("the output cannot be written: {0}")]
+    #[error(
+        "the output cannot be written: {0}; check its path, its permissions and the free space"
+    )]
     Write(#[source] io::Error),
     /// The end is missing.
     #[error("the input is incomplete: its end was cut off; transfer the file again")]

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::{
     CacheLimits, ConfigurationError, DekLimits, EncryptionContext, Error, KeyUri,
-    dek::{ActiveDek, ActiveKey, DataKeySettings, DataKeys, DecryptionKeys},
+    dek::{ActiveDek, ActiveKey, DataKeySettings, DecryptionKeys, OpeningKeys, SealingKeys},
     format::envelope_v2,
     kms::KeyProvider,
     stats::{Counters, Stats},
@@ -25,7 +25,8 @@ const MAX_CONTEXTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
 pub struct Sealer(Arc<Inner>);
 
 struct Inner {
-    keys: DataKeys,
+    sealing: SealingKeys,
+    opening: OpeningKeys,
     active: Mutex<LruCache<Vec<u8>, Arc<ActiveDek>>>,
     counters: Arc<Counters>,
 }
@@ -67,8 +68,10 @@ impl SealerBuilder {
     /// cannot work.
     pub fn build(self) -> Result<Sealer, Error> {
         let counters = Arc::new(Counters::default());
+        let (sealing, opening) = self.0.build(&counters)?;
         Ok(Sealer(Arc::new(Inner {
-            keys: self.0.build(&counters)?,
+            sealing,
+            opening,
             active: Mutex::new(LruCache::new(MAX_CONTEXTS)),
             counters,
         })))
@@ -84,7 +87,7 @@ impl Sealer {
     /// Forgets every data key: the next value of each context takes a new one, and the next opening asks the KMS.
     pub fn clear_cache(&self) {
         self.0.active.lock().clear();
-        self.0.keys.cache.clear();
+        self.0.opening.cache.clear();
     }
 
     /// What this sealer and its clones have done so far.
@@ -103,11 +106,11 @@ impl Sealer {
     }
 
     pub(super) fn decryption(&self) -> &DecryptionKeys {
-        &self.0.keys.decryption
+        &self.0.opening.decryption
     }
 
     pub(super) fn first_key(&self) -> &KeyUri {
-        self.0.keys.encrypting.first.uri()
+        self.0.sealing.encrypting.first.uri()
     }
 
     pub(super) fn counters(&self) -> &Counters {
@@ -116,7 +119,7 @@ impl Sealer {
 
     fn active(&self, context: &EncryptionContext) -> Arc<ActiveDek> {
         let mut active = self.0.active.lock();
-        let new = || self.0.keys.active(context, envelope_v2::metadata);
+        let new = || self.0.sealing.active(context, envelope_v2::metadata);
         active
             .get_or_insert(context.as_bytes().to_vec(), new)
             .clone()
@@ -126,7 +129,7 @@ impl Sealer {
 impl fmt::Debug for Sealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sealer")
-            .field("encrypting", &self.0.keys.encrypting)
+            .field("encrypting", &self.0.sealing.encrypting)
             .finish_non_exhaustive()
     }
 }

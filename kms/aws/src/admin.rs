@@ -1,4 +1,4 @@
-//! Looking after keys at AWS KMS.
+//! Key management at AWS KMS.
 
 mod create;
 mod details;
@@ -23,16 +23,16 @@ use temporal_kms::{
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// What AWS KMS waits before it deletes a key if it is not told otherwise.
+/// AWS KMS's default wait before it deletes a key, in days.
 const DELETION_WINDOW_DAYS: u8 = 30;
 
-/// No account's list has more pages than this.
+/// The most pages of a list that are read. No account has more.
 const MAX_PAGES: usize = 100;
 
-/// Keys that are asked for at the same time while they are listed; AWS KMS throttles more.
+/// The number of keys that are described at the same time during a listing. AWS KMS throttles more.
 const CONCURRENT_CALLS: usize = 4;
 
-/// Looks after the keys of one account. What it tells names keys by their ARN, however they were asked for.
+/// Manages the keys of one account. Its answers name keys by their ARN, also when the request named an alias.
 #[derive(Debug)]
 pub(super) struct AwsAdmin {
     kms: AwsKms,
@@ -43,7 +43,7 @@ impl AwsAdmin {
         Self { kms }
     }
 
-    /// The key by its ARN, since most operations on keys take no alias.
+    /// The key by its ARN, because most management operations do not accept an alias.
     async fn key(&self, uri: &KeyUri) -> Result<RegionalKey, ProviderError> {
         let key = self.kms.regional(uri).await?;
         match &key.name {
@@ -52,8 +52,8 @@ impl AwsAdmin {
         }
     }
 
-    /// The same, and what AWS KMS says of it. It is asked by the name that was given: a policy may permit that one only
-    /// (`kms:RequestAlias`).
+    /// The same, with its metadata. The request uses the name that the caller gave, because a policy may permit only
+    /// that name (`kms:RequestAlias`).
     async fn described(&self, uri: &KeyUri) -> Result<(RegionalKey, KeyMetadata), ProviderError> {
         by_arn(self.kms.regional(uri).await?).await
     }
@@ -68,7 +68,7 @@ async fn by_arn(key: RegionalKey) -> Result<(RegionalKey, KeyMetadata), Provider
 
 #[async_trait]
 impl KeyAdmin for AwsAdmin {
-    /// AWS KMS chooses the ids of keys, so a new key gets the alias as its name.
+    /// AWS KMS chooses the ids of keys, so a new key gets the requested name as its alias.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
         let store = self.kms.options.custom_key_store.as_deref();
         let alias = self.kms.regional(key).await?;
@@ -80,7 +80,7 @@ impl KeyAdmin for AwsAdmin {
         details::details(&made, &metadata).await
     }
 
-    /// Keys of AWS's own services, keys for other purposes, and keys that the caller may not see are left out.
+    /// The list omits keys of AWS's own services, keys for other purposes, and keys that the caller may not see.
     async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
         let beside = self.kms.regional(key).await?;
         let keys = details::all(&beside).await?;
@@ -135,7 +135,7 @@ impl KeyAdmin for AwsAdmin {
         call.await.map(drop).map_err(key.failed("kms:DisableKey"))
     }
 
-    /// A key that is scheduled for deletion is taken back first.
+    /// Cancels a scheduled deletion first.
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         whole_key(key, version)?;
         let (key, metadata) = self.described(key).await?;
@@ -170,21 +170,21 @@ impl KeyAdmin for AwsAdmin {
             .send()
             .await
             .map_err(key.failed("kms:ScheduleKeyDeletion"))?;
-        // A multi-region key's time begins when its last replica is gone, so AWS tells no date.
+        // The waiting time of a multi-region key begins when its last replica is deleted, so AWS gives no date.
         let earliest = SystemTime::now() + DAY * u32::from(days);
         Ok(Some(
             time(answer.deletion_date.as_ref()).unwrap_or(earliest),
         ))
     }
 
-    /// The replica has AWS KMS's default key policy, and neither alias nor tags.
+    /// The replica gets AWS KMS's default key policy. It gets no alias and no tags.
     async fn replicate(&self, key: &KeyUri, region: &str) -> Result<KeyUri, ProviderError> {
         super::check_region(key, region)?;
         let key = self.key(key).await?;
         let replica = key.name.multi_region().map(|arn| arn.in_region(region));
         let replica = replica.ok_or_else(|| {
             key.error(Kind::Unsupported)
-                .with_detail("it is not a multi-region key; only keys made as such have replicas")
+                .with_detail("it is not a multi-region key, so it cannot have replicas; create a key with --multi-region")
         })?;
         let call = key.kms.replicate_key().key_id(key.id());
         let answer = call
@@ -238,7 +238,7 @@ async fn enable_rotation(key: &RegionalKey, days: i32) -> Result<(), ProviderErr
         .map_err(key.failed("kms:EnableKeyRotation"))
 }
 
-/// `RotationPeriodInDays` of `EnableKeyRotation`: 90 to 2,560.
+/// `RotationPeriodInDays` of `EnableKeyRotation`, from 90 to 2,560.
 fn rotation_days(key: &KeyUri, period: Duration) -> Result<i32, ProviderError> {
     let days = period.as_secs() / DAY.as_secs();
     let whole = DAY.as_secs().checked_mul(days).map(Duration::from_secs) == Some(period);

@@ -1,4 +1,4 @@
-//! One region's AWS KMS, and how the SDK is set up for it: no retries of its own, bounded times and sizes.
+//! AWS KMS in one region. The SDK is set up without retries, and with limits for time and size.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -23,23 +23,23 @@ use super::{
 };
 use temporal_kms::{EncryptionContext, KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
 
-/// No answer of AWS KMS or AWS STS is nearly as long.
+/// Far longer than any answer of AWS KMS or AWS STS.
 const MAX_ANSWER: usize = 1 << 20;
 
 /// A key in one region.
 #[derive(Clone, Debug)]
 pub(super) struct RegionalKey {
-    /// The key as the caller knows it.
+    /// The key's name in the configuration.
     pub(super) uri: KeyUri,
-    /// The key as this region knows it.
+    /// The key's name in this region.
     pub(super) name: KeyName,
     pub(super) region: String,
     pub(super) kms: Client,
-    /// The key that its alias stood for in the last answer.
+    /// The key that the alias named in the last answer.
     pub(super) resolved: Resolved,
 }
 
-/// The ARN of the key behind a short name or an alias, once an answer has told it. Clones share it.
+/// The ARN of the key behind a short name or an alias. Unknown until an answer tells it. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resolved(Arc<Mutex<Option<Arn>>>);
 
@@ -57,7 +57,7 @@ impl Resolved {
 }
 
 impl RegionalKey {
-    /// What is sent as `KeyId`.
+    /// The `KeyId` of requests.
     pub(super) fn id(&self) -> String {
         self.name.to_string()
     }
@@ -66,7 +66,7 @@ impl RegionalKey {
         ProviderError::new(kind, &self.uri)
     }
 
-    /// Maps the failure of a call that takes `permission`.
+    /// Translates the failure of a call that needs `permission`.
     pub(super) fn failed<E>(
         &self,
         permission: &'static str,
@@ -77,7 +77,7 @@ impl RegionalKey {
         move |error| Failure::of(&error).of_key(&self.uri, permission)
     }
 
-    /// Refuses an answer that is not of the key that was asked for.
+    /// Refuses an answer about another key than the requested one.
     pub(super) fn check_answer(&self, key: Option<&str>) -> Result<(), ProviderError> {
         if let Some(key) = key.filter(|key| self.name.is_answered_by(key, &self.region)) {
             if let Some(arn) = Arn::parse(key) {
@@ -91,13 +91,13 @@ impl RegionalKey {
     }
 }
 
-/// The pairs that AWS KMS authenticates, `None` where there are none.
+/// The pairs that AWS KMS authenticates. `None` for an empty context.
 pub(super) fn pairs(context: &EncryptionContext) -> Option<HashMap<String, String>> {
     let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     (!context.is_empty()).then(|| context.iter().map(owned).collect())
 }
 
-/// What clients share: who they are, and the sessions that they have.
+/// What clients share: the credentials and their sessions.
 #[derive(Clone, Debug)]
 pub(super) struct Caller(aws_sdk_kms::Config);
 
@@ -114,8 +114,9 @@ impl Caller {
         Self(config.build())
     }
 
-    /// A client of the AWS KMS of `region`, at `url` if that is not the public one. It is made from the one
-    /// configuration: credentials that are given to each client anew have sessions of their own, whatever the cache.
+    /// A client for AWS KMS in `region`, at `url` instead of the public endpoint if it is given. All clients come from
+    /// one configuration. Credentials that are passed to each client separately would have separate sessions, despite
+    /// the cache.
     pub(super) fn connect(&self, region: &str, url: Option<&str>) -> Client {
         let mut config = self.0.to_builder();
         config.set_region(Some(Region::new(region.to_owned())));
@@ -124,7 +125,7 @@ impl Caller {
     }
 }
 
-/// Checks every URL of the options before anything is sent to one.
+/// Checks every URL of the options before the first request.
 pub(super) fn check_endpoints(options: &AwsOptions, key: &KeyUri) -> Result<(), ProviderError> {
     let replicas = options.replicas.iter().map(|replica| &replica.endpoint);
     let all = [&options.endpoint, &options.sts_endpoint];
@@ -145,7 +146,7 @@ pub(super) fn no_retries() -> RetryConfig {
     RetryConfig::disabled()
 }
 
-/// A backstop: the caller's own deadline is shorter, and leaves time for another region.
+/// The last resort. The caller's own deadline is shorter, and leaves time for another region.
 pub(super) fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
@@ -153,7 +154,7 @@ pub(super) fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Stops reading answers that do not end.
+/// Limits the size of answers.
 #[derive(Debug)]
 pub(super) struct BodyLimit;
 

@@ -1,4 +1,4 @@
-//! Who calls AWS: the SDK's own chain, an access key, or a role that AWS STS hands out for an hour at a time.
+//! The credentials for AWS: the SDK's own chain, an access key, or a role that AWS STS issues for an hour at a time.
 
 use std::{
     fs::File,
@@ -23,10 +23,10 @@ const SESSION: Duration = Duration::from_hours(1);
 const SESSION_SECONDS: i32 = 3600;
 const SESSION_NAME: &str = "temporal-kms-codec";
 
-/// AWS STS takes no longer token.
+/// The longest token that AWS STS accepts.
 const MAX_TOKEN_LEN: u64 = 20_000;
 
-/// The credentials that the options ask for. Nothing is called or read before they are used.
+/// The credentials that the options name. They are read, or requested, when they are first used.
 pub(super) async fn provider(options: &AwsOptions, region: &str) -> SharedCredentialsProvider {
     let region = Region::new(region.to_owned());
     let own = match &options.credentials {
@@ -80,7 +80,7 @@ fn sts(
     aws_sdk_sts::Client::from_conf(config.build())
 }
 
-/// A role, taken on again whenever the SDK's cache finds its credentials about to expire.
+/// A role. It is assumed again when the SDK's cache finds that its credentials will expire soon.
 #[derive(Debug)]
 struct AssumedRole {
     client: aws_sdk_sts::Client,
@@ -88,7 +88,7 @@ struct AssumedRole {
     proof: Proof,
 }
 
-/// Why the role may be taken on.
+/// The proof with which the role is assumed.
 #[derive(Debug)]
 enum Proof {
     Caller,
@@ -140,7 +140,7 @@ impl AssumedRole {
                 "AWS STS answered without credentials",
             ))
         })?;
-        // Whatever the service says, a session is renewed within the hour.
+        // A session is renewed within the hour, even if the service names a later time.
         let latest = SystemTime::now() + SESSION;
         let expiry =
             SystemTime::try_from(credentials.expiration).map_or(latest, |at| at.min(latest));
@@ -165,7 +165,7 @@ where
     })
 }
 
-/// The current token: its issuer replaces the file before the token expires.
+/// The current token. Its issuer replaces the file before the token expires.
 async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, CredentialsError> {
     let path = match token {
         WebIdentityToken::Text(text) => return Ok(text.clone()),
@@ -174,7 +174,7 @@ async fn read(token: &WebIdentityToken) -> Result<Zeroizing<String>, Credentials
     let failed =
         |detail| CredentialsError::provider_error(Failure::new(Kind::Misconfigured, detail));
     let read = tokio::task::spawn_blocking(move || {
-        // Room for all of it beforehand: a string that grows leaves copies of its content behind.
+        // Allocate once: a string that grows leaves copies of its content in memory.
         let mut text = Zeroizing::new(String::with_capacity(32 * 1024));
         let file = File::open(path)?;
         file.take(MAX_TOKEN_LEN + 1).read_to_string(&mut text)?;

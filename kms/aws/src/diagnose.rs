@@ -1,4 +1,4 @@
-//! What AWS KMS knows of itself for a person who looks for a fault.
+//! What AWS KMS can tell a person who looks for a fault.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ const METADATA: &str = "http://169.254.169.254";
 const NO_CREDENTIALS: &str = "no AWS credentials were found: AWS_ACCESS_KEY_ID is not set, there is neither a profile nor a token nor a \
                               container's role, and no metadata server of AWS answers";
 
-/// A key costs $1, and its first and its second rotation $1 more each; later rotations cost nothing.
+/// A key costs $1. Its first and its second rotation cost $1 more each. Later rotations cost nothing.
 const PRICES: Prices = Prices::new(
     "key or rotation",
     1.00,
@@ -123,14 +123,14 @@ impl Diagnose for AwsKms {
             .to_owned()
     }
 
-    /// AWS KMS disables whole keys.
+    /// AWS KMS disables only whole keys.
     fn has_versions(&self) -> bool {
         false
     }
 
     fn warnings(&self, key: &KeyDetails) -> Vec<Advice> {
         let replicas = &self.options().replicas;
-        // AWS KMS marks multi-region keys by their id.
+        // The id of a multi-region key has a prefix.
         if replicas.is_empty() || key.uri.resource().contains(":key/mrk-") {
             return Vec::new();
         }
@@ -188,7 +188,7 @@ fn chain() -> Option<String> {
     )
 }
 
-/// Without a metadata server, AWS's own chain waits for it longer than a call may take.
+/// If the metadata server does not exist, AWS's own chain waits for it longer than a call may take.
 async fn machine_has_a_role(web: &dyn Web) -> bool {
     if variable("AWS_EC2_METADATA_DISABLED").is_some_and(|off| off.eq_ignore_ascii_case("true")) {
         return false;
@@ -197,7 +197,7 @@ async fn machine_has_a_role(web: &dyn Web) -> bool {
     web.answers(url.as_deref().unwrap_or(METADATA)).await
 }
 
-/// The public endpoint of the region that the key's name tells, or of `region`.
+/// The public endpoint of the region in the key's name, or of `region`.
 fn public_url(key: &KeyUri, region: Option<&str>, fips: bool) -> Option<String> {
     let mut parts = key.resource().split(':').skip(1);
     let partition = parts.next();
@@ -210,7 +210,7 @@ fn public_url(key: &KeyUri, region: Option<&str>, fips: bool) -> Option<String> 
     Some(format!("https://{name}.{region}.{suffix}"))
 }
 
-/// The id of a key for commands, and their argument for its region.
+/// The id of a key for commands, and the argument for its region.
 fn id_and_region(key: &KeyUri) -> (String, String) {
     let resource = key.resource();
     if !resource.starts_with("arn:") || resource.contains(":alias/") {

@@ -14,24 +14,25 @@ impl AwsOptions {
     /// |---|---|---|
     /// | `AWS_REGION`, `AWS_DEFAULT_REGION` | the region of keys that are named by an alias | |
     /// | `KMS_AUTH_MODE` | `iam`: the credentials in AWS's own variables, files and metadata services; `oidc`: a role by an OIDC token | `iam` |
-    /// | `KMS_ROLE_ARN` | the role to take on; with `oidc` also `AWS_ROLE_ARN` | |
-    /// | `KMS_ROLE_EXTERNAL_ID`, `KMS_ROLE_SESSION_NAME` | what the role's trust policy demands, and what logs call the session | |
-    /// | `OIDC_TOKEN_PATH`, `OIDC_TOKEN`, `AWS_WEB_IDENTITY_TOKEN_FILE` | the token, or the file that it is in; the first that is set counts | |
+    /// | `KMS_ROLE_ARN` | the role to assume; with `oidc` also `AWS_ROLE_ARN` | |
+    /// | `KMS_ROLE_EXTERNAL_ID`, `KMS_ROLE_SESSION_NAME` | the external id that the role's trust policy demands, and the session's name in logs | |
+    /// | `OIDC_TOKEN_PATH`, `OIDC_TOKEN`, `AWS_WEB_IDENTITY_TOKEN_FILE` | the token, or the path of its file; the first that is set counts | |
     /// | `KMS_REPLICA_REGIONS` | regions that may serve multi-region keys, with commas between them | none |
     /// | `KMS_ENABLE_MULTI_REGION` | `true`: new keys may have replicas in other regions | `false` |
-    /// | `KMS_ENABLE_CLOUDHSM` | `true`: new keys are made in the AWS `CloudHSM` key store `KMS_CUSTOM_KEY_STORE_ID` | `false` |
+    /// | `KMS_ENABLE_CLOUDHSM` | `true`: new keys are created in the AWS `CloudHSM` key store `KMS_CUSTOM_KEY_STORE_ID` | `false` |
     /// | `KMS_CUSTOM_KEY_STORE_ID` | the id of that key store, `cks-…` | |
-    /// | `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` | where the services are | the public endpoints |
+    /// | `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL` | the endpoints of the services | the public endpoints |
     /// | `AWS_USE_FIPS_ENDPOINT` | `true` for the FIPS 140 endpoints | `false` |
     ///
     /// # Errors
-    /// When a variable has a value that it cannot have, `oidc` lacks its role or its token, or `KMS_ENABLE_CLOUDHSM` lacks
+    /// When the value of a variable is not valid, `oidc` lacks its role or its token, or `KMS_ENABLE_CLOUDHSM` lacks
     /// its key store.
     pub fn from_env() -> Result<Self, ConfigurationError> {
         Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty.
+    /// As [`from_env`](Self::from_env), with variables from `variable` instead of the process. `variable` returns no
+    /// empty values.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).
@@ -50,7 +51,7 @@ impl AwsOptions {
                 let Some(arn) = first(&["KMS_ROLE_ARN", "AWS_ROLE_ARN"]) else {
                     return Err(ConfigurationError::invalid(
                         "KMS_ROLE_ARN",
-                        "it is not set, but KMS_AUTH_MODE=oidc needs a role to take on",
+                        "it is not set, but KMS_AUTH_MODE=oidc needs a role to assume; set it to the role's ARN",
                     ));
                 };
                 let token = token(variable)?;
@@ -60,7 +61,7 @@ impl AwsOptions {
             Some(_) => {
                 return Err(ConfigurationError::invalid(
                     "KMS_AUTH_MODE",
-                    "it is neither `iam` nor `oidc`",
+                    "it must be `iam` or `oidc`",
                 ));
             }
         };
@@ -95,11 +96,11 @@ fn custom_key_store(variable: Variables<'_>) -> Result<Option<String>, Configura
         )),
         (false, Some(_)) => Err(ConfigurationError::invalid(
             ID,
-            "it has no effect without KMS_ENABLE_CLOUDHSM=true",
+            "it has no effect without KMS_ENABLE_CLOUDHSM=true; set both, or neither",
         )),
         (true, Some(id)) if !id.starts_with("cks-") => Err(ConfigurationError::invalid(
             ID,
-            "the id of a key store begins with cks-",
+            "it must be the id of a key store, which begins with cks-",
         )),
         (_, id) => Ok(id),
     }

@@ -1,4 +1,4 @@
-//! What AWS answers, in this crate's vocabulary.
+//! Translates AWS's errors.
 //!
 //! Sources: the error lists of the operations in the AWS KMS and AWS STS API References and their "Common Error Types".
 
@@ -12,7 +12,7 @@ use aws_sdk_kms::{
 
 use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
 
-/// A call that failed, before it is known for which key it was made. It keeps no text of an answer.
+/// A failed call, before its key is known. It keeps no text of an answer.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) kind: Kind,
@@ -36,12 +36,12 @@ impl Failure {
         }
     }
 
-    /// The same failure, in words that fit where it happened.
+    /// The same failure, with more fitting words.
     pub(super) fn with_detail(self, detail: &'static str) -> Self {
         Self { detail, ..self }
     }
 
-    /// What a call of the SDK failed with.
+    /// The failure of a call of the SDK.
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -91,7 +91,7 @@ impl Failure {
         Self::new(kind, detail)
     }
 
-    /// The failure of what `permission` permits, for `key`.
+    /// The failure for `key` of a call that needs `permission`.
     pub(super) fn of_key(self, key: &KeyUri, permission: &'static str) -> ProviderError {
         let detail = match (self.kind, self.detail) {
             (Kind::PermissionDenied, "") => Cow::Owned(format!("grant the caller {permission}")),
@@ -110,10 +110,10 @@ impl fmt::Display for Failure {
     }
 }
 
-// Without `source`, and so are the credentials errors that it travels in: the SDK logs those.
+// Without `source`. The credentials errors that carry it have none either, because the SDK logs them.
 impl StdError for Failure {}
 
-/// What AWS's own logs call the answer.
+/// The ids of the answer in AWS's own logs.
 fn identified(answer: &HttpResponse) -> ServiceError {
     let id = answer.headers().get("x-amzn-requestid");
     ServiceError::new(Some(answer.status().as_u16())).with_request_id(id)
@@ -142,7 +142,7 @@ fn cause(detail: &str) -> Option<Cause> {
         NO_CREDENTIALS => Some(Cause::NoCredentials),
         WRONG_CREDENTIALS => Some(Cause::UnusableCredentials),
         NO_CONNECTION => Some(Cause::NoConnection),
-        // Of taking on a role.
+        // Errors of assuming a role.
         _ if detail.starts_with("the role's trust policy") => Some(Cause::RefusedCredentials),
         PROXY | NOT_AWS => Some(Cause::Proxy),
         _ if detail.starts_with("the file of the OIDC token") => Some(Cause::UnusableCredentials),
@@ -242,15 +242,14 @@ fn by_code(code: &str, message: Option<&str>) -> Option<(Kind, &'static str)> {
     })
 }
 
-/// AWS's words for it are `Signature expired: …` and `Signature not yet current: …`.
+/// AWS's words for a wrong clock are `Signature expired: …` and `Signature not yet current: …`.
 fn is_about_the_clock(message: Option<&str>) -> bool {
     message.is_some_and(|message| {
         message.contains("Signature expired") || message.contains("Signature not yet current")
     })
 }
 
-/// Whether AWS answered: it numbers its answers, and writes XML where it does not write JSON. Proxies on the way write pages
-/// for people.
+/// Whether AWS answered. AWS's answers have a request id and are JSON or XML. Proxies answer with pages for people.
 fn is_of_aws(answer: &HttpResponse) -> bool {
     let header = |name| answer.headers().get(name);
     let body = answer.body().bytes().unwrap_or_default().trim_ascii_start();
@@ -264,7 +263,7 @@ fn is_of_aws(answer: &HttpResponse) -> bool {
     !is_page && (is_numbered || (begins(b"<") && !is_html))
 }
 
-/// What a proxy's status means. It says nothing of the key and of the caller's permissions.
+/// The meaning of a proxy's status. It tells nothing about the key or the caller's permissions.
 fn of_stranger(status: u16) -> (Kind, &'static str) {
     match status {
         404 | 405 => by_status(status),
@@ -275,7 +274,7 @@ fn of_stranger(status: u16) -> (Kind, &'static str) {
     }
 }
 
-/// Denials come as XML without a code too.
+/// Some denials are XML without a code.
 fn by_status(status: u16) -> (Kind, &'static str) {
     match status {
         401 | 403 => (Kind::PermissionDenied, ""),

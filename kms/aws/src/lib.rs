@@ -1,23 +1,24 @@
 //! Keys at AWS KMS, named by an ARN, an alias or a key id: `aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID`,
-//! `aws-kms://arn:aws:kms:REGION:ACCOUNT:alias/NAME`, or `aws-kms://alias/NAME` of the caller's own account and the
-//! region of [`AwsOptions::region`]. `aws-kms://alias/NAME?region=REGION` names the region itself, as Go CDK's URIs do.
+//! `aws-kms://arn:aws:kms:REGION:ACCOUNT:alias/NAME`, or `aws-kms://alias/NAME` in the caller's own account and the
+//! region of [`AwsOptions::region`]. `aws-kms://alias/NAME?region=REGION` names the region, as Go CDK's URIs do.
 //!
-//! Data keys come from `GenerateDataKey` and are bound to the pairs of their encryption context. Decrypting names the key,
-//! so that AWS KMS refuses what any other key encrypted. An alias that is pointed at another key therefore no longer
-//! opens what was written before: rotate the key itself, or name keys by their ARN.
+//! Data keys come from `GenerateDataKey` and are bound to the pairs of their encryption context. Requests to decrypt
+//! name the key, so that AWS KMS refuses ciphertexts of other keys. If an alias is pointed at another key, older
+//! payloads therefore no longer open. Rotate the key itself, or name keys by their ARN.
 //!
-//! A payload that names the key by its ARN opens where the key is configured by its alias, once an answer of AWS KMS has
-//! told which key the alias names: `describe`, which `Codec::ready` calls, is enough. The reverse is refused: AWS KMS
-//! would have to be asked which key an alias in a payload names, and payloads cause no calls of that kind.
+//! A payload that names the key by its ARN also opens if the key is configured by its alias, once an answer of AWS KMS
+//! has told which key the alias names. The call `describe`, which `Codec::ready` makes, is enough. The reverse is
+//! refused: only a call to AWS KMS could tell which key an alias in a payload names, and payloads must not cause such
+//! calls.
 //!
 //! # Multi-region keys
 //!
-//! A key whose id begins with `mrk-` is the same key in each of its regions: what names it by its ARN in one region opens
-//! where its ARN of another region is configured. Calls go to configured regions only. Where
-//! [`AwsOptions::replicas`] lists regions, these serve while the key's own region cannot be reached, does not answer in
-//! time or throttles; for half a minute after that they are called first. What is written names the key as it is
-//! configured in any case. A key that is named by an alias has replicas once an answer has told its ARN: name the ARN
-//! where a process must be able to start during an outage.
+//! A key whose id begins with `mrk-` is the same key in each of its regions. A payload with its ARN in one region opens
+//! where its ARN in another region is configured. Calls go to configured regions only. The regions of
+//! [`AwsOptions::replicas`] serve while the key's own region is unreachable, does not answer in time, or throttles. For
+//! half a minute after that they are called first. Payloads always name the key as it is configured. A key that is
+//! named by an alias has replicas once an answer has told its ARN. If a process must be able to start during an outage,
+//! configure the ARN.
 //!
 //! # Permissions
 //!
@@ -33,8 +34,8 @@
 //! | [`rotate`](KeyAdmin::rotate), [`set_rotation`](KeyAdmin::set_rotation) | `kms:RotateKeyOnDemand`, `kms:EnableKeyRotation`, `kms:DisableKeyRotation` |
 //! | [`grant`](KeyAdmin::grant) | `kms:DescribeKey`, `kms:ListGrants`, `kms:CreateGrant` |
 //!
-//! A key that is named by its alias is described by it, as a policy with the condition `kms:RequestAlias` permits. What
-//! changes keys takes no alias at AWS KMS, so that such a policy cannot permit it.
+//! A key that is configured by its alias is described by its alias, as a policy with the condition `kms:RequestAlias`
+//! permits. Operations that change keys accept no alias at AWS KMS, so such a policy cannot permit them.
 
 mod admin;
 mod client;
@@ -69,7 +70,7 @@ use temporal_kms::{
     support::{clock::SystemClock, is_region},
 };
 
-/// AWS KMS as one caller sees it. Keys that are opened by the same value share its sessions.
+/// AWS KMS with the settings of one caller. Keys that the same value opens share its sessions.
 #[derive(Clone, Default)]
 pub struct AwsKms {
     options: Arc<AwsOptions>,
@@ -77,7 +78,7 @@ pub struct AwsKms {
 }
 
 impl AwsKms {
-    /// AWS KMS with these options. Nothing is read or called yet.
+    /// AWS KMS with these options. This reads no file and makes no call yet.
     #[must_use]
     pub fn new(options: AwsOptions) -> Self {
         Self {
@@ -95,7 +96,7 @@ impl AwsKms {
     /// A key to wrap data keys with.
     ///
     /// # Errors
-    /// When its name is not one of AWS KMS, or the options are wrong for it.
+    /// When the key's name does not have AWS KMS's form, or the options do not fit the key.
     pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         Ok(Arc::new(AwsKey(self.regions(uri).await?)))
     }
@@ -108,7 +109,7 @@ impl AwsKms {
         Ok(Arc::new(AwsSigner::new(self.regions(uri).await?)))
     }
 
-    /// Creates keys and looks after them.
+    /// Opens key management.
     #[must_use]
     pub fn admin(&self) -> Arc<dyn KeyAdmin> {
         Arc::new(AwsAdmin::new(self.clone()))
@@ -124,7 +125,7 @@ impl AwsKms {
         let caller = self.caller(&home.region).await;
         for replica in &self.options.replicas {
             check_region(uri, &replica.region)?;
-            // One list may serve keys of several regions.
+            // One list of replicas may serve keys of several regions.
             if replica.region != home.region && may_have_replicas {
                 elsewhere.push(Elsewhere {
                     region: replica.region.clone(),

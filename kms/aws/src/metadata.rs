@@ -1,4 +1,4 @@
-//! What AWS KMS says of a key, in this crate's vocabulary.
+//! Translates AWS KMS's metadata of a key.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use aws_sdk_kms::{
 use super::client::RegionalKey;
 use temporal_kms::{KeyPurpose, KeyState, Protection, ProviderError, ProviderErrorKind as Kind};
 
-/// Asks for the key; it is checked that the answer is of it.
+/// Describes the key, and checks that the answer is about this key.
 pub(super) async fn describe(key: &RegionalKey) -> Result<KeyMetadata, ProviderError> {
     let call = key.kms.describe_key().key_id(key.id()).send();
     let answer = call.await.map_err(key.failed("kms:DescribeKey"))?;
@@ -24,7 +24,7 @@ pub(super) fn unreadable(key: &RegionalKey) -> ProviderError {
         .with_detail("its answer lacks what was asked for")
 }
 
-/// What a key is for, if it is for anything here.
+/// The purpose of a key. `None` if this crate cannot use it.
 pub(super) fn purpose(metadata: &KeyMetadata) -> Option<KeyPurpose> {
     match (metadata.key_usage()?, metadata.key_spec()?) {
         (KeyUsageType::EncryptDecrypt, KeySpec::SymmetricDefault) => Some(KeyPurpose::Encrypt),
@@ -43,7 +43,7 @@ pub(super) fn state(metadata: &KeyMetadata) -> KeyState {
     }
 }
 
-/// Of an external key store AWS does not know what it is made of.
+/// AWS does not know how an external key store keeps its keys.
 pub(super) fn protection(metadata: &KeyMetadata) -> Protection {
     match metadata.origin() {
         Some(OriginType::AwsKms | OriginType::AwsCloudhsm | OriginType::External) => {
@@ -53,12 +53,12 @@ pub(super) fn protection(metadata: &KeyMetadata) -> Protection {
     }
 }
 
-/// Whether the account's owner looks after it, not AWS.
+/// Whether the account's owner manages the key, and not AWS.
 pub(super) fn is_customers(metadata: &KeyMetadata) -> bool {
     metadata.key_manager() == Some(&KeyManagerType::Customer)
 }
 
-/// The current key material's id, where AWS tells it, else the key's own.
+/// The id of the current key material. Without one, the key's own id.
 pub(super) fn current_version(metadata: &KeyMetadata) -> String {
     metadata
         .current_key_material_id()

@@ -1,4 +1,4 @@
-//! What AWS KMS calls keys.
+//! Names of keys at AWS KMS.
 //!
 //! Source: "Key identifiers" (`KeyId`) in the AWS KMS Developer Guide.
 
@@ -8,7 +8,7 @@ use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, Scheme, sup
 
 const MULTI_REGION_PREFIX: &str = "mrk-";
 
-/// A key's name as a [`KeyUri`] has it.
+/// A key's name in a [`KeyUri`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum KeyName {
     Arn(Arn),
@@ -16,7 +16,7 @@ pub(super) enum KeyName {
     Short {
         /// `alias/NAME` or `key/ID`.
         resource: String,
-        /// The region, if the name tells it.
+        /// The region, if the name holds it.
         region: Option<String>,
     },
 }
@@ -50,7 +50,7 @@ impl KeyName {
         valid.then_some(Self::Short { resource, region })
     }
 
-    /// The region that the name itself tells.
+    /// The region in the name.
     pub(super) fn region(&self) -> Option<&str> {
         match self {
             Self::Arn(arn) => Some(&arn.region),
@@ -58,12 +58,12 @@ impl KeyName {
         }
     }
 
-    /// The alias without account and region, if it is one.
+    /// The alias without account and region, if the name is an alias.
     pub(super) fn alias(&self) -> Option<&str> {
         Some(self.resource()).filter(|resource| is_alias(resource))
     }
 
-    /// The key that it is, if it is the ARN of a multi-region key.
+    /// The key, if the name is the ARN of a multi-region key.
     pub(super) fn multi_region(&self) -> Option<&Arn> {
         match self {
             Self::Arn(arn) if arn.is_multi_region() => Some(arn),
@@ -71,8 +71,8 @@ impl KeyName {
         }
     }
 
-    /// Whether `other` names the key that this names in `region`. A multi-region key is the same in all its regions. A name
-    /// without an account is of the caller's, one without a region of `default_region`.
+    /// Whether `other` names the same key as this name does in `region`. A multi-region key is the same in all its
+    /// regions. A name without an account means the caller's account. A name without a region means `default_region`.
     pub(super) fn is_alias_of(
         &self,
         region: &str,
@@ -89,8 +89,8 @@ impl KeyName {
                 || other.region().or(default_region) == Some(region))
     }
 
-    /// Whether `answer`, the ARN of the key that was used in `region`, is what was asked for. Which key an alias stands
-    /// for is the service's to know. Of a key in the caller's own account some servers answer the id alone.
+    /// Whether `answer`, the ARN of the key that was used in `region`, is the requested key. Only the service knows
+    /// which key an alias names. For a key in the caller's own account, some servers answer only the id.
     pub(super) fn is_answered_by(&self, answer: &str, region: &str) -> bool {
         let asked = self.resource();
         if is_made_of(answer, b"-") {
@@ -113,7 +113,7 @@ impl KeyName {
         }
     }
 
-    /// Partition and account, where the name tells them.
+    /// Partition and account, if the name holds them.
     fn owner(&self) -> Option<(&str, &str)> {
         match self {
             Self::Arn(arn) => Some((&arn.partition, &arn.account)),
@@ -122,7 +122,7 @@ impl KeyName {
     }
 }
 
-/// What AWS KMS takes as `KeyId`.
+/// The `KeyId` for AWS KMS.
 impl fmt::Display for KeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -188,7 +188,7 @@ impl Arn {
         is_multi_region(&self.resource)
     }
 
-    /// The related key of another region: multi-region keys share everything but the region.
+    /// The related key of another region. ARNs of a multi-region key differ only in the region.
     pub(super) fn in_region(&self, region: &str) -> Self {
         Self {
             region: region.to_owned(),

@@ -109,7 +109,7 @@ impl KeyProvider for AwsKey {
         if !(MIN_PLAINTEXT..=MAX_PLAINTEXT).contains(&plaintext.len()) {
             return Err(self
                 .error(Kind::Misconfigured)
-                .with_detail("AWS KMS encrypts 1 to 4,096 bytes"));
+                .with_detail("AWS KMS encrypts 1 to 4,096 bytes; use the format `envelope`"));
         }
         self.encrypt_under(plaintext, &EncryptionContext::empty())
             .await
@@ -164,7 +164,7 @@ async fn encrypt(
     ciphertext(key, answer.ciphertext_blob)
 }
 
-/// The key is named, so that AWS KMS refuses what any other key encrypted.
+/// The request names the key, so that AWS KMS refuses ciphertexts of other keys.
 async fn decrypt(
     key: &RegionalKey,
     ciphertext: &[u8],

@@ -1,4 +1,4 @@
-//! A key in several regions: where a call is made while the key's own region is unreachable.
+//! A key in several regions. While its own region is unreachable, calls go to a replica.
 
 use std::{
     fmt,
@@ -19,29 +19,30 @@ use super::{
 };
 use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, support::clock::Clock};
 
-/// How long calls go to a replica first after the key's own region was unreachable.
+/// How long calls try a replica first after the key's own region was unreachable.
 const DETOUR: Duration = Duration::from_secs(30);
 
-/// A call that was given up after this long shows that the region is unreachable; sooner, that the caller lost interest.
+/// A call that its caller gives up after at least this time shows that the region is unreachable. Before that, the
+/// caller only lost interest.
 const HANGING: Duration = Duration::from_secs(1);
 
 /// A key in its own region and, if it is a multi-region key, its replicas.
 ///
-/// A replica is called only while the key's own region is unreachable. What the key's own region refuses is refused. A
-/// replica has its own policy and state, so its refusal of the caller decides nothing. It has the same key material, so its
-/// verdict on a ciphertext decides: a payload that cannot be opened costs no further attempts during an outage.
+/// A replica is called only while the key's own region is unreachable. A refusal by the key's own region is final. A
+/// replica has its own policy and state, so its refusal of the caller is not final. It has the same key material, so
+/// its verdict on a ciphertext is final. So a payload that cannot be opened costs no further attempts during an outage.
 pub(super) struct Regions {
     home: Arc<RegionalKey>,
-    /// The region of names that tell none.
+    /// The region of names without one.
     default_region: Option<String>,
-    /// Where a multi-region key's replicas are.
+    /// The regions of a multi-region key's replicas.
     elsewhere: Vec<Elsewhere>,
     away_until: Mutex<Option<Instant>>,
     warned: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
-/// Another region's AWS KMS.
+/// AWS KMS in another region.
 pub(super) struct Elsewhere {
     pub(super) region: String,
     pub(super) kms: Client,
@@ -68,13 +69,13 @@ impl Regions {
         &self.home.uri
     }
 
-    /// Whether the key is named by an alias, which can be pointed at another key.
+    /// Whether the key's name is an alias. An alias can be pointed at another key.
     pub(super) fn is_named_by_alias(&self) -> bool {
         self.home.name.alias().is_some()
     }
 
-    /// Whether `key` names this key too: with its region or without, by its id, by the ARN that an answer told for its
-    /// alias, or by the ARN of the same multi-region key in another region.
+    /// Whether `key` also names this key: with or without its region, by its id, by the ARN behind its alias, or by the
+    /// ARN of the same multi-region key in another region.
     pub(super) fn have(&self, key: &KeyUri) -> bool {
         if key == self.uri() {
             return true;
@@ -88,7 +89,7 @@ impl Regions {
         is_alias(&self.home.name) || resolved.as_ref().is_some_and(is_alias)
     }
 
-    /// Makes a call where it can be served.
+    /// Makes a call in a region that can serve it.
     pub(super) async fn call<'a, T>(
         &'a self,
         attempt: impl Fn(Arc<RegionalKey>) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
@@ -122,7 +123,8 @@ impl Regions {
         }
     }
 
-    /// The key in the other regions, if it is a multi-region key: by its name, or by the answer that resolved its alias.
+    /// The key in the other regions, if it is a multi-region key. Its name tells that, or the answer that resolved its
+    /// alias.
     fn replicas(&self) -> Vec<RegionalKey> {
         if self.elsewhere.is_empty() {
             return Vec::new();
@@ -144,7 +146,7 @@ impl Regions {
         self.elsewhere.iter().map(replica).collect()
     }
 
-    /// Says once that replica regions are configured for the alias of a key that has no replicas.
+    /// Warns once if replica regions are configured, but the key behind the alias has no replicas.
     fn warn_of_idle_replicas(&self) {
         let resolved = self.home.resolved.arn();
         if !self.elsewhere.is_empty()
@@ -187,7 +189,7 @@ impl Regions {
     }
 }
 
-/// A damaged answer does not mean that the region is out of order: the same region is asked again.
+/// A damaged answer does not mean that the region is unreachable, so the same region is asked again.
 fn is_away(error: &ProviderError) -> bool {
     matches!(
         error.kind(),
@@ -203,7 +205,7 @@ fn is_verdict(error: &ProviderError) -> bool {
     )
 }
 
-/// Notices when the caller gives up on a call that hangs.
+/// Notices if the caller cancels a call that hangs.
 struct Watch<'a> {
     regions: &'a Regions,
     since: Instant,
@@ -283,7 +285,7 @@ mod tests {
             }
         }
 
-        /// Makes a call that fails with `home` in the home region, and returns where it was made.
+        /// Makes a call that fails with `home` in the home region, and returns the regions that were called.
         async fn call(&self, home: Option<Kind>) -> Vec<String> {
             let attempt = |key: Arc<RegionalKey>| {
                 self.called.lock().push(key.region.clone());

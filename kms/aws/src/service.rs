@@ -1,4 +1,4 @@
-//! AWS KMS as a program uses it.
+//! AWS KMS as a [`KeyService`].
 
 use std::sync::Arc;
 

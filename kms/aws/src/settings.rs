@@ -148,33 +148,34 @@ pub(super) const SETTINGS: SettingTable<AwsOptions> = SettingTable(&[
     ),
 ]);
 
-/// What AWS KMS needs to know beyond a key's URI.
+/// The settings of AWS KMS that a key's URI does not hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AwsOptions {
-    /// The region of keys whose name tells none: `aws-kms://alias/NAME`. A name with `?region=REGION` needs no other.
+    /// The region of keys whose name holds none: `aws-kms://alias/NAME`. A name with `?region=REGION` has its own
+    /// region.
     pub region: Option<String>,
-    /// Who the caller is.
+    /// The caller's credentials.
     pub credentials: AwsCredentials,
-    /// A role that the caller takes on, such as one of the account that owns the key.
+    /// A role that the caller assumes, for example in the account that owns the key.
     pub role: Option<AwsRole>,
-    /// Regions that may serve a multi-region key (`mrk-…`) while its own region is unreachable, in the order in which they are
-    /// tried. A key that is named by its alias is served there once an answer has told its ARN. Other keys have no
-    /// replicas; a warning says so.
+    /// Regions that serve a multi-region key (`mrk-…`) while its own region is unreachable, in the order of attempts.
+    /// They serve a key that is named by its alias once an answer has told its ARN. Other keys have no replicas, and a
+    /// warning says so.
     pub replicas: Vec<AwsReplica>,
-    /// The URL of AWS KMS in the key's own region, where it is not the public one: a VPC endpoint, or an emulator.
-    /// `http://` is for this machine only.
+    /// The URL of AWS KMS in the key's own region, instead of the public one: a VPC endpoint or an emulator. `http://`
+    /// is for this machine only.
     pub endpoint: Option<String>,
     /// The URL of AWS STS, likewise.
     pub sts_endpoint: Option<String>,
     /// Whether to call the FIPS 140 endpoints.
     pub fips: bool,
-    /// The AWS `CloudHSM` key store that new keys are made in, by its id (`cks-…`); AWS KMS's own HSMs when `None`.
+    /// The id of the AWS `CloudHSM` key store (`cks-…`) in which new keys are created. `None`: AWS KMS's own HSMs.
     pub custom_key_store: Option<String>,
-    /// Whether new keys may have replicas in other regions, as [`KeySpec::multi_region`](temporal_kms::KeySpec) asks for
-    /// one key.
+    /// Whether all new keys may have replicas in other regions. [`KeySpec::multi_region`](temporal_kms::KeySpec) sets
+    /// this for one key.
     pub multi_region: bool,
-    /// Days until a key is deleted that was scheduled for it, from 7 to 30. Default: 30.
+    /// Days between scheduling the deletion of a key and its deletion, from 7 to 30. Default: 30.
     pub deletion_window_days: Option<u8>,
 }
 
@@ -250,7 +251,7 @@ impl AwsOptions {
     }
 }
 
-/// A region that has a replica of a multi-region key.
+/// A region with a replica of a multi-region key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AwsReplica {
@@ -278,7 +279,7 @@ impl AwsReplica {
     }
 }
 
-/// Who calls AWS.
+/// The source of credentials for AWS.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AwsCredentials {
@@ -296,24 +297,25 @@ pub enum AwsCredentials {
         /// The session token of a temporary access key.
         session_token: Option<Zeroizing<String>>,
     },
-    /// A role that an OIDC token permits to take on, for an hour at a time.
+    /// A role that is assumed with an OIDC token, for an hour at a time.
     WebIdentity {
         /// The role.
         role: AwsRole,
-        /// The token that proves it.
+        /// The token that proves the caller's identity.
         token: WebIdentityToken,
     },
 }
 
-/// A role to take on, for an hour at a time.
+/// A role to assume, for an hour at a time.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AwsRole {
     /// The role's ARN, `arn:aws:iam::ACCOUNT:role/NAME`.
     pub arn: String,
-    /// What the role's trust policy may demand of callers from other accounts. A web identity has none.
+    /// The external id that a role's trust policy may demand from callers of other accounts. Not used with a web
+    /// identity.
     pub external_id: Option<String>,
-    /// What AWS's logs call the session. Default: `temporal-kms-codec`.
+    /// The session's name in AWS's logs. Default: `temporal-kms-codec`.
     pub session_name: Option<String>,
 }
 
@@ -347,9 +349,9 @@ impl AwsRole {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WebIdentityToken {
-    /// In a file, which is read again for each session. Its writer renews it.
+    /// A file, which is read again for each session. Its writer renews the token.
     File(PathBuf),
-    /// The token itself. Sessions end with its validity.
+    /// The token itself. When it expires, sessions end.
     Text(Zeroizing<String>),
 }
 

@@ -1,4 +1,4 @@
-//! Signing at AWS KMS, and verifying here.
+//! Signing at AWS KMS, and verifying in this process.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ use temporal_kms::{
     Signer,
 };
 
-/// How long an alias is assumed to name the same key: fetching the public key before each verification costs a call.
+/// How long an alias is assumed to name the same key. Otherwise each verification would cost a call.
 const ALIAS_FOR: Duration = Duration::from_mins(5);
 
 /// A key of spec `ECC_NIST_P256` at AWS KMS.
 #[derive(Debug)]
 pub(super) struct AwsSigner {
     regions: Regions,
-    /// A key's public half never changes, but an alias can be pointed at another key.
+    /// A key's public half never changes, but an alias may later name another key.
     public_key: Mutex<Option<(PublicKey, Instant)>>,
 }
 
@@ -68,7 +68,7 @@ impl Signer for AwsSigner {
     async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
         if version.is_some() {
             return Err(ProviderError::new(Kind::KeyNotFound, self.regions.uri())
-                .with_detail("signing keys of AWS KMS have no versions"));
+                .with_detail("signing keys of AWS KMS have no versions; name the key alone"));
         }
         if let Some(known) = self.known() {
             return Ok(known);
@@ -82,7 +82,7 @@ impl Signer for AwsSigner {
     }
 }
 
-/// Only the digest is sent. It leaves out hashing at the service, which takes at most 4,096 bytes.
+/// Only the digest is sent, because the service hashes at most 4,096 bytes itself.
 async fn sign(key: &RegionalKey, digest: &[u8]) -> Result<Vec<u8>, ProviderError> {
     let call = key.kms.sign().key_id(key.id());
     let answer = call

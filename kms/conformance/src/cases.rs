@@ -1,4 +1,4 @@
-//! The cases, in groups. Each is a function that panics when the service does not conform.
+//! The cases, in groups. Each case is a function that panics if the service does not conform.
 
 pub mod codec;
 pub mod confusion;

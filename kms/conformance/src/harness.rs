@@ -7,13 +7,13 @@ use temporal_kms::{
     KeyAdmin, KeyProvider, KeySpec, KeyUri, ProviderError, ProviderErrorKind, Signer,
 };
 
-/// A key service under test, with an account of its own: the suite creates keys in it.
+/// A key service under test, with its own account. The suite creates keys there.
 #[async_trait]
 pub trait Harness: Send + Sync {
-    /// The URI of a key. The key need not exist. Names are short and consist of ASCII letters.
+    /// The URI of the key called `name`, which need not exist. Names are short and consist of ASCII letters.
     fn key_uri(&self, name: &str) -> KeyUri;
 
-    /// Opens a key, without retries: every call shows how the service answers.
+    /// Opens a key without retries, so that every call shows how the service answers.
     ///
     /// # Errors
     /// The provider refuses the key.
@@ -27,7 +27,8 @@ pub trait Harness: Send + Sync {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, key))
     }
 
-    /// Opens the service's key management, for the group `lifecycle`. The default answers that the provider has none.
+    /// Opens the service's key management, for the group `lifecycle`. The default answers that the provider does not
+    /// manage keys.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -36,8 +37,8 @@ pub trait Harness: Send + Sync {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, &key))
     }
 
-    /// Creates a key. The default creates it with [`open_admin`](Self::open_admin); a service whose provider has no key
-    /// management creates it in its own way.
+    /// Creates a key. The default uses [`open_admin`](Self::open_admin). If your provider does not manage keys,
+    /// implement this in the service's own way.
     ///
     /// # Errors
     /// The service refuses to create the key.
@@ -51,7 +52,7 @@ pub trait Harness: Send + Sync {
     }
 
     /// The kinds of errors with which the service refuses a ciphertext that was altered or belongs to another key or
-    /// context. The default is strict: say more only where the service cannot tell.
+    /// context. The default is strict. Allow more kinds only if the service cannot distinguish them.
     fn refusals(&self) -> &[ProviderErrorKind] {
         &[
             ProviderErrorKind::InvalidCiphertext,
@@ -60,8 +61,8 @@ pub trait Harness: Send + Sync {
         ]
     }
 
-    /// Lets the next calls, `times` of them, end in `fault`, and returns `true`. The default returns `false`: the service
-    /// cannot be brought to it. The suite then injects the fault between the provider and its caller.
+    /// Makes the next `times` calls end in `fault`, and returns `true`. The default returns `false`, for a service that
+    /// cannot produce the fault. The suite then injects the fault between the provider and its caller.
     fn inject(&self, _fault: Fault, _times: usize) -> bool {
         false
     }
@@ -80,7 +81,7 @@ pub enum Unit {
     Key,
 }
 
-/// What can go wrong between a caller and a service.
+/// The faults between a caller and a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -92,9 +93,9 @@ pub enum Fault {
     ConnectionLost,
     /// No answer comes.
     NoAnswer,
-    /// The answer is not one of the service's.
+    /// Another program answers instead of the service.
     Garbage,
-    /// The answer was altered: its checksum does not match, or it belongs to another key.
+    /// The answer was altered. Its checksum does not match, or it belongs to another key.
     Damaged,
 }
 

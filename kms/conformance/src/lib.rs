@@ -1,7 +1,7 @@
 //! The tests that every key service of `temporal-kms-codec` passes, for providers of your own too.
 //!
-//! A provider that passes them wraps data keys as the codec relies on: it binds their context, refuses altered and foreign
-//! ciphertexts, reports failures as what they are, and survives faults that end.
+//! A provider that passes wraps data keys as the codec needs it. It binds their context, refuses altered and foreign
+//! ciphertexts, reports failures with the right kind, and survives short faults.
 //!
 //! Implement [`Harness`] for your service and call [`conformance_tests!`] in a test:
 //!
@@ -45,9 +45,9 @@
 //! # fn main() {}
 //! ```
 //!
-//! Each case gets a service of its own. Only [`Harness::key_uri`], [`Harness::open`] and a way to create keys are required;
-//! leave out the groups that the service has nothing for. Faults that a service cannot be brought to are injected by
-//! [`FaultyKey`](temporal_kms::faulty::FaultyKey), which serves other tests of your provider as well.
+//! Each case gets its own service. Only [`Harness::key_uri`], [`Harness::open`] and a way to create keys are required.
+//! Leave out the groups that the service does not support. [`FaultyKey`](temporal_kms::faulty::FaultyKey) injects the
+//! faults that a service cannot produce. Other tests of your provider can use it too.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,

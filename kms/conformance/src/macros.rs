@@ -1,9 +1,9 @@
-//! The tests of a provider: one for each case, in a module for each group.
+//! Declares the tests of a provider: one for each case, in a module for each group.
 
-/// Makes a `#[test]` of each case, in a module for each group.
+/// Declares a `#[test]` for each case, in a module for each group.
 ///
-/// `$with` is a function that starts a service and runs a case on it; see the [crate's documentation](crate). Without
-/// further arguments all groups are tested. Groups can be chosen, and cases within a group:
+/// `$with` is a function that starts a service and runs a case on it. See the [crate's documentation](crate). Without
+/// further arguments, all groups are tested. You can choose groups, and cases within a group:
 ///
 /// ```ignore
 /// // A provider that neither signs nor manages keys, and a service that cannot disable them:
@@ -69,7 +69,7 @@ macro_rules! __conformance_group {
 mod tests {
     use std::collections::BTreeSet;
 
-    /// A case that is not in the macro is never run.
+    /// A case that is missing in the macro would never run.
     #[test]
     fn every_case_is_a_test() {
         let listed: BTreeSet<_> = include_str!("macros.rs")

@@ -1,4 +1,4 @@
-//! A key service, and what the cases do with it.
+//! The key service under test, and helpers for the cases.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -14,12 +14,12 @@ use crate::{Fault, Harness, Unit};
 /// A key service as the cases see it. Each case gets a new one.
 pub struct Suite {
     harness: Box<dyn Harness>,
-    /// The fault of the next calls that the service cannot be brought to, and how many calls.
+    /// An injected fault that the service cannot produce, and the number of calls that it affects.
     injected: Arc<Mutex<Option<(Fault, usize)>>>,
 }
 
 impl Suite {
-    /// A suite for a service that has no keys yet.
+    /// A suite for a service without keys.
     #[must_use]
     pub fn new(harness: impl Harness + 'static) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Suite {
         admin.expect("the provider has key management")
     }
 
-    /// The service's key management; `None` where the provider has none.
+    /// The service's key management. `None` if the provider does not manage keys.
     pub(crate) async fn optional_admin(&self) -> Option<Arc<dyn KeyAdmin>> {
         match self.harness.open_admin().await {
             Ok(admin) => Some(admin),
@@ -62,7 +62,7 @@ impl Suite {
         self.harness.open(&self.uri(name)).await
     }
 
-    /// A key that exists, each call of which shows how the service answers.
+    /// An existing key without retries, so that each call shows how the service answers.
     pub(crate) async fn open(&self, name: &str) -> Arc<dyn KeyProvider> {
         self.try_open(name).await.expect("a key")
     }
@@ -86,7 +86,7 @@ impl Suite {
         created.expect("a new key");
     }
 
-    /// A key that exists, with `policy` around it and around the faults that the service cannot be brought to.
+    /// An existing key under `policy`, which also covers the injected faults.
     pub(crate) async fn open_with(
         &self,
         name: &str,
@@ -133,7 +133,7 @@ pub(crate) fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
     EncryptionContext::new(pairs.collect()).expect("a context")
 }
 
-/// The kind of a failure, whose words must name the key.
+/// The kind of a failure. Asserts that its text names the key.
 #[track_caller]
 pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
     let error = result.map(|_| ()).expect_err("it is refused");

@@ -1,4 +1,4 @@
-//! Looking after keys: making, rotating and destroying them, and permitting their use.
+//! Key management: creating, rotating and destroying keys, and granting permissions on them.
 
 use std::{
     collections::BTreeMap,
@@ -10,20 +10,21 @@ use super::{Protection, ProviderError, ProviderErrorKind};
 use crate::{EncryptionContext, KeyUri, text_form::text_form};
 use async_trait::async_trait;
 
-/// Looks after the keys of one key management service. It is a trait of its own, since a program that encrypts and decrypts
-/// should have none of these permissions.
+/// Manages the keys of one key management service. It is a separate trait, because a program that encrypts and decrypts
+/// should not have these permissions.
 ///
-/// The operations that a service does not have answer
-/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported): that is their default here.
+/// An operation that a service does not have returns
+/// [`ProviderErrorKind::Unsupported`](super::ProviderErrorKind::Unsupported). The default implementations do that.
 #[async_trait]
 pub trait KeyAdmin: Send + Sync + fmt::Debug {
-    /// Makes a key, and its key ring where that is missing.
+    /// Creates a key, and its key ring if that is missing.
     ///
     /// # Errors
-    /// When there is such a key already, or the service refuses or fails.
+    /// When the key exists already, or the service refuses or fails.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError>;
 
-    /// The keys beside `key`: in its key ring, account and region, token or folder. `key` itself need not exist.
+    /// The keys in the same place as `key`: its key ring, account and region, token or folder. `key` itself need not
+    /// exist.
     ///
     /// # Errors
     /// When the service refuses or fails.
@@ -31,10 +32,10 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "it cannot list keys"))
     }
 
-    /// Everything that the service says of a key.
+    /// Everything that the service tells about a key.
     ///
     /// # Errors
-    /// When there is no such key, or the service refuses or fails.
+    /// When the key does not exist, or the service refuses or fails.
     async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError>;
 
     /// A key's versions, the newest first.
@@ -43,7 +44,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// As [`details`](Self::details).
     async fn versions(&self, key: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError>;
 
-    /// Makes a new version and has it encrypt from now on. Older ones go on decrypting.
+    /// Creates a new version, which encrypts from now on. Older versions still decrypt.
     ///
     /// # Errors
     /// As [`details`](Self::details).
@@ -51,7 +52,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "its keys have one version"))
     }
 
-    /// Sets how often the service rotates the key by itself; `None` stops that.
+    /// Sets how often the service rotates the key by itself. `None` stops automatic rotation.
     ///
     /// # Errors
     /// As [`details`](Self::details).
@@ -64,7 +65,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "its keys do not rotate by themselves"))
     }
 
-    /// Takes a version out of use, or the whole key where the service knows no versions or `version` is `None` there.
+    /// Disables a version. Disables the whole key if `version` is `None` or the service has no versions.
     ///
     /// # Errors
     /// As [`details`](Self::details).
@@ -73,7 +74,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "its keys cannot be disabled"))
     }
 
-    /// Takes it into use again.
+    /// Enables what [`disable`](Self::disable) disabled.
     ///
     /// # Errors
     /// As [`details`](Self::details).
@@ -82,8 +83,8 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "its keys cannot be disabled"))
     }
 
-    /// Schedules the destruction of a version, or of the whole key. What it encrypted is lost once that has happened.
-    /// Returns when that will be; `None` when it has happened.
+    /// Schedules the destruction of a version, or of the whole key. After its destruction, what it encrypted is lost.
+    /// Returns the time of the destruction, or `None` when the key is destroyed already.
     ///
     /// # Errors
     /// As [`details`](Self::details).
@@ -99,7 +100,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         ))
     }
 
-    /// Makes a replica of a multi-region key in another region, and returns its name.
+    /// Creates a replica of a multi-region key in another region, and returns the replica's name.
     ///
     /// # Errors
     /// When the service has no replicas or the key cannot have any, and as [`details`](Self::details).
@@ -108,7 +109,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "its keys are in one place"))
     }
 
-    /// Permits `member`, in the service's own form, to use the key in a role. Returns whether that changed anything.
+    /// Grants `member` a role on the key. `member` has the service's own form. Returns whether this changed anything.
     ///
     /// # Errors
     /// As [`details`](Self::details).
@@ -126,8 +127,8 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     }
 
     /// As [`grant`](Self::grant), but only for calls whose encryption context holds all pairs of `context`, such as
-    /// `namespace`. The service then keeps namespaces apart even for a member that would not. Payloads of the formats
-    /// `envelope-v1` and `direct` have no context, so they cannot be used with such a permission.
+    /// `namespace`. The service then keeps namespaces apart even if the member's program does not.
+    /// Payloads of the formats `envelope-v1` and `direct` have no context, so they cannot be used with such a grant.
     ///
     /// # Errors
     /// [`ProviderErrorKind::Unsupported`] when `context` has pairs and the service cannot tie permissions to them, and as
@@ -181,15 +182,15 @@ impl KeyPurpose {
 
 text_form!(KeyPurpose);
 
-/// A key that is to be made.
+/// A key to create.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeySpec {
-    /// What it is for.
+    /// Its purpose.
     pub purpose: KeyPurpose,
-    /// Where its material is to be kept; `None` leaves it to the service.
+    /// Where its material is kept. With `None` the service decides.
     pub protection: Option<Protection>,
-    /// How often the service rotates it; `None` never.
+    /// How often the service rotates it. `None`: never.
     pub rotation_period: Option<Duration>,
     /// Labels, or tags.
     pub labels: BTreeMap<String, String>,
@@ -214,7 +215,7 @@ impl KeySpec {
         self
     }
 
-    /// Sets where its material is to be kept.
+    /// Sets where its material is kept.
     #[must_use]
     pub fn with_protection(mut self, protection: impl Into<Option<Protection>>) -> Self {
         self.protection = protection.into();
@@ -255,19 +256,19 @@ impl KeySpec {
     }
 }
 
-/// What a service says of a key.
+/// What a service tells about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyDetails {
     /// Its name.
     pub uri: KeyUri,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: KeyPurpose,
     /// Where its material is.
     pub protection: Protection,
     /// The version that encrypts now.
     pub primary: Option<KeyVersion>,
-    /// When it was made.
+    /// When it was created.
     pub created: Option<SystemTime>,
     /// How often the service rotates it.
     pub rotation_period: Option<Duration>,
@@ -278,7 +279,7 @@ pub struct KeyDetails {
 }
 
 impl KeyDetails {
-    /// What every service says of a key. Add the rest with the setters.
+    /// What every service tells about a key. Add the rest with the setters.
     #[must_use]
     pub fn new(uri: KeyUri, purpose: KeyPurpose, protection: Protection) -> Self {
         Self {
@@ -337,12 +338,12 @@ pub struct KeyVersion {
     pub id: String,
     /// Whether it can be used.
     pub state: KeyState,
-    /// When it was made.
+    /// When it was created.
     pub created: Option<SystemTime>,
 }
 
 impl KeyVersion {
-    /// A version whose age the service does not tell.
+    /// A version of unknown age.
     #[must_use]
     pub fn new(id: impl Into<String>, state: KeyState) -> Self {
         Self {
@@ -364,15 +365,15 @@ impl KeyVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyState {
-    /// It can.
+    /// The version can be used.
     Enabled,
-    /// It cannot until it is enabled again.
+    /// The version cannot be used until somebody enables it again.
     Disabled,
-    /// It will be destroyed; until then that can be taken back.
+    /// Its destruction is scheduled and can still be cancelled.
     DestroyScheduled,
-    /// It is gone, and what it encrypted with it.
+    /// The version is destroyed. What it encrypted is lost.
     Destroyed,
-    /// Anything else, such as still being made.
+    /// Any other state, such as a version that is still being created.
     Other,
 }
 
@@ -392,7 +393,7 @@ impl KeyState {
 
 text_form!(KeyState);
 
-/// What somebody may do with a key.
+/// What a member may do with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyRole {
@@ -425,9 +426,9 @@ text_form!(KeyRole);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RotationPolicy {
-    /// How old the primary version may become. Default: 90 days.
+    /// The age at which the primary version should be rotated. Default: 90 days.
     pub period: Duration,
-    /// How old any version that decrypts may become before it is worth a warning. Default: 365 days.
+    /// The age at which any version that decrypts causes a warning. Default: 365 days.
     pub max_age: Duration,
 }
 
@@ -441,22 +442,22 @@ impl Default for RotationPolicy {
 }
 
 impl RotationPolicy {
-    /// Sets how old the primary version may become.
+    /// Sets the age at which the primary version should be rotated.
     #[must_use]
     pub fn with_period(mut self, period: Duration) -> Self {
         self.period = period;
         self
     }
 
-    /// Sets how old any version that decrypts may become before it is worth a warning.
+    /// Sets the age at which any version that decrypts causes a warning.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
         self
     }
 
-    /// Whether the version that encrypts is older than the period. Never for signing keys: a signature stays as good as it
-    /// was, and every verifier would have to learn the new public key. Never where the service does not tell the age.
+    /// Whether the version that encrypts is older than the period. Never for signing keys: old signatures stay valid,
+    /// and every verifier would need the new public key. Never where the age is unknown.
     #[must_use]
     pub fn should_rotate(&self, key: &KeyDetails, now: SystemTime) -> bool {
         let made = key

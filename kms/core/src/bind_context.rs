@@ -1,7 +1,7 @@
-//! Binding a context where a service wraps keys without additional data.
+//! Binds a context to a wrapped key, for services that wrap keys without additional data.
 //!
-//! The service wraps a key that is made for this one time. That key seals the plaintext in this process, with the context as
-//! additional data, by AES-256-GCM under a constant nonce: a wrong context, like any changed byte, does not authenticate.
+//! The service wraps a one-time key. In this process, that key seals the plaintext by AES-256-GCM under a constant
+//! nonce, with the context as additional data. A wrong context fails authentication, and so does any changed byte.
 //!
 //! ```text
 //! wrapped one-time key ‖ AES-256-GCM ciphertext ‖ tag(16)
@@ -16,7 +16,7 @@ use crate::crypto::{
     random::{self, NoRandomness},
 };
 
-/// The key is new, so one nonce is as good as another.
+/// Each key seals once, so its nonce may be constant.
 const NONCE: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
 /// A key that seals one plaintext. It is erased when it is dropped.
@@ -68,7 +68,7 @@ impl OneTimeKey {
         Ok(sealed)
     }
 
-    /// Opens what [`seal`](Self::seal) put behind the wrapped key.
+    /// Opens what [`seal`](Self::seal) appended to the wrapped key.
     ///
     /// # Errors
     /// When it was sealed by another key or under another context, or was altered.

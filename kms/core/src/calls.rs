@@ -1,5 +1,5 @@
-//! What surrounds every call of a key management service, written once for all services: a deadline, retries, a limit on
-//! concurrent calls, a circuit breaker, numbers, spans and an observer. `calls.rs` puts them in their order.
+//! The policy around every call of a key management service, written once for all services: a deadline, retries, a
+//! limit on concurrent calls, a circuit breaker, metrics, spans and an observer. `calls.rs` puts them in order.
 
 mod admin;
 mod breaker;
@@ -114,7 +114,7 @@ impl CallLayer {
 }
 
 impl CallPolicy {
-    /// Surrounds a key.
+    /// Applies the policy to a key.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -126,7 +126,7 @@ impl CallPolicy {
         CallLayer::new(self, metrics).key(key)
     }
 
-    /// Surrounds a signing key.
+    /// Applies the policy to a signing key.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -139,7 +139,7 @@ impl CallPolicy {
     }
 }
 
-/// A key whose calls are surrounded.
+/// A key whose calls follow the policy.
 struct Decorated<K: ?Sized> {
     key: Arc<K>,
     calls: Calls,
@@ -158,7 +158,7 @@ impl<K: Send + Sync + ?Sized> Decorated<K> {
     }
 }
 
-// A method with a default that is missing here would pass by everything that surrounds the calls.
+// A method with a default that is missing here would bypass the policy.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for Decorated<dyn KeyProvider> {

@@ -1,4 +1,4 @@
-//! The age of data keys and of what is remembered about keys, by the clock that says more.
+//! The age of data keys and of cached facts about keys, by the clock that shows the greater age.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,
@@ -7,12 +7,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Where the time is read from. Tests move it by hand.
+/// A source of time. Tests move it by hand.
 pub trait Clock: Send + Sync {
-    /// The monotonic time. It does not count the time that a machine is suspended.
+    /// The monotonic time. It does not count time during which the machine is suspended.
     fn now(&self) -> Instant;
 
-    /// The wall clock. It counts the time that a machine is suspended, but an operator can set it.
+    /// The wall clock. It counts time during which the machine is suspended, but an operator can set it.
     fn wall(&self) -> SystemTime;
 
     /// The time by both clocks.
@@ -39,7 +39,7 @@ impl Clock for SystemClock {
 
 /// A point in time by both clocks.
 ///
-/// Ages are compared with limits, and no limit is ever added to a time, so a huge limit cannot overflow.
+/// Code compares ages with limits and never adds a limit to a time, so a huge limit cannot overflow.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     monotonic: Instant,
@@ -47,8 +47,8 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// The time from here to `now`, by the clock that says more: a suspended machine ages its keys, and a wall clock
-    /// that is set back makes nothing younger.
+    /// The time from here to `now`, by the clock that shows more. So keys age while a machine is suspended, and a wall
+    /// clock that is set back makes nothing younger.
     #[must_use]
     pub fn age_at(&self, now: Moment) -> Duration {
         let wall = now.wall.duration_since(self.wall).unwrap_or_default();
@@ -64,7 +64,7 @@ pub struct ManualClock(parking_lot::Mutex<Moment>);
 
 #[cfg(any(test, feature = "test-util"))]
 impl ManualClock {
-    /// It shows the time of now.
+    /// A clock that shows the current time.
     #[allow(
         clippy::new_without_default,
         reason = "the current time is not a neutral value"
@@ -81,12 +81,12 @@ impl ManualClock {
         moment.wall += by;
     }
 
-    /// What a suspended machine sees when it wakes.
+    /// Lets time pass as on a suspended machine: only the wall clock moves.
     pub fn suspend(&self, time: Duration) {
         self.0.lock().wall += time;
     }
 
-    /// What an operator does who sets the wall clock back.
+    /// Sets the wall clock back, as an operator can.
     pub fn set_back(&self, by: Duration) {
         self.0.lock().wall -= by;
     }

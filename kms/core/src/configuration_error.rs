@@ -11,7 +11,7 @@ pub struct ConfigurationError {
 }
 
 impl ConfigurationError {
-    /// The setting called `setting` is wrong; `reason` says why, and what to do.
+    /// An error about the setting called `setting`. `reason` says what is wrong, and what to do.
     #[must_use]
     pub fn invalid(setting: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
@@ -20,7 +20,7 @@ impl ConfigurationError {
         }
     }
 
-    /// The setting called `setting` names a file that does not exist. `None` when there is one.
+    /// An error if the file that the setting `setting` names does not exist. `None` if it exists.
     #[must_use]
     pub fn missing_file(setting: &str, path: &Path) -> Option<Self> {
         let reason = || {

@@ -1,5 +1,5 @@
-//! What a key service knows of itself for a person who looks for a fault: the [`Diagnose`] trait. `codec-server doctor`
-//! asks, and shows the answers.
+//! What a key service can tell a person who looks for a fault: the [`Diagnose`] trait. `codec-server doctor` shows the
+//! answers.
 
 use std::time::Duration;
 
@@ -7,17 +7,18 @@ use async_trait::async_trait;
 
 use crate::{KeyDetails, KeyUri, Operation, Protection, ProviderError};
 
-/// A service's knowledge of its credentials, endpoints, permissions, names and prices. Every method has a default for
-/// services that have nothing to say.
+/// What a service knows about its credentials, endpoints, permissions, names and prices. Every method has a default,
+/// for services that know nothing about the subject.
 #[async_trait]
 pub trait Diagnose: Send + Sync {
-    /// Where credentials come from, as far as that shows without using them. `web` reaches the metadata servers of clouds.
+    /// Where credentials come from, as far as this can be seen without using them. `web` reaches the metadata servers
+    /// of clouds.
     async fn credentials(&self, key: &KeyUri, web: &dyn Web) -> CredentialsFound {
         let _ = (key, web);
         CredentialsFound::default()
     }
 
-    /// What to do about credentials. `is_refused` is whether there are some, and the service does not accept them.
+    /// What to do about credentials. `is_refused` means that credentials exist, but the service does not accept them.
     fn credentials_remedy(
         &self,
         key: &KeyUri,
@@ -28,14 +29,14 @@ pub trait Diagnose: Send + Sync {
         "correct the credentials of the service".to_owned()
     }
 
-    /// What a failure says of credentials that were found, where it says more than the error itself. They count as refused
-    /// then.
+    /// What a failure tells about the credentials that were found, where this is more than the error says. The
+    /// credentials then count as refused.
     fn refusal_of_credentials(&self, error: &ProviderError) -> Option<&'static str> {
         let _ = error;
         None
     }
 
-    /// How to permit what was refused.
+    /// How to grant what was refused.
     fn permission_remedy(
         &self,
         key: &KeyUri,
@@ -46,7 +47,7 @@ pub trait Diagnose: Send + Sync {
         format!("permit the caller to {} with {key}", operation.as_str())
     }
 
-    /// Where the service is reached.
+    /// The endpoint of the service.
     fn endpoint(&self, key: &KeyUri) -> Endpoint {
         let _ = key;
         Endpoint::NotWeb {
@@ -55,30 +56,30 @@ pub trait Diagnose: Send + Sync {
         }
     }
 
-    /// What to do when the service cannot be used although something answers.
+    /// What to do when the endpoint answers, but the service cannot be used.
     fn unavailable_remedy(&self, error: &ProviderError) -> &'static str {
         let _ = error;
         "try again"
     }
 
-    /// How far this machine's clock may be off until the service refuses calls.
+    /// How far this machine's clock may be off before the service refuses calls.
     fn clock_tolerance(&self) -> Duration {
         Duration::from_mins(5)
     }
 
-    /// What is wrong with a key, where the service tells more than that it does not find it.
+    /// What is wrong with a key, where the service tells more than "not found".
     fn explain(&self, key: &KeyUri, error: &ProviderError) -> Option<Advice> {
         let _ = (key, error);
         None
     }
 
-    /// The same key in another place, which credentials or variables name.
+    /// The same key in another place that credentials or variables name.
     fn elsewhere(&self, key: &KeyUri, found: &CredentialsFound) -> Option<Elsewhere> {
         let _ = (key, found);
         None
     }
 
-    /// What is missing when not even the place of a key exists, such as its key ring.
+    /// What is missing when the place of the key does not exist, such as its key ring.
     fn missing_place(&self, key: &KeyUri) -> Option<Advice> {
         let _ = key;
         None
@@ -90,69 +91,69 @@ pub trait Diagnose: Send + Sync {
         "correct its name".to_owned()
     }
 
-    /// The part of a key's name that tells it from others in the same place.
+    /// The part of a key's name that distinguishes it from other keys in the same place.
     fn short_name<'k>(&self, key: &'k KeyUri) -> &'k str {
         let resource = key.resource();
         resource.rsplit('/').next().unwrap_or(resource)
     }
 
-    /// Where keys of an HSM are, after "found, ".
+    /// The words for keys in an HSM, after "found, ".
     fn hsm(&self) -> &'static str {
         "in a hardware security module"
     }
 
-    /// Why the age of a key is not known.
+    /// Why the age of a key is unknown.
     fn unknown_age(&self) -> &'static str {
         "its age is not known: the service does not tell it"
     }
 
-    /// Whether versions can be disabled and enabled on their own, and not only the whole key.
+    /// Whether single versions can be disabled and enabled, and not only the whole key.
     fn has_versions(&self) -> bool {
         true
     }
 
-    /// Settings that do not fit the key, which work all the same.
+    /// Settings that do not fit the key, but do no harm.
     fn warnings(&self, key: &KeyDetails) -> Vec<Advice> {
         let _ = key;
         Vec::new()
     }
 
-    /// What the service charges; `None` when that is not known.
+    /// What the service charges. `None` when this is unknown.
     fn prices(&self, protection: Option<Protection>) -> Option<Prices> {
         let _ = protection;
         None
     }
 
-    /// The arguments that a command of `codec-server` needs to reach the key, with a space before each.
+    /// The arguments with which a command of `codec-server` reaches the key, with a space before each.
     fn arguments(&self) -> String {
         String::new()
     }
 }
 
-/// Makes small HTTP requests for a diagnosis, with short time limits and without a proxy: to metadata servers, which are on
-/// the same machine or not there.
+/// Makes small HTTP requests for a diagnosis, with short time limits and without a proxy. They go to metadata servers,
+/// which are on the same machine or do not exist.
 #[async_trait]
 pub trait Web: Send + Sync {
-    /// The beginning of the answer to a `GET` that succeeds.
+    /// The beginning of the answer to a successful `GET`.
     async fn get(&self, url: &str, header: (&'static str, &'static str)) -> Option<String>;
 
-    /// Whether anything answers a `HEAD`.
+    /// Whether a `HEAD` gets any answer.
     async fn answers(&self, url: &str) -> bool;
 }
 
-/// What is known of the caller before a call. It holds no secret.
+/// What is known about the caller before a call. It holds no secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CredentialsFound {
-    /// Where the credentials are from. Empty when the service does not say.
+    /// The source of the credentials. Empty when the service does not tell.
     pub summary: String,
-    /// Why there are none.
+    /// Why credentials are missing.
     pub missing: Option<String>,
-    /// Whether what is missing is a setting and not a credential.
+    /// Whether a setting is missing, and not a credential.
     pub is_setting: bool,
-    /// Whose they are, in the service's own form.
+    /// The owner of the credentials, in the service's own form.
     pub caller: Option<String>,
-    /// The places that they, or variables, name: what names it, and the place.
+    /// The places that credentials or variables name. Each has its source and the place.
     pub places: Vec<(String, String)>,
 }
 
@@ -166,7 +167,7 @@ impl CredentialsFound {
         }
     }
 
-    /// There are none, and why.
+    /// Credentials are missing, for this reason.
     #[must_use]
     pub fn missing(reason: impl Into<String>) -> Self {
         Self {
@@ -175,7 +176,7 @@ impl CredentialsFound {
         }
     }
 
-    /// A setting is missing, and which.
+    /// A setting is missing, and which one.
     #[must_use]
     pub fn missing_setting(reason: impl Into<String>) -> Self {
         Self {
@@ -184,7 +185,7 @@ impl CredentialsFound {
         }
     }
 
-    /// Says whose they are.
+    /// Adds the owner of the credentials.
     #[must_use]
     pub fn with_caller(mut self, caller: Option<String>) -> Self {
         self.caller = caller;
@@ -199,24 +200,24 @@ impl CredentialsFound {
     }
 }
 
-/// Where a service is reached.
+/// The endpoint of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Endpoint {
-    /// Over HTTP.
+    /// An HTTP endpoint.
     Web {
         /// The URL, without a path.
         url: String,
-        /// The names of the setting that replaces the public endpoint, where it does.
+        /// The names of the setting that replaces the public endpoint, if one does.
         setting: Option<&'static str>,
         /// Whether the service refuses to call this URL.
         is_refused: bool,
     },
-    /// Not over HTTP, or not known.
+    /// The service is not reached over HTTP, or its endpoint is unknown.
     NotWeb {
-        /// Why it is not looked at.
+        /// Why the endpoint is not checked.
         reason: &'static str,
-        /// What to say of it once a call has succeeded.
+        /// What to report once a call has succeeded.
         answers: Option<&'static str>,
     },
 }
@@ -248,9 +249,9 @@ impl Advice {
 pub struct Elsewhere {
     /// The key there.
     pub key: KeyUri,
-    /// What the places are, such as `project`.
+    /// The kind of place, such as `project`.
     pub kind: &'static str,
-    /// The place in the name that was asked for.
+    /// The place in the requested name.
     pub own: String,
     /// The other place.
     pub other: String,
@@ -259,7 +260,7 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// `key` is in the place `other`, which `named_by` names. What was asked for is in the place `own`.
+    /// `key` is in the place `other`, which `named_by` names. The requested key is in the place `own`.
     #[must_use]
     pub fn new(
         key: KeyUri,
@@ -278,21 +279,21 @@ impl Elsewhere {
     }
 }
 
-/// What a service charges for symmetric keys, in US dollars, and where it says so.
+/// What a service charges for symmetric keys, in US dollars, and where it publishes this.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Prices {
-    /// The things that are paid for by the month.
+    /// The unit that is paid for by the month.
     pub unit: &'static str,
-    /// The price of one for a month.
+    /// The price of one unit for a month.
     pub per_unit: f64,
-    /// The most that are charged for one key.
+    /// The most units that are charged for one key.
     pub max_units: usize,
     /// The price of 10,000 calls.
     pub per_10_000_calls: f64,
     /// The address of the price list.
     pub source: &'static str,
-    /// The date at which the price list was read, or from which on it says that it holds.
+    /// The date at which the price list was read, or the date from which it is valid.
     pub as_of: &'static str,
 }
 
@@ -316,7 +317,7 @@ impl Prices {
         }
     }
 
-    /// At most so many units are charged for one key.
+    /// Sets the most units that are charged for one key.
     #[must_use]
     pub const fn with_max_units(mut self, max_units: usize) -> Self {
         self.max_units = max_units;

@@ -1,4 +1,4 @@
-//! Where secrets may be sent: over TLS to anywhere, in the clear only to this machine.
+//! Where secrets may be sent: over TLS to any host, in the clear only to this machine.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use http::Uri;
 /// to this machine only.
 ///
 /// # Errors
-/// What is wrong with the URL, for a person. The text does not repeat it.
+/// A text for people that says what is wrong with the URL. The text does not repeat the URL.
 pub fn check(url: &str) -> Result<(), &'static str> {
     let Ok(uri) = url.parse::<Uri>() else {
         return Err("it is not a URL");
@@ -34,8 +34,8 @@ pub fn check(url: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a host name or address is this machine by its text alone: `localhost`, `127.0.0.0/8`, `::1`, and IPv4 loopback
-/// addresses mapped to IPv6. Nothing is looked up, so that DNS cannot decide.
+/// Whether the text of a host name or address means this machine: `localhost`, `127.0.0.0/8`, `::1`, and IPv4 loopback
+/// addresses mapped to IPv6. Names are not looked up, so that DNS cannot decide.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');

@@ -1,12 +1,12 @@
-//! Variables of the process, and texts from outside that may be shown in a command.
+//! Environment variables, and texts from outside that may be shown in a command.
 
-/// A variable of the process. One that is empty, or not UTF-8, counts as unset.
+/// An environment variable of the process. A variable that is empty or not UTF-8 counts as unset.
 #[must_use]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Whether a text can be part of a shell command as it is: the name of an account, a project or a role.
+/// Whether a text, such as the name of an account, a project or a role, can be part of a shell command without quotes.
 #[must_use]
 pub fn is_plain_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@:/+=,".contains(&byte);

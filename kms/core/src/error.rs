@@ -8,22 +8,22 @@ use crate::{KeyUri, ServiceError, text_form::text_form};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProviderErrorKind {
-    /// The caller may not use the key for this.
+    /// The caller may not use the key for this operation.
     PermissionDenied,
-    /// There is no such key.
+    /// The key does not exist.
     KeyNotFound,
     /// The key, or the version that encrypts, is disabled or destroyed.
     KeyDisabled,
-    /// The version that encrypted is destroyed, or the key never had it. Where the service tells it, it is told from a
-    /// ciphertext that was altered.
+    /// The version that encrypted is destroyed, or the key never had it. Services that can distinguish this from an
+    /// altered ciphertext report it.
     KeyVersionGone,
-    /// What was to be decrypted was not encrypted by this key, or was altered.
+    /// The ciphertext was not encrypted by this key, or was altered.
     InvalidCiphertext,
-    /// What was to be decrypted was encrypted under another context.
+    /// The ciphertext was encrypted under another context.
     ContextMismatch,
     /// The service limits the rate of calls.
     Throttled,
-    /// The service cannot be reached or failed.
+    /// The service cannot be reached, or it failed.
     Unavailable,
     /// The service did not answer in time.
     DeadlineExceeded,
@@ -31,14 +31,14 @@ pub enum ProviderErrorKind {
     Integrity,
     /// The key or its credentials are set up wrongly.
     Misconfigured,
-    /// There is a key of that name already.
+    /// A key of that name exists already.
     AlreadyExists,
-    /// The service has no such operation.
+    /// The service does not have this operation.
     Unsupported,
 }
 
 impl ProviderErrorKind {
-    /// Whether the same call can succeed later without anything being changed.
+    /// Whether the same call can succeed later, although nothing was changed.
     #[must_use]
     pub const fn is_transient(self) -> bool {
         matches!(
@@ -86,7 +86,7 @@ impl ProviderErrorKind {
         }
     }
 
-    /// What to do about it where nothing more is known.
+    /// What to do when nothing more is known.
     const fn advice(self) -> &'static str {
         match self {
             Self::PermissionDenied => "grant the caller the permission on the key",
@@ -95,33 +95,38 @@ impl ProviderErrorKind {
             Self::Throttled => "retry later or raise the quota",
             Self::Unavailable | Self::DeadlineExceeded => "retry later",
             Self::Integrity => "retry",
-            _ => "",
+            Self::KeyVersionGone => "restore the version while that is possible",
+            Self::InvalidCiphertext => "decrypt it with the key that encrypted it",
+            Self::ContextMismatch => "decrypt it under the context that it was encrypted under",
+            Self::Misconfigured => "correct them; `codec-server doctor` shows which",
+            Self::AlreadyExists => "use it, or choose another name",
+            Self::Unsupported => "use a key of another service",
         }
     }
 }
 
-/// What caused a failure, where it tells more than its kind: for programs that give advice.
+/// The cause of a failure, where it tells more than the kind. Programs use it to give advice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// There are no credentials.
+    /// No credentials were found.
     NoCredentials,
-    /// There are credentials, but they cannot be read, or they have the wrong form.
+    /// Credentials were found, but they cannot be read or have the wrong form.
     UnusableCredentials,
     /// The service does not accept the credentials.
     RefusedCredentials,
-    /// The service finds that this machine's clock is wrong.
+    /// The service reports that this machine's clock is wrong.
     Clock,
     /// The key's project has not enabled the service.
     ServiceDisabled,
     /// The project that calls are charged to ([`ProviderError::project`]) has not enabled the service, or the caller may not
     /// charge calls to it. It need not be the key's project.
     QuotaProject,
-    /// The key's project does not exist, or cannot be used by the caller.
+    /// The key's project does not exist, or the caller cannot use it.
     Project,
     /// No connection to the service can be made.
     NoConnection,
-    /// Another program answered in place of the service: a proxy on the way, or a wrong endpoint.
+    /// Another program answered instead of the service: a proxy, or the program at a wrong endpoint.
     Proxy,
     /// The vendor's library cannot be loaded.
     Module,
@@ -149,16 +154,16 @@ impl Cause {
 text_form!(ProviderErrorKind);
 text_form!(Cause);
 
-/// A failed call of a key management service: how, for which key, and what to do.
+/// A failed call of a key management service: what happened, to which key, and what to do.
 ///
-/// It has no [`source`](StdError::source), and its `Display` and `Debug` hold no text of the service's answer: it can be
-/// logged, shown, and stored by Temporal in the clear. What an operator needs to find the call in the service's own logs is
-/// handed out by [`service_error`](Self::service_error) alone.
+/// It has no [`source`](StdError::source), and its `Display` and `Debug` hold no text of the service's answer. So it
+/// can be logged, shown, and stored by Temporal in the clear. Only [`service_error`](Self::service_error) returns what
+/// an operator needs to find the call in the service's own logs.
 #[derive(Clone)]
 pub struct ProviderError {
     kind: ProviderErrorKind,
     key: KeyUri,
-    /// Shown in place of the kind's words.
+    /// Shown instead of the kind's words.
     explanation: Option<Cow<'static, str>>,
     detail: Cow<'static, str>,
     cause: Option<Cause>,
@@ -183,7 +188,8 @@ impl ProviderError {
         }
     }
 
-    /// Adds what is known beyond the kind. It is shown, so it must hold no secret and no word of the service's answer.
+    /// Adds a detail that the kind does not tell. It is shown, so it must hold no secret and no word of the service's
+    /// answer.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
@@ -198,29 +204,29 @@ impl ProviderError {
         self
     }
 
-    /// Adds what has to be put right.
+    /// Adds the cause.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Option<Cause>>) -> Self {
         self.cause = cause.into();
         self
     }
 
-    /// Adds the project that has to be put right. It is shown, so it must be one by its form.
+    /// Adds the project that caused the failure. It is shown, so it must have the form of a project's id or number.
     #[must_use]
     pub fn with_project(mut self, project: Option<&str>) -> Self {
         self.project = project.map(Into::into);
         self
     }
 
-    /// Adds what the service's own logs call the failed call.
+    /// Adds the ids of the failed call in the service's own logs.
     #[must_use]
     pub fn with_service_error(mut self, error: impl Into<Option<ServiceError>>) -> Self {
         self.service_error = error.into().map(Arc::new);
         self
     }
 
-    /// Says that the service did not tell the kind, and that the provider concluded it from earlier answers. It may be
-    /// wrong, so nobody may rely on it for long.
+    /// Marks the kind as concluded from earlier answers, because the service did not tell it. It may be wrong, so
+    /// callers must not rely on it for long.
     #[must_use]
     pub fn presumed(mut self) -> Self {
         self.is_presumed = true;
@@ -239,20 +245,20 @@ impl ProviderError {
         self.kind
     }
 
-    /// What has to be put right, where that is known beyond the kind.
+    /// The cause, where more than the kind is known.
     #[must_use]
     pub fn cause(&self) -> Option<Cause> {
         self.cause
     }
 
-    /// What the service's own logs call the failed call, where the service answered at all: for an operator who looks for it
-    /// there. Of a service that failed, `Display` shows the status and the request id.
+    /// The ids of the failed call in the service's own logs, if the service answered: for an operator who looks for the
+    /// call there. When the service failed, `Display` shows the status and the request id.
     #[must_use]
     pub fn service_error(&self) -> Option<&ServiceError> {
         self.service_error.as_deref()
     }
 
-    /// The project at Google Cloud that has to be put right, its id or number, where the service names it.
+    /// The id or number of the Google Cloud project that caused the failure, where the service names it.
     #[must_use]
     pub fn project(&self) -> Option<&str> {
         self.project.as_deref()
@@ -264,12 +270,10 @@ impl ProviderError {
         if let Some(explanation) = &self.explanation {
             return explanation.clone().into_owned();
         }
-        let advice = match (
-            self.detail.is_empty() || self.is_transient(),
-            self.kind.advice(),
-        ) {
-            (true, advice) if !advice.is_empty() => format!("; {advice}"),
-            _ => String::new(),
+        let advice = if self.detail.is_empty() || self.is_transient() {
+            format!("; {}", self.kind.advice())
+        } else {
+            String::new()
         };
         match (self.kind, self.detail.as_ref()) {
             (kind, "") => format!("{}{advice}", self.happened(kind)),
@@ -282,7 +286,7 @@ impl ProviderError {
         let answered = self.service_error.as_ref();
         let status = answered.and_then(|answer| answer.http_status());
         match (kind, status) {
-            // It was reached.
+            // The service was reached.
             (ProviderErrorKind::Unavailable, Some(status)) => {
                 let id = answered.and_then(|answer| answer.request_id());
                 let id = id.map_or_else(String::new, |id| format!(", request ID {id}"));
@@ -298,7 +302,7 @@ impl ProviderError {
         &self.key
     }
 
-    /// Whether the same call can succeed later without anything being changed.
+    /// Whether the same call can succeed later, although nothing was changed.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.kind.is_transient()
@@ -315,7 +319,7 @@ impl fmt::Display for ProviderError {
                 write!(f, "cannot use {}: {}", self.key, self.message())
             }
             ProviderErrorKind::AlreadyExists if self.detail.is_empty() => {
-                write!(f, "{} exists already", self.key)
+                write!(f, "{} exists already; {}", self.key, self.kind.advice())
             }
             _ => write!(f, "{}: {}", self.key, self.message()),
         }
@@ -364,7 +368,10 @@ mod tests {
                 error(Kind::Misconfigured).with_detail("no credentials were found"),
                 "cannot use local://default: no credentials were found",
             ),
-            (error(Kind::AlreadyExists), "local://default exists already"),
+            (
+                error(Kind::AlreadyExists),
+                "local://default exists already; use it, or choose another name",
+            ),
         ] {
             assert_eq!(error.to_string(), text);
         }
@@ -410,6 +417,17 @@ mod tests {
             Kind::Misconfigured => Some(Kind::AlreadyExists),
             Kind::AlreadyExists => Some(Kind::Unsupported),
             Kind::Unsupported => None,
+        }
+    }
+
+    #[test]
+    fn every_kind_names_the_key_and_says_what_to_do() {
+        let first = Some(ProviderErrorKind::PermissionDenied);
+        for kind in std::iter::successors(first, |kind| next(*kind)) {
+            let shown = error(kind).to_string();
+            assert!(shown.contains("local://default"), "{shown}");
+            let (_, advice) = shown.rsplit_once("; ").unwrap();
+            assert!(kind.advice().ends_with(advice), "{shown}");
         }
     }
 

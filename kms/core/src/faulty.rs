@@ -1,4 +1,4 @@
-//! A key for tests that fails as it is told: the one double of [`KeyProvider`].
+//! A key for tests that fails on demand: the one test double of [`KeyProvider`].
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -23,10 +23,11 @@ use crate::{
 
 mod plain;
 
-/// A key that answers as a test tells it, and counts its calls.
+/// A key that answers as a test instructs it, and counts its calls.
 ///
-/// Without instructions the key behind it answers. Those for one input come first ([`answers`](Self::answers)), then all
-/// others from the newest to the oldest; the first one that knows an answer decides. Every call lets other tasks run once before it is answered, as a call over a network does.
+/// Without instructions the inner key answers. Instructions for one input come first ([`answers`](Self::answers)), then
+/// all others from the newest to the oldest. The first instruction that has an answer decides. Every call lets other
+/// tasks run once before it is answered, as a call over a network does.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -61,11 +62,11 @@ type Script = Arc<dyn Fn(&Call<'_>) -> Option<Answer> + Send + Sync>;
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct Call<'a> {
-    /// What is asked for.
+    /// The operation.
     pub operation: Operation,
-    /// What a data key is or has to be bound to. Direct mode and `describe` have no context.
+    /// The context of the data key. Direct mode and `describe` have no context.
     pub context: Option<&'a EncryptionContext>,
-    /// What is to be unwrapped, encrypted or decrypted. It is empty for the other operations.
+    /// The bytes to unwrap, encrypt or decrypt. Empty for the other operations.
     pub input: &'a [u8],
 }
 
@@ -73,27 +74,28 @@ pub struct Call<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
-    /// The key behind it answers.
+    /// The inner key answers.
     Passes,
     /// The call fails.
     Fails(ProviderErrorKind),
     /// The call fails with a kind that the provider concluded: [`ProviderError::presumed`].
     Presumes(ProviderErrorKind),
-    /// No answer comes until [`FaultyKey::recover`] or [`FaultyKey::retry_stalled`].
+    /// The call gets no answer until [`FaultyKey::recover`] or [`FaultyKey::retry_stalled`].
     Stalls,
-    /// The key behind it answers after this time.
+    /// The inner key answers after this time.
     Takes(Duration),
     /// The call fails after this time.
     FailsAfter(Duration, ProviderErrorKind),
     /// The call panics.
     Panics,
     /// The answer is these bytes: a wrapped data key, a data key, a ciphertext or a plaintext. As a data key, bytes of
-    /// another length than 32 are an invalid ciphertext. `describe` cannot answer bytes; the key behind it does.
+    /// another length than 32 are an invalid ciphertext. `describe` does not return bytes, so there the inner key
+    /// answers.
     Gives(Vec<u8>),
 }
 
 impl FaultyKey {
-    /// The key `local://NAME`. It does no cryptography: what it wraps and encrypts are the bytes themselves.
+    /// The key `local://NAME`. It does no cryptography: wrapping and encrypting return the same bytes.
     ///
     /// # Panics
     /// `name` is not a key's name.
@@ -113,7 +115,7 @@ impl FaultyKey {
         key
     }
 
-    /// As [`new`](Self::new), with any URI and with other limits than a local key has.
+    /// As [`new`](Self::new), with any URI and any limits.
     #[must_use]
     pub fn with_limits(uri: KeyUri, max_wrapped: usize, max_plaintext: usize) -> Arc<Self> {
         Self::over(Arc::new(PlainKey {
@@ -123,7 +125,7 @@ impl FaultyKey {
         }))
     }
 
-    /// Puts itself between a caller and `key`.
+    /// Wraps `key`, which answers where no instruction does.
     #[must_use]
     pub fn over(key: Arc<dyn KeyProvider>) -> Arc<Self> {
         Arc::new(Self {
@@ -137,7 +139,7 @@ impl FaultyKey {
         })
     }
 
-    /// Adds an instruction. For a call that it returns `None` for, the older ones are asked.
+    /// Adds an instruction. When it returns `None` for a call, older instructions decide.
     pub fn script(&self, script: impl Fn(&Call<'_>) -> Option<Answer> + Send + Sync + 'static) {
         self.scripts.lock().push(Arc::new(script));
     }
@@ -170,50 +172,49 @@ impl FaultyKey {
         self.always(Answer::Fails(kind));
     }
 
-    /// Forgets every instruction. Calls that stall are answered by the key behind it.
+    /// Removes every instruction. The inner key answers the calls that stall.
     pub fn recover(&self) {
         self.scripts.lock().clear();
         self.by_input.lock().clear();
         self.retry_stalled();
     }
 
-    /// Asks the instructions again how calls that stall are answered.
+    /// Applies the instructions again to the calls that stall.
     pub fn retry_stalled(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Calls so far.
+    /// The number of calls so far.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.calls.lock().len()
     }
 
-    /// Calls of an operation so far. A data key that is generated counts as [`Operation::Wrap`].
+    /// The number of calls of an operation so far. A generated data key counts as [`Operation::Wrap`].
     #[must_use]
     pub fn calls_of(&self, operation: Operation) -> usize {
         let calls = self.calls.lock();
         calls.iter().filter(|called| **called == operation).count()
     }
 
-    /// The most calls that ever ran at the same time.
+    /// The highest number of concurrent calls.
     #[must_use]
     pub fn most_concurrent(&self) -> usize {
         self.most_running.load(SeqCst)
     }
 
-    /// Counts a call and does what its answer says, up to the answer itself: the bytes, or `None` for what the key behind
-    /// it answers.
+    /// Counts a call and applies its instruction. Returns the bytes of the answer, or `None` if the inner key answers.
     async fn call(&self, call: Call<'_>) -> Result<Option<Zeroizing<Vec<u8>>>, ProviderError> {
         self.calls.lock().push(call.operation);
         let running = self.running.fetch_add(1, SeqCst) + 1;
         self.most_running.fetch_max(running, SeqCst);
         let _running = Running(&self.running);
-        // Instructions are used in the order of the calls, so they are asked before other tasks run.
+        // Instructions are used up in the order of the calls, so look them up before other tasks run.
         let (mut changed, mut answer) = (self.changed.notified(), self.answer(&call));
         tokio::task::yield_now().await;
         while answer == Answer::Stalls {
             changed.await;
-            // Created before the answer is looked up, so that no change is missed.
+            // Created before the answer is looked up, so that a change is never missed.
             changed = self.changed.notified();
             answer = self.answer(&call);
         }
@@ -252,7 +253,7 @@ impl FaultyKey {
     }
 }
 
-/// Counts a call as running until it is answered or given up.
+/// Counts a call as running until it ends or is cancelled.
 struct Running<'a>(&'a AtomicUsize);
 
 impl Drop for Running<'_> {
@@ -261,7 +262,7 @@ impl Drop for Running<'_> {
     }
 }
 
-// A method with a default that is missing here would never fail.
+// If a method with a default were missing here, its calls would never fail.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl KeyProvider for FaultyKey {

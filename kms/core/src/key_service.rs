@@ -12,21 +12,22 @@ use crate::{
 /// A key management service: its settings, its client, and the keys that it opens.
 ///
 /// A value has one set of settings and one client. The keys that it opens share connections, credentials and sessions.
-/// Another setting gives another value.
+/// Changing a setting gives a new value.
 #[async_trait]
 pub trait KeyService: Any + Send + Sync + fmt::Debug {
     /// The scheme of its keys' URIs.
     fn scheme(&self) -> Scheme;
 
-    /// Everything that can be set, in the order of the documentation.
+    /// All settings, in the order of the documentation.
     fn settings(&self) -> Vec<&'static Setting> {
         Vec::new()
     }
 
-    /// The service as the environment describes it, with defaults for everything else. `None` when it reads no variable.
+    /// The service with settings from environment variables, and defaults for the rest. `None` when the service reads
+    /// no variables.
     ///
     /// # Errors
-    /// When a variable has a value that it cannot have.
+    /// When the value of a variable is not valid.
     fn with_variables(
         &self,
         variable: Variables<'_>,
@@ -35,14 +36,14 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// The service with another value of the setting called `name`. `None` when it has no such setting.
+    /// The service with another value of the setting called `name`. `None` when the service does not have that setting.
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
         let _ = (name, value);
         None
     }
 
-    /// Reads a key URI as a configuration has it. It may say how the key is reached: that belongs to the service that is
-    /// returned, and not to the key's name.
+    /// Reads a key URI from a configuration. The URI may also say how to reach the key. That part goes into the
+    /// returned service, and not into the key's name.
     ///
     /// # Errors
     /// When `uri` is not valid. The error does not repeat it.
@@ -53,19 +54,20 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok((uri.parse()?, None))
     }
 
-    /// The name of any key in `place`, for listing the keys there. A place is named as its keys are, without the part that
-    /// tells them apart, and without slashes at its end. `None` when `place` is not a place of this service.
+    /// The name of any key in `place`, for listing the keys there. A place has the form of a key's name without the
+    /// part that distinguishes keys, and without slashes at its end. `None` when `place` is not a place of this
+    /// service.
     fn key_in(&self, place: &str) -> Option<String> {
         let _ = place;
         None
     }
 
-    /// Settings that cannot work, by their names. Nothing is read or called.
+    /// The settings that cannot work, with their names. This reads no file and calls no service.
     fn check(&self) -> Vec<ConfigurationError> {
         Vec::new()
     }
 
-    /// Whether the settings are enough for `key`. Nothing is read or called.
+    /// Whether the settings are enough for `key`. This reads no file and calls no service.
     ///
     /// # Errors
     /// The setting that is missing, and where to set it.
@@ -74,21 +76,21 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Settings that name files which do not exist, by their names.
+    /// The settings that name missing files, with their names.
     fn missing_files(&self) -> Vec<ConfigurationError> {
         Vec::new()
     }
 
-    /// Whether `key` can exist, where that shows without a call.
+    /// Whether `key` can exist, as far as this can be known without a call.
     ///
     /// # Errors
-    /// The setting that says where it would be, and how to create it.
+    /// An error that names the setting with the key's place, and the command that creates the key.
     fn check_key_file(&self, key: &KeyUri) -> Result<(), ConfigurationError> {
         let _ = key;
         Ok(())
     }
 
-    /// Whether its calls leave neither the machine nor the process, so that they need neither deadlines nor retries.
+    /// Whether calls stay inside this process, so that they need neither deadlines nor retries.
     fn is_in_process(&self) -> bool {
         false
     }
@@ -96,34 +98,34 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     /// Opens a key to wrap data keys with.
     ///
     /// # Errors
-    /// When the settings are wrong for the key. Whether the service knows the key turns out with the first call.
+    /// When the settings are wrong for the key. Only the first call shows whether the key exists.
     async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError>;
 
     /// Opens a key to sign with.
     ///
     /// # Errors
-    /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] where the service does not sign.
+    /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] when the service does not sign.
     async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
-            .with_detail("its keys do not sign"))
+            .with_detail("its keys do not sign; use a key of another service"))
     }
 
-    /// Creates keys and looks after them. `uri` need not exist.
+    /// Opens key management. `uri` need not exist.
     ///
     /// # Errors
-    /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] where keys are looked after by other means.
+    /// As [`key`](Self::key), and [`ProviderErrorKind::Unsupported`] when keys are managed by other means.
     async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
             .with_detail("create and change its keys with the service's own tool"))
     }
 
-    /// What the service knows of itself, for a person who looks for a fault.
+    /// What the service can tell a person who looks for a fault.
     fn diagnose(&self) -> &dyn Diagnose {
         &NothingKnown
     }
 }
 
-/// A service that has nothing to say.
+/// A service that tells nothing.
 struct NothingKnown;
 
 impl Diagnose for NothingKnown {}

@@ -1,19 +1,19 @@
-//! What a key management service has to do for `temporal-kms-codec`: the types, the traits and the errors, and the policy
-//! that surrounds every call. This crate knows nothing of payloads and of any service.
+//! What a key management service does for `temporal-kms-codec`: the types, the traits, the errors, and the policy
+//! around every call. This crate knows nothing about payloads or about any particular service.
 //!
 //! - A [`KeyService`] has settings, a client and keys. Implement it for a service of your own.
 //! - [`KeyProvider`] wraps and unwraps data keys.
-//! - [`Signer`] signs. [`KeyAdmin`] creates keys and looks after them.
+//! - [`Signer`] signs. [`KeyAdmin`] creates and manages keys.
 //! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
 //! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
 //!   service answered.
-//! - A [`CallPolicy`] surrounds the calls of a key: deadline, retries, limits, circuit breaker, metrics and spans. A
+//! - A [`CallPolicy`] governs the calls of a key: deadline, retries, limits, circuit breaker, metrics and spans. A
 //!   [`CallObserver`] is told of each of them.
 //!
 //! # Features
 //!
 //! - `aws-lc-rs` (default): AES-256-GCM and randomness by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
-//! - `test-util`: [`faulty::FaultyKey`], a key for tests, and a clock that is moved by hand.
+//! - `test-util`: [`faulty::FaultyKey`], a key for tests, and a clock that tests move by hand.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]

@@ -12,17 +12,17 @@ use crate::{
 
 /// One key-encryption key at a key management service.
 ///
-/// A provider wraps data keys; in direct mode it also encrypts whole payloads. The bytes that it unwraps or decrypts
-/// come from outside and may be hostile: an implementation authenticates it, answers anything else with
+/// A provider wraps data keys. In direct mode it also encrypts whole payloads. The bytes that it unwraps or decrypts
+/// come from outside and may be hostile. An implementation authenticates them, refuses all others with
 /// [`ProviderErrorKind::InvalidCiphertext`] or [`ContextMismatch`](ProviderErrorKind::ContextMismatch), and never
-/// panics. It must bind the context's bytes, so that a key wrapped under one context unwraps under no other.
+/// panics. It must bind the context's bytes, so that a key wrapped under one context does not unwrap under another.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + fmt::Debug {
-    /// The key's name, as it is written into payloads.
+    /// The key's name, as payloads hold it.
     fn uri(&self) -> &KeyUri;
 
-    /// Whether `key` is a name of this key: its own name, or that of a replica in another region that is trusted as much. By
-    /// default only its own name is.
+    /// Whether `key` is a name of this key: its own name, or the name of an equally trusted replica in another region.
+    /// By default, only its own name counts.
     fn is_alias_of(&self, key: &KeyUri) -> bool {
         self.uri() == key
     }
@@ -40,20 +40,20 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// Unwraps what [`wrap`](Self::wrap) made under the same context, with any version of the key.
     ///
     /// # Errors
-    /// When `wrapped` is not of this key and context, or the service refuses or fails.
+    /// When `wrapped` was not wrapped by this key under this context, or the service refuses or fails.
     async fn unwrap(
         &self,
         wrapped: &WrappedDek,
         context: &EncryptionContext,
     ) -> Result<Dek, ProviderError>;
 
-    /// The most bytes that this key's service wraps a data key in. A longer wrapped key is refused without a call. The
-    /// default is 16 KiB, the most that any payload may hold.
+    /// The longest wrapped data key of this key's service, in bytes. A longer one is refused without a call. Default:
+    /// 16 KiB, the most that a payload may hold.
     fn max_wrapped(&self) -> usize {
         MAX_WRAPPED_LEN
     }
 
-    /// Makes a data key and wraps it. The default takes it from the operating system's randomness; a service that
+    /// Creates a data key and wraps it. By default the key comes from the operating system's randomness. A service that
     /// generates data keys itself saves a call.
     ///
     /// # Errors
@@ -70,13 +70,13 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         Ok((dek, wrapped))
     }
 
-    /// The fewest bytes that [`encrypt`](Self::encrypt) takes.
+    /// The fewest bytes that [`encrypt`](Self::encrypt) accepts.
     fn min_plaintext(&self) -> usize {
         0
     }
 
-    /// The most bytes that [`encrypt`](Self::encrypt) takes. It may change while the provider learns more of its key: with
-    /// Cloud KMS it depends on the key's protection level, which the first call tells.
+    /// The most bytes that [`encrypt`](Self::encrypt) accepts. It may change as the provider learns more about its key.
+    /// At Cloud KMS it depends on the key's protection level, which the first call tells.
     fn max_plaintext(&self) -> usize;
 
     /// Encrypts directly, without additional data.
@@ -89,17 +89,17 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// Decrypts what [`encrypt`](Self::encrypt) made, with any version of the key.
     ///
     /// # Errors
-    /// When `ciphertext` is not of this key, or the service refuses or fails.
+    /// When `ciphertext` was not encrypted by this key, or the service refuses or fails.
     async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError>;
 
-    /// Asks the service for the key's state; it answers whether the key can be used now.
+    /// Asks the service for the key's state, and whether the key can be used now.
     ///
     /// # Errors
-    /// When there is no such key, it cannot encrypt, or the service refuses or fails.
+    /// When the key does not exist or cannot encrypt, or the service refuses or fails.
     async fn describe(&self) -> Result<KeyDescription, ProviderError>;
 }
 
-/// What a service says of a key.
+/// What a service tells about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyDescription {
@@ -107,7 +107,7 @@ pub struct KeyDescription {
     pub uri: KeyUri,
     /// The version that encrypts now, in the service's own numbering.
     pub primary_version: String,
-    /// Where the key material is.
+    /// Where the key material is kept.
     pub protection: Protection,
 }
 
@@ -127,7 +127,7 @@ impl KeyDescription {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protection {
-    /// In a file that the user of the process can read.
+    /// In a file that the process's user can read.
     File,
     /// In the service's software.
     Software,

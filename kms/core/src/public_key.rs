@@ -1,4 +1,4 @@
-//! Public keys, for verifying without the service.
+//! Public keys, for verifying signatures without the service.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use p256::ecdsa::signature::Verifier as _;
 
 use crate::{Signature, SignatureAlgorithm};
 
-/// The public half of a signing key, for verifying without the service that holds the private one.
+/// The public half of a signing key, for verifying signatures without the service that holds the private half.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey(Inner);
 
@@ -21,7 +21,10 @@ enum Inner {
 
 /// A text that is not a public key, or a public key of another kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a public key for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form")]
+#[error(
+    "the public key is not one for ECDSA on P-256 or Ed25519 in SubjectPublicKeyInfo form; use the file in which the \
+     service gives its public key"
+)]
 #[allow(clippy::exhaustive_structs, reason = "it has nothing to tell")]
 pub struct PublicKeyError;
 
@@ -31,7 +34,7 @@ impl PublicKey {
     /// # Errors
     /// When the bytes are not a public key, or one of another kind.
     pub fn from_pem(pem: &str) -> Result<Self, PublicKeyError> {
-        // Some services answer without the line end that the strict format wants.
+        // Some services omit the last line end, which the strict format requires.
         let pem = pem.trim();
         if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_pem(pem) {
             return Ok(Self(Inner::EcdsaP256(key)));
@@ -57,7 +60,7 @@ impl PublicKey {
     /// Reads the point of a P-256 key in SEC 1 form, as PKCS#11 tokens and Tink keep it.
     ///
     /// # Errors
-    /// When it is not a point of the curve.
+    /// When the bytes are not a point of the curve.
     pub fn from_p256_point(sec1: &[u8]) -> Result<Self, PublicKeyError> {
         p256::ecdsa::VerifyingKey::from_sec1_bytes(sec1)
             .map(|key| Self(Inner::EcdsaP256(key)))
@@ -83,7 +86,7 @@ impl PublicKey {
         }
     }
 
-    /// Whether `signature` is one of `data` by this key. Which key the signature names is not looked at.
+    /// Whether `signature` is a signature of `data` by this key. The key's name in the signature is not checked.
     #[must_use]
     pub fn verify(&self, data: &[u8], signature: &Signature) -> bool {
         if signature.algorithm != self.algorithm() {
@@ -100,7 +103,7 @@ impl PublicKey {
     /// The key as a PEM `PUBLIC KEY`.
     ///
     /// # Errors
-    /// Never for a key that was read by this type; the encoder's signature has it.
+    /// Never for a key that this type has read. The encoder's own signature has an error.
     pub fn to_pem(&self) -> Result<String, PublicKeyError> {
         match &self.0 {
             Inner::EcdsaP256(key) => key.to_public_key_pem(LineEnding::LF),

@@ -1,9 +1,9 @@
-//! What a service's own logs call a call that failed: enough to find it there, and not a word of the answer's text.
+//! How to find a failed call in the service's own logs. It holds no text of the answer.
 
 /// The status, error code and request id of an answer that reported a failure.
 ///
-/// It is kept apart from what an error shows: [`ProviderError::service_error`](super::ProviderError::service_error) hands
-/// it to an operator who asks for it. The text of the answer is never kept.
+/// An error does not show it. [`ProviderError::service_error`](super::ProviderError::service_error) returns it to an
+/// operator who asks. The text of the answer is never kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceError {
@@ -22,14 +22,15 @@ impl ServiceError {
         }
     }
 
-    /// Adds the service's error code, such as `AccessDeniedException`. What does not look like an error code is dropped.
+    /// Adds the service's error code, such as `AccessDeniedException`. A text without the form of an error code is
+    /// dropped.
     #[must_use]
     pub fn with_code(mut self, code: Option<&str>) -> Self {
         self.code = code.filter(|code| is_code(code)).map(Into::into);
         self
     }
 
-    /// Adds the id by which the service's logs call the request. What does not look like an id is dropped.
+    /// Adds the request's id in the service's logs. A text without the form of an id is dropped.
     #[must_use]
     pub fn with_request_id(mut self, id: Option<&str>) -> Self {
         self.request_id = id.filter(|id| is_request_id(id)).map(Into::into);
@@ -48,7 +49,7 @@ impl ServiceError {
         self.code.as_deref()
     }
 
-    /// The id by which the service's logs call the request.
+    /// The request's id in the service's logs.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()

@@ -1,5 +1,5 @@
-//! The settings of a key service, declared once: configuration files, environment variables, command line flags and the
-//! example file come from the table.
+//! The settings of a key service, declared once. Configuration files, environment variables, command line flags and the
+//! example file come from this table.
 
 use std::{
     ffi::OsStr,
@@ -8,13 +8,13 @@ use std::{
 
 use crate::ConfigurationError;
 
-/// The most of anything that is counted.
+/// The largest count.
 const MOST: u64 = 1 << 32;
 
-/// Reads one environment variable that is set and not empty.
+/// Reads an environment variable that is set and not empty.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// One setting of a key service: what it is called in each place where it can be set.
+/// One setting of a key service, with its name in each place where it can be set.
 ///
 /// ```
 /// use temporal_kms::{Setting, SettingKind};
@@ -38,7 +38,8 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// The setting called `name`, which begins with a word for the service: `aws_region`. `help` is one or two sentences.
+    /// The setting called `name`, which begins with a word for the service, such as `aws_region`. `help` is one or two
+    /// sentences.
     #[must_use]
     pub const fn new(name: &'static str, kind: SettingKind, help: &'static str) -> Self {
         Self {
@@ -53,28 +54,28 @@ impl Setting {
         }
     }
 
-    /// The service's own environment variables for it. The first that is set counts.
+    /// Adds the service's own environment variables. The first one that is set counts.
     #[must_use]
     pub const fn variables(mut self, names: &'static [&'static str]) -> Self {
         self.variables = names;
         self
     }
 
-    /// There is a command line flag `--NAME`, and help calls its value `value_name`.
+    /// Adds a command line flag `--NAME`. Help texts call its value `value_name`.
     #[must_use]
     pub const fn flag(mut self, name: &'static str, value_name: &'static str) -> Self {
         self.flag = Some((name, value_name));
         self
     }
 
-    /// The section `[keys]` of a configuration file may have it; `value` is one as the file has it.
+    /// Allows the setting in the section `[keys]` of a configuration file. `value` is an example in the file's form.
     #[must_use]
     pub const fn example(mut self, value: &'static str) -> Self {
         self.example = Some(value);
         self
     }
 
-    /// The example file sets it, and does not only mention it.
+    /// The example file sets it, instead of only showing it in a comment.
     #[must_use]
     pub const fn suggested(mut self) -> Self {
         self.is_suggested = true;
@@ -106,7 +107,7 @@ impl Setting {
         self.help
     }
 
-    /// The service's own environment variables for it.
+    /// The service's own environment variables for the setting.
     #[must_use]
     pub const fn variable_names(&self) -> &'static [&'static str] {
         self.variables
@@ -118,19 +119,19 @@ impl Setting {
         self.flag.map(|(name, _)| name)
     }
 
-    /// What help calls the flag's value.
+    /// The name of the flag's value in help texts.
     #[must_use]
     pub fn value_name(&self) -> Option<&'static str> {
         self.flag.map(|(_, value_name)| value_name)
     }
 
-    /// Whether a configuration file may have it.
+    /// Whether a configuration file may hold the setting.
     #[must_use]
     pub const fn is_in_file(&self) -> bool {
         self.example.is_some()
     }
 
-    /// The lines of an example file; nothing for settings that a file does not have.
+    /// The lines of an example file. Empty for settings that a file cannot hold.
     #[must_use]
     pub fn example_lines(&self) -> String {
         let Some(value) = self.example else {
@@ -166,7 +167,7 @@ pub enum SettingKind {
     Path,
     /// An absolute path.
     AbsolutePath,
-    /// Texts; in a variable or flag with commas between them.
+    /// Texts. A variable or flag separates them by commas.
     List,
     /// `true` or `false`.
     Bool,
@@ -178,7 +179,7 @@ impl SettingKind {
     /// Reads a value from a variable, a flag, or a single value of a file.
     ///
     /// # Errors
-    /// What is wrong with it. The text does not repeat it.
+    /// A text that says what is wrong with the value. It does not repeat the value.
     pub fn read(self, value: &OsStr) -> Result<SettingValue, String> {
         match self {
             Self::Path => return Ok(SettingValue::Path(value.into())),
@@ -188,7 +189,9 @@ impl SettingKind {
             Self::AbsolutePath => return Err("must be an absolute path".to_owned()),
             _ => {}
         }
-        let text = value.to_str().ok_or("it is not valid UTF-8")?;
+        let text = value
+            .to_str()
+            .ok_or("it is not valid UTF-8; correct its encoding")?;
         Ok(match self {
             Self::List => {
                 let items = text.split(',').map(str::trim);
@@ -209,7 +212,7 @@ impl SettingKind {
     }
 }
 
-/// A value that a setting has, of its kind.
+/// The value of a setting.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettingValue {
@@ -259,7 +262,7 @@ impl SettingValue {
         matches!(self, Self::Bool(true))
     }
 
-    /// The number; `None` for another kind, and for more than memory can address.
+    /// The number. `None` for another kind, and for a number above `usize`.
     #[must_use]
     pub fn into_count(self) -> Option<usize> {
         match self {
@@ -269,17 +272,17 @@ impl SettingValue {
     }
 }
 
-/// One row of a service's table: a setting, and how its value gets into the service's options `O`.
+/// One row of a service's table: a setting, and the function that puts its value into the service's options `O`.
 pub struct SettingRow<O> {
     setting: Setting,
-    /// `None` where variables alone can set it.
+    /// `None` if only variables can set it.
     set: Option<fn(&mut O, SettingValue)>,
-    /// Whether its variables mean something together with others only, so that the service reads them itself.
+    /// Whether its variables have a meaning only together with others, so that the service reads them itself.
     has_combined_variables: bool,
 }
 
 impl<O> SettingRow<O> {
-    /// A setting of its own.
+    /// A setting that depends on no other.
     #[must_use]
     pub const fn new(setting: Setting, set: fn(&mut O, SettingValue)) -> Self {
         Self {
@@ -289,7 +292,7 @@ impl<O> SettingRow<O> {
         }
     }
 
-    /// A setting whose variables mean something together with others only. The service reads them itself.
+    /// A setting whose variables have a meaning only together with others. The service reads them itself.
     #[must_use]
     pub const fn with_combined_variables(setting: Setting, set: fn(&mut O, SettingValue)) -> Self {
         Self {
@@ -299,7 +302,7 @@ impl<O> SettingRow<O> {
         }
     }
 
-    /// As [`with_combined_variables`](Self::with_combined_variables), where there is nothing but variables.
+    /// As [`with_combined_variables`](Self::with_combined_variables), for a setting that only variables can set.
     #[must_use]
     pub const fn only_combined_variables(setting: Setting) -> Self {
         Self {
@@ -318,13 +321,13 @@ impl<O> SettingRow<O> {
 pub struct SettingTable<O: 'static>(pub &'static [SettingRow<O>]);
 
 impl<O> SettingTable<O> {
-    /// The settings without what is done with them.
+    /// The settings, without their functions.
     #[must_use]
     pub fn settings(&self) -> Vec<&'static Setting> {
         self.0.iter().map(|row| &row.setting).collect()
     }
 
-    /// Puts a value into `options`. Whether there is such a setting.
+    /// Puts a value into `options`. Returns whether the setting exists.
     pub fn set(&self, options: &mut O, name: &str, value: SettingValue) -> bool {
         let found = self.0.iter().find(|row| row.setting.name == name);
         let set = found.and_then(|row| row.set);
@@ -334,7 +337,7 @@ impl<O> SettingTable<O> {
         set.is_some()
     }
 
-    /// A copy of `options` with a value put into it; `None` when there is no such setting.
+    /// A copy of `options` with the new value. `None` when the setting does not exist.
     #[must_use]
     pub fn changed(&self, options: &O, name: &str, value: SettingValue) -> Option<O>
     where
@@ -344,10 +347,10 @@ impl<O> SettingTable<O> {
         self.set(&mut changed, name, value).then_some(changed)
     }
 
-    /// Puts the values of environment variables into `options`, but those of combined settings.
+    /// Puts the values of environment variables into `options`, except those of combined settings.
     ///
     /// # Errors
-    /// When a variable has a value that it cannot have.
+    /// When the value of a variable is not valid.
     pub fn read_variables(
         &self,
         options: &mut O,

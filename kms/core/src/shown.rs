@@ -1,6 +1,6 @@
-//! Untrusted text in errors: short, and without characters that act on a terminal or a log.
+//! Untrusted text in errors: shortened, and without characters that control a terminal or a log.
 
-/// At most `max` characters of `text`. Characters that cannot be printed are escaped, among them those that change the
+/// At most `max` characters of `text`. Characters that cannot be printed are escaped, also those that change the
 /// direction of writing.
 pub fn shown(text: &str, max: usize) -> String {
     let mut shown: String = text

@@ -1,4 +1,4 @@
-//! Signatures, and how keys sign.
+//! Signatures and their algorithms.
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{ConfigurationError, KeyUri, text_form::text_form};
 
-/// The first byte of what keys with the output prefix `TINK` make.
+/// The first byte of signatures by keys with the output prefix `TINK`.
 pub const TINK_PREFIX: u8 = 1;
 
 /// How a key signs.
@@ -54,13 +54,13 @@ impl<'de> Deserialize<'de> for SignatureAlgorithm {
     }
 }
 
-/// A signature, and what it takes to verify it.
+/// A signature, with what its verification needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signature {
     /// The key that signed.
     pub key: KeyUri,
-    /// The key's version, in the service's own words; `None` where a key has one version only.
+    /// The key's version, in the service's own words. `None` if a key has only one version.
     pub version: Option<String>,
     /// How it was signed.
     pub algorithm: SignatureAlgorithm,
@@ -69,7 +69,7 @@ pub struct Signature {
 }
 
 impl Signature {
-    /// What `key` signed with `algorithm`.
+    /// A signature by `key` with `algorithm`.
     #[must_use]
     pub fn new(key: KeyUri, algorithm: SignatureAlgorithm, bytes: Vec<u8>) -> Self {
         Self {
@@ -120,8 +120,8 @@ impl Signature {
         Some(tink)
     }
 
-    /// Reads what Tink signed with a key with output prefix `TINK`. Tink does not write the algorithm: it comes from
-    /// the key. `None` when `tink` does not start as such a signature does.
+    /// Reads a Tink signature by a key with output prefix `TINK`. Tink does not write the algorithm, so it comes from
+    /// the key. `None` when `tink` does not begin as such a signature does.
     #[must_use]
     pub fn from_tink(key: KeyUri, algorithm: SignatureAlgorithm, tink: &[u8]) -> Option<Self> {
         let (&[prefix, ref id @ ..], bytes) = tink.split_first_chunk::<5>()?;

@@ -1,4 +1,4 @@
-//! Shared by this project's own crates. It is not part of the API: it may change with every version.
+//! Code that this project's own crates share. It is not part of the API and may change with every version.
 
 pub use crate::{
     bind_context::OneTimeKey,

@@ -1,6 +1,6 @@
-//! One text form for each public enum: in `as_str`, `Display` and JSON alike.
+//! One text form for each public enum, in `as_str`, `Display` and JSON.
 
-/// Writes an enum as its `as_str` says, in `Display` and in JSON.
+/// Implements `Display` and `Serialize` of an enum with its `as_str`.
 macro_rules! text_form {
     ($name:ty) => {
         impl std::fmt::Display for $name {

@@ -1,4 +1,4 @@
-//! What providers and codecs exchange. These types import nothing else of this crate but its errors.
+//! The types that providers and codecs exchange. They import only this crate's errors.
 
 pub(crate) mod context;
 pub(crate) mod dek;

@@ -1,4 +1,4 @@
-//! Looking after keys at Cloud KMS.
+//! Key management at Cloud KMS.
 
 use std::{
     sync::Arc,
@@ -27,7 +27,7 @@ use temporal_kms::{
 
 const MAX_PAGES: usize = 100;
 
-/// Keys of Cloud KMS, looked after.
+/// Manages keys of Cloud KMS.
 #[derive(Debug)]
 pub(super) struct GcpAdmin {
     service: Arc<Service>,
@@ -52,7 +52,7 @@ impl GcpAdmin {
         }
     }
 
-    /// Makes the key ring that `uri` names where there is none.
+    /// Creates the key ring that `uri` names, if it does not exist.
     async fn ensure_key_ring(&self, uri: &KeyUri, parts: &Parts<'_>) -> Result<(), ProviderError> {
         let made = self
             .service
@@ -68,7 +68,7 @@ impl GcpAdmin {
         match made {
             Ok(_) => Ok(()),
             Err(error) if already_exists(&error) => Ok(()),
-            // Who may make keys in a ring need not be permitted to make rings.
+            // A caller who may create keys in a ring may lack the permission to create rings.
             Err(error) if error.kind() == Kind::PermissionDenied => self
                 .service
                 .call(uri, Asked::Administer, |client| {
@@ -125,7 +125,7 @@ impl KeyAdmin for GcpAdmin {
             .ok_or_else(|| integrity(key, "the answer is another key's"))
     }
 
-    /// Keys for other purposes than this library's are left out.
+    /// Keys for purposes that this library does not use are left out.
     async fn list(&self, key: &KeyUri) -> Result<Vec<KeyDetails>, ProviderError> {
         let ring = Parts::of(key)?.ring;
         let mut keys = Vec::new();
@@ -153,7 +153,7 @@ impl KeyAdmin for GcpAdmin {
     async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
         details::details(self.key(key).await?).ok_or_else(|| {
             ProviderError::new(Kind::Unsupported, key)
-                .with_detail("it is for something else than encryption and signing with P-256")
+                .with_detail("it is not for encryption or signing with P-256; name another key")
         })
     }
 
@@ -179,7 +179,7 @@ impl KeyAdmin for GcpAdmin {
             .await?;
         let id = version_id(key, &version.name)
             .ok_or_else(|| integrity(key, "the new version is another key's"))?;
-        // Signing keys have no primary version: the newest one signs.
+        // Signing keys have no primary version. The newest version signs.
         if purpose != CryptoKeyPurpose::EncryptDecrypt {
             return Ok(());
         }
@@ -220,7 +220,7 @@ impl KeyAdmin for GcpAdmin {
             .await
     }
 
-    /// A version whose destruction is scheduled is restored first.
+    /// Restores a version first if its destruction is scheduled.
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let id = named(key, version)?;
         let name = version_name(key, id);
@@ -272,7 +272,7 @@ impl KeyAdmin for GcpAdmin {
     }
 }
 
-/// A key's name in parts.
+/// The parts of a key's name.
 struct Parts<'a> {
     location: &'a str,
     ring: &'a str,
@@ -334,7 +334,7 @@ fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> 
     with_rotation(uri, key, spec.rotation_period)
 }
 
-/// Sets the schedule: the next rotation is one period from now.
+/// Sets the schedule. The next rotation is one period from now.
 fn with_rotation(
     uri: &KeyUri,
     key: CryptoKey,
@@ -351,7 +351,7 @@ fn with_rotation(
     };
     let Some((period, next)) = schedule() else {
         return Err(ProviderError::new(Kind::Misconfigured, uri)
-            .with_detail("the rotation period is too long"));
+            .with_detail("the rotation period is too long; choose a shorter one"));
     };
     Ok(key.set_rotation_period(period).set_next_rotation_time(next))
 }
@@ -360,10 +360,8 @@ fn with_rotation(
 fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
     match version.map(str::parse) {
         Some(Ok(id)) => Ok(id),
-        Some(Err(_)) => {
-            Err(ProviderError::new(Kind::KeyNotFound, uri)
-                .with_detail("a version's name is a number"))
-        }
+        Some(Err(_)) => Err(ProviderError::new(Kind::KeyNotFound, uri)
+            .with_detail("the version is not a number; `codec-server keys versions` lists them")),
         None => Err(ProviderError::new(Kind::Misconfigured, uri)
             .with_detail("name the version; Cloud KMS does this to versions, not to keys")),
     }

@@ -1,9 +1,9 @@
-/// CRC32C as the service has it: unsigned 32 bits in an int64.
+/// CRC32C in the service's form: unsigned 32 bits in an int64.
 pub(super) fn crc32c(data: &[u8]) -> i64 {
     crc32c::crc32c(data).into()
 }
 
-/// Whether an answer holds the checksum of its data. One that holds none proves nothing.
+/// Whether an answer holds the right checksum of its data. An answer without a checksum proves nothing.
 pub(super) fn matches(data: &[u8], checksum: Option<i64>) -> bool {
     checksum == Some(crc32c(data))
 }

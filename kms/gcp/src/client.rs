@@ -1,4 +1,4 @@
-//! The connection to Cloud KMS that keys share.
+//! The connection to Cloud KMS, which keys share.
 
 use std::{
     fmt,
@@ -21,26 +21,26 @@ use super::{
 };
 use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
-/// The client's own limit for one request. Deadlines are set by who calls; this is for calls that nobody limits.
+/// The client's own limit for one request. Callers set deadlines. This limit is for calls without one.
 const ATTEMPT: Duration = Duration::from_secs(30);
-/// The same with the time that it takes to get a token.
+/// The same limit, including the time for getting a token.
 const CALL: Duration = Duration::from_mins(1);
 
 static SERVICES: Mutex<Vec<Weak<Service>>> = Mutex::new(Vec::new());
 
-/// The connection that all keys with the same endpoint and credentials share. It is made with the first call.
+/// The connection that all keys with the same endpoint and credentials share. The first call opens it.
 pub(super) struct Service {
     settings: Settings,
     connection: tokio::sync::Mutex<Option<Connection>>,
 }
 
-/// A client lives in the runtime in which it was made: that one polls its connections and fetches its tokens.
+/// A client belongs to the runtime in which it was created. That runtime polls its connections and fetches its tokens.
 struct Connection {
     client: KeyManagementService,
     runtime: runtime::Id,
 }
 
-/// The service with these settings: one for the whole process, as long as a key of it is in use.
+/// The service with these settings. The whole process shares one value as long as a key uses it.
 pub(super) fn shared(settings: Settings) -> Arc<Service> {
     let mut services = SERVICES.lock();
     services.retain(|service| service.strong_count() > 0);
@@ -59,7 +59,7 @@ pub(super) fn shared(settings: Settings) -> Arc<Service> {
 }
 
 impl Service {
-    /// Performs one call, once.
+    /// Makes a call once.
     pub(super) async fn call<T, F>(
         &self,
         uri: &KeyUri,
@@ -82,7 +82,7 @@ impl Service {
             Err(_) => return Err(ProviderError::new(Kind::DeadlineExceeded, uri)),
         };
         if failure.credentials {
-            // The library stops fetching tokens for good after some errors: start again with the next call.
+            // After some errors the library stops fetching tokens forever. Start again with the next call.
             *self.connection.lock().await = None;
         }
         Err(failure.error)
@@ -114,7 +114,7 @@ impl Service {
     }
 }
 
-/// A client that calls once: retries are the decorators'.
+/// A client without retries. The call policy retries.
 async fn client(
     credentials: Credentials,
     endpoint: Option<&str>,
@@ -137,7 +137,7 @@ impl fmt::Debug for Service {
 
 struct Failure {
     error: ProviderError,
-    /// Whether it was the credentials that failed.
+    /// Whether the credentials failed.
     credentials: bool,
 }
 
@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// The error of a call for which the metadata server at `url` has no token.
+    /// The error when the metadata server at `url` has no token.
     async fn without_token(url: String) -> ProviderError {
         let uri = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k"
             .parse()

@@ -1,4 +1,4 @@
-//! Who calls Cloud KMS, and where it is.
+//! The credentials and the endpoint of calls to Cloud KMS.
 
 use std::{
     fmt, fs,
@@ -14,14 +14,14 @@ use serde_json::Value;
 use crate::GcpOptions;
 use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind, endpoint};
 
-/// What Google's own clients ask for; IAM says what a caller may do.
+/// The scope that Google's own clients request. IAM decides what a caller may do.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// Larger than any credentials file.
 pub(super) const MAX_FILE: u64 = 64 * 1024;
 /// Why another endpoint is refused.
 pub(super) const NOT_AN_EMULATOR: &str = "it must be an emulator on this machine, such as http://127.0.0.1:8080; leave it out for Cloud KMS itself";
 
-/// What makes one connection differ from another.
+/// The settings that distinguish connections.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) endpoint: Option<String>,
@@ -42,7 +42,7 @@ impl Settings {
         })
     }
 
-    /// Reads what there is to read now. Tokens are fetched, and kept fresh, by the result.
+    /// Reads the credentials' file. The result fetches tokens and keeps them fresh.
     pub(super) fn credentials(&self) -> Result<Credentials, CredentialsFault> {
         match (&self.credentials, &self.endpoint) {
             (Some(file), _) => from_file(file),
@@ -64,12 +64,14 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Credentials that cannot be used. What a file holds is not in it.
+/// Why credentials cannot be used. It holds no content of a file.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CredentialsFault {
-    #[error("the credentials file {0} cannot be read: {1}")]
+    #[error("the credentials file {0} cannot be read: {1}; check its path and permissions")]
     Unreadable(PathBuf, std::io::ErrorKind),
-    #[error("the credentials file {0} is not one that Google Cloud made")]
+    #[error(
+        "the credentials file {0} does not have the form of a Google Cloud credentials file; download it again, or name another file"
+    )]
     Malformed(PathBuf),
     #[error(
         "the credentials file {0} sends secrets to a URL without TLS; correct its URLs to https://"
@@ -94,7 +96,7 @@ fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
     if sends_in_the_clear(&json) {
         return Err(CredentialsFault::InTheClear(path.to_owned()));
     }
-    // As the library itself does for the file of GOOGLE_APPLICATION_CREDENTIALS.
+    // The library does the same for the file of GOOGLE_APPLICATION_CREDENTIALS.
     let built = match json.get("type").and_then(Value::as_str) {
         Some("service_account") => service_account::Builder::new(json)
             .with_access_specifier(service_account::AccessSpecifier::from_scopes([SCOPE]))
@@ -113,14 +115,14 @@ fn from_file(path: &Path) -> Result<Credentials, CredentialsFault> {
     built.map_err(|_| malformed())
 }
 
-/// Whether Cloud KMS may be called there.
+/// Whether Cloud KMS may be called at this URL.
 pub(super) fn is_loopback(url: &str) -> bool {
     let host = url.parse::<Uri>().ok();
     endpoint::check(url).is_ok()
         && host.is_some_and(|uri| uri.host().is_some_and(endpoint::is_loopback))
 }
 
-/// The URLs to which a credentials file has secrets sent.
+/// The URLs to which secrets are sent because of a credentials file.
 fn sends_in_the_clear(credentials: &Value) -> bool {
     const URLS: [&str; 4] = [
         "/token_uri",

@@ -1,4 +1,4 @@
-//! The service's resources in the words of all services.
+//! Translates the service's resources to the common types.
 
 use std::time::SystemTime;
 
@@ -12,7 +12,7 @@ use google_cloud_wkt::Timestamp;
 use super::versions::version_id;
 use temporal_kms::{KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, Protection, Scheme};
 
-/// A key that has a place in this library: for encryption, or for signing as [`KeyPurpose`] has it.
+/// A key that this library can use: for encryption, or for signing with an algorithm of [`KeyPurpose`].
 pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
     let uri = KeyUri::new(Scheme::GCP_KMS, &key.name).ok()?;
     let template = key.version_template.as_ref();
@@ -70,7 +70,7 @@ pub(super) fn version_state(state: &CryptoKeyVersionState) -> KeyState {
     }
 }
 
-/// Keys of an external key manager are in nobody's HSM as far as the service can tell.
+/// The service does not know whether an external key manager keeps its keys in an HSM.
 pub(super) fn protection(level: &ProtectionLevel) -> Protection {
     match level {
         ProtectionLevel::Hsm | ProtectionLevel::HsmSingleTenant => Protection::Hsm,

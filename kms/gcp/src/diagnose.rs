@@ -1,4 +1,4 @@
-//! What Cloud KMS knows of itself for a person who looks for a fault.
+//! What Cloud KMS can tell a person who looks for a fault.
 
 use std::{
     fs::File,
@@ -135,7 +135,7 @@ impl Diagnose for GcpKms {
     fn explain(&self, key: &KeyUri, error: &ProviderError) -> Option<Advice> {
         let project = error.project();
         Some(match error.cause()? {
-            // The project that pays for the calls. It need not be the key's.
+            // The project that pays for the calls. It may differ from the key's project.
             Cause::QuotaProject => {
                 let project = project.unwrap_or("PROJECT");
                 Advice::new(
@@ -210,7 +210,7 @@ fn project_of(key: &KeyUri) -> &str {
     key.resource().split('/').nth(1).unwrap_or_default()
 }
 
-/// What may be shown of a credentials file.
+/// The parts of a credentials file that may be shown.
 fn of_file(path: &Path, what: &str) -> CredentialsFound {
     let shown = path.display();
     let missing = |reason: &str| CredentialsFound::missing(format!("{what} {shown} {reason}"));

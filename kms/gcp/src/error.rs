@@ -1,4 +1,4 @@
-//! What Google answers, in this crate's vocabulary: told apart by who answered, and about whose project.
+//! Translates Google's errors. It distinguishes who answered, and whose project the error is about.
 
 mod project;
 
@@ -11,7 +11,7 @@ use google_cloud_gax::error::{
 
 use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
 
-/// What was asked of the service, which decides what a refusal means.
+/// The kind of request, which decides what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Encrypt,
@@ -22,7 +22,7 @@ pub(super) enum Asked {
     Administer,
 }
 
-/// Puts the client's error into the vocabulary of all services. No text of the service's is kept.
+/// Translates the client's error to the kinds of all services. No text of the service is kept.
 pub(super) fn map(error: &GaxError, uri: &KeyUri, asked: Asked) -> ProviderError {
     let meaning = match error.status() {
         Some(status) => of_status(status, uri, asked),
@@ -35,7 +35,7 @@ pub(super) fn map(error: &GaxError, uri: &KeyUri, asked: Asked) -> ProviderError
         .with_service_error(identified(error))
 }
 
-/// What a failure means.
+/// The meaning of a failure.
 struct Meaning<'a> {
     kind: Kind,
     detail: Cow<'static, str>,
@@ -65,7 +65,7 @@ impl<'a> Meaning<'a> {
     }
 }
 
-/// What Google's own logs call the failed call, if the service was reached.
+/// The ids of the failed call in Google's own logs, if the service was reached.
 fn identified(error: &GaxError) -> Option<ServiceError> {
     let status = error.status();
     if status.is_none() && error.http_status_code().is_none() {
@@ -83,17 +83,17 @@ fn identified(error: &GaxError) -> Option<ServiceError> {
     Some(identified)
 }
 
-/// An answer about another key, or one that was damaged on its way.
+/// The error for an answer about another key, or for an answer that was damaged in transit.
 pub(super) fn integrity(uri: &KeyUri, detail: &'static str) -> ProviderError {
     ProviderError::new(Kind::Integrity, uri).with_detail(detail)
 }
 
-/// Whether a policy changed between reading and writing it.
+/// Whether a policy was changed between reading and writing it.
 pub(super) fn is_conflict(error: &ProviderError) -> bool {
     has_code(error, Code::Aborted)
 }
 
-/// Whether what was to be made is there already.
+/// Whether the resource to create exists already.
 pub(super) fn already_exists(error: &ProviderError) -> bool {
     has_code(error, Code::AlreadyExists)
 }
@@ -125,7 +125,7 @@ fn of_status<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Meaning<'a> 
 }
 
 fn invalid_argument(status: &Status, asked: Asked) -> Meaning<'static> {
-    // The service's words for "what arrived does not have the checksum that was sent".
+    // The service's words for a request whose data do not match their checksum.
     if status.message.contains("crc32c") {
         return Meaning::new(Kind::Integrity, "the request was damaged on its way");
     }
@@ -244,7 +244,8 @@ fn of_transport(error: &GaxError) -> Meaning<'static> {
     if error.is_deserialization() {
         return stranger(Kind::Integrity);
     }
-    // The service answers every failure in its own JSON. What has a status but not that is another's word.
+    // The service answers every failure in its own JSON. An answer with a status but without this JSON comes from
+    // another program.
     match error.http_status_code() {
         Some(429) => stranger(Kind::Throttled),
         Some(408 | 504) => stranger(Kind::DeadlineExceeded),
@@ -267,8 +268,8 @@ fn stranger(kind: Kind) -> Meaning<'static> {
 
 fn of_credentials(error: &GaxError) -> Meaning<'static> {
     let fault = sources(error).find_map(|source| source.downcast_ref::<CredentialsError>());
-    // Where no file is configured the metadata server is asked. When not even a connection to it can be made, this is no
-    // machine of Google Cloud.
+    // Without a configured file, the metadata server is asked. If it does not accept a connection, this machine is not
+    // at Google Cloud.
     let no_metadata_server = sources(error)
         .filter_map(|source| source.downcast_ref::<GaxError>())
         .any(|inner| !inner.is_authentication() && (inner.is_io() || inner.is_connect()));
@@ -383,7 +384,7 @@ mod tests {
         )));
     }
 
-    /// What Google answered, as it was recorded.
+    /// Recorded answers of Google.
     fn refused(body: &str) -> ProviderError {
         map(&answered(body), &uri(), Asked::Encrypt)
     }

@@ -8,12 +8,12 @@ use super::{
 };
 use temporal_kms::{KeyRole, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
-/// How often a policy that somebody else changes at the same time is read again.
+/// How often a policy is read again because another caller changed it at the same time.
 const ATTEMPTS: usize = 5;
-/// The version in which policies with conditions can be read; an older one would lose them.
+/// The policy version that has conditions. Writing an older version would lose them.
 const POLICY_VERSION: i32 = 3;
 
-/// Adds `member` to what a role needs on the key. Returns whether something was missing.
+/// Gives `member` the roles of Cloud KMS that `role` needs on the key. Returns whether one was missing.
 pub(super) async fn grant(
     service: &Service,
     uri: &KeyUri,
@@ -21,7 +21,8 @@ pub(super) async fn grant(
     role: KeyRole,
 ) -> Result<bool, ProviderError> {
     let roles = roles(role).ok_or_else(|| {
-        ProviderError::new(Kind::Unsupported, uri).with_detail("Cloud KMS has no role for it")
+        ProviderError::new(Kind::Unsupported, uri)
+            .with_detail("Cloud KMS has no role for it; choose another role")
     })?;
     let mut attempt = 1;
     loop {
@@ -42,7 +43,7 @@ pub(super) async fn grant(
         if !changed {
             return Ok(false);
         }
-        // With the etag that was read, the service refuses to overwrite another change.
+        // With the etag of the policy that was read, the service refuses to overwrite another change.
         let written = service
             .call(uri, Asked::Administer, |client| {
                 client
@@ -60,8 +61,8 @@ pub(super) async fn grant(
     }
 }
 
-/// The roles of Cloud KMS. A signer and a verifier look for the newest version first, which neither of their own roles
-/// permits.
+/// The roles of Cloud KMS. A signer and a verifier first look for the newest version. Their own roles do not permit
+/// that.
 fn roles(role: KeyRole) -> Option<&'static [&'static str]> {
     Some(match role {
         KeyRole::Encrypter => &["roles/cloudkms.cryptoKeyEncrypter"],
@@ -72,7 +73,7 @@ fn roles(role: KeyRole) -> Option<&'static [&'static str]> {
     })
 }
 
-/// A binding with a condition grants less than was asked for, so it does not count.
+/// A binding with a condition grants less than was requested, so it does not count.
 fn add(policy: &mut Policy, role: &str, member: &str) -> bool {
     let binding = policy
         .bindings

@@ -1,15 +1,15 @@
 //! Keys at Google Cloud KMS: `gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K`.
 //!
 //! A context's canonical bytes are the service's additional authenticated data. Every call carries CRC32C checksums of
-//! what it sends, and every answer's checksums are verified, as Google's data-integrity guide demands: what fails is
-//! [`Integrity`](temporal_kms::ProviderErrorKind::Integrity), which is worth a retry. The service chooses the version: the
-//! primary one encrypts, and a ciphertext names the one that decrypts it.
+//! its data, and every answer's checksums are verified, as Google's data-integrity guide demands. A mismatch is the
+//! error [`Integrity`](temporal_kms::ProviderErrorKind::Integrity), and a retry can help. The service chooses the
+//! version: the primary version encrypts, and a ciphertext names the version that decrypts it.
 //!
-//! Credentials are found by `google-cloud-auth`: the file that the options or `GOOGLE_APPLICATION_CREDENTIALS` name (service
-//! account, workload identity, impersonation), `gcloud auth application-default login`, or the metadata server. An
-//! endpoint of one's own is for emulators: it must be on this machine, and gets no credentials unless a file is named.
+//! `google-cloud-auth` finds credentials: the file that the options or `GOOGLE_APPLICATION_CREDENTIALS` name (service
+//! account, workload identity, impersonation), `gcloud auth application-default login`, or the metadata server. Another
+//! endpoint is for emulators. It must be on this machine, and it gets credentials only if the options name a file.
 //!
-//! Plaintext is erased here after use; the copies that the client library makes in its JSON are not.
+//! This crate erases plaintext after use. It cannot erase the copies that the client library makes in its JSON.
 
 mod admin;
 mod checksum;
@@ -40,7 +40,8 @@ use self::{
     signer::GcpSigner,
 };
 
-/// Cloud KMS as one caller sees it. Keys with the same options share their connections and tokens within the process.
+/// Cloud KMS with the settings of one caller. Keys with the same options share connections and tokens within the
+/// process.
 #[derive(Clone, Debug, Default)]
 pub struct GcpKms {
     options: Arc<GcpOptions>,
@@ -64,7 +65,7 @@ impl GcpKms {
     /// A key to wrap data keys with.
     ///
     /// # Errors
-    /// When its name is not one of Cloud KMS, or the options are wrong for it.
+    /// When the key's name does not have Cloud KMS's form, or the options do not fit the key.
     pub fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         Ok(Arc::new(GcpKey::new(uri.clone(), self.connect(uri)?)))
     }
@@ -77,7 +78,7 @@ impl GcpKms {
         Ok(Arc::new(GcpSigner::new(uri.clone(), self.connect(uri)?)))
     }
 
-    /// Creates keys and looks after them. `uri` names one of them, for errors; it need not exist.
+    /// Opens key management. Errors name `uri`. That key need not exist.
     ///
     /// # Errors
     /// As [`key`](Self::key).
@@ -92,7 +93,7 @@ impl GcpKms {
     }
 }
 
-/// A name becomes part of a URL: nothing in it may change which one.
+/// A name becomes part of a URL, so it must not hold characters that lead to another URL.
 fn check_name(uri: &KeyUri) -> Result<(), ProviderError> {
     let is_segment = |segment: &str| {
         let mut bytes = segment.bytes();
@@ -103,5 +104,5 @@ fn check_name(uri: &KeyUri) -> Result<(), ProviderError> {
         return Ok(());
     }
     Err(ProviderError::new(Kind::Misconfigured, uri)
-        .with_detail("its name has characters that no resource of Cloud KMS has"))
+        .with_detail("its name has characters that Cloud KMS does not allow; correct it"))
 }

@@ -31,14 +31,14 @@ use temporal_kms::{
 const MAX_PLAINTEXT: usize = 64 * 1024;
 /// The limit of plaintext and additional data together, for keys in an HSM.
 const MAX_HSM_PLAINTEXT: usize = 8 * 1024;
-/// A ciphertext is about a hundred bytes longer than its plaintext. Longer texts are not ciphertexts.
+/// A ciphertext is about a hundred bytes longer than its plaintext. Longer input cannot be a ciphertext.
 const MAX_CIPHERTEXT: usize = MAX_PLAINTEXT + 4 * 1024;
 
 /// One symmetric key.
 pub(super) struct GcpKey {
     uri: KeyUri,
     service: Arc<Service>,
-    /// Whether an answer has told that the key is in an HSM, which takes less.
+    /// Whether an answer has shown that the key is in an HSM, which accepts less.
     hsm: AtomicBool,
 }
 
@@ -158,7 +158,7 @@ impl KeyProvider for GcpKey {
         Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
     }
 
-    /// 64 KiB; 8 KiB once an answer has told that the key is in an HSM.
+    /// 64 KiB, or 8 KiB once an answer has shown that the key is in an HSM.
     fn max_plaintext(&self) -> usize {
         if self.hsm.load(Ordering::Relaxed) {
             MAX_HSM_PLAINTEXT
@@ -169,16 +169,16 @@ impl KeyProvider for GcpKey {
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
         if plaintext.len() > self.max_plaintext() {
-            return Err(self
-                .error(Kind::Misconfigured)
-                .with_detail("more plaintext than the service takes"));
+            return Err(self.error(Kind::Misconfigured).with_detail(
+                "more plaintext than the service accepts; use the format `envelope`",
+            ));
         }
         let sealed = self.seal(plaintext, &[]).await;
         if let Err(error) = &sealed
             && error.kind() == Kind::Misconfigured
             && plaintext.len() > MAX_HSM_PLAINTEXT
         {
-            // It may be in an HSM: then the next payload of this size is sealed in an envelope.
+            // The key may be in an HSM. Then the next payload of this size is sealed in an envelope.
             drop(self.describe().await);
         }
         sealed
@@ -228,7 +228,7 @@ impl fmt::Debug for GcpKey {
     }
 }
 
-/// Moves plaintext out of the client's buffer, which is erased where nobody else holds it.
+/// Moves plaintext out of the client's buffer. The buffer is erased unless another owner holds it.
 fn take(buffer: Bytes) -> Zeroizing<Vec<u8>> {
     let plaintext = Zeroizing::new(buffer.to_vec());
     if let Ok(mut buffer) = buffer.try_into_mut() {

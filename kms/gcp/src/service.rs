@@ -1,4 +1,4 @@
-//! Cloud KMS as a program uses it.
+//! Cloud KMS as a [`KeyService`].
 
 use std::sync::Arc;
 

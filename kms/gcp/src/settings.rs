@@ -29,12 +29,12 @@ pub(super) const SETTINGS: SettingTable<GcpOptions> = SettingTable(&[
     ),
 ]);
 
-/// Where Cloud KMS is reached, and with which credentials.
+/// The endpoint of Cloud KMS, and the credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GcpOptions {
-    /// Where `gcp-kms://` keys are reached instead of Cloud KMS: an emulator on this machine, such as
-    /// `http://127.0.0.1:8080`. Any other host is refused. It gets no credentials unless `credentials` names some.
+    /// The endpoint of `gcp-kms://` keys instead of Cloud KMS: an emulator on this machine, such as
+    /// `http://127.0.0.1:8080`. Any other host is refused. The emulator gets credentials only if `credentials` is set.
     pub endpoint: Option<String>,
     /// A credentials file of Google Cloud. Without it, and without an endpoint, the application default credentials
     /// are used: `GOOGLE_APPLICATION_CREDENTIALS`, those of `gcloud`, or the metadata server's.
@@ -45,7 +45,7 @@ impl GcpOptions {
     /// The options from environment variables: `GCP_KMS_ENDPOINT` is [`endpoint`](Self::endpoint).
     ///
     /// # Errors
-    /// When a variable has a value that it cannot have.
+    /// When the value of a variable is not valid.
     pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
         let mut options = Self::default();
         SETTINGS.read_variables(&mut options, variable)?;

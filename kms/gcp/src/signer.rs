@@ -24,9 +24,9 @@ use temporal_kms::{
     SignatureAlgorithm, Signer,
 };
 
-/// How long the newest version is taken for the newest one: listing versions before every signature costs a call.
+/// How long the newest version is cached. Otherwise each signature would cost a call that lists versions.
 const NEWEST_FOR: Duration = Duration::from_mins(5);
-/// Public keys that are remembered; a version's never changes.
+/// The number of cached public keys. A version's public key never changes.
 const MAX_PUBLIC_KEYS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// One signing key, `EC_SIGN_P256_SHA256`.
@@ -62,7 +62,7 @@ impl GcpSigner {
         let Some((id, version)) = enabled else {
             return Err(self
                 .error(Kind::KeyDisabled)
-                .with_detail("it has no enabled version"));
+                .with_detail("it has no enabled version; enable one, or rotate the key"));
         };
         self.check_algorithm(&version.algorithm)?;
         *self.newest.lock() = Some((*id, Instant::now()));
@@ -145,7 +145,7 @@ impl Signer for GcpSigner {
         let id = self.newest(Asked::Sign).await?;
         match self.sign_with(id, digest.clone()).await {
             Err(error) if error.kind() == Kind::KeyDisabled => {
-                // Disabled since it was looked up.
+                // The version was disabled since it was looked up.
                 *self.newest.lock() = None;
                 let id = self.newest(Asked::Sign).await?;
                 self.sign_with(id, digest).await
@@ -158,8 +158,9 @@ impl Signer for GcpSigner {
         let id = match version {
             None => self.newest(Asked::PublicKey).await?,
             Some(version) => version.parse().map_err(|_| {
-                self.error(Kind::KeyNotFound)
-                    .with_detail("a version's name is a number")
+                self.error(Kind::KeyNotFound).with_detail(
+                    "the version is not a number; `codec-server keys versions` lists them",
+                )
             })?,
         };
         let known = self.public_keys.lock().get(&id).cloned();

@@ -8,11 +8,11 @@ use super::{
 };
 use temporal_kms::{KeyUri, ProviderError};
 
-/// The most that the service gives in one page.
+/// The largest page that the service returns.
 const PAGE: i32 = 1000;
 const MAX_PAGES: usize = 100;
 
-/// All versions of a key with their numbers, the newest first.
+/// All versions of a key with their numbers, newest first.
 pub(super) async fn all(
     service: &Service,
     uri: &KeyUri,

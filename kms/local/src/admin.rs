@@ -1,4 +1,4 @@
-//! Looking after the keysets of a keyring.
+//! Key management of a keyring.
 
 use std::time::{Duration, SystemTime};
 
@@ -104,14 +104,14 @@ impl KeyAdmin for LocalKeyring {
 }
 
 impl LocalKeyring {
-    /// Changes a keyset while no other process does.
+    /// Changes a keyset under a lock, so that no other process changes it at the same time.
     pub(super) fn change<T>(
         &self,
         key: &KeyUri,
         change: impl FnOnce(&mut Keyset) -> Result<T, KeysetError>,
     ) -> Result<T, ProviderError> {
         let path = self.path(key)?;
-        // A lock file beside a key that does not exist would be litter.
+        // Check first: a lock file for a missing key would remain in the folder.
         file::stamp(&path).map_err(|error| file_error(key, &path, &error))?;
         let _lock = file::lock(&path).map_err(|error| file_error(key, &path, &error))?;
         let mut keyset = load(key, &path)?.0;
@@ -128,7 +128,7 @@ impl LocalKeyring {
 }
 
 fn details(key: &KeyUri, keyset: &Keyset) -> Result<KeyDetails, KeysetError> {
-    // Tink's keysets tell no times.
+    // Tink's keysets hold no times.
     Ok(
         KeyDetails::new(key.clone(), keyset.purpose()?, Protection::File)
             .with_primary(Some(version((keyset.primary(), KeyState::Enabled)))),

@@ -26,7 +26,7 @@ pub struct LocalKeyring {
 }
 
 impl LocalKeyring {
-    /// The keyring in `folder`. Nothing is read or written yet.
+    /// The keyring in `folder`. This reads and writes nothing yet.
     #[must_use]
     pub fn open(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -42,11 +42,11 @@ impl LocalKeyring {
         Ok(Arc::new(LocalKey::new(self.watch(name)?)?))
     }
 
-    /// The key `local://name`; a keyset with one new key is made (mode 0600, folder 0700) when there is none. Processes
-    /// that do so at the same time end up with the same keyset.
+    /// The key `local://name`. If it does not exist, a keyset with one new key is created (mode 0600, folder 0700).
+    /// Processes that do so at the same time get the same keyset.
     ///
     /// # Errors
-    /// As [`key`](Self::key), and when the file cannot be made.
+    /// As [`key`](Self::key), and when the file cannot be created.
     pub fn key_or_create(&self, name: &str) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         self.create_missing(name, KeyPurpose::Encrypt)?;
         self.key(name)
@@ -60,8 +60,8 @@ impl LocalKeyring {
         Ok(Arc::new(LocalSigningKey::new(self.watch(name)?)?))
     }
 
-    /// The signing key `local://name`, made as [`key_or_create`](Self::key_or_create) does when there is none. One that
-    /// exists may sign with another algorithm than `algorithm`.
+    /// The signing key `local://name`. If it does not exist, it is created as [`key_or_create`](Self::key_or_create)
+    /// does. A key that exists already may sign with another algorithm than `algorithm`.
     ///
     /// # Errors
     /// As [`key_or_create`](Self::key_or_create).
@@ -74,16 +74,19 @@ impl LocalKeyring {
             SignatureAlgorithm::EcdsaP256Sha256 => KeyPurpose::SignP256,
             SignatureAlgorithm::Ed25519 => KeyPurpose::SignEd25519,
             _ => {
-                return Err(ProviderError::new(Kind::Unsupported, &named(name)?)
-                    .with_detail("a keyset has no such algorithm"));
+                return Err(
+                    ProviderError::new(Kind::Unsupported, &named(name)?).with_detail(
+                        "a keyset does not have this algorithm; use ECDSA on P-256 or Ed25519",
+                    ),
+                );
             }
         };
         self.create_missing(name, purpose)?;
         self.signing_key(name)
     }
 
-    /// Adds a new key to `local://name` and makes it the primary one. What older keys wrapped still opens, what they
-    /// signed still verifies, and running processes notice the change by themselves. Returns the new key's id.
+    /// Adds a new key to `local://name` and makes it the primary key. Data keys that older keys wrapped still unwrap,
+    /// and their signatures still verify. Running processes notice the change. Returns the new key's id.
     ///
     /// # Errors
     /// As [`key`](Self::key), and when the file cannot be replaced.
@@ -125,7 +128,7 @@ impl LocalKeyring {
 
 fn named(name: &str) -> Result<KeyUri, ProviderError> {
     KeyUri::new(Scheme::LOCAL, name).map_err(|error| {
-        // The name itself cannot be shown as a key: it is not one.
+        // An invalid name has no URI that the error could show.
         let unnamed = KeyUri::unnamed_local();
         ProviderError::new(Kind::Misconfigured, &unnamed).with_detail(error.to_string())
     })

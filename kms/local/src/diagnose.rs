@@ -1,4 +1,4 @@
-//! What local keys are like, for a person who looks for a fault.
+//! What local keys can tell a person who looks for a fault.
 
 use async_trait::async_trait;
 use temporal_kms::{CredentialsFound, Diagnose, Endpoint, KeyUri, Operation, Web};

@@ -1,4 +1,4 @@
-//! What goes wrong with keysets, in the words of all key services.
+//! Errors of keysets as errors of key services.
 
 use std::{io, path::Path};
 
@@ -31,7 +31,7 @@ pub(super) fn file_error(uri: &KeyUri, path: &Path, error: &FileError) -> Provid
     ProviderError::new(kind, uri).with_explanation(text)
 }
 
-/// The file is there, but its content cannot be used.
+/// The file exists, but its content cannot be used.
 pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> ProviderError {
     let kind = match error {
         KeysetError::PrimaryNotEnabled { .. } | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,

@@ -1,4 +1,4 @@
-//! Keyset files: no other user can reach or replace them, and a crash loses none.
+//! Keyset files. Other users cannot read or replace them, and a crash does not lose them.
 
 mod access;
 
@@ -12,10 +12,10 @@ use std::{
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-/// A keyset of a thousand keys is smaller.
+/// Larger than a keyset of a thousand keys.
 const MAX_LEN: u64 = 1 << 20;
 
-/// Why a keyset file, or the keyring around it, cannot be used.
+/// Why a keyset file or its folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("there is no keyring {}", .0.display())]
@@ -30,9 +30,9 @@ pub(super) enum FileError {
     },
     #[error("{} is not a folder; name the keyring's folder", .0.display())]
     NotAFolder(PathBuf),
-    #[error("{} is not a regular file; links, pipes and devices are refused", .0.display())]
+    #[error("{} is not a regular file; replace it by one, because links, pipes and devices are refused", .0.display())]
     NotAFile(PathBuf),
-    #[error("{} is larger than 1 MiB", .0.display())]
+    #[error("{} is larger than 1 MiB; name a keyset", .0.display())]
     TooLarge(PathBuf),
     #[error("{} belongs to another user (uid {owner}); run as that user, or `chown` it", .path.display())]
     #[cfg_attr(not(unix), allow(dead_code, reason = "found on Unix only"))]
@@ -45,7 +45,7 @@ pub(super) enum FileError {
     FolderNotPrivate { path: PathBuf, mode: u32 },
 }
 
-/// Tells one content of a file from another without reading it.
+/// Distinguishes contents of a file without reading it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     modified: Option<SystemTime>,
@@ -53,29 +53,29 @@ pub(super) struct Stamp {
     inode: u64,
 }
 
-/// Reads a file that only its owner may access, from a folder that nobody else may change. Never blocks.
+/// Reads a file that only its owner may access, from a folder that only its owner may change. Never blocks.
 pub(super) fn read(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Stamp), FileError> {
     check_folder(folder_of(path))?;
     let io = |error: io::Error| missing_or(path, "read", &error);
     let file = access::options().read(true).open(path).map_err(io)?;
-    // Asked of the open file, so that it is the one that is read.
+    // Checks the open file, so that the same file is checked and read.
     let metadata = file.metadata().map_err(io)?;
     check_file(path, &metadata)?;
-    // Sized beforehand: a vector that grows leaves copies of its content behind.
+    // Allocate once: a vector that grows leaves copies of its content in memory.
     let capacity = usize::try_from(metadata.len()).map_err(|_| too_large(path))?;
     let mut content = Zeroizing::new(Vec::with_capacity(capacity + 1));
     file.take(MAX_LEN).read_to_end(&mut content).map_err(io)?;
     Ok((content, Stamp::of(&metadata)))
 }
 
-/// The stamp of the file as it is now.
+/// The current stamp of the file.
 pub(super) fn stamp(path: &Path) -> Result<Stamp, FileError> {
     fs::symlink_metadata(path)
         .map(|metadata| Stamp::of(&metadata))
         .map_err(|error| missing_or(path, "read", &error))
 }
 
-/// The names of the files in a folder. A folder that does not exist has none.
+/// The names of the files in a folder. A missing folder counts as empty.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>, FileError> {
     match check_folder(folder) {
         Ok(()) => {}
@@ -90,8 +90,8 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, FileError> {
     Ok(names)
 }
 
-/// Makes a file of mode 0600, whole or not at all; `false` when there is one already, which is left alone. The file
-/// survives a power cut once this returns.
+/// Creates a file of mode 0600, completely or not at all. Returns `false` if the file exists already, and leaves it
+/// unchanged. Once this returns, the file survives a power cut.
 pub(super) fn create(path: &Path, content: &[u8]) -> Result<bool, FileError> {
     create_folder(folder_of(path))?;
     match write_beside(path, content)?.persist_noclobber(path) {
@@ -101,8 +101,8 @@ pub(super) fn create(path: &Path, content: &[u8]) -> Result<bool, FileError> {
     }
 }
 
-/// Replaces a file, whole or not at all: after a power cut it is the old one or the new one. Once this returns it is the
-/// new one.
+/// Replaces a file, completely or not at all. After a power cut it is the old file or the new file. Once this returns,
+/// it is the new file.
 pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     write_beside(path, content)?
         .persist(path)
@@ -110,7 +110,7 @@ pub(super) fn replace(path: &Path, content: &[u8]) -> Result<(), FileError> {
     sync(folder_of(path))
 }
 
-/// Waits until no other process changes `path`; the lock ends when the returned file is dropped.
+/// Waits until no other process changes `path`. Dropping the returned file releases the lock.
 pub(super) fn lock(path: &Path) -> Result<File, FileError> {
     let path = path.with_extension("lock");
     let io = |error: io::Error| failed(&path, "lock", &error);
@@ -126,16 +126,16 @@ pub(super) fn lock(path: &Path) -> Result<File, FileError> {
 fn write_beside(path: &Path, content: &[u8]) -> Result<NamedTempFile, FileError> {
     let folder = folder_of(path);
     check_folder(folder)?;
-    // The temporary name says nothing to a user, so errors name the file that is to be written.
+    // A temporary name would not help a user, so errors name the final file.
     let io = |error: io::Error| failed(path, "write", &error);
-    // `tempfile` makes files of mode 0600.
+    // `tempfile` creates files of mode 0600.
     let mut file = NamedTempFile::new_in(folder).map_err(io)?;
     file.write_all(content).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     Ok(file)
 }
 
-/// Makes the folder and those above it, each of mode 0700 and each written to the disk.
+/// Creates the folder and its parents with mode 0700, and syncs each to the disk.
 fn create_folder(folder: &Path) -> Result<(), FileError> {
     match fs::metadata(folder) {
         Ok(metadata) if metadata.is_dir() => return Ok(()),
@@ -146,7 +146,7 @@ fn create_folder(folder: &Path) -> Result<(), FileError> {
     create_folder(folder_of(folder))?;
     match access::private_folder().create(folder) {
         Ok(()) => sync(folder_of(folder)),
-        // Another process was faster.
+        // Another process created it at the same time.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(folder, "create", &error)),
     }
@@ -184,7 +184,7 @@ fn failed(path: &Path, action: &'static str, error: &io::Error) -> FileError {
     }
 }
 
-/// Makes the names in a folder survive a power cut.
+/// Syncs a folder, so that the names in it survive a power cut.
 fn sync(folder: &Path) -> Result<(), FileError> {
     access::sync_folder(folder).map_err(|error| failed(folder, "write", &error))
 }
@@ -197,8 +197,10 @@ fn too_large(path: &Path) -> FileError {
 fn words(kind: io::ErrorKind) -> String {
     match kind {
         io::ErrorKind::PermissionDenied => "permission denied; run as its owner".to_owned(),
-        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
-        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::StorageFull => "the disk is full; free some space".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the file system is read-only; use another folder".to_owned()
+        }
         other => other.to_string(),
     }
 }
@@ -213,8 +215,8 @@ fn check_file(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
     access::check_file(path, metadata)
 }
 
-/// Refuses a folder in which another user could put a keyset of their own. Reading it does no harm: the keysets in it are
-/// private.
+/// Refuses a folder in which another user could put a keyset. Other users may read the folder, because the keysets in
+/// it are private.
 fn check_folder(folder: &Path) -> Result<(), FileError> {
     let metadata = fs::metadata(folder).map_err(|error| no_folder(folder, &error))?;
     if !metadata.is_dir() {

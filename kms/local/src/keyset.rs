@@ -1,6 +1,6 @@
-//! Tink's cleartext JSON keysets: several keys of one purpose, one of them the primary one.
+//! Tink's cleartext JSON keysets: several keys of one purpose, one of which is the primary key.
 //!
-//! Formats: Tink's `tink.proto`, `aes_gcm.proto`, `ecdsa.proto`, `ed25519.proto`, and its description of the wire
+//! Sources: Tink's `tink.proto`, `aes_gcm.proto`, `ecdsa.proto`, `ed25519.proto`, and its description of the wire
 //! formats of ciphertexts and signatures.
 
 mod aead;
@@ -17,29 +17,31 @@ pub(super) use self::{aead::OpenError, sign::NoPublicKey};
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {
-    #[error("not a Tink JSON keyset (line {line}, column {column})")]
+    #[error(
+        "not a Tink JSON keyset (line {line}, column {column}); correct it, or restore it from a backup"
+    )]
     Json { line: usize, column: usize },
     #[error("it is UTF-16; save it as UTF-8")]
     Utf16,
-    #[error("it holds no key with the primary key's id {0}")]
+    #[error("it holds no key with the primary key's id {0}; make another key the primary one")]
     NoPrimary(u32),
     #[error("the primary key {id} is {status}; enable it, or make another key the primary one")]
     PrimaryNotEnabled { id: u32, status: &'static str },
     #[error("it holds keys for different purposes; keep them in keysets of their own")]
     MixedPurposes,
-    #[error("its keys are for another purpose: {0}")]
+    #[error("its keys are for another purpose: {0}; use another key")]
     WrongPurpose(&'static str),
     #[error("key {id}: {reason}")]
     Key { id: u32, reason: &'static str },
-    #[error("it holds no key with the id {0:?}")]
+    #[error("it holds no key with the id {0:?}; `codec-server keys versions` lists its ids")]
     NoSuchKey(String),
     #[error("key {0} is the primary one; rotate the key first")]
     IsPrimary(u32),
-    #[error("key {0} is destroyed")]
+    #[error("key {0} is destroyed; use another version")]
     IsDestroyed(u32),
-    #[error("a keyset cannot hold keys for this purpose")]
+    #[error("a keyset cannot hold keys for this purpose; choose encryption or signing")]
     UnknownPurpose,
-    #[error("the operating system gave no randomness")]
+    #[error("the operating system gave no randomness; check that the process may call `getrandom`")]
     NoRandomness(#[source] std::io::Error),
 }
 
@@ -54,7 +56,7 @@ struct Key {
     state: State,
 }
 
-/// A key that is destroyed has no material.
+/// A destroyed key has no material.
 enum State {
     Enabled(Material),
     Disabled(Material),
@@ -62,7 +64,7 @@ enum State {
 }
 
 impl Keyset {
-    /// A keyset of one new key.
+    /// A keyset with one new key.
     pub(super) fn generate(purpose: KeyPurpose) -> Result<Self, KeysetError> {
         let mut keyset = Self {
             primary: 0,
@@ -72,24 +74,24 @@ impl Keyset {
         Ok(keyset)
     }
 
-    /// Adds a new key like the primary one and makes it the primary one.
+    /// Adds a new key of the primary key's type, and makes it the primary key.
     pub(super) fn rotate(&mut self) -> Result<u32, KeysetError> {
         self.add_primary(self.purpose()?)
     }
 
-    /// Makes a key usable again.
+    /// Enables a key.
     pub(super) fn enable(&mut self, id: &str) -> Result<(), KeysetError> {
         self.set_state(id, State::Enabled)
     }
 
-    /// Takes a key that is not the primary one out of use.
+    /// Disables a key. It must not be the primary key.
     pub(super) fn disable(&mut self, id: &str) -> Result<(), KeysetError> {
         self.check_not_primary(id)?;
         self.set_state(id, State::Disabled)
     }
 
-    /// Removes a key that is not the primary one. Tink in Java and Python stumbles over keys without material, so
-    /// none is left behind.
+    /// Removes a key. It must not be the primary key. Tink in Java and Python fails on keys without material, so the
+    /// whole entry is removed.
     pub(super) fn destroy(&mut self, id: &str) -> Result<(), KeysetError> {
         self.check_not_primary(id)?;
         let before = self.keys.len();
@@ -109,7 +111,7 @@ impl Keyset {
         self.primary_material().map(Material::purpose)
     }
 
-    /// The keys' ids and states, the newest first.
+    /// The keys' ids and states, newest first.
     pub(super) fn versions(&self) -> impl Iterator<Item = (u32, KeyState)> {
         self.keys
             .iter()
@@ -155,7 +157,7 @@ impl Keyset {
         Ok(id)
     }
 
-    /// Without an enabled primary key Tink, and this provider, refuse the whole keyset.
+    /// Tink refuses a whole keyset whose primary key is not enabled, and so does this provider.
     fn check_not_primary(&self, id: &str) -> Result<(), KeysetError> {
         if id == self.primary.to_string() {
             return Err(KeysetError::IsPrimary(self.primary));
@@ -216,7 +218,7 @@ impl State {
     }
 }
 
-/// Tink lets one keyset sign with several algorithms.
+/// In Tink, one keyset may sign with several algorithms.
 fn signs(purpose: KeyPurpose) -> bool {
     purpose != KeyPurpose::Encrypt
 }

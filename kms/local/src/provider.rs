@@ -12,7 +12,7 @@ use temporal_kms::{
     ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
 
-/// As Cloud KMS has it, so that what works in development works there.
+/// The same limit as at Cloud KMS, so that code that works in development works there.
 const MAX_PLAINTEXT: usize = 64 * 1024;
 
 /// A keyset that encrypts.
@@ -87,7 +87,7 @@ impl KeyProvider for LocalKey {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(self
                 .error(Kind::Misconfigured)
-                .with_detail("more than 64 KiB of plaintext"));
+                .with_detail("more than 64 KiB of plaintext; use the format `envelope`"));
         }
         self.seal(plaintext, &[])
     }

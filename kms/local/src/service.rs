@@ -1,4 +1,4 @@
-//! Local keys as a program uses them.
+//! Local keys as a [`KeyService`].
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -14,14 +14,14 @@ use super::{
     settings::{KEYRING, LocalOptions, SETTINGS},
 };
 
-/// The keys of one folder, which its options name.
+/// The keys of the folder that the options name.
 #[derive(Clone, Debug, Default)]
 pub struct LocalKms {
     options: LocalOptions,
 }
 
 impl LocalKms {
-    /// Local keys with these options. Nothing is read yet.
+    /// Local keys with these options. This reads nothing yet.
     #[must_use]
     pub fn new(options: LocalOptions) -> Self {
         Self { options }

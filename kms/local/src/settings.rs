@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use temporal_kms::{ConfigurationError, Setting, SettingKind, SettingRow, SettingTable, Variables};
 
-/// The name of the setting of the folder.
+/// The name of the setting for the folder.
 pub(super) const KEYRING: &str = "local_keyring";
 
 /// Every setting of local keys.
@@ -23,8 +23,9 @@ pub(super) const SETTINGS: SettingTable<LocalOptions> = SettingTable(&[SettingRo
 pub struct LocalOptions {
     /// The folder of `local://` keys. A relative path is relative to the working directory.
     pub keyring: Option<PathBuf>,
-    /// Whether a key that does not exist is created; a signing key is created for ECDSA on P-256. For programs that say
-    /// so to their users: a mistyped name then works with a new key. Default: an error names the command.
+    /// Whether missing keys are created. A signing key is created for ECDSA on P-256. A mistyped name then silently
+    /// gives a new key, so programs that set this must tell their users. Default: a missing key is an error with the
+    /// command that creates it.
     pub create_missing: bool,
 }
 
@@ -32,7 +33,7 @@ impl LocalOptions {
     /// The options from environment variables: `TEMPORAL_CODEC_KEYRING` is the folder.
     ///
     /// # Errors
-    /// When a variable has a value that it cannot have.
+    /// When the value of a variable is not valid.
     pub fn from_variables(variable: Variables<'_>) -> Result<Self, ConfigurationError> {
         let mut options = Self::default();
         SETTINGS.read_variables(&mut options, variable)?;

@@ -25,7 +25,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// A keyset of one key as Tink writes it.
+/// A keyset with one key, in Tink's form.
 fn tink_keyset(status: &str, prefix: &str, type_url: &str, value: &str) -> String {
     format!(
         r#"{{"primaryKeyId":7,"key":[{{"keyData":{{"typeUrl":"{type_url}","value":"{value}",

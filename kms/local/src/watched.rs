@@ -1,4 +1,4 @@
-//! A keyset that follows its file.
+//! A keyset that is read again when its file changes.
 
 use std::{
     fmt,

@@ -1,4 +1,4 @@
-//! Looking after the keys of a token.
+//! Key management of a token.
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +26,7 @@ use temporal_kms::{
 
 const PURPOSES: [KeyPurpose; 2] = [KeyPurpose::Encrypt, KeyPurpose::SignP256];
 
-/// Everything that may be done with the keys of one token.
+/// Manages the keys of one token.
 #[derive(Debug)]
 pub(super) struct Pkcs11Admin {
     token: Arc<Token>,
@@ -53,7 +53,7 @@ impl Pkcs11Admin {
             .map_err(|failure| failure.for_key(key))
     }
 
-    /// Changes the versions of a key, or the one that is named.
+    /// Changes all versions of a key, or the named version.
     async fn change(
         &self,
         key: &KeyUri,
@@ -168,7 +168,7 @@ impl KeyAdmin for Pkcs11Admin {
 
     async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         self.change(key, version, |connection, purpose, key| {
-            // What encrypts is left as it is: it tells `enable` what the key was for.
+            // Attributes for encrypting stay unchanged. They tell `enable` the key's purpose.
             let off = match purpose {
                 KeyPurpose::Encrypt => vec![Attribute::Decrypt(false), Attribute::Unwrap(false)],
                 _ => vec![Attribute::Sign(false)],
@@ -230,14 +230,14 @@ impl KeyAdmin for Pkcs11Admin {
     }
 }
 
-/// The versions of a key, the newest first, and what it is for.
+/// The versions of a key, newest first, and its purpose.
 fn find(
     connection: &Connection,
     path: &Pkcs11Path,
 ) -> Result<(KeyPurpose, Vec<KeyObject>), Failure> {
     let mut found = None;
     for purpose in PURPOSES {
-        // A URI with a type names keys for one purpose.
+        // A URI with a type names only keys for one purpose.
         let Ok(name) = ObjectName::of(path, purpose) else {
             continue;
         };
@@ -266,7 +266,7 @@ fn details(
         .with_created(objects.last().and_then(|key| version_id::created(&key.id))))
 }
 
-/// What a key is called that was found; `None` for those that have neither a label nor an id.
+/// The name of a key that was found. `None` for a key with neither a label nor an id.
 fn name(token: &Pkcs11Path, purpose: KeyPurpose, key: &KeyObject) -> Option<Pkcs11Path> {
     let label = String::from_utf8(key.label.clone()).ok();
     let object = label.filter(|label| !label.is_empty());

@@ -1,4 +1,4 @@
-//! Encrypting under a key of the token. See the module's documentation for the formats and why they are so.
+//! Encrypts under a key of the token. The crate's documentation explains the formats.
 
 use cryptoki::{
     mechanism::{Mechanism, aead::GcmParams},
@@ -28,10 +28,10 @@ use temporal_kms::{
 /// AES key wrap adds 8 bytes (RFC 3394, section 2.2.1).
 const WRAPPED_KEY_LEN: usize = KEY_LEN + 8;
 
-/// The longest that is added to a plaintext, beside the key's id.
+/// The most bytes that are added to a plaintext, in addition to the key's id.
 pub(super) const MAX_OVERHEAD: usize = 3 + 255 + WRAPPED_KEY_LEN + TAG_LEN;
 
-/// Encrypts under `key` in the best way that token and key permit.
+/// Encrypts under `key` by the best method that token and key permit.
 pub(super) fn seal(
     connection: &Connection,
     key: &KeyObject,
@@ -53,7 +53,7 @@ pub(super) fn seal(
     .write()
 }
 
-/// The best way to encrypt that token and key permit.
+/// The best method that token and key permit.
 pub(super) fn check(connection: &Connection, key: &KeyObject) -> Result<Method, Failure> {
     let Mechanisms { gcm, key_wrap } = connection.mechanisms;
     let usage = key.usage;
@@ -69,7 +69,7 @@ pub(super) fn check(connection: &Connection, key: &KeyObject) -> Result<Method, 
     ))
 }
 
-/// Decrypts what [`seal`] made under `key`.
+/// Decrypts what [`seal`] encrypted under `key`.
 pub(super) fn open(
     connection: &Connection,
     probes: &Probes,
@@ -84,7 +84,7 @@ pub(super) fn open(
         Method::KeyWrap => key.usage.unwrap,
     };
     if !permitted {
-        // A key for the other method did not encrypt it.
+        // This key cannot have encrypted it, because the key is for the other method.
         return Err(if key.usage.decrypt || key.usage.unwrap {
             not_authentic()
         } else {
@@ -118,7 +118,7 @@ pub(super) fn open(
                     is_there,
                 ) {
                     Verdict::Works => not_authentic(),
-                    // The token may have failed just now, and the payload may be good.
+                    // The token may have failed, and the payload may be authentic.
                     Verdict::Worked => not_authentic().presumed(),
                     Verdict::Fails => failure,
                 },
@@ -144,7 +144,7 @@ fn gcm_seal(
             "the ciphertext has another length than AES-GCM gives",
         ));
     }
-    // A token that insists on its own initialization vector has written it over ours.
+    // A token that uses its own initialization vector has overwritten ours.
     Ok([&iv[..], &ciphertext].concat())
 }
 
@@ -270,7 +270,7 @@ fn key_wrap_works(session: &Session, key: ObjectHandle) -> bool {
     })
 }
 
-/// A key that lives in a session and can be read.
+/// A session key that can be read.
 fn session_key() -> [Attribute; 6] {
     [
         Attribute::Class(ObjectClass::SECRET_KEY),

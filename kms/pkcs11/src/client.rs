@@ -1,4 +1,4 @@
-//! Opening keys of tokens.
+//! Opens keys of tokens.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use temporal_kms::{
     Signer, support::Pkcs11Path,
 };
 
-/// PKCS#11 tokens as one caller reaches them. Keys share modules and tokens within the process.
+/// PKCS#11 tokens with the settings of one caller. Keys share modules and tokens within the process.
 #[derive(Clone, Debug, Default)]
 pub struct Pkcs11Kms {
     options: Arc<Pkcs11Options>,
@@ -35,7 +35,7 @@ impl Pkcs11Kms {
     /// A key to wrap data keys with.
     ///
     /// # Errors
-    /// When its name is wrong, or the module cannot be loaded.
+    /// When the key's name is not valid, or the module cannot be loaded.
     pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         let (path, token) = reach(uri, &self.options).await?;
         let name =
@@ -54,7 +54,7 @@ impl Pkcs11Kms {
         Ok(Arc::new(Pkcs11SigningKey::new(uri.clone(), name, token)))
     }
 
-    /// Creates keys of the token that `uri` names, and looks after them. The key itself need not exist.
+    /// Opens key management of the token that `uri` names. The key itself need not exist.
     ///
     /// # Errors
     /// As [`key`](Self::key).

@@ -1,4 +1,4 @@
-//! Making keys that never leave the token.
+//! Creates keys that never leave the token.
 
 use cryptoki::{mechanism::Mechanism, object::Attribute};
 
@@ -7,7 +7,7 @@ use temporal_kms::{KeyPurpose, KeySpec, ProviderErrorKind as Kind, support::Pkcs
 
 const AES_256_LEN: u64 = 32;
 
-/// Whether the token can make such a key.
+/// Whether the token can create such a key.
 pub(super) fn check_spec(connection: &Connection, spec: &KeySpec) -> Result<(), Failure> {
     let unsupported = |reason| Err(Failure::new(Kind::Unsupported, reason));
     if let Some(reason) = spec.unsupported_by_plain_keys() {
@@ -25,14 +25,14 @@ pub(super) fn check_spec(connection: &Connection, spec: &KeySpec) -> Result<(), 
     }
 }
 
-/// What a new version is labelled.
+/// The label of a new version.
 pub(super) fn label(path: &Pkcs11Path) -> Result<&str, Failure> {
     path.object
         .as_deref()
         .ok_or_else(|| misconfigured("name the key by its label: object=LABEL"))
 }
 
-/// Makes one version of a key.
+/// Creates one version of a key.
 pub(super) fn key(
     connection: &Connection,
     purpose: KeyPurpose,
@@ -49,7 +49,7 @@ pub(super) fn key(
         Attribute::Id(id.to_vec()),
     ];
     if purpose == KeyPurpose::Encrypt {
-        // Never both: who may wrap other keys and decrypt takes them out of the token.
+        // Never both: a caller who may wrap other keys and decrypt can take these keys out of the token.
         let gcm = connection.mechanisms.gcm;
         secret.extend([
             Attribute::ValueLen(AES_256_LEN.into()),

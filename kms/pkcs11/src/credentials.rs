@@ -1,4 +1,4 @@
-//! Where a PIN is.
+//! The source of a PIN.
 
 mod read;
 
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 pub(super) use self::read::PinError;
 use temporal_kms::ConfigurationError;
 
-/// Where a PIN is. It is read again for every login, so that it can be changed while the process runs.
+/// The source of a PIN. It is read again for every login, so that the PIN can change while the process runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PinSource {
-    /// A file that holds nothing else, but for a line end. It must not be open to all users.
+    /// A file that holds only the PIN, and perhaps a line end. It must not be readable by all users.
     File(PathBuf),
-    /// An environment variable of the process.
+    /// An environment variable.
     Variable(String),
 }
 
@@ -38,7 +38,7 @@ impl PinSource {
     }
 }
 
-/// The path of a setting in a URI's query.
+/// The path in a setting of a URI's query.
 pub(super) fn absolute(path: &str) -> Result<PathBuf, ConfigurationError> {
     let path = Path::new(path);
     if path.is_absolute() {

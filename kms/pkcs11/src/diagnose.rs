@@ -1,4 +1,4 @@
-//! What PKCS#11 tokens are like, for a person who looks for a fault.
+//! What PKCS#11 tokens can tell a person who looks for a fault.
 
 use async_trait::async_trait;
 use temporal_kms::{

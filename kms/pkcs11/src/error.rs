@@ -1,4 +1,4 @@
-//! What PKCS#11's return values (PKCS #11 v3.1, section 5.1) mean for a key.
+//! Translates PKCS#11's return values (PKCS #11 v3.1, section 5.1).
 
 use std::{borrow::Cow, ffi::c_ulong};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use temporal_kms::{Cause, KeyUri, ProviderError, ProviderErrorKind as Kind};
 
-/// A call that failed, before it is known for which key.
+/// A failed call, before its key is known.
 #[derive(Debug)]
 pub(super) struct Failure {
     kind: Kind,
@@ -38,7 +38,7 @@ impl Failure {
         self
     }
 
-    /// Says that the kind is concluded from an earlier answer of the token.
+    /// Marks the kind as concluded from an earlier answer of the token.
     pub(super) fn presumed(mut self) -> Self {
         self.is_presumed = true;
         self
@@ -48,13 +48,13 @@ impl Failure {
         self.is_presumed
     }
 
-    /// Says that the call may succeed after the module is initialized again.
+    /// Marks the call as one that may succeed after the module is initialized again.
     pub(super) fn for_lack_of(mut self, loss: Loss) -> Self {
         self.loss = self.loss.or(Some(loss));
         self
     }
 
-    /// What the call did not find, where the module may find it after it is initialized again.
+    /// What the call did not find, if the module may find it after it is initialized again.
     pub(super) fn loss(&self) -> Option<Loss> {
         self.loss
     }
@@ -63,7 +63,7 @@ impl Failure {
         self.kind
     }
 
-    /// Whether the session is gone, so that its handle may be another session's by now.
+    /// Whether the session has ended, so that its handle may belong to another session now.
     pub(super) fn lost_session(&self) -> bool {
         matches!(
             self.source,
@@ -80,7 +80,7 @@ impl Failure {
         )
     }
 
-    /// Whether a new session may succeed: this one or its login ended, or the token restarted.
+    /// Whether a new session may succeed, because this session or its login ended, or the token restarted.
     pub(super) fn wants_new_session(&self) -> bool {
         self.lost_session()
             || matches!(
@@ -95,8 +95,8 @@ impl Failure {
             )
     }
 
-    /// Whether the token failed without saying why: it may be out of order, or have found a wrong tag. Tokens answer a wrong
-    /// tag with `CKR_GENERAL_ERROR`, `CKR_FUNCTION_FAILED`, `CKR_DEVICE_ERROR`, and with values of their vendors.
+    /// Whether the token failed without a reason: it may be out of order, or may have found a wrong tag. Tokens report
+    /// a wrong tag as `CKR_GENERAL_ERROR`, `CKR_FUNCTION_FAILED`, `CKR_DEVICE_ERROR`, or as a value of their vendor.
     pub(super) fn is_unspecific(&self) -> bool {
         let answered = matches!(self.source, Some(Error::Pkcs11(..)));
         answered && self.kind == Kind::Unavailable && !self.lost_session()
@@ -121,7 +121,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let (kind, detail) = match &error {
-            // A number that the standard names, not words of the token.
+            // A number from the standard, not a text of the token.
             Error::Pkcs11(value, function) => (kind(*value), advice(*value, *function)),
             Error::LibraryLoading(_) | Error::MissingSymbol(_) => (
                 Kind::Misconfigured,
@@ -148,7 +148,7 @@ impl From<Error> for Failure {
 }
 
 impl PinError {
-    /// A PIN that `source` does not give. A file is named; a variable is not, as its name may be a PIN in the wrong place.
+    /// The error when `source` gives no PIN. It names a file, but not a variable, whose name may be a misplaced PIN.
     pub(super) fn of(&self, source: &PinSource) -> Failure {
         let text = match source {
             PinSource::File(path) => format!("{self}: {}", path.display()),
@@ -230,7 +230,7 @@ fn kind(value: RvError) -> Kind {
         | RvError::WrappingKeySizeRange
         | RvError::WrappingKeyTypeInconsistent => Kind::Misconfigured,
 
-        // The token is unreachable, out of memory, or broken; vendors' own values mostly say so too.
+        // The token is unreachable, out of memory, or broken. Vendors' own values mostly mean this too.
         _ => Kind::Unavailable,
     }
 }
@@ -281,7 +281,7 @@ mod tests {
         }
         let damaged = RvError::UnknownErrorCode(AEAD_DECRYPT_FAILED);
         assert_eq!(failure(damaged).kind(), Kind::InvalidCiphertext);
-        // A wrong PIN must not be tried again and again.
+        // A wrong PIN must not be tried repeatedly.
         assert!(!failure(RvError::PinIncorrect).kind().is_transient());
     }
 
@@ -294,7 +294,7 @@ mod tests {
             (RvError::DeviceMemory, true),
             (RvError::VendorDefined(0x8000_0001), true),
             (RvError::UnknownErrorCode(0x43), true),
-            // The token is not there: it cannot be probed.
+            // The token is missing, so it cannot be probed.
             (RvError::DeviceRemoved, false),
             (RvError::SessionHandleInvalid, false),
             (RvError::TokenNotPresent, false),
@@ -321,7 +321,7 @@ mod tests {
         ] {
             assert!(failure(value).wants_new_session(), "{value:?}");
         }
-        // The session itself is still there, and has to be closed.
+        // The session itself still exists and must be closed.
         assert!(!failure(RvError::UserNotLoggedIn).lost_session());
         assert!(!failure(RvError::PinIncorrect).wants_new_session());
         assert!(!Failure::new(Kind::KeyNotFound, "").wants_new_session());

@@ -1,32 +1,34 @@
-//! Initializing a library again while others use it.
+//! Initializes a library again while other threads use it.
 //!
-//! Some libraries notice tokens that come and go only when they are finalized and initialized. That ends every session of
-//! the process, and must not happen during any other call (PKCS #11 v3.1, section 5.4). So calls pass a gate: it is closed,
-//! the calls in progress end, the library is initialized, and the gate opens for the next generation of sessions.
+//! Some libraries notice added and removed tokens only when they are finalized and initialized. That ends every session
+//! of the process, and must not happen during any other call (PKCS #11 v3.1, section 5.4). So calls pass a gate. The
+//! gate closes, the calls in progress end, the library is initialized, and the gate opens for the next generation of
+//! sessions.
 
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
-/// How long calls in progress may take before the library is left as it is: one of them may hang.
+/// How long to wait for calls in progress. One of them may hang, so after this time the library is not initialized
+/// again.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// What every call of one library passes.
+/// The gate that every call of one library passes.
 #[derive(Default)]
 pub(super) struct Gate {
     generation: RwLock<Generation>,
     restarting: Mutex<()>,
 }
 
-/// Which initialization of the library a session belongs to.
+/// The initialization of the library that a session belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Generation(u64);
 
-/// Keeps the library as it is.
+/// A passage through the gate. It keeps the library from being initialized again.
 pub(super) type Passed<'a> = RwLockReadGuard<'a, Generation>;
 
 impl Gate {
-    /// Waits while the library is initialized. A thread that holds what this returns must not pass again.
+    /// Waits while the library is initialized. A thread that holds the returned value must not call this again.
     pub(super) fn pass(&self) -> Passed<'_> {
         self.generation.read()
     }
@@ -36,8 +38,9 @@ impl Gate {
         self.generation.try_read()
     }
 
-    /// Initializes the library by `initialize` once no call is in progress, if `permitted`. Returns whether a call that
-    /// failed in generation `failed` may succeed now: also when another thread did it meanwhile.
+    /// Initializes the library with `initialize` once no call is in progress, if `permitted`. Returns whether a call
+    /// that failed in generation `failed` may succeed now. This is also true if another thread initialized the library
+    /// meanwhile.
     pub(super) fn restart(
         &self,
         failed: Generation,

@@ -1,4 +1,4 @@
-//! Logging in to tokens.
+//! Logs in to tokens.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use zeroize::Zeroizing;
 use super::{credentials::PinSource, error::Failure};
 use temporal_kms::{Cause, ProviderErrorKind as Kind};
 
-/// The PINs that tokens refused, by the tokens' serial numbers. None is sent twice: some attempts later the token locks it.
-/// A token that was made anew has another serial number.
+/// The PINs that tokens refused, by the tokens' serial numbers. They are not sent again, because a token locks a PIN
+/// after some attempts. A token that was initialized again has another serial number.
 #[derive(Default)]
 pub(super) struct Logins(Mutex<BTreeMap<String, Zeroizing<String>>>);
 
 impl Logins {
-    /// Sees to it that a session is logged in. A login holds for all sessions that the process has with the token.
+    /// Logs a session in, if necessary. A login holds for all sessions of the process with the token.
     pub(super) fn log_in(
         &self,
         session: &Session,

@@ -1,4 +1,4 @@
-//! What a token computes with AES keys.
+//! The AES mechanisms of a token.
 
 use cryptoki::{
     context::Pkcs11,
@@ -7,7 +7,7 @@ use cryptoki::{
     slot::Slot,
 };
 
-/// What a token computes with AES keys.
+/// The AES mechanisms of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Mechanisms {
     /// Encrypting and decrypting with AES-GCM.

@@ -1,4 +1,4 @@
-//! The vendors' libraries that this process has loaded.
+//! The vendors' libraries in this process.
 
 use std::{
     collections::BTreeMap,
@@ -26,26 +26,26 @@ use super::{
 };
 use temporal_kms::{Cause, ProviderErrorKind as Kind, support::Pkcs11Path};
 
-/// PKCS#11 allows one `C_Initialize` for each process, so a module stays loaded until the process ends.
+/// PKCS#11 allows one `C_Initialize` per process, so a module stays loaded until the process ends.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
 
-/// One thread at a time loads a module, so one that hangs takes no more than one.
+/// One thread at a time loads modules, so modules that hang block only one thread.
 static LOADING: Semaphore = Semaphore::const_new(1);
 
-/// Libraries of network HSMs connect while they are initialized.
+/// Libraries of network HSMs connect during initialization.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// One vendor's library, loaded and initialized.
+/// A vendor's library, loaded and initialized.
 pub(super) struct Module {
     pub(super) library: Pkcs11,
     pub(super) gate: Gate,
     pub(super) logins: Logins,
-    /// The tokens in use: keys of one token share its sessions.
+    /// The tokens in use. Keys of one token share its sessions.
     tokens: Mutex<Vec<Weak<Token>>>,
 }
 
 impl Module {
-    /// The module at `path`, loaded by the first call.
+    /// The module at `path`. The first call loads it.
     pub(super) async fn load(path: &Path) -> Result<Arc<Self>, Failure> {
         let path = path.canonicalize().map_err(|_| {
             Failure::new(
@@ -69,7 +69,7 @@ impl Module {
         })
     }
 
-    /// On the one thread that loads.
+    /// Runs on the one thread that loads modules.
     fn load_now(path: PathBuf) -> Result<Arc<Self>, Failure> {
         if let Some(module) = MODULES.lock().get(&path) {
             return Ok(module.clone());
@@ -85,7 +85,7 @@ impl Module {
         Ok(module)
     }
 
-    /// Initializes the library, unless it is.
+    /// Initializes the library, unless it is initialized already.
     pub(super) fn initialize(&self) -> Result<(), Failure> {
         match self.begin() {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => Ok(()),
@@ -93,11 +93,11 @@ impl Module {
         }
     }
 
-    /// Finalizes and initializes the library after a call that failed in generation `failed`, if `permitted`. Whether that
-    /// call may succeed now.
+    /// Finalizes and initializes the library after a call that failed in generation `failed`, if `permitted`. Returns
+    /// whether that call may succeed now.
     pub(super) fn restart(&self, failed: Generation, permitted: impl FnOnce() -> bool) -> bool {
         self.gate.restart(failed, permitted, || {
-            // One that cannot be finalized is not initialized either, or says so below.
+            // A library that cannot be finalized is not initialized either, or reports an error below.
             let _ = self.library.clone().finalize();
             let begun = self.begin();
             match &begun {
@@ -115,7 +115,7 @@ impl Module {
         self.library.initialize(threads)
     }
 
-    /// The token that `path` names, reached with `pin`.
+    /// The token that `path` names, with the login `pin`.
     pub(super) fn token(
         self: &Arc<Self>,
         path: &Pkcs11Path,

@@ -1,4 +1,5 @@
-//! The objects of a token that are keys. Objects of one label are the versions of one key; `CKA_ID` tells them apart.
+//! The objects of a token that are keys. Objects with one label are the versions of one key. `CKA_ID` distinguishes
+//! them.
 
 use cryptoki::{
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
@@ -14,10 +15,10 @@ use temporal_kms::{
 /// The object identifier of P-256 in DER (RFC 5480, section 2.1.1.1).
 pub(super) const P256: [u8; 10] = [0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07];
 
-/// More objects than any token of keys for this purpose holds.
+/// The most objects that are read. Tokens with keys for this purpose hold fewer.
 const MAX_OBJECTS: usize = 10_000;
 
-/// Which objects of a token are meant.
+/// A search for objects of a token.
 #[derive(Clone, Debug)]
 pub(super) struct ObjectName {
     pub(super) label: Option<String>,
@@ -32,7 +33,7 @@ pub(super) struct KeyObject {
     pub(super) usage: Usage,
 }
 
-/// What the token lets a key do.
+/// What the token permits a key to do.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is an attribute of PKCS#11"
@@ -47,7 +48,7 @@ pub(super) struct Usage {
 }
 
 impl ObjectName {
-    /// The objects that a URI names, which may say what they are for.
+    /// The objects that a URI names. The URI may also name their purpose.
     pub(super) fn of(path: &Pkcs11Path, purpose: KeyPurpose) -> Result<Self, Failure> {
         let expected = match purpose {
             KeyPurpose::Encrypt => Pkcs11Class::Secret,
@@ -62,7 +63,7 @@ impl ObjectName {
         Ok(Self::any(path))
     }
 
-    /// The objects that a URI names, whatever they are for.
+    /// The objects that a URI names, for any purpose.
     pub(super) fn any(path: &Pkcs11Path) -> Self {
         Self {
             label: path.object.clone(),
@@ -70,7 +71,7 @@ impl ObjectName {
         }
     }
 
-    /// The keys of this name, the newest first.
+    /// The keys with this name, newest first.
     pub(super) fn find(
         &self,
         session: &Session,
@@ -84,7 +85,7 @@ impl ObjectName {
         Ok(keys)
     }
 
-    /// The newest key of this name that can be used.
+    /// The newest usable key with this name.
     pub(super) fn newest(
         &self,
         session: &Session,
@@ -99,7 +100,7 @@ impl ObjectName {
             .ok_or_else(|| Failure::new(Kind::KeyDisabled, "no version of the key may be used"))
     }
 
-    /// The keys of this name that have `id`; tokens do not keep ids from being the same.
+    /// The keys with this name and `id`. Tokens allow several objects with one id.
     pub(super) fn versions(
         &self,
         session: &Session,
@@ -141,7 +142,7 @@ impl ObjectName {
 }
 
 impl KeyObject {
-    /// `None` for keys of other curves.
+    /// `None` for keys on other curves.
     fn read(session: &Session, handle: ObjectHandle) -> Result<Option<Self>, Failure> {
         let mut key = Self {
             handle,

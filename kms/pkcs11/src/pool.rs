@@ -11,13 +11,13 @@ use temporal_kms::Protection;
 #[derive(Default)]
 pub(super) struct Pool {
     idle: Vec<Connection>,
-    /// The session that a handle belongs to. A token that restarts begins to count anew, so that the handle of a session
-    /// that is gone can be another session's.
+    /// The session that a handle belongs to. A restarted token counts from the beginning, so the handle of an ended
+    /// session can belong to another session.
     owners: BTreeMap<c_ulong, u64>,
     opened: u64,
 }
 
-/// A session that is logged in where a PIN is configured.
+/// A session. It is logged in if a PIN is configured.
 pub(super) struct Connection {
     pub(super) session: Session,
     pub(super) mechanisms: Mechanisms,
@@ -51,14 +51,14 @@ impl Connection {
         }
     }
 
-    /// Whether the token and the session still answer. Uses no key.
+    /// Whether the token and the session still answer. This uses no key.
     pub(super) fn is_there(&self) -> bool {
         self.session.get_session_info().is_ok() && self.library.get_token_info(self.slot).is_ok()
     }
 }
 
 impl Pool {
-    /// Takes note of a session that was opened just now.
+    /// Registers a new session.
     pub(super) fn opened(&mut self, mut connection: Connection) -> Connection {
         let handle = connection.session.handle();
         self.idle.retain(|idle| idle.session.handle() != handle);
@@ -68,7 +68,7 @@ impl Pool {
         connection
     }
 
-    /// A session of this generation; those of earlier ones are gone.
+    /// A session of this generation. Sessions of earlier generations have ended.
     pub(super) fn take(&mut self, generation: Generation) -> Option<Connection> {
         while let Some(connection) = self.idle.pop() {
             if connection.generation == generation {
@@ -86,7 +86,7 @@ impl Pool {
         }
     }
 
-    /// Forgets a session that is to be closed; `None` when there is nothing left to close.
+    /// Removes a session before it is closed. `None` if it is closed already.
     pub(super) fn remove(&mut self, connection: Connection) -> Option<Session> {
         self.owns_its_handle(&connection).then(|| {
             self.owners.remove(&connection.session.handle());
@@ -98,7 +98,7 @@ impl Pool {
         self.idle.is_empty()
     }
 
-    /// All idle sessions of a generation, which are to be closed.
+    /// Takes all idle sessions of a generation, to close them.
     pub(super) fn into_sessions(self, generation: Generation) -> impl Iterator<Item = Session> {
         let idle = self.idle.into_iter();
         idle.filter(move |idle| idle.generation == generation)

@@ -1,9 +1,9 @@
-//! Whether a key works, where a token says of a call only that it failed.
+//! Finds out whether a key works, when a token only reports that a call failed.
 //!
-//! Many tokens answer a wrong tag like that, and also every call while they are out of order. A probe tells which: it
-//! encrypts something under the key and decrypts it. Anybody can send payloads with wrong tags, and an HSM is slow. So a key
-//! is probed once a minute. In between, the last answer counts while the token is there. It may be outdated, and the caller
-//! learns that.
+//! Many tokens report a wrong tag in this way, and also every call while they are out of order. A probe distinguishes
+//! the two: it encrypts something under the key and decrypts it. Attackers can send payloads with wrong tags, and an
+//! HSM is slow, so a key is probed at most once a minute. In between, the last result counts while the token is
+//! present. It may be outdated, and the caller is told so.
 
 use std::{
     collections::BTreeMap,
@@ -14,20 +14,20 @@ use parking_lot::Mutex;
 
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// The last answers of a token's keys, by label and id: each version of a key is an object of its own.
+/// The last results of a token's keys, by label and id. Each version of a key is a separate object.
 #[derive(Debug, Default)]
 pub(super) struct Probes(Mutex<BTreeMap<Name, Answer>>);
 
 type Name = (Vec<u8>, Vec<u8>);
 
-/// What is known of a key.
+/// What is known about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It works: it was used after the call that failed.
+    /// The key works. It was used after the call that failed.
     Works,
-    /// It worked within the last minute, and its token is there.
+    /// The key worked within the last minute, and its token is present.
     Worked,
-    /// It does not work.
+    /// The key does not work.
     Fails,
 }
 
@@ -38,8 +38,8 @@ struct Answer {
 }
 
 impl Probes {
-    /// Whether the key that has `label` and `id` works. `probe` finds out and uses the key; `is_there` asks for the token
-    /// without the key.
+    /// Whether the key with `label` and `id` works. `probe` uses the key. `is_there` only checks that the token is
+    /// present.
     pub(super) fn ask(
         &self,
         (label, id): (&[u8], &[u8]),
@@ -48,7 +48,7 @@ impl Probes {
         is_there: impl FnOnce() -> bool,
     ) -> Verdict {
         let key = (label.to_vec(), id.to_vec());
-        // Held during the probe: calls that fail together share it.
+        // Locked during the probe, so that calls that fail together share one probe.
         let mut answers = self.0.lock();
         if let Some(answer) = answers.get(&key)
             && now.saturating_duration_since(answer.at) < PAUSE
@@ -68,7 +68,7 @@ impl Probes {
         }
     }
 
-    /// Takes note that the key did its work after a probe that failed.
+    /// Records that the key worked again after a failed probe.
     pub(super) fn worked(&self, (label, id): (&[u8], &[u8])) {
         let key = (label.to_vec(), id.to_vec());
         if let Some(answer) = self.0.lock().get_mut(&key) {

@@ -1,4 +1,4 @@
-//! Wrapping and encrypting under an AES key of a token.
+//! Wraps and encrypts under an AES key of a token.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use temporal_kms::{
     ProviderErrorKind as Kind, WrappedDek,
 };
 
-/// AWS `CloudHSM` takes no more in one call.
+/// The most that AWS `CloudHSM` accepts in one call.
 const MAX_PLAINTEXT: usize = 16 * 1024;
 
 /// An AES key of a token.
@@ -51,7 +51,7 @@ impl Pkcs11Key {
         sealed: Vec<u8>,
         additional: Vec<u8>,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        // Before anything is asked of the token.
+        // Check this before any call to the token.
         Wrapped::parse(&sealed).map_err(|failure| failure.for_key(&self.uri))?;
         let name = self.name.clone();
         let opened = self.token.run(move |token, connection| {
@@ -64,7 +64,7 @@ impl Pkcs11Key {
             let mut failure: Option<Failure> = None;
             for key in name.versions(session, KeyPurpose::Encrypt, key_id)? {
                 match cipher::open(connection, token.probes(), &key, method, body, &additional) {
-                    // Of two objects with one id, an answer that is only presumed leaves it open.
+                    // With two objects of one id, a presumed answer for one of them is not final.
                     Err(next) if next.kind() == Kind::InvalidCiphertext => {
                         failure = failure.filter(Failure::is_presumed).or(Some(next));
                     }
@@ -128,7 +128,7 @@ impl KeyProvider for Pkcs11Key {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(self
                 .error(Kind::Misconfigured)
-                .with_detail("more than 16 KiB of plaintext"));
+                .with_detail("more than 16 KiB of plaintext; use the format `envelope`"));
         }
         self.seal(Zeroizing::new(plaintext.to_vec()), Vec::new())
             .await

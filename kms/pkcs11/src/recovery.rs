@@ -1,24 +1,25 @@
-//! How often a module may be initialized again for one token.
+//! Limits how often a module is initialized again for one token.
 
 use std::time::{Duration, Instant};
 
-/// Between two attempts while the token stays away; doubled from the first to the last.
+/// The time between two attempts while the token stays away. It doubles from the first value to the last.
 const FIRST: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_secs(8);
 
-/// Between two attempts for what may never have been there. It ends the sessions of all other keys of the module.
+/// The time between two attempts for an object that may never have existed. An attempt ends the sessions of all other
+/// keys of the module.
 const SEARCH: Duration = Duration::from_mins(1);
 
 /// What a call did not find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// The token: no session can be opened, though it was there.
+    /// The token. No session can be opened, although it was present before.
     Token,
-    /// Something that a wrong name may ask for, or that a session should find: the key, or a token that was never there.
+    /// The key, or a token that was never found. Its name may be wrong.
     Object,
 }
 
-/// When the next attempt is permitted.
+/// The time of the next permitted attempt.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     pause: Duration,
@@ -27,7 +28,7 @@ pub(super) struct Recovery {
 }
 
 impl Recovery {
-    /// Whether the module may be initialized for the sake of `loss`; the next attempt then waits.
+    /// Whether the module may be initialized because of `loss`. If so, the next attempt must wait.
     pub(super) fn begins(&mut self, loss: Loss, now: Instant) -> bool {
         let next = match loss {
             Loss::Token => &mut self.token,
@@ -47,7 +48,7 @@ impl Recovery {
         true
     }
 
-    /// Takes note that the token answers.
+    /// Records that the token answers.
     pub(super) fn worked(&mut self) {
         self.pause = Duration::ZERO;
     }
@@ -57,7 +58,7 @@ impl Recovery {
 mod tests {
     use super::*;
 
-    /// How many of the calls in the first `seconds`, ten a second, begin a recovery.
+    /// How many calls begin a recovery in the first `seconds`, with ten calls a second.
     fn attempts(recovery: &mut Recovery, loss: Loss, seconds: u32) -> usize {
         let start = tokio::time::Instant::now().into_std();
         (0..seconds * 10)

@@ -1,4 +1,4 @@
-//! PKCS#11 tokens as a program uses them.
+//! PKCS#11 tokens as a [`KeyService`].
 
 use std::sync::Arc;
 

@@ -56,21 +56,21 @@ pub(super) const SETTINGS: SettingTable<Pkcs11Options> = SettingTable(&[
     ),
 ]);
 
-/// How PKCS#11 tokens are reached: what a key's URI does not say, since it is written into payloads.
+/// How to reach PKCS#11 tokens. A key's URI does not hold these settings, because it is written into payloads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pkcs11Options {
     /// The vendor's PKCS#11 library, by its absolute path. Its code runs in this process.
     pub module: Option<PathBuf>,
-    /// Where the PIN of the token's user is; `None` uses the token without logging in.
+    /// The source of the PIN of the token's user. `None` uses the token without a login.
     pub pin: Option<PinSource>,
-    /// Sessions that are open at the same time with one token; calls beyond that wait. Default: 8.
+    /// The number of concurrent sessions with one token. Further calls wait. Default: 8.
     pub max_sessions: Option<usize>,
-    /// Keys that are reached in another way.
+    /// Keys with different settings.
     pub keys: BTreeMap<KeyUri, Pkcs11Access>,
 }
 
-/// How the token of one key is reached, where that differs from all others.
+/// How to reach the token of one key, where this differs from other keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pkcs11Access {
@@ -87,7 +87,7 @@ impl Pkcs11Options {
     /// |---|---|
     /// | `PKCS11_MODULE` | the absolute path of the vendor's PKCS#11 library |
     /// | `PKCS11_PIN_FILE` | the absolute path of the file with the PIN of the token's user |
-    /// | `PKCS11_PIN` | the PIN itself, where there is no such file |
+    /// | `PKCS11_PIN` | the PIN itself, if it is not in a file |
     ///
     /// # Errors
     /// When a path is not absolute, or both the file and the PIN are set.
@@ -95,8 +95,8 @@ impl Pkcs11Options {
         Self::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    /// As [`from_env`](Self::from_env), of other variables than the process's. None of them is empty. The PIN itself is
-    /// read from the process's when it is needed.
+    /// As [`from_env`](Self::from_env), with variables from `variable` instead of the process. `variable` returns no
+    /// empty values. The PIN itself is read from the process's environment when it is needed.
     ///
     /// # Errors
     /// As [`from_env`](Self::from_env).
@@ -149,19 +149,19 @@ impl Pkcs11Options {
         self
     }
 
-    /// Reaches `key` in another way than all others.
+    /// Sets how to reach `key`, instead of the common settings.
     #[must_use]
     pub fn with_key(mut self, key: KeyUri, access: Pkcs11Access) -> Self {
         self.keys.insert(key, access);
         self
     }
 
-    /// Reads a PKCS#11 URI of a configuration. Its query part (RFC 7512, section 2.4) may hold `module-path` and
-    /// `pin-source` (`file:PATH`, a path, or `env:VARIABLE`); it is kept here for the key, and is not part of the key's
-    /// name.
+    /// Reads a PKCS#11 URI of a configuration. Its query (RFC 7512, section 2.4) may hold `module-path` and
+    /// `pin-source` (`file:PATH`, a path, or `env:VARIABLE`). The options keep the query for this key. It is not part
+    /// of the key's name.
     ///
     /// # Errors
-    /// When the URI is not valid, or its query holds anything else. A PIN itself (`pin-value`) is refused.
+    /// When the URI is not valid, or its query holds another attribute. A PIN itself (`pin-value`) is refused.
     pub fn read_key(&mut self, uri: &str) -> Result<KeyUri, ConfigurationError> {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let key: KeyUri = path.parse()?;
@@ -172,7 +172,7 @@ impl Pkcs11Options {
         Ok(key)
     }
 
-    /// How the token of `key` is reached.
+    /// How to reach the token of `key`.
     #[must_use]
     pub fn access(&self, key: &KeyUri) -> Pkcs11Access {
         let own = self.keys.get(key).cloned().unwrap_or_default();
@@ -207,7 +207,7 @@ impl Pkcs11Access {
                     .decode_utf8()
                     .ok()
                     .filter(|value| !value.is_empty())
-                    .ok_or_else(|| invalid("an attribute of its query has no value in UTF-8"))
+                    .ok_or_else(|| invalid("an attribute of its query is not UTF-8; correct it"))
             };
             let first = match name {
                 "module-path" => access.module.replace(absolute(&value()?)?).is_none(),
@@ -224,7 +224,7 @@ impl Pkcs11Access {
                 }
             };
             if !first {
-                return Err(invalid("its query holds an attribute twice"));
+                return Err(invalid("its query holds an attribute twice; write it once"));
             }
         }
         Ok(access)

@@ -47,7 +47,7 @@ impl Signer for Pkcs11SigningKey {
             let session = &connection.session;
             let key = name.newest(session, KeyPurpose::SignP256)?;
             let signature = session.sign(&Mechanism::Ecdsa, key.handle, &digest)?;
-            // r ‖ s, as PKCS#11 has it.
+            // r ‖ s, as PKCS#11 defines it.
             let signature = p256::ecdsa::Signature::from_slice(&signature).map_err(|_| {
                 Failure::new(
                     Kind::Integrity,
@@ -104,7 +104,7 @@ pub(super) fn public_objects(
 }
 
 fn public_key(session: &Session, key: &KeyObject) -> Result<PublicKey, Failure> {
-    // Some tokens have it on the private key, most on an object beside it.
+    // Some tokens keep the point on the private key, most on a separate object.
     let mut handles = vec![key.handle];
     handles.extend(public_objects(session, key)?);
     let wanted = [AttributeType::EcPoint, AttributeType::PublicKeyInfo];
@@ -126,7 +126,7 @@ fn public_key(session: &Session, key: &KeyObject) -> Result<PublicKey, Failure> 
     ))
 }
 
-/// The point is to be a DER `OCTET STRING`; some tokens leave that out.
+/// The point should be a DER `OCTET STRING`. Some tokens give the point alone.
 fn sec1(point: &[u8]) -> &[u8] {
     match point {
         [4, len, sec1 @ ..] if usize::from(*len) == sec1.len() => sec1,

@@ -1,4 +1,4 @@
-//! Finding the slot that a token is in: it can be another one after every restart.
+//! Finds the slot of a token. It can change with every restart.
 
 use cryptoki::{
     context::Pkcs11,
@@ -8,21 +8,21 @@ use cryptoki::{
 use super::error::Failure;
 use temporal_kms::{ProviderErrorKind as Kind, support::Pkcs11Path};
 
-/// Where a token is.
+/// The slot of a token.
 pub(super) struct Found {
     pub(super) slot: Slot,
     pub(super) serial: String,
 }
 
-/// The result of a search for a token, where the module answered.
+/// The result of a search for a token, if the module answered.
 pub(super) enum Search {
     Found(Found),
-    /// There is no such token. Others may have failed to say what they are.
+    /// The token was not found. Other tokens may have failed to tell their names.
     Absent,
 }
 
-/// Looks for the token that `name` names. It ignores failures of other tokens: they may be broken, or be removed at this
-/// moment.
+/// Looks for the token that `name` names. It ignores failures of other tokens, which may be broken or just being
+/// removed.
 pub(super) fn find(library: &Pkcs11, name: &Pkcs11Path) -> Result<Search, Failure> {
     let mut found = None;
     for slot in library.get_slots_with_token()? {

@@ -1,7 +1,8 @@
-//! Calls of a vendor's library, each on a thread of its own.
+//! Runs each call of a vendor's library on its own thread.
 //!
-//! A call of a library cannot be cancelled, and one that hangs never returns. Tokio's threads for blocking calls would be
-//! waited for when the runtime shuts down, so that one hung call would keep the process alive. These threads are not.
+//! A call of a library cannot be cancelled, and a call that hangs never returns. A runtime that shuts down waits for
+//! Tokio's threads for blocking calls, so one hung call would keep the process alive. It does not wait for these
+//! threads.
 
 use std::thread;
 
@@ -10,8 +11,8 @@ use tokio::sync::oneshot;
 use super::error::Failure;
 use temporal_kms::ProviderErrorKind as Kind;
 
-/// Makes a call on a new thread. The caller bounds their number: `permit` is held until the call returns, even when nobody
-/// waits for it any more.
+/// Makes a call on a new thread. The caller limits the number of threads: `permit` is held until the call returns, even
+/// if its caller no longer waits.
 pub(super) async fn run<T: Send + 'static>(
     permit: impl Send + 'static,
     call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
@@ -23,7 +24,7 @@ pub(super) async fn run<T: Send + 'static>(
         .spawn(move || {
             let result = span.in_scope(call);
             drop(permit);
-            // Nobody may wait for it any more.
+            // The caller may no longer wait for the answer.
             let _ = answer.send(result);
         })
         .map_err(|_| Failure::new(Kind::Unavailable, "the system gives no thread for the call"))?;
@@ -56,7 +57,7 @@ mod tests {
             drop(runtime);
             ended.send(()).unwrap();
         });
-        // With a blocking thread of the runtime this waits until the call is released.
+        // With a blocking thread of the runtime, this would wait until the call is released.
         end.recv_timeout(Duration::from_secs(30)).unwrap();
         drop(release);
         program.join().unwrap();

@@ -32,7 +32,7 @@ use temporal_kms::{Protection, ProviderErrorKind as Kind, support::Pkcs11Path};
 
 const DEFAULT_SESSIONS: usize = 8;
 
-/// How long the end of a token waits for its sessions to be closed: the module may hang.
+/// How long dropping a token waits for its sessions to close. The module may hang.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One token.
@@ -40,7 +40,7 @@ pub(super) struct Token {
     module: Arc<Module>,
     name: Pkcs11Path,
     pin: Option<PinSource>,
-    /// Bounds the sessions and threads, also of calls that hang.
+    /// Limits the sessions and threads, also those of calls that hang.
     permits: Arc<Semaphore>,
     pool: Mutex<Pool>,
     /// Whether the token was ever found.
@@ -73,17 +73,17 @@ impl Token {
         self.name == path.token_part() && self.pin.as_ref() == pin
     }
 
-    /// What the token is called, without any object.
+    /// The token's name, without any object.
     pub(super) fn name(&self) -> &Pkcs11Path {
         &self.name
     }
 
-    /// What is known of whether its keys work.
+    /// The last results of probes of its keys.
     pub(super) fn probes(&self) -> &Probes {
         &self.probes
     }
 
-    /// Makes a call with a session of the pool, on a thread that may block. When the token or the session went away, the
+    /// Makes a call with a session of the pool, on a thread that may block. When the token or the session is lost, the
     /// call is made again with a new session, and once more after the module was initialized again.
     pub(super) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
@@ -95,7 +95,7 @@ impl Token {
         .await
     }
 
-    /// Makes a call that changes the token, with a session of its own. It is made once.
+    /// Makes a call that changes the token, with its own session. The call is never repeated.
     pub(super) async fn run_admin<T: Send + 'static>(
         self: &Arc<Self>,
         call: impl Fn(&Connection) -> Result<T, Failure> + Send + 'static,
@@ -120,7 +120,7 @@ impl Token {
         threads::run(permit, move || call(&token)).await
     }
 
-    /// Makes a call, and once more where the module noticed meanwhile that tokens came or went.
+    /// Makes a call. Repeats it once if the module has meanwhile noticed added or removed tokens.
     fn recovering<T>(&self, call: impl Fn(Generation) -> Result<T, Failure>) -> Result<T, Failure> {
         let attempt = || {
             let generation = self.module.gate.pass();
@@ -156,10 +156,10 @@ impl Token {
     ) -> Result<T, Failure> {
         if let Some(connection) = self.take_idle(generation) {
             match self.attempt(connection, &call) {
-                // A module may show no key of a token that is gone, and say so only to a new session.
+                // A module may hide the keys of a removed token, and report the removal only to a new session.
                 Err(failure)
                     if failure.wants_new_session() || failure.kind() == Kind::KeyNotFound => {}
-                // Asked of the session of a token that is gone, it may be all that the module says.
+                // For a session with a removed token, a module may report only this.
                 Err(failure) if failure.kind() == Kind::Unavailable => {
                     return Err(self.find().err().unwrap_or(failure));
                 }
@@ -169,7 +169,7 @@ impl Token {
         let connection = self.connect(Access::Read, generation)?;
         self.attempt(connection, &call)
             .map_err(|failure| match failure.kind() {
-                // The module may know the token as it was.
+                // The module may still have the old state of the token.
                 Kind::KeyNotFound | Kind::Unavailable => failure.for_lack_of(Loss::Object),
                 _ => failure,
             })
@@ -184,13 +184,13 @@ impl Token {
         match &answer {
             Ok(_) => self.pool.lock().give_back(connection),
             Err(failure) if failure.lost_session() => self.forget(connection),
-            // An operation may still be active in it.
+            // An operation may still be active in the session.
             Err(_) => self.close(connection),
         }
         answer
     }
 
-    /// An idle session that still is one, and is logged in.
+    /// An idle session that is still valid and logged in.
     fn take_idle(&self, generation: Generation) -> Option<Connection> {
         loop {
             let connection = self.pool.lock().take(generation)?;
@@ -202,13 +202,13 @@ impl Token {
         }
     }
 
-    /// Closes a session. One that does not close is lost with the token.
+    /// Closes a session. If it cannot be closed, the token is lost and the session with it.
     fn close(&self, connection: Connection) {
         let session = self.pool.lock().remove(connection);
         session.map(Session::close);
     }
 
-    /// Drops a session that is gone.
+    /// Drops a session that has ended.
     fn forget(&self, connection: Connection) {
         self.pool.lock().remove(connection);
     }
@@ -230,7 +230,7 @@ impl Token {
             found => found?,
         };
         let library = &self.module.library;
-        // Sessions are closed by hand: after a restart of the token a handle may be that of another session.
+        // Sessions are closed explicitly: after a restart of the token, a handle may belong to another session.
         let session = match access {
             Access::Read => library.open_ro_session_no_drop(found.slot)?,
             Access::Write => library.open_rw_session_no_drop(found.slot)?,
@@ -245,7 +245,7 @@ impl Token {
                 generation,
             ))),
             Err(failure) => {
-                // Whether it closes changes nothing about the failure.
+                // The result of closing does not change the failure.
                 let _ = session.close();
                 Err(failure)
             }
@@ -310,7 +310,7 @@ impl Drop for Token {
         }
         let (closed, done) = mpsc::channel();
         let closing = thread::Builder::new().spawn(move || {
-            // While the module is initialized again, sessions end by themselves.
+            // Initializing the module again ends all sessions.
             if let Some(generation) = module.gate.try_pass() {
                 for session in pool.into_sessions(*generation) {
                     let _ = session.close();
@@ -318,7 +318,7 @@ impl Drop for Token {
             }
             let _ = closed.send(());
         });
-        // Sessions that are left end with the process.
+        // Remaining sessions end with the process.
         if closing.is_ok() {
             let _ = done.recv_timeout(CLOSE_TIMEOUT);
         }

@@ -1,6 +1,6 @@
-//! `CKA_ID`s of the versions of a key: UUIDs of version 7 (RFC 9562), which tell their age.
+//! `CKA_ID`s of the versions of a key: UUIDs of version 7 (RFC 9562), which show their age.
 //!
-//! Keys that other programs made have other ids. Those are older than any UUID, and ordered as numbers.
+//! Keys of other programs have other ids. They count as older than any UUID, and are ordered as numbers.
 
 use std::{
     cmp::Ordering,
@@ -12,7 +12,7 @@ use uuid::{Builder, Uuid};
 use super::error::Failure;
 use temporal_kms::{ProviderErrorKind as Kind, support::random};
 
-/// Which of two versions is newer.
+/// Compares the age of two versions.
 pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     fn rank(id: &[u8]) -> (bool, usize, &[u8]) {
         let zeros = id.iter().take_while(|&&byte| byte == 0).count();
@@ -22,12 +22,12 @@ pub(super) fn compare(a: &[u8], b: &[u8]) -> Ordering {
     rank(a).cmp(&rank(b))
 }
 
-/// When a version was made, if its id tells.
+/// When a version was created, if its id shows it.
 pub(super) fn created(id: &[u8]) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds(id)?))
 }
 
-/// An id that is newer than `newest`, even where the clock went back.
+/// An id that is newer than `newest`, even if the clock was set back.
 pub(super) fn next(newest: Option<&[u8]>, now: SystemTime) -> Result<Vec<u8>, Failure> {
     let now = now
         .duration_since(UNIX_EPOCH)
@@ -64,7 +64,7 @@ mod tests {
         let second = next(Some(&first), now - Duration::from_hours(1)).unwrap();
         assert!(compare(&second, &first).is_gt());
         assert_eq!(created(&second), Some(now + Duration::from_millis(1)));
-        // Such as the SHA-1 digests that other programs take.
+        // Other programs use SHA-1 digests, for example.
         assert!(compare(&first, &[0xFF; 20]).is_gt());
     }
 

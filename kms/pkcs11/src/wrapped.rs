@@ -1,11 +1,11 @@
-//! The bytes that are written for a wrapped key.
+//! The bytes of a wrapped key.
 
 use super::error::Failure;
 use temporal_kms::ProviderErrorKind as Kind;
 
 const VERSION: u8 = 1;
 
-/// How something was encrypted.
+/// The method of encryption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     /// AES-GCM in the token.
@@ -14,7 +14,7 @@ pub(super) enum Method {
     KeyWrap,
 }
 
-/// What this provider encrypted, taken apart.
+/// The parts of a ciphertext of this provider.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrapped<'a> {
     pub(super) method: Method,

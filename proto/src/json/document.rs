@@ -1,5 +1,5 @@
-//! Payloads somewhere inside a document: a whole `temporal workflow show -o json`, or several documents one after the
-//! other (`-o jsonl`).
+//! Payloads anywhere inside a document: the output of `temporal workflow show -o json`, or several documents in a row
+//! (`-o jsonl`).
 
 use std::ops::Range;
 
@@ -14,21 +14,21 @@ use super::{
 };
 use crate::Payload;
 
-/// An object that has the shape of a payload.
+/// An object with the shape of a payload.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Found {
-    /// Its bytes in the document, from its opening to behind its closing brace.
+    /// Its range in the document, from its opening brace to after its closing brace.
     pub range: Range<usize>,
-    /// The payload, or why it cannot be read. Positions are those in the document.
+    /// The payload, or why it cannot be read. Positions count from the start of the document.
     pub payload: Result<Payload, JsonError>,
 }
 
 /// Finds every payload in one or several JSON documents, in order.
 ///
-/// An object has the shape of a payload when its `metadata` holds only strings and nulls, among them an `encoding` that is
-/// a name in base64, and its `data` is a string, `null` or absent. Further fields are ignored, as everywhere. A history has
-/// more objects with a `metadata` or `data` of their own; those are left alone.
+/// An object has the shape of a payload if its `metadata` holds only strings and nulls, with an `encoding` that is a
+/// name in base64, and its `data` is a string, `null` or absent. Further fields are ignored, as everywhere. A history
+/// also has other objects with a `metadata` or `data`. They are not touched.
 ///
 /// # Errors
 /// When the text is not JSON, or when there are too many payloads.
@@ -61,7 +61,7 @@ pub fn find_payloads(document: &[u8], limits: &Limits) -> Result<Vec<Found>, Jso
     Ok(found.collect())
 }
 
-/// Tells lines and columns of ascending offsets in one pass.
+/// Finds lines and columns of ascending offsets in one pass.
 #[derive(Clone, Debug)]
 pub struct Places<'d> {
     document: &'d [u8],
@@ -82,7 +82,7 @@ impl<'d> Places<'d> {
         }
     }
 
-    /// The place of a byte. An offset that is smaller than the one before counts as the same.
+    /// The place of a byte. An offset that is smaller than the previous one counts as the previous one.
     pub fn at(&mut self, offset: usize) -> Position {
         let skipped = self.document.get(self.offset..offset).unwrap_or_default();
         for (index, byte) in skipped.iter().enumerate() {
@@ -99,9 +99,9 @@ impl<'d> Places<'d> {
     }
 }
 
-/// Replaces payloads that were found. All bytes between them stay as they are.
+/// Replaces payloads that were found. All bytes between them stay unchanged.
 ///
-/// Ranges are those of [`find_payloads`]: in order, not overlapping, within the document.
+/// The ranges must come from [`find_payloads`]: in order, not overlapping, within the document.
 #[must_use]
 pub fn replace_payloads<'p>(
     document: &[u8],

@@ -1,48 +1,48 @@
-//! What can be wrong with a body, in words that can be shown to anybody.
+//! What can be wrong with a body. The texts may be shown to any client.
 
 use std::fmt;
 
-/// Why JSON could not be read as payloads. `Display` holds positions and field names of ours, never content.
+/// Why JSON could not be read as payloads. `Display` holds positions and this crate's field names, never content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
-    /// Nothing was sent.
-    #[error("the body is empty; expected JSON such as {{\"payloads\":[…]}}")]
+    /// The body is empty.
+    #[error("the body is empty; send JSON such as {{\"payloads\":[…]}}")]
     Empty,
-    /// JSON is UTF-8 only (RFC 8259).
-    #[error("not JSON: the bytes are not UTF-8, from byte {offset} on")]
+    /// The body is not UTF-8, which JSON must be (RFC 8259).
+    #[error("not JSON: the bytes are not UTF-8, from byte {offset} on; send UTF-8")]
     NotUtf8 {
         /// The first byte that is wrong, counted from 0.
         offset: usize,
     },
-    /// The JSON itself is malformed, or something follows it.
-    #[error("not JSON: unexpected character at {at}")]
+    /// The JSON is malformed, or more text follows it.
+    #[error("not JSON: unexpected character at {at}; correct the JSON there")]
     Syntax {
         /// Where reading stopped.
         at: Position,
     },
     /// The JSON stops before it is complete.
-    #[error("not JSON: it ends too early, at {at}")]
+    #[error("not JSON: it ends too early, at {at}; send the whole document")]
     Incomplete {
         /// Where it ends.
         at: Position,
     },
-    /// Objects and lists inside of each other, more than any real document has.
-    #[error("nested too deeply, at {at}")]
+    /// Objects and lists are nested more deeply than in any real document.
+    #[error("the JSON is nested too deeply, at {at}; send payloads as a client writes them")]
     TooDeep {
         /// Where the limit is exceeded.
         at: Position,
     },
-    /// A value of another type than the field has.
-    #[error("{place} is not {}, at {at}", place.field.expected())]
+    /// A value has the wrong type for its field.
+    #[error("{place} is not {}, at {at}; correct its type", place.field.expected())]
     Shape {
         /// The field.
         place: Place,
         /// Where it is.
         at: Position,
     },
-    /// A bytes field holds something else than base64.
-    #[error("{place} is not base64, at {at}")]
+    /// A bytes field does not hold base64.
+    #[error("{place} is not base64, at {at}; encode its bytes in base64")]
     NotBase64 {
         /// The field.
         place: Place,
@@ -50,21 +50,23 @@ pub enum JsonError {
         at: Position,
     },
     /// A payload is `null`.
-    #[error("{place} is null; expected a payload object, at {at}")]
+    #[error("{place} is null; expected a payload object, at {at}; remove it, or send a payload")]
     NullPayload {
         /// The payload.
         place: Place,
         /// Where it is.
         at: Position,
     },
-    /// More payloads than one request may carry.
-    #[error("more than {limit} payloads, which is the limit for one request")]
+    /// The body has more payloads than one request may hold.
+    #[error(
+        "the body has more than {limit} payloads, which is the limit for one request; send fewer at a time"
+    )]
     TooManyPayloads {
         /// How many are allowed.
         limit: usize,
     },
-    /// More entries than any payload of Temporal has.
-    #[error("{place} has more than {limit} entries, which is the limit, at {at}")]
+    /// A list or map has more entries than any payload of Temporal.
+    #[error("{place} has more than {limit} entries, which is the limit, at {at}; send fewer")]
     TooMany {
         /// The field.
         place: Place,
@@ -73,8 +75,8 @@ pub enum JsonError {
         /// Where reading stopped.
         at: Position,
     },
-    /// Two readers could take two different values for it.
-    #[error("{place} is given twice, at {at}")]
+    /// A field is given twice, so that two readers could see two different values.
+    #[error("{place} is given twice, at {at}; give it once")]
     Duplicate {
         /// The field.
         place: Place,
@@ -151,7 +153,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The fields that are read.
+/// The fields that the parser reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Field {
@@ -163,15 +165,15 @@ pub enum Field {
     Payload,
     /// A payload's metadata.
     Metadata,
-    /// One value of the metadata; its key is the client's, and so not named.
+    /// One value of the metadata. Its key comes from the client, so it is not named.
     MetadataValue,
     /// A payload's data.
     Data,
-    /// What a payload says of externally stored parts.
+    /// A payload's list of externally stored parts.
     ExternalPayloads,
-    /// One such part.
+    /// One externally stored part.
     ExternalPayload,
-    /// Its size.
+    /// The size of an externally stored part.
     SizeBytes,
 }
 

@@ -1,5 +1,4 @@
-//! Reading payloads: serde visitors that build the messages in one pass, with base64 decoded straight from
-//! the text.
+//! Reads payloads: serde visitors build the messages in one pass and decode base64 directly from the text.
 
 use std::{
     cell::Cell,
@@ -17,24 +16,24 @@ use serde_json::error::Category;
 use super::error::{Field, JsonError, Place, Position};
 use crate::{Payload, Payloads, payload::ExternalPayloadDetails};
 
-/// Limits that hold while parsing, before memory is spent on what exceeds them.
+/// Limits during parsing. They stop the parser before it spends memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// How many payloads one body may carry.
+    /// How many payloads one body may hold.
     pub max_payloads: usize,
 }
 
 impl Limits {
-    /// Allows one body to carry this many payloads.
+    /// Allows one body to hold this many payloads.
     #[must_use]
     pub const fn new(max_payloads: usize) -> Self {
         Self { max_payloads }
     }
 }
 
-/// How many metadata entries a payload may have. Temporal's SDKs write up to four, this codec two for each of up to ten
-/// recipients besides.
+/// How many metadata entries a payload may have. Temporal's SDKs write up to four. This codec adds two for each of up
+/// to ten recipients.
 const MAX_METADATA: usize = 64;
 /// How many externally stored parts a payload may name.
 const MAX_EXTERNAL_PAYLOADS: usize = 64;
@@ -42,7 +41,7 @@ const MAX_EXTERNAL_PAYLOADS: usize = 64;
 /// Parses `{"payloads":[…]}`.
 ///
 /// # Errors
-/// Everything in the right column of the [module's](super) table.
+/// For every mistake in the right column of the [module's](super) table.
 pub fn parse_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonError> {
     let context = Context::new(Field::Body, limits);
     let payloads = parse(body, &context, Body(&context))?;
@@ -79,7 +78,7 @@ fn parse<'de, S: DeserializeSeed<'de>>(
         .map_err(|error| context.explain(&error))
 }
 
-/// The body as text: checked once as a whole, which is faster than string by string.
+/// The body as text. It is checked once as a whole, which is faster than checking each string.
 pub(super) fn text(json: &[u8]) -> Result<&str, JsonError> {
     if json.trim_ascii().is_empty() {
         return Err(JsonError::Empty);
@@ -101,8 +100,8 @@ const LENIENT: GeneralPurposeConfig =
 pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// Where the visitors stand and what they object to. `serde_json`'s own messages quote the input, so only
-/// its position and category are used.
+/// The visitors' current place and error. `serde_json`'s own messages quote the input, so only their position and
+/// category are used.
 struct Context {
     max_payloads: usize,
     payload: Cell<Option<usize>>,
@@ -140,7 +139,7 @@ impl Context {
         self.fail(fault)
     }
 
-    /// Checks that `slot` is still empty: a known field may stand there once.
+    /// Checks that `slot` is still empty, because a known field may be given only once.
     fn once<T, E: serde::de::Error>(&self, slot: Option<&T>, field: Field) -> Result<(), E> {
         self.field.set(field);
         match slot {
@@ -387,7 +386,7 @@ enum Key {
     Unknown,
 }
 
-/// Recognises a key without allocating it.
+/// Recognises a key without allocating.
 struct KnownKey;
 
 impl<'de> DeserializeSeed<'de> for KnownKey {

@@ -6,42 +6,38 @@ use base64::Engine as _;
 
 use super::read::{STANDARD, URL_SAFE};
 
-/// Deeper than any history; each level takes memory while it is open.
-const MAX_DEPTH: usize = 10_000;
+/// Deeper than any history. Each open level takes memory.
+pub(super) const MAX_DEPTH: usize = 10_000;
 
-/// The objects that have the shape of a payload, in order. One inside of another is part of it.
+/// The objects with the shape of a payload, in order. An object inside of another is part of it.
 ///
 /// [`find_payloads`](super::find_payloads) says what the shape is. `text` must be valid JSON.
 ///
 /// # Errors
-/// The offset from where on `text` is nested too deeply.
+/// The offset at which `text` is nested too deeply.
 pub(super) fn payload_shapes(text: &str) -> Result<Vec<Range<usize>>, usize> {
-    let mut scan = Scan {
-        text,
-        open: Vec::new(),
-        found: Vec::new(),
-    };
+    let mut shapes = Shapes::default();
     let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
         match byte {
-            b'{' | b'[' if scan.open.len() >= MAX_DEPTH => return Err(at),
-            b'{' | b'[' => scan.open.push(Container::new(at, byte == b'{')),
-            b'}' | b']' => scan.close(at + 1),
+            b'{' | b'[' if shapes.depth() >= MAX_DEPTH => return Err(at),
+            b'{' | b'[' => shapes.open(at, byte == b'{'),
+            b'}' | b']' => shapes.close(at + 1),
             b'"' => {
                 let end = end_of_string(&mut bytes).unwrap_or(text.len());
-                scan.string(at..end);
+                shapes.string(text.as_bytes().get(at..end).unwrap_or_default());
             }
-            b',' => scan.next_entry(),
-            b'n' => scan.value(Value::Null),
-            b't' | b'f' | b'-' | b'0'..=b'9' => scan.value(Value::Other),
+            b',' => shapes.next_entry(),
+            b'n' => shapes.scalar(b"null"),
+            b't' | b'f' | b'-' | b'0'..=b'9' => shapes.scalar(b""),
             _ => {}
         }
     }
-    Ok(scan.found)
+    Ok(shapes.found.into_iter().map(|found| found.range).collect())
 }
 
-/// Whether `encoding`, in base64, is the name of an encoding. A tool that shows histories to people writes the name itself
-/// there.
+/// Whether `encoding` is the name of an encoding in base64. Tools that show histories to people write the name without
+/// base64.
 fn is_encoding(encoding: &str) -> bool {
     let name = STANDARD
         .decode(encoding)
@@ -49,10 +45,46 @@ fn is_encoding(encoding: &str) -> bool {
     name.is_ok_and(|name| !name.is_empty() && name.iter().all(u8::is_ascii_graphic))
 }
 
-struct Scan<'t> {
-    text: &'t str,
+/// The containers that are open at one place of a JSON text, and the payloads that were found before it. It is told each
+/// token in order.
+#[derive(Default)]
+pub(super) struct Shapes {
     open: Vec<Container>,
-    found: Vec<Range<usize>>,
+    pub(super) found: Vec<Shape>,
+    /// The last history event that was closed.
+    pub(super) last_event: Option<HistoryEvent>,
+    /// Whether to note where payloads are.
+    tracks_places: bool,
+}
+
+/// An event of a history.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryEvent {
+    /// `eventId`.
+    pub id: u64,
+    /// `eventType`, such as `EVENT_TYPE_WORKFLOW_EXECUTION_STARTED`.
+    pub kind: Option<String>,
+    /// `eventTime`, in the form of RFC 3339.
+    pub time: Option<String>,
+}
+
+/// An object that has the shape of a payload.
+pub(super) struct Shape {
+    pub(super) range: Range<usize>,
+    pub(super) place: FoundAt,
+}
+
+/// Where a payload is in its document, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundAt {
+    /// The names and indices of the containers around it, such as `events[2].input.payloads[0]`. Empty at the top.
+    pub path: String,
+    /// The `eventId` of the history event that it belongs to.
+    pub event_id: Option<u64>,
+    /// The `eventTime` of that event, where it comes before the payload.
+    pub event_time: Option<String>,
 }
 
 /// An object or a list that is not closed yet.
@@ -61,12 +93,25 @@ struct Container {
     is_object: bool,
     /// The key whose value comes next; `None` where a key comes next.
     key: Option<Key>,
-    /// It holds only strings and nulls.
+    /// The container holds only strings and nulls.
     is_flat: bool,
     fields: Fields,
+    /// Set for an object that is too large for a payload.
+    is_ruled_out: bool,
+    place: Place,
 }
 
-/// What was found of an object so far.
+/// Where a container's current entry is.
+#[derive(Default)]
+struct Place {
+    /// The text of the key in an object.
+    name: String,
+    /// The number of the entry.
+    index: usize,
+    event: Option<HistoryEvent>,
+}
+
+/// The parts of an object that were found so far.
 #[derive(Default)]
 struct Fields {
     encoding: bool,
@@ -79,16 +124,43 @@ enum Key {
     Metadata,
     Data,
     Encoding,
+    EventId,
+    EventType,
+    EventTime,
     Other,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-enum Value {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value<'t> {
     Null,
-    Text(Range<usize>),
+    /// With its quotes.
+    Text(&'t [u8]),
+    Number(&'t [u8]),
     /// An object of strings and nulls with an `encoding`.
     Metadata,
     Other,
+}
+
+impl Place {
+    /// Notes a field of a history event. Its id comes first.
+    fn note(&mut self, key: Key, value: &[u8]) {
+        /// Longer than any type or time.
+        const MOST: usize = 128;
+        let value = std::str::from_utf8(value).unwrap_or_default();
+        let value = value.trim_matches('"');
+        let text = || Some(value.to_owned()).filter(|value| value.len() <= MOST);
+        match (key, &mut self.event) {
+            (Key::EventId, event) => {
+                *event = value.parse().ok().map(|id| HistoryEvent {
+                    id,
+                    ..HistoryEvent::default()
+                });
+            }
+            (Key::EventType, Some(event)) => event.kind = text(),
+            (Key::EventTime, Some(event)) => event.time = text(),
+            _ => {}
+        }
+    }
 }
 
 impl Container {
@@ -99,80 +171,137 @@ impl Container {
             key: None,
             is_flat: true,
             fields: Fields::default(),
+            is_ruled_out: false,
+            place: Place::default(),
         }
     }
 
     fn is_payload(&self) -> bool {
-        self.is_object && self.fields.metadata && !self.fields.other_data
+        self.is_object && !self.is_ruled_out && self.fields.metadata && !self.fields.other_data
     }
 }
 
-impl Scan<'_> {
-    fn string(&mut self, quoted: Range<usize>) {
-        let key = self.key_of(&quoted);
+impl Shapes {
+    /// Notes the place of each payload too.
+    pub(super) fn with_places() -> Self {
+        Self {
+            tracks_places: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether a key comes next.
+    pub(super) fn expects_key(&self) -> bool {
+        let open = self.open.last();
+        open.is_some_and(|container| container.is_object && container.key.is_none())
+    }
+
+    /// Whether the innermost container is an object; `None` outside of all containers.
+    pub(super) fn is_in_object(&self) -> Option<bool> {
+        self.open.last().map(|container| container.is_object)
+    }
+
+    /// The start of the outermost object that may become a payload.
+    pub(super) fn first_candidate(&self) -> Option<usize> {
+        let mut open = self.open.iter();
+        open.find(|container| container.is_object && !container.is_ruled_out)
+            .map(|container| container.start)
+    }
+
+    /// Rules out the objects that begin before `at`. Returns whether one of them had the metadata of a payload.
+    pub(super) fn rule_out_before(&mut self, at: usize) -> bool {
+        let mut may_be_payload = false;
+        let open = self.open.iter_mut();
+        for container in open.take_while(|container| container.start < at) {
+            may_be_payload |= container.is_payload();
+            container.is_ruled_out = true;
+        }
+        may_be_payload
+    }
+
+    pub(super) fn open(&mut self, at: usize, is_object: bool) {
+        self.open.push(Container::new(at, is_object));
+    }
+
+    /// A key or a value, with its quotes.
+    pub(super) fn string(&mut self, quoted: &[u8]) {
         match self.open.last_mut() {
             Some(container) if container.is_object && container.key.is_none() => {
-                container.key = Some(key);
+                let name = Unquoted::of(quoted);
+                container.key = Some(name.key());
+                if self.tracks_places {
+                    container.place.name.clear();
+                    container.place.name.push_str(name.shown());
+                }
             }
             _ => self.value(Value::Text(quoted)),
         }
     }
 
-    fn key_of(&self, quoted: &Range<usize>) -> Key {
-        let raw = self.text.get(quoted.clone()).unwrap_or_default();
-        let unescaped;
-        let name = if raw.contains('\\') {
-            unescaped = serde_json::from_str::<String>(raw).unwrap_or_default();
-            unescaped.as_str()
-        } else {
-            raw.trim_matches('"')
-        };
-        match name {
-            "metadata" => Key::Metadata,
-            "data" => Key::Data,
-            "encoding" => Key::Encoding,
-            _ => Key::Other,
-        }
+    /// A number, `true`, `false` or `null`.
+    pub(super) fn scalar(&mut self, text: &[u8]) {
+        self.value(match text {
+            b"null" => Value::Null,
+            number => Value::Number(number),
+        });
     }
 
-    /// A value of the container that is open now.
-    fn value(&mut self, value: Value) {
-        let text = self.text;
+    /// A value of the container that is currently open.
+    fn value(&mut self, value: Value<'_>) {
         let Some(container) = self.open.last_mut() else {
             return;
         };
         container.is_flat &= matches!(value, Value::Null | Value::Text(_));
         match (container.key, value) {
             (Some(Key::Encoding), Value::Text(quoted)) => {
-                let raw = text.get(quoted).unwrap_or_default();
-                let encoding = serde_json::from_str::<String>(raw).unwrap_or_default();
+                let encoding = serde_json::from_slice::<String>(quoted).unwrap_or_default();
                 container.fields.encoding = is_encoding(&encoding);
             }
             (Some(Key::Metadata), value) => container.fields.metadata = value == Value::Metadata,
             (Some(Key::Data), value) => {
                 container.fields.other_data = !matches!(value, Value::Null | Value::Text(_));
             }
+            (
+                Some(key @ (Key::EventId | Key::EventType | Key::EventTime)),
+                Value::Text(text) | Value::Number(text),
+            ) if self.tracks_places => container.place.note(key, text),
             _ => {}
         }
     }
 
-    fn next_entry(&mut self) {
+    pub(super) fn next_entry(&mut self) {
         if let Some(container) = self.open.last_mut() {
             container.key = None;
+            container.place.index += 1;
         }
     }
 
-    fn close(&mut self, end: usize) {
+    pub(super) fn close(&mut self, end: usize) {
         let Some(closed) = self.open.pop() else {
             return;
         };
+        if let Some(event) = &closed.place.event {
+            self.last_event = Some(event.clone());
+        }
         if closed.is_payload() {
             while self
                 .found
-                .pop_if(|inner| inner.start > closed.start)
+                .pop_if(|inner| inner.range.start > closed.start)
                 .is_some()
             {}
-            self.found.push(closed.start..end);
+            let place = if self.tracks_places {
+                self.place()
+            } else {
+                FoundAt::default()
+            };
+            self.found.push(Shape {
+                range: closed.start..end,
+                place,
+            });
         }
         let is_metadata = closed.is_object && closed.is_flat && closed.fields.encoding;
         self.value(if is_metadata {
@@ -181,9 +310,78 @@ impl Scan<'_> {
             Value::Other
         });
     }
+
+    /// Where the current value of the innermost container is.
+    fn place(&self) -> FoundAt {
+        use std::fmt::Write as _;
+
+        let mut found = FoundAt::default();
+        for container in &self.open {
+            let Place { name, index, event } = &container.place;
+            if container.is_object {
+                if !found.path.is_empty() {
+                    found.path.push('.');
+                }
+                found.path.push_str(name);
+            } else {
+                let _ = write!(found.path, "[{index}]");
+            }
+            if let Some(event) = event {
+                found.event_id = Some(event.id);
+                found.event_time.clone_from(&event.time);
+            }
+        }
+        found
+    }
 }
 
-/// Where the string ends that `bytes` is in, behind its closing quote.
+/// The text of a key.
+enum Unquoted<'t> {
+    Plain(&'t str),
+    Escaped(String),
+}
+
+impl<'t> Unquoted<'t> {
+    fn of(quoted: &'t [u8]) -> Self {
+        if quoted.contains(&b'\\') {
+            return Self::Escaped(serde_json::from_slice(quoted).unwrap_or_default());
+        }
+        let inner = quoted.strip_prefix(b"\"").unwrap_or_default();
+        let inner = inner.strip_suffix(b"\"").unwrap_or_default();
+        Self::Plain(std::str::from_utf8(inner).unwrap_or_default())
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Escaped(text) => text,
+        }
+    }
+
+    fn key(&self) -> Key {
+        match self.text() {
+            "metadata" => Key::Metadata,
+            "data" => Key::Data,
+            "encoding" => Key::Encoding,
+            "eventId" => Key::EventId,
+            "eventType" => Key::EventType,
+            "eventTime" => Key::EventTime,
+            _ => Key::Other,
+        }
+    }
+
+    /// What a place shows of the key: names of fields are short, and those of users need not be shown whole.
+    fn shown(&self) -> &str {
+        const MOST: usize = 64;
+        let text = self.text();
+        match text.char_indices().nth(MOST) {
+            Some((end, _)) => text.get(..end).unwrap_or_default(),
+            None => text,
+        }
+    }
+}
+
+/// The end of the string in which `bytes` starts, after its closing quote.
 fn end_of_string(bytes: &mut impl Iterator<Item = (usize, u8)>) -> Option<usize> {
     while let Some((at, byte)) = bytes.next() {
         match byte {

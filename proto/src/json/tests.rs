@@ -1,4 +1,4 @@
-//! Reading and writing: one test per leniency and per refusal, and properties over what nobody thought of.
+//! Reading and writing: one test for each leniency and each refusal, and property tests for the rest.
 
 use super::*;
 use crate::Payload;
@@ -7,6 +7,7 @@ mod accepted;
 mod document;
 mod properties;
 mod refused;
+mod stream;
 
 const LIMITS: Limits = Limits { max_payloads: 3 };
 

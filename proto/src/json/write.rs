@@ -1,10 +1,10 @@
-//! Writing canonical proto-JSON, compact, into one buffer of the right size.
+//! Writes canonical, compact proto-JSON into one buffer of the right size.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::Payload;
 
-/// Writes `{"payloads":[…]}`. The list is written even when it is empty: clients look for it.
+/// Writes `{"payloads":[…]}`. An empty list is written too, because clients expect it.
 #[must_use]
 pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
     let mut out = Vec::with_capacity(payloads_len(payloads));
@@ -14,7 +14,7 @@ pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
     out
 }
 
-/// The bytes that [`write_payloads`] takes, or a few more.
+/// The bytes that [`write_payloads`] needs, or a few more.
 #[must_use]
 pub fn payloads_len(payloads: &[Payload]) -> usize {
     list_len(payloads) + r#"{"payloads":}"#.len()
@@ -28,7 +28,7 @@ pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
     out
 }
 
-/// Writes one payload object. Fields that hold nothing are left out.
+/// Writes one payload object. Empty fields are left out.
 #[must_use]
 pub fn write_payload(payload: &Payload) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload_len(payload));
@@ -44,7 +44,7 @@ fn list_len(payloads: &[Payload]) -> usize {
         + 2
 }
 
-/// An upper bound, exact but for keys that need escaping.
+/// An upper bound. It is exact except for keys that need escaping.
 fn payload_len(payload: &Payload) -> usize {
     /// Quotes, colon and comma of a member, and the names of all fields.
     const MEMBER: usize = 6;
@@ -112,7 +112,7 @@ fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
     out.push(b'}');
 }
 
-/// A comma before every member but the first.
+/// Writes a comma before every member except the first.
 #[derive(Default)]
 struct Separator {
     started: bool,
@@ -132,7 +132,7 @@ fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     let start = out.len();
     out.resize(start + base64_len(bytes), b'=');
     if let Some(target) = out.get_mut(start..) {
-        // It fits by construction: `base64_len` is what the encoder asks for.
+        // It always fits, because `base64_len` is the encoder's own length.
         let written = STANDARD.encode_slice(bytes, target);
         debug_assert_eq!(written, Ok(base64_len(bytes)));
     }

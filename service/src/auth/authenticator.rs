@@ -202,9 +202,8 @@ impl Inner {
             }
             (Some(Ok(found)), _) | (_, Some(Ok(found))) => Ok(found),
             // Access tokens of many issuers are opaque. The ID token counts then.
-            (Some(Err(Refused::Token(TokenFault::Unknown))), Some(Err(refused)))
-            | (Some(Err(refused)), _)
-            | (None, Some(Err(refused))) => Err(refused),
+            (Some(Err(Refused::Token(TokenFault::Unknown))) | None, Some(Err(refused)))
+            | (Some(Err(refused)), _) => Err(refused),
             (None, None) => return None,
         };
         Some(vouched.map(|Vouched { issuer, user }| issuer.identity(user, Method::Jwt)))

@@ -48,18 +48,13 @@ impl ClientCertificate {
         let alternative = certificate
             .get_extension::<SubjectAltName>()
             .map_err(|_| UnreadableCertificate)?;
-        let names = match alternative {
-            Some((_, SubjectAltName(names))) => {
-                names.iter().filter_map(name).take(MOST_NAMES).collect()
-            }
-            None => {
-                let common = certificate.subject().common_name();
-                let common = common.map_err(|_| UnreadableCertificate)?;
-                common
-                    .map(|name| CertificateName::CommonName(name.value().into_owned()))
-                    .into_iter()
-                    .collect()
-            }
+        let names = if let Some((_, SubjectAltName(names))) = alternative {
+            names.iter().filter_map(name).take(MOST_NAMES).collect()
+        } else {
+            let common = certificate.subject().common_name();
+            let common = common.map_err(|_| UnreadableCertificate)?;
+            let name = common.map(|name| CertificateName::CommonName(name.value().into_owned()));
+            name.into_iter().collect()
         };
         Ok(Self { names })
     }

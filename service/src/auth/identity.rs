@@ -25,7 +25,7 @@ struct Inner {
 pub enum Method {
     /// The server authenticates nobody, so that every caller has every role.
     Open,
-    /// A token of an OpenID Connect issuer, in `Authorization` or `Authorization-Extras`.
+    /// A token of an OIDC issuer, in `Authorization` or `Authorization-Extras`.
     Jwt,
     /// A token of the configuration.
     StaticToken,
@@ -207,8 +207,8 @@ mod tests {
         );
         let denied = identity.allows(Operation::ENCODE, &b).unwrap_err();
         assert!(denied.to_string().contains("write, worker or admin"));
-        const MANAGE: Operation = Operation::new("manage tasks", &[Role::Admin]);
-        assert!(identity.allows(MANAGE, &a).is_err());
-        assert_eq!(Identity::anyone().allows(MANAGE, &b), Ok(()));
+        let manage = Operation::new("manage tasks", &[Role::Admin]);
+        assert!(identity.allows(manage, &a).is_err());
+        assert_eq!(Identity::anyone().allows(manage, &b), Ok(()));
     }
 }

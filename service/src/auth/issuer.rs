@@ -1,4 +1,4 @@
-//! Tokens of OpenID Connect issuers.
+//! Tokens of OIDC issuers.
 
 mod algorithm;
 mod claims;

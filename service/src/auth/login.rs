@@ -1,4 +1,4 @@
-//! Signing in with a browser: OpenID Connect's authorization code flow with PKCE (RFC 7636).
+//! Signing in with a browser: OIDC's authorization code flow with PKCE (RFC 7636).
 //!
 //! Nothing is kept here between two requests: the browser has a cookie for a login that has begun and another one for the
 //! session, both encrypted.
@@ -309,7 +309,7 @@ impl Inner {
         let verified = issuer.verify(unverified, Kind::Login(client), now).await?;
         let nonce = verified.text("nonce").unwrap_or_default();
         let is_ours = bool::from(nonce.as_bytes().ct_eq(begun.nonce.as_bytes()));
-        // The client that the token was made for, where there are several audiences (OpenID Connect Core, section 3.1.3.7).
+        // The client that the token was made for, where there are several audiences (OIDC Core, section 3.1.3.7).
         let is_for_us = verified.text("azp").is_none_or(|azp| azp == client);
         if !is_ours || !is_for_us {
             return Err(Refused::from(TokenFault::Nonce).into());

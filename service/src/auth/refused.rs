@@ -60,10 +60,14 @@ pub enum TokenFault {
     #[error("the token cannot be read as a signed JWT; sign in again")]
     Malformed,
     /// Its header has `crit`, so that it must not be used by programs that do not know what it lists.
-    #[error("the token needs an extension (crit) that this codec server does not know")]
+    #[error(
+        "the token needs an extension (crit) that this codec server does not know; send another token"
+    )]
     Critical,
     /// It is signed with an algorithm that is not allowed, or that does not fit the key.
-    #[error("the token is signed with an algorithm that is not allowed for its issuer")]
+    #[error(
+        "the token is signed with an algorithm that is not allowed for its issuer; sign in again, or ask an administrator"
+    )]
     Algorithm,
     /// The configuration does not have its issuer.
     #[error(

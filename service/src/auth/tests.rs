@@ -5,6 +5,7 @@ mod hostile;
 mod issuers;
 mod methods;
 mod sign_in;
+mod texts;
 
 use fake_oidc::Server;
 use http::{HeaderMap, HeaderValue, header};
@@ -81,4 +82,26 @@ fn with(mut claims: Value, more: Value) -> Value {
 
 fn none() -> Value {
     json!({})
+}
+
+/// Servers run on several threads.
+#[tokio::test]
+async fn callers_are_identified_on_any_thread() {
+    fn any_thread<F: Future + Send>(future: F) -> F {
+        future
+    }
+    let server = Server::local().await.unwrap();
+    let login = "[auth.login]\nissuer = \"fake\"\nclient_id = \"codec\"\nredirect_url = \"https://codec.example/auth/callback\"\n";
+    let authenticator = open(&(issuer(&server, "") + login));
+    let headers = HeaderMap::new();
+    let presented = Presented::in_headers(&headers).unwrap();
+    any_thread(authenticator.warm_up()).await;
+    assert!(
+        any_thread(authenticator.identify(&presented))
+            .await
+            .is_err()
+    );
+    let login = authenticator.login().unwrap();
+    assert!(any_thread(login.begin(None)).await.is_ok());
+    assert!(any_thread(login.finish(None, &headers)).await.is_err());
 }

@@ -124,13 +124,16 @@ impl Web {
         form: &[(&str, &str)],
         basic: Option<(&str, &Secret)>,
     ) -> Result<T, WebError> {
-        let mut body = url::form_urlencoded::Serializer::new(String::new());
-        body.extend_pairs(form);
+        // The serializer cannot be sent to another thread, so it must not live while this waits.
+        let body = {
+            let mut body = url::form_urlencoded::Serializer::new(String::new());
+            body.extend_pairs(form).finish()
+        };
         let mut request = self
             .0
             .post(url.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body.finish());
+            .body(body);
         if let Some((user, password)) = basic {
             // Both are encoded as in a form first (RFC 6749, section 2.3.1).
             let encode = |text: &str| {

@@ -49,3 +49,49 @@ pub enum TlsError {
         reason: String,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_names_the_file_and_says_what_to_do() {
+        let (path, key): (PathBuf, PathBuf) = ("/etc/tls.crt".into(), "/etc/tls.key".into());
+        let expected = "certificate";
+        let all = [
+            TlsError::Unreadable {
+                path: path.clone(),
+                source: io::ErrorKind::NotFound.into(),
+            },
+            TlsError::Empty {
+                path: path.clone(),
+                expected,
+            },
+            TlsError::Malformed {
+                path: path.clone(),
+                expected,
+            },
+            TlsError::Mismatch {
+                certificate: path.clone(),
+                key,
+            },
+            TlsError::Unusable {
+                path,
+                reason: "its key is too short".to_owned(),
+            },
+        ];
+        for error in all {
+            // A new variant does not compile until it is here.
+            let remedy = match &error {
+                TlsError::Unreadable { .. } => "check its path and permissions",
+                TlsError::Empty { .. } => "name the file that holds it",
+                TlsError::Malformed { .. } => "write it again in PEM",
+                TlsError::Mismatch { .. } => "name files that belong together",
+                TlsError::Unusable { .. } => "replace it",
+            };
+            let text = error.to_string();
+            assert!(text.contains("/etc/tls.crt"), "{text}");
+            assert!(text.ends_with(remedy), "{text}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// Runs a program with JSON on its input and returns the JSON that it prints.
 ///
 /// # Panics
-/// It does not start, fails, or prints anything else. What it complains of is told.
+/// When the program does not start, fails, or prints anything else. The message holds its error output.
 #[must_use]
 #[expect(
     clippy::expect_used,

@@ -7,7 +7,7 @@ pub enum StackError {
     /// The program could not be executed at all.
     #[error("cannot start {name} ({}): {source}", program.display())]
     Spawn {
-        /// What was to be started.
+        /// What should be started.
         name: String,
         /// The program's path.
         program: PathBuf,

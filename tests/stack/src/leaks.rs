@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem;
 
-/// How `secret` looks in the encodings that could carry it unencrypted, each with its name.
+/// `secret` in the encodings that could hold it unencrypted, each with its name.
 ///
 /// Base64 comes in its three alignments: a secret in the middle of a document starts at any of
 /// three positions within a group of four characters. Characters that its neighbours influence
@@ -34,7 +34,7 @@ pub fn forms_of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-/// In which encoding `secret` stands in `haystack`, if it does.
+/// The encoding in which `haystack` holds `secret`, if it does.
 ///
 /// # Panics
 /// The secret is shorter than 8 bytes: a search for it would prove nothing.
@@ -66,7 +66,7 @@ fn ascii_json(escaped: &str) -> String {
     ascii
 }
 
-/// Base64 of `secret` when `skipped` bytes stand before it in its group of three.
+/// Base64 of `secret` when `skipped` bytes precede it in its group of three.
 fn aligned(secret: &[u8], skipped: usize, alphabet: &impl base64::Engine) -> Vec<u8> {
     let mut bytes = vec![0; skipped];
     bytes.extend_from_slice(secret);

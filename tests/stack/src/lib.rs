@@ -1,6 +1,6 @@
-//! The servers around this project as values: a Temporal dev server, the codec server, a Messages
-//! API, the worker. Each takes ports that the system picks, is ready when its constructor returns,
-//! and is gone with all its descendants when it is dropped.
+//! The servers around this project as values: a Temporal dev server, the codec server, a Messages API, the worker. Each
+//! uses ports that the system picks and is ready when its constructor returns. Dropping it ends it and all its
+//! descendants.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), dev_servers::StackError> {

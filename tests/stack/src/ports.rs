@@ -8,7 +8,7 @@ use crate::StackError;
 
 const POLL: Duration = Duration::from_millis(25);
 
-/// A TCP port of the loopback interface that nobody listened on a moment ago.
+/// A TCP port of the loopback interface that was free a moment ago.
 ///
 /// Only for programs that cannot be told to take port 0 themselves.
 ///

@@ -19,8 +19,7 @@ struct Registry {
 
 /// Asks every running process of this program to end, and lets none start any more.
 ///
-/// Whoever waits for one of them learns that it ended, drops what it holds, and so ends the rest
-/// of their families.
+/// The code that waits for a process sees that it ended, drops its values, and so ends the descendants too.
 pub fn close() {
     let mut registry = registry();
     registry.closed = true;

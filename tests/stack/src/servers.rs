@@ -9,13 +9,13 @@ use crate::{Process, StackError};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// A program of this workspace that lies beside the running one.
+/// A program of this workspace in the folder of the running one.
 ///
 /// # Errors
 /// It has not been built.
 pub fn sibling_binary(name: &str) -> Result<PathBuf, StackError> {
     let running = env::current_exe().map_err(StackError::system("the program has no path"))?;
-    // Test programs lie one folder deeper than the others.
+    // Test programs are one folder deeper than the others.
     let folder = running
         .ancestors()
         .skip(1)
@@ -59,7 +59,7 @@ impl Service {
         Self::start("the codec server", command)
     }
 
-    /// Starts the scripted stand-in for Anthropic's API.
+    /// Starts the scripted fake of Anthropic's API.
     ///
     /// # Errors
     /// The program cannot be executed, or the server does not come up.

@@ -42,7 +42,7 @@ impl TemporalServer {
     /// # Errors
     /// The program cannot be executed, or the server does not come up.
     pub fn start(program: &Path, options: &TemporalOptions) -> Result<Self, StackError> {
-        // Someone else may take a free port before the server does, unless the caller named it.
+        // Another program may take a free port before the server does, unless the caller named it.
         let fixed = options.port.is_some() || options.ui_port.is_some();
         let mut left = if fixed { 1 } else { ATTEMPTS };
         loop {

@@ -129,46 +129,71 @@ fn everything_that_the_compose_file_names_is_declared() {
     }
 }
 
+/// It serves without authentication, so nothing but this machine may reach it.
 #[test]
-fn the_browser_reaches_the_codec_server_through_its_proxy_only() {
+fn no_other_container_reaches_the_codec_server() {
     let compose = compose();
     let codec = &compose["services"]["codec-server"];
     let listen = codec["environment"]["CODEC_SERVER_LISTEN"]
         .as_str()
         .expect("an address");
-    let (_, codec_port) = listen.split_once(':').expect("ADDRESS:PORT");
-    assert_eq!(listen, format!("127.0.0.1:{codec_port}"));
-
-    let proxy = compose["configs"]["codec-proxy"]["content"]
-        .as_str()
-        .expect("a configuration");
-    assert!(
-        proxy.contains(&format!("proxy_pass http://{listen};")),
-        "{proxy}"
+    let port = listen.strip_prefix("0.0.0.0:").expect("every address");
+    assert_eq!(
+        codec["environment"]["CODEC_SERVER_INSECURE_WITHOUT_AUTHENTICATION"],
+        "true"
     );
-    let published = strings(&codec["ports"])[0];
-    let (outside, inside) = published.rsplit_once(':').expect("OUTSIDE:INSIDE");
-    assert!(proxy.contains(&format!("listen {inside};")), "{proxy}");
-    assert_ne!(
-        inside, codec_port,
-        "the proxy and the codec server share one loopback"
+    assert_eq!(
+        strings(&codec["ports"]),
+        [format!("127.0.0.1:{port}:{port}")]
     );
-
-    let port = outside.rsplit(':').next().expect("a port");
     let endpoint = &compose["services"]["ui"]["environment"]["TEMPORAL_CODEC_ENDPOINT"];
     assert_eq!(endpoint, &format!("http://localhost:{port}"));
+    let admin = codec["environment"]["CODEC_SERVER_ADMIN_LISTEN"].as_str();
+    assert!(admin.is_some_and(|admin| admin.starts_with("127.0.0.1:")));
 
-    // No other container is on its network.
+    // No other container is in its network, and no container shares its addresses.
     let alone = names(&codec["networks"]);
+    assert_eq!(alone, ["codec"]);
     for (name, service) in compose["services"].as_object().expect("services") {
         let shared = names(&service["networks"])
             .iter()
             .any(|network| alone.contains(network));
+        let reaches = shared || service["network_mode"] == "service:codec-server";
         assert!(
-            name == "codec-server" || !shared,
+            name == "codec-server" || !reaches,
             "{name} reaches the codec server"
         );
     }
+}
+
+/// Every variable of the example file reaches the containers, and every variable that a person may set is in it.
+#[test]
+fn the_example_file_has_the_variables_of_the_compose_file() {
+    let compose = file("docker-compose.yml");
+    let example = file(".env.example");
+    let written: BTreeSet<&str> = example
+        .lines()
+        .filter_map(|line| line.strip_prefix('#').unwrap_or(line).split_once('='))
+        .map(|(name, _)| name)
+        .filter(|name| {
+            name.bytes()
+                .all(|b| b.is_ascii_uppercase() || b == b'_' || b.is_ascii_digit())
+        })
+        .collect();
+    let read: BTreeSet<&str> = compose
+        .split("${")
+        .skip(1)
+        .filter_map(|rest| rest.split([':', '}']).next())
+        .collect();
+    assert_eq!(written, read);
+    for line in example.lines() {
+        assert!(
+            line.is_empty() || line.starts_with('#'),
+            "the example sets something: {line}"
+        );
+    }
+    // `keys setup` writes into the file that Docker Compose reads.
+    assert!(file(".gitignore").lines().any(|line| line == ".env"));
 }
 
 #[test]
@@ -232,8 +257,6 @@ fn one_service_makes_the_key_and_the_others_only_read_it() {
         let condition = &services[service]["depends_on"]["keys"]["condition"];
         assert_eq!(condition, "service_completed_successfully", "{service}");
     }
-    let condition = &services["codec-proxy"]["depends_on"]["codec-server"]["condition"];
-    assert_eq!(condition, "service_healthy");
 
     // The script makes the key once, and no key where another one is named.
     let program = sibling_binary("codec-server").expect("it is built");
@@ -278,7 +301,7 @@ fn no_container_has_more_rights_or_resources_than_it_needs() {
         assert!(service["pids_limit"].is_u64(), "{name} has no pids_limit");
         assert!(service["mem_limit"].is_string(), "{name} has no mem_limit");
         let ours = service["image"].is_null();
-        if ours || ["postgresql", "codec-proxy"].contains(&&**name) {
+        if ours || name == "postgresql" {
             assert_eq!(service["read_only"], true, "{name}");
         }
     }

@@ -14,6 +14,8 @@ mod docker_files;
 mod error_chains;
 mod examples;
 mod imports;
+mod kubernetes;
+mod page;
 mod pkcs11;
 mod python_codec;
 mod python_sdk;

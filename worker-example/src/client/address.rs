@@ -28,7 +28,7 @@ pub(super) struct Credentials {
 #[non_exhaustive]
 pub enum AddressError {
     /// It is not an address.
-    #[error("expected HOST:PORT, http://HOST:PORT or https://HOST:PORT")]
+    #[error("the address is not valid; write HOST:PORT, http://HOST:PORT or https://HOST:PORT")]
     Form,
     /// It has a user name or a password.
     #[error(
@@ -124,6 +124,22 @@ mod tests {
         tls_files: true,
         ..NOTHING
     };
+
+    #[test]
+    fn every_error_names_its_subject_and_what_to_do() {
+        use AddressError as E;
+        for error in [E::Form, E::User, E::KeyInTheClear, E::TlsUnused] {
+            // A new variant does not compile until it is here.
+            let (subject, remedy) = match error {
+                E::Form => ("the address", "write HOST:PORT"),
+                E::User => ("the address", "set TEMPORAL_API_KEY"),
+                E::KeyInTheClear => ("TEMPORAL_API_KEY", "use https://"),
+                E::TlsUnused => ("--tls-ca", "use https://"),
+            };
+            let text = error.to_string();
+            assert!(text.contains(subject) && text.contains(remedy), "{text}");
+        }
+    }
 
     fn url(address: &str, credentials: Credentials) -> Result<String, AddressError> {
         let address: Address = address.parse()?;

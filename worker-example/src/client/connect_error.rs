@@ -74,7 +74,7 @@ impl ConnectError {
     }
 }
 
-fn explain(address: &Url, error: &ClientConnectError) -> String {
+fn explain(address: &Url, error: &(dyn Error + 'static)) -> String {
     let root = root_cause(error);
     if let Some(io::ErrorKind::ConnectionRefused) = root.downcast_ref().map(io::Error::kind) {
         return "connection refused. Is it running? Is --address right?".to_owned();
@@ -97,4 +97,55 @@ fn root_cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static)
         root = source;
     }
     root
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_kms_codec::PayloadError;
+
+    use super::*;
+
+    /// What the text of an error must name: the subject, and what to do. A new variant does not compile until it is here.
+    fn names(error: &ConnectError) -> &'static [&'static str] {
+        use ConnectError as E;
+        match error {
+            E::Address(_) => &["the address", "write HOST:PORT"],
+            E::File { .. } => &["ca.pem", "Check --tls-ca"],
+            E::Codec(_) => &["cannot encrypt payloads", "Decode it"],
+            E::KeyringUnused => &["--keyring", "leave --keyring out"],
+            E::OldVariable => &["CLAUDE_TASKS_KEYRING", "set TEMPORAL_CODEC_KEYRING"],
+            E::Unreachable { .. } => &["http://temporal:7233", "Is --address right?"],
+            E::Denied { .. } => &["http://temporal:7233", "Check TEMPORAL_API_KEY"],
+        }
+    }
+
+    #[test]
+    fn every_error_names_its_subject_and_what_to_do() {
+        let address = || -> Url { "http://temporal:7233".parse().unwrap() };
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let all = [
+            ConnectError::Address(AddressError::Form),
+            ConnectError::File {
+                path: "ca.pem".into(),
+                source: io::ErrorKind::NotFound.into(),
+            },
+            ConnectError::Codec(PayloadError::NotAuthentic.into()),
+            ConnectError::KeyringUnused,
+            ConnectError::OldVariable,
+            ConnectError::Unreachable {
+                problem: explain(&address(), &refused),
+                address: address(),
+            },
+            ConnectError::Denied {
+                address: address(),
+                problem: "bad key".to_owned(),
+            },
+        ];
+        for error in all {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
+    }
 }

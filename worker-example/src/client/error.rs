@@ -35,7 +35,9 @@ pub enum ClientError {
     #[error("{}", no_worker(.0))]
     NoWorker(String),
     /// Temporal refused the task, or did not answer.
-    #[error("cannot submit task `{task}`: {problem}")]
+    #[error(
+        "cannot submit task `{task}`: {problem}. Check Temporal, and submit the task again with --task-id {task}"
+    )]
     Submit {
         /// The task.
         task: TaskId,
@@ -84,4 +86,69 @@ fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_kms_codec::PayloadError;
+
+    use super::*;
+
+    /// What the text of an error must name: the subject, and what to do. A new variant does not compile until it is here.
+    fn names(error: &ClientError) -> &'static [&'static str] {
+        use ClientError as E;
+        match error {
+            E::Connect(_) => &["CLAUDE_TASKS_KEYRING", "set TEMPORAL_CODEC_KEYRING"],
+            E::Namespace(_) => &["`payroll`", "Check --namespace"],
+            E::Exists(_) => &["`t-1`", "choose another --task-id"],
+            E::NotFound(_) => &["`t-1`", "check the id and --namespace"],
+            E::ForeignResult(_) => &["`t-1`", "submit the task again with another id"],
+            E::NoWorker(_) => &["claude", "worker"],
+            E::Submit { .. } => &["`t-1`", "submit the task again with --task-id t-1"],
+            E::Unreachable { .. } => &["`t-1`", "try `claude-tasks follow t-1`"],
+            E::Unreadable { .. } => &["`t-1`", "Use the key with which it was submitted"],
+        }
+    }
+
+    #[test]
+    fn every_error_names_its_subject_and_what_to_do() {
+        let task = || -> TaskId { "t-1".parse().unwrap() };
+        let problem = || "timeout".to_owned();
+        let all = [
+            ClientError::Connect(ConnectError::OldVariable),
+            ClientError::Namespace(MissingNamespace {
+                namespace: "payroll".to_owned(),
+                address: "temporal:7233".to_owned(),
+            }),
+            ClientError::Exists(task()),
+            ClientError::NotFound(task()),
+            ClientError::ForeignResult(task()),
+            ClientError::NoWorker("claude".to_owned()),
+            ClientError::Submit {
+                task: task(),
+                problem: problem(),
+            },
+            ClientError::Unreachable {
+                task: task(),
+                problem: problem(),
+            },
+            ClientError::Unreadable {
+                task: task(),
+                problem: problem(),
+            },
+        ];
+        for error in all {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_payload_is_unreadable_and_a_lost_connection_is_not() {
+        let refused = temporal_kms_codec::Error::from(PayloadError::NotAuthentic);
+        assert!(is_unreadable(&refused));
+        assert!(!is_unreadable(&std::io::Error::other("lost")));
+    }
 }

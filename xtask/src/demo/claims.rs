@@ -1,4 +1,4 @@
-//! What the demo says about itself, and the proof of each sentence.
+//! The demo's claims, and the proof of each.
 
 use anyhow::{Context, bail, ensure};
 use dev_servers::find_secret;
@@ -12,7 +12,7 @@ use super::{
     watch,
 };
 
-/// What the demo says about itself, each sentence with its proof.
+/// The demo's claims, each with its proof.
 #[derive(Default)]
 pub(super) struct Claims {
     held: usize,
@@ -95,7 +95,7 @@ fn answered(task: &Task, history: &History, credential: &Credential) -> anyhow::
         "the workflow ended with {end}"
     );
     if !credential.is_own() {
-        // The stand-in repeats the prompt, so the answer can be known beforehand.
+        // The fake repeats the prompt, so the answer is known beforehand.
         let expected = format!("You asked: {}", task.prompt());
         ensure!(
             task.output().contains(&expected),
@@ -130,7 +130,7 @@ fn stores_nothing(
                 bail!("the {what} stands there as {form}");
             }
         }
-        // The search itself has to be able to find it.
+        // The search must be able to find it.
         let found = find_secret(history.shown().as_bytes(), secret);
         found.with_context(|| format!("the {what} is not in the decoded history either"))?;
     }

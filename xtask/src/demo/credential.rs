@@ -1,4 +1,4 @@
-//! What the demo's task authenticates with.
+//! The credential of the demo's task.
 
 use std::{env, fmt, process::Command};
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 const VARIABLES: [&str; 2] = ["ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
 
-/// What the task authenticates with at Anthropic, or at the local stand-in.
+/// The task's credential for Anthropic, or for the local fake.
 pub(super) struct Credential {
     variable: &'static str,
     secret: Zeroizing<String>,
@@ -15,7 +15,7 @@ pub(super) struct Credential {
 }
 
 impl Credential {
-    /// The user's own one when it is set, else one that opens nothing.
+    /// The user's own credential if it is set, otherwise one that is not valid anywhere.
     pub(super) fn choose() -> Self {
         let own = VARIABLES.into_iter().find_map(|variable| {
             let secret = env::var(variable).ok().map(Zeroizing::new)?;

@@ -110,7 +110,7 @@ fn pair(stored: &Value, shown: &Value) -> anyhow::Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// Walks two equal documents down to what is a payload in both of them.
+/// Walks two documents of equal structure down to their payloads.
 fn collect(place: &str, stored: &Value, shown: &Value, fields: &mut Vec<Field>) {
     if let (Some(stored), Some(shown)) = (payload(stored), payload(shown)) {
         fields.push(Field {

@@ -15,7 +15,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-/// Ctrl-C and its relatives: whatever the demo is just waiting for ends at once.
+/// Ctrl-C and similar signals. They end every wait of the demo at once.
 pub(super) struct Interrupts {
     came: Arc<AtomicBool>,
     first: Receiver<()>,
@@ -41,7 +41,7 @@ impl Interrupts {
         self.came.load(Ordering::SeqCst)
     }
 
-    /// Blocks until the user has enough.
+    /// Blocks until the user ends the demo.
     pub(super) fn wait(&self) {
         let _ = self.first.recv();
     }

@@ -57,7 +57,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     claims.conclude()
 }
 
-/// Everything between the first server and the last: none of them outlives this function.
+/// Runs all servers. They all end with this function.
 fn play(
     arguments: &Arguments,
     programs: &Programs,
@@ -121,7 +121,7 @@ fn invite(programs: &Programs, stage: &Stage, task: &Task) {
     step::note("Ctrl-C stops everything and leaves nothing behind.");
 }
 
-/// A property of the JSON documents of this demo that has to be there.
+/// A property that the demo's JSON documents must have.
 fn field<'a>(value: &'a serde_json::Value, name: &str) -> anyhow::Result<&'a str> {
     let text = value.get(name).and_then(serde_json::Value::as_str);
     text.with_context(|| format!("the answer has no `{name}`"))

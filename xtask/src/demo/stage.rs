@@ -16,9 +16,9 @@ const CODEC_PORT: u16 = 8081;
 const TEMPORAL_PORT: u16 = 7233;
 const UI_PORT: u16 = 8233;
 
-/// The running servers and the folder that they share; all of it goes when this is dropped.
+/// The running servers and their shared folder. Dropping this removes all of them.
 pub(super) struct Stage {
-    // Dropped in this order: who asks goes before who answers.
+    // Dropped in this order: clients before servers.
     worker: Process,
     temporal: TemporalServer,
     codec: Service,
@@ -27,7 +27,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Starts everything; with `free_ports` nothing takes a port that has a meaning.
+    /// Starts everything. With `free_ports`, all ports are free ones instead of the well-known ones.
     pub(super) fn start(
         programs: &Programs,
         credential: &Credential,
@@ -180,7 +180,7 @@ fn client(
     folder: &Path,
 ) -> Command {
     let mut command = Command::new(&programs.claude_tasks);
-    // The user's own configuration and files stay out of it.
+    // Do not use the user's own configuration and files.
     command.env_clear().env("HOME", folder.join("home"));
     command.envs(env::var_os("PATH").map(|path| ("PATH", path)));
     command.args([subcommand, "--address", &temporal.url(), "--keyring"]);

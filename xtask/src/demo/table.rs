@@ -7,7 +7,7 @@ use super::{
     history::{Field, History, Payload},
 };
 
-/// Two columns, their indentation and what stands between them make 98.
+/// Two columns, their indentation and the separator make 98.
 const WIDTH: usize = 45;
 const LINES: usize = 4;
 

@@ -1,4 +1,4 @@
-//! Looking for a secret where it must not be.
+//! Looks for a secret where it must not be.
 
 use std::{
     collections::BTreeSet,
@@ -64,7 +64,7 @@ fn programs_with(secret: &[u8]) -> impl Iterator<Item = String> {
     })
 }
 
-/// The first file below `folder` that holds `secret`, in whatever encoding.
+/// The first file below `folder` that holds `secret`, in any encoding.
 pub(super) fn file_with(folder: &Path, secret: &[u8]) -> Option<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries {

@@ -74,7 +74,7 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
             copy(&entry.path(), &target, 0o644)?;
         }
     }
-    // Whatever the umask of the person who builds.
+    // Independent of the umask of the person who builds.
     fs::set_permissions(to, fs::Permissions::from_mode(0o755))?;
     Ok(())
 }

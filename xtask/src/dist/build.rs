@@ -1,4 +1,4 @@
-//! Release builds in which nothing names this machine.
+//! Release builds without names and paths of this machine.
 
 use std::{
     env,

@@ -28,7 +28,7 @@ mod tests {
     use super::super::PROGRAMS;
     use crate::{packages::Metadata, workspace::Workspace};
 
-    /// What an attacker who controls a service must not get.
+    /// What an attacker who controls a service must not reach.
     const HARDENING: [&str; 7] = [
         "DynamicUser=yes",
         "NoNewPrivileges=yes",

@@ -1,4 +1,4 @@
-//! Work that goes on beside a command whose output is shown.
+//! Work in parallel to a command whose output is shown.
 
 use std::{
     cell::Cell,

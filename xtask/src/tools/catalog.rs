@@ -19,24 +19,24 @@ pub(crate) struct Tool {
 pub(crate) enum Install {
     /// `go install PACKAGE@vVERSION`.
     Go { package: &'static str },
-    /// A program out of a Go module of this repository, which pins it in its go.mod.
+    /// A program from a Go module of this repository, which pins it in its go.mod.
     GoModule {
         folder: &'static str,
         package: &'static str,
     },
-    /// A native program out of the npm package `PACKAGE-PLATFORM` that `PACKAGE` brings along.
+    /// A native program from the npm package `PACKAGE-PLATFORM`, a dependency of `PACKAGE`.
     NpmNative {
         package: &'static str,
         program: &'static str,
     },
     /// The packages of an npm project of this repository, which pins them in its lock file.
     NpmProject { folder: &'static str },
-    /// A program of the system's under one of several names, or a Debian package that brings it.
+    /// A program of the system under one of several names, or a Debian package that has it.
     System {
         names: &'static [&'static str],
         package: &'static str,
     },
-    /// A file that a Debian package brings, where distributions put it.
+    /// A file of a Debian package, at the path that distributions use.
     SystemFile {
         places: &'static [&'static str],
         package: &'static str,
@@ -153,6 +153,18 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static MANIFESTS: Tool = Tool {
+    name: "manifests",
+    version: "1",
+    program: "bin/manifests",
+    variable: "TKC_MANIFESTS",
+    takes: "kustomize, Helm and the types of Kubernetes: 2–3 minutes",
+    install: Install::GoModule {
+        folder: "tests/manifests",
+        package: ".",
+    },
+};
+
 pub(crate) static CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
@@ -227,7 +239,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 8] = [
+pub(crate) static TESTING: [&Tool; 9] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -236,10 +248,11 @@ pub(crate) static TESTING: [&Tool; 8] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &MANIFESTS,
 ];
 
-/// What `cargo xtask ci` needs: first what the network brings, then what the processor makes.
-pub(crate) static CI: [&Tool; 11] = [
+/// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
+pub(crate) static CI: [&Tool; 12] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -251,6 +264,7 @@ pub(crate) static CI: [&Tool; 11] = [
     &MDBOOK,
     &TEMPORAL,
     &TCTL,
+    &MANIFESTS,
 ];
 
 static COMMANDS_ONLY: [&Tool; 3] = [&CARGO_DEB, &CARGO_HACK, &CARGO_SEMVER_CHECKS];

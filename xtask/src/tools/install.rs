@@ -12,34 +12,45 @@ use anyhow::{Context, bail};
 use super::{Tool, catalog::Install};
 use crate::{path, step, workspace::Workspace};
 
-const GO: &str = "install Go 1.25 or newer (https://go.dev/dl)";
+const GO: &str = "install Go 1.26 or newer (https://go.dev/dl)";
 const NPM: &str = "install Node.js 18 or newer with npm (https://nodejs.org)";
 const PYTHON: &str = "install Python 3.10 or newer (https://python.org)";
 
-/// What an installation is made from; another text means that it has to be made again.
+/// A description of an installation. If the text changes, the tool is installed again.
 pub(super) fn identity(workspace: &Workspace, tool: &Tool) -> anyhow::Result<String> {
+    let root = workspace.root();
     let pinned_by = match tool.install {
-        Install::GoModule { folder, .. } => Some(workspace.root().join(folder).join("go.mod")),
-        Install::NpmProject { folder } => {
-            Some(workspace.root().join(folder).join("package-lock.json"))
-        }
-        Install::Python { requirements } => Some(workspace.root().join(requirements)),
+        Install::GoModule { folder, .. } => go_sources(&root.join(folder))?,
+        Install::NpmProject { folder } => vec![root.join(folder).join("package-lock.json")],
+        Install::Python { requirements } => vec![root.join(requirements)],
         Install::System { .. }
         | Install::SystemFile { .. }
         | Install::Go { .. }
         | Install::NpmNative { .. }
-        | Install::Cargo { .. } => None,
+        | Install::Cargo { .. } => Vec::new(),
     };
-    let pins = match pinned_by {
-        Some(file) => {
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?
-        }
-        None => String::new(),
-    };
-    Ok(format!("{} {}\n{pins}", tool.name, tool.version))
+    let mut identity = format!("{} {}\n", tool.name, tool.version);
+    for file in pinned_by {
+        let text = fs::read_to_string(&file);
+        identity += &text.with_context(|| format!("cannot read {}", file.display()))?;
+    }
+    Ok(identity)
 }
 
-/// Installs `tool`, over what an earlier attempt left.
+/// `go.mod` and the sources beside it, in the order of their names.
+fn go_sources(module: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = vec![module.join("go.mod")];
+    for entry in module.read_dir().context("cannot list a Go module")? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "go") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Installs `tool`, and replaces remains of an earlier attempt.
 pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> {
     let programs = workspace.tools().join("bin");
     fs::create_dir_all(&programs)?;
@@ -78,7 +89,7 @@ pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> 
     }
 }
 
-/// Go with the toolchain that is there: another one would be a download of its own.
+/// Go with the installed toolchain. Another toolchain would be a separate download.
 fn go() -> anyhow::Result<Command> {
     let mut command = Command::new(path::need("go", GO)?);
     command.env("GOTOOLCHAIN", "local").env_remove("GOFLAGS");
@@ -128,7 +139,7 @@ fn npm_install(
     Ok(folder.join("node_modules").join(native).join(program))
 }
 
-/// Installs the project's packages somewhere else than in its own folder.
+/// Installs the project's packages outside of its own folder.
 fn npm_project(project: &Path, folder: &Path) -> anyhow::Result<()> {
     let npm = path::need("npm", NPM)?;
     clear(folder)?;
@@ -200,7 +211,7 @@ fn python_environment(folder: &Path, requirements: &Path) -> anyhow::Result<()> 
     create.args(["-m", "venv"]).arg(folder);
     step::quietly("python3 -m venv", create)?;
     let mut install = Command::new(folder.join("bin/python"));
-    // Every package stands in the file, so that what pip would choose does not matter.
+    // The file names every package, so pip chooses no versions.
     install.args([
         "-m",
         "pip",

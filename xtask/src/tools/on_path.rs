@@ -1,4 +1,4 @@
-//! Taking a program of the user's own instead of the pinned one.
+//! Uses the user's own program instead of the pinned one.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use crate::{path, step, workspace::Workspace};
 
 /// A version that the demo works with, as `PROGRAM --version` tells it.
 pub(crate) struct Oldest {
-    /// What stands before the number in the line.
+    /// The text before the number in the line.
     pub(crate) after: &'static str,
     pub(crate) version: (u64, u64),
 }

@@ -12,7 +12,7 @@ use temporal_kms_codec::kms::{
 
 use temporal_kms_codec_service::units::days;
 
-use super::table::{pairs, table};
+use super::super::table::{pairs, table};
 
 /// 31 December 9999, the last day with an RFC 3339 form.
 const LAST: Duration = Duration::from_secs(253_402_300_799);

@@ -219,7 +219,7 @@ fn a_hostile_document_is_refused_with_its_place() {
     for (input, words) in [
         (
             deep.as_str(),
-            "stdin: nested too deeply, at line 1, column 10001",
+            "stdin: the JSON is nested too deeply, at line 1, column 10001",
         ),
         (twice.as_str(), "`data` is given twice, at line 2, column "),
         (

@@ -41,7 +41,7 @@ pub(super) fn encrypting_keys(
         };
         let required = |name: &str| {
             variable(name).ok_or_else(|| {
-                ConfigurationError::invalid(name, format!("it is not set, but {key} is"))
+                ConfigurationError::invalid(name, format!("it is not set, but {key} is; set both"))
             })
         };
         let (project, ring) = (required(project)?, required(ring)?);
@@ -63,7 +63,7 @@ pub(super) fn encrypting_keys(
 
 fn aws_key(variable: Variables<'_>) -> Result<Vec<KeyUri>, ConfigurationError> {
     let alias = variable("KMS_KEY_ALIAS").ok_or_else(|| {
-        ConfigurationError::invalid("KMS_KEY_ALIAS", "it is not set, but KMS_PROVIDER is `aws`")
+        ConfigurationError::invalid("KMS_KEY_ALIAS", "it is not set, but KMS_PROVIDER is `aws`; set it to the key's alias, such as alias/payloads")
     })?;
     let uri = KeyUri::new(Scheme::AWS_KMS, &alias).map_err(named("KMS_KEY_ALIAS"))?;
     Ok(vec![uri])

@@ -94,7 +94,7 @@ async fn every_setting_reaches_the_codec() {
         assert!(
             codec
                 .0
-                .keys
+                .opening
                 .decryption
                 .provider(&key.parse().unwrap())
                 .is_ok()
@@ -340,4 +340,42 @@ async fn the_variables_of_google_cloud_name_a_key() {
         keys[0].to_string(),
         "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k"
     );
+}
+
+#[tokio::test]
+async fn static_keys_are_read_where_their_format_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    create(folder.path(), &["k"]);
+    let file = folder.path().join("static");
+    std::fs::write(&file, "test-key-test-key-test-key-test!\n").unwrap();
+    let codec = async |keys: &str, formats: &str| {
+        from(&[
+            ("TEMPORAL_CODEC_KEY", "local://k"),
+            ("TEMPORAL_CODEC_KEYRING", folder.path().to_str().unwrap()),
+            ("TEMPORAL_CODEC_STATIC_KEYS", keys),
+            ("TEMPORAL_CODEC_DECRYPT_FORMATS", formats),
+        ])
+        .await
+    };
+    let file = file.to_str().unwrap();
+    let good = codec(&format!("test={file},={file}"), "envelope,static").await;
+    let good = good.unwrap();
+    assert!(good.0.static_keys.get("test").is_some() && good.0.static_keys.get("").is_some());
+    for (keys, formats) in [
+        (format!("test={file}"), "envelope"),
+        (String::new(), "envelope,static"),
+        (format!("test={file}.missing"), "envelope,static"),
+        (
+            "test-key-test-key-test-key-test!".to_owned(),
+            "envelope,static",
+        ),
+        ("test=static".to_owned(), "envelope,static"),
+    ] {
+        let error = codec(&keys, formats).await.unwrap_err();
+        let Error::Configuration(error) = error else {
+            panic!("{error}")
+        };
+        assert_eq!(error.setting(), "TEMPORAL_CODEC_STATIC_KEYS", "{keys}");
+        assert!(!error.to_string().contains("test-key"), "{error}");
+    }
 }

@@ -15,6 +15,7 @@ pub(super) const DECRYPT_FORMATS: &str = "TEMPORAL_CODEC_DECRYPT_FORMATS";
 pub(super) const CONTEXT: &str = "TEMPORAL_CODEC_CONTEXT";
 pub(super) const REQUIRE_CONTEXT: &str = "TEMPORAL_CODEC_REQUIRE_CONTEXT";
 pub(super) const PLAINTEXT: &str = "TEMPORAL_CODEC_PLAINTEXT";
+pub(super) const STATIC_KEYS: &str = "TEMPORAL_CODEC_STATIC_KEYS";
 
 /// Reads one environment variable; tests put a map in its place.
 pub(super) type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -27,9 +28,12 @@ pub(super) fn items<T, C: FromIterator<T>>(
     list.split(',').map(str::trim).map(read).collect()
 }
 
-/// Pairs `NAME=VALUE` with commas between them.
-pub(super) fn pairs(list: &str) -> Result<BTreeMap<String, String>, ConfigurationError> {
-    let invalid = |reason| Err(ConfigurationError::invalid(CONTEXT, reason));
+/// Pairs `NAME=VALUE` of a variable, with commas between them.
+pub(super) fn pairs(
+    variable: &'static str,
+    list: &str,
+) -> Result<BTreeMap<String, String>, ConfigurationError> {
+    let invalid = |reason| Err(ConfigurationError::invalid(variable, reason));
     let mut pairs = BTreeMap::new();
     for pair in list.split(',') {
         let Some((name, value)) = pair.split_once('=') else {
@@ -42,7 +46,10 @@ pub(super) fn pairs(list: &str) -> Result<BTreeMap<String, String>, Configuratio
                 place.insert(value.trim().to_owned());
             }
             Entry::Occupied(pair) => {
-                return invalid(format!("the pair `{}` is set twice", pair.key()));
+                return invalid(format!(
+                    "the pair `{}` is set twice; set it once",
+                    pair.key()
+                ));
             }
         }
     }

@@ -15,10 +15,18 @@ pub(crate) struct FormatPolicy {
 
 impl FormatPolicy {
     /// Opens `opened`, or by default the written format and [`Format::Envelope`].
+    ///
+    /// `written` is `None` where nothing is written.
     pub(crate) fn new(
-        written: Format,
+        written: Option<Format>,
         opened: Option<Vec<Format>>,
     ) -> Result<Self, ConfigurationError> {
+        let Some(written) = written else {
+            let opened = opened.unwrap_or_else(|| vec![Format::Envelope]);
+            return Ok(Self {
+                opened: opened.into_iter().collect(),
+            });
+        };
         let needed = [written, Format::Envelope];
         let Some(opened) = opened else {
             return Ok(Self {
@@ -39,18 +47,22 @@ impl FormatPolicy {
         }
     }
 
+    pub(crate) fn opens(&self, format: Format) -> bool {
+        self.opened.contains(&format)
+    }
+
     pub(crate) fn check(&self, format: Format) -> Result<(), PayloadError> {
-        if self.opened.contains(&format) {
+        if self.opens(format) {
             Ok(())
         } else {
             Err(PayloadError::FormatNotAllowed { format })
         }
     }
 
-    /// The formats that bind no context, if any is opened.
+    /// An encrypted format that binds no context, if any is opened.
     pub(crate) fn unbound(&self) -> Option<Format> {
         let mut opened = self.opened.iter().copied();
-        opened.find(|format| !format.binds_context())
+        opened.find(|format| format.encrypts() && !format.binds_context())
     }
 }
 
@@ -66,8 +78,8 @@ mod tests {
             (EnvelopeV1, &[EnvelopeV1, Envelope]),
             (Direct, &[Direct, Envelope]),
         ] {
-            let policy = FormatPolicy::new(written, None).unwrap();
-            for format in [Envelope, EnvelopeV1, Direct] {
+            let policy = FormatPolicy::new(Some(written), None).unwrap();
+            for format in Format::ALL {
                 assert_eq!(
                     policy.check(format).is_ok(),
                     opened.contains(&format),
@@ -86,9 +98,10 @@ mod tests {
             (Direct, vec![Envelope], "`direct`"),
             (Direct, vec![Direct], "`envelope`"),
         ] {
-            let error = FormatPolicy::new(written, Some(opened)).unwrap_err();
+            let error = FormatPolicy::new(Some(written), Some(opened)).unwrap_err();
             assert!(error.reason().contains(missing), "{error}");
         }
-        assert!(FormatPolicy::new(EnvelopeV1, Some(vec![EnvelopeV1])).is_ok());
+        assert!(FormatPolicy::new(Some(EnvelopeV1), Some(vec![EnvelopeV1])).is_ok());
+        assert!(FormatPolicy::new(None, Some(vec![Direct])).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use crate::codec::{decode::MAX_NESTING, message};
 
 /// Encrypts a payload even when it is encrypted already, as earlier versions of this codec did.
 async fn layer(codec: &Codec, payload: &Payload) -> Payload {
-    let active = &codec.0.active_v2;
+    let active = &codec.encryption().unwrap().active_v2;
     let key = active.acquire(1, 1).await.unwrap();
     Payload {
         data: message::seal_v2(&key.data_key, active.context(), Compression::None, payload)

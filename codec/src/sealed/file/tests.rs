@@ -210,3 +210,28 @@ async fn the_empty_context_is_refused_both_ways() {
         ));
     }
 }
+
+#[test]
+fn every_error_names_its_subject_and_what_to_do() {
+    use SealedFileError as E;
+    let all = [
+        E::Read(io::ErrorKind::PermissionDenied.into()),
+        E::Write(io::ErrorKind::StorageFull.into()),
+        E::Truncated,
+        E::IncompleteOrAltered,
+        E::NotAuthentic,
+        E::Codec(PayloadError::Malformed("its header is short").into()),
+    ];
+    for error in all {
+        // A new variant does not compile until it is here.
+        let (subject, remedy) = match error {
+            E::Read(_) => ("the input", "check its path"),
+            E::Write(_) => ("the output", "the free space"),
+            E::Truncated | E::IncompleteOrAltered => ("the input", "transfer the file again"),
+            E::NotAuthentic => ("the input", "open it with the context and the key"),
+            E::Codec(_) => ("its header is short", "Check the program"),
+        };
+        let text = error.to_string();
+        assert!(text.contains(subject) && text.contains(remedy), "{text}");
+    }
+}

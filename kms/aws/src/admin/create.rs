@@ -1,4 +1,4 @@
-//! Making a key at AWS KMS.
+//! Creating a key at AWS KMS.
 
 use aws_sdk_kms::types::{KeySpec as Spec, KeyUsageType, OriginType, Tag};
 
@@ -10,10 +10,10 @@ use crate::{
 };
 use temporal_kms::{KeyPurpose, KeySpec, Protection, ProviderError, ProviderErrorKind as Kind};
 
-/// AWS KMS's shortest: the key has never been used.
+/// AWS KMS's shortest wait, because the key was never used.
 const DISCARD_DAYS: i32 = 7;
 
-/// Makes a key and gives it the alias that it was asked for by.
+/// Creates a key and gives it the requested alias.
 pub(super) async fn create(
     asked: RegionalKey,
     spec: &KeySpec,
@@ -35,14 +35,14 @@ pub(super) async fn create(
     let call = made.kms.create_alias().alias_name(alias);
     let named = call.target_key_id(made.id()).send().await;
     if let Err(error) = named {
-        // Nobody would find it again, and it costs money.
+        // Without an alias the key would be lost and still cost money.
         discard(&made).await;
         return Err(made.failed("kms:CreateAlias")(error));
     }
     if let Some(days) = days {
         enable_rotation(&made, days)
             .await
-            .map_err(|error| error.with_detail("the key was made, but its rotation is not set"))?;
+            .map_err(|error| error.with_detail("the key was created, but its rotation is not set; set it: codec-server keys rotate --rotation-period"))?;
     }
     Ok(made)
 }
@@ -53,7 +53,9 @@ fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), Pro
         spec.protection,
         Some(Protection::File | Protection::Software)
     ) {
-        return unsupported("AWS KMS keeps every key in a hardware security module");
+        return unsupported(
+            "AWS KMS keeps every key in a hardware security module; leave --protection out",
+        );
     }
     match spec.purpose {
         KeyPurpose::Encrypt => Ok((KeyUsageType::EncryptDecrypt, Spec::SymmetricDefault)),
@@ -86,7 +88,7 @@ async fn create_key(
     let tags = tags.map_err(|_| {
         asked
             .error(Kind::Misconfigured)
-            .with_detail("a label lacks its name or its value")
+            .with_detail("a label lacks its name or its value; write NAME=VALUE")
     })?;
     let answer = asked
         .kms

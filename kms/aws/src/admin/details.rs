@@ -1,4 +1,4 @@
-//! What AWS KMS tells of a key.
+//! What AWS KMS tells about a key.
 
 use std::{
     collections::BTreeMap,
@@ -19,20 +19,20 @@ use temporal_kms::{
     KeyDetails, KeyPurpose, KeyState, KeyVersion, ProviderError, ProviderErrorKind as Kind,
 };
 
-/// Everything of a key that is named by its ARN.
+/// All details of a key that is named by its ARN.
 pub(super) async fn details(
     key: &RegionalKey,
     metadata: &KeyMetadata,
 ) -> Result<KeyDetails, ProviderError> {
     match metadata::purpose(metadata) {
         Some(purpose) => describe(key, metadata, purpose).await,
-        None => Err(key
-            .error(Kind::Unsupported)
-            .with_detail("it is neither for encryption nor for signing with ECDSA on P-256")),
+        None => Err(key.error(Kind::Unsupported).with_detail(
+            "it is not for encryption or signing with ECDSA on P-256; name another key",
+        )),
     }
 }
 
-/// The same. `None` for keys that AWS manages, and for kinds of keys that are not used here.
+/// The same. `None` for keys that AWS manages, and for kinds of keys that this crate does not use.
 pub(super) async fn details_if_ours(
     key: &RegionalKey,
 ) -> Result<Option<KeyDetails>, ProviderError> {
@@ -90,7 +90,7 @@ async fn describe(
     let versions = if_permitted(key, versions(key, metadata).await)?;
     let primary = match versions {
         Some(versions) => versions.into_iter().next(),
-        // The current material is known; when it was made is not.
+        // The current material is known, but not its age.
         None => Some(KeyVersion::new(
             metadata::current_version(metadata),
             metadata::state(metadata),
@@ -108,7 +108,8 @@ async fn describe(
     .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default()))
 }
 
-/// `None` for what the caller may not ask: a policy that permits a key by its alias cannot permit what takes no alias.
+/// `None` if the caller lacks the permission. A policy that permits a key by its alias cannot permit operations that
+/// accept no alias.
 fn if_permitted<T>(
     key: &RegionalKey,
     asked: Result<T, ProviderError>,
@@ -122,7 +123,7 @@ fn if_permitted<T>(
     }
 }
 
-/// AWS KMS's period where none was asked for.
+/// AWS KMS's default period.
 const YEARLY: i32 = 365;
 
 #[derive(Default)]
@@ -149,8 +150,8 @@ async fn rotation(key: &RegionalKey, metadata: &KeyMetadata) -> Result<Rotation,
     })
 }
 
-/// A symmetric key's materials, the newest first. AWS KMS names each by an id; where it does not tell them, they are
-/// counted. All share the key's state.
+/// A symmetric key's materials, newest first. AWS KMS gives each an id. Materials without an id are counted. All share
+/// the key's state.
 pub(super) async fn versions(
     key: &RegionalKey,
     metadata: &KeyMetadata,
@@ -195,7 +196,7 @@ fn in_order(
             None | Some(KeyMaterialState::Current | KeyMaterialState::NonCurrent)
         )
     });
-    // Only what the key was made with has no date of rotation; it is not listed everywhere.
+    // Only the first material has no date of rotation. Some answers do not list it.
     if rotations
         .iter()
         .all(|material| material.rotation_date().is_some())

@@ -13,16 +13,16 @@ use temporal_kms::{
     EncryptionContext, KeyPurpose, KeyRole, ProviderError, ProviderErrorKind as Kind,
 };
 
-/// A permission that somebody is to have.
+/// A permission that a member should have.
 pub(super) struct Wanted<'a> {
     /// The ARN of a user or role.
     pub(super) member: &'a str,
     pub(super) role: KeyRole,
-    /// The pairs that a call's encryption context must hold; none permits calls under any.
+    /// The pairs that a call's encryption context must hold. Without pairs, any context is permitted.
     pub(super) context: &'a EncryptionContext,
 }
 
-/// Grants what is wanted, unless it is granted already. Returns whether that changed anything.
+/// Creates the grant, unless the permission exists already. Returns whether this changed anything.
 pub(super) async fn grant(
     key: &RegionalKey,
     metadata: &KeyMetadata,
@@ -40,17 +40,17 @@ pub(super) async fn grant(
     }
     if !wanted.context.is_empty() && purpose != Some(KeyPurpose::Encrypt) {
         return misconfigured(
-            "signing has no encryption context that a permission could depend on",
+            "signing has no encryption context that a permission could depend on; leave --namespace out",
         );
     }
     let Some((name, needed)) = grant_of(wanted.role) else {
-        return misconfigured("AWS KMS has no grant for this role");
+        return misconfigured("AWS KMS has no grant for this role; permit it in the key's policy");
     };
     let granted = granted(key, wanted).await?;
     if needed.iter().all(|operation| granted.contains(operation)) {
         return Ok(false);
     }
-    // AWS KMS holds DescribeKey to no context, so that the whole role fits into one grant.
+    // AWS KMS does not apply context constraints to DescribeKey, so the whole role fits into one grant.
     let constraints = pairs(wanted.context).map(|pairs| {
         GrantConstraints::builder()
             .set_encryption_context_subset(Some(pairs))
@@ -69,7 +69,7 @@ pub(super) async fn grant(
     Ok(true)
 }
 
-/// A grant's name and what it permits. Two equal grants of one name are one.
+/// A grant's name, made from what it permits. AWS KMS treats equal grants with one name as one grant.
 const fn grant_of(role: KeyRole) -> Option<(&'static str, &'static [Operation])> {
     Some(match role {
         KeyRole::Encrypter => (
@@ -117,7 +117,7 @@ fn fits(role: KeyRole, purpose: Option<KeyPurpose>) -> bool {
     }
 }
 
-/// What the member may do already under every context that is wanted.
+/// The operations that the member may already use under every wanted context.
 async fn granted(key: &RegionalKey, wanted: &Wanted<'_>) -> Result<Vec<Operation>, ProviderError> {
     let call = key
         .kms

@@ -22,7 +22,7 @@ pub async fn payloads_in_every_format(suite: &Suite) {
             let name = String::from_utf8_lossy(name);
             assert!(key.uri().to_string().contains(&*name), "{name}");
         }
-        // Another process, which has the key only.
+        // Another process, which has only the key.
         let reader = self::codec(&[suite.open("k").await], "payments", format);
         assert_eq!(
             reader.decode(sealed).await.expect("opened"),
@@ -32,7 +32,7 @@ pub async fn payloads_in_every_format(suite: &Suite) {
     }
 }
 
-/// A codec refuses another namespace's payloads.
+/// A codec refuses payloads of another namespace.
 pub async fn another_namespace_is_refused(suite: &Suite) {
     let key = suite.create("k").await;
     let writer = codec(std::slice::from_ref(&key), "payments", Format::Envelope);
@@ -65,7 +65,7 @@ pub async fn a_second_recipient_opens_while_the_first_is_away(suite: &Suite) {
         Format::Envelope,
     );
     let sealed = writer.encode(vec![payload(10)]).await.expect("sealed");
-    // Both are at one service; the first call is that of the first recipient.
+    // Both keys are at one service. The first call is for the first recipient.
     suite.inject(Fault::ConnectionLost, 1);
     let reader = codec(&[first().await, second], "payments", Format::Envelope);
     assert_eq!(reader.decode(sealed).await.expect("opened"), [payload(10)]);

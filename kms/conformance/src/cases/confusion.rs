@@ -1,4 +1,4 @@
-//! No ciphertext opens as anything but what it was written as, for payloads of 0 to 64 bytes.
+//! A ciphertext opens only in the format in which it was written, for payloads of 0 to 64 bytes.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::suite::{Suite, context};
 
 const FORMATS: [Format; 3] = [Format::Envelope, Format::EnvelopeV1, Format::Direct];
 
-/// No ciphertext of one format opens as one of another.
+/// A ciphertext of one format does not open in another format.
 pub async fn no_payload_opens_as_another(suite: &Suite) {
     let key = suite.create("k").await;
-    // What a key takes may depend on what it is.
+    // The limits of a key may depend on its kind.
     key.describe().await.expect("described");
     let writers = FORMATS.map(|format| codec(&key, format, None));
     let sealer = Sealer::builder().encrypt_with(key.clone());
@@ -49,7 +49,7 @@ pub async fn no_payload_opens_as_another(suite: &Suite) {
         let envelope = sealer.seal(&value, &namespace).await;
         ciphertexts.push(envelope.expect("sealed").encrypted_data_key);
 
-        // Each as a wrapped data key that is the payload's own bytes, where these have its length or are brought to it.
+        // Each as a wrapped data key made of the payload's own bytes, padded or cut to the right length.
         let mut known = [0; Dek::LEN];
         known
             .iter_mut()
@@ -62,7 +62,7 @@ pub async fn no_payload_opens_as_another(suite: &Suite) {
             }
         }
     }
-    // A wrapped data key as a direct payload, whatever it is bound to.
+    // A wrapped data key as a direct payload, under any context.
     for bound in [EncryptionContext::empty(), namespace] {
         let dek = Dek::from_slice(&of_len(Dek::LEN).expect("a payload").encode_to_vec());
         let dek = dek.expect("a data key that is a payload");
@@ -72,7 +72,7 @@ pub async fn no_payload_opens_as_another(suite: &Suite) {
     }
 }
 
-/// What another caller of the service encrypts does not open as a payload.
+/// A ciphertext of another program at the same service does not open as a payload.
 pub async fn what_the_kms_encrypts_for_others_opens_as_nothing(suite: &Suite) {
     let key = suite.create("k").await;
     key.describe().await.expect("described");
@@ -83,14 +83,15 @@ pub async fn what_the_kms_encrypts_for_others_opens_as_nothing(suite: &Suite) {
         for format in [Format::Envelope, Format::Direct] {
             refuses(&codec(&key, format, None), forged.clone(), len).await;
         }
-        // Version 1 wraps a data key as anybody encrypts 32 bytes. That is why it is opened only where it is configured.
+        // Version 1 wraps a data key as any program encrypts 32 bytes. Therefore only a configuration that names it
+        // opens it.
         if len != Dek::LEN {
             refuses(&codec(&key, Format::EnvelopeV1, None), forged, len).await;
         }
     }
 }
 
-/// A payload whose serialized form has `len` bytes. No payload has just one.
+/// A payload whose serialized form has `len` bytes. A length of 1 is impossible.
 fn of_len(len: usize) -> Option<Payload> {
     let payload = Payload {
         data: vec![b'x'; len.saturating_sub(2)],
@@ -134,7 +135,7 @@ fn as_direct(key: &KeyUri, data: &[u8]) -> Payload {
     }
 }
 
-/// An envelope under a data key that the forger knows, with a ciphertext of the victim's as its wrapped form.
+/// An envelope under a data key that the attacker knows. Its wrapped data key is a ciphertext of the victim.
 async fn forged(key: &KeyUri, dek: [u8; 32], ciphertext: &[u8], format: Format) -> Payload {
     let forger: Arc<dyn KeyProvider> = Arc::new(Forger {
         key: key.clone(),
@@ -149,7 +150,7 @@ async fn forged(key: &KeyUri, dek: [u8; 32], ciphertext: &[u8], format: Format) 
     sealed.expect("forged").remove(0)
 }
 
-/// Has the name of another's key, and gives out what it was told to.
+/// A key with the name of the victim's key. It returns the bytes that the test gives it.
 #[derive(Debug)]
 struct Forger {
     key: KeyUri,

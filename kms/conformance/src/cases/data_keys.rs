@@ -8,7 +8,7 @@ use temporal_kms::{
 
 use crate::suite::{Suite, context, kind};
 
-/// Data keys open as they were, with and without a context, and are not visible in their wrapped form.
+/// Data keys unwrap unchanged, with and without a context, and their wrapped form does not show them.
 pub async fn wraps_and_unwraps(suite: &Suite) {
     let key = suite.create("k").await;
     let payments = context(&[("namespace", "payments"), ("env", "production")]);
@@ -32,7 +32,7 @@ pub async fn wraps_and_unwraps(suite: &Suite) {
     assert_eq!(&described.uri, key.uri());
 }
 
-/// A data key opens under its own context only.
+/// A data key unwraps only under its own context.
 pub async fn another_context_is_refused(suite: &Suite) {
     let key = suite.create("k").await;
     let asked = context(&[("namespace", "a"), ("env", "test")]);
@@ -78,7 +78,7 @@ pub async fn only_32_bytes_are_a_data_key(suite: &Suite) {
         if !(key.min_plaintext()..=key.max_plaintext()).contains(&len) {
             continue;
         }
-        // The key's own, authentic, and of another length.
+        // Authentic, of the same key, and with another length.
         let other = WrappedDek::new(key.encrypt(&vec![7; len]).await.expect("encrypted"));
         let refused = kind(key.unwrap(&other, &EncryptionContext::empty()).await);
         assert_eq!(refused, Kind::InvalidCiphertext, "{len} bytes");
@@ -111,7 +111,7 @@ pub async fn no_altered_byte_opens(suite: &Suite) {
     assert_eq!(opened.expose(), dek.expose());
 }
 
-/// A key that does not exist is reported as one.
+/// A key that does not exist is reported as not found.
 pub async fn an_unknown_key_is_told(suite: &Suite) {
     let asked = async || -> Result<Arc<dyn KeyProvider>, _> {
         let key = suite.try_open("nobody").await?;

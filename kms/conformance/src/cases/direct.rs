@@ -4,10 +4,11 @@ use temporal_kms::ProviderErrorKind as Kind;
 
 use crate::suite::{Suite, kind};
 
-/// Plaintexts from the shortest to the longest round-trip; others are refused before they are encrypted.
+/// Plaintexts from the shortest to the longest round-trip. Shorter and longer ones are refused before they are
+/// encrypted.
 pub async fn takes_the_least_and_the_most(suite: &Suite) {
     let key = suite.create("k").await;
-    // What a key takes may depend on what it is.
+    // The limits of a key may depend on its kind.
     key.describe().await.expect("described");
     let (least, most) = (key.min_plaintext(), key.max_plaintext());
     assert!(least <= 1 && most >= 4096, "{least} to {most} bytes");

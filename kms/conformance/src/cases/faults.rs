@@ -1,4 +1,4 @@
-//! Failures of the service: a fault that ends is survived, and one that lasts is reported as what it is.
+//! Failures of the service. A call survives a short fault, and reports a lasting fault with the right kind.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use crate::{
     suite::{Suite, context, kind},
 };
 
-/// Longer than any answer takes, on the slowest machine.
+/// Longer than any answer takes on the slowest machine.
 const GENEROUS: Duration = Duration::from_secs(30);
 
-/// A missing permission is reported as one, and the call is not repeated.
+/// A missing permission is reported as such, and the call is not repeated.
 pub async fn permission_denied(suite: &Suite) {
     suite.create("k").await;
     let metrics = Arc::new(KmsMetrics::default());
@@ -37,32 +37,32 @@ pub async fn permission_denied(suite: &Suite) {
     key.unwrap(&wrapped, &context).await.expect("permitted");
 }
 
-/// A service that limits the rate of calls.
+/// The service limits the rate of calls.
 pub async fn throttling(suite: &Suite) {
     passes(suite, Fault::Throttled).await;
 }
 
-/// A service that does not answer.
+/// The service does not answer.
 pub async fn slow_server(suite: &Suite) {
     passes(suite, Fault::NoAnswer).await;
 }
 
-/// A service that closes connections.
+/// The service closes connections.
 pub async fn dead_server(suite: &Suite) {
     passes(suite, Fault::ConnectionLost).await;
 }
 
-/// Answers that are not the service's.
+/// Another program answers instead of the service.
 pub async fn garbage_answers(suite: &Suite) {
     passes(suite, Fault::Garbage).await;
 }
 
-/// Answers that were altered on their way.
+/// Answers are altered in transit.
 pub async fn damaged_answers(suite: &Suite) {
     passes(suite, Fault::Damaged).await;
 }
 
-/// After failures in a row, calls fail without being made until the pause is over.
+/// After several failures in a row, calls fail without reaching the service until the pause is over.
 pub async fn a_breaker_spares_a_dead_service(suite: &Suite) {
     suite.create("k").await;
     let metrics = Arc::new(KmsMetrics::default());
@@ -75,14 +75,14 @@ pub async fn a_breaker_spares_a_dead_service(suite: &Suite) {
     for _ in 0..2 {
         assert_eq!(kind(key.generate_dek(&context).await), Kind::Unavailable);
     }
-    // The service answers again, and is not asked before the pause is over.
+    // The service answers again, but it is not called before the pause is over.
     assert_eq!(kind(key.generate_dek(&context).await), Kind::Unavailable);
     suite.recover();
     let another = suite.open("k").await;
     another.generate_dek(&context).await.expect("it answers");
 }
 
-/// A fault that ends is survived, and one that does not fails as what it is.
+/// A call survives a short fault, and reports a lasting fault with the right kind.
 async fn passes(suite: &Suite, fault: Fault) {
     suite.create("k").await;
     let metrics = Arc::new(KmsMetrics::default());
@@ -129,7 +129,7 @@ fn patient(fault: Fault) -> CallPolicy {
         .with_base_delay(Duration::from_millis(1))
 }
 
-/// One attempt. Only a service that does not answer may run into its end.
+/// One attempt. Only a service that does not answer may reach its time limit.
 fn once(fault: Fault) -> CallPolicy {
     CallPolicy::once()
         .with_attempt_timeout(match fault {

@@ -10,7 +10,8 @@ use crate::{
     suite::{Suite, context, kind},
 };
 
-/// A version that is gone is told from a ciphertext that was altered. A key that is gone as a whole is disabled first.
+/// A destroyed version is distinguished from an altered ciphertext. A key that is destroyed as a whole is reported as
+/// disabled first.
 const fn lost(unit: Unit) -> Kind {
     match unit {
         Unit::Key => Kind::KeyDisabled,
@@ -18,7 +19,7 @@ const fn lost(unit: Unit) -> Kind {
     }
 }
 
-/// A service that destroys whole keys only says so.
+/// A service that destroys only whole keys reports that.
 const fn unknown_version(unit: Unit) -> Kind {
     match unit {
         Unit::Key => Kind::Unsupported,
@@ -26,7 +27,7 @@ const fn unknown_version(unit: Unit) -> Kind {
     }
 }
 
-/// A new version encrypts after a rotation; older ones go on decrypting.
+/// After a rotation the new version encrypts, and older versions still decrypt.
 pub async fn rotation_keeps_what_is_old(suite: &Suite) {
     let key = suite.create("k").await;
     let (uri, admin) = (suite.uri("k"), suite.admin().await);
@@ -53,13 +54,13 @@ pub async fn rotation_keeps_what_is_old(suite: &Suite) {
     assert_eq!(unwrap(&*key, &new).await, Ok(2));
     let opened = key.decrypt(&old_direct).await.expect("decrypted");
     assert_eq!(opened.as_slice(), b"old");
-    // A process that opens the key afresh opens both.
+    // A new process opens both.
     let another = suite.open("k").await;
     assert_eq!(unwrap(&*another, &old).await, Ok(1));
     assert_eq!(unwrap(&*another, &new).await, Ok(2));
 }
 
-/// A disabled version or key decrypts nothing until it is enabled again.
+/// A disabled version or key does not decrypt until it is enabled again.
 pub async fn what_is_disabled_does_nothing(suite: &Suite) {
     let key = suite.create("k").await;
     let (uri, admin) = (suite.uri("k"), suite.admin().await);
@@ -84,7 +85,7 @@ pub async fn what_is_disabled_does_nothing(suite: &Suite) {
             assert_eq!(kind(key.encrypt(b"x").await), Kind::KeyDisabled);
             assert_eq!(kind(key.describe().await), Kind::KeyDisabled);
         }
-        // What the new version wraps does not need the old one.
+        // Data keys that the new version wrapped do not need the old version.
         Unit::Version => {
             let new = wrap(&*key, 2).await;
             assert_eq!(unwrap(&*key, &new).await, Ok(2));
@@ -94,7 +95,7 @@ pub async fn what_is_disabled_does_nothing(suite: &Suite) {
     assert_eq!(unwrap(&*key, &old).await, Ok(1));
 }
 
-/// Ciphertexts of a version or key that is destroyed do not open.
+/// Ciphertexts of a destroyed version or key do not open.
 pub async fn what_is_destroyed_is_lost(suite: &Suite) {
     let key = suite.create("k").await;
     let (uri, admin) = (suite.uri("k"), suite.admin().await);
@@ -122,7 +123,7 @@ pub async fn what_is_destroyed_is_lost(suite: &Suite) {
     assert_eq!(unknown, unknown_version(suite.unit()));
 }
 
-/// A key is created once, for one purpose, and is listed with it.
+/// A key is created once, for one purpose, and the list shows this purpose.
 pub async fn a_key_is_made_once_and_listed(suite: &Suite) {
     let admin = suite.admin().await;
     for (name, purpose) in [("one", KeyPurpose::Encrypt), ("two", KeyPurpose::SignP256)] {

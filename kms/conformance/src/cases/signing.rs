@@ -6,7 +6,7 @@ use crate::suite::Suite;
 
 const DATA: &[u8] = b"what is signed";
 
-/// Signatures verify with the service, and offline with the public key.
+/// Signatures verify at the service, and offline with the public key.
 pub async fn signs_and_verifies(suite: &Suite) {
     let signer = suite.create_signer("s").await;
     for data in [DATA, b"", &vec![7; 100_000]] {
@@ -23,7 +23,7 @@ pub async fn signs_and_verifies(suite: &Suite) {
     }
 }
 
-/// Altered signatures, other data and another key's signatures do not verify.
+/// Altered signatures, other data and signatures of another key do not verify.
 pub async fn what_is_not_signed_is_false(suite: &Suite) {
     let (signer, other) = (
         suite.create_signer("s").await,

@@ -1,4 +1,4 @@
-//! The circuit breaker: a service that cannot be reached is not called for a while.
+//! The circuit breaker: after failures, it stops calls to an unreachable service for a while.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::{KeyUri, ProviderError, ProviderErrorKind};
 
-/// Spares a service that cannot be reached, and spares the callers the wait: after some failures in a row calls fail at
-/// once. When the pause is over, one call is let through as a probe; its outcome decides for all.
+/// After several failures in a row, calls fail at once, so that callers do not wait and the service is not flooded.
+/// After a pause, one call passes as a probe. Its outcome decides for all calls.
 ///
-/// Only transient failures count. A service that refuses can be reached.
+/// Only transient failures count. A refusal shows that the service is reachable.
 pub(super) struct Breaker {
     failures_to_open: u32,
     pause: Duration,
-    /// A call that its caller gives up after this long counts as a failure.
+    /// A call counts as a failure if its caller gives up after at least this time.
     patience: Duration,
     state: Mutex<State>,
 }
@@ -27,7 +27,7 @@ enum State {
     Open {
         since: Instant,
     },
-    /// The probe is under way. Should it be given up, another one may start after the pause.
+    /// The probe is running. If its caller gives up, another probe may start after the pause.
     Probing {
         since: Instant,
     },
@@ -44,7 +44,7 @@ impl Breaker {
     }
 
     /// # Errors
-    /// While the service is not called.
+    /// While the breaker is open.
     pub(super) fn admit<'a>(&'a self, key: &'a KeyUri) -> Result<Admitted<'a>, ProviderError> {
         let mut state = self.state.lock();
         match *state {
@@ -92,11 +92,11 @@ impl Breaker {
     }
 }
 
-/// A call that the breaker let through, and that tells it how it ended.
+/// A call that passed the breaker. It reports its outcome to the breaker.
 pub(super) struct Admitted<'a> {
     breaker: &'a Breaker,
     key: &'a KeyUri,
-    /// When the service was first called. A call that waits for its turn says nothing of the service.
+    /// When the service was first called. A call that still waits for its turn proves nothing about the service.
     called: Mutex<Option<Instant>>,
     has_ended: bool,
 }
@@ -114,8 +114,8 @@ impl Admitted<'_> {
 }
 
 impl Drop for Admitted<'_> {
-    /// A caller that gives up early lost interest. One that waited as long as an attempt may take, waited for a service
-    /// that hangs; else callers with short deadlines of their own would keep the breaker from ever opening.
+    /// A caller that gives up early has lost interest. A caller that waited as long as one attempt may take has met a
+    /// service that hangs. Otherwise callers with short deadlines would keep the breaker closed forever.
     fn drop(&mut self) {
         let called = *self.called.lock();
         let hangs = called.is_some_and(|called| called.elapsed() >= self.breaker.patience);

@@ -1,4 +1,4 @@
-//! The numbers of all calls.
+//! The metrics of all calls.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{KeyUri, ProviderErrorKind};
 /// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
 const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];
 
-/// How calls of key management services ended, by key and operation. Labels hold names only, never key material.
+/// Outcomes of calls to key management services, by key and operation. Labels hold names only, never key material.
 #[derive(Debug, Default)]
 pub struct KmsMetrics {
     operations: Mutex<BTreeMap<(KeyUri, Operation), OperationMetrics>>,
@@ -20,20 +20,21 @@ pub struct KmsMetrics {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationMetrics {
-    /// Calls that ended, well or badly. Attempts of one call count once.
+    /// Finished calls, successful or not. All attempts of one call count once.
     pub calls: u64,
     /// Attempts beyond the first.
     pub retries: u64,
     /// Failed calls by kind.
     pub errors: BTreeMap<&'static str, u64>,
-    /// The time that all calls took together.
+    /// The total time of all calls.
     pub total_time: Duration,
-    /// How many calls took at most so many milliseconds, by ascending bounds; `None` is the last, unbounded bucket.
+    /// How many calls took at most this many milliseconds, by ascending bounds. `None` is the last bucket, without
+    /// bound.
     pub latency: Vec<(Option<u64>, u64)>,
 }
 
 impl KmsMetrics {
-    /// All numbers as they are now, ordered by key and operation.
+    /// All current numbers, ordered by key and operation.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(KeyUri, Operation, OperationMetrics)> {
         let operations = self.operations.lock();

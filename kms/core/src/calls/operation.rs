@@ -2,7 +2,7 @@
 
 use crate::{KeyUri, text_form::text_form};
 
-/// What is called: the name in metrics and spans.
+/// An operation of a key service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Operation {
@@ -14,9 +14,9 @@ pub enum Operation {
     Encrypt,
     /// A payload is decrypted in direct mode.
     Decrypt,
-    /// The key's state is asked for.
+    /// The key's state is fetched.
     Describe,
-    /// Data are signed.
+    /// Data is signed.
     Sign,
     /// A public key is fetched.
     PublicKey,
@@ -83,7 +83,7 @@ impl Operation {
 
 text_form!(Operation);
 
-/// One call on its way.
+/// One call in progress.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) operation: Operation,

@@ -4,29 +4,31 @@ use std::time::Duration;
 
 use crate::ConfigurationError;
 
-/// The longest time in a policy: nobody waits longer than a day for a call.
+/// The longest time that a policy may hold: one day.
 pub(super) const LONGEST: Duration = Duration::from_hours(24);
 
-/// How calls of a key management service are surrounded.
+/// The policy for calls of a key management service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallPolicy {
-    /// The longest that one attempt may take. At most the total time. Default: 3 seconds.
+    /// The time limit of one attempt. At most the total time. Default: 3 seconds.
     pub attempt_timeout: Duration,
-    /// The longest that a call may take with all its attempts. It ends attempts that do not fit. Default: 10 seconds.
+    /// The time limit of a call with all its attempts. An attempt that would take longer ends there. Default: 10
+    /// seconds.
     pub total_timeout: Duration,
-    /// Attempts of one call; only transient failures are followed by another. Default: 4.
+    /// The number of attempts of one call. Only a transient failure is tried again. Default: 4.
     pub max_attempts: u32,
-    /// The wait before the second attempt is random up to this, and up to twice as much before each further one.
+    /// The wait before the second attempt is random, up to this bound. The bound doubles before each further attempt.
     /// Default: 100 milliseconds.
     pub base_delay: Duration,
     /// The longest wait between attempts. Default: 2 seconds.
     pub max_delay: Duration,
-    /// Calls of one key at the same time; further ones wait. Default: 32.
+    /// The number of concurrent calls of one key. Further calls wait. Default: 32.
     pub max_concurrent: usize,
-    /// Calls in a row that fail transiently, with all their attempts, until calls fail without being made. Default: 5.
+    /// The number of calls in a row that fail transiently, with all their attempts, before the circuit breaker opens:
+    /// calls then fail without reaching the service. Default: 5.
     pub breaker_failures: u32,
-    /// How long that lasts until one call is let through as a probe. Default: 10 seconds.
+    /// How long the circuit breaker stays open before one call passes as a probe. Default: 10 seconds.
     pub breaker_pause: Duration,
 }
 
@@ -46,7 +48,7 @@ impl Default for CallPolicy {
 }
 
 impl CallPolicy {
-    /// One attempt and no circuit breaker, so that each call shows how the service answers: for diagnosis.
+    /// One attempt and no circuit breaker, for diagnosis: each call shows how the service answers.
     #[must_use]
     pub fn once() -> Self {
         Self {
@@ -56,14 +58,14 @@ impl CallPolicy {
         }
     }
 
-    /// Sets the longest that one attempt may take.
+    /// Sets the time limit of one attempt.
     #[must_use]
     pub fn with_attempt_timeout(mut self, attempt_timeout: Duration) -> Self {
         self.attempt_timeout = attempt_timeout;
         self
     }
 
-    /// Sets the longest that a call may take with all its attempts.
+    /// Sets the time limit of a call with all its attempts.
     #[must_use]
     pub fn with_total_timeout(mut self, total_timeout: Duration) -> Self {
         self.total_timeout = total_timeout;
@@ -91,28 +93,28 @@ impl CallPolicy {
         self
     }
 
-    /// Sets how many calls of one key are made at the same time.
+    /// Sets the number of concurrent calls of one key.
     #[must_use]
     pub fn with_max_concurrent(mut self, max_concurrent: usize) -> Self {
         self.max_concurrent = max_concurrent;
         self
     }
 
-    /// Sets how many calls fail in a row until calls fail without being made.
+    /// Sets how many calls fail in a row before the circuit breaker opens.
     #[must_use]
     pub fn with_breaker_failures(mut self, breaker_failures: u32) -> Self {
         self.breaker_failures = breaker_failures;
         self
     }
 
-    /// Sets how long calls fail without being made.
+    /// Sets how long the circuit breaker stays open.
     #[must_use]
     pub fn with_breaker_pause(mut self, breaker_pause: Duration) -> Self {
         self.breaker_pause = breaker_pause;
         self
     }
 
-    /// Checks that calls can work with these limits.
+    /// Checks that these limits fit together.
     ///
     /// # Errors
     /// When a time or a number is zero, a time is longer than a day, or an attempt may take longer than the whole call.
@@ -129,7 +131,7 @@ impl CallPolicy {
         }
         let delays = [self.base_delay, self.max_delay];
         if times.iter().chain(&delays).any(|time| *time > LONGEST) {
-            return invalid("no time may be longer than a day");
+            return invalid("no time may be longer than a day; choose a shorter one");
         }
         if self.attempt_timeout > self.total_timeout {
             return invalid("one attempt must not take longer than the whole call");

@@ -1,4 +1,4 @@
-//! One call of a service with everything around it.
+//! One call of a service under the policy.
 
 use std::{sync::Arc, time::Duration};
 
@@ -117,13 +117,13 @@ impl Limits {
                 admitted.ended(&answer);
                 answer
             }
-            // Whether the service was waited for, and not only a turn, `admitted` knows.
+            // `admitted` knows whether this call waited for the service or only for its turn.
             Err(_) => Err(too_late(call.key, limit)),
         }
     }
 
-    /// Repeats a call that failed transiently, after a random wait whose bound doubles each time ("full jitter": callers
-    /// that failed together do not come back together).
+    /// Repeats a call that failed transiently, after a random wait whose bound doubles each time ("full jitter"). So
+    /// callers that failed together do not retry together.
     async fn with_retries<'a, T>(
         &self,
         call: Call<'a>,
@@ -169,7 +169,7 @@ fn too_late(key: &KeyUri, limit: Duration) -> ProviderError {
         .with_detail(format!("gave up after {limit:?}"))
 }
 
-/// The longest wait after so many failures.
+/// The longest wait after this many failures.
 fn longest_wait(policy: &CallPolicy, failures: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
     policy

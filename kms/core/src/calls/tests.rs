@@ -1,4 +1,4 @@
-//! What surrounds the calls, with a key that fails as it is told.
+//! The call policy, with a key that fails on demand.
 
 use std::time::Duration;
 
@@ -210,7 +210,7 @@ async fn every_operation_passes_and_is_counted_under_its_name() {
     );
 }
 
-/// The usual outage: connections are accepted, and nothing is ever answered.
+/// The usual outage: the service accepts connections and never answers.
 #[tokio::test(start_paused = true)]
 async fn the_breaker_opens_for_a_service_that_never_answers() {
     let policy = CallPolicy::default();

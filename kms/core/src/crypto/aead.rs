@@ -1,5 +1,5 @@
-//! AES-256-GCM (NIST SP 800-38D) with 96-bit nonces and 128-bit tags: the only place that names the library which
-//! computes it.
+//! AES-256-GCM (NIST SP 800-38D) with 96-bit nonces and 128-bit tags. Only this file names the library that computes
+//! it.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,
@@ -16,7 +16,7 @@ pub const NONCE_LEN: usize = 12;
 /// The length of a tag in bytes.
 pub const TAG_LEN: usize = 16;
 
-/// Authentication failed, or an input exceeds what GCM allows. It carries nothing on purpose.
+/// Authentication failed, or an input exceeds what GCM allows. On purpose it carries no detail.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Unauthentic;
 
@@ -30,7 +30,7 @@ impl Aes256Gcm {
         Self(imp::key(key))
     }
 
-    /// Replaces `buffer[from..]` by its ciphertext and appends the tag. A nonce must not repeat under one key.
+    /// Replaces `buffer[from..]` with its ciphertext and appends the tag. Never use a nonce twice under one key.
     pub fn seal(
         &self,
         nonce: [u8; NONCE_LEN],
@@ -44,7 +44,7 @@ impl Aes256Gcm {
         Ok(())
     }
 
-    /// Decrypts `ciphertext ‖ tag` in place and gives the plaintext, a prefix of it.
+    /// Decrypts `ciphertext ‖ tag` in place and returns the plaintext, which is a prefix of the buffer.
     pub fn open<'a>(
         &self,
         nonce: [u8; NONCE_LEN],

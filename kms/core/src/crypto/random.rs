@@ -1,17 +1,18 @@
 //! Randomness for message ids, nonces and data keys.
 //!
-//! That for every message comes from the cryptographic library's own generator. AWS-LC reseeds that one after `fork`, and after a snapshot of
-//! the virtual machine where the kernel tells it, so two copies of a process never repeat an id. With the feature
-//! `aes-gcm` alone the operating system is asked each time. A generator in this process's memory would be copied.
+//! Ids and nonces come from the cryptographic library's own generator. AWS-LC reseeds it after `fork`, and after a
+//! snapshot of the virtual machine where the kernel reports one, so two copies of a process never repeat an id. With
+//! the feature `aes-gcm` alone, every call asks the operating system, because a generator in this process's memory
+//! would be copied.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,
     reason = "shared by this project's own crates only"
 )]
 
-/// The operating system has no randomness to give. Nothing may be sealed then.
+/// The operating system gave no randomness, so nothing may be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the operating system gave no randomness")]
+#[error("the operating system gave no randomness; check that the process may call `getrandom`")]
 pub struct NoRandomness;
 
 /// Fills `bytes` from the operating system: for keys, which are rare. The kernel has one generator for all copies of a
@@ -30,7 +31,7 @@ pub fn fill(bytes: &mut [u8]) -> Result<(), NoRandomness> {
 }
 
 /// A number from 0 up to but not including 1, for waits and renewals that must not coincide. Without randomness it is
-/// one half: a wait needs no secrecy.
+/// one half, because a wait need not be secret.
 #[must_use]
 pub fn fraction() -> f64 {
     let mut bytes = [0; 4];

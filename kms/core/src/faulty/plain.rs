@@ -1,4 +1,4 @@
-//! The key behind a [`FaultyKey`](super::FaultyKey) that has no other one: it does no cryptography.
+//! The default inner key of a [`FaultyKey`](super::FaultyKey). It does no cryptography.
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
@@ -33,7 +33,7 @@ impl KeyProvider for PlainKey {
         &self.uri
     }
 
-    /// A key has its own name, and any number of further ones: `NAME-alias…`.
+    /// A key is also called `NAME-alias…`, for any continuation.
     fn is_alias_of(&self, key: &KeyUri) -> bool {
         let alias = format!("{}-alias", self.uri.resource());
         key == &self.uri || key.resource().starts_with(&alias)

@@ -1,4 +1,4 @@
-//! The faulty key does what it is told.
+//! The faulty key follows its instructions.
 
 use super::*;
 
@@ -96,7 +96,7 @@ async fn a_call_that_stalls_is_answered_after_recovery() {
     key.recover();
     assert_eq!(call.await.unwrap(), b"x");
 
-    // A call that is given up no longer runs.
+    // A cancelled call no longer runs.
     key.always(Stalls);
     let mut call = key.encrypt(b"x");
     assert!(futures::poll!(&mut call).is_pending());

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{ConfigurationError, Namespace};
 
-/// The pair that every context of a codec holds.
+/// The name of the pair that every context of a codec holds.
 pub const NAMESPACE: &str = "namespace";
 
 /// AWS KMS allows 8,192 characters of encryption context; the other services allow more.
@@ -16,10 +16,10 @@ const MAX_PAIRS: usize = 32;
 #[non_exhaustive]
 pub enum ContextError {
     /// They are longer than any context.
-    #[error("the encryption context is longer than {MAX_BYTES} bytes")]
+    #[error("the encryption context is longer than {MAX_BYTES} bytes; use fewer or shorter pairs")]
     TooLong,
     /// They are not the canonical form of a context.
-    #[error("{0}")]
+    #[error("{0}; check the program that wrote it")]
     Malformed(&'static str),
 }
 
@@ -28,11 +28,11 @@ impl ContextError {
     pub const MAX_BYTES: usize = MAX_BYTES;
 }
 
-/// Name–value pairs that are authenticated with a payload but not encrypted: what is sealed under one context
-/// opens under no other.
+/// Name–value pairs that are authenticated with a payload, but not encrypted. A payload that was sealed under one
+/// context does not open under another.
 ///
-/// Its bytes are the RFC 8785 (JCS) form of a JSON object with string values, or nothing at all when there is no
-/// pair. A context is stored in the clear: it must not hold secrets.
+/// Its bytes are the RFC 8785 (JCS) form of a JSON object with string values. A context without pairs has no bytes. A
+/// context is stored in the clear, so it must not hold secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncryptionContext {
     pairs: Arc<BTreeMap<String, String>>,
@@ -56,14 +56,14 @@ impl EncryptionContext {
     pub fn new(pairs: BTreeMap<String, String>) -> Result<Self, ConfigurationError> {
         let invalid = |reason| Err(ConfigurationError::invalid("encryption context", reason));
         if pairs.len() > MAX_PAIRS {
-            return invalid("it holds more than 32 pairs");
+            return invalid("it holds more than 32 pairs; remove some");
         }
         if pairs.contains_key("") {
-            return invalid("it holds a pair without a name");
+            return invalid("it holds a pair without a name; name it");
         }
         let canonical = canonical_json(&pairs);
         if canonical.len() > MAX_BYTES {
-            return invalid("it is longer than 8,192 bytes");
+            return invalid("it is longer than 8,192 bytes; use fewer or shorter pairs");
         }
         Ok(Self {
             pairs: Arc::new(pairs),
@@ -71,11 +71,11 @@ impl EncryptionContext {
         })
     }
 
-    /// Reads what a payload carries. Only the canonical form is accepted, so that the pairs that are checked are the
-    /// bytes that are authenticated.
+    /// Reads the context of a payload. Only the canonical form is accepted, so that the pairs that code checks are
+    /// exactly the bytes that are authenticated.
     ///
     /// # Errors
-    /// [`ContextError::Malformed`] when `bytes` are anything but the canonical form of a context.
+    /// [`ContextError::Malformed`] when `bytes` are not the canonical form of a context.
     pub fn parse(bytes: &[u8]) -> Result<Self, ContextError> {
         if bytes.is_empty() {
             return Ok(Self::empty());
@@ -97,7 +97,7 @@ impl EncryptionContext {
         Ok(context)
     }
 
-    /// The canonical form: what is stored, and what is authenticated.
+    /// The canonical form, which is stored and authenticated.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.canonical
@@ -263,6 +263,23 @@ mod tests {
                 matches!(parsed, Err(ContextError::Malformed(_))),
                 "{other}: {parsed:?}"
             );
+        }
+    }
+
+    #[test]
+    fn every_error_names_the_context_and_says_what_to_do() {
+        let malformed = EncryptionContext::parse(b"[]").unwrap_err();
+        for (error, remedy) in [
+            (ContextError::TooLong, "use fewer or shorter pairs"),
+            (malformed, "check the program that wrote it"),
+        ] {
+            // A new variant does not compile until it is here.
+            match error {
+                ContextError::TooLong | ContextError::Malformed(_) => {}
+            }
+            let text = error.to_string();
+            assert!(text.starts_with("the encryption context "), "{text}");
+            assert!(text.ends_with(remedy), "{text}");
         }
     }
 

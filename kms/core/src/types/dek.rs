@@ -6,12 +6,12 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::crypto::random;
 
-/// A wrapped key has a few hundred bytes at every KMS. A longer one is refused before any call.
+/// At every KMS, a wrapped key has a few hundred bytes. A longer one is refused before any call.
 pub const MAX_WRAPPED_LEN: usize = 16 * 1024;
 
-/// A data key: 32 random bytes that seal payloads and leave the process only wrapped by a KMS.
+/// A data key: 32 random bytes that seal payloads. It leaves the process only in wrapped form.
 ///
-/// It is erased when dropped, cannot be cloned, and shows nothing of itself in `Debug`.
+/// It is erased when dropped, cannot be cloned, and its `Debug` shows nothing.
 ///
 /// Its bytes have one place in memory, and moving a `Dek` does not copy them.
 pub struct Dek(Box<[u8; Dek::LEN]>);
@@ -20,7 +20,7 @@ impl Dek {
     /// The length in bytes: AES-256.
     pub const LEN: usize = 32;
 
-    /// A data key whose bytes `fill` writes where they are kept, so that no copy of them needs to be erased.
+    /// A data key whose bytes `fill` writes directly to their final place, so that no copy needs to be erased.
     #[must_use]
     pub fn init_with_mut(fill: impl FnOnce(&mut [u8; Self::LEN])) -> Self {
         let mut dek = Self(Box::new([0; Self::LEN]));
@@ -31,7 +31,7 @@ impl Dek {
     /// As [`init_with_mut`](Self::init_with_mut), for a `fill` that can fail.
     ///
     /// # Errors
-    /// The error of `fill`. What it wrote is erased.
+    /// The error of `fill`. The bytes that it wrote are erased.
     pub fn try_init_with_mut<E>(
         fill: impl FnOnce(&mut [u8; Self::LEN]) -> Result<(), E>,
     ) -> Result<Self, E> {
@@ -40,14 +40,14 @@ impl Dek {
         filled.map(|()| dek)
     }
 
-    /// Takes the bytes of a data key that already exists: for tests and test vectors. The caller must erase its own copy, so
-    /// use [`init_with_mut`](Self::init_with_mut) elsewhere.
+    /// Copies the bytes of an existing data key, for tests and test vectors. The caller must erase its own copy, so use
+    /// [`init_with_mut`](Self::init_with_mut) elsewhere.
     #[must_use]
     pub fn new(bytes: [u8; Self::LEN]) -> Self {
         Self(Box::new(bytes))
     }
 
-    /// Takes what a KMS unwrapped, if it has a data key's length.
+    /// Copies bytes that a KMS unwrapped, if they have a data key's length.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::LEN] = bytes.try_into().ok()?;
@@ -57,12 +57,12 @@ impl Dek {
     /// A new data key from the operating system's randomness.
     ///
     /// # Errors
-    /// When the operating system has no randomness to give.
+    /// When the operating system gives no randomness.
     pub fn generate() -> std::io::Result<Self> {
         Self::try_init_with_mut(|key| random::fill_from_system(key).map_err(std::io::Error::from))
     }
 
-    /// The key itself, for wrapping it.
+    /// The key's bytes, for wrapping.
     #[must_use]
     pub fn expose(&self) -> &[u8; Self::LEN] {
         &self.0
@@ -83,18 +83,18 @@ impl fmt::Debug for Dek {
     }
 }
 
-/// A data key as a KMS wrapped it. It is not secret: only a caller who may use the KMS key can unwrap it.
+/// A data key in wrapped form. It is not secret: only a caller who may use the KMS key can unwrap it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WrappedDek(Vec<u8>);
 
 impl WrappedDek {
-    /// Takes the KMS's bytes as they are.
+    /// Keeps the KMS's bytes unchanged.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes that the KMS unwraps.
+    /// The bytes for the KMS to unwrap.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -14,7 +14,7 @@ use crate::ConfigurationError;
 /// Longer than any resource name of the supported services.
 const MAX_LEN: usize = 2048;
 
-/// The name of a key-encryption key: which service holds it, and what it is called there.
+/// The name of a key-encryption key: the service that holds it, and its name there.
 ///
 /// ```
 /// use temporal_kms::{KeyUri, Scheme};
@@ -40,13 +40,13 @@ struct Parts {
 }
 
 impl KeyUri {
-    /// The key called `resource` at the service `scheme`. The attributes of a PKCS#11 URI are brought into one order and
-    /// encoding. At AWS KMS an alias or a key id may be followed by its region, `alias/NAME?region=REGION`. The name at a
-    /// service that this crate does not know is kept as it is.
+    /// The key called `resource` at the service `scheme`. The attributes of a PKCS#11 URI are written in one order and
+    /// encoding. At AWS KMS, an alias or a key id may be followed by its region, `alias/NAME?region=REGION`. For a
+    /// service that this crate does not know, the name is kept unchanged.
     ///
     /// # Errors
-    /// When `resource` does not have the form that the service uses: for unknown services printable ASCII without spaces,
-    /// `?`, `#` and `@`. The error repeats nothing of it but the names of parameters.
+    /// When `resource` does not have the form that the service uses. For unknown services, this is printable ASCII
+    /// without spaces, `?`, `#` and `@`. The error repeats only the names of parameters.
     pub fn new(scheme: Scheme, resource: &str) -> Result<Self, ConfigurationError> {
         if resource.len() > MAX_LEN || !resource.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid(
@@ -63,8 +63,8 @@ impl KeyUri {
         })))
     }
 
-    /// The part of a refused text that may be shown, where the text is a key URI or a web address, or was meant as one:
-    /// without PINs, passwords, user names and values of parameters. It is `…` for every other text.
+    /// The part of a refused text that may be shown, without PINs, passwords, user names and values of parameters. This
+    /// works for key URIs and web addresses, also with mistakes in them. Every other text becomes `…`.
     ///
     /// ```
     /// use temporal_kms::KeyUri;
@@ -93,7 +93,7 @@ impl KeyUri {
         self.0.scheme
     }
 
-    /// What the service calls the key.
+    /// The key's name at the service.
     #[must_use]
     pub fn resource(&self) -> &str {
         &self.0.resource

@@ -4,12 +4,12 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::ConfigurationError;
 
-/// Temporal's own limit on the length of a namespace's name is 1,000 bytes by default.
+/// Temporal's own default limit on the length of a namespace's name is 1,000 bytes.
 const MAX_LEN: usize = 1000;
 
 /// A Temporal namespace: 1 to 1,000 bytes of UTF-8 without control characters.
 ///
-/// Every envelope is bound to one, so that a payload cannot be moved to another namespace and read there.
+/// Every envelope is bound to a namespace, so that a payload that was moved to another namespace does not open there.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Namespace(Arc<str>);
 
@@ -20,9 +20,9 @@ impl Namespace {
     /// When the name is empty, too long, or holds a control character.
     pub fn new(name: &str) -> Result<Self, ConfigurationError> {
         let reason = match name {
-            "" => "it is empty",
-            long if long.len() > MAX_LEN => "it is longer than 1,000 bytes",
-            odd if odd.chars().any(char::is_control) => "it holds a control character",
+            "" => "it is empty; name a namespace",
+            long if long.len() > MAX_LEN => "it is longer than 1,000 bytes; use a shorter name",
+            odd if odd.chars().any(char::is_control) => "it holds a control character; remove it",
             name => return Ok(Self(name.into())),
         };
         Err(ConfigurationError::invalid("namespace", reason))

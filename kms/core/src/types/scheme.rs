@@ -1,15 +1,15 @@
-//! The name of a key management service, as it begins a key URI.
+//! The name of a key management service, with which a key URI begins.
 
 use std::fmt;
 
 use crate::ConfigurationError;
 
 const MAX_LEN: usize = 32;
-/// What ends the `encoding` of every payload that a service encrypted itself.
+/// The end of the `encoding` of every payload that a service encrypted itself.
 const DIRECT_SUFFIX: &str = "-kms";
 
-/// The scheme of a [`KeyUri`](crate::KeyUri): which service holds the key. It is a name, so services of other people have
-/// their own.
+/// The scheme of a [`KeyUri`](crate::KeyUri): the service that holds the key. It is an open set of names, so third
+/// parties can add services.
 ///
 /// ```
 /// use temporal_kms::{KeyUri, Scheme};
@@ -36,14 +36,14 @@ impl Scheme {
     /// A PKCS#11 token: `pkcs11:token=…;object=…` (RFC 7512).
     pub const PKCS11: Self = Self::known("pkcs11");
 
-    /// Schemes whose form of a key's name this crate knows and checks.
+    /// Schemes for which this crate checks the form of a key's name.
     pub(crate) const KNOWN: [Self; 4] = [Self::LOCAL, Self::GCP_KMS, Self::AWS_KMS, Self::PKCS11];
 
     /// The scheme called `name`.
     ///
     /// # Errors
-    /// When `name` is not a lowercase letter followed by up to 31 lowercase letters, digits and hyphens, or is that of a
-    /// web address or a file.
+    /// When `name` is not a lowercase letter followed by up to 31 lowercase letters, digits and hyphens, or is the
+    /// scheme of a web address or a file.
     pub fn new(name: &str) -> Result<Self, ConfigurationError> {
         let invalid = |reason| Err(ConfigurationError::invalid("scheme of a key URI", reason));
         if !is_scheme(name.as_bytes()) {
@@ -52,16 +52,16 @@ impl Scheme {
             );
         }
         if matches!(name, "http" | "https" | "file") {
-            return invalid("it must not be that of a web address or a file");
+            return invalid("it must not be the scheme of a web address or a file");
         }
         Ok(Self::known(name))
     }
 
-    /// The scheme called `name`, for a constant. A name that [`new`](Self::new) refuses for its characters does not compile
-    /// there.
+    /// The scheme called `name`, for a constant. A constant does not compile with a name whose characters
+    /// [`new`](Self::new) refuses.
     ///
     /// # Panics
-    /// When `name` is such a name, and this is not evaluated by the compiler.
+    /// When `name` is such a name and the call is not evaluated at compile time.
     #[must_use]
     pub const fn from_static(name: &'static str) -> Self {
         assert!(
@@ -89,7 +89,7 @@ impl Scheme {
         }
     }
 
-    /// The name, without what separates it from the rest of a URI.
+    /// The name, without the separator that follows it in a URI.
     #[must_use]
     pub fn as_str(&self) -> &str {
         let name = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
@@ -109,8 +109,8 @@ impl Scheme {
         format!("binary/{name}{suffix}")
     }
 
-    /// The service whose payloads of direct mode have this `encoding`. `None` for services that this crate does not know:
-    /// nothing tells their payloads from those of other programs.
+    /// The service whose payloads of direct mode have this `encoding`. `None` for services that this crate does not
+    /// know, because their payloads cannot be distinguished from those of other programs.
     #[must_use]
     pub fn from_direct_encoding(encoding: &str) -> Option<Self> {
         let name = encoding.strip_prefix("binary/")?;

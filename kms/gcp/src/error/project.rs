@@ -1,4 +1,4 @@
-//! Whose project a refusal is about: the key's, or the one that calls are charged to.
+//! The project that a refusal is about: the key's project, or the project that calls are charged to.
 
 use std::{borrow::Cow, collections::HashMap};
 
@@ -7,7 +7,7 @@ use temporal_kms::KeyUri;
 const OTHER: &str = "charge another project: `gcloud auth application-default set-quota-project`, or \
                      GOOGLE_CLOUD_QUOTA_PROJECT";
 
-/// The id or number of the project that the service counts a call for: `consumer` of an `ErrorInfo`.
+/// The id or number of the project that a call is charged to: `consumer` of an `ErrorInfo`.
 pub(super) fn consumer(metadata: &HashMap<String, String>) -> Option<&str> {
     let consumer = metadata.get("consumer")?;
     let project = consumer

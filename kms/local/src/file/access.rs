@@ -1,4 +1,4 @@
-//! Who may access a file: what Unix tells, and nothing on other systems.
+//! Checks who may access a file. Only Unix has these checks.
 
 #[cfg(not(unix))]
 pub(super) use self::other::{
@@ -22,16 +22,16 @@ mod unix {
 
     use super::super::FileError;
 
-    /// Opens no link and waits for nothing; what is created is private.
+    /// Follows no links, never waits, and creates private files.
     pub(in super::super) fn options() -> OpenOptions {
-        // A link could lead out of the keyring, and opening a pipe would wait for its other end.
+        // A link could lead out of the keyring. Opening a pipe would wait for its other end.
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let mut options = File::options();
         options.mode(0o600).custom_flags(flags.bits());
         options
     }
 
-    /// Whether a file was not opened because it is a symbolic link.
+    /// Whether opening failed because the file is a symbolic link.
     pub(in super::super) fn is_link(error: &io::Error) -> bool {
         error.raw_os_error() == Some(Errno::ELOOP as i32)
     }
@@ -50,7 +50,7 @@ mod unix {
     pub(in super::super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), FileError> {
         check_owner(path, metadata.uid(), geteuid().as_raw())?;
         match metadata.mode() & 0o7777 {
-            // The six lowest bits are the group's and the others' permissions.
+            // The six lowest bits are the permissions of the group and of others.
             mode if mode.trailing_zeros() >= 6 => Ok(()),
             mode => Err(FileError::NotPrivate {
                 path: path.to_owned(),
@@ -74,7 +74,7 @@ mod unix {
         }
     }
 
-    /// Root may read and change every file anyway.
+    /// Root can read and change every file anyway.
     fn check_owner(path: &Path, owner: u32, us: u32) -> Result<(), FileError> {
         if owner == us || owner == 0 {
             Ok(())
@@ -95,7 +95,7 @@ mod unix {
             let path = Path::new("keys/default.json");
             assert!(check_owner(path, 1000, 1000).is_ok());
             assert!(check_owner(path, 0, 1000).is_ok());
-            // Root must not trust what a user can replace.
+            // Root must not trust a file that a user can replace.
             for (owner, us) in [(1001, 1000), (1000, 0)] {
                 let error = check_owner(path, owner, us).unwrap_err().to_string();
                 assert!(error.contains("keys/default.json"), "{error}");

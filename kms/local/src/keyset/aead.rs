@@ -11,12 +11,12 @@ use temporal_kms::support::{
 const PREFIX_LEN: usize = 5;
 const OVERHEAD: usize = PREFIX_LEN + NONCE_LEN + TAG_LEN;
 
-/// Why something does not open.
+/// Why a ciphertext does not open.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) enum OpenError {
-    /// It was sealed by a key that the keyset holds but that is not enabled.
+    /// The keyset holds the key that sealed it, but this key is not enabled.
     Disabled(u32),
-    /// It names a key that the keyset does not hold.
+    /// It names a key that is not in the keyset.
     UnknownKey(u32),
     /// It is not authentic.
     NotAuthentic,
@@ -48,7 +48,7 @@ impl Keyset {
         Ok(sealed)
     }
 
-    /// Opens what any enabled key of the keyset sealed.
+    /// Opens a ciphertext of any enabled key of the keyset.
     pub(in super::super) fn open(
         &self,
         sealed: &[u8],

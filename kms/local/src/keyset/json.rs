@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{Key, Keyset, KeysetError, State, material::Material};
 
-/// What Windows editors put before UTF-8.
+/// The byte order mark that Windows editors put before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 const OUTPUT_PREFIX: &str = "TINK";
 
@@ -38,7 +38,7 @@ impl Keyset {
             primary_key_id: self.primary,
             key: self.keys.iter().map(Key::to_json).collect(),
         };
-        // Room for every key beforehand: a vector that grows leaves copies of its content behind.
+        // Allocate once: a vector that grows leaves copies of its content in memory.
         let mut json = Zeroizing::new(Vec::with_capacity(512 * (self.keys.len() + 1)));
         let written = serde_json::to_writer_pretty(&mut *json, &keyset);
         debug_assert!(written.is_ok(), "strings and numbers into memory");

@@ -16,7 +16,7 @@ const SHA256: i32 = 3;
 const NIST_P256: i32 = 2;
 const DER: i32 = 2;
 
-/// What an uncompressed point starts with (SEC 1, section 2.3.3).
+/// The first byte of an uncompressed point (SEC 1, section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
 /// Secret key material. Every variant erases it when dropped.
@@ -26,7 +26,7 @@ pub(super) enum Material {
     Ed25519(Box<Ed25519Key>),
 }
 
-/// A key as Tink serializes it.
+/// A key in Tink's serialization.
 pub(super) struct Serialized {
     pub(super) type_url: &'static str,
     pub(super) material_type: &'static str,
@@ -62,7 +62,7 @@ impl Material {
         }
     }
 
-    /// Reads a key of a type that is supported, or says why not.
+    /// Reads a key of a supported type. The error says why another key is refused.
     pub(super) fn parse(type_url: &str, value: &[u8]) -> Result<Self, &'static str> {
         match type_url {
             AES_GCM => parse_aes_gcm(value),
@@ -193,7 +193,7 @@ fn check_versions(versions: &[u32]) -> Result<(), &'static str> {
     }
 }
 
-/// Tink's big-endian integers come with leading zeros or without them.
+/// Tink's big-endian integers may have leading zeros.
 fn scalar(bytes: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, &'static str> {
     let mut scalar = Zeroizing::new([0; KEY_LEN]);
     let start = bytes.iter().take_while(|&&byte| byte == 0).count();

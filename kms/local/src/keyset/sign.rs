@@ -1,4 +1,4 @@
-//! Signing with the keys of a keyset.
+//! Signs with the keys of a keyset.
 
 use ed25519_dalek::Signer as _;
 use p256::ecdsa::DerSignature;
@@ -6,23 +6,23 @@ use p256::ecdsa::DerSignature;
 use super::{Keyset, KeysetError, State, material::Material};
 use temporal_kms::{PublicKey, SignatureAlgorithm};
 
-/// Why there is no public key of one id.
+/// Why a key has no usable public key.
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) enum NoPublicKey {
     /// The keyset holds the key, but it is not enabled.
     Disabled,
-    /// The keyset does not hold it.
+    /// The keyset does not hold the key.
     Absent,
 }
 
 impl Keyset {
-    /// Signs under the primary key: the key's id, how it signs, and the signature without Tink's prefix.
+    /// Signs with the primary key. Returns the key's id, its algorithm, and the signature without Tink's prefix.
     pub(in super::super) fn sign(
         &self,
         data: &[u8],
     ) -> Result<(u32, SignatureAlgorithm, Vec<u8>), KeysetError> {
         let (algorithm, bytes) = match self.primary_material()? {
-            // SHA-256, and a nonce that is derived from key and digest (RFC 6979).
+            // SHA-256, with a nonce derived from key and digest (RFC 6979).
             Material::EcdsaP256(key) => {
                 let signature: DerSignature = key.sign(data);
                 (

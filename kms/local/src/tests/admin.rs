@@ -29,7 +29,7 @@ async fn makes_lists_and_describes_keys_of_each_purpose() {
         let again = keyring.create(&uri(name), &spec).await.unwrap_err();
         assert!(again.to_string().contains("already"), "{again}");
     }
-    // The lock file that a change leaves is not a key.
+    // A change leaves a lock file, which is not a key.
     keyring.rotate("c").unwrap();
     let listed = keyring.list(&uri("x")).await.unwrap();
     let names: Vec<_> = listed.iter().map(|key| key.uri.resource()).collect();

@@ -25,7 +25,7 @@ async fn a_new_keyset_is_private_and_wraps_and_unwraps() {
     );
     assert_eq!(key.uri().to_string(), "local://default");
 
-    // Made once, then read.
+    // Created once, then read.
     let again = keyring.key_or_create("default").unwrap();
     assert_eq!(
         again
@@ -45,7 +45,7 @@ async fn unwraps_nothing_but_what_it_wrapped_under_the_same_context() {
     let wrapped = key.wrap(&Dek::new([3; 32]), &context("a")).await.unwrap();
     let refused = |result: Result<Dek, ProviderError>| {
         let kind = result.unwrap_err().kind();
-        // Where the id of the key was altered, the keyset has no such key.
+        // With an altered key id, the keyset does not hold that key.
         assert!(
             [Kind::InvalidCiphertext, Kind::KeyVersionGone].contains(&kind),
             "{kind:?}"
@@ -294,7 +294,7 @@ fn a_link_a_pipe_and_a_device_are_refused_without_waiting() {
             );
         }
     }
-    // A lock that another program put there.
+    // A lock file of another program.
     mkfifo(&path("real.lock"), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
     let error = keyring.rotate("real").unwrap_err().to_string();
     assert!(error.contains("real.lock"), "{error}");

@@ -110,7 +110,7 @@ fn reads_and_writes_tinks_prefix() {
 #[test]
 fn refuses_each_broken_signing_key_with_what_is_wrong() {
     let (_folder, keyring) = keyring();
-    // The public half of all keys here is not that of the private one, or missing.
+    // In all these keys the public half is missing or does not match the private half.
     let point = [&[0x1A, 32][..], &[7; 32], &[0x22, 32], &[8; 32]].concat();
     let ecdsa = |params: &[u8], secret: &[u8]| {
         let public = [&[0x12, u8::try_from(params.len()).unwrap()], params, &point].concat();

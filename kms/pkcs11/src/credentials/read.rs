@@ -1,4 +1,4 @@
-//! Reading a PIN.
+//! Reads a PIN.
 
 use std::{
     fs::{File, Metadata},
@@ -10,20 +10,20 @@ use zeroize::Zeroizing;
 
 use super::PinSource;
 
-/// PKCS#11 tokens take at most 255 bytes.
+/// PKCS#11 tokens accept at most 255 bytes.
 const MAX_LEN: usize = 255;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PinError {
-    #[error("the PIN file cannot be read")]
+    #[error("the PIN file cannot be read; check its path and permissions")]
     Io(#[from] io::Error),
-    #[error("the PIN file is not a regular file")]
+    #[error("the PIN file is not a regular file; name the file that holds the PIN")]
     NotAFile,
     #[error("the PIN file is open to all users; run `chmod o=` on it")]
     Public,
-    #[error("the environment variable for the PIN is not set")]
+    #[error("the environment variable for the PIN is not set; set it, or use a PIN file")]
     NotSet,
-    #[error("the PIN is empty, longer than 255 bytes, or not UTF-8")]
+    #[error("the PIN is empty, longer than 255 bytes, or not UTF-8; correct it")]
     NoPin,
 }
 
@@ -61,7 +61,7 @@ impl PinSource {
     }
 }
 
-/// Opening a pipe would wait for its other end.
+/// Without this flag, opening a pipe would wait for its other end.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -80,7 +80,7 @@ fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// The group may read it: container platforms hand secrets to a process by its group.
+/// The group may read the file, because container platforms give secrets to a process through its group.
 #[cfg(unix)]
 fn check_private(metadata: &Metadata) -> Result<(), PinError> {
     use std::os::unix::fs::MetadataExt as _;

@@ -1,4 +1,4 @@
-//! What is refused, and with which words.
+//! What is refused, and the words of the errors.
 
 use super::*;
 
@@ -169,7 +169,7 @@ fn malformed_json_is_refused_with_its_position() {
         parse("{\n  \"payloads\": [nil]}")
             .expect_err("refused")
             .to_string(),
-        "not JSON: unexpected character at line 2, column 17"
+        "not JSON: unexpected character at line 2, column 17; correct the JSON there"
     );
     assert_eq!(
         parse_payloads(b"{\"payloads\":[],\"\xff\":1}", &LIMITS),
@@ -225,7 +225,7 @@ fn too_many_payloads_are_refused_before_they_are_read() {
         parse(r#"{"payloads":[{},{},{}]}"#).map(|all| all.len()),
         Ok(3)
     );
-    // The fourth is not even a payload: reading stops before it.
+    // The fourth is not a payload, but reading stops before it.
     assert_eq!(
         parse(r#"{"payloads":[{},{},{},"sk-1""#),
         Err(JsonError::TooManyPayloads { limit: 3 })
@@ -247,7 +247,7 @@ fn more_metadata_than_any_payload_has_is_refused_while_reading() {
         error.starts_with("`payloads[0].metadata` has more than 64 entries"),
         "{error}"
     );
-    // What follows is not read: it would be refused as malformed.
+    // The rest would be refused as malformed, but it is not read.
     let cut = entries(1000).replace("\"k999\"", "garbage");
     assert!(refused(&cut).contains("more than 64"));
 }
@@ -279,5 +279,47 @@ fn lone_surrogates_are_refused_wherever_text_is_kept() {
         r#"{"payloads":[{"data":"\ud83dQQ"}]}"#,
     ] {
         assert!(parse(body).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn every_error_names_its_place_and_says_what_to_do() {
+    use JsonError as E;
+    let at = Position { line: 3, column: 7 };
+    let place = Place {
+        payload: Some(1),
+        field: Field::Data,
+    };
+    let limit = 64;
+    let all = [
+        E::Empty,
+        E::NotUtf8 { offset: 16 },
+        E::Syntax { at },
+        E::Incomplete { at },
+        E::TooDeep { at },
+        E::Shape { place, at },
+        E::NotBase64 { place, at },
+        E::NullPayload { place, at },
+        E::TooManyPayloads { limit },
+        E::TooMany { place, limit, at },
+        E::Duplicate { place, at },
+    ];
+    for error in all {
+        // A new variant does not compile until it is here.
+        let (subject, remedy) = match error {
+            E::Empty => ("the body", "send JSON"),
+            E::NotUtf8 { .. } => ("byte 16", "send UTF-8"),
+            E::Syntax { .. } => ("line 3, column 7", "correct the JSON"),
+            E::Incomplete { .. } => ("line 3, column 7", "send the whole document"),
+            E::TooDeep { .. } => ("line 3, column 7", "send payloads as"),
+            E::Shape { .. } => ("`payloads[1].data` is not a base64 string", "correct"),
+            E::NotBase64 { .. } => ("`payloads[1].data`", "encode its bytes"),
+            E::NullPayload { .. } => ("`payloads[1].data`", "remove it"),
+            E::TooManyPayloads { .. } => ("more than 64 payloads", "send fewer"),
+            E::TooMany { .. } => ("`payloads[1].data` has more than 64", "send fewer"),
+            E::Duplicate { .. } => ("`payloads[1].data`", "give it once"),
+        };
+        let text = error.to_string();
+        assert!(text.contains(subject) && text.contains(remedy), "{text}");
     }
 }

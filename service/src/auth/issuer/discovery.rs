@@ -1,4 +1,4 @@
-//! Where an issuer's endpoints are (OpenID Connect Discovery 1.0).
+//! Where an issuer's endpoints are (OIDC Discovery 1.0).
 
 use serde::Deserialize;
 use thiserror::Error;

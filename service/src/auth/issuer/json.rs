@@ -27,10 +27,9 @@ impl UniqueObject {
     pub(in crate::auth) fn read(text: &[u8]) -> Result<Self, NotUnique> {
         match serde_json::from_slice(text) {
             Ok(Unique(Value::Object(object))) => Ok(Self(object)),
-            Ok(_) => Err(NotUnique::Malformed),
             // The text is our own.
             Err(error) if error.to_string().starts_with(DUPLICATE) => Err(NotUnique::Duplicate),
-            Err(_) => Err(NotUnique::Malformed),
+            Ok(_) | Err(_) => Err(NotUnique::Malformed),
         }
     }
 }

@@ -72,7 +72,7 @@ impl KeySet {
     }
 
     /// The keys that may have signed a token with this header. A token without the id of a key fits only when the issuer
-    /// has one key for the algorithm (OpenID Connect Core, section 10.1).
+    /// has one key for the algorithm (OIDC Core, section 10.1).
     pub(super) fn candidates(&self, id: Option<&str>, algorithm: Algorithm) -> Candidates<'_> {
         let named: Vec<&Key> = self
             .0
@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    fn set(keys: Value) -> KeySet {
+    fn set(keys: &Value) -> KeySet {
         KeySet::new(serde_json::from_value(json!({ "keys": keys })).unwrap())
     }
 
@@ -248,14 +248,14 @@ mod tests {
             (json!({ "x": "AA" }), false),
             (json!({ "x": 1 }), false),
         ] {
-            let set = set(json!([ec(&more), 1, {}, { "kty": "RSA" }]));
+            let set = set(&json!([ec(&more), 1, {}, { "kty": "RSA" }]));
             assert_eq!(set.len(), usize::from(is_kept), "{more}");
         }
     }
 
     #[test]
     fn a_key_is_found_by_its_id_and_algorithm() {
-        let two = set(json!([ec(&json!({})), ec(&json!({ "kid": "b" }))]));
+        let two = set(&json!([ec(&json!({})), ec(&json!({ "kid": "b" }))]));
         let found = |set: &KeySet, id, algorithm| match set.candidates(id, algorithm) {
             Candidates::Keys(keys) => format!("{}", keys.len()),
             Candidates::UnknownKey => "unknown".to_owned(),
@@ -266,14 +266,14 @@ mod tests {
         assert_eq!(found(&two, Some("c"), Algorithm::Es256), "unknown");
         // It would be a guess.
         assert_eq!(found(&two, None, Algorithm::Es256), "unknown");
-        let one = set(json!([ec(&json!({}))]));
+        let one = set(&json!([ec(&json!({}))]));
         assert_eq!(found(&one, None, Algorithm::Es256), "1");
         assert_eq!(found(&KeySet::default(), None, Algorithm::Es256), "unknown");
     }
 
     #[test]
     fn a_huge_set_is_bounded() {
-        let set = set(Value::Array(vec![ec(&json!({})); 1000]));
+        let set = set(&Value::Array(vec![ec(&json!({})); 1000]));
         assert_eq!(set.len(), MOST_KEYS);
     }
 }

@@ -53,22 +53,17 @@ impl LoginEndpoints {
             }
         }
         let (endpoints, _) = state.known.as_ref().ok_or(LoginError::Unavailable)?;
-        match (&endpoints.authorization, &endpoints.token) {
-            (Some(authorization), Some(token)) => Ok((
-                authorization.clone(),
-                TokenEndpoint {
-                    url: token.clone(),
-                    takes_secret_in_form: endpoints.takes_secret_in_form,
-                },
-            )),
-            _ => {
-                failed(
-                    issuer.name(),
-                    &IssuerError::Endpoint("authorization_endpoint and token_endpoint"),
-                );
-                Err(LoginError::Unavailable)
-            }
-        }
+        let (Some(authorization), Some(token)) = (&endpoints.authorization, &endpoints.token)
+        else {
+            let missing = IssuerError::Endpoint("authorization_endpoint and token_endpoint");
+            failed(issuer.name(), &missing);
+            return Err(LoginError::Unavailable);
+        };
+        let token = TokenEndpoint {
+            url: token.clone(),
+            takes_secret_in_form: endpoints.takes_secret_in_form,
+        };
+        Ok((authorization.clone(), token))
     }
 }
 

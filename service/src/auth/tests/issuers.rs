@@ -1,5 +1,6 @@
 //! Tokens of a real issuer: what its users may do, and how its keys are kept.
 
+use dev_servers::certificates::Authority;
 use fake_oidc::{Fault, Options};
 
 use super::*;
@@ -60,6 +61,49 @@ async fn issuers_are_reached_through_a_proxy() {
     assert_eq!(
         bearer(&direct, &token).await.unwrap_err(),
         Refused::Unavailable
+    );
+}
+
+#[tokio::test]
+async fn issuers_with_a_private_authority_are_reached_over_tls() {
+    let authority = Authority::new("private").unwrap();
+    let certified = authority.server(&["localhost"]).unwrap();
+    let options = Options {
+        tls: Some(fake_oidc::Identity {
+            certificate: certified.certificate,
+            key: certified.key,
+        }),
+        ..Options::default()
+    };
+    let server = Server::start(([127, 0, 0, 1], 0).into(), options)
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, authority.certificate()).unwrap();
+    let token = server.token("ES256", &none(), &server.claims("ann", "codec"));
+    let text = issuer(&server, "");
+    let trusting = open(&format!(
+        "{text}[auth.http]\nca_file = \"{}\"\n",
+        path.display()
+    ));
+    assert!(bearer(&trusting, &token).await.is_ok());
+    let distrusting = open(&text);
+    assert_eq!(
+        bearer(&distrusting, &token).await.unwrap_err(),
+        Refused::Unavailable
+    );
+    // A file without certificates is a fault.
+    std::fs::write(&path, "not PEM").unwrap();
+    let config = read(&format!(
+        "{text}[auth.http]\nca_file = \"{}\"\n",
+        path.display()
+    ))
+    .unwrap();
+    let faults = Authenticator::open(&config).unwrap_err();
+    assert!(
+        faults[0].message.contains("holds no certificate"),
+        "{faults:?}"
     );
 }
 

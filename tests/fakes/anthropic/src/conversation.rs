@@ -1,4 +1,4 @@
-//! What matters of a request body: the prompt, and how far the conversation is.
+//! The relevant parts of a request body: the prompt, and the state of the conversation.
 
 use serde::Deserialize;
 use serde_json::Value;

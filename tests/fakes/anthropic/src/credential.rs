@@ -14,7 +14,7 @@ pub enum CredentialKind {
     OauthToken,
 }
 
-/// The credential of one request. The credential itself is forgotten at once.
+/// The credential of one request, as a hash. The credential itself is not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// How it was sent.

@@ -1,8 +1,8 @@
 //! A small local Anthropic Messages API, enough for the real Claude Code CLI to run against.
 //!
-//! It invents nothing: what it answers is scripted by markers in the prompt (see [`Script`]), so a
-//! test knows the answer beforehand. It keeps no request; of a credential it keeps the SHA-256 only,
-//! so a test can show that the right one arrived without the credential standing anywhere.
+//! Markers in the prompt script its answers (see [`Script`]), so a test knows the answer beforehand. It does not store
+//! requests. It keeps only the SHA-256 of a credential, so a test can show that the right credential arrived without
+//! storing it.
 //!
 //! ```text
 //! fake-anthropic --listen 127.0.0.1:0

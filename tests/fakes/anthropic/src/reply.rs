@@ -117,7 +117,7 @@ fn sse(id: &str, model: &str, content: &Value, stop_reason: &str, endless: bool)
     }
     let head = stream::iter(events).map(|event| Ok::<_, Infallible>(frame(&event)));
     let body = if endless {
-        // Pings let the client see that the connection lives, and let us see that it has gone.
+        // Pings show the client that the connection is alive, and show the server when the client has gone.
         let pings = stream::unfold((), |()| async {
             tokio::time::sleep(PING).await;
             Some((Ok(frame(&json!({"type": "ping"}))), ()))

@@ -1,8 +1,8 @@
-//! What the API is to answer, read from markers in the prompt.
+//! The script of the API's answers, read from markers in the prompt.
 
 use serde_json::Value;
 
-/// The script in a prompt. Markers stand in double brackets; the rest of the prompt is echoed.
+/// The script in a prompt. Markers are in double brackets. The rest of the prompt is echoed.
 ///
 /// | marker | meaning |
 /// |---|---|
@@ -21,7 +21,7 @@ pub struct Script {
     pub status: Option<u16>,
 }
 
-/// What one request is answered with.
+/// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// An API error.
@@ -33,14 +33,14 @@ pub enum Step {
         /// Its input.
         input: Value,
     },
-    /// A text that is begun and not finished.
+    /// A text that begins and never ends.
     Endless(String),
     /// The last answer.
     Text(String),
 }
 
 impl Script {
-    /// Reads the markers of a prompt. What looks like a marker and is none stays text.
+    /// Reads the markers of a prompt. An invalid marker stays text.
     #[must_use]
     pub fn parse(prompt: &str) -> Self {
         let mut script = Self {

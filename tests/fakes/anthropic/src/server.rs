@@ -18,14 +18,14 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 const MAX_BODY: usize = 32 << 20;
 const MAX_RECORDS: usize = 1000;
 
-/// How the server behaves whatever the prompt says.
+/// Settings that do not depend on the prompt.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Only a credential with this SHA-256 (hexadecimal) is accepted; any other is answered 401.
     pub accept_sha256: Option<String>,
 }
 
-/// One request, without anything that its sender would keep to himself.
+/// One request, without its secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The method.
@@ -70,7 +70,7 @@ impl Server {
         let task = tokio::spawn(async move {
             tokio::select! {
                 served = async { axum::serve(listener, service).await } => served,
-                // Endless answers would never drain: stopping drops every connection.
+                // Endless answers would never drain, so stopping drops every connection.
                 _ = stopped => Ok(()),
             }
         });
@@ -156,7 +156,7 @@ async fn count_tokens(
     body: Bytes,
 ) -> Response {
     let response = shared.admit(&headers).unwrap_or_else(|| {
-        // Four bytes a token is what people reckon with; nothing here depends on it.
+        // About four bytes per token. No code depends on the exact number.
         reply::json_response(StatusCode::OK, &json!({"input_tokens": body.len() / 4}))
     });
     shared.record(&method, &uri, &headers, &response);

@@ -1,4 +1,4 @@
-//! What the service returns for plaintext; AWS tells nothing of its own form.
+//! The form of ciphertexts. AWS does not document its own form.
 //!
 //! `0x01 ‖ length of key id ‖ key id ‖ index of the material ‖ nonce(12) ‖ AES-256-GCM`, with the encryption context as
 //! additional data.

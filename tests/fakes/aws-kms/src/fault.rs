@@ -1,4 +1,4 @@
-/// How a call goes wrong.
+/// A fault of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The error of this code, with the status that AWS gives it.
@@ -9,11 +9,11 @@ pub enum Fault {
     Status(u16),
     /// A denial as XML, without the fields that the protocol has.
     XmlDenial,
-    /// The status with a page for people, as proxies on the way answer.
+    /// The status with a page for people, as proxies answer.
     Html(u16, &'static str),
     /// The connection ends without an answer.
     Hangup,
-    /// No answer ever comes.
+    /// The call never gets an answer.
     Hang,
     /// Success, but no JSON.
     Garbage,
@@ -25,6 +25,6 @@ pub enum Fault {
     Endless,
     /// The answer names another key.
     OtherKey,
-    /// What was decrypted or encrypted has so many bytes.
+    /// The decrypted or encrypted bytes have this length.
     Length(usize),
 }

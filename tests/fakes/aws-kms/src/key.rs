@@ -45,7 +45,7 @@ pub(crate) enum Material {
 pub(crate) struct Symmetric {
     pub(crate) id: String,
     pub(crate) bytes: [u8; 32],
-    /// When it became the current one; the first has no date.
+    /// When it became the current one. The first has no date.
     pub(crate) rotated: Option<u64>,
 }
 
@@ -86,7 +86,7 @@ impl Key {
 
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // Tests have nothing to go on with.
+    // Tests cannot continue without it.
     assert!(
         getrandom::fill(&mut bytes).is_ok(),
         "the system has no randomness"
@@ -96,7 +96,7 @@ pub(crate) fn random<const N: usize>() -> [u8; N] {
 
 fn signing_key() -> SigningKey {
     loop {
-        // Nearly every number is a key.
+        // Nearly every number is a valid key, so this loop ends soon.
         if let Ok(key) = SigningKey::from_slice(&random::<32>()) {
             return key;
         }

@@ -1,6 +1,6 @@
-//! AWS KMS and AWS STS as far as this project calls them, for tests of what moto does otherwise than AWS: keys that are
-//! disabled or pending deletion refuse, multi-region keys decrypt in every region that they are in, a digest is signed
-//! as it is, and calls fail in whichever way a test wants.
+//! A fake of AWS KMS and AWS STS, for tests of behaviour that moto gets wrong: disabled keys and keys that are pending
+//! deletion refuse, multi-region keys decrypt in all their regions, a digest is signed unchanged, and calls fail as a
+//! test wants.
 //!
 //! It follows the AWS KMS API Reference (protocol AWS JSON 1.1), "Key states of AWS KMS keys" in the Developer Guide, and
 //! the AWS STS API Reference (query protocol). One [`Account`] has a [`Server`] for each region.

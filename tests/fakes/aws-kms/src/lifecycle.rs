@@ -48,7 +48,7 @@ pub(crate) fn call(
     Some(answer)
 }
 
-/// As most operations on keys: no alias.
+/// Like most operations on keys, this one accepts no alias.
 fn create(store: &mut Store, region: &str, input: &Value) -> Result<Value, ApiError> {
     let signs = match (input["KeyUsage"].as_str(), input["KeySpec"].as_str()) {
         (None | Some("ENCRYPT_DECRYPT"), None | Some("SYMMETRIC_DEFAULT")) => false,

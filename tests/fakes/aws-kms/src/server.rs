@@ -1,4 +1,4 @@
-//! HTTP: which operation is called, how it goes wrong, what was asked.
+//! HTTP: finds the operation, applies faults and records the calls.
 
 use std::{convert::Infallible, io, sync::Arc};
 
@@ -89,7 +89,7 @@ impl Server {
         &self.url
     }
 
-    /// Has the next `times` calls of `operation` go wrong.
+    /// Makes the next `times` calls of `operation` fail.
     pub fn fail(&self, operation: &str, fault: Fault, times: usize) {
         let operation = operation.to_owned();
         self.shared.script.lock().push(Script {
@@ -99,7 +99,7 @@ impl Server {
         });
     }
 
-    /// Has everything go well again.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.shared.script.lock().clear();
     }
@@ -143,7 +143,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         connections.spawn(async move {
             let service = service_fn(|request| answer(shared.clone(), request));
             let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A client that goes away is nobody's mistake.
+            // A client may disconnect at any time.
             drop(served.await);
         });
     }
@@ -334,7 +334,7 @@ async fn deliver(
     let mut response = Response::builder()
         .status(status)
         .header("content-type", content_type);
-    // A proxy on the way knows nothing of requests' ids.
+    // A proxy sends no request id.
     if !matches!(fault, Some(Fault::Html(..))) {
         response = response.header("x-amzn-requestid", "scripted-request");
     }

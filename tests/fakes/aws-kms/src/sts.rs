@@ -1,4 +1,4 @@
-//! AWS STS: roles are handed out to whoever asks, by the query protocol.
+//! AWS STS by the query protocol. It gives any role to any caller.
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@ use axum::{
     http::{HeaderValue, Response, header::CONTENT_TYPE},
 };
 
-/// An answer that is given whatever was asked: what Google or a proxy on the way was seen to answer.
+/// A recorded answer of Google or of a proxy, which is sent for any request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canned {
     status: u16,

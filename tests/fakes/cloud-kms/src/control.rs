@@ -1,4 +1,4 @@
-//! What lies outside the service's own paths: faults, clock, journal.
+//! The paths that Cloud KMS does not have: faults, clock, journal.
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ impl Default for Options {
     }
 }
 
-/// A running emulator; it is gone, with every connection, when dropped.
+/// A running emulator. Dropping it closes every connection.
 #[derive(Debug)]
 pub struct Emulator {
     address: SocketAddr,
@@ -62,7 +62,7 @@ impl Emulator {
         })
     }
 
-    /// `http://ADDRESS:PORT`, what clients take as endpoint.
+    /// `http://ADDRESS:PORT`, the endpoint for clients.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -73,7 +73,7 @@ impl Emulator {
         *self.shared.faults.lock() = faults.into_iter().collect();
     }
 
-    /// Answers every call with this from now on; `None` performs calls again.
+    /// Answers every call with this from now on. `None` performs calls again.
     pub fn answer_everything_with(&self, answer: impl Into<Option<Canned>>) {
         *self.shared.canned.lock() = answer.into();
     }
@@ -84,7 +84,7 @@ impl Emulator {
         self.shared.journal.lock().calls()
     }
 
-    /// Sets its clock forward, by whole seconds: keys rotate and versions are destroyed when they are due.
+    /// Sets its clock forward, by whole seconds. Keys rotate and versions are destroyed when they are due.
     pub fn advance(&self, time: Duration) {
         let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         self.shared.store.lock().advance(seconds);

@@ -83,7 +83,7 @@ impl ApiError {
         Self::new(Code::NotFound, format!("{kind} {name} not found."))
     }
 
-    /// A field of the request that has no acceptable value.
+    /// A field of the request with an invalid value.
     pub(crate) fn field(field: &str, description: impl Into<String>) -> Self {
         let description = description.into();
         let mut error = Self::invalid(format!("{field}: {description}"));
@@ -94,7 +94,7 @@ impl ApiError {
         error
     }
 
-    /// A key or version that is in no state for what was asked.
+    /// A key or version whose state does not permit the request.
     pub(crate) fn precondition(
         violation: &str,
         subject: &str,

@@ -4,16 +4,16 @@ use crate::route::Rpc;
 
 /// A way to misbehave, for some methods and some number of calls.
 ///
-/// Its text form is `KIND[=VALUE][*TIMES][@METHOD,METHOD…]`: `status=503*2@Encrypt` fails the next two calls of `Encrypt`,
-/// `wrong-crc` damages every answer. A call suffers every latency that applies to it, and of the other faults the first.
-/// `skew=N` is about all answers, whatever was asked, and takes neither `*` nor `@`.
+/// Its text form is `KIND[=VALUE][*TIMES][@METHOD,METHOD…]`: `status=503*2@Encrypt` fails the next two calls of
+/// `Encrypt`, `wrong-crc` damages every answer. A call suffers every latency that applies to it, and of the other
+/// faults the first. `skew=N` affects all answers, and takes neither `*` nor `@`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// What happens.
     pub kind: FaultKind,
-    /// How many calls it happens to; `None` is without end.
+    /// How many calls it affects. `None`: all calls.
     pub times: Option<u32>,
-    /// The methods that it happens to; empty is all.
+    /// The methods that it affects. Empty: all methods.
     pub methods: Vec<Rpc>,
 }
 
@@ -24,7 +24,7 @@ pub enum FaultKind {
     Latency(Duration),
     /// `status=N` with 401, 409, 429, 500, 503 or 504: the error of that status.
     Status(u16),
-    /// `deny`: the caller lacks the permission; `TestIamPermissions` tells so too.
+    /// `deny`: the caller lacks the permission, also according to `TestIamPermissions`.
     Deny,
     /// `service-disabled`: the project has not enabled the API.
     ServiceDisabled,
@@ -36,19 +36,19 @@ pub enum FaultKind {
     WrongCrc,
     /// `wrong-name`: the answer is another resource's.
     WrongName,
-    /// `length=33`: what was decrypted or encrypted has so many bytes, and the right checksum.
+    /// `length=33`: the decrypted or encrypted bytes have this length, and the right checksum.
     Length(usize),
     /// `garbage`: the answer is not JSON.
     Garbage,
     /// `truncated`: the answer stops half-way.
     Truncated,
-    /// `skew=-600s`: the `Date` of every answer is so many seconds off.
+    /// `skew=-600s`: the `Date` of every answer is off by this much.
     Skew(i64),
     /// `dead`: the connection closes without an answer.
     Dead,
 }
 
-/// A text that is no [`Fault`].
+/// A text that is not a [`Fault`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseFaultError(String);
 

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 const MAX_CALLS: usize = 1000;
 
-/// One call that the emulator has seen; nothing of its content.
+/// One call that the emulator received, without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// The method; empty where the path is none of the service's.
+    /// The method. Empty for a path that the service does not have.
     pub rpc: String,
     /// The path, without the query.
     pub path: String,

@@ -1,17 +1,17 @@
 //! A small local Cloud KMS, enough for Google's own clients: key rings, keys, their versions, encryption, signing and
 //! IAM policies, over the JSON form of the REST API (`v1`).
 //!
-//! It follows the public reference: what the service refuses is refused here with the same status, checksums are
-//! verified and returned, and a version's ciphertext opens with that version alone. The cryptography is real (AES-256-GCM,
-//! ECDSA on P-256); the protection is not: keys lie in memory, or in the clear in a file. It listens on loopback only
-//! and authenticates nobody.
+//! It follows the public reference. It refuses the same requests with the same status, verifies and returns checksums,
+//! and opens a version's ciphertext only with that version. The cryptography is real (AES-256-GCM, ECDSA on P-256). The
+//! protection is not: keys are in memory, or in the clear in a file. It listens only on loopback and does not
+//! authenticate callers.
 //!
 //! ```text
 //! fake-cloud-kms --listen 127.0.0.1:0 --fault 'status=503*2@Encrypt'
 //! listening on http://127.0.0.1:40123
 //! ```
 //!
-//! Outside the service's own paths it can be told to misbehave, and asked what it has seen:
+//! Further paths control its faults and show the calls that it received:
 //!
 //! | request | effect |
 //! |---|---|

@@ -79,7 +79,7 @@ impl FromStr for Rpc {
     }
 }
 
-/// What a request asks for.
+/// A parsed request.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     pub(crate) rpc: Rpc,
@@ -117,7 +117,7 @@ impl Route {
         })
     }
 
-    /// A parameter that has a value; an empty one is what clients send for none.
+    /// A parameter with a value. Clients send an empty one for a missing value.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.query
             .iter()

@@ -44,7 +44,7 @@ pub(crate) fn call(store: &mut Store, route: &Route, body: &[u8]) -> Result<Valu
     }
 }
 
-/// Puts other bytes with their checksum in the place of what was decrypted or encrypted.
+/// Replaces the decrypted or encrypted bytes, and their checksum.
 pub(crate) fn replace_bytes(answer: &mut Object, bytes: &[u8]) {
     for field in ["plaintext", "ciphertext"] {
         if answer.contains_key(&format!("{field}Crc32c")) {
@@ -54,7 +54,7 @@ pub(crate) fn replace_bytes(answer: &mut Object, bytes: &[u8]) {
     }
 }
 
-/// What the service answers when a request was damaged on its way.
+/// The service's answer when a request was damaged in transit.
 pub(crate) fn checksum_mismatch(rpc: Rpc) -> ApiError {
     checksum::mismatch(match rpc {
         Rpc::Decrypt => "ciphertext",

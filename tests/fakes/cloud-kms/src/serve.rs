@@ -62,7 +62,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 answer(router.clone(), Arc::clone(&shared), request)
             });
             let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A client that goes away is nobody's mistake.
+            // A client may disconnect at any time.
             drop(served.await);
         });
     }
@@ -86,7 +86,7 @@ async fn answer(
     }
 }
 
-/// The `Date` that the faults ask for; without any the server writes the right one.
+/// The `Date` that a fault sets. Without one, the server writes the right date.
 fn skewed_date(shared: &Shared) -> Option<HeaderValue> {
     let skew = shared
         .faults
@@ -209,7 +209,7 @@ fn status_error(status: u16) -> ApiError {
     ApiError::new(code, message)
 }
 
-/// Takes out of an answer of `TestIamPermissions` what the faults deny.
+/// Removes denied permissions from an answer of `TestIamPermissions`.
 fn withhold_denied(shared: &Shared, rpc: Rpc, answer: &mut Value) {
     if rpc != Rpc::TestIamPermissions {
         return;
@@ -230,7 +230,7 @@ fn withhold_denied(shared: &Shared, rpc: Rpc, answer: &mut Value) {
     }
 }
 
-/// What the fault makes of a good answer.
+/// Applies the fault to a good answer.
 fn damage(fault: Option<FaultKind>, mut answer: Value) -> Response<Body> {
     if let (Some(FaultKind::Length(len)), Some(answer)) = (fault, answer.as_object_mut()) {
         rpc::replace_bytes(answer, &vec![7; len]);

@@ -1,4 +1,4 @@
-//! A small OpenID Connect issuer for tests: discovery, keys, and the authorization code flow with PKCE.
+//! A small OIDC issuer for tests: discovery, keys, and the authorization code flow with PKCE.
 //!
 //! Each user who asks is signed in at once, as the user that the test sets. Keys rotate and failures happen when the test
 //! says so. Tokens of any content can be made, also hostile ones.
@@ -21,10 +21,12 @@ mod fault;
 mod flow;
 mod key;
 mod server;
+mod tls;
 mod token;
 
 pub use fault::Fault;
 pub use flow::Client;
 pub use key::{Key, RSA, jwk_with};
 pub use server::{Options, Server};
+pub use tls::Identity;
 pub use token::{claims, hmac_with_public_key, sign, unsigned};

@@ -6,7 +6,7 @@ use clap::Parser;
 use fake_oidc::{Client, Options, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A small OpenID Connect issuer for tests. Each user who asks is signed in.
+/// A small OIDC issuer for tests. Each user who asks is signed in.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {

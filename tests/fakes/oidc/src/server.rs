@@ -18,6 +18,7 @@ use crate::{
     Client, Fault, Key,
     flow::{Codes, OAuthError, tokens},
     key::jwk_with,
+    tls::{Identity, Tls},
     token,
 };
 
@@ -31,6 +32,8 @@ pub struct Options {
     pub path: String,
     /// The claim `iss`, where the issuer is reached in another way. Default: the address and the path.
     pub issuer: Option<String>,
+    /// For TLS. The issuer is at `https://localhost` then. Default: no TLS.
+    pub tls: Option<Identity>,
     /// The client of logins.
     pub client: Client,
     /// The claims of the user that signs in, beside those that every token has.
@@ -42,6 +45,7 @@ impl Default for Options {
         Self {
             path: String::new(),
             issuer: None,
+            tls: None,
             client: Client {
                 id: "codec".to_owned(),
                 secret: None,
@@ -88,8 +92,11 @@ impl Server {
     pub async fn start(listen: SocketAddr, options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
-        let own = || format!("http://{address}{}", options.path);
-        let issuer = options.issuer.unwrap_or_else(own);
+        let own = || match options.tls {
+            Some(_) => format!("https://localhost:{}{}", address.port(), options.path),
+            None => format!("http://{address}{}", options.path),
+        };
+        let issuer = options.issuer.clone().unwrap_or_else(own);
         let shared = Arc::new(Shared {
             base: issuer.trim_end_matches('/').to_owned(),
             issuer,
@@ -106,10 +113,14 @@ impl Server {
             }),
         });
         let routes = routes(&shared, options.path.trim_end_matches('/'));
-        let task = tokio::spawn(async move {
-            // It ends with the task.
-            let _ = axum::serve(listener, routes).await;
-        });
+        // Both end with the task.
+        let task = match options.tls {
+            Some(identity) => {
+                let listener = Tls::new(listener, &identity)?;
+                tokio::spawn(async move { drop(axum::serve(listener, routes).await) })
+            }
+            None => tokio::spawn(async move { drop(axum::serve(listener, routes).await) }),
+        };
         Ok(Self {
             address,
             shared,

@@ -1,6 +1,8 @@
 //! Well-known Python libraries against the issuer. `TKC_PYTHON` names a Python that has the packages of
 //! `tests/interop/requirements.txt`.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
+
 use std::{path::Path, process::Command};
 
 use fake_oidc::{Client, Options, Server, hmac_with_public_key, sign, unsigned};

@@ -15,7 +15,7 @@ pub enum RequestError {
         limit: usize,
     },
     /// It is not JSON.
-    #[error("the request is not JSON (line {line}, column {column})")]
+    #[error("the request is not JSON (line {line}, column {column}); correct it there")]
     Json {
         /// The line of the first mistake.
         line: usize,
@@ -38,7 +38,7 @@ pub enum RequestError {
         field: String,
     },
     /// The value has the wrong type.
-    #[error("{field} has a value of the wrong type")]
+    #[error("{field} has a value of the wrong type; correct its type")]
     WrongType {
         /// The field, quoted.
         field: String,
@@ -102,5 +102,45 @@ fn quoted(path: &str) -> String {
         format!("`{path}`")
     } else {
         "(a name that cannot be shown)".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_names_its_subject_and_what_to_do() {
+        use RequestError as E;
+        let field = || "`prompt`".to_owned();
+        let all = [
+            E::TooLarge { limit: 1024 },
+            E::Json { line: 2, column: 7 },
+            E::NotAnObject,
+            E::NotSupported { field: "sshKey" },
+            E::Unknown { field: field() },
+            E::WrongType { field: field() },
+            E::Required { field: field() },
+            E::NoCredential,
+            E::TwoCredentials,
+            E::invalid("prompt", "must have at most 10 characters"),
+        ];
+        for error in all {
+            // A new variant does not compile until it is here.
+            let (subject, remedy) = match error {
+                E::TooLarge { .. } => ("1024 bytes", "shorten"),
+                E::Json { .. } => ("line 2, column 7", "correct it"),
+                E::NotAnObject => ("the request", "must be a JSON object"),
+                E::NotSupported { .. } => ("`sshKey`", "leave it out"),
+                E::Unknown { .. } => ("`prompt`", "check its spelling"),
+                E::WrongType { .. } => ("`prompt`", "correct its type"),
+                E::Required { .. } => ("`prompt`", "is required"),
+                E::NoCredential => ("anthropicApiKey", "is required"),
+                E::TwoCredentials => ("anthropicApiKey", "not both"),
+                E::Invalid { .. } => ("prompt", "must have at most"),
+            };
+            let text = error.to_string();
+            assert!(text.contains(subject) && text.contains(remedy), "{text}");
+        }
     }
 }

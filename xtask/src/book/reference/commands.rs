@@ -20,7 +20,7 @@ pub(super) fn tree(workspace: &Workspace, program: &str) -> anyhow::Result<Vec<H
     let mut found = Vec::new();
     let mut waiting = vec![Vec::new()];
     while let Some(command) = waiting.pop() {
-        // The page must not depend on the variables of the person who makes it.
+        // The page must not depend on the environment of the person who generates it.
         let output = Command::new(&path)
             .args(&command)
             .arg("--help")

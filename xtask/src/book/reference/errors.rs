@@ -81,7 +81,7 @@ fn variants(body: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether the whole text is filled in, so that it says nothing here.
+/// Whether the whole text is a placeholder, which tells nothing on this page.
 fn is_placeholder(text: &str) -> bool {
     text.starts_with('{') && text.find('}') == Some(text.len() - 1)
 }

@@ -1,10 +1,9 @@
-//! The forms that the known services give to the names of keys.
+//! The forms of keys' names at the known services.
 
 use super::{query, token::Pkcs11Path};
 use crate::Scheme;
 
-/// The one way to write the name of a key, or what is wrong with it. The reason repeats nothing of it but the names of
-/// parameters.
+/// The canonical form of a key's name, or what is wrong with it. The reason repeats only the names of parameters.
 pub(super) fn canonical(scheme: Scheme, resource: &str) -> Result<String, String> {
     match scheme {
         Scheme::AWS_KMS => aws_name(resource),
@@ -13,7 +12,7 @@ pub(super) fn canonical(scheme: Scheme, resource: &str) -> Result<String, String
     }
 }
 
-/// A name that nothing follows.
+/// A name without a query.
 fn name_without_query(scheme: Scheme, resource: &str) -> Result<String, String> {
     let (name, query) = query::split(resource);
     query::none(query)?;
@@ -26,7 +25,7 @@ fn name_without_query(scheme: Scheme, resource: &str) -> Result<String, String> 
             is_gcp_key(name),
             "gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K, without a version",
         ),
-        // A user name with a password would be shown wherever the key is named.
+        // Otherwise a user name and a password would be shown with every key's name.
         _ => (
             !name.is_empty() && !name.contains(['#', '@']),
             "SCHEME://NAME, where NAME has no `?`, `#` and `@`",
@@ -38,7 +37,7 @@ fn name_without_query(scheme: Scheme, resource: &str) -> Result<String, String> 
     Ok(name.to_owned())
 }
 
-/// Keeps `local://` inside its folder.
+/// Keeps `local://` names inside their folder.
 fn is_file_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && !name.starts_with('.')

@@ -1,4 +1,4 @@
-//! The query of a key URI: one region at AWS KMS, nothing at the other services.
+//! The query of a key URI. At AWS KMS it may hold one region. The other services allow no query.
 
 /// Splits a name at its first `?`: the name itself, and its query.
 pub(super) fn split(name: &str) -> (&str, Option<&str>) {
@@ -8,7 +8,7 @@ pub(super) fn split(name: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Refuses any query. The reason repeats no value.
+/// Refuses a name with a query. The reason repeats no value.
 pub(super) fn none(query: Option<&str>) -> Result<(), String> {
     match query {
         None => Ok(()),
@@ -33,7 +33,7 @@ pub(super) fn region(query: Option<&str>) -> Result<Option<&str>, String> {
     }
 }
 
-/// Whether `region` can be the name of a region: it becomes part of a host name.
+/// Whether `region` can be the name of a region. It becomes part of a host name.
 #[must_use]
 pub fn is_region(region: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';

@@ -1,4 +1,4 @@
-//! The part of a refused text that may be shown: of a key URI, of a web address, or of what was meant as one.
+//! The part of a refused text that may be shown, for key URIs and web addresses, also with mistakes in them.
 
 use super::query::split;
 use crate::Scheme;
@@ -25,7 +25,7 @@ const OTHER_SCHEMES: [&str; 4] = ["gcpkms://", "awskms://", "https://", "http://
 
 const MAX_SHOWN: usize = 256;
 
-/// The text without what may be a secret: see [`KeyUri::redact`](crate::KeyUri::redact).
+/// The text without its possible secrets: see [`KeyUri::redact`](crate::KeyUri::redact).
 pub(super) fn redact(text: &str) -> String {
     let known = Scheme::KNOWN.map(|scheme| format!("{scheme}{}", scheme.separator()));
     let others = OTHER_SCHEMES.map(str::to_owned);
@@ -51,7 +51,7 @@ pub(super) fn redact(text: &str) -> String {
     shown
 }
 
-/// Whether a value is nothing but itself: no further attribute, encoded or not, hides in it.
+/// Whether a value hides no further attribute, encoded or not.
 fn is_plain(value: &str) -> bool {
     let upper = value.to_ascii_uppercase();
     value
@@ -82,7 +82,8 @@ fn parameters(query: &str) -> String {
     shown.join("&")
 }
 
-/// A name with slashes and colons. A user name and password before `@`, and everything behind other separators, is cut.
+/// A name with slashes and colons. A user name and password before `@` are cut, and so is everything after other
+/// separators.
 fn resource(name: &str) -> String {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~:/".contains(c);
     let (userinfo, name) = match name.rsplit_once('@') {

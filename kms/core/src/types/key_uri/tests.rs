@@ -1,4 +1,4 @@
-//! Names of keys, good and bad.
+//! Valid and invalid names of keys.
 
 use super::*;
 

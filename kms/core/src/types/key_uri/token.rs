@@ -1,4 +1,4 @@
-//! The path of a PKCS#11 URI (RFC 7512, section 2.3): which object of which token.
+//! The path of a PKCS#11 URI (RFC 7512, section 2.3). It names an object of a token.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,
@@ -40,7 +40,7 @@ pub struct Pkcs11Path {
     pub id: Option<Vec<u8>>,
 }
 
-/// What kind of object is meant: RFC 7512's `type`, as far as keys go.
+/// The kind of object: the values of RFC 7512's `type` that mean keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pkcs11Class {
     /// `secret-key`.
@@ -53,7 +53,7 @@ impl Pkcs11Path {
     /// Reads a path that names an object of a token.
     ///
     /// # Errors
-    /// Why it does not name one.
+    /// Why the path does not name an object.
     pub fn parse(path: &str) -> Result<Self, &'static str> {
         if path.contains('?') {
             return Err(
@@ -113,7 +113,7 @@ impl Pkcs11Class {
     }
 }
 
-/// One form for each name, so that names can be compared as text.
+/// Writes one form for each name, so that names can be compared as text.
 impl fmt::Display for Pkcs11Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let texts = [
@@ -164,11 +164,11 @@ fn bytes(value: &str) -> Result<Vec<u8>, &'static str> {
     if value.is_empty() {
         return Err("an attribute has no value");
     }
-    // Otherwise a PIN that was appended with the wrong separator would become part of a name, which payloads show.
+    // Otherwise a PIN after the wrong separator would become part of a name, which payloads show.
     if value.contains(['&', '=']) {
         return Err("attributes are separated by `;`; percent-encode `&` and `=` in a value");
     }
-    // Two hexadecimal digits follow every `%`; the library would take others for themselves.
+    // Two hexadecimal digits must follow every `%`. The library would keep other characters unchanged.
     let mut parts = value.split('%');
     parts.next();
     let encoded = |part: &str| {

@@ -27,7 +27,7 @@ macro_rules! wire_enum {
             }
         }
 
-        /// Requests may hold either form, whatever is asked for the answer.
+        /// Requests may hold either form, independent of the form of the answer.
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
                 let value = Value::deserialize(input)?;

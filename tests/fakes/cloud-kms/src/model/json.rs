@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Int64 {
     }
 }
 
-/// Reads a request's body, where an unknown field is an error as it is at the service.
+/// Reads a request's body. As at the service, an unknown field is an error.
 pub(crate) fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body)
@@ -74,7 +74,7 @@ pub(crate) fn encode_duration(duration: TimeDelta) -> Value {
     Value::from(format!("{}s", duration.num_seconds()))
 }
 
-/// `"7776000s"`; fractions of a second are of no use here.
+/// `"7776000s"`. Fractions of a second are not needed.
 pub(crate) fn parse_duration(field: &str, text: &str) -> Result<TimeDelta, ApiError> {
     text.strip_suffix('s')
         .and_then(|seconds| seconds.split('.').next())

@@ -67,7 +67,7 @@ impl CryptoKey {
         )))
     }
 
-    /// Does what was due since: rotates the key by its schedule, destroys versions.
+    /// Does everything that is due: rotates the key by its schedule, destroys versions.
     pub(crate) fn settle(&mut self, now: DateTime<Utc>) -> Result<bool, MaterialError> {
         let mut changed = false;
         for version in &mut self.versions {

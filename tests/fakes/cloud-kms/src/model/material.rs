@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::Algorithm;
 
 const NONCE: usize = 12;
-/// Marks a ciphertext as one of this emulator's.
+/// Marks a ciphertext of this emulator.
 const MAGIC: &[u8] = b"\x0a\x24\x00";
 
 /// The operating system gave no randomness, or an input has a size that no request reaches.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::Object;
 use crate::error::{ApiError, Code};
 
-/// An IAM policy. Nothing here enforces it: nobody is authenticated.
+/// An IAM policy. The emulator does not authenticate callers and does not enforce it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Policy {
     version: u8,
@@ -36,7 +36,7 @@ struct Binding {
 }
 
 impl Policy {
-    /// The policy that takes this one's place.
+    /// The policy that replaces this one.
     pub(crate) fn replaced_by(&self, mut new: NewPolicy) -> Result<Self, ApiError> {
         if !new.etag.is_empty() && new.etag != self.current_etag() {
             return Err(ApiError::new(

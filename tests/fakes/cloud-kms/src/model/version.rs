@@ -47,7 +47,7 @@ impl CryptoKeyVersion {
         }
     }
 
-    /// Whether this version made `ciphertext`; of a destroyed one that can no longer be told.
+    /// Whether this version made `ciphertext`. Unknown for a destroyed version.
     pub(crate) fn made(&self, ciphertext: &[u8]) -> bool {
         self.material
             .as_ref()
@@ -67,7 +67,7 @@ impl CryptoKeyVersion {
         )
     }
 
-    /// Destroys what is due; the key material is gone then.
+    /// Destroys the version if it is due. This deletes the key material.
     pub(crate) fn settle(&mut self, now: DateTime<Utc>) -> bool {
         let due = self.state == State::DestroyScheduled
             && self.destroy_time.is_some_and(|time| time <= now);

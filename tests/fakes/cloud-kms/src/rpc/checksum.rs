@@ -5,7 +5,7 @@ use crate::{
     model::{Bytes, Int64, Object, encode_bytes, encode_int64},
 };
 
-/// Verifies a checksum that came with a request. Returns whether there was one, as the answer has to say.
+/// Verifies the checksum of a request. Returns whether the request had one, which the answer must tell.
 pub(super) fn verify(field: &str, data: &Bytes, checksum: Option<Int64>) -> Result<bool, ApiError> {
     match checksum {
         None => Ok(false),
@@ -14,7 +14,7 @@ pub(super) fn verify(field: &str, data: &Bytes, checksum: Option<Int64>) -> Resu
     }
 }
 
-/// What the service answers when data were damaged on their way to it.
+/// The service's answer when data were damaged in transit.
 pub(crate) fn mismatch(field: &str) -> ApiError {
     ApiError::field(
         &format!("{field}_crc32c"),

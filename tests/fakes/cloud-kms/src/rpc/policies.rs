@@ -45,7 +45,7 @@ pub(super) fn set(store: &mut Store, route: &Route, body: &[u8]) -> Result<Value
     Ok(answer)
 }
 
-/// Everything that was asked for; the `deny` fault takes out what it denies.
+/// Returns all requested permissions. The fault `deny` removes those that it denies.
 pub(super) fn test(store: &Store, route: &Route, body: &[u8]) -> Result<Value, ApiError> {
     let request: TestRequest = parse_body(body)?;
     existing(store, route)?;

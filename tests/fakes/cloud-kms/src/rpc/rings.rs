@@ -8,7 +8,7 @@ use crate::{
     route::Route,
 };
 
-/// Nothing in it can be chosen.
+/// A key ring has no settings.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewKeyRing {

@@ -1,4 +1,4 @@
-//! Whose name calls are made in.
+//! The credentials of calls.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! A service that fails, and what the provider makes of it.
+//! How the provider reports failures of the service.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
 use crate::common::{Cloud, context, kind, options, uri};
 
-/// What every method has to make of a fault.
+/// How every method must report a fault.
 const EVERYWHERE: [(&str, Kind); 11] = [
     ("status=401", Kind::Misconfigured),
     ("status=429", Kind::Throttled),
@@ -264,7 +264,7 @@ async fn a_slow_service_meets_the_callers_deadline() {
     key.encrypt(b"x").await.unwrap();
 }
 
-/// A server that accepts and says nothing, and a clock that runs ahead when all wait.
+/// A server that accepts connections and never answers, and a clock that jumps ahead when all tasks wait.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_nobody_limits_ends_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

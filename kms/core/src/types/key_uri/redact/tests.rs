@@ -1,4 +1,4 @@
-//! What is shown of texts with secrets.
+//! What is shown from texts with secrets.
 
 use super::*;
 

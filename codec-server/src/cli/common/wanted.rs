@@ -10,7 +10,7 @@ use temporal_kms_codec::{Error, KeyUri, Namespace, Payload, PayloadError};
 const MOST_KEYS: usize = 10;
 
 /// `error` in words for the person who decodes `payload` as one of `namespace`.
-pub(super) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -> String {
+pub(crate) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -> String {
     let Error::Payload(reason) = error else {
         return error.to_string();
     };
@@ -28,6 +28,9 @@ pub(super) fn explain(error: &Error, payload: &Payload, namespace: &Namespace) -
             Some(wanted) => format!("{error}; it names {wanted}"),
             None => error.to_string(),
         },
+        PayloadError::UnknownStaticKey { id } => format!(
+            "it is encrypted with the static key `{id}`, which is not configured; name it with --static-key '{id}=FILE', or add it under `static_keys`"
+        ),
         _ => error.to_string(),
     }
 }

@@ -1,0 +1,140 @@
+//! The codec of a command that encodes or decodes payloads: keys, formats and namespace from its arguments, from the
+//! variables of a worker, or from a configuration.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use temporal_kms_codec::{
+    Codec, CodecSettings, ConfigurationError, Error, Format, Namespace, StaticKeySource,
+};
+use temporal_kms_codec_service::{
+    arguments::variable,
+    local_key::KeyChoice,
+    namespaces::{Keys, OpenError},
+};
+
+use super::exit::{Failure, Status};
+use crate::config::{Config, NamespaceConfig, NamespacesConfig};
+
+const KEY: &str = "TEMPORAL_CODEC_KEY";
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CodecArgs {
+    /// A key, as a URI; several are several recipients [default: `TEMPORAL_CODEC_KEY`, else `local://default`].
+    #[arg(long = "key", value_name = "URI", conflicts_with = "config")]
+    keys: Vec<String>,
+    /// Folder of `local://` keys [default: `TEMPORAL_CODEC_KEYRING`, else as for `dev`].
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    keyring: Option<PathBuf>,
+    /// A configuration as for `serve`.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A format to open beside `envelope`: `envelope-v1`, `direct`, or `static`, `temporal-proxy`, `zlib`, `snappy` or `gzip` of another codec; may be repeated.
+    #[arg(
+        long = "decrypt-format",
+        value_name = "FORMAT",
+        conflicts_with = "config"
+    )]
+    decrypt_formats: Vec<Format>,
+    /// A static key of another codec: its id, and the file that holds it or `env:NAME`; opens the format `static` too; may be repeated.
+    #[arg(
+        long = "static-key",
+        value_name = "ID=FILE",
+        value_parser = static_key,
+        conflicts_with = "config"
+    )]
+    static_keys: Vec<(String, StaticKeySource)>,
+    /// The namespace of the payloads.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "TEMPORAL_NAMESPACE",
+        default_value = "default"
+    )]
+    namespace: String,
+}
+
+impl CodecArgs {
+    /// Opens the keys.
+    pub(crate) async fn codec(&self) -> Result<Codec, Failure> {
+        let namespace = Namespace::new(&self.namespace)
+            .map_err(|error| Failure::new(Status::Usage, format_args!("--namespace: {error}")))?;
+        let (config, kms) = if let Some(file) = &self.config {
+            let config = Config::load_settings(file)?;
+            (of_file(&config, file, &namespace)?, config.keys)
+        } else {
+            let mut settings = self.settings()?;
+            settings
+                .static_keys
+                .extend(self.static_keys.iter().cloned());
+            let mut config = NamespaceConfig::from_settings(&settings).ok_or_else(|| {
+                Failure::new(
+                    Status::Configuration,
+                    "no key is named; use --key, or set TEMPORAL_CODEC_KEY",
+                )
+            })?;
+            let mut formats = self.decrypt_formats.clone();
+            if !self.static_keys.is_empty() {
+                formats.push(Format::Static);
+            }
+            config.open_formats_too(&formats);
+            (config, settings.kms)
+        };
+        let opened = async {
+            let keys = Keys::open(&config, &kms, &mut [].into()).await?;
+            Ok(keys.codec(&config, &namespace, None)?.codec)
+        };
+        opened
+            .await
+            .map_err(|error: Error| OpenError::from(error).into())
+    }
+
+    /// The variables of a worker, with the arguments over them.
+    fn settings(&self) -> Result<CodecSettings, Failure> {
+        let choice = KeyChoice::new()
+            .keys(&self.keys)
+            .keyring(self.keyring.clone())
+            .namespace(&self.namespace)
+            .keyring_over_services()
+            .or_default();
+        choice.settings(&variable).map_err(|error| {
+            if !self.keys.is_empty() && error.setting() == KEY {
+                return Failure::new(Status::Usage, format_args!("--key: {}", error.reason()));
+            }
+            Failure::new(Status::Configuration, error)
+        })
+    }
+}
+
+fn of_file(
+    config: &Config,
+    file: &Path,
+    namespace: &Namespace,
+) -> Result<NamespaceConfig, Failure> {
+    let named = match &config.namespaces {
+        NamespacesConfig::Named(named) => named,
+        NamespacesConfig::Any(config) => return Ok(config.clone()),
+    };
+    named.get(namespace).cloned().ok_or_else(|| {
+        let known: Vec<&str> = named.keys().map(Namespace::as_str).collect();
+        Failure::new(
+            Status::Usage,
+            format_args!(
+                "{}: there is no namespace {namespace}; choose one of {}",
+                file.display(),
+                known.join(", ")
+            ),
+        )
+    })
+}
+
+/// On a command line, a path may be relative to the working directory.
+fn static_key(text: &str) -> Result<(String, StaticKeySource), String> {
+    let (id, source) = text.split_once('=').ok_or("expected ID=FILE")?;
+    let reason = |error: ConfigurationError| error.reason().to_owned();
+    if source.starts_with("env:") {
+        return Ok((id.to_owned(), source.parse().map_err(reason)?));
+    }
+    let path = std::path::absolute(source).map_err(|error| error.to_string())?;
+    Ok((id.to_owned(), StaticKeySource::File(path)))
+}

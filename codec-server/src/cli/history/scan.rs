@@ -1,0 +1,104 @@
+//! `history scan`: which formats, keys and versions histories still need, and until when.
+
+mod files;
+mod messages;
+mod namespace;
+mod protobuf;
+mod report;
+mod state;
+mod tally;
+mod temporal;
+
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+
+use clap::Args;
+use temporal_kms_codec_service::{lifecycle, settings::values};
+use tokio::task;
+
+use self::{report::Report, tally::Tally, temporal::ConnectArgs};
+use super::super::exit::{Failure, Status, print_answer, with_exit_codes};
+
+#[derive(Debug, Args)]
+pub(in super::super) struct ScanArgs {
+    /// Exported histories, or folders with `.json` files; `-` is stdin. One file is one workflow.
+    #[arg(value_name = "PATH", required_unless_present = "address")]
+    paths: Vec<PathBuf>,
+    /// How long Temporal keeps the workflows of these files after they close, such as 30d.
+    #[arg(long, value_name = "TIME", value_parser = values::duration, conflicts_with = "address")]
+    retention: Option<Duration>,
+    #[command(flatten)]
+    connect: ConnectArgs,
+    /// Scans the workflows that match this query of Temporal, instead of all.
+    #[arg(long, value_name = "QUERY", requires = "address")]
+    query: Option<String>,
+    /// The most calls of Temporal in a second.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value = "20",
+        requires = "address"
+    )]
+    rate: NonZeroU32,
+    /// Saves the state of an unfinished scan here, and continues from it.
+    #[arg(long, value_name = "FILE", requires = "address")]
+    state: Option<PathBuf>,
+    /// Prints the answer as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Shows no progress.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  codec-server history scan history.json
+  codec-server history scan histories/ --retention 30d --json
+  codec-server history scan --address 127.0.0.1:7233 --namespace default
+  codec-server history scan --address https://prod.a1b2c.tmprl.cloud:7233 \\
+    --namespace prod.a1b2c --api-key-file key --state scan.json
+
+It needs no key, and decrypts nothing. Of a server it reads every workflow, open
+or closed, and every schedule, with the namespace's retention. It needs the
+permission to list workflows and to read histories.
+
+ONLY KEY counts the payloads that no other key opens. KEPT UNTIL is the time at
+which Temporal deletes the last closed workflow with such a payload; `open`
+workflows and schedules keep theirs longer. The ciphertexts of Google Cloud KMS
+and AWS KMS do not tell the version of their key: compare WRITTEN with the times
+of `codec-server keys versions`.";
+
+pub(super) fn help() -> String {
+    with_exit_codes(EXAMPLES)
+}
+
+pub(super) fn run(args: &ScanArgs) -> Result<(), Failure> {
+    let consequence = match &args.state {
+        Some(state) => format!(
+            "nothing was printed; continue with the same command, its state is in {}",
+            state.display()
+        ),
+        None if args.paths.is_empty() => {
+            "nothing was printed; with --state FILE the next scan can continue".to_owned()
+        }
+        None => "nothing was printed".to_owned(),
+    };
+    let (tally, problems) = lifecycle::run_interruptible(&consequence, scan(args))?;
+    let report = Report::of(&tally);
+    print_answer(args.json, &report, || report.text())?;
+    match problems {
+        0 => Ok(()),
+        _ => Err(Failure::said(Status::Data)),
+    }
+}
+
+async fn scan(args: &ScanArgs) -> Result<(Tally, usize), Failure> {
+    if args.paths.is_empty() {
+        return Ok((namespace::scan(args).await?, 0));
+    }
+    let (paths, retention, quiet) = (args.paths.clone(), args.retention, args.quiet);
+    let scanned = task::spawn_blocking(move || files::scan(&paths, retention, quiet));
+    scanned
+        .await
+        .map_err(|error| Failure::new(Status::Software, error))?
+}

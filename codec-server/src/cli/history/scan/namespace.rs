@@ -1,0 +1,193 @@
+//! Scans a namespace of a Temporal server: every workflow that visibility lists, and every schedule.
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use indicatif::ProgressBar;
+use prost::Message as _;
+
+use super::{
+    super::super::{exit::Failure, progress},
+    ScanArgs,
+    messages::{
+        DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeScheduleRequest,
+        GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse, History,
+        HistoryEvent, ListSchedulesRequest, ListSchedulesResponse, ListWorkflowExecutionsRequest,
+        ListWorkflowExecutionsResponse, Time, WorkflowExecution, WorkflowExecutionInfo,
+    },
+    protobuf,
+    state::{Progress, StateFile, Target},
+    tally::{End, Tally, Workflow},
+    temporal::{CallError, Code, Temporal},
+};
+
+const PAGE: i32 = 100;
+/// Histories that are read at the same time.
+const CONCURRENT: usize = 8;
+
+pub(super) async fn scan(args: &ScanArgs) -> Result<Tally, Failure> {
+    let scan = Scan {
+        temporal: Temporal::new(&args.connect, args.rate)?,
+        namespace: args.connect.namespace.clone(),
+        query: args.query.clone().unwrap_or_default(),
+        progress: progress::count(args.quiet, "workflows"),
+        state: StateFile::new(args.state.clone()),
+    };
+    let mut state = scan.state.load(Target {
+        address: args.connect.address.clone().unwrap_or_default(),
+        namespace: scan.namespace.clone(),
+        query: scan.query.clone(),
+    })?;
+    scan.progress.set_position(state.tally.workflows);
+    let retention = scan.retention().await?;
+    while !state.workflows_done {
+        scan.page(&mut state, retention).await?;
+    }
+    // A query selects workflows, so schedules are not asked for.
+    if scan.query.is_empty() {
+        scan.schedules(&mut state.tally).await?;
+    }
+    scan.progress.finish_and_clear();
+    scan.state.remove();
+    Ok(state.tally)
+}
+
+struct Scan {
+    temporal: Temporal,
+    namespace: String,
+    query: String,
+    progress: ProgressBar,
+    state: StateFile,
+}
+
+impl Scan {
+    /// How long the namespace keeps closed workflows, in seconds.
+    async fn retention(&self) -> Result<Option<u64>, CallError> {
+        let request = DescribeNamespaceRequest {
+            namespace: self.namespace.clone(),
+        };
+        let answer: DescribeNamespaceResponse =
+            self.temporal.call("DescribeNamespace", &request).await?;
+        let retention = answer.config.and_then(|config| config.retention);
+        Ok(retention.and_then(|time| u64::try_from(time.seconds).ok()))
+    }
+
+    /// One page of workflows. The state is saved after it.
+    async fn page(&self, state: &mut Progress, retention: Option<u64>) -> Result<(), Failure> {
+        let request = ListWorkflowExecutionsRequest {
+            namespace: self.namespace.clone(),
+            page_size: PAGE,
+            next_page_token: state.next_page(),
+            query: self.query.clone(),
+        };
+        let page: ListWorkflowExecutionsResponse = self
+            .temporal
+            .call("ListWorkflowExecutions", &request)
+            .await?;
+        let mut scanned = stream::iter(page.executions)
+            .map(|info| self.workflow(info, retention))
+            .buffer_unordered(CONCURRENT);
+        while let Some(found) = scanned.try_next().await? {
+            if let Some((workflow, end)) = found {
+                state.tally.add(workflow, end);
+            }
+            self.progress.inc(1);
+        }
+        state.set_next_page(&page.next_page_token);
+        self.state.save(state)
+    }
+
+    /// The payloads of one workflow. `None` where it was deleted meanwhile.
+    async fn workflow(
+        &self,
+        info: Vec<u8>,
+        retention: Option<u64>,
+    ) -> Result<Option<(Workflow, End)>, CallError> {
+        let mut workflow = Workflow::default();
+        // Its memo.
+        protobuf::payloads(&info, &mut |payload| workflow.add(&payload, None));
+        let info = WorkflowExecutionInfo::decode(info.as_slice()).unwrap_or_default();
+        let execution = info.execution.unwrap_or_default();
+        match self.history(execution, &mut workflow).await {
+            Ok(()) => Ok(Some((workflow, end(info.close_time.as_ref(), retention)))),
+            Err(error) if error.code == Code::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn history(
+        &self,
+        execution: WorkflowExecution,
+        workflow: &mut Workflow,
+    ) -> Result<(), CallError> {
+        let mut request = GetWorkflowExecutionHistoryRequest {
+            namespace: self.namespace.clone(),
+            execution: Some(execution),
+            next_page_token: Vec::new(),
+        };
+        loop {
+            let page: GetWorkflowExecutionHistoryResponse = self
+                .temporal
+                .call("GetWorkflowExecutionHistory", &request)
+                .await?;
+            let raw = page.raw_history.iter();
+            let raw = raw.filter_map(|blob| History::decode(blob.data.as_slice()).ok());
+            for history in page.history.into_iter().chain(raw) {
+                for event in &history.events {
+                    let time = HistoryEvent::decode(event.as_slice()).ok();
+                    let time = time.and_then(|event| event.event_time);
+                    let time = time.and_then(|time| u64::try_from(time.seconds).ok());
+                    protobuf::payloads(event, &mut |payload| workflow.add(&payload, time));
+                }
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(());
+            }
+            request.next_page_token = page.next_page_token;
+        }
+    }
+
+    /// Schedules keep the input of the workflows that they start.
+    async fn schedules(&self, tally: &mut Tally) -> Result<(), CallError> {
+        let mut request = ListSchedulesRequest {
+            namespace: self.namespace.clone(),
+            maximum_page_size: PAGE,
+            next_page_token: Vec::new(),
+        };
+        loop {
+            let page = self.temporal.call("ListSchedules", &request).await;
+            let page: ListSchedulesResponse = match page {
+                // A server without schedules.
+                Err(error) if error.code == Code::Unimplemented => return Ok(()),
+                page => page?,
+            };
+            for schedule in page.schedules {
+                let describe = DescribeScheduleRequest {
+                    namespace: self.namespace.clone(),
+                    schedule_id: schedule.schedule_id,
+                };
+                match self.temporal.call_raw("DescribeSchedule", &describe).await {
+                    Ok(answer) => {
+                        let mut found = Workflow::default();
+                        protobuf::payloads(&answer, &mut |payload| found.add(&payload, None));
+                        tally.add_schedule(found);
+                    }
+                    Err(error) if error.code == Code::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(());
+            }
+            request.next_page_token = page.next_page_token;
+        }
+    }
+}
+
+fn end(close_time: Option<&Time>, retention: Option<u64>) -> End {
+    let Some(closed) = close_time else {
+        return End::Open;
+    };
+    match (u64::try_from(closed.seconds), retention) {
+        (Ok(closed), Some(retention)) => End::KeptUntil(closed.saturating_add(retention)),
+        _ => End::Unknown,
+    }
+}

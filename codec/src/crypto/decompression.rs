@@ -1,0 +1,194 @@
+//! Decompression of what other codecs compressed, which stops at a limit.
+
+use zeroize::Zeroizing;
+
+use crate::PayloadError;
+
+/// How another codec compresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// RFC 1950.
+    Zlib,
+    /// A snappy block without framing.
+    Snappy,
+    /// One member (RFC 1952).
+    Gzip,
+}
+
+/// Decompresses `compressed`, at most to `limit` bytes. Nothing may follow the compressed data.
+#[cfg(feature = "decompression")]
+pub(crate) fn decompress(
+    algorithm: Algorithm,
+    compressed: &[u8],
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    match algorithm {
+        Algorithm::Zlib => {
+            let decoder = flate2::bufread::ZlibDecoder::new(compressed);
+            inflate(decoder, compressed.len(), limit, MALFORMED_ZLIB, |done| {
+                done.into_inner()
+            })
+        }
+        Algorithm::Gzip => {
+            let decoder = flate2::bufread::GzDecoder::new(compressed);
+            inflate(decoder, compressed.len(), limit, MALFORMED_GZIP, |done| {
+                done.into_inner()
+            })
+        }
+        Algorithm::Snappy => snappy(compressed, limit),
+    }
+}
+
+#[cfg(not(feature = "decompression"))]
+pub(crate) fn decompress(
+    _: Algorithm,
+    _: &[u8],
+    _: usize,
+) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    Err(PayloadError::Unsupported(
+        "another codec compressed it, and the feature `decompression` is missing",
+    ))
+}
+
+#[cfg(feature = "decompression")]
+const MALFORMED_ZLIB: PayloadError =
+    PayloadError::Malformed("its content is not one stream of zlib");
+#[cfg(feature = "decompression")]
+const MALFORMED_GZIP: PayloadError =
+    PayloadError::Malformed("its content is not one member of gzip");
+#[cfg(feature = "decompression")]
+const MALFORMED_SNAPPY: PayloadError =
+    PayloadError::Malformed("its content is not one block of snappy");
+
+#[cfg(feature = "decompression")]
+fn inflate<'c, D: std::io::Read>(
+    mut decoder: D,
+    compressed: usize,
+    limit: usize,
+    malformed: PayloadError,
+    rest: impl FnOnce(D) -> &'c [u8],
+) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    let guess = compressed.saturating_mul(4);
+    let plain = super::bounded::read_to_end(&mut decoder, guess, limit, malformed.clone())?;
+    if rest(decoder).is_empty() {
+        Ok(plain)
+    } else {
+        Err(malformed)
+    }
+}
+
+#[cfg(feature = "decompression")]
+fn snappy(compressed: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+    /// Three bytes of a block become at most 64. A block that claims more is not a block, and gets no memory.
+    const MOST_PER_BYTE: usize = 32;
+
+    let len = snap::raw::decompress_len(compressed).map_err(|_| MALFORMED_SNAPPY)?;
+    if len > compressed.len().saturating_mul(MOST_PER_BYTE) {
+        return Err(MALFORMED_SNAPPY);
+    }
+    if len > limit {
+        return Err(PayloadError::TooLarge {
+            what: "the decompressed payload",
+            limit,
+        });
+    }
+    let mut plain = Zeroizing::new(vec![0; len]);
+    let written = snap::raw::Decoder::new().decompress(compressed, &mut plain);
+    match written {
+        Ok(written) if written == len => Ok(plain),
+        _ => Err(MALFORMED_SNAPPY),
+    }
+}
+
+#[cfg(all(test, feature = "decompression"))]
+#[allow(
+    clippy::unwrap_used,
+    reason = "clippy does not see that these are tests"
+)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+
+    use super::*;
+
+    const ALL: [Algorithm; 3] = [Algorithm::Zlib, Algorithm::Snappy, Algorithm::Gzip];
+
+    fn compress(algorithm: Algorithm, plain: &[u8]) -> Vec<u8> {
+        match algorithm {
+            Algorithm::Zlib => {
+                let mut encoder =
+                    flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            Algorithm::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
+                encoder.write_all(plain).unwrap();
+                encoder.finish().unwrap()
+            }
+            Algorithm::Snappy => snap::raw::Encoder::new().compress_vec(plain).unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_limit_itself_is_allowed() {
+        for algorithm in ALL {
+            for len in [0, 1, 4096, 100_000] {
+                let plain = vec![b'a'; len];
+                let compressed = compress(algorithm, &plain);
+                assert_eq!(*decompress(algorithm, &compressed, len).unwrap(), plain);
+                if let Some(less) = len.checked_sub(1) {
+                    let refused = decompress(algorithm, &compressed, less).unwrap_err();
+                    assert!(
+                        matches!(refused, PayloadError::TooLarge { .. }),
+                        "{refused}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_bomb_stops_at_the_limit() {
+        for algorithm in ALL {
+            let bomb = compress(algorithm, &vec![0; 8 << 20]);
+            assert!(bomb.len() < 1 << 20);
+            let limit = 1 << 20;
+            assert_eq!(
+                decompress(algorithm, &bomb, limit).unwrap_err(),
+                PayloadError::TooLarge {
+                    what: "the decompressed payload",
+                    limit
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn a_snappy_block_that_claims_too_much_gets_no_memory() {
+        // A length of 2³² − 1, and nothing behind it.
+        let claim = [0xff, 0xff, 0xff, 0xff, 0x0f];
+        assert_eq!(
+            decompress(Algorithm::Snappy, &claim, usize::MAX).unwrap_err(),
+            MALFORMED_SNAPPY
+        );
+    }
+
+    #[test]
+    fn what_is_cut_off_or_followed_by_something_is_refused() {
+        let plain = b"the same words again and again, ".repeat(20);
+        for algorithm in ALL {
+            let whole = compress(algorithm, &plain);
+            for len in 0..whole.len() {
+                let refused = decompress(algorithm, &whole[..len], 1 << 20).unwrap_err();
+                assert!(matches!(refused, PayloadError::Malformed(_)), "{refused}");
+            }
+            for more in [&b"\0"[..], &whole] {
+                let longer = [&whole[..], more].concat();
+                let refused = decompress(algorithm, &longer, 1 << 20).unwrap_err();
+                assert!(matches!(refused, PayloadError::Malformed(_)), "{refused}");
+            }
+        }
+    }
+}

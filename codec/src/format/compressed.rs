@@ -1,0 +1,36 @@
+//! Payloads that other codecs compressed: `data` is the serialized payload in compressed form. None of them is encrypted.
+
+use zeroize::Zeroizing;
+
+use crate::{Format, Payload, crypto::decompression::Algorithm};
+
+/// A payload in compressed form.
+pub(crate) struct Compressed {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) data: Zeroizing<Vec<u8>>,
+}
+
+/// The algorithm that an `encoding` names.
+pub(super) fn algorithm(encoding: &str) -> Option<Algorithm> {
+    match encoding {
+        "binary/zlib" => Some(Algorithm::Zlib),
+        "binary/snappy" => Some(Algorithm::Snappy),
+        "binary/gzip" => Some(Algorithm::Gzip),
+        _ => None,
+    }
+}
+
+pub(super) const fn format(algorithm: Algorithm) -> Format {
+    match algorithm {
+        Algorithm::Zlib => Format::Zlib,
+        Algorithm::Snappy => Format::Snappy,
+        Algorithm::Gzip => Format::Gzip,
+    }
+}
+
+pub(super) fn parse(algorithm: Algorithm, payload: Payload) -> Compressed {
+    Compressed {
+        algorithm,
+        data: Zeroizing::new(payload.data),
+    }
+}
