@@ -209,7 +209,7 @@ fn the_example_has_every_setting_with_its_default() {
     // A misspelt section lists what is known: the example holds all of it.
     let known = parse(
         "[server]\nx = 1\n[auth]\nx = 1\n[auth.http]\nx = 1\n[auth.issuers.a]\nx = 1\n[auth.tokens.a]\nx = 1\n\
-         [auth.certificates.a]\nx = 1\n[auth.peers.a]\nx = 1\n[auth.login]\nx = 1\n[cors]\nx = 1\n[cache]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
+         [auth.certificates.a]\nx = 1\n[auth.peers.a]\nx = 1\n[auth.login]\nx = 1\n[cors]\nx = 1\n[cache]\nx = 1\n[audit]\nx = 1\n[keys]\nx = 1\n[namespaces.a]\nx = 1\ndek.x = 1",
         &[],
     );
     for list in known

@@ -31,7 +31,7 @@ pub(super) struct Filter {
     /// The key, as a URI.
     #[arg(long, value_name = "URI")]
     key: Option<String>,
-    /// From this time on: RFC 3339, or how long ago, such as `24h`.
+    /// From this time on: RFC 3339 (UTC), a day, or how long ago, such as `24h`.
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<SystemTime>,
     /// Until this time.
@@ -78,14 +78,17 @@ impl Filter {
 }
 
 fn moment(text: &str) -> Result<SystemTime, String> {
-    if let Ok(time) = humantime::parse_rfc3339_weak(text) {
-        return Ok(time);
+    // A day begins at midnight.
+    for full in [text.to_owned(), format!("{text}T00:00:00Z")] {
+        if let Ok(time) = humantime::parse_rfc3339_weak(&full) {
+            return Ok(time);
+        }
     }
     let ago = temporal_kms_codec_service::units::time(text, LONGEST);
     ago.ok()
         .and_then(|ago| SystemTime::now().checked_sub(ago))
         .ok_or_else(|| {
-            "expected a time such as 2026-11-26T18:00:00Z, or how long ago, such as 24h".to_owned()
+            "expected a time such as 2026-11-26 or 2026-11-26T18:00:00Z, or how long ago, such as 24h".to_owned()
         })
 }
 
@@ -123,11 +126,10 @@ mod tests {
             &[][..],
             &["--subject", "alice", "--namespace", "prod"],
             &["--key", "local://b"],
-            &["--since", "2026-11-26T17:54:14Z", "--until", "2026-11-26"],
+            &["--since", "2026-11-26", "--until", "2026-11-27"],
             &["--since", "2026-11-26 17:00:00"],
         ] {
-            let until = yes.contains(&"2026-11-26");
-            assert_eq!(matches(yes, &line), !until, "{yes:?}");
+            assert!(matches(yes, &line), "{yes:?}");
         }
         for no in [
             &["--subject", "alic"][..],
@@ -135,6 +137,7 @@ mod tests {
             &["--key", "local://c"],
             &["--result", "ok"],
             &["--since", "2026-11-27T00:00:00Z"],
+            &["--until", "2026-11-26"],
             &["--until", "2026-11-26T17:54:14Z"],
         ] {
             assert!(!matches(no, &line), "{no:?}");
