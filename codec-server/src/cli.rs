@@ -10,6 +10,7 @@ mod history;
 mod inspect;
 mod keys;
 mod serve;
+mod signatures;
 mod token;
 mod transform;
 
@@ -103,8 +104,14 @@ enum Command {
     /// Opens a sealed file.
     #[command(after_help = files::help())]
     Open(files::FileArgs),
+    /// Signs a file.
+    #[command(after_help = signatures::sign_help())]
+    Sign(signatures::SignArgs),
+    /// Verifies the signature of a file.
+    #[command(after_help = signatures::verify_help())]
+    Verify(signatures::VerifyArgs),
     /// Creates and manages keys.
-    #[command(after_help = keys::HELP)]
+    #[command(after_help = keys::help())]
     Keys(keys::KeysArgs),
     /// Finds out what is wrong with a configuration or its keys, and says what to do.
     #[command(after_help = doctor::HELP)]
@@ -159,6 +166,8 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::History(command) => history::run(&command),
         Command::Seal(args) => files::run(files::Operation::Seal, &args),
         Command::Open(args) => files::run(files::Operation::Open, &args),
+        Command::Sign(args) => signatures::sign(&args),
+        Command::Verify(args) => signatures::verify(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),

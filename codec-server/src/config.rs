@@ -9,7 +9,8 @@
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
 //! | `[audit]` | where the audit log goes, and the key that signs its anchors ([`AuditConfig`]) |
-//! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]` |
+//! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]`, `[keys.rotation]` |
+//! | `[reload]` | `watch_interval`: when the configuration is read again |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
 //!
 //! The environment variable of a key outside of `[namespaces]` is `CODEC_`, the section and the key in capitals:
@@ -20,28 +21,37 @@
 
 mod cors;
 mod limits;
+mod loaded;
+pub(crate) mod reference;
+mod reload;
+mod restart;
+mod schema;
 mod server;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-use temporal_kms_codec::kms::Kms;
+use temporal_kms_codec::kms::{Kms, RotationPolicy};
 use temporal_kms_codec_service::{
     audit,
     auth::{AuthConfig, Authenticator},
-    namespaces,
-    settings::{Document, Fault, Settings},
+    keys, namespaces,
+    settings::{Document, Fault, Found, Settings},
     tls::{self, TlsSettings},
 };
 pub use temporal_kms_codec_service::{
     audit::AuditConfig,
-    namespaces::{NamespaceConfig, NamespacesConfig, OnUndecodable},
+    namespaces::{NamedNamespaces, NamespaceConfig, NamespacesConfig, OnUndecodable},
     settings::{Place, Problem, Problems},
 };
 
 pub use cors::CorsConfig;
 pub use limits::{LimitsConfig, ShareLimits};
+pub use loaded::LoadedConfig;
+pub use reload::ReloadConfig;
+pub(crate) use restart::NeedsRestart;
+pub(crate) use schema::schema;
 pub(crate) use server::{DEFAULT_LISTEN, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};
 
@@ -62,6 +72,10 @@ pub struct Config {
     pub audit: Option<AuditConfig>,
     /// What opening a key takes beyond its URI.
     pub keys: Kms,
+    /// How old the versions of keys may become before `doctor` warns.
+    pub rotation: RotationPolicy,
+    /// When a running server reads the configuration again.
+    pub reload: ReloadConfig,
     /// The namespaces that are served.
     pub namespaces: NamespacesConfig,
 }
@@ -74,6 +88,12 @@ impl Config {
     /// Every mistake, with its line.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         settings().load(Some(path), Self::read_and_find_files)
+    }
+
+    /// What the file, if there is one, and the variables say. Files that they name may be missing.
+    pub(crate) fn load_found(path: Option<&Path>) -> Result<Vec<Found>, Problems> {
+        let loaded = settings().load_with_sources(path, Self::read)?;
+        Ok(loaded.found)
     }
 
     /// As [`load`](Self::load), but files that the configuration names may be missing: for commands that find that out
@@ -119,6 +139,7 @@ impl Config {
         let auth = AuthConfig::read(document.section("auth"));
         let limits = LimitsConfig::read(document.section("limits"));
         let cors = CorsConfig::read(document.section("cors"));
+        let reload = ReloadConfig::read(document.section("reload"));
         let (namespaces, mut keys) = namespaces::read(document);
         let audit = audit::read(document, &mut keys);
         let config = Self {
@@ -129,6 +150,8 @@ impl Config {
             cors,
             audit,
             keys,
+            rotation: keys::rotation(document),
+            reload,
             namespaces,
         };
         document.report_faults(config.faults());
@@ -140,6 +163,7 @@ impl Config {
         let mut faults = namespaces::faults(&self.namespaces, &self.keys);
         let server = &self.server;
         faults.extend(server.unauthenticated(!self.auth.is_open()));
+        faults.extend(self.unasked_certificates());
         let is_picked = server.listen.tcp().is_some_and(|tcp| tcp.port() == 0);
         if !is_picked && server.admin_listen.as_ref() == Some(&server.listen) {
             let message = "it is the address of `listen` too; choose another port";
@@ -155,6 +179,17 @@ impl Config {
     )]
     fn authenticates(&self) -> bool {
         false
+    }
+
+    /// Callers that are known by certificates that TLS does not ask for.
+    fn unasked_certificates(&self) -> Option<Fault> {
+        let asks = |tls: &TlsSettings| tls.client_ca.is_some();
+        let is_asked = self.tls.as_ref().is_some_and(asks);
+        (self.auth.has_certificates() && !is_asked).then(|| {
+            let message = "clients are never asked for a certificate; name the file of the authorities that sign them as \
+                           `client_ca` in section [tls]";
+            Fault::new("auth.certificates", message).following_from("tls")
+        })
     }
 
     /// Files and keys that are named and do not exist.

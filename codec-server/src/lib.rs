@@ -7,8 +7,11 @@
 
 pub mod cli;
 pub mod config;
+mod generation;
 mod http;
+mod live;
 mod namespaces;
+mod reload;
 mod server;
 
 pub use server::{Server, ServerError};

@@ -46,10 +46,9 @@ impl RequestNamespaces {
         })
     }
 
-    /// The configured namespaces. Empty where any namespace is served.
+    /// The namespaces that are configured by their names.
     pub(crate) fn names(&self) -> Vec<Namespace> {
-        let names = self.namespaces.names().unwrap_or_default();
-        names.into_iter().cloned().collect()
+        self.namespaces.exact_names()
     }
 
     /// The namespace of a request: its header names it, else the last segment of its path, else it is `default`.
@@ -61,15 +60,18 @@ impl RequestNamespaces {
         header: Option<Namespace>,
         folder: Option<&Folder>,
     ) -> Result<NamespaceCodec, Unresolved> {
-        let Some(configured) = self.namespaces.names() else {
+        if self.namespaces.serves_any() {
             return self.resolve_any(header, folder);
-        };
-        let wanted = match header {
-            Some(header) => header,
-            None => self.named_by(folder, &configured)?,
+        }
+        // A configured prefix is of the form of many patterns.
+        let is_prefix = folder.is_some_and(|folder| self.prefixes.contains(folder));
+        let wanted = match (header, folder) {
+            (Some(header), _) => header,
+            (None, Some(folder)) if !is_prefix => self.named_by(folder)?,
+            (None, _) => self.default.clone(),
         };
         let mut others = folder.into_iter().flat_map(Folder::names);
-        if others.any(|name| contradicts(name, &wanted, &configured)) {
+        if others.any(|name| self.contradicts(name, &wanted, is_prefix)) {
             return Err(Unresolved::Contradiction);
         }
         Ok(self.namespaces.resolve(wanted)?)
@@ -90,31 +92,34 @@ impl RequestNamespaces {
         Ok(codec?)
     }
 
-    fn named_by(
-        &self,
-        folder: Option<&Folder>,
-        configured: &[&Namespace],
-    ) -> Result<Namespace, Unresolved> {
-        let folder = folder.filter(|folder| !self.prefixes.contains(folder));
-        let Some(segment) = folder.and_then(Folder::last) else {
+    fn named_by(&self, folder: &Folder) -> Result<Namespace, Unresolved> {
+        let Some(segment) = folder.last() else {
             return Ok(self.default.clone());
         };
         let namespace = Namespace::new(segment).ok();
         namespace
-            .filter(|namespace| configured.contains(&namespace))
+            .filter(|namespace| self.namespaces.serves(namespace.as_str()))
             .ok_or_else(|| Unresolved::UnknownInPath(segment.to_owned()))
     }
-}
 
-/// Whether a segment of the path means another namespace than `asked`. A proxy may ignore case.
-fn contradicts(name: &str, asked: &Namespace, configured: &[&Namespace]) -> bool {
-    if name == asked.as_str() {
-        return false;
+    /// Whether a segment of the path means another namespace than `asked`. A proxy may ignore case.
+    fn contradicts(&self, name: &str, asked: &Namespace, is_prefix: bool) -> bool {
+        let asked = asked.as_str();
+        if name == asked {
+            return false;
+        }
+        if self.namespaces.names(name) {
+            return true;
+        }
+        if name.eq_ignore_ascii_case(asked) {
+            return false;
+        }
+        if is_prefix {
+            self.namespaces.names_ignoring_case(name)
+        } else {
+            self.namespaces.serves(name) || self.namespaces.resembles(name)
+        }
     }
-    let is = |namespace: &&Namespace| namespace.as_str() == name;
-    let resembles = |namespace: &&Namespace| namespace.as_str().eq_ignore_ascii_case(name);
-    let mut all = configured.iter();
-    all.clone().any(is) || (all.any(resembles) && !resembles(&asked))
 }
 
 /// The part of a request's path before the operation.

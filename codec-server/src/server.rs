@@ -6,10 +6,9 @@ use axum::Router;
 use temporal_kms_codec::audit::AuditLog;
 use temporal_kms_codec_service::{
     audit::OpenAuditError,
-    auth::Authenticator,
-    lifecycle::{Condition, Phase, Readiness},
+    lifecycle::{Condition, Phase, Readiness, Reloads, Triggers},
     listener::{ListenAddress, Listener},
-    namespaces::{Namespaces, OpenError},
+    namespaces::OpenError,
     tls::{Tls, TlsError},
 };
 use tokio::{
@@ -19,9 +18,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{Config, Problems, ServerConfig},
-    http::{self, App},
-    namespaces::RequestNamespaces,
+    config::{LoadedConfig, Problems, ServerConfig},
+    generation::Generation,
+    http,
+    live::Live,
+    reload::Reloader,
 };
 
 /// For health requests in flight when everything else is done.
@@ -60,16 +61,13 @@ pub enum ServerError {
 }
 
 /// A server with open keys and listeners, ready to run.
-#[derive(Debug)]
 pub struct Server {
-    config: Config,
-    namespaces: Arc<Namespaces>,
-    requests: RequestNamespaces,
-    authenticator: Authenticator,
+    live: Live,
     tls: Option<Arc<Tls>>,
     audit: Option<Arc<AuditLog>>,
     listener: Listener,
     admin: Option<Listener>,
+    reloads: Arc<Reloads>,
 }
 
 impl Server {
@@ -77,37 +75,35 @@ impl Server {
     ///
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
-    pub async fn bind(mut config: Config) -> Result<Self, ServerError> {
-        config.validate()?;
-        let authenticator = Authenticator::open(&config.auth).map_err(Problems::from_faults)?;
-        let tls = config.tls.clone().map(Tls::open).transpose()?;
-        // First, so that it has a line for every call of a key.
-        let audit = match &config.audit {
-            Some(audit) => Some(audit.open(&config.keys, PROGRAM).await?),
+    pub async fn bind(loaded: LoadedConfig) -> Result<Self, ServerError> {
+        loaded.config.validate()?;
+        // Before any key is opened, so that it has a line for every call.
+        let audit = match &loaded.config.audit {
+            Some(audit) => Some(audit.open(&loaded.config.keys, PROGRAM).await?),
             None => None,
         };
-        if let Some(log) = &audit {
-            config.keys.set_observer(Some(log.clone()));
-        }
-        let namespaces = Arc::new(Namespaces::open(&config.namespaces, &config.keys).await?);
-        let prefixes = config.server.path_prefixes.clone();
-        let requests =
-            RequestNamespaces::new(Arc::clone(&namespaces), prefixes).map_err(OpenError::from)?;
+        let generation = Generation::open(loaded, audit.clone(), None).await?;
+        let config = &generation.loaded.config;
+        let tls = config.tls.clone().map(Tls::open).transpose()?;
         let listener = bind(config.server.listen.clone()).await?;
         let admin = match &config.server.admin_listen {
             Some(address) => Some(bind(address.clone()).await?),
             None => None,
         };
         Ok(Self {
-            config,
-            namespaces,
-            requests,
-            authenticator,
+            live: Live::new(generation),
             tls,
             audit,
             listener,
             admin,
+            reloads: Arc::default(),
         })
+    }
+
+    /// How many configurations this server has read, and whether the newest can be used.
+    #[must_use]
+    pub fn reloads(&self) -> &Arc<Reloads> {
+        &self.reloads
     }
 
     /// Where clients call.
@@ -132,19 +128,20 @@ impl Server {
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
     /// [`shutdown_delay`](crate::config::Timeouts::shutdown_delay) no new connection is taken. Requests in
     /// flight are answered within the grace time.
-    pub async fn run(self, stop: CancellationToken) {
+    ///
+    /// At each trigger, the configuration is read again. Without `triggers`, it never is.
+    pub async fn run(self, stop: CancellationToken, triggers: Option<Triggers>) {
         let Self {
-            config,
-            namespaces,
-            requests,
-            authenticator,
+            live,
             tls,
             audit,
             listener,
             admin,
+            reloads,
         } = self;
-        let server = &config.server;
-        if authenticator.is_open() && server.listen.is_remote() {
+        let first = live.current();
+        let server = &first.loaded.config.server;
+        if first.authenticator.is_open() && server.listen.is_remote() {
             tracing::warn!(
                 address = %server.listen,
                 "EVERYBODY WHO CAN REACH THIS SERVER CAN DECRYPT: `insecure_without_authentication` is set and there is no \
@@ -153,19 +150,22 @@ impl Server {
         }
         let readiness = Readiness::new();
         let mut background = JoinSet::new();
-        background.spawn(Arc::clone(&readiness).watch_keys(namespaces));
         if let Some(tls) = &tls {
-            background.spawn(Arc::clone(tls).watch());
+            background.spawn(Arc::clone(tls).watch(Arc::clone(&readiness)));
         }
         if let Some(log) = &audit {
             background.spawn(watch_audit(Arc::clone(log), Arc::clone(&readiness)));
         }
-        let warm = authenticator.clone();
-        background.spawn(async move { warm.warm_up().await });
+        let reloader = Reloader {
+            live: live.clone(),
+            readiness: Arc::clone(&readiness),
+            reloads,
+            audit: audit.clone(),
+        };
+        background.spawn(reloader.run(triggers));
 
-        let app = Arc::new(App::new(&config, requests, authenticator, audit.clone()));
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let serving = serve(listener, http::router(app), tls, server, close.clone());
+        let serving = serve(listener, live.router(), tls, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
             let router = http::admin(Arc::clone(&readiness));
@@ -175,8 +175,9 @@ impl Server {
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
         background.abort_all();
+        let timeouts = live.current().loaded.config.server.timeouts.clone();
         // A load balancer sends requests until it notices that this server is not ready.
-        let delay = server.timeouts.shutdown_delay;
+        let delay = timeouts.shutdown_delay;
         if !delay.is_zero() {
             tracing::info!(
                 ?delay,
@@ -186,7 +187,7 @@ impl Server {
         }
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
-        finish(serving, server.timeouts.shutdown_grace).await;
+        finish(serving, timeouts.shutdown_grace).await;
         if let Some(log) = audit
             && let Err(error) = log.close().await
         {
@@ -256,7 +257,7 @@ mod tests {
     use std::io;
 
     use temporal_kms_codec::kms::Kms;
-    use temporal_kms_codec_service::settings::Fault;
+    use temporal_kms_codec_service::{namespaces::Namespaces, settings::Fault};
 
     use super::*;
     use crate::config::{NamespaceConfig, NamespacesConfig};

@@ -1,6 +1,6 @@
 //! A key provider of your own: it writes a line for each data key that is unwrapped, and lets another key do the work.
 //!
-//! A provider for another key service has the same methods. They call that service.
+//! A provider for another key service needs four of these methods: `uri`, `seal`, `open` and `describe`.
 //!
 //! `cargo run --example own_provider -- KEYRING_FOLDER`
 
@@ -9,7 +9,7 @@ use std::{env, error::Error, sync::Arc};
 use async_trait::async_trait;
 use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, KeyUri, Namespace, Payload, WrappedDek,
-    kms::{KeyDescription, KeyProvider, ProviderError, local::LocalKeyring},
+    kms::{KeyDescription, KeyLimits, KeyProvider, ProviderError, local::LocalKeyring},
 };
 use zeroize::Zeroizing;
 
@@ -52,16 +52,24 @@ impl KeyProvider for Audited {
         self.0.generate_dek(context).await
     }
 
-    fn max_wrapped(&self) -> usize {
-        self.0.max_wrapped()
+    fn limits(&self) -> KeyLimits {
+        self.0.limits()
     }
 
-    fn min_plaintext(&self) -> usize {
-        self.0.min_plaintext()
+    async fn seal(
+        &self,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, ProviderError> {
+        self.0.seal(plaintext, context).await
     }
 
-    fn max_plaintext(&self) -> usize {
-        self.0.max_plaintext()
+    async fn open(
+        &self,
+        sealed: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        self.0.open(sealed, context).await
     }
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {

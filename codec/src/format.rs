@@ -49,7 +49,9 @@ impl Marker {
                     Some(_) => Self::UnknownVersion,
                 })
             }
-            encrypted::ENCODING => Some(encrypted::marker(payload)),
+            encrypted::ENCODING if temporal_proxy::is_marked(payload) => Some(Self::TemporalProxy),
+            encrypted::ENCODING if vault_transit::is_marked(payload) => Some(Self::VaultTransit),
+            encrypted::ENCODING => Some(Self::Static),
             other => match compressed::algorithm(other) {
                 Some(algorithm) => Some(Self::Compressed(algorithm)),
                 None => Scheme::from_direct_encoding(other).map(Self::Direct),

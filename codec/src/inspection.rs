@@ -1,10 +1,11 @@
 //! What a payload says of itself in the clear: its format, keys, versions and namespace. Nothing is decrypted.
 
-use temporal_kms::support::{NAMESPACE, TINK_PREFIX, shown};
+use temporal_kms::support::{NAMESPACE, shown};
 
 use crate::{
     KeyUri, Payload, PayloadError, PayloadExt as _, Scheme,
     format::{Marker, Parsed, vault_transit},
+    kms,
     types::Recipient,
 };
 
@@ -26,7 +27,7 @@ pub struct Inspection {
     pub namespace: Option<String>,
     /// The length of `data` in bytes.
     pub len: usize,
-    /// Why the payload cannot be opened, whatever the key.
+    /// Why the payload cannot be opened with any key.
     pub fault: Option<PayloadError>,
 }
 
@@ -110,27 +111,8 @@ fn named(key: &KeyUri, ciphertext: &[u8]) -> InspectedKey {
 
 /// The version, as `codec-server keys versions` prints it.
 fn version(scheme: Scheme, ciphertext: &[u8]) -> Option<String> {
-    match scheme {
-        // Tink: 0x01 and the id of the key.
-        Scheme::LOCAL => match ciphertext.split_first_chunk::<5>() {
-            Some((&[TINK_PREFIX, a, b, c, d], _)) => {
-                Some(u32::from_be_bytes([a, b, c, d]).to_string())
-            }
-            _ => None,
-        },
-        // 0x01, a method, and the length of the `CKA_ID` that follows.
-        Scheme::PKCS11 => {
-            let (&[1, _, len], rest) = ciphertext.split_first_chunk::<3>()? else {
-                return None;
-            };
-            Some(hexadecimal(rest.get(..len.into())?))
-        }
-        _ => vault_transit::version_in(ciphertext).map(|version| shown(version, 32)),
-    }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    kms::version_in(scheme, ciphertext)
+        .or_else(|| vault_transit::version_in(ciphertext).map(|version| shown(version, 32)))
 }
 
 fn of_vault(payload: &Payload) -> InspectedKey {

@@ -13,10 +13,11 @@ pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
     Advice, CallLayer, CallObserver, CallPolicy, Cause, CredentialsFound, Diagnose, Elsewhere,
-    EndedCall, Endpoint, KeyAdmin, KeyDescription, KeyDetails, KeyProvider, KeyPurpose, KeyRole,
-    KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics, Operation, OperationMetrics, Outcome,
-    Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
-    RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
-    Signature, SignatureAlgorithm, Signer, Variables, Web,
+    EndedCall, Endpoint, KeyAdmin, KeyDescription, KeyDetails, KeyGrant, KeyGrants, KeyLimits,
+    KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics,
+    Operation, OperationMetrics, Outcome, PlannedGrant, Prices, Protection, ProviderError,
+    ProviderErrorKind, PublicKey, PublicKeyError, RotationPolicy, ServiceError, Setting,
+    SettingKind, SettingRow, SettingTable, SettingValue, SetupPlan, Signature, SignatureAlgorithm,
+    Signer, Variables, Web,
 };
 pub use value::Kms;

@@ -54,6 +54,12 @@ fn without_secrets(mut error: Error) -> Error {
     error
 }
 
+/// `text` without what may be secret in it: a URI is cut where a PIN or a password can be.
+#[must_use]
+pub fn without_secret(text: &str) -> String {
+    shown(text).unwrap_or_else(|| text.to_owned())
+}
+
 /// The part of a URI that may be shown, since it may hold a PIN or a password; `None` for other texts.
 fn shown(text: &str) -> Option<String> {
     let (option, value) = match text.split_once('=') {

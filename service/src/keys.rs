@@ -1,12 +1,21 @@
 //! `[keys]`: how the key management services are reached. Each service lists its own settings.
 
+mod clients;
+
 use std::ffi::OsStr;
 
-use temporal_kms_codec::kms::{CallPolicy, Kms, Setting, SettingKind, SettingValue};
+use temporal_kms_codec::kms::{
+    CallPolicy, Kms, RotationPolicy, Setting, SettingKind, SettingValue,
+};
 
 use crate::settings::{Document, Section, values};
 
+pub use clients::Clients;
+
 const SECTION: &str = "keys";
+
+/// The table inside it.
+const ROTATION: &str = "rotation";
 
 /// The services as their own variables describe them.
 pub fn from_variables(document: &Document<'_>) -> Kms {
@@ -37,8 +46,23 @@ pub fn read(document: &Document<'_>, mut kms: Kms) -> Kms {
         }
     }
     kms.set_calls(calls(section.table("calls")));
+    // It is read by `rotation`.
+    let _ = section.table(ROTATION);
     section.finish();
     kms
+}
+
+/// `[keys.rotation]`: how old versions of keys may become before `doctor` warns.
+pub fn rotation(document: &Document<'_>) -> RotationPolicy {
+    let mut section = document.table(SECTION, ROTATION);
+    let mut rotation = RotationPolicy::default();
+    section.set("period", &mut rotation.period, values::timeout);
+    section.set("max_age", &mut rotation.max_age, values::long_time);
+    if rotation.max_age < rotation.period {
+        section.report("`max_age` must not be shorter than `period`");
+    }
+    section.finish();
+    rotation
 }
 
 /// The value of one setting, if the section has it.

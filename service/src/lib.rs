@@ -16,6 +16,7 @@
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
 //! - [`audit`] opens the audit log.
+//! - [`watch`] sees that files have changed.
 //! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
 
 pub mod arguments;
@@ -34,3 +35,4 @@ pub mod settings;
 pub mod terminal;
 pub mod tls;
 pub mod units;
+pub mod watch;

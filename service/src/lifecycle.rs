@@ -1,10 +1,12 @@
-//! The life of a process: how it runs, when it is ready, and how it is told to stop.
+//! The life of a process: how it runs, when it is ready, and how it is told to reload its configuration or to stop.
 
 mod readiness;
+mod reload;
 mod runtime;
 mod signals;
 
 pub use readiness::{Condition, KEYS, Phase, Readiness, ReadinessReport};
+pub use reload::{ReloadStatus, Reloads, Trigger, Triggers};
 pub use runtime::{run, run_interruptible};
 pub use signals::StopSignals;
 /// Tells a server to stop. Every clone can do it.

@@ -18,16 +18,20 @@
 //! assert_eq!(max_body.unwrap(), 1 << 20);
 //! ```
 
+mod declared;
 mod document;
 mod fault;
 mod file;
+mod found;
 mod load;
 mod problem;
 mod section;
 mod source;
 pub mod values;
 
+pub use declared::{Declared, Form};
 pub use document::Document;
+pub use found::{Found, Loaded};
 pub use load::Settings;
 pub use problem::{Fault, Place, Problem, Problems};
 pub use section::Section;

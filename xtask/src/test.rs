@@ -42,15 +42,7 @@ const FAST: [Round; 2] = [
     Round {
         title: "Library and codec server",
         arguments: &[
-            "--package=temporal-kms",
-            "--package=temporal-kms-aws",
-            "--package=temporal-kms-codec",
-            "--package=temporal-kms-codec-proto",
-            "--package=temporal-kms-codec-server",
-            "--package=temporal-kms-codec-service",
-            "--package=temporal-kms-gcp",
-            "--package=temporal-kms-local",
-            "--package=temporal-kms-pkcs11",
+            "--package=temporal-kms*",
             "--package=dev-servers",
             "--package=xtask",
         ],

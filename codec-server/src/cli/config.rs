@@ -1,27 +1,30 @@
-//! `config check`.
+//! `config`: what a configuration says, what it may say, and what is wrong with it.
 
-use std::path::{Path, PathBuf};
+mod check;
+mod effective;
+mod explain;
+mod schema;
+mod show;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use serde::Serialize;
-use temporal_kms_codec_service::exit::print;
 
-use super::exit::{Failure, Status, print_answer};
-use crate::config::{Config, Problem};
+use super::exit::Failure;
 
 pub(super) const HELP: &str = "\
 Examples:
   codec-server config check codec.toml
-  codec-server config check codec.toml --json | jq .problems
+  codec-server config show codec.toml
+  codec-server config explain max_body
+  codec-server config schema > codec.schema.json
 
-It finds everything that `serve` would refuse before it opens its keys: with
-the variables CODEC_… over the file, and with the files that the configuration
-names. `doctor --config FILE` tries the keys as well.";
+Variables CODEC_… count over the file in each of them, as they do for `serve`.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Reports every mistake in a configuration with its line. Keys are not opened.
-    #[command(after_help = HELP)]
+    #[command(after_help = check::HELP)]
     Check {
         /// The configuration.
         file: PathBuf,
@@ -29,41 +32,22 @@ pub(super) enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Report<'r> {
-    ok: bool,
-    file: String,
-    problems: &'r [Problem],
+    /// Shows the value of every setting, and where it comes from. Secrets are hidden.
+    #[command(after_help = show::HELP)]
+    Show(show::ShowArgs),
+    /// Prints the JSON Schema of the configuration file.
+    #[command(after_help = schema::HELP)]
+    Schema,
+    /// Explains a setting: what it does, its values, its default, its variable, and its value now.
+    #[command(after_help = explain::HELP)]
+    Explain(explain::ExplainArgs),
 }
 
 pub(super) fn run(command: &ConfigCommand) -> Result<(), Failure> {
-    let ConfigCommand::Check { file, json } = command;
-    check(file, *json)
-}
-
-fn check(file: &Path, json: bool) -> Result<(), Failure> {
-    let checked = Config::load(file);
-    let problems = checked
-        .as_ref()
-        .err()
-        .map_or(&[][..], |found| &found.problems);
-    let shown = file.display().to_string();
-    if !json {
-        checked?;
-        return print(&format!("{shown}: no mistakes found; keys were not opened"));
-    }
-    let report = Report {
-        ok: problems.is_empty(),
-        file: shown,
-        problems,
-    };
-    print_answer(true, &report, String::new)?;
-    if report.ok {
-        Ok(())
-    } else {
-        Err(Failure::said(Status::Configuration))
+    match command {
+        ConfigCommand::Check { file, json } => check::run(file, *json),
+        ConfigCommand::Show(args) => show::run(args),
+        ConfigCommand::Schema => schema::run(),
+        ConfigCommand::Explain(args) => explain::run(args),
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use temporal_kms_codec::{
     Format, KeyUri, PlaintextPolicy,
-    kms::{Kms, local::LocalKeyring},
+    kms::{Kms, RotationPolicy, local::LocalKeyring},
 };
 use temporal_kms_codec_service::{
     auth::AuthConfig,
@@ -18,8 +18,8 @@ use super::{
     serve,
 };
 use crate::config::{
-    self, Config, CorsConfig, LimitsConfig, NamespaceConfig, NamespacesConfig, OnUndecodable,
-    ServerConfig,
+    self, Config, CorsConfig, LimitsConfig, LoadedConfig, NamespaceConfig, NamespacesConfig,
+    OnUndecodable, ReloadConfig, ServerConfig,
 };
 
 pub(super) const HELP: &str = "\
@@ -78,7 +78,7 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
     namespace.plaintext = options.plaintext;
     namespace.open_formats_too(&options.decrypt_formats);
     let keys = Kms::builder().local_keyring(keyring).build();
-    serve::start(Config {
+    serve::start(LoadedConfig::fixed(Config {
         server,
         tls: None,
         auth: AuthConfig::default(),
@@ -86,8 +86,10 @@ pub(super) fn run(options: DevArgs) -> Result<(), Failure> {
         cors: CorsConfig::local(),
         audit: None,
         keys,
+        rotation: RotationPolicy::default(),
+        reload: ReloadConfig::default(),
         namespaces: NamespacesConfig::Any(namespace),
-    })
+    }))
 }
 
 /// Only `dev` creates its key; other servers never do.

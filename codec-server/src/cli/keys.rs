@@ -6,6 +6,7 @@ mod confirm;
 mod dotenv;
 mod member;
 mod operation;
+mod permissions;
 mod place;
 mod report;
 mod setup;
@@ -15,7 +16,7 @@ mod values;
 use temporal_kms_codec_service::lifecycle;
 
 use self::arguments::KeysCommand;
-pub(super) use self::arguments::{HELP, KeysArgs};
+pub(super) use self::arguments::{KeysArgs, help};
 use super::exit::Failure;
 
 pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {

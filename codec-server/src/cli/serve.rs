@@ -6,10 +6,10 @@ use std::{
 };
 
 use clap::Args;
-use temporal_kms_codec_service::lifecycle::{self, CancellationToken, StopSignals};
+use temporal_kms_codec_service::lifecycle::{self, CancellationToken, StopSignals, Triggers};
 
 use super::exit::{Failure, Status};
-use crate::{config::Config, server::Server};
+use crate::{config::LoadedConfig, server::Server};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -29,8 +29,9 @@ A small codec.toml:
 `config check` reports every mistake in it. A server creates no key: see
 `keys create`.
 
-SIGTERM, SIGINT and SIGHUP stop the server after the requests in flight. A
-changed configuration takes effect at the next start.";
+SIGTERM and SIGINT stop the server after the requests in flight. SIGHUP, or a
+change of the file or of a file that it names, has the configuration read again:
+a bad one changes nothing. SIGUSR1 drops the data keys in memory.";
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -41,17 +42,23 @@ pub(super) struct ServeArgs {
 
 pub(super) fn run(options: ServeArgs) -> Result<(), Failure> {
     start(match options.config {
-        Some(file) => Config::load(&file)?,
-        None => Config::from_environment()?,
+        Some(file) => LoadedConfig::from_file(&file)?,
+        None => LoadedConfig::from_environment()?,
     })
 }
 
-/// Runs a server with this configuration.
-pub(super) fn start(config: Config) -> Result<(), Failure> {
+/// Runs a server with this configuration. One that can change is read again at SIGHUP; otherwise SIGHUP stops the server.
+pub(super) fn start(config: LoadedConfig) -> Result<(), Failure> {
     lifecycle::run(async {
-        // From here on, a signal is a request to stop, even before the server serves.
-        let signals = StopSignals::listen()
-            .map_err(|error| Failure::io("signals cannot be received", &error))?;
+        // From here on, a signal is a request to stop or to reload, even before the server serves.
+        let no_signals = |error| Failure::io("signals cannot be received", &error);
+        let (signals, triggers) = if config.can_change() {
+            let triggers = Triggers::listen().map_err(no_signals)?;
+            (StopSignals::listen_but_to_hangup(), Some(triggers))
+        } else {
+            (StopSignals::listen(), None)
+        };
+        let signals = signals.map_err(no_signals)?;
         let stop = CancellationToken::new();
         tokio::spawn(signals.cancel(stop.clone()));
         let Some(server) = unless_stopped(&stop, Server::bind(config)).await? else {
@@ -59,7 +66,7 @@ pub(super) fn start(config: Config) -> Result<(), Failure> {
             return Ok(());
         };
         announce(&server)?;
-        server.run(stop).await;
+        server.run(stop, triggers).await;
         Ok(())
     })
 }

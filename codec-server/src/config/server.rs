@@ -67,6 +67,14 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Requests that are open at the same time, with those that wait for their bodies. Connections of HTTP/1.1 have one
+    /// each. Those of HTTP/2 share what is left over.
+    pub(crate) fn max_open(&self) -> usize {
+        const MORE: usize = 1024;
+        let open = self.max_connections.saturating_add(MORE);
+        open.min(tokio::sync::Semaphore::MAX_PERMITS)
+    }
+
     /// The bytes of the largest request that the limits allow: its body, its payloads, the payloads of the answer, and the
     /// answer's text, which is base64.
     fn largest_request(&self) -> usize {

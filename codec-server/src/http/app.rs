@@ -7,7 +7,7 @@ use temporal_kms_codec_service::auth::Authenticator;
 
 use super::{admission::Admission, audited, memory::Memory, origin::OriginPolicy, permit::Permits};
 use crate::{
-    config::{Config, Limits, Timeouts},
+    config::{Config, Limits, LimitsConfig, Timeouts},
     namespaces::RequestNamespaces,
 };
 
@@ -20,18 +20,23 @@ pub(crate) struct App {
     pub(super) page: bool,
     pub(super) limits: Limits,
     pub(super) timeouts: Timeouts,
-    pub(super) admission: Admission,
+    pub(super) admission: Arc<Admission>,
     pub(super) memory: Memory,
-    pub(super) permits: Permits,
     pub(super) audit: audited::Log,
+    pub(super) permits: Arc<Permits>,
+    /// What `admission` was made with.
+    shares: LimitsConfig,
 }
 
 impl App {
+    /// The state of a configuration. What counts the requests in flight is shared with the state `before`, where the limits
+    /// are the same. Where a limit has changed, requests in flight count against the one before.
     pub(crate) fn new(
         config: &Config,
         namespaces: RequestNamespaces,
         authenticator: Authenticator,
         audit: Option<Arc<AuditLog>>,
+        before: Option<&Self>,
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
         let any_host = !authenticator.is_open();
@@ -40,9 +45,25 @@ impl App {
             audit,
             namespaces,
             origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
-            admission: Admission::new(&config.limits, limits.max_connections),
-            memory: Memory::new(limits.max_memory),
-            permits: Permits::new(limits.max_requests),
+            admission: before
+                .filter(|before| before.shares == config.limits)
+                .map_or_else(
+                    || Arc::new(Admission::new(&config.limits, limits.max_open())),
+                    |before| Arc::clone(&before.admission),
+                ),
+            memory: before
+                .filter(|before| before.limits.max_memory == limits.max_memory)
+                .map_or_else(
+                    || Memory::new(limits.max_memory),
+                    |before| before.memory.clone(),
+                ),
+            permits: before
+                .filter(|before| before.limits.max_requests == limits.max_requests)
+                .map_or_else(
+                    || Arc::new(Permits::new(limits.max_requests)),
+                    |before| Arc::clone(&before.permits),
+                ),
+            shares: config.limits.clone(),
             page: server.page,
             limits: limits.clone(),
             timeouts: server.timeouts.clone(),

@@ -91,8 +91,8 @@ mod tests {
             allowed_origins: [ui].into(),
             ..CorsConfig::local()
         };
-        let origins = OriginPolicy::new(cors, Vec::new(), false);
-        let mut request = Request::builder();
+        let origins = OriginPolicy::new(cors, Vec::new(), true);
+        let mut request = Request::builder().header("host", "codec.example.com");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -106,10 +106,13 @@ mod tests {
         let json = ("content-type", "application/json; charset=utf-8");
         check(&[]).unwrap();
         check(&[cookie, ui, json]).unwrap();
+        check(&[cookie, ("origin", "https://codec.example.com"), json]).unwrap();
         for origin in [
             "https://evil.example",
             "http://ui.example.com",
             "https://ui.example.com:8443",
+            "http://codec.example.com",
+            "https://codec.example.com:8443",
             "http://localhost:8233",
             "null",
         ] {

@@ -17,8 +17,8 @@ const UNIT: usize = 4 << 10;
 /// How long a request waits for memory.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The memory of all requests together.
-#[derive(Debug)]
+/// The memory of all requests together. Clones share it.
+#[derive(Clone, Debug)]
 pub(super) struct Memory(Arc<Semaphore>);
 
 impl Memory {

@@ -139,15 +139,19 @@ impl OriginPolicy {
     }
 
     /// Whether the request has exactly one origin, and it is in the configuration's list, or it is this server's own page.
+    /// Over the network, an own page comes by TLS.
     pub(super) fn is_listed(&self, request: &Parts) -> bool {
         let mut origins = request.headers.get_all(header::ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else {
             return false;
         };
+        let origin = origin.to_str().unwrap_or_default();
         let host = self.host(&request.uri, &request.headers);
-        let listed = &self.cors.allowed_origins;
-        origin.to_str().is_ok_and(|origin| listed.contains(origin))
-            || host.is_some_and(|host| is_same_origin(origin, &host))
+        let is_own = host.is_some_and(|host| {
+            let is_local = is_loopback(host.host()) && origin == format!("http://{host}");
+            is_local || origin == format!("https://{host}")
+        });
+        is_own || self.cors.allowed_origins.contains(origin)
     }
 }
 
@@ -280,10 +284,11 @@ mod tests {
         let host = ("host", "codec.internal:8443");
         assert!(check(&[host]).is_ok());
         assert!(check(&[]).is_err(), "no name at all");
-        // A page that pointed its own name here is not of this server.
-        let page = ("origin", "https://codec.internal:8443");
+        // The page of this server, or one that pointed its own name here. The latter has nobody's proof.
+        assert!(check(&[host, ("origin", "https://codec.internal:8443")]).is_ok());
+        let foreign = ("origin", "https://evil.example");
         assert!(matches!(
-            check(&[host, page]),
+            check(&[host, foreign]),
             Err(RequestError::ForeignOrigin)
         ));
     }

@@ -13,7 +13,7 @@ use axum::{
 use http::{HeaderValue, header};
 use serde_json::json;
 
-use super::{answer, app::App, request_error::RequestError, request_id::RequestId};
+use super::{answer, app::App, pipeline, request_error::RequestError, request_id::RequestId};
 
 /// Scripts and styles come from this server only. No other page may show this one in a frame.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
@@ -57,9 +57,9 @@ const fn file(name: &'static str, kind: &'static str, text: &'static str) -> Fil
 /// The paths of the page.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(index))
-        .route("/page/{name}", get(named))
-        .route("/page/settings", get(settings))
+        .route("/", get(index).fallback(pipeline::handle))
+        .route("/page/{name}", get(named).fallback(pipeline::handle))
+        .route("/page/settings", get(settings).fallback(pipeline::handle))
 }
 
 async fn index(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -127,8 +127,17 @@ mod tests {
     fn nothing_comes_from_elsewhere_and_no_text_becomes_markup() {
         for file in FILES.iter().chain([&INDEX]) {
             for forbidden in [
-                "http://", "https://", "innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(",
-                "onclick=", "style=", "localStorage", "sessionStorage",
+                "http://",
+                "https://",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacent",
+                "document.write",
+                "eval(",
+                "onclick=",
+                "style=",
+                "localStorage",
+                "sessionStorage",
             ] {
                 assert!(!file.text.contains(forbidden), "{}: {forbidden}", file.name);
             }

@@ -8,7 +8,6 @@ use axum::{
 };
 use http::Method;
 use temporal_kms_codec_service::auth;
-use tokio::time::timeout;
 
 use super::{
     answer,
@@ -72,11 +71,10 @@ async fn steps(
     }
     audited::check(&app.audit)?;
     let _admitted = app.admission.admit(&identity, namespace).await?;
-    // A slow body must not hold a permit.
+    // A slow body must not hold a place among the requests in work.
     let share = app.memory.share();
     let body = body::read(body, app.limits.max_body, app.timeouts.body, share).await?;
     summary.bytes = body.bytes.len();
-    let _permit = app.permits.acquire().await?;
     let transform = transform::Request {
         id,
         operation: route.operation,
@@ -86,9 +84,7 @@ async fn steps(
         limits: &app.limits,
     };
     let work = audited::within(&app.audit, id, transform.run(body));
-    let done = timeout(app.timeouts.request, work)
-        .await
-        .unwrap_or(Err(RequestError::TooSlow))?;
+    let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();
     summary.references = done.references.len();

@@ -239,6 +239,7 @@ pub(super) fn shown(text: &str) -> String {
 fn encode_status(error: &Error) -> StatusCode {
     match error {
         Error::Payload(_) if !error.is_transient() => StatusCode::BAD_REQUEST,
+        Error::DecryptOnly => StatusCode::FORBIDDEN,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -266,6 +267,7 @@ fn encode_words(error: &Error) -> String {
     match error {
         Error::Payload(_) => format!("a payload cannot be encrypted: {}", words(error)),
         error if error.is_transient() => words_of_kind(error).to_owned(),
+        Error::DecryptOnly => DECODES_ONLY.to_owned(),
         _ => {
             "the server cannot use its encryption key; the reason is in the server's log".to_owned()
         }
@@ -275,12 +277,16 @@ fn encode_words(error: &Error) -> String {
 /// An error in words for the user. Only the log names keys: they may belong to others.
 pub(super) fn words(error: &Error) -> String {
     match error {
-        Error::Payload(PayloadError::KeyNotAllowed { .. }) => KEY_NOT_ALLOWED.to_owned(),
+        Error::Payload(
+            PayloadError::KeyNotAllowed { .. } | PayloadError::UnknownStaticKey { .. },
+        ) => KEY_NOT_ALLOWED.to_owned(),
         Error::Payload(error) => error.to_string(),
         other => words_of_kind(other).to_owned(),
     }
 }
 
+const DECODES_ONLY: &str =
+    "the server only decodes the payloads of this namespace; encode with the codec of your workers";
 /// The log names the key.
 const KEY_NOT_ALLOWED: &str = "the payload is encrypted with a key that this server is not configured to use; the server's log names the key";
 

@@ -10,7 +10,9 @@
 mod audit;
 mod doctor;
 mod files;
+mod histories;
 mod keys;
 mod pins;
 mod server;
+mod signatures;
 mod support;

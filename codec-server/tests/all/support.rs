@@ -2,9 +2,11 @@
 
 mod client;
 mod process;
+mod secure;
 
 pub(crate) use client::{Answer, Connection, body_of, post};
 pub(crate) use process::{CodecServer, allow_many_files, create_key, program, run, run_with_input};
+pub(crate) use secure::{Http2, Tls};
 
 use std::path::Path;
 

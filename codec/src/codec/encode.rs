@@ -157,7 +157,8 @@ impl Codec {
     ) -> Result<Payload, Error> {
         let key = &encryption.sealing.encrypting.first;
         let len = payload.encoded_len();
-        let fits = (key.min_plaintext()..=key.max_plaintext()).contains(&len);
+        let limits = key.limits();
+        let fits = (limits.min_plaintext..=limits.max_plaintext).contains(&len);
         if !fits || !direct::may_have_len(len) {
             self.0.counters.direct_fallbacks.add(1);
             let sealed = self

@@ -300,7 +300,7 @@ impl DecryptionKeys {
             if usable.iter().any(|known| known.position == position) {
                 continue;
             }
-            let limit = opening.provider.max_wrapped();
+            let limit = opening.provider.limits().max_wrapped;
             if wrapped.as_bytes().len() > limit {
                 too_large = Some(PayloadError::TooLarge {
                     what: "the wrapped data key",

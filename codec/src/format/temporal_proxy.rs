@@ -13,7 +13,11 @@ use crate::{
 };
 
 /// The wrapped data key in base64.
-pub(super) const DEK: &str = "encryption-dek";
+const DEK: &str = "encryption-dek";
+
+pub(super) fn is_marked(payload: &Payload) -> bool {
+    payload.metadata.contains_key(DEK)
+}
 
 pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
     let wrapped = payload.metadata.remove(DEK).unwrap_or_default();

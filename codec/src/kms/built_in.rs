@@ -30,6 +30,13 @@ pub(super) fn services() -> Vec<Arc<dyn KeyService>> {
     SERVICES.iter().map(|new| new()).collect()
 }
 
+/// The version of the key that sealed `ciphertext`, where this build has its service and the bytes tell it.
+pub(crate) fn version_in(scheme: Scheme, ciphertext: &[u8]) -> Option<String> {
+    let mut services = SERVICES.iter().map(|new| new());
+    let service = services.find(|service| service.scheme() == scheme)?;
+    service.version_in(ciphertext)
+}
+
 /// What to do about a key whose service is not in `services`.
 pub(super) fn remedy(scheme: Scheme, services: &[Arc<dyn KeyService>]) -> String {
     let names: Vec<_> = services

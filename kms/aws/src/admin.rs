@@ -3,6 +3,13 @@
 mod create;
 mod details;
 mod grant;
+mod listing;
+mod revoke;
+
+pub(super) use self::{
+    create::kind,
+    grant::{Operation, grant_of},
+};
 
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +18,14 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState as State};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    AwsKms,
+    AwsKms, AwsOptions,
     client::RegionalKey,
     metadata::{self, time, unreadable},
     name::{Arn, KeyName},
 };
 use temporal_kms::{
-    EncryptionContext, KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyUri, KeyVersion, ProviderError,
-    ProviderErrorKind as Kind, Scheme,
+    EncryptionContext, KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySpec, KeyUri, KeyVersion,
+    ProviderError, ProviderErrorKind as Kind, Scheme,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -70,12 +77,9 @@ async fn by_arn(key: RegionalKey) -> Result<(RegionalKey, KeyMetadata), Provider
 impl KeyAdmin for AwsAdmin {
     /// AWS KMS chooses the ids of keys, so a new key gets the requested name as its alias.
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
-        let store = self.kms.options.custom_key_store.as_deref();
         let alias = self.kms.regional(key).await?;
-        let spec = spec
-            .clone()
-            .with_multi_region(spec.multi_region || self.kms.options.multi_region);
-        let made = create::create(alias, &spec, store).await?;
+        let spec = with_options(spec, &self.kms.options);
+        let made = create::create(alias, &spec).await?;
         let metadata = metadata::describe(&made).await?;
         details::details(&made, &metadata).await
     }
@@ -227,6 +231,40 @@ impl KeyAdmin for AwsAdmin {
         };
         grant::grant(&key, &metadata, &wanted).await
     }
+
+    async fn revoke(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        revoke::revoke(&self.key(key).await?, member, role, None).await
+    }
+
+    async fn revoke_for_context(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) -> Result<bool, ProviderError> {
+        if context.is_empty() {
+            return self.revoke(key, member, role).await;
+        }
+        revoke::revoke(&self.key(key).await?, member, role, Some(context)).await
+    }
+
+    async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
+        listing::grants(&self.key(key).await?).await
+    }
+}
+
+/// The key that is asked for, with what the options say of all new keys.
+pub(super) fn with_options(spec: &KeySpec, options: &AwsOptions) -> KeySpec {
+    let store = spec.key_store.clone();
+    spec.clone()
+        .with_multi_region(spec.multi_region || options.multi_region)
+        .with_key_store(store.or_else(|| options.custom_key_store.clone()))
 }
 
 async fn enable_rotation(key: &RegionalKey, days: i32) -> Result<(), ProviderError> {
@@ -239,7 +277,7 @@ async fn enable_rotation(key: &RegionalKey, days: i32) -> Result<(), ProviderErr
 }
 
 /// `RotationPeriodInDays` of `EnableKeyRotation`, from 90 to 2,560.
-fn rotation_days(key: &KeyUri, period: Duration) -> Result<i32, ProviderError> {
+pub(super) fn rotation_days(key: &KeyUri, period: Duration) -> Result<i32, ProviderError> {
     let days = period.as_secs() / DAY.as_secs();
     let whole = DAY.as_secs().checked_mul(days).map(Duration::from_secs) == Some(period);
     match i32::try_from(days) {

@@ -39,6 +39,7 @@
 
 mod admin;
 mod client;
+mod commands;
 mod credentials;
 mod diagnose;
 mod env;

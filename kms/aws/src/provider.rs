@@ -11,7 +11,7 @@ use super::{
     regions::Regions,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyState, KeyUri,
+    Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyState, KeyUri,
     ProviderError, ProviderErrorKind as Kind, WrappedDek,
 };
 
@@ -26,8 +26,13 @@ const MAX_CIPHERTEXT: usize = 6144;
 #[derive(Debug)]
 pub(super) struct AwsKey(pub(super) Regions);
 
-impl AwsKey {
-    async fn encrypt_under(
+#[async_trait]
+impl KeyProvider for AwsKey {
+    fn uri(&self) -> &KeyUri {
+        self.0.uri()
+    }
+
+    async fn seal(
         &self,
         plaintext: &[u8],
         context: &EncryptionContext,
@@ -37,92 +42,41 @@ impl AwsKey {
             .await
     }
 
-    async fn decrypt_under(
+    async fn open(
         &self,
-        ciphertext: &[u8],
+        sealed: &[u8],
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        if !(1..=MAX_CIPHERTEXT).contains(&ciphertext.len()) {
-            return Err(self.error(Kind::InvalidCiphertext));
-        }
         self.0
-            .call(|key| async move { decrypt(&key, ciphertext, context).await }.boxed())
-            .await
-    }
-
-    fn error(&self, kind: Kind) -> ProviderError {
-        ProviderError::new(kind, self.0.uri())
-    }
-}
-
-#[async_trait]
-impl KeyProvider for AwsKey {
-    fn uri(&self) -> &KeyUri {
-        self.0.uri()
-    }
-
-    fn is_alias_of(&self, key: &KeyUri) -> bool {
-        self.0.have(key)
-    }
-
-    fn max_wrapped(&self) -> usize {
-        MAX_CIPHERTEXT
-    }
-
-    async fn wrap(
-        &self,
-        dek: &Dek,
-        context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError> {
-        self.encrypt_under(dek.expose(), context)
-            .await
-            .map(WrappedDek::new)
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &WrappedDek,
-        context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        let plaintext = self.decrypt_under(wrapped.as_bytes(), context).await?;
-        Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
-    }
-
-    async fn generate_dek(
-        &self,
-        context: &EncryptionContext,
-    ) -> Result<(Dek, WrappedDek), ProviderError> {
-        self.0
-            .call(|key| async move { generate(&key, context).await }.boxed())
-            .await
-    }
-
-    fn min_plaintext(&self) -> usize {
-        MIN_PLAINTEXT
-    }
-
-    fn max_plaintext(&self) -> usize {
-        MAX_PLAINTEXT
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        if !(MIN_PLAINTEXT..=MAX_PLAINTEXT).contains(&plaintext.len()) {
-            return Err(self
-                .error(Kind::Misconfigured)
-                .with_detail("AWS KMS encrypts 1 to 4,096 bytes; use the format `envelope`"));
-        }
-        self.encrypt_under(plaintext, &EncryptionContext::empty())
-            .await
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.decrypt_under(ciphertext, &EncryptionContext::empty())
+            .call(|key| async move { decrypt(&key, sealed, context).await }.boxed())
             .await
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
         self.0
             .call(|key| async move { describe(&key).await }.boxed())
+            .await
+    }
+
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::default()
+            .with_min_plaintext(MIN_PLAINTEXT)
+            .with_max_plaintext(MAX_PLAINTEXT)
+            .with_max_wrapped(MAX_CIPHERTEXT)
+            .with_max_ciphertext(MAX_CIPHERTEXT)
+    }
+
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
+        self.0.have(key)
+    }
+
+    /// AWS KMS makes data keys itself, in one call.
+    async fn generate_dek(
+        &self,
+        context: &EncryptionContext,
+    ) -> Result<(Dek, WrappedDek), ProviderError> {
+        self.0
+            .call(|key| async move { generate(&key, context).await }.boxed())
             .await
     }
 }

@@ -5,15 +5,27 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
-    Setting, SettingValue, Signer, Variables, endpoint,
+    Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
 };
 
-use super::{AwsKms, AwsOptions, settings::SETTINGS};
+use super::{AwsKms, AwsOptions, commands, settings::SETTINGS};
 
 #[async_trait]
 impl KeyService for AwsKms {
     fn scheme(&self) -> Scheme {
         Scheme::AWS_KMS
+    }
+
+    fn key_forms(&self) -> Vec<String> {
+        let forms = [
+            "aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID",
+            "aws-kms://alias/NAME",
+        ];
+        forms.map(str::to_owned).to_vec()
+    }
+
+    fn place_form(&self) -> Option<&'static str> {
+        Some("aws-kms://, with a region")
     }
 
     fn settings(&self) -> Vec<&'static Setting> {
@@ -62,6 +74,10 @@ impl KeyService for AwsKms {
 
     async fn admin(&self, _uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         Ok(self.admin())
+    }
+
+    fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
+        commands::of(tool, plan, self.options())
     }
 
     fn diagnose(&self) -> &dyn Diagnose {

@@ -8,6 +8,7 @@ use temporal_kms::{
     ProviderError, ProviderErrorKind as Kind, Signer,
     faulty::{Answer, FaultyKey},
 };
+use temporal_kms_codec::Format;
 
 use crate::{Fault, Harness, Unit};
 
@@ -124,6 +125,16 @@ fn answer(fault: Fault) -> Answer {
         Fault::NoAnswer => Answer::Stalls,
         fault => Answer::Fails(fault.kind()),
     }
+}
+
+/// The formats that the codec writes with the key. Payloads of direct mode are told by their key's scheme, so the schemes of
+/// other people's services have none.
+pub(crate) fn formats(key: &dyn KeyProvider) -> Vec<Format> {
+    let mut formats = vec![Format::Envelope, Format::EnvelopeV1];
+    if key.uri().scheme().has_direct_mode() {
+        formats.push(Format::Direct);
+    }
+    formats
 }
 
 pub(crate) fn context(pairs: &[(&str, &str)]) -> EncryptionContext {

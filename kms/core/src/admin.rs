@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Protection, ProviderError, ProviderErrorKind};
-use crate::{EncryptionContext, KeyUri, text_form::text_form};
+use crate::{EncryptionContext, KeyGrants, KeyRole, KeyUri, text_form::text_form};
 use async_trait::async_trait;
 
 /// Manages the keys of one key management service. It is a separate trait, because a program that encrypts and decrypts
@@ -50,6 +50,16 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
     /// As [`details`](Self::details).
     async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
         Err(unsupported(key, "its keys have one version"))
+    }
+
+    /// Makes an older version the one that encrypts. All other versions still decrypt.
+    ///
+    /// # Errors
+    /// When the key has no such version or it is disabled, when the service cannot choose, and as
+    /// [`details`](Self::details).
+    async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
+        let _ = version;
+        Err(unsupported(key, "its newest version encrypts"))
     }
 
     /// Sets how often the service rotates the key by itself. `None` stops automatic rotation.
@@ -149,6 +159,54 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
             ),
         )
     }
+
+    /// Takes a role away from `member`, under every encryption context. Returns whether that changed anything.
+    ///
+    /// # Errors
+    /// When another permission of the key still permits the role: the error says which. As [`grant`](Self::grant).
+    async fn revoke(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        let _ = (member, role);
+        Err(unsupported(
+            key,
+            "take permissions away with the service's own tool",
+        ))
+    }
+
+    /// Takes away what [`grant_for_context`](Self::grant_for_context) gave under exactly these pairs.
+    ///
+    /// # Errors
+    /// As [`grant_for_context`](Self::grant_for_context).
+    async fn revoke_for_context(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) -> Result<bool, ProviderError> {
+        if context.is_empty() {
+            return self.revoke(key, member, role).await;
+        }
+        Err(unsupported(
+            key,
+            "it cannot tie a permission to an encryption context",
+        ))
+    }
+
+    /// Who may use the key, as far as the service keeps it at the key.
+    ///
+    /// # Errors
+    /// As [`details`](Self::details).
+    async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
+        Err(unsupported(
+            key,
+            "look at permissions with the service's own tool",
+        ))
+    }
 }
 
 fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
@@ -196,6 +254,11 @@ pub struct KeySpec {
     pub labels: BTreeMap<String, String>,
     /// Whether it may have replicas in other regions.
     pub multi_region: bool,
+    /// How long the destruction of a version can be undone, where that is a property of the key. `None` leaves it to the
+    /// service.
+    pub destroy_delay: Option<Duration>,
+    /// The key store that it is to be made in, such as an AWS `CloudHSM` cluster's `cks-…`. `None` is the service's own.
+    pub key_store: Option<String>,
 }
 
 impl KeySpec {
@@ -243,6 +306,20 @@ impl KeySpec {
         self
     }
 
+    /// Sets how long the destruction of a version can be undone.
+    #[must_use]
+    pub fn with_destroy_delay(mut self, destroy_delay: impl Into<Option<Duration>>) -> Self {
+        self.destroy_delay = destroy_delay.into();
+        self
+    }
+
+    /// Sets the key store that it is to be made in.
+    #[must_use]
+    pub fn with_key_store(mut self, key_store: impl Into<Option<String>>) -> Self {
+        self.key_store = key_store.into();
+        self
+    }
+
     /// For services without automatic rotation, labels or regions: the first requested feature that they lack.
     #[must_use]
     pub fn unsupported_by_plain_keys(&self) -> Option<&'static str> {
@@ -252,7 +329,14 @@ impl KeySpec {
         if !self.labels.is_empty() {
             return Some("its keys have no labels");
         }
-        self.multi_region.then_some("its keys are in one place")
+        if self.multi_region {
+            return Some("its keys are in one place");
+        }
+        if self.destroy_delay.is_some() {
+            return Some("its versions are destroyed at once");
+        }
+        let store = self.key_store.as_ref();
+        store.map(|_| "it has no other key stores")
     }
 }
 
@@ -276,6 +360,10 @@ pub struct KeyDetails {
     pub next_rotation: Option<SystemTime>,
     /// Labels, or tags.
     pub labels: BTreeMap<String, String>,
+    /// How long the destruction of a version can be undone, where that is a property of the key.
+    pub destroy_delay: Option<Duration>,
+    /// Its replicas in other regions.
+    pub replicas: Vec<KeyUri>,
 }
 
 impl KeyDetails {
@@ -291,6 +379,8 @@ impl KeyDetails {
             rotation_period: None,
             next_rotation: None,
             labels: BTreeMap::new(),
+            destroy_delay: None,
+            replicas: Vec::new(),
         }
     }
 
@@ -326,6 +416,20 @@ impl KeyDetails {
     #[must_use]
     pub fn with_labels(mut self, labels: BTreeMap<String, String>) -> Self {
         self.labels = labels;
+        self
+    }
+
+    /// Adds its replicas in other regions.
+    #[must_use]
+    pub fn with_replicas(mut self, replicas: Vec<KeyUri>) -> Self {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Adds how long the destruction of a version can be undone.
+    #[must_use]
+    pub fn with_destroy_delay(mut self, destroy_delay: impl Into<Option<Duration>>) -> Self {
+        self.destroy_delay = destroy_delay.into();
         self
     }
 }
@@ -393,35 +497,6 @@ impl KeyState {
 
 text_form!(KeyState);
 
-/// What a member may do with a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyRole {
-    /// Wrap data keys: for programs that start workflows.
-    Encrypter,
-    /// Unwrap them: for workers and codec servers that show plaintext.
-    Decrypter,
-    /// Sign.
-    Signer,
-    /// Fetch public keys.
-    Verifier,
-}
-
-impl KeyRole {
-    /// The name in output and JSON.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Encrypter => "encrypter",
-            Self::Decrypter => "decrypter",
-            Self::Signer => "signer",
-            Self::Verifier => "verifier",
-        }
-    }
-}
-
-text_form!(KeyRole);
-
 /// When a key should be rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -482,16 +557,8 @@ mod tests {
     use super::*;
 
     fn key(purpose: KeyPurpose, created: Option<SystemTime>) -> KeyDetails {
-        KeyDetails {
-            uri: "local://k".parse().unwrap(),
-            purpose,
-            protection: Protection::Software,
-            primary: None,
-            created,
-            rotation_period: None,
-            next_rotation: None,
-            labels: BTreeMap::new(),
-        }
+        let uri = "local://k".parse().unwrap();
+        KeyDetails::new(uri, purpose, Protection::Software).with_created(created)
     }
 
     #[test]

@@ -24,8 +24,8 @@ pub use self::{
 };
 use self::{operation::Call, surround::Calls};
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyAdmin, KeyDescription, KeyProvider, KeyUri,
-    ProviderError, PublicKey, Signature, Signer, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyAdmin, KeyDescription, KeyLimits, KeyProvider,
+    KeyUri, ProviderError, PublicKey, Signature, Signer, WrappedDek,
 };
 
 /// Everything that surrounds the calls of keys: limits, numbers, and an observer.
@@ -198,16 +198,30 @@ impl KeyProvider for Decorated<dyn KeyProvider> {
             .await
     }
 
-    fn max_wrapped(&self) -> usize {
-        self.key.max_wrapped()
+    fn limits(&self) -> KeyLimits {
+        self.key.limits()
     }
 
-    fn min_plaintext(&self) -> usize {
-        self.key.min_plaintext()
+    async fn seal(
+        &self,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, ProviderError> {
+        self.call(Operation::Encrypt, self.uri(), |key| {
+            key.seal(plaintext, context)
+        })
+        .await
     }
 
-    fn max_plaintext(&self) -> usize {
-        self.key.max_plaintext()
+    async fn open(
+        &self,
+        sealed: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        self.call(Operation::Decrypt, self.uri(), |key| {
+            key.open(sealed, context)
+        })
+        .await
     }
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use self::plain::PlainKey;
 use crate::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Operation, ProviderError,
-    ProviderErrorKind, WrappedDek,
+    Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyUri, Operation,
+    ProviderError, ProviderErrorKind, WrappedDek,
 };
 
 mod plain;
@@ -117,12 +117,8 @@ impl FaultyKey {
 
     /// As [`new`](Self::new), with any URI and any limits.
     #[must_use]
-    pub fn with_limits(uri: KeyUri, max_wrapped: usize, max_plaintext: usize) -> Arc<Self> {
-        Self::over(Arc::new(PlainKey {
-            uri,
-            max_wrapped,
-            max_plaintext,
-        }))
+    pub fn with_limits(uri: KeyUri, limits: KeyLimits) -> Arc<Self> {
+        Self::over(Arc::new(PlainKey { uri, limits }))
     }
 
     /// Wraps `key`, which answers where no instruction does.
@@ -301,10 +297,6 @@ impl KeyProvider for FaultyKey {
         }
     }
 
-    fn max_wrapped(&self) -> usize {
-        self.key.max_wrapped()
-    }
-
     async fn generate_dek(
         &self,
         context: &EncryptionContext,
@@ -317,12 +309,38 @@ impl KeyProvider for FaultyKey {
         })
     }
 
-    fn min_plaintext(&self) -> usize {
-        self.key.min_plaintext()
+    fn limits(&self) -> KeyLimits {
+        self.key.limits()
     }
 
-    fn max_plaintext(&self) -> usize {
-        self.key.max_plaintext()
+    async fn seal(
+        &self,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, ProviderError> {
+        let call = Call {
+            context: Some(context),
+            ..Call::of_bytes(Operation::Encrypt, plaintext)
+        };
+        match self.call(call).await? {
+            Some(bytes) => Ok(bytes.to_vec()),
+            None => self.key.seal(plaintext, context).await,
+        }
+    }
+
+    async fn open(
+        &self,
+        sealed: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        let call = Call {
+            context: Some(context),
+            ..Call::of_bytes(Operation::Decrypt, sealed)
+        };
+        match self.call(call).await? {
+            Some(bytes) => Ok(bytes),
+            None => self.key.open(sealed, context).await,
+        }
     }
 
     async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyUri, ProviderError, ProviderErrorKind,
-    Scheme, Setting, SettingValue, Signer, Variables,
+    Scheme, Setting, SettingValue, SetupPlan, Signer, Variables,
 };
 
 /// A key management service: its settings, its client, and the keys that it opens.
@@ -17,6 +17,17 @@ use crate::{
 pub trait KeyService: Any + Send + Sync + fmt::Debug {
     /// The scheme of its keys' URIs.
     fn scheme(&self) -> Scheme;
+
+    /// How its keys are named, for help: one text for each form, such as `local://NAME`. By default the general form.
+    fn key_forms(&self) -> Vec<String> {
+        vec![format!("{}://NAME", self.scheme())]
+    }
+
+    /// How a place of keys is named, for help. [`key_in`](Self::key_in) reads it. `None` when its keys are in no place that
+    /// has a name.
+    fn place_form(&self) -> Option<&'static str> {
+        None
+    }
 
     /// All settings, in the order of the documentation.
     fn settings(&self) -> Vec<&'static Setting> {
@@ -52,6 +63,13 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
         uri: &str,
     ) -> Result<(KeyUri, Option<Arc<dyn KeyService>>), ConfigurationError> {
         Ok((uri.parse()?, None))
+    }
+
+    /// The version of the key that sealed `ciphertext`, as [`KeyAdmin::versions`] names it. `None` where the bytes do not
+    /// tell it. They are not authenticated.
+    fn version_in(&self, ciphertext: &[u8]) -> Option<String> {
+        let _ = ciphertext;
+        None
     }
 
     /// The name of any key in `place`, for listing the keys there. A place has the form of a key's name without the
@@ -117,6 +135,19 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
     async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         Err(ProviderError::new(ProviderErrorKind::Unsupported, uri)
             .with_detail("create and change its keys with the service's own tool"))
+    }
+
+    /// Writes the commands of `tool` that do what `plan` says, for people who run them themselves. Nothing is called.
+    ///
+    /// # Errors
+    /// [`ProviderErrorKind::Unsupported`] for a tool that is not for this service, or a plan that the service cannot do. The
+    /// error names the tools.
+    fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
+        let _ = tool;
+        Err(
+            ProviderError::new(ProviderErrorKind::Unsupported, &plan.key)
+                .with_detail("no commands can be printed for this service"),
+        )
     }
 
     /// What the service can tell a person who looks for a fault.

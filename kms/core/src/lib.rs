@@ -32,11 +32,14 @@ mod environment;
 mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod faulty;
+mod grants;
 mod key_service;
 mod provider;
 mod public_key;
+mod quoting;
 mod service_error;
 mod setting;
+mod setup_plan;
 mod shown;
 mod signature;
 mod signer;
@@ -46,9 +49,7 @@ mod text_form;
 mod types;
 
 pub use self::{
-    admin::{
-        KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyVersion, RotationPolicy,
-    },
+    admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
     calls::{
         CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, Operation, OperationMetrics,
         Outcome, observe_admin,
@@ -56,11 +57,13 @@ pub use self::{
     configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
     error::{Cause, ProviderError, ProviderErrorKind},
+    grants::{KeyGrant, KeyGrants, KeyRole},
     key_service::KeyService,
-    provider::{KeyDescription, KeyProvider, Protection},
+    provider::{KeyDescription, KeyLimits, KeyProvider, Protection},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,
     setting::{Setting, SettingKind, SettingRow, SettingTable, SettingValue, Variables},
+    setup_plan::{PlannedGrant, SetupPlan},
     signature::{Signature, SignatureAlgorithm},
     signer::Signer,
     types::{

@@ -12,14 +12,55 @@ use crate::{
 
 /// One key-encryption key at a key management service.
 ///
-/// A provider wraps data keys. In direct mode it also encrypts whole payloads. The bytes that it unwraps or decrypts
-/// come from outside and may be hostile. An implementation authenticates them, refuses all others with
-/// [`ProviderErrorKind::InvalidCiphertext`] or [`ContextMismatch`](ProviderErrorKind::ContextMismatch), and never
-/// panics. It must bind the context's bytes, so that a key wrapped under one context does not unwrap under another.
+/// A service implements four methods: [`uri`](Self::uri), [`seal`](Self::seal), [`open`](Self::open) and
+/// [`describe`](Self::describe). It states its [`limits`](Self::limits) where they differ from the default.
+///
+/// Callers use the methods that are made of these: [`wrap`](Self::wrap) and [`unwrap`](Self::unwrap) for data keys, and
+/// [`encrypt`](Self::encrypt) and [`decrypt`](Self::decrypt) for direct mode. They check lengths before any call.
+///
+/// A wrapper of another key passes on every method. `#[deny(clippy::missing_trait_methods)]` on the `impl` finds a method
+/// that it forgets.
 #[async_trait]
 pub trait KeyProvider: Send + Sync + fmt::Debug {
     /// The key's name, as payloads hold it.
     fn uri(&self) -> &KeyUri;
+
+    /// Encrypts up to [`max_plaintext`](KeyLimits::max_plaintext) bytes, bound to `context`, with the newest usable version
+    /// of the key.
+    ///
+    /// # Errors
+    /// When the service refuses or fails.
+    async fn seal(
+        &self,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, ProviderError>;
+
+    /// Decrypts what [`seal`](Self::seal) made under the same context, with any version of the key.
+    ///
+    /// `sealed` comes from outside and may be hostile. An implementation authenticates it together with the context. It
+    /// answers anything else with [`InvalidCiphertext`](ProviderErrorKind::InvalidCiphertext) or
+    /// [`ContextMismatch`](ProviderErrorKind::ContextMismatch), and never panics.
+    ///
+    /// # Errors
+    /// When `sealed` is not of this key and context, or the service refuses or fails.
+    async fn open(
+        &self,
+        sealed: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError>;
+
+    /// Asks the service for the key's state, and whether the key can be used now.
+    ///
+    /// # Errors
+    /// When the key does not exist or cannot encrypt, or the service refuses or fails.
+    async fn describe(&self) -> Result<KeyDescription, ProviderError>;
+
+    /// How many bytes the key accepts at once. The limits may change as the provider learns more about its key. At Cloud
+    /// KMS they depend on the key's protection level, which the first call tells.
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::default()
+    }
 
     /// Whether `key` is a name of this key: its own name, or the name of an equally trusted replica in another region.
     /// By default, only its own name counts.
@@ -35,7 +76,10 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         &self,
         dek: &Dek,
         context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError>;
+    ) -> Result<WrappedDek, ProviderError> {
+        let sealed = self.seal(dek.expose(), context).await?;
+        Ok(WrappedDek::new(sealed))
+    }
 
     /// Unwraps what [`wrap`](Self::wrap) made under the same context, with any version of the key.
     ///
@@ -45,12 +89,14 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         &self,
         wrapped: &WrappedDek,
         context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError>;
-
-    /// The longest wrapped data key of this key's service, in bytes. A longer one is refused without a call. Default:
-    /// 16 KiB, the most that a payload may hold.
-    fn max_wrapped(&self) -> usize {
-        MAX_WRAPPED_LEN
+    ) -> Result<Dek, ProviderError> {
+        let refused = || ProviderError::new(ProviderErrorKind::InvalidCiphertext, self.uri());
+        let wrapped = wrapped.as_bytes();
+        if !(1..=self.limits().max_wrapped).contains(&wrapped.len()) {
+            return Err(refused());
+        }
+        let opened = self.open(wrapped, context).await?;
+        Dek::from_slice(&opened).ok_or_else(refused)
     }
 
     /// Creates a data key and wraps it. By default the key comes from the operating system's randomness. A service that
@@ -70,33 +116,93 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
         Ok((dek, wrapped))
     }
 
-    /// The fewest bytes that [`encrypt`](Self::encrypt) accepts.
-    fn min_plaintext(&self) -> usize {
-        0
-    }
-
-    /// The most bytes that [`encrypt`](Self::encrypt) accepts. It may change as the provider learns more about its key.
-    /// At Cloud KMS it depends on the key's protection level, which the first call tells.
-    fn max_plaintext(&self) -> usize;
-
     /// Encrypts directly, without additional data.
     ///
     /// # Errors
-    /// When `plaintext` is shorter than [`min_plaintext`](Self::min_plaintext) or longer than
-    /// [`max_plaintext`](Self::max_plaintext), or the service refuses or fails.
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError>;
+    /// When `plaintext` is not within the key's [`limits`](Self::limits), or the service refuses or fails.
+    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
+        let KeyLimits {
+            min_plaintext: least,
+            max_plaintext: most,
+            ..
+        } = self.limits();
+        if !(least..=most).contains(&plaintext.len()) {
+            let kind = ProviderErrorKind::Misconfigured;
+            return Err(ProviderError::new(kind, self.uri()).with_detail(format!(
+                "the key encrypts {least} to {most} bytes at once; use the format `envelope`"
+            )));
+        }
+        self.seal(plaintext, &EncryptionContext::empty()).await
+    }
 
     /// Decrypts what [`encrypt`](Self::encrypt) made, with any version of the key.
     ///
     /// # Errors
     /// When `ciphertext` was not encrypted by this key, or the service refuses or fails.
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError>;
+    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        if !(1..=self.limits().max_ciphertext).contains(&ciphertext.len()) {
+            let kind = ProviderErrorKind::InvalidCiphertext;
+            return Err(ProviderError::new(kind, self.uri()));
+        }
+        self.open(ciphertext, &EncryptionContext::empty()).await
+    }
+}
 
-    /// Asks the service for the key's state, and whether the key can be used now.
-    ///
-    /// # Errors
-    /// When the key does not exist or cannot encrypt, or the service refuses or fails.
-    async fn describe(&self) -> Result<KeyDescription, ProviderError>;
+/// How many bytes a key accepts at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeyLimits {
+    /// The fewest bytes that the key encrypts. Default: 0.
+    pub min_plaintext: usize,
+    /// The most bytes that the key encrypts. Default: 4 KiB, which every service takes.
+    pub max_plaintext: usize,
+    /// The most bytes of a wrapped data key. A longer one is refused without a call. Default: 16 KiB, the most that any
+    /// payload may hold.
+    pub max_wrapped: usize,
+    /// The most bytes that the key decrypts in direct mode. More are refused without a call. Default: 20 KiB.
+    pub max_ciphertext: usize,
+}
+
+impl Default for KeyLimits {
+    fn default() -> Self {
+        let max_plaintext = 4 * 1024;
+        Self {
+            min_plaintext: 0,
+            max_plaintext,
+            max_wrapped: MAX_WRAPPED_LEN,
+            max_ciphertext: max_plaintext + MAX_WRAPPED_LEN,
+        }
+    }
+}
+
+impl KeyLimits {
+    /// Sets the fewest bytes that the key encrypts.
+    #[must_use]
+    pub const fn with_min_plaintext(mut self, bytes: usize) -> Self {
+        self.min_plaintext = bytes;
+        self
+    }
+
+    /// Sets the most bytes that the key encrypts.
+    #[must_use]
+    pub const fn with_max_plaintext(mut self, bytes: usize) -> Self {
+        self.max_plaintext = bytes;
+        self
+    }
+
+    /// Sets the most bytes of a wrapped data key.
+    #[must_use]
+    pub const fn with_max_wrapped(mut self, bytes: usize) -> Self {
+        self.max_wrapped = bytes;
+        self
+    }
+
+    /// Sets the most bytes that the key decrypts in direct mode.
+    #[must_use]
+    pub const fn with_max_ciphertext(mut self, bytes: usize) -> Self {
+        self.max_ciphertext = bytes;
+        self
+    }
 }
 
 /// What a service tells about a key.

@@ -5,6 +5,7 @@ pub use crate::{
     clock,
     crypto::{aead, random},
     environment::{is_plain_name, variable},
+    quoting::{shell_command, shell_word, terraform_string},
     shown::shown,
     signature::TINK_PREFIX,
     types::{

@@ -17,14 +17,16 @@ use super::{
     client::Service,
     details::{self, time},
     error::{Asked, already_exists, integrity},
-    grant::grant,
+    grant::{grant, grants, revoke},
+    name::Parts,
     versions::{self, version_id, version_name},
 };
 use temporal_kms::{
-    KeyAdmin, KeyDetails, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion, Protection,
-    ProviderError, ProviderErrorKind as Kind,
+    KeyAdmin, KeyDetails, KeyGrants, KeyPurpose, KeyRole, KeySpec, KeyState, KeyUri, KeyVersion,
+    Protection, ProviderError, ProviderErrorKind as Kind,
 };
 
+const DAY: Duration = Duration::from_hours(24);
 const MAX_PAGES: usize = 100;
 
 /// Manages keys of Cloud KMS.
@@ -79,6 +81,19 @@ impl GcpAdmin {
                 .map_err(|_| error),
             Err(error) => Err(error),
         }
+    }
+
+    async fn make_primary(&self, uri: &KeyUri, id: u64) -> Result<(), ProviderError> {
+        self.service
+            .call(uri, Asked::Administer, |client| {
+                client
+                    .update_crypto_key_primary_version()
+                    .set_name(uri.resource())
+                    .set_crypto_key_version_id(id.to_string())
+                    .send()
+            })
+            .await
+            .map(drop)
     }
 
     async fn set_state(
@@ -183,16 +198,16 @@ impl KeyAdmin for GcpAdmin {
         if purpose != CryptoKeyPurpose::EncryptDecrypt {
             return Ok(());
         }
-        self.service
-            .call(key, Asked::Administer, |client| {
-                client
-                    .update_crypto_key_primary_version()
-                    .set_name(key.resource())
-                    .set_crypto_key_version_id(id.to_string())
-                    .send()
-            })
-            .await
-            .map(drop)
+        self.make_primary(key, id).await
+    }
+
+    async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
+        let id = named(key, Some(version))?;
+        if self.key(key).await?.purpose != CryptoKeyPurpose::EncryptDecrypt {
+            return Err(ProviderError::new(Kind::Unsupported, key)
+                .with_detail("signing keys have no primary version; the newest one signs"));
+        }
+        self.make_primary(key, id).await
     }
 
     async fn set_rotation(
@@ -270,33 +285,26 @@ impl KeyAdmin for GcpAdmin {
     ) -> Result<bool, ProviderError> {
         grant(&self.service, key, member, role).await
     }
-}
 
-/// The parts of a key's name.
-struct Parts<'a> {
-    location: &'a str,
-    ring: &'a str,
-    ring_id: &'a str,
-    key_id: &'a str,
-}
+    async fn revoke(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        revoke(&self.service, key, member, role).await
+    }
 
-impl<'a> Parts<'a> {
-    fn of(uri: &'a KeyUri) -> Result<Self, ProviderError> {
-        let split = || {
-            let (ring, key_id) = uri.resource().split_once("/cryptoKeys/")?;
-            let (location, ring_id) = ring.split_once("/keyRings/")?;
-            Some(Self {
-                location,
-                ring,
-                ring_id,
-                key_id,
-            })
-        };
-        split().ok_or_else(|| ProviderError::new(Kind::Misconfigured, uri))
+    async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
+        grants(&self.service, key).await
     }
 }
 
-fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> {
+/// The key that is to be created.
+///
+/// # Errors
+/// When Cloud KMS has no such keys.
+pub(super) fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> {
     let unsupported =
         |detail: &'static str| ProviderError::new(Kind::Unsupported, uri).with_detail(detail);
     let (purpose, algorithm) = match spec.purpose {
@@ -324,14 +332,37 @@ fn crypto_key(uri: &KeyUri, spec: &KeySpec) -> Result<CryptoKey, ProviderError> 
             "a key's location decides: make it in a multi-region such as `us`, `eur4` or `global`",
         ));
     }
+    if spec.key_store.is_some() {
+        return Err(unsupported(
+            "Cloud KMS has no other key stores; use --protection hsm",
+        ));
+    }
     let template = CryptoKeyVersionTemplate::new()
         .set_algorithm(algorithm)
         .set_protection_level(level);
     let key = CryptoKey::new()
         .set_purpose(purpose)
         .set_version_template(template)
-        .set_labels(spec.labels.clone());
+        .set_labels(spec.labels.clone())
+        .set_or_clear_destroy_scheduled_duration(destroy_delay(uri, spec.destroy_delay)?);
     with_rotation(uri, key, spec.rotation_period)
+}
+
+/// `CryptoKey.destroy_scheduled_duration`: 24 hours to 120 days, which cannot be changed later.
+fn destroy_delay(
+    uri: &KeyUri,
+    delay: Option<Duration>,
+) -> Result<Option<google_cloud_wkt::Duration>, ProviderError> {
+    let Some(delay) = delay else {
+        return Ok(None);
+    };
+    let allowed = (DAY..=DAY * 120).contains(&delay);
+    let whole = Duration::from_secs(delay.as_secs()).try_into().ok();
+    match whole.filter(|_| allowed) {
+        Some(whole) => Ok(Some(whole)),
+        None => Err(ProviderError::new(Kind::Misconfigured, uri)
+            .with_detail("Cloud KMS destroys a version 1 to 120 days after it was asked to")),
+    }
 }
 
 /// Sets the schedule. The next rotation is one period from now.

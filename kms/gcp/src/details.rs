@@ -30,6 +30,9 @@ pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
     let rotation_period = key
         .rotation_period()
         .and_then(|period| (**period).try_into().ok());
+    let destroy_delay = key
+        .destroy_scheduled_duration
+        .and_then(|delay| delay.try_into().ok());
     let primary = key
         .primary
         .as_ref()
@@ -46,7 +49,8 @@ pub(super) fn details(key: CryptoKey) -> Option<KeyDetails> {
         .with_created(key.create_time.and_then(time))
         .with_rotation_period(rotation_period)
         .with_next_rotation(key.next_rotation_time.and_then(time))
-        .with_labels(key.labels.into_iter().collect()),
+        .with_labels(key.labels.into_iter().collect())
+        .with_destroy_delay(destroy_delay),
     )
 }
 

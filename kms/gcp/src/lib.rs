@@ -14,11 +14,13 @@
 mod admin;
 mod checksum;
 mod client;
+mod commands;
 mod credentials;
 mod details;
 mod diagnose;
 mod error;
 mod grant;
+mod name;
 mod provider;
 mod service;
 mod settings;

@@ -23,8 +23,8 @@ use super::{
     versions::version_id,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyState, KeyUri, ProviderError,
-    ProviderErrorKind as Kind, WrappedDek,
+    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyState, KeyUri, ProviderError,
+    ProviderErrorKind as Kind,
 };
 
 /// The service's limit of plaintext (`EncryptRequest.plaintext`), for keys in software.
@@ -51,7 +51,7 @@ impl GcpKey {
         }
     }
 
-    async fn seal(&self, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, ProviderError> {
+    async fn encrypt_with(&self, plaintext: &[u8], aad: &[u8]) -> Result<Vec<u8>, ProviderError> {
         let mut request = EncryptRequest::new()
             .set_name(self.uri.resource())
             .set_plaintext(Bytes::from_owner(Zeroizing::new(plaintext.to_vec())))
@@ -93,10 +93,47 @@ impl GcpKey {
         Ok(())
     }
 
-    async fn open(&self, sealed: &[u8], aad: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        if sealed.is_empty() || sealed.len() > MAX_CIPHERTEXT {
-            return Err(self.error(Kind::InvalidCiphertext));
+    fn learn(&self, level: &ProtectionLevel) {
+        let hsm = matches!(
+            level,
+            ProtectionLevel::Hsm | ProtectionLevel::HsmSingleTenant
+        );
+        self.hsm.store(hsm, Ordering::Relaxed);
+    }
+
+    fn error(&self, kind: Kind) -> ProviderError {
+        ProviderError::new(kind, &self.uri)
+    }
+}
+
+#[async_trait]
+impl KeyProvider for GcpKey {
+    fn uri(&self) -> &KeyUri {
+        &self.uri
+    }
+
+    async fn seal(
+        &self,
+        plaintext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Vec<u8>, ProviderError> {
+        let sealed = self.encrypt_with(plaintext, context.as_bytes()).await;
+        if let Err(error) = &sealed
+            && error.kind() == Kind::Misconfigured
+            && plaintext.len() > MAX_HSM_PLAINTEXT
+        {
+            // The key may be in an HSM. Then the next payload of this size is sealed in an envelope.
+            drop(self.describe().await);
         }
+        sealed
+    }
+
+    async fn open(
+        &self,
+        sealed: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        let aad = context.as_bytes();
         let mut request = DecryptRequest::new()
             .set_name(self.uri.resource())
             .set_ciphertext(sealed.to_vec())
@@ -120,72 +157,16 @@ impl GcpKey {
         Ok(plaintext)
     }
 
-    fn learn(&self, level: &ProtectionLevel) {
-        let hsm = matches!(
-            level,
-            ProtectionLevel::Hsm | ProtectionLevel::HsmSingleTenant
-        );
-        self.hsm.store(hsm, Ordering::Relaxed);
-    }
-
-    fn error(&self, kind: Kind) -> ProviderError {
-        ProviderError::new(kind, &self.uri)
-    }
-}
-
-#[async_trait]
-impl KeyProvider for GcpKey {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    async fn wrap(
-        &self,
-        dek: &Dek,
-        context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError> {
-        self.seal(dek.expose(), context.as_bytes())
-            .await
-            .map(WrappedDek::new)
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &WrappedDek,
-        context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        let plaintext = self.open(wrapped.as_bytes(), context.as_bytes()).await?;
-        Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
-    }
-
     /// 64 KiB, or 8 KiB once an answer has shown that the key is in an HSM.
-    fn max_plaintext(&self) -> usize {
-        if self.hsm.load(Ordering::Relaxed) {
+    fn limits(&self) -> KeyLimits {
+        let max_plaintext = if self.hsm.load(Ordering::Relaxed) {
             MAX_HSM_PLAINTEXT
         } else {
             MAX_PLAINTEXT
-        }
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        if plaintext.len() > self.max_plaintext() {
-            return Err(self.error(Kind::Misconfigured).with_detail(
-                "more plaintext than the service accepts; use the format `envelope`",
-            ));
-        }
-        let sealed = self.seal(plaintext, &[]).await;
-        if let Err(error) = &sealed
-            && error.kind() == Kind::Misconfigured
-            && plaintext.len() > MAX_HSM_PLAINTEXT
-        {
-            // The key may be in an HSM. Then the next payload of this size is sealed in an envelope.
-            drop(self.describe().await);
-        }
-        sealed
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.open(ciphertext, &[]).await
+        };
+        KeyLimits::default()
+            .with_max_plaintext(max_plaintext)
+            .with_max_ciphertext(MAX_CIPHERTEXT)
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {

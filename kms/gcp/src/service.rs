@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError, Scheme,
-    Setting, SettingValue, Signer, Variables, endpoint,
+    Setting, SettingValue, SetupPlan, Signer, Variables, endpoint,
 };
 
 use super::{
-    GcpKms, GcpOptions,
+    GcpKms, GcpOptions, commands,
     credentials::{NOT_AN_EMULATOR, is_loopback},
     settings::SETTINGS,
 };
@@ -18,6 +18,14 @@ use super::{
 impl KeyService for GcpKms {
     fn scheme(&self) -> Scheme {
         Scheme::GCP_KMS
+    }
+
+    fn key_forms(&self) -> Vec<String> {
+        vec!["gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K".to_owned()]
+    }
+
+    fn place_form(&self) -> Option<&'static str> {
+        Some("gcp-kms://projects/P/locations/L/keyRings/R")
     }
 
     fn settings(&self) -> Vec<&'static Setting> {
@@ -70,6 +78,10 @@ impl KeyService for GcpKms {
 
     async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
         self.admin(uri)
+    }
+
+    fn setup_commands(&self, tool: &str, plan: &SetupPlan) -> Result<String, ProviderError> {
+        commands::of(tool, plan)
     }
 
     fn diagnose(&self) -> &dyn Diagnose {

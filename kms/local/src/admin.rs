@@ -55,6 +55,10 @@ impl KeyAdmin for LocalKeyring {
         self.change(key, Keyset::rotate).map(drop)
     }
 
+    async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
+        self.change(key, |keyset| keyset.set_primary(version))
+    }
+
     async fn set_rotation(
         &self,
         key: &KeyUri,

@@ -34,7 +34,9 @@ pub(super) fn file_error(uri: &KeyUri, path: &Path, error: &FileError) -> Provid
 /// The file exists, but its content cannot be used.
 pub(super) fn keyset_error(uri: &KeyUri, path: &Path, error: &KeysetError) -> ProviderError {
     let kind = match error {
-        KeysetError::PrimaryNotEnabled { .. } | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
+        KeysetError::PrimaryNotEnabled { .. }
+        | KeysetError::NotEnabled { .. }
+        | KeysetError::IsDestroyed(_) => Kind::KeyDisabled,
         KeysetError::NoSuchKey(_) => Kind::KeyNotFound,
         KeysetError::NoRandomness(_) => Kind::Unavailable,
         _ => Kind::Misconfigured,

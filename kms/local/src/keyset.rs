@@ -27,6 +27,8 @@ pub(super) enum KeysetError {
     NoPrimary(u32),
     #[error("the primary key {id} is {status}; enable it, or make another key the primary one")]
     PrimaryNotEnabled { id: u32, status: &'static str },
+    #[error("key {id} is {status}; enable it first")]
+    NotEnabled { id: u32, status: &'static str },
     #[error("it holds keys for different purposes; keep them in keysets of their own")]
     MixedPurposes,
     #[error("its keys are for another purpose: {0}; use another key")]
@@ -77,6 +79,20 @@ impl Keyset {
     /// Adds a new key of the primary key's type, and makes it the primary key.
     pub(super) fn rotate(&mut self) -> Result<u32, KeysetError> {
         self.add_primary(self.purpose()?)
+    }
+
+    /// Makes an enabled key the primary one.
+    pub(super) fn set_primary(&mut self, id: &str) -> Result<(), KeysetError> {
+        let named = self.keys.iter().find(|key| key.id.to_string() == id);
+        let key = named.ok_or_else(|| KeysetError::NoSuchKey(id.to_owned()))?;
+        if !matches!(key.state, State::Enabled(_)) {
+            return Err(KeysetError::NotEnabled {
+                id: key.id,
+                status: key.state.name(),
+            });
+        }
+        self.primary = key.id;
+        Ok(())
     }
 
     /// Enables a key.

@@ -8,8 +8,8 @@ use super::{
     watched::WatchedKeyset,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, Protection,
-    ProviderError, ProviderErrorKind as Kind, WrappedDek,
+    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri, Protection,
+    ProviderError, ProviderErrorKind as Kind,
 };
 
 /// The same limit as at Cloud KMS, so that code that works in development works there.
@@ -28,28 +28,6 @@ impl LocalKey {
         }
     }
 
-    fn seal(&self, plaintext: &[u8], additional: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        self.0
-            .keyset()?
-            .seal(plaintext, additional)
-            .map_err(|error| self.0.error(&error))
-    }
-
-    fn open(&self, sealed: &[u8], additional: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.0
-            .keyset()?
-            .open(sealed, additional)
-            .map_err(|error| match error {
-                OpenError::Disabled(id) => self
-                    .error(Kind::KeyDisabled)
-                    .with_detail(format!("key {id} of the keyset")),
-                OpenError::UnknownKey(id) => self.error(Kind::KeyVersionGone).with_detail(format!(
-                    "the keyset has no key {id}, which the ciphertext names; it may be destroyed"
-                )),
-                OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
-            })
-    }
-
     fn error(&self, kind: Kind) -> ProviderError {
         ProviderError::new(kind, self.0.uri())
     }
@@ -61,39 +39,41 @@ impl KeyProvider for LocalKey {
         self.0.uri()
     }
 
-    async fn wrap(
+    async fn seal(
         &self,
-        dek: &Dek,
+        plaintext: &[u8],
         context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError> {
-        self.seal(dek.expose(), context.as_bytes())
-            .map(WrappedDek::new)
+    ) -> Result<Vec<u8>, ProviderError> {
+        self.0
+            .keyset()?
+            .seal(plaintext, context.as_bytes())
+            .map_err(|error| self.0.error(&error))
     }
 
-    async fn unwrap(
+    async fn open(
         &self,
-        wrapped: &WrappedDek,
+        sealed: &[u8],
         context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        let plaintext = self.open(wrapped.as_bytes(), context.as_bytes())?;
-        Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        self.0
+            .keyset()?
+            .open(sealed, context.as_bytes())
+            .map_err(|error| match error {
+                OpenError::Disabled(id) => self
+                    .error(Kind::KeyDisabled)
+                    .with_detail(format!("key {id} of the keyset")),
+                OpenError::UnknownKey(id) => self.error(Kind::KeyVersionGone).with_detail(format!(
+                    "the keyset has no key {id}, which the ciphertext names; it may be destroyed"
+                )),
+                OpenError::NotAuthentic => self.error(Kind::InvalidCiphertext),
+            })
     }
 
-    fn max_plaintext(&self) -> usize {
-        MAX_PLAINTEXT
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        if plaintext.len() > MAX_PLAINTEXT {
-            return Err(self
-                .error(Kind::Misconfigured)
-                .with_detail("more than 64 KiB of plaintext; use the format `envelope`"));
-        }
-        self.seal(plaintext, &[])
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.open(ciphertext, &[])
+    /// Any Tink library may have encrypted more than this provider does.
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::default()
+            .with_max_plaintext(MAX_PLAINTEXT)
+            .with_max_ciphertext(usize::MAX)
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {

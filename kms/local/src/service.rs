@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use temporal_kms::{
     ConfigurationError, Diagnose, KeyAdmin, KeyProvider, KeyService, KeyUri, ProviderError,
     ProviderErrorKind as Kind, Scheme, Setting, SettingValue, SignatureAlgorithm, Signer,
-    Variables,
+    Variables, support::TINK_PREFIX,
 };
 
 use super::{
@@ -54,6 +54,10 @@ impl KeyService for LocalKms {
         Scheme::LOCAL
     }
 
+    fn place_form(&self) -> Option<&'static str> {
+        Some("local://")
+    }
+
     fn settings(&self) -> Vec<&'static Setting> {
         SETTINGS.settings()
     }
@@ -70,6 +74,13 @@ impl KeyService for LocalKms {
     fn with_setting(&self, name: &str, value: SettingValue) -> Option<Arc<dyn KeyService>> {
         let options = SETTINGS.changed(self.options(), name, value)?;
         Some(Arc::new(Self::new(options)))
+    }
+
+    fn version_in(&self, ciphertext: &[u8]) -> Option<String> {
+        match ciphertext.split_first_chunk::<5>()? {
+            (&[TINK_PREFIX, a, b, c, d], _) => Some(u32::from_be_bytes([a, b, c, d]).to_string()),
+            _ => None,
+        }
     }
 
     fn key_in(&self, place: &str) -> Option<String> {

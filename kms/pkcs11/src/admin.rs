@@ -43,9 +43,9 @@ impl Pkcs11Admin {
         call: impl Fn(&Connection, &Pkcs11Path) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, ProviderError> {
         let path = Pkcs11Path::parse(key.resource())
-            .map_err(|reason| misconfigured(reason).for_key(key))?;
+            .map_err(|reason| Failure::misconfigured(reason).for_key(key))?;
         if self.token.name() != &path.token_part() {
-            return Err(misconfigured("the key is in another token").for_key(key));
+            return Err(Failure::misconfigured("the key is in another token").for_key(key));
         }
         self.token
             .run_admin(move |connection| call(connection, &path))
@@ -118,7 +118,7 @@ impl KeyAdmin for Pkcs11Admin {
                 .values()
                 .map(|name| {
                     let uri = KeyUri::new(Scheme::PKCS11, &name.to_string()).map_err(|_| {
-                        misconfigured("the token holds a key with an overlong name")
+                        Failure::misconfigured("the token holds a key with an overlong name")
                     })?;
                     details(connection, name, &uri)
                 })
@@ -145,7 +145,9 @@ impl KeyAdmin for Pkcs11Admin {
         self.run(key, |connection, path| {
             let label = create::label(path)?;
             if path.id.is_some() {
-                return Err(misconfigured("the URI names one version; leave out its id"));
+                return Err(Failure::misconfigured(
+                    "the URI names one version; leave out its id",
+                ));
             }
             let (purpose, objects) = find(connection, path)?;
             let newest = objects.first().map(|key| key.id.as_slice());
@@ -246,7 +248,7 @@ fn find(
             continue;
         }
         if found.replace((purpose, objects)).is_some() {
-            return Err(misconfigured(
+            return Err(Failure::misconfigured(
                 "the token has an AES key and a P-256 key of this name; add type=secret-key or type=private",
             ));
         }
@@ -280,10 +282,6 @@ fn name(token: &Pkcs11Path, purpose: KeyPurpose, key: &KeyObject) -> Option<Pkcs
         }),
         ..token.token_part()
     })
-}
-
-pub(super) fn misconfigured(detail: &'static str) -> Failure {
-    Failure::new(Kind::Misconfigured, detail)
 }
 
 fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {

@@ -1,15 +1,20 @@
 //! Opens keys of tokens.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use super::{
-    admin::Pkcs11Admin, module::Module, object::ObjectName, provider::Pkcs11Key,
-    settings::Pkcs11Options, signer::Pkcs11SigningKey, token::Token,
+    admin::Pkcs11Admin, credentials::PinSource, module::Module, object::ObjectName,
+    provider::Pkcs11Key, settings::Pkcs11Options, signer::Pkcs11SigningKey, token::Token,
 };
 use temporal_kms::{
     Cause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind,
     Signer, support::Pkcs11Path,
 };
+
+/// The tokens in use. Keys of one token share its sessions.
+static TOKENS: Mutex<Vec<Weak<Token>>> = Mutex::new(Vec::new());
 
 /// PKCS#11 tokens with the settings of one caller. Keys share modules and tokens within the process.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +84,26 @@ async fn reach(
     let module = Module::load(&module)
         .await
         .map_err(|failure| failure.for_key(uri))?;
-    let token = module.token(&path, access.pin, options);
+    let token = token(&module, &path, access.pin, options);
     Ok((path, token))
+}
+
+/// The token of `module` that `path` names, with the login `pin`.
+fn token(
+    module: &Arc<Module>,
+    path: &Pkcs11Path,
+    pin: Option<PinSource>,
+    options: &Pkcs11Options,
+) -> Arc<Token> {
+    let mut tokens = TOKENS.lock();
+    tokens.retain(|token| token.strong_count() > 0);
+    let known = tokens
+        .iter()
+        .filter_map(Weak::upgrade)
+        .find(|token| token.is(module, path, pin.as_ref()));
+    known.unwrap_or_else(|| {
+        let token = Arc::new(Token::new(module.clone(), path, pin, options));
+        tokens.push(Arc::downgrade(&token));
+        token
+    })
 }

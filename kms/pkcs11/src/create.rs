@@ -2,7 +2,7 @@
 
 use cryptoki::{mechanism::Mechanism, object::Attribute};
 
-use super::{admin::misconfigured, error::Failure, object::P256, pool::Connection};
+use super::{error::Failure, object::P256, pool::Connection};
 use temporal_kms::{KeyPurpose, KeySpec, ProviderErrorKind as Kind, support::Pkcs11Path};
 
 const AES_256_LEN: u64 = 32;
@@ -29,7 +29,7 @@ pub(super) fn check_spec(connection: &Connection, spec: &KeySpec) -> Result<(), 
 pub(super) fn label(path: &Pkcs11Path) -> Result<&str, Failure> {
     path.object
         .as_deref()
-        .ok_or_else(|| misconfigured("name the key by its label: object=LABEL"))
+        .ok_or_else(|| Failure::misconfigured("name the key by its label: object=LABEL"))
 }
 
 /// Creates one version of a key.

@@ -33,6 +33,10 @@ impl Failure {
         }
     }
 
+    pub(super) fn misconfigured(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Misconfigured, detail)
+    }
+
     pub(super) fn because(mut self, cause: Cause) -> Self {
         self.cause = Some(cause);
         self
@@ -154,7 +158,7 @@ impl PinError {
             PinSource::File(path) => format!("{self}: {}", path.display()),
             PinSource::Variable(_) => self.to_string(),
         };
-        Failure::new(Kind::Misconfigured, text).because(Cause::UnusableCredentials)
+        Failure::misconfigured(text).because(Cause::UnusableCredentials)
     }
 }
 

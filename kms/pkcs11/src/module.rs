@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,15 +16,12 @@ use parking_lot::Mutex;
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
-    credentials::PinSource,
     error::Failure,
     gate::{Gate, Generation},
     login::Logins,
-    settings::Pkcs11Options,
     threads,
-    token::Token,
 };
-use temporal_kms::{Cause, ProviderErrorKind as Kind, support::Pkcs11Path};
+use temporal_kms::{Cause, ProviderErrorKind as Kind};
 
 /// PKCS#11 allows one `C_Initialize` per process, so a module stays loaded until the process ends.
 static MODULES: Mutex<BTreeMap<PathBuf, Arc<Module>>> = Mutex::new(BTreeMap::new());
@@ -40,8 +37,6 @@ pub(super) struct Module {
     pub(super) library: Pkcs11,
     pub(super) gate: Gate,
     pub(super) logins: Logins,
-    /// The tokens in use. Keys of one token share its sessions.
-    tokens: Mutex<Vec<Weak<Token>>>,
 }
 
 impl Module {
@@ -78,7 +73,6 @@ impl Module {
             library: Pkcs11::new(&path)?,
             gate: Gate::default(),
             logins: Logins::default(),
-            tokens: Mutex::default(),
         });
         module.initialize()?;
         MODULES.lock().insert(path, module.clone());
@@ -113,26 +107,6 @@ impl Module {
     fn begin(&self) -> Result<(), Error> {
         let threads = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
         self.library.initialize(threads)
-    }
-
-    /// The token that `path` names, with the login `pin`.
-    pub(super) fn token(
-        self: &Arc<Self>,
-        path: &Pkcs11Path,
-        pin: Option<PinSource>,
-        options: &Pkcs11Options,
-    ) -> Arc<Token> {
-        let mut tokens = self.tokens.lock();
-        tokens.retain(|token| token.strong_count() > 0);
-        let known = tokens
-            .iter()
-            .filter_map(Weak::upgrade)
-            .find(|token| token.is(path, pin.as_ref()));
-        known.unwrap_or_else(|| {
-            let token = Arc::new(Token::new(self.clone(), path, pin, options));
-            tokens.push(Arc::downgrade(&token));
-            token
-        })
     }
 }
 

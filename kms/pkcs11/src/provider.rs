@@ -13,8 +13,8 @@ use super::{
     wrapped::Wrapped,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyPurpose, KeyUri, ProviderError,
-    ProviderErrorKind as Kind, WrappedDek,
+    Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyPurpose, KeyUri,
+    ProviderError, ProviderErrorKind as Kind,
 };
 
 /// The most that AWS `CloudHSM` accepts in one call.
@@ -32,27 +32,36 @@ impl Pkcs11Key {
     pub(super) fn new(uri: KeyUri, name: ObjectName, token: Arc<Token>) -> Self {
         Self { uri, name, token }
     }
+}
+
+#[async_trait]
+impl KeyProvider for Pkcs11Key {
+    fn uri(&self) -> &KeyUri {
+        &self.uri
+    }
 
     async fn seal(
         &self,
-        plaintext: Zeroizing<Vec<u8>>,
-        additional: Vec<u8>,
+        plaintext: &[u8],
+        context: &EncryptionContext,
     ) -> Result<Vec<u8>, ProviderError> {
+        let (plaintext, context) = (Zeroizing::new(plaintext.to_vec()), context.clone());
         let name = self.name.clone();
         let sealed = self.token.run(move |_, connection| {
             let key = name.newest(&connection.session, KeyPurpose::Encrypt)?;
-            cipher::seal(connection, &key, &plaintext, &additional)
+            cipher::seal(connection, &key, &plaintext, context.as_bytes())
         });
         sealed.await.map_err(|failure| failure.for_key(&self.uri))
     }
 
     async fn open(
         &self,
-        sealed: Vec<u8>,
-        additional: Vec<u8>,
+        sealed: &[u8],
+        context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         // Check this before any call to the token.
-        Wrapped::parse(&sealed).map_err(|failure| failure.for_key(&self.uri))?;
+        Wrapped::parse(sealed).map_err(|failure| failure.for_key(&self.uri))?;
+        let (sealed, context) = (sealed.to_vec(), context.clone());
         let name = self.name.clone();
         let opened = self.token.run(move |token, connection| {
             let session = &connection.session;
@@ -63,7 +72,7 @@ impl Pkcs11Key {
             } = Wrapped::parse(&sealed)?;
             let mut failure: Option<Failure> = None;
             for key in name.versions(session, KeyPurpose::Encrypt, key_id)? {
-                match cipher::open(connection, token.probes(), &key, method, body, &additional) {
+                match cipher::open(connection, token.probes(), &key, method, body, context.as_bytes()) {
                     // With two objects of one id, a presumed answer for one of them is not final.
                     Err(next) if next.kind() == Kind::InvalidCiphertext => {
                         failure = failure.filter(Failure::is_presumed).or(Some(next));
@@ -84,63 +93,6 @@ impl Pkcs11Key {
         opened.await.map_err(|failure| failure.for_key(&self.uri))
     }
 
-    fn error(&self, kind: Kind) -> ProviderError {
-        ProviderError::new(kind, &self.uri)
-    }
-}
-
-#[async_trait]
-impl KeyProvider for Pkcs11Key {
-    fn uri(&self) -> &KeyUri {
-        &self.uri
-    }
-
-    async fn wrap(
-        &self,
-        dek: &Dek,
-        context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError> {
-        let plaintext = Zeroizing::new(dek.expose().to_vec());
-        self.seal(plaintext, context.as_bytes().to_vec())
-            .await
-            .map(WrappedDek::new)
-    }
-
-    async fn unwrap(
-        &self,
-        wrapped: &WrappedDek,
-        context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        if wrapped.as_bytes().len() > Dek::LEN + cipher::MAX_OVERHEAD {
-            return Err(self.error(Kind::InvalidCiphertext));
-        }
-        let plaintext = self
-            .open(wrapped.as_bytes().to_vec(), context.as_bytes().to_vec())
-            .await?;
-        Dek::from_slice(&plaintext).ok_or_else(|| self.error(Kind::InvalidCiphertext))
-    }
-
-    fn max_plaintext(&self) -> usize {
-        MAX_PLAINTEXT
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        if plaintext.len() > MAX_PLAINTEXT {
-            return Err(self
-                .error(Kind::Misconfigured)
-                .with_detail("more than 16 KiB of plaintext; use the format `envelope`"));
-        }
-        self.seal(Zeroizing::new(plaintext.to_vec()), Vec::new())
-            .await
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        if ciphertext.len() > MAX_PLAINTEXT + cipher::MAX_OVERHEAD {
-            return Err(self.error(Kind::InvalidCiphertext));
-        }
-        self.open(ciphertext.to_vec(), Vec::new()).await
-    }
-
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
         let name = self.name.clone();
         let described = self.token.run(move |_, connection| {
@@ -152,5 +104,12 @@ impl KeyProvider for Pkcs11Key {
             .await
             .map_err(|failure| failure.for_key(&self.uri))?;
         Ok(KeyDescription::new(self.uri.clone(), version, protection))
+    }
+
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::default()
+            .with_max_plaintext(MAX_PLAINTEXT)
+            .with_max_wrapped(Dek::LEN + cipher::MAX_OVERHEAD)
+            .with_max_ciphertext(MAX_PLAINTEXT + cipher::MAX_OVERHEAD)
     }
 }

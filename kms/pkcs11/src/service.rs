@@ -8,12 +8,20 @@ use temporal_kms::{
     Setting, SettingValue, Signer, Variables,
 };
 
-use super::{PinSource, Pkcs11Kms, Pkcs11Options, settings::SETTINGS};
+use super::{PinSource, Pkcs11Kms, Pkcs11Options, settings::SETTINGS, wrapped::Wrapped};
 
 #[async_trait]
 impl KeyService for Pkcs11Kms {
     fn scheme(&self) -> Scheme {
         Scheme::PKCS11
+    }
+
+    fn key_forms(&self) -> Vec<String> {
+        vec!["pkcs11:token=LABEL;object=LABEL".to_owned()]
+    }
+
+    fn place_form(&self) -> Option<&'static str> {
+        Some("pkcs11:token=LABEL")
     }
 
     fn settings(&self) -> Vec<&'static Setting> {
@@ -43,6 +51,12 @@ impl KeyService for Pkcs11Kms {
         let is_changed = options != *self.options();
         let changed = is_changed.then(|| -> Arc<dyn KeyService> { Arc::new(Self::new(options)) });
         Ok((key, changed))
+    }
+
+    fn version_in(&self, ciphertext: &[u8]) -> Option<String> {
+        Wrapped::parse(ciphertext)
+            .ok()
+            .map(|wrapped| hex::encode(wrapped.key_id))
     }
 
     fn key_in(&self, place: &str) -> Option<String> {

@@ -69,8 +69,16 @@ impl Token {
         }
     }
 
-    pub(super) fn is(&self, path: &Pkcs11Path, pin: Option<&PinSource>) -> bool {
-        self.name == path.token_part() && self.pin.as_ref() == pin
+    /// Whether this is the token of `module` that `path` names, reached with `pin`.
+    pub(super) fn is(
+        &self,
+        module: &Arc<Module>,
+        path: &Pkcs11Path,
+        pin: Option<&PinSource>,
+    ) -> bool {
+        Arc::ptr_eq(&self.module, module)
+            && self.name == path.token_part()
+            && self.pin.as_ref() == pin
     }
 
     /// The token's name, without any object.
@@ -202,7 +210,7 @@ impl Token {
         }
     }
 
-    /// Closes a session. If it cannot be closed, the token is lost and the session with it.
+    /// Closes a session. A failure is ignored, because a session that does not close is lost together with its token.
     fn close(&self, connection: Connection) {
         let session = self.pool.lock().remove(connection);
         session.map(Session::close);

@@ -191,7 +191,9 @@ impl Round {
     }
 
     fn is_settled(&self) -> bool {
-        self.unreachable.is_empty() && (self.usable > 0 || !self.denied.is_empty())
+        // With static keys alone there is nothing to ask.
+        let answers = self.usable > 0 || !self.denied.is_empty() || self.broken.is_empty();
+        self.unreachable.is_empty() && answers
     }
 
     fn condition(&self) -> Condition {

@@ -34,6 +34,19 @@ impl StopSignals {
         })
     }
 
+    /// As [`listen`](Self::listen), but SIGHUP does not ask this process to stop: see
+    /// [`Triggers`](super::Triggers).
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    pub fn listen_but_to_hangup() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: None,
+        })
+    }
+
     /// The next signal.
     pub async fn next(&mut self) -> Signal {
         tokio::select! {

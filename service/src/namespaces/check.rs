@@ -4,17 +4,22 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use temporal_kms_codec::{
-    CacheLimits, Compression, ConfigurationError, DekLimits, Error, KeyUri, Namespace,
-    RequiredContext, kms::Kms,
+    CacheLimits, Compression, ConfigurationError, Dek, DekLimits, Error, Format, KeyUri, Namespace,
+    RequiredContext, StaticKeys, kms::Kms,
 };
 
-use super::{DEFAULT_NAMESPACE, NamespaceConfig, NamespacesConfig, unopened::Unopened};
+use super::{
+    DEFAULT_NAMESPACE, NamedNamespaces, NamespaceConfig, NamespacesConfig, unopened::Unopened,
+};
 use crate::settings::Fault;
 
 /// Settings of `namespaces` and `kms` that do not fit together.
 #[must_use]
 pub fn faults(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
     let mut faults = services(kms);
+    if let NamespacesConfig::Named(named) = namespaces {
+        faults.extend(conflicts(named));
+    }
     for (path, namespace, settings) in each(namespaces) {
         faults.extend(keys(&path, settings, kms));
         faults.extend(codec(&path, namespace, settings));
@@ -28,6 +33,12 @@ pub fn missing_files(namespaces: &NamespacesConfig, kms: &Kms) -> Vec<Fault> {
     let files = kms.services().flat_map(|service| service.missing_files());
     let mut faults: Vec<_> = files.map(|error| of_setting(&error)).collect();
     for (path, _, settings) in each(namespaces) {
+        for (id, source) in &settings.static_keys {
+            if let Some(file) = source.file().filter(|file| !file.exists()) {
+                let message = format!("{}: there is no such file", file.display());
+                faults.push(Fault::new(format!("{path}static_keys.{id}"), message));
+            }
+        }
         for (setting, key) in keys_of(settings) {
             let service = kms.service(key.scheme());
             if let Some(Err(error)) = service.map(|service| service.check_key_file(key)) {
@@ -48,15 +59,26 @@ fn of_setting(error: &ConfigurationError) -> Fault {
     Fault::new(name(error), error.reason())
 }
 
-/// The namespaces, each with the prefix of its settings' names.
-fn each(namespaces: &NamespacesConfig) -> Vec<(String, Option<&Namespace>, &NamespaceConfig)> {
+/// The namespaces, each with the prefix of its settings' names. A pattern is a name that could be used, too.
+fn each(namespaces: &NamespacesConfig) -> Vec<(String, &str, &NamespaceConfig)> {
     match namespaces {
         NamespacesConfig::Named(named) => named
-            .iter()
-            .map(|(name, settings)| (format!("namespaces.{name}."), Some(name), settings))
+            .sections()
+            .map(|(name, settings)| (format!("namespaces.{name}."), name, settings))
             .collect(),
-        NamespacesConfig::Any(settings) => vec![(String::new(), None, settings)],
+        NamespacesConfig::Any(settings) => vec![(String::new(), DEFAULT_NAMESPACE, settings)],
     }
+}
+
+/// Pairs of patterns that describe a name equally well.
+fn conflicts(named: &NamedNamespaces) -> impl Iterator<Item = Fault> {
+    named.patterns.conflicts().map(|(one, other)| {
+        let message = format!(
+            "a name can have the form of `{one}` and of `{other}`, and neither is closer; make one of them longer, or name the namespace"
+        );
+        let fault = Fault::new(format!("namespaces.{one}"), message);
+        fault.following_from(format!("namespaces.{other}"))
+    })
 }
 
 fn keys_of(settings: &NamespaceConfig) -> impl Iterator<Item = (&'static str, &KeyUri)> {
@@ -87,9 +109,8 @@ fn keys(path: &str, settings: &NamespaceConfig, kms: &Kms) -> Vec<Fault> {
 
 /// The library's own checks: a codec is built, with keys that are not opened. The library reports one mistake at a time.
 /// So each setting with a mistake is replaced, until the codec can be built.
-fn codec(path: &str, namespace: Option<&Namespace>, settings: &NamespaceConfig) -> Vec<Fault> {
-    let default = || Namespace::new(DEFAULT_NAMESPACE);
-    let namespace = match namespace.cloned().map_or_else(default, Ok) {
+fn codec(path: &str, namespace: &str, settings: &NamespaceConfig) -> Vec<Fault> {
+    let namespace = match Namespace::new(namespace) {
         Ok(namespace) => namespace,
         Err(error) => return vec![Fault::new(path, error.to_string())],
     };
@@ -117,7 +138,11 @@ const MOST_FAULTS: usize = 8;
 
 fn build(settings: &NamespaceConfig, namespace: Namespace) -> Result<(), Error> {
     let unopened = |key: &KeyUri| Arc::new(Unopened::new(key.clone()));
-    let mut builder = settings.builder(namespace);
+    let ids = settings.static_keys.keys();
+    let unread = ids.fold(StaticKeys::new(), |keys, id| {
+        keys.with(id, Dek::new([0; Dek::LEN]))
+    });
+    let mut builder = settings.builder(namespace).static_keys(unread);
     for key in &settings.encrypt {
         builder = builder.encrypt_with(unopened(key));
     }
@@ -140,6 +165,14 @@ fn take_out(settings: &mut NamespaceConfig, error: &ConfigurationError) -> bool 
         }
         "require_context" => settings.require_context = RequiredContext::default(),
         "decrypt_formats" => settings.decrypt_formats = None,
+        "static_keys" => {
+            settings.static_keys = BTreeMap::new();
+            let formats = settings.decrypt_formats.iter_mut().flatten();
+            for format in formats.filter(|format| **format == Format::Static) {
+                *format = settings.format;
+            }
+        }
+        "format" if !settings.format.is_written() => settings.format = Format::default(),
         _ => return false,
     }
     true

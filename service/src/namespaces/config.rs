@@ -4,9 +4,10 @@ use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
 use temporal_kms_codec::{
     CacheLimits, Codec, CodecBuilder, CodecSettings, Compression, ConfigurationError, DekLimits,
-    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, kms::Kms,
+    Format, KeyUri, Namespace, PlaintextPolicy, RequiredContext, StaticKeySource, kms::Kms,
 };
 
+use super::{limits::NamespaceLimits, pattern::Pattern};
 use crate::settings::{Section, values};
 
 /// Below this size zstd gains nothing.
@@ -16,9 +17,9 @@ const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
 const DEFAULT_MAX_DECOMPRESSED: usize = 16 << 20;
 
 /// How the payloads of one namespace are encoded and decoded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespaceConfig {
-    /// `encrypt`: keys to encrypt with; several are several recipients.
+    /// `encrypt`: keys to encrypt with; several are several recipients. Without any, the namespace decodes only.
     pub encrypt: Vec<KeyUri>,
     /// `decrypt`: further keys to decrypt with.
     pub decrypt: Vec<KeyUri>,
@@ -26,6 +27,10 @@ pub struct NamespaceConfig {
     pub format: Format,
     /// `decrypt_formats`: the formats to open. Default: the written one and `envelope`.
     pub decrypt_formats: Option<Vec<Format>>,
+    /// `static_keys`: where the static keys of other codecs come from, by their ids.
+    pub static_keys: BTreeMap<String, StaticKeySource>,
+    /// `accept_namespaces`: other namespaces whose payloads are decoded too, such as those of callers through Nexus.
+    pub accept_namespaces: Vec<Namespace>,
     /// `context`: pairs of the encryption context beside the namespace.
     pub context: BTreeMap<String, String>,
     /// `require_context`: the pairs that a payload must carry; `true` for all, or a list of names. Default: none.
@@ -40,6 +45,8 @@ pub struct NamespaceConfig {
     pub dek_limits: DekLimits,
     /// `on_undecodable`: `fail` (default) or `placeholder`.
     pub on_undecodable: OnUndecodable,
+    /// `max_body`, `max_payloads`, `max_requests`, `max_rate`, `max_burst`: limits of the namespace's requests. Default: the server's.
+    pub limits: NamespaceLimits,
     /// Unwrapped data keys that are kept: the section `[cache]`, the same for every namespace.
     pub cache: CacheLimits,
 }
@@ -76,6 +83,8 @@ impl NamespaceConfig {
             decrypt: Vec::new(),
             format: Format::default(),
             decrypt_formats: None,
+            static_keys: BTreeMap::new(),
+            accept_namespaces: Vec::new(),
             context: BTreeMap::new(),
             require_context: RequiredContext::default(),
             compression: Compression::default(),
@@ -84,8 +93,19 @@ impl NamespaceConfig {
             plaintext: PlaintextPolicy::Allow,
             dek_limits: DekLimits::default(),
             on_undecodable: OnUndecodable::default(),
+            limits: NamespaceLimits::default(),
             cache: CacheLimits::default(),
         }
+    }
+
+    /// Whether a codec that was made with `other` does the same as one that is made with this.
+    #[must_use]
+    pub fn has_codec_of(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        // What a server does around the codec.
+        other.on_undecodable = self.on_undecodable;
+        other.limits.clone_from(&self.limits);
+        *self == other
     }
 
     /// The settings of the library's variables, with a server's defaults for the rest. `None` without a key to encrypt with.
@@ -97,6 +117,7 @@ impl NamespaceConfig {
         config.decrypt.clone_from(&settings.decrypt);
         config.format = settings.format;
         config.decrypt_formats.clone_from(&settings.decrypt_formats);
+        config.static_keys.clone_from(&settings.static_keys);
         config.context.clone_from(&settings.context);
         config.require_context = settings.require_context.clone();
         config.cache = settings.cache_limits.clone();
@@ -130,6 +151,13 @@ impl NamespaceConfig {
             Some(formats) => builder.decrypt_formats(formats.iter().copied()),
             None => builder,
         };
+        let builder = if self.encrypt.is_empty() {
+            builder.decrypt_only()
+        } else {
+            builder
+        };
+        let accepted = self.accept_namespaces.iter().cloned();
+        let builder = accepted.fold(builder, CodecBuilder::accept_namespace);
         self.context.iter().fold(builder, |builder, (name, value)| {
             builder.context(name, value)
         })
@@ -146,6 +174,8 @@ impl NamespaceConfig {
         let decrypt = section.list("decrypt", key).unwrap_or_default();
         let format = section.value("format", setting).unwrap_or_default();
         let decrypt_formats = section.list("decrypt_formats", setting);
+        let static_keys = static_keys(&mut section);
+        let accept_namespaces = section.list("accept_namespaces", accepted);
         let context = section.pairs("context");
         let require_context = require_context(&mut section);
         let compression = compression(&mut section);
@@ -159,21 +189,30 @@ impl NamespaceConfig {
         let on_undecodable = section
             .value("on_undecodable", values::any)
             .unwrap_or_default();
+        let limits = NamespaceLimits::read(&mut section);
         // A name with dots without quotes, so this table is not a namespace.
         let is_part_of_name = !section.holds("encrypt") && section.stray_table().is_some();
         if is_part_of_name {
             section.finish();
             return None;
         }
-        if !section.holds("encrypt") || encrypt.as_ref().is_some_and(Vec::is_empty) {
-            section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"]");
+        if section.holds("encrypt") && encrypt.as_ref().is_some_and(Vec::is_empty) {
+            section.report("`encrypt` names no key; name the key to encrypt with, such as encrypt = [\"local://default\"], or remove `encrypt` for a namespace that decodes only");
+        } else if !["encrypt", "decrypt", "static_keys"]
+            .iter()
+            .any(|key| section.holds(key))
+        {
+            section.report("there is no key; name the key to encrypt with, such as encrypt = [\"local://default\"], or the keys to decrypt with under `decrypt`");
         }
+        let decodes_only = !section.holds("encrypt");
         section.finish();
         Some(Self {
-            encrypt: encrypt?,
+            encrypt: if decodes_only { Vec::new() } else { encrypt? },
             decrypt,
+            accept_namespaces: accept_namespaces.unwrap_or_default(),
             format,
             decrypt_formats,
+            static_keys,
             context,
             require_context,
             compression,
@@ -181,9 +220,33 @@ impl NamespaceConfig {
             plaintext,
             dek_limits,
             on_undecodable,
+            limits,
             cache: CacheLimits::default(),
         })
     }
+}
+
+/// The ids of static keys, each with a file or a variable.
+fn static_keys(section: &mut Section<'_>) -> BTreeMap<String, StaticKeySource> {
+    let pairs = section.pairs("static_keys");
+    let mut read = BTreeMap::new();
+    for (id, source) in pairs {
+        match source.parse::<StaticKeySource>() {
+            Ok(source) => {
+                read.insert(id, source);
+            }
+            Err(error) => section.report(format!("static_keys.{id:?}: {}", error.reason())),
+        }
+    }
+    read
+}
+
+/// The name of a namespace. A pattern would accept the payloads of namespaces that somebody else creates later.
+fn accepted(text: &str) -> Result<Namespace, String> {
+    if Pattern::is_in(text) {
+        return Err("expected the name of a namespace; name each one, without `*`".to_owned());
+    }
+    Namespace::new(text).map_err(|error| format!("{}; name a namespace", error.reason()))
 }
 
 fn require_context(section: &mut Section<'_>) -> RequiredContext {

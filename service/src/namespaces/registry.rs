@@ -1,23 +1,13 @@
 //! From the name of a namespace to its codec.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    num::NonZeroUsize,
-    sync::Arc,
-};
+use std::collections::BTreeMap;
 
 use futures::future;
-use lru::LruCache;
-use parking_lot::Mutex;
-use temporal_kms_codec::{
-    Codec, Error, KeyUri, Namespace,
-    kms::{KeyProvider, Kms, ProviderError},
+use temporal_kms_codec::{Codec, Error, KeyUri, Namespace, kms::ProviderError};
+
+use super::{
+    NamespaceConfig, NamespaceLimits, OnUndecodable, Patterns, keys::Keys, on_demand::OnDemand,
 };
-
-use super::{DEFAULT_NAMESPACE, NamespaceConfig, NamespacesConfig, OnUndecodable};
-
-/// Codecs kept for namespaces that are not configured.
-const MOST_ON_DEMAND: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// The codec of one namespace.
 #[derive(Clone, Debug)]
@@ -27,35 +17,30 @@ pub struct NamespaceCodec {
     pub codec: Codec,
     /// What happens to a payload that it cannot decode.
     pub on_undecodable: OnUndecodable,
+    /// Limits of the namespace's requests.
+    pub limits: NamespaceLimits,
+    /// Whether the namespace has a key to encrypt with.
+    pub encrypts: bool,
 }
 
 impl NamespaceCodec {
-    /// A codec, and what happens to a payload that it cannot decode.
+    /// A codec that encrypts and decrypts, and what happens to a payload that it cannot decode.
     #[must_use]
-    pub const fn new(codec: Codec, on_undecodable: OnUndecodable) -> Self {
+    pub fn new(codec: Codec, on_undecodable: OnUndecodable) -> Self {
         Self {
             codec,
             on_undecodable,
+            limits: NamespaceLimits::default(),
+            encrypts: true,
         }
     }
-}
 
-/// A key cannot be opened, or the settings of a namespace cannot work.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-#[error("{}{source}", .namespace.as_ref().map(|name| format!("namespaces.{name}: ")).unwrap_or_default())]
-pub struct OpenError {
-    /// The namespace of the configuration, if it has names.
-    pub namespace: Option<Namespace>,
-    /// What is wrong.
-    pub source: Error,
-}
-
-impl<E: Into<Error>> From<E> for OpenError {
-    fn from(source: E) -> Self {
+    pub(super) fn of(config: &NamespaceConfig, codec: Codec) -> Self {
         Self {
-            namespace: None,
-            source: source.into(),
+            codec,
+            on_undecodable: config.on_undecodable,
+            limits: config.limits.clone(),
+            encrypts: !config.encrypt.is_empty(),
         }
     }
 }
@@ -67,58 +52,127 @@ pub struct UnknownNamespace(pub Namespace);
 
 /// A codec for each namespace that is served.
 #[derive(Debug)]
-pub struct Namespaces(Kind);
+pub struct Namespaces(pub(super) Kind);
 
 #[derive(Debug)]
-enum Kind {
-    Named(BTreeMap<Namespace, NamespaceCodec>),
-    Any(Box<OnDemand>),
+pub(super) enum Kind {
+    Named {
+        exact: BTreeMap<Namespace, Single>,
+        patterns: Patterns<Several>,
+    },
+    Any(Box<Several>),
+}
+
+/// A namespace with a codec of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Single {
+    /// `None` for a codec that came from elsewhere.
+    pub(super) made_from: Option<(NamespaceConfig, Keys)>,
+    pub(super) served: NamespaceCodec,
+}
+
+/// Namespaces with the same settings.
+#[derive(Clone, Debug)]
+pub(super) struct Several {
+    pub(super) config: NamespaceConfig,
+    pub(super) codecs: OnDemand,
 }
 
 impl Namespaces {
-    /// Opens every key, each once.
+    /// The same namespaces and keys without any data key in memory. No service is called.
     ///
     /// # Errors
-    /// When a key cannot be opened, or a namespace's settings cannot work.
-    pub async fn open(config: &NamespacesConfig, kms: &Kms) -> Result<Self, OpenError> {
-        let mut opened = BTreeMap::new();
-        let kind = match config {
-            NamespacesConfig::Named(configs) => {
-                let mut named = BTreeMap::new();
-                for (namespace, config) in configs {
-                    let keys = Keys::open(config, kms, &mut opened).await;
-                    let codec = keys.and_then(|keys| keys.codec(config, namespace, None));
-                    let codec = codec.map_err(|source| OpenError {
-                        namespace: Some(namespace.clone()),
-                        source,
-                    })?;
-                    named.insert(namespace.clone(), codec);
-                }
-                Kind::Named(named)
-            }
-            NamespacesConfig::Any(config) => {
-                let keys = Keys::open(config, kms, &mut opened).await?;
-                Kind::Any(Box::new(OnDemand::new(config.clone(), keys)?))
-            }
+    /// When a codec cannot be made. It could be made before, so this does not happen.
+    pub fn emptied(&self) -> Result<Self, Error> {
+        let several = |several: &Several| {
+            Ok::<_, Error>(Several {
+                codecs: several.codecs.emptied(&several.config)?,
+                config: several.config.clone(),
+            })
         };
-        Ok(Self(kind))
+        Ok(Self(match &self.0 {
+            Kind::Named { exact, patterns } => Kind::Named {
+                exact: exact
+                    .iter()
+                    .map(|(name, single)| Ok((name.clone(), single.emptied(name)?)))
+                    .collect::<Result<_, Error>>()?,
+                patterns: patterns
+                    .iter()
+                    .map(|(pattern, found)| Ok((pattern.clone(), several(found)?)))
+                    .collect::<Result<_, Error>>()?,
+            },
+            Kind::Any(any) => Kind::Any(Box::new(several(any)?)),
+        }))
     }
 
     /// Named namespaces, each with its codec.
     #[must_use]
     pub fn named(codecs: impl IntoIterator<Item = NamespaceCodec>) -> Self {
-        let named = codecs
-            .into_iter()
-            .map(|codec| (codec.codec.namespace().clone(), codec));
-        Self(Kind::Named(named.collect()))
+        let exact = codecs.into_iter().map(|served| {
+            let name = served.codec.namespace().clone();
+            (name, Single::of_codec(served))
+        });
+        Self(Kind::Named {
+            exact: exact.collect(),
+            patterns: Patterns::default(),
+        })
     }
 
-    /// The configured namespaces; `None` where any namespace is served.
+    /// Whether any namespace is served.
     #[must_use]
-    pub fn names(&self) -> Option<Vec<&Namespace>> {
+    pub fn serves_any(&self) -> bool {
+        matches!(self.0, Kind::Any(_))
+    }
+
+    /// Whether a namespace has this name and is configured by it, or by a pattern.
+    #[must_use]
+    pub fn serves(&self, name: &str) -> bool {
         match &self.0 {
-            Kind::Named(named) => Some(named.keys().collect()),
-            Kind::Any(_) => None,
+            Kind::Named { exact, patterns } => {
+                exact.keys().any(|known| known.as_str() == name) || patterns.get(name).is_some()
+            }
+            Kind::Any(_) => true,
+        }
+    }
+
+    /// The namespaces that are configured by their names.
+    #[must_use]
+    pub fn exact_names(&self) -> Vec<Namespace> {
+        match &self.0 {
+            Kind::Named { exact, .. } => exact.keys().cloned().collect(),
+            Kind::Any(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a section has exactly this name.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        self.names_where(|known| known == name)
+    }
+
+    /// As [`names`](Self::names), for readers that ignore case.
+    #[must_use]
+    pub fn names_ignoring_case(&self, name: &str) -> bool {
+        self.names_where(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    fn names_where(&self, is: impl Fn(&str) -> bool) -> bool {
+        let Kind::Named { exact, .. } = &self.0 else {
+            return false;
+        };
+        exact.keys().any(|known| is(known.as_str()))
+    }
+
+    /// As [`serves`](Self::serves), for readers that ignore case, as many proxies do.
+    #[must_use]
+    pub fn resembles(&self, name: &str) -> bool {
+        match &self.0 {
+            Kind::Named { patterns, .. } => {
+                let mut patterns = patterns.iter();
+                self.names_ignoring_case(name)
+                    || patterns.any(|(pattern, _)| pattern.resembles(name))
+            }
+            Kind::Any(_) => true,
         }
     }
 
@@ -127,13 +181,16 @@ impl Namespaces {
     /// # Errors
     /// When it is not configured.
     pub fn resolve(&self, namespace: Namespace) -> Result<NamespaceCodec, UnknownNamespace> {
-        match &self.0 {
-            Kind::Named(named) => named
-                .get(&namespace)
-                .cloned()
-                .ok_or(UnknownNamespace(namespace)),
-            Kind::Any(any) => any.resolve(namespace, None),
-        }
+        let served = match &self.0 {
+            Kind::Named { exact, patterns } => match exact.get(&namespace) {
+                Some(single) => Some(single.served.clone()),
+                None => patterns
+                    .get(namespace.as_str())
+                    .and_then(|(_, several)| several.codec(&namespace, None)),
+            },
+            Kind::Any(any) => any.codec(&namespace, None),
+        };
+        served.ok_or(UnknownNamespace(namespace))
     }
 
     /// As [`resolve`](Self::resolve). Where any namespace is served, payloads of `other` are decoded too: for a name
@@ -146,17 +203,22 @@ impl Namespaces {
         namespace: Namespace,
         other: &Namespace,
     ) -> Result<NamespaceCodec, UnknownNamespace> {
-        match &self.0 {
-            Kind::Named(_) => self.resolve(namespace),
-            Kind::Any(any) => any.resolve(namespace, Some(other)),
-        }
+        let Kind::Any(any) = &self.0 else {
+            return self.resolve(namespace);
+        };
+        let served = any.codec(&namespace, Some(other));
+        served.ok_or(UnknownNamespace(namespace))
     }
 
     /// Asks every encrypting key whether it can be used.
     pub async fn check_keys(&self) -> BTreeMap<KeyUri, Result<(), ProviderError>> {
         let codecs: Vec<&Codec> = match &self.0 {
-            Kind::Named(named) => named.values().map(|named| &named.codec).collect(),
-            Kind::Any(any) => vec![&any.first.codec],
+            Kind::Named { exact, patterns } => {
+                let exact = exact.values().map(|single| &single.served.codec);
+                let patterns = patterns.iter().map(|(_, several)| several.codecs.trial());
+                exact.chain(patterns).collect()
+            }
+            Kind::Any(any) => vec![any.codecs.trial()],
         };
         let checked = codecs.into_iter().map(Codec::check_keys);
         future::join_all(checked)
@@ -165,114 +227,54 @@ impl Namespaces {
             .flatten()
             .collect()
     }
-}
 
-/// Codecs that are made when a request names their namespace, all with the same keys.
-#[derive(Debug)]
-struct OnDemand {
-    config: NamespaceConfig,
-    keys: Keys,
-    first: NamespaceCodec,
-    /// By the namespace, and the further namespace whose payloads are decoded.
-    made: Mutex<LruCache<(Namespace, Option<Namespace>), NamespaceCodec>>,
-}
-
-impl OnDemand {
-    fn new(config: NamespaceConfig, keys: Keys) -> Result<Self, Error> {
-        let default = Namespace::new(DEFAULT_NAMESPACE)?;
-        let first = keys.codec(&config, &default, None)?;
-        let mut made = LruCache::new(MOST_ON_DEMAND);
-        made.put((default, None), first.clone());
-        Ok(Self {
-            config,
-            keys,
-            first,
-            made: Mutex::new(made),
-        })
-    }
-
-    fn resolve(
-        &self,
-        namespace: Namespace,
-        other: Option<&Namespace>,
-    ) -> Result<NamespaceCodec, UnknownNamespace> {
-        let mut made = self.made.lock();
-        let name = (namespace, other.cloned());
-        if let Some(codec) = made.get(&name) {
-            return Ok(codec.clone());
-        }
-        match self.keys.codec(&self.config, &name.0, other) {
-            Ok(codec) => {
-                made.put(name, codec.clone());
-                Ok(codec)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot make the codec of a namespace");
-                Err(UnknownNamespace(name.0))
-            }
+    pub(super) fn single(&self, name: &Namespace) -> Option<&Single> {
+        match &self.0 {
+            Kind::Named { exact, .. } => exact.get(name),
+            Kind::Any(_) => None,
         }
     }
-}
 
-/// The opened keys of one configuration.
-#[derive(Debug)]
-pub struct Keys {
-    encrypt: Vec<Arc<dyn KeyProvider>>,
-    decrypt: Vec<Arc<dyn KeyProvider>>,
-}
-
-impl Keys {
-    /// Opens the keys that are not in `opened` yet.
-    ///
-    /// # Errors
-    /// When a key cannot be opened.
-    pub async fn open(
-        config: &NamespaceConfig,
-        kms: &Kms,
-        opened: &mut BTreeMap<KeyUri, Arc<dyn KeyProvider>>,
-    ) -> Result<Self, Error> {
-        let mut keys = Self {
-            encrypt: Vec::new(),
-            decrypt: Vec::new(),
+    pub(super) fn several(&self, pattern: &str) -> Option<&Several> {
+        let Kind::Named { patterns, .. } = &self.0 else {
+            return None;
         };
-        for (uris, providers) in [
-            (&config.encrypt, &mut keys.encrypt),
-            (&config.decrypt, &mut keys.decrypt),
-        ] {
-            for uri in uris {
-                let key = match opened.entry(uri.clone()) {
-                    Entry::Occupied(key) => key.get().clone(),
-                    Entry::Vacant(slot) => slot.insert(kms.key(uri).await?).clone(),
-                };
-                providers.push(key);
-            }
+        let mut patterns = patterns.iter();
+        let found = patterns.find(|(known, _)| known.as_str() == pattern);
+        found.map(|(_, several)| several)
+    }
+}
+
+impl Single {
+    fn of_codec(served: NamespaceCodec) -> Self {
+        Self {
+            made_from: None,
+            served,
         }
-        Ok(keys)
     }
 
-    /// The codec of `namespace`, with its own caches. Payloads of `also_decode` are decoded too.
-    ///
-    /// # Errors
-    /// When the settings cannot work together.
-    pub fn codec(
-        &self,
+    pub(super) fn new(
         config: &NamespaceConfig,
-        namespace: &Namespace,
-        also_decode: Option<&Namespace>,
-    ) -> Result<NamespaceCodec, Error> {
-        let mut builder = config.builder(namespace.clone());
-        for key in &self.encrypt {
-            builder = builder.encrypt_with(key.clone());
-        }
-        for key in &self.decrypt {
-            builder = builder.decrypt_with(key.clone());
-        }
-        if let Some(namespace) = also_decode {
-            builder = builder.accept_namespace(namespace.clone());
-        }
-        Ok(NamespaceCodec {
-            codec: builder.build()?,
-            on_undecodable: config.on_undecodable,
+        name: &Namespace,
+        keys: Keys,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            served: NamespaceCodec::of(config, keys.codec(config, name, None)?),
+            made_from: Some((config.clone(), keys)),
         })
+    }
+
+    fn emptied(&self, name: &Namespace) -> Result<Self, Error> {
+        match &self.made_from {
+            Some((config, keys)) => Self::new(config, name, keys.clone()),
+            None => Ok(self.clone()),
+        }
+    }
+}
+
+impl Several {
+    fn codec(&self, namespace: &Namespace, other: Option<&Namespace>) -> Option<NamespaceCodec> {
+        let codec = self.codecs.codec(&self.config, namespace, other)?;
+        Some(NamespaceCodec::of(&self.config, codec))
     }
 }

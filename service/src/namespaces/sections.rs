@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use temporal_kms_codec::{CacheLimits, CodecSettings, Namespace, kms::Kms};
+use temporal_kms_codec::{CacheLimits, CodecSettings, ConfigurationError, Namespace, kms::Kms};
 
-use super::{NamespaceConfig, NamespacesConfig};
+use super::{NamedNamespaces, NamespaceConfig, NamespacesConfig, Pattern, Patterns};
 use crate::{
     keys,
     settings::{Document, values},
@@ -17,7 +17,8 @@ pub fn read(document: &Document<'_>) -> (NamespacesConfig, Kms) {
     let (namespaces, keys) = if document.has_file() {
         let mut keys = keys::read(document, keys::from_variables(document));
         let cache = cache(document, CacheLimits::default());
-        (named(document, &mut keys, &cache), keys)
+        let named = named(document, &mut keys, &cache);
+        (named, keys)
     } else {
         let (described, options) = described(document);
         let keys = keys::read(document, options);
@@ -26,7 +27,8 @@ pub fn read(document: &Document<'_>) -> (NamespacesConfig, Kms) {
         let cache = cache(document, before.unwrap_or_default());
         let namespaces =
             described.map(|(namespace, config)| (namespace, NamespaceConfig { cache, ..config }));
-        (namespaces.into_iter().collect(), keys)
+        let exact = namespaces.into_iter().collect();
+        (NamedNamespaces::new(exact, Patterns::default()), keys)
     };
     (NamespacesConfig::Named(namespaces), keys)
 }
@@ -41,11 +43,7 @@ fn cache(document: &Document<'_>, mut cache: CacheLimits) -> CacheLimits {
     cache
 }
 
-fn named(
-    document: &Document<'_>,
-    keys: &mut Kms,
-    cache: &CacheLimits,
-) -> BTreeMap<Namespace, NamespaceConfig> {
+fn named(document: &Document<'_>, keys: &mut Kms, cache: &CacheLimits) -> NamedNamespaces {
     let sections = document.named_sections("namespaces");
     if sections.is_empty() {
         document.report_section(
@@ -53,26 +51,42 @@ fn named(
             "no namespace is configured; add [namespaces.default] with encrypt = [\"local://default\"]",
         );
     }
-    let mut namespaces = BTreeMap::new();
+    let (mut exact, mut patterns) = (BTreeMap::new(), Vec::new());
     for (name, section) in sections {
-        if name.contains('*') {
-            section
-                .report_name("a section is for one namespace by its name; there are no wildcards");
+        let named = Name::new(&name);
+        if let Err(error) = &named {
+            section.report_name(error.reason());
         }
-        let namespace = match Namespace::new(&name) {
-            Ok(namespace) => Some(namespace),
-            Err(error) => {
-                section.report_name(error.to_string());
-                None
-            }
-        };
         let config = NamespaceConfig::read(section, keys);
-        if let (Some(namespace), Some(mut config)) = (namespace, config) {
-            config.cache = cache.clone();
-            namespaces.insert(namespace, config);
+        let config = config.map(|config| NamespaceConfig {
+            cache: cache.clone(),
+            ..config
+        });
+        match (named, config) {
+            (Ok(Name::One(namespace)), Some(config)) => {
+                exact.insert(namespace, config);
+            }
+            (Ok(Name::Pattern(pattern)), Some(config)) => patterns.push((pattern, config)),
+            _ => {}
         }
     }
-    namespaces
+    NamedNamespaces::new(exact, patterns.into_iter().collect())
+}
+
+/// What the name of a section means.
+enum Name {
+    One(Namespace),
+    Pattern(Pattern),
+}
+
+impl Name {
+    fn new(name: &str) -> Result<Self, ConfigurationError> {
+        if Pattern::is_in(name) {
+            Pattern::new(name).map(Self::Pattern)
+        } else {
+            Namespace::new(name).map(Self::One)
+        }
+    }
 }
 
 /// The namespace that the library's variables describe, and how its keys are opened.

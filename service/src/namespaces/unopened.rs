@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use temporal_kms_codec::{
-    Dek, EncryptionContext, KeyUri, WrappedDek,
-    kms::{KeyDescription, KeyProvider, ProviderError, ProviderErrorKind},
+    EncryptionContext, KeyUri,
+    kms::{KeyDescription, KeyLimits, KeyProvider, ProviderError, ProviderErrorKind},
 };
 use zeroize::Zeroizing;
 
@@ -27,27 +27,23 @@ impl KeyProvider for Unopened {
         &self.0
     }
 
-    async fn wrap(&self, _: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
+    async fn seal(&self, _: &[u8], _: &EncryptionContext) -> Result<Vec<u8>, ProviderError> {
         self.refuse()
     }
 
-    async fn unwrap(&self, _: &WrappedDek, _: &EncryptionContext) -> Result<Dek, ProviderError> {
-        self.refuse()
-    }
-
-    fn max_plaintext(&self) -> usize {
-        usize::MAX
-    }
-
-    async fn encrypt(&self, _: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        self.refuse()
-    }
-
-    async fn decrypt(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+    async fn open(
+        &self,
+        _: &[u8],
+        _: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         self.refuse()
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
         self.refuse()
+    }
+
+    fn limits(&self) -> KeyLimits {
+        KeyLimits::default().with_max_plaintext(usize::MAX)
     }
 }

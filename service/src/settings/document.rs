@@ -61,10 +61,23 @@ impl<'d> Document<'d> {
         Section::new(self.source, name.to_owned(), self.root.get(name)).with_variables(prefix)
     }
 
+    /// The section `[NAME.KEY]`. The code that reads `[NAME]` [asks for it](Section::table), too.
+    #[must_use]
+    pub fn table(&self, name: &'static str, key: &'static str) -> Section<'d> {
+        let outer = self.root.get(name);
+        let outer = outer.and_then(|value| value.get_ref().as_table());
+        let found = outer.and_then(|table| table.get(key));
+        Section::new(self.source, format!("{name}.{key}"), found)
+    }
+
     /// The sections `[NAME.X]`, whose names `X` the user chooses, in the order of their names. They have no variables.
     #[must_use]
     pub fn named_sections(&self, name: &'static str) -> Vec<(String, Section<'d>)> {
         self.knows(name, format!("[{name}.NAME]"));
+        if self.source.is_recording() {
+            let section = Section::new(self.source, format!("{name}.*"), None);
+            return vec![("*".to_owned(), section)];
+        }
         let found = self.root.get(name);
         let Some(table) = found.and_then(|value| value.get_ref().as_table()) else {
             return Vec::new();

@@ -5,8 +5,10 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::{
+    declared::Declared,
     document::Document,
     fault, file,
+    found::Loaded,
     problem::{Fault, Place, Problem, Problems},
     source::{Environment, Source, closest},
 };
@@ -44,6 +46,19 @@ impl Settings {
         path: Option<&Path>,
         read: impl FnOnce(&Document<'_>) -> T,
     ) -> Result<T, Problems> {
+        self.load_with_sources(path, read)
+            .map(|loaded| loaded.settings)
+    }
+
+    /// As [`load`](Self::load), with what the file and the variables say, and the files that they name.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with_sources<T>(
+        &self,
+        path: Option<&Path>,
+        read: impl FnOnce(&Document<'_>) -> T,
+    ) -> Result<Loaded<T>, Problems> {
         let file = path.map_or_else(String::new, |path| path.display().to_string());
         let text = path
             .map(file::read)
@@ -60,7 +75,21 @@ impl Settings {
         let source = Source::new(text.as_deref().unwrap_or_default(), &environment);
         let interpreted = self.interpret(&source, text.is_some(), read);
         self.report_unknown_variables(&source);
-        finish(&source, interpreted).map_err(|problems| Problems { file, problems })
+        match finish(&source, interpreted) {
+            Ok(settings) => {
+                let (found, files) = source.take_found();
+                Ok(Loaded::new(settings, found, files))
+            }
+            Err(problems) => Err(Problems { file, problems }),
+        }
+    }
+
+    /// Every setting that `read` asks for, in its order. It is given an empty configuration in which every name that a
+    /// user chooses is `*`.
+    pub fn describe<T>(&self, read: impl FnOnce(&Document<'_>) -> T) -> Vec<Declared> {
+        let source = Source::recording(&|_| None);
+        let _ = self.interpret(&source, true, read);
+        source.into_recorder().into_noted()
     }
 
     /// As [`load`](Self::load), of the text of a file and of other variables than the process's. Unknown variables are

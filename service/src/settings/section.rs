@@ -1,6 +1,6 @@
 //! One table of the file with the environment over it: gives typed settings, and collects mistakes.
 
-use std::collections::BTreeMap;
+use std::{any::Any, collections::BTreeMap};
 
 use toml::{
     Spanned,
@@ -8,6 +8,8 @@ use toml::{
 };
 
 use super::{
+    declared::Form,
+    found::{self, Found},
     problem::Place,
     source::{Source, closest},
 };
@@ -70,7 +72,7 @@ impl<'d> Section<'d> {
     }
 
     /// Replaces `target` by one value, if the setting is there. `parse` says what is wrong with it.
-    pub fn set<T>(
+    pub fn set<T: Any>(
         &mut self,
         key: &'static str,
         target: &mut T,
@@ -82,7 +84,7 @@ impl<'d> Section<'d> {
     }
 
     /// Replaces `target` by a text, if the setting is there. `parse` says what is wrong with it.
-    pub fn set_text<T>(
+    pub fn set_text<T: Any>(
         &mut self,
         key: &'static str,
         target: &mut Option<T>,
@@ -94,11 +96,12 @@ impl<'d> Section<'d> {
     }
 
     /// A text; `parse` says what is wrong with it.
-    pub fn text<T>(
+    pub fn text<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.declare(key, || Form::of(&|text| parse(text).map(drop)));
         let (place, written) = self.find(key)?;
         let parsed = match &written {
             Written::Variable(text) => parse(text),
@@ -111,11 +114,12 @@ impl<'d> Section<'d> {
     }
 
     /// One value; `parse` says what is wrong with it.
-    pub fn value<T>(
+    pub fn value<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
+        self.declare(key, || Form::of(&|text| parse(text).map(drop)));
         let (place, written) = self.find(key)?;
         let text = match written {
             Written::Variable(text) => Some(text),
@@ -129,11 +133,14 @@ impl<'d> Section<'d> {
     }
 
     /// A list; in an environment variable its items are separated by commas.
-    pub fn list<T>(
+    pub fn list<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
+        self.declare(key, || {
+            Form::List(Box::new(Form::of(&|text| parse(text).map(drop))))
+        });
         let (place, written) = self.find(key)?;
         let items: Vec<(Place, Option<String>)> = match written {
             Written::Variable(text) => text
@@ -170,7 +177,8 @@ impl<'d> Section<'d> {
     /// A table of names and texts that the user chooses.
     pub fn pairs(&mut self, key: &'static str) -> BTreeMap<String, String> {
         let mut pairs = BTreeMap::new();
-        let Some(table) = self.table(key).table else {
+        self.declare(key, || Form::Pairs);
+        let Some(table) = self.found_table(key) else {
             return pairs;
         };
         for (name, value) in table {
@@ -188,6 +196,17 @@ impl<'d> Section<'d> {
         pairs
     }
 
+    /// The table under `key`, whose content is one value.
+    fn found_table(&mut self, key: &'static str) -> Option<&'d DeTable<'d>> {
+        let inner = self.table(key);
+        let (table, place) = (inner.table?, inner.place?);
+        let value = self.table?.get(key)?;
+        let setting = format!("{}.{key}", self.path);
+        let value = found::value(value.get_ref());
+        self.source.set(Found::new(setting, place, value));
+        Some(table)
+    }
+
     /// A table inside this one.
     #[must_use]
     pub fn table(&mut self, key: &'static str) -> Section<'d> {
@@ -197,13 +216,14 @@ impl<'d> Section<'d> {
     }
 
     /// A table of names that the user chooses and lists. `parse` says what is wrong with an item.
-    pub fn lists<T>(
+    pub fn lists<T: Any>(
         &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> BTreeMap<String, Vec<T>> {
         let mut lists = BTreeMap::new();
-        let Some(table) = self.table(key).table else {
+        self.declare(key, || Form::Lists);
+        let Some(table) = self.found_table(key) else {
             return lists;
         };
         for (name, value) in table {
@@ -231,6 +251,10 @@ impl<'d> Section<'d> {
     #[must_use]
     pub fn tables(&mut self, key: &'static str) -> Vec<(String, Section<'d>)> {
         let kind = format!("{}.{key}", self.path);
+        if self.source.is_recording() {
+            let section = Section::new(self.source, format!("{kind}.*"), None);
+            return vec![("*".to_owned(), section)];
+        }
         let Some(table) = self.table(key).table else {
             return Vec::new();
         };
@@ -246,7 +270,8 @@ impl<'d> Section<'d> {
     /// Whether the file has this key.
     #[must_use]
     pub fn holds(&self, key: &str) -> bool {
-        self.table.is_some_and(|table| table.contains_key(key))
+        // What is read only where it is there is asked for as well.
+        self.source.is_recording() || self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// Whether the file has the table `[SECTION.KEY.NAME]`.
@@ -259,7 +284,8 @@ impl<'d> Section<'d> {
 
     /// Whether the file has a list under this key.
     #[must_use]
-    pub fn holds_list(&self, key: &str) -> bool {
+    pub fn holds_list(&self, key: &'static str) -> bool {
+        self.declare(key, || Form::List(Box::new(Form::Text)));
         let found = self.table.and_then(|table| table.get(key));
         found.is_some_and(|value| matches!(value.get_ref(), DeValue::Array(_)))
     }
@@ -326,8 +352,7 @@ impl<'d> Section<'d> {
 
     fn find(&mut self, key: &'static str) -> Option<(Place, Written<'d>)> {
         self.known.push(key);
-        if let Some(prefix) = &self.prefix {
-            let name = format!("{prefix}{}", key.to_uppercase());
+        if let Some(name) = self.variable_of(key) {
             let setting = format!("{}.{key}", self.path);
             self.source.knows_variable(&name, setting);
             if let Some(text) = (self.source.environment)(&name).filter(|text| !text.is_empty()) {
@@ -340,16 +365,39 @@ impl<'d> Section<'d> {
     }
 
     fn found(&self, key: &str, place: Place, written: Written<'d>) -> (Place, Written<'d>) {
-        self.source.found(&format!("{}.{key}", self.path), &place);
+        let setting = format!("{}.{key}", self.path);
+        self.source.found(&setting, &place);
+        let value = match &written {
+            Written::Variable(text) => text.as_str().into(),
+            Written::Value(value) => found::value(value),
+        };
+        self.source.set(Found::new(setting, place.clone(), value));
         (place, written)
     }
 
-    fn checked<T>(&self, key: &str, place: Place, parsed: Result<T, String>) -> Option<T> {
-        let report = |message: String| {
-            self.source
-                .report(place, &format!("{}.{key}", self.path), message);
-        };
-        parsed.map_err(report).ok()
+    /// Notes that the program reads `key`.
+    fn declare(&self, key: &'static str, form: impl FnOnce() -> Form) {
+        let setting = || format!("{}.{key}", self.path);
+        self.source.declare(setting, || self.variable_of(key), form);
+    }
+
+    fn variable_of(&self, key: &str) -> Option<String> {
+        let prefix = self.prefix.as_ref()?;
+        Some(format!("{prefix}{}", key.to_uppercase()))
+    }
+
+    fn checked<T: Any>(&self, key: &str, place: Place, parsed: Result<T, String>) -> Option<T> {
+        match parsed {
+            Ok(value) => {
+                self.source.read(&value);
+                Some(value)
+            }
+            Err(message) => {
+                let setting = format!("{}.{key}", self.path);
+                self.source.report(place, &setting, message);
+                None
+            }
+        }
     }
 }
 

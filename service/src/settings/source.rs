@@ -1,8 +1,19 @@
 //! The state that all sections share: the text, the environment, and the mistakes found so far.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+    any::Any,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use super::problem::{Place, Problem};
+use temporal_kms_codec::kms::SettingValue;
+
+use super::{
+    declared::{Form, Recorder},
+    found::Found,
+    problem::{Place, Problem},
+};
 
 /// Reads an environment variable; tests pass a map.
 pub type Environment<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -17,6 +28,12 @@ pub(super) struct Source<'d> {
     variables: RefCell<BTreeMap<String, String>>,
     /// Settings that are probably misspelt somewhere.
     suspects: RefCell<Vec<String>>,
+    /// What the file and the environment set.
+    values: RefCell<Vec<Found>>,
+    /// The values that are paths.
+    files: RefCell<BTreeSet<PathBuf>>,
+    /// Where it is only asked what is read.
+    recorder: Option<Recorder>,
 }
 
 impl<'d> Source<'d> {
@@ -28,7 +45,58 @@ impl<'d> Source<'d> {
             places: RefCell::default(),
             variables: RefCell::default(),
             suspects: RefCell::default(),
+            values: RefCell::default(),
+            files: RefCell::default(),
+            recorder: None,
         }
+    }
+
+    /// An empty configuration that notes what is asked for.
+    pub(super) fn recording(environment: Environment<'d>) -> Self {
+        Self {
+            recorder: Some(Recorder::default()),
+            ..Self::new("", environment)
+        }
+    }
+
+    pub(super) fn is_recording(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// Notes a setting that the program reads.
+    pub(super) fn declare(
+        &self,
+        setting: impl FnOnce() -> String,
+        variable: impl FnOnce() -> Option<String>,
+        form: impl FnOnce() -> Form,
+    ) {
+        if let Some(recorder) = &self.recorder {
+            recorder.note(setting(), variable(), form());
+        }
+    }
+
+    pub(super) fn into_recorder(self) -> Recorder {
+        self.recorder.unwrap_or_default()
+    }
+
+    /// Notes the value of a setting.
+    pub(super) fn set(&self, found: Found) {
+        self.values.borrow_mut().push(found);
+    }
+
+    /// Notes a value that is the path of a file.
+    pub(super) fn read<T: Any>(&self, value: &T) {
+        let value: &dyn Any = value;
+        let path = value.downcast_ref::<PathBuf>().cloned();
+        let path = path.or_else(|| value.downcast_ref::<SettingValue>()?.clone().into_path());
+        if let Some(path) = path {
+            self.files.borrow_mut().insert(path);
+        }
+    }
+
+    /// What was set, and the paths among it.
+    pub(super) fn take_found(&self) -> (Vec<Found>, BTreeSet<PathBuf>) {
+        (self.values.take(), self.files.take())
     }
 
     /// The place of a setting, or of the nearest table around it that was found.

@@ -34,6 +34,7 @@ fn problems(text: Option<&str>, variables: &[(&str, &str)]) -> Vec<Problem> {
     let variable = |name: &str| variables.get(name).map(|value| (*value).to_owned());
     let read = |document: &Document<'_>| {
         let (namespaces, keys) = namespaces::read(document);
+        let _ = crate::keys::rotation(document);
         document.report_faults(namespaces::faults(&namespaces, &keys));
         document.report_faults(namespaces::missing_files(&namespaces, &keys));
     };
@@ -73,7 +74,10 @@ fn every_mistake_names_its_setting_and_says_what_to_do() {
         "keys = 1".to_owned(),
         "[nonsense]\n".to_owned(),
         "[namespaces.a]\nencrypt = []\n".to_owned(),
-        "[namespaces.\"*\"]\nencrypt = [\"local://a\"]\n".to_owned(),
+        "[namespaces.\"a**\"]\nencrypt = [\"local://a\"]\n".to_owned(),
+        "[namespaces.\"*a*\"]\nencrypt = [\"local://a\"]\n[namespaces.\"*b*\"]\nencrypt = [\"local://a\"]\n"
+            .to_owned(),
+        "[namespaces.a]\n".to_owned(),
         "[namespaces.prod.a1]\nencrypt = [\"local://a\"]\n".to_owned(),
         "[namespaces.a]\nencrypt = [\"nonsense\"]\n".to_owned(),
         "[namespaces.a]\nencrypt = [\"local://a\", \"local://a\"]\n".to_owned(),
@@ -97,6 +101,11 @@ fn every_mistake_names_its_setting_and_says_what_to_do() {
             "max_decompressed = \"lots\"",
             "plaintext = \"no\"",
             "on_undecodable = \"shrug\"",
+            "accept_namespaces = [\"b*\"]",
+            "accept_namespaces = [\"\"]",
+            "max_rate = \"50/s\"",
+            "max_burst = 5",
+            "max_requests = 0",
             "dek = { max_age = \"1h\", renew_before = \"2h\" }",
             "dek = { max_age = \"2h\", hard_max_age = \"1h\" }",
             "dek = { max_messages = 0 }",
@@ -114,6 +123,7 @@ fn every_mistake_names_its_setting_and_says_what_to_do() {
             "gcp_credentials = \"/nonexistent\"",
             "calls = { max_attempts = 0 }",
             "calls = { max_concurrent = 99999999999999 }",
+            "rotation = { period = \"2d\", max_age = \"1d\" }",
             "calls = { attempt_timeout = \"9s\", total_timeout = \"1s\" }",
         ]
         .map(keys),

@@ -52,6 +52,15 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     units::time(text, LONGEST)
 }
 
+/// A time above zero, at most 100 years: for the age of something.
+///
+/// # Errors
+/// When it is not a time, zero, or too long.
+pub fn long_time(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
+    units::time_above_zero(text, LONGEST)
+}
+
 /// A time above zero, at most 366 days.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
+    time::SystemTime,
 };
 
 use nix::fcntl::OFlag;
@@ -12,6 +13,7 @@ use rustls::pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
     pem::{self, PemObject},
 };
+use x509_cert::{Certificate, der::Decode as _};
 use zeroize::Zeroizing;
 
 use super::error::TlsError;
@@ -48,6 +50,18 @@ pub(super) fn certificates(
     bytes: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     all(path, bytes, "certificate")
+}
+
+/// When the first certificate expires.
+pub(super) fn expires(
+    path: &Path,
+    chain: &[CertificateDer<'static>],
+) -> Result<SystemTime, TlsError> {
+    let first = chain.first().map(|der| Certificate::from_der(der));
+    let certificate = first.and_then(Result::ok);
+    let certificate = certificate.ok_or_else(|| malformed(path, "certificate"))?;
+    let not_after = certificate.tbs_certificate().validity().not_after;
+    Ok(not_after.to_system_time())
 }
 
 /// Every revocation list of a file, at least one.

@@ -1,6 +1,10 @@
 //! The certificates that are in use, and their replacement when the files change.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -10,7 +14,10 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use sha2::{Digest as _, Sha256};
-use tokio::time::sleep;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,18 +25,34 @@ use super::{
     files,
     settings::{ClientCertificates, TlsSettings},
 };
-use crate::settings::Fault;
+use crate::{
+    lifecycle::{Condition, Readiness},
+    settings::Fault,
+};
 
 /// The protocols that a client can choose from, in this order.
 const ALPN: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The condition that the certificate is valid and can be replaced.
+const CERTIFICATE: &str = "certificate";
+/// An operator should replace a certificate that expires within this time.
+const SOON: Duration = Duration::from_hours(7 * 24);
 
 /// The server's side of TLS. The next handshake uses what was loaded last.
 #[derive(Debug)]
 pub struct Tls {
     settings: TlsSettings,
-    config: ArcSwap<ServerConfig>,
+    loaded: ArcSwap<Loaded>,
     /// The files that were looked at last, good or bad.
     seen: Mutex<Digest>,
+}
+
+/// What the files hold, ready for handshakes.
+#[derive(Debug)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// When the server's certificate expires.
+    expires: SystemTime,
 }
 
 /// What [`Tls::reload`] found.
@@ -50,10 +73,10 @@ impl Tls {
     /// When a file is missing or cannot be used.
     pub fn open(settings: TlsSettings) -> Result<Arc<Self>, TlsError> {
         let files = Files::read(&settings)?;
-        let config = files.config(&settings)?;
+        let loaded = files.load(&settings)?;
         Ok(Arc::new(Self {
             seen: Mutex::new(files.digest()),
-            config: ArcSwap::from(config),
+            loaded: ArcSwap::from_pointee(loaded),
             settings,
         }))
     }
@@ -69,17 +92,28 @@ impl Tls {
         if *seen == digest {
             return Ok(Reloaded::Unchanged);
         }
-        let config = files.config(&self.settings)?;
-        self.config.store(config);
+        let loaded = files.load(&self.settings)?;
+        self.loaded.store(Arc::new(loaded));
         *seen = digest;
         Ok(Reloaded::Changed)
     }
 
-    /// Loads the files again whenever they change, and logs it. It never returns.
-    pub async fn watch(self: Arc<Self>) {
+    /// When the certificate that is in use expires.
+    #[must_use]
+    pub fn expires(&self) -> SystemTime {
+        self.loaded.load().expires
+    }
+
+    /// Loads the files again whenever they change, and at SIGHUP. It tells `readiness` what is wrong, and never returns.
+    pub async fn watch(self: Arc<Self>, readiness: Arc<Readiness>) {
+        let mut hangup = signal(SignalKind::hangup()).ok();
         let mut last_error = None;
         loop {
-            sleep(self.settings.reload_interval).await;
+            readiness.set(CERTIFICATE, self.condition(last_error.is_some()));
+            tokio::select! {
+                () = sleep(self.settings.reload_interval) => {}
+                () = received(&mut hangup) => {}
+            }
             let tls = Arc::clone(&self);
             // Files may be on a network.
             let Ok(reloaded) = tokio::task::spawn_blocking(move || tls.reload()).await else {
@@ -106,8 +140,26 @@ impl Tls {
         }
     }
 
+    /// Whether an operator should look at the certificates.
+    fn condition(&self, cannot_be_replaced: bool) -> Condition {
+        let left = self.expires().duration_since(SystemTime::now());
+        if cannot_be_replaced {
+            return Condition::Degraded(
+                "the TLS certificates cannot be replaced; the log says why".to_owned(),
+            );
+        }
+        match left {
+            Ok(left) if left > SOON => Condition::Met,
+            Ok(left) => Condition::Degraded(format!(
+                "the TLS certificate expires in {} hours; replace it",
+                left.as_secs() / 3600
+            )),
+            Err(_) => Condition::Degraded("the TLS certificate has expired; replace it".to_owned()),
+        }
+    }
+
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
+        Arc::clone(&self.loaded.load().config)
     }
 
     pub(super) fn handshake_timeout(&self) -> Duration {
@@ -115,11 +167,21 @@ impl Tls {
     }
 }
 
+/// Returns at the signal, and never without one.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// Files that cannot be used.
 #[must_use]
 pub fn faults(settings: &TlsSettings) -> Vec<Fault> {
-    let config = Files::read(settings).and_then(|files| files.config(settings));
-    let error = config.err();
+    let loaded = Files::read(settings).and_then(|files| files.load(settings));
+    let error = loaded.err();
     error
         .map(|error| Fault::new("tls", error.to_string()))
         .into_iter()
@@ -159,9 +221,10 @@ impl Files {
         digest.finalize().into()
     }
 
-    fn config(&self, settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {
+    fn load(&self, settings: &TlsSettings) -> Result<Loaded, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let chain = files::certificates(&settings.certificate, &self.certificate)?;
+        let expires = files::expires(&settings.certificate, &chain)?;
         let key = files::key(&settings.key, &self.key)?;
         let versions = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
@@ -181,7 +244,10 @@ impl Files {
                     error => unusable(&settings.certificate, &error),
                 })?;
         config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
-        Ok(Arc::new(config))
+        Ok(Loaded {
+            config: Arc::new(config),
+            expires,
+        })
     }
 
     /// What checks client certificates, if an authority is configured.

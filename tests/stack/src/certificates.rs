@@ -58,6 +58,18 @@ impl Authority {
         self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// As [`server`](Self::server), expired long ago.
+    ///
+    /// # Errors
+    /// When a name is not one.
+    pub fn expired_server(&self, names: &[&str]) -> Result<CertifiedKey, Error> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names)?;
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(2001, 1, 1);
+        self.sign(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     /// A certificate for a client: its name is `DNS:NAME`, or a URI when it has `://`.
     ///
     /// # Errors

@@ -37,29 +37,54 @@ async fn people_read_search_and_save_a_history() {
     let page = browser::walk(
         office.codec_url(),
         &[
-            Step::Fill { fill: "Namespace", with: "page" },
-            Step::Upload { upload: FILE, file: &history },
+            Step::Fill {
+                fill: "Namespace",
+                with: "page",
+            },
+            Step::Upload {
+                upload: FILE,
+                file: &history,
+            },
             Step::Wait { wait: "Done." },
-            Step::Fill { fill: "Search", with: ParcelOffice::CONTENT },
-            Step::Wait { wait: ParcelOffice::CONTENT },
+            Step::Fill {
+                fill: "Search",
+                with: ParcelOffice::CONTENT,
+            },
+            Step::Wait {
+                wait: ParcelOffice::CONTENT,
+            },
             Step::Dark { dark: true },
-            Step::Download { download: "Download decoded file", file: &saved },
+            Step::Download {
+                download: "Download decoded file",
+                file: &saved,
+            },
         ],
         60,
     );
     assert!(page.found, "the page shows:\n{}", page.shown);
-    assert!(page.shown.contains("binary/envelope-kms version 2"), "{}", page.shown);
+    assert!(
+        page.shown.contains("binary/envelope-kms version 2"),
+        "{}",
+        page.shown
+    );
     assert!(page.shown.contains("local://"), "{}", page.shown);
     assert!(page.complaints.is_empty(), "{:?}", page.complaints);
     // Everything comes from the codec server.
-    let foreign = page.answers.iter().find(|answer| !answer.url.starts_with(office.codec_url()));
-    assert!(foreign.is_none_or(|answer| answer.url.starts_with("blob:")), "{foreign:?}");
+    let foreign = page
+        .answers
+        .iter()
+        .find(|answer| !answer.url.starts_with(office.codec_url()));
+    assert!(
+        foreign.is_none_or(|answer| answer.url.starts_with("blob:")),
+        "{foreign:?}"
+    );
 
     let saved: Value = serde_json::from_slice(&fs::read(&saved).expect("a file")).expect("JSON");
     let before: Value = serde_json::from_slice(&fs::read(&history).expect("a file")).expect("JSON");
     let events = |history: &Value| history["events"].as_array().expect("events").len();
     assert_eq!(events(&saved), events(&before));
-    let input = &saved["events"][0]["workflowExecutionStartedEventAttributes"]["input"]["payloads"][0];
+    let input =
+        &saved["events"][0]["workflowExecutionStartedEventAttributes"]["input"]["payloads"][0];
     let data = base64_text(input["data"].as_str().expect("a text"));
     assert!(data.contains(ParcelOffice::CONTENT), "{data}");
 }
@@ -75,11 +100,19 @@ async fn people_see_why_a_payload_cannot_be_decoded_whatever_the_policy() {
         let page = browser::walk(
             stranger.url(),
             &[
-                Step::Fill { fill: "Namespace", with: "page-of-a-stranger" },
-                Step::Upload { upload: FILE, file: &history },
+                Step::Fill {
+                    fill: "Namespace",
+                    with: "page-of-a-stranger",
+                },
+                Step::Upload {
+                    upload: FILE,
+                    file: &history,
+                },
                 Step::Wait { wait: "Done." },
                 Step::Click { click: "Open all" },
-                Step::Wait { wait: "not decoded" },
+                Step::Wait {
+                    wait: "not decoded",
+                },
             ],
             60,
         );
@@ -97,10 +130,15 @@ async fn no_value_becomes_markup() {
     let page = browser::walk(
         server.url(),
         &[
-            Step::Fill { fill: "Text of a history", with: evil },
+            Step::Fill {
+                fill: "Text of a history",
+                with: evil,
+            },
             Step::Click { click: "Decode" },
             Step::Wait { wait: "Done." },
-            Step::Wait { wait: "<img src=x onerror=alert(1)>" },
+            Step::Wait {
+                wait: "<img src=x onerror=alert(1)>",
+            },
         ],
         60,
     );
@@ -112,7 +150,10 @@ async fn no_value_becomes_markup() {
         let page = browser::walk(
             server.url(),
             &[
-                Step::Fill { fill: "Text of a history", with: text },
+                Step::Fill {
+                    fill: "Text of a history",
+                    with: text,
+                },
                 Step::Click { click: "Decode" },
                 Step::Wait { wait: answer },
             ],

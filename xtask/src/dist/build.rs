@@ -47,7 +47,10 @@ impl<'a> Builder<'a> {
             build.args(["--package", program.package]);
         }
         build.args(["--bins", "--no-default-features"]);
-        build.arg(format!("--features={}", platform.features.join(",")));
+        build.arg(format!(
+            "--features={}",
+            platform.features(self.workspace, &PROGRAMS)?
+        ));
         self.run(build)?;
         Ok(self.target.join(platform.triple).join("release"))
     }

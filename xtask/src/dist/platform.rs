@@ -1,23 +1,24 @@
 //! The platforms that the project releases programs for, and what building for each of them needs.
 
-use std::{path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 use anyhow::{Context, ensure};
 
-use crate::{path, step};
+use super::Program;
+use crate::{packages::Metadata, path, step, workspace::Workspace};
 
 pub(super) static PLATFORMS: [Platform; 3] = [
     Platform {
         triple: "x86_64-unknown-linux-gnu",
         debian: Some("amd64"),
-        features: &["aws-kms", "gcp-kms", "pkcs11"],
+        without: &[],
         compiler: None,
     },
     // A static program runs on any Linux, and cannot load the library of a PKCS#11 token.
     Platform {
         triple: "x86_64-unknown-linux-musl",
         debian: None,
-        features: &["aws-kms", "gcp-kms"],
+        without: &["pkcs11"],
         compiler: Some(Compiler {
             program: "musl-gcc",
             package: "musl-tools",
@@ -27,7 +28,7 @@ pub(super) static PLATFORMS: [Platform; 3] = [
     Platform {
         triple: "aarch64-unknown-linux-gnu",
         debian: Some("arm64"),
-        features: &["aws-kms", "gcp-kms", "pkcs11"],
+        without: &[],
         compiler: Some(Compiler {
             program: "aarch64-linux-gnu-gcc",
             package: "gcc-aarch64-linux-gnu",
@@ -40,8 +41,8 @@ pub(crate) struct Platform {
     pub(super) triple: &'static str,
     /// Debian's name of the processor, where a package is built.
     pub(super) debian: Option<&'static str>,
-    /// Features of both programs.
-    pub(super) features: &'static [&'static str],
+    /// The features that programs cannot have there.
+    without: &'static [&'static str],
     /// The C compiler, where it is not the system's usual one.
     compiler: Option<Compiler>,
 }
@@ -64,6 +65,25 @@ pub(super) fn parse(triple: &str) -> Result<&'static Platform, String> {
 }
 
 impl Platform {
+    /// The features of these programs there, with commas between them: their default features without those that they cannot
+    /// have.
+    pub(super) fn features(
+        &self,
+        workspace: &Workspace,
+        programs: &[Program],
+    ) -> anyhow::Result<String> {
+        let metadata = Metadata::of_members(workspace)?;
+        let mut features = BTreeSet::new();
+        for program in programs {
+            let package = metadata.members().find(|one| one.name == program.package);
+            let package =
+                package.with_context(|| format!("there is no package {}", program.package))?;
+            features.extend(package.features.get("default").cloned().unwrap_or_default());
+        }
+        features.retain(|name| !self.without.contains(&name.as_str()));
+        Ok(features.into_iter().collect::<Vec<_>>().join(","))
+    }
+
     pub(super) fn of_this_machine() -> anyhow::Result<&'static Self> {
         let triple = format!(
             "{}-unknown-{}-gnu",
@@ -119,7 +139,7 @@ mod tests {
     #[test]
     fn a_static_program_has_no_feature_that_loads_libraries() {
         let platform = parse("x86_64-unknown-linux-musl").unwrap();
-        assert!(!platform.features.contains(&"pkcs11"));
+        assert!(platform.without.contains(&"pkcs11"));
         assert_eq!(
             platform.variables(),
             [("CC_x86_64_unknown_linux_musl".to_owned(), "musl-gcc")]

@@ -49,7 +49,9 @@ fn linked(release: &Release<'_>) -> anyhow::Result<BTreeSet<(String, String)>> {
     tree.args([
         "--no-default-features",
         "--features",
-        &release.platform.features.join(","),
+        &release
+            .platform
+            .features(release.workspace, std::slice::from_ref(release.program))?,
     ]);
     let listed = String::from_utf8(step::output(tree)?)?;
     Ok(listed.lines().filter_map(name_and_version).collect())

@@ -82,7 +82,7 @@ impl CodecArgs {
         };
         let opened = async {
             let keys = Keys::open(&config, &kms, &mut [].into()).await?;
-            Ok(keys.codec(&config, &namespace, None)?.codec)
+            keys.codec(&config, &namespace, None)
         };
         opened
             .await
@@ -116,7 +116,7 @@ fn of_file(
         NamespacesConfig::Any(config) => return Ok(config.clone()),
     };
     named.get(namespace).cloned().ok_or_else(|| {
-        let known: Vec<&str> = named.keys().map(Namespace::as_str).collect();
+        let known: Vec<&str> = named.sections().map(|(name, _)| name).collect();
         Failure::new(
             Status::Usage,
             format_args!(

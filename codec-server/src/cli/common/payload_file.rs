@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The longest object that counts as a payload. Temporal's limit is 2 MiB for a payload, and 4 MiB for a message.
-pub(crate) const MAX_OBJECT: usize = 32 << 20;
+pub(crate) const MAX_OBJECT: usize = 16 << 20;
 const PIECE: usize = 256 << 10;
 
 /// An open input.

@@ -91,7 +91,8 @@ impl Access<'_> {
     }
 
     async fn direct(&self) -> Vec<Finding> {
-        let (low, high) = (self.provider.min_plaintext(), self.provider.max_plaintext());
+        let limits = self.provider.limits();
+        let (low, high) = (limits.min_plaintext, limits.max_plaintext);
         let (encrypted, ciphertext) = match self.provider.encrypt(PROBE).await {
             Ok(ciphertext) => {
                 let limits = format!(

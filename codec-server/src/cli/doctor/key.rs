@@ -111,7 +111,8 @@ impl KeyExam<'_> {
             findings,
             hint.unwrap_or_else(|| access::found(service, &first, is_used)),
         );
-        let examined = versions::examine(self.key, kms, service, None).await;
+        let examined =
+            versions::examine(self.key, (kms, &self.subject.rotation), service, None).await;
         for finding in examined.findings {
             self.say(findings, finding);
         }
@@ -201,7 +202,13 @@ impl KeyExam<'_> {
         match check {
             Check::Versions => {
                 self.say(findings, Finding::ok(Check::Key, "found"));
-                let examined = versions::examine(self.key, kms, service, Some(error)).await;
+                let examined = versions::examine(
+                    self.key,
+                    (kms, &self.subject.rotation),
+                    service,
+                    Some(error),
+                )
+                .await;
                 for finding in examined.findings {
                     self.say(findings, finding);
                 }

@@ -21,11 +21,10 @@ pub(super) fn findings(
     key: &KeyUri,
     details: &KeyDetails,
     versions: &[KeyVersion],
-    kms: &Kms,
+    (kms, policy): (&Kms, &RotationPolicy),
     service: &dyn Diagnose,
     now: SystemTime,
 ) -> Vec<Finding> {
-    let policy = RotationPolicy::default();
     let made = details
         .primary
         .as_ref()
@@ -116,9 +115,20 @@ pub(super) mod tests {
     }
 
     fn rotation_of(versions: &[KeyVersion]) -> Vec<Outcome> {
+        rotation_within(&RotationPolicy::default(), versions)
+    }
+
+    fn rotation_within(policy: &RotationPolicy, versions: &[KeyVersion]) -> Vec<Outcome> {
         let kms = Kms::default();
         let service = kms.diagnose(&key()).unwrap();
-        let found = findings(&key(), &details(versions), versions, &kms, service, now());
+        let found = findings(
+            &key(),
+            &details(versions),
+            versions,
+            (&kms, policy),
+            service,
+            now(),
+        );
         found.iter().map(|finding| finding.outcome).collect()
     }
 
@@ -136,5 +146,17 @@ pub(super) mod tests {
         assert_eq!(rotation_of(&[primary(1), gone]), [Outcome::Ok]);
         let ageless = primary(1).with_created(None);
         assert_eq!(rotation_of(&[ageless]), [Outcome::Ok]);
+    }
+
+    #[test]
+    fn the_configuration_says_what_is_old() {
+        let policy = RotationPolicy::default()
+            .with_period(Duration::from_secs(10 * DAY))
+            .with_max_age(Duration::from_secs(20 * DAY));
+        let primary = |age| version("2", KeyState::Enabled, age);
+        let old = version("1", KeyState::Enabled, 20);
+        let found = rotation_within(&policy, &[primary(10), old]);
+        assert_eq!(found, [Outcome::Warning, Outcome::Warning]);
+        assert_eq!(rotation_within(&policy, &[primary(9)]), [Outcome::Ok]);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use temporal_kms_codec::{
     CodecSettings, ConfigurationError, DekLimits, EncryptionContext, Format, KeyUri, Namespace,
     PlaintextPolicy, Scheme,
-    kms::{CallPolicy, Kms},
+    kms::{CallPolicy, Kms, RotationPolicy},
 };
 
 use super::{
@@ -19,6 +19,8 @@ pub(super) struct Subject {
     pub(super) namespaces: Vec<(Namespace, NamespaceConfig)>,
     /// One attempt for each call.
     pub(super) kms: Kms,
+    /// How old the versions of keys may become.
+    pub(super) rotation: RotationPolicy,
     /// Whether a server is started with it, whose every setting was chosen.
     serves: bool,
     /// Whether each key is checked on its own, in one namespace for all.
@@ -75,26 +77,36 @@ impl Subject {
                 format!("correct the file; `codec-server config check {what}` reports the same"),
             )
         })?;
-        let NamespacesConfig::Named(mut namespaces) = config.namespaces else {
+        let NamespacesConfig::Named(named) = config.namespaces else {
             return Err(refused(
                 format!("{what} has no section [namespaces.NAME]"),
                 "add one with the key to encrypt with",
             ));
         };
-        if let Some(name) = &args.namespace {
-            let known: Vec<_> = namespaces.keys().map(ToString::to_string).collect();
-            namespaces.retain(|namespace, _| namespace.as_str() == name);
-            if namespaces.is_empty() {
-                return Err(usage(
-                    format!("{what} has no namespace {name}"),
-                    format!("name one that it has: {}", known.join(", ")),
-                ));
+        let namespaces = match &args.namespace {
+            Some(name) => {
+                let namespace = Namespace::new(name).map_err(|error| setting(&error))?;
+                let config = named.get(&namespace).cloned().ok_or_else(|| {
+                    let known: Vec<&str> = named.sections().map(|(name, _)| name).collect();
+                    usage(
+                        format!("{what} has no namespace {name}"),
+                        format!("name one that it has: {}", known.join(", ")),
+                    )
+                })?;
+                vec![(namespace, config)]
             }
-        }
-        Ok((
-            Self::new(namespaces.into_iter().collect(), config.keys, true),
-            what,
-        ))
+            None => {
+                // A pattern is a name that could be used, too.
+                let each = named.sections().map(|(name, config)| {
+                    let namespace = Namespace::new(name).map_err(|error| setting(&error))?;
+                    Ok((namespace, config.clone()))
+                });
+                each.collect::<Result<_, Refusal>>()?
+            }
+        };
+        let mut subject = Self::new(namespaces, config.keys, true);
+        subject.rotation = config.rotation;
+        Ok((subject, what))
     }
 
     fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
@@ -150,6 +162,7 @@ impl Subject {
         Self {
             namespaces,
             kms,
+            rotation: RotationPolicy::default(),
             serves,
             by_key: false,
         }

@@ -6,6 +6,7 @@ use temporal_kms_codec::{
     KeyUri,
     kms::{
         Diagnose, KeyDetails, KeyState, KeyVersion, Kms, ProviderError, ProviderErrorKind as Kind,
+        RotationPolicy,
     },
 };
 
@@ -26,7 +27,7 @@ pub(super) struct Examined {
 /// `refused` is how the service refused to use the key, if it said that a version is disabled.
 pub(super) async fn examine(
     key: &KeyUri,
-    kms: &Kms,
+    (kms, rotation): (&Kms, &RotationPolicy),
     service: &dyn Diagnose,
     refused: Option<&ProviderError>,
 ) -> Examined {
@@ -41,8 +42,9 @@ pub(super) async fn examine(
         .count();
     let now = SystemTime::now();
     let mut findings = vec![states(key, &details, &versions, kms, service, refused)];
+    let keys = (kms, rotation);
     findings.extend(rotation::findings(
-        key, &details, &versions, kms, service, now,
+        key, &details, &versions, keys, service, now,
     ));
     let warnings = service.warnings(&details).into_iter();
     findings

@@ -94,7 +94,14 @@ pub(super) fn run(args: &ScanArgs) -> Result<(), Failure> {
 
 async fn scan(args: &ScanArgs) -> Result<(Tally, usize), Failure> {
     if args.paths.is_empty() {
-        return Ok((namespace::scan(args).await?, 0));
+        let request = namespace::Request {
+            connect: &args.connect,
+            query: args.query.as_deref(),
+            rate: args.rate,
+            state: args.state.as_deref(),
+            quiet: args.quiet,
+        };
+        return Ok((namespace::scan(&request).await?, 0));
     }
     let (paths, retention, quiet) = (args.paths.clone(), args.retention, args.quiet);
     let scanned = task::spawn_blocking(move || files::scan(&paths, retention, quiet));

@@ -5,29 +5,63 @@ mod setup;
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use temporal_kms_codec::{KeyUri, Namespace};
+use temporal_kms_codec::{
+    KeyUri, Namespace,
+    kms::{KeyService, Kms},
+};
 
 pub(super) use self::setup::{Provider, SetupArgs};
 use super::{
     super::kms_args::KmsArgs,
     place::Place,
-    values::{ProtectionArg, PurposeArg, RoleArg, Rotation, label, namespace, time, window},
+    values::{
+        ProtectionArg, PurposeArg, RoleArg, Rotation, key_store, label, namespace, time, window,
+    },
 };
 
-pub(in super::super) const HELP: &str = "\
+pub(in super::super) fn help() -> String {
+    let forms = services(KeyService::key_forms);
+    format!("{EXAMPLES}\n\nA KEY is named in one of these forms:\n{forms}\n\n{PERMISSIONS}")
+}
+
+const EXAMPLES: &str = "\
 Examples:
   codec-server keys setup --project my-project \\
     --api-member api@my-project.iam.gserviceaccount.com
   codec-server keys create local://default --keyring keys
   codec-server keys describe \\
-    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json
+    gcp-kms://projects/P/locations/global/keyRings/R/cryptoKeys/K --json";
 
-A KEY is local://NAME,
-gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K,
-aws-kms://arn:aws:kms:REGION:ACCOUNT:key/ID, aws-kms://alias/NAME, or
-pkcs11:token=LABEL;object=LABEL. These commands need the permissions of an
-administrator of keys. The programs that encrypt and decrypt should not have
-them.";
+const PERMISSIONS: &str = "\
+These commands need the permissions of an administrator of keys. The programs
+that encrypt and decrypt should not have them.";
+
+/// What the services of this build say, one text a line.
+fn services(texts: impl Fn(&dyn KeyService) -> Vec<String>) -> String {
+    let kms = Kms::default();
+    let texts = kms.services().flat_map(|service| texts(&**service));
+    let lines: Vec<_> = texts.map(|text| format!("  {text}")).collect();
+    lines.join("\n")
+}
+
+fn list_help() -> String {
+    let places = services(|service| {
+        service
+            .place_form()
+            .map(str::to_owned)
+            .into_iter()
+            .collect()
+    });
+    format!("{LIST_EXAMPLES}\n\nKEY is a key, which need not exist, or the place alone:\n{places}")
+}
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  codec-server keys list --keyring keys
+  codec-server keys list aws-kms:// --aws-region eu-west-1
+  codec-server keys list \\
+    gcp-kms://projects/P/locations/global/keyRings/R --json \\
+    | jq -r '.keys[].key'";
 
 #[derive(Debug, Args)]
 pub(in super::super) struct KeysArgs {
@@ -48,7 +82,7 @@ pub(in super::super) struct KeysArgs {
 pub(super) enum KeysCommand {
     /// Create everything that an API and a worker need: key, rotation, permissions, and the lines of .env.
     #[command(after_help = setup::HELP)]
-    Setup(SetupArgs),
+    Setup(Box<SetupArgs>),
     #[command(flatten)]
     OfKey(KeyCommand),
 }
@@ -69,17 +103,7 @@ Examples:
     --multi-region")]
     Create(CreateArgs),
     /// List all keys in the same key ring, account and region, token or folder as KEY.
-    #[command(after_help = "\
-Examples:
-  codec-server keys list --keyring keys
-  codec-server keys list aws-kms:// --aws-region eu-west-1
-  codec-server keys list \\
-    gcp-kms://projects/P/locations/global/keyRings/R --json \\
-    | jq -r '.keys[].key'
-
-KEY is a key, which need not exist, or the place alone: local://,
-gcp-kms://projects/P/locations/L/keyRings/R, aws-kms:// with a region, or
-pkcs11:token=LABEL.")]
+    #[command(after_help = list_help())]
     List {
         /// A key, or the place where keys are.
         #[arg(default_value = "local://")]
@@ -103,14 +127,44 @@ Examples:
   codec-server keys rotate \\
     gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
     --rotation-period 90d
+  codec-server keys rotate aws-kms://alias/workflows --if-due=180d
 
-Older versions still decrypt.")]
+Older versions still decrypt. --if-due is for timers: it changes nothing
+while the key is young enough, and fails where no service tells its age.")]
     Rotate {
         /// The key.
         key: KeyUri,
         /// Set the service's own schedule, such as 90d, or `never`; nothing is rotated now.
         #[arg(long, value_name = "TIME")]
         rotation_period: Option<Rotation>,
+        /// Rotate only if the version that encrypts is older than TIME [without TIME: 90d].
+        #[arg(
+            long,
+            value_name = "TIME",
+            num_args = 0..=1,
+            require_equals = true,
+            default_missing_value = "90d",
+            value_parser = time,
+            conflicts_with = "rotation_period"
+        )]
+        if_due: Option<Duration>,
+    },
+    /// Have an older version encrypt again. All others go on decrypting.
+    #[command(after_help = "\
+Examples:
+  codec-server keys set-primary \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K --version 3
+  codec-server keys set-primary local://default --version 1234567 \\
+    --keyring keys
+
+Cloud KMS and local keyrings can do this. At the other services the newest
+version encrypts.")]
+    SetPrimary {
+        /// The key.
+        key: KeyUri,
+        /// The version.
+        #[arg(long, value_name = "ID")]
+        version: String,
     },
     /// List a key's versions, the newest first.
     #[command(after_help = "\
@@ -176,6 +230,34 @@ Examples:
     --member arn:aws:iam::111122223333:role/worker --role decrypter \\
     --namespace prod")]
     Grant(GrantArgs),
+    /// Take a permission away from an account.
+    #[command(after_help = "\
+Examples:
+  codec-server keys revoke \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K \\
+    --member serviceAccount:api@my-project.iam.gserviceaccount.com \\
+    --role encrypter
+  codec-server keys revoke aws-kms://alias/workflows \\
+    --member arn:aws:iam::111122223333:role/worker --role decrypter
+
+Without --namespace it takes the role away for every namespace. An account
+may have the same permission from its project or from a policy of its own:
+look at what `keys grants` says.")]
+    Revoke(GrantArgs),
+    /// List who may use a key.
+    #[command(after_help = "\
+Examples:
+  codec-server keys grants \\
+    gcp-kms://projects/P/locations/L/keyRings/R/cryptoKeys/K
+  codec-server keys grants aws-kms://alias/workflows --json \\
+    | jq '.grants[] | select(.role == \"decrypter\")'
+
+At Cloud KMS this is the key's own IAM policy, at AWS KMS the key's grants and
+its key policy.")]
+    Grants {
+        /// The key.
+        key: KeyUri,
+    },
     /// Print the public key of a signing key as PEM.
     #[command(after_help = "\
 Examples:
@@ -207,6 +289,20 @@ pub(super) struct CreateArgs {
     /// Let it have replicas in other regions (AWS KMS); also `KMS_ENABLE_MULTI_REGION=true`.
     #[arg(long)]
     pub(super) multi_region: bool,
+    #[command(flatten)]
+    pub(super) place: KeyPlace,
+}
+
+/// Where a new key is kept, and how long it outlives its destruction.
+#[derive(Debug, Args)]
+pub(super) struct KeyPlace {
+    /// How long the destruction of a version can be undone, at Cloud KMS: 1d to 120d. It cannot be changed later [default:
+    /// 30d].
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) destroy_delay: Option<Duration>,
+    /// The AWS `CloudHSM` key store of the key; also `KMS_ENABLE_CLOUDHSM=true` with `KMS_CUSTOM_KEY_STORE_ID`.
+    #[arg(long, value_name = "ID", value_parser = key_store)]
+    pub(super) custom_key_store: Option<String>,
 }
 
 #[derive(Debug, Args)]

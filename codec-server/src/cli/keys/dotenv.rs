@@ -112,7 +112,7 @@ impl DotEnv {
             return Err(Failure::new(
                 Status::Usage,
                 format_args!(
-                    "{name}: its value needs quotes in a .env file; use letters, digits and _-./:@+ only"
+                    "{name}: its value needs quotes in a .env file; use letters, digits and _-./:@+, only"
                 ),
             ));
         }
@@ -262,7 +262,7 @@ fn is_plain(value: &str) -> bool {
     !value.is_empty()
         && value
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-./:@+".contains(&byte))
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-./:@+,".contains(&byte))
 }
 
 #[cfg(test)]

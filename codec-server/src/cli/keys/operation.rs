@@ -1,27 +1,28 @@
 //! Every command except `setup`: one or two calls, and their result.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 use serde_json::json;
 #[cfg(feature = "aws-kms")]
 use temporal_kms_codec::kms::aws::AwsKms;
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri, Namespace, Scheme,
+    KeyUri, Scheme,
     kms::{
-        KeyAdmin, KeyPurpose, KeyRole, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
+        KeyAdmin, KeyPurpose, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
         RotationPolicy,
     },
 };
 
 use super::{
     super::exit::{Failure, Status, print_answer as print},
-    arguments::{
-        CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, GrantArgs, KeyCommand, Target,
-    },
+    arguments::{CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, KeyCommand, KeyPlace, Target},
     confirm::{Loss, confirm_loss, subject},
-    member::member,
-    report::{Description, KeyReport, Keys, Versions, timestamp},
+    permissions,
+    report::{Description, KeyReport, Keys, Rotated, Versions, timestamp},
     values::Rotation,
 };
 
@@ -33,13 +34,20 @@ pub(super) async fn run(command: &KeyCommand, options: &Kms, json: bool) -> Resu
         KeyCommand::Rotate {
             key,
             rotation_period,
-        } => rotate(key, *rotation_period, options, json).await,
+            if_due,
+        } => match if_due {
+            Some(period) => rotate_if_due(key, *period, options, json).await,
+            None => rotate(key, *rotation_period, options, json).await,
+        },
+        KeyCommand::SetPrimary { key, version } => set_primary(key, version, options, json).await,
         KeyCommand::Versions { key } => versions(key, options, json).await,
         KeyCommand::Disable(args) => disable(args, options, json).await,
         KeyCommand::Enable { target } => enable(target, options, json).await,
         KeyCommand::Destroy(args) => destroy(args, options, json).await,
         KeyCommand::Replicate { key, region } => replicate(key, region, options, json).await,
-        KeyCommand::Grant(args) => grant(args, options, json).await,
+        KeyCommand::Grant(args) => permissions::grant(args, options, json).await,
+        KeyCommand::Revoke(args) => permissions::revoke(args, options, json).await,
+        KeyCommand::Grants { key } => permissions::list(key, options, json).await,
         KeyCommand::PublicKey { target } => public_key(target, options, json).await,
     }
 }
@@ -51,8 +59,11 @@ async fn open(key: &KeyUri, options: &Kms) -> Result<Arc<dyn KeyAdmin>, Failure>
 async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Failure> {
     refuse_idle_settings(args.key.scheme(), options)?;
     let purpose = KeyPurpose::from(args.purpose);
+    let store = key_store(args.key.scheme(), &args.place, options);
+    // Keys in a store of the customer do not rotate.
     let rotates = matches!(args.key.scheme(), Scheme::GCP_KMS | Scheme::AWS_KMS)
-        && purpose == KeyPurpose::Encrypt;
+        && purpose == KeyPurpose::Encrypt
+        && store.is_none();
     let spec = KeySpec::default()
         .with_purpose(purpose)
         .with_protection(args.protection.map(Into::into))
@@ -61,7 +72,9 @@ async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Fail
             None => rotates.then(|| RotationPolicy::default().period),
         })
         .with_labels(args.labels.iter().cloned().collect())
-        .with_multi_region(args.multi_region);
+        .with_multi_region(args.multi_region)
+        .with_destroy_delay(args.place.destroy_delay)
+        .with_key_store(store);
     let admin = open(&args.key, options).await?;
     let made = admin
         .create(&args.key, &spec)
@@ -69,6 +82,20 @@ async fn create(args: &CreateArgs, options: &Kms, json: bool) -> Result<(), Fail
         .map_err(Failure::from)?;
     let report = KeyReport::from(&made);
     print(json, &report, || report.text())
+}
+
+/// The key store of a new key: the one that is named, or that of the variables for AWS KMS.
+#[cfg_attr(
+    not(feature = "aws-kms"),
+    allow(unused_variables, reason = "only AWS KMS has them")
+)]
+pub(super) fn key_store(kms: Scheme, place: &KeyPlace, options: &Kms) -> Option<String> {
+    #[cfg(feature = "aws-kms")]
+    if kms == Scheme::AWS_KMS && place.custom_key_store.is_none() {
+        let aws = options.get::<AwsKms>().map(AwsKms::options)?;
+        return aws.custom_key_store.clone();
+    }
+    place.custom_key_store.clone()
 }
 
 /// Refuses variables that ask for a kind of key that the service cannot create.
@@ -124,6 +151,56 @@ async fn rotate(
         Some(rotation) => admin.set_rotation(key, rotation.period()).await,
     }
     .map_err(Failure::from)?;
+    let details = admin.details(key).await.map_err(Failure::from)?;
+    let report = KeyReport::from(&details);
+    print(json, &report, || report.text())
+}
+
+/// For a timer: nothing changes while the key is young enough.
+async fn rotate_if_due(
+    key: &KeyUri,
+    period: Duration,
+    options: &Kms,
+    json: bool,
+) -> Result<(), Failure> {
+    let admin = open(key, options).await?;
+    let found = admin.details(key).await.map_err(Failure::from)?;
+    let primary = found.primary.as_ref();
+    if found.purpose == KeyPurpose::Encrypt
+        && primary
+            .map_or(found.created, |primary| primary.created)
+            .is_none()
+    {
+        return Err(Failure::new(
+            Status::Configuration,
+            format_args!(
+                "{key}: cannot tell whether it is due: nothing tells the age of its version. Rotate it without --if-due"
+            ),
+        ));
+    }
+    let policy = RotationPolicy::default().with_period(period);
+    let rotated = policy.should_rotate(&found, SystemTime::now());
+    let details = if rotated {
+        admin.rotate(key).await.map_err(Failure::from)?;
+        admin.details(key).await.map_err(Failure::from)?
+    } else {
+        found
+    };
+    let report = Rotated::new(&details, rotated);
+    print(json, &report, || report.text())
+}
+
+async fn set_primary(
+    key: &KeyUri,
+    version: &str,
+    options: &Kms,
+    json: bool,
+) -> Result<(), Failure> {
+    let admin = open(key, options).await?;
+    admin
+        .set_primary(key, version)
+        .await
+        .map_err(Failure::from)?;
     let details = admin.details(key).await.map_err(Failure::from)?;
     let report = KeyReport::from(&details);
     print(json, &report, || report.text())
@@ -229,58 +306,6 @@ async fn replicate(key: &KeyUri, region: &str, options: &Kms, json: bool) -> Res
     let replica = admin.replicate(key, region).await.map_err(Failure::from)?;
     let answer = json!({ "key": key.to_string(), "replica": replica.to_string() });
     print(json, &answer, || format!("created the replica {replica}"))
-}
-
-async fn grant(args: &GrantArgs, options: &Kms, json: bool) -> Result<(), Failure> {
-    let (key, role) = (&args.key, KeyRole::from(args.role));
-    let member = member(key, region(options), &args.member)
-        .map_err(|reason| Failure::new(Status::Usage, format_args!("--member: {reason}")))?;
-    let context = context(args.namespace.as_ref())?;
-    let admin = open(key, options).await?;
-    let granted = admin.grant_for_context(key, &member, role, &context);
-    let changed = granted.await.map_err(Failure::from)?;
-    let mut answer =
-        json!({ "key": key.to_string(), "member": member, "role": role, "changed": changed });
-    if let (Some(answer), Some(namespace)) = (answer.as_object_mut(), &args.namespace) {
-        answer.insert("namespace".to_owned(), namespace.as_str().into());
-    }
-    print(json, &answer, || {
-        let what = match role {
-            KeyRole::Encrypter => "encrypt",
-            KeyRole::Decrypter => "decrypt",
-            KeyRole::Signer => "sign",
-            _ => "verify",
-        };
-        let only = args.namespace.as_ref();
-        let only = only.map_or_else(String::new, |namespace| {
-            format!(", payloads of namespace {namespace} only")
-        });
-        if changed {
-            format!("{member} may now {what} with {key}{only}")
-        } else {
-            format!("{member} may {what} with {key} already{only}")
-        }
-    })
-}
-
-/// The region of keys that are named by an alias.
-#[cfg(feature = "aws-kms")]
-pub(super) fn region(options: &Kms) -> Option<&str> {
-    options.get::<AwsKms>()?.options().region.as_deref()
-}
-
-#[cfg(not(feature = "aws-kms"))]
-pub(super) fn region(_: &Kms) -> Option<&str> {
-    None
-}
-
-/// The pairs that the encryption context of a call must hold.
-pub(super) fn context(namespace: Option<&Namespace>) -> Result<EncryptionContext, Failure> {
-    match namespace {
-        Some(namespace) => EncryptionContext::for_namespace(namespace, BTreeMap::new())
-            .map_err(|error| Failure::new(Status::Usage, error)),
-        None => Ok(EncryptionContext::empty()),
-    }
 }
 
 async fn public_key(target: &Target, options: &Kms, json: bool) -> Result<(), Failure> {

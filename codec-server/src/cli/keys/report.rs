@@ -27,6 +27,8 @@ pub(super) struct KeyReport {
     rotation_period_seconds: Option<u64>,
     next_rotation: Option<String>,
     labels: BTreeMap<String, String>,
+    destroy_delay_seconds: Option<u64>,
+    replicas: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +45,13 @@ pub(super) struct Description {
     should_rotate: bool,
     /// The versions that have reached the maximum age and still decrypt.
     overaged: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Rotated {
+    #[serde(flatten)]
+    key: KeyReport,
+    rotated: bool,
 }
 
 #[derive(Serialize)]
@@ -67,6 +76,8 @@ impl From<&KeyDetails> for KeyReport {
             rotation_period_seconds: key.rotation_period.map(|period| period.as_secs()),
             next_rotation: key.next_rotation.and_then(timestamp),
             labels: key.labels.clone(),
+            destroy_delay_seconds: key.destroy_delay.map(|delay| delay.as_secs()),
+            replicas: key.replicas.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -109,7 +120,20 @@ impl KeyReport {
                 "labels",
                 or_dash((!labels.is_empty()).then(|| labels.join(", "))),
             ),
+            ("destroy delay", self.destroy_delay()),
+            (
+                "replicas",
+                or_dash((!self.replicas.is_empty()).then(|| self.replicas.join(", "))),
+            ),
         ]
+    }
+
+    /// How long the destruction of a version can be undone.
+    fn destroy_delay(&self) -> String {
+        or_dash(
+            self.destroy_delay_seconds
+                .map(|seconds| days(Duration::from_secs(seconds))),
+        )
     }
 
     fn rotation(&self) -> String {
@@ -160,6 +184,26 @@ impl Description {
                 "no: signatures stay valid, and each new version has a new public key to publish"
             }
         }
+    }
+}
+
+impl Rotated {
+    pub(super) fn new(key: &KeyDetails, rotated: bool) -> Self {
+        Self {
+            key: key.into(),
+            rotated,
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut lines = self.key.pairs();
+        let rotated = if self.rotated {
+            "yes"
+        } else {
+            "no: it was not due"
+        };
+        lines.push(("rotated", rotated.to_owned()));
+        pairs(&lines)
     }
 }
 

@@ -1,9 +1,11 @@
 //! `keys setup`: everything that an API and a worker need of a key management service. It can be run again at any time.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use temporal_kms_codec::{
     KeyUri, Scheme,
-    kms::{KeyPurpose, KeyRole, KeySpec, Kms},
+    kms::{KeyPurpose, KeyRole, KeySpec, Kms, SetupPlan},
 };
 
 use super::{
@@ -11,7 +13,8 @@ use super::{
     arguments::{Provider, SetupArgs},
     dotenv::DotEnv,
     member::member,
-    operation::{context, refuse_idle_settings, region},
+    operation::{key_store, refuse_idle_settings},
+    permissions::{context, region},
     steps::{self, Outcome, Step, Steps},
 };
 
@@ -30,15 +33,30 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
     refuse_idle_settings(key.scheme(), options)?;
     let grants = setup.grants(&key, region(options))?;
     let context = context(setup.namespace.as_ref())?;
-    let settings = setup.settings(region(options))?;
-    let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
+    let regions = setup.replica_regions(options)?;
+    let spec = setup.spec(options, &regions);
+    if let Some(tool) = &setup.print {
+        let plan = SetupPlan::new(key, spec).with_replica_regions(regions);
+        let plan = grants.into_iter().fold(plan, |plan, (member, role)| {
+            plan.with_grant(member, role, context.clone())
+        });
+        return print_commands(tool, &plan, options, json);
+    }
+    let settings = setup.settings(region(options), &regions, None)?;
+    DotEnv::read(&setup.env_file)?.edit(&settings)?;
 
     let admin = options.admin(&key).await.map_err(Failure::from)?;
     let mut steps = Steps::new(&*admin, &key, setup.dry_run);
-    steps.key(&setup.spec(options)).await;
-    for (member, role) in &grants {
-        steps.grant(member, *role, &context).await;
+    steps.key(&spec).await;
+    let mut replicas = Vec::new();
+    for region in &regions {
+        replicas.extend(steps.replica(region).await);
     }
+    for (member, role) in &grants {
+        steps.grant(member, *role, &context, &replicas).await;
+    }
+    let settings = setup.settings(region(options), &regions, steps.own_name())?;
+    let planned = DotEnv::read(&setup.env_file)?.edit(&settings)?.is_some();
     let (mut steps, is_usable) = steps.finish();
     steps.push(env_step(&settings, planned, is_usable, setup));
 
@@ -90,7 +108,34 @@ impl SetupArgs {
         })
     }
 
-    fn settings(&self, region: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
+    /// The regions that are to have a replica. The key's own region has the key itself.
+    fn replica_regions(&self, options: &Kms) -> Result<Vec<String>, Failure> {
+        if self.provider != Provider::Aws {
+            if self.replica_regions.is_empty() {
+                return Ok(Vec::new());
+            }
+            return Err(Failure::new(
+                Status::Usage,
+                "--replica-region: only AWS KMS has replicas; choose a multi-region location at Cloud KMS, such as --location eur4",
+            ));
+        }
+        let mut regions = self.replica_regions.clone();
+        if regions.is_empty() {
+            regions = configured_replicas(options);
+        }
+        let mut known = BTreeSet::from([region(options).unwrap_or_default().to_owned()]);
+        regions.retain(|region| known.insert(region.clone()));
+        Ok(regions)
+    }
+
+    /// The variables of the key. A key with replicas is named by its ARN, `own_name`: programs then know from the start that
+    /// it has replicas.
+    fn settings(
+        &self,
+        region: Option<&str>,
+        replicas: &[String],
+        own_name: Option<&KeyUri>,
+    ) -> Result<Vec<(&'static str, String)>, Failure> {
         Ok(match self.provider {
             Provider::Gcp => vec![
                 ("KMS_KEY_RING", self.key_ring.clone()),
@@ -106,11 +151,17 @@ impl SetupArgs {
                         "name the region with --aws-region REGION or AWS_REGION",
                     )
                 })?;
-                vec![
+                let own_name = own_name.filter(|_| !replicas.is_empty());
+                let name = own_name.map_or(self.key_alias.as_str(), KeyUri::resource);
+                let mut settings = vec![
                     ("KMS_PROVIDER", "aws".to_owned()),
                     ("AWS_REGION", region.to_owned()),
-                    ("KMS_KEY_ALIAS", self.key_alias.clone()),
-                ]
+                    ("KMS_KEY_ALIAS", name.to_owned()),
+                ];
+                if !replicas.is_empty() {
+                    settings.push(("KMS_REPLICA_REGIONS", replicas.join(",")));
+                }
+                settings
             }
         })
     }
@@ -119,20 +170,28 @@ impl SetupArgs {
         not(feature = "aws-kms"),
         allow(unused_variables, reason = "only keys of AWS KMS have regions")
     )]
-    fn spec(&self, options: &Kms) -> KeySpec {
+    fn spec(&self, options: &Kms, replicas: &[String]) -> KeySpec {
         #[cfg(feature = "aws-kms")]
         let multi_region = {
             let aws = options.get::<temporal_kms_codec::kms::aws::AwsKms>();
-            self.multi_region || aws.is_some_and(|aws| aws.options().multi_region)
+            self.multi_region
+                || !replicas.is_empty()
+                || aws.is_some_and(|aws| aws.options().multi_region)
         };
         #[cfg(not(feature = "aws-kms"))]
-        let multi_region = self.multi_region;
+        let multi_region = self.multi_region || !replicas.is_empty();
+        let scheme = match self.provider {
+            Provider::Gcp => Scheme::GCP_KMS,
+            Provider::Aws => Scheme::AWS_KMS,
+        };
         KeySpec::default()
             .with_purpose(KeyPurpose::Encrypt)
             .with_protection(self.protection.map(Into::into))
             .with_rotation_period(self.rotation_period.period())
             .with_labels(self.labels.iter().cloned().collect())
             .with_multi_region(multi_region)
+            .with_destroy_delay(self.place.destroy_delay)
+            .with_key_store(key_store(scheme, &self.place, options))
     }
 
     /// Who may do what. A worker decrypts inputs and encrypts results.
@@ -167,6 +226,32 @@ impl SetupArgs {
         }
         Ok(grants)
     }
+}
+
+/// The regions of `KMS_REPLICA_REGIONS`.
+#[cfg(feature = "aws-kms")]
+fn configured_replicas(options: &Kms) -> Vec<String> {
+    let aws = options.get::<temporal_kms_codec::kms::aws::AwsKms>();
+    let replicas = aws.map(|aws| aws.options().replicas.as_slice());
+    let replicas = replicas.unwrap_or_default().iter();
+    replicas.map(|replica| replica.region.clone()).collect()
+}
+
+#[cfg(not(feature = "aws-kms"))]
+fn configured_replicas(_: &Kms) -> Vec<String> {
+    Vec::new()
+}
+
+fn print_commands(tool: &str, plan: &SetupPlan, options: &Kms, json: bool) -> Result<(), Failure> {
+    let service = options.service(plan.key.scheme()).ok_or_else(|| {
+        Failure::new(Status::Usage, "--print: this build has no such key service")
+    })?;
+    let commands = service
+        .setup_commands(tool, plan)
+        .map_err(|error| Failure::new(Status::Usage, format_args!("--print {tool}: {error}")))?;
+    let answer =
+        serde_json::json!({ "tool": tool, "key": plan.key.to_string(), "commands": commands });
+    print_answer(json, &answer, || commands.clone())
 }
 
 fn env_step(

@@ -108,6 +108,8 @@ pub(super) struct Steps<'a> {
     key: &'a KeyUri,
     dry_run: bool,
     is_usable: bool,
+    /// The key as it is, once it is known.
+    found: Option<KeyDetails>,
     done: Vec<Step>,
 }
 
@@ -118,6 +120,7 @@ impl<'a> Steps<'a> {
             key,
             dry_run,
             is_usable: true,
+            found: None,
             done: Vec::new(),
         }
     }
@@ -125,6 +128,11 @@ impl<'a> Steps<'a> {
     /// The steps, and whether the key exists, or would exist.
     pub(super) fn finish(self) -> (Vec<Step>, bool) {
         (self.done, self.is_usable)
+    }
+
+    /// The name of the key that its service gave it. `None` while it does not exist.
+    pub(super) fn own_name(&self) -> Option<&KeyUri> {
+        self.found.as_ref().map(|found| &found.uri)
     }
 
     /// The key, its place and its rotation.
@@ -135,6 +143,7 @@ impl<'a> Steps<'a> {
                 None => {
                     self.note("key", format!("key {key}"), Outcome::Unchanged);
                     self.rotation(&found, spec).await;
+                    self.found = Some(found);
                 }
                 Some(wrong) => {
                     let error = format!("{key} {wrong}; choose another name");
@@ -154,16 +163,20 @@ impl<'a> Steps<'a> {
             return self.note("rotation", rotation(spec), Outcome::Planned);
         }
         match self.admin.create(key, spec).await {
-            Ok(_) => {
+            Ok(made) => {
+                self.found = Some(made);
                 self.note("key", what, Outcome::Changed);
                 self.note("rotation", rotation(spec), Outcome::Changed);
             }
             // Creating takes several calls. The key may exist although a later call failed.
-            Err(error) if self.admin.details(key).await.is_ok() => {
-                self.note("key", what, Outcome::Changed);
-                self.fail("rotation", rotation(spec), &error);
-            }
-            Err(error) => self.give_up(spec, Status::of_provider(&error), &error),
+            Err(error) => match self.admin.details(key).await {
+                Ok(found) => {
+                    self.found = Some(found);
+                    self.note("key", what, Outcome::Changed);
+                    self.fail("rotation", rotation(spec), &error);
+                }
+                Err(_) => self.give_up(spec, Status::of_provider(&error), &error),
+            },
         }
     }
 
@@ -190,8 +203,57 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// The permission of one account.
-    pub(super) async fn grant(&mut self, member: &str, role: KeyRole, context: &EncryptionContext) {
+    /// The replica in one region. `None` when there is none yet.
+    pub(super) async fn replica(&mut self, region: &str) -> Option<KeyUri> {
+        let what = format!("create the replica in {region}");
+        if !self.is_usable {
+            self.note("replica", what, Outcome::Skipped);
+            return None;
+        }
+        let in_region = format!(":{region}:");
+        let mut replicas = self.found.iter().flat_map(|found| &found.replicas);
+        if let Some(replica) = replicas.find(|key| key.resource().contains(&in_region)) {
+            let replica = replica.clone();
+            self.note("replica", what, Outcome::Unchanged);
+            return Some(replica);
+        }
+        if self.dry_run {
+            self.note("replica", what, Outcome::Planned);
+            return None;
+        }
+        match self.admin.replicate(self.key, region).await {
+            Ok(replica) => {
+                self.note("replica", what, Outcome::Changed);
+                Some(replica)
+            }
+            Err(error) => {
+                self.fail("replica", what, &error);
+                None
+            }
+        }
+    }
+
+    /// The permission of one account, also on the replicas.
+    pub(super) async fn grant(
+        &mut self,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+        replicas: &[KeyUri],
+    ) {
+        self.grant_on(self.key, member, role, context).await;
+        for replica in replicas {
+            self.grant_on(replica, member, role, context).await;
+        }
+    }
+
+    async fn grant_on(
+        &mut self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) {
         let may = match role {
             KeyRole::Encrypter => "encrypt",
             KeyRole::Decrypter => "decrypt",
@@ -203,16 +265,19 @@ impl<'a> Steps<'a> {
             .map_or_else(String::new, |(_, namespace)| {
                 format!(" payloads of namespace {namespace}")
             });
-        let what = format!("let {member} {may}{only}");
+        let with = if key == self.key {
+            String::new()
+        } else {
+            format!(" with {key}")
+        };
+        let what = format!("let {member} {may}{only}{with}");
         if !self.is_usable {
             return self.note("grant", what, Outcome::Skipped);
         }
         if self.dry_run {
             return self.note("grant", what, Outcome::PlannedIfMissing);
         }
-        let granted = self
-            .admin
-            .grant_for_context(self.key, member, role, context);
+        let granted = self.admin.grant_for_context(key, member, role, context);
         match granted.await {
             Ok(true) => self.note("grant", what, Outcome::Changed),
             Ok(false) => self.note("grant", what, Outcome::Unchanged),
@@ -252,6 +317,11 @@ fn unlike(found: &KeyDetails, spec: &KeySpec) -> Option<&'static str> {
         Some("exists already with another protection, which cannot be changed")
     } else if spec.multi_region && !has_replicas {
         Some("exists already as a key of one region, which cannot be changed")
+    } else if spec
+        .destroy_delay
+        .is_some_and(|wanted| Some(wanted) != found.destroy_delay)
+    {
+        Some("exists already with another destroy delay, which cannot be changed")
     } else {
         None
     }

@@ -106,6 +106,24 @@ pub(super) fn namespace(text: &str) -> Result<Namespace, String> {
     Namespace::new(text).map_err(|error| error.reason().to_owned())
 }
 
+/// The id of a key store of AWS KMS.
+pub(super) fn key_store(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("cks-").unwrap_or_default();
+    if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Ok(text.to_owned());
+    }
+    Err("expected the id of a key store, cks-…".to_owned())
+}
+
+/// A region of AWS.
+pub(super) fn region(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if text.contains('-') && text.len() <= 32 && text.bytes().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a region of AWS, such as us-west-2".to_owned())
+}
+
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),

@@ -36,7 +36,7 @@ impl Bench {
 
     fn with_variables(further: &[(&'static str, &'static str)]) -> Self {
         let runtime = Runtime::new().unwrap();
-        let server = runtime.block_on(Account::new().serve("eu-west-1")).unwrap();
+        let server = runtime.block_on(Account::new().serve_everywhere()).unwrap();
         let variables = [
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ENDPOINT_URL", server.url()),
@@ -158,6 +158,203 @@ fn a_grant_can_be_for_one_namespace() {
         what.ends_with("encrypt payloads of namespace prod"),
         "{what}"
     );
+}
+
+#[test]
+fn a_revoked_grant_is_gone_and_the_list_shows_who_has_which() {
+    let bench = Bench::new();
+    bench.json(&["create", ALIAS]);
+    let with = |command, role, further: &[&str]| {
+        let arguments = [command, ALIAS, "--member", WORKER, "--role", role];
+        bench.json(&[&arguments[..], further].concat())["changed"].clone()
+    };
+    let prod = ["--namespace", "prod"];
+    for namespace in ["prod", "test"] {
+        assert_eq!(
+            with("grant", "decrypter", &["--namespace", namespace]),
+            true
+        );
+    }
+    assert_eq!(with("grant", "encrypter", &[]), true);
+    let listed = || bench.json(&["grants", ALIAS])["grants"].clone();
+    let grants = listed();
+    assert_eq!(grants.as_array().unwrap().len(), 4);
+    assert_eq!(
+        (
+            &grants[0]["member"],
+            &grants[0]["role"],
+            &grants[0]["context"]
+        ),
+        (
+            &json!(WORKER),
+            &json!("decrypter"),
+            &json!({ "namespace": "prod" })
+        )
+    );
+    assert_eq!(
+        (&grants[3]["permits"], &grants[3]["source"]),
+        (&json!("kms:*"), &json!("key policy"))
+    );
+    let table = bench.program.text(&["grants", ALIAS]);
+    assert!(
+        table.contains("namespace=prod") && table.contains("IAM policies"),
+        "{table}"
+    );
+
+    assert_eq!(with("revoke", "decrypter", &prod), true);
+    assert_eq!(with("revoke", "decrypter", &prod), false);
+    assert_eq!(listed().as_array().unwrap().len(), 3);
+    assert_eq!(with("revoke", "decrypter", &[]), true, "every namespace");
+    assert_eq!(with("revoke", "encrypter", &[]), true);
+    assert_eq!(with("revoke", "encrypter", &[]), false);
+    assert_eq!(listed().as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_wider_grant_is_told_and_left_alone() {
+    let bench = Bench::new();
+    let made = bench.json(&["create", ALIAS]);
+    let key = made["key"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("aws-kms://");
+    bench
+        .server
+        .grant(key, WORKER, &["Decrypt", "ReEncryptFrom"]);
+    let revoke = ["revoke", ALIAS, "--member", WORKER, "--role", "decrypter"];
+    let output = bench.program.run(&revoke);
+    assert_eq!(output.status.code(), Some(78));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("together with other operations"), "{error}");
+}
+
+#[test]
+fn setup_makes_replicas_and_names_the_key_by_its_arn() {
+    let bench = Bench::new();
+    let setup = [
+        &SETUP[..],
+        &[
+            "--replica-region",
+            "us-west-2",
+            "--replica-region",
+            "eu-west-1",
+        ],
+    ];
+    let dry = bench.json(&[&setup.concat()[..], &["--dry-run"]].concat());
+    assert!(outcomes(&dry).contains(&("replica", "planned")), "{dry}");
+    let first = bench.json(&setup.concat());
+    let changed: Vec<_> = outcomes(&first);
+    let steps = [
+        "key", "rotation", "replica", "grant", "grant", "grant", "grant", "grant", "grant", "env",
+    ];
+    assert_eq!(
+        changed,
+        steps.map(|step| (step, "changed")),
+        "one region is the key's own"
+    );
+    assert_eq!(bench.asked("CreateKey")[0]["MultiRegion"], true);
+    assert_eq!(bench.asked("ReplicateKey").len(), 1);
+    assert_eq!(
+        bench.asked("CreateGrant").len(),
+        6,
+        "the replica has grants of its own"
+    );
+
+    let env = fs::read_to_string(bench.program.folder().join(".env")).unwrap();
+    assert!(
+        env.contains("KMS_KEY_ALIAS=arn:aws:kms:eu-west-1:111122223333:key/mrk-"),
+        "{env}"
+    );
+    assert!(env.contains("KMS_REPLICA_REGIONS=us-west-2\n"), "{env}");
+    let again = bench.json(&setup.concat());
+    assert_eq!(outcomes(&again), steps.map(|step| (step, "unchanged")));
+    let described = bench.json(&["describe", ALIAS]);
+    let replica = described["replicas"][0].as_str().unwrap();
+    assert!(
+        replica.starts_with("aws-kms://arn:aws:kms:us-west-2:"),
+        "{replica}"
+    );
+}
+
+#[test]
+fn a_replica_that_fails_is_told_and_the_rest_is_done() {
+    let bench = Bench::with_variables(&[("KMS_REPLICA_REGIONS", "us-west-2")]);
+    let denied = Fault::Error("AccessDeniedException");
+    bench.server.fail("ReplicateKey", denied, 1);
+    let (code, report, error) = bench.program.failed(&SETUP);
+    assert_eq!(code, 77, "{error}");
+    assert!(
+        outcomes(&report).contains(&("replica", "failed")),
+        "{report}"
+    );
+    assert_eq!(outcomes(&report).last(), Some(&("env", "changed")));
+    let again = bench.json(&SETUP);
+    assert!(
+        outcomes(&again).contains(&("replica", "changed")),
+        "{again}"
+    );
+}
+
+#[test]
+fn keys_are_made_in_the_named_key_store() {
+    let bench = Bench::new();
+    let store = ["--custom-key-store", "cks-1234567890abcdef0"];
+    bench.json(&[&["create", ALIAS][..], &store].concat());
+    let asked = &bench.asked("CreateKey")[0];
+    assert_eq!(asked["CustomKeyStoreId"], "cks-1234567890abcdef0");
+    assert!(
+        bench.asked("EnableKeyRotation").is_empty(),
+        "such keys do not rotate"
+    );
+    for (further, words) in [
+        (&["--multi-region"][..], "no replicas"),
+        (&["--purpose", "sign-p256"], "for encryption only"),
+        (&["--rotation-period", "90d"], "does not rotate"),
+    ] {
+        let other = [&["create", "aws-kms://alias/other"][..], &store, further].concat();
+        let output = bench.program.run(&other);
+        assert_eq!(output.status.code(), Some(78), "{further:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(words), "{error}");
+    }
+    let wrong = bench
+        .program
+        .run(&["create", ALIAS, "--custom-key-store", "hsm"]);
+    assert_eq!(wrong.status.code(), Some(64));
+    assert_eq!(bench.asked("CreateKey").len(), 1);
+}
+
+#[test]
+fn setup_prints_commands_of_other_tools_and_calls_nothing() {
+    let bench = Bench::new();
+    let further = ["--namespace", "prod", "--replica-region", "us-west-2"];
+    let print = |tool| {
+        bench
+            .program
+            .text(&[&SETUP[..], &further, &["--print", tool]].concat())
+    };
+    let script = print("aws");
+    for line in [
+        "KEY=$(aws kms create-key \\\n  --region eu-west-1",
+        "--multi-region",
+        "--alias-name alias/payload-encryption \\\n  --target-key-id \"$KEY\"",
+        "--rotation-period-in-days 90",
+        "--operations GenerateDataKey Encrypt DescribeKey",
+        "--constraints '{\"EncryptionContextSubset\":{\"namespace\":\"prod\"}}'",
+        "--replica-region us-west-2",
+    ] {
+        assert!(script.contains(line), "{line}: {script}");
+    }
+    let terraform = print("terraform");
+    for line in [
+        "multi_region             = true",
+        "prevent_destroy = true",
+        "encryption_context_subset = {\n      \"namespace\" = \"prod\"",
+        "resource \"aws_kms_replica_key\" \"codec_us_west_2\"",
+    ] {
+        assert!(terraform.contains(line), "{line}: {terraform}");
+    }
+    assert!(bench.server.calls().is_empty());
 }
 
 #[test]

@@ -252,6 +252,179 @@ fn a_grant_is_made_once() {
 }
 
 #[test]
+fn a_revoked_role_is_gone_and_the_list_shows_who_has_which() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY]);
+    let empty = bench.text(&["grants", GCP_KEY]);
+    assert!(empty.contains("nobody has a permission"), "{empty}");
+    assert!(empty.contains("the project"), "{empty}");
+    let with = |command, member, role| {
+        bench.json(&[command, GCP_KEY, "--member", member, "--role", role])["changed"].clone()
+    };
+    for role in ["encrypter", "decrypter", "signer", "verifier"] {
+        assert_eq!(with("grant", WORKER, role), true);
+    }
+    assert_eq!(with("grant", API, "encrypter"), true);
+
+    let has = |member: &str| -> Vec<String> {
+        let listed = bench.json(&["grants", GCP_KEY]);
+        let grants = listed["grants"].as_array().unwrap().iter();
+        let mut roles: Vec<_> = grants
+            .filter(|grant| grant["member"] == member)
+            .map(|grant| {
+                grant["permits"]
+                    .as_str()
+                    .unwrap()
+                    .replace("roles/cloudkms.", "")
+            })
+            .collect();
+        roles.sort();
+        roles
+    };
+    assert_eq!(
+        has(WORKER),
+        [
+            "cryptoKeyDecrypter",
+            "cryptoKeyEncrypter",
+            "publicKeyViewer",
+            "signer",
+            "viewer"
+        ]
+    );
+    assert_eq!(with("revoke", WORKER, "encrypter"), true);
+    assert_eq!(with("revoke", WORKER, "encrypter"), false);
+    assert_eq!(with("revoke", WORKER, "signer"), true);
+    assert_eq!(
+        has(WORKER),
+        ["cryptoKeyDecrypter", "publicKeyViewer", "viewer"],
+        "a verifier still looks for versions"
+    );
+    assert_eq!(with("revoke", WORKER, "verifier"), true);
+    assert_eq!(has(WORKER), ["cryptoKeyDecrypter"]);
+    assert_eq!(has(API), ["cryptoKeyEncrypter"]);
+    let table = bench.text(&["grants", GCP_KEY]);
+    assert!(
+        table.starts_with("MEMBER ") && table.contains("IAM policy"),
+        "{table}"
+    );
+}
+
+#[test]
+fn an_older_version_becomes_the_primary_one_again() {
+    let bench = Bench::new();
+    for key in ["local://a", GCP_KEY] {
+        let first = bench.json(&["create", key])["primary"]["version"].clone();
+        let first = first.as_str().unwrap();
+        let second = bench.json(&["rotate", key])["primary"]["version"].clone();
+        let changed = bench.json(&["set-primary", key, "--version", first]);
+        assert_eq!(changed["primary"]["version"], first);
+        assert_eq!(bench.states(key), ["enabled", "enabled"]);
+        let second = second.as_str().unwrap();
+        bench.json(&["disable", key, "--version", second, "--yes"]);
+        let (code, error) = bench.refused(&["set-primary", key, "--version", second]);
+        assert_eq!(code, 78, "{error}");
+        let (code, error) = bench.refused(&["set-primary", key, "--version", "77"]);
+        assert_eq!(code, 78, "{error}");
+    }
+}
+
+#[test]
+fn a_timer_rotates_what_is_due() {
+    let bench = Bench::new();
+    bench.json(&["create", GCP_KEY]);
+    let due = |time: &str| bench.json(&["rotate", GCP_KEY, &format!("--if-due={time}")]);
+    let young = bench.json(&["rotate", GCP_KEY, "--if-due"]);
+    assert_eq!(
+        (&young["rotated"], &young["primary"]["version"]),
+        (&json!(false), &json!("1"))
+    );
+    let rotated = due("1ns");
+    assert_eq!(
+        (&rotated["rotated"], &rotated["primary"]["version"]),
+        (&json!(true), &json!("2"))
+    );
+
+    bench.json(&["create", "local://a"]);
+    let (code, error) = bench.refused(&["rotate", "local://a", "--if-due"]);
+    assert_eq!(code, 78, "{error}");
+    assert!(error.contains("nothing tells the age"), "{error}");
+    let signing = "local://s";
+    bench.json(&["create", signing, "--purpose", "sign-p256"]);
+    assert_eq!(
+        bench.json(&["rotate", signing, "--if-due"])["rotated"],
+        false
+    );
+}
+
+#[test]
+fn a_version_outlives_its_destruction_as_long_as_its_key_says() {
+    let bench = Bench::new();
+    let made = bench.json(&["create", GCP_KEY, "--destroy-delay", "100d"]);
+    assert_eq!(made["destroy_delay_seconds"], 100 * 24 * 3600);
+    for (key, delay, words) in [
+        (
+            "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/l",
+            "121d",
+            "1 to 120 days",
+        ),
+        (
+            "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/l",
+            "1h",
+            "1 to 120 days",
+        ),
+        ("local://a", "7d", "destroyed at once"),
+    ] {
+        let (code, error) = bench.refused(&["create", key, "--destroy-delay", delay]);
+        assert_eq!(code, 78, "{error}");
+        assert!(error.contains(words), "{error}");
+    }
+    let setup = [&SETUP[..], &["--destroy-delay", "60d"]].concat();
+    bench.json(&setup);
+    assert_eq!(bench.json(&setup)["changed"], false);
+    let (code, _, error) = bench
+        .program
+        .failed(&[&SETUP[..], &["--destroy-delay", "61d"]].concat());
+    assert_eq!(code, 78, "{error}");
+    assert!(error.contains("another destroy delay"), "{error}");
+}
+
+#[test]
+fn setup_prints_commands_of_other_tools_and_calls_nothing() {
+    let bench = Bench::new();
+    let print =
+        |tool| bench.text(&[&SETUP[..], &["--print", tool, "--label", "team=payments"]].concat());
+    let script = print("gcloud");
+    for line in [
+        "gcloud services enable cloudkms.googleapis.com \\\n  --project=p\n",
+        "gcloud kms keyrings create claude-code \\\n  --location=global \\\n  --project=p\n",
+        "gcloud kms keys create payload-encryption \\\n  --keyring=claude-code",
+        "--rotation-period=7776000s",
+        "--labels=team=payments",
+        "--role=roles/cloudkms.cryptoKeyDecrypter",
+        "--member=serviceAccount:api@p.iam.gserviceaccount.com",
+    ] {
+        assert!(script.contains(line), "{line}: {script}");
+    }
+    assert_eq!(script.matches("add-iam-policy-binding").count(), 3);
+    let terraform = print("terraform");
+    for line in [
+        "resource \"google_kms_crypto_key\" \"codec\"",
+        "rotation_period            = \"7776000s\"",
+        "prevent_destroy = true",
+        "member        = \"serviceAccount:worker@p.iam.gserviceaccount.com\"",
+    ] {
+        assert!(terraform.contains(line), "{line}: {terraform}");
+    }
+    let (code, error) = bench.refused(&[&SETUP[..], &["--print", "aws"]].concat());
+    assert_eq!(code, 64, "{error}");
+    assert!(error.contains("gcloud or terraform"), "{error}");
+    let (code, error) = bench.refused(&[&SETUP[..], &["--replica-region", "us-west-2"]].concat());
+    assert_eq!(code, 64, "{error}");
+    assert!(bench.emulator.calls().is_empty());
+    assert!(!bench.env_file().exists());
+}
+
+#[test]
 fn destruction_needs_a_word_of_consent() {
     let bench = Bench::new();
     bench.json(&["create", GCP_KEY]);

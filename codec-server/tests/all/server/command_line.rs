@@ -227,3 +227,27 @@ fn dev_says_that_it_creates_its_key_and_listens_on_localhost() {
     let said = text(&start().stderr);
     assert!(!said.contains("created"), "{said}");
 }
+
+#[test]
+fn a_token_is_apart_from_the_section_that_accepts_it() {
+    let arguments = ["--name", "report", "--permission", "payments:read"];
+    let output = run(&[&["token"][..], &arguments].concat());
+    assert!(output.status.success(), "{output:?}");
+    let (token, section) = (text(&output.stdout), text(&output.stderr));
+    let token = token.trim();
+    assert!(token.starts_with("tkc_") && token.len() == 47, "{token}");
+    assert!(!section.contains(token), "{section}");
+    for line in ["[auth.tokens.report]", "permissions = [\"payments:read\"]"] {
+        assert!(section.lines().any(|found| found == line), "{section}");
+    }
+    let other = run(&["token"]);
+    assert_ne!(text(&other.stdout).trim(), token);
+    for wrong in [
+        ["--name", "a b"],
+        ["--permission", "*:read"],
+        ["--permission", "payments"],
+    ] {
+        let output = run(&[&["token"][..], &wrong].concat());
+        assert_eq!(output.status.code(), Some(64), "{wrong:?}");
+    }
+}

@@ -158,8 +158,10 @@ fn both_check_and_serve_refuse_what_cannot_work_with_the_same_words() {
             "codec.toml:3: server.admin_listen: it is the address of `listen` too",
         ),
         (
-            format!("{keys}{namespace}[namespaces.\"*\"]\nencrypt = [\"local://default\"]\n"),
-            "codec.toml:5: namespaces.*: a section is for one namespace",
+            format!(
+                "{keys}{namespace}[namespaces.\"*a*\"]\nencrypt = [\"local://default\"]\n[namespaces.\"*b*\"]\nencrypt = [\"local://default\"]\n"
+            ),
+            "codec.toml:5: namespaces.*a*: a name can have the form of `*a*` and of `*b*`",
         ),
         (
             format!("{keys}[namespaces.prod.a1b2c]\nencrypt = [\"local://default\"]\n"),

@@ -4,7 +4,7 @@ use crate::support::{CodecServer, Connection, body_of, plain, post, run_with_inp
 use nix::sys::signal::Signal;
 
 /// A request in flight: its head is answered by `100 Continue`, its body is still to come.
-fn in_flight(server: &CodecServer) -> (Connection, Vec<u8>) {
+pub(super) fn in_flight(server: &CodecServer) -> (Connection, Vec<u8>) {
     let request = post(
         "/encode",
         &[("Expect", "100-continue")],

@@ -67,6 +67,14 @@ impl CodecServer {
     /// With the whole configuration but for the listeners' ports and the local keys. `write` puts files into a folder, and
     /// names them in the text that it returns. What begins with `listen =` comes first.
     pub(crate) fn configured(write: impl FnOnce(&Path) -> String) -> Self {
+        Self::configured_with(&[], write)
+    }
+
+    /// As [`configured`](Self::configured), with variables.
+    pub(crate) fn configured_with(
+        environment: &[(&str, &str)],
+        write: impl FnOnce(&Path) -> String,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let more = write(folder.path());
         let listen = if more.starts_with("listen =") {
@@ -83,6 +91,7 @@ impl CodecServer {
         std::fs::write(&file, text).unwrap();
         let mut command = program();
         command.args(["serve", "--config"]).arg(file);
+        command.envs(environment.iter().copied());
         Self::start(command, folder)
     }
 
@@ -109,6 +118,25 @@ impl CodecServer {
             .args(["serve", "--config"])
             .arg(file);
         Self::start(shell, folder)
+    }
+
+    /// With a file of the test's own.
+    pub(crate) fn serve_file(file: &Path) -> Self {
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(file);
+        Self::start(command, tempfile::tempdir().unwrap())
+    }
+
+    /// With variables in place of a file.
+    pub(crate) fn serve_with_variables(variables: &[(&str, &str)]) -> Self {
+        let mut command = program();
+        let listen = [
+            ("CODEC_SERVER_LISTEN", "127.0.0.1:0"),
+            ("CODEC_SERVER_ADMIN_LISTEN", "127.0.0.1:0"),
+        ];
+        command.arg("serve").envs(listen);
+        command.envs(variables.iter().copied());
+        Self::start(command, tempfile::tempdir().unwrap())
     }
 
     /// One namespace `default` with a key of its own.

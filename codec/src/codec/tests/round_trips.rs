@@ -104,7 +104,7 @@ async fn each_payload_has_its_own_result_in_its_own_place() {
 async fn direct_mode_seals_an_envelope_over_the_limit() {
     let (_folder, keyring) = keyring();
     let key = keyring.key_or_create("k").unwrap();
-    let limit = key.max_plaintext();
+    let limit = key.limits().max_plaintext;
     let codec = builder("n")
         .encrypt_with(key)
         .format(Format::Direct)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use temporal_kms::{
+    KeyLimits,
     faulty::{Answer, FaultyKey},
     support::clock::ManualClock,
 };
@@ -19,7 +20,7 @@ use Answer::{Fails, Panics, Presumes};
 /// A key that refuses everything but what it was told.
 fn scripted(name: &str) -> Arc<FaultyKey> {
     let uri = format!("local://{name}").parse().unwrap();
-    let key = FaultyKey::with_limits(uri, 100, 0);
+    let key = FaultyKey::with_limits(uri, KeyLimits::default().with_max_wrapped(100));
     key.fail(ProviderErrorKind::InvalidCiphertext);
     key
 }

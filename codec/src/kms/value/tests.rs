@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    Codec, Dek, EncryptionContext, Format, Namespace, Payload, WrappedDek,
+    Codec, EncryptionContext, Format, Namespace, Payload,
     kms::{KeyDescription, Protection, SettingKind, SettingRow, SettingTable, Variables},
 };
 
@@ -62,61 +62,34 @@ impl KeyService for MemoryKms {
 #[derive(Debug)]
 struct MemoryKey(KeyUri);
 
-impl MemoryKey {
-    fn seal(plaintext: &[u8], additional: &[u8]) -> Vec<u8> {
-        let mut sealed = plaintext.to_vec();
-        let cipher = Aes256Gcm::new(&[7; 32]);
-        cipher
-            .seal([0; NONCE_LEN], additional, &mut sealed, 0)
-            .unwrap();
-        sealed
-    }
-
-    fn open(&self, sealed: &[u8], additional: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        let mut buffer = sealed.to_vec();
-        let opened = Aes256Gcm::new(&[7; 32]).open([0; NONCE_LEN], additional, &mut buffer);
-        let refused = || ProviderError::new(ProviderErrorKind::InvalidCiphertext, &self.0);
-        let opened = opened.map_err(|_| refused())?;
-        Ok(Zeroizing::new(opened.to_vec()))
-    }
-}
-
 #[async_trait]
 impl KeyProvider for MemoryKey {
     fn uri(&self) -> &KeyUri {
         &self.0
     }
 
-    async fn wrap(
+    async fn seal(
         &self,
-        dek: &Dek,
+        plaintext: &[u8],
         context: &EncryptionContext,
-    ) -> Result<WrappedDek, ProviderError> {
-        Ok(WrappedDek::new(Self::seal(
-            dek.expose(),
-            context.as_bytes(),
-        )))
+    ) -> Result<Vec<u8>, ProviderError> {
+        let mut sealed = plaintext.to_vec();
+        Aes256Gcm::new(&[7; 32])
+            .seal([0; NONCE_LEN], context.as_bytes(), &mut sealed, 0)
+            .unwrap();
+        Ok(sealed)
     }
 
-    async fn unwrap(
+    async fn open(
         &self,
-        wrapped: &WrappedDek,
+        sealed: &[u8],
         context: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        let opened = self.open(wrapped.as_bytes(), context.as_bytes())?;
-        Ok(Dek::from_slice(&opened).unwrap())
-    }
-
-    fn max_plaintext(&self) -> usize {
-        1024
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
-        Ok(Self::seal(plaintext, &[]))
-    }
-
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        self.open(ciphertext, &[])
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        let mut buffer = sealed.to_vec();
+        let cipher = Aes256Gcm::new(&[7; 32]);
+        let opened = cipher.open([0; NONCE_LEN], context.as_bytes(), &mut buffer);
+        let refused = || ProviderError::new(ProviderErrorKind::InvalidCiphertext, &self.0);
+        Ok(Zeroizing::new(opened.map_err(|_| refused())?.to_vec()))
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {

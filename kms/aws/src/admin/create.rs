@@ -8,7 +8,9 @@ use crate::{
     metadata::{self, unreadable},
     name::{Arn, KeyName},
 };
-use temporal_kms::{KeyPurpose, KeySpec, Protection, ProviderError, ProviderErrorKind as Kind};
+use temporal_kms::{
+    KeyPurpose, KeySpec, KeyUri, Protection, ProviderError, ProviderErrorKind as Kind,
+};
 
 /// AWS KMS's shortest wait, because the key was never used.
 const DISCARD_DAYS: i32 = 7;
@@ -17,21 +19,20 @@ const DISCARD_DAYS: i32 = 7;
 pub(super) async fn create(
     asked: RegionalKey,
     spec: &KeySpec,
-    custom_key_store: Option<&str>,
 ) -> Result<RegionalKey, ProviderError> {
     let Some(alias) = asked.name.alias() else {
         return Err(asked.error(Kind::Misconfigured).with_detail(
             "AWS KMS chooses the ids of keys; name the new key by an alias, aws-kms://alias/NAME",
         ));
     };
-    let (usage, key_spec) = kind(&asked, spec)?;
+    let (usage, key_spec) = kind(&asked.uri, spec)?;
     let rotation = spec.rotation_period;
     let days = rotation
         .map(|period| rotation_days(&asked.uri, period))
         .transpose()?;
     refuse_if_present(&asked).await?;
 
-    let made = create_key(&asked, spec, usage, key_spec, custom_key_store).await?;
+    let made = create_key(&asked, spec, usage, key_spec).await?;
     let call = made.kms.create_alias().alias_name(alias);
     let named = call.target_key_id(made.id()).send().await;
     if let Err(error) = named {
@@ -47,8 +48,13 @@ pub(super) async fn create(
     Ok(made)
 }
 
-fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), ProviderError> {
-    let unsupported = |detail| Err(asked.error(Kind::Unsupported).with_detail(detail));
+/// What AWS KMS calls such a key.
+///
+/// # Errors
+/// When AWS KMS has no such keys.
+pub(crate) fn kind(key: &KeyUri, spec: &KeySpec) -> Result<(KeyUsageType, Spec), ProviderError> {
+    let unsupported =
+        |detail: &'static str| Err(ProviderError::new(Kind::Unsupported, key).with_detail(detail));
     if matches!(
         spec.protection,
         Some(Protection::File | Protection::Software)
@@ -56,6 +62,24 @@ fn kind(asked: &RegionalKey, spec: &KeySpec) -> Result<(KeyUsageType, Spec), Pro
         return unsupported(
             "AWS KMS keeps every key in a hardware security module; leave --protection out",
         );
+    }
+    if spec.destroy_delay.is_some() {
+        return unsupported(
+            "AWS KMS takes the time from the call that deletes the key: keys destroy --window",
+        );
+    }
+    if spec.key_store.is_some() {
+        if spec.purpose != KeyPurpose::Encrypt {
+            return unsupported("a CloudHSM key store has keys for encryption only");
+        }
+        if spec.multi_region {
+            return unsupported("keys in a CloudHSM key store have no replicas");
+        }
+        if spec.rotation_period.is_some() {
+            return unsupported(
+                "AWS KMS does not rotate keys in a CloudHSM key store; set --rotation-period never",
+            );
+        }
     }
     match spec.purpose {
         KeyPurpose::Encrypt => Ok((KeyUsageType::EncryptDecrypt, Spec::SymmetricDefault)),
@@ -80,7 +104,6 @@ async fn create_key(
     spec: &KeySpec,
     usage: KeyUsageType,
     key_spec: Spec,
-    custom_key_store: Option<&str>,
 ) -> Result<RegionalKey, ProviderError> {
     let tag =
         |(name, value): (&String, &String)| Tag::builder().tag_key(name).tag_value(value).build();
@@ -98,8 +121,8 @@ async fn create_key(
         .multi_region(spec.multi_region)
         .description("Made by temporal-kms-codec")
         .set_tags((!tags.is_empty()).then_some(tags))
-        .set_origin(custom_key_store.map(|_| OriginType::AwsCloudhsm))
-        .set_custom_key_store_id(custom_key_store.map(str::to_owned))
+        .set_origin(spec.key_store.as_ref().map(|_| OriginType::AwsCloudhsm))
+        .set_custom_key_store_id(spec.key_store.clone())
         .send()
         .await
         .map_err(asked.failed("kms:CreateKey"))?;

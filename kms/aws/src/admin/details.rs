@@ -6,7 +6,8 @@ use std::{
 };
 
 use aws_sdk_kms::types::{
-    IncludeKeyMaterial, KeyMaterialState, KeyMetadata, OriginType, RotationsListEntry,
+    IncludeKeyMaterial, KeyMaterialState, KeyMetadata, MultiRegionConfiguration, OriginType,
+    RotationsListEntry,
 };
 
 use super::{DAY, MAX_PAGES, arn_uri};
@@ -16,7 +17,7 @@ use crate::{
     name::{Arn, KeyName},
 };
 use temporal_kms::{
-    KeyDetails, KeyPurpose, KeyState, KeyVersion, ProviderError, ProviderErrorKind as Kind,
+    KeyDetails, KeyPurpose, KeyState, KeyUri, KeyVersion, ProviderError, ProviderErrorKind as Kind,
 };
 
 /// All details of a key that is named by its ARN.
@@ -105,7 +106,21 @@ async fn describe(
     .with_created(time(metadata.creation_date()))
     .with_rotation_period(rotation.period)
     .with_next_rotation(rotation.next)
-    .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default()))
+    .with_labels(if_permitted(key, tags(key).await)?.unwrap_or_default())
+    .with_replicas(replicas(key, metadata)?))
+}
+
+/// The key's replicas. A replica names its siblings and not the primary key.
+fn replicas(key: &RegionalKey, metadata: &KeyMetadata) -> Result<Vec<KeyUri>, ProviderError> {
+    let configuration = metadata.multi_region_configuration();
+    let replicas = configuration
+        .map(MultiRegionConfiguration::replica_keys)
+        .unwrap_or_default();
+    let replicas = replicas.iter().map(|replica| {
+        let arn = replica.arn().and_then(Arn::parse);
+        arn_uri(key, &arn.ok_or_else(|| unreadable(key))?)
+    });
+    replicas.collect()
 }
 
 /// `None` if the caller lacks the permission. A policy that permits a key by its alias cannot permit operations that

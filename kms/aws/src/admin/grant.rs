@@ -1,8 +1,7 @@
 //! Grants: who may use a key, and under which encryption context.
 
-use aws_sdk_kms::types::{
-    GrantConstraints, GrantListEntry, GrantOperation as Operation, KeyMetadata,
-};
+pub(crate) use aws_sdk_kms::types::GrantOperation as Operation;
+use aws_sdk_kms::types::{GrantConstraints, GrantListEntry, KeyMetadata};
 
 use super::{MAX_PAGES, details::endless};
 use crate::{
@@ -69,8 +68,8 @@ pub(super) async fn grant(
     Ok(true)
 }
 
-/// A grant's name, made from what it permits. AWS KMS treats equal grants with one name as one grant.
-const fn grant_of(role: KeyRole) -> Option<(&'static str, &'static [Operation])> {
+/// A grant's name, and what it permits. AWS KMS treats equal grants with one name as one grant.
+pub(crate) const fn grant_of(role: KeyRole) -> Option<(&'static str, &'static [Operation])> {
     Some(match role {
         KeyRole::Encrypter => (
             "temporal-kms-codec-encrypter",
@@ -119,22 +118,29 @@ fn fits(role: KeyRole, purpose: Option<KeyPurpose>) -> bool {
 
 /// The operations that the member may already use under every wanted context.
 async fn granted(key: &RegionalKey, wanted: &Wanted<'_>) -> Result<Vec<Operation>, ProviderError> {
-    let call = key
-        .kms
-        .list_grants()
-        .key_id(key.id())
-        .grantee_principal(wanted.member);
+    let granted = all(key, Some(wanted.member)).await?.into_iter();
+    let covering = granted.filter(|grant| covers(grant, wanted.context));
+    let operations = covering.flat_map(|grant| grant.operations.unwrap_or_default());
+    Ok(operations.collect())
+}
+
+/// Every grant of the key, or those of one member.
+pub(super) async fn all(
+    key: &RegionalKey,
+    member: Option<&str>,
+) -> Result<Vec<GrantListEntry>, ProviderError> {
+    let call = key.kms.list_grants().key_id(key.id());
+    let call = call.set_grantee_principal(member.map(str::to_owned));
     let mut pages = call.into_paginator().send();
-    let mut granted = Vec::new();
+    let mut grants = Vec::new();
     for _ in 0..MAX_PAGES {
         let Some(page) = pages.next().await else {
-            return Ok(granted);
+            return Ok(grants);
         };
         let page = page.map_err(key.failed("kms:ListGrants"))?;
-        for grant in page.grants.unwrap_or_default() {
-            if grant.grantee_principal() == Some(wanted.member) && covers(&grant, wanted.context) {
-                granted.extend(grant.operations.unwrap_or_default());
-            }
+        grants.extend(page.grants.unwrap_or_default());
+        if let Some(member) = member {
+            grants.retain(|grant| grant.grantee_principal() == Some(member));
         }
     }
     Err(endless(key))

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use temporal_kms::{CallPolicy, KeyProvider, KmsMetrics};
 use temporal_kms_codec::{Codec, Error, Format, Namespace, Payload, PayloadError};
 
-use crate::{Fault, suite::Suite};
-
-const FORMATS: [Format; 3] = [Format::Envelope, Format::EnvelopeV1, Format::Direct];
+use crate::{
+    Fault,
+    suite::{Suite, formats},
+};
 
 /// Payloads of every size round-trip in every format, and name their key.
 pub async fn payloads_in_every_format(suite: &Suite) {
     let key = suite.create("k").await;
     let payloads: Vec<_> = [0, 1, 1000, 100_000].map(payload).into();
-    for format in FORMATS {
+    for format in formats(&*key) {
         let codec = codec(std::slice::from_ref(&key), "payments", format);
         let sealed = codec.encode(payloads.clone()).await.expect("sealed");
         for (plain, sealed) in payloads.iter().zip(&sealed) {

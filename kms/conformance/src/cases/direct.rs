@@ -10,7 +10,8 @@ pub async fn takes_the_least_and_the_most(suite: &Suite) {
     let key = suite.create("k").await;
     // The limits of a key may depend on its kind.
     key.describe().await.expect("described");
-    let (least, most) = (key.min_plaintext(), key.max_plaintext());
+    let limits = key.limits();
+    let (least, most) = (limits.min_plaintext, limits.max_plaintext);
     assert!(least <= 1 && most >= 4096, "{least} to {most} bytes");
     for len in [least, least + 1, most - 1, most] {
         let plaintext = vec![0x5a; len];

@@ -123,13 +123,20 @@ pub async fn what_is_destroyed_is_lost(suite: &Suite) {
     assert_eq!(unknown, unknown_version(suite.unit()));
 }
 
-/// A key is created once, for one purpose, and the list shows this purpose.
+/// A key is created once, for one purpose, and the list shows this purpose. A service need not sign.
 pub async fn a_key_is_made_once_and_listed(suite: &Suite) {
     let admin = suite.admin().await;
+    let mut created = Vec::new();
     for (name, purpose) in [("one", KeyPurpose::Encrypt), ("two", KeyPurpose::SignP256)] {
         let spec = KeySpec::default().with_purpose(purpose);
-        let made = admin.create(&suite.uri(name), &spec).await.expect("made");
+        let made = match admin.create(&suite.uri(name), &spec).await {
+            Err(error) if purpose != KeyPurpose::Encrypt && error.kind() == Kind::Unsupported => {
+                continue;
+            }
+            made => made.expect("made"),
+        };
         assert_eq!(made.purpose, purpose);
+        created.push(purpose);
         // At Cloud KMS only keys that encrypt have a primary version.
         if let Some(primary) = made.primary {
             assert_eq!(primary.state, KeyState::Enabled);
@@ -145,7 +152,7 @@ pub async fn a_key_is_made_once_and_listed(suite: &Suite) {
     let listed = admin.list(&suite.uri("any")).await.expect("a list");
     let mut purposes: Vec<_> = listed.iter().map(|key| key.purpose).collect();
     purposes.sort_by_key(|purpose| *purpose != KeyPurpose::Encrypt);
-    assert_eq!(purposes, [KeyPurpose::Encrypt, KeyPurpose::SignP256]);
+    assert_eq!(purposes, created);
 }
 
 async fn wrap(key: &dyn KeyProvider, byte: u8) -> WrappedDek {

@@ -13,7 +13,8 @@ use super::{
     operation::{Call, Operation},
 };
 use crate::{
-    EncryptionContext, KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyUri, KeyVersion, ProviderError,
+    EncryptionContext, KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySpec, KeyUri, KeyVersion,
+    ProviderError,
 };
 
 /// Looks after keys as `admin` does, and tells `observer` of every change. Questions are not told.
@@ -74,6 +75,17 @@ impl KeyAdmin for ObservedAdmin {
     async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
         let change = self.admin.rotate(key);
         self.change(Operation::RotateKey, key, &[], change).await
+    }
+
+    async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
+        let change = self.admin.set_primary(key, version);
+        self.change(
+            Operation::SetPrimary,
+            key,
+            &of_version(Some(version)),
+            change,
+        )
+        .await
     }
 
     async fn set_rotation(
@@ -137,11 +149,7 @@ impl KeyAdmin for ObservedAdmin {
         role: KeyRole,
         context: &EncryptionContext,
     ) -> Result<bool, ProviderError> {
-        let pairs: Vec<_> = context
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        let pairs = pairs.join(",");
+        let pairs = shown(context);
         let details = [
             ("member", member),
             ("role", role.as_str()),
@@ -150,6 +158,47 @@ impl KeyAdmin for ObservedAdmin {
         let change = self.admin.grant_for_context(key, member, role, context);
         self.change(Operation::Grant, key, &details, change).await
     }
+
+    async fn revoke(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+    ) -> Result<bool, ProviderError> {
+        let details = [("member", member), ("role", role.as_str())];
+        let change = self.admin.revoke(key, member, role);
+        self.change(Operation::Revoke, key, &details, change).await
+    }
+
+    async fn revoke_for_context(
+        &self,
+        key: &KeyUri,
+        member: &str,
+        role: KeyRole,
+        context: &EncryptionContext,
+    ) -> Result<bool, ProviderError> {
+        let pairs = shown(context);
+        let details = [
+            ("member", member),
+            ("role", role.as_str()),
+            ("context", pairs.as_str()),
+        ];
+        let change = self.admin.revoke_for_context(key, member, role, context);
+        self.change(Operation::Revoke, key, &details, change).await
+    }
+
+    async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
+        self.admin.grants(key).await
+    }
+}
+
+/// The pairs of a context in a line.
+fn shown(context: &EncryptionContext) -> String {
+    let pairs = context.iter();
+    let pairs: Vec<_> = pairs
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join(",")
 }
 
 fn of_version(version: Option<&str>) -> [(&'static str, &str); 1] {

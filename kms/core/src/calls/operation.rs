@@ -26,6 +26,8 @@ pub enum Operation {
     CreateKey,
     /// A key gets a new version.
     RotateKey,
+    /// Another version of a key encrypts from now on.
+    SetPrimary,
     /// The service's own schedule of rotation is set.
     SetRotation,
     /// A key or a version of it is disabled.
@@ -38,6 +40,8 @@ pub enum Operation {
     ReplicateKey,
     /// An account is permitted to use a key.
     Grant,
+    /// The permission of an account is taken back.
+    Revoke,
 }
 
 impl Operation {
@@ -55,12 +59,14 @@ impl Operation {
             Self::Verify => "verify",
             Self::CreateKey => "create_key",
             Self::RotateKey => "rotate_key",
+            Self::SetPrimary => "set_primary",
             Self::SetRotation => "set_rotation",
             Self::DisableKey => "disable_key",
             Self::EnableKey => "enable_key",
             Self::DestroyKey => "destroy_key",
             Self::ReplicateKey => "replicate_key",
             Self::Grant => "grant",
+            Self::Revoke => "revoke",
         }
     }
 
@@ -71,12 +77,14 @@ impl Operation {
             self,
             Self::CreateKey
                 | Self::RotateKey
+                | Self::SetPrimary
                 | Self::SetRotation
                 | Self::DisableKey
                 | Self::EnableKey
                 | Self::DestroyKey
                 | Self::ReplicateKey
                 | Self::Grant
+                | Self::Revoke
         )
     }
 }

@@ -16,7 +16,7 @@ struct Fixture {
 
 fn fixture(policy: &CallPolicy, plan: impl IntoIterator<Item = Answer>) -> Fixture {
     let (uri, metrics) = ("local://faulty".parse().unwrap(), Arc::default());
-    let faulty = FaultyKey::with_limits(uri, 100, 7);
+    let faulty = FaultyKey::with_limits(uri, KeyLimits::default().with_max_plaintext(7));
     faulty.next(plan);
     let key = policy.decorate(faulty.clone(), &metrics).unwrap();
     Fixture {
@@ -191,7 +191,7 @@ async fn every_operation_passes_and_is_counted_under_its_name() {
     f.key.encrypt(b"x").await.unwrap();
     f.key.decrypt(b"x").await.unwrap();
     f.key.describe().await.unwrap();
-    assert_eq!(f.key.max_plaintext(), 7);
+    assert_eq!(f.key.limits().max_plaintext, 7);
     let counted: Vec<_> = f
         .metrics
         .snapshot()

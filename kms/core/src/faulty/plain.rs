@@ -4,16 +4,14 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Protection, ProviderError,
-    ProviderErrorKind, WrappedDek, types::MAX_WRAPPED_LEN,
+    EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError,
 };
 
 /// A key whose ciphertexts are the plaintexts.
 #[derive(Debug)]
 pub(super) struct PlainKey {
     pub(super) uri: KeyUri,
-    pub(super) max_wrapped: usize,
-    pub(super) max_plaintext: usize,
+    pub(super) limits: KeyLimits,
 }
 
 impl PlainKey {
@@ -21,8 +19,9 @@ impl PlainKey {
         let uri = format!("local://{name}").parse();
         Self {
             uri: uri.unwrap_or_else(|error| panic!("local://{name}: {error}")),
-            max_wrapped: MAX_WRAPPED_LEN,
-            max_plaintext: 64 * 1024,
+            limits: KeyLimits::default()
+                .with_max_plaintext(64 * 1024)
+                .with_max_ciphertext(usize::MAX),
         }
     }
 }
@@ -33,39 +32,20 @@ impl KeyProvider for PlainKey {
         &self.uri
     }
 
-    /// A key is also called `NAME-alias…`, for any continuation.
-    fn is_alias_of(&self, key: &KeyUri) -> bool {
-        let alias = format!("{}-alias", self.uri.resource());
-        key == &self.uri || key.resource().starts_with(&alias)
-    }
-
-    fn max_wrapped(&self) -> usize {
-        self.max_wrapped
-    }
-
-    async fn wrap(&self, dek: &Dek, _: &EncryptionContext) -> Result<WrappedDek, ProviderError> {
-        Ok(WrappedDek::new(dek.expose().to_vec()))
-    }
-
-    async fn unwrap(
+    async fn seal(
         &self,
-        wrapped: &WrappedDek,
+        plaintext: &[u8],
         _: &EncryptionContext,
-    ) -> Result<Dek, ProviderError> {
-        Dek::from_slice(wrapped.as_bytes())
-            .ok_or_else(|| ProviderError::new(ProviderErrorKind::InvalidCiphertext, &self.uri))
-    }
-
-    fn max_plaintext(&self) -> usize {
-        self.max_plaintext
-    }
-
-    async fn encrypt(&self, plaintext: &[u8]) -> Result<Vec<u8>, ProviderError> {
+    ) -> Result<Vec<u8>, ProviderError> {
         Ok(plaintext.to_vec())
     }
 
-    async fn decrypt(&self, ciphertext: &[u8]) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
-        Ok(Zeroizing::new(ciphertext.to_vec()))
+    async fn open(
+        &self,
+        sealed: &[u8],
+        _: &EncryptionContext,
+    ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        Ok(Zeroizing::new(sealed.to_vec()))
     }
 
     async fn describe(&self) -> Result<KeyDescription, ProviderError> {
@@ -74,5 +54,15 @@ impl KeyProvider for PlainKey {
             "1",
             Protection::Software,
         ))
+    }
+
+    fn limits(&self) -> KeyLimits {
+        self.limits
+    }
+
+    /// A key has its own name, and any number of further ones: `NAME-alias…`.
+    fn is_alias_of(&self, key: &KeyUri) -> bool {
+        let alias = format!("{}-alias", self.uri.resource());
+        key == &self.uri || key.resource().starts_with(&alias)
     }
 }

@@ -405,12 +405,12 @@ fn rotations_at_the_same_time_lose_no_key() {
 async fn encrypts_up_to_its_limit() {
     let (_folder, keyring) = keyring();
     let key = keyring.key_or_create("default").unwrap();
-    for plaintext in [vec![], vec![5; key.max_plaintext()]] {
+    for plaintext in [vec![], vec![5; key.limits().max_plaintext]] {
         let ciphertext = key.encrypt(&plaintext).await.unwrap();
         assert_eq!(*key.decrypt(&ciphertext).await.unwrap(), plaintext);
     }
     let kind = |result: Result<(), ProviderError>| result.unwrap_err().kind();
-    let too_long = vec![5; key.max_plaintext() + 1];
+    let too_long = vec![5; key.limits().max_plaintext + 1];
     assert_eq!(
         kind(key.encrypt(&too_long).await.map(drop)),
         Kind::Misconfigured

@@ -47,6 +47,7 @@ pub(super) struct Source {
 struct State {
     known: Option<(Arc<KeySet>, Instant)>,
     last_attempt: Option<Instant>,
+    has_failed: bool,
     running: Option<Fetch>,
 }
 
@@ -103,23 +104,30 @@ impl IssuerKeys {
 
     /// The keys, fetched again when they are old.
     async fn current(&self) -> Option<Arc<KeySet>> {
-        let age = self.age();
         let max_age = self.0.times.max_age;
-        if age.is_none_or(|age| age >= max_age) {
-            // Keys that the issuer has withdrawn must not count for longer.
-            if let Some(fetch) = self.fetch() {
+        let (age, has_failed) = self.age();
+        if age.is_some_and(|age| age < max_age / 4 * 3) {
+            return self.usable();
+        }
+        let fetch = self.fetch();
+        // Before the keys are too old, and while the issuer is unreachable, callers need not wait. Otherwise they do:
+        // keys that the issuer has withdrawn must not count for longer.
+        let is_old = age.is_none_or(|age| age >= max_age);
+        let usable = self.usable();
+        if (is_old && !has_failed) || usable.is_none() {
+            if let Some(fetch) = fetch {
                 fetch.await;
             }
-        } else if age.is_some_and(|age| age >= max_age / 4 * 3) {
-            // In the background, so that callers need not wait later.
-            drop(self.fetch());
+            return self.usable();
         }
-        self.usable()
+        usable
     }
 
-    fn age(&self) -> Option<Duration> {
+    /// The age of the keys that are known, and whether the last attempt to fetch newer ones failed.
+    fn age(&self) -> (Option<Duration>, bool) {
         let state = self.0.state.lock();
-        state.known.as_ref().map(|(_, fetched)| fetched.elapsed())
+        let age = state.known.as_ref().map(|(_, fetched)| fetched.elapsed());
+        (age, state.has_failed)
     }
 
     /// The keys that are known, unless they are too old to be used at all.
@@ -155,6 +163,7 @@ impl IssuerKeys {
     async fn fetch_now(&self) {
         let fetched = self.download().await;
         let mut state = self.0.state.lock();
+        state.has_failed = fetched.is_err();
         match fetched {
             Ok(set) => {
                 tracing::debug!(issuer = %self.0.name, keys = set.len(), "fetched the issuer's keys");
@@ -206,6 +215,7 @@ impl fmt::Debug for State {
         f.debug_struct("State")
             .field("known", &self.known)
             .field("last_attempt", &self.last_attempt)
+            .field("has_failed", &self.has_failed)
             .field("is_running", &self.running.is_some())
             .finish()
     }

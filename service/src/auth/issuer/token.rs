@@ -23,9 +23,10 @@ pub(in crate::auth) struct Unverified<'t> {
     pub(super) signature: Vec<u8>,
 }
 
-/// Whether a text has the form of a signed JWT: three parts, the first of which is the base64 of a JSON object.
+/// Whether a text has the form of a signed JWT: three parts, the first of which is the base64 of `{` and of `"` or white
+/// space.
 pub(in crate::auth) fn looks_like_jwt(token: &str) -> bool {
-    token.starts_with("ey") && token.split('.').count() == 3
+    (token.starts_with("ey") || token.starts_with("ew")) && token.split('.').count() == 3
 }
 
 impl<'t> Unverified<'t> {

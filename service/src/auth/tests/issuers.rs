@@ -340,6 +340,22 @@ async fn keys_outlive_the_issuer_for_a_bounded_time() {
 }
 
 #[tokio::test]
+async fn callers_do_not_wait_for_an_issuer_that_is_down() {
+    let server = Server::local().await.unwrap();
+    let text = issuer(&server, "keys_max_age = \"1ms\"\nkeys_pause = \"1ms\"");
+    let authenticator = open(&format!("{text}[auth.http]\ntimeout = \"1h\"\n"));
+    let token = server.token("ES256", &none(), &server.claims("ann", "codec"));
+    assert!(bearer(&authenticator, &token).await.is_ok());
+    // One attempt fails. The next one would never end.
+    server.fail(Some(Fault::Error));
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    assert!(bearer(&authenticator, &token).await.is_ok());
+    server.fail(Some(Fault::Silent));
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    assert!(bearer(&authenticator, &token).await.is_ok());
+}
+
+#[tokio::test]
 async fn answers_that_are_not_of_an_issuer_are_not_believed() {
     for fault in [
         Fault::Error,

@@ -236,3 +236,20 @@ async fn a_client_that_says_nothing_is_not_waited_for() {
     let error = tls.accept(ours).await.unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 }
+
+#[tokio::test]
+async fn a_certificate_that_expires_needs_an_operator() {
+    let files = Files::new();
+    let tls = files.open();
+    assert_eq!(tls.condition(false), Condition::Met);
+    assert!(matches!(tls.condition(true), Condition::Degraded(_)));
+    files.write(&files.authority.expired_server(&["localhost"]).unwrap());
+    // The operator may have nothing better, and the clock may be wrong.
+    assert_eq!(tls.reload().unwrap(), Reloaded::Changed);
+    assert!(tls.expires() < SystemTime::now());
+    let condition = tls.condition(false);
+    assert!(
+        condition.reason().unwrap().contains("has expired"),
+        "{condition:?}"
+    );
+}

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use crate::{
     Server,
     key::KeyState,
+    server::EVERYWHERE,
     store::{Store, new_key},
 };
 
@@ -27,6 +28,14 @@ impl Account {
     /// When there is no port.
     pub async fn serve(&self, region: &str) -> io::Result<Server> {
         Server::start(self.0.clone(), region).await
+    }
+
+    /// The AWS KMS of all regions at one address. A call is for the region that it is signed for.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve).
+    pub async fn serve_everywhere(&self) -> io::Result<Server> {
+        Server::start(self.0.clone(), EVERYWHERE).await
     }
 
     /// Makes a symmetric key in `region` and returns its ARN.

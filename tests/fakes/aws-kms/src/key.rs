@@ -33,7 +33,8 @@ pub(crate) struct Key {
     pub(crate) created: u64,
     pub(crate) rotation_days: Option<u64>,
     pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) grants: Vec<serde_json::Value>,
+    /// By region: a replica has grants of its own.
+    pub(crate) grants: Vec<(String, serde_json::Value)>,
 }
 
 pub(crate) enum Material {

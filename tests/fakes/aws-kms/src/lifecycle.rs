@@ -42,6 +42,8 @@ pub(crate) fn call(
         "RotateKeyOnDemand" => rotate(store, region, input),
         "CreateGrant" => grants::create(store, region, input),
         "ListGrants" => grants::list(store, region, input),
+        "RevokeGrant" => grants::revoke(store, region, input),
+        "GetKeyPolicy" => grants::policy(store, region, input),
         "ListKeyRotations" => rotations(store, region, input),
         _ => return None,
     };

@@ -23,12 +23,14 @@ use tokio::{
 use crate::{
     Fault, crypto,
     error::ApiError,
-    lifecycle,
+    grants, lifecycle,
     store::{Store, arn},
     sts,
 };
 
 const MAX_REQUEST: usize = 1 << 20;
+/// The region of a server that answers for each region that a call is signed for.
+pub(crate) const EVERYWHERE: &str = "*";
 
 /// One region's AWS KMS and AWS STS. It ends when it is dropped.
 pub struct Server {
@@ -102,6 +104,18 @@ impl Server {
     /// Removes all faults.
     pub fn heal(&self) {
         self.shared.script.lock().clear();
+    }
+
+    /// Gives `member` a grant of these operations on a key, as another tool would.
+    pub fn grant(&self, arn: &str, member: &str, operations: &[&str]) {
+        let region = arn.split(':').nth(3).unwrap_or_default();
+        let input = json!({ "KeyId": arn, "GranteePrincipal": member, "Operations": operations });
+        // A key that does not exist has no grants.
+        drop(grants::create(
+            &mut self.shared.store.lock(),
+            region,
+            &input,
+        ));
     }
 
     /// When the sessions that AWS STS hands out from now on expire, in RFC 3339.
@@ -225,7 +239,8 @@ impl Shared {
                 "Missing Authentication Token",
             )
         })?;
-        if scope.region != self.region || scope.service != "kms" {
+        let is_here = self.region == EVERYWHERE || scope.region == self.region;
+        if !is_here || scope.service != "kms" {
             return Err(ApiError::new(
                 "InvalidSignatureException",
                 format!(
@@ -235,8 +250,8 @@ impl Shared {
             ));
         }
         let mut store = self.store.lock();
-        crypto::call(&mut store, &self.region, operation, input)
-            .or_else(|| lifecycle::call(&mut store, &self.region, operation, input))
+        crypto::call(&mut store, &scope.region, operation, input)
+            .or_else(|| lifecycle::call(&mut store, &scope.region, operation, input))
             .unwrap_or_else(|| Err(ApiError::new("UnknownOperationException", "")))
     }
 }

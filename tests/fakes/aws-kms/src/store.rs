@@ -84,6 +84,22 @@ pub(crate) fn metadata(key: &Key, region: &str) -> Value {
         "CustomerMasterKeySpec": spec,
         "MultiRegion": key.is_multi_region(),
     });
+    if let (true, Some(fields)) = (key.is_multi_region(), metadata.as_object_mut()) {
+        let of = |region: &str| json!({ "Arn": arn(region, &key.id), "Region": region });
+        let replicas = key.regions.keys().filter(|region| **region != key.primary);
+        let replicas: Vec<_> = replicas.map(|region| of(region)).collect();
+        let kind = if region == key.primary {
+            "PRIMARY"
+        } else {
+            "REPLICA"
+        };
+        let configuration = json!({
+            "MultiRegionKeyType": kind,
+            "PrimaryKey": of(&key.primary),
+            "ReplicaKeys": replicas,
+        });
+        fields.insert("MultiRegionConfiguration".to_owned(), configuration);
+    }
     if let (Material::Symmetric(materials), Some(fields)) =
         (&key.material, metadata.as_object_mut())
     {

@@ -30,7 +30,10 @@ impl Tls {
             CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect();
         let key =
             PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).map_err(io::Error::other)?;
-        let config = ServerConfig::builder()
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?
             .with_no_client_auth()
             .with_single_cert(certificates.map_err(io::Error::other)?, key)
             .map_err(io::Error::other)?;

@@ -112,7 +112,8 @@ async fn unwraps_nothing_but_what_the_key_wrapped() {
 async fn encrypts_directly_within_the_services_limits() {
     let (account, server) = scripted().await;
     let key = open(&account.symmetric_key(HOME), options(server.url())).await;
-    assert_eq!((key.min_plaintext(), key.max_plaintext()), (1, 4096));
+    let limits = key.limits();
+    assert_eq!((limits.min_plaintext, limits.max_plaintext), (1, 4096));
     for plaintext in [vec![5], vec![5; 4096]] {
         let ciphertext = key.encrypt(&plaintext).await.unwrap();
         assert_eq!(*key.decrypt(&ciphertext).await.unwrap(), plaintext);

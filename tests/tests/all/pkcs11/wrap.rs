@@ -53,7 +53,7 @@ fn encrypts_directly_up_to_its_limit() {
         generate(&hsm, "key-wrap", b"\x01", &only_wraps());
         for label in ["gcm", "key-wrap"] {
             let key = open(&hsm, label).await;
-            for len in [0, 1, key.max_plaintext()] {
+            for len in [0, 1, key.limits().max_plaintext] {
                 let plaintext = vec![5; len];
                 let ciphertext = key.encrypt(&plaintext).await.expect("encrypted");
                 assert_eq!(
@@ -62,7 +62,7 @@ fn encrypts_directly_up_to_its_limit() {
                 );
             }
             let error = key
-                .encrypt(&vec![5; key.max_plaintext() + 1])
+                .encrypt(&vec![5; key.limits().max_plaintext + 1])
                 .await
                 .expect_err("too long");
             assert_eq!(error.kind(), Kind::Misconfigured);

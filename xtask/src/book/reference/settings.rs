@@ -45,10 +45,9 @@ fn with_variables(text: &str) -> Vec<(String, String)> {
     let mut section = String::new();
     let mut found = Vec::new();
     for line in text.lines() {
-        if let Some(name) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split(']').next())
-        {
+        let section_name = line.strip_prefix("# ").unwrap_or(line);
+        let section_name = section_name.strip_prefix('[');
+        if let Some(name) = section_name.and_then(|rest| rest.strip_suffix(']')) {
             name.clone_into(&mut section);
             continue;
         }
@@ -74,9 +73,9 @@ mod tests {
     #[test]
     fn settings_of_sections_without_a_dot_have_variables() {
         let text = "# Words = none\n[server]\nlisten = \"x\"\n# More words\n[keys]\n# gcp_endpoint = \"y\"  # why\n\
-                    [keys.calls]\nmax_attempts = 4\n[namespaces.default]\nformat = \"envelope\"\n";
+                    [keys.calls]\nmax_attempts = 4\n[namespaces.default]\nformat = \"envelope\"\n# [tls]\n# key = \"k\"\n";
         let found = with_variables(text);
         let found: Vec<_> = found.iter().map(|(s, n)| format!("{s}.{n}")).collect();
-        assert_eq!(found, ["server.listen", "keys.gcp_endpoint"]);
+        assert_eq!(found, ["server.listen", "keys.gcp_endpoint", "tls.key"]);
     }
 }

@@ -97,7 +97,7 @@ const OTHERS: [(&str, &str); 19] = [
     ),
     (
         "HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
-        "the proxy on the way to a key service",
+        "the proxy on the way to a key service, or to an issuer of `[auth]`",
     ),
 ];
 

@@ -1,12 +1,13 @@
 //! Scans a namespace of a Temporal server: every workflow that visibility lists, and every schedule.
 
+use std::{num::NonZeroU32, path::Path};
+
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use indicatif::ProgressBar;
 use prost::Message as _;
 
 use super::{
     super::super::{exit::Failure, progress},
-    ScanArgs,
     messages::{
         DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeScheduleRequest,
         GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse, History,
@@ -16,23 +17,32 @@ use super::{
     protobuf,
     state::{Progress, StateFile, Target},
     tally::{End, Tally, Workflow},
-    temporal::{CallError, Code, Temporal},
+    temporal::{CallError, Code, ConnectArgs, Temporal},
 };
 
 const PAGE: i32 = 100;
 /// Histories that are read at the same time.
 const CONCURRENT: usize = 8;
 
-pub(super) async fn scan(args: &ScanArgs) -> Result<Tally, Failure> {
+/// What to scan, and how.
+pub(super) struct Request<'a> {
+    pub(super) connect: &'a ConnectArgs,
+    pub(super) query: Option<&'a str>,
+    pub(super) rate: NonZeroU32,
+    pub(super) state: Option<&'a Path>,
+    pub(super) quiet: bool,
+}
+
+pub(super) async fn scan(request: &Request<'_>) -> Result<Tally, Failure> {
     let scan = Scan {
-        temporal: Temporal::new(&args.connect, args.rate)?,
-        namespace: args.connect.namespace.clone(),
-        query: args.query.clone().unwrap_or_default(),
-        progress: progress::count(args.quiet, "workflows"),
-        state: StateFile::new(args.state.clone()),
+        temporal: Temporal::new(request.connect, request.rate)?,
+        namespace: request.connect.namespace.clone(),
+        query: request.query.unwrap_or_default().to_owned(),
+        progress: progress::count(request.quiet, "workflows"),
+        state: StateFile::new(request.state.map(Path::to_owned)),
     };
     let mut state = scan.state.load(Target {
-        address: args.connect.address.clone().unwrap_or_default(),
+        address: request.connect.address.clone().unwrap_or_default(),
         namespace: scan.namespace.clone(),
         query: scan.query.clone(),
     })?;

@@ -69,7 +69,7 @@ impl<'t> Report<'t> {
         let rows: Vec<_> = self.needs.iter().map(Line::row).collect();
         let mut text = table(header, &rows);
         text.push_str(&format!(
-            "\n{} workflows, {} of them open; {} schedules; {} payloads, {} of them not encrypted; {} search attributes\n",
+            "\nWorkflows: {}, open: {}. Schedules: {}. Payloads: {}, not encrypted: {}. Search attributes: {}.\n",
             self.workflows,
             self.open_workflows,
             self.schedules,

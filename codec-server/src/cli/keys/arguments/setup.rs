@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use temporal_kms_codec::Namespace;
 
-use super::super::values::{ProtectionArg, Rotation, label, namespace};
+use super::{
+    super::values::{ProtectionArg, Rotation, label, namespace, region},
+    KeyPlace,
+};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -17,11 +20,15 @@ Examples:
     --key-alias alias/payload-encryption \\
     --api-member arn:aws:iam::111122223333:role/api \\
     --worker-member arn:aws:iam::111122223333:role/worker
+  codec-server keys setup --provider aws --aws-region eu-west-1 \\
+    --replica-region us-west-2
+  codec-server keys setup --project my-project --print terraform > kms.tf
 
 Steps that are done already are left alone, so the command can be run again.
 In the .env file it sets KMS_PROVIDER, and KMS_KEY_RING, KMS_KEY_NAME,
 KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and KMS_KEY_ALIAS.
-Every other line stays.
+With replicas, KMS_KEY_ALIAS is the key's ARN, and KMS_REPLICA_REGIONS is set
+too. Every other line stays.
 
 These programs do not read .env themselves. Load it with a shell:
   set -a; . ./.env; set +a";
@@ -82,6 +89,15 @@ pub(in super::super) struct SetupArgs {
     /// Let the key have replicas in other regions (AWS KMS); also `KMS_ENABLE_MULTI_REGION=true`.
     #[arg(long)]
     pub(in super::super) multi_region: bool,
+    #[command(flatten)]
+    pub(in super::super) place: KeyPlace,
+    /// Create a replica in this region; may be repeated. The key is then a multi-region key (AWS KMS); also
+    /// `KMS_REPLICA_REGIONS`.
+    #[arg(long = "replica-region", value_name = "REGION", value_parser = region)]
+    pub(in super::super) replica_regions: Vec<String>,
+    /// Print the commands of another tool, and change nothing: gcloud, aws or terraform.
+    #[arg(long, value_name = "TOOL", conflicts_with = "dry_run")]
+    pub(in super::super) print: Option<String>,
     /// The file that gets the settings.
     #[arg(long, value_name = "FILE", default_value = ".env")]
     pub(in super::super) env_file: PathBuf,

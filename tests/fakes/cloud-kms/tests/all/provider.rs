@@ -82,7 +82,7 @@ async fn opens_nothing_that_is_not_its_own() {
 async fn direct_encryption_takes_64_kib() {
     let cloud = Cloud::start().await;
     let key = cloud.key("k").await;
-    assert_eq!(key.max_plaintext(), 65_536);
+    assert_eq!(key.limits().max_plaintext, 65_536);
     for len in [0, 1, 65_536] {
         let plaintext = vec![1; len];
         let sealed = key.encrypt(&plaintext).await.unwrap();
@@ -102,7 +102,7 @@ async fn learns_that_an_hsm_takes_less() {
     cloud.create("hsm", spec).await;
     let key = cloud.open("hsm").await;
     assert_eq!(kind(key.encrypt(&[1; 8193]).await), Kind::Misconfigured);
-    assert_eq!(key.max_plaintext(), 8192);
+    assert_eq!(key.limits().max_plaintext, 8192);
     let sealed = key.encrypt(&[1; 8192]).await.unwrap();
     assert_eq!(key.decrypt(&sealed).await.unwrap().len(), 8192);
 
@@ -111,7 +111,7 @@ async fn learns_that_an_hsm_takes_less() {
         another.describe().await.unwrap().protection,
         Protection::Hsm
     );
-    assert_eq!(another.max_plaintext(), 8192);
+    assert_eq!(another.limits().max_plaintext, 8192);
 }
 
 #[tokio::test]

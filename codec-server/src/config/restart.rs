@@ -1,0 +1,97 @@
+//! Settings that a running server cannot change.
+
+use super::{Config, LoadedConfig};
+
+/// A setting that has changed and takes effect after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NeedsRestart {
+    /// Its name, such as `server.listen`.
+    pub(crate) setting: &'static str,
+}
+
+impl LoadedConfig {
+    /// Takes the settings that cannot change from the configuration that is served, and names those that differ. What is
+    /// checked together with them, such as authentication with an address, is then checked with what is true.
+    pub(crate) fn keep_running(&mut self, served: &Self) -> Vec<NeedsRestart> {
+        let mut changed = Vec::new();
+        let (config, served) = (&mut self.config, &served.config);
+        keep(config, served, &mut changed);
+        // Clients of key services are new ones, and their calls are counted as before.
+        let metrics = served.keys.metrics().clone();
+        config.keys = config.keys.to_builder().metrics(metrics).build();
+        changed
+            .into_iter()
+            .map(|setting| NeedsRestart { setting })
+            .collect()
+    }
+}
+
+/// Names the fields that differ, and replaces them.
+macro_rules! keep {
+    ($config:ident, $served:ident, $changed:ident: $($setting:literal = $($field:ident).+;)+) => {
+        $(if format!("{:?}", $config.$($field).+) != format!("{:?}", $served.$($field).+) {
+            $config.$($field).+.clone_from(&$served.$($field).+);
+            $changed.push($setting);
+        })+
+    };
+}
+
+fn keep(config: &mut Config, served: &Config, changed: &mut Vec<&'static str>) {
+    keep!(config, served, changed:
+        "server.listen" = server.listen;
+        "server.admin_listen" = server.admin_listen;
+        "server.max_headers" = server.limits.max_headers;
+        "server.max_connections" = server.limits.max_connections;
+        "server.header_timeout" = server.timeouts.header;
+        "server.write_timeout" = server.timeouts.write;
+        "server.answer_timeout" = server.timeouts.answer;
+        "tls" = tls;
+        "audit" = audit;
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::settings;
+
+    fn config(text: &str) -> LoadedConfig {
+        let text = format!(
+            "{text}\n[keys]\nlocal_keyring = \"keys\"\n[namespaces.a]\nencrypt = [\"local://a\"]\n"
+        );
+        let config = settings().parse(Some(&text), &|_| None, Config::read);
+        LoadedConfig::fixed(config.unwrap())
+    }
+
+    #[test]
+    fn what_cannot_change_is_named_and_stays() {
+        let served = config("[server]\nlisten = \"127.0.0.1:1\"\nmax_body = \"1MiB\"");
+        let mut new = config(
+            "[server]\nlisten = \"127.0.0.1:2\"\nmax_body = \"2MiB\"\nmax_headers = \"64KiB\"",
+        );
+        let changed: Vec<_> = new
+            .keep_running(&served)
+            .iter()
+            .map(|one| one.setting)
+            .collect();
+        assert_eq!(changed, ["server.listen", "server.max_headers"]);
+        assert_eq!(new.config.server.listen.to_string(), "127.0.0.1:1");
+        assert_eq!(new.config.server.limits.max_body, 2 << 20);
+        assert!(new.keep_running(&served).is_empty());
+        assert!(std::sync::Arc::ptr_eq(
+            new.config.keys.metrics(),
+            served.config.keys.metrics()
+        ));
+    }
+
+    /// A server that listens on every address must not lose its authentication because the file says another address.
+    #[test]
+    fn authentication_is_checked_with_the_address_that_is_listened_on() {
+        let open = "[server]\nlisten = \"0.0.0.0:1\"\ninsecure_without_authentication = true";
+        let served = config(open);
+        let mut new = config("[server]\nlisten = \"127.0.0.1:1\"");
+        new.keep_running(&served);
+        let problems = new.config.validate().unwrap_err().to_string();
+        assert!(problems.contains("server.listen"), "{problems}");
+    }
+}

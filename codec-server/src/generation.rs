@@ -1,0 +1,108 @@
+//! One configuration as it is served: the keys that it names are open, and its routes are ready.
+
+use std::sync::Arc;
+
+use axum::Router;
+use temporal_kms_codec::{Error, audit::AuditLog, kms::CallObserver};
+use temporal_kms_codec_service::{
+    auth::Authenticator,
+    namespaces::{Namespaces, OpenError, Reuse},
+};
+
+use crate::{
+    config::{LoadedConfig, Problems},
+    http::{self, App},
+    namespaces::RequestNamespaces,
+    server::ServerError,
+};
+
+/// Everything that requests are served with. A request keeps the generation that it began with.
+pub(crate) struct Generation {
+    pub(crate) loaded: LoadedConfig,
+    pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) authenticator: Authenticator,
+    /// The routes for clients.
+    pub(crate) router: Router,
+    /// The audit log, which stays the same while the server runs.
+    pub(crate) audit: Option<Arc<AuditLog>>,
+    app: Arc<App>,
+}
+
+impl Generation {
+    /// Opens what the configuration names. What has not changed since `before` is kept, with the data keys and other
+    /// things that are in memory.
+    ///
+    /// # Errors
+    /// When a key or a file cannot be opened.
+    pub(crate) async fn open(
+        mut loaded: LoadedConfig,
+        audit: Option<Arc<AuditLog>>,
+        before: Option<&Self>,
+    ) -> Result<Self, ServerError> {
+        let observer = audit.clone().map(|log| -> Arc<dyn CallObserver> { log });
+        loaded.config.keys.set_observer(observer);
+        let config = &loaded.config;
+        config.validate()?;
+        let authenticator = match before {
+            Some(before) => before.authenticator.reopen(&config.auth),
+            None => Authenticator::open(&config.auth),
+        };
+        let authenticator = authenticator.map_err(Problems::from_faults)?;
+        let namespaces = match before {
+            Some(before) => {
+                let reuse = Reuse {
+                    served: &before.namespaces,
+                    clients: &before.loaded.clients,
+                    new_clients: &loaded.clients,
+                };
+                Namespaces::reopen(&config.namespaces, &config.keys, reuse).await?
+            }
+            None => Namespaces::open(&config.namespaces, &config.keys).await?,
+        };
+        let app = before.map(|before| &*before.app);
+        Self::new(loaded, Arc::new(namespaces), authenticator, audit, app)
+    }
+
+    /// The same without any data key in memory. No service is called.
+    ///
+    /// # Errors
+    /// When a codec cannot be made again.
+    pub(crate) fn emptied(&self) -> Result<Self, ServerError> {
+        let namespaces = self.namespaces.emptied();
+        Self::new(
+            self.loaded.clone(),
+            Arc::new(namespaces.map_err(OpenError::from)?),
+            self.authenticator.clone(),
+            self.audit.clone(),
+            Some(&self.app),
+        )
+    }
+
+    fn new(
+        loaded: LoadedConfig,
+        namespaces: Arc<Namespaces>,
+        authenticator: Authenticator,
+        audit: Option<Arc<AuditLog>>,
+        before: Option<&App>,
+    ) -> Result<Self, ServerError> {
+        let config = &loaded.config;
+        let prefixes = config.server.path_prefixes.clone();
+        let requests = RequestNamespaces::new(Arc::clone(&namespaces), prefixes)
+            .map_err(|error| OpenError::from(Error::from(error)))?;
+        let app = Arc::new(App::new(
+            config,
+            requests,
+            authenticator.clone(),
+            audit.clone(),
+            before,
+        ));
+        Ok(Self {
+            router: http::router(Arc::clone(&app)),
+            app,
+            namespaces,
+            authenticator,
+            audit,
+            loaded,
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! Reads the configuration of a running server again, and serves it if it can be used.
+
+use std::sync::Arc;
+
+use temporal_kms_codec::audit::{AuditLog, Event};
+use temporal_kms_codec_service::lifecycle::{Condition, Readiness, Reloads, Trigger, Triggers};
+use tokio::task::JoinSet;
+
+use crate::{
+    config::{LoadedConfig, NeedsRestart},
+    generation::Generation,
+    live::Live,
+    server::ServerError,
+};
+
+/// The condition of readiness that tells of the newest configuration.
+const CONFIGURATION: &str = "configuration";
+
+/// Reloads the configuration at each trigger.
+pub(crate) struct Reloader {
+    pub(crate) live: Live,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) reloads: Arc<Reloads>,
+    pub(crate) audit: Option<Arc<AuditLog>>,
+}
+
+impl Reloader {
+    /// Starts what goes on in the background of the current configuration, and reloads it until it is dropped.
+    pub(crate) async fn run(self, mut triggers: Option<Triggers>) {
+        self.readiness.set(CONFIGURATION, Condition::Met);
+        let mut background = Background::default();
+        background.follow(&self.live.current(), &self.readiness);
+        let Some(triggers) = &mut triggers else {
+            return std::future::pending().await;
+        };
+        let mut files = self.live.current().loaded.files.clone();
+        loop {
+            let pause = self.live.current().loaded.config.reload.watch_interval;
+            let pause = (!pause.is_zero()).then_some(pause);
+            match triggers.next(&mut files, pause).await {
+                Trigger::Forget => self.forget(&mut background),
+                trigger => {
+                    tracing::info!(
+                        because = trigger.as_str(),
+                        "reading the configuration again"
+                    );
+                    if self.reload(&mut background).await {
+                        files = self.live.current().loaded.files.clone();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drops the data keys in memory.
+    fn forget(&self, background: &mut Background) {
+        match self.live.current().emptied() {
+            Ok(generation) => {
+                self.live.replace(generation);
+                background.follow(&self.live.current(), &self.readiness);
+                self.note(Event::new("forget").text("result", "ok"));
+                tracing::info!(
+                    "every data key in memory is dropped; they are unwrapped again when they are needed"
+                );
+            }
+            Err(error) => {
+                tracing::error!(%error, "the data keys in memory cannot be dropped; restart the server")
+            }
+        }
+    }
+
+    /// Whether another configuration is served now.
+    async fn reload(&self, background: &mut Background) -> bool {
+        let before = self.live.current();
+        match read(&before).await {
+            Ok((generation, needs_restart)) => {
+                self.live.replace(generation);
+                background.follow(&self.live.current(), &self.readiness);
+                let generation = self.reloads.succeeded();
+                let event = Event::new("reload").text("result", "ok");
+                self.note(event.number("generation", generation));
+                self.readiness.set(CONFIGURATION, condition(&needs_restart));
+                for NeedsRestart { setting, .. } in needs_restart {
+                    tracing::warn!(
+                        setting,
+                        "this setting has changed and takes effect after a restart"
+                    );
+                }
+                tracing::info!(generation, "the configuration is read again and in use");
+                true
+            }
+            Err(error) => {
+                for problem in error.to_string().lines() {
+                    tracing::error!(problem, "the changed configuration cannot be used");
+                }
+                tracing::error!("nothing has changed: the configuration before is still in use");
+                self.reloads.failed(&error);
+                let event = Event::new("reload").text("result", "refused");
+                self.note(event.text("error", &error.to_string()));
+                let reason = "the changed configuration cannot be used, and the one before is served; the log says why";
+                let degraded = Condition::Degraded(reason.to_owned());
+                self.readiness.set(CONFIGURATION, degraded);
+                false
+            }
+        }
+    }
+}
+
+impl Reloader {
+    fn note(&self, event: Event) {
+        if let Some(log) = &self.audit {
+            log.note(event);
+        }
+    }
+}
+
+fn condition(needs_restart: &[NeedsRestart]) -> Condition {
+    if needs_restart.is_empty() {
+        Condition::Met
+    } else {
+        let reason = "changed settings take effect after a restart; the log names them";
+        Condition::Degraded(reason.to_owned())
+    }
+}
+
+/// The configuration as it is now, ready to be served in place of `before`.
+async fn read(before: &Arc<Generation>) -> Result<(Generation, Vec<NeedsRestart>), ReloadError> {
+    let again = Arc::clone(before);
+    // Files can be on a network.
+    let loaded = tokio::task::spawn_blocking(move || again.loaded.again()).await?;
+    let mut loaded: LoadedConfig = loaded.map_err(ServerError::from)?;
+    let needs_restart = loaded.keep_running(&before.loaded);
+    let before = Arc::clone(before);
+    // Opening a key can block a thread.
+    let opening = tokio::spawn(async move {
+        let audit = before.audit.clone();
+        Generation::open(loaded, audit, Some(&before)).await
+    });
+    Ok((opening.await??, needs_restart))
+}
+
+/// Why another configuration is not served.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("a task failed: {0}; report this as a defect")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// What goes on for the configuration that is served.
+#[derive(Default)]
+struct Background(JoinSet<()>);
+
+impl Background {
+    /// Ends what goes on for the configuration before, and starts it for this one.
+    fn follow(&mut self, generation: &Generation, readiness: &Arc<Readiness>) {
+        self.0.abort_all();
+        let namespaces = Arc::clone(&generation.namespaces);
+        self.0.spawn(Arc::clone(readiness).watch_keys(namespaces));
+        let authenticator = generation.authenticator.clone();
+        self.0.spawn(async move { authenticator.warm_up().await });
+    }
+}

@@ -1,0 +1,292 @@
+//! A running server takes over a changed configuration, or keeps the one that it has.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    thread,
+};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{CodecServer, create_key, plain};
+
+const DEFAULT: &str = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
+const IN_USE: &str = "the configuration is read again and in use";
+
+/// Without looking at files by itself, so that a test decides when.
+fn serve(namespaces: &str) -> CodecServer {
+    CodecServer::serve(
+        "",
+        &format!("[reload]\nwatch_interval = \"0s\"\n{namespaces}"),
+    )
+}
+
+fn file(server: &CodecServer) -> PathBuf {
+    server.folder().join("codec.toml")
+}
+
+fn rewrite(server: &CodecServer, from: &str, to: &str) {
+    let text = fs::read_to_string(file(server)).unwrap();
+    assert!(text.contains(from), "{from:?} is not in {text}");
+    fs::write(file(server), text.replace(from, to)).unwrap();
+}
+
+fn reload(server: &mut CodecServer) {
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log(IN_USE);
+}
+
+#[test]
+fn a_new_namespace_is_served_without_a_restart() {
+    let mut server = serve(DEFAULT);
+    let body = plain(&["text"]);
+    server
+        .call("/encode", "new", &body)
+        .refused(404, "does not serve the namespace new");
+    create_key(server.keyring(), "new");
+    let new = "[namespaces.new]\nencrypt = [\"local://new\"]\n";
+    rewrite(&server, DEFAULT, &format!("{DEFAULT}{new}"));
+    reload(&mut server);
+    let sealed = server.encode("new", &body);
+    assert_eq!(server.call("/decode", "new", &sealed).json(), body);
+    rewrite(&server, new, "");
+    reload(&mut server);
+    server
+        .call("/decode", "new", &sealed)
+        .refused(404, "does not serve the namespace new");
+    server.serves();
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_reported_with_every_mistake() {
+    let mut server = serve(DEFAULT);
+    server.wait_for_log("ready: every encrypting key answers");
+    let bad = format!(
+        "{DEFAULT}fromat = \"x\"\nplaintext = \"no\"\n[namespaces.new]\nencrypt = [\"local://nope\"]\n"
+    );
+    rewrite(&server, DEFAULT, &bad);
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log("did you mean `format`");
+    server.wait_for_log("namespaces.default.plaintext");
+    server.wait_for_log("no key local://nope in");
+    server.wait_for_log("the configuration before is still in use");
+    server.serves();
+    server
+        .call("/encode", "new", &plain(&["x"]))
+        .refused(404, "does not serve the namespace");
+    let ready = server.admin("/readyz");
+    assert_eq!(ready.status, 200, "it still does its work");
+    assert!(
+        ready.body.contains("degraded: configuration: "),
+        "{}",
+        ready.body
+    );
+    rewrite(&server, &bad, DEFAULT);
+    reload(&mut server);
+    assert_eq!(server.admin("/readyz").body, "ready\n");
+}
+
+#[test]
+fn a_removed_key_decrypts_no_more() {
+    let both = "[namespaces.default]\nencrypt = [\"local://new\"]\ndecrypt = [\"local://old\"]\n";
+    let old = "[namespaces.default]\nencrypt = [\"local://old\"]\n";
+    let mut server = serve(old);
+    let sealed = server.encode("default", &plain(&["old"]));
+    create_key(server.keyring(), "new");
+    rewrite(&server, old, both);
+    reload(&mut server);
+    assert_eq!(
+        server.call("/decode", "default", &sealed).json(),
+        plain(&["old"])
+    );
+    rewrite(&server, "decrypt = [\"local://old\"]\n", "");
+    reload(&mut server);
+    server
+        .call("/decode", "default", &sealed)
+        .refused(400, "not configured to use");
+    server.serves();
+}
+
+#[test]
+fn a_pattern_serves_each_namespace_apart() {
+    let server = serve(
+        "[namespaces.\"team-*\"]\nencrypt = [\"local://teams\"]\n[namespaces.team-b]\nencrypt = [\"local://b\"]\n",
+    );
+    let body = plain(&["text"]);
+    for name in ["team-a", "team-c", "team-b"] {
+        let sealed = server.encode(name, &body);
+        assert_eq!(server.call("/decode", name, &sealed).json(), body, "{name}");
+        let other = server.call("/decode", "team-x", &sealed);
+        assert_ne!(other.status, 200, "{name}: {}", other.body);
+    }
+    for unknown in ["default", "team", "Team-a", "xteam-a"] {
+        let answer = server.call("/encode", unknown, &body);
+        answer.refused(404, "does not serve the namespace");
+    }
+    // The path is of the form of the pattern, too.
+    let answer = server.call("/team-a/encode", "team-c", &body);
+    answer.refused(400, "namespace");
+}
+
+#[test]
+fn a_namespace_that_accepts_another_decodes_its_payloads() {
+    let server = serve(
+        "[namespaces.caller]\nencrypt = [\"local://a\"]\n\
+         [namespaces.handler]\nencrypt = [\"local://a\"]\naccept_namespaces = [\"caller\"]\n\
+         [namespaces.other]\nencrypt = [\"local://a\"]\n",
+    );
+    let body = plain(&["through Nexus"]);
+    let sealed = server.encode("caller", &body);
+    assert_eq!(server.call("/decode", "handler", &sealed).json(), body);
+    assert_ne!(server.call("/decode", "other", &sealed).status, 200);
+}
+
+/// Kubernetes exchanges a link to a folder, so that the file itself is never written.
+#[test]
+fn a_configuration_that_is_exchanged_as_kubernetes_does_it_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for name in ["default", "new"] {
+        create_key(&at("keys"), name);
+    }
+    let text = |more: &str| {
+        format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[reload]\nwatch_interval = \"20ms\"\n\
+             [keys]\nlocal_keyring = '{}'\n{DEFAULT}{more}",
+            at("keys").display()
+        )
+    };
+    let new = "[namespaces.new]\nencrypt = [\"local://new\"]\n";
+    let publish = |version: &str, text: &str| {
+        fs::create_dir(at(version)).unwrap();
+        fs::write(at(version).join("codec.toml"), text).unwrap();
+        symlink(version, at("..data_tmp")).unwrap();
+        fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    };
+    publish("..1", &text(""));
+    symlink("..data/codec.toml", at("codec.toml")).unwrap();
+    let mut server = CodecServer::serve_file(&at("codec.toml"));
+    server.serves();
+    publish("..2", &text(new));
+    server.wait_for_log(IN_USE);
+    let body = plain(&["text"]);
+    server.encode("new", &body);
+    publish("..3", "not TOML");
+    server.wait_for_log("the configuration before is still in use");
+    server.encode("new", &body);
+    publish("..4", &text(""));
+    server.wait_for_log(IN_USE);
+    assert_eq!(server.call("/encode", "new", &body).status, 404);
+}
+
+#[test]
+fn no_request_fails_while_the_configuration_changes() {
+    let mut server = serve(DEFAULT);
+    create_key(server.keyring(), "other");
+    let other = "[namespaces.default]\nencrypt = [\"local://other\"]\ndecrypt = [\"local://default\"]\nmax_payloads = 50\n";
+    let other = &format!("[limits]\nnamespace_requests = 64\n{other}");
+    let (done, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let first = server.encode("default", &plain(&["first"]));
+    let address = server.url().trim_start_matches("http://").to_owned();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(SeqCst) {
+                    use crate::support::{Connection, body_of, post};
+                    let mut connection = Connection::open(&address);
+                    let headers = [("X-Namespace", "default")];
+                    connection.send(&post("/decode", &headers, &body_of(&first)));
+                    assert_eq!(connection.answer().json(), plain(&["first"]));
+                    served.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        for round in 0..20 {
+            let (from, to) = if round % 2 == 0 {
+                (DEFAULT, other.as_str())
+            } else {
+                (other.as_str(), DEFAULT)
+            };
+            // With the key of the first round, every configuration decrypts.
+            rewrite(&server, from, to);
+            reload(&mut server);
+        }
+        done.store(true, SeqCst);
+    });
+    assert!(served.load(SeqCst) > 0);
+    server.serves();
+}
+
+#[test]
+fn settings_that_need_a_restart_are_named_and_the_others_count() {
+    let mut server = serve(DEFAULT);
+    rewrite(
+        &server,
+        "listen = \"127.0.0.1:0\"\nadmin",
+        "listen = \"127.0.0.1:1\"\nmax_headers = \"64KiB\"\nmax_payloads = 1\nadmin",
+    );
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log("server.listen");
+    server.wait_for_log("server.max_headers");
+    server.wait_for_log(IN_USE);
+    server.serves();
+    let two = server.call("/encode", "default", &plain(&["a", "b"]));
+    assert_ne!(two.status, 200);
+    let ready = server.admin("/readyz").body;
+    assert!(ready.contains("after a restart"), "{ready}");
+}
+
+#[test]
+fn data_keys_stay_in_memory_over_a_reload_and_are_dropped_on_demand() {
+    let mut server = serve(DEFAULT);
+    let body = plain(&["text"]);
+    let sealed = server.encode("default", &body);
+    let key = server.keyring().join("default.json");
+    let hidden = server.keyring().join("hidden");
+    fs::rename(&key, &hidden).unwrap();
+    assert_eq!(server.call("/decode", "default", &sealed).json(), body);
+    fs::rename(&hidden, &key).unwrap();
+
+    // The namespace is as it was, so that its data keys stay.
+    rewrite(&server, DEFAULT, &format!("{DEFAULT}max_payloads = 7\n"));
+    reload(&mut server);
+    fs::rename(&key, &hidden).unwrap();
+    assert_eq!(server.call("/decode", "default", &sealed).json(), body);
+    server.signal(Signal::SIGUSR1);
+    server.wait_for_log("every data key in memory is dropped");
+    assert_ne!(server.call("/decode", "default", &sealed).status, 200);
+    fs::rename(&hidden, &key).unwrap();
+    server.serves();
+}
+
+#[test]
+fn a_request_in_flight_finishes_under_the_configuration_that_it_began_with() {
+    let mut server = serve(DEFAULT);
+    let (mut connection, rest) = super::lifecycle::in_flight(&server);
+    let gone = "[namespaces.other]\nencrypt = [\"local://default\"]\n";
+    rewrite(&server, DEFAULT, gone);
+    reload(&mut server);
+    server
+        .call("/encode", "default", &plain(&["x"]))
+        .refused(404, "does not serve the namespace");
+    connection.send(&rest);
+    assert_eq!(connection.answer().status, 200);
+}
+
+#[test]
+fn a_server_without_a_file_reads_its_variables_again_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    create_key(folder.path(), "default");
+    let mut server = CodecServer::serve_with_variables(&[
+        ("TEMPORAL_CODEC_KEY", "local://default"),
+        ("TEMPORAL_CODEC_KEYRING", path(folder.path())),
+    ]);
+    reload(&mut server);
+    server.serves();
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

@@ -1,0 +1,107 @@
+//! `codec-server sign` and `verify`: the real program on real files.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::program;
+
+/// A folder with a file, and a key for each algorithm.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(TempDir::new().unwrap());
+        fs::write(folder.path("file"), "what is signed").unwrap();
+        for purpose in ["sign-p256", "sign-ed25519"] {
+            let key = format!("local://{purpose}");
+            folder.run(0, &["keys", "create", &key, "--purpose", purpose]);
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    #[track_caller]
+    fn run(&self, status: i32, arguments: &[&str]) -> Output {
+        let output = program()
+            .current_dir(self.0.path())
+            .args(arguments)
+            .args(["--keyring", "keys"])
+            .output()
+            .unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {words}");
+        output
+    }
+
+    /// Writes the public key of `key` to `NAME.pem`.
+    fn public_key(&self, key: &str, name: &str) {
+        let pem = self.run(0, &["keys", "public-key", key]).stdout;
+        fs::write(self.path(name), pem).unwrap();
+    }
+}
+
+#[test]
+fn a_file_is_verified_with_the_service_and_with_the_public_key_alone() {
+    let folder = Folder::new();
+    for key in ["local://sign-p256", "local://sign-ed25519"] {
+        folder.run(0, &["sign", "file", "--key", key, "--force"]);
+        let written = fs::read(folder.path("file.sig")).unwrap();
+        let written: Value = serde_json::from_slice(&written).unwrap();
+        assert_eq!(written["key"], key);
+        folder.run(0, &["verify", "file", "--key", key]);
+        folder.public_key(key, "key.pem");
+        let answer = folder.run(0, &["verify", "file", "--public-key", "key.pem", "--json"]);
+        let answer: Value = serde_json::from_slice(&answer.stdout).unwrap();
+        assert_eq!(answer["valid"], true);
+        assert_eq!(answer["algorithm"], written["algorithm"]);
+
+        folder.run(0, &["keys", "rotate", key]);
+        folder.run(0, &["verify", "file", "--key", key]);
+    }
+}
+
+#[test]
+fn another_file_key_or_signature_is_refused() {
+    let folder = Folder::new();
+    let key = "local://sign-p256";
+    folder.run(0, &["sign", "file", "--key", key]);
+    folder.run(73, &["sign", "file", "--key", key]);
+    fs::write(folder.path("other"), "what is not signed").unwrap();
+    let of_file = ["--signature", "file.sig"];
+    folder.run(
+        65,
+        &[&["verify", "other", "--key", key][..], &of_file].concat(),
+    );
+    folder.run(65, &["verify", "file", "--key", "local://sign-ed25519"]);
+    folder.public_key("local://sign-ed25519", "other.pem");
+    folder.run(65, &["verify", "file", "--public-key", "other.pem"]);
+    fs::write(folder.path("file.sig"), "{}").unwrap();
+    folder.run(65, &["verify", "file", "--key", key]);
+    folder.run(65, &["verify", "file", "--public-key", "file"]);
+    folder.run(66, &["verify", "none", "--key", key]);
+    folder.run(64, &["verify", "file"]);
+    folder.run(
+        78,
+        &["sign", "file", "--key", "local://none", "--output", "-"],
+    );
+}
+
+#[test]
+fn the_bytes_alone_are_verified_too() {
+    let folder = Folder::new();
+    let key = "local://sign-p256";
+    let raw = ["--raw", "--output", "file.der"];
+    folder.run(0, &[&["sign", "file", "--key", key][..], &raw].concat());
+    // ASN.1 DER of a sequence (RFC 3279, section 2.2.3).
+    assert_eq!(fs::read(folder.path("file.der")).unwrap()[0], 0x30);
+    folder.public_key(key, "key.pem");
+    let signature = ["--signature", "file.der"];
+    for by in [["--key", key], ["--public-key", "key.pem"]] {
+        folder.run(0, &[&["verify", "file"][..], &signature, &by].concat());
+    }
+}

@@ -1,0 +1,27 @@
+//! The name of a key at Cloud KMS.
+
+use temporal_kms::{KeyUri, ProviderError, ProviderErrorKind as Kind};
+
+/// A key's name in parts.
+pub(super) struct Parts<'a> {
+    pub(super) location: &'a str,
+    pub(super) ring: &'a str,
+    pub(super) ring_id: &'a str,
+    pub(super) key_id: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn of(uri: &'a KeyUri) -> Result<Self, ProviderError> {
+        let split = || {
+            let (ring, key_id) = uri.resource().split_once("/cryptoKeys/")?;
+            let (location, ring_id) = ring.split_once("/keyRings/")?;
+            Some(Self {
+                location,
+                ring,
+                ring_id,
+                key_id,
+            })
+        };
+        split().ok_or_else(|| ProviderError::new(Kind::Misconfigured, uri))
+    }
+}

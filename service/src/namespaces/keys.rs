@@ -1,0 +1,79 @@
+//! The opened keys of one namespace, and the codecs that are made of them.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
+
+use temporal_kms_codec::{
+    Codec, Error, KeyUri, Namespace, StaticKeys,
+    kms::{KeyProvider, Kms},
+};
+
+use super::NamespaceConfig;
+
+/// The opened keys of one configuration. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    encrypt: Vec<Arc<dyn KeyProvider>>,
+    decrypt: Vec<Arc<dyn KeyProvider>>,
+    static_keys: StaticKeys,
+}
+
+impl Keys {
+    /// Opens the keys that are not in `opened` yet.
+    ///
+    /// # Errors
+    /// When a key cannot be opened, or the file of a static key cannot be read.
+    pub async fn open(
+        config: &NamespaceConfig,
+        kms: &Kms,
+        opened: &mut BTreeMap<KeyUri, Arc<dyn KeyProvider>>,
+    ) -> Result<Self, Error> {
+        let mut keys = Self {
+            encrypt: Vec::new(),
+            decrypt: Vec::new(),
+            static_keys: StaticKeys::new(),
+        };
+        for (id, source) in &config.static_keys {
+            keys.static_keys = keys.static_keys.with(id, source.load()?);
+        }
+        for (uris, providers) in [
+            (&config.encrypt, &mut keys.encrypt),
+            (&config.decrypt, &mut keys.decrypt),
+        ] {
+            for uri in uris {
+                let key = match opened.entry(uri.clone()) {
+                    Entry::Occupied(key) => key.get().clone(),
+                    Entry::Vacant(slot) => slot.insert(kms.key(uri).await?).clone(),
+                };
+                providers.push(key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// The codec of `namespace`, with its own caches. Payloads of `also_decode` are decoded too.
+    ///
+    /// # Errors
+    /// When the settings cannot work together.
+    pub fn codec(
+        &self,
+        config: &NamespaceConfig,
+        namespace: &Namespace,
+        also_decode: Option<&Namespace>,
+    ) -> Result<Codec, Error> {
+        let builder = config.builder(namespace.clone());
+        let mut builder = builder.static_keys(self.static_keys.clone());
+        for key in &self.encrypt {
+            builder = builder.encrypt_with(key.clone());
+        }
+        for key in &self.decrypt {
+            builder = builder.decrypt_with(key.clone());
+        }
+        if let Some(namespace) = also_decode {
+            builder = builder.accept_namespace(namespace.clone());
+        }
+        builder.build()
+    }
+}

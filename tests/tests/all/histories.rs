@@ -1,0 +1,82 @@
+//! `history scan` and `history decode` with a real Temporal server.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
+
+use std::process::{Command, Output};
+
+use dev_servers::sibling_binary;
+use integration_tests::ParcelOffice;
+use serde_json::Value;
+
+fn codec_server(arguments: &[&str]) -> Output {
+    let mut command = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
+    command.args(arguments).env_remove("TEMPORAL_API_KEY");
+    command.output().expect("codec-server runs")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_scanned_and_its_workflows_tell_their_keys() {
+    let office = ParcelOffice::open("default").await;
+    let id = office.accept().await;
+    office.deliver(&id).await;
+    office.temporal(&[
+        "workflow",
+        "start",
+        "--type",
+        "Parcel",
+        "-w",
+        "open/with a slash",
+        "--task-queue",
+        "nobody",
+        "--input",
+        "1",
+    ]);
+
+    let address = office.address();
+    let scan = |more: &[&str]| {
+        let arguments = ["history", "scan", "--address", &address, "--json"];
+        codec_server(&[&arguments[..], more].concat())
+    };
+    // Visibility follows the histories after a moment.
+    let answer = loop {
+        let output = scan(&[]);
+        assert!(output.status.success(), "{output:?}");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        if answer["workflows"].as_u64() >= Some(2) {
+            break answer;
+        }
+    };
+    let needs = answer["needs"].as_array().expect("needs");
+    let of = |format: &str| needs.iter().find(|need| need["format"] == format);
+    let ours = of("envelope").expect("encrypted payloads");
+    assert_eq!(ours["key"], "local://default");
+    assert_eq!(ours["namespace"], "default");
+    assert!(ours["version"].is_string() && ours["last_written"].is_string());
+    let plain = of("not encrypted (json/plain)").expect("a payload in the clear");
+    assert!(plain["open"].as_u64() >= Some(1), "{plain}");
+
+    let output = scan(&["--namespace", "nowhere"]);
+    assert_eq!(output.status.code(), Some(65), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exported_history_is_decoded_as_the_codec_server_decodes_it() {
+    let office = ParcelOffice::open("default").await;
+    let id = office.accept().await;
+    office.deliver(&id).await;
+    let show = ["workflow", "show", "-w", &id, "--output", "json"];
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("history.json");
+    std::fs::write(&file, office.temporal(&show)).expect("written");
+    let output = codec_server(&[
+        "history",
+        "decode",
+        file.to_str().expect("text"),
+        "--keyring",
+        office.keyring().folder().to_str().expect("text"),
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let endpoint = format!("--codec-endpoint={}", office.codec_url());
+    let shown = office.temporal(&[&show[..], &[&endpoint]].concat());
+    let json = |text: &[u8]| serde_json::from_slice::<Value>(text).expect("JSON");
+    assert_eq!(json(&output.stdout), json(shown.as_bytes()));
+}
