@@ -1,5 +1,6 @@
 //! The program `codec-server`: its command line, and the command that it runs.
 
+mod audit;
 mod common;
 mod config;
 mod dev;
@@ -118,6 +119,9 @@ enum Command {
     /// Checks a configuration.
     #[command(subcommand, after_help = config::HELP)]
     Config(config::ConfigCommand),
+    /// Verifies, follows and searches audit logs.
+    #[command(after_help = audit::HELP)]
+    Audit(audit::AuditArgs),
     /// Makes a token for a program that calls the server.
     #[command(after_help = token::HELP)]
     Token(token::TokenArgs),
@@ -170,6 +174,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
         Command::Keys(args) => keys::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Config(command) => config::run(&command),
+        Command::Audit(args) => audit::run(&args),
         Command::Token(args) => token::run(&args),
     };
     done.map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS)

@@ -8,6 +8,7 @@
 //! | `[limits]` | the settings of [`LimitsConfig`] |
 //! | `[cors]` | `allowed_origins`, `allow_local_origins`, `allow_credentials`, `max_age` |
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
+//! | `[audit]` | where the audit log goes, and the key that signs its anchors ([`AuditConfig`]) |
 //! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]`, `[keys.rotation]` |
 //! | `[reload]` | `watch_interval`: when the configuration is read again |
 //! | `[telemetry]` | the settings of [`TelemetryConfig`] |
@@ -34,6 +35,7 @@ use std::path::Path;
 
 use temporal_kms_codec::kms::{Kms, RotationPolicy};
 use temporal_kms_codec_service::{
+    audit,
     auth::{AuthConfig, Authenticator},
     keys, namespaces,
     settings::{Document, Fault, Found, Settings},
@@ -41,6 +43,7 @@ use temporal_kms_codec_service::{
     tls::{self, TlsSettings},
 };
 pub use temporal_kms_codec_service::{
+    audit::AuditConfig,
     namespaces::{NamedNamespaces, NamespaceConfig, NamespacesConfig, OnUndecodable},
     settings::{Place, Problem, Problems},
 };
@@ -67,6 +70,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Which web pages may call.
     pub cors: CorsConfig,
+    /// The audit log, if there is one.
+    pub audit: Option<AuditConfig>,
     /// What opening a key takes beyond its URI.
     pub keys: Kms,
     /// How old the versions of keys may become before `doctor` warns.
@@ -140,13 +145,15 @@ impl Config {
         let cors = CorsConfig::read(document.section("cors"));
         let reload = ReloadConfig::read(document.section("reload"));
         let telemetry = TelemetryConfig::read(document);
-        let (namespaces, keys) = namespaces::read(document);
+        let (namespaces, mut keys) = namespaces::read(document);
+        let audit = audit::read(document, &mut keys);
         let config = Self {
             server,
             tls,
             auth,
             limits,
             cors,
+            audit,
             keys,
             rotation: keys::rotation(document),
             reload,
@@ -194,5 +201,9 @@ impl Config {
 
 fn settings() -> Settings {
     // Variables of the command line.
-    Settings::new("CODEC_").with_other_variables(&["CODEC_CONFIG", "CODEC_LOG_FORMAT"])
+    Settings::new("CODEC_").with_other_variables(&[
+        "CODEC_CONFIG",
+        "CODEC_LOG_FORMAT",
+        "CODEC_AUDIT_LOG",
+    ])
 }

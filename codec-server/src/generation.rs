@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use temporal_kms_codec::Error;
+use temporal_kms_codec::{Error, audit::AuditLog, kms::CallObserver};
 use temporal_kms_codec_service::{
     auth::Authenticator,
     namespaces::{Namespaces, OpenError, Reuse},
@@ -25,6 +25,8 @@ pub(crate) struct Generation {
     pub(crate) metrics: Arc<Metrics>,
     /// The routes for clients.
     pub(crate) router: Router,
+    /// The audit log, which stays the same while the server runs.
+    pub(crate) audit: Option<Arc<AuditLog>>,
     app: Arc<App>,
 }
 
@@ -35,10 +37,13 @@ impl Generation {
     /// # Errors
     /// When a key or a file cannot be opened.
     pub(crate) async fn open(
-        loaded: LoadedConfig,
+        mut loaded: LoadedConfig,
+        audit: Option<Arc<AuditLog>>,
         before: Option<&Self>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, ServerError> {
+        let observer = audit.clone().map(|log| -> Arc<dyn CallObserver> { log });
+        loaded.config.keys.set_observer(observer);
         let config = &loaded.config;
         config.validate()?;
         let authenticator = match before {
@@ -59,7 +64,8 @@ impl Generation {
         };
         let app = before.map(|before| &*before.app);
         let metrics = Arc::clone(metrics);
-        Self::new(loaded, Arc::new(namespaces), authenticator, metrics, app)
+        let shared = (metrics, audit);
+        Self::new(loaded, Arc::new(namespaces), authenticator, shared, app)
     }
 
     /// The same without any data key in memory. No service is called.
@@ -72,7 +78,7 @@ impl Generation {
             self.loaded.clone(),
             Arc::new(namespaces.map_err(OpenError::from)?),
             self.authenticator.clone(),
-            Arc::clone(&self.metrics),
+            (Arc::clone(&self.metrics), self.audit.clone()),
             Some(&self.app),
         )
     }
@@ -81,14 +87,14 @@ impl Generation {
         loaded: LoadedConfig,
         namespaces: Arc<Namespaces>,
         authenticator: Authenticator,
-        metrics: Arc<Metrics>,
+        (metrics, audit): (Arc<Metrics>, Option<Arc<AuditLog>>),
         before: Option<&App>,
     ) -> Result<Self, ServerError> {
         let config = &loaded.config;
         let prefixes = config.server.path_prefixes.clone();
         let requests = RequestNamespaces::new(Arc::clone(&namespaces), prefixes)
             .map_err(|error| OpenError::from(Error::from(error)))?;
-        let counted = Arc::clone(&metrics);
+        let counted = (Arc::clone(&metrics), audit.clone());
         let app = App::new(config, requests, authenticator.clone(), counted, before);
         let app = Arc::new(app);
         Ok(Self {
@@ -97,6 +103,7 @@ impl Generation {
             namespaces,
             authenticator,
             metrics,
+            audit,
             loaded,
         })
     }

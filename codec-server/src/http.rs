@@ -1,7 +1,7 @@
 //! The remote codec protocol over HTTP.
 //!
 //! `router` names the paths. A codec path is any path that ends in `/encode`, `/decode` or `/download`, so it is the
-//! router's fallback. Around every path are two layers: [`record`] gives the request its id and writes its log line, and
+//! router's fallback. Around every path are two layers: [`record`] gives the request its id and writes its lines in both logs, and
 //! CORS answers every `OPTIONS`. [`pipeline`] has the steps of a codec request in their order, and each step has a file.
 //! A step refuses with a `RequestError`, which one function turns into an answer. Bodies, payloads and answers are counted
 //! against one limit of memory.
@@ -10,6 +10,7 @@ mod admin;
 mod admission;
 mod answer;
 mod app;
+mod audited;
 mod authenticate;
 mod body;
 mod connection;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use temporal_kms_codec::audit::{AuditLog, Event};
 use temporal_kms_codec_service::{
     lifecycle::{Condition, Readiness, Reloads, Trigger, Triggers},
     telemetry::Metrics,
@@ -24,6 +25,7 @@ pub(crate) struct Reloader {
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) reloads: Arc<Reloads>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Option<Arc<AuditLog>>,
 }
 
 impl Reloader {
@@ -61,6 +63,7 @@ impl Reloader {
             Ok(generation) => {
                 self.live.replace(generation);
                 background.follow(&self.live.current(), &self.readiness);
+                self.note(Event::new("forget").text("result", "ok"));
                 tracing::info!(
                     "every data key in memory is dropped; they are unwrapped again when they are needed"
                 );
@@ -80,6 +83,8 @@ impl Reloader {
                 background.follow(&self.live.current(), &self.readiness);
                 let generation = self.reloads.succeeded();
                 self.metrics.process().configuration_loaded();
+                let event = Event::new("reload").text("result", "ok");
+                self.note(event.number("generation", generation));
                 self.readiness.set(CONFIGURATION, condition(&needs_restart));
                 for NeedsRestart { setting, .. } in needs_restart {
                     tracing::warn!(
@@ -97,11 +102,21 @@ impl Reloader {
                 tracing::error!("nothing has changed: the configuration before is still in use");
                 self.reloads.failed(&error);
                 self.metrics.process().configuration_refused();
+                let event = Event::new("reload").text("result", "refused");
+                self.note(event.text("error", &error.to_string()));
                 let reason = "the changed configuration cannot be used, and the one before is served; the log says why";
                 let degraded = Condition::Degraded(reason.to_owned());
                 self.readiness.set(CONFIGURATION, degraded);
                 false
             }
+        }
+    }
+}
+
+impl Reloader {
+    fn note(&self, event: Event) {
+        if let Some(log) = &self.audit {
+            log.note(event);
         }
     }
 }
@@ -124,8 +139,10 @@ async fn read(before: &Arc<Generation>) -> Result<(Generation, Vec<NeedsRestart>
     let needs_restart = loaded.keep_running(&before.loaded);
     let before = Arc::clone(before);
     // Opening a key can block a thread.
-    let opening =
-        tokio::spawn(async move { Generation::open(loaded, Some(&before), &before.metrics).await });
+    let opening = tokio::spawn(async move {
+        let audit = before.audit.clone();
+        Generation::open(loaded, audit, Some(&before), &before.metrics).await
+    });
     Ok((opening.await??, needs_restart))
 }
 

@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use temporal_kms_codec::audit::{AuditLog, AuditStats};
 use temporal_kms_codec_service::{
-    lifecycle::{Phase, Readiness, Reloads, Triggers},
+    audit::OpenAuditError,
+    lifecycle::{Condition, Phase, Readiness, Reloads, Triggers},
     listener::{ListenAddress, Listener},
     namespaces::OpenError,
     telemetry::Metrics,
@@ -26,6 +28,12 @@ use crate::{
 /// For health requests in flight when everything else is done.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
+/// How often the state of the audit log is looked at, for readiness.
+const AUDIT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The name of this program in its audit log.
+const PROGRAM: &str = concat!("codec-server ", env!("CARGO_PKG_VERSION"));
+
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -39,6 +47,9 @@ pub enum ServerError {
     /// A key or a setting of a namespace cannot be used.
     #[error(transparent)]
     Keys(#[from] OpenError),
+    /// The audit log cannot be opened.
+    #[error(transparent)]
+    Audit(#[from] OpenAuditError),
     /// The server cannot listen on an address.
     #[error("cannot listen on {address}: {source}; choose another address or port")]
     Listen {
@@ -53,6 +64,7 @@ pub enum ServerError {
 pub struct Server {
     live: Live,
     tls: Option<Arc<Tls>>,
+    audit: Option<Arc<AuditLog>>,
     listener: Listener,
     admin: Option<Listener>,
     reloads: Arc<Reloads>,
@@ -66,7 +78,13 @@ impl Server {
     /// # Errors
     /// When the configuration cannot work, a key cannot be opened or an address is taken.
     pub async fn bind(loaded: LoadedConfig, metrics: Arc<Metrics>) -> Result<Self, ServerError> {
-        let generation = Generation::open(loaded, None, &metrics).await?;
+        loaded.config.validate()?;
+        // Before any key is opened, so that it has a line for every call.
+        let audit = match &loaded.config.audit {
+            Some(audit) => Some(audit.open(&loaded.config.keys, PROGRAM).await?),
+            None => None,
+        };
+        let generation = Generation::open(loaded, audit.clone(), None, &metrics).await?;
         let config = &generation.loaded.config;
         let tls = config.tls.clone().map(Tls::open).transpose()?;
         let listener = bind(config.server.listen.clone()).await?;
@@ -77,6 +95,7 @@ impl Server {
         Ok(Self {
             live: Live::new(generation),
             tls,
+            audit,
             listener,
             admin,
             reloads: Arc::default(),
@@ -118,6 +137,7 @@ impl Server {
         let Self {
             live,
             tls,
+            audit,
             listener,
             admin,
             reloads,
@@ -141,11 +161,16 @@ impl Server {
             let security = metrics.security();
             security.watch_certificate("public", move || Some(tls.expires()));
         }
+        if let Some(log) = &audit {
+            let (log, readiness) = (Arc::clone(log), Arc::clone(&readiness));
+            background.spawn(watch_audit(log, readiness, Arc::clone(&metrics)));
+        }
         let reloader = Reloader {
             live: live.clone(),
             readiness: Arc::clone(&readiness),
             reloads,
             metrics: Arc::clone(&metrics),
+            audit: audit.clone(),
         };
         background.spawn(reloader.run(triggers));
 
@@ -184,11 +209,50 @@ impl Server {
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
         finish(serving, timeouts.shutdown_grace).await;
+        if let Some(log) = audit
+            && let Err(error) = log.close().await
+        {
+            tracing::error!(%error, "the audit log does not say that the server has stopped");
+        }
         close_admin.cancel();
         if let Some(admin) = admin {
             finish(admin, ADMIN_GRACE).await;
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Tells load balancers and operators whether the audit log can be written.
+async fn watch_audit(log: Arc<AuditLog>, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
+    let mut counted = AuditStats::default();
+    metrics.security().set_audited(true);
+    loop {
+        let stats = log.stats();
+        count_audit(&metrics, &counted, &stats);
+        counted = stats;
+        let refuses = log.check().is_err();
+        // The reason can name a path, so it is in the log only.
+        let condition = match log.problem() {
+            None => Condition::Met,
+            Some(_) if refuses => Condition::Unmet(
+                "the audit log cannot be written, so requests are refused; the log says why".into(),
+            ),
+            Some(_) => Condition::Degraded(
+                "the audit log cannot be written, and requests are served; the log says why".into(),
+            ),
+        };
+        readiness.set("audit", condition);
+        sleep(AUDIT_PAUSE).await;
+    }
+}
+
+/// Counts what the audit log did since the last look.
+fn count_audit(metrics: &Metrics, before: &AuditStats, now: &AuditStats) {
+    let security = metrics.security();
+    security.audit_written(now.lines.saturating_sub(before.lines));
+    let missing = now.missing.saturating_sub(before.missing);
+    if missing > 0 {
+        security.audit_failed("not_written", missing);
     }
 }
 

@@ -75,12 +75,17 @@
 //! - `aws-lc-rs` (default): AES-256-GCM by AWS-LC. `aes-gcm`: in pure Rust, used when `aws-lc-rs` is off.
 //! - `zstd` (default): compression before encryption. It is off until it is configured.
 //! - `decompression` (default): reading payloads that other codecs compressed with zlib, gzip or snappy.
+//! - `audit`: the module `audit`, a verifiable log of every call of a key and of every change of a key.
 //! - `gcp-kms`: keys at Google Cloud KMS. `aws-kms`: keys at AWS KMS. `pkcs11`: keys in PKCS#11 tokens.
 //! - `sdk`: `PayloadCodec` for the Temporal Rust SDK, and [`WorkerGuard`], which every worker needs: without it one query
 //!   on a workflow whose key is gone ends the worker's process.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
+/// A verifiable log of what was done with keys and payloads.
+#[cfg(feature = "audit")]
+pub use temporal_kms_audit as audit;
 
 mod codec;
 mod crypto;

@@ -15,11 +15,13 @@
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
+//! - [`audit`] opens the audit log.
 //! - [`watch`] sees that files have changed.
 //! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
 
 pub mod arguments;
+pub mod audit;
 pub mod auth;
 pub mod deadline;
 pub mod exit;

@@ -89,6 +89,7 @@ pub(super) fn run(options: DevArgs, log: Option<EarlyLog>) -> Result<(), Failure
         auth: AuthConfig::default(),
         limits: LimitsConfig::default(),
         cors: CorsConfig::local(),
+        audit: None,
         keys,
         rotation: RotationPolicy::default(),
         reload: ReloadConfig::default(),

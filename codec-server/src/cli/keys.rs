@@ -1,6 +1,7 @@
 //! `keys`: creates keys and looks after them.
 
 mod arguments;
+mod audited;
 mod confirm;
 mod dotenv;
 mod member;
@@ -19,11 +20,13 @@ pub(super) use self::arguments::{KeysArgs, help};
 use super::exit::Failure;
 
 pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
-    let options = args.kms.options()?;
+    let mut options = args.kms.options()?;
     lifecycle::run(async {
-        match &args.command {
+        let log = audited::open(args.audit_log.as_deref(), &mut options)?;
+        let done = match &args.command {
             KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
             KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,
-        }
+        };
+        audited::close(log, done).await
     })
 }

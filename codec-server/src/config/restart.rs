@@ -46,6 +46,7 @@ fn keep(config: &mut Config, served: &Config, changed: &mut Vec<&'static str>) {
         "server.write_timeout" = server.timeouts.write;
         "server.answer_timeout" = server.timeouts.answer;
         "tls" = tls;
+        "audit" = audit;
         "telemetry" = telemetry;
     );
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use temporal_kms_codec::audit::AuditLog;
 use temporal_kms_codec_service::{
     auth::Authenticator, namespaces::NamespacesConfig, telemetry::Metrics,
 };
 
-use super::{admission::Admission, memory::Memory, origin::OriginPolicy, permit::Permits};
+use super::{admission::Admission, audited, memory::Memory, origin::OriginPolicy, permit::Permits};
 use crate::{
     config::{Config, Limits, LimitsConfig, Timeouts},
     namespaces::RequestNamespaces,
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(super) timeouts: Timeouts,
     pub(super) admission: Arc<Admission>,
     pub(super) memory: Memory,
+    pub(super) audit: audited::Log,
     pub(super) permits: Arc<Permits>,
     pub(super) metrics: Arc<Metrics>,
     /// The settings of the namespaces, for those who manage them.
@@ -38,13 +40,14 @@ impl App {
         config: &Config,
         namespaces: RequestNamespaces,
         authenticator: Authenticator,
-        metrics: Arc<Metrics>,
+        (metrics, audit): (Arc<Metrics>, Option<Arc<AuditLog>>),
         before: Option<&Self>,
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
         let any_host = !authenticator.is_open();
         Self {
             authenticator,
+            audit,
             namespaces,
             origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
             admission: before

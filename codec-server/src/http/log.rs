@@ -1,12 +1,12 @@
 //! One log line for each request: the operation and its result. It never has a header, a path or a payload.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::HttpBody as _, response::Response};
 use http::{Method, StatusCode};
-use temporal_kms_codec_service::{auth::Identity, telemetry::EndedRequest};
+use temporal_kms_codec_service::{auth::Identity, listener::Peer, telemetry::EndedRequest};
 
-use super::{request_error::shown, request_id::RequestId};
+use super::{audited::Asked, request_error::shown, request_id::RequestId};
 
 /// What the log says of a request. It is passed in the answer's extensions.
 #[derive(Clone, Default)]
@@ -15,8 +15,12 @@ pub(super) struct Summary {
     pub(super) namespace: Option<temporal_kms_codec::Namespace>,
     /// Who asked. `None` where the server authenticates nobody.
     pub(super) caller: Option<Identity>,
-    /// Bytes of its body.
-    pub(super) body: usize,
+    /// The other end of the connection.
+    pub(super) client: Option<Peer>,
+    /// The bytes of the body.
+    pub(super) bytes: usize,
+    /// What the body holds.
+    pub(super) asked: Arc<Asked>,
     pub(super) payloads: usize,
     /// How many payloads were answered by placeholders.
     pub(super) placeholders: usize,
@@ -38,7 +42,7 @@ impl Summary {
             payloads: self.payloads,
             placeholders: self.placeholders,
             references: self.references,
-            body: self.body,
+            body: self.bytes,
             answer: usize::try_from(length.unwrap_or_default()).unwrap_or(usize::MAX),
         }
     }
@@ -61,7 +65,7 @@ pub(super) fn write(names: &Names<'_>, status: StatusCode, duration: Duration, s
         placeholders,
         references,
         error,
-        body: _,
+        ..
     } = summary;
     let Names {
         request,

@@ -15,8 +15,10 @@ use temporal_kms_codec_service::{
 use super::{
     answer,
     app::App,
+    audited,
     authenticate::{authenticate, authorize, check_cookies},
     body,
+    connection::ConnectionInfo,
     log::Summary,
     namespace,
     request_error::RequestError,
@@ -53,6 +55,8 @@ async fn steps(
 ) -> Result<Done, RequestError> {
     let _open = app.admission.open()?;
     let (head, body) = request.into_parts();
+    let connection = head.extensions.get::<ConnectionInfo>();
+    summary.client = connection.map(|connection| connection.peer().clone());
     app.origins.check(&head)?;
     let route = Route::of(&head.uri).ok_or(RequestError::UnknownPath)?;
     summary.operation = Some(route.operation.name());
@@ -73,21 +77,23 @@ async fn steps(
     if route.operation == Operation::Download {
         return Err(RequestError::NoDownload);
     }
+    audited::check(&app.audit)?;
     let admitted = app.admission.admit(&identity, namespace, &codec.limits);
     let _admitted = admitted.await?;
     let limits = app.limits.within(&codec.limits);
     // A slow body must not hold a place among the requests in work.
     let share = app.memory.share();
     let body = body::read(body, limits.max_body, app.timeouts.body, share).await?;
-    summary.body = body.bytes.len();
+    summary.bytes = body.bytes.len();
     let transform = transform::Request {
         id,
         operation: route.operation,
         namespace: &codec,
         preserve_storage_refs: route.preserve_storage_refs,
+        asked: &summary.asked,
         limits: &limits,
     };
-    let work = transform.run(body);
+    let work = audited::within(&app.audit, id, transform.run(body));
     let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();

@@ -1,5 +1,5 @@
-//! The outermost layer: a request gets its id and its span, its answer the headers that every answer has, the log its line,
-//! and the metrics their numbers.
+//! The outermost layer: a request gets its id and its span, its answer the headers that every answer has, both logs their
+//! lines, and the metrics their numbers.
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use super::{
     answer,
     app::App,
+    audited,
     log::{self, Names, Summary},
     request_id::RequestId,
 };
@@ -37,9 +38,17 @@ pub(super) async fn record(
     // Before CORS, which answers preflights by itself.
     app.origins.log_refused(request.uri(), request.headers());
     let mut response = next.run(request).instrument(span.span().clone()).await;
-    answer::protect(&mut response);
     let summary = response.extensions_mut().remove::<Summary>();
-    let summary = summary.unwrap_or_default();
+    let mut summary = summary.unwrap_or_default();
+    let recorded = audited::record(&app.audit, id, response.status(), &summary).await;
+    if let Err(refused) = recorded
+        && response.status().is_success()
+    {
+        // Nobody sees plaintext without a record of it.
+        summary.error = Some(refused.for_operator());
+        response = answer::refusal(&refused, id);
+    }
+    answer::protect(&mut response);
     let took = start.elapsed();
     let ended = summary.ended(&response, took);
     app.metrics.requests().ended(&ended);

@@ -113,6 +113,11 @@ pub(super) enum RequestError {
          value that could not be decoded. Enter the whole value again, or make it decodable first"
     )]
     ShownCiphertext { index: usize },
+    #[error(
+        "the server cannot write its audit log, so it does nothing that it could not record; try again when the operator \
+         has corrected that"
+    )]
+    NotAudited,
     #[error("{}", encode_words(.0))]
     Encode(#[source] Box<Error>),
     #[error("`payloads[{index}]`: {}", words(.error))]
@@ -180,7 +185,7 @@ impl RequestError {
             | Self::Placeholder { .. }
             | Self::ShownCiphertext { .. } => StatusCode::BAD_REQUEST,
             Self::Busy | Self::NoPlace | Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooSlow | Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow | Self::Overloaded | Self::NotAudited => StatusCode::SERVICE_UNAVAILABLE,
             Self::Miscounted => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Encode(error) => encode_status(error),
             Self::Decode { error, .. } => decode_status(error),

@@ -11,6 +11,7 @@ use temporal_kms_codec_service::namespaces::NamespaceCodec;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
+    audited::Asked,
     body::Received,
     memory::Share,
     placeholder::{self, placeholder},
@@ -43,6 +44,8 @@ pub(super) struct Request<'r> {
     pub(super) namespace: &'r NamespaceCodec,
     pub(super) preserve_storage_refs: bool,
     pub(super) limits: &'r Limits,
+    /// What the audit log says of the body.
+    pub(super) asked: &'r Asked,
 }
 
 /// A payload of the answer.
@@ -64,6 +67,10 @@ impl Request<'_> {
         drop(bytes);
 
         let payloads = asked.len();
+        let _ = self.asked.payloads.set(payloads);
+        if self.operation != Operation::Encode {
+            self.asked.note_keys(&asked);
+        }
         let answered = match self.operation {
             Operation::Encode => self.encode(asked).await?,
             Operation::Decode => self.decode(asked, &mut share).await?,
@@ -89,6 +96,7 @@ impl Request<'_> {
             .encode(asked)
             .await
             .map_err(|error| RequestError::Encode(Box::new(error)))?;
+        self.asked.note_keys(&payloads);
         Ok(Answered {
             payloads,
             ..Answered::default()

@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use super::{CallPolicy, KeyService, Kms, KmsMetrics, SettingValue, Variables, unused};
+use super::{
+    CallObserver, CallPolicy, KeyService, Kms, KmsMetrics, SettingValue, Variables, unused,
+};
 use crate::ConfigurationError;
 
 /// Puts a [`Kms`] together.
@@ -101,6 +103,13 @@ impl KmsBuilder {
     /// Counts the calls in `metrics`.
     pub fn metrics(mut self, metrics: Arc<KmsMetrics>) -> Self {
         self.kms.set_metrics(metrics);
+        self
+    }
+
+    /// Tells `observer` of every call of a key and of every change of a key, also of local keys: an audit log, such as
+    /// `AuditLog` of the crate `temporal-kms-audit`.
+    pub fn observer(mut self, observer: Arc<dyn CallObserver>) -> Self {
+        self.kms.set_observer(Some(observer));
         self
     }
 

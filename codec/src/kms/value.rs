@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsMetrics, ProviderError,
-    ProviderErrorKind, Setting, SettingValue, Signer, built_in, local::LocalKms,
+    CallLayer, CallObserver, CallPolicy, Diagnose, KeyAdmin, KeyProvider, KeyService, KmsMetrics,
+    ProviderError, ProviderErrorKind, Setting, SettingValue, Signer, built_in, local::LocalKms,
 };
 use crate::{ConfigurationError, KeyUri, Scheme};
 
@@ -31,6 +31,7 @@ pub struct Kms {
     services: Vec<Arc<dyn KeyService>>,
     calls: CallPolicy,
     metrics: Arc<KmsMetrics>,
+    observer: Option<Arc<dyn CallObserver>>,
 }
 
 impl Default for Kms {
@@ -40,6 +41,7 @@ impl Default for Kms {
             services: built_in::services(),
             calls: CallPolicy::default(),
             metrics: Arc::default(),
+            observer: None,
         }
     }
 }
@@ -79,11 +81,7 @@ impl Kms {
     /// may use it turns out with the first call; ask [`KeyProvider::describe`].
     pub async fn key(&self, uri: &KeyUri) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         let service = self.service_of(uri)?;
-        let key = service.key(uri).await?;
-        if service.is_in_process() {
-            return Ok(self.metrics.count(key));
-        }
-        let key = self.calls.decorate(key, &self.metrics);
+        let key = self.layer(&**service).key(service.key(uri).await?);
         key.map_err(|error| misconfigured(uri, error.to_string()))
     }
 
@@ -93,11 +91,7 @@ impl Kms {
     /// As [`key`](Self::key).
     pub async fn signer(&self, uri: &KeyUri) -> Result<Arc<dyn Signer>, ProviderError> {
         let service = self.service_of(uri)?;
-        let key = service.signer(uri).await?;
-        if service.is_in_process() {
-            return Ok(self.metrics.count_signer(key));
-        }
-        let key = self.calls.decorate_signer(key, &self.metrics);
+        let key = self.layer(&**service).signer(service.signer(uri).await?);
         key.map_err(|error| misconfigured(uri, error.to_string()))
     }
 
@@ -106,7 +100,8 @@ impl Kms {
     /// # Errors
     /// As [`key`](Self::key).
     pub async fn admin(&self, uri: &KeyUri) -> Result<Arc<dyn KeyAdmin>, ProviderError> {
-        self.service_of(uri)?.admin(uri).await
+        let service = self.service_of(uri)?;
+        Ok(self.layer(&**service).admin(service.admin(uri).await?))
     }
 
     /// What the service of `uri` knows of itself, for a person who looks for a fault.
@@ -218,6 +213,17 @@ impl Kms {
         self.metrics = metrics;
     }
 
+    /// Who is told of every call of a key and of every change of a key.
+    #[must_use]
+    pub fn observer(&self) -> Option<&Arc<dyn CallObserver>> {
+        self.observer.as_ref()
+    }
+
+    /// Tells `observer` of every call and every change of the keys that are opened from now on.
+    pub fn set_observer(&mut self, observer: Option<Arc<dyn CallObserver>>) {
+        self.observer = observer;
+    }
+
     /// Adds a service, or replaces the one with the same scheme.
     pub(super) fn put(&mut self, service: Arc<dyn KeyService>) {
         let scheme = service.scheme();
@@ -226,6 +232,15 @@ impl Kms {
             Some(known) => *known = service,
             None => self.services.push(service),
         }
+    }
+
+    fn layer(&self, service: &dyn KeyService) -> CallLayer {
+        let layer = if service.is_in_process() {
+            CallLayer::in_process(&self.metrics)
+        } else {
+            CallLayer::new(&self.calls, &self.metrics)
+        };
+        layer.with_observer(self.observer.clone())
     }
 
     fn service_of(&self, uri: &KeyUri) -> Result<&Arc<dyn KeyService>, ProviderError> {

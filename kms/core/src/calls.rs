@@ -1,8 +1,10 @@
 //! The policy around every call of a key management service, written once for all services: a deadline, retries, a
-//! limit on concurrent calls, a circuit breaker, metrics and spans. `calls.rs` puts them in order.
+//! limit on concurrent calls, a circuit breaker, metrics, spans and an observer. `calls.rs` puts them in order.
 
+mod admin;
 mod breaker;
 mod metrics;
+mod observer;
 mod operation;
 mod policy;
 mod surround;
@@ -15,16 +17,94 @@ use futures::future::BoxFuture;
 use zeroize::Zeroizing;
 
 pub use self::{
-    metrics::{CallObserver, EndedCall, KmsMetrics, OperationMetrics},
+    admin::observe_admin,
+    metrics::{KmsMetrics, MeasuredCall, MetricsSink, OperationMetrics},
+    observer::{CallObserver, EndedCall, Outcome},
     operation::Operation,
     policy::CallPolicy,
     version::{VersionUsed, used_version},
 };
 use self::{operation::Call, surround::Calls};
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyDescription, KeyLimits, KeyProvider, KeyUri,
-    ProviderError, PublicKey, Signature, Signer, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyAdmin, KeyDescription, KeyLimits, KeyProvider,
+    KeyUri, ProviderError, PublicKey, Signature, Signer, WrappedDek,
 };
+
+/// Everything that surrounds the calls of keys: limits, numbers, and an observer.
+#[derive(Clone, Debug)]
+pub struct CallLayer {
+    /// `None` for keys in this process, whose calls need neither deadlines nor retries.
+    policy: Option<CallPolicy>,
+    metrics: Arc<KmsMetrics>,
+    observer: Option<Arc<dyn CallObserver>>,
+}
+
+impl CallLayer {
+    /// Surrounds calls of a service as `policy` says, and counts them in `metrics`.
+    #[must_use]
+    pub fn new(policy: &CallPolicy, metrics: &Arc<KmsMetrics>) -> Self {
+        Self {
+            policy: Some(policy.clone()),
+            metrics: metrics.clone(),
+            observer: None,
+        }
+    }
+
+    /// For keys in this process: their calls are counted in `metrics`, and an observer is told of them.
+    #[must_use]
+    pub fn in_process(metrics: &Arc<KmsMetrics>) -> Self {
+        Self {
+            policy: None,
+            metrics: metrics.clone(),
+            observer: None,
+        }
+    }
+
+    /// Tells `observer` of every call.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Option<Arc<dyn CallObserver>>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Surrounds a key.
+    ///
+    /// # Errors
+    /// As [`CallPolicy::check`].
+    pub fn key(
+        &self,
+        key: Arc<dyn KeyProvider>,
+    ) -> Result<Arc<dyn KeyProvider>, ConfigurationError> {
+        Ok(self.surround(key)?)
+    }
+
+    /// Surrounds a signing key.
+    ///
+    /// # Errors
+    /// As [`CallPolicy::check`].
+    pub fn signer(&self, key: Arc<dyn Signer>) -> Result<Arc<dyn Signer>, ConfigurationError> {
+        Ok(self.surround(key)?)
+    }
+
+    /// Surrounds the administration of keys: the observer is told of every change.
+    #[must_use]
+    pub fn admin(&self, admin: Arc<dyn KeyAdmin>) -> Arc<dyn KeyAdmin> {
+        match &self.observer {
+            Some(observer) => observe_admin(admin, observer.clone()),
+            None => admin,
+        }
+    }
+
+    fn surround<K: ?Sized>(&self, key: Arc<K>) -> Result<Arc<Decorated<K>>, ConfigurationError> {
+        if let Some(policy) = &self.policy {
+            policy.check()?;
+        }
+        Ok(Arc::new(Decorated {
+            key,
+            calls: Calls::new(self.policy.as_ref(), &self.metrics, self.observer.clone()),
+        }))
+    }
+}
 
 impl CallPolicy {
     /// Applies the policy to a key.
@@ -36,7 +116,7 @@ impl CallPolicy {
         key: Arc<dyn KeyProvider>,
         metrics: &Arc<KmsMetrics>,
     ) -> Result<Arc<dyn KeyProvider>, ConfigurationError> {
-        Ok(self.surround(key, metrics)?)
+        CallLayer::new(self, metrics).key(key)
     }
 
     /// Applies the policy to a signing key.
@@ -48,39 +128,7 @@ impl CallPolicy {
         key: Arc<dyn Signer>,
         metrics: &Arc<KmsMetrics>,
     ) -> Result<Arc<dyn Signer>, ConfigurationError> {
-        Ok(self.surround(key, metrics)?)
-    }
-
-    fn surround<K: ?Sized>(
-        &self,
-        key: Arc<K>,
-        metrics: &Arc<KmsMetrics>,
-    ) -> Result<Arc<Decorated<K>>, ConfigurationError> {
-        self.check()?;
-        Ok(Arc::new(Decorated {
-            key,
-            calls: Calls::new(self, metrics),
-        }))
-    }
-}
-
-impl KmsMetrics {
-    /// Counts the calls of a key, and adds nothing else: for keys in this process.
-    #[must_use]
-    pub fn count(self: &Arc<Self>, key: Arc<dyn KeyProvider>) -> Arc<dyn KeyProvider> {
-        Arc::new(Decorated {
-            key,
-            calls: Calls::unlimited(self),
-        })
-    }
-
-    /// As [`count`](Self::count), for a signing key.
-    #[must_use]
-    pub fn count_signer(self: &Arc<Self>, key: Arc<dyn Signer>) -> Arc<dyn Signer> {
-        Arc::new(Decorated {
-            key,
-            calls: Calls::unlimited(self),
-        })
+        CallLayer::new(self, metrics).signer(key)
     }
 }
 
@@ -98,7 +146,8 @@ impl<K: Send + Sync + ?Sized> Decorated<K> {
         attempt: impl Fn(&'a K) -> BoxFuture<'a, Result<T, ProviderError>> + Send + Sync,
     ) -> Result<T, ProviderError> {
         let call = Call { operation, key };
-        self.calls.make(call, || attempt(&self.key)).await
+        let attempt = || attempt(&self.key);
+        self.calls.make(call, attempt, Outcome::of).await
     }
 }
 
@@ -206,10 +255,15 @@ impl Signer for Decorated<dyn Signer> {
     }
 
     async fn verify(&self, data: &[u8], signature: &Signature) -> Result<bool, ProviderError> {
-        self.call(Operation::Verify, self.uri(), |key| {
-            key.verify(data, signature)
-        })
-        .await
+        let (operation, key) = (Operation::Verify, self.uri());
+        let attempt = || self.key.verify(data, signature);
+        let outcome = |answer: &Result<bool, ProviderError>| match answer {
+            Ok(false) => Outcome::NotVerified,
+            answer => Outcome::of(answer),
+        };
+        self.calls
+            .make(Call { operation, key }, attempt, outcome)
+            .await
     }
 }
 

@@ -7,7 +7,8 @@
 //! - [`KeyUri`], [`Dek`], [`WrappedDek`], [`EncryptionContext`] and [`Namespace`] are what they exchange.
 //! - A [`ProviderError`] says what happened, to which key, and whether another attempt can help. It never shows what the
 //!   service answered.
-//! - A [`CallPolicy`] governs the calls of a key: deadline, retries, limits, circuit breaker, metrics and spans.
+//! - A [`CallPolicy`] governs the calls of a key: deadline, retries, limits, circuit breaker, metrics and spans. A
+//!   [`CallObserver`] is told of each of them.
 //!
 //! # Features
 //!
@@ -50,7 +51,8 @@ mod types;
 pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
     calls::{
-        CallObserver, CallPolicy, EndedCall, KmsMetrics, Operation, OperationMetrics, VersionUsed,
+        CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, MeasuredCall, MetricsSink,
+        Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
     },
     configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},

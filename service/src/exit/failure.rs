@@ -6,10 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use temporal_kms_codec::{Error, kms::ProviderError};
+use temporal_kms_codec::{Error, audit::AuditError, kms::ProviderError};
 
 use super::{Status, after_signal};
-use crate::{namespaces::OpenError, settings::Problems};
+use crate::{audit::OpenAuditError, namespaces::OpenError, settings::Problems};
 
 /// `SIGPIPE`: the exit code of a program whose reader left says that this signal ended it.
 const SIGPIPE: u8 = 13;
@@ -119,6 +119,39 @@ impl From<ProviderError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         Self::new(Status::of(&error.source), error)
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let status = match &error {
+            AuditError::NoLog(_) => Status::NoInput,
+            AuditError::Io { action, source, .. } if *action == "read" => match source.kind() {
+                io::ErrorKind::NotFound => Status::NoInput,
+                io::ErrorKind::PermissionDenied => Status::NoPermission,
+                _ => Status::Io,
+            },
+            AuditError::Damaged(_) => Status::Data,
+            AuditError::InUse { .. } | AuditError::Syslog { .. } => Status::Unavailable,
+            AuditError::Io { .. }
+            | AuditError::Unwritten(_)
+            | AuditError::TooSlow
+            | AuditError::Thread(_) => Status::Io,
+            _ => Status::Configuration,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<OpenAuditError> for Failure {
+    fn from(error: OpenAuditError) -> Self {
+        match error {
+            OpenAuditError::Log(error) => error.into(),
+            OpenAuditError::Key(error) => {
+                let status = Status::of_provider(&error);
+                Self::new(status, OpenAuditError::Key(error))
+            }
+        }
     }
 }
 

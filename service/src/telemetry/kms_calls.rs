@@ -8,7 +8,7 @@ use opentelemetry::{
 };
 use temporal_kms_codec::{
     KeyUri,
-    kms::{CallObserver, EndedCall, Operation, ProviderErrorKind, VersionUsed},
+    kms::{MetricsSink, MeasuredCall, Operation, ProviderErrorKind, VersionUsed},
 };
 
 use super::{
@@ -85,8 +85,8 @@ impl KmsCallMetrics {
     }
 }
 
-impl CallObserver for KmsCallMetrics {
-    fn ended(&self, call: &EndedCall<'_>) {
+impl MetricsSink for KmsCallMetrics {
+    fn ended(&self, call: &MeasuredCall<'_>) {
         let labels = self.call(call.operation, call.key);
         self.duration.record(call.took.as_secs_f64(), &labels);
         if let Some(version) = call.version {

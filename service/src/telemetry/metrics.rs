@@ -7,7 +7,7 @@ use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
 use temporal_kms_codec::{
     KeyUri, Namespace,
-    kms::{CallObserver, Kms},
+    kms::{MetricsSink, Kms},
 };
 
 use super::{
@@ -152,8 +152,8 @@ impl Metrics {
     ) {
         self.labels.set_namespaces(namespaces);
         self.labels.set_keys(keys);
-        let observer: Arc<dyn CallObserver> = self.kms.clone();
-        kms.metrics().set_observer(observer);
+        let sink: Arc<dyn MetricsSink> = self.kms.clone();
+        kms.metrics().set_sink(sink);
         self.requests.show_zeros();
         self.kms.show_zeros();
     }

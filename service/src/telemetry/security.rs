@@ -109,14 +109,14 @@ impl SecurityMetrics {
     }
 
     /// Counts lines that were written to the audit log.
-    pub fn audit_written(&self, lines: usize) {
-        self.audit_lines.add(lines as u64, &[]);
+    pub fn audit_written(&self, lines: u64) {
+        self.audit_lines.add(lines, &[]);
     }
 
-    /// Counts a line that could not be written to the audit log. `reason` is a word of the program, such as `full`.
-    pub fn audit_failed(&self, reason: &'static str) {
+    /// Counts lines that could not be written to the audit log. `reason` is a word of the program.
+    pub fn audit_failed(&self, reason: &'static str, lines: u64) {
         self.audit_failures
-            .add(1, &[KeyValue::new("reason", reason)]);
+            .add(lines, &[KeyValue::new("reason", reason)]);
     }
 
     /// Asks `expiry` when the certificate of a listener expires, each time that the metrics are read.

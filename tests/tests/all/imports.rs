@@ -13,8 +13,8 @@ use self::graph::{Crate, circles};
 /// Crates from the lowest to the highest. A crate may use those of lower layers only. Crates of tests are not here.
 const LAYERS: [&[&str]; 6] = [
     &["temporal-kms-codec-proto", "temporal-kms"],
-    // The key services: every other crate in `kms/`.
-    &[],
+    // The key services: every other crate in `kms/`. Beside them is the audit log.
+    &["temporal-kms-audit"],
     &["temporal-kms-codec"],
     &["temporal-kms-conformance"],
     &["temporal-kms-codec-service"],

@@ -4,6 +4,7 @@
 //! What needs a process of its own starts one: a PKCS#11 module keeps state in its process, so each of those tests runs
 //! itself again as a child ([`integration_tests::softhsm`]).
 
+mod audit_log;
 mod aws_kms;
 mod book;
 mod browser;

@@ -40,6 +40,7 @@ impl From<ServerError> for Failure {
         match error {
             ServerError::Configuration(problems) => problems.into(),
             ServerError::Keys(error) => error.into(),
+            ServerError::Audit(error) => error.into(),
             ServerError::Tls(_) => Self::new(Status::Configuration, error),
             ServerError::Listen { .. } => Self::new(Status::Unavailable, error),
         }

@@ -2,7 +2,7 @@
 
 mod setup;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
 use temporal_kms_codec::{
@@ -68,6 +68,10 @@ pub(in super::super) struct KeysArgs {
     /// Print the answer as JSON, for programs.
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// The folder of an audit log, which exists. Each change of a key is written there, with its result and the user. A
+    /// log has one writer, so this is not the folder of a server.
+    #[arg(long, global = true, value_name = "DIR", env = "CODEC_AUDIT_LOG")]
+    pub(super) audit_log: Option<PathBuf>,
     #[command(flatten)]
     pub(super) kms: KmsArgs,
     #[command(subcommand)]

@@ -33,6 +33,7 @@ async fn run_within(
         namespace: served,
         preserve_storage_refs: false,
         limits,
+        asked: &Asked::default(),
     };
     let body = Received {
         bytes: Zeroizing::new(body.to_vec()),

@@ -103,6 +103,31 @@ impl CodecServer {
         Self::start(command, folder)
     }
 
+    /// As [`configured`](Self::configured), where no file can grow beyond so many blocks of 512 bytes.
+    pub(crate) fn configured_in_a_small_space(more: &str, blocks: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = folder.path().join("keys");
+        let text = format!(
+            "[server]\nadmin_listen = \"127.0.0.1:0\"\nlisten = \"127.0.0.1:0\"\n{more}\n[keys]\nlocal_keyring = '{}'\n",
+            keyring.display()
+        );
+        create_keys(&keyring, &text);
+        let file = folder.path().join("codec.toml");
+        std::fs::write(&file, text).unwrap();
+        let serve = program();
+        let mut shell = program_of("sh");
+        shell
+            .arg("-c")
+            // A write over the limit then fails instead of ending the process.
+            .arg(format!(
+                "trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""
+            ))
+            .arg(serve.get_program())
+            .args(["serve", "--config"])
+            .arg(file);
+        Self::start(shell, folder)
+    }
+
     /// With a file of the test's own.
     pub(crate) fn serve_file(file: &Path) -> Self {
         let mut command = program();
@@ -261,7 +286,11 @@ impl CodecServer {
 
 /// Without the variables of the person who runs the tests.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(PROGRAM);
+    program_of(PROGRAM)
+}
+
+fn program_of(path: &str) -> Command {
+    let mut command = Command::new(path);
     command
         .env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
@@ -278,7 +307,10 @@ fn create_keys(keyring: &Path, configuration: &str) {
     names.sort_unstable();
     names.dedup();
     for name in names {
-        create_key(keyring, name);
+        // A test may have created one for another purpose.
+        if !keyring.join(format!("{name}.json")).exists() {
+            create_key(keyring, name);
+        }
     }
 }
 

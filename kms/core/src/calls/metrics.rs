@@ -22,22 +22,23 @@ const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 50
 #[derive(Default)]
 pub struct KmsMetrics {
     operations: Mutex<BTreeMap<(KeyUri, Operation), OperationMetrics>>,
-    observer: OnceLock<Arc<dyn CallObserver>>,
+    sink: OnceLock<Arc<dyn MetricsSink>>,
 }
 
-/// Is told of every call as it ends: for programs that export metrics.
-pub trait CallObserver: Send + Sync {
+/// Is told of every call as it ends: for programs that export metrics. It cannot refuse a call, as a
+/// [`CallObserver`](super::CallObserver) can.
+pub trait MetricsSink: Send + Sync {
     /// A call has ended, well or badly, with all its attempts.
-    fn ended(&self, call: &EndedCall<'_>);
+    fn ended(&self, call: &MeasuredCall<'_>);
 
     /// An attempt failed, and another one follows.
     fn retried(&self, operation: Operation, key: &KeyUri);
 }
 
-/// A call that has ended.
+/// A call that has ended, with what metrics need of it.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct EndedCall<'a> {
+pub struct MeasuredCall<'a> {
     /// What was called.
     pub operation: Operation,
     /// The key that the call was for.
@@ -78,9 +79,9 @@ impl KmsMetrics {
             .collect()
     }
 
-    /// Has `observer` told of every call from now on. A second observer has no effect.
-    pub fn set_observer(&self, observer: Arc<dyn CallObserver>) {
-        let _ = self.observer.set(observer);
+    /// Tells `sink` of every call from now on. A second sink has no effect.
+    pub fn set_sink(&self, sink: Arc<dyn MetricsSink>) {
+        let _ = self.sink.set(sink);
     }
 
     pub(super) fn ended(
@@ -90,8 +91,8 @@ impl KmsMetrics {
         error: Option<ProviderErrorKind>,
         version: Option<&VersionUsed>,
     ) {
-        if let Some(observer) = self.observer.get() {
-            observer.ended(&EndedCall {
+        if let Some(sink) = self.sink.get() {
+            sink.ended(&MeasuredCall {
                 operation: call.operation,
                 key: call.key,
                 took,
@@ -119,8 +120,8 @@ impl KmsMetrics {
     }
 
     pub(super) fn retried(&self, call: Call<'_>) {
-        if let Some(observer) = self.observer.get() {
-            observer.retried(call.operation, call.key);
+        if let Some(sink) = self.sink.get() {
+            sink.retried(call.operation, call.key);
         }
         self.update(call, |metrics| metrics.retries += 1);
     }

@@ -12,17 +12,19 @@ use tracing::Instrument as _;
 use super::{
     breaker::{Admitted, Breaker},
     metrics::KmsMetrics,
+    observer::{Note, Observer, Outcome},
     operation::Call,
     policy::CallPolicy,
     version,
 };
 use crate::{KeyUri, ProviderError, ProviderErrorKind, crypto::random};
 
-/// Makes the calls of one key as the policy says, and counts them.
+/// Makes the calls of one key as the policy says, counts them, and tells the observer.
 pub(super) struct Calls {
     /// `None` where calls stay in this process.
     limits: Option<Limits>,
     metrics: Arc<KmsMetrics>,
+    observer: Observer,
 }
 
 struct Limits {
@@ -34,35 +36,24 @@ struct Limits {
 type Answer<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
 
 impl Calls {
-    pub(super) fn new(policy: &CallPolicy, metrics: &Arc<KmsMetrics>) -> Self {
-        let limits = Limits {
-            breaker: Breaker::new(
-                policy.breaker_failures,
-                policy.breaker_pause,
-                policy.attempt_timeout,
-            ),
-            turns: Semaphore::new(policy.max_concurrent.min(Semaphore::MAX_PERMITS)),
-            policy: policy.clone(),
-        };
+    pub(super) fn new(
+        policy: Option<&CallPolicy>,
+        metrics: &Arc<KmsMetrics>,
+        observer: Observer,
+    ) -> Self {
         Self {
-            limits: Some(limits),
+            limits: policy.map(Limits::new),
             metrics: metrics.clone(),
+            observer,
         }
     }
 
-    /// Only counts calls.
-    pub(super) fn unlimited(metrics: &Arc<KmsMetrics>) -> Self {
-        Self {
-            limits: None,
-            metrics: metrics.clone(),
-        }
-    }
-
-    /// Makes a call. `attempt` may be run several times.
+    /// Makes a call. `attempt` may be run several times. `outcome` says what the observer is told.
     pub(super) async fn make<'a, T>(
-        &self,
+        &'a self,
         call: Call<'a>,
         attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
+        outcome: impl Fn(&Result<T, ProviderError>) -> Outcome + Send,
     ) -> Result<T, ProviderError> {
         let span = tracing::debug_span!(
             "kms",
@@ -74,16 +65,7 @@ impl Calls {
             otel.status_code = tracing::field::Empty,
         );
         let started = Instant::now();
-        let made = async {
-            match &self.limits {
-                Some(limits) => {
-                    limits
-                        .within_the_deadline(call, &self.metrics, attempt)
-                        .await
-                }
-                None => attempt().await,
-            }
-        };
+        let made = self.observed(call, attempt, outcome);
         let (answer, version) = version::observe(made).instrument(span.clone()).await;
         let kind = answer.as_ref().err().map(ProviderError::kind);
         if let Some(kind) = kind {
@@ -94,16 +76,49 @@ impl Calls {
         self.metrics.ended(call, took, kind, version.as_ref());
         answer
     }
+
+    /// The observer is not told of calls that the circuit breaker does not let through: the service was not called.
+    async fn observed<'a, T>(
+        &'a self,
+        call: Call<'a>,
+        attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
+        outcome: impl Fn(&Result<T, ProviderError>) -> Outcome + Send,
+    ) -> Result<T, ProviderError> {
+        let Some(limits) = &self.limits else {
+            let note = Note::begin(&self.observer, call, &[])?;
+            let answer = attempt().await;
+            let outcome = outcome(&answer);
+            return note.end(answer, outcome).await;
+        };
+        let admitted = limits.breaker.admit(call.key)?;
+        let note = Note::begin(&self.observer, call, &[])?;
+        let within = limits.within_the_deadline(call, &self.metrics, admitted, attempt);
+        let answer = within.await;
+        let outcome = outcome(&answer);
+        note.end(answer, outcome).await
+    }
 }
 
 impl Limits {
+    fn new(policy: &CallPolicy) -> Self {
+        Self {
+            breaker: Breaker::new(
+                policy.breaker_failures,
+                policy.breaker_pause,
+                policy.attempt_timeout,
+            ),
+            turns: Semaphore::new(policy.max_concurrent.min(Semaphore::MAX_PERMITS)),
+            policy: policy.clone(),
+        }
+    }
+
     async fn within_the_deadline<'a, T>(
         &self,
         call: Call<'a>,
         metrics: &KmsMetrics,
+        admitted: Admitted<'_>,
         attempt: impl Fn() -> Answer<'a, T> + Send + Sync,
     ) -> Result<T, ProviderError> {
-        let admitted = self.breaker.admit(call.key)?;
         let limit = self.policy.total_timeout;
         match time::timeout(limit, self.with_retries(call, metrics, &admitted, attempt)).await {
             Ok(answer) => {

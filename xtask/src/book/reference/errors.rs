@@ -11,7 +11,7 @@ use super::{
 use crate::workspace::Workspace;
 
 /// The crates whose errors a user of the library or the programs sees.
-const FOLDERS: [&str; 2] = ["codec/src", "kms"];
+const FOLDERS: [&str; 3] = ["audit/src", "codec/src", "kms"];
 
 /// The page.
 pub(super) fn page(workspace: &Workspace) -> anyhow::Result<String> {

@@ -10,7 +10,8 @@ use anyhow::Context;
 use crate::workspace::Workspace;
 
 /// The folders of the code that users run.
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
+    "audit/src",
     "codec/src",
     "kms",
     "proto/src",

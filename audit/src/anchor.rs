@@ -1,0 +1,219 @@
+//! Anchors: signed statements of which line had which hash at which time. Nobody without the signing key can rewrite what
+//! is before an anchor.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use temporal_kms::{ProviderError, PublicKey, Signature, SignatureAlgorithm, Signer};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::{self, timeout},
+};
+
+use crate::{
+    chain::Head,
+    event::Event,
+    line::Line,
+    numbers::Numbers,
+    queue::{Entry, Queue},
+};
+
+/// How the signed statement begins.
+const STATEMENT: &str = "temporal-kms-audit anchor v1";
+/// How long the last anchor may take when the process stops.
+const LAST: Duration = Duration::from_secs(5);
+
+/// When a log is anchored, and with which key.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Anchoring {
+    /// The key. Without one, the head of the log is written to the server's own log only.
+    pub signer: Option<Arc<dyn Signer>>,
+    /// After so many lines. Default: 1,000.
+    pub lines: u64,
+    /// After so long, if there are new lines. Default: 5 minutes.
+    pub every: Duration,
+}
+
+impl Anchoring {
+    /// Anchors that are signed by `signer`.
+    #[must_use]
+    pub fn with(signer: Option<Arc<dyn Signer>>) -> Self {
+        Self {
+            signer,
+            lines: 1000,
+            every: Duration::from_mins(5),
+        }
+    }
+
+    /// Sets after how many lines and after how long.
+    #[must_use]
+    pub fn after(mut self, lines: u64, every: Duration) -> Self {
+        (self.lines, self.every) = (lines, every);
+        self
+    }
+}
+
+/// The task that anchors a log.
+pub(crate) struct Anchors {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+impl Anchors {
+    pub(crate) fn start(
+        anchoring: Anchoring,
+        queue: Arc<Queue>,
+        numbers: Arc<Numbers>,
+        heads: watch::Receiver<Head>,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let worker = Worker {
+            anchoring,
+            queue,
+            numbers,
+            heads,
+            anchored: 0,
+        };
+        Self {
+            task: tokio::spawn(worker.run(stopped)),
+            stop,
+        }
+    }
+
+    /// Makes the last anchor.
+    pub(crate) async fn finish(self) {
+        let _ = self.stop.send(());
+        if timeout(LAST, self.task).await.is_err() {
+            tracing::warn!("the last anchor of the audit log was not signed in time");
+        }
+    }
+}
+
+struct Worker {
+    anchoring: Anchoring,
+    queue: Arc<Queue>,
+    numbers: Arc<Numbers>,
+    heads: watch::Receiver<Head>,
+    /// The number of the last line that is anchored.
+    anchored: u64,
+}
+
+impl Worker {
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        loop {
+            tokio::select! {
+                due = self.due() => match due {
+                    Some(()) => self.anchor().await,
+                    None => return,
+                },
+                _ = &mut stopped => {
+                    self.anchor().await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for the lines, or for the time if there are new lines. The anchor's own line is not a new one. `None` when the
+    /// log has ended.
+    async fn due(&mut self) -> Option<()> {
+        let anchored = self.anchored;
+        let new = |least: u64| move |head: &Head| head.seq > anchored.saturating_add(least);
+        self.heads.wait_for(new(1)).await.ok()?;
+        let enough = self.heads.wait_for(new(self.anchoring.lines));
+        let _ = timeout(self.anchoring.every, enough).await;
+        // A log that cannot be written has no place for an anchor.
+        while self.numbers.are_failing() {
+            time::sleep(Duration::from_secs(1)).await;
+        }
+        Some(())
+    }
+
+    async fn anchor(&mut self) {
+        let head = *self.heads.borrow_and_update();
+        self.anchored = head.seq;
+        // Off this machine, this line shows what was written, also without a key.
+        tracing::info!(line = head.seq, hash = %head.hash, "head of the audit log");
+        let Some(signer) = &self.anchoring.signer else {
+            return;
+        };
+        let event = match sign(&**signer, head).await {
+            Ok(event) => {
+                self.numbers.anchored(true);
+                event
+            }
+            Err(error) => {
+                self.numbers.anchored(false);
+                tracing::error!(%error, "the audit log cannot be anchored; the next attempt follows");
+                Event::new("anchor_failed")
+                    .text("key", &signer.uri().to_string())
+                    .text("error", error.kind().as_str())
+            }
+        };
+        let body = event.into_body();
+        let (reply, written) = oneshot::channel();
+        let reply = Some(reply);
+        if self.queue.push(Entry { body, reply }).is_ok() {
+            let _ = written.await;
+        }
+    }
+}
+
+async fn sign(signer: &dyn Signer, head: Head) -> Result<Event, ProviderError> {
+    let now = humantime::format_rfc3339_micros(SystemTime::now());
+    let statement = format!("{STATEMENT} {head} {now}");
+    let signature = signer.sign(statement.as_bytes()).await?;
+    Ok(Event::new("anchor")
+        .text("statement", &statement)
+        .text("key", &signature.key.to_string())
+        .maybe("version", signature.version.as_deref())
+        .text("algorithm", signature.algorithm.as_str())
+        .text("signature", &STANDARD.encode(&signature.bytes)))
+}
+
+/// An anchor that was read.
+pub(crate) struct Anchor<'l> {
+    statement: &'l str,
+    /// The line and its hash.
+    pub(crate) head: Head,
+    /// When it was signed.
+    pub(crate) time: &'l str,
+    signature: Option<Signature>,
+}
+
+impl<'l> Anchor<'l> {
+    /// Reads the anchor in a line. `None` when its statement is not one.
+    pub(crate) fn read(line: &'l Line) -> Option<Self> {
+        let statement = line.text("statement")?;
+        let rest = statement.strip_prefix(STATEMENT)?.strip_prefix(' ')?;
+        let (head, time) = rest.split_once(' ')?;
+        humantime::parse_rfc3339(time).ok()?;
+        Some(Self {
+            statement,
+            head: head.parse().ok()?,
+            time,
+            signature: signature(line),
+        })
+    }
+
+    /// Whether one of the keys signed it.
+    pub(crate) fn is_signed_by(&self, keys: &[PublicKey]) -> bool {
+        let Some(signature) = &self.signature else {
+            return false;
+        };
+        let statement = self.statement.as_bytes();
+        keys.iter().any(|key| key.verify(statement, signature))
+    }
+}
+
+fn signature(line: &Line) -> Option<Signature> {
+    let key = line.text("key")?.parse().ok()?;
+    let algorithm: SignatureAlgorithm = line.text("algorithm")?.parse().ok()?;
+    let bytes = STANDARD.decode(line.text("signature")?).ok()?;
+    Some(Signature::new(key, algorithm, bytes))
+}

@@ -1,0 +1,227 @@
+//! The log as a program uses it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::{oneshot, watch},
+    time::timeout,
+};
+
+use crate::{
+    anchor::{Anchoring, Anchors},
+    chain::Head,
+    destination::Destination,
+    error::AuditError,
+    event::Event,
+    folder::Folder,
+    numbers::{AuditStats, Numbers, Problem},
+    options::{AuditOptions, OnFailure, Target},
+    queue::{Entry, NotTaken, Queue, Reply},
+    stream::{Stdout, Stream},
+    syslog::Syslog,
+    writer::Writer,
+};
+
+/// An audit log that this process writes. It writes `start` first.
+///
+/// Dropping it writes what waits; [`close`](Self::close) also writes `stop`.
+pub struct AuditLog {
+    queue: Arc<Queue>,
+    numbers: Arc<Numbers>,
+    heads: watch::Receiver<Head>,
+    on_failure: OnFailure,
+    patience: Duration,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    anchors: Mutex<Option<Anchors>>,
+}
+
+/// Waits until a line is written.
+#[derive(Debug)]
+#[must_use = "the line is written anyway, but whether it was shows here"]
+pub struct Receipt(State);
+
+#[derive(Debug)]
+enum State {
+    Waiting(oneshot::Receiver<Result<(), Arc<str>>>, Duration),
+    Known(Result<(), AuditError>),
+}
+
+impl AuditLog {
+    /// Opens a log, and writes that this process starts.
+    ///
+    /// # Errors
+    /// When the log cannot be used: its folder is missing or not private, another process writes it, or its end is not that
+    /// of an audit log.
+    pub fn open(options: AuditOptions) -> Result<Arc<Self>, AuditError> {
+        let program = options.program.as_str();
+        match &options.target {
+            Target::Folder(path) => Self::over(Folder::open(path, &options)?, &options),
+            Target::Stdout => Self::over(Stream::new(Stdout, program), &options),
+            Target::Syslog(address) => {
+                let syslog = Syslog::new(address.clone(), program);
+                Self::over(Stream::new(syslog, program), &options)
+            }
+        }
+    }
+
+    pub(crate) fn over(
+        destination: impl Destination + 'static,
+        options: &AuditOptions,
+    ) -> Result<Arc<Self>, AuditError> {
+        let (queue, numbers) = (Arc::<Queue>::default(), Arc::<Numbers>::default());
+        let (writer, heads) = Writer::new(destination, queue.clone(), numbers.clone())?;
+        let thread = thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.run())
+            .map_err(AuditError::Thread)?;
+        let log = Self {
+            queue,
+            numbers,
+            heads,
+            on_failure: options.on_failure,
+            patience: options.patience,
+            thread: Mutex::new(Some(thread)),
+            anchors: Mutex::default(),
+        };
+        let start = Event::new("start")
+            .text("program", &options.program)
+            .maybe("user", options.user.as_deref())
+            .number("process", std::process::id().into());
+        log.note(start);
+        Ok(Arc::new(log))
+    }
+
+    /// Adds a line. It is in the log's order when this returns, and the receipt waits until it is written.
+    pub fn record(&self, event: impl Into<Event>) -> Receipt {
+        if self.on_failure == OnFailure::Continue {
+            self.note(event.into());
+            return Receipt(State::Known(Ok(())));
+        }
+        let (reply, written) = oneshot::channel();
+        match self.push(event.into(), Some(reply)) {
+            Ok(()) => Receipt(State::Waiting(written, self.patience)),
+            Err(error) => Receipt(State::Known(Err(error))),
+        }
+    }
+
+    /// Adds a line that nobody waits for.
+    pub fn note(&self, event: Event) {
+        // What happened is counted and logged by the writer.
+        let _ = self.push(event, None);
+    }
+
+    /// Whether work may begin: refuses while the log cannot be written, unless the log's options say to go on.
+    ///
+    /// # Errors
+    /// Why the log cannot be written.
+    pub fn check(&self) -> Result<(), AuditError> {
+        if self.on_failure == OnFailure::Continue || !self.numbers.are_failing() {
+            return Ok(());
+        }
+        let problem = self.problem().unwrap_or_default();
+        Err(AuditError::Unwritten(problem))
+    }
+
+    /// Why the log cannot be written at the moment, for readiness and alarms. `None` when all is well.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.numbers.problem()
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn stats(&self) -> AuditStats {
+        self.numbers.stats()
+    }
+
+    /// The last line that was written.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        *self.heads.borrow()
+    }
+
+    /// Anchors the log from now on. It needs a Tokio runtime, which runs a task for it.
+    pub fn anchor(&self, anchoring: Anchoring) {
+        let (queue, numbers) = (self.queue.clone(), self.numbers.clone());
+        let anchors = Anchors::start(anchoring, queue, numbers, self.heads.clone());
+        *self.anchors.lock() = Some(anchors);
+    }
+
+    /// Writes that the process stops, makes the last anchor, and waits until everything is written.
+    ///
+    /// # Errors
+    /// When the last lines cannot be written.
+    pub async fn close(&self) -> Result<(), AuditError> {
+        let (reply, written) = oneshot::channel();
+        self.push(Event::new("stop"), Some(reply))?;
+        let stopped = Receipt(State::Waiting(written, self.patience))
+            .written()
+            .await;
+        let anchors = self.anchors.lock().take();
+        if let Some(anchors) = anchors {
+            anchors.finish().await;
+        }
+        self.queue.close();
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        stopped
+    }
+
+    fn push(&self, event: Event, reply: Option<Reply>) -> Result<(), AuditError> {
+        let body = event.into_body();
+        self.queue
+            .push(Entry { body, reply })
+            .map_err(|why| match why {
+                NotTaken::Closed => AuditError::Closed,
+                NotTaken::Full => {
+                    let reason = "too many lines wait for the disk";
+                    self.numbers.failed(1, Problem(reason.into()));
+                    AuditError::Unwritten(reason.to_owned())
+                }
+            })
+    }
+}
+
+impl Drop for AuditLog {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog")
+            .field("head", &self.head())
+            .field("on_failure", &self.on_failure)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Receipt {
+    /// Waits until the line is written.
+    ///
+    /// # Errors
+    /// When it was not written, and the log's options refuse work without a record.
+    pub async fn written(self) -> Result<(), AuditError> {
+        match self.0 {
+            State::Known(known) => known,
+            State::Waiting(written, patience) => match timeout(patience, written).await {
+                Ok(Ok(Ok(()))) => Ok(()),
+                Ok(Ok(Err(reason))) => Err(AuditError::Unwritten(reason.to_string())),
+                Ok(Err(_)) => Err(AuditError::Closed),
+                Err(_) => Err(AuditError::TooSlow),
+            },
+        }
+    }
+}

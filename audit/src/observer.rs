@@ -1,0 +1,61 @@
+//! A line for each call of a key, and for each change of a key.
+
+use futures::future::BoxFuture;
+use temporal_kms::{
+    CallObserver, EndedCall, KeyUri, Operation, Outcome, ProviderError, ProviderErrorKind,
+};
+
+use crate::{error::AuditError, event::Event, log::AuditLog, scope};
+
+impl CallObserver for AuditLog {
+    fn permits(&self, _: Operation, key: &KeyUri) -> Result<(), ProviderError> {
+        self.check().map_err(|error| refused(key, &error))
+    }
+
+    fn ended(&self, call: &EndedCall<'_>) -> BoxFuture<'static, Result<(), ProviderError>> {
+        let receipt = self.record(line(call));
+        let key = call.key.clone();
+        Box::pin(async move {
+            let written = receipt.written().await;
+            written.map_err(|error| refused(&key, &error))
+        })
+    }
+}
+
+fn line(call: &EndedCall<'_>) -> Event {
+    let kind = match call.operation {
+        operation if operation.changes_key() => "key",
+        _ => "kms",
+    };
+    let request = scope::request();
+    let micros = u64::try_from(call.took.as_micros()).unwrap_or(u64::MAX);
+    let mut event = Event::new(kind)
+        .maybe("request", request.as_deref())
+        .text("operation", call.operation.as_str())
+        .text("key", &call.key.to_string());
+    for (name, value) in call.details {
+        event = event.text(name, value);
+    }
+    event = event
+        .text("result", call.outcome.as_str())
+        .maybe("service_request", call.service_request)
+        .number("took_us", micros);
+    match message(call) {
+        Some(message) => event.text("message", message),
+        None => event,
+    }
+}
+
+/// What people look for in the log of signatures.
+fn message(call: &EndedCall<'_>) -> Option<&'static str> {
+    match (call.operation, call.outcome) {
+        (Operation::Sign, Outcome::Done) => Some("data signed"),
+        (Operation::Verify, Outcome::Done) => Some("signature verified"),
+        (Operation::Verify, Outcome::NotVerified) => Some("signature refused"),
+        _ => None,
+    }
+}
+
+fn refused(key: &KeyUri, error: &AuditError) -> ProviderError {
+    ProviderError::new(ProviderErrorKind::Unavailable, key).with_explanation(error.to_string())
+}

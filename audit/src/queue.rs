@@ -1,0 +1,82 @@
+//! What waits to be written.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+/// What may wait. More means that the disk hangs.
+const MOST_WAITING: usize = 32 << 20;
+
+/// Told whether a line was written.
+pub(crate) type Reply = oneshot::Sender<Result<(), Arc<str>>>;
+
+/// The inside of a line, and who waits for it.
+pub(crate) struct Entry {
+    pub(crate) body: Vec<u8>,
+    pub(crate) reply: Option<Reply>,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+pub(crate) struct Queue {
+    state: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    entries: Vec<Entry>,
+    bytes: usize,
+    is_closed: bool,
+}
+
+/// Why an entry was not taken.
+pub(crate) enum NotTaken {
+    Closed,
+    Full,
+}
+
+impl Queue {
+    pub(crate) fn push(&self, entry: Entry) -> Result<(), NotTaken> {
+        let mut waiting = self.state.lock();
+        if waiting.is_closed {
+            return Err(NotTaken::Closed);
+        }
+        if waiting.bytes > MOST_WAITING {
+            return Err(NotTaken::Full);
+        }
+        waiting.bytes += entry.body.len();
+        let was_empty = waiting.entries.is_empty();
+        waiting.entries.push(entry);
+        drop(waiting);
+        // While entries wait, the thread is awake already.
+        if was_empty {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// No entry is taken any more. Those that wait are written.
+    pub(crate) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.wake.notify_one();
+    }
+
+    /// Everything that waits; nothing when `limit` is over first. The flag says whether the queue is closed.
+    pub(crate) fn take(&self, limit: Option<Duration>) -> (Vec<Entry>, bool) {
+        let mut waiting = self.state.lock();
+        while waiting.entries.is_empty() && !waiting.is_closed {
+            match limit {
+                None => self.wake.wait(&mut waiting),
+                Some(limit) => {
+                    if self.wake.wait_for(&mut waiting, limit).timed_out() {
+                        break;
+                    }
+                }
+            }
+        }
+        waiting.bytes = 0;
+        (mem::take(&mut waiting.entries), waiting.is_closed)
+    }
+}
