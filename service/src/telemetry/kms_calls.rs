@@ -8,7 +8,7 @@ use opentelemetry::{
 };
 use temporal_kms_codec::{
     KeyUri,
-    kms::{MetricsSink, MeasuredCall, Operation, ProviderErrorKind, VersionUsed},
+    kms::{MeasuredCall, MetricsSink, Operation, ProviderErrorKind, VersionUsed},
 };
 
 use super::{

@@ -7,7 +7,7 @@ use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
 use temporal_kms_codec::{
     KeyUri, Namespace,
-    kms::{MetricsSink, Kms},
+    kms::{Kms, MetricsSink},
 };
 
 use super::{

@@ -167,7 +167,7 @@ async fn states_are_shown() {
     metrics.security().set_insecure(true);
     metrics.security().set_audited(true);
     metrics.security().audit_written(3);
-    metrics.security().audit_failed("full");
+    metrics.security().audit_failed("full", 1);
     let security = metrics.security();
     security.authenticated("jwt", Some("https://id.example.com"));
     security.not_authenticated("signature");
