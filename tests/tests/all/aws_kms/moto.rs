@@ -177,18 +177,18 @@ async fn a_grant_is_given_once() {
 async fn a_grant_is_listed_and_revoked() {
     let moto = Moto::start();
     let admin = AwsKms::new(options(moto.url())).admin();
-    admin.create(&alias(), &KeySpec::default()).await.unwrap();
+    let key = alias();
+    admin.create(&key, &KeySpec::default()).await.unwrap();
     let worker = "arn:aws:iam::123456789012:role/worker";
     for role in [KeyRole::Encrypter, KeyRole::Decrypter] {
-        admin.grant(&alias(), worker, role).await.unwrap();
+        admin.grant(&key, worker, role).await.unwrap();
     }
     let prod = context("prod");
-    let key = alias();
     let granted = admin.grant_for_context(&key, worker, KeyRole::Decrypter, &prod);
     // The grant without a context permits the same already.
     assert!(!granted.await.unwrap());
     let roles = async || {
-        let listed = admin.grants(&alias()).await.unwrap().grants;
+        let listed = admin.grants(&key).await.unwrap().grants;
         assert!(listed.iter().any(|grant| grant.source == "key policy"));
         let of_worker = listed.into_iter().filter(|grant| grant.member == worker);
         of_worker.filter_map(|grant| grant.role).collect::<Vec<_>>()
@@ -198,8 +198,8 @@ async fn a_grant_is_listed_and_revoked() {
         (KeyRole::Encrypter, vec![KeyRole::Decrypter]),
         (KeyRole::Decrypter, vec![]),
     ] {
-        assert!(admin.revoke(&alias(), worker, role).await.unwrap());
-        assert!(!admin.revoke(&alias(), worker, role).await.unwrap());
+        assert!(admin.revoke(&key, worker, role).await.unwrap());
+        assert!(!admin.revoke(&key, worker, role).await.unwrap());
         assert_eq!(roles().await, left);
     }
 }
