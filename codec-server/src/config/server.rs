@@ -205,9 +205,9 @@ impl ServerConfig {
 
     /// The mode and owner of each Unix socket's file.
     fn read_socket_file(&mut self, section: &mut Section<'_>) {
-        let mode = section.value("socket_mode", unix::mode);
-        let owner = section.value("socket_owner", unix::user);
-        let group = section.value("socket_group", unix::group);
+        let mode = section.text("socket_mode", unix::mode);
+        let owner = section.text("socket_owner", unix::user);
+        let group = section.text("socket_group", unix::group);
         for address in std::iter::once(&mut self.listen).chain(&mut self.admin_listen) {
             if let ListenAddress::Unix(socket) = address {
                 socket.mode = mode.unwrap_or(socket.mode);
