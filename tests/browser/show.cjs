@@ -1,7 +1,7 @@
 // Opens a page in a real browser and takes steps on it, one after another. It prints what the page shows at the end and
 // whom it asked.
 // JSON on stdin: { chromium, url, seconds, steps }. A step is one of
-//   { wait: TEXT }  { click: BUTTON }  { fill: LABEL, with: TEXT }  { upload: LABEL, file: PATH }
+//   { wait: TEXT }  { click: BUTTON }  { follow: LINK }  { fill: LABEL, with: TEXT }  { upload: LABEL, file: PATH }
 //   { download: BUTTON, file: PATH }  { press: KEY }  { dark: BOOLEAN }  { screenshot: PATH }
 // The first text that does not appear ends the steps: `found` is false then.
 "use strict";
@@ -25,6 +25,8 @@ async function take(page, step, limit) {
   }
   if (step.click !== undefined) {
     await page.getByRole("button", { name: step.click, exact: true }).first().click(limit);
+  } else if (step.follow !== undefined) {
+    await page.getByRole("link", { name: step.follow, exact: true }).first().click(limit);
   } else if (step.fill !== undefined) {
     await page.getByLabel(step.fill).first().fill(step.with, limit);
   } else if (step.upload !== undefined) {

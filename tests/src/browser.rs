@@ -50,6 +50,11 @@ pub enum Step<'a> {
         /// Its name.
         click: &'a str,
     },
+    /// Click on a link.
+    Follow {
+        /// Its name.
+        follow: &'a str,
+    },
     /// Write into a field.
     Fill {
         /// The field's label.

@@ -1,14 +1,15 @@
 //! The codec server's own page in a real browser, with a history of a real Temporal server.
 #![allow(clippy::expect_used, reason = "a test")]
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
+use dev_servers::{Service, certificates::Authority, free_port, sibling_binary};
 use integration_tests::{
     Keyring, ParcelOffice, assert_absent,
     browser::{self, Step},
     codec_server_that,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const FILE: &str = "History or payload";
 const SECRETS: [&str; 3] = [
@@ -31,7 +32,7 @@ async fn exported(office: &ParcelOffice, folder: &Path) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_read_search_and_save_a_history() {
     let folder = tempfile::tempdir().expect("a folder");
-    let office = ParcelOffice::open("page").await;
+    let office = ParcelOffice::open("default").await;
     let history = exported(&office, folder.path()).await;
     let saved = folder.path().join("decoded.json");
     let page = browser::walk(
@@ -92,7 +93,7 @@ async fn people_read_search_and_save_a_history() {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_why_a_payload_cannot_be_decoded_whatever_the_policy() {
     let folder = tempfile::tempdir().expect("a folder");
-    let office = ParcelOffice::open("page-of-a-stranger").await;
+    let office = ParcelOffice::open("default").await;
     let history = exported(&office, folder.path()).await;
     for policy in ["placeholder", "fail"] {
         let strangers = Keyring::new();
@@ -161,6 +162,77 @@ async fn no_value_becomes_markup() {
         );
         assert!(page.found, "the page shows:\n{}", page.shown);
     }
+}
+
+/// A codec server with TLS, which people use after a login at `issuer`.
+fn with_login(office: &ParcelOffice, issuer: &fake_oidc::Server, folder: &Path) -> Service {
+    let authority = Authority::new("codec").expect("an authority");
+    let certified = authority.server(&["localhost"]).expect("a certificate");
+    let (certificate, key) = certified.write(folder).expect("files");
+    let port = free_port().expect("a port");
+    let configuration = format!(
+        "[server]\nlisten = \"127.0.0.1:{port}\"\n[tls]\ncertificate = '{}'\nkey = '{}'\n\
+         [auth.issuers.company]\nissuer = \"{}\"\naudience = [\"codec\"]\n\
+         [auth.login]\nissuer = \"company\"\nclient_id = \"codec\"\n\
+         redirect_url = \"https://localhost:{port}/auth/callback\"\n\
+         [keys]\nlocal_keyring = '{}'\n[namespaces.default]\nencrypt = [\"local://default\"]\n",
+        certificate.display(),
+        key.display(),
+        issuer.issuer(),
+        office.keyring().folder().display(),
+    );
+    let file = folder.join("codec.toml");
+    fs::write(&file, configuration).expect("a file");
+    let mut serve = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
+    serve.args(["serve", "--config"]).arg(file);
+    Service::start("the codec server", serve).expect("a codec server")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_shows_what_the_person_may_see_and_a_logout_ends_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let office = ParcelOffice::open("default").await;
+    let history = exported(&office, folder.path()).await;
+    let issuer = fake_oidc::Server::local().await.expect("an issuer");
+    let server = with_login(&office, &issuer, folder.path());
+    let url = server.url().replace("127.0.0.1", "localhost");
+    let read = |permissions: &[&str], then: &str| {
+        issuer.sign_in_as(json!({"sub": "ann", "permissions": permissions}));
+        let page = browser::walk(
+            &url,
+            &[
+                Step::Follow { follow: "Log in" },
+                Step::Wait { wait: "ann" },
+                Step::Upload { upload: FILE, file: &history },
+                Step::Wait { wait: then },
+            ],
+            60,
+        );
+        assert!(page.found, "the page shows:\n{}", page.shown);
+        page
+    };
+    let page = read(&["default:read"], "Done.");
+    assert!(!page.shown.contains("State of the server"), "{}", page.shown);
+
+    let page = read(&["default:admin"], "read");
+    assert!(page.shown.contains("State of the server"), "{}", page.shown);
+    assert_absent("the page", page.shown.as_bytes(), &SECRETS);
+
+    issuer.sign_in_as(json!({"sub": "ann", "permissions": ["default:read"]}));
+    let page = browser::walk(
+        &url,
+        &[
+            Step::Follow { follow: "Log in" },
+            Step::Wait { wait: "ann" },
+            Step::Click { click: "Log out" },
+            Step::Wait { wait: "Log in" },
+            Step::Upload { upload: FILE, file: &history },
+            Step::Wait { wait: "sign in" },
+        ],
+        60,
+    );
+    assert!(page.found, "the page shows:\n{}", page.shown);
+    assert_absent("the page", page.shown.as_bytes(), &SECRETS);
 }
 
 fn base64_text(text: &str) -> String {
