@@ -12,9 +12,9 @@ use temporal_kms_codec_service::{
 
 use crate::{
     config::{LoadedConfig, Problems},
+    error::ServerError,
     http::{self, App},
     namespaces::RequestNamespaces,
-    server::ServerError,
 };
 
 /// Everything that requests are served with. A request keeps the generation that it began with.

@@ -7,6 +7,7 @@
 
 pub mod cli;
 pub mod config;
+mod error;
 mod generation;
 mod http;
 mod live;
@@ -14,5 +15,6 @@ mod namespaces;
 mod reload;
 mod server;
 
-pub use server::{Server, ServerError};
+pub use error::ServerError;
+pub use server::Server;
 pub use temporal_kms_codec_service::{lifecycle::CancellationToken, namespaces::OpenError};

@@ -11,9 +11,9 @@ use tokio::task::JoinSet;
 
 use crate::{
     config::{LoadedConfig, NeedsRestart},
+    error::ServerError,
     generation::Generation,
     live::Live,
-    server::ServerError,
 };
 
 /// The condition of readiness that tells of the newest configuration.

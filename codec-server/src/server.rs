@@ -4,12 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use temporal_kms_codec::audit::{AuditLog, AuditStats};
 use temporal_kms_codec_service::{
-    audit::OpenAuditError,
     lifecycle::{Condition, Phase, Readiness, Reloads, Triggers},
     listener::{ListenAddress, Listener},
-    namespaces::OpenError,
     telemetry::Metrics,
-    tls::{Tls, TlsError},
+    tls::Tls,
 };
 use tokio::{
     task::{JoinHandle, JoinSet},
@@ -18,7 +16,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{LoadedConfig, Problems, ServerConfig},
+    config::{LoadedConfig, ServerConfig},
+    error::ServerError,
     generation::Generation,
     http::{self, Service},
     live::Live,
@@ -33,32 +32,6 @@ const AUDIT_PAUSE: Duration = Duration::from_secs(1);
 
 /// The name of this program in its audit log.
 const PROGRAM: &str = concat!("codec-server ", env!("CARGO_PKG_VERSION"));
-
-/// Why a server cannot start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// The configuration cannot work.
-    #[error(transparent)]
-    Configuration(#[from] Problems),
-    /// The certificates cannot be used.
-    #[error("tls: {0}")]
-    Tls(#[from] TlsError),
-    /// A key or a setting of a namespace cannot be used.
-    #[error(transparent)]
-    Keys(#[from] OpenError),
-    /// The audit log cannot be opened.
-    #[error(transparent)]
-    Audit(#[from] OpenAuditError),
-    /// The server cannot listen on an address.
-    #[error("cannot listen on {address}: {source}; choose another address or port")]
-    Listen {
-        /// The address.
-        address: ListenAddress,
-        /// Why not.
-        source: std::io::Error,
-    },
-}
 
 /// A server with open keys and listeners, ready to run.
 pub struct Server {
@@ -295,7 +268,7 @@ mod tests {
     use temporal_kms_codec_service::{namespaces::Namespaces, settings::Fault};
 
     use super::*;
-    use crate::config::{NamespaceConfig, NamespacesConfig};
+    use crate::config::{NamespaceConfig, NamespacesConfig, Problems};
 
     #[tokio::test]
     async fn every_reason_not_to_start_names_what_is_wrong_and_what_to_do() {

@@ -203,7 +203,10 @@ async fn a_login_shows_what_the_person_may_see_and_a_logout_ends_it() {
             &[
                 Step::Follow { follow: "Log in" },
                 Step::Wait { wait: "ann" },
-                Step::Upload { upload: FILE, file: &history },
+                Step::Upload {
+                    upload: FILE,
+                    file: &history,
+                },
                 Step::Wait { wait: then },
             ],
             60,
@@ -212,7 +215,11 @@ async fn a_login_shows_what_the_person_may_see_and_a_logout_ends_it() {
         page
     };
     let page = read(&["default:read"], "Done.");
-    assert!(!page.shown.contains("State of the server"), "{}", page.shown);
+    assert!(
+        !page.shown.contains("State of the server"),
+        "{}",
+        page.shown
+    );
 
     let page = read(&["default:admin"], "read");
     assert!(page.shown.contains("State of the server"), "{}", page.shown);
@@ -226,7 +233,10 @@ async fn a_login_shows_what_the_person_may_see_and_a_logout_ends_it() {
             Step::Wait { wait: "ann" },
             Step::Click { click: "Log out" },
             Step::Wait { wait: "Log in" },
-            Step::Upload { upload: FILE, file: &history },
+            Step::Upload {
+                upload: FILE,
+                file: &history,
+            },
             Step::Wait { wait: "sign in" },
         ],
         60,
