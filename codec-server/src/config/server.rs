@@ -21,7 +21,7 @@ pub struct ServerConfig {
     pub admin_listen: Option<ListenAddress>,
     /// `insecure_without_authentication`: whether other machines may call without authentication. Default: no.
     pub insecure_without_authentication: bool,
-    /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
+    /// `allowed_hosts`: names beside the local ones that a request may be addressed to, such as that of a proxy.
     pub allowed_hosts: Vec<String>,
     /// `page`: whether `GET /` answers a page on which people read histories. Default: yes.
     pub page: bool,

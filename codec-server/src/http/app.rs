@@ -44,7 +44,7 @@ impl App {
         before: Option<&Self>,
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
-        let any_host = !authenticator.is_open();
+        let any_host = !authenticator.is_open() && !authenticator.trusts_connections();
         Self {
             authenticator,
             audit,

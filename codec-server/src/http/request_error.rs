@@ -17,8 +17,8 @@ use crate::namespaces::Unresolved;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
     #[error(
-        "this server answers requests to localhost, 127.0.0.1 and [::1] only; for a proxy with another name, add that \
-         name to `allowed_hosts` in section [server] of the codec server's configuration"
+        "this server answers requests to localhost, 127.0.0.1, [::1] and its configured names only; to allow another \
+         name, add it to `allowed_hosts` in section [server] of the codec server's configuration"
     )]
     ForeignHost,
     #[error(

@@ -123,6 +123,13 @@ impl Authenticator {
         self.0.is_open
     }
 
+    /// Whether a connection alone can prove who calls, by its certificate or its user. A request on it then needs nothing
+    /// that a web page could not send.
+    #[must_use]
+    pub fn trusts_connections(&self) -> bool {
+        !(self.0.certificates.is_empty() && self.0.peers.is_empty())
+    }
+
     /// Signing in with a browser, if it is configured.
     #[must_use]
     pub fn login(&self) -> Option<&Login> {

@@ -228,7 +228,7 @@ impl CodecServer {
     pub(crate) fn admin(&self, path: &str) -> Answer {
         let mut connection = Connection::open(&self.admin);
         connection.send(
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
         );
         connection.answer()
     }
