@@ -27,7 +27,7 @@ pub(crate) struct Generation {
     pub(crate) router: Router,
     /// The audit log, which stays the same while the server runs.
     pub(crate) audit: Option<Arc<AuditLog>>,
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
 }
 
 impl Generation {

@@ -34,7 +34,7 @@ mod status;
 mod transform;
 mod whoami;
 
-pub(crate) use admin::admin;
+pub(crate) use admin::{AnswersHost, admin};
 pub(crate) use app::App;
 pub(crate) use connection::{Service, serve};
 pub(crate) use router::router;

@@ -93,7 +93,11 @@ fn a_page_that_points_its_name_here_cannot_use_the_user_of_a_forwarder() {
 
     let (_server, path) = start("", &auth);
     let host = ("Host", "evil.example:8081");
-    let refused = ask_with(&path, "/decode", &[host, ("Origin", "http://evil.example:8081")]);
+    let refused = ask_with(
+        &path,
+        "/decode",
+        &[host, ("Origin", "http://evil.example:8081")],
+    );
     assert!(refused.contains("403"), "{refused}");
     let refused = ask_with(&path, "/decode", &[host]);
     assert!(refused.contains("403"), "without an origin too: {refused}");

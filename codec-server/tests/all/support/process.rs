@@ -226,10 +226,14 @@ impl CodecServer {
     }
 
     pub(crate) fn admin(&self, path: &str) -> Answer {
+        self.admin_with(path, "Host: localhost\r\n")
+    }
+
+    /// With these lines of headers.
+    pub(crate) fn admin_with(&self, path: &str, headers: &str) -> Answer {
         let mut connection = Connection::open(&self.admin);
-        connection.send(
-            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").as_bytes(),
-        );
+        connection
+            .send(format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").as_bytes());
         connection.answer()
     }
 
