@@ -16,8 +16,8 @@ pub struct ServerConfig {
     /// `listen`: where clients call: an address and port, or `unix:` and the path of a socket. Without authentication it
     /// must be a loopback address or a socket. Default: `127.0.0.1:8081`.
     pub listen: ListenAddress,
-    /// `admin_listen`: where `/healthz` and `/readyz` are answered. Any address: neither shows a payload or a key.
-    /// Default: it does not listen for them.
+    /// `admin_listen`: where `/healthz`, `/readyz` and `/metrics` are answered. Any address: none shows a payload or a secret,
+    /// and `/metrics` names keys and namespaces. Default: it does not listen for them.
     pub admin_listen: Option<ListenAddress>,
     /// `insecure_without_authentication`: whether other machines may call without authentication. Default: no.
     pub insecure_without_authentication: bool,
@@ -254,11 +254,10 @@ fn path_prefix(text: &str) -> Result<Folder, String> {
         && format!("{path}/decode")
             .parse::<http::Uri>()
             .is_ok_and(|uri| uri.query().is_none());
-    if is_path {
-        Ok(Folder::parse(path))
-    } else {
-        Err("expected a path such as \"/codec\", as in the URL".to_owned())
-    }
+    let folder = is_path.then(|| Folder::parse(path)).flatten();
+    folder.ok_or_else(|| {
+        "expected a path such as \"/codec\", as in the URL, of at most 16 segments".to_owned()
+    })
 }
 
 fn host(text: &str) -> Result<String, String> {

@@ -150,7 +150,7 @@ impl fmt::Display for Limited {
 impl From<Unresolved> for RequestError {
     fn from(error: Unresolved) -> Self {
         match error {
-            Unresolved::Contradiction => Self::TwoNamespaces,
+            Unresolved::Contradiction(_) => Self::TwoNamespaces,
             Unresolved::Unknown(namespace) => Self::UnknownNamespace(namespace.to_string()),
             Unresolved::UnknownInPath(segment) => Self::UnknownNamespaceInPath(segment),
         }

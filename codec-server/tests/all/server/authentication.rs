@@ -144,14 +144,14 @@ fn the_parsed_operation_decides_and_not_the_text_of_the_url() {
     }
     for path in [
         "/decode%2Fencode",
-        // `encode` would be the namespace.
-        "/encode/decode",
         "/decode/",
         "/decode;/encode2",
         "/%64ecode",
     ] {
         assert_eq!(bench.ask_with(&writer, path, &[]).status, 404, "{path}");
     }
+    // `encode` would be the namespace.
+    assert_eq!(bench.ask_with(&writer, "/encode/decode", &[]).status, 403);
     let reader = bench.token(&["default:read"]);
     let answer = bench.ask_with(&reader, "/encode?x=/decode", &[]);
     assert_eq!(answer.status, 403);
@@ -172,6 +172,56 @@ fn a_token_counts_in_its_namespaces_only() {
     assert_eq!(bench.ask(&token, "/decode", "unknown").status, 403);
     let everywhere = bench.token(&["temporal-system:read"]);
     assert_eq!(bench.ask(&everywhere, "/decode", "unknown").status, 404);
+    assert_eq!(
+        bench.ask_with(&everywhere, "/unknown/decode", &[]).status,
+        404
+    );
+    let stranger = bench.token(&[]);
+    for path in ["/payments/decode", "/unknown/decode", "/decode"] {
+        for headers in [&[][..], &[("X-Namespace", "other")]] {
+            let answer = bench.ask_with(&stranger, path, headers);
+            assert_eq!(answer.status, 403, "{path} {headers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stranger_cannot_drop_data_keys_of_namespaces_with_a_pattern() {
+    let (member, stranger) = (NewToken::generate().unwrap(), NewToken::generate().unwrap());
+    let mut server = CodecServer::configured(|_| {
+        format!(
+            "[auth.tokens.member]\nsha256 = [\"{}\"]\npermissions = [\"team-a:worker\"]\n\
+             [auth.tokens.stranger]\nsha256 = [\"{}\"]\npermissions = [\"elsewhere:read\"]\n\
+             [namespaces.\"team-*\"]\nencrypt = [\"local://team\"]\n",
+            member.sha256, stranger.sha256
+        )
+    });
+    server.wait_for_log("ready: every encrypting key answers");
+    let body = body_of(&plain(&["a"]));
+    let encode = |token: &NewToken, namespace: &str| {
+        let bearer = format!("Bearer {}", token.token.as_str());
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("X-Namespace", namespace),
+        ];
+        server.post("/encode", &headers, &body).status
+    };
+    let calls = || {
+        let metrics = server.admin("/metrics").body;
+        let calls = metrics.lines().filter(|line| {
+            line.starts_with("codec_server_kms_calls_total{") && line.contains("local://team")
+        });
+        calls.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(encode(&member, "team-a"), 200);
+    let before = calls();
+    assert!(!before.is_empty());
+    // More than the server keeps.
+    for number in 0..300 {
+        assert_eq!(encode(&stranger, &format!("team-{number}")), 403);
+    }
+    assert_eq!(encode(&member, "team-a"), 200);
+    assert_eq!(calls(), before);
 }
 
 #[test]
@@ -278,6 +328,38 @@ fn cookies_count_from_listed_pages_and_with_json_only() {
     ask(&[host, ("Origin", "http://codec.example.com")]).refused(403, "allowed_origins");
     // `post` has sent JSON already.
     ask(&[("Origin", UI), ("Content-Type", "text/plain")]).refused(403, "application/json");
+}
+
+#[test]
+fn who_calls_and_the_state_are_told_to_listed_pages_only() {
+    let runtime = Runtime::new().unwrap();
+    let issuer = runtime.block_on(Server::local()).unwrap();
+    let _guard = runtime.enter();
+    let namespaces = NAMESPACES.replacen("[cors]", "[cors]\nallow_local_origins = true", 1);
+    let auth = format!(
+        "[auth.issuers.fake]\nissuer = \"{}\"\naudience = [\"codec\"]\n",
+        issuer.issuer()
+    );
+    let server = CodecServer::configured(|_| format!("{auth}{namespaces}"));
+    let mut claims = issuer.claims("ann", "codec");
+    claims["permissions"] = json!(["default:admin"]);
+    let token = issuer.token("RS256", &json!({}), &claims);
+    for path in ["/whoami", "/status"] {
+        let get = |headers: &str| {
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Authorization: Bearer {token}\r\n{headers}\r\n"
+            );
+            server.raw(request.as_bytes())
+        };
+        let local = "Origin: http://localhost:1234\r\n";
+        // Without cookies, the page has the token from its user.
+        assert_eq!(get(local).status, 200, "{path}");
+        assert_eq!(get("Cookie: any=1\r\n").status, 200, "{path}");
+        let listed = format!("Cookie: any=1\r\nOrigin: {UI}\r\n");
+        assert_eq!(get(&listed).status, 200, "{path}");
+        get(&format!("Cookie: any=1\r\n{local}")).refused(403, "allowed_origins");
+    }
 }
 
 #[test]
