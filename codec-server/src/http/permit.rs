@@ -31,12 +31,11 @@ impl Permits {
             _ => return Err(RequestError::NoPlace),
         };
         let mut work = pin!(timeout(limit, work));
-        let done = match timeout(PLACE_TIME, work.as_mut()).await {
-            Ok(done) => done,
-            Err(_) => {
-                drop(place);
-                work.await
-            }
+        let done = if let Ok(done) = timeout(PLACE_TIME, work.as_mut()).await {
+            done
+        } else {
+            drop(place);
+            work.await
         };
         done.unwrap_or(Err(RequestError::TooSlow))
     }
