@@ -39,11 +39,20 @@ pub(crate) enum NotTaken {
 
 impl Queue {
     pub(crate) fn push(&self, entry: Entry) -> Result<(), NotTaken> {
+        self.push_within(entry, MOST_WAITING)
+    }
+
+    /// As [`push`](Self::push), where less may wait, so that there is room for others.
+    pub(crate) fn offer(&self, entry: Entry) -> Result<(), NotTaken> {
+        self.push_within(entry, MOST_WAITING / 2)
+    }
+
+    fn push_within(&self, entry: Entry, most: usize) -> Result<(), NotTaken> {
         let mut waiting = self.state.lock();
         if waiting.is_closed {
             return Err(NotTaken::Closed);
         }
-        if waiting.bytes > MOST_WAITING {
+        if waiting.bytes > most {
             return Err(NotTaken::Full);
         }
         waiting.bytes += entry.body.len();

@@ -8,8 +8,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use temporal_kms_codec_service::auth::NewToken;
 
-use crate::support::{CodecServer, SECRET, create_key, keyring, plain, program, run, text};
+use crate::support::{
+    CodecServer, SECRET, body_of, create_key, keyring, plain, program, run, text,
+};
 
 const NAMESPACE: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
 
@@ -478,4 +481,59 @@ fn new_lines_are_followed_into_new_files() {
         "{seqs:?}"
     );
     tail.stop();
+}
+
+/// Requests that one connection sends without waiting for answers.
+fn refused_without_a_caller(server: &CodecServer, number: usize) {
+    let request = |end: &str| format!("GET /whoami HTTP/1.1\r\nHost: localhost\r\n{end}\r\n");
+    let mut connection = server.connect();
+    let text = request("").repeat(number - 1) + &request("Connection: close\r\n");
+    connection.send(text.as_bytes());
+    let answers = connection.rest();
+    let answers = String::from_utf8(answers).unwrap();
+    assert_eq!(answers.matches("HTTP/1.1 401").count(), number);
+}
+
+#[test]
+fn requests_without_a_caller_do_not_fill_the_log() {
+    const REFUSED: usize = 5_000;
+    let token = NewToken::generate().unwrap();
+    let log = tempfile::tempdir().unwrap();
+    let server = CodecServer::configured(|_| {
+        format!(
+            "[audit]\nfolder = '{}'\n[auth.tokens.worker]\nsha256 = [\"{}\"]\npermissions = [\"default:write\"]\n{NAMESPACE}\n",
+            log.path().display(),
+            token.sha256
+        )
+    });
+    let bearer = format!("Bearer {}", token.token.as_str());
+    let headers = [("Authorization", bearer.as_str())];
+    let body = body_of(&plain(&["a"]));
+    for _ in 0..REFUSED / 100 {
+        refused_without_a_caller(&server, 100);
+        assert_eq!(server.post("/encode", &headers, &body).status, 200);
+        // A caller who is known has a line for each refusal.
+        assert_eq!(server.post("/decode", &headers, &body).status, 403);
+    }
+    server.stop_and_log();
+    let written = lines(log.path());
+    let requests = of(&written, "request");
+    let with = |result: &str| {
+        requests
+            .iter()
+            .filter(|line| line["result"] == result)
+            .count()
+    };
+    let told = with("unauthenticated");
+    assert!(told < 450, "{told} lines");
+    assert_eq!(
+        (with("ok"), with("forbidden")),
+        (REFUSED / 100, REFUSED / 100)
+    );
+    let left_out = of(&written, "left_out");
+    let counted: u64 = left_out
+        .iter()
+        .map(|line| line["unauthenticated"].as_u64().unwrap())
+        .sum();
+    assert_eq!(told as u64 + counted, REFUSED as u64, "{left_out:?}");
 }

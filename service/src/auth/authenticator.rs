@@ -93,7 +93,7 @@ impl Authenticator {
                 .iter()
                 .find(|issuer| issuer.name() == login.issuer)?;
             let previous = previous.and_then(|previous| previous.login.as_ref());
-            let opened = Login::open(login, Arc::clone(issuer), web, previous);
+            let opened = Login::open(login, Arc::clone(issuer), web, previous, known.is_some());
             opened.map_err(|found| faults.extend(found)).ok()
         });
         if !faults.is_empty() {

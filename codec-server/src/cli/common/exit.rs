@@ -6,7 +6,7 @@ use serde::Serialize;
 use temporal_kms_codec_service::exit::{self, SIGNALS, list, print};
 pub(crate) use temporal_kms_codec_service::exit::{Failure, Status};
 
-use crate::server::ServerError;
+use crate::error::ServerError;
 
 /// The name of the program, as users call it.
 pub(crate) const PROGRAM: &str = "codec-server";

@@ -89,7 +89,11 @@ fn every_failed_login_says_what_to_do() {
         E::Exchange,
         E::Unavailable,
         E::Token(Refused::Session),
-        E::NoPermission,
+        E::NoPermission {
+            subject: "ann".to_owned(),
+            issuer: "fake".to_owned(),
+        },
+        E::Busy,
         E::TooLarge,
     ];
     for error in all {
@@ -99,9 +103,10 @@ fn every_failed_login_says_what_to_do() {
             E::Query => ("login", "begin at /auth/login"),
             E::NotBegun | E::OtherLogin | E::Exchange => ("login", "begin again at /auth/login"),
             E::Declined => ("the issuer", "begin again at /auth/login"),
+            E::Busy => ("sign in", "try again in a moment"),
             E::Unavailable => ("the issuer", "try again later"),
             E::Token(_) => ("session", "sign in again"),
-            E::NoPermission => ("role", "Ask an administrator"),
+            E::NoPermission { .. } => ("role", "Ask an administrator"),
             E::TooLarge => ("groups", "ask an administrator"),
         };
         assert_names(&error.to_string(), subject, remedy);
