@@ -158,7 +158,7 @@ impl Authenticator {
         }
         match (presented.certificate, presented.peer) {
             (Some(certificate), _) if !inner.certificates.is_empty() => {
-                inner.certificates.find(certificate)
+                inner.certificates.find(certificate, now)
             }
             (_, Some(peer)) if !inner.peers.is_empty() => inner.peers.find(peer),
             _ => Err(inner.missing()),

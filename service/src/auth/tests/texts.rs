@@ -59,7 +59,9 @@ fn every_refusal_says_what_to_do() {
         Refused::Token(TokenFault::Expired),
         Refused::Session,
         Refused::Certificate,
+        Refused::ExpiredCertificate,
         Refused::Peer,
+        Refused::UnmappedPeer,
         Refused::Unavailable,
     ];
     for refused in all {
@@ -70,7 +72,8 @@ fn every_refusal_says_what_to_do() {
             Refused::Token(_) => ("the token", "sign in again"),
             Refused::Session => ("session", "sign in again"),
             Refused::Certificate => ("certificate", "Ask an administrator"),
-            Refused::Peer => ("socket", "Ask an administrator"),
+            Refused::ExpiredCertificate => ("certificate", "connect again"),
+            Refused::Peer | Refused::UnmappedPeer => ("socket", "Ask an administrator"),
             Refused::Unavailable => ("issuer", "try again later"),
         };
         assert_names(&refused.to_string(), subject, remedy);
