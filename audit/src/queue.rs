@@ -89,3 +89,22 @@ impl Queue {
         (mem::take(&mut waiting.entries), waiting.is_closed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_may_be_left_out_leave_room_for_others() {
+        let entry = |bytes: usize| Entry {
+            body: vec![b'x'; bytes],
+            reply: None,
+        };
+        let queue = Queue::default();
+        assert!(queue.offer(entry(MOST_WAITING / 2 + 1)).is_ok());
+        assert!(matches!(queue.offer(entry(1)), Err(NotTaken::Full)));
+        assert!(queue.push(entry(1)).is_ok());
+        queue.take(None);
+        assert!(queue.offer(entry(1)).is_ok());
+    }
+}
