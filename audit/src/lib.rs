@@ -19,7 +19,7 @@
 //! use temporal_kms_audit::{AuditLog, AuditOptions, Verifier};
 //!
 //! # let folder = tempfile::tempdir()?;
-//! let log = AuditLog::open(AuditOptions::folder(folder.path()))?;
+//! let log = AuditLog::open(&AuditOptions::folder(folder.path()))?;
 //! log.close().await?;
 //! let report = Verifier::new().verify(&[folder.path().to_owned()])?;
 //! assert!(report.finding.is_none());

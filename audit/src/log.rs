@@ -58,14 +58,14 @@ impl AuditLog {
     /// # Errors
     /// When the log cannot be used: its folder is missing or not private, another process writes it, or its end is not that
     /// of an audit log.
-    pub fn open(options: AuditOptions) -> Result<Arc<Self>, AuditError> {
+    pub fn open(options: &AuditOptions) -> Result<Arc<Self>, AuditError> {
         let program = options.program.as_str();
         match &options.target {
-            Target::Folder(path) => Self::over(Folder::open(path, &options)?, &options),
-            Target::Stdout => Self::over(Stream::new(Stdout, program), &options),
+            Target::Folder(path) => Self::over(Folder::open(path, options)?, options),
+            Target::Stdout => Self::over(Stream::new(Stdout, program), options),
             Target::Syslog(address) => {
                 let syslog = Syslog::new(address.clone(), program);
-                Self::over(Stream::new(syslog, program), &options)
+                Self::over(Stream::new(syslog, program), options)
             }
         }
     }

@@ -69,7 +69,7 @@ impl Reloader {
                 );
             }
             Err(error) => {
-                tracing::error!(%error, "the data keys in memory cannot be dropped; restart the server")
+                tracing::error!(%error, "the data keys in memory cannot be dropped; restart the server");
             }
         }
     }

@@ -67,7 +67,7 @@ impl AuditConfig {
             Some(key) => Some(kms.signer(key).await?),
             None => None,
         };
-        let log = AuditLog::open(self.options.clone().with_program(program))?;
+        let log = AuditLog::open(&self.options.clone().with_program(program))?;
         log.anchor(Anchoring::with(signer).after(self.anchor_lines, self.anchor_every));
         Ok(log)
     }

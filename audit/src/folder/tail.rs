@@ -46,7 +46,7 @@ impl Tail {
         file.seek(SeekFrom::Start(start)).map_err(io)?;
         let mut bytes = Vec::new();
         file.take(MOST).read_to_end(&mut bytes).map_err(io)?;
-        let end = End::find(&bytes, start == 0).ok_or_else(damaged)?;
+        let end = Ending::find(&bytes, start == 0).ok_or_else(damaged)?;
         Ok(Self {
             last: end.last,
             end: end.end,
@@ -70,14 +70,14 @@ fn first_line(file: &mut File) -> io::Result<Option<Line>> {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-struct End {
+struct Ending {
     last: Head,
     end: Head,
     torn: Option<Torn>,
     needs_line_feed: bool,
 }
 
-impl End {
+impl Ending {
     /// `is_whole`: whether `bytes` begin with a line, and not in one.
     fn find(bytes: &[u8], is_whole: bool) -> Option<Self> {
         let needs_line_feed = !bytes.ends_with(b"\n");
@@ -159,11 +159,11 @@ mod tests {
         let first = Head::START.extend(&Event::new("start").into_body(), &mut lines);
         let whole = lines.len();
         let second = first.extend(&Event::new("stop").into_body(), &mut lines);
-        let unended = End::find(&lines[..lines.len() - 1], true).unwrap();
+        let unended = Ending::find(&lines[..lines.len() - 1], true).unwrap();
         assert_eq!((unended.last, unended.torn), (second, None));
         assert!(unended.needs_line_feed);
         for cut in whole..lines.len() - 1 {
-            let end = End::find(&lines[..cut], true).unwrap();
+            let end = Ending::find(&lines[..cut], true).unwrap();
             assert_eq!(end.last, first, "{cut}");
             assert_eq!(end.needs_line_feed, cut > whole);
             let mut torn = lines[whole..cut].to_vec();
@@ -175,14 +175,14 @@ mod tests {
             });
             assert_eq!(end.torn, expected, "{cut}");
         }
-        let end = End::find(&lines, true).unwrap();
+        let end = Ending::find(&lines, true).unwrap();
         assert_eq!((end.last, end.end, end.torn), (second, second, None));
     }
 
     #[test]
     fn a_file_of_something_else_has_no_end() {
         for bytes in [&b""[..], b"\n", b"{}\n", &[0; 100], &b"x\n".repeat(100)] {
-            assert_eq!(End::find(bytes, true), None);
+            assert_eq!(Ending::find(bytes, true), None);
         }
     }
 }

@@ -22,12 +22,12 @@ async fn anchored_log() -> (TempDir, PublicKey) {
     let folder = tempfile::tempdir().unwrap();
     let keys = tempfile::tempdir().unwrap();
     let (signer, public) = signer(&keys.path().join("keys")).await;
-    let log = AuditLog::open(options(folder.path())).unwrap();
+    let log = AuditLog::open(&options(folder.path())).unwrap();
     log.anchor(Anchoring::with(Some(signer)).after(4, Duration::from_hours(1)));
-    let mut signed = 0;
-    while signed < 3 {
-        log.record(event(signed)).written().await.unwrap();
-        signed = log.stats().anchors;
+    let mut anchored = 0;
+    while anchored < 3 {
+        log.record(event(anchored)).written().await.unwrap();
+        anchored = log.stats().anchors;
         tokio::task::yield_now().await;
     }
     log.close().await.unwrap();
@@ -90,7 +90,7 @@ async fn a_rewritten_log_is_found_at_the_first_anchor() {
     // The attacker makes the anchors anew as well, and cannot sign them.
     let (other_keys, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (signer, _) = signer(&other_keys.path().join("keys")).await;
-    let log = AuditLog::open(options(own.path())).unwrap();
+    let log = AuditLog::open(&options(own.path())).unwrap();
     log.anchor(Anchoring::with(Some(signer)));
     log.close().await.unwrap();
     assert!(verify(own.path()).ok);

@@ -34,7 +34,7 @@ async fn writes_until_it_is_killed() {
     let Some(folder) = folder_of_child() else {
         return;
     };
-    let log = AuditLog::open(options(&folder)).unwrap();
+    let log = AuditLog::open(&options(&folder)).unwrap();
     for number in 0_u64.. {
         // Others wait for nothing, so that batches are larger than a line.
         for _ in 0..5 {
@@ -80,7 +80,7 @@ fn tear(folder: &Path, piece: &[u8]) {
 }
 
 async fn start_and_stop(folder: &Path) {
-    let log = AuditLog::open(options(folder)).unwrap();
+    let log = AuditLog::open(&options(folder)).unwrap();
     log.close().await.unwrap();
 }
 
@@ -234,7 +234,7 @@ async fn a_file_of_something_else_is_not_added_to() {
         b"x\n".repeat(99),
     ] {
         fs::write(&file, content).unwrap();
-        let error = AuditLog::open(options(folder.path())).unwrap_err();
+        let error = AuditLog::open(&options(folder.path())).unwrap_err();
         assert!(matches!(error, AuditError::Damaged(_)), "{error}");
         assert!(error.to_string().contains("audit verify"), "{error}");
     }

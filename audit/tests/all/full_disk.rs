@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Runs a test in a process whose files cannot grow beyond 16 KiB, until it lifts the limit itself.
-fn in_a_small_space(test: &str) -> tempfile::TempDir {
+fn in_a_small_space(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let own = child(test, folder.path());
+    let own = child(name, folder.path());
     let mut shell = Command::new("sh");
     shell
         .arg("-c")
@@ -53,7 +53,7 @@ async fn refuses_in_a_small_space() {
     let Some(folder) = folder_of_child() else {
         return;
     };
-    let log = AuditLog::open(AuditOptions::folder(&folder)).unwrap();
+    let log = AuditLog::open(&AuditOptions::folder(&folder)).unwrap();
     let mut written = 0;
     let error = loop {
         match log.record(event(written)).written().await {
@@ -100,7 +100,7 @@ async fn goes_on_in_a_small_space() {
         return;
     };
     let options = AuditOptions::folder(&folder).with_on_failure(OnFailure::Continue);
-    let log = AuditLog::open(options).unwrap();
+    let log = AuditLog::open(&options).unwrap();
     while log.problem().is_none() {
         log.record(event(1)).written().await.unwrap();
         tokio::task::yield_now().await;

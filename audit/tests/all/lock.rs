@@ -15,7 +15,7 @@ use crate::{
 };
 
 fn refused(folder: &Path) -> String {
-    AuditLog::open(options(folder)).unwrap_err().to_string()
+    AuditLog::open(&options(folder)).unwrap_err().to_string()
 }
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn a_second_process_is_refused_and_told_which_one_writes() {
     other.kill().unwrap();
     other.wait().unwrap();
     // The lock ends with the process.
-    let log = AuditLog::open(options(folder.path())).unwrap();
+    let log = AuditLog::open(&options(folder.path())).unwrap();
     let error = refused(folder.path());
     assert!(error.contains(&std::process::id().to_string()), "{error}");
     log.close().await.unwrap();
@@ -46,7 +46,7 @@ async fn folders_and_files_that_others_can_change_are_refused() {
     assert!(refused(folder.path()).contains("chmod go-w"));
     mode(folder.path(), 0o755).unwrap();
     let options = options(folder.path()).with_file_mode(0o640);
-    let log = AuditLog::open(options).unwrap();
+    let log = AuditLog::open(&options).unwrap();
     log.close().await.unwrap();
     drop(log);
     let file = &files(folder.path())[0];
@@ -70,7 +70,7 @@ async fn folders_and_files_that_others_can_change_are_refused() {
 fn a_folder_is_not_created() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("audit");
-    let error = AuditLog::open(AuditOptions::folder(&missing)).unwrap_err();
+    let error = AuditLog::open(&AuditOptions::folder(&missing)).unwrap_err();
     assert!(matches!(&error, AuditError::NoFolder(path) if *path == missing));
     assert!(error.to_string().contains("install -d -m 0700"), "{error}");
     let file = folder.path().join("file");

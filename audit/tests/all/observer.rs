@@ -15,7 +15,7 @@ use crate::support::{options, values, verify};
 #[tokio::test]
 async fn calls_signatures_and_changes_have_a_line() {
     let folder = tempfile::tempdir().unwrap();
-    let log = AuditLog::open(options(folder.path())).unwrap();
+    let log = AuditLog::open(&options(folder.path())).unwrap();
     let observer: Arc<dyn CallObserver> = log.clone();
     let layer = CallLayer::in_process(&Arc::default()).with_observer(Some(observer));
 
@@ -83,7 +83,7 @@ async fn calls_signatures_and_changes_have_a_line() {
 #[tokio::test]
 async fn failed_and_abandoned_calls_have_a_line_and_those_of_an_open_breaker_have_none() {
     let folder = tempfile::tempdir().unwrap();
-    let log = AuditLog::open(options(folder.path())).unwrap();
+    let log = AuditLog::open(&options(folder.path())).unwrap();
     let observer: Arc<dyn CallObserver> = log.clone();
     let policy = CallPolicy::once().with_breaker_failures(1);
     let layer = CallLayer::new(&policy, &Arc::<KmsMetrics>::default());

@@ -13,7 +13,7 @@ use temporal_kms_audit::{AuditLog, AuditOptions, Event, Report, Verifier};
 pub(crate) async fn log_of_files() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path());
-    let log = AuditLog::open(options).unwrap();
+    let log = AuditLog::open(&options).unwrap();
     for number in 0..12 {
         log.record(event(number)).written().await.unwrap();
     }

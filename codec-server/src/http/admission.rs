@@ -202,7 +202,7 @@ mod tests {
         assert!(refused.to_string().contains("this namespace"), "{refused}");
         let _other = admission.admit(&caller, &b, &own()).await.unwrap();
         let (waited, ()) = tokio::join!(admission.admit(&caller, &a, &unlimited), async {
-            drop(first)
+            drop(first);
         });
         waited.unwrap();
     }

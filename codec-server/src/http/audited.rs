@@ -111,11 +111,14 @@ pub(super) async fn record(
         let client = summary.client.as_ref().map(ToString::to_string);
         let mut event = RequestEvent::default();
         event.request = &id;
-        event.subject = caller.map(|caller| caller.subject());
+        event.subject = caller.map(temporal_kms_codec_service::auth::Identity::subject);
         event.issuer = caller.and_then(|caller| caller.issuer());
         event.client = client.as_deref();
         event.operation = summary.operation;
-        event.namespace = summary.namespace.as_ref().map(|name| name.as_str());
+        event.namespace = summary
+            .namespace
+            .as_ref()
+            .map(temporal_kms_codec::Namespace::as_str);
         event.payloads = summary.asked.payloads.get().copied().unwrap_or_default();
         event.undecoded = summary.placeholders;
         event.bytes = summary.bytes;

@@ -48,7 +48,7 @@ fn success(identity: &Identity, app: &App) -> Response {
             .permissions()
             .roles(&namespace)
             .iter()
-            .map(|role| role.name())
+            .map(temporal_kms_codec_service::auth::Role::name)
             .collect();
         (!roles.is_empty()).then(|| (namespace.to_string(), roles))
     });

@@ -128,6 +128,7 @@ impl Reloads {
     }
 
     /// Another configuration is served from now on. Returns its number.
+    #[must_use]
     pub fn succeeded(&self) -> u64 {
         self.0.send_modify(|status| {
             status.generation += 1;

@@ -11,12 +11,14 @@ use super::{NamespaceConfig, keys::Keys};
 /// Codecs that are kept. A codec that was dropped is made again, and asks for its data keys again.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
+/// The namespace, and the further namespace whose payloads are decoded.
+type Asked = (Namespace, Option<Namespace>);
+
 /// A codec for each namespace that was asked for, and that is bound to this namespace. Clones share the codecs.
 #[derive(Clone, Debug)]
 pub(super) struct OnDemand {
     keys: Keys,
-    /// By the namespace, and the further namespace whose payloads are decoded.
-    made: Arc<Mutex<LruCache<(Namespace, Option<Namespace>), Codec>>>,
+    made: Arc<Mutex<LruCache<Asked, Codec>>>,
     /// Shows that the keys can be used. It is of no namespace that is served.
     trial: Codec,
 }

@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn an_overlap_is_found_exactly_where_a_name_has_both_forms() {
         let names: Vec<String> = (0..3_usize.pow(6))
-            .flat_map(|number| {
+            .filter_map(|number| {
                 let digits = (0..6).scan(number, |rest, _| {
                     let digit = *rest % 3;
                     *rest /= 3;

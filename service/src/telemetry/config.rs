@@ -133,8 +133,10 @@ impl Default for Written {
 
 impl Written {
     fn read(section: &mut Section<'_>) -> Self {
-        let mut written = Self::default();
-        written.endpoint = section.text("otlp_endpoint", endpoint);
+        let mut written = Self {
+            endpoint: section.text("otlp_endpoint", endpoint),
+            ..Self::default()
+        };
         written.headers_file = section.text("otlp_headers_file", values::absolute_path);
         section.set("traces", &mut written.traces, values::flag);
         section.set("metrics", &mut written.metrics, values::flag);

@@ -36,8 +36,11 @@ impl Watched {
     }
 }
 
+/// A counter, and where its number comes from.
+type CounterOf = (MetricInfo, fn(&Stats) -> u64);
+
 /// The counters of a codec that are exported.
-const COUNTERS: [(MetricInfo, fn(&Stats) -> u64); 8] = [
+const COUNTERS: [CounterOf; 8] = [
     (DATA_KEYS_MADE, |stats| stats.dek_renewals),
     (DATA_KEY_FAILURES, |stats| stats.dek_renewal_failures),
     (CACHE_HITS, |stats| stats.dek_cache_hits),

@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "counts, which are whole numbers")]
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use temporal_kms_codec::{

@@ -87,6 +87,7 @@ impl TlsSettings {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as every reader of a setting")]
 fn path(text: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(text))
 }

@@ -61,6 +61,7 @@ pub fn assert_fits(command: &Command) {
 ///
 /// # Panics
 /// When it is not so.
+#[must_use]
 pub fn assert_examples(program: &Command, command: &Command) -> usize {
     let help = after_help(command);
     let (_, examples) = help.split_once("Examples:\n").unwrap_or_default();

@@ -32,11 +32,10 @@ pub fn sibling_binary(name: &str) -> Result<PathBuf, StackError> {
 pub fn listening_url(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("listening on ")?;
     let url = rest.split_whitespace().next()?;
-    let is_url = |scheme: &&str| url.starts_with(*scheme);
-    let mut schemes = ["http://", "https://", "unix:"].iter();
-    schemes
-        .any(|scheme| is_url(&scheme))
-        .then(|| url.trim_end_matches('/').to_owned())
+    let is_url = ["http://", "https://", "unix:"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme));
+    is_url.then(|| url.trim_end_matches('/').to_owned())
 }
 
 /// A running server of this workspace.

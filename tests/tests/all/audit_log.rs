@@ -33,7 +33,7 @@ fn by_python(files: &[PathBuf]) -> Value {
 async fn python_follows_the_chain_through_all_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let options = AuditOptions::folder(folder.path());
-    let log = AuditLog::open(options.with_max_file(2000, Duration::from_hours(1)));
+    let log = AuditLog::open(&options.with_max_file(2000, Duration::from_hours(1)));
     let log = log.expect("a log");
     for number in 0..40 {
         let event = Event::new("request").text("subject", "a\u{e4}\n\"\u{202e}");

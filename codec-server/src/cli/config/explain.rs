@@ -123,7 +123,11 @@ fn unknown(all: &[Reference], name: &str) -> Failure {
 
 impl Explained {
     fn new(reference: &Reference, values: Vec<Effective>) -> Self {
-        let forms: Vec<String> = reference.forms.iter().map(|form| form.describe()).collect();
+        let forms: Vec<String> = reference
+            .forms
+            .iter()
+            .map(temporal_kms_codec_service::settings::Form::describe)
+            .collect();
         let further = reference
             .further_variables
             .iter()

@@ -83,26 +83,23 @@ impl Subject {
                 "add one with the key to encrypt with",
             ));
         };
-        let namespaces = match &args.namespace {
-            Some(name) => {
+        let namespaces = if let Some(name) = &args.namespace {
+            let namespace = Namespace::new(name).map_err(|error| setting(&error))?;
+            let config = named.get(&namespace).cloned().ok_or_else(|| {
+                let known: Vec<&str> = named.sections().map(|(name, _)| name).collect();
+                usage(
+                    format!("{what} has no namespace {name}"),
+                    format!("name one that it has: {}", known.join(", ")),
+                )
+            })?;
+            vec![(namespace, config)]
+        } else {
+            // A pattern is a name that could be used, too.
+            let each = named.sections().map(|(name, config)| {
                 let namespace = Namespace::new(name).map_err(|error| setting(&error))?;
-                let config = named.get(&namespace).cloned().ok_or_else(|| {
-                    let known: Vec<&str> = named.sections().map(|(name, _)| name).collect();
-                    usage(
-                        format!("{what} has no namespace {name}"),
-                        format!("name one that it has: {}", known.join(", ")),
-                    )
-                })?;
-                vec![(namespace, config)]
-            }
-            None => {
-                // A pattern is a name that could be used, too.
-                let each = named.sections().map(|(name, config)| {
-                    let namespace = Namespace::new(name).map_err(|error| setting(&error))?;
-                    Ok((namespace, config.clone()))
-                });
-                each.collect::<Result<_, Refusal>>()?
-            }
+                Ok((namespace, config.clone()))
+            });
+            each.collect::<Result<_, Refusal>>()?
         };
         let mut subject = Self::new(namespaces, config.keys, true);
         subject.rotation = config.rotation;

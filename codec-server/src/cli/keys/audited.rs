@@ -21,7 +21,7 @@ pub(super) fn open(folder: Option<&Path>, kms: &mut Kms) -> Result<Option<Arc<Au
     let options = AuditOptions::folder(folder)
         .with_program(PROGRAM)
         .with_user(user());
-    let log = AuditLog::open(options)?;
+    let log = AuditLog::open(&options)?;
     kms.set_observer(Some(log.clone()));
     Ok(Some(log))
 }

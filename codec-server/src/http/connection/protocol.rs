@@ -13,8 +13,8 @@ pub(super) struct Protocol(AtomicU8);
 impl Protocol {
     /// Looks at the next bytes that the client sent.
     pub(super) fn saw(&self, bytes: &[u8]) {
-        let matched = self.0.load(Ordering::Relaxed);
-        let Some(expected) = PREFACE.get(usize::from(matched)..) else {
+        let seen = self.0.load(Ordering::Relaxed);
+        let Some(expected) = PREFACE.get(usize::from(seen)..) else {
             return;
         };
         if expected.is_empty() || bytes.is_empty() {
@@ -23,7 +23,7 @@ impl Protocol {
         let length = expected.len().min(bytes.len());
         let matches = expected.get(..length) == bytes.get(..length);
         let known = u8::try_from(length).unwrap_or(HTTP_1);
-        let now = if matches { matched + known } else { HTTP_1 };
+        let now = if matches { seen + known } else { HTTP_1 };
         self.0.store(now, Ordering::Relaxed);
     }
 

@@ -253,13 +253,13 @@ fn a_configuration_that_is_exchanged_as_kubernetes_does_it_is_noticed() {
 
 #[test]
 fn no_request_fails_while_the_configuration_changes() {
-    let mut server = serve(DEFAULT);
-    create_key(server.keyring(), "other");
+    let mut running = serve(DEFAULT);
+    create_key(running.keyring(), "other");
     let other = "[namespaces.default]\nencrypt = [\"local://other\"]\ndecrypt = [\"local://default\"]\nmax_payloads = 50\n";
     let other = &format!("[limits]\nnamespace_requests = 64\n{other}");
     let (done, served) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let first = server.encode("default", &plain(&["first"]));
-    let address = server.url().trim_start_matches("http://").to_owned();
+    let first = running.encode("default", &plain(&["first"]));
+    let address = running.url().trim_start_matches("http://").to_owned();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -280,13 +280,13 @@ fn no_request_fails_while_the_configuration_changes() {
                 (other.as_str(), DEFAULT)
             };
             // With the key of the first round, every configuration decrypts.
-            rewrite(&server, from, to);
-            reload(&mut server);
+            rewrite(&running, from, to);
+            reload(&mut running);
         }
         done.store(true, SeqCst);
     });
     assert!(served.load(SeqCst) > 0);
-    server.serves();
+    running.serves();
 }
 
 #[test]

@@ -11,12 +11,12 @@ use nix::sys::signal::Signal;
 
 use crate::support::{CodecServer, body_of, plain, post};
 
-fn start(mode: &str, more: &str) -> (CodecServer, PathBuf) {
+fn start(mode: &str, settings: &str) -> (CodecServer, PathBuf) {
     let mut path = PathBuf::new();
     let server = CodecServer::configured(|folder| {
         path = folder.join("http.sock");
         format!(
-            "listen = \"unix:{}\"\n{mode}\n{more}\n[namespaces.default]\nencrypt = [\"local://default\"]\n",
+            "listen = \"unix:{}\"\n{mode}\n{settings}\n[namespaces.default]\nencrypt = [\"local://default\"]\n",
             path.display()
         )
     });

@@ -239,7 +239,7 @@ impl CodecServer {
     /// Waits until `/metrics` shows a series that begins so.
     #[track_caller]
     pub(crate) fn wait_for_metric(&self, series: &str) {
-        let started = std::time::Instant::now();
+        let started = tokio::time::Instant::now();
         while !self
             .admin("/metrics")
             .body

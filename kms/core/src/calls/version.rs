@@ -43,7 +43,7 @@ mod tests {
     #[tokio::test]
     async fn each_call_has_its_own_version() {
         used_version(Some(&"nobody listens"), None);
-        let (_, used) = observe(async {
+        let ((), used) = observe(async {
             let ((), inner) = observe(async { used_version(Some(&7), Some(false)) }).await;
             assert_eq!(inner.unwrap().version.as_deref(), Some("7"));
         })

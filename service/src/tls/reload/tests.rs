@@ -37,6 +37,7 @@ impl Files {
         self.write(&self.authority.server(&["localhost"]).unwrap())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "for settings, which may lack it")]
     fn extra(&self, name: &str, text: &str) -> Option<PathBuf> {
         let path = self.folder.path().join(name);
         fs::write(&path, text).unwrap();
