@@ -182,7 +182,7 @@ impl Connections {
             if has_certificate {
                 trust.changed().await;
             } else {
-                pending().await
+                pending::<()>().await;
             }
         };
         self.serve_http(http, stream, info, distrusted).await;
