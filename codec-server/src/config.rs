@@ -169,6 +169,7 @@ impl Config {
         let mut faults = namespaces::faults(&self.namespaces, &self.keys);
         let server = &self.server;
         faults.extend(server.unauthenticated(!self.auth.is_open()));
+        faults.extend(self.auth.fault());
         faults.extend(self.unasked_certificates());
         faults.extend(self.unnamed_namespaces());
         let is_picked = server.listen.tcp().is_some_and(|tcp| tcp.port() == 0);

@@ -83,6 +83,11 @@ impl Generation {
         )
     }
 
+    /// Adds the last line of requests to the audit log.
+    pub(crate) fn finish_audit(&self) {
+        self.app.finish_audit();
+    }
+
     fn new(
         loaded: LoadedConfig,
         namespaces: Arc<Namespaces>,

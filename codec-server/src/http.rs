@@ -22,6 +22,7 @@ mod origin;
 mod page;
 mod permit;
 mod pipeline;
+mod place;
 mod placeholder;
 mod places;
 mod record;

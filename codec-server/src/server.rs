@@ -183,6 +183,7 @@ impl Server {
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
         finish(serving, timeouts.shutdown_grace).await;
+        live.current().finish_audit();
         if let Some(log) = audit
             && let Err(error) = log.close().await
         {

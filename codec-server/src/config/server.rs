@@ -67,6 +67,17 @@ impl Default for Limits {
     }
 }
 
+impl ServerConfig {
+    /// The files that are open when both listeners have all their connections: also those of key services, issuers, logs
+    /// and certificates.
+    pub(crate) fn open_files(&self) -> u64 {
+        const MORE: u64 = 256;
+        let listeners = 1 + u64::from(self.admin_listen.is_some());
+        let connections = u64::try_from(self.limits.max_connections).unwrap_or(u64::MAX);
+        connections.saturating_mul(listeners).saturating_add(MORE)
+    }
+}
+
 impl Limits {
     /// These limits with those of one namespace, which only lower them.
     pub(crate) fn within(&self, own: &NamespaceLimits) -> Self {

@@ -40,6 +40,11 @@ impl App {
         self.origins.names_no_foreign_host(uri, headers)
     }
 
+    /// Adds the last line of requests to the audit log.
+    pub(crate) fn finish_audit(&self) {
+        self.audit.finish();
+    }
+
     /// The state of a configuration. What counts the requests in flight is shared with the state `before`, where the limits
     /// are the same. Where a limit has changed, requests in flight count against the one before.
     pub(crate) fn new(
@@ -53,7 +58,7 @@ impl App {
         let any_host = !authenticator.is_open() && !authenticator.trusts_connections();
         Self {
             authenticator,
-            audit,
+            audit: before.map_or_else(|| audited::Log::new(audit), |before| before.audit.clone()),
             namespaces,
             origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
             admission: before

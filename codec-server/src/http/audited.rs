@@ -1,12 +1,17 @@
-//! The audit log's line of a request.
+//! The audit log's lines of requests and logins.
+
+mod strangers;
 
 use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
 use temporal_kms_codec::{
     Payload,
-    audit::{self, AuditLog, Decision, RequestEvent},
+    audit::{self, AuditLog, Decision, Event, RequestEvent},
 };
+use temporal_kms_codec_service::listener::Peer;
+
+use self::strangers::Strangers;
 
 use super::{
     log::Summary,
@@ -18,7 +23,27 @@ use super::{
 const MOST_KEYS: usize = 8;
 
 /// The audit log, where there is one.
-pub(super) type Log = Option<Arc<AuditLog>>;
+#[derive(Clone, Default)]
+pub(super) struct Log {
+    log: Option<Arc<AuditLog>>,
+    strangers: Arc<Strangers>,
+}
+
+impl Log {
+    pub(super) fn new(log: Option<Arc<AuditLog>>) -> Self {
+        Self {
+            log,
+            strangers: Arc::default(),
+        }
+    }
+
+    /// Adds the line of what was left out, before the log is closed.
+    pub(super) fn finish(&self) {
+        if let Some(log) = &self.log {
+            self.strangers.tell(log);
+        }
+    }
+}
 
 /// What a request holds, as far as it is known.
 #[derive(Debug, Default)]
@@ -43,7 +68,7 @@ impl Asked {
 
 /// Refuses work while no line can be written.
 pub(super) fn check(log: &Log) -> Result<(), RequestError> {
-    match log {
+    match &log.log {
         Some(log) => log.check().map_err(|_| RequestError::NotAudited),
         None => Ok(()),
     }
@@ -51,7 +76,7 @@ pub(super) fn check(log: &Log) -> Result<(), RequestError> {
 
 /// Runs the work of a request. The lines of calls of keys then name it.
 pub(super) async fn within<T>(log: &Log, id: RequestId, work: impl Future<Output = T>) -> T {
-    match log {
+    match log.log {
         Some(_) => audit::within(id.to_string(), work).await,
         None => work.await,
     }
@@ -67,7 +92,13 @@ pub(super) async fn record(
     status: StatusCode,
     summary: &Summary,
 ) -> Result<(), RequestError> {
-    let Some(log) = log else { return Ok(()) };
+    let Log {
+        log: Some(log),
+        strangers,
+    } = log
+    else {
+        return Ok(());
+    };
 
     // Requests for nothing of this server say nothing of its keys.
     let is_refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
@@ -96,15 +127,52 @@ pub(super) async fn record(
             Some(_) if !is_refused => Decision::Allowed,
             _ => Decision::Refused,
         };
-        event.result = result(status);
+        let result = result(status);
+        event.result = result;
         event.error = summary.error.as_deref();
         event.status = status.as_u16();
-        log.record(&event)
+        // Known callers have limits of their own.
+        let is_stranger = caller.is_none() && summary.namespace.is_none();
+        if is_stranger && !status.is_success() {
+            strangers.record(log, &event, result)
+        } else {
+            Some(log.record(&event))
+        }
     };
-    receipt
-        .written()
-        .await
-        .map_err(|_| RequestError::NotAudited)
+    let Some(receipt) = receipt else {
+        return Ok(());
+    };
+    let written = receipt.written().await;
+    written.map_err(|_| RequestError::NotAudited)
+}
+
+/// The end of a login.
+pub(super) struct LoginEnd<'l> {
+    pub(super) subject: &'l str,
+    pub(super) issuer: Option<&'l str>,
+    pub(super) client: Option<&'l Peer>,
+    pub(super) status: StatusCode,
+}
+
+/// Writes the line of a login, and waits for it.
+///
+/// # Errors
+/// When the line is not written: the caller must not get a session.
+pub(super) async fn login(
+    log: &Log,
+    id: RequestId,
+    end: &LoginEnd<'_>,
+) -> Result<(), RequestError> {
+    let Some(log) = &log.log else { return Ok(()) };
+    let client = end.client.map(ToString::to_string);
+    let event = Event::new("login")
+        .text("request", &id.to_string())
+        .text("subject", end.subject)
+        .maybe("issuer", end.issuer)
+        .maybe("client", client.as_deref())
+        .text("result", result(end.status));
+    let written = log.record(event).written().await;
+    written.map_err(|_| RequestError::NotAudited)
 }
 
 fn result(status: StatusCode) -> &'static str {

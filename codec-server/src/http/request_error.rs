@@ -203,6 +203,7 @@ impl RequestError {
             | Self::NoPlace
             | Self::TooSlow
             | Self::Overloaded
+            | Self::Login(LoginError::Busy)
             | Self::Unauthenticated(Refused::Unavailable) => true,
             Self::Encode(error) | Self::Decode { error, .. } => error.is_transient(),
             _ => false,
@@ -219,7 +220,9 @@ impl RequestError {
     pub(super) fn shed_reason(&self) -> Option<ShedReason> {
         match self {
             Self::Busy => Some(ShedReason::Memory),
-            Self::NoPlace | Self::Overloaded => Some(ShedReason::Concurrency),
+            Self::NoPlace | Self::Overloaded | Self::Login(LoginError::Busy) => {
+                Some(ShedReason::Concurrency)
+            }
             Self::TooMany { .. } => Some(ShedReason::RateLimit),
             _ => None,
         }

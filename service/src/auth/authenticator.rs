@@ -93,7 +93,7 @@ impl Authenticator {
                 .iter()
                 .find(|issuer| issuer.name() == login.issuer)?;
             let previous = previous.and_then(|previous| previous.login.as_ref());
-            let opened = Login::open(login, Arc::clone(issuer), web, previous);
+            let opened = Login::open(login, Arc::clone(issuer), web, previous, known.is_some());
             opened.map_err(|found| faults.extend(found)).ok()
         });
         if !faults.is_empty() {
@@ -165,7 +165,7 @@ impl Authenticator {
         }
         match (presented.certificate, presented.peer) {
             (Some(certificate), _) if !inner.certificates.is_empty() => {
-                inner.certificates.find(certificate)
+                inner.certificates.find(certificate, now)
             }
             (_, Some(peer)) if !inner.peers.is_empty() => inner.peers.find(peer),
             _ => Err(inner.missing()),

@@ -3,11 +3,12 @@
 use std::net::TcpStream;
 
 use fake_oidc::{Server, hmac_with_public_key, unsigned};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Value, json};
 use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
 
-use crate::support::{Answer, CodecServer, SECRET, body_of, plain, run};
+use crate::support::{Answer, CodecServer, Http2, SECRET, body_of, plain, run};
 
 const UI: &str = "https://ui.example.com";
 const NAMESPACES: &str = "[cors]\nallowed_origins = [\"https://ui.example.com\"]\n\
@@ -527,4 +528,48 @@ fn one_caller_leaves_room_for_others() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(ask(&ben).status, 200);
     drop(slow);
+}
+
+#[test]
+fn logins_take_places_among_the_open_requests() {
+    const CONNECTIONS: usize = 20;
+    const STREAMS: usize = 64;
+    // As `max_connections` below, and what HTTP/2 shares.
+    const PLACES: usize = CONNECTIONS + 1024;
+    let runtime = Runtime::new().unwrap();
+    let issuer = runtime.block_on(Server::local()).unwrap();
+    let _guard = runtime.enter();
+    let auth = format!(
+        "max_connections = {CONNECTIONS}\n[auth.http]\ntimeout = \"60s\"\n\
+         [auth.issuers.fake]\nissuer = \"{0}\"\njwks_url = \"{0}/keys\"\naudience = [\"codec\"]\n\
+         [auth.login]\nissuer = \"fake\"\nclient_id = \"codec\"\n\
+         redirect_url = \"https://codec.example.com/auth/callback\"\n",
+        issuer.issuer()
+    );
+    let server = CodecServer::configured(|_| format!("{auth}{NAMESPACES}"));
+    // Each login waits for the issuer.
+    issuer.hold(true);
+    runtime.block_on(async {
+        let (mut waiting, mut connections) = (FuturesUnordered::new(), Vec::new());
+        for _ in 0..CONNECTIONS {
+            let connection = Http2::to(server.url()).await;
+            for _ in 0..STREAMS {
+                let request = http::Request::get("http://localhost/auth/login");
+                let mut ready = connection.0.clone().ready().await.unwrap();
+                let (answer, _) = ready.send_request(request.body(()).unwrap(), true).unwrap();
+                waiting.push(answer);
+            }
+            connections.push(connection);
+        }
+        for _ in PLACES..CONNECTIONS * STREAMS {
+            let refused = waiting.next().await.unwrap().unwrap();
+            assert_eq!(refused.status(), 503);
+            assert_eq!(refused.headers()["retry-after"], "1");
+        }
+        issuer.hold(false);
+        while let Some(answer) = waiting.next().await {
+            assert_eq!(answer.unwrap().status(), 303);
+        }
+    });
+    assert_eq!(issuer.requests("configuration"), 1);
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
+use temporal_kms_codec_service::auth::NewToken;
 
 use crate::support::{CodecServer, create_key, plain};
 
@@ -86,6 +87,34 @@ fn a_bad_file_changes_nothing_and_is_reported_with_every_mistake() {
     rewrite(&server, &bad, DEFAULT);
     reload(&mut server);
     assert_eq!(server.admin("/readyz").body, "ready\n");
+}
+
+#[test]
+fn a_reload_does_not_end_authentication() {
+    let token = NewToken::generate().unwrap();
+    let auth = format!(
+        "[auth.tokens.worker]\nsha256 = [\"{}\"]\npermissions = [\"default:read\", \"default:write\"]\n",
+        token.sha256
+    );
+    let mut server = serve(&format!("{auth}{DEFAULT}"));
+    server.wait_for_log("ready: every encrypting key answers");
+    let unknown = |server: &CodecServer| server.call("/encode", "default", &plain(&["a"])).status;
+    assert_eq!(unknown(&server), 401);
+    for less in ["", "[auth]\nmax_token = \"8KiB\"\n", "[auth.tokens]\n"] {
+        rewrite(&server, &auth, less);
+        server.signal(Signal::SIGHUP);
+        server.wait_for_log("so everybody could decrypt");
+        server.wait_for_log("the configuration before is still in use");
+        assert_eq!(unknown(&server), 401, "{less}");
+        let ready = server.admin("/readyz").body;
+        assert!(ready.contains("degraded: configuration: "), "{ready}");
+        let text = fs::read_to_string(file(&server)).unwrap();
+        let restored = text.replacen(&format!("{less}{DEFAULT}"), &format!("{auth}{DEFAULT}"), 1);
+        fs::write(file(&server), restored).unwrap();
+    }
+    reload(&mut server);
+    assert_eq!(server.admin("/readyz").body, "ready\n");
+    assert_eq!(unknown(&server), 401);
 }
 
 #[test]
