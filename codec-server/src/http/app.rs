@@ -34,11 +34,6 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Adds the last line of requests to the audit log.
-    pub(crate) fn finish_audit(&self) {
-        self.audit.finish();
-    }
-
     /// The state of a configuration. What counts the requests in flight is shared with the state `before`, where the limits
     /// are the same. Where a limit has changed, requests in flight count against the one before.
     pub(crate) fn new(
@@ -80,5 +75,10 @@ impl App {
             limits: limits.clone(),
             timeouts: server.timeouts.clone(),
         }
+    }
+
+    /// Adds the last line of requests to the audit log.
+    pub(crate) fn finish_audit(&self) {
+        self.audit.finish();
     }
 }
