@@ -47,7 +47,6 @@ impl App {
         let any_host = !authenticator.is_open();
         Self {
             authenticator,
-            audit: before.map_or_else(|| audited::Log::new(audit), |before| before.audit.clone()),
             namespaces,
             origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
             admission: before
@@ -68,6 +67,7 @@ impl App {
                     || Arc::new(Permits::new(limits.max_requests)),
                     |before| Arc::clone(&before.permits),
                 ),
+            audit: before.map_or_else(|| audited::Log::new(audit), |before| before.audit.clone()),
             metrics,
             configured: config.namespaces.clone(),
             shares: config.limits.clone(),
