@@ -10,6 +10,7 @@ mod admin;
 mod admission;
 mod answer;
 mod app;
+mod asked;
 mod audited;
 mod authenticate;
 mod body;

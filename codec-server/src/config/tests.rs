@@ -50,6 +50,26 @@ fn a_small_file_is_enough() {
 }
 
 #[test]
+fn a_section_that_authenticates_nobody_is_a_mistake() {
+    for section in [
+        "[auth]\n",
+        "[auth]\nmax_token = \"8KiB\"\n",
+        "[auth.http]\ntimeout = \"1s\"\n",
+        "[auth.tokens]\n",
+    ] {
+        let problems = parse(&format!("{section}{SMALL}"), &[]).unwrap_err();
+        assert!(
+            problems.contains("codec.toml:1: auth: the section names no caller"),
+            "{section}: {problems}"
+        );
+    }
+    // A caller with a mistake is one mistake.
+    let problems = parse(&format!("[auth.peers.a]\nusers = [\"root\"]\n{SMALL}"), &[]).unwrap_err();
+    assert!(!problems.contains("names no caller"), "{problems}");
+    assert!(parse(SMALL, &[]).is_ok());
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "every setting once")]
 fn every_setting_is_read() {
     let config = parse(
@@ -506,24 +526,4 @@ fn roles_need_namespaces_with_names() {
             .any(|fault| fault.contains("any namespace is served"));
         assert_eq!(refused, is_refused, "{faults:?}");
     }
-}
-
-#[test]
-fn a_section_that_authenticates_nobody_is_a_mistake() {
-    for section in [
-        "[auth]\n",
-        "[auth]\nmax_token = \"8KiB\"\n",
-        "[auth.http]\ntimeout = \"1s\"\n",
-        "[auth.tokens]\n",
-    ] {
-        let problems = parse(&format!("{section}{SMALL}"), &[]).unwrap_err();
-        assert!(
-            problems.contains("codec.toml:1: auth: the section names no caller"),
-            "{section}: {problems}"
-        );
-    }
-    // A caller with a mistake is one mistake.
-    let problems = parse(&format!("[auth.peers.a]\nusers = [\"root\"]\n{SMALL}"), &[]).unwrap_err();
-    assert!(!problems.contains("names no caller"), "{problems}");
-    assert!(parse(SMALL, &[]).is_ok());
 }

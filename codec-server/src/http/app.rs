@@ -40,11 +40,6 @@ impl App {
         self.origins.names_no_foreign_host(uri, headers)
     }
 
-    /// Adds the last line of requests to the audit log.
-    pub(crate) fn finish_audit(&self) {
-        self.audit.finish();
-    }
-
     /// The state of a configuration. What counts the requests in flight is shared with the state `before`, where the limits
     /// are the same. Where a limit has changed, requests in flight count against the one before.
     pub(crate) fn new(
@@ -58,7 +53,6 @@ impl App {
         let any_host = !authenticator.is_open() && !authenticator.trusts_connections();
         Self {
             authenticator,
-            audit: before.map_or_else(|| audited::Log::new(audit), |before| before.audit.clone()),
             namespaces,
             origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
             admission: before
@@ -79,6 +73,7 @@ impl App {
                     || Arc::new(Permits::new(limits.max_requests)),
                     |before| Arc::clone(&before.permits),
                 ),
+            audit: before.map_or_else(|| audited::Log::new(audit), |before| before.audit.clone()),
             metrics,
             configured: config.namespaces.clone(),
             shares: config.limits.clone(),
@@ -86,5 +81,10 @@ impl App {
             limits: limits.clone(),
             timeouts: server.timeouts.clone(),
         }
+    }
+
+    /// Adds the last line of requests to the audit log.
+    pub(crate) fn finish_audit(&self) {
+        self.audit.finish();
     }
 }

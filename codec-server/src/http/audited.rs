@@ -2,25 +2,15 @@
 
 mod strangers;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use http::StatusCode;
-use temporal_kms_codec::{
-    Payload,
-    audit::{self, AuditLog, Decision, Event, RequestEvent},
-};
+use temporal_kms_codec::audit::{self, AuditLog, Decision, Event, RequestEvent};
 use temporal_kms_codec_service::listener::Peer;
 
 use self::strangers::Strangers;
 
-use super::{
-    log::Summary,
-    request_error::{RequestError, wanted_key},
-    request_id::RequestId,
-};
-
-/// The keys of a request that the log names.
-const MOST_KEYS: usize = 8;
+use super::{log::Summary, request_error::RequestError, request_id::RequestId};
 
 /// The audit log, where there is one.
 #[derive(Clone, Default)]
@@ -42,27 +32,6 @@ impl Log {
         if let Some(log) = &self.log {
             self.strangers.tell(log);
         }
-    }
-}
-
-/// What a request holds, as far as it is known.
-#[derive(Debug, Default)]
-pub(super) struct Asked {
-    pub(super) payloads: OnceLock<usize>,
-    keys: OnceLock<Vec<String>>,
-}
-
-impl Asked {
-    /// Notes the keys that payloads name, each once.
-    pub(super) fn note_keys(&self, payloads: &[Payload]) {
-        let mut keys = Vec::new();
-        for key in payloads.iter().filter_map(wanted_key) {
-            if keys.len() < MOST_KEYS && !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        // The first ones stay.
-        let _ = self.keys.set(keys);
     }
 }
 

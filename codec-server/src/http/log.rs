@@ -6,7 +6,7 @@ use axum::{body::HttpBody as _, response::Response};
 use http::{Method, StatusCode};
 use temporal_kms_codec_service::{auth::Identity, listener::Peer, telemetry::EndedRequest};
 
-use super::{audited::Asked, request_error::shown, request_id::RequestId};
+use super::{asked::Asked, request_error::shown, request_id::RequestId};
 
 /// What the log says of a request. It is passed in the answer's extensions.
 #[derive(Clone, Default)]

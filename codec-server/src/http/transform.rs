@@ -11,7 +11,7 @@ use temporal_kms_codec_service::namespaces::NamespaceCodec;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
-    audited::Asked,
+    asked::Asked,
     body::Received,
     memory::Share,
     placeholder::{self, placeholder},

@@ -1,0 +1,31 @@
+//! What a request asks for, as both logs tell it.
+
+use std::sync::OnceLock;
+
+use temporal_kms_codec::Payload;
+
+use super::request_error::wanted_key;
+
+/// The keys of a request that the log names.
+const MOST_KEYS: usize = 8;
+
+/// What a request holds, as far as it is known.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) payloads: OnceLock<usize>,
+    pub(super) keys: OnceLock<Vec<String>>,
+}
+
+impl Asked {
+    /// Notes the keys that payloads name, each once.
+    pub(super) fn note_keys(&self, payloads: &[Payload]) {
+        let mut keys = Vec::new();
+        for key in payloads.iter().filter_map(wanted_key) {
+            if keys.len() < MOST_KEYS && !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        // The first ones stay.
+        let _ = self.keys.set(keys);
+    }
+}
