@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    chain::Head,
+    chain::{Head, Position},
     event::Event,
     line::Line,
     numbers::Numbers,
@@ -35,7 +35,7 @@ pub struct Anchoring {
     pub signer: Option<Arc<dyn Signer>>,
     /// After so many lines. Default: 1,000.
     pub lines: u64,
-    /// After so long, if there are new lines. Default: 5 minutes.
+    /// After so long, if there are new lines, and after a failure. Default: 5 minutes.
     pub every: Duration,
 }
 
@@ -69,7 +69,7 @@ impl Anchors {
         anchoring: Anchoring,
         queue: Arc<Queue>,
         numbers: Arc<Numbers>,
-        heads: watch::Receiver<Head>,
+        heads: watch::Receiver<Position>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let worker = Worker {
@@ -78,6 +78,8 @@ impl Anchors {
             numbers,
             heads,
             anchored: 0,
+            chain: 0,
+            has_failed: false,
         };
         Self {
             task: tokio::spawn(worker.run(stopped)),
@@ -98,9 +100,13 @@ struct Worker {
     anchoring: Anchoring,
     queue: Arc<Queue>,
     numbers: Arc<Numbers>,
-    heads: watch::Receiver<Head>,
+    heads: watch::Receiver<Position>,
     /// The number of the last line that is anchored.
     anchored: u64,
+    /// Its chain.
+    chain: u64,
+    /// Whether the last attempt failed.
+    has_failed: bool,
 }
 
 impl Worker {
@@ -119,14 +125,23 @@ impl Worker {
         }
     }
 
-    /// Waits for the lines, or for the time if there are new lines. The anchor's own line is not a new one. `None` when the
-    /// log has ended.
+    /// Waits for the lines, or for the time if there are new lines. The anchor's own line is not a new one. After a failure,
+    /// the time alone counts. `None` when the log has ended.
     async fn due(&mut self) -> Option<()> {
-        let anchored = self.anchored;
-        let new = |least: u64| move |head: &Head| head.seq > anchored.saturating_add(least);
+        let (anchored, chain) = (self.anchored, self.chain);
+        let new = |least: u64| {
+            move |now: &Position| {
+                let anchored = if now.chain == chain { anchored } else { 0 };
+                now.head.seq > anchored.saturating_add(least)
+            }
+        };
         self.heads.wait_for(new(1)).await.ok()?;
-        let enough = self.heads.wait_for(new(self.anchoring.lines));
-        let _ = timeout(self.anchoring.every, enough).await;
+        if self.has_failed {
+            time::sleep(self.anchoring.every).await;
+        } else {
+            let enough = self.heads.wait_for(new(self.anchoring.lines));
+            let _ = timeout(self.anchoring.every, enough).await;
+        }
         // A log that cannot be written has no place for an anchor.
         while self.numbers.are_failing() {
             time::sleep(Duration::from_secs(1)).await;
@@ -135,32 +150,41 @@ impl Worker {
     }
 
     async fn anchor(&mut self) {
-        let head = *self.heads.borrow_and_update();
-        self.anchored = head.seq;
+        let Position { chain, head } = *self.heads.borrow_and_update();
         // Off this machine, this line shows what was written, also without a key.
         tracing::info!(line = head.seq, hash = %head.hash, "head of the audit log");
         let Some(signer) = &self.anchoring.signer else {
+            (self.chain, self.anchored) = (chain, head.seq);
             return;
         };
-        let event = match sign(&**signer, head).await {
-            Ok(event) => {
-                self.numbers.anchored(true);
-                event
-            }
+        let signed = sign(&**signer, head).await;
+        let is_signed = signed.is_ok();
+        let (event, about) = match signed {
+            Ok(event) => (event, Some(chain)),
             Err(error) => {
-                self.numbers.anchored(false);
                 tracing::error!(%error, "the audit log cannot be anchored; the next attempt follows");
-                Event::new("anchor_failed")
+                let event = Event::new("anchor_failed")
                     .text("key", &signer.uri().to_string())
-                    .text("error", error.kind().as_str())
+                    .text("error", error.kind().as_str());
+                (event, None)
             }
         };
+        self.numbers.anchored(is_signed);
+        let is_written = self.write(event, about).await;
+        // In the meantime, the log may have begun a new chain, and left the anchor out.
+        let fits = self.heads.borrow().chain == chain;
+        self.has_failed = !(is_signed && is_written);
+        if is_signed && is_written && fits {
+            (self.chain, self.anchored) = (chain, head.seq);
+        }
+    }
+
+    async fn write(&self, event: Event, chain: Option<u64>) -> bool {
         let body = event.into_body();
         let (reply, written) = oneshot::channel();
         let reply = Some(reply);
-        if self.queue.push(Entry { body, reply }).is_ok() {
-            let _ = written.await;
-        }
+        let entry = Entry { body, reply, chain };
+        self.queue.push(entry).is_ok() && matches!(written.await, Ok(Ok(())))
     }
 }
 

@@ -165,6 +165,7 @@ impl Folder {
             head: tail.end,
             damage: (!is_whole).then_some(damage),
             needs_line_feed: tail.needs_line_feed,
+            is_new_chain: false,
         })
     }
 

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     anchor::{Anchoring, Anchors},
-    chain::Head,
+    chain::{Head, Position},
     destination::Destination,
     error::AuditError,
     event::Event,
@@ -34,7 +34,7 @@ use crate::{
 pub struct AuditLog {
     queue: Arc<Queue>,
     numbers: Arc<Numbers>,
-    heads: watch::Receiver<Head>,
+    heads: watch::Receiver<Position>,
     on_failure: OnFailure,
     patience: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -143,7 +143,7 @@ impl AuditLog {
     /// The last line that was written.
     #[must_use]
     pub fn head(&self) -> Head {
-        *self.heads.borrow()
+        self.heads.borrow().head
     }
 
     /// Anchors the log from now on. It needs a Tokio runtime, which runs a task for it.
@@ -178,7 +178,11 @@ impl AuditLog {
     fn push(&self, event: Event, reply: Option<Reply>) -> Result<(), AuditError> {
         let body = event.into_body();
         self.queue
-            .push(Entry { body, reply })
+            .push(Entry {
+                body,
+                reply,
+                chain: None,
+            })
             .map_err(|why| match why {
                 NotTaken::Closed => AuditError::Closed,
                 NotTaken::Full => {
