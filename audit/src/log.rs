@@ -39,6 +39,7 @@ pub struct AuditLog {
     patience: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
     anchors: Mutex<Option<Anchors>>,
+    started: Mutex<Option<Receipt>>,
 }
 
 /// Waits until a line is written.
@@ -88,13 +89,30 @@ impl AuditLog {
             patience: options.patience,
             thread: Mutex::new(Some(thread)),
             anchors: Mutex::default(),
+            started: Mutex::default(),
         };
+        let (started, written) = oneshot::channel();
         let start = Event::new("start")
             .text("program", &options.program)
             .maybe("user", options.user.as_deref())
             .number("process", std::process::id().into());
-        log.note(start);
+        match log.push(start, Some(started)) {
+            Ok(()) => *log.started.lock() = Some(Receipt(State::Waiting(written, log.patience))),
+            Err(error) => *log.started.lock() = Some(Receipt(State::Known(Err(error)))),
+        }
         Ok(Arc::new(log))
+    }
+
+    /// Waits until the line `start` is written: a program that changes something once tries the log before.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn started(&self) -> Result<(), AuditError> {
+        let started = self.started.lock().take();
+        match started {
+            Some(started) => started.written().await,
+            None => self.check(),
+        }
     }
 
     /// Adds a line. It is in the log's order when this returns, and the receipt waits until it is written.

@@ -222,7 +222,10 @@ impl Check<'_> {
             let (kind, seq) = (FindingKind::Removed, Some(before.seq));
             return Some(self.report.finding(self.files, raw, kind, seq, &what));
         }
-        if let Some(finding) = self.without_anchor(chain, last) {
+        // Where lines without an anchor are counted, it is enough that one chain has one.
+        if self.verifier.max_unanchored.is_none()
+            && let Some(finding) = self.without_anchor(chain, last)
+        {
             return Some(finding);
         }
         self.unanchored += chain.unanchored(last);
@@ -234,13 +237,12 @@ impl Check<'_> {
 
     /// A chain that ends without a signed anchor, where one is required.
     fn without_anchor(&self, chain: &Chain, last: Head) -> Option<Finding> {
-        let is_required = !self.verifier.public_keys.is_empty()
-            && (self.verifier.max_unanchored.is_none() || self.report.last_anchor.is_none());
-        if !is_required || chain.anchored.is_some() {
+        let has_another = self.verifier.max_unanchored.is_some() && self.report.anchors > 0;
+        if self.verifier.public_keys.is_empty() || has_another || chain.anchored.is_some() {
             return None;
         }
-        let what = if chain.is_stream && self.report.last_anchor.is_some() {
-            "the chain that ends here has no signed anchor, so all its lines may have been rewritten"
+        let what = if chain.is_stream {
+            "there is no signed anchor in the chain that ends here, so all its lines may have been rewritten"
         } else {
             "there is no signed anchor of these lines, so the whole log may have been rewritten"
         };
