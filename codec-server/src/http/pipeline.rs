@@ -53,13 +53,15 @@ async fn steps(
     id: RequestId,
     summary: &mut Summary,
 ) -> Result<Done, RequestError> {
-    let _open = app.admission.open()?;
     let (head, body) = request.into_parts();
     let connection = head.extensions.get::<ConnectionInfo>();
     summary.client = connection.map(|connection| connection.peer().clone());
+    // Before the first refusal: a request without an operation has no line in the audit log.
+    let route = Route::of(&head.uri);
+    summary.operation = route.as_ref().map(|route| route.operation.name());
+    let _open = app.admission.open()?;
     app.origins.check(&head)?;
-    let route = Route::of(&head.uri).ok_or(RequestError::UnknownPath)?;
-    summary.operation = Some(route.operation.name());
+    let route = route.ok_or(RequestError::UnknownPath)?;
     if head.method != Method::POST {
         return Err(RequestError::NotPost);
     }
