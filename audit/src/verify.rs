@@ -230,7 +230,8 @@ impl Check<'_> {
         }
         self.unanchored += chain.unanchored(last);
         self.chain = None;
-        let note = "a new chain begins here: the process was started again, or a message was not received";
+        let note =
+            "a new chain begins here: the process was started again, or a message was not received";
         self.report.note(self.files, raw, note);
         None
     }

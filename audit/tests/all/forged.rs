@@ -74,7 +74,9 @@ fn head(seq: u64, hash: Hash) -> Head {
 fn all_heads(folder: &Path) -> Vec<Head> {
     let all = files(folder).into_iter().flat_map(|file| lines(&file));
     let heads = (1..).zip(all);
-    heads.map(|(seq, line)| head(seq, Hash::of(&line))).collect()
+    heads
+        .map(|(seq, line)| head(seq, Hash::of(&line)))
+        .collect()
 }
 
 async fn keys() -> (TempDir, Arc<dyn Signer>, PublicKey) {
@@ -240,7 +242,10 @@ fn a_chain_that_names_the_one_before_shows_what_was_removed_there() {
         assert_eq!(finding.kind, FindingKind::Removed, "{finding:?}");
     }
     let report = saved(&Verifier::new(), &[&second]);
-    assert!(report.ok && report.notes[0].contains("not given"), "{report:?}");
+    assert!(
+        report.ok && report.notes[0].contains("not given"),
+        "{report:?}"
+    );
     assert!(!saved(&Verifier::new().complete(), &[&second]).ok);
 }
 
