@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use http::StatusCode;
 use temporal_kms_codec::{
     Payload,
-    audit::{self, AuditLog, Decision, RequestEvent},
+    audit::{self, AuditLog, Decision, Event, RequestEvent},
 };
 
 use super::{
@@ -14,6 +14,8 @@ use super::{
     request_id::RequestId,
 };
 
+/// What some proxies log as "client closed request". It is never sent.
+const GIVEN_UP: u16 = 499;
 /// The keys of a request that the log names.
 const MOST_KEYS: usize = 8;
 
@@ -74,37 +76,60 @@ pub(super) async fn record(
     if summary.operation.is_none() && !is_refused {
         return Ok(());
     }
-    let receipt = {
-        let id = id.to_string();
-        let caller = summary.caller.as_ref();
-        let client = summary.client.as_ref().map(ToString::to_string);
-        let mut event = RequestEvent::default();
-        event.request = &id;
-        event.subject = caller.map(temporal_kms_codec_service::auth::Identity::subject);
-        event.issuer = caller.and_then(|caller| caller.issuer());
-        event.client = client.as_deref();
-        event.operation = summary.operation;
-        event.namespace = summary
-            .namespace
-            .as_ref()
-            .map(temporal_kms_codec::Namespace::as_str);
-        event.payloads = summary.asked.payloads.get().copied().unwrap_or_default();
-        event.undecoded = summary.placeholders;
-        event.bytes = summary.bytes;
-        event.keys = summary.asked.keys.get().map_or(&[], Vec::as_slice);
-        event.decision = match summary.namespace {
-            Some(_) if !is_refused => Decision::Allowed,
-            _ => Decision::Refused,
-        };
-        event.result = result(status);
-        event.error = summary.error.as_deref();
-        event.status = status.as_u16();
-        log.record(&event)
-    };
+    let receipt = log.record(line(
+        id,
+        summary,
+        is_refused,
+        result(status),
+        status.as_u16(),
+    ));
     receipt
         .written()
         .await
         .map_err(|_| RequestError::NotAudited)
+}
+
+/// Notes a request that was given up before its answer: its client is gone, or the server stops.
+pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
+    if let Some(log) = log
+        && summary.operation.is_some()
+    {
+        log.note(line(id, summary, false, "given_up", GIVEN_UP));
+    }
+}
+
+fn line(
+    id: RequestId,
+    summary: &Summary,
+    is_refused: bool,
+    result: &'static str,
+    status: u16,
+) -> Event {
+    let id = id.to_string();
+    let caller = summary.caller.as_ref();
+    let client = summary.client.as_ref().map(ToString::to_string);
+    let mut event = RequestEvent::default();
+    event.request = &id;
+    event.subject = caller.map(temporal_kms_codec_service::auth::Identity::subject);
+    event.issuer = caller.and_then(|caller| caller.issuer());
+    event.client = client.as_deref();
+    event.operation = summary.operation;
+    event.namespace = summary
+        .namespace
+        .as_ref()
+        .map(temporal_kms_codec::Namespace::as_str);
+    event.payloads = summary.asked.payloads.get().copied().unwrap_or_default();
+    event.undecoded = summary.placeholders;
+    event.bytes = summary.bytes;
+    event.keys = summary.asked.keys.get().map_or(&[], Vec::as_slice);
+    event.decision = match summary.namespace {
+        Some(_) if !is_refused => Decision::Allowed,
+        _ => Decision::Refused,
+    };
+    event.result = result;
+    event.error = summary.error.as_deref();
+    event.status = status;
+    Event::from(&event)
 }
 
 fn result(status: StatusCode) -> &'static str {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -9,7 +10,9 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::{CodecServer, SECRET, create_key, keyring, plain, program, run, text};
+use crate::support::{
+    CodecServer, SECRET, body_of, create_key, keyring, plain, post, program, run, text,
+};
 
 const NAMESPACE: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
 
@@ -478,4 +481,97 @@ fn new_lines_are_followed_into_new_files() {
         "{seqs:?}"
     );
     tail.stop();
+}
+
+/// What a collector saves is verified as it is.
+#[test]
+fn a_log_on_standard_output_has_nothing_but_its_lines() {
+    let folder = keyring();
+    create_key(folder.path(), "default");
+    let (file, saved) = (
+        folder.path().join("codec.toml"),
+        folder.path().join("saved"),
+    );
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[audit]\nstdout = true\n\
+         [keys]\nlocal_keyring = '{}'\n{NAMESPACE}\n",
+        folder.path().display()
+    );
+    fs::write(&file, config).unwrap();
+    let mut command = program();
+    command.args(["serve", "--config"]).arg(&file);
+    command.stdout(fs::File::create(&saved).unwrap());
+    command.stderr(std::process::Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let mut shown = BufReader::new(server.stderr.take().unwrap()).lines();
+    assert!(shown.any(|line| line.unwrap().starts_with("admin listening on http://")));
+    let id = nix::unistd::Pid::from_raw(server.id().try_into().unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    for line in shown {
+        line.unwrap();
+    }
+    assert!(server.wait().unwrap().success());
+    let (code, shown, error) = audit(&["verify", saved.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{shown}{error}");
+}
+
+#[test]
+fn a_request_that_is_cut_off_has_its_lines_before_the_log_ends() {
+    let log = tempfile::tempdir().unwrap();
+    let limits = "shutdown_grace = \"200ms\"\nshutdown_delay = \"0s\"\nbody_timeout = \"1h\"";
+    let audit = format!("[audit]\nfolder = '{}'\n{NAMESPACE}", log.path().display());
+    let mut server = CodecServer::serve(limits, &audit);
+    let body = body_of(&plain(&["a"]));
+    let request = post("/encode", &[("Expect", "100-continue")], &body);
+    let mut waiting = server.connect();
+    // The body never comes.
+    waiting.send(&request[..request.len() - body.len()]);
+    assert!(waiting.head().contains("100 Continue"));
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    server.wait_for_log("cut off");
+    assert_eq!(server.wait().code(), Some(0));
+    let written = lines(log.path());
+    let [request] = of(&written, "request")[..] else {
+        panic!("{written:?}")
+    };
+    assert_eq!(request["result"], "given_up");
+    assert_eq!(written.last().unwrap()["event"], "stop");
+}
+
+#[test]
+fn keys_are_not_changed_when_the_log_has_no_room_for_its_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, keys) = (folder.path().join("log"), folder.path().join("keys"));
+    fs::create_dir(&log).unwrap();
+    fs::set_permissions(&log, PermissionsExt::from_mode(0o700)).unwrap();
+    let keys_create = program();
+    let output = Command::new("sh")
+        .arg("-c")
+        // Room for the first line of the file, and not for the line `start`.
+        .arg("trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"")
+        .arg(keys_create.get_program())
+        .args(["keys", "create", "local://new", "--keyring"])
+        .arg(&keys)
+        .arg("--audit-log")
+        .arg(&log)
+        .output()
+        .unwrap();
+    let error = text(&output.stderr);
+    assert_ne!(output.status.code(), Some(0), "{error}");
+    assert!(error.contains("audit log cannot be written"), "{error}");
+    assert!(!keys.exists(), "the key was created");
+}
+
+/// Before anything else of the request is looked at.
+#[test]
+fn a_request_that_is_refused_early_is_named_with_its_operation() {
+    let server = audited("");
+    let origin = [("Origin", "https://evil.example.com")];
+    assert_eq!(server.post("/decode", &origin, b"{}").status, 403);
+    let written = lines(&log_of(&server));
+    let [request] = of(&written, "request")[..] else {
+        panic!("{written:?}")
+    };
+    assert_eq!(request["operation"], "decode");
+    assert_eq!(request["decision"], "refused");
 }
