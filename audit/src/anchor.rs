@@ -157,9 +157,9 @@ impl Worker {
             (self.chain, self.anchored) = (chain, head.seq);
             return;
         };
-        let signed = sign(&**signer, head).await;
-        let is_signed = signed.is_ok();
-        let (event, about) = match signed {
+        let answer = sign(&**signer, head).await;
+        let is_signed = answer.is_ok();
+        let (event, about) = match answer {
             Ok(event) => (event, Some(chain)),
             Err(error) => {
                 tracing::error!(%error, "the audit log cannot be anchored; the next attempt follows");

@@ -40,7 +40,7 @@ pub(crate) struct Folder {
     current: Option<Current>,
     /// The end of the first line of a file that is there, and whose name may not survive a power cut yet.
     unsynced: Option<Head>,
-    sync_folder: fn(&Path) -> io::Result<()>,
+    sync_names: fn(&Path) -> io::Result<()>,
     _lock: File,
 }
 
@@ -72,7 +72,7 @@ impl Folder {
             mode: options.file_mode,
             current: None,
             unsynced: None,
-            sync_folder: access::sync_folder,
+            sync_names: access::sync_folder,
             _lock: lock,
         })
     }
@@ -133,7 +133,7 @@ impl Folder {
 
     /// Makes the name of a new file survive a power cut.
     fn keep_name(&mut self, first: Head) -> Result<(), AuditError> {
-        (self.sync_folder)(&self.path).map_err(AuditError::io("write", &self.path))?;
+        (self.sync_names)(&self.path).map_err(AuditError::io("write", &self.path))?;
         self.unsynced = None;
         self.note(first);
         Ok(())
@@ -277,11 +277,11 @@ mod tests {
         let options = AuditOptions::folder(folder.path());
         let mut log = Folder::open(folder.path(), &options).unwrap();
         let head = log.resume().unwrap().head;
-        let sync = std::mem::replace(&mut log.sync_folder, |_| Err(io::ErrorKind::Other.into()));
+        let sync = std::mem::replace(&mut log.sync_names, |_| Err(io::ErrorKind::Other.into()));
         for _ in 0..2 {
             log.begin_if_due(head, usize::MAX).unwrap_err();
         }
-        log.sync_folder = sync;
+        log.sync_names = sync;
         // The next attempt is smaller, so a new file is not due any more.
         let head = log.begin_if_due(head, 1).unwrap().unwrap();
         let mut line = Vec::new();

@@ -134,6 +134,22 @@ impl AuditLog {
         let _ = self.push(event, None);
     }
 
+    /// As [`record`](Self::record), for a line that may be left out, such as one that anybody can cause. `None` when it is
+    /// not taken because much waits for the disk. The log does not count as failing then.
+    pub fn offer(&self, event: impl Into<Event>) -> Option<Receipt> {
+        let body = event.into().into_body();
+        let (reply, written) = oneshot::channel();
+        let waits = self.on_failure != OnFailure::Continue;
+        let reply = waits.then_some(reply);
+        let chain = None;
+        self.queue.offer(Entry { body, reply, chain }).ok()?;
+        Some(Receipt(if waits {
+            State::Waiting(written, self.patience)
+        } else {
+            State::Known(Ok(()))
+        }))
+    }
+
     /// Whether work may begin: refuses while the log cannot be written, unless the log's options say to go on.
     ///
     /// # Errors

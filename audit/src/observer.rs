@@ -18,9 +18,13 @@ impl CallObserver for AuditLog {
         let is_changed = call.operation.changes_key() && call.outcome == Outcome::Done;
         Box::pin(async move {
             let written = receipt.written().await;
-            written.map_err(|error| match is_changed {
-                true => refused(&key, &AuditError::Changed(Box::new(error))),
-                false => refused(&key, &error),
+            written.map_err(|error| {
+                let error = if is_changed {
+                    AuditError::Changed(Box::new(error))
+                } else {
+                    error
+                };
+                refused(&key, &error)
             })
         })
     }

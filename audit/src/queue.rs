@@ -41,11 +41,20 @@ pub(crate) enum NotTaken {
 
 impl Queue {
     pub(crate) fn push(&self, entry: Entry) -> Result<(), NotTaken> {
+        self.push_within(entry, MOST_WAITING)
+    }
+
+    /// As [`push`](Self::push), where less may wait, so that there is room for others.
+    pub(crate) fn offer(&self, entry: Entry) -> Result<(), NotTaken> {
+        self.push_within(entry, MOST_WAITING / 2)
+    }
+
+    fn push_within(&self, entry: Entry, most: usize) -> Result<(), NotTaken> {
         let mut waiting = self.state.lock();
         if waiting.is_closed {
             return Err(NotTaken::Closed);
         }
-        if waiting.bytes > MOST_WAITING {
+        if waiting.bytes > most {
             return Err(NotTaken::Full);
         }
         waiting.bytes += entry.body.len();
@@ -80,5 +89,24 @@ impl Queue {
         }
         waiting.bytes = 0;
         (mem::take(&mut waiting.entries), waiting.is_closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_may_be_left_out_leave_room_for_others() {
+        let entry = |bytes: usize| Entry {
+            body: vec![b'x'; bytes],
+            reply: None,
+        };
+        let queue = Queue::default();
+        assert!(queue.offer(entry(MOST_WAITING / 2 + 1)).is_ok());
+        assert!(matches!(queue.offer(entry(1)), Err(NotTaken::Full)));
+        assert!(queue.push(entry(1)).is_ok());
+        queue.take(None);
+        assert!(queue.offer(entry(1)).is_ok());
     }
 }

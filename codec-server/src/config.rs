@@ -169,7 +169,9 @@ impl Config {
         let mut faults = namespaces::faults(&self.namespaces, &self.keys);
         let server = &self.server;
         faults.extend(server.unauthenticated(!self.auth.is_open()));
+        faults.extend(self.auth.fault());
         faults.extend(self.unasked_certificates());
+        faults.extend(self.unnamed_namespaces());
         let is_picked = server.listen.tcp().is_some_and(|tcp| tcp.port() == 0);
         if !is_picked && server.admin_listen.as_ref() == Some(&server.listen) {
             let message = "it is the address of `listen` too; choose another port";
@@ -186,6 +188,16 @@ impl Config {
             let message = "clients are never asked for a certificate; name the file of the authorities that sign them as \
                            `client_ca` in section [tls]";
             Fault::new("auth.certificates", message).following_from("tls")
+        })
+    }
+
+    /// Roles are of namespaces. Where any namespace is served, a path may name one and mean another.
+    fn unnamed_namespaces(&self) -> Option<Fault> {
+        let serves_any = matches!(self.namespaces, NamespacesConfig::Any(_));
+        (serves_any && !self.auth.is_open()).then(|| {
+            let message = "any namespace is served, and callers have roles in named ones; name each namespace, or serve without \
+                           authentication";
+            Fault::new("namespaces", message).following_from("auth")
         })
     }
 

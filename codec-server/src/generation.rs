@@ -27,7 +27,7 @@ pub(crate) struct Generation {
     pub(crate) router: Router,
     /// The audit log, which stays the same while the server runs.
     pub(crate) audit: Option<Arc<AuditLog>>,
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
 }
 
 impl Generation {
@@ -81,6 +81,11 @@ impl Generation {
             (Arc::clone(&self.metrics), self.audit.clone()),
             Some(&self.app),
         )
+    }
+
+    /// Adds the last line of requests to the audit log.
+    pub(crate) fn finish_audit(&self) {
+        self.app.finish_audit();
     }
 
     fn new(

@@ -22,6 +22,7 @@ mod origin;
 mod page;
 mod permit;
 mod pipeline;
+mod place;
 mod placeholder;
 mod places;
 mod record;
@@ -34,7 +35,7 @@ mod status;
 mod transform;
 mod whoami;
 
-pub(crate) use admin::admin;
+pub(crate) use admin::{AnswersHost, admin};
 pub(crate) use app::App;
 pub(crate) use connection::{Service, serve};
 pub(crate) use router::router;

@@ -11,8 +11,8 @@ use temporal_kms_codec_service::namespaces::{
 /// Why a request has no namespace that is served.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unresolved {
-    /// The header and the path name different namespaces.
-    Contradiction,
+    /// The path names another namespace than this one, which the header or the end of the path names.
+    Contradiction(Namespace),
     /// The namespace of the header is not configured; without a header, `default` is not.
     Unknown(Namespace),
     /// The namespace of the path is not configured, and the path is not a configured prefix.
@@ -22,6 +22,23 @@ pub(crate) enum Unresolved {
 impl From<UnknownNamespace> for Unresolved {
     fn from(error: UnknownNamespace) -> Self {
         Self::Unknown(error.0)
+    }
+}
+
+/// The namespace that a request asks for.
+#[derive(Debug)]
+pub(crate) struct Requested {
+    pub(crate) namespace: Namespace,
+    /// The name is that of a path where any namespace is served. It may be a prefix, and not a namespace.
+    may_be_prefix: bool,
+}
+
+impl From<Namespace> for Requested {
+    fn from(namespace: Namespace) -> Self {
+        Self {
+            namespace,
+            may_be_prefix: false,
+        }
     }
 }
 
@@ -51,43 +68,60 @@ impl RequestNamespaces {
         self.namespaces.exact_names()
     }
 
+    /// Whether a request for this namespace can be served.
+    pub(crate) fn serves(&self, namespace: &Namespace) -> bool {
+        self.namespaces.serves(namespace.as_str())
+    }
+
     /// The namespace of a request: its header names it, else the last segment of its path, else it is `default`.
     ///
     /// Every configured namespace in the path must agree with the header. Otherwise a header could bypass a proxy's rule
     /// about paths.
-    pub(crate) fn resolve(
+    pub(crate) fn requested(
         &self,
         header: Option<Namespace>,
-        folder: Option<&Folder>,
-    ) -> Result<NamespaceCodec, Unresolved> {
+        folder: &Folder,
+    ) -> Result<Requested, Unresolved> {
         if self.namespaces.serves_any() {
-            return self.resolve_any(header, folder);
+            return Ok(self.any_requested(header, folder));
         }
         // A configured prefix is of the form of many patterns.
-        let is_prefix = folder.is_some_and(|folder| self.prefixes.contains(folder));
-        let wanted = match (header, folder) {
-            (Some(header), _) => header,
-            (None, Some(folder)) if !is_prefix => self.named_by(folder)?,
-            (None, _) => self.default.clone(),
+        let is_prefix = self.prefixes.contains(folder);
+        let asked = match header {
+            Some(header) => header,
+            None if is_prefix => self.default.clone(),
+            None => self.named_by(folder)?,
         };
-        let mut others = folder.into_iter().flat_map(Folder::names);
-        if others.any(|name| self.contradicts(name, &wanted, is_prefix)) {
-            return Err(Unresolved::Contradiction);
+        if folder
+            .names()
+            .any(|name| self.contradicts(name, &asked, is_prefix))
+        {
+            return Err(Unresolved::Contradiction(asked));
         }
-        Ok(self.namespaces.resolve(wanted)?)
+        Ok(asked.into())
     }
 
-    fn resolve_any(
-        &self,
-        header: Option<Namespace>,
-        folder: Option<&Folder>,
-    ) -> Result<NamespaceCodec, Unresolved> {
-        let segment = folder.and_then(Folder::last).map(Namespace::new);
-        let codec = match (header, segment) {
-            (Some(namespace), _) => self.namespaces.resolve(namespace),
-            // The segment may be a prefix, and not a namespace.
-            (None, Some(Ok(segment))) => self.namespaces.resolve_with(segment, &self.default),
-            (None, _) => self.namespaces.resolve(self.default.clone()),
+    fn any_requested(&self, header: Option<Namespace>, folder: &Folder) -> Requested {
+        let segment = folder
+            .last()
+            .and_then(|segment| Namespace::new(segment).ok());
+        match (header, segment) {
+            (None, Some(namespace)) => Requested {
+                namespace,
+                may_be_prefix: true,
+            },
+            (header, _) => header.unwrap_or_else(|| self.default.clone()).into(),
+        }
+    }
+
+    /// The codec of a namespace. A codec of a pattern is made now, and takes the place of another one in memory. So ask for
+    /// it when the caller may use it.
+    pub(crate) fn codec(&self, requested: Requested) -> Result<NamespaceCodec, Unresolved> {
+        let namespace = requested.namespace;
+        let codec = if requested.may_be_prefix {
+            self.namespaces.resolve_with(namespace, &self.default)
+        } else {
+            self.namespaces.resolve(namespace)
         };
         Ok(codec?)
     }
@@ -122,6 +156,9 @@ impl RequestNamespaces {
     }
 }
 
+/// The segments of a path before the operation. Each is compared with all namespaces.
+const MOST_SEGMENTS: usize = 16;
+
 /// The part of a request's path before the operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Folder {
@@ -132,17 +169,20 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Parses a path in its encoded form, such as `/codec/prod`.
-    pub(crate) fn parse(path: &str) -> Self {
+    /// Parses a path in its encoded form, such as `/codec/prod`. `None` for a path with too many segments.
+    pub(crate) fn parse(path: &str) -> Option<Self> {
         let decoded = |segment: &str| percent_decode_str(segment).decode_utf8_lossy().into_owned();
-        Self {
-            segments: path
-                .split('/')
-                .filter(|segment| !segment.is_empty())
-                .map(decoded)
-                .collect(),
+        let segments: Vec<String> = path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .take(MOST_SEGMENTS + 1)
+            .map(decoded)
+            .collect();
+        let parts = segments.iter().flat_map(|segment| segment.split('/'));
+        (parts.count() <= MOST_SEGMENTS).then(|| Self {
+            segments,
             ends_empty: path.is_empty() || path.ends_with('/'),
-        }
+        })
     }
 
     /// The segment before the operation.

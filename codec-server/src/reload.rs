@@ -137,6 +137,10 @@ async fn read(before: &Arc<Generation>) -> Result<(Generation, Vec<NeedsRestart>
     let loaded = tokio::task::spawn_blocking(move || again.loaded.again()).await?;
     let mut loaded: LoadedConfig = loaded.map_err(ServerError::from)?;
     let needs_restart = loaded.keep_running(&before.loaded);
+    // A half-written or badly generated file must not let everybody in.
+    if loaded.config.auth.is_open() && !before.authenticator.is_open() {
+        return Err(ReloadError::Unauthenticated);
+    }
     let before = Arc::clone(before);
     // Opening a key can block a thread.
     let opening = tokio::spawn(async move {
@@ -151,6 +155,11 @@ async fn read(before: &Arc<Generation>) -> Result<(Generation, Vec<NeedsRestart>
 enum ReloadError {
     #[error(transparent)]
     Server(#[from] ServerError),
+    #[error(
+        "auth: the changed configuration names no caller, so everybody could decrypt; add section [auth] again, or restart \
+         the server to serve everybody"
+    )]
+    Unauthenticated,
     #[error("a task failed: {0}; report this as a defect")]
     Task(#[from] tokio::task::JoinError),
 }

@@ -26,7 +26,7 @@ use crate::{
     config::{LoadedConfig, ServerConfig},
     error::ServerError,
     generation::Generation,
-    http::{self, Service},
+    http::{self, AnswersHost, Service},
     live::Live,
     reload::Reloader,
 };
@@ -165,9 +165,10 @@ impl Server {
         let serving = serve(listener, public, server, close.clone());
         // Health is answered until the end.
         let admin = admin.map(|admin| {
+            let answers = answers_host(admin.address(), live.clone());
             let service = Service {
                 name: "admin",
-                router: http::admin(Arc::clone(&readiness), Arc::clone(&metrics)),
+                router: http::admin(Arc::clone(&readiness), Arc::clone(&metrics), answers),
                 tls: None,
                 metrics,
             };
@@ -192,6 +193,7 @@ impl Server {
         if !finish(serving, timeouts.shutdown_grace).await {
             in_flight.give_up().await;
         }
+        live.current().finish_audit();
         if let Some(log) = audit
             && let Err(error) = log.close().await
         {
@@ -203,6 +205,15 @@ impl Server {
         }
         tracing::info!("stopped");
     }
+}
+
+/// Which hosts the admin listener answers. A web page of this machine can point a name to a loopback address. Elsewhere, the
+/// names of the server are not known.
+fn answers_host(address: &ListenAddress, live: Live) -> AnswersHost {
+    let is_loopback = address.tcp().is_some() && !address.is_remote();
+    Arc::new(move |uri, headers| {
+        !is_loopback || live.current().app.names_no_foreign_host(uri, headers)
+    })
 }
 
 /// Tells load balancers and operators whether the audit log can be written.

@@ -32,6 +32,7 @@ pub mod local_key;
 pub mod log;
 pub mod memory;
 pub mod namespaces;
+pub mod open_files;
 pub mod settings;
 pub mod telemetry;
 pub mod terminal;

@@ -11,5 +11,5 @@ mod settings;
 
 pub use error::TlsError;
 pub use handshake::{Agreed, TlsStream};
-pub use reload::{Reloaded, Tls, faults};
+pub use reload::{ClientTrust, Reloaded, Tls, faults};
 pub use settings::{ClientCertificates, TlsSettings};

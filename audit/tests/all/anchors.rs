@@ -24,10 +24,10 @@ pub(crate) async fn anchored_log() -> (TempDir, PublicKey) {
     let (signer, public) = signer(&keys.path().join("keys")).await;
     let log = AuditLog::open(&options(folder.path())).unwrap();
     log.anchor(Anchoring::with(Some(signer)).after(4, Duration::from_hours(1)));
-    let mut signed = 0;
-    while signed < 3 {
-        log.record(event(signed)).written().await.unwrap();
-        signed = log.stats().anchors;
+    let mut anchored = 0;
+    while anchored < 3 {
+        log.record(event(anchored)).written().await.unwrap();
+        anchored = log.stats().anchors;
         tokio::task::yield_now().await;
     }
     log.close().await.unwrap();

@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// Runs a test in a process whose files cannot grow beyond 16 KiB, until it lifts the limit itself.
-fn in_a_small_space(test: &str) -> tempfile::TempDir {
+fn in_a_small_space(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let own = child(test, folder.path());
+    let own = child(name, folder.path());
     let mut shell = Command::new("sh");
     shell
         .arg("-c")

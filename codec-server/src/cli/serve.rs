@@ -11,6 +11,7 @@ use temporal_kms_codec::audit::Target;
 use temporal_kms_codec_service::{
     lifecycle::{self, CancellationToken, StopSignals, Triggers},
     log::EarlyLog,
+    open_files,
     telemetry::{Program, Telemetry},
 };
 
@@ -60,6 +61,7 @@ pub(super) fn run(options: ServeArgs, log: Option<EarlyLog>) -> Result<(), Failu
 pub(super) fn start(config: LoadedConfig, log: Option<EarlyLog>) -> Result<(), Failure> {
     lifecycle::run(async {
         let telemetry = Telemetry::start(PROGRAM, &config.config.telemetry, log)?;
+        open_files::allow(config.config.server.open_files());
         let done = serve(config, &telemetry).await;
         telemetry.finish().await;
         done

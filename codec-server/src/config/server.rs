@@ -16,12 +16,12 @@ pub struct ServerConfig {
     /// `listen`: where clients call: an address and port, or `unix:` and the path of a socket. Without authentication it
     /// must be a loopback address or a socket. Default: `127.0.0.1:8081`.
     pub listen: ListenAddress,
-    /// `admin_listen`: where `/healthz` and `/readyz` are answered. Any address: neither shows a payload or a key.
-    /// Default: it does not listen for them.
+    /// `admin_listen`: where `/healthz`, `/readyz` and `/metrics` are answered. Any address: none shows a payload or a secret,
+    /// and `/metrics` names keys and namespaces. Default: it does not listen for them.
     pub admin_listen: Option<ListenAddress>,
     /// `insecure_without_authentication`: whether other machines may call without authentication. Default: no.
     pub insecure_without_authentication: bool,
-    /// `allowed_hosts`: names beside the local ones that a request may be addressed to, for a proxy on this machine.
+    /// `allowed_hosts`: names beside the local ones that a request may be addressed to, such as that of a proxy.
     pub allowed_hosts: Vec<String>,
     /// `page`: whether `GET /` answers a page on which people read histories. Default: yes.
     pub page: bool,
@@ -64,6 +64,17 @@ impl Default for Limits {
             max_memory: 512 << 20,
             max_connections: 1024,
         }
+    }
+}
+
+impl ServerConfig {
+    /// The files that are open when both listeners have all their connections: also those of key services, issuers, logs
+    /// and certificates.
+    pub(crate) fn open_files(&self) -> u64 {
+        const MORE: u64 = 256;
+        let listeners = 1 + u64::from(self.admin_listen.is_some());
+        let connections = u64::try_from(self.limits.max_connections).unwrap_or(u64::MAX);
+        connections.saturating_mul(listeners).saturating_add(MORE)
     }
 }
 
@@ -254,11 +265,10 @@ fn path_prefix(text: &str) -> Result<Folder, String> {
         && format!("{path}/decode")
             .parse::<http::Uri>()
             .is_ok_and(|uri| uri.query().is_none());
-    if is_path {
-        Ok(Folder::parse(path))
-    } else {
-        Err("expected a path such as \"/codec\", as in the URL".to_owned())
-    }
+    let folder = is_path.then(|| Folder::parse(path)).flatten();
+    folder.ok_or_else(|| {
+        "expected a path such as \"/codec\", as in the URL, of at most 16 segments".to_owned()
+    })
 }
 
 fn host(text: &str) -> Result<String, String> {

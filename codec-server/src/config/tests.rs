@@ -486,3 +486,44 @@ fn the_cache_is_checked_where_no_namespace_is_described() {
         [variable("CODEC_CACHE_TTL"), variable("TEMPORAL_CODEC_KEY")]
     );
 }
+
+#[test]
+fn roles_need_namespaces_with_names() {
+    let token = format!(
+        "[auth.tokens.a]\nsha256 = [\"{}\"]\npermissions = [\"default:read\"]\n",
+        "0a".repeat(32)
+    );
+    for (auth, is_refused) in [(token.as_str(), true), ("", false)] {
+        let mut config = parse(&format!("{auth}{SMALL}"), &[]).unwrap();
+        config.namespaces = NamespacesConfig::Any(named(&config, "default"));
+        let faults: Vec<String> = config
+            .faults()
+            .iter()
+            .map(|fault| format!("{fault:?}"))
+            .collect();
+        let refused = faults
+            .iter()
+            .any(|fault| fault.contains("any namespace is served"));
+        assert_eq!(refused, is_refused, "{faults:?}");
+    }
+}
+
+#[test]
+fn a_section_that_authenticates_nobody_is_a_mistake() {
+    for section in [
+        "[auth]\n",
+        "[auth]\nmax_token = \"8KiB\"\n",
+        "[auth.http]\ntimeout = \"1s\"\n",
+        "[auth.tokens]\n",
+    ] {
+        let problems = parse(&format!("{section}{SMALL}"), &[]).unwrap_err();
+        assert!(
+            problems.contains("codec.toml:1: auth: the section names no caller"),
+            "{section}: {problems}"
+        );
+    }
+    // A caller with a mistake is one mistake.
+    let problems = parse(&format!("[auth.peers.a]\nusers = [\"root\"]\n{SMALL}"), &[]).unwrap_err();
+    assert!(!problems.contains("names no caller"), "{problems}");
+    assert!(parse(SMALL, &[]).is_ok());
+}

@@ -4,20 +4,28 @@ use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Request, State},
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
 use temporal_kms_codec_service::{
     lifecycle::{Condition, Phase, Readiness, ReadinessReport},
     telemetry::{Metrics, PROMETHEUS_TEXT},
 };
 
+/// Whether the listener answers requests with this target and these headers, by the host that they name.
+pub(crate) type AnswersHost = Arc<dyn Fn(&Uri, &HeaderMap) -> bool + Send + Sync>;
+
 /// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop. `/metrics`: its numbers, for
 /// Prometheus.
-pub(crate) fn admin(readiness: Arc<Readiness>, numbers: Arc<Metrics>) -> Router {
+pub(crate) fn admin(
+    readiness: Arc<Readiness>,
+    numbers: Arc<Metrics>,
+    answers: AnswersHost,
+) -> Router {
     let metrics = get(metrics).fallback(wrong_method).with_state(numbers);
     Router::new()
         .route("/healthz", get(healthz).fallback(wrong_method))
@@ -25,6 +33,18 @@ pub(crate) fn admin(readiness: Arc<Readiness>, numbers: Arc<Metrics>) -> Router 
         .with_state(readiness)
         .route("/metrics", metrics)
         .fallback(not_found)
+        .layer(middleware::from_fn_with_state(answers, check_host))
+}
+
+async fn check_host(State(answers): State<AnswersHost>, request: Request, next: Next) -> Response {
+    if answers(request.uri(), request.headers()) {
+        return next.run(request).await;
+    }
+    text(
+        StatusCode::FORBIDDEN,
+        "this address answers requests to localhost, IP addresses and configured names only; to allow another name, add it \
+         to `allowed_hosts` in section [server] of the codec server's configuration\n",
+    )
 }
 
 async fn metrics(State(metrics): State<Arc<Metrics>>) -> Response {

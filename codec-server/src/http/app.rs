@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::{HeaderMap, Uri};
 use temporal_kms_codec::audit::AuditLog;
 use temporal_kms_codec_service::{
     auth::Authenticator, namespaces::NamespacesConfig, telemetry::Metrics,
@@ -34,6 +35,16 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Whether a request names no host that a web page could have pointed here.
+    pub(crate) fn names_no_foreign_host(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        self.origins.names_no_foreign_host(uri, headers)
+    }
+
+    /// Adds the last line of requests to the audit log.
+    pub(crate) fn finish_audit(&self) {
+        self.audit.finish();
+    }
+
     /// The state of a configuration. What counts the requests in flight is shared with the state `before`, where the limits
     /// are the same. Where a limit has changed, requests in flight count against the one before.
     pub(crate) fn new(
@@ -44,10 +55,10 @@ impl App {
         before: Option<&Self>,
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
-        let any_host = !authenticator.is_open();
+        let any_host = !authenticator.is_open() && !authenticator.trusts_connections();
         Self {
             authenticator,
-            audit,
+            audit: before.map_or_else(|| audited::Log::new(audit), |before| before.audit.clone()),
             namespaces,
             origins: OriginPolicy::new(config.cors.clone(), server.allowed_hosts.clone(), any_host),
             admission: before

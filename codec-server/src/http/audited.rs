@@ -1,12 +1,17 @@
-//! The audit log's line of a request.
+//! The audit log's lines of requests and logins.
+
+mod strangers;
 
 use std::sync::{Arc, OnceLock};
 
 use http::StatusCode;
 use temporal_kms_codec::{
     Payload,
-    audit::{self, AuditLog, Decision, Event, RequestEvent},
+    audit::{self, AuditLog, Decision, Event, Receipt, RequestEvent},
 };
+use temporal_kms_codec_service::listener::Peer;
+
+use self::strangers::Strangers;
 
 use super::{
     log::Summary,
@@ -20,7 +25,27 @@ const GIVEN_UP: u16 = 499;
 const MOST_KEYS: usize = 8;
 
 /// The audit log, where there is one.
-pub(super) type Log = Option<Arc<AuditLog>>;
+#[derive(Clone, Default)]
+pub(super) struct Log {
+    log: Option<Arc<AuditLog>>,
+    strangers: Arc<Strangers>,
+}
+
+impl Log {
+    pub(super) fn new(log: Option<Arc<AuditLog>>) -> Self {
+        Self {
+            log,
+            strangers: Arc::default(),
+        }
+    }
+
+    /// Adds the line of what was left out, before the log is closed.
+    pub(super) fn finish(&self) {
+        if let Some(log) = &self.log {
+            self.strangers.tell(log);
+        }
+    }
+}
 
 /// What a request holds, as far as it is known.
 #[derive(Debug, Default)]
@@ -45,7 +70,7 @@ impl Asked {
 
 /// Refuses work while no line can be written.
 pub(super) fn check(log: &Log) -> Result<(), RequestError> {
-    match log {
+    match &log.log {
         Some(log) => log.check().map_err(|_| RequestError::NotAudited),
         None => Ok(()),
     }
@@ -53,7 +78,7 @@ pub(super) fn check(log: &Log) -> Result<(), RequestError> {
 
 /// Runs the work of a request. The lines of calls of keys then name it.
 pub(super) async fn within<T>(log: &Log, id: RequestId, work: impl Future<Output = T>) -> T {
-    match log {
+    match log.log {
         Some(_) => audit::within(id.to_string(), work).await,
         None => work.await,
     }
@@ -69,42 +94,99 @@ pub(super) async fn record(
     status: StatusCode,
     summary: &Summary,
 ) -> Result<(), RequestError> {
-    let Some(log) = log else { return Ok(()) };
+    let Log {
+        log: Some(log),
+        strangers,
+    } = log
+    else {
+        return Ok(());
+    };
 
     // Requests for nothing of this server say nothing of its keys.
     let is_refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
     if summary.operation.is_none() && !is_refused {
         return Ok(());
     }
-    let receipt = log.record(line(
-        id,
-        summary,
+    let entry = Entry {
         is_refused,
-        result(status),
-        status.as_u16(),
-    ));
-    receipt
-        .written()
-        .await
-        .map_err(|_| RequestError::NotAudited)
+        is_success: status.is_success(),
+        result: result(status),
+        status: status.as_u16(),
+    };
+    let Some(receipt) = enter(log, strangers, id, summary, &entry) else {
+        return Ok(());
+    };
+    let written = receipt.written().await;
+    written.map_err(|_| RequestError::NotAudited)
+}
+
+/// The end of a login.
+pub(super) struct LoginEnd<'l> {
+    pub(super) subject: &'l str,
+    pub(super) issuer: Option<&'l str>,
+    pub(super) client: Option<&'l Peer>,
+    pub(super) status: StatusCode,
+}
+
+/// Writes the line of a login, and waits for it.
+///
+/// # Errors
+/// When the line is not written: the caller must not get a session.
+pub(super) async fn login(
+    log: &Log,
+    id: RequestId,
+    end: &LoginEnd<'_>,
+) -> Result<(), RequestError> {
+    let Some(log) = &log.log else { return Ok(()) };
+    let client = end.client.map(ToString::to_string);
+    let event = Event::new("login")
+        .text("request", &id.to_string())
+        .text("subject", end.subject)
+        .maybe("issuer", end.issuer)
+        .maybe("client", client.as_deref())
+        .text("result", result(end.status));
+    let written = log.record(event).written().await;
+    written.map_err(|_| RequestError::NotAudited)
 }
 
 /// Notes a request that was given up before its answer: its client is gone, or the server stops.
 pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
-    if let Some(log) = log
-        && summary.operation.is_some()
-    {
-        log.note(line(id, summary, false, "given_up", GIVEN_UP));
+    let Log {
+        log: Some(log),
+        strangers,
+    } = log
+    else {
+        return;
+    };
+    // A runtime that ends drops requests too.
+    if summary.operation.is_none() || tokio::runtime::Handle::try_current().is_err() {
+        return;
     }
+    let entry = Entry {
+        is_refused: false,
+        is_success: false,
+        result: "given_up",
+        status: GIVEN_UP,
+    };
+    // Nobody waits for it.
+    drop(enter(log, strangers, id, summary, &entry));
 }
 
-fn line(
-    id: RequestId,
-    summary: &Summary,
+/// How a request ended.
+struct Entry {
     is_refused: bool,
+    is_success: bool,
     result: &'static str,
     status: u16,
-) -> Event {
+}
+
+fn enter(
+    log: &Arc<AuditLog>,
+    strangers: &Arc<Strangers>,
+    id: RequestId,
+    summary: &Summary,
+    entry: &Entry,
+) -> Option<Receipt> {
     let id = id.to_string();
     let caller = summary.caller.as_ref();
     let client = summary.client.as_ref().map(ToString::to_string);
@@ -123,13 +205,19 @@ fn line(
     event.bytes = summary.bytes;
     event.keys = summary.asked.keys.get().map_or(&[], Vec::as_slice);
     event.decision = match summary.namespace {
-        Some(_) if !is_refused => Decision::Allowed,
+        Some(_) if !entry.is_refused => Decision::Allowed,
         _ => Decision::Refused,
     };
-    event.result = result;
+    event.result = entry.result;
     event.error = summary.error.as_deref();
-    event.status = status;
-    Event::from(&event)
+    event.status = entry.status;
+    // Known callers have limits of their own.
+    let is_stranger = caller.is_none() && summary.namespace.is_none();
+    if is_stranger && !entry.is_success {
+        strangers.record(log, &event, entry.result)
+    } else {
+        Some(log.record(&event))
+    }
 }
 
 fn result(status: StatusCode) -> &'static str {

@@ -53,6 +53,23 @@ pub(super) fn authorize(
     Ok(identity.allows(operation, namespace)?)
 }
 
+/// The caller of a request that asks for the state of the server, and not for a payload.
+pub(super) async fn caller(
+    head: &Parts,
+    authenticator: &Authenticator,
+    origins: &OriginPolicy,
+) -> Result<Identity, RequestError> {
+    origins.check(head)?;
+    let identity = authenticate(head, authenticator).await?;
+    // A browser sends an origin with each request whose answer the page of another origin can read.
+    let has = |name| head.headers.contains_key(name);
+    let is_another_page = has(header::COOKIE) && has(header::ORIGIN) && !origins.is_listed(head);
+    if is_another_page && identity.method() != auth::Method::Open {
+        return Err(RequestError::CookieOrigin);
+    }
+    Ok(identity)
+}
+
 /// Refuses requests with cookies that another site could have caused: a browser adds cookies to the requests of any page.
 /// A form cannot send JSON without asking first.
 pub(super) fn check_cookies(head: &Parts, origins: &OriginPolicy) -> Result<(), RequestError> {

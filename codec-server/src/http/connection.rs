@@ -7,6 +7,7 @@ mod protocol;
 
 use std::{
     convert::Infallible,
+    future::pending,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
@@ -150,8 +151,9 @@ impl Connections {
         let peer = stream.peer().clone();
         let Some(tls) = &self.tls else {
             let info = ConnectionInfo::plain(peer);
-            return self.serve_http(&self.any, stream, info).await;
+            return self.serve_http(&self.any, stream, info, pending()).await;
         };
+        let mut trust = tls.client_trust();
         let accepted = tokio::select! {
             accepted = tls.accept(stream) => accepted,
             () = self.stopped() => return,
@@ -173,8 +175,17 @@ impl Connections {
         } else {
             &self.http1
         };
+        let has_certificate = certificate.is_some();
         let info = ConnectionInfo::secure(peer, certificate);
-        self.serve_http(http, stream, info).await;
+        // A certificate may count no more with other authorities or revocation lists.
+        let distrusted = async {
+            if has_certificate {
+                trust.changed().await;
+            } else {
+                pending::<()>().await;
+            }
+        };
+        self.serve_http(http, stream, info, distrusted).await;
     }
 
     /// Returns when the server stops and handshakes that had begun have had their time.
@@ -188,6 +199,7 @@ impl Connections {
         http: &auto::Builder<TokioExecutor>,
         stream: S,
         info: ConnectionInfo,
+        distrusted: impl Future<Output = ()>,
     ) where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -213,6 +225,10 @@ impl Connections {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             overdue = self.overdue(&protocol, &activity) => end(connection, overdue).await,
+            () = distrusted => {
+                connection.as_mut().shut_down();
+                connection.await
+            }
             () = self.stop.cancelled() => finish(connection, &protocol).await,
         };
         if let Err(error) = ended {
@@ -224,7 +240,7 @@ impl Connections {
     async fn overdue(&self, protocol: &Protocol, activity: &Activity) -> Overdue {
         let overdue = activity.overdue(self.activity_limits).await;
         if protocol.is_http1() {
-            return std::future::pending().await;
+            return pending().await;
         }
         overdue
     }

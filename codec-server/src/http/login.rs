@@ -9,7 +9,14 @@ use axum::{
 use http::{StatusCode, header};
 use temporal_kms_codec_service::auth::{Login, LoginError, Redirect};
 
-use super::{answer, app::App, request_error::RequestError, request_id::RequestId};
+use super::{
+    answer,
+    app::App,
+    audited::{self, LoginEnd},
+    connection::ConnectionInfo,
+    request_error::RequestError,
+    request_id::RequestId,
+};
 
 /// Sends the browser to the issuer.
 pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -26,9 +33,21 @@ pub(super) async fn begin(State(app): State<Arc<App>>, request: Request) -> Resp
 pub(super) async fn finish(State(app): State<Arc<App>>, request: Request) -> Response {
     let id = RequestId::of(&request);
     let (head, _) = request.into_parts();
+    let connection = head.extensions.get::<ConnectionInfo>();
+    let client = connection.map(ConnectionInfo::peer);
     let finished = async {
-        let redirect = login(&app)?.finish(head.uri.query(), &head.headers).await;
-        redirect.map_err(RequestError::from)
+        let finished = login(&app)?.finish(head.uri.query(), &head.headers).await;
+        // Nobody gets a session without a record of it.
+        if let Some((subject, issuer, status)) = whose(&finished) {
+            let end = LoginEnd {
+                subject,
+                issuer,
+                client,
+                status,
+            };
+            audited::login(&app.audit, id, &end).await?;
+        }
+        finished.map_err(RequestError::from)
     };
     respond(finished.await, id)
 }
@@ -42,6 +61,20 @@ pub(super) async fn end(State(app): State<Arc<App>>, request: Request) -> Respon
         redirect.map_err(RequestError::from)
     });
     respond(ended, id)
+}
+
+/// The user whom the issuer vouched for, the issuer, and the result.
+fn whose(finished: &Result<Redirect, LoginError>) -> Option<(&str, Option<&str>, StatusCode)> {
+    match finished {
+        Ok(redirect) => {
+            let identity = redirect.signed_in.as_ref()?;
+            Some((identity.subject(), identity.issuer(), StatusCode::SEE_OTHER))
+        }
+        Err(error @ LoginError::NoPermission { subject, issuer }) => {
+            Some((subject, Some(issuer), error.status()))
+        }
+        Err(_) => None,
+    }
 }
 
 fn login(app: &App) -> Result<&Login, RequestError> {

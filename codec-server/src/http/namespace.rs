@@ -1,34 +1,34 @@
-//! Which namespace a request is for, and its codec.
+//! Which namespace a request is for.
 
 use http::{HeaderMap, request::Parts};
 use temporal_kms_codec::Namespace;
-use temporal_kms_codec_service::{auth::Identity, namespaces::NamespaceCodec};
+use temporal_kms_codec_service::auth::Identity;
 
 use super::{authenticate::authorize, request_error::RequestError, route::Route};
-use crate::namespaces::{RequestNamespaces, Unresolved};
+use crate::namespaces::{RequestNamespaces, Requested, Unresolved};
 
 const NAMESPACE_HEADER: &str = "x-namespace";
 
-/// The codec of the namespace that the request's header and path name. A caller without a role in a namespace does not
-/// learn whether it is served.
+/// The namespace that the request's header and path name. A caller without a role in it does not learn whether it is served,
+/// also where the request names it wrongly.
 pub(super) fn of(
     head: &Parts,
     route: &Route,
     namespaces: &RequestNamespaces,
     identity: &Identity,
-) -> Result<NamespaceCodec, RequestError> {
+) -> Result<Requested, RequestError> {
     let header = named_by_header(&head.headers)?;
-    namespaces
-        .resolve(header, Some(&route.folder))
-        .map_err(|unresolved| {
-            let denied = match &unresolved {
-                Unresolved::Unknown(namespace) => {
-                    authorize(identity, route.operation, namespace).err()
-                }
-                _ => None,
-            };
-            denied.unwrap_or_else(|| unresolved.into())
-        })
+    let requested = namespaces.requested(header, &route.folder);
+    requested.map_err(|unresolved| {
+        let named = match &unresolved {
+            Unresolved::Contradiction(namespace) | Unresolved::Unknown(namespace) => {
+                Some(namespace.clone())
+            }
+            Unresolved::UnknownInPath(segment) => Namespace::new(segment).ok(),
+        };
+        let denied = named.and_then(|name| authorize(identity, route.operation, &name).err());
+        denied.unwrap_or_else(|| unresolved.into())
+    })
 }
 
 /// The namespace in `X-Namespace`. An empty header counts as missing.

@@ -4,17 +4,21 @@
 //! refused. With DNS rebinding, a page's own name points to 127.0.0.1, and the browser sees no foreign origin. So a
 //! request to a host name that is not this server's is refused as well.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Uri, header, request::Parts, uri::Authority,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts,
+    uri::Authority,
 };
 use parking_lot::Mutex;
 use temporal_kms_codec::endpoint::is_loopback;
 use tokio::time::Instant;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::request_error::{RequestError, shown};
+use super::{
+    connection::ConnectionInfo,
+    request_error::{RequestError, shown},
+};
 use crate::config::CorsConfig;
 
 /// The headers that the Web UI sends.
@@ -40,8 +44,8 @@ pub(crate) struct OriginPolicy {
 }
 
 impl OriginPolicy {
-    /// `any_host`: callers prove who they are, so that a page which points its own name here gains nothing. A list of hosts
-    /// is checked all the same.
+    /// `any_host`: each request proves who sends it, so that a page which points its own name here gains nothing. A list of
+    /// hosts is checked all the same.
     pub(crate) fn new(cors: CorsConfig, hosts: Vec<String>, any_host: bool) -> Self {
         Self {
             any_host: any_host && hosts.is_empty(),
@@ -66,7 +70,11 @@ impl OriginPolicy {
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
         let host = self.check_host(request)?;
-        if self.foreign_origin(&request.headers, &host).is_some() {
+        let is_secure = is_secure(&request.extensions);
+        if self
+            .foreign_origin(&request.headers, &host, is_secure)
+            .is_some()
+        {
             return Err(RequestError::ForeignOrigin);
         }
         Ok(())
@@ -79,11 +87,12 @@ impl OriginPolicy {
     }
 
     /// Tells the operator which web page was refused. Neither the page nor the user can see the reason.
-    pub(super) fn log_refused(&self, uri: &Uri, headers: &HeaderMap) {
-        let Some(host) = self.host(uri, headers) else {
+    pub(super) fn log_refused<B>(&self, request: &Request<B>) {
+        let Some(host) = self.host(request.uri(), request.headers()) else {
             return;
         };
-        if let Some(origin) = self.foreign_origin(headers, &host)
+        let is_secure = is_secure(request.extensions());
+        if let Some(origin) = self.foreign_origin(request.headers(), &host, is_secure)
             && self.may_log(Instant::now())
         {
             tracing::warn!(
@@ -104,9 +113,15 @@ impl OriginPolicy {
     }
 
     /// The origin of a web page that may not call.
-    fn foreign_origin(&self, headers: &HeaderMap, host: &Authority) -> Option<String> {
-        let ours =
-            |origin: &HeaderValue| allows(&self.cors, origin) || is_same_origin(origin, host);
+    fn foreign_origin(
+        &self,
+        headers: &HeaderMap,
+        host: &Authority,
+        is_secure: bool,
+    ) -> Option<String> {
+        let ours = |origin: &HeaderValue| {
+            allows(&self.cors, origin) || is_same_origin(origin, host, is_secure)
+        };
         if let Some(origin) = headers
             .get_all(header::ORIGIN)
             .iter()
@@ -133,6 +148,17 @@ impl OriginPolicy {
         (self.any_host || self.is_our_name(host.host())).then_some(host)
     }
 
+    /// Whether a request names no host that a web page could have pointed here. It may name an address: DNS rebinding takes a
+    /// name. Browsers always name a host, and some health checks do not.
+    pub(super) fn names_no_foreign_host(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        let in_headers = headers.get_all(header::HOST).iter();
+        let in_headers = in_headers.map(|host| Authority::try_from(host.as_bytes()).ok());
+        let mut hosts = in_headers.chain(uri.authority().cloned().map(Some));
+        hosts.all(|host| {
+            host.is_some_and(|host| is_address(host.host()) || self.is_our_name(host.host()))
+        })
+    }
+
     fn is_our_name(&self, name: &str) -> bool {
         let mut hosts = self.hosts.iter();
         is_loopback(name) || hosts.any(|ours| ours.eq_ignore_ascii_case(name))
@@ -155,13 +181,26 @@ impl OriginPolicy {
     }
 }
 
-/// A page of this server, or behind the same proxy. The host has been checked.
-fn is_same_origin(origin: &HeaderValue, host: &Authority) -> bool {
-    let authority = origin
-        .to_str()
-        .ok()
-        .and_then(|origin| Some(origin.split_once("://")?.1));
-    authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str()))
+fn is_address(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    address.parse::<IpAddr>().is_ok()
+}
+
+fn is_secure(extensions: &Extensions) -> bool {
+    extensions
+        .get::<ConnectionInfo>()
+        .is_some_and(ConnectionInfo::is_secure)
+}
+
+/// A page of this server, or behind the same proxy. The host has been checked. Without TLS here, a proxy may still have the
+/// page's TLS, so the scheme is not known.
+fn is_same_origin(origin: &HeaderValue, host: &Authority, is_secure: bool) -> bool {
+    let origin = origin.to_str().unwrap_or_default();
+    let Some((scheme, authority)) = origin.split_once("://") else {
+        return false;
+    };
+    let is_our_scheme = scheme == "https" || (scheme == "http" && !is_secure);
+    is_our_scheme && authority.eq_ignore_ascii_case(host.as_str())
 }
 
 fn allows(cors: &CorsConfig, origin: &HeaderValue) -> bool {
@@ -222,14 +261,24 @@ mod tests {
 
     #[test]
     fn a_page_on_the_same_host_is_not_foreign() {
-        let same = |origin, host: &str| {
-            is_same_origin(&HeaderValue::from_static(origin), &host.parse().unwrap())
+        let same_where = |is_secure, origin, host: &str| {
+            let origin = HeaderValue::from_static(origin);
+            is_same_origin(&origin, &host.parse().unwrap(), is_secure)
         };
+        let same = |origin, host: &str| same_where(false, origin, host);
         assert!(same("https://codec.example.com", "codec.example.com"));
         assert!(same("http://localhost:8081", "localhost:8081"));
         assert!(!same("http://localhost:8080", "localhost:8081"));
         assert!(!same("https://evil.example", "codec.example.com"));
         assert!(!same("null", "codec.example.com"));
+        assert!(!same(
+            "chrome-extension://codec.example.com",
+            "codec.example.com"
+        ));
+        // A person in the network can answer for the name without TLS.
+        let secure = |origin| same_where(true, origin, "codec.example.com");
+        assert!(secure("https://codec.example.com"));
+        assert!(!secure("http://codec.example.com"));
     }
 
     fn host_allowed(uri: &str, hosts: &[&str]) -> bool {
@@ -272,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn any_name_is_answered_when_callers_prove_who_they_are() {
+    fn any_name_is_answered_when_requests_prove_who_sends_them() {
         let policy = OriginPolicy::new(CorsConfig::default(), Vec::new(), true);
         let check = |headers: &[(&str, &str)]| {
             let mut request = Request::builder();

@@ -21,6 +21,9 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
      frame-ancestors 'none'; require-trusted-types-for 'script'",
 );
 
+/// Other sites learn nothing of the page. With `no-referrer`, the form that logs out would have the origin `null`.
+const REFERRER_POLICY: &str = "same-origin";
+
 /// A file of the page.
 struct File {
     name: &'static str,
@@ -75,11 +78,17 @@ async fn named(
 }
 
 /// What the page must know before anybody has logged in.
-async fn settings(State(app): State<Arc<App>>) -> Json<serde_json::Value> {
-    Json(json!({
+async fn settings(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId::of(&request);
+    let (head, _) = request.into_parts();
+    if let Err(refused) = app.origins.check_host(&head) {
+        return answer::refused(&refused, id);
+    }
+    let settings = json!({
         "login": app.authenticator.login().is_some(),
         "open": app.authenticator.is_open(),
-    }))
+    });
+    Json(settings).into_response()
 }
 
 fn respond(app: &App, request: Request, file: Option<&File>) -> Response {
@@ -96,7 +105,7 @@ fn respond(app: &App, request: Request, file: Option<&File>) -> Response {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (
             header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
+            HeaderValue::from_static(REFERRER_POLICY),
         ),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];
@@ -121,6 +130,13 @@ mod tests {
             }
         }
         assert!(named > 8, "{named}");
+    }
+
+    #[test]
+    fn forms_of_the_page_name_its_origin() {
+        assert_eq!(REFERRER_POLICY, "same-origin");
+        let element = format!("<meta name=\"referrer\" content=\"{REFERRER_POLICY}\">");
+        assert!(INDEX.text.contains(&element));
     }
 
     #[test]

@@ -102,10 +102,13 @@ async fn steps(
         check_cookies(&head, &app.origins)?;
         summary.caller = Some(identity.clone());
     }
-    let codec = namespace::of(&head, &route, &app.namespaces, &identity)?;
+    let requested = namespace::of(&head, &route, &app.namespaces, &identity)?;
+    summary.namespace =
+        Some(requested.namespace.clone()).filter(|name| app.namespaces.serves(name));
+    authorize(&identity, route.operation, &requested.namespace)?;
+    let codec = app.namespaces.codec(requested);
+    let codec = codec.inspect_err(|_| summary.namespace = None)?;
     let namespace = codec.codec.namespace();
-    summary.namespace = Some(namespace.clone());
-    authorize(&identity, route.operation, namespace)?;
     if route.operation == Operation::Download {
         return Err(RequestError::NoDownload);
     }

@@ -36,7 +36,7 @@ pub(super) async fn record(
     let _in_flight = app.metrics.requests().started();
     request.extensions_mut().insert(id);
     // Before CORS, which answers preflights by itself.
-    app.origins.log_refused(request.uri(), request.headers());
+    app.origins.log_refused(&request);
     let mut response = next.run(request).instrument(span.span().clone()).await;
     let summary = response.extensions_mut().remove::<Summary>();
     let mut summary = summary.unwrap_or_default();

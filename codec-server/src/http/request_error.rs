@@ -17,8 +17,8 @@ use crate::namespaces::Unresolved;
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestError {
     #[error(
-        "this server answers requests to localhost, 127.0.0.1 and [::1] only; for a proxy with another name, add that \
-         name to `allowed_hosts` in section [server] of the codec server's configuration"
+        "this server answers requests to localhost, 127.0.0.1, [::1] and its configured names only; to allow another \
+         name, add it to `allowed_hosts` in section [server] of the codec server's configuration"
     )]
     ForeignHost,
     #[error(
@@ -150,7 +150,7 @@ impl fmt::Display for Limited {
 impl From<Unresolved> for RequestError {
     fn from(error: Unresolved) -> Self {
         match error {
-            Unresolved::Contradiction => Self::TwoNamespaces,
+            Unresolved::Contradiction(_) => Self::TwoNamespaces,
             Unresolved::Unknown(namespace) => Self::UnknownNamespace(namespace.to_string()),
             Unresolved::UnknownInPath(segment) => Self::UnknownNamespaceInPath(segment),
         }
@@ -203,6 +203,7 @@ impl RequestError {
             | Self::NoPlace
             | Self::TooSlow
             | Self::Overloaded
+            | Self::Login(LoginError::Busy)
             | Self::Unauthenticated(Refused::Unavailable) => true,
             Self::Encode(error) | Self::Decode { error, .. } => error.is_transient(),
             _ => false,
@@ -219,7 +220,9 @@ impl RequestError {
     pub(super) fn shed_reason(&self) -> Option<ShedReason> {
         match self {
             Self::Busy => Some(ShedReason::Memory),
-            Self::NoPlace | Self::Overloaded => Some(ShedReason::Concurrency),
+            Self::NoPlace | Self::Overloaded | Self::Login(LoginError::Busy) => {
+                Some(ShedReason::Concurrency)
+            }
             Self::TooMany { .. } => Some(ShedReason::RateLimit),
             _ => None,
         }

@@ -46,7 +46,7 @@ impl Route {
         let preserve_storage_refs = parameters.any(|pair| pair == "preserveStorageRefs=true");
         Some(Self {
             operation,
-            folder: Folder::parse(folder),
+            folder: Folder::parse(folder)?,
             preserve_storage_refs,
         })
     }
@@ -80,6 +80,18 @@ mod tests {
         ] {
             assert_eq!(operation(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn a_path_with_too_many_segments_is_unknown() {
+        let is_known = |folder: String| Route::of(&format!("{folder}/decode").parse().unwrap());
+        assert!(is_known("/a".repeat(16)).is_some());
+        assert!(is_known("/a".repeat(17)).is_none());
+        assert!(is_known("/a".repeat(15_000)).is_none());
+        // Many proxies treat an encoded slash as a slash.
+        assert!(is_known(format!("/a{}", "%2Fa".repeat(15))).is_some());
+        assert!(is_known(format!("/a{}", "%2fa".repeat(16))).is_none());
+        assert!(is_known("/".repeat(1000)).is_some());
     }
 
     #[test]

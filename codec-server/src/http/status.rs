@@ -15,8 +15,7 @@ use temporal_kms_codec_service::{
 };
 
 use super::{
-    answer, app::App, authenticate::authenticate, request_error::RequestError,
-    request_id::RequestId,
+    answer, app::App, authenticate::caller, request_error::RequestError, request_id::RequestId,
 };
 
 /// Rows of one table. A server with more namespaces is looked at with `config show`.
@@ -39,8 +38,7 @@ pub(super) async fn status(State(app): State<Arc<App>>, request: Request) -> Res
     let id = RequestId::of(&request);
     let (head, _) = request.into_parts();
     let tables = async {
-        app.origins.check(&head)?;
-        let identity = authenticate(&head, &app.authenticator).await?;
+        let identity = caller(&head, &app.authenticator, &app.origins).await?;
         tables(&app, &identity)
     };
     match tables.await {
@@ -96,7 +94,7 @@ fn namespaces(app: &App, seen: &[(String, &NamespaceConfig)]) -> Table {
         let codec = Namespace::new(name.as_str())
             .ok()
             .filter(|name| app.namespaces.names().contains(name))
-            .and_then(|name| app.namespaces.resolve(Some(name), None).ok());
+            .and_then(|name| app.namespaces.codec(name.into()).ok());
         let data_keys = codec.map(|codec| codec.codec.data_key_state());
         let age = data_keys.and_then(|state| state.sealing_age);
         vec![

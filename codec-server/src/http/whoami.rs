@@ -11,8 +11,7 @@ use serde::Serialize;
 use temporal_kms_codec_service::auth::Identity;
 
 use super::{
-    answer, app::App, authenticate::authenticate, request_error::RequestError,
-    request_id::RequestId,
+    answer, app::App, authenticate::caller, request_error::RequestError, request_id::RequestId,
 };
 
 /// What the caller is told.
@@ -31,11 +30,7 @@ struct Caller<'i> {
 pub(super) async fn whoami(State(app): State<Arc<App>>, request: Request) -> Response {
     let id = RequestId::of(&request);
     let (head, _) = request.into_parts();
-    let caller = async {
-        app.origins.check(&head)?;
-        authenticate(&head, &app.authenticator).await
-    };
-    match caller.await {
+    match caller(&head, &app.authenticator, &app.origins).await {
         Ok(identity) => success(&identity, &app),
         Err(refused) => answer::refused(&refused, id),
     }

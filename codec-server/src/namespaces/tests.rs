@@ -15,7 +15,7 @@ fn namespaces(names: &[&str], prefixes: &[&str]) -> RequestNamespaces {
         let codec = Codec::builder(namespace).encrypt_with(key.clone());
         NamespaceCodec::new(codec.build().unwrap(), OnUndecodable::Fail)
     });
-    let prefixes = prefixes.iter().map(|prefix| Folder::parse(prefix));
+    let prefixes = prefixes.iter().map(|prefix| Folder::parse(prefix).unwrap());
     RequestNamespaces::new(Arc::new(Namespaces::named(codecs)), prefixes.collect()).unwrap()
 }
 
@@ -26,7 +26,8 @@ fn asked(
 ) -> Result<String, Unresolved> {
     let header = header.map(|name| Namespace::new(name).unwrap());
     let (folder, _) = path.rsplit_once('/').unwrap();
-    let served = namespaces.resolve(header, Some(&Folder::parse(folder)))?;
+    let requested = namespaces.requested(header, &Folder::parse(folder).unwrap())?;
+    let served = namespaces.codec(requested)?;
     Ok(served.codec.namespace().to_string())
 }
 
@@ -52,7 +53,8 @@ fn whatever_stands_between_path_and_header_must_agree() {
         "/a%2Fb/decode",
     ] {
         let answer = asked(&served, path, Some("prod"));
-        assert_eq!(answer, Err(Unresolved::Contradiction), "{path}");
+        let prod = Namespace::new("prod").unwrap();
+        assert_eq!(answer, Err(Unresolved::Contradiction(prod)), "{path}");
     }
     for path in [
         "/decode",
@@ -73,16 +75,14 @@ fn whatever_stands_between_path_and_header_must_agree() {
         );
     }
     // Without a header the path alone must not contradict itself either.
-    for path in [
-        "/staging/prod/decode",
-        "/staging//decode",
-        "/staging/x/../prod/decode",
+    for (path, last) in [
+        ("/staging/prod/decode", "prod"),
+        ("/staging//decode", "default"),
+        ("/staging/x/../prod/decode", "prod"),
     ] {
-        assert_eq!(
-            asked(&served, path, None),
-            Err(Unresolved::Contradiction),
-            "{path}"
-        );
+        let last = Namespace::new(last).unwrap();
+        let refused = Err(Unresolved::Contradiction(last));
+        assert_eq!(asked(&served, path, None), refused, "{path}");
     }
 }
 

@@ -286,7 +286,7 @@ mod tests {
             ("module-name=softhsm", "only"),
             ("x-vendor=1234", "only"),
             ("module-path=", "no value"),
-            ("module-path=%ff", "no value"),
+            ("module-path=%ff", "not UTF-8"),
             ("module-path=m.so", "absolute"),
             ("pin-source=pin", "absolute"),
             ("pin-source=env:", "variable"),

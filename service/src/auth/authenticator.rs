@@ -93,7 +93,7 @@ impl Authenticator {
                 .iter()
                 .find(|issuer| issuer.name() == login.issuer)?;
             let previous = previous.and_then(|previous| previous.login.as_ref());
-            let opened = Login::open(login, Arc::clone(issuer), web, previous);
+            let opened = Login::open(login, Arc::clone(issuer), web, previous, known.is_some());
             opened.map_err(|found| faults.extend(found)).ok()
         });
         if !faults.is_empty() {
@@ -121,6 +121,13 @@ impl Authenticator {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.0.is_open
+    }
+
+    /// Whether a connection alone can prove who calls, by its certificate or its user. A request on it then needs nothing
+    /// that a web page could not send.
+    #[must_use]
+    pub fn trusts_connections(&self) -> bool {
+        !(self.0.certificates.is_empty() && self.0.peers.is_empty())
     }
 
     /// Signing in with a browser, if it is configured.
@@ -158,7 +165,7 @@ impl Authenticator {
         }
         match (presented.certificate, presented.peer) {
             (Some(certificate), _) if !inner.certificates.is_empty() => {
-                inner.certificates.find(certificate)
+                inner.certificates.find(certificate, now)
             }
             (_, Some(peer)) if !inner.peers.is_empty() => inner.peers.find(peer),
             _ => Err(inner.missing()),

@@ -1,6 +1,6 @@
 //! The names in a client's certificate.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, time::SystemTime};
 
 use thiserror::Error;
 use x509_cert::{
@@ -12,9 +12,10 @@ use x509_cert::{
 /// No certificate of a client has more names.
 const MOST_NAMES: usize = 1000;
 
-/// A client's certificate, which TLS has verified. Only its names are kept.
+/// A client's certificate, which TLS has verified. Only its names and its end are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
+    not_after: SystemTime,
     names: BTreeSet<CertificateName>,
 }
 
@@ -56,7 +57,14 @@ impl ClientCertificate {
             let name = common.map(|name| CertificateName::CommonName(name.value().into_owned()));
             name.into_iter().collect()
         };
-        Ok(Self { names })
+        let not_after = certificate.validity().not_after.to_system_time();
+        Ok(Self { not_after, names })
+    }
+
+    /// Whether it has expired. TLS checks it at the handshake only, and a connection can outlive its certificate.
+    #[must_use]
+    pub fn has_expired(&self, now: SystemTime) -> bool {
+        self.not_after < now
     }
 
     /// The names, in their order.

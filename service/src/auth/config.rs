@@ -9,7 +9,7 @@ use super::{
     token::TokenConfig,
     web::WebConfig,
 };
-use crate::settings::{Section, values};
+use crate::settings::{Fault, Section, values};
 
 /// Who may call, and what each caller may do.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub struct AuthConfig {
     pub(super) peers: BTreeMap<String, PeerConfig>,
     /// `[auth.login]`.
     pub(super) login: Option<LoginConfig>,
+    /// Whether the file has the section, and no caller in it.
+    is_empty_section: bool,
 }
 
 impl Default for AuthConfig {
@@ -41,6 +43,7 @@ impl Default for AuthConfig {
             certificates: BTreeMap::new(),
             peers: BTreeMap::new(),
             login: None,
+            is_empty_section: false,
         }
     }
 }
@@ -80,6 +83,11 @@ impl AuthConfig {
                 login.issuer
             ));
         }
+        // A caller with a mistake is reported already.
+        let callers = ["issuers", "tokens", "certificates", "peers"];
+        auth.is_empty_section = section.is_present()
+            && !section.holds("login")
+            && !callers.iter().any(|key| section.holds_tables(key));
         section.finish();
         auth
     }
@@ -93,6 +101,14 @@ impl AuthConfig {
             && self.certificates.is_empty()
             && self.peers.is_empty()
             && self.login.is_none()
+    }
+
+    /// A section that authenticates nobody. Its author expects authentication.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        let message = "the section names no caller, so everybody could decrypt; add [auth.issuers.NAME], \
+                       [auth.tokens.NAME], [auth.certificates.NAME] or [auth.peers.NAME], or remove the section";
+        self.is_empty_section.then(|| Fault::new("auth", message))
     }
 
     /// Whether client certificates count, so that TLS must ask for them.

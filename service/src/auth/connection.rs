@@ -1,6 +1,9 @@
 //! Callers that are known by their connection: `[auth.certificates.NAME]` and `[auth.peers.NAME]`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::SystemTime,
+};
 
 use nix::unistd::User;
 
@@ -98,11 +101,21 @@ impl Certificates {
     }
 
     /// The caller with the first name that the configuration knows.
-    pub(super) fn find(&self, certificate: &ClientCertificate) -> Result<Identity, Refused> {
+    pub(super) fn find(
+        &self,
+        certificate: &ClientCertificate,
+        now: SystemTime,
+    ) -> Result<Identity, Refused> {
+        if certificate.has_expired(now) {
+            return Err(Refused::ExpiredCertificate);
+        }
         let found = certificate.names().find_map(|name| self.0.get(name));
         found.cloned().ok_or(Refused::Certificate)
     }
 }
+
+/// The number that the system shows for users who are not known in this user namespace (`/proc/sys/kernel/overflowuid`).
+const UNMAPPED: u32 = 65534;
 
 /// The callers at Unix sockets, by the number of their user.
 #[derive(Debug, Default)]
@@ -121,6 +134,7 @@ impl Peers {
             let setting = format!("auth.peers.{name}.users");
             for user in &config.users {
                 match number(user) {
+                    Some(UNMAPPED) => faults.push(Fault::new(&setting, format!("`{user}` is the number {UNMAPPED}, which the system also shows for every user of another user namespace; name another user"))),
                     None => faults.push(Fault::new(&setting, format!("there is no user `{user}` on this machine; create it or correct the name"))),
                     Some(uid) if callers.insert(uid, identity.clone()).is_some() => {
                         faults.push(Fault::new(&setting, format!("user `{user}` is listed twice; remove it from one of the sections")));
@@ -141,6 +155,9 @@ impl Peers {
     }
 
     pub(super) fn find(&self, peer: UnixPeer) -> Result<Identity, Refused> {
+        if peer.uid == UNMAPPED {
+            return Err(Refused::UnmappedPeer);
+        }
         self.0.get(&peer.uid).cloned().ok_or(Refused::Peer)
     }
 }
@@ -179,6 +196,24 @@ mod tests {
         }
         let other = peers.find(UnixPeer { uid: 1, gid: 0 });
         assert_eq!(other.unwrap_err(), Refused::Peer);
+    }
+
+    /// In a user namespace, every user who is not mapped has this number.
+    #[test]
+    fn nobody_is_not_a_user() {
+        for user in ["nobody", "65534"] {
+            let faults = Peers::open(&peers(&[user])).unwrap_err();
+            assert!(
+                faults[0].message.contains("another user namespace"),
+                "{faults:?}"
+            );
+        }
+        let unmapped = UnixPeer {
+            uid: 65534,
+            gid: 65534,
+        };
+        let refused = Peers::open(&peers(&["root"])).unwrap().find(unmapped);
+        assert_eq!(refused.unwrap_err(), Refused::UnmappedPeer);
     }
 
     #[test]

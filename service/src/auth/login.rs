@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use temporal_kms::support::random;
+use tokio::sync::Semaphore;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -44,6 +45,8 @@ pub use error::LoginError;
 
 /// How long a user has at the issuer's page.
 const LOGIN_TIME: Duration = Duration::from_mins(15);
+/// Codes that are exchanged at the same time. Anybody can begin a login, and each end of one is a call of the issuer.
+const MOST_EXCHANGES: usize = 8;
 
 /// Signs people in. The server routes `GET /auth/login`, `GET /auth/callback` and `POST /auth/logout` here.
 #[derive(Clone, Debug)]
@@ -57,6 +60,7 @@ struct Inner {
     web: Web,
     client_secret: Option<Secret>,
     keys: Arc<Keys>,
+    exchanges: Arc<Semaphore>,
 }
 
 /// Where to send the browser, and the cookies to set: answer 303 with `Location`, each `Set-Cookie`, and
@@ -68,6 +72,8 @@ pub struct Redirect {
     pub location: HeaderValue,
     /// The headers `Set-Cookie`.
     pub cookies: Vec<HeaderValue>,
+    /// Who is signed in now, at the end of a login. Note it in an audit log.
+    pub signed_in: Option<Identity>,
 }
 
 /// A login that has begun, in the browser's cookie.
@@ -86,8 +92,9 @@ struct Begun {
 /// A session, in the browser's cookie.
 #[derive(Serialize, Deserialize)]
 struct Session {
+    /// [`source`] of the configuration that it was made with.
     #[serde(rename = "i")]
-    issuer: String,
+    source: String,
     #[serde(rename = "u")]
     user: User,
     #[serde(rename = "t")]
@@ -103,7 +110,8 @@ struct Tokens {
 }
 
 impl Login {
-    /// Reads the secrets. Without a file of its own, it goes on with the key of `previous`.
+    /// Reads the secrets. Without a file of its own, it goes on with the key of `previous`. `same_web` says whether
+    /// `previous` reaches issuers in the same way.
     ///
     /// # Errors
     /// The files that cannot be used.
@@ -112,6 +120,7 @@ impl Login {
         issuer: Arc<Issuer>,
         web: Web,
         previous: Option<&Self>,
+        same_web: bool,
     ) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut fault = |setting: &str, message| {
@@ -133,10 +142,23 @@ impl Login {
             (path, _) => Keys::open(path.as_deref()).map(Arc::new),
         };
         let keys = keys.map_err(|message| fault("secret_file", message));
+        let known = previous
+            .filter(|_| same_web)
+            .map(|login| &login.0.endpoints)
+            .filter(|endpoints| endpoints.are_of(&issuer));
+        let endpoints = match known {
+            Some(endpoints) => endpoints.clone(),
+            None => LoginEndpoints::new(&issuer, web.clone()),
+        };
+        let exchanges = match previous {
+            Some(login) => Arc::clone(&login.0.exchanges),
+            None => Arc::new(Semaphore::new(MOST_EXCHANGES)),
+        };
         match keys {
             Ok(keys) if faults.is_empty() => Ok(Self(Arc::new(Inner {
                 config: config.clone(),
-                endpoints: LoginEndpoints::default(),
+                endpoints,
+                exchanges,
                 issuer,
                 web,
                 client_secret,
@@ -154,7 +176,7 @@ impl Login {
         let inner = &self.0;
         let query = parameters(query)?;
         let return_to = self.return_to(query.get("return_to"))?;
-        let (authorization, _) = inner.endpoints.get(&inner.web, &inner.issuer).await?;
+        let (authorization, _) = inner.endpoints.get().await?;
         let begun = Begun {
             state: random_text()?,
             nonce: random_text()?,
@@ -201,11 +223,14 @@ impl Login {
         let user = inner.exchange(code, &begun, now).await?;
         let identity = inner.issuer.identity(user.clone(), Method::Session);
         if identity.permissions().is_empty() {
-            return Err(LoginError::NoPermission);
+            return Err(LoginError::NoPermission {
+                subject: identity.subject().to_owned(),
+                issuer: inner.issuer.name().to_owned(),
+            });
         }
         let lifetime = inner.config.session_lifetime;
         let session = Session {
-            issuer: inner.issuer.name().to_owned(),
+            source: inner.source(),
             user,
             issued: seconds(now),
             expires: seconds(now + lifetime),
@@ -216,12 +241,14 @@ impl Login {
         let session = session.ok_or(LoginError::TooLarge)?;
         // The configuration may have changed since the login began.
         let return_to = self.return_to(Some(&Cow::Borrowed(&begun.return_to)))?;
-        Redirect::new(
-            &return_to,
-            [session]
-                .into_iter()
-                .chain(cookie::remove(cookie::LOGIN, SameSite::Lax)),
-        )
+        let cookies = [session]
+            .into_iter()
+            .chain(cookie::remove(cookie::LOGIN, SameSite::Lax));
+        let redirect = Redirect::new(&return_to, cookies)?;
+        Ok(Redirect {
+            signed_in: Some(identity),
+            ..redirect
+        })
     }
 
     /// Ends the session in this browser: `POST /auth/logout?return_to=…`. The server checks the origin first.
@@ -246,7 +273,7 @@ impl Login {
         let is_current = now < session.expires && session.issued <= now + skew;
         // A shorter lifetime in the configuration counts for sessions that exist.
         let is_young = now.saturating_sub(session.issued) < inner.config.session_lifetime.as_secs();
-        if !is_current || !is_young || session.issuer != inner.issuer.name() {
+        if !is_current || !is_young || session.source != inner.source() {
             return Err(Refused::Session);
         }
         Ok(inner.issuer.identity(session.user, Method::Session))
@@ -261,6 +288,18 @@ impl Login {
 }
 
 impl Inner {
+    /// The issuer and the client, as a short text. A session counts only while they are the same: another issuer under the
+    /// same name has other users.
+    fn source(&self) -> String {
+        let (name, issuer) = (self.issuer.name(), &self.issuer.config().issuer);
+        let mut digest = Sha256::new();
+        for text in [name, issuer, &self.config.client_id] {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
+        }
+        URL_SAFE_NO_PAD.encode(digest.finalize())
+    }
+
     fn authorization_url(&self, mut url: Url, begun: &Begun) -> Url {
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(begun.verifier.as_bytes()));
         url.query_pairs_mut()
@@ -282,7 +321,8 @@ impl Inner {
         begun: &Begun,
         now: SystemTime,
     ) -> Result<User, LoginError> {
-        let (_, token_endpoint) = self.endpoints.get(&self.web, &self.issuer).await?;
+        let _place = self.exchanges.try_acquire().map_err(|_| LoginError::Busy)?;
+        let (_, token_endpoint) = self.endpoints.get().await?;
         let client = self.config.client_id.as_str();
         let mut form = vec![
             ("grant_type", "authorization_code"),
@@ -326,6 +366,7 @@ impl Redirect {
         Ok(Self {
             location: HeaderValue::from_str(location.as_str()).map_err(|_| LoginError::ReturnTo)?,
             cookies: cookies.into_iter().collect(),
+            signed_in: None,
         })
     }
 }

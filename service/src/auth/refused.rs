@@ -32,6 +32,14 @@ pub enum Refused {
         "this client certificate is not in the codec server's configuration. Ask an administrator to add one of its names to [auth.certificates]"
     )]
     Certificate,
+    /// The certificate has expired since the connection was made.
+    #[error("this client certificate has expired; connect again with a new one")]
+    ExpiredCertificate,
+    /// The user at the other end of the socket has no number here.
+    #[error(
+        "the codec server cannot see which user is at its socket, because it runs in another user namespace. Ask an administrator to run it without one (PrivateUsers=no in systemd)"
+    )]
+    UnmappedPeer,
     /// The user at the other end of the socket is not in the configuration.
     #[error(
         "this user may not use the codec server's socket. Ask an administrator to add it to [auth.peers]"
@@ -139,7 +147,9 @@ impl Refused {
             Self::Token(fault) => fault.label(),
             Self::Session => "session",
             Self::Certificate => "certificate",
+            Self::ExpiredCertificate => "expired-certificate",
             Self::Peer => "peer",
+            Self::UnmappedPeer => "unmapped-peer",
             Self::Unavailable => "issuer-unavailable",
         }
     }

@@ -267,11 +267,25 @@ impl<'d> Section<'d> {
         named.collect()
     }
 
+    /// Whether the file has this section.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// Whether the file has this key.
     #[must_use]
     pub fn holds(&self, key: &str) -> bool {
         // What is read only where it is there is asked for as well.
         self.source.is_recording() || self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Whether the file has a table `[SECTION.KEY.X]` with any name `X`.
+    #[must_use]
+    pub fn holds_tables(&self, key: &str) -> bool {
+        let found = self.table.and_then(|table| table.get(key));
+        let table = found.and_then(|value| value.get_ref().as_table());
+        table.is_some_and(|table| table.iter().next().is_some())
     }
 
     /// Whether the file has the table `[SECTION.KEY.NAME]`.

@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use sha2::{Digest as _, Sha256};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
     time::sleep,
 };
 use zeroize::Zeroizing;
@@ -45,6 +46,8 @@ pub struct Tls {
     loaded: ArcSwap<Loaded>,
     /// The files that were looked at last, good or bad.
     seen: Mutex<Digest>,
+    /// Tells of other authorities or revocation lists of clients.
+    client_trust: watch::Sender<Digest>,
 }
 
 /// What the files hold, ready for handshakes.
@@ -64,6 +67,10 @@ pub enum Reloaded {
     Unchanged,
 }
 
+/// The authorities and revocation lists that a connection's client was verified with.
+#[derive(Debug)]
+pub struct ClientTrust(watch::Receiver<Digest>);
+
 type Digest = [u8; 32];
 
 impl Tls {
@@ -76,6 +83,7 @@ impl Tls {
         let loaded = files.load(&settings)?;
         Ok(Arc::new(Self {
             seen: Mutex::new(files.digest()),
+            client_trust: watch::Sender::new(files.digest_of_clients()),
             loaded: ArcSwap::from_pointee(loaded),
             settings,
         }))
@@ -95,7 +103,21 @@ impl Tls {
         let loaded = files.load(&self.settings)?;
         self.loaded.store(Arc::new(loaded));
         *seen = digest;
+        // After the handshakes use the new ones.
+        let trust = files.digest_of_clients();
+        self.client_trust.send_if_modified(|before| {
+            let is_new = *before != trust;
+            *before = trust;
+            is_new
+        });
         Ok(Reloaded::Changed)
+    }
+
+    /// Tells when other authorities or revocation lists of clients are in use. Call it before the handshake, and end the
+    /// connection of a client with a certificate then: the certificate may not count any more.
+    #[must_use]
+    pub fn client_trust(&self) -> ClientTrust {
+        ClientTrust(self.client_trust.subscribe())
     }
 
     /// When the certificate that is in use expires.
@@ -167,6 +189,15 @@ impl Tls {
     }
 }
 
+impl ClientTrust {
+    /// Returns when other authorities or revocation lists are in use.
+    pub async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// Returns at the signal, and never without one.
 async fn received(signal: &mut Option<Signal>) {
     match signal {
@@ -209,11 +240,18 @@ impl Files {
 
     fn digest(&self) -> Digest {
         let mut digest = Sha256::new();
-        let required = [Some(&self.certificate), Some(&self.key)];
-        let all = required
-            .into_iter()
-            .chain([self.client_ca.as_ref(), self.client_crl.as_ref()]);
-        for file in all {
+        for bytes in [&self.certificate, &self.key] {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        }
+        digest.update(self.digest_of_clients());
+        digest.finalize().into()
+    }
+
+    fn digest_of_clients(&self) -> Digest {
+        let mut digest = Sha256::new();
+        for file in [&self.client_ca, &self.client_crl] {
+            let file = file.as_ref();
             let bytes = file.map(|bytes| bytes.as_slice()).unwrap_or_default();
             digest.update((bytes.len() as u64).to_be_bytes());
             digest.update(bytes);
@@ -243,6 +281,11 @@ impl Files {
                     },
                     error => unusable(&settings.certificate, &error),
                 })?;
+        if self.client_ca.is_some() {
+            // A client's certificate is not verified again when a session is resumed, so it would count after its end.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
         Ok(Loaded {
             config: Arc::new(config),

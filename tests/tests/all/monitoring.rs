@@ -1,4 +1,5 @@
 //! The alert rules and dashboards, with Prometheus itself and a running server.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -27,9 +27,9 @@ impl Secured {
         let key = authority.server(&["localhost"]).expect("a certificate");
         let (certificate, key) = key.write(folder.path()).expect("files");
         fs::write(folder.path().join("ca.pem"), authority.certificate()).expect("a file");
-        let mut make = Command::new(program());
-        make.arg("token");
-        let made = make.output().expect("codec-server runs");
+        let mut command = Command::new(program());
+        command.arg("token");
+        let made = command.output().expect("codec-server runs");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (section, token) = (text(&made.stderr), text(&made.stdout));
         let both = format!("{section}\n{token}");

@@ -11,6 +11,7 @@ pub(crate) struct ConnectionInfo(Arc<Info>);
 #[derive(Debug)]
 struct Info {
     peer: Peer,
+    is_secure: bool,
     certificate: Option<ClientCertificate>,
 }
 
@@ -18,17 +19,27 @@ impl ConnectionInfo {
     pub(super) fn plain(peer: Peer) -> Self {
         Self(Arc::new(Info {
             peer,
+            is_secure: false,
             certificate: None,
         }))
     }
 
     pub(super) fn secure(peer: Peer, certificate: Option<ClientCertificate>) -> Self {
-        Self(Arc::new(Info { peer, certificate }))
+        Self(Arc::new(Info {
+            peer,
+            is_secure: true,
+            certificate,
+        }))
     }
 
     /// The other end, as the system says.
     pub(crate) fn peer(&self) -> &Peer {
         &self.0.peer
+    }
+
+    /// Whether it is a connection of TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.0.is_secure
     }
 
     /// The client's certificate, which was verified.

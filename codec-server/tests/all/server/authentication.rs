@@ -3,11 +3,12 @@
 use std::net::TcpStream;
 
 use fake_oidc::{Server, hmac_with_public_key, unsigned};
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use serde_json::{Value, json};
 use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
 
-use crate::support::{Answer, CodecServer, SECRET, body_of, plain, run};
+use crate::support::{Answer, CodecServer, Http2, SECRET, body_of, plain, run};
 
 const UI: &str = "https://ui.example.com";
 const NAMESPACES: &str = "[cors]\nallowed_origins = [\"https://ui.example.com\"]\n\
@@ -144,14 +145,14 @@ fn the_parsed_operation_decides_and_not_the_text_of_the_url() {
     }
     for path in [
         "/decode%2Fencode",
-        // `encode` would be the namespace.
-        "/encode/decode",
         "/decode/",
         "/decode;/encode2",
         "/%64ecode",
     ] {
         assert_eq!(bench.ask_with(&writer, path, &[]).status, 404, "{path}");
     }
+    // `encode` would be the namespace.
+    assert_eq!(bench.ask_with(&writer, "/encode/decode", &[]).status, 403);
     let reader = bench.token(&["default:read"]);
     let answer = bench.ask_with(&reader, "/encode?x=/decode", &[]);
     assert_eq!(answer.status, 403);
@@ -172,6 +173,56 @@ fn a_token_counts_in_its_namespaces_only() {
     assert_eq!(bench.ask(&token, "/decode", "unknown").status, 403);
     let everywhere = bench.token(&["temporal-system:read"]);
     assert_eq!(bench.ask(&everywhere, "/decode", "unknown").status, 404);
+    assert_eq!(
+        bench.ask_with(&everywhere, "/unknown/decode", &[]).status,
+        404
+    );
+    let stranger = bench.token(&[]);
+    for path in ["/payments/decode", "/unknown/decode", "/decode"] {
+        for headers in [&[][..], &[("X-Namespace", "other")]] {
+            let answer = bench.ask_with(&stranger, path, headers);
+            assert_eq!(answer.status, 403, "{path} {headers:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stranger_cannot_drop_data_keys_of_namespaces_with_a_pattern() {
+    let (member, stranger) = (NewToken::generate().unwrap(), NewToken::generate().unwrap());
+    let mut server = CodecServer::configured(|_| {
+        format!(
+            "[auth.tokens.member]\nsha256 = [\"{}\"]\npermissions = [\"team-a:worker\"]\n\
+             [auth.tokens.stranger]\nsha256 = [\"{}\"]\npermissions = [\"elsewhere:read\"]\n\
+             [namespaces.\"team-*\"]\nencrypt = [\"local://team\"]\n",
+            member.sha256, stranger.sha256
+        )
+    });
+    server.wait_for_log("ready: every encrypting key answers");
+    let body = body_of(&plain(&["a"]));
+    let encode = |token: &NewToken, namespace: &str| {
+        let bearer = format!("Bearer {}", token.token.as_str());
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("X-Namespace", namespace),
+        ];
+        server.post("/encode", &headers, &body).status
+    };
+    let calls = || {
+        let metrics = server.admin("/metrics").body;
+        let calls = metrics.lines().filter(|line| {
+            line.starts_with("codec_server_kms_calls_total{") && line.contains("local://team")
+        });
+        calls.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(encode(&member, "team-a"), 200);
+    let before = calls();
+    assert!(!before.is_empty());
+    // More than the server keeps.
+    for number in 0..300 {
+        assert_eq!(encode(&stranger, &format!("team-{number}")), 403);
+    }
+    assert_eq!(encode(&member, "team-a"), 200);
+    assert_eq!(calls(), before);
 }
 
 #[test]
@@ -278,6 +329,38 @@ fn cookies_count_from_listed_pages_and_with_json_only() {
     ask(&[host, ("Origin", "http://codec.example.com")]).refused(403, "allowed_origins");
     // `post` has sent JSON already.
     ask(&[("Origin", UI), ("Content-Type", "text/plain")]).refused(403, "application/json");
+}
+
+#[test]
+fn who_calls_and_the_state_are_told_to_listed_pages_only() {
+    let runtime = Runtime::new().unwrap();
+    let issuer = runtime.block_on(Server::local()).unwrap();
+    let _guard = runtime.enter();
+    let namespaces = NAMESPACES.replacen("[cors]", "[cors]\nallow_local_origins = true", 1);
+    let auth = format!(
+        "[auth.issuers.fake]\nissuer = \"{}\"\naudience = [\"codec\"]\n",
+        issuer.issuer()
+    );
+    let server = CodecServer::configured(|_| format!("{auth}{namespaces}"));
+    let mut claims = issuer.claims("ann", "codec");
+    claims["permissions"] = json!(["default:admin"]);
+    let token = issuer.token("RS256", &json!({}), &claims);
+    for path in ["/whoami", "/status"] {
+        let get = |headers: &str| {
+            let request = format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                 Authorization: Bearer {token}\r\n{headers}\r\n"
+            );
+            server.raw(request.as_bytes())
+        };
+        let local = "Origin: http://localhost:1234\r\n";
+        // Without cookies, the page has the token from its user.
+        assert_eq!(get(local).status, 200, "{path}");
+        assert_eq!(get("Cookie: any=1\r\n").status, 200, "{path}");
+        let listed = format!("Cookie: any=1\r\nOrigin: {UI}\r\n");
+        assert_eq!(get(&listed).status, 200, "{path}");
+        get(&format!("Cookie: any=1\r\n{local}")).refused(403, "allowed_origins");
+    }
 }
 
 #[test]
@@ -445,4 +528,48 @@ fn one_caller_leaves_room_for_others() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     assert_eq!(ask(&ben).status, 200);
     drop(slow);
+}
+
+#[test]
+fn logins_take_places_among_the_open_requests() {
+    const CONNECTIONS: usize = 20;
+    const STREAMS: usize = 64;
+    // As `max_connections` below, and what HTTP/2 shares.
+    const PLACES: usize = CONNECTIONS + 1024;
+    let runtime = Runtime::new().unwrap();
+    let issuer = runtime.block_on(Server::local()).unwrap();
+    let _guard = runtime.enter();
+    let auth = format!(
+        "max_connections = {CONNECTIONS}\n[auth.http]\ntimeout = \"60s\"\n\
+         [auth.issuers.fake]\nissuer = \"{0}\"\njwks_url = \"{0}/keys\"\naudience = [\"codec\"]\n\
+         [auth.login]\nissuer = \"fake\"\nclient_id = \"codec\"\n\
+         redirect_url = \"https://codec.example.com/auth/callback\"\n",
+        issuer.issuer()
+    );
+    let server = CodecServer::configured(|_| format!("{auth}{NAMESPACES}"));
+    // Each login waits for the issuer.
+    issuer.hold(true);
+    runtime.block_on(async {
+        let (mut waiting, mut connections) = (FuturesUnordered::new(), Vec::new());
+        for _ in 0..CONNECTIONS {
+            let connection = Http2::to(server.url()).await;
+            for _ in 0..STREAMS {
+                let request = http::Request::get("http://localhost/auth/login");
+                let mut ready = connection.0.clone().ready().await.unwrap();
+                let (answer, _) = ready.send_request(request.body(()).unwrap(), true).unwrap();
+                waiting.push(answer);
+            }
+            connections.push(connection);
+        }
+        for _ in PLACES..CONNECTIONS * STREAMS {
+            let refused = waiting.next().await.unwrap().unwrap();
+            assert_eq!(refused.status(), 503);
+            assert_eq!(refused.headers()["retry-after"], "1");
+        }
+        issuer.hold(false);
+        while let Some(answer) = waiting.next().await {
+            assert_eq!(answer.unwrap().status(), 303);
+        }
+    });
+    assert_eq!(issuer.requests("configuration"), 1);
 }

@@ -210,6 +210,34 @@ fn names_that_somebody_pointed_here_are_not_answered() {
 }
 
 #[test]
+fn metrics_on_a_loopback_address_are_not_for_names_that_a_page_pointed_here() {
+    let server = CodecServer::serve_default("allowed_hosts = [\"codec.example.com\"]");
+    for path in ["/metrics", "/readyz", "/healthz", "/other"] {
+        for foreign in [
+            "evil.example",
+            "evil.example:8082",
+            "localhost.evil.example",
+        ] {
+            let answer = server.admin_with(path, &format!("Host: {foreign}\r\n"));
+            answer.refused(403, "allowed_hosts");
+            assert!(!answer.body.contains("local://"), "{}", answer.body);
+        }
+    }
+    for host in [
+        "localhost:8082",
+        "127.0.0.1",
+        "10.1.2.3:8082",
+        "[::1]",
+        "codec.example.com",
+    ] {
+        let answer = server.admin_with("/metrics", &format!("Host: {host}\r\n"));
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    let two = "Host: localhost\r\nHost: evil.example\r\n";
+    assert_ne!(server.admin_with("/metrics", two).status, 200);
+}
+
+#[test]
 fn answers_are_not_cached_or_guessed_at() {
     let server = CodecServer::dev();
     for body in ["{}", "broken"] {

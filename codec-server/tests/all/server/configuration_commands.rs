@@ -44,7 +44,8 @@ fn with_every_setting() -> String {
         Some(rest) if is_setting(rest) => rest,
         _ => line,
     });
-    lines.map(|line| format!("{line}\n")).collect()
+    let lines: Vec<&str> = lines.collect();
+    lines.join("\n") + "\n"
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{CodecServer, Connection, allow_many_files, body_of, plain, post};
+use nix::sys::signal::Signal;
+
+use crate::support::{CodecServer, Connection, DEFAULT, allow_many_files, body_of, plain, post};
 
 #[test]
 fn malformed_bodies_are_refused() {
@@ -209,6 +211,22 @@ fn idle_connections_give_way_in_time() {
     allow_many_files();
     let server = CodecServer::serve_default("header_timeout = \"1s\"");
     let idle: Vec<Connection> = (0..1024).map(|_| server.connect()).collect();
+    server.serves();
+    drop(idle);
+}
+
+/// The server raises the limit of open files by itself.
+#[test]
+fn idle_connections_leave_files_for_other_work() {
+    allow_many_files();
+    let text = format!("header_timeout = \"1h\"\n[reload]\nwatch_interval = \"0s\"\n{DEFAULT}");
+    let mut server = CodecServer::configured_in_a_shell("ulimit -S -n 1024", &text);
+    let idle: Vec<Connection> = (0..1023).map(|_| server.connect()).collect();
+    assert_eq!(server.admin("/healthz").status, 200);
+    server.serves();
+    // It reads files again.
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log("the configuration is read again and in use");
     server.serves();
     drop(idle);
 }

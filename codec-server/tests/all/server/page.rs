@@ -27,6 +27,7 @@ fn the_page_loads_nothing_from_elsewhere_and_is_in_no_frame() {
         }
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.header("referrer-policy"), Some("same-origin"));
     }
     for path in [
         "/page/../Cargo.toml",
@@ -36,8 +37,11 @@ fn the_page_loads_nothing_from_elsewhere_and_is_in_no_frame() {
     ] {
         assert_eq!(get(&server, path, "").status, 404, "{path}");
     }
-    let foreign = b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
-    assert_eq!(server.raw(foreign).status, 403);
+    for path in ["/", "/page/main.js", "/page/settings"] {
+        let foreign =
+            format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+        assert_eq!(server.raw(foreign.as_bytes()).status, 403, "{path}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
+use temporal_kms_codec_service::auth::NewToken;
 
 use crate::support::{CodecServer, create_key, plain};
 
@@ -86,6 +87,34 @@ fn a_bad_file_changes_nothing_and_is_reported_with_every_mistake() {
     rewrite(&server, &bad, DEFAULT);
     reload(&mut server);
     assert_eq!(server.admin("/readyz").body, "ready\n");
+}
+
+#[test]
+fn a_reload_does_not_end_authentication() {
+    let token = NewToken::generate().unwrap();
+    let auth = format!(
+        "[auth.tokens.worker]\nsha256 = [\"{}\"]\npermissions = [\"default:read\", \"default:write\"]\n",
+        token.sha256
+    );
+    let mut server = serve(&format!("{auth}{DEFAULT}"));
+    server.wait_for_log("ready: every encrypting key answers");
+    let unknown = |server: &CodecServer| server.call("/encode", "default", &plain(&["a"])).status;
+    assert_eq!(unknown(&server), 401);
+    for less in ["", "[auth]\nmax_token = \"8KiB\"\n", "[auth.tokens]\n"] {
+        rewrite(&server, &auth, less);
+        server.signal(Signal::SIGHUP);
+        server.wait_for_log("so everybody could decrypt");
+        server.wait_for_log("the configuration before is still in use");
+        assert_eq!(unknown(&server), 401, "{less}");
+        let ready = server.admin("/readyz").body;
+        assert!(ready.contains("degraded: configuration: "), "{ready}");
+        let text = fs::read_to_string(file(&server)).unwrap();
+        let restored = text.replacen(&format!("{less}{DEFAULT}"), &format!("{auth}{DEFAULT}"), 1);
+        fs::write(file(&server), restored).unwrap();
+    }
+    reload(&mut server);
+    assert_eq!(server.admin("/readyz").body, "ready\n");
+    assert_eq!(unknown(&server), 401);
 }
 
 #[test]
@@ -224,13 +253,13 @@ fn a_configuration_that_is_exchanged_as_kubernetes_does_it_is_noticed() {
 
 #[test]
 fn no_request_fails_while_the_configuration_changes() {
-    let mut server = serve(DEFAULT);
-    create_key(server.keyring(), "other");
+    let mut running = serve(DEFAULT);
+    create_key(running.keyring(), "other");
     let other = "[namespaces.default]\nencrypt = [\"local://other\"]\ndecrypt = [\"local://default\"]\nmax_payloads = 50\n";
     let other = &format!("[limits]\nnamespace_requests = 64\n{other}");
     let (done, served) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let first = server.encode("default", &plain(&["first"]));
-    let address = server.url().trim_start_matches("http://").to_owned();
+    let first = running.encode("default", &plain(&["first"]));
+    let address = running.url().trim_start_matches("http://").to_owned();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -251,13 +280,13 @@ fn no_request_fails_while_the_configuration_changes() {
                 (other.as_str(), DEFAULT)
             };
             // With the key of the first round, every configuration decrypts.
-            rewrite(&server, from, to);
-            reload(&mut server);
+            rewrite(&running, from, to);
+            reload(&mut running);
         }
         done.store(true, SeqCst);
     });
     assert!(served.load(SeqCst) > 0);
-    server.serves();
+    running.serves();
 }
 
 #[test]

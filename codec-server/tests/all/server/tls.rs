@@ -197,6 +197,45 @@ fn a_client_certificate_says_who_calls() {
 }
 
 #[test]
+fn a_revocation_ends_connections_that_are_open() {
+    let (servers, clients) = (
+        Authority::new("servers").unwrap(),
+        Authority::new("clients").unwrap(),
+    );
+    let (worker, other) = (
+        clients.client("worker.example.com").unwrap(),
+        clients.client("other.example.com").unwrap(),
+    );
+    let key = certificate(&servers);
+    let mut server = CodecServer::configured(|folder| {
+        let (authority, revoked) = (folder.join("clients.pem"), folder.join("revoked.pem"));
+        fs::write(&authority, clients.certificate()).unwrap();
+        fs::write(&revoked, clients.revoke(&other).unwrap()).unwrap();
+        let more = format!(
+            "client_ca = '{}'\nclient_crl = '{}'\nreload_interval = \"20ms\"\n\
+             [auth.certificates.worker]\nnames = [\"dns:worker.example.com\"]\npermissions = [\"default:worker\"]\n",
+            authority.display(),
+            revoked.display()
+        );
+        section(folder, &key, &more)
+    });
+    let tls = Tls::trusting(&[&servers]).showing(&worker);
+    let runtime = Runtime::new().unwrap();
+    let body = body_of(&plain(&["a"]));
+    let (url, revoked) = (server.url().to_owned(), server.folder().join("revoked.pem"));
+    let connection = runtime.block_on(tls.http2(&url));
+    let ask = || runtime.block_on(connection.post("/encode", &[], &body));
+    assert_eq!(ask().unwrap().0, 200);
+    fs::write(&revoked, clients.revoke(&worker).unwrap()).unwrap();
+    server.wait_for_log("new TLS certificates are in use");
+    // The connection ends when its task has run.
+    while ask().is_ok() {}
+    let request = post("/encode", &[], &body);
+    let again = runtime.block_on(tls.raw(&url, &request));
+    assert!(again.is_err(), "{again:?}");
+}
+
+#[test]
 fn shutdown_answers_what_is_in_flight_over_tls_and_http2() {
     let authority = Authority::new("servers").unwrap();
     let mut server = start(&authority, "");

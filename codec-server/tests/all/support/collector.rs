@@ -3,10 +3,12 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex},
+    sync::Arc,
     thread,
     time::Duration,
 };
+
+use parking_lot::{Condvar, Mutex};
 
 use opentelemetry_proto::tonic::{
     collector::{metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
@@ -60,13 +62,12 @@ impl Collector {
     #[track_caller]
     pub(crate) fn wait_for<T>(&self, find: impl Fn(&Received) -> Option<T>) -> T {
         let (received, changed) = &*self.received;
-        let mut received = received.lock().unwrap();
+        let mut received = received.lock();
         loop {
             if let Some(found) = find(&received) {
                 return found;
             }
-            let (guard, waited) = changed.wait_timeout(received, PATIENCE).unwrap();
-            received = guard;
+            let waited = changed.wait_for(&mut received, PATIENCE);
             assert!(
                 !waited.timed_out(),
                 "it was not sent; spans: {:?}, metrics: {:?}",
@@ -110,7 +111,7 @@ fn serve(stream: TcpStream, shared: &(Mutex<Received>, Condvar)) {
             lower.contains("content-type: application/x-protobuf"),
             "{head}"
         );
-        take(&head, &body, &mut shared.0.lock().unwrap());
+        take(&head, &body, &mut shared.0.lock());
         shared.1.notify_all();
         let answer =
             b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";

@@ -105,6 +105,12 @@ impl CodecServer {
 
     /// As [`configured`](Self::configured), where no file can grow beyond so many blocks of 512 bytes.
     pub(crate) fn configured_in_a_small_space(more: &str, blocks: u32) -> Self {
+        // A write over the limit then fails instead of ending the process.
+        Self::configured_in_a_shell(&format!("trap '' XFSZ; ulimit -f {blocks}"), more)
+    }
+
+    /// As [`configured`](Self::configured), where a shell runs `commands` first.
+    pub(crate) fn configured_in_a_shell(commands: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = folder.path().join("keys");
         let text = format!(
@@ -118,10 +124,7 @@ impl CodecServer {
         let mut shell = program_of("sh");
         shell
             .arg("-c")
-            // A write over the limit then fails instead of ending the process.
-            .arg(format!(
-                "trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""
-            ))
+            .arg(format!("{commands}; exec \"$0\" \"$@\""))
             .arg(serve.get_program())
             .args(["serve", "--config"])
             .arg(file);
@@ -226,17 +229,21 @@ impl CodecServer {
     }
 
     pub(crate) fn admin(&self, path: &str) -> Answer {
+        self.admin_with(path, "Host: localhost\r\n")
+    }
+
+    /// With these lines of headers.
+    pub(crate) fn admin_with(&self, path: &str, headers: &str) -> Answer {
         let mut connection = Connection::open(&self.admin);
-        connection.send(
-            format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
-        );
+        connection
+            .send(format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").as_bytes());
         connection.answer()
     }
 
     /// Waits until `/metrics` shows a series that begins so.
     #[track_caller]
     pub(crate) fn wait_for_metric(&self, series: &str) {
-        let started = std::time::Instant::now();
+        let started = tokio::time::Instant::now();
         while !self
             .admin("/metrics")
             .body

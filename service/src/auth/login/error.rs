@@ -36,6 +36,9 @@ pub enum LoginError {
     /// The issuer cannot be reached.
     #[error("the issuer cannot be reached; try again later")]
     Unavailable,
+    /// Too many logins end at the same time.
+    #[error("too many people sign in at the moment; try again in a moment")]
+    Busy,
     /// The ID token is not valid.
     #[error("{0}")]
     Token(#[from] Refused),
@@ -43,7 +46,12 @@ pub enum LoginError {
     #[error(
         "you are signed in, but the codec server gives you no role. Ask an administrator of the codec server for one"
     )]
-    NoPermission,
+    NoPermission {
+        /// The user, for logs.
+        subject: String,
+        /// The issuer's name in the configuration.
+        issuer: String,
+    },
     /// The session does not fit into a cookie.
     #[error(
         "you are in too many groups for a session; ask an administrator to name fewer groups in the codec server's configuration"
@@ -52,15 +60,16 @@ pub enum LoginError {
 }
 
 impl LoginError {
-    /// 400, 401, 403 or 502.
+    /// 400, 401, 403, 502 or 503.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::ReturnTo | Self::Query | Self::NotBegun | Self::OtherLogin => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Declined | Self::NoPermission | Self::TooLarge => StatusCode::FORBIDDEN,
+            Self::Declined | Self::NoPermission { .. } | Self::TooLarge => StatusCode::FORBIDDEN,
             Self::Exchange | Self::Unavailable => StatusCode::BAD_GATEWAY,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Token(refused) => refused.status(),
         }
     }

@@ -1,6 +1,9 @@
 //! Callers without an issuer: static tokens, certificates, peers of a socket, and which of several proofs counts.
 
+use std::time::{Duration, SystemTime};
+
 use super::*;
+use crate::auth::connection::Certificates;
 
 fn text(token: &NewToken) -> String {
     format!(
@@ -44,6 +47,19 @@ fn the_names_of_a_certificate_are_read() {
     assert_eq!(names(&certificate(COMMON_NAME)), ["cn:proxy-cn"]);
     assert!(ClientCertificate::from_der(b"").is_err());
     assert!(ClientCertificate::from_der(&[0x30; 1000]).is_err());
+}
+
+/// A connection can outlive the certificate that it was made with.
+#[test]
+fn a_certificate_counts_until_its_end() {
+    let config = read(&text(&NewToken::generate().unwrap())).unwrap();
+    let callers = Certificates::new(&config.certificates);
+    let known = certificate(WITH_NAMES);
+    let now = SystemTime::now();
+    assert_eq!(callers.find(&known, now).unwrap().subject(), "proxy");
+    let later = now + Duration::from_hours(101 * 366 * 24);
+    let refused = callers.find(&known, later).unwrap_err();
+    assert_eq!(refused, Refused::ExpiredCertificate);
 }
 
 #[tokio::test]

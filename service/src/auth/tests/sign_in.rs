@@ -1,6 +1,7 @@
 //! Signing in with a browser, against an issuer of ours.
 
 use fake_oidc::{Client, Fault, Options};
+use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use reqwest::{Url, redirect::Policy};
 
 use super::*;
@@ -324,6 +325,13 @@ async fn odd_answers_are_refused() {
     assert_eq!(finish(answer).await, LoginError::Exchange);
 }
 
+fn no_permission() -> LoginError {
+    LoginError::NoPermission {
+        subject: "ann".to_owned(),
+        issuer: "fake".to_owned(),
+    }
+}
+
 #[tokio::test]
 async fn a_login_that_the_issuer_declines_or_does_not_vouch_for_fails() {
     let server = started(None).await;
@@ -355,13 +363,10 @@ async fn a_login_that_the_issuer_declines_or_does_not_vouch_for_fails() {
             json!({ "iss": "https://other.example" }),
             LoginError::Token(TokenFault::Issuer.into()),
         ),
-        (
-            json!({ "email": "eve@evil.example" }),
-            LoginError::NoPermission,
-        ),
+        (json!({ "email": "eve@evil.example" }), no_permission()),
         (
             json!({ "email": "ann@example.com", "email_verified": false }),
-            LoginError::NoPermission,
+            no_permission(),
         ),
     ] {
         server.sign_in_as(user.clone());
@@ -429,4 +434,71 @@ async fn an_issuer_that_is_unreachable_is_not_asked_for_each_login() {
         );
     }
     assert_eq!(server.requests("configuration"), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_keeps_nobody_from_signing_in() {
+    let server = started(None).await;
+    let first = open(&text(&server, ""));
+    let login = first.login().unwrap();
+    server.hold(true);
+    // Polled once, and dropped.
+    assert!(login.begin(None).now_or_never().is_none());
+    let (begun, ()) = tokio::join!(login.begin(None), async { server.hold(false) });
+    begun.unwrap();
+    assert_eq!(server.requests("configuration"), 1);
+    // A reload keeps what is known.
+    let changed = text(&server, "session_lifetime = \"1h\"");
+    let second = first.reopen(&read(&changed).unwrap()).unwrap();
+    server.fail(Some(Fault::Error));
+    second.login().unwrap().begin(None).await.unwrap();
+    assert_eq!(server.requests("configuration"), 1);
+}
+
+#[tokio::test]
+async fn few_codes_are_exchanged_at_a_time() {
+    const MOST: usize = 8;
+    let server = started(None).await;
+    let authenticator = open(&text(&server, ""));
+    let login = authenticator.login().unwrap();
+    let begun = login.begin(None).await.unwrap();
+    let headers = headers(&[("cookie", &cookie(&begun, "__Host-codec-login"))]);
+    let answer = at_issuer(&begun).await;
+    server.hold(true);
+    let mut waiting: FuturesUnordered<_> = (0..200)
+        .map(|_| login.finish(Some(&answer), &headers))
+        .collect();
+    for _ in MOST..200 {
+        let refused = waiting.next().await.unwrap().unwrap_err();
+        assert_eq!(
+            (refused.status().as_u16(), refused),
+            (503, LoginError::Busy)
+        );
+    }
+    server.hold(false);
+    let signed_in = waiting.filter(|done| std::future::ready(done.is_ok()));
+    assert_eq!(signed_in.count().await, 1, "a code counts once");
+    assert_eq!(server.requests("token"), MOST);
+    sign_in(&authenticator, "").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_ends_when_another_issuer_or_client_has_its_name() {
+    let (server, other) = (started(None).await, started(None).await);
+    let first = open(&text(&server, ""));
+    let session = cookie(&sign_in(&first, "").await.unwrap(), "__Host-codec-session");
+    let session = [("cookie", session.as_str())];
+    let own = text(&server, "");
+    for (changed, counts) in [
+        (own.clone(), true),
+        (text(&other, ""), false),
+        (own.replace("\"codec-login\"", "\"other-client\""), false),
+    ] {
+        let second = first.reopen(&read(&changed).unwrap()).unwrap();
+        let found = ask(&second, &session).await;
+        assert_eq!(found.is_ok(), counts, "{changed}");
+        if let Err(refused) = found {
+            assert_eq!(refused, Refused::Session);
+        }
+    }
 }

@@ -59,7 +59,9 @@ fn every_refusal_says_what_to_do() {
         Refused::Token(TokenFault::Expired),
         Refused::Session,
         Refused::Certificate,
+        Refused::ExpiredCertificate,
         Refused::Peer,
+        Refused::UnmappedPeer,
         Refused::Unavailable,
     ];
     for refused in all {
@@ -70,7 +72,8 @@ fn every_refusal_says_what_to_do() {
             Refused::Token(_) => ("the token", "sign in again"),
             Refused::Session => ("session", "sign in again"),
             Refused::Certificate => ("certificate", "Ask an administrator"),
-            Refused::Peer => ("socket", "Ask an administrator"),
+            Refused::ExpiredCertificate => ("certificate", "connect again"),
+            Refused::Peer | Refused::UnmappedPeer => ("socket", "Ask an administrator"),
             Refused::Unavailable => ("issuer", "try again later"),
         };
         assert_names(&refused.to_string(), subject, remedy);
@@ -89,7 +92,11 @@ fn every_failed_login_says_what_to_do() {
         E::Exchange,
         E::Unavailable,
         E::Token(Refused::Session),
-        E::NoPermission,
+        E::NoPermission {
+            subject: "ann".to_owned(),
+            issuer: "fake".to_owned(),
+        },
+        E::Busy,
         E::TooLarge,
     ];
     for error in all {
@@ -99,9 +106,10 @@ fn every_failed_login_says_what_to_do() {
             E::Query => ("login", "begin at /auth/login"),
             E::NotBegun | E::OtherLogin | E::Exchange => ("login", "begin again at /auth/login"),
             E::Declined => ("the issuer", "begin again at /auth/login"),
+            E::Busy => ("sign in", "try again in a moment"),
             E::Unavailable => ("the issuer", "try again later"),
             E::Token(_) => ("session", "sign in again"),
-            E::NoPermission => ("role", "Ask an administrator"),
+            E::NoPermission { .. } => ("role", "Ask an administrator"),
             E::TooLarge => ("groups", "ask an administrator"),
         };
         assert_names(&error.to_string(), subject, remedy);

@@ -3,6 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use dev_servers::certificates::{Authority, CertifiedKey};
+use futures::FutureExt as _;
 use rustls::{
     ClientConfig,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
@@ -227,6 +228,53 @@ async fn client_certificates_are_of_the_configured_authority_and_not_revoked() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_with_a_certificate_resumes_no_session() {
+    let files = Files::new();
+    let clients = Authority::new("clients").unwrap();
+    let shown = clients.client("worker.example.com").unwrap();
+    let mut settings = files.settings();
+    for (authority, resumes) in [
+        (None, true),
+        (files.extra("clients.pem", clients.certificate()), false),
+    ] {
+        settings.client_ca = authority;
+        let tls = Tls::open(settings.clone()).unwrap();
+        let client = client(&files.authority, Some(&shown), &[]);
+        for round in 0..3 {
+            let (ours, theirs) = connect(&tls, &client).await;
+            let (mut ours, mut theirs) = (ours.unwrap(), theirs.unwrap());
+            let kind = ours.get_ref().1.handshake_kind();
+            let is_resumed = kind == Some(rustls::HandshakeKind::Resumed);
+            assert_eq!(is_resumed, resumes && round > 0, "{kind:?}");
+            // The client takes its tickets with the first bytes.
+            ours.write_all(b"text").await.unwrap();
+            ours.flush().await.unwrap();
+            theirs.read_exact(&mut [0; 4]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn connections_learn_of_other_authorities_and_revocations_only() {
+    let files = Files::new();
+    let clients = Authority::new("clients").unwrap();
+    let revoked = clients.client("old.example.com").unwrap();
+    let mut settings = files.settings();
+    settings.client_ca = files.extra("clients.pem", clients.certificate());
+    settings.client_crl = files.extra("revoked.pem", &clients.revoke(&revoked).unwrap());
+    let tls = Tls::open(settings).unwrap();
+    let mut trust = tls.client_trust();
+    // Another certificate of the server.
+    files.settings();
+    assert_eq!(tls.reload().unwrap(), Reloaded::Changed);
+    assert!(trust.changed().now_or_never().is_none());
+    let other = clients.client("other.example.com").unwrap();
+    files.extra("revoked.pem", &clients.revoke(&other).unwrap());
+    assert_eq!(tls.reload().unwrap(), Reloaded::Changed);
+    assert!(trust.changed().now_or_never().is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use axum::{
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     Client, Fault, Key,
@@ -69,6 +69,7 @@ struct Shared {
     base: String,
     client: Client,
     state: Mutex<Issued>,
+    is_held: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -101,6 +102,7 @@ impl Server {
             base: issuer.trim_end_matches('/').to_owned(),
             issuer,
             client: options.client,
+            is_held: watch::Sender::new(false),
             state: Mutex::new(Issued {
                 keys: keys(1),
                 generation: 1,
@@ -186,6 +188,11 @@ impl Server {
         self.shared.state.lock().fault = fault;
     }
 
+    /// Keeps requests waiting from now on, or answers them.
+    pub fn hold(&self, holds: bool) {
+        self.shared.is_held.send_replace(holds);
+    }
+
     /// The claims of the user that signs in.
     pub fn sign_in_as(&self, user: Value) {
         self.shared.state.lock().user = user;
@@ -264,6 +271,8 @@ async fn faults(State(shared): State<Arc<Shared>>, request: Request, next: Next)
         *state.requests.entry(path).or_default() += 1;
         state.fault
     };
+    // The sender is in `shared`, so it is there.
+    let _ = shared.is_held.subscribe().wait_for(|held| !held).await;
     match fault {
         Some(Fault::Error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "secret-of-the-issuer").into_response()

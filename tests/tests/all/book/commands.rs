@@ -10,11 +10,13 @@ use super::{
 };
 
 /// Documents whose commands need local keys only.
-const LOCAL: [&str; 9] = [
+const LOCAL: [&str; 11] = [
     "docs/claude-tasks.md",
     "docs/codec-server.md",
     "docs/codec-server/authentication.md",
+    "docs/codec-server/configuration.md",
     "docs/files.md",
+    "docs/histories.md",
     "docs/key-services/local-keyring.md",
     "docs/operations.md",
     "docs/operations/disaster-recovery.md",
