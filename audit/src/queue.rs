@@ -101,6 +101,7 @@ mod tests {
         let entry = |bytes: usize| Entry {
             body: vec![b'x'; bytes],
             reply: None,
+            chain: None,
         };
         let queue = Queue::default();
         assert!(queue.offer(entry(MOST_WAITING / 2 + 1)).is_ok());

@@ -204,22 +204,22 @@ async fn a_stream_cannot_be_spliced_into_a_log_of_files() {
 #[tokio::test]
 async fn each_chain_of_a_stream_needs_its_own_anchor() {
     let (_keys, signer, public) = keys().await;
-    let signed = Verifier::new().with_public_key(public);
+    let verifier = Verifier::new().with_public_key(public);
     let mut first = Chain::stream(5, "alice");
     first.anchor(&signer).await;
     let mut second = Chain::stream(8, "alice");
     second.anchor(&signer).await;
-    let report = saved(&signed, &[&first, &second]);
+    let report = saved(&verifier, &[&first, &second]);
     assert!(report.ok, "{report:?}");
     assert_eq!((report.anchors, report.unanchored), (2, 2));
     // One that is written anew, in the middle and at the end.
     let forged = Chain::stream(3, "mallory");
     for chains in [[&first, &forged, &second], [&first, &second, &forged]] {
         assert!(saved(&Verifier::new(), &chains).ok);
-        let finding = found(saved(&signed, &chains));
+        let finding = found(saved(&verifier, &chains));
         assert_eq!(finding.kind, FindingKind::Anchor, "{finding:?}");
         // A killed process leaves such a chain too. Its lines are counted.
-        let most = |lines| signed.clone().with_max_unanchored(lines);
+        let most = |lines| verifier.clone().with_max_unanchored(lines);
         assert_eq!(saved(&most(6), &chains).unanchored, 6);
         assert!(saved(&most(6), &chains).ok);
         assert!(!saved(&most(5), &chains).ok);
