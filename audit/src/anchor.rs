@@ -264,7 +264,7 @@ mod tests {
     /// A key that fails when it is told to, and waits for permits.
     #[derive(Debug)]
     struct Key {
-        key: Arc<dyn Signer>,
+        inner: Arc<dyn Signer>,
         fails: Mutex<bool>,
         permits: Semaphore,
         was_asked: Mutex<bool>,
@@ -273,7 +273,7 @@ mod tests {
     #[async_trait]
     impl Signer for Key {
         fn uri(&self) -> &KeyUri {
-            self.key.uri()
+            self.inner.uri()
         }
 
         async fn sign(&self, data: &[u8]) -> Result<Signature, ProviderError> {
@@ -285,11 +285,11 @@ mod tests {
             }
             *self.was_asked.lock() = true;
             self.permits.acquire().await.unwrap().forget();
-            self.key.sign(data).await
+            self.inner.sign(data).await
         }
 
         async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
-            self.key.public_key(version).await
+            self.inner.public_key(version).await
         }
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let keyring = LocalKeyring::open(folder.path().join("keys"));
         let key = keyring.signing_key_or_create("audit", SignatureAlgorithm::Ed25519);
         let key = Key {
-            key: key.unwrap(),
+            inner: key.unwrap(),
             fails: Mutex::new(fails),
             permits: Semaphore::new(permits),
             was_asked: Mutex::default(),
