@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    chain::Head,
+    chain::{Head, Position},
     event::Event,
     line::Line,
     numbers::Numbers,
@@ -35,7 +35,7 @@ pub struct Anchoring {
     pub signer: Option<Arc<dyn Signer>>,
     /// After so many lines. Default: 1,000.
     pub lines: u64,
-    /// After so long, if there are new lines. Default: 5 minutes.
+    /// After so long, if there are new lines, and after a failure. Default: 5 minutes.
     pub every: Duration,
 }
 
@@ -69,7 +69,7 @@ impl Anchors {
         anchoring: Anchoring,
         queue: Arc<Queue>,
         numbers: Arc<Numbers>,
-        heads: watch::Receiver<Head>,
+        heads: watch::Receiver<Position>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let worker = Worker {
@@ -78,6 +78,8 @@ impl Anchors {
             numbers,
             heads,
             anchored: 0,
+            chain: 0,
+            has_failed: false,
         };
         Self {
             task: tokio::spawn(worker.run(stopped)),
@@ -98,9 +100,13 @@ struct Worker {
     anchoring: Anchoring,
     queue: Arc<Queue>,
     numbers: Arc<Numbers>,
-    heads: watch::Receiver<Head>,
+    heads: watch::Receiver<Position>,
     /// The number of the last line that is anchored.
     anchored: u64,
+    /// Its chain.
+    chain: u64,
+    /// Whether the last attempt failed.
+    has_failed: bool,
 }
 
 impl Worker {
@@ -119,14 +125,23 @@ impl Worker {
         }
     }
 
-    /// Waits for the lines, or for the time if there are new lines. The anchor's own line is not a new one. `None` when the
-    /// log has ended.
+    /// Waits for the lines, or for the time if there are new lines. The anchor's own line is not a new one. After a failure,
+    /// the time alone counts. `None` when the log has ended.
     async fn due(&mut self) -> Option<()> {
-        let anchored = self.anchored;
-        let new = |least: u64| move |head: &Head| head.seq > anchored.saturating_add(least);
+        let (anchored, chain) = (self.anchored, self.chain);
+        let new = |least: u64| {
+            move |now: &Position| {
+                let anchored = if now.chain == chain { anchored } else { 0 };
+                now.head.seq > anchored.saturating_add(least)
+            }
+        };
         self.heads.wait_for(new(1)).await.ok()?;
-        let enough = self.heads.wait_for(new(self.anchoring.lines));
-        let _ = timeout(self.anchoring.every, enough).await;
+        if self.has_failed {
+            time::sleep(self.anchoring.every).await;
+        } else {
+            let enough = self.heads.wait_for(new(self.anchoring.lines));
+            let _ = timeout(self.anchoring.every, enough).await;
+        }
         // A log that cannot be written has no place for an anchor.
         while self.numbers.are_failing() {
             time::sleep(Duration::from_secs(1)).await;
@@ -135,32 +150,41 @@ impl Worker {
     }
 
     async fn anchor(&mut self) {
-        let head = *self.heads.borrow_and_update();
-        self.anchored = head.seq;
+        let Position { chain, head } = *self.heads.borrow_and_update();
         // Off this machine, this line shows what was written, also without a key.
         tracing::info!(line = head.seq, hash = %head.hash, "head of the audit log");
         let Some(signer) = &self.anchoring.signer else {
+            (self.chain, self.anchored) = (chain, head.seq);
             return;
         };
-        let event = match sign(&**signer, head).await {
-            Ok(event) => {
-                self.numbers.anchored(true);
-                event
-            }
+        let answer = sign(&**signer, head).await;
+        let is_signed = answer.is_ok();
+        let (event, about) = match answer {
+            Ok(event) => (event, Some(chain)),
             Err(error) => {
-                self.numbers.anchored(false);
                 tracing::error!(%error, "the audit log cannot be anchored; the next attempt follows");
-                Event::new("anchor_failed")
+                let event = Event::new("anchor_failed")
                     .text("key", &signer.uri().to_string())
-                    .text("error", error.kind().as_str())
+                    .text("error", error.kind().as_str());
+                (event, None)
             }
         };
+        self.numbers.anchored(is_signed);
+        let is_written = self.write(event, about).await;
+        // In the meantime, the log may have begun a new chain, and left the anchor out.
+        let fits = self.heads.borrow().chain == chain;
+        self.has_failed = !(is_signed && is_written);
+        if is_signed && is_written && fits {
+            (self.chain, self.anchored) = (chain, head.seq);
+        }
+    }
+
+    async fn write(&self, event: Event, chain: Option<u64>) -> bool {
         let body = event.into_body();
         let (reply, written) = oneshot::channel();
         let reply = Some(reply);
-        if self.queue.push(Entry { body, reply }).is_ok() {
-            let _ = written.await;
-        }
+        let entry = Entry { body, reply, chain };
+        self.queue.push(entry).is_ok() && matches!(written.await, Ok(Ok(())))
     }
 }
 
@@ -216,4 +240,176 @@ fn signature(line: &Line) -> Option<Signature> {
     let algorithm: SignatureAlgorithm = line.text("algorithm")?.parse().ok()?;
     let bytes = STANDARD.decode(line.text("signature")?).ok()?;
     Some(Signature::new(key, algorithm, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, mem};
+
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+    use temporal_kms::{KeyUri, ProviderErrorKind};
+    use temporal_kms_local::LocalKeyring;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::{
+        error::AuditError,
+        log::AuditLog,
+        options::{AuditOptions, Target},
+        stream::{Outlet, Stream},
+        verify::Verifier,
+    };
+
+    /// A key that fails when it is told to, and waits for permits.
+    #[derive(Debug)]
+    struct Key {
+        inner: Arc<dyn Signer>,
+        fails: Mutex<bool>,
+        permits: Semaphore,
+        was_asked: Mutex<bool>,
+    }
+
+    #[async_trait]
+    impl Signer for Key {
+        fn uri(&self) -> &KeyUri {
+            self.inner.uri()
+        }
+
+        async fn sign(&self, data: &[u8]) -> Result<Signature, ProviderError> {
+            if mem::take(&mut *self.fails.lock()) {
+                return Err(ProviderError::new(
+                    ProviderErrorKind::Unavailable,
+                    self.uri(),
+                ));
+            }
+            *self.was_asked.lock() = true;
+            self.permits.acquire().await.unwrap().forget();
+            self.inner.sign(data).await
+        }
+
+        async fn public_key(&self, version: Option<&str>) -> Result<PublicKey, ProviderError> {
+            self.inner.public_key(version).await
+        }
+    }
+
+    fn key(permits: usize, fails: bool) -> (Arc<Key>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let keyring = LocalKeyring::open(folder.path().join("keys"));
+        let key = keyring.signing_key_or_create("audit", SignatureAlgorithm::Ed25519);
+        let key = Key {
+            inner: key.unwrap(),
+            fails: Mutex::new(fails),
+            permits: Semaphore::new(permits),
+            was_asked: Mutex::default(),
+        };
+        (Arc::new(key), folder)
+    }
+
+    /// Keeps what it is sent, and fails when it is told to.
+    #[derive(Clone, Default)]
+    struct Collector(Arc<Mutex<(Vec<u8>, bool)>>);
+
+    impl Outlet for Collector {
+        fn send(&mut self, lines: &[u8]) -> io::Result<()> {
+            let (saved, fails) = &mut *self.0.lock();
+            if mem::take(fails) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            saved.extend_from_slice(lines);
+            Ok(())
+        }
+
+        fn failed(&self, error: io::Error) -> AuditError {
+            AuditError::Thread(error)
+        }
+    }
+
+    impl Collector {
+        fn log(&self) -> Arc<AuditLog> {
+            let options = AuditOptions::to(Target::Stdout);
+            AuditLog::over(Stream::new(self.clone(), "test"), &options).unwrap()
+        }
+
+        /// Loses a line, so that a new chain begins.
+        async fn fail(&self, log: &AuditLog) {
+            self.0.lock().1 = true;
+            log.record(Event::new("lost")).written().await.unwrap_err();
+            record(log, 1).await;
+        }
+
+        async fn verify(&self, key: &Key) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("saved");
+            std::fs::write(&file, &self.0.lock().0).unwrap();
+            let verifier = Verifier::new().with_public_key(key.public_key(None).await.unwrap());
+            let report = verifier.with_max_unanchored(100).verify(&[file]).unwrap();
+            assert!(report.ok, "{report:?}");
+        }
+    }
+
+    async fn record(log: &AuditLog, count: usize) {
+        for _ in 0..count {
+            log.record(Event::new("request")).written().await.unwrap();
+        }
+    }
+
+    async fn until(what: impl Fn() -> bool) {
+        let reached = async {
+            while !what() {
+                time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), reached).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_failed_signature_is_tried_again_while_nothing_happens() {
+        let collector = Collector::default();
+        let (log, (key, _folder)) = (collector.log(), key(100, true));
+        let every = Duration::from_millis(20);
+        log.anchor(Anchoring::with(Some(key.clone())).after(5, every));
+        record(&log, 6).await;
+        until(|| log.stats().anchors == 1).await;
+        assert_eq!(log.stats().anchor_failures, 1);
+        log.close().await.unwrap();
+        collector.verify(&key).await;
+    }
+
+    #[tokio::test]
+    async fn a_new_chain_is_anchored_before_it_is_as_long_as_the_one_before() {
+        let collector = Collector::default();
+        let (log, (key, _folder)) = (collector.log(), key(100, false));
+        let every = Duration::from_hours(1);
+        log.anchor(Anchoring::with(Some(key.clone())).after(10, every));
+        record(&log, 11).await;
+        until(|| log.stats().anchors == 1).await;
+        record(&log, 30).await;
+        until(|| log.stats().anchors >= 2).await;
+        collector.fail(&log).await;
+        let before = log.stats().anchors;
+        record(&log, 12).await;
+        until(|| log.stats().anchors > before).await;
+        log.close().await.unwrap();
+        collector.verify(&key).await;
+    }
+
+    #[tokio::test]
+    async fn an_anchor_of_the_chain_before_is_left_out() {
+        let collector = Collector::default();
+        let (log, (key, _folder)) = (collector.log(), key(0, false));
+        let every = Duration::from_hours(1);
+        log.anchor(Anchoring::with(Some(key.clone())).after(10, every));
+        record(&log, 20).await;
+        // The signature waits while the chain ends.
+        until(|| *key.was_asked.lock()).await;
+        collector.fail(&log).await;
+        key.permits.add_permits(100);
+        until(|| log.stats().anchors == 1).await;
+        log.close().await.unwrap();
+        collector.verify(&key).await;
+        let saved = String::from_utf8(collector.0.lock().0.clone()).unwrap();
+        let end = saved.lines().last().unwrap();
+        assert!(end.contains("\"event\":\"anchor\""), "{end}");
+    }
 }

@@ -108,6 +108,14 @@ impl Head {
     }
 }
 
+/// The last line that was written, and in which chain. A stream begins a new one after each failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The number of the chain, in this process.
+    pub(crate) chain: u64,
+    pub(crate) head: Head,
+}
+
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.seq, self.hash)

@@ -40,6 +40,8 @@ pub(crate) struct Resume {
     pub(crate) damage: Option<Damage>,
     /// Whether a torn line has to be ended first.
     pub(crate) needs_line_feed: bool,
+    /// Whether it does not go on, but begins anew.
+    pub(crate) is_new_chain: bool,
 }
 
 /// What the end of a log looked like.
@@ -72,6 +74,7 @@ impl Resume {
             head,
             damage: None,
             needs_line_feed: false,
+            is_new_chain: false,
         }
     }
 }

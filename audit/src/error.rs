@@ -85,6 +85,11 @@ pub enum AuditError {
         "the audit log cannot be written: {0}; nothing is done without a record of it. Correct this, and the server goes on by itself"
     )]
     Unwritten(String),
+    /// A key was changed, and the line of it could not be written.
+    #[error(
+        "the key was changed, and the audit log does not have the line of it; do not repeat the change. Correct the log, and note the change elsewhere ({0})"
+    )]
+    Changed(Box<AuditError>),
     /// A line was not written in time.
     #[error("the audit log was not written in time; check the disk that it is on")]
     TooSlow,

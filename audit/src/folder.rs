@@ -11,8 +11,8 @@ mod tail;
 
 use std::{
     fs::{self, File},
-    io::Write as _,
-    path::PathBuf,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -38,6 +38,9 @@ pub(crate) struct Folder {
     mode: u32,
     head_file: HeadFile,
     current: Option<Current>,
+    /// The end of the first line of a file that is there, and whose name may not survive a power cut yet.
+    unsynced: Option<Head>,
+    sync_names: fn(&Path) -> io::Result<()>,
     _lock: File,
 }
 
@@ -56,7 +59,7 @@ impl Folder {
     ///
     /// # Errors
     /// When the folder is missing, others may change it, or another process has it.
-    pub(crate) fn open(path: &std::path::Path, options: &AuditOptions) -> Result<Self, AuditError> {
+    pub(crate) fn open(path: &Path, options: &AuditOptions) -> Result<Self, AuditError> {
         access::check_folder(path)?;
         let lock = lock::take(path, &options.program)?;
         Ok(Self {
@@ -68,6 +71,8 @@ impl Folder {
             max_file_age: options.max_file_age,
             mode: options.file_mode,
             current: None,
+            unsynced: None,
+            sync_names: access::sync_folder,
             _lock: lock,
         })
     }
@@ -113,7 +118,7 @@ impl Folder {
             let _ = fs::remove_file(&hidden);
         }
         moved.map_err(io("write"))?;
-        access::sync_folder(&self.path).map_err(io("write"))?;
+        // The file is there, whatever follows: the chain goes on in it.
         self.current = Some(Current {
             file,
             name,
@@ -121,8 +126,17 @@ impl Folder {
             begun: SystemTime::now(),
             log,
         });
-        self.note(first);
+        self.unsynced = Some(first);
+        self.keep_name(first)?;
         Ok(first)
+    }
+
+    /// Makes the name of a new file survive a power cut.
+    fn keep_name(&mut self, first: Head) -> Result<(), AuditError> {
+        (self.sync_names)(&self.path).map_err(AuditError::io("write", &self.path))?;
+        self.unsynced = None;
+        self.note(first);
+        Ok(())
     }
 
     /// Opens the newest file, and finds its end.
@@ -165,6 +179,7 @@ impl Folder {
             head: tail.end,
             damage: (!is_whole).then_some(damage),
             needs_line_feed: tail.needs_line_feed,
+            is_new_chain: false,
         })
     }
 
@@ -181,6 +196,7 @@ impl Folder {
 
 impl Destination for Folder {
     fn resume(&mut self) -> Result<Resume, AuditError> {
+        self.unsynced = None;
         let known = head_file::read(&self.path);
         let files = names::list(&self.path)?;
         if let Some(newest) = files.last() {
@@ -205,6 +221,10 @@ impl Destination for Folder {
     }
 
     fn begin_if_due(&mut self, head: Head, len: usize) -> Result<Option<Head>, AuditError> {
+        if let Some(first) = self.unsynced {
+            self.keep_name(first)?;
+            return Ok(Some(first));
+        }
         let Some(current) = &self.current else {
             return Ok(None);
         };
@@ -243,5 +263,33 @@ impl Destination for Folder {
         current.len += lines.len() as u64;
         self.note(head);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::Verifier;
+
+    #[test]
+    fn a_new_file_whose_name_is_not_safe_yet_is_the_one_that_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = AuditOptions::folder(folder.path());
+        let mut log = Folder::open(folder.path(), &options).unwrap();
+        let head = log.resume().unwrap().head;
+        let sync = std::mem::replace(&mut log.sync_names, |_| Err(io::ErrorKind::Other.into()));
+        for _ in 0..2 {
+            log.begin_if_due(head, usize::MAX).unwrap_err();
+        }
+        log.sync_names = sync;
+        // The next attempt is smaller, so a new file is not due any more.
+        let head = log.begin_if_due(head, 1).unwrap().unwrap();
+        let mut line = Vec::new();
+        let head = head.extend(&Event::new("stop").into_body(), &mut line);
+        log.write(&line, head).unwrap();
+        let report = Verifier::new().verify(&[folder.path().to_owned()]).unwrap();
+        assert!(report.ok, "{report:?}");
+        assert_eq!((report.lines, report.files.len()), (3, 2));
+        assert_eq!(report.last, Some(head));
     }
 }

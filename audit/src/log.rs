@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     anchor::{Anchoring, Anchors},
-    chain::Head,
+    chain::{Head, Position},
     destination::Destination,
     error::AuditError,
     event::Event,
@@ -34,11 +34,12 @@ use crate::{
 pub struct AuditLog {
     queue: Arc<Queue>,
     numbers: Arc<Numbers>,
-    heads: watch::Receiver<Head>,
+    heads: watch::Receiver<Position>,
     on_failure: OnFailure,
     patience: Duration,
     thread: Mutex<Option<JoinHandle<()>>>,
     anchors: Mutex<Option<Anchors>>,
+    started: Mutex<Option<Receipt>>,
 }
 
 /// Waits until a line is written.
@@ -88,13 +89,30 @@ impl AuditLog {
             patience: options.patience,
             thread: Mutex::new(Some(thread)),
             anchors: Mutex::default(),
+            started: Mutex::default(),
         };
+        let (started, written) = oneshot::channel();
         let start = Event::new("start")
             .text("program", &options.program)
             .maybe("user", options.user.as_deref())
             .number("process", std::process::id().into());
-        log.note(start);
+        match log.push(start, Some(started)) {
+            Ok(()) => *log.started.lock() = Some(Receipt(State::Waiting(written, log.patience))),
+            Err(error) => *log.started.lock() = Some(Receipt(State::Known(Err(error)))),
+        }
         Ok(Arc::new(log))
+    }
+
+    /// Waits until the line `start` is written: a program that changes something once tries the log before.
+    ///
+    /// # Errors
+    /// When it was not written.
+    pub async fn started(&self) -> Result<(), AuditError> {
+        let started = self.started.lock().take();
+        match started {
+            Some(started) => started.written().await,
+            None => self.check(),
+        }
     }
 
     /// Adds a line. It is in the log's order when this returns, and the receipt waits until it is written.
@@ -123,7 +141,8 @@ impl AuditLog {
         let (reply, written) = oneshot::channel();
         let waits = self.on_failure != OnFailure::Continue;
         let reply = waits.then_some(reply);
-        self.queue.offer(Entry { body, reply }).ok()?;
+        let chain = None;
+        self.queue.offer(Entry { body, reply, chain }).ok()?;
         Some(Receipt(if waits {
             State::Waiting(written, self.patience)
         } else {
@@ -158,7 +177,7 @@ impl AuditLog {
     /// The last line that was written.
     #[must_use]
     pub fn head(&self) -> Head {
-        *self.heads.borrow()
+        self.heads.borrow().head
     }
 
     /// Anchors the log from now on. It needs a Tokio runtime, which runs a task for it.
@@ -193,7 +212,11 @@ impl AuditLog {
     fn push(&self, event: Event, reply: Option<Reply>) -> Result<(), AuditError> {
         let body = event.into_body();
         self.queue
-            .push(Entry { body, reply })
+            .push(Entry {
+                body,
+                reply,
+                chain: None,
+            })
             .map_err(|why| match why {
                 NotTaken::Closed => AuditError::Closed,
                 NotTaken::Full => {

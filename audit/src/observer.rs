@@ -15,9 +15,17 @@ impl CallObserver for AuditLog {
     fn ended(&self, call: &EndedCall<'_>) -> BoxFuture<'static, Result<(), ProviderError>> {
         let receipt = self.record(line(call));
         let key = call.key.clone();
+        let is_changed = call.operation.changes_key() && call.outcome == Outcome::Done;
         Box::pin(async move {
             let written = receipt.written().await;
-            written.map_err(|error| refused(&key, &error))
+            written.map_err(|error| {
+                let error = if is_changed {
+                    AuditError::Changed(Box::new(error))
+                } else {
+                    error
+                };
+                refused(&key, &error)
+            })
         })
     }
 }

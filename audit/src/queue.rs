@@ -15,6 +15,8 @@ pub(crate) type Reply = oneshot::Sender<Result<(), Arc<str>>>;
 pub(crate) struct Entry {
     pub(crate) body: Vec<u8>,
     pub(crate) reply: Option<Reply>,
+    /// The chain that it is about. In another one, it would be wrong.
+    pub(crate) chain: Option<u64>,
 }
 
 /// What waits to be written.
@@ -99,6 +101,7 @@ mod tests {
         let entry = |bytes: usize| Entry {
             body: vec![b'x'; bytes],
             reply: None,
+            chain: None,
         };
         let queue = Queue::default();
         assert!(queue.offer(entry(MOST_WAITING / 2 + 1)).is_ok());

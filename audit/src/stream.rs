@@ -49,7 +49,10 @@ impl<O: Outlet> Destination for Stream<O> {
         let sent = self.outlet.send(&line);
         sent.map_err(|error| self.outlet.failed(error))?;
         self.before = Some(head);
-        Ok(Resume::at(head))
+        Ok(Resume {
+            is_new_chain: true,
+            ..Resume::at(head)
+        })
     }
 
     fn write(&mut self, lines: &[u8], head: Head) -> Result<(), WriteError> {

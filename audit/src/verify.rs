@@ -1,5 +1,6 @@
 //! Verifies a log: finds the first line that was changed, removed, moved, added or cut off.
 
+mod chains;
 mod diagnosis;
 mod ends;
 mod report;
@@ -12,6 +13,7 @@ use temporal_kms::PublicKey;
 use self::report::Found;
 pub use self::report::{Finding, FindingKind, LastAnchor, Report};
 use self::{
+    chains::{Anchored, Chain},
     diagnosis::diagnose,
     ends::Ends,
     window::{Seen, Window},
@@ -41,7 +43,8 @@ impl Verifier {
         Self::default()
     }
 
-    /// Checks that anchors are signed by this key, or by another one that is named so. There must be an anchor.
+    /// Checks that anchors are signed by this key, or by another one that is named so. There must be an anchor. In a stream,
+    /// each chain must have one, unless [`with_max_unanchored`](Self::with_max_unanchored) counts its lines.
     #[must_use]
     pub fn with_public_key(mut self, key: PublicKey) -> Self {
         self.public_keys.push(key);
@@ -55,7 +58,7 @@ impl Verifier {
         self
     }
 
-    /// Checks that at most so many lines are behind the last anchor.
+    /// Checks that at most so many lines are behind the last anchor. In a stream, the lines of all chains count together.
     #[must_use]
     pub fn with_max_unanchored(mut self, lines: u64) -> Self {
         self.max_unanchored = Some(lines);
@@ -84,6 +87,8 @@ impl Verifier {
             ends,
             last: None,
             place: (0, 0),
+            chain: None,
+            unanchored: 0,
             report: Report::new(&files),
         };
         check.run(&mut window)?;
@@ -100,6 +105,10 @@ struct Check<'v> {
     last: Option<Head>,
     /// Its file and number.
     place: (usize, u64),
+    /// The chain that it belongs to.
+    chain: Option<Chain>,
+    /// The lines without an anchor of the chains before.
+    unanchored: u64,
     report: Report,
 }
 
@@ -135,10 +144,9 @@ impl Check<'_> {
         line: &Line,
         window: &mut Window,
     ) -> Result<Option<Finding>, AuditError> {
-        let begins_chain = line.event() == "stream" && line.seq == 1 && line.prev == Hash::ZERO;
-        if begins_chain && self.last.is_some() {
-            let note = "a new chain begins here: the process was started again, or a message was not received";
-            self.report.note(self.files, raw, note);
+        let begins_chain = chains::begins(line) && self.last.is_some();
+        if begins_chain && let Some(finding) = self.next_chain(raw, line, window) {
+            return Ok(Some(finding));
         }
         let follows = match self.last {
             _ if begins_chain => true,
@@ -174,6 +182,11 @@ impl Check<'_> {
             ));
         }
         let head = Head::new(line.seq, Hash::of(&raw.bytes));
+        if self.chain.is_none() {
+            let chain = Chain::beginning(line);
+            self.ends.saw(chain.before);
+            self.chain = Some(chain);
+        }
         let found = match self.wrong_alone(raw, line, head, window)? {
             None => None,
             // The next line knows the line as it was written.
@@ -191,6 +204,56 @@ impl Check<'_> {
         Ok(found)
     }
 
+    /// A new chain begins behind another one. The lines of a stream that is not received completely are not known.
+    fn next_chain(&mut self, raw: &RawLine, line: &Line, window: &Window) -> Option<Finding> {
+        let (chain, last) = (self.chain.as_ref()?, self.last?);
+        if !chain.is_stream {
+            let what = "a log of files has only one chain; this line was added";
+            let (kind, seq) = (FindingKind::Inserted, Some(line.seq));
+            return Some(self.report.finding(self.files, raw, kind, seq, what));
+        }
+        if let Some(before) = chains::before(line)
+            && window.hash_of(before.seq) != Some(before.hash)
+        {
+            let what = format!(
+                "the chain before this line does not have its line {}; lines were removed or changed",
+                before.seq
+            );
+            let (kind, seq) = (FindingKind::Removed, Some(before.seq));
+            return Some(self.report.finding(self.files, raw, kind, seq, &what));
+        }
+        // Where lines without an anchor are counted, it is enough that one chain has one.
+        if self.verifier.max_unanchored.is_none()
+            && let Some(finding) = self.without_anchor(chain, last)
+        {
+            return Some(finding);
+        }
+        self.unanchored += chain.unanchored(last);
+        self.chain = None;
+        let note =
+            "a new chain begins here: the process was started again, or a message was not received";
+        self.report.note(self.files, raw, note);
+        None
+    }
+
+    /// A chain that ends without a signed anchor, where one is required.
+    fn without_anchor(&self, chain: &Chain, last: Head) -> Option<Finding> {
+        let has_another = self.verifier.max_unanchored.is_some() && self.report.anchors > 0;
+        if self.verifier.public_keys.is_empty() || has_another || chain.anchored.is_some() {
+            return None;
+        }
+        let what = if chain.is_stream {
+            "there is no signed anchor in the chain that ends here, so all its lines may have been rewritten"
+        } else {
+            "there is no signed anchor of these lines, so the whole log may have been rewritten"
+        };
+        let (kind, seq) = (FindingKind::Anchor, Some(last.seq));
+        Some(
+            self.report
+                .finding_at(self.files, self.place, kind, seq, what),
+        )
+    }
+
     /// What is wrong with a line that follows the line before it.
     fn wrong_alone(
         &mut self,
@@ -202,7 +265,8 @@ impl Check<'_> {
         if let Some(found) = self.file_name(raw, line) {
             return Ok(Some(found));
         }
-        if let Some(how) = self.ends.contradicted_by(head) {
+        let is_stream = self.chain.as_ref().is_some_and(|chain| chain.is_stream);
+        if let Some(how) = self.ends.contradicted_by(head, is_stream) {
             return self.contradiction(raw, head, window, how).map(Some);
         }
         Ok(self.event(raw, line, window))
@@ -211,6 +275,7 @@ impl Check<'_> {
     fn accept(&mut self, raw: &RawLine, head: Head, line: &Line, window: &mut Window) {
         self.last = Some(head);
         self.place = (raw.file, raw.number);
+        self.ends.saw(head);
         self.report.accepted(head, line);
         window.remember(Seen {
             head,
@@ -230,6 +295,15 @@ impl Check<'_> {
             return removed(self, what);
         }
         if is_start {
+            let before = chains::before(line)?;
+            if self.verifier.is_complete {
+                return removed(self, "the chain before this line is missing");
+            }
+            let note = format!(
+                "the log begins with a new chain; the one before it, up to line {}, was not given",
+                before.seq
+            );
+            self.report.note(self.files, raw, &note);
             return None;
         }
         if self.verifier.is_complete || line.seq == 1 {
@@ -302,21 +376,26 @@ impl Check<'_> {
         let Some(anchor) = Anchor::read(line) else {
             return wrong(self, "it is not an anchor; it was changed");
         };
-        match window.hash_of(anchor.head.seq) {
-            Some(hash) if hash == anchor.head.hash => {}
-            // A verification that begins later cannot know what is before.
-            None if anchor.head.seq < self.report.first.unwrap_or(0) => {}
-            _ => {
-                let what = format!(
-                    "it was signed for another line {}: the log was rewritten before this anchor",
-                    anchor.head.seq
-                );
-                return wrong(self, &what);
-            }
+        let seen = window.hash_of(anchor.head.seq);
+        let chain = self.chain.as_ref()?;
+        let anchored = chain.anchored(&anchor, seen);
+        if matches!(anchored, Anchored::Other) {
+            let what = format!(
+                "it was signed for another line {}: the log was rewritten before this anchor",
+                anchor.head.seq
+            );
+            return wrong(self, &what);
         }
         let keys = &self.verifier.public_keys;
         if !keys.is_empty() && !anchor.is_signed_by(keys) {
             return wrong(self, "its signature is not by a public key that was given");
+        }
+        // A line that was not given can be any line, so the anchor protects nothing here.
+        if matches!(anchored, Anchored::Earlier) {
+            return None;
+        }
+        if let Some(chain) = &mut self.chain {
+            chain.anchored = Some(anchor.head.seq);
         }
         self.report.anchors += 1;
         self.report.last_anchor = Some(LastAnchor {
@@ -435,7 +514,11 @@ impl Check<'_> {
 
     /// What shows only at the end.
     fn end(&mut self) -> Option<Finding> {
-        let last = self.last?;
+        let Some(last) = self.last else {
+            let what = "the log does not have a whole line; its lines were removed";
+            let kind = FindingKind::Removed;
+            return Some(self.report.finding_at(self.files, (0, 1), kind, None, what));
+        };
         self.report.last = Some(last);
         let at = |this: &Self, kind, seq: u64, what: &str| {
             Some(
@@ -456,15 +539,15 @@ impl Check<'_> {
             );
             return at(self, FindingKind::CutOff, last.seq + 1, &what);
         }
-        let anchored = self.report.last_anchor.as_ref().map(|anchor| anchor.seq);
-        if !self.verifier.public_keys.is_empty() && anchored.is_none() {
-            let what = "there is no signed anchor, so the whole log may have been rewritten";
-            return at(self, FindingKind::Anchor, last.seq, what);
+        if let Some(head) = self.ends.missing() {
+            let what = self.not_seen(head);
+            return at(self, FindingKind::Rewritten, head.seq, &what);
         }
-        let first = self.report.first.unwrap_or(1);
-        let unanchored = last
-            .seq
-            .saturating_sub(anchored.unwrap_or(first.saturating_sub(1)));
+        let chain = self.chain.as_ref()?;
+        if let Some(finding) = self.without_anchor(chain, last) {
+            return Some(finding);
+        }
+        let unanchored = self.unanchored + chain.unanchored(last);
         self.report.unanchored = unanchored;
         if let Some(most) = self.verifier.max_unanchored
             && unanchored > most
@@ -475,6 +558,19 @@ impl Check<'_> {
             return at(self, FindingKind::Anchor, last.seq, &what);
         }
         None
+    }
+
+    /// A noted head whose line the log does not have.
+    fn not_seen(&self, head: Head) -> String {
+        let seq = head.seq;
+        match &self.chain {
+            Some(chain) if !chain.is_stream && seq < chain.before.seq => format!(
+                "the log begins behind line {seq}, so that it had the head that was given does not show; name the older files too"
+            ),
+            _ => format!(
+                "the log was rewritten: it does not have a line {seq} with the hash of the head that was given"
+            ),
+        }
     }
 }
 

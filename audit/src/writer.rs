@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    chain::Head,
+    chain::{Head, Position},
     destination::{Damage, Destination, Resume},
     error::AuditError,
     event::Event,
@@ -27,8 +27,10 @@ pub(crate) struct Writer<D> {
     destination: D,
     queue: Arc<Queue>,
     numbers: Arc<Numbers>,
-    heads: watch::Sender<Head>,
+    heads: watch::Sender<Position>,
     head: Head,
+    /// The number of the chain that it belongs to.
+    chain: u64,
     /// Begins the next write: what has to be said of the end that was found.
     preface: Vec<Event>,
     needs_line_feed: bool,
@@ -56,15 +58,17 @@ impl<D: Destination> Writer<D> {
         mut destination: D,
         queue: Arc<Queue>,
         numbers: Arc<Numbers>,
-    ) -> Result<(Self, watch::Receiver<Head>), AuditError> {
+    ) -> Result<(Self, watch::Receiver<Position>), AuditError> {
         let resume = destination.resume()?;
-        let (heads, seen) = watch::channel(resume.head);
+        let (chain, head) = (0, resume.head);
+        let (heads, seen) = watch::channel(Position { chain, head });
         let mut writer = Self {
             destination,
             queue,
             numbers,
             heads,
-            head: resume.head,
+            head,
+            chain,
             preface: Vec::new(),
             needs_line_feed: false,
             must_resume: false,
@@ -126,6 +130,7 @@ impl<D: Destination> Writer<D> {
             let resume = self.destination.resume()?;
             self.must_resume = false;
             self.head = resume.head;
+            self.chain += u64::from(resume.is_new_chain);
             self.resumed(&resume);
         }
         let mut preface = self.preface.clone();
@@ -138,7 +143,7 @@ impl<D: Destination> Writer<D> {
             let len = batch.iter().map(|entry| entry.body.len() + 128).sum();
             if let Some(head) = self.destination.begin_if_due(self.head, len)? {
                 self.head = head;
-                self.heads.send_replace(head);
+                self.publish();
             }
         }
         self.lines.clear();
@@ -149,7 +154,9 @@ impl<D: Destination> Writer<D> {
         for event in preface {
             head = head.extend(&event.into_body(), &mut self.lines);
         }
-        for entry in batch {
+        let chain = self.chain;
+        let fits = |entry: &&Entry| entry.chain.is_none_or(|about| about == chain);
+        for entry in batch.iter().filter(fits) {
             head = head.extend(&entry.body, &mut self.lines);
         }
         if head == self.head {
@@ -166,8 +173,13 @@ impl<D: Destination> Writer<D> {
         self.needs_line_feed = false;
         self.told = missing;
         self.works();
-        self.heads.send_replace(head);
+        self.publish();
         Ok(())
+    }
+
+    fn publish(&self) {
+        let (chain, head) = (self.chain, self.head);
+        self.heads.send_replace(Position { chain, head });
     }
 
     /// Says how many lines are missing, and since when.

@@ -2,6 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
 use temporal_kms_codec::audit::{AuditLog, AuditStats};
 use temporal_kms_codec_service::{
     lifecycle::{Condition, Phase, Readiness, Reloads, Triggers},
@@ -10,6 +16,7 @@ use temporal_kms_codec_service::{
     tls::Tls,
 };
 use tokio::{
+    sync::RwLock,
     task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
@@ -148,9 +155,10 @@ impl Server {
         background.spawn(reloader.run(triggers));
 
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
+        let in_flight = InFlight::default();
         let public = Service {
             name: "public",
-            router: live.router(),
+            router: in_flight.watch(live.router()),
             tls,
             metrics: Arc::clone(&metrics),
         };
@@ -182,7 +190,9 @@ impl Server {
         }
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
-        finish(serving, timeouts.shutdown_grace).await;
+        if !finish(serving, timeouts.shutdown_grace).await {
+            in_flight.give_up().await;
+        }
         live.current().finish_audit();
         if let Some(log) = audit
             && let Err(error) = log.close().await
@@ -263,11 +273,52 @@ fn serve(
     tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
 }
 
-async fn finish(serving: JoinHandle<()>, grace: Duration) {
+/// Whether everything was answered in time.
+async fn finish(serving: JoinHandle<()>, grace: Duration) -> bool {
     match timeout(grace, serving).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(())) => return true,
         Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
         Err(_) => tracing::warn!("the grace time is over; requests in flight are cut off"),
+    }
+    false
+}
+
+/// The requests that are worked on. They end before the audit log does, so that it has their lines.
+#[derive(Clone, Default)]
+struct InFlight {
+    cut: CancellationToken,
+    /// Each request reads.
+    open: Arc<RwLock<()>>,
+}
+
+impl InFlight {
+    fn watch(&self, router: Router) -> Router {
+        let in_flight = self.clone();
+        router.layer(middleware::from_fn(move |request: Request, next: Next| {
+            let in_flight = in_flight.clone();
+            async move { in_flight.run(next.run(request)).await }
+        }))
+    }
+
+    async fn run(&self, work: impl Future<Output = Response>) -> Response {
+        let done = {
+            let _open = self.open.read().await;
+            tokio::select! {
+                done = work => Some(done),
+                () = self.cut.cancelled() => None,
+            }
+        };
+        match done {
+            Some(done) => done,
+            // The process ends, and its connections with it.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Drops the work on every request, and waits until that is done.
+    async fn give_up(&self) {
+        self.cut.cancel();
+        let _ = timeout(ADMIN_GRACE, self.open.write()).await;
     }
 }
 

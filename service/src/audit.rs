@@ -82,24 +82,46 @@ pub fn read(document: &Document<'_>, kms: &mut Kms) -> Option<AuditConfig> {
     let mut config = AuditConfig::to(target.clone().unwrap_or(Target::Stdout));
     let options = &mut config.options;
     let on_failure = section.value("on_failure", values::any::<OnFailure>);
+    let mut is_set = on_failure.is_some();
     options.on_failure = on_failure.unwrap_or_default();
-    section.set("sync", &mut options.sync, values::any::<Sync>);
-    section.set("max_file", &mut options.max_file, file_size);
-    section.set("max_file_age", &mut options.max_file_age, values::timeout);
-    section.set("file_mode", &mut options.file_mode, file_mode);
+    is_set |= set(
+        &mut options.sync,
+        section.value("sync", values::any::<Sync>),
+    );
+    is_set |= set(&mut options.max_file, section.value("max_file", file_size));
+    let age = section.value("max_file_age", values::timeout);
+    is_set |= set(&mut options.max_file_age, age);
+    is_set |= set(
+        &mut options.file_mode,
+        section.value("file_mode", file_mode),
+    );
     let kms = RefCell::new(kms);
     config.anchor_key = section.text("anchor_key", |text| {
         let key = kms.borrow_mut().read_key(text);
         key.map_err(|error| error.reason().to_owned())
     });
+    is_set |= config.anchor_key.is_some();
     let count = |text: &str| values::count(text).map(|count| count as u64);
-    section.set("anchor_lines", &mut config.anchor_lines, count);
-    section.set("anchor_every", &mut config.anchor_every, values::timeout);
-    if target.is_none() && (on_failure.is_some() || config.anchor_key.is_some()) {
+    is_set |= set(
+        &mut config.anchor_lines,
+        section.value("anchor_lines", count),
+    );
+    let every = section.value("anchor_every", values::timeout);
+    is_set |= set(&mut config.anchor_every, every);
+    if target.is_none() && is_set {
         section.report("nothing says where the audit log goes; add `folder`, `stdout` or `syslog`");
     }
     section.finish();
     target.map(|_| config)
+}
+
+/// Replaces `target` where the setting is there, and says whether it is.
+fn set<T>(target: &mut T, value: Option<T>) -> bool {
+    match value {
+        Some(value) => *target = value,
+        None => return false,
+    }
+    true
 }
 
 fn target(section: &mut Section<'_>) -> Option<Target> {
@@ -177,6 +199,13 @@ mod tests {
             ("folder = \"/a\"\nstdout = true", "goes to one place"),
             ("on_failure = \"refuse\"", "add `folder`"),
             ("anchor_key = \"local://audit\"", "add `folder`"),
+            ("sync = \"fsync\"", "add `folder`"),
+            ("max_file = \"1MiB\"", "add `folder`"),
+            ("max_file_age = \"1h\"", "add `folder`"),
+            ("file_mode = \"0640\"", "add `folder`"),
+            ("anchor_lines = 5", "add `folder`"),
+            ("anchor_every = \"1m\"", "add `folder`"),
+            ("stdout = false\nsync = \"fsync\"", "add `folder`"),
             ("stdout = true\nanchor_key = \"nonsense\"", "local://"),
             (
                 "stdout = true\non_failure = \"ignore\"",

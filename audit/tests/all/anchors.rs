@@ -9,7 +9,7 @@ use temporal_kms_local::LocalKeyring;
 
 use crate::support::{event, files, lines, options, values, verify};
 
-async fn signer(folder: &Path) -> (Arc<dyn Signer>, PublicKey) {
+pub(crate) async fn signer(folder: &Path) -> (Arc<dyn Signer>, PublicKey) {
     let keyring = LocalKeyring::open(folder);
     let signer = keyring
         .signing_key_or_create("audit", temporal_kms::SignatureAlgorithm::Ed25519)
@@ -18,7 +18,7 @@ async fn signer(folder: &Path) -> (Arc<dyn Signer>, PublicKey) {
     (signer, public)
 }
 
-async fn anchored_log() -> (TempDir, PublicKey) {
+pub(crate) async fn anchored_log() -> (TempDir, PublicKey) {
     let folder = tempfile::tempdir().unwrap();
     let keys = tempfile::tempdir().unwrap();
     let (signer, public) = signer(&keys.path().join("keys")).await;

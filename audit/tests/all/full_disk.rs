@@ -6,6 +6,7 @@ use std::{
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use temporal_kms::{CallObserver as _, EndedCall, Operation, Outcome};
 use temporal_kms_audit::{AuditError, AuditLog, AuditOptions, OnFailure};
 
 use crate::{
@@ -65,9 +66,17 @@ async fn refuses_in_a_small_space() {
     assert!(written > 20, "{written}");
     assert!(log.check().is_err(), "work begins without a record");
     assert!(log.problem().is_some());
+    // A change of a key that was made all the same is not called undone.
+    let key = "local://key".parse().unwrap();
+    let call = EndedCall::new(Operation::RotateKey, &key, Outcome::Done);
+    let error = log.ended(&call).await.unwrap_err().to_string();
+    assert!(error.contains("the key was changed"), "{error}");
+    let call = EndedCall::new(Operation::Unwrap, &key, Outcome::Done);
+    let error = log.ended(&call).await.unwrap_err().to_string();
+    assert!(!error.contains("the key was changed"), "{error}");
     // Whole lines only, also now.
     assert!(verify(&folder).ok);
-    assert_eq!(log.stats().missing, 1);
+    assert_eq!(log.stats().missing, 3);
     make_room();
     works_again(&log).await;
     log.check().unwrap();
@@ -82,12 +91,12 @@ fn a_full_disk_refuses_work_until_there_is_room() {
     let report = verify(folder.path());
     assert!(report.ok, "{report:?}");
     assert!(
-        report.notes[0].contains("1 lines are missing"),
+        report.notes[0].contains("3 lines are missing"),
         "{report:?}"
     );
     let lines = values(folder.path());
     let gap = lines.iter().find(|line| line["event"] == "gap").unwrap();
-    assert_eq!(gap["missing"], 1);
+    assert_eq!(gap["missing"], 3);
     assert!(
         gap["since"].is_string() && gap["error"].is_string(),
         "{gap}"

@@ -8,6 +8,7 @@
 mod anchors;
 mod crash;
 mod edits;
+mod forged;
 mod full_disk;
 mod lock;
 mod observer;

@@ -22,7 +22,7 @@ use super::exit::Failure;
 pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
     let mut options = args.kms.options()?;
     lifecycle::run(async {
-        let log = audited::open(args.audit_log.as_deref(), &mut options)?;
+        let log = audited::open(args.audit_log.as_deref(), &mut options).await?;
         let done = match &args.command {
             KeysCommand::Setup(setup) => setup::run(setup, &options, args.json).await,
             KeysCommand::OfKey(command) => operation::run(command, &options, args.json).await,

@@ -1,12 +1,13 @@
 //! `serve`: the server, until a signal stops it.
 
 use std::{
-    io::{StdoutLock, Write as _},
+    io::{self, Write},
     path::PathBuf,
     sync::Arc,
 };
 
 use clap::Args;
+use temporal_kms_codec::audit::Target;
 use temporal_kms_codec_service::{
     lifecycle::{self, CancellationToken, StopSignals, Triggers},
     log::EarlyLog,
@@ -80,12 +81,18 @@ async fn serve(config: LoadedConfig, telemetry: &Telemetry) -> Result<(), Failur
     let signals = signals.map_err(no_signals)?;
     let stop = CancellationToken::new();
     tokio::spawn(signals.cancel(stop.clone()));
+    let audit = config.config.audit.as_ref();
+    let is_stdout_a_log = audit.is_some_and(|audit| audit.options.target == Target::Stdout);
     let binding = Server::bind(config, Arc::clone(telemetry.metrics()));
     let Some(server) = unless_stopped(&stop, binding).await? else {
         tracing::info!("stopped before every key was open");
         return Ok(());
     };
-    announce(&server)?;
+    if is_stdout_a_log {
+        announce(&server, io::stderr().lock(), "stderr")?;
+    } else {
+        announce(&server, io::stdout().lock(), "stdout")?;
+    }
     server.run(stop, triggers).await;
     Ok(())
 }
@@ -110,17 +117,16 @@ where
     }
 }
 
-/// The lines that scripts and tests wait for.
-fn announce(server: &Server) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    let write = |stdout: &mut StdoutLock<'_>| {
-        writeln!(stdout, "listening on {}", server.url())?;
+/// The lines that scripts and tests wait for. An audit log on standard output has nothing but its own lines.
+fn announce(server: &Server, mut output: impl Write, name: &str) -> Result<(), Failure> {
+    let mut write = || {
+        writeln!(output, "listening on {}", server.url())?;
         if let Some(address) = server.admin_url() {
-            writeln!(stdout, "admin listening on {address}")?;
+            writeln!(output, "admin listening on {address}")?;
         }
-        stdout.flush()
+        output.flush()
     };
-    write(&mut stdout).map_err(|error| Failure::io("stdout", &error))
+    write().map_err(|error| Failure::io(name, &error))
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@ mod strangers;
 use std::sync::Arc;
 
 use http::StatusCode;
-use temporal_kms_codec::audit::{self, AuditLog, Decision, Event, RequestEvent};
+use temporal_kms_codec::audit::{self, AuditLog, Decision, Event, Receipt, RequestEvent};
 use temporal_kms_codec_service::listener::Peer;
 
 use self::strangers::Strangers;
 
 use super::{log::Summary, request_error::RequestError, request_id::RequestId};
+
+/// What some proxies log as "client closed request". It is never sent.
+const GIVEN_UP: u16 = 499;
 
 /// The audit log, where there is one.
 #[derive(Clone, Default)]
@@ -74,41 +77,13 @@ pub(super) async fn record(
     if summary.operation.is_none() && !is_refused {
         return Ok(());
     }
-    let receipt = {
-        let id = id.to_string();
-        let caller = summary.caller.as_ref();
-        let client = summary.client.as_ref().map(ToString::to_string);
-        let mut event = RequestEvent::default();
-        event.request = &id;
-        event.subject = caller.map(temporal_kms_codec_service::auth::Identity::subject);
-        event.issuer = caller.and_then(|caller| caller.issuer());
-        event.client = client.as_deref();
-        event.operation = summary.operation;
-        event.namespace = summary
-            .namespace
-            .as_ref()
-            .map(temporal_kms_codec::Namespace::as_str);
-        event.payloads = summary.asked.payloads.get().copied().unwrap_or_default();
-        event.undecoded = summary.placeholders;
-        event.bytes = summary.bytes;
-        event.keys = summary.asked.keys.get().map_or(&[], Vec::as_slice);
-        event.decision = match summary.namespace {
-            Some(_) if !is_refused => Decision::Allowed,
-            _ => Decision::Refused,
-        };
-        let result = result(status);
-        event.result = result;
-        event.error = summary.error.as_deref();
-        event.status = status.as_u16();
-        // Known callers have limits of their own.
-        let is_stranger = caller.is_none() && summary.namespace.is_none();
-        if is_stranger && !status.is_success() {
-            strangers.record(log, &event, result)
-        } else {
-            Some(log.record(&event))
-        }
+    let entry = Entry {
+        is_refused,
+        is_success: status.is_success(),
+        result: result(status),
+        status: status.as_u16(),
     };
-    let Some(receipt) = receipt else {
+    let Some(receipt) = enter(log, strangers, id, summary, &entry) else {
         return Ok(());
     };
     let written = receipt.written().await;
@@ -142,6 +117,77 @@ pub(super) async fn login(
         .text("result", result(end.status));
     let written = log.record(event).written().await;
     written.map_err(|_| RequestError::NotAudited)
+}
+
+/// Notes a request that was given up before its answer: its client is gone, or the server stops.
+pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
+    let Log {
+        log: Some(log),
+        strangers,
+    } = log
+    else {
+        return;
+    };
+    // A runtime that ends drops requests too.
+    if summary.operation.is_none() || tokio::runtime::Handle::try_current().is_err() {
+        return;
+    }
+    let entry = Entry {
+        is_refused: false,
+        is_success: false,
+        result: "given_up",
+        status: GIVEN_UP,
+    };
+    // Nobody waits for it.
+    drop(enter(log, strangers, id, summary, &entry));
+}
+
+/// How a request ended.
+struct Entry {
+    is_refused: bool,
+    is_success: bool,
+    result: &'static str,
+    status: u16,
+}
+
+fn enter(
+    log: &Arc<AuditLog>,
+    strangers: &Arc<Strangers>,
+    id: RequestId,
+    summary: &Summary,
+    entry: &Entry,
+) -> Option<Receipt> {
+    let id = id.to_string();
+    let caller = summary.caller.as_ref();
+    let client = summary.client.as_ref().map(ToString::to_string);
+    let mut event = RequestEvent::default();
+    event.request = &id;
+    event.subject = caller.map(temporal_kms_codec_service::auth::Identity::subject);
+    event.issuer = caller.and_then(|caller| caller.issuer());
+    event.client = client.as_deref();
+    event.operation = summary.operation;
+    event.namespace = summary
+        .namespace
+        .as_ref()
+        .map(temporal_kms_codec::Namespace::as_str);
+    event.payloads = summary.asked.payloads.get().copied().unwrap_or_default();
+    event.undecoded = summary.placeholders;
+    event.bytes = summary.bytes;
+    event.keys = summary.asked.keys.get().map_or(&[], Vec::as_slice);
+    event.decision = match summary.namespace {
+        Some(_) if !entry.is_refused => Decision::Allowed,
+        _ => Decision::Refused,
+    };
+    event.result = entry.result;
+    event.error = summary.error.as_deref();
+    event.status = entry.status;
+    // Known callers have limits of their own.
+    let is_stranger = caller.is_none() && summary.namespace.is_none();
+    if is_stranger && !entry.is_success {
+        strangers.record(log, &event, entry.result)
+    } else {
+        Some(log.record(&event))
+    }
 }
 
 fn result(status: StatusCode) -> &'static str {

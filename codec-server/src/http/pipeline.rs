@@ -30,8 +30,15 @@ use super::{
 /// Answers a codec request. What the log says of it is in the answer's extensions.
 pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let id = RequestId::of(&request);
-    let mut summary = Summary::default();
-    let mut response = match steps(&app, request, id, &mut summary).await {
+    let mut asked = InFlight {
+        app: &app,
+        id,
+        summary: Summary::default(),
+        is_answered: false,
+    };
+    let done = steps(&app, request, id, &mut asked.summary).await;
+    let mut summary = asked.answered();
+    let mut response = match done {
         Ok(done) => answer::success(done),
         Err(refusal) => {
             if let Some(reason) = refusal.shed_reason() {
@@ -45,6 +52,29 @@ pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Res
     response
 }
 
+/// A request without an answer yet. When it is dropped, the request was given up.
+struct InFlight<'a> {
+    app: &'a App,
+    id: RequestId,
+    summary: Summary,
+    is_answered: bool,
+}
+
+impl InFlight<'_> {
+    fn answered(mut self) -> Summary {
+        self.is_answered = true;
+        std::mem::take(&mut self.summary)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            audited::given_up(&self.app.audit, self.id, &self.summary);
+        }
+    }
+}
+
 /// The steps of a request. No step decides on the text of the URL: the route, the method and the namespace are parsed
 /// once.
 async fn steps(
@@ -53,13 +83,15 @@ async fn steps(
     id: RequestId,
     summary: &mut Summary,
 ) -> Result<Done, RequestError> {
-    let _open = app.admission.open()?;
     let (head, body) = request.into_parts();
     let connection = head.extensions.get::<ConnectionInfo>();
     summary.client = connection.map(|connection| connection.peer().clone());
+    // Before the first refusal: a request without an operation has no line in the audit log.
+    let route = Route::of(&head.uri);
+    summary.operation = route.as_ref().map(|route| route.operation.name());
+    let _open = app.admission.open()?;
     app.origins.check(&head)?;
-    let route = Route::of(&head.uri).ok_or(RequestError::UnknownPath)?;
-    summary.operation = Some(route.operation.name());
+    let route = route.ok_or(RequestError::UnknownPath)?;
     if head.method != Method::POST {
         return Err(RequestError::NotPost);
     }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -12,7 +13,7 @@ use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
 
 use crate::support::{
-    CodecServer, SECRET, body_of, create_key, keyring, plain, program, run, text,
+    CodecServer, SECRET, body_of, create_key, keyring, plain, post, program, run, text,
 };
 
 const NAMESPACE: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
@@ -478,6 +479,115 @@ fn new_lines_are_followed_into_new_files() {
         "{seqs:?}"
     );
     tail.stop();
+}
+
+/// What a collector saves is verified as it is.
+#[test]
+fn a_log_on_standard_output_has_nothing_but_its_lines() {
+    let folder = keyring();
+    create_key(folder.path(), "default");
+    let (file, saved) = (
+        folder.path().join("codec.toml"),
+        folder.path().join("saved"),
+    );
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[audit]\nstdout = true\n\
+         [keys]\nlocal_keyring = '{}'\n{NAMESPACE}\n",
+        folder.path().display()
+    );
+    fs::write(&file, config).unwrap();
+    let mut command = program();
+    command.args(["serve", "--config"]).arg(&file);
+    command.stdout(fs::File::create(&saved).unwrap());
+    command.stderr(std::process::Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let mut shown = BufReader::new(server.stderr.take().unwrap()).lines();
+    assert!(shown.any(|line| line.unwrap().starts_with("admin listening on http://")));
+    let id = nix::unistd::Pid::from_raw(server.id().try_into().unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+    for line in shown {
+        line.unwrap();
+    }
+    assert!(server.wait().unwrap().success());
+    let (code, shown, error) = audit(&["verify", saved.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{shown}{error}");
+}
+
+#[test]
+fn a_request_that_is_cut_off_has_its_lines_before_the_log_ends() {
+    let log = tempfile::tempdir().unwrap();
+    let limits = "shutdown_grace = \"200ms\"\nshutdown_delay = \"0s\"\nbody_timeout = \"1h\"";
+    let audit = format!("[audit]\nfolder = '{}'\n{NAMESPACE}", log.path().display());
+    let mut server = CodecServer::serve(limits, &audit);
+    let body = body_of(&plain(&["a"]));
+    let request = post("/encode", &[("Expect", "100-continue")], &body);
+    let mut waiting = server.connect();
+    // The body never comes.
+    waiting.send(&request[..request.len() - body.len()]);
+    assert!(waiting.head().contains("100 Continue"));
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    server.wait_for_log("cut off");
+    assert_eq!(server.wait().code(), Some(0));
+    let written = lines(log.path());
+    let [request] = of(&written, "request")[..] else {
+        panic!("{written:?}")
+    };
+    assert_eq!(request["result"], "given_up");
+    assert_eq!(written.last().unwrap()["event"], "stop");
+}
+
+#[test]
+fn keys_are_not_changed_when_the_log_has_no_room_for_its_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, keys) = (folder.path().join("log"), folder.path().join("keys"));
+    fs::create_dir(&log).unwrap();
+    fs::set_permissions(&log, PermissionsExt::from_mode(0o700)).unwrap();
+    let with_log = |command: &mut Command, arguments: &[&str]| {
+        command.args(["keys", "--keyring"]).arg(&keys);
+        command.arg("--audit-log").arg(&log).args(arguments);
+        command.output().unwrap()
+    };
+    // Until a block has no room for another line `start`.
+    let len = (0..50).find_map(|_| {
+        with_log(&mut program(), &["list"]);
+        let len = fs::metadata(log.join("audit-00000001.jsonl"))
+            .unwrap()
+            .len();
+        (len % 512 > 512 - 150).then_some(len)
+    });
+    let blocks = len.unwrap().div_ceil(512);
+    let serve = program();
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!(
+            "trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""
+        ))
+        .arg(serve.get_program());
+    let output = with_log(&mut shell, &["create", "local://new"]);
+    let error = text(&output.stderr);
+    assert_ne!(output.status.code(), Some(0), "{error}");
+    assert!(
+        error.contains("nothing is done without a record"),
+        "{error}"
+    );
+    assert!(!error.contains("was changed"), "{error}");
+    let keys = fs::read_dir(&keys).map_or(0, Iterator::count);
+    assert_eq!(keys, 0, "the key was created");
+}
+
+/// Before anything else of the request is looked at.
+#[test]
+fn a_request_that_is_refused_early_is_named_with_its_operation() {
+    let server = audited("");
+    let origin = [("Origin", "https://evil.example.com")];
+    assert_eq!(server.post("/decode", &origin, b"{}").status, 403);
+    let written = lines(&log_of(&server));
+    let [request] = of(&written, "request")[..] else {
+        panic!("{written:?}")
+    };
+    assert_eq!(request["operation"], "decode");
+    assert_eq!(request["decision"], "refused");
 }
 
 /// Requests that one connection sends without waiting for answers.

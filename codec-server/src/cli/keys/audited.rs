@@ -14,7 +14,12 @@ use super::super::exit::Failure;
 const PROGRAM: &str = concat!("codec-server keys ", env!("CARGO_PKG_VERSION"));
 
 /// Opens the log in `folder`, if any. From now on it has a line for each change and each use of a key.
-pub(super) fn open(folder: Option<&Path>, kms: &mut Kms) -> Result<Option<Arc<AuditLog>>, Failure> {
+///
+/// Its first line is written when this returns: a log that cannot be written is found before a key is changed.
+pub(super) async fn open(
+    folder: Option<&Path>,
+    kms: &mut Kms,
+) -> Result<Option<Arc<AuditLog>>, Failure> {
     let Some(folder) = folder else {
         return Ok(None);
     };
@@ -22,6 +27,7 @@ pub(super) fn open(folder: Option<&Path>, kms: &mut Kms) -> Result<Option<Arc<Au
         .with_program(PROGRAM)
         .with_user(user());
     let log = AuditLog::open(&options)?;
+    log.started().await?;
     kms.set_observer(Some(log.clone()));
     Ok(Some(log))
 }
