@@ -10,7 +10,7 @@ use temporal_kms_codec::{
 
 use super::{
     log::Summary,
-    request_error::{RequestError, wanted_key},
+    request_error::{RequestError, named_keys},
     request_id::RequestId,
 };
 
@@ -31,9 +31,12 @@ impl Asked {
     /// Notes the keys that payloads name, each once.
     pub(super) fn note_keys(&self, payloads: &[Payload]) {
         let mut keys = Vec::new();
-        for key in payloads.iter().filter_map(wanted_key) {
-            if keys.len() < MOST_KEYS && !keys.contains(&key) {
+        for key in payloads.iter().flat_map(named_keys) {
+            if !keys.contains(&key) {
                 keys.push(key);
+            }
+            if keys.len() >= MOST_KEYS {
+                break;
             }
         }
         // The first ones stay.

@@ -115,7 +115,7 @@ impl Scan {
         let mut workflow = Workflow::default();
         // Its memo, which may be that of a run before.
         protobuf::payloads(&info, &mut |payload| {
-            workflow.add_found(payload.as_ref(), None)
+            workflow.add_found(payload.as_ref(), None);
         });
         let info = WorkflowExecutionInfo::decode(info.as_slice()).unwrap_or_default();
         let execution = info.execution.unwrap_or_default();
@@ -153,7 +153,7 @@ impl Scan {
                 let time = HistoryEvent::decode(event.as_slice()).ok();
                 let time = time.and_then(|event| ages.next(&event));
                 protobuf::payloads(event, &mut |payload| {
-                    workflow.add_found(payload.as_ref(), time)
+                    workflow.add_found(payload.as_ref(), time);
                 });
             }
             if page.next_page_token.is_empty() {
