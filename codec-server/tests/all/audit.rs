@@ -285,8 +285,14 @@ fn nothing_is_decoded_without_a_record() {
         let sealed = server.encode("default", &plain(&["a"]));
         let full = (0..2000).find_map(|_| {
             let answer = server.call("/decode", "default", &sealed);
-            (answer.status != 200 || log_is_full(&log)).then_some(answer)
+            // Where the answer tells it, the size of a line does not matter.
+            (answer.status != 200 || (status == 200 && log_is_full(&log))).then_some(answer)
         });
+        if status == 200 {
+            // There is no room for these lines.
+            server.call("/decode", "default", &sealed);
+            server.call("/decode", "default", &sealed);
+        }
         let answer = full.expect("the log never became full");
         assert_eq!(answer.status, status, "{}", answer.body);
         if status == 503 {
