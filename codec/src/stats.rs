@@ -57,7 +57,7 @@ pub struct Stats {
 macro_rules! counters {
     ($($name:ident),* $(,)?) => {
         /// The running numbers behind [`Stats`].
-        #[derive(Default)]
+        #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter),*
         }
@@ -89,7 +89,7 @@ counters!(
     dek_renewal_failures,
 );
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use temporal_kms_codec::Payload;
 
-use super::request_error::wanted_key;
+use super::request_error::named_keys;
 
 /// The keys of a request that the log names.
 const MOST_KEYS: usize = 8;
@@ -20,9 +20,12 @@ impl Asked {
     /// Notes the keys that payloads name, each once.
     pub(super) fn note_keys(&self, payloads: &[Payload]) {
         let mut keys = Vec::new();
-        for key in payloads.iter().filter_map(wanted_key) {
-            if keys.len() < MOST_KEYS && !keys.contains(&key) {
+        for key in payloads.iter().flat_map(named_keys) {
+            if !keys.contains(&key) {
                 keys.push(key);
+            }
+            if keys.len() >= MOST_KEYS {
+                break;
             }
         }
         // The first ones stay.

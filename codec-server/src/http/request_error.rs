@@ -3,7 +3,9 @@
 use std::{fmt, time::Duration};
 
 use http::{HeaderValue, StatusCode};
-use temporal_kms_codec::{Error, Payload, PayloadError, kms::ProviderErrorKind, payload::KMS_KEY};
+use temporal_kms_codec::{
+    Error, Inspection, Payload, PayloadError, kms::ProviderErrorKind, payload::KMS_KEY,
+};
 use temporal_kms_codec_proto::json::JsonError;
 use temporal_kms_codec_service::{
     auth::{Denied, LoginError, Refused},
@@ -248,6 +250,18 @@ impl RequestError {
 pub(super) fn wanted_key(payload: &Payload) -> Option<String> {
     let key = std::str::from_utf8(payload.metadata.get(KMS_KEY)?).ok()?;
     Some(shown(key))
+}
+
+/// All keys that a payload names, in the form of its format: `static:ID` for a static key, and each recipient of an
+/// envelope.
+pub(super) fn named_keys(payload: &Payload) -> Vec<String> {
+    let keys = Inspection::of(payload).keys.into_iter();
+    let mut names: Vec<_> = keys.filter_map(|key| Some(shown(&key.name?))).collect();
+    if names.is_empty() {
+        // Of a broken payload, at least what it says.
+        names.extend(wanted_key(payload));
+    }
+    names
 }
 
 /// A text from outside, made safe to show.

@@ -252,8 +252,10 @@ fn scan_sums_up_folders_and_tells_until_when_payloads_are_kept() {
         (&json!(3), &json!(3), &json!(1))
     );
     assert_eq!(need["kept_until"], "2026-01-12T00:00:00Z");
-    assert_eq!(need["first_written"], "2026-01-01T00:00:00Z");
+    assert_eq!(need["first_written"], Value::Null);
     assert_eq!(scan(&[])["needs"][0]["unknown_end"], 1);
+    // The file does not tell whether a schedule started the workflow with a copy of an older input.
+    assert_eq!(need["unknown_written"], 3);
 
     // A file that is not a history is reported, and the others are summed up.
     fs::write(exports.join("broken.json"), "{").unwrap();
@@ -261,6 +263,32 @@ fn scan_sums_up_folders_and_tells_until_when_payloads_are_kept() {
     assert_eq!(output.status.code(), Some(65));
     assert!(text(&output.stderr).contains("broken.json"));
     assert!(text(&output.stdout).contains("open (1)"));
+}
+
+#[test]
+fn a_scan_that_could_not_read_everything_is_not_a_success() {
+    let folder = keyring();
+    let payload = &sealed(folder.path(), &["one"])[0];
+    let (metadata, long) = (&payload["metadata"], "A".repeat(17 << 20));
+    for data in [long.as_str(), "no base64!"] {
+        // The order of Temporal's tools.
+        let unreadable = format!(r#"{{"metadata":{metadata},"data":"{data}"}}"#);
+        let document = history(&[payload.clone(), json!("unreadable")]).to_string();
+        let document = document.replace("\"unreadable\"", &unreadable);
+        let output = run_with_input(
+            &["history", "scan", "-", "--json"],
+            &[],
+            document.as_bytes(),
+        );
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(65), "{said}");
+        assert!(said.contains("Do not destroy a key by it"), "{said}");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&answer["payloads"], &answer["unreadable"]),
+            (&json!(1), &json!(1))
+        );
+    }
 }
 
 #[test]

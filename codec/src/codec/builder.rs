@@ -34,6 +34,7 @@ pub struct CodecBuilder {
     plaintext: PlaintextPolicy,
     static_keys: StaticKeys,
     decrypt_only: bool,
+    counters: Option<Arc<Counters>>,
 }
 
 impl Codec {
@@ -58,6 +59,7 @@ impl CodecBuilder {
             plaintext: PlaintextPolicy::default(),
             static_keys: StaticKeys::new(),
             decrypt_only: false,
+            counters: None,
         }
     }
 
@@ -160,6 +162,12 @@ impl CodecBuilder {
         self
     }
 
+    /// Counts what the codec does together with `codec`: the [`stats`](Codec::stats) of both are the sum.
+    pub fn count_with(mut self, codec: &Codec) -> Self {
+        self.counters = Some(codec.0.counters.clone());
+        self
+    }
+
     /// Makes the codec. No KMS is called; ask [`Codec::ready`] whether the keys can be used.
     ///
     /// # Errors
@@ -179,7 +187,7 @@ impl CodecBuilder {
         };
         policy.check()?;
         check_static_keys(&policy.formats, &self.static_keys)?;
-        let counters = Arc::new(Counters::default());
+        let counters = self.counters.unwrap_or_default();
         let (opening, encryption) = if self.decrypt_only {
             (self.keys.build_opening(&counters)?, None)
         } else {

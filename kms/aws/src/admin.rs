@@ -25,7 +25,7 @@ use super::{
 };
 use temporal_kms::{
     EncryptionContext, KeyAdmin, KeyDetails, KeyGrants, KeyRole, KeySpec, KeyUri, KeyVersion,
-    ProviderError, ProviderErrorKind as Kind, Scheme,
+    Protection, ProviderError, ProviderErrorKind as Kind, Scheme,
 };
 
 const DAY: Duration = Duration::from_hours(24);
@@ -80,8 +80,16 @@ impl KeyAdmin for AwsAdmin {
         let alias = self.kms.regional(key).await?;
         let spec = with_options(spec, &self.kms.options);
         let made = create::create(alias, &spec).await?;
-        let metadata = metadata::describe(&made).await?;
-        details::details(&made, &metadata).await
+        let shown = async {
+            let metadata = metadata::describe(&made).await?;
+            details::details(&made, &metadata).await
+        };
+        // The key exists. An error would say that it does not.
+        Ok(shown.await.unwrap_or_else(|error: ProviderError| {
+            tracing::warn!(key = %made.name, %error, "the key was created, and cannot be shown");
+            KeyDetails::new(key.clone(), spec.purpose, Protection::Hsm)
+                .with_rotation_period(spec.rotation_period)
+        }))
     }
 
     /// The list omits keys of AWS's own services, keys for other purposes, and keys that the caller may not see.

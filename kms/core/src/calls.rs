@@ -86,7 +86,8 @@ impl CallLayer {
         Ok(self.surround(key)?)
     }
 
-    /// Surrounds the administration of keys: the observer is told of every change.
+    /// Surrounds the administration of keys: the observer is told of every change, and of every question for
+    /// a key's details.
     #[must_use]
     pub fn admin(&self, admin: Arc<dyn KeyAdmin>) -> Arc<dyn KeyAdmin> {
         match &self.observer {

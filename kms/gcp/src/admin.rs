@@ -389,9 +389,14 @@ fn with_rotation(
 
 /// The service disables, enables and destroys versions, never whole keys.
 fn named(uri: &KeyUri, version: Option<&str>) -> Result<u64, ProviderError> {
-    match version.map(str::parse) {
-        Some(Ok(id)) => Ok(id),
-        Some(Err(_)) => Err(ProviderError::new(Kind::KeyNotFound, uri)
+    // `01` and `+1` would be version 1 under a name that no comparison of names finds.
+    let id = version.map(|version| {
+        let id: Option<u64> = version.parse().ok();
+        id.filter(|id| id.to_string() == version)
+    });
+    match id {
+        Some(Some(id)) => Ok(id),
+        Some(None) => Err(ProviderError::new(Kind::KeyNotFound, uri)
             .with_detail("the version is not a number; `codec-server keys versions` lists them")),
         None => Err(ProviderError::new(Kind::Misconfigured, uri)
             .with_detail("name the version; Cloud KMS does this to versions, not to keys")),

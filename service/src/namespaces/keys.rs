@@ -6,7 +6,7 @@ use std::{
 };
 
 use temporal_kms_codec::{
-    Codec, Error, KeyUri, Namespace, StaticKeys,
+    Codec, CodecBuilder, Error, KeyUri, Namespace, StaticKeys,
     kms::{KeyProvider, Kms},
 };
 
@@ -63,6 +63,16 @@ impl Keys {
         namespace: &Namespace,
         also_decode: Option<&Namespace>,
     ) -> Result<Codec, Error> {
+        self.builder(config, namespace, also_decode).build()
+    }
+
+    /// As [`codec`](Self::codec), for a codec with further settings.
+    pub(super) fn builder(
+        &self,
+        config: &NamespaceConfig,
+        namespace: &Namespace,
+        also_decode: Option<&Namespace>,
+    ) -> CodecBuilder {
         let builder = config.builder(namespace.clone());
         let mut builder = builder.static_keys(self.of_other_codecs.clone());
         for key in &self.encrypt {
@@ -74,6 +84,6 @@ impl Keys {
         if let Some(namespace) = also_decode {
             builder = builder.accept_namespace(namespace.clone());
         }
-        builder.build()
+        builder
     }
 }

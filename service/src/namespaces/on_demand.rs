@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use temporal_kms_codec::{Codec, Error, Namespace};
+use temporal_kms_codec::{Codec, DataKeyState, Error, Namespace};
 
 use super::{NamespaceConfig, keys::Keys};
 
@@ -19,7 +19,7 @@ type Asked = (Namespace, Option<Namespace>);
 pub(super) struct OnDemand {
     keys: Keys,
     made: Arc<Mutex<LruCache<Asked, Codec>>>,
-    /// Shows that the keys can be used. It is of no namespace that is served.
+    /// Shows that the keys can be used. It is of no namespace that is served, and counts what all of the codecs do.
     trial: Codec,
 }
 
@@ -54,7 +54,8 @@ impl OnDemand {
         if let Some(codec) = made.get(&name) {
             return Some(codec.clone());
         }
-        match self.keys.codec(config, namespace, also_decode) {
+        let builder = self.keys.builder(config, namespace, also_decode);
+        match builder.count_with(&self.trial).build() {
             Ok(codec) => {
                 made.put(name, codec.clone());
                 Some(codec)
@@ -64,6 +65,17 @@ impl OnDemand {
                 None
             }
         }
+    }
+
+    /// The data keys of all codecs that are kept: their number, and the greatest age of one that seals.
+    pub(super) fn data_key_state(&self) -> DataKeyState {
+        let mut all = self.trial.data_key_state();
+        for (_, codec) in self.made.lock().iter() {
+            let state = codec.data_key_state();
+            all.cached += state.cached;
+            all.sealing_age = all.sealing_age.max(state.sealing_age);
+        }
+        all
     }
 
     pub(super) fn trial(&self) -> &Codec {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures::future;
-use temporal_kms_codec::{Codec, Error, KeyUri, Namespace, kms::ProviderError};
+use temporal_kms_codec::{
+    Codec, DataKeyState, Error, KeyUri, Namespace, Stats, kms::ProviderError,
+};
 
 use super::{
     NamespaceConfig, NamespaceLimits, OnUndecodable, Patterns, keys::Keys, on_demand::OnDemand,
@@ -44,6 +46,9 @@ impl NamespaceCodec {
         }
     }
 }
+
+/// A namespace, what its codecs have done, and their data keys.
+pub(crate) type Activity = (Namespace, Stats, DataKeyState);
 
 /// The namespace is not configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -187,6 +192,25 @@ impl Namespaces {
                 exact.chain(patterns).collect()
             }
             Kind::Any(any) => vec![any.codecs.trial()],
+        }
+    }
+
+    /// What the codecs of each namespace and of each pattern have done, and their data keys. The name is that of the
+    /// namespace, or one that the pattern matches.
+    pub(crate) fn activity(&self) -> Vec<Activity> {
+        let of = |codec: &Codec, data_keys| (codec.namespace().clone(), codec.stats(), data_keys);
+        let several = |several: &Several| {
+            let codecs = &several.codecs;
+            of(codecs.trial(), codecs.data_key_state())
+        };
+        match &self.0 {
+            Kind::Named { exact, patterns } => {
+                let exact = exact.values().map(|single| &single.served.codec);
+                let exact = exact.map(|codec| of(codec, codec.data_key_state()));
+                let patterns = patterns.iter().map(|(_, found)| several(found));
+                exact.chain(patterns).collect()
+            }
+            Kind::Any(any) => vec![several(any)],
         }
     }
 

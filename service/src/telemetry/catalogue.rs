@@ -151,7 +151,7 @@ catalogue! {
         "Payloads that were not encrypted and passed the decoder as they were";
 
     KMS_CALLS: Counter "kms.calls" None ["operation", "key", "result"]
-        "Calls of key services that ended, with all their attempts; the result is `ok` or the kind of the error";
+        "Calls of key services that ended, with all their attempts; the result is `ok`, the kind of the error, or `given_up` by the caller";
     KMS_CALL_DURATION: Histogram "kms.call.duration" Seconds ["operation", "key"]
         "Time of a call of a key service with all its attempts";
     KMS_RETRIES: Counter "kms.retries" None ["operation", "key"]

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use opentelemetry::KeyValue;
 use parking_lot::RwLock;
-use temporal_kms_codec::{Codec, Stats};
+use temporal_kms_codec::{DataKeyState, Stats};
 
 use super::{
     catalogue::{
@@ -25,13 +25,13 @@ impl Watched {
         *self.0.write() = Arc::downgrade(namespaces);
     }
 
-    fn each(&self, labels: &Labels, mut read: impl FnMut(&Codec, &[KeyValue])) {
+    fn each(&self, labels: &Labels, mut read: impl FnMut(&Stats, &DataKeyState, &[KeyValue])) {
         let Some(namespaces) = self.0.read().upgrade() else {
             return;
         };
-        for codec in namespaces.codecs() {
-            let namespace = labels.namespace(Some(codec.namespace()));
-            read(codec, &[KeyValue::new("namespace", namespace)]);
+        for (namespace, stats, data_keys) in namespaces.activity() {
+            let namespace = labels.namespace(Some(&namespace));
+            read(&stats, &data_keys, &[KeyValue::new("namespace", namespace)]);
         }
     }
 }
@@ -56,23 +56,23 @@ pub(super) fn register(instruments: &Instruments<'_>, labels: &Arc<Labels>, watc
     for (metric, count) in COUNTERS {
         let (watched, labels) = (watched.clone(), Arc::clone(labels));
         instruments.read_counter(&metric, move |seen| {
-            watched.each(&labels, |codec, namespace| {
-                seen.set(count(&codec.stats()), namespace);
+            watched.each(&labels, |stats, _, namespace| {
+                seen.set(count(stats), namespace);
             });
         });
     }
     let (of_age, known) = (watched.clone(), Arc::clone(labels));
     instruments.gauge(&DATA_KEY_AGE, move |seen| {
-        of_age.each(&known, |codec, namespace| {
-            if let Some(age) = codec.data_key_state().sealing_age {
+        of_age.each(&known, |_, data_keys, namespace| {
+            if let Some(age) = data_keys.sealing_age {
                 seen.set(age.as_secs_f64(), namespace);
             }
         });
     });
     let (of_entries, known) = (watched.clone(), Arc::clone(labels));
     instruments.gauge(&CACHE_ENTRIES, move |seen| {
-        of_entries.each(&known, |codec, namespace| {
-            let entries = u32::try_from(codec.data_key_state().cached);
+        of_entries.each(&known, |_, data_keys, namespace| {
+            let entries = u32::try_from(data_keys.cached);
             seen.set(entries.unwrap_or(u32::MAX).into(), namespace);
         });
     });

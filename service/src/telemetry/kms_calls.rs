@@ -8,7 +8,7 @@ use opentelemetry::{
 };
 use temporal_kms_codec::{
     KeyUri,
-    kms::{MeasuredCall, MetricsSink, Operation, ProviderErrorKind, VersionUsed},
+    kms::{MeasuredCall, MetricsSink, Operation, Outcome, ProviderErrorKind, VersionUsed},
 };
 
 use super::{
@@ -93,8 +93,12 @@ impl MetricsSink for KmsCallMetrics {
             self.count_version(labels.clone(), call.key, version);
         }
         let [operation, key] = labels;
-        let result = call.error.map_or("ok", ProviderErrorKind::as_str);
-        let result = KeyValue::new("result", result);
+        let result = match call.outcome {
+            // The service answered as it should.
+            Outcome::NotVerified => Outcome::Done,
+            outcome => outcome,
+        };
+        let result = KeyValue::new("result", result.as_str());
         self.calls.add(1, &[operation, key, result]);
     }
 

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use temporal_kms_codec::{
-    KeyUri, Namespace, Payload,
-    kms::{Kms, local::LocalKeyring},
+    KeyUri, Namespace, Payload, PlaintextPolicy,
+    kms::{CallObserver, EndedCall, Kms, ProviderError, local::LocalKeyring},
 };
 
 use super::*;
 use crate::{
     lifecycle::Readiness,
-    namespaces::{NamespaceConfig, Namespaces, NamespacesConfig},
+    namespaces::{NamedNamespaces, NamespaceConfig, Namespaces, NamespacesConfig, Pattern},
 };
 
 const SECRET: &str = "correct-horse-battery-staple";
@@ -216,6 +218,42 @@ async fn states_are_shown() {
     assert_eq!(value(&metrics.text(), closed), 0.0);
 }
 
+#[tokio::test]
+async fn the_namespaces_of_a_pattern_are_counted_together() {
+    let folder = tempfile::tempdir().unwrap();
+    LocalKeyring::open(folder.path())
+        .key_or_create("k")
+        .unwrap();
+    let kms = Kms::builder().local_keyring(folder.path()).build();
+    let mut settings = NamespaceConfig::with_key("local://k".parse().unwrap());
+    settings.plaintext = PlaintextPolicy::Reject;
+    let patterns = [(Pattern::new("team-*").unwrap(), settings)];
+    let named = NamedNamespaces::new(BTreeMap::new(), patterns.into_iter().collect());
+    let config = NamespacesConfig::Named(named);
+    let metrics = Metrics::new(Program::codec_server("1"));
+    metrics.configure(&config, &kms);
+    let namespaces = Arc::new(Namespaces::open(&config, &kms).await.unwrap());
+    metrics.watch_namespaces(&namespaces);
+    // More than are kept, so that the first ones are gone again.
+    for number in 0..300 {
+        let name = Namespace::new(&format!("team-{number}")).unwrap();
+        let codec = namespaces.resolve(name).unwrap().codec;
+        let plain = vec![Payload::default()];
+        if number < 2 {
+            codec.encode(plain.clone()).await.unwrap();
+        }
+        codec.decode(plain).await.unwrap_err();
+    }
+    let text = metrics.text();
+    for (metric, expected) in [
+        ("payloads_rejected_total", 300.0),
+        ("data_keys_made_total", 2.0),
+    ] {
+        let series = format!(r#"codec_server_{metric}{{namespace="team-*"}}"#);
+        assert_eq!(value(&text, &series), expected, "{series}");
+    }
+}
+
 /// The names of the labels of each metric that the text shows.
 fn labels(text: &str) -> BTreeMap<String, Vec<String>> {
     let series = text.lines().filter(|line| !line.starts_with('#'));
@@ -274,6 +312,19 @@ async fn callers_cannot_make_series() {
     assert_eq!(value(&metrics.text(), other), 20_000.0);
 }
 
+/// The calls that an observer was told of.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl CallObserver for Told {
+    fn ended(&self, call: &EndedCall<'_>) -> BoxFuture<'static, Result<(), ProviderError>> {
+        let EndedCall { operation, key, .. } = call;
+        let outcome = call.outcome.as_str();
+        self.0.lock().push(format!("{operation} {key} {outcome}"));
+        Box::pin(async { Ok(()) })
+    }
+}
+
 #[tokio::test]
 async fn the_age_of_a_key_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -281,10 +332,16 @@ async fn the_age_of_a_key_is_asked_for() {
         .key_or_create("k")
         .unwrap();
     let key: KeyUri = "local://k".parse().unwrap();
-    let kms = Kms::builder().local_keyring(folder.path()).build();
+    let told = Arc::<Told>::default();
+    let kms = Kms::builder()
+        .local_keyring(folder.path())
+        .observer(told.clone())
+        .build();
     let metrics = Metrics::new(Program::codec_server("1"));
     metrics.configure_names([], [key.clone()], &kms);
     // A local key does not say how old its versions are, so the question is not repeated.
     metrics.watch_key_ages(kms, vec![key]).await;
     assert!(!metrics.text().contains("primary_version_age"));
+    // The audit log has a line for this call too.
+    assert_eq!(*told.0.lock(), ["describe local://k ok"]);
 }

@@ -51,8 +51,51 @@ async fn a_namespace_is_scanned_and_its_workflows_tell_their_keys() {
     assert!(ours["version"].is_string() && ours["last_written"].is_string());
     assert!(plain["open"].as_u64() >= Some(1), "{plain}");
 
+    // The start of a workflow that nothing started again is as old as its input.
+    assert!(plain["first_written"].is_string(), "{plain}");
+
     let output = scan(&["--namespace", "nowhere"]);
     assert_eq!(output.status.code(), Some(65), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_schedule_keeps_and_starts_tells_no_age() {
+    let office = ParcelOffice::open("default").await;
+    office.temporal(&[
+        "schedule",
+        "create",
+        "--schedule-id",
+        "daily",
+        "--interval",
+        "24h",
+        "--type",
+        "Parcel",
+        "--task-queue",
+        "nobody",
+        "--input",
+        "1",
+    ]);
+    let address = office.address();
+    let scan = || {
+        let output = codec_server(&["history", "scan", "--address", &address, "--json"]);
+        assert!(output.status.success(), "{output:?}");
+        let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let needs = answer["needs"].as_array().expect("needs");
+        let plain = "not encrypted (json/plain)";
+        let need = needs.iter().find(|need| need["format"] == plain).cloned();
+        Some((answer["schedules"].clone(), need?))
+    };
+    // Lists follow after a moment.
+    let found = (0..300).find_map(|_| scan().filter(|(schedules, _)| *schedules == 1));
+    let (_, need) = found.expect("the input of the schedule");
+    assert!(need["unknown_written"].as_u64() >= Some(1), "{need}");
+
+    office.temporal(&["schedule", "trigger", "--schedule-id", "daily"]);
+    let started = (0..300).find_map(|_| {
+        let (_, need) = scan()?;
+        (need["unknown_written"].as_u64() > Some(1)).then_some(need)
+    });
+    started.expect("the input of the workflow that it started");
 }
 
 #[tokio::test(flavor = "multi_thread")]

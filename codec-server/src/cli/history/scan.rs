@@ -1,5 +1,6 @@
 //! `history scan`: which formats, keys and versions histories still need, and until when.
 
+mod age;
 mod files;
 mod messages;
 mod namespace;
@@ -66,7 +67,9 @@ ONLY KEY counts the payloads that no other key opens. KEPT UNTIL is the time at
 which Temporal deletes the last closed workflow with such a payload; `open`
 workflows and schedules keep theirs longer. The ciphertexts of Google Cloud KMS
 and AWS KMS do not tell the version of their key: compare WRITTEN with the times
-of `codec-server keys versions`.";
+of `codec-server keys versions`. WRITTEN is unknown where a payload may be older
+than its event: schedules, memos, and workflows that a schedule, cron, a retry
+or a reset started hold copies. Then WRITTEN excludes no version.";
 
 pub(super) fn help() -> String {
     with_exit_codes(EXAMPLES)
@@ -86,6 +89,13 @@ pub(super) fn run(args: &ScanArgs) -> Result<(), Failure> {
     let (tally, problems) = lifecycle::run_interruptible(&consequence, scan(args))?;
     let report = Report::of(&tally);
     print_answer(args.json, &report, || report.text())?;
+    if tally.unreadable > 0 {
+        let message = format_args!(
+            "{} payloads or parts of histories cannot be read, so their keys are not in the answer. Do not destroy a key by it; `codec-server history decode` names them in exported histories",
+            tally.unreadable
+        );
+        return Err(Failure::new(Status::Data, message));
+    }
     match problems {
         0 => Ok(()),
         _ => Err(Failure::said(Status::Data)),

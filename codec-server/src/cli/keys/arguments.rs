@@ -326,6 +326,16 @@ pub(super) struct Target {
     pub(super) version: Option<String>,
 }
 
+impl Target {
+    /// The whole key.
+    pub(super) fn of_key(key: &KeyUri) -> Self {
+        Self {
+            key: key.clone(),
+            version: None,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct DisableArgs {
     #[command(flatten)]

@@ -12,13 +12,13 @@ use temporal_kms_codec::kms::aws::AwsKms;
 use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{
-        KeyAdmin, KeyPurpose, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
+        KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, Kms, ProviderError, ProviderErrorKind,
         RotationPolicy,
     },
 };
 
 use super::{
-    super::exit::{Failure, Status, print_answer as print},
+    super::exit::{self, Failure, Status, print_answer as print},
     arguments::{CreateArgs, DescribeArgs, DestroyArgs, DisableArgs, KeyCommand, KeyPlace, Target},
     confirm::{Loss, confirm_loss, subject},
     permissions,
@@ -151,9 +151,28 @@ async fn rotate(
         Some(rotation) => admin.set_rotation(key, rotation.period()).await,
     }
     .map_err(Failure::from)?;
-    let details = admin.details(key).await.map_err(Failure::from)?;
+    let Some(details) = changed(&*admin, key).await else {
+        let state = match schedule {
+            None => "rotated",
+            Some(_) => "rotation-set",
+        };
+        return done(json, &Target::of_key(key), state, None);
+    };
     let report = KeyReport::from(&details);
     print(json, &report, || report.text())
+}
+
+/// The key after a change. A failure to show it is a warning: an error would make people and timers repeat the change.
+async fn changed(admin: &dyn KeyAdmin, key: &KeyUri) -> Option<KeyDetails> {
+    match admin.details(key).await {
+        Ok(details) => Some(details),
+        Err(error) => {
+            exit::say(format_args!(
+                "the change was made; do not repeat it. The key cannot be shown: {error}"
+            ));
+            None
+        }
+    }
 }
 
 /// For a timer: nothing changes while the key is young enough.
@@ -182,7 +201,10 @@ async fn rotate_if_due(
     let rotated = policy.should_rotate(&found, SystemTime::now());
     let details = if rotated {
         admin.rotate(key).await.map_err(Failure::from)?;
-        admin.details(key).await.map_err(Failure::from)?
+        match changed(&*admin, key).await {
+            Some(details) => details,
+            None => return done(json, &Target::of_key(key), "rotated", None),
+        }
     } else {
         found
     };
@@ -201,7 +223,13 @@ async fn set_primary(
         .set_primary(key, version)
         .await
         .map_err(Failure::from)?;
-    let details = admin.details(key).await.map_err(Failure::from)?;
+    let Some(details) = changed(&*admin, key).await else {
+        let target = Target {
+            key: key.clone(),
+            version: Some(version.to_owned()),
+        };
+        return done(json, &target, "primary", None);
+    };
     let report = KeyReport::from(&details);
     print(json, &report, || report.text())
 }

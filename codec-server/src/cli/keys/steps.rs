@@ -3,7 +3,9 @@
 use serde::Serialize;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri, Scheme,
-    kms::{KeyAdmin, KeyDetails, KeyRole, KeySpec, ProviderError, ProviderErrorKind as Kind},
+    kms::{
+        KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, ProviderError, ProviderErrorKind as Kind,
+    },
 };
 
 use super::{
@@ -146,7 +148,7 @@ impl<'a> Steps<'a> {
                     self.found = Some(found);
                 }
                 Some(wrong) => {
-                    let error = format!("{key} {wrong}; choose another name");
+                    let error = format!("{key} {wrong}");
                     self.give_up(spec, Status::Configuration, &error);
                 }
             },
@@ -306,22 +308,32 @@ fn rotation(spec: &KeySpec) -> String {
     format!("have it {}", schedule(spec.rotation_period))
 }
 
-/// A property of the key that differs from the request and cannot be changed.
+/// A property of the key that differs from the request and cannot be changed here, with the remedy.
 fn unlike(found: &KeyDetails, spec: &KeySpec) -> Option<&'static str> {
     let wanted = spec.protection;
     // AWS KMS marks such keys by their id.
     let has_replicas = found.uri.resource().contains(":key/mrk-");
     if found.purpose != spec.purpose {
-        Some("exists already, but not for encryption")
+        Some("exists already, but not for encryption; choose another name")
     } else if wanted.is_some_and(|wanted| wanted != found.protection) {
-        Some("exists already with another protection, which cannot be changed")
+        Some("exists already with another protection, which cannot be changed; choose another name")
     } else if spec.multi_region && !has_replicas {
-        Some("exists already as a key of one region, which cannot be changed")
+        Some("exists already as a key of one region, which cannot be changed; choose another name")
     } else if spec
         .destroy_delay
         .is_some_and(|wanted| Some(wanted) != found.destroy_delay)
     {
-        Some("exists already with another destroy delay, which cannot be changed")
+        Some(
+            "exists already with another destroy delay, which cannot be changed; choose another name",
+        )
+    } else if found
+        .primary
+        .as_ref()
+        .is_some_and(|primary| primary.state != KeyState::Enabled)
+    {
+        Some(
+            "exists already, but its version that encrypts is disabled or being destroyed; enable it (codec-server keys enable), or rotate the key",
+        )
     } else {
         None
     }

@@ -445,3 +445,23 @@ fn a_signing_key_shows_its_version_and_is_not_told_to_rotate() {
     let text = bench.program.text(&["describe", ALIAS]);
     assert!(text.contains("no: signatures stay valid"), "{text}");
 }
+
+#[test]
+fn a_rotation_that_cannot_be_shown_is_not_told_as_a_failure() {
+    let bench = Bench::new();
+    let made = bench.json(&["create", ALIAS]);
+    let key = made["key"].as_str().unwrap();
+    // The caller may rotate the key and not look at it.
+    let denied = Fault::Error("AccessDeniedException");
+    bench.server.fail("DescribeKey", denied, 100);
+    let output = bench.program.run(&["rotate", key, "--json"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert!(error.contains("do not repeat it"), "{error}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&answer["key"], &answer["state"]),
+        (&json!(key), &json!("rotated"))
+    );
+    assert_eq!(bench.asked("RotateKeyOnDemand").len(), 1);
+}

@@ -444,6 +444,11 @@ fn the_version_that_encrypts_is_protected_from_destruction() {
     let (code, error) = bench.refused(&destroy);
     assert_eq!(code, 64, "{error}");
     assert!(error.contains("rotate the key first"), "{error}");
+    for alias in ["01", "+1"] {
+        let (code, error) = bench.refused(&["destroy", GCP_KEY, "--version", alias, "--yes"]);
+        assert_eq!(code, 78, "{error}");
+        assert!(error.contains("not a number"), "{error}");
+    }
     assert_eq!(bench.states(GCP_KEY), ["enabled"]);
     bench.json(&[&destroy[..], &["--primary"]].concat());
     assert_eq!(bench.states(GCP_KEY), ["destroy-scheduled"]);
@@ -682,6 +687,20 @@ fn setup_refuses_a_key_that_cannot_be_made_right() {
         ]
     );
     assert_eq!(fs::read(bench.env_file()).unwrap(), env);
+}
+
+#[test]
+fn setup_refuses_a_key_that_cannot_encrypt() {
+    let bench = Bench::new();
+    let done = bench.json(&SETUP);
+    let key = done["key"].as_str().unwrap().to_owned();
+    bench.json(&["disable", &key, "--version", "1", "--yes"]);
+    let (code, report, error) = bench.program.failed(&SETUP);
+    assert_eq!(code, 78, "{error}");
+    assert_eq!(outcomes(&report)[0], ("key", "failed"));
+    assert!(error.contains("codec-server keys enable"), "{error}");
+    bench.json(&["enable", &key, "--version", "1"]);
+    assert_eq!(outcomes(&bench.json(&SETUP))[0], ("key", "unchanged"));
 }
 
 #[test]

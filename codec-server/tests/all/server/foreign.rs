@@ -1,8 +1,10 @@
 //! Namespaces that read the payloads of other codecs, and namespaces that only decode.
 
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
 use serde_json::{Value, json};
 
-use crate::support::{CodecServer, plain, run, text};
+use crate::support::{CodecServer, create_key, plain, run, text};
 
 #[test]
 fn static_keys_are_read_and_a_namespace_without_a_key_only_decodes() {
@@ -44,6 +46,45 @@ fn static_keys_are_read_and_a_namespace_without_a_key_only_decodes() {
         .call("/encode", "reader", &plain(&["x"]))
         .refused(403, "only decodes");
     server.serves();
+}
+
+#[test]
+fn the_audit_log_names_static_keys_and_every_recipient() {
+    let mut log = PathBuf::new();
+    let server = CodecServer::configured(|folder| {
+        log = folder.join("audit");
+        fs::create_dir(&log).unwrap();
+        fs::set_permissions(&log, PermissionsExt::from_mode(0o700)).unwrap();
+        let file = folder.join("old-key");
+        fs::write(&file, "test-key-test-key-test-key-test!\n").unwrap();
+        create_key(&folder.join("keys"), "other");
+        format!(
+            "[audit]\nfolder = '{}'\n[namespaces.default]\n\
+             encrypt = [\"local://default\", \"local://other\"]\n\
+             decrypt_formats = [\"envelope\", \"static\"]\nstatic_keys = {{ test = '{}' }}\n",
+            log.display(),
+            file.display()
+        )
+    });
+    let vectors: Value =
+        serde_json::from_str(include_str!("../../../../tests/vectors/foreign.json")).unwrap();
+    let cases = vectors["cases"].as_array().unwrap();
+    let old = cases.iter().find(|case| case["name"] == "static").unwrap();
+    let mut body = server.encode("default", &plain(&["x"]));
+    body["payloads"]
+        .as_array_mut()
+        .unwrap()
+        .push(old["payload"].clone());
+    assert_eq!(server.call("/decode", "default", &body).status, 200);
+    let written = fs::read_to_string(log.join("audit-00000001.jsonl")).unwrap();
+    let mut lines = written
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let decode = lines.find(|line| line["operation"] == "decode" && line["event"] == "request");
+    assert_eq!(
+        decode.unwrap()["keys"],
+        json!(["local://default", "local://other", "static:test"])
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Tells an observer of every change of a key.
+//! Tells an observer of every change of a key, and of the questions that a server asks.
 
 use std::{
     fmt,
@@ -17,7 +17,8 @@ use crate::{
     ProviderError,
 };
 
-/// Looks after keys as `admin` does, and tells `observer` of every change. Questions are not told.
+/// Looks after keys as `admin` does, and tells `observer` of every change. Of the questions, it is told of
+/// [`details`](KeyAdmin::details): a server asks it by itself.
 #[must_use]
 pub fn observe_admin(
     admin: Arc<dyn KeyAdmin>,
@@ -35,15 +36,15 @@ struct ObservedAdmin {
 }
 
 impl ObservedAdmin {
-    async fn change<T>(
+    async fn noted<T>(
         &self,
         operation: Operation,
         key: &KeyUri,
         details: &[(&'static str, &str)],
-        change: impl Future<Output = Result<T, ProviderError>> + Send,
+        call: impl Future<Output = Result<T, ProviderError>> + Send,
     ) -> Result<T, ProviderError> {
         let note = Note::begin(&self.observer, Call { operation, key }, details)?;
-        let answer = change.await;
+        let answer = call.await;
         let outcome = Outcome::of(&answer);
         note.end(answer, outcome).await
     }
@@ -56,7 +57,7 @@ impl KeyAdmin for ObservedAdmin {
     async fn create(&self, key: &KeyUri, spec: &KeySpec) -> Result<KeyDetails, ProviderError> {
         let details = [("purpose", spec.purpose.as_str())];
         let change = self.admin.create(key, spec);
-        self.change(Operation::CreateKey, key, &details, change)
+        self.noted(Operation::CreateKey, key, &details, change)
             .await
     }
 
@@ -65,7 +66,8 @@ impl KeyAdmin for ObservedAdmin {
     }
 
     async fn details(&self, key: &KeyUri) -> Result<KeyDetails, ProviderError> {
-        self.admin.details(key).await
+        let question = self.admin.details(key);
+        self.noted(Operation::Describe, key, &[], question).await
     }
 
     async fn versions(&self, key: &KeyUri) -> Result<Vec<KeyVersion>, ProviderError> {
@@ -74,12 +76,12 @@ impl KeyAdmin for ObservedAdmin {
 
     async fn rotate(&self, key: &KeyUri) -> Result<(), ProviderError> {
         let change = self.admin.rotate(key);
-        self.change(Operation::RotateKey, key, &[], change).await
+        self.noted(Operation::RotateKey, key, &[], change).await
     }
 
     async fn set_primary(&self, key: &KeyUri, version: &str) -> Result<(), ProviderError> {
         let change = self.admin.set_primary(key, version);
-        self.change(
+        self.noted(
             Operation::SetPrimary,
             key,
             &of_version(Some(version)),
@@ -99,19 +101,19 @@ impl KeyAdmin for ObservedAdmin {
         );
         let details = [("period", seconds.as_str())];
         let change = self.admin.set_rotation(key, period);
-        self.change(Operation::SetRotation, key, &details, change)
+        self.noted(Operation::SetRotation, key, &details, change)
             .await
     }
 
     async fn disable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let change = self.admin.disable(key, version);
-        self.change(Operation::DisableKey, key, &of_version(version), change)
+        self.noted(Operation::DisableKey, key, &of_version(version), change)
             .await
     }
 
     async fn enable(&self, key: &KeyUri, version: Option<&str>) -> Result<(), ProviderError> {
         let change = self.admin.enable(key, version);
-        self.change(Operation::EnableKey, key, &of_version(version), change)
+        self.noted(Operation::EnableKey, key, &of_version(version), change)
             .await
     }
 
@@ -121,13 +123,13 @@ impl KeyAdmin for ObservedAdmin {
         version: Option<&str>,
     ) -> Result<Option<SystemTime>, ProviderError> {
         let change = self.admin.destroy(key, version);
-        self.change(Operation::DestroyKey, key, &of_version(version), change)
+        self.noted(Operation::DestroyKey, key, &of_version(version), change)
             .await
     }
 
     async fn replicate(&self, key: &KeyUri, region: &str) -> Result<KeyUri, ProviderError> {
         let change = self.admin.replicate(key, region);
-        self.change(Operation::ReplicateKey, key, &[("region", region)], change)
+        self.noted(Operation::ReplicateKey, key, &[("region", region)], change)
             .await
     }
 
@@ -139,7 +141,7 @@ impl KeyAdmin for ObservedAdmin {
     ) -> Result<bool, ProviderError> {
         let details = [("member", member), ("role", role.as_str())];
         let change = self.admin.grant(key, member, role);
-        self.change(Operation::Grant, key, &details, change).await
+        self.noted(Operation::Grant, key, &details, change).await
     }
 
     async fn grant_for_context(
@@ -156,7 +158,7 @@ impl KeyAdmin for ObservedAdmin {
             ("context", pairs.as_str()),
         ];
         let change = self.admin.grant_for_context(key, member, role, context);
-        self.change(Operation::Grant, key, &details, change).await
+        self.noted(Operation::Grant, key, &details, change).await
     }
 
     async fn revoke(
@@ -167,7 +169,7 @@ impl KeyAdmin for ObservedAdmin {
     ) -> Result<bool, ProviderError> {
         let details = [("member", member), ("role", role.as_str())];
         let change = self.admin.revoke(key, member, role);
-        self.change(Operation::Revoke, key, &details, change).await
+        self.noted(Operation::Revoke, key, &details, change).await
     }
 
     async fn revoke_for_context(
@@ -184,7 +186,7 @@ impl KeyAdmin for ObservedAdmin {
             ("context", pairs.as_str()),
         ];
         let change = self.admin.revoke_for_context(key, member, role, context);
-        self.change(Operation::Revoke, key, &details, change).await
+        self.noted(Operation::Revoke, key, &details, change).await
     }
 
     async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {

@@ -8,12 +8,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{
+    observer::Outcome,
     operation::{Call, Operation},
     version::VersionUsed,
 };
-use crate::{KeyUri, ProviderErrorKind};
+use crate::KeyUri;
 
 /// Upper bounds of the latency histogram's buckets in milliseconds; a KMS call takes 10 to 130 ms.
 const BUCKETS_MS: [u64; 12] = [1, 5, 10, 20, 35, 50, 75, 100, 150, 300, 1000, 5000];
@@ -45,8 +47,8 @@ pub struct MeasuredCall<'a> {
     pub key: &'a KeyUri,
     /// How long it took with all its attempts.
     pub took: Duration,
-    /// How it failed.
-    pub error: Option<ProviderErrorKind>,
+    /// How it ended.
+    pub outcome: Outcome,
     /// The version of the key that answered, where the service tells it.
     pub version: Option<&'a VersionUsed>,
 }
@@ -55,11 +57,11 @@ pub struct MeasuredCall<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OperationMetrics {
-    /// Finished calls, successful or not. All attempts of one call count once.
+    /// Ended calls: successful, failed, and given up by their callers. All attempts of one call count once.
     pub calls: u64,
     /// Attempts beyond the first.
     pub retries: u64,
-    /// Failed calls by kind.
+    /// Failed calls by kind, and `given_up`.
     pub errors: BTreeMap<&'static str, u64>,
     /// The total time of all calls.
     pub total_time: Duration,
@@ -88,7 +90,7 @@ impl KmsMetrics {
         &self,
         call: Call<'_>,
         took: Duration,
-        error: Option<ProviderErrorKind>,
+        outcome: Outcome,
         version: Option<&VersionUsed>,
     ) {
         if let Some(sink) = self.sink.get() {
@@ -96,7 +98,7 @@ impl KmsMetrics {
                 operation: call.operation,
                 key: call.key,
                 took,
-                error,
+                outcome,
                 version,
             });
         }
@@ -113,8 +115,8 @@ impl KmsMetrics {
                     *count += 1;
                 }
             }
-            if let Some(kind) = error {
-                *metrics.errors.entry(kind.as_str()).or_default() += 1;
+            if matches!(outcome, Outcome::Failed(_) | Outcome::GivenUp) {
+                *metrics.errors.entry(outcome.as_str()).or_default() += 1;
             }
         });
     }
@@ -133,6 +135,39 @@ impl KmsMetrics {
                 .entry((call.key.clone(), call.operation))
                 .or_default(),
         );
+    }
+}
+
+/// A call that is counted when it ends, also when its caller gives it up.
+pub(super) struct Counted<'a> {
+    metrics: Option<&'a KmsMetrics>,
+    call: Call<'a>,
+    started: Instant,
+}
+
+impl<'a> Counted<'a> {
+    pub(super) fn begin(metrics: &'a KmsMetrics, call: Call<'a>) -> Self {
+        Self {
+            metrics: Some(metrics),
+            call,
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) fn end(mut self, outcome: Outcome, version: Option<&VersionUsed>) {
+        self.count(outcome, version);
+    }
+
+    fn count(&mut self, outcome: Outcome, version: Option<&VersionUsed>) {
+        if let Some(metrics) = self.metrics.take() {
+            metrics.ended(self.call, self.started.elapsed(), outcome, version);
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.count(Outcome::GivenUp, None);
     }
 }
 

@@ -3,15 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use tokio::{
-    sync::Semaphore,
-    time::{self, Instant},
-};
+use tokio::{sync::Semaphore, time};
 use tracing::Instrument as _;
 
 use super::{
     breaker::{Admitted, Breaker},
-    metrics::KmsMetrics,
+    metrics::{Counted, KmsMetrics},
     observer::{Note, Observer, Outcome},
     operation::Call,
     policy::CallPolicy,
@@ -64,20 +61,18 @@ impl Calls {
             otel.kind = "client",
             otel.status_code = tracing::field::Empty,
         );
-        let started = Instant::now();
         let made = self.observed(call, attempt, outcome);
-        let (answer, version) = version::observe(made).instrument(span.clone()).await;
-        let kind = answer.as_ref().err().map(ProviderError::kind);
-        if let Some(kind) = kind {
-            span.record("error", kind.as_str());
+        let answer = made.instrument(span.clone()).await;
+        if let Err(error) = &answer {
+            span.record("error", error.kind().as_str());
             span.record("otel.status_code", "ERROR");
         }
-        let took = started.elapsed();
-        self.metrics.ended(call, took, kind, version.as_ref());
         answer
     }
 
-    /// The observer is not told of calls that the circuit breaker does not let through: the service was not called.
+    /// The observer is not told of calls that the circuit breaker does not let through: the service was not called. They
+    /// are counted as failures. The metrics are those of the service: they count neither calls that the observer refuses
+    /// nor the time of the observer.
     async fn observed<'a, T>(
         &'a self,
         call: Call<'a>,
@@ -86,16 +81,34 @@ impl Calls {
     ) -> Result<T, ProviderError> {
         let Some(limits) = &self.limits else {
             let note = Note::begin(&self.observer, call, &[])?;
-            let answer = attempt().await;
-            let outcome = outcome(&answer);
+            let (answer, outcome) = self.counted(call, attempt(), outcome).await;
             return note.end(answer, outcome).await;
         };
-        let admitted = limits.breaker.admit(call.key)?;
+        let admitted = match limits.breaker.admit(call.key) {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                let outcome = Outcome::Failed(error.kind());
+                self.metrics.ended(call, Duration::ZERO, outcome, None);
+                return Err(error);
+            }
+        };
         let note = Note::begin(&self.observer, call, &[])?;
         let within = limits.within_the_deadline(call, &self.metrics, admitted, attempt);
-        let answer = within.await;
-        let outcome = outcome(&answer);
+        let (answer, outcome) = self.counted(call, within, outcome).await;
         note.end(answer, outcome).await
+    }
+
+    async fn counted<T>(
+        &self,
+        call: Call<'_>,
+        made: impl Future<Output = Result<T, ProviderError>> + Send,
+        outcome: impl Fn(&Result<T, ProviderError>) -> Outcome + Send,
+    ) -> (Result<T, ProviderError>, Outcome) {
+        let counted = Counted::begin(&self.metrics, call);
+        let (answer, version) = version::observe(made).await;
+        let outcome = outcome(&answer);
+        counted.end(outcome, version.as_ref());
+        (answer, outcome)
     }
 }
 

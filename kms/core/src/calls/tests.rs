@@ -325,3 +325,69 @@ async fn waiting_for_a_turn_says_nothing_of_the_service() {
     futures::future::join_all(waiting).await;
     f.key.encrypt(b"x").await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_given_up_is_counted() {
+    let f = fixture(&CallPolicy::default(), [Stalls]);
+    let limit = Duration::from_millis(70);
+    assert!(
+        tokio::time::timeout(limit, f.key.encrypt(b"x"))
+            .await
+            .is_err()
+    );
+    let numbers = f.numbers();
+    assert_eq!(numbers.calls, 1);
+    assert_eq!(numbers.errors, [("given_up", 1)].into());
+    assert_eq!(numbers.total_time, limit);
+}
+
+/// Keeps its notes slowly, or not at all.
+#[derive(Debug)]
+struct Keeper {
+    permits: bool,
+    keeps: bool,
+}
+
+impl CallObserver for Keeper {
+    fn permits(&self, _: Operation, key: &KeyUri) -> Result<(), ProviderError> {
+        self.permits
+            .then_some(())
+            .ok_or_else(|| ProviderError::new(Unavailable, key))
+    }
+
+    fn ended(&self, call: &EndedCall<'_>) -> BoxFuture<'static, Result<(), ProviderError>> {
+        let kept = self
+            .keeps
+            .then_some(())
+            .ok_or_else(|| ProviderError::new(Unavailable, call.key));
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            kept
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_are_those_of_the_service_and_not_of_the_observer() {
+    for (permits, calls) in [(false, 0), (true, 1)] {
+        let (faulty, metrics) = (FaultyKey::new("faulty"), Arc::<KmsMetrics>::default());
+        let keeps = false;
+        let key = CallLayer::new(&CallPolicy::default(), &metrics)
+            .with_observer(Some(Arc::new(Keeper { permits, keeps })))
+            .key(faulty.clone())
+            .unwrap();
+        assert_eq!(
+            key.encrypt(b"x").await.unwrap_err().kind(),
+            Unavailable,
+            "the caller gets no answer without a note"
+        );
+        assert_eq!(faulty.calls(), calls);
+        let counted = metrics.snapshot();
+        assert_eq!(counted.len(), calls);
+        for (_, _, numbers) in counted {
+            assert_eq!(numbers.calls, 1);
+            assert!(numbers.errors.is_empty(), "{numbers:?}");
+            assert_eq!(numbers.total_time, Duration::ZERO);
+        }
+    }
+}

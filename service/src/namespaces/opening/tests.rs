@@ -55,7 +55,10 @@ async fn kept<'n>(before: &str, after: &str, names: &[&'n str]) -> Vec<&'n str> 
     };
     let reopened = Namespaces::reopen(&config, &kms, reuse).await.unwrap();
     let mut kept = names.to_vec();
-    kept.retain(|name| resolve(&reopened, name).stats().sealed == 1);
+    kept.retain(|name| {
+        let state = resolve(&reopened, name).data_key_state();
+        state.sealing_age.is_some()
+    });
     kept
 }
 

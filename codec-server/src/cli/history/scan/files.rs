@@ -14,6 +14,7 @@ use super::{
         payload_file::PayloadFile,
         progress,
     },
+    age,
     tally::{End, Tally, Workflow, seconds},
 };
 
@@ -95,10 +96,13 @@ fn workflow(path: &Path, retention: Option<Duration>) -> Result<(Workflow, End),
     let hidden = indicatif::ProgressBar::hidden();
     let last = file.read(&hidden, |parts| {
         for part in parts {
-            if let Part::Payload { json, at } = part
-                && let Ok(payload) = parse_payload(&json)
-            {
-                workflow.add(&payload, at.event_time.as_deref().and_then(seconds));
+            match part {
+                Part::Payload { json, at } => {
+                    let payload = parse_payload(&json).ok();
+                    workflow.add_found(payload.as_ref(), age::in_file(&at));
+                }
+                Part::TooLong => workflow.add_unreadable(),
+                _ => {}
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The few messages of `temporal.api.workflowservice.v1` that a scan needs, with the few fields that it needs of each.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
 
 #[derive(Clone, PartialEq, Message)]
@@ -103,6 +105,31 @@ pub(super) struct DataBlob {
 pub(super) struct HistoryEvent {
     #[prost(message, optional, tag = "2")]
     pub(super) event_time: Option<Time>,
+    #[prost(int32, tag = "3")]
+    pub(super) event_type: i32,
+    /// `workflow_execution_started_event_attributes`.
+    #[prost(message, optional, tag = "6")]
+    pub(super) started: Option<Started>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Started {
+    #[prost(string, tag = "10")]
+    pub(super) continued_execution_run_id: String,
+    /// The run that the event was written for. A run that was made by a reset shares it with the run before.
+    #[prost(string, tag = "14")]
+    pub(super) original_execution_run_id: String,
+    #[prost(int32, tag = "18")]
+    pub(super) attempt: i32,
+    #[prost(message, optional, tag = "23")]
+    pub(super) search_attributes: Option<SearchAttributes>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct SearchAttributes {
+    /// Of the values, only the names are needed.
+    #[prost(btree_map = "string, bytes", tag = "1")]
+    pub(super) indexed_fields: BTreeMap<String, Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -8,6 +8,7 @@ use prost::Message as _;
 
 use super::{
     super::super::{exit::Failure, progress},
+    age::Ages,
     messages::{
         DescribeNamespaceRequest, DescribeNamespaceResponse, DescribeScheduleRequest,
         GetWorkflowExecutionHistoryRequest, GetWorkflowExecutionHistoryResponse, History,
@@ -112,8 +113,10 @@ impl Scan {
         retention: Option<u64>,
     ) -> Result<Option<(Workflow, End)>, CallError> {
         let mut workflow = Workflow::default();
-        // Its memo.
-        protobuf::payloads(&info, &mut |payload| workflow.add(&payload, None));
+        // Its memo, which may be that of a run before.
+        protobuf::payloads(&info, &mut |payload| {
+            workflow.add_found(payload.as_ref(), None);
+        });
         let info = WorkflowExecutionInfo::decode(info.as_slice()).unwrap_or_default();
         let execution = info.execution.unwrap_or_default();
         match self.history(execution, &mut workflow).await {
@@ -128,6 +131,7 @@ impl Scan {
         execution: WorkflowExecution,
         workflow: &mut Workflow,
     ) -> Result<(), CallError> {
+        let mut ages = Ages::of_run(&execution.run_id);
         let mut request = GetWorkflowExecutionHistoryRequest {
             namespace: self.namespace.clone(),
             execution: Some(execution),
@@ -138,15 +142,19 @@ impl Scan {
                 .temporal
                 .call("GetWorkflowExecutionHistory", &request)
                 .await?;
-            let raw = page.raw_history.iter();
-            let raw = raw.filter_map(|blob| History::decode(blob.data.as_slice()).ok());
-            for history in page.history.into_iter().chain(raw) {
-                for event in &history.events {
-                    let time = HistoryEvent::decode(event.as_slice()).ok();
-                    let time = time.and_then(|event| event.event_time);
-                    let time = time.and_then(|time| u64::try_from(time.seconds).ok());
-                    protobuf::payloads(event, &mut |payload| workflow.add(&payload, time));
+            let mut histories: Vec<_> = page.history.into_iter().collect();
+            for blob in &page.raw_history {
+                match History::decode(blob.data.as_slice()) {
+                    Ok(history) => histories.push(history),
+                    Err(_) => workflow.add_unreadable(),
                 }
+            }
+            for event in histories.iter().flat_map(|history| &history.events) {
+                let time = HistoryEvent::decode(event.as_slice()).ok();
+                let time = time.and_then(|event| ages.next(&event));
+                protobuf::payloads(event, &mut |payload| {
+                    workflow.add_found(payload.as_ref(), time);
+                });
             }
             if page.next_page_token.is_empty() {
                 return Ok(());
@@ -177,7 +185,9 @@ impl Scan {
                 match self.temporal.call_raw("DescribeSchedule", &describe).await {
                     Ok(answer) => {
                         let mut found = Workflow::default();
-                        protobuf::payloads(&answer, &mut |payload| found.add(&payload, None));
+                        protobuf::payloads(&answer, &mut |payload| {
+                            found.add_found(payload.as_ref(), None);
+                        });
                         tally.add_schedule(found);
                     }
                     Err(error) if error.code == Code::NotFound => {}

@@ -15,16 +15,14 @@ const METADATA: u32 = 1;
 const DATA: u32 = 2;
 const EXTERNAL: u32 = 3;
 
-/// Hands every payload inside of `message` to `each`.
-pub(super) fn payloads(message: &[u8], each: &mut impl FnMut(Payload)) {
+/// Hands every payload inside of `message` to `each`. `None` is one that cannot be read.
+pub(super) fn payloads(message: &[u8], each: &mut impl FnMut(Option<Payload>)) {
     walk(message, MAX_DEPTH, each);
 }
 
-fn walk(message: &[u8], depth: usize, each: &mut impl FnMut(Payload)) {
+fn walk(message: &[u8], depth: usize, each: &mut impl FnMut(Option<Payload>)) {
     if is_payload(message).unwrap_or(false) {
-        if let Ok(payload) = Payload::decode(message) {
-            each(payload);
-        }
+        each(Payload::decode(message).ok());
         return;
     }
     // A text or a number of bytes need not be a message. Then there is nothing to find in it.
@@ -152,7 +150,7 @@ mod tests {
             }),
         };
         let mut found = Vec::new();
-        payloads(&event.encode_to_vec(), &mut |payload| found.push(payload));
+        payloads(&event.encode_to_vec(), &mut |payload| found.extend(payload));
         assert_eq!(found, ["1", "2", "3", "4"].map(payload));
     }
 

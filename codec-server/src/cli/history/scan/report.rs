@@ -21,6 +21,8 @@ pub(super) struct Report<'t> {
     encrypted: u64,
     not_encrypted: u64,
     search_attributes: u64,
+    /// Payloads, and parts of histories, that could not be read. They may need any key.
+    unreadable: u64,
     needs: Vec<Line<'t>>,
 }
 
@@ -39,6 +41,8 @@ struct Line<'t> {
     unknown_end: u64,
     first_written: Option<String>,
     last_written: Option<String>,
+    /// Payloads that may be older than `first_written` says.
+    unknown_written: u64,
     kept_until: Option<String>,
 }
 
@@ -52,6 +56,7 @@ impl<'t> Report<'t> {
             encrypted: tally.encrypted,
             not_encrypted: tally.payloads - tally.encrypted,
             search_attributes: tally.search_attributes,
+            unreadable: tally.unreadable,
             needs: tally.needs.iter().map(Line::of).collect(),
         }
     }
@@ -99,6 +104,7 @@ impl<'t> Line<'t> {
             unknown_end: need.unknown,
             first_written: need.written.0.map(|(first, _)| shown(first)),
             last_written: need.written.0.map(|(_, last)| shown(last)),
+            unknown_written: need.undated,
             kept_until: need.kept_until.map(shown),
         }
     }
@@ -109,6 +115,7 @@ impl<'t> Line<'t> {
             day.unwrap_or(NOTHING).to_owned()
         };
         let written = match (day(&self.first_written), day(&self.last_written)) {
+            _ if self.unknown_written > 0 => "unknown".to_owned(),
             (first, last) if first == last => first,
             (first, last) => format!("{first}–{last}"),
         };
@@ -136,6 +143,46 @@ impl<'t> Line<'t> {
             (0, 1.., _) => "unknown".to_owned(),
             (0, 0, Some(time)) => time.clone(),
             (0, 0, None) => NOTHING.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use temporal_kms_codec::Payload;
+
+    use super::{
+        super::tally::{End, Workflow},
+        *,
+    };
+
+    #[test]
+    fn one_payload_of_unknown_age_makes_the_time_of_all_unknown() {
+        let sealed = Payload {
+            metadata: [
+                ("encoding", "binary/encrypted"),
+                ("encryption-key-id", "old"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into(),
+            data: vec![0; 28],
+            ..Payload::default()
+        };
+        for (times, expected) in [
+            (vec![Some(0), Some(86_400)], "1970-01-01–1970-01-02"),
+            (vec![Some(0), None], "unknown"),
+            (vec![None], "unknown"),
+        ] {
+            let (mut tally, mut workflow) = (Tally::default(), Workflow::default());
+            for time in times {
+                workflow.add(&sealed, time);
+            }
+            tally.add(workflow, End::Open);
+            let report = Report::of(&tally);
+            let [line] = &report.needs[..] else {
+                panic!("{}", report.text())
+            };
+            assert_eq!(line.row()[7], expected);
         }
     }
 }

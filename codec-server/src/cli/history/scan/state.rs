@@ -13,7 +13,7 @@ use super::{
     tally::Tally,
 };
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Which workflows are scanned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

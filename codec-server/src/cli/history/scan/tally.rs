@@ -29,6 +29,8 @@ pub(super) struct Need {
     /// Closed workflows whose end is not known.
     pub(super) unknown: u64,
     pub(super) written: Written,
+    /// Payloads of which it is not known when they were written.
+    pub(super) undated: u64,
     /// Seconds since 1970.
     pub(super) kept_until: Option<u64>,
 }
@@ -48,6 +50,8 @@ pub(super) struct Tally {
     pub(super) encrypted: u64,
     /// Values that are never encrypted: Temporal searches by them.
     pub(super) search_attributes: u64,
+    /// Payloads, and parts of histories, that could not be read.
+    pub(super) unreadable: u64,
 }
 
 /// How long Temporal keeps a workflow.
@@ -66,10 +70,25 @@ pub(super) struct Workflow {
     payloads: u64,
     encrypted: u64,
     search_attributes: u64,
+    unreadable: u64,
 }
 
 impl Workflow {
-    /// Counts a payload that was written at `time`, where that is known.
+    /// Counts a payload, or a part of a history, that cannot be read.
+    pub(super) fn add_unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
+    /// As [`add`](Self::add); `None` is a payload that cannot be read.
+    pub(super) fn add_found(&mut self, payload: Option<&Payload>, time: Option<u64>) {
+        match payload {
+            Some(payload) => self.add(payload, time),
+            None => self.add_unreadable(),
+        }
+    }
+
+    /// Counts a payload that was written at `time`, where that is known. The time of an event that holds a copy of an
+    /// older payload is not the time of writing.
     pub(super) fn add(&mut self, payload: &Payload, time: Option<u64>) {
         let inspection = Inspection::of(payload);
         if inspection.format.is_none() && payload.metadata.contains_key("type") {
@@ -101,6 +120,7 @@ impl Workflow {
             need.only_key += u64::from(is_only);
             need.bytes += inspection.len as u64;
             need.written.add(time.map(|time| (time, time)));
+            need.undated += u64::from(time.is_none());
         }
     }
 }
@@ -123,6 +143,7 @@ impl Tally {
         self.payloads += workflow.payloads;
         self.encrypted += workflow.encrypted;
         self.search_attributes += workflow.search_attributes;
+        self.unreadable += workflow.unreadable;
         for (group, more) in workflow.needs {
             let at = match self.needs.binary_search_by(|(known, _)| known.cmp(&group)) {
                 Ok(at) => at,
@@ -139,6 +160,7 @@ impl Tally {
             need.bytes += more.bytes;
             need.workflows += 1;
             need.written.add(more.written.0);
+            need.undated += more.undated;
             match end {
                 End::Open => need.open += 1,
                 End::Unknown => need.unknown += 1,
@@ -226,6 +248,7 @@ mod tests {
                 open: 1,
                 unknown: 1,
                 written: Written(Some((5, 30))),
+                undated: 4,
                 kept_until: Some(50),
             }
         );
