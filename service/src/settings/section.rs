@@ -139,7 +139,9 @@ impl<'d> Section<'d> {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Vec<T>> {
         self.declare(key, || {
-            Form::List(Box::new(Form::of(&|text| parse(text).map(drop))))
+            Form::List(Box::new(
+                Form::of(&|text| parse(text).map(drop)).in_quotes(),
+            ))
         });
         let (place, written) = self.find(key)?;
         let items: Vec<(Place, Option<String>)> = match written {

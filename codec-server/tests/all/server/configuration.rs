@@ -29,7 +29,7 @@ fn config_check_reports_every_mistake() {
 
     std::fs::write(
         &file,
-        "[server]\nlisten = \"0.0.0.0:1\"\n\n[audit]\nfile = \"x\"\n",
+        "[server]\nlisten = \"0.0.0.0:1\"\n\n[extra]\nfile = \"x\"\n",
     )
     .unwrap();
     let output = run(&["config", "check", path]);
@@ -37,7 +37,7 @@ fn config_check_reports_every_mistake() {
     let stderr = text(&output.stderr);
     for words in [
         "codec.toml:2: server.listen",
-        "codec.toml:4: audit: there is no such section",
+        "codec.toml:4: extra: there is no such section",
         "namespaces: no namespace",
     ] {
         assert!(stderr.contains(words), "{stderr}");
