@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use aws_sdk_kms::types::OriginType;
+
 use super::{
     AwsOptions,
     admin::{Operation, grant_of, kind, rotation_days, with_options},
@@ -78,7 +80,7 @@ impl NewKey<'_> {
             create.push("--multi-region".to_owned());
         }
         if let Some(store) = &self.spec.key_store {
-            create.push(option("origin", "AWS_CLOUDHSM"));
+            create.push(option("origin", OriginType::AwsCloudhsm.as_str()));
             create.push(option("custom-key-store-id", store));
         }
         let labels = &self.spec.labels;
