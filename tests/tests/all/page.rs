@@ -38,15 +38,15 @@ async fn people_read_search_and_save_a_history() {
     let page = browser::walk(
         office.codec_url(),
         &[
-            Step::Fill {
-                fill: "Namespace",
-                with: "page",
-            },
             Step::Upload {
                 upload: FILE,
                 file: &history,
             },
             Step::Wait { wait: "Done." },
+            Step::Click { click: "Open all" },
+            Step::Wait {
+                wait: ParcelOffice::CONTENT,
+            },
             Step::Fill {
                 fill: "Search",
                 with: ParcelOffice::CONTENT,
@@ -101,10 +101,6 @@ async fn people_see_why_a_payload_cannot_be_decoded_whatever_the_policy() {
         let page = browser::walk(
             stranger.url(),
             &[
-                Step::Fill {
-                    fill: "Namespace",
-                    with: "page-of-a-stranger",
-                },
                 Step::Upload {
                     upload: FILE,
                     file: &history,
