@@ -173,8 +173,10 @@ impl Worker {
         let is_written = self.write(event, about).await;
         // In the meantime, the log may have begun a new chain, and left the anchor out.
         let fits = self.heads.borrow().chain == chain;
-        self.has_failed = !(is_signed && is_written);
-        if is_signed && is_written && fits {
+        let is_anchored = is_signed && is_written;
+        // A new chain does not wait for the anchor of the one before.
+        self.has_failed = fits && !is_anchored;
+        if is_anchored && fits {
             (self.chain, self.anchored) = (chain, head.seq);
         }
     }

@@ -65,6 +65,9 @@ impl Server {
             None => None,
         };
         let generation = Generation::open(loaded, audit.clone(), None, &metrics).await?;
+        let named = &generation.loaded.config;
+        // Before the first request: calls are counted from here on.
+        metrics.configure(&named.namespaces, &named.keys);
         let config = &generation.loaded.config;
         let tls = config.tls.clone().map(Tls::open).transpose()?;
         let listener = bind(config.server.listen.clone()).await?;

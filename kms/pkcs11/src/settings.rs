@@ -207,7 +207,9 @@ impl Pkcs11Access {
                     .decode_utf8()
                     .ok()
                     .filter(|value| !value.is_empty())
-                    .ok_or_else(|| invalid("an attribute of its query is not UTF-8; correct it"))
+                    .ok_or_else(|| {
+                        invalid("an attribute of its query has no value in UTF-8; correct it")
+                    })
             };
             let first = match name {
                 "module-path" => access.module.replace(absolute(&value()?)?).is_none(),
@@ -286,7 +288,7 @@ mod tests {
             ("module-name=softhsm", "only"),
             ("x-vendor=1234", "only"),
             ("module-path=", "no value"),
-            ("module-path=%ff", "not UTF-8"),
+            ("module-path=%ff", "no value"),
             ("module-path=m.so", "absolute"),
             ("pin-source=pin", "absolute"),
             ("pin-source=env:", "variable"),
