@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 pub use self::{
     admin::observe_admin,
     metrics::{KmsMetrics, MeasuredCall, MetricsSink, OperationMetrics},
-    observer::{CallObserver, EndedCall, Outcome},
+    observer::{CallObserver, EndedCall, NoteKept, Outcome},
     operation::Operation,
     policy::CallPolicy,
     version::{VersionUsed, used_version},

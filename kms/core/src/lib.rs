@@ -52,7 +52,7 @@ pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
     calls::{
         CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, MeasuredCall, MetricsSink,
-        Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
+        NoteKept, Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
     },
     configuration_error::ConfigurationError,
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},

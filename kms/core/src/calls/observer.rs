@@ -1,12 +1,14 @@
 //! Who is told of calls: the [`CallObserver`] trait.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::operation::{Call, Operation};
 use crate::{KeyUri, ProviderError, ProviderErrorKind};
+
+/// Waits until a note is kept safely.
+pub type NoteKept = Pin<Box<dyn Future<Output = Result<(), ProviderError>> + Send>>;
 
 /// Is told of every call of a key, and of every change of a key, when it has ended: an audit log, for example.
 ///
@@ -27,7 +29,7 @@ pub trait CallObserver: Send + Sync + fmt::Debug {
     /// # Errors
     /// The future ends with an error where the note cannot be kept. The caller gets this error in place of the call's
     /// answer.
-    fn ended(&self, call: &EndedCall<'_>) -> BoxFuture<'static, Result<(), ProviderError>>;
+    fn ended(&self, call: &EndedCall<'_>) -> NoteKept;
 }
 
 /// A call that has ended.
@@ -165,11 +167,7 @@ impl<'a> Note<'a> {
         kept.map(|()| answer)
     }
 
-    fn tell(
-        &mut self,
-        outcome: Outcome,
-        service_request: Option<&str>,
-    ) -> Option<BoxFuture<'static, Result<(), ProviderError>>> {
+    fn tell(&mut self, outcome: Outcome, service_request: Option<&str>) -> Option<NoteKept> {
         let observer = self.observer.take()?;
         Some(observer.ended(&EndedCall {
             operation: self.call.operation,
