@@ -100,10 +100,7 @@ impl KeyAdmin for LocalKeyring {
         _member: &str,
         _role: KeyRole,
     ) -> Result<bool, ProviderError> {
-        Err(unsupported(
-            key,
-            "its file belongs to one user, who may do everything",
-        ))
+        Err(one_user(key))
     }
 
     async fn revoke(
@@ -112,17 +109,11 @@ impl KeyAdmin for LocalKeyring {
         _member: &str,
         _role: KeyRole,
     ) -> Result<bool, ProviderError> {
-        Err(unsupported(
-            key,
-            "its file belongs to one user, who may do everything",
-        ))
+        Err(one_user(key))
     }
 
     async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
-        Err(unsupported(
-            key,
-            "its file belongs to one user, who may do everything",
-        ))
+        Err(one_user(key))
     }
 }
 
@@ -190,4 +181,9 @@ fn misconfigured(key: &KeyUri, detail: &'static str) -> ProviderError {
 
 fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
     ProviderError::new(Kind::Unsupported, key).with_detail(detail)
+}
+
+/// Permissions are not kept for single members.
+fn one_user(key: &KeyUri) -> ProviderError {
+    unsupported(key, "its file belongs to one user, who may do everything")
 }

@@ -225,10 +225,7 @@ impl KeyAdmin for Pkcs11Admin {
         _member: &str,
         _role: KeyRole,
     ) -> Result<bool, ProviderError> {
-        Err(unsupported(
-            key,
-            "who has the token's PIN may use all of its keys",
-        ))
+        Err(one_pin(key))
     }
 
     async fn revoke(
@@ -237,17 +234,11 @@ impl KeyAdmin for Pkcs11Admin {
         _member: &str,
         _role: KeyRole,
     ) -> Result<bool, ProviderError> {
-        Err(unsupported(
-            key,
-            "who has the token's PIN may use all of its keys",
-        ))
+        Err(one_pin(key))
     }
 
     async fn grants(&self, key: &KeyUri) -> Result<KeyGrants, ProviderError> {
-        Err(unsupported(
-            key,
-            "who has the token's PIN may use all of its keys",
-        ))
+        Err(one_pin(key))
     }
 }
 
@@ -305,4 +296,9 @@ fn name(token: &Pkcs11Path, purpose: KeyPurpose, key: &KeyObject) -> Option<Pkcs
 
 fn unsupported(key: &KeyUri, detail: &'static str) -> ProviderError {
     ProviderError::new(Kind::Unsupported, key).with_detail(detail)
+}
+
+/// Permissions are not kept for single members.
+fn one_pin(key: &KeyUri) -> ProviderError {
+    unsupported(key, "who has the token's PIN may use all of its keys")
 }
