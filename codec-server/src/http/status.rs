@@ -90,10 +90,12 @@ fn managed<'c>(
 }
 
 fn namespaces(app: &App, seen: &[(String, &NamespaceConfig)]) -> Table {
+    // A pattern has no codec of its own.
+    let exact: BTreeSet<Namespace> = app.namespaces.names().into_iter().collect();
     let rows = seen.iter().map(|(name, config)| {
         let codec = Namespace::new(name.as_str())
             .ok()
-            .filter(|name| app.namespaces.names().contains(name))
+            .filter(|name| exact.contains(name))
             .and_then(|name| app.namespaces.codec(name.into()).ok());
         let data_keys = codec.map(|codec| codec.codec.data_key_state());
         let age = data_keys.and_then(|state| state.sealing_age);
@@ -124,11 +126,10 @@ fn namespaces(app: &App, seen: &[(String, &NamespaceConfig)]) -> Table {
 
 /// The formats that are opened. The first one is written, where anything is.
 fn formats(config: &NamespaceConfig) -> Vec<Format> {
-    let opened = config.decrypt_formats.as_deref();
     let mut formats = vec![config.format];
-    for format in opened.unwrap_or(&[Format::Envelope]) {
-        if !formats.contains(format) {
-            formats.push(*format);
+    for format in config.opened_formats() {
+        if !formats.contains(&format) {
+            formats.push(format);
         }
     }
     formats

@@ -131,10 +131,16 @@ impl NamespaceConfig {
         if formats.is_empty() {
             return;
         }
-        let opened = &mut self.decrypt_formats;
-        opened
-            .get_or_insert_with(|| vec![self.format, Format::Envelope])
-            .extend_from_slice(formats);
+        let mut opened = self.opened_formats();
+        opened.extend_from_slice(formats);
+        self.decrypt_formats = Some(opened);
+    }
+
+    /// The formats that are opened: those that are named, or else the written one and `envelope`.
+    #[must_use]
+    pub fn opened_formats(&self) -> Vec<Format> {
+        let named = self.decrypt_formats.clone();
+        named.unwrap_or_else(|| vec![self.format, Format::Envelope])
     }
 
     /// A builder with every setting except the keys, which must be opened first.
