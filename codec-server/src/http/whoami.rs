@@ -3,16 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
+    Json,
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
-use http::header;
 use serde::Serialize;
 use temporal_kms_codec_service::auth::Identity;
 
-use super::{
-    answer, app::App, authenticate::caller, request_error::RequestError, request_id::RequestId,
-};
+use super::{answer, app::App, authenticate::caller, request_id::RequestId};
 
 /// What the caller is told.
 #[derive(Serialize)]
@@ -54,8 +52,5 @@ fn success(identity: &Identity, app: &App) -> Response {
         email: identity.email(),
         roles: roles.collect(),
     };
-    match serde_json::to_vec(&caller) {
-        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-        Err(_) => answer::refused(&RequestError::Miscounted, RequestId::next()),
-    }
+    Json(caller).into_response()
 }
