@@ -65,7 +65,7 @@ pub(super) fn check_folder(path: &Path) -> Result<(), AuditError> {
     Ok(())
 }
 
-/// Refuses a file that is no regular one, that another user owns, or that others than a reading group may access.
+/// Refuses a file that is not a regular file, that another user owns, or that anyone except a reading group may access.
 pub(super) fn check_file(path: &Path, metadata: &Metadata) -> Result<(), AuditError> {
     if !metadata.is_file() {
         return Err(AuditError::NotAFile(path.to_owned()));
