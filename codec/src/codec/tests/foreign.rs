@@ -37,6 +37,7 @@ fn static_keys(id: &str) -> StaticKeys {
     StaticKeys::new().with(id, Dek::new(*KEY))
 }
 
+#[cfg(feature = "decompression")]
 fn zlib(plain: &Payload) -> Payload {
     use std::io::Write as _;
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
@@ -224,6 +225,7 @@ async fn vault_is_recognised_and_refused() {
     }
 }
 
+#[cfg(feature = "decompression")]
 #[tokio::test]
 async fn compressed_payloads_follow_the_plaintext_policy() {
     let (_folder, keyring) = keyring();
@@ -266,6 +268,7 @@ async fn compressed_payloads_follow_the_plaintext_policy() {
     }
 }
 
+#[cfg(feature = "decompression")]
 #[tokio::test]
 async fn formats_nest_and_the_innermost_counts() {
     let codec = reader(&[Format::Static, Format::Zlib]);
@@ -284,6 +287,7 @@ async fn formats_nest_and_the_innermost_counts() {
     assert_eq!(only_static.decode(vec![nested]).await.unwrap(), [value]);
 }
 
+#[cfg(feature = "decompression")]
 #[tokio::test]
 async fn nesting_and_nested_bombs_are_bounded() {
     let codec = builder("n")
@@ -312,6 +316,7 @@ async fn nesting_and_nested_bombs_are_bounded() {
     }
 }
 
+#[cfg(feature = "decompression")]
 #[tokio::test]
 async fn encoding_seals_what_other_codecs_of_a_chain_made() {
     let (_folder, keyring) = keyring();
