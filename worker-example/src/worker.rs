@@ -3,6 +3,7 @@
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod activities;
 mod claude;
+mod confinement;
 mod event_window;
 mod failures;
 mod log_store;
@@ -13,6 +14,7 @@ mod workflow;
 
 pub use activities::ClaudeActivities;
 pub(crate) use claude::{Caps, ClaudeConfig, ConfigError, OutputLimits};
+pub(crate) use confinement::Confinement;
 pub(crate) use run::{WorkerError, run};
 pub(crate) use settings::WorkerSettings;
 pub use workflow::ClaudeTask;
