@@ -17,6 +17,7 @@ mod bubblewrap;
 mod cgroup;
 mod confine;
 mod disk;
+mod find;
 mod place;
 #[allow(dead_code, reason = "the steps before and after Claude Code use it")]
 mod programs;
@@ -29,7 +30,8 @@ mod users;
 mod workspace;
 
 pub(crate) use confine::{Confine, confine};
-pub(crate) use place::{Sandbox, SandboxError};
+pub(crate) use find::SandboxError;
+pub(crate) use place::Sandbox;
 #[allow(
     unused_imports,
     reason = "the steps before and after Claude Code use them"

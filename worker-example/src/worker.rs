@@ -14,7 +14,6 @@ mod workflow;
 
 pub use activities::ClaudeActivities;
 pub(crate) use claude::{Caps, ClaudeConfig, ConfigError, OutputLimits};
-pub(crate) use confinement::Confinement;
 pub(crate) use run::{WorkerError, run};
 pub(crate) use settings::WorkerSettings;
 pub use workflow::ClaudeTask;

@@ -68,8 +68,6 @@ pub(super) struct WorkerArgs {
     /// How many tasks run at the same time. More than one need memory and CPUs for each.
     #[arg(long, env = "CLAUDE_TASKS_MAX_TASKS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_tasks: u16,
-    #[command(flatten)]
-    pub sandbox: SandboxArgs,
     /// The URL of the API, if it is not Anthropic's. Only the worker calls it, with the caller's credential, so it must be
     /// https://, or http:// on this machine.
     #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL", value_parser = base_url)]
@@ -189,6 +187,8 @@ pub(super) struct WorkerArgs {
         value_parser = units::time
     )]
     pub grace_time: Duration,
+    #[command(flatten)]
+    pub sandbox: SandboxArgs,
 }
 
 /// Runs a worker.

@@ -1,6 +1,12 @@
 //! The proxy's server: it listens as long as the task runs.
 
-use std::{convert::Infallible, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,7 +33,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const HOST: &str = "http://localhost";
 
 /// A running proxy. Dropping it ends all its connections.
-#[derive(Debug)]
 pub(crate) struct Proxy {
     folder: SocketFolder,
     variable: &'static str,
@@ -44,7 +49,7 @@ impl Proxy {
         upstream: &Upstream,
         limits: &ProxyLimits,
         credential: Credential<'_>,
-        workdir: &std::path::Path,
+        workdir: &Path,
         owner: Option<u32>,
     ) -> io::Result<Self> {
         let variable = credential.variable();
@@ -88,6 +93,15 @@ impl Proxy {
             ("ANTHROPIC_UNIX_SOCKET", Zeroizing::new(socket)),
             (self.variable, self.token.clone()),
         ]
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("socket", &self.socket())
+            .finish_non_exhaustive()
     }
 }
 

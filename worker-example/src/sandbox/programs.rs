@@ -13,14 +13,15 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
-    Network, ProgramSpec, Sandbox, Supervised, Workspace,
     bubblewrap::{HELPER, View, of_program},
     confine::Confine,
     disk,
-    place::Held,
+    place::{Held, Sandbox},
     settings::{SandboxMode, TaskNetwork},
+    spec::{Network, ProgramSpec},
+    supervised::Supervised,
     users::{TaskUser, give_tree},
-    workspace::TaskFolders,
+    workspace::{TaskFolders, Workspace},
 };
 
 /// How much longer than the grace time a supervisor may take.
@@ -116,12 +117,17 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    pub(super) fn in_sandbox(sandbox: Sandbox, workspace: &Workspace, held: Held) -> Self {
-        Self {
-            sandbox,
+    /// Programs in the sandbox of one task. They hold the task's user and its control group: keep a clone until the last
+    /// program of the task has ended.
+    ///
+    /// # Errors
+    /// When the user or the control group cannot be had.
+    pub(crate) fn new(sandbox: &Sandbox, workspace: &Workspace) -> io::Result<Self> {
+        Ok(Self {
+            sandbox: sandbox.clone(),
             folders: workspace.folders(),
-            held: Arc::new(held),
-        }
+            held: Arc::new(sandbox.hold(workspace)?),
+        })
     }
 
     /// The user of the task's programs, if it is not the worker's.

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Confinement,
     claude::{ClaudeConfig, OutputLimits, Publish, Redactor, Session, SessionEnd, StopReason},
+    confinement::Confinement,
     failures::{self, FOR_ANOTHER_TASK},
     log_store::TaskLog,
 };

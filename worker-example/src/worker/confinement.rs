@@ -25,7 +25,7 @@ impl Confinement {
     /// # Errors
     /// When the task's user or control group cannot be had.
     pub(crate) fn programs(&self, workspace: &Workspace) -> io::Result<Programs> {
-        self.sandbox.programs(workspace)
+        Programs::new(&self.sandbox, workspace)
     }
 
     /// The proxy of a session of Claude Code, with a socket below `workdir`. It ends when it is dropped.

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Confinement, activities::ClaudeActivities, claude::ConfigError, log_store,
+    activities::ClaudeActivities, claude::ConfigError, confinement::Confinement, log_store,
     settings::WorkerSettings, workflow::ClaudeTask,
 };
 use crate::{

@@ -340,7 +340,7 @@ mod tests {
             folder.path(),
             Duration::from_secs(1),
         );
-        let programs = sandbox.await.unwrap().programs(&workspace).unwrap();
+        let programs = Programs::new(&sandbox.await.unwrap(), &workspace).unwrap();
         let proxy = Proxy::start(
             &Upstream::new(None).unwrap(),
             &ProxyLimits::default(),
