@@ -4,6 +4,7 @@
 //! other services, and the processes of the machine.
 
 use std::{
+    collections::HashSet,
     ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
@@ -86,7 +87,7 @@ pub(super) struct View {
 impl View {
     /// The arguments, before those of the program.
     pub(super) fn arguments(&self) -> Vec<OsString> {
-        let mut list = List(Vec::new());
+        let mut list = List::default();
         list.flags(&[
             "--unshare-ipc",
             "--unshare-pid",
@@ -112,6 +113,7 @@ impl View {
         }
         list.flags(&["--proc", "/proc", "--dev", "/dev"]);
         for (path, size) in MEMORY_FOLDERS {
+            list.folders.insert(path.into());
             list.flags(&[
                 "--perms",
                 "1777",
@@ -132,7 +134,7 @@ impl View {
         }
         list.bind("--ro-bind", &self.helper, HELPER);
         list.flags(&["--remount-ro", "/dev", "--remount-ro", "/", "--"]);
-        list.0
+        list.arguments
     }
 }
 
@@ -149,17 +151,32 @@ pub(super) fn of_program(program: &Path) -> Option<PathBuf> {
     Some(packages.unwrap_or(program).to_owned())
 }
 
-struct List(Vec<OsString>);
+#[derive(Default)]
+struct List {
+    arguments: Vec<OsString>,
+    folders: HashSet<PathBuf>,
+}
 
 impl List {
     fn flags(&mut self, flags: &[&str]) {
-        self.0.extend(flags.iter().map(OsString::from));
+        self.arguments.extend(flags.iter().map(OsString::from));
     }
 
-    fn bind(&mut self, how: &str, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) {
-        self.0.push(how.into());
-        self.0.push(from.as_ref().to_owned());
-        self.0.push(to.as_ref().to_owned());
+    /// Shows a path at another one. Folders above it can be entered by all users of the view: bubblewrap itself would give
+    /// them the mode of the path.
+    fn bind(&mut self, how: &str, from: impl AsRef<OsStr>, to: impl AsRef<Path>) {
+        let to = to.as_ref();
+        let mut above: Vec<_> = to.ancestors().skip(1).collect();
+        above.reverse();
+        for folder in above.into_iter().filter(|folder| folder.parent().is_some()) {
+            if self.folders.insert(folder.to_owned()) {
+                self.flags(&["--perms", "0755", "--dir"]);
+                self.arguments.push(folder.into());
+            }
+        }
+        self.arguments.push(how.into());
+        self.arguments.push(from.as_ref().to_owned());
+        self.arguments.push(to.into());
     }
 
     fn system(&mut self, path: &Path) {
@@ -186,6 +203,25 @@ mod tests {
             ..View::default()
         };
         assert!(!has(&open, "--unshare-net") && has(&open, "CAP_SETUID"));
+    }
+
+    #[test]
+    fn folders_above_a_private_one_can_be_entered() {
+        let view = View {
+            helper: "/opt/x/claude-tasks".into(),
+            writable: vec!["/tmp/data/a".into(), "/tmp/data/b".into()],
+            ..View::default()
+        };
+        let arguments = view.arguments();
+        let made: Vec<_> = arguments
+            .windows(4)
+            .filter(|part| part[0] == "--perms" && part[2] == "--dir")
+            .map(|part| part[3].to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(made.iter().filter(|path| *path == "/tmp/data").count(), 1);
+        assert!(!made.contains(&"/tmp".to_owned()), "{made:?}");
+        assert!(made.contains(&"/etc".to_owned()), "{made:?}");
+        assert!(made.contains(&"/run/claude-tasks".to_owned()), "{made:?}");
     }
 
     #[test]
