@@ -201,6 +201,7 @@ fn prepare(workdir: &Path) -> io::Result<PathBuf> {
         ));
     }
     proxy::sweep(&workdir)?;
+    proxy::check(&workdir)?;
     let removed = sandbox::sweep(&workdir)?;
     if removed > 0 {
         tracing::warn!(removed, "removed workspaces of a lost worker");
