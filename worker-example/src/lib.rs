@@ -41,6 +41,8 @@ mod cli;
 mod client;
 mod print;
 mod sandbox;
+#[allow(dead_code, reason = "the workflow does not call it yet")]
+mod webhook;
 mod task;
 mod worker;
 
@@ -54,8 +56,8 @@ pub use client::{
 };
 pub use sandbox::{Launcher, ProgramSpec, Supervised};
 pub use task::{
-    Credential, FailureKind, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
-    RequestError, ResultEvent, Secret, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
-    TaskResult, TaskWorkflow,
+    Credential, FailureKind, GitCommit, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
+    Recovery, RecoveryMethod, RequestError, ResultEvent, Secret, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
+    TaskResult, TaskWorkflow, UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

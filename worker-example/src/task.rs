@@ -1,5 +1,6 @@
 //! What a task is: its request, its events, and how it ended. This module runs nothing and sends nothing.
 
+mod actions;
 mod definition;
 mod event;
 mod event_fields;
@@ -11,6 +12,7 @@ mod progress;
 mod request;
 mod secret;
 
+pub use actions::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
 pub use definition::{LastProgress, TaskWorkflow};
 pub use event::ResultEvent;
 pub(crate) use event::{Event, OWN_TYPE};
