@@ -54,7 +54,7 @@ pub use client::{
     KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient, TaskEnd, TaskEvent,
     TaskStatus,
 };
-pub use sandbox::{Launcher, ProgramSpec, Supervised};
+pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
     Credential, FailureKind, GitCommit, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
     Recovery, RecoveryMethod, RequestError, ResultEvent, Secret, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
