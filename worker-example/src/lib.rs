@@ -41,7 +41,7 @@ mod cli;
 mod client;
 mod print;
 mod sandbox;
-#[allow(dead_code, reason = "the workflow does not call it yet")]
+#[allow(dead_code, unused_imports, reason = "the workflow does not call it yet")]
 mod webhook;
 mod task;
 mod worker;
@@ -56,8 +56,10 @@ pub use client::{
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
-    Credential, FailureKind, GitCommit, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
-    Recovery, RecoveryMethod, RequestError, ResultEvent, Secret, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
-    TaskResult, TaskWorkflow, UploadedFile,
+    ConflictStrategy, Credential, FailureKind, GitAction, GitCommit, LastProgress,
+    MAX_REQUEST_BYTES, PermissionMode, PostExecutionActions, Progress, PromptFile, Recovery,
+    RecoveryMethod, RequestError, RequestRules, ResultEvent, Secret, SecretJson, SessionOutcome,
+    TaskId, TaskIdError, TaskInput, TaskRequest, TaskResult, TaskWorkflow, UploadAction,
+    UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

@@ -1,7 +1,7 @@
 //! What a task is: its request, its events, and how it ended. This module runs nothing and sends nothing.
 
-mod actions;
 mod definition;
+mod effects;
 mod event;
 mod event_fields;
 mod failure;
@@ -11,8 +11,9 @@ mod outcome;
 mod progress;
 mod request;
 mod secret;
+mod secret_json;
 
-pub use actions::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
+pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
 pub use definition::{LastProgress, TaskWorkflow};
 pub use event::ResultEvent;
 pub(crate) use event::{Event, OWN_TYPE};
@@ -24,7 +25,12 @@ pub(crate) use json_size::of_text as json_length;
 pub use outcome::{SessionOutcome, TaskResult};
 pub use progress::Progress;
 pub use request::{
-    Credential, MAX_REQUEST_BYTES, PermissionMode, RequestError, TaskInput, TaskRequest,
+    ConflictStrategy, Credential, GitAction, MAX_REQUEST_BYTES, PermissionMode,
+    PostExecutionActions, PromptFile, RequestError, RequestRules, TaskInput, TaskRequest,
+    UploadAction,
 };
+#[allow(unused_imports, reason = "the steps that clone use them")]
+pub(crate) use request::{GitTransport, GitUrl};
 pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 pub use secret::Secret;
+pub use secret_json::SecretJson;

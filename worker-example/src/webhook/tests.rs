@@ -73,7 +73,10 @@ impl Receiver {
     /// The next webhook as `[path, status, content type, body]`.
     fn next(&mut self) -> serde_json::Value {
         self.process
-            .wait_for_line(LIMIT, |line| serde_json::from_str(line).ok())
+            .wait_for_next_line(LIMIT, |line| {
+                let seen: serde_json::Value = serde_json::from_str(line).ok()?;
+                seen.is_array().then_some(seen)
+            })
             .unwrap()
     }
 }
@@ -140,7 +143,7 @@ async fn redirects_and_errors_end_the_attempt() {
         // It was asked once: the redirect was not followed.
         assert_eq!(receiver.next()[0], format!("/status/{status}"));
     }
-    let closed = format!("http://127.0.0.1:{}/", dev_servers::free_port());
+    let closed = format!("http://127.0.0.1:{}/", dev_servers::free_port().unwrap());
     assert!(sender.send(&closed, &body()).await.unwrap_err().retry);
 }
 
