@@ -39,11 +39,28 @@
 
 mod cli;
 mod client;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod files;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod git;
 mod print;
+mod redact;
 mod sandbox;
-#[allow(dead_code, unused_imports, reason = "the workflow does not call it yet")]
-mod webhook;
 mod task;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod webhook;
 mod worker;
 
 #[doc(hidden)]

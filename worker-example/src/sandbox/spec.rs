@@ -40,6 +40,9 @@ pub struct ProgramSpec {
     /// Files and folders outside the workspace that this program may read, and no other program of the task.
     #[serde(skip)]
     pub extra_read_only: Vec<PathBuf>,
+    /// Files and folders outside the workspace that this program may also write, and no other program of the task.
+    #[serde(skip)]
+    pub extra_writable: Vec<PathBuf>,
     /// What it reaches by the network.
     #[serde(skip)]
     pub network: Network,
@@ -59,6 +62,7 @@ impl ProgramSpec {
             lock: None,
             grace: Duration::from_secs(10),
             extra_read_only: Vec::new(),
+            extra_writable: Vec::new(),
             network: Network::OfTask,
             input: 0,
         }
