@@ -5,6 +5,7 @@ mod exit;
 mod input;
 mod render;
 mod screen;
+mod steps;
 mod submit;
 mod tasks;
 #[cfg(test)]

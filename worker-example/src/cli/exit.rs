@@ -12,6 +12,7 @@ use super::{input::InputError, verify_webhook::WebhookInputError};
 use crate::{
     client::{ClientError, ConnectError, EndKind},
     print,
+    webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
 
@@ -82,6 +83,12 @@ pub(super) enum CommandError {
     /// A webhook is not genuine, or cannot be checked.
     #[error(transparent)]
     Webhook(#[from] WebhookInputError),
+    /// The secret of webhooks cannot be used.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
+    /// Webhooks cannot be sent.
+    #[error("cannot prepare webhooks: {0}. Check the system's certificate authorities")]
+    Webhooks(String),
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -102,7 +109,9 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) => Status::Configuration,
+            Self::Claude(_) | Self::Telemetry(_) | Self::WebhookSecret(_) | Self::Webhooks(_) => {
+                Status::Configuration
+            }
             Self::Worker(error) => of_worker(error),
             Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,

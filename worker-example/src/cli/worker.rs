@@ -15,6 +15,7 @@ use url::Url;
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
+    steps::StepArgs,
     units,
 };
 use crate::{
@@ -48,6 +49,8 @@ worker a user and a machine of its own.";
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub steps: StepArgs,
     /// Claude Code's program: a name on the PATH, or a path.
     #[arg(
         long,
@@ -228,6 +231,8 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let days = args.log_retention_days;
     Ok(WorkerSettings {
         connection: args.connection.options(KeyUse::Encrypt),
+        git: args.steps.git(),
+        webhooks: args.steps.webhooks()?,
         claude,
         workdir: args.workdir,
         max_tasks: args.max_tasks,

@@ -115,11 +115,12 @@ impl<'a> Call<'a> {
     /// outbox.
     pub(super) fn in_workspace(mut self) -> Self {
         let (repository, outbox) = (self.place.repository(), self.place.outbox());
+        let workspace = self.place.workspace.clone();
         self.readable.push(repository.clone());
         self.writable.push(outbox.clone());
         let alternates = repository.join("objects");
         self.with_path("GIT_DIR", repository)
-            .with_path("GIT_WORK_TREE", self.place.workspace.clone())
+            .with_path("GIT_WORK_TREE", workspace)
             .with_path("GIT_INDEX_FILE", outbox.join("index"))
             .with_path("GIT_OBJECT_DIRECTORY", outbox.join("objects"))
             .with_path("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates)

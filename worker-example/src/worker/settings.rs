@@ -3,13 +3,19 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::claude::{ClaudeConfig, OutputLimits};
-use crate::client::ConnectOptions;
+use crate::{client::ConnectOptions, git::GitSettings, webhook::Sender};
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerSettings {
     /// The connection to Temporal and the key.
     pub(crate) connection: ConnectOptions,
+    /// How the worker reaches repositories.
+    #[allow(dead_code, reason = "the workflow does not use it yet")]
+    pub(crate) git: GitSettings,
+    /// What sends webhooks.
+    #[allow(dead_code, reason = "the workflow does not use it yet")]
+    pub(crate) webhooks: Option<Sender>,
     /// How the worker runs Claude Code.
     pub(crate) claude: ClaudeConfig,
     /// The folder of workspaces and logs.

@@ -18,3 +18,4 @@ mod providers;
 mod submit;
 mod support;
 mod usage;
+mod webhooks;

@@ -153,6 +153,23 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static SSHD: Tool = Tool {
+    name: "sshd",
+    version: "of the system",
+    program: "bin/sshd",
+    variable: "TKC_SSHD",
+    takes: "a server for repositories: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/sbin/sshd",
+            "/usr/bin/sshd",
+            "/usr/lib/ssh/sshd",
+            "/usr/local/sbin/sshd",
+        ],
+        package: "openssh-server",
+    },
+};
+
 pub(crate) static PROMETHEUS: Tool = Tool {
     name: "prometheus",
     version: "2 of the system",
@@ -263,7 +280,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 11] = [
+pub(crate) static TESTING: [&Tool; 12] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -272,19 +289,21 @@ pub(crate) static TESTING: [&Tool; 11] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 14] = [
+pub(crate) static CI: [&Tool; 15] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &PROMETHEUS,
     &PROMTOOL,
     &CARGO_MACHETE,
