@@ -52,6 +52,7 @@ mod files;
 )]
 mod git;
 mod print;
+mod proxy;
 mod redact;
 mod sandbox;
 mod task;

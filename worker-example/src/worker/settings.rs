@@ -2,8 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use url::Url;
+
 use super::claude::{ClaudeConfig, OutputLimits};
-use crate::{client::ConnectOptions, git::GitSettings, webhook::Sender};
+use crate::{
+    client::ConnectOptions, git::GitSettings, proxy::ProxyLimits, sandbox::SandboxSettings,
+    webhook::Sender,
+};
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
@@ -18,6 +23,12 @@ pub(crate) struct WorkerSettings {
     pub(crate) webhooks: Option<Sender>,
     /// How the worker runs Claude Code.
     pub(crate) claude: ClaudeConfig,
+    /// The API's URL, if it is not Anthropic's.
+    pub(crate) api_url: Option<Url>,
+    /// How much of the API a task may use.
+    pub(crate) api_limits: ProxyLimits,
+    /// What the operator says about the sandbox.
+    pub(crate) sandbox: SandboxSettings,
     /// The folder of workspaces and logs.
     pub(crate) workdir: PathBuf,
     /// How many tasks run at the same time.

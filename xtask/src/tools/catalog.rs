@@ -170,6 +170,18 @@ pub(crate) static SSHD: Tool = Tool {
     },
 };
 
+pub(crate) static BUBBLEWRAP: Tool = Tool {
+    name: "bubblewrap",
+    version: "of the system",
+    program: "bin/bwrap",
+    variable: "TKC_BWRAP",
+    takes: "the sandbox of tasks: a few seconds",
+    install: Install::System {
+        names: &["bwrap"],
+        package: "bubblewrap",
+    },
+};
+
 pub(crate) static PROMETHEUS: Tool = Tool {
     name: "prometheus",
     version: "2 of the system",
@@ -280,7 +292,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 12] = [
+pub(crate) static TESTING: [&Tool; 13] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -290,13 +302,14 @@ pub(crate) static TESTING: [&Tool; 12] = [
     &MOTO,
     &SOFTHSM,
     &SSHD,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 15] = [
+pub(crate) static CI: [&Tool; 16] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -304,6 +317,7 @@ pub(crate) static CI: [&Tool; 15] = [
     &MOTO,
     &SOFTHSM,
     &SSHD,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &CARGO_MACHETE,
