@@ -14,6 +14,7 @@ mod tests;
 mod units;
 mod verify_webhook;
 mod watch;
+mod webhook_input;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -29,7 +30,7 @@ use temporal_kms_codec_service::{
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use submit::SubmitArgs;
 use tasks::TaskArgs;
-use verify_webhook::VerifyWebhookArgs;
+use webhook_input::VerifyWebhookArgs;
 use worker::WorkerArgs;
 
 const PROGRAM: &str = "claude-tasks";

@@ -136,7 +136,7 @@ impl Rig {
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
-    /// Somebody else pushes these files. An empty text removes a file.
+    /// Another person pushes these files. An empty text removes a file.
     fn others(&self, files: &[(&str, &str)]) -> String {
         let other = self.folder.path().join("other");
         if self.remote(&["branch"]).is_empty() {
