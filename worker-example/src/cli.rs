@@ -6,12 +6,15 @@ mod input;
 mod render;
 mod sandbox;
 mod screen;
+mod steps;
 mod submit;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod units;
+mod verify_webhook;
 mod watch;
+mod webhook_input;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -27,6 +30,7 @@ use temporal_kms_codec_service::{
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use submit::SubmitArgs;
 use tasks::TaskArgs;
+use webhook_input::VerifyWebhookArgs;
 use worker::WorkerArgs;
 
 const PROGRAM: &str = "claude-tasks";
@@ -76,6 +80,9 @@ enum Command {
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
+    /// Checks that a webhook on standard input is from this service, and was not changed.
+    #[command(after_help = help(verify_webhook::EXAMPLES))]
+    VerifyWebhook(Box<VerifyWebhookArgs>),
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
@@ -128,6 +135,7 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
+        Command::VerifyWebhook(args) => verify_webhook::run(&args),
         // `main` has run it.
         Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
     }

@@ -16,6 +16,7 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     sandbox::SandboxArgs,
+    steps::StepArgs,
     units,
 };
 use crate::{
@@ -49,6 +50,8 @@ task a Unix user of its own. The log says what does not work on this machine.";
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub steps: StepArgs,
     /// Claude Code's program: a name on the PATH, or a path.
     #[arg(
         long,
@@ -230,6 +233,8 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let days = args.log_retention_days;
     Ok(WorkerSettings {
         connection: args.connection.options(KeyUse::Encrypt),
+        git: args.steps.git(),
+        webhooks: args.steps.webhooks()?,
         claude,
         api_url: args.anthropic_base_url,
         api_limits: args.sandbox.api_limits(),

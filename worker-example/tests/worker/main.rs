@@ -20,3 +20,4 @@ mod sandbox;
 mod submit;
 mod support;
 mod usage;
+mod webhooks;
