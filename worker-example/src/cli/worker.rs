@@ -24,7 +24,7 @@ use crate::{
     worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
 };
 
-const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
+pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -211,7 +211,11 @@ pub(super) async fn run(
     Ok(CommandEnd::Done)
 }
 
-fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
+/// The worker's settings from its options.
+///
+/// # Errors
+/// When Claude Code cannot be found.
+pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let mut claude = ClaudeConfig::find(&args.claude)?;
     claude.base_url = args.anthropic_base_url;
     claude.pass_env = args.pass_env;

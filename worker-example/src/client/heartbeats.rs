@@ -46,6 +46,14 @@ pub(super) struct Heartbeats {
 }
 
 impl Heartbeats {
+    /// For a reader that has all events before this one.
+    pub(super) fn after(next: u64) -> Self {
+        Self {
+            next,
+            ..Self::default()
+        }
+    }
+
     /// The events that are new in the task's heartbeats.
     ///
     /// # Errors
