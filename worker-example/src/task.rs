@@ -14,7 +14,7 @@ mod secret_json;
 
 pub use definition::{LastProgress, TaskWorkflow};
 pub use event::ResultEvent;
-pub(crate) use event::{Event, OWN_TYPE};
+pub(crate) use event::{Event, OWN_TYPE, text_event};
 pub(crate) use event_fields::EventFields;
 pub use failure::FailureKind;
 pub(crate) use failure::FailureReport;

@@ -49,7 +49,7 @@ pub(super) struct ApiArgs {
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConfigArgs {
     /// The configuration of the API. Without it, settings come from `CODEC_API_…`, `CODEC_AUTH_…` and `CODEC_TLS_…` variables.
-    #[arg(long, value_name = "FILE", env = "CLAUDE_TASKS_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]
     pub config: Option<PathBuf>,
 }
 

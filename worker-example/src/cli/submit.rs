@@ -25,7 +25,8 @@ Examples:
     claude-tasks submit --keyring keys --prompt 'Write a haiku'
   claude-tasks submit --prompt-file prompt.txt --allowed-tool Bash --json
   claude-tasks submit --request task.json --task-id nightly-1 --detach
-  claude-tasks submit --server https://tasks.example.com --prompt 'Write a haiku'
+  claude-tasks submit --server https://tasks.example.com \\
+    --prompt 'Write a haiku'
 
 The credential comes from ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or is
 in the request file. It is never an option, because all users of a machine

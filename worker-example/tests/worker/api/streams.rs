@@ -21,7 +21,7 @@ async fn closing_the_connection_cancels_the_task() {
     let mut stream = api.open("POST /run HTTP/1.1", &body);
     assert_eq!(
         next_line(&mut stream, "data: ").as_deref(),
-        Some(r#"{"content":"begun","type":"text"}"#)
+        Some(r#"{"type":"text","content":"begun"}"#)
     );
     drop(stream);
     let path = format!("/tasks/{task}");
@@ -37,7 +37,7 @@ async fn a_stream_is_resumed_at_another_process() {
     let rig = Rig::new().await;
     let gate = rig.folder.path().join("gate");
     let script = format!(
-        r#"i=0; while [ $i -lt 40 ]; do echo "{{\"type\":\"user\",\"n\":$i}}"; i=$((i+1)); done
+        r#"i=0; while [ $i -lt 20 ]; do echo "{{\"type\":\"user\",\"n\":$i}}"; i=$((i+1)); done
         while [ ! -e {0} ]; do sleep 0.1; done
         while [ $i -lt 50 ]; do echo "{{\"type\":\"user\",\"n\":$i}}"; i=$((i+1)); done
         echo '{{"type":"result","is_error":false,"num_turns":1,"result":"done"}}'"#,
@@ -60,8 +60,9 @@ async fn a_stream_is_resumed_at_another_process() {
     send(&api.process, Signal::SIGKILL);
     api.process.wait(LIMIT).unwrap();
     let api = rig.api();
-    std::fs::write(&gate, "").unwrap();
     let mut stream = api.open(&format!("{head}\r\nlast-event-id: {last}"), "");
+    next_line(&mut stream, ":").unwrap();
+    std::fs::write(&gate, "").unwrap();
     while seen.len() < 51 {
         last = next_line(&mut stream, "id: ").unwrap();
         assert_eq!(last, seen.len().to_string());
@@ -85,7 +86,7 @@ async fn a_failure_is_an_error_event() {
     let api = rig.api();
     let stream = api.post("/run", &request(&fresh("task"), "go"));
     assert_eq!(stream.status, 200);
-    let expected = "data: {\"content\":\"no JSON\",\"type\":\"text\"}\n\nevent: error\ndata: {\"error\":\"Claude Code ended";
+    let expected = "data: {\"type\":\"text\",\"content\":\"no JSON\"}\n\nevent: error\ndata: {\"error\":\"Claude Code ended";
     let events: String = stream
         .text
         .split("\n\n")
