@@ -110,7 +110,8 @@ impl Api {
                 max_connections: config.max_connections,
                 max_headers: 32 << 10,
                 header: Duration::from_secs(30),
-                write: Duration::from_secs(30),
+                // A client may pause. When its connection is closed, its task is cancelled.
+                write: Duration::from_mins(5),
                 // A stream is one answer, and lasts as long as its task.
                 answer: Duration::from_hours(26),
             },

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use temporal_kms_codec::endpoint;
 use temporal_kms_codec_service::{
     arguments::variable,
@@ -15,6 +15,7 @@ use url::Url;
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
+    input::InputError,
     units,
 };
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
     worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
 };
 
+/// A variable of the original service.
+const PERMISSION_MODE: &str = "PERMISSION_MODE";
 pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
 
 pub(super) const EXAMPLES: &str = "\
@@ -220,7 +223,10 @@ pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError>
     claude.base_url = args.anthropic_base_url;
     claude.pass_env = args.pass_env;
     claude.api_retries = Some(args.api_retries);
-    claude.permission_mode = args.permission_mode;
+    claude.permission_mode = match args.permission_mode {
+        Some(mode) => Some(mode),
+        None => permission_mode()?,
+    };
     claude.allowed_tools = args.allowed_tools;
     claude.disallowed_tools = args.disallowed_tools;
     claude.caps = Caps {
@@ -245,6 +251,18 @@ pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError>
         grace_time: args.grace_time,
         log_retention: (days > 0).then(|| Duration::from_hours(24 * u64::from(days))),
     })
+}
+
+/// The permission mode by the variable of the original service.
+fn permission_mode() -> Result<Option<PermissionMode>, CommandError> {
+    let Some(name) = variable(PERMISSION_MODE) else {
+        return Ok(None);
+    };
+    let mode = PermissionMode::from_str(&name, false).map_err(|_| InputError::Option {
+        name: PERMISSION_MODE,
+        problem: "must be plan, default, acceptEdits or bypassPermissions".to_owned(),
+    })?;
+    Ok(Some(mode))
 }
 
 /// The URL of the API, which receives credentials. A URL that would send them unencrypted is refused.
