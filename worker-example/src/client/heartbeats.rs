@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn every_event_is_made_honest() {
         let mut heartbeats = Heartbeats::default();
-        let text = json!({"type": "text", "content": "not JSON"}).to_string();
+        let text = crate::task::text_event("not JSON");
         assert_eq!(
             heartbeats.take(TASK, progress(0, &["not JSON"])),
             [event(&text)]

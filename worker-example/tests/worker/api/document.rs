@@ -41,7 +41,7 @@ impl Document {
                 answer.text
             );
             assert!(
-                !answer.text.contains("\": "),
+                route == "/openapi.json" || !answer.text.contains("\": "),
                 "not compact: {}",
                 answer.text
             );
