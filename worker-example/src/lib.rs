@@ -53,7 +53,7 @@ pub use client::{
     KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient, TaskEnd, TaskEvent,
     TaskStatus,
 };
-pub use sandbox::{Launcher, ProgramSpec, Supervised};
+pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
     ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
     PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,
