@@ -148,8 +148,6 @@ fn rpc_options() -> RpcOptions {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const TASK: &str = "task";
