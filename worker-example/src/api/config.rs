@@ -181,6 +181,25 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_is_valid_with_and_without_its_comments() {
+        let example = include_str!("../../claude-tasks.example.toml");
+        read(example).unwrap();
+        let settings = example.lines().map(|line| {
+            let setting = line.strip_prefix("# ").unwrap_or(line);
+            let is_setting = setting.starts_with('[') || setting.contains(" = ");
+            if is_setting { setting } else { "" }
+        });
+        read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
+        let declared = super::settings().describe(ApiConfig::read);
+        for setting in declared
+            .iter()
+            .filter_map(|d| d.setting.strip_prefix("api."))
+        {
+            assert!(example.contains(&format!("# {setting} = ")), "{setting}");
+        }
+    }
+
+    #[test]
     fn every_mistake_is_reported() {
         let problems = read("[api]\nlisten = \"x\"\ncaller_burst = 3\nlimit = 1").unwrap_err();
         for expected in ["api.listen", "caller_burst", "api.limit"] {

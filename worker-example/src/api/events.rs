@@ -11,7 +11,7 @@ use http::HeaderMap;
 use super::{
     app::App,
     error::ApiError,
-    sse::{self, Follow, OnClose},
+    sse::{self, CancelOnDrop, Follow},
     tasks::own_task,
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn events(
         task,
         next,
         is_resumable: true,
-        on_close: OnClose::Leave,
+        guard: CancelOnDrop::nothing(app.stop.clone()),
         caller,
         stop: app.stop.clone(),
     }))

@@ -14,8 +14,8 @@ use super::{
     app::{App, timestamp},
     body,
     error::{ApiError, json_answer},
-    sse::{self, Follow, OnClose},
-    start::{Started, start},
+    sse::{self, CancelOnDrop, Follow},
+    start::start,
     task_state::status_word,
 };
 use crate::task::{RequestRules, TaskRequest};
@@ -28,13 +28,21 @@ pub(super) async fn run(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (caller, started) = accept(&app, request, app.rules).await?;
-    let id = started.task.id().clone();
+    let (caller, request) = accept(&app, request, app.rules).await?;
+    // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and cancels it.
+    let starting = Arc::clone(&app);
+    let started = tokio::spawn(async move {
+        let started = start(&starting, &caller, request).await?;
+        let guard = CancelOnDrop::new(started.task.clone(), starting.stop.clone());
+        Ok::<_, ApiError>((caller, started.task, guard))
+    });
+    let (caller, task, guard) = started.await.map_err(|_| ApiError::Body)??;
+    let id = task.id().clone();
     let follow = Follow {
-        task: started.task,
+        task,
         next: 0,
         is_resumable: false,
-        on_close: OnClose::Cancel,
+        guard,
         caller,
         stop: app.stop.clone(),
     };
@@ -66,7 +74,8 @@ async fn in_background(
     request: Request,
     rules: RequestRules,
 ) -> Result<Response, ApiError> {
-    let (_caller, started) = accept(app, request, rules).await?;
+    let (caller, request) = accept(app, request, rules).await?;
+    let started = start(app, &caller, request).await?;
     let id = started.task.id();
     let body = json!({
         "taskId": id,
@@ -81,13 +90,9 @@ async fn accept(
     app: &App,
     request: Request,
     rules: RequestRules,
-) -> Result<(Caller, Started), ApiError> {
+) -> Result<(Caller, TaskRequest), ApiError> {
     let (head, body) = request.into_parts();
     let caller = admit(app, &head).await?;
     let json = body::read(&head.headers, body).await?;
-    let request = TaskRequest::from_json_with(&json, rules)?;
-    drop(json);
-    let started = start(app, &caller, request).await?;
-    tracing::info!(task = %started.task.id(), "task accepted");
-    Ok((caller, started))
+    Ok((caller, TaskRequest::from_json_with(&json, rules)?))
 }

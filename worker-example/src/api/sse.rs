@@ -29,19 +29,11 @@ pub(super) struct Follow {
     pub(super) next: u64,
     /// Whether events have ids. `/run` streams what Claude Code prints, and nothing else.
     pub(super) is_resumable: bool,
-    pub(super) on_close: OnClose,
+    /// What the end of the connection means for the task.
+    pub(super) guard: CancelOnDrop,
     /// Holds the caller's place.
     pub(super) caller: Caller,
     pub(super) stop: CancellationToken,
-}
-
-/// What the end of the connection means for the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OnClose {
-    /// The task is cancelled.
-    Cancel,
-    /// The task continues.
-    Leave,
 }
 
 /// The answer, whose body follows the task.
@@ -81,7 +73,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         task,
         next,
         is_resumable,
-        on_close,
+        guard,
         caller,
         stop,
     } = follow;
@@ -95,10 +87,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         is_ended: false,
         failures: 0,
         alive,
-        guard: CancelOnDrop {
-            task: (on_close == OnClose::Cancel).then(|| task.clone()),
-            stop: stop.clone(),
-        },
+        guard,
         task,
         stop,
         _caller: caller,
@@ -117,7 +106,7 @@ impl Following {
                 return Some(text);
             }
             if self.is_ended {
-                self.guard.task = None;
+                self.guard.disarm();
                 return None;
             }
             tokio::select! {
@@ -223,10 +212,29 @@ impl Following {
     }
 }
 
-/// Cancels the task when the client has closed the connection.
-struct CancelOnDrop {
+/// Cancels a task when its client has closed the connection.
+pub(super) struct CancelOnDrop {
     task: Option<Task>,
     stop: CancellationToken,
+}
+
+impl CancelOnDrop {
+    /// Cancels the task, unless `stop` says that the server has closed the connection.
+    pub(super) fn new(task: Task, stop: CancellationToken) -> Self {
+        Self {
+            task: Some(task),
+            stop,
+        }
+    }
+
+    /// Cancels nothing: the task continues without the client.
+    pub(super) fn nothing(stop: CancellationToken) -> Self {
+        Self { task: None, stop }
+    }
+
+    fn disarm(&mut self) {
+        self.task = None;
+    }
 }
 
 impl Drop for CancelOnDrop {

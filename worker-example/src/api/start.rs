@@ -32,11 +32,14 @@ pub(super) async fn start(
         .with_task_id(id.clone())
         .with_owner(owner.clone());
     match app.client.submit(request, options).await {
-        Ok(task) => Ok(Started {
-            task,
-            created: SystemTime::now(),
-            status: TaskStatus::WaitingForWorker,
-        }),
+        Ok(task) => {
+            tracing::info!(task = %task.id(), "task accepted");
+            Ok(Started {
+                task,
+                created: SystemTime::now(),
+                status: TaskStatus::WaitingForWorker,
+            })
+        }
         Err(ClientError::Exists(id)) => {
             let task = app.client.task(&id);
             let known = task.look().await?;
