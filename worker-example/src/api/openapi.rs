@@ -1,4 +1,4 @@
-//! The description of the API as an OpenAPI document.
+//! The description of the API as an `OpenAPI` document.
 
 /// The document, as `GET /openapi.json` answers it.
 pub(crate) const DOCUMENT: &str = include_str!("../../openapi.json");

@@ -66,7 +66,10 @@ pub(super) async fn run(args: ApiArgs, log: Option<EarlyLog>) -> Result<CommandE
     tokio::spawn(signals.cancel(stop.clone()));
     let options = args.connection.options(KeyUse::Encrypt);
     let served = match bind(config, options, telemetry.metrics()).await {
-        Ok(api) => Ok(api.run(stop).await),
+        Ok(api) => {
+            api.run(stop).await;
+            Ok(())
+        }
         Err(error) => Err(error),
     };
     telemetry.finish().await;

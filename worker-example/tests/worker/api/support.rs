@@ -1,6 +1,7 @@
 //! The API as a process, and a small client.
 
 use std::{
+    fmt::Write as _,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
     process::Command,
@@ -162,10 +163,12 @@ pub(super) fn callers<const N: usize>(names: [&str; N]) -> (String, [String; N])
     let mut configuration = String::new();
     let tokens = names.map(|name| {
         let token = NewToken::generate().unwrap();
-        configuration.push_str(&format!(
+        write!(
+            configuration,
             "[auth.tokens.{name}]\nsha256 = [\"{}\"]\npermissions = [\"default:write\"]\n",
             token.sha256
-        ));
+        )
+        .unwrap();
         token.token.to_string()
     });
     (configuration, tokens)
