@@ -41,6 +41,7 @@ mod api;
 mod cli;
 mod client;
 mod print;
+mod proxy;
 mod sandbox;
 mod task;
 mod worker;
