@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut answer = call.send_json(json!({"prompt": prompt, "anthropicApiKey": credential}))?;
     if !answer.status().is_success() {
         let refusal: Value = answer.body_mut().read_json()?;
-        return Err(format!("{}: {}", answer.status(), refusal["error"]).into());
+        let reason = refusal.get("error").and_then(Value::as_str);
+        return Err(format!("{}: {}", answer.status(), reason.unwrap_or("no reason")).into());
     }
     let mut name = String::new();
     for line in BufReader::new(answer.body_mut().as_reader()).lines() {

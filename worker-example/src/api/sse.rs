@@ -148,7 +148,7 @@ impl Following {
                 _ => "the task waits for a worker",
             }),
             TaskEvent::AttemptFailed { .. } => {
-                self.note("the task could not begin; it is tried again")
+                self.note("the task could not begin; it is tried again");
             }
             TaskEvent::NoWorker => self.note("no worker runs"),
             TaskEvent::WorkerLost => self.note("the task's worker is lost"),

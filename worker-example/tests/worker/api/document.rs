@@ -1,4 +1,4 @@
-//! The OpenAPI document against the running service: every route, its statuses, and the bodies of its answers.
+//! The `OpenAPI` document against the running service: every route, its statuses, and the bodies of its answers.
 
 use std::collections::BTreeSet;
 
