@@ -10,12 +10,15 @@ mod render;
 mod sandbox;
 mod screen;
 mod server;
+mod steps;
 mod submit;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod units;
+mod verify_webhook;
 mod watch;
+mod webhook_input;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -34,6 +37,7 @@ use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use list::ListArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
+use webhook_input::VerifyWebhookArgs;
 use worker::WorkerArgs;
 
 const PROGRAM: &str = "claude-tasks";
@@ -93,6 +97,9 @@ enum Command {
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
+    /// Checks that a webhook on standard input is from this service, and was not changed.
+    #[command(after_help = help(verify_webhook::EXAMPLES))]
+    VerifyWebhook(Box<VerifyWebhookArgs>),
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
@@ -160,6 +167,7 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
+        Command::VerifyWebhook(args) => verify_webhook::run(&args),
         // `main` has run it.
         Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
     }

@@ -9,11 +9,12 @@ use temporal_kms_codec_service::{
 };
 use thiserror::Error;
 
-use super::input::InputError;
+use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
     api::ApiServerError,
     client::{ClientError, ConnectError, EndKind},
     print,
+    webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
 
@@ -29,7 +30,7 @@ pub(super) fn exit_codes() -> String {
         (64, "wrong command line, or a value that a task cannot have"),
         (
             65,
-            "a request is not JSON, or a payload cannot be decrypted",
+            "a request is not JSON, a payload cannot be decrypted, or a webhook is not genuine",
         ),
         (66, "a file cannot be read, or the task does not exist"),
         (
@@ -81,6 +82,15 @@ pub(super) enum CommandError {
     /// Claude Code cannot be used.
     #[error(transparent)]
     Claude(#[from] ConfigError),
+    /// A webhook is not genuine, or cannot be checked.
+    #[error(transparent)]
+    Webhook(#[from] WebhookInputError),
+    /// The secret of webhooks cannot be used.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
+    /// Webhooks cannot be sent.
+    #[error("cannot prepare webhooks: {0}. Check the system's certificate authorities")]
+    Webhooks(String),
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -107,12 +117,17 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) | Self::Configuration(_) => Status::Configuration,
+            Self::Claude(_)
+            | Self::Telemetry(_)
+            | Self::Configuration(_)
+            | Self::WebhookSecret(_)
+            | Self::Webhooks(_) => Status::Configuration,
             Self::Api(error) => match error {
                 ApiServerError::Listen { .. } => Status::Unavailable,
                 _ => Status::Configuration,
             },
             Self::Worker(error) => of_worker(error),
+            Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
     }
@@ -159,6 +174,17 @@ fn of_client(error: &ClientError) -> Status {
         | ClientError::List { .. }
         | ClientError::Server { .. }
         | ClientError::Unreachable { .. } => Status::Unavailable,
+    }
+}
+
+fn of_webhook(error: &WebhookInputError) -> Status {
+    match error {
+        WebhookInputError::Missing(_) => Status::Usage,
+        WebhookInputError::NoSecret | WebhookInputError::Secret(_) => Status::Configuration,
+        WebhookInputError::Read(_) => Status::NoInput,
+        WebhookInputError::Twice(_)
+        | WebhookInputError::Large
+        | WebhookInputError::NotGenuine(_) => Status::Data,
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     exit::{CommandEnd, CommandError},
     input::InputError,
     sandbox::SandboxArgs,
+    steps::StepArgs,
     units,
 };
 use crate::{
@@ -52,6 +53,8 @@ task a Unix user of its own. The log says what does not work on this machine.";
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub steps: StepArgs,
     /// Claude Code's program: a name on the PATH, or a path.
     #[arg(
         long,
@@ -240,6 +243,8 @@ pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError>
     let days = args.log_retention_days;
     Ok(WorkerSettings {
         connection: args.connection.options(KeyUse::Encrypt),
+        git: args.steps.git(),
+        webhooks: args.steps.webhooks()?,
         claude,
         api_url: args.anthropic_base_url,
         api_limits: args.sandbox.api_limits(),

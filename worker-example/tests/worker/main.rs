@@ -21,3 +21,4 @@ mod sandbox;
 mod submit;
 mod support;
 mod usage;
+mod webhooks;

@@ -153,6 +153,23 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static SSHD: Tool = Tool {
+    name: "sshd",
+    version: "of the system",
+    program: "bin/sshd",
+    variable: "TKC_SSHD",
+    takes: "a server for repositories: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/sbin/sshd",
+            "/usr/bin/sshd",
+            "/usr/lib/ssh/sshd",
+            "/usr/local/sbin/sshd",
+        ],
+        package: "openssh-server",
+    },
+};
+
 pub(crate) static BUBBLEWRAP: Tool = Tool {
     name: "bubblewrap",
     version: "of the system",
@@ -275,7 +292,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 12] = [
+pub(crate) static TESTING: [&Tool; 13] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -284,6 +301,7 @@ pub(crate) static TESTING: [&Tool; 12] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
@@ -291,13 +309,14 @@ pub(crate) static TESTING: [&Tool; 12] = [
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 15] = [
+pub(crate) static CI: [&Tool; 16] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
