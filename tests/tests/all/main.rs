@@ -18,6 +18,7 @@ mod histories;
 mod imports;
 mod kubernetes;
 mod monitoring;
+mod other_sdks;
 mod page;
 mod pkcs11;
 mod python_codec;
