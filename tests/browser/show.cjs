@@ -4,7 +4,7 @@
 //   { open: URL }  { wait: TEXT }  { click: BUTTON }  { follow: LINK }  { fill: LABEL, with: TEXT }  { code: TEXT }
 //   { upload: LABEL, file: PATH }
 //   { download: BUTTON, file: PATH }  { choose: LABEL, option: TEXT }  { press: KEY }  { dark: BOOLEAN }
-//   { resize: [WIDTH, HEIGHT] }  { screenshot: PATH }
+//   { resize: [WIDTH, HEIGHT] }  { scroll: TEXT }  { screenshot: PATH }
 // The first text that does not appear ends the steps: `found` is false then.
 "use strict";
 
@@ -37,7 +37,10 @@ async function take(page, step, limit) {
   } else if (step.fill !== undefined) {
     await page.getByLabel(step.fill).first().fill(step.with, limit);
   } else if (step.code !== undefined) {
-    await page.locator(".cm-content").first().fill(step.code, limit);
+    const editor = page.locator(".cm-content").first();
+    await editor.fill(step.code, limit);
+    // As a person does who goes on to the next field. The Web UI moves its buttons then.
+    await editor.blur();
   } else if (step.upload !== undefined) {
     await page.getByLabel(step.upload).first().setInputFiles(step.file, limit);
   } else if (step.download !== undefined) {
@@ -54,6 +57,9 @@ async function take(page, step, limit) {
   } else if (step.resize !== undefined) {
     const [width, height] = step.resize;
     await page.setViewportSize({ width, height });
+  } else if (step.scroll !== undefined) {
+    const text = page.getByText(step.scroll).filter({ visible: true }).first();
+    await text.evaluate((element) => element.scrollIntoView({ block: "start" }), undefined, limit);
   } else if (step.screenshot !== undefined) {
     await page.screenshot({ path: step.screenshot });
   } else {

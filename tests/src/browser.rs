@@ -111,6 +111,11 @@ pub enum Step<'a> {
         /// Width and height in pixels.
         resize: (u32, u32),
     },
+    /// Move the page until a text is at the top.
+    Scroll {
+        /// The text.
+        scroll: &'a str,
+    },
     /// Save what the window shows as a picture.
     Screenshot {
         /// Where it goes.

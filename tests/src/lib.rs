@@ -27,6 +27,7 @@ mod raw;
 mod relay;
 mod secured_server;
 mod servers;
+mod tls_front;
 mod tools;
 
 pub use keyring::Keyring;

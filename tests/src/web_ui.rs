@@ -6,7 +6,7 @@ use dev_servers::{Process, free_port, wait_for_port};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::tool;
+use crate::{tls_front::TlsFront, tool};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -49,6 +49,7 @@ pub enum Passes {
 #[derive(Debug)]
 pub struct Place {
     port: u16,
+    front: TlsFront,
 }
 
 impl Place {
@@ -56,17 +57,18 @@ impl Place {
     ///
     /// # Panics
     /// The system has none.
-    #[must_use]
-    pub fn find() -> Self {
+    pub async fn find() -> Self {
+        let port = free_port().expect("a port");
         Self {
-            port: free_port().expect("a port"),
+            port,
+            front: TlsFront::start(([127, 0, 0, 1], port).into()).await,
         }
     }
 
     /// The URL, which is the origin of the Web UI's pages as well.
     #[must_use]
-    pub fn url(&self) -> String {
-        format!("http://localhost:{}", self.port)
+    pub fn url(&self) -> &str {
+        self.front.url()
     }
 }
 
@@ -75,7 +77,7 @@ impl Place {
 pub struct WebUi {
     _process: Process,
     _folder: TempDir,
-    url: String,
+    place: Place,
 }
 
 impl WebUi {
@@ -86,13 +88,13 @@ impl WebUi {
     #[must_use]
     pub fn start(
         generation: Generation,
-        place: &Place,
+        place: Place,
         temporal: &str,
         issuer: Option<&str>,
         codec: &str,
         passes: Passes,
     ) -> Self {
-        let url = place.url();
+        let url = place.url().to_owned();
         // JSON is YAML.
         let mut settings = json!({
             "temporalGrpcAddress": temporal,
@@ -125,20 +127,20 @@ impl WebUi {
         Self {
             _process: process,
             _folder: folder,
-            url,
+            place,
         }
     }
 
     /// Its URL.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.place.url()
     }
 
     /// The URL of a page of the namespace `default`, such as `workflows`.
     #[must_use]
     pub fn page(&self, path: &str) -> String {
-        format!("{}/namespaces/default/{path}", self.url)
+        format!("{}/namespaces/default/{path}", self.url())
     }
 }
 

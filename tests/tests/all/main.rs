@@ -31,3 +31,4 @@ mod threat_table;
 mod tink;
 mod tink_signing;
 mod vectors;
+mod web_ui;
