@@ -3,7 +3,7 @@
 // JSON on stdin: { chromium, url, seconds, steps }. A step is one of
 //   { open: URL }  { wait: TEXT }  { click: BUTTON }  { follow: LINK }  { fill: LABEL, with: TEXT }  { code: TEXT }
 //   { upload: LABEL, file: PATH }
-//   { download: BUTTON, file: PATH }  { choose: LABEL, option: TEXT }  { press: KEY }  { dark: BOOLEAN }
+//   { download: BUTTON, file: PATH }  { press: KEY }  { dark: BOOLEAN }
 //   { resize: [WIDTH, HEIGHT] }  { scroll: TEXT }  { screenshot: PATH }
 // The first text that does not appear ends the steps: `found` is false then.
 "use strict";
@@ -47,9 +47,6 @@ async function take(page, step, limit) {
     const download = page.waitForEvent("download", limit);
     await page.getByRole("button", { name: step.download, exact: true }).first().click(limit);
     await (await download).saveAs(step.file);
-  } else if (step.choose !== undefined) {
-    await page.getByLabel(step.choose).first().click(limit);
-    await page.getByRole("option", { name: step.option }).first().click(limit);
   } else if (step.press !== undefined) {
     await page.keyboard.press(step.press);
   } else if (step.dark !== undefined) {

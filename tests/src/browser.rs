@@ -89,13 +89,6 @@ pub enum Step<'a> {
         /// Where the file goes.
         file: &'a Path,
     },
-    /// Choose what a list offers.
-    Choose {
-        /// The label of the list.
-        choose: &'a str,
-        /// The text of the choice.
-        option: &'a str,
-    },
     /// Press a key.
     Press {
         /// Its name, such as `Tab`.

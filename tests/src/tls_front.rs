@@ -15,17 +15,14 @@ use tokio_rustls::TlsAcceptor;
 /// TLS in front of a server that speaks none, as a load balancer does. Browsers treat `http` and `https` pages of one
 /// host as different sites, and send no cookies between them.
 #[derive(Debug)]
-pub struct TlsFront {
+pub(crate) struct TlsFront {
     url: String,
     task: JoinHandle<()>,
 }
 
 impl TlsFront {
     /// Listens at `https://localhost`, and passes connections on to `behind`.
-    ///
-    /// # Panics
-    /// The system gives no port.
-    pub async fn start(behind: SocketAddr) -> Self {
+    pub(crate) async fn start(behind: SocketAddr) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let acceptor = acceptor();
@@ -41,8 +38,7 @@ impl TlsFront {
     }
 
     /// The URL.
-    #[must_use]
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 }
