@@ -176,6 +176,18 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static BUBBLEWRAP: Tool = Tool {
+    name: "bubblewrap",
+    version: "of the system",
+    program: "bin/bwrap",
+    variable: "TKC_BWRAP",
+    takes: "the sandbox of tasks: a few seconds",
+    install: Install::System {
+        names: &["bwrap"],
+        package: "bubblewrap",
+    },
+};
+
 pub(crate) static PROMETHEUS: Tool = Tool {
     name: "prometheus",
     version: "2 of the system",
@@ -309,7 +321,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 15] = [
+pub(crate) static TESTING: [&Tool; 16] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -318,6 +330,7 @@ pub(crate) static TESTING: [&Tool; 15] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
@@ -328,13 +341,14 @@ pub(crate) static TESTING: [&Tool; 15] = [
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 18] = [
+pub(crate) static CI: [&Tool; 19] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &CARGO_MACHETE,
