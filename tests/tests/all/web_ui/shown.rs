@@ -1,7 +1,9 @@
 //! What a person with the role `read` sees.
 
 use integration_tests::{
-    Keyring, ParcelOffice, assert_absent, codec_server,
+    Keyring, ParcelOffice, assert_absent,
+    browser::Step,
+    codec_server,
     parcel::Order,
     until,
     web_ui::{Generation, Passes},
