@@ -37,7 +37,7 @@ async function take(page, step, limit) {
   } else if (step.fill !== undefined) {
     await page.getByLabel(step.fill).first().fill(step.with, limit);
   } else if (step.code !== undefined) {
-    const editor = page.locator(".cm-content").first();
+    const editor = page.locator(".cm-content").filter({ visible: true }).first();
     await editor.fill(step.code, limit);
     // As a person does who goes on to the next field. The Web UI moves its buttons then.
     await editor.blur();
