@@ -96,13 +96,14 @@ impl WebUi {
     ) -> Self {
         let url = place.url().to_owned();
         // JSON is YAML.
-        let mut settings = json!({
+        let settings = json!({
             "temporalGrpcAddress": temporal,
             "host": "127.0.0.1",
             "port": place.port,
             "enableUi": true,
             "defaultNamespace": "default",
             "disableNewsFetch": true,
+            "auth": issuer.map_or_else(|| json!({ "enabled": false }), |issuer| sign_in(&url, issuer)),
             "cors": { "allowOrigins": [url], "cookieInsecure": true },
             "codec": {
                 "endpoint": codec,
@@ -110,9 +111,6 @@ impl WebUi {
                 "includeCredentials": passes == Passes::Cookies,
             },
         });
-        if let Some(issuer) = issuer {
-            settings["auth"] = sign_in(&url, issuer);
-        }
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("config")).expect("a folder");
         let file = folder.path().join("config/test.yaml");

@@ -1,5 +1,5 @@
 //! Temporal's Go and TypeScript SDKs and ours: one side asks a codec server with TLS and a token, the other has the key.
-#![allow(clippy::expect_used, reason = "a test")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::{
     io::Write as _,
