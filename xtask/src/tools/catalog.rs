@@ -176,6 +176,23 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static SSHD: Tool = Tool {
+    name: "sshd",
+    version: "of the system",
+    program: "bin/sshd",
+    variable: "TKC_SSHD",
+    takes: "a server for repositories: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/sbin/sshd",
+            "/usr/bin/sshd",
+            "/usr/lib/ssh/sshd",
+            "/usr/local/sbin/sshd",
+        ],
+        package: "openssh-server",
+    },
+};
+
 pub(crate) static BUBBLEWRAP: Tool = Tool {
     name: "bubblewrap",
     version: "of the system",
@@ -321,7 +338,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 16] = [
+pub(crate) static TESTING: [&Tool; 17] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -330,6 +347,7 @@ pub(crate) static TESTING: [&Tool; 16] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
@@ -341,13 +359,14 @@ pub(crate) static TESTING: [&Tool; 16] = [
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 19] = [
+pub(crate) static CI: [&Tool; 20] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
