@@ -55,7 +55,7 @@ pub use client::{
 pub use sandbox::{Launcher, ProgramSpec, Supervised};
 pub use task::{
     Credential, FailureKind, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
-    RequestError, ResultEvent, Secret, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
-    TaskResult, TaskWorkflow,
+    RequestError, ResultEvent, Secret, SessionOutcome, State, Step, TaskId, TaskIdError, TaskInput,
+    TaskRequest, TaskResult, TaskState, TaskWorkflow,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

@@ -10,8 +10,9 @@ mod outcome;
 mod progress;
 mod request;
 mod secret;
+mod step;
 
-pub use definition::{LastProgress, TaskWorkflow};
+pub use definition::{LastProgress, State, TaskWorkflow};
 pub use event::ResultEvent;
 pub(crate) use event::{Event, OWN_TYPE};
 pub(crate) use event_fields::EventFields;
@@ -26,3 +27,5 @@ pub use request::{
 };
 pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 pub use secret::Secret;
+pub(crate) use step::{PREPARE, Prepared, SESSIONS, StepInput};
+pub use step::{Step, TaskState};

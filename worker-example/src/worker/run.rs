@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,9 +12,9 @@ use temporal_kms_codec_service::{deadline::later, lifecycle::StopSignals};
 use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
-    Runtime, Worker, WorkerOptions,
+    Runtime, Worker, WorkerOptions, WorkerRunError,
     runtime::{
-        RuntimeOptions,
+        PollerBehavior, RuntimeOptions,
         worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
     },
 };
@@ -25,7 +26,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    activities::ClaudeActivities, claude::ConfigError, log_store, settings::WorkerSettings,
+    activities::ClaudeActivities,
+    claude::ConfigError,
+    log_store,
+    runner::TaskRunner,
+    settings::WorkerSettings,
+    steps::{self, HeldTasks, HostActivities, PrepareActivities},
     workflow::ClaudeTask,
 };
 use crate::{
@@ -82,19 +88,19 @@ pub(crate) async fn run(
     let ending = CancellationToken::new();
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
     let connection = settings.connection.clone().with_identity(&identity);
-    let activities = activities(&settings, ending.clone())?;
+    let runner = Arc::new(runner(&settings, ending.clone())?);
     let tasks = TaskClient::connect(&connection).await?;
     settings.claude.check().await?;
-    let mut worker = worker(&settings, &tasks, activities).await?;
-    let shutdown = worker.shutdown_handle();
+    let mut workers = Workers::new(&settings, &tasks, runner, &identity).await?;
     let mut signals = StopSignals::listen().map_err(WorkerError::Signals)?;
+    let take_no_more = workers.places.shutdown_handle();
     let ended = async {
         signals.next().await;
         tracing::info!(
             seconds = settings.drain_time.as_secs(),
             "draining: the worker takes no new tasks, and running tasks may end"
         );
-        shutdown();
+        take_no_more();
         tokio::select! {
             () = sleep_until(later(settings.drain_time)) => {}
             _ = signals.next() => {}
@@ -110,38 +116,105 @@ pub(crate) async fn run(
     };
     tokio::select! {
         () = expire_logs(&settings) => Ok(()),
-        ran = worker.run() => ran.map_err(|error| explain(&tasks, &error)),
+        ran = workers.run() => ran.map_err(|error| explain(&tasks, &error)),
         () = ended => Ok(()),
         () = ready => Ok(()),
     }
 }
 
-async fn worker(
-    settings: &WorkerSettings,
-    tasks: &TaskClient,
-    activities: ClaudeActivities,
-) -> Result<Worker, WorkerError> {
-    let failed = |e: &dyn std::error::Error| WorkerError::Worker(error_chain(e));
-    let guarded = WorkerGuard::new()
-        .workflow(ClaudeTask::run)
-        .client(tasks.temporal().clone())
-        .await
-        .map_err(|e| failed(&e))?;
-    let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
-    let tuner = TunerHolder::builder()
-        .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_SLOTS))
-        .activity_task_slot_supplier(FixedSizeSlotSupplier::new(settings.max_tasks.into()))
+/// The workers of the SDK in this process: one for each task queue and kind of work.
+struct Workers {
+    /// Takes tasks from the common queue, as many as there are places.
+    places: Worker,
+    /// Runs workflows.
+    workflows: Worker,
+    /// Runs the steps after the first one, which only this process can run.
+    own: Worker,
+}
+
+impl Workers {
+    async fn new(
+        settings: &WorkerSettings,
+        tasks: &TaskClient,
+        runner: Arc<TaskRunner>,
+        identity: &str,
+    ) -> Result<Self, WorkerError> {
+        let failed = |e: &dyn std::error::Error| WorkerError::Worker(error_chain(e));
+        let guarded = WorkerGuard::new()
+            .workflow(ClaudeTask::run)
+            .client(tasks.temporal().clone())
+            .await
+            .map_err(|e| failed(&e))?;
+        let runtime =
+            Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
+        let queue = tasks.task_queue();
+        let own_queue = steps::own_queue(queue, identity);
+        let held = Arc::new(HeldTasks::default());
+        let places = WorkerOptions::new(queue)
+            .register_activities(PrepareActivities {
+                runner: Arc::clone(&runner),
+                held: Arc::clone(&held),
+                own_queue: own_queue.clone(),
+                search_attributes: false,
+            })
+            .register_activities(ClaudeActivities {
+                runner: Arc::clone(&runner),
+            })
+            .tuner(activity_slots(settings.max_tasks.into()))
+            .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL / 2)
+            .build();
+        let workflows = WorkerOptions::new(queue)
+            .register_workflow::<ClaudeTask>()
+            .map_err(|e| failed(&e))?
+            .tuner(workflow_slots())
+            .build();
+        let own = WorkerOptions::new(own_queue)
+            .register_activities(HostActivities { runner, held })
+            // One for the session of each place, and one for the step after it.
+            .tuner(activity_slots(2 * usize::from(settings.max_tasks)))
+            .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(2))
+            .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL / 2)
+            .build();
+        let worker = |client: &Client, options| {
+            Worker::new(&runtime, client.clone(), options).map_err(|e| failed(&e))
+        };
+        Ok(Self {
+            places: worker(tasks.temporal(), places)?,
+            workflows: worker(&guarded, workflows)?,
+            own: worker(tasks.temporal(), own)?,
+        })
+    }
+
+    /// Runs until the worker takes no more tasks and the last one has left.
+    ///
+    /// # Errors
+    /// When Temporal refuses a worker.
+    async fn run(&mut self) -> Result<(), WorkerRunError> {
+        let stop = [self.workflows.shutdown_handle(), self.own.shutdown_handle()];
+        let places = async {
+            let ran = self.places.run().await;
+            stop.iter().for_each(|stop| stop());
+            ran
+        };
+        tokio::try_join!(places, self.workflows.run(), self.own.run()).map(drop)
+    }
+}
+
+fn workflow_slots() -> TunerHolder {
+    slots(WORKFLOW_SLOTS, 1)
+}
+
+fn activity_slots(activities: usize) -> TunerHolder {
+    slots(2, activities)
+}
+
+fn slots(workflow_tasks: usize, activities: usize) -> TunerHolder {
+    TunerHolder::builder()
+        .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(workflow_tasks))
+        .activity_task_slot_supplier(FixedSizeSlotSupplier::new(activities))
         .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(1))
         .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
-        .build();
-    let options = WorkerOptions::new(tasks.task_queue().to_owned())
-        .register_workflow::<ClaudeTask>()
-        .map_err(|e| failed(&e))?
-        .register_activities(activities)
-        .tuner(tuner)
-        .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL / 2)
-        .build();
-    Worker::new(&runtime, guarded, options).map_err(|e| failed(&e))
+        .build()
 }
 
 fn explain(tasks: &TaskClient, error: &(dyn std::error::Error + 'static)) -> WorkerError {
@@ -151,15 +224,15 @@ fn explain(tasks: &TaskClient, error: &(dyn std::error::Error + 'static)) -> Wor
     }
 }
 
-fn activities(
+fn runner(
     settings: &WorkerSettings,
     ending: CancellationToken,
-) -> Result<ClaudeActivities, WorkerError> {
+) -> Result<TaskRunner, WorkerError> {
     let workdir = prepare(&settings.workdir).map_err(|source| WorkerError::Workdir {
         path: settings.workdir.clone(),
         source,
     })?;
-    Ok(ClaudeActivities {
+    Ok(TaskRunner {
         claude: settings.claude.clone(),
         launcher: Launcher::this_program(),
         workdir,

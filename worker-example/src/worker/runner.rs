@@ -1,0 +1,347 @@
+//! What a worker does for a task: prepare it, run Claude Code, and remove what is left.
+
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+
+use temporalio_client::{ActivityIdentifier, RpcOptions};
+use temporalio_common::error::ApplicationFailure;
+use temporalio_sdk::activities::{ActivityContext, ActivityError};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    claude::{ClaudeConfig, OutputLimits, Publish, Redactor, Session, SessionEnd, StopReason},
+    failures::{self, FOR_ANOTHER_TASK},
+    log_store::TaskLog,
+};
+use crate::{
+    client::error_chain,
+    sandbox::{self, Launcher, Workspace},
+    task::{FailureKind, Progress, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest},
+};
+
+/// How long Temporal may take to store that a session begins.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What a worker does for a task, with the operator's settings.
+#[derive(Debug)]
+pub(crate) struct TaskRunner {
+    /// How Claude Code is run.
+    pub(crate) claude: ClaudeConfig,
+    /// How supervisors are started.
+    pub(crate) launcher: Launcher,
+    /// The folder of workspaces and logs.
+    pub(crate) workdir: PathBuf,
+    /// The limits of the output.
+    pub(crate) limits: OutputLimits,
+    /// How long a stopped task may take to clean up.
+    pub(crate) grace: Duration,
+    /// How long Claude Code may run after its result without beginning another turn.
+    pub(crate) linger: Duration,
+    /// How often progress is sent in a heartbeat.
+    pub(crate) interval: Duration,
+    /// Cancelled when running tasks must end because the worker ends.
+    pub(crate) ending: CancellationToken,
+}
+
+/// A task whose workspace is ready.
+#[derive(Debug)]
+pub(super) struct PreparedTask {
+    pub(super) task: TaskId,
+    request: Arc<TaskRequest>,
+    warnings: Vec<String>,
+    redactor: Arc<Redactor>,
+    workspace: Workspace,
+    log: TaskLog,
+}
+
+impl PreparedTask {
+    /// Removes the workspace. The log stays.
+    pub(super) async fn remove(self) {
+        let task = self.task;
+        let workspace = self.workspace;
+        let removed = spawn_blocking(|| workspace.remove()).await;
+        if let Err(error) = removed.map_err(io::Error::other).flatten() {
+            tracing::error!(task = %task, %error, "cannot remove the task's workspace");
+        }
+    }
+}
+
+/// The request, if it belongs to this task. The workflow checks this, too. But an attacker's workflow of any type can
+/// schedule the activity with a copied request.
+fn request_of(id: &str, input: TaskInput) -> Result<(TaskId, TaskRequest), String> {
+    let task: TaskId = id.parse().map_err(|e: TaskIdError| e.to_string())?;
+    if input.task_id() != Some(id) {
+        return Err(FOR_ANOTHER_TASK.to_owned());
+    }
+    let request = input.into_request().map_err(|e| e.to_string())?;
+    Ok((task, request))
+}
+
+impl TaskRunner {
+    /// Checks a request, and prepares the workspace and the log of its task. What can fail comes before the session begins,
+    /// so that Temporal tries again.
+    ///
+    /// # Errors
+    /// The failure of the activity.
+    pub(super) async fn prepare(
+        &self,
+        id: &str,
+        input: TaskInput,
+    ) -> Result<PreparedTask, ApplicationFailure> {
+        let (task, mut request) = request_of(id, input).map_err(|problem| {
+            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
+        })?;
+        let warnings = self
+            .claude
+            .caps
+            .lower(&mut request, self.claude.permission_mode);
+        let request = Arc::new(request);
+        let redactor = redactor(&task, Arc::clone(&request)).await?;
+        let cannot_begin = |what: &str, e: &dyn fmt::Display| {
+            let problem = format!("{what}: {e}");
+            failures::of_attempt(id, FailureKind::CannotRun, problem)
+        };
+        let (workspace, log) = self
+            .folders(&task)
+            .await
+            .map_err(|e| cannot_begin("cannot create the task's folders", &e))?;
+        let prepared = PreparedTask {
+            task,
+            request,
+            warnings,
+            redactor,
+            workspace,
+            log,
+        };
+        if let Err(e) = prepared.workspace.fill(&prepared.request) {
+            prepared.remove().await;
+            return Err(cannot_begin("cannot write the task's files", &e));
+        }
+        Ok(prepared)
+    }
+
+    /// Runs Claude Code in a prepared workspace.
+    ///
+    /// # Errors
+    /// The failure or the cancellation of the activity. Temporal repeats the activity only if the session did not begin.
+    pub(super) async fn run(
+        &self,
+        ctx: &ActivityContext,
+        prepared: &mut PreparedTask,
+    ) -> Result<SessionOutcome, ActivityError> {
+        let task = prepared.task.clone();
+        tracing::info!(task = %task, attempt = ctx.info().attempt, "task begins");
+        let end = self.begin_and_run(ctx, prepared).await?;
+        tracing::info!(task = %task, exit_code = end.exit_code, stopped = ?end.stopped,
+            events = end.progress.total(), "task ends");
+        let logs_path = prepared.log.path().to_owned();
+        conclude(&task, end, logs_path, prepared.warnings.clone())
+    }
+
+    async fn begin_and_run(
+        &self,
+        ctx: &ActivityContext,
+        prepared: &mut PreparedTask,
+    ) -> Result<SessionEnd, ActivityError> {
+        let task = prepared.task.as_str();
+        let failed = |problem: String| {
+            failures::of_session(task, FailureKind::CannotRun, problem, None).into()
+        };
+        self.begin(ctx, &prepared.task).await?;
+        // Heartbeats, attempts and whole runs can be reset in Temporal. The worker's own mark stays.
+        match prepared.log.begin_session() {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(failed(format!(
+                    "a task with this id already began at this worker, see {}; the task is not repeated. Submit it \
+                     with another id",
+                    prepared.log.path()
+                )));
+            }
+            Err(e) => {
+                return Err(failed(format!(
+                    "cannot record in the log's folder that the task begins: {e}"
+                )));
+            }
+        }
+        let session = Session {
+            task: &prepared.task,
+            redactor: Arc::clone(&prepared.redactor),
+            config: &self.claude,
+            launcher: &self.launcher,
+            limits: self.limits,
+            grace: self.grace,
+            linger: self.linger,
+            interval: self.interval,
+            timeout: prepared.request.timeout(),
+            warnings: &prepared.warnings,
+        };
+        let ran = session
+            .run(
+                &prepared.request,
+                &prepared.workspace,
+                &mut prepared.log,
+                self.stop_reason(ctx),
+                &mut Heartbeats(ctx),
+            )
+            .await;
+        ran.map_err(|e| failed(e.to_string()))
+    }
+
+    /// Tells Temporal that the session begins. After this, no attempt of any worker begins it again.
+    async fn begin(&self, ctx: &ActivityContext, task: &TaskId) -> Result<(), ActivityError> {
+        let not_begun = |kind: FailureKind, why: String| {
+            let message = format!("the task has not begun: {why}");
+            Err(failures::of_attempt(task.as_str(), kind, message).into())
+        };
+        if self.ending.is_cancelled() {
+            return not_begun(
+                FailureKind::WorkerShutdown,
+                "the worker is shutting down".to_owned(),
+            );
+        }
+        let token = ActivityIdentifier::TaskToken(ctx.info().task_token.clone().into());
+        let options = RpcOptions::builder().timeout(BEGIN_TIMEOUT).build();
+        let answer = ctx
+            .client()
+            .get_async_activity_handle(token)
+            .heartbeat(Some(Progress::of_beginning(task)), options)
+            .await;
+        match answer {
+            Ok(answer) if answer.cancel_requested => {
+                Err(ActivityError::Cancelled { details: None })
+            }
+            Ok(_) => Ok(()),
+            Err(error) => not_begun(FailureKind::CannotRun, error_chain(&error)),
+        }
+    }
+
+    async fn stop_reason(&self, ctx: &ActivityContext) -> StopReason {
+        tokio::select! {
+            () = ctx.cancelled() => StopReason::Cancelled,
+            () = self.ending.cancelled() => StopReason::WorkerShutdown,
+        }
+    }
+
+    async fn folders(&self, task: &TaskId) -> io::Result<(Workspace, TaskLog)> {
+        let (workdir, task) = (self.workdir.clone(), task.clone());
+        let made = spawn_blocking(move || {
+            sandbox::sweep(&workdir)?;
+            Ok((
+                Workspace::create(&workdir, &task)?,
+                TaskLog::create(&workdir, &task)?,
+            ))
+        });
+        made.await.map_err(io::Error::other)?
+    }
+}
+
+/// Builds the redactor on a thread of its own, because this takes time for large secrets.
+async fn redactor(
+    task: &TaskId,
+    request: Arc<TaskRequest>,
+) -> Result<Arc<Redactor>, ApplicationFailure> {
+    let kind = FailureKind::CannotRun;
+    match spawn_blocking(move || Redactor::of(&request)).await {
+        Ok(Ok(redactor)) => Ok(Arc::new(redactor)),
+        Ok(Err(error)) => Err(failures::of_session(
+            task.as_str(),
+            kind,
+            error.to_string(),
+            None,
+        )),
+        Err(error) => Err(failures::of_attempt(task.as_str(), kind, error.to_string())),
+    }
+}
+
+fn conclude(
+    task: &TaskId,
+    end: SessionEnd,
+    logs_path: String,
+    warnings: Vec<String>,
+) -> Result<SessionOutcome, ActivityError> {
+    let stopped = end.stopped;
+    let mut outcome = SessionOutcome {
+        task_id: task.to_string(),
+        exit_code: end.exit_code,
+        result: end.result,
+        progress: end.progress,
+        stderr: end.stderr,
+        logs_path,
+        warnings,
+    };
+    if let (Some(StopReason::AfterResult), Some(result)) = (stopped, &outcome.result) {
+        // Claude Code would have ended with this code.
+        outcome.exit_code = i32::from(result.is_error);
+    }
+    if !outcome.is_error() {
+        outcome.stderr.clear();
+    }
+    let failure = |kind: FailureKind, message: &str, outcome| {
+        let failure = failures::of_session(task.as_str(), kind, message.to_owned(), Some(outcome));
+        Err(failure.into())
+    };
+    match stopped {
+        None | Some(StopReason::AfterResult) => Ok(outcome),
+        Some(StopReason::Cancelled) => Err(ActivityError::Cancelled {
+            details: Some(outcome.into()),
+        }),
+        Some(StopReason::Timeout { after }) => {
+            let minutes = after.as_secs() / 60;
+            let unit = if minutes == 1 { "minute" } else { "minutes" };
+            failure(
+                FailureKind::Timeout,
+                &format!("timed out after {minutes} {unit}"),
+                outcome,
+            )
+        }
+        Some(StopReason::OutputLimit) => {
+            let events = outcome.progress.total();
+            let message = format!(
+                "output limit reached ({events} events); print less, or raise the worker's --max-events or --max-output"
+            );
+            failure(FailureKind::OutputLimit, &message, outcome)
+        }
+        Some(StopReason::WorkerShutdown) => failure(
+            FailureKind::WorkerShutdown,
+            "the worker shut down while the task ran; submit it again",
+            outcome,
+        ),
+    }
+}
+
+/// Sends progress to Temporal as the details of heartbeats, encrypted by the codec.
+struct Heartbeats<'a>(&'a ActivityContext);
+
+impl Publish for Heartbeats<'_> {
+    async fn publish(&mut self, progress: Progress) {
+        if let Err(error) = self.0.record_heartbeat(progress).await {
+            // The task continues. Without heartbeats, Temporal soon gives it up.
+            tracing::warn!(%error, "cannot encode a heartbeat");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_copied_request_is_not_for_this_task() {
+        let input = || {
+            let request = json!({"prompt": "p", "anthropicApiKey": "k"});
+            let request = TaskRequest::from_value(request).unwrap();
+            TaskInput::new(request, &"victim".parse().unwrap())
+        };
+        assert_eq!(request_of("victim", input()).unwrap().0.as_str(), "victim");
+        for (id, problem) in [
+            ("attack", "does not belong to this task"),
+            ("", "taskId must be"),
+        ] {
+            let refused = request_of(id, input()).unwrap_err();
+            assert!(refused.contains(problem), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! How a step ended, and what that means for the task.
+
+use serde_json::{Map, Value};
+use temporalio_common::error::IncomingError;
+use temporalio_sdk::{ActivityExecutionError, WorkflowResult, WorkflowTermination};
+
+use crate::{
+    task::{FailureKind, FailureReport, Progress, SessionOutcome, TaskResult},
+    worker::failures::{self, WORKER_LOST},
+};
+
+/// The message for a caller when the activity's report belongs to another task, or is missing.
+const NO_REPORT: &str = "the activity sent no report of this task. Either the worker could not read its input, or an \
+    attacker who can write to Temporal answered in its place. See the worker's log";
+
+/// How the activity ended.
+pub(super) enum ActivityEnd {
+    Ran(SessionOutcome),
+    Cancelled(Option<SessionOutcome>),
+    Failed {
+        kind: String,
+        message: String,
+        outcome: Option<SessionOutcome>,
+        last: Option<Progress>,
+    },
+}
+
+impl ActivityEnd {
+    /// # Errors
+    /// When the activity's result cannot be read. The workflow task then fails, and Temporal repeats it.
+    pub(super) fn new(
+        task: &str,
+        ran: Result<SessionOutcome, ActivityExecutionError>,
+    ) -> Result<Self, WorkflowTermination> {
+        match ran {
+            Ok(outcome) if outcome.task_id == task => Ok(Self::Ran(outcome)),
+            Ok(_) => Ok(Self::no_report()),
+            Err(error) => Self::of_error(task, error),
+        }
+    }
+
+    /// # Errors
+    /// When the activity's result cannot be read. The workflow task then fails, and Temporal repeats it.
+    pub(super) fn of_error(
+        task: &str,
+        error: ActivityExecutionError,
+    ) -> Result<Self, WorkflowTermination> {
+        if matches!(error, ActivityExecutionError::Serialization(_)) {
+            return Err(error.into());
+        }
+        if let Some(cancelled) = error.as_cancelled() {
+            let outcome: Option<SessionOutcome> = cancelled.details().ok().flatten();
+            return Ok(Self::Cancelled(outcome.filter(|o| o.task_id == task)));
+        }
+        if let Some(timeout) = error.as_timeout() {
+            let last: Option<Progress> = timeout.last_heartbeat_details().ok().flatten();
+            return Ok(Self::Failed {
+                kind: FailureKind::WorkerLost.as_str().to_owned(),
+                message: WORKER_LOST.to_owned(),
+                outcome: None,
+                last: last.filter(|last| last.is_of(task)),
+            });
+        }
+        let report: Option<FailureReport> = match error.cause() {
+            Some(IncomingError::Application(failure)) => failure.details().ok().flatten(),
+            _ => None,
+        };
+        Ok(match report.filter(|report| report.task_id == task) {
+            Some(report) => Self::Failed {
+                kind: report.kind,
+                message: report.message,
+                outcome: report.outcome,
+                last: report.last,
+            },
+            None => Self::no_report(),
+        })
+    }
+
+    pub(super) fn no_report() -> Self {
+        Self::Failed {
+            kind: FailureKind::CannotRun.as_str().to_owned(),
+            message: NO_REPORT.to_owned(),
+            outcome: None,
+            last: None,
+        }
+    }
+
+    pub(super) fn progress(&self) -> Option<&Progress> {
+        match self {
+            Self::Ran(outcome) | Self::Cancelled(Some(outcome)) => Some(&outcome.progress),
+            Self::Cancelled(None) => None,
+            Self::Failed { outcome, last, .. } => {
+                outcome.as_ref().map(|o| &o.progress).or(last.as_ref())
+            }
+        }
+    }
+
+    pub(super) fn conclude(
+        self,
+        task: &str,
+        metadata: Option<Map<String, Value>>,
+    ) -> WorkflowResult<TaskResult> {
+        match self {
+            Self::Ran(outcome) => {
+                let result = TaskResult::new(task, Some(&outcome), metadata);
+                if outcome.is_error() {
+                    let kind = FailureKind::ClaudeFailed.as_str();
+                    return Err(failures::of_task(kind, outcome.problem(), result).into());
+                }
+                Ok(result)
+            }
+            Self::Cancelled(outcome) => {
+                let mut result = TaskResult::new(task, outcome.as_ref(), metadata);
+                result.exit_code = Some(130);
+                result.is_error = true;
+                Err(WorkflowTermination::cancelled_with_details(result))
+            }
+            Self::Failed {
+                kind,
+                message,
+                outcome,
+                last,
+            } => {
+                let mut result = TaskResult::new(task, outcome.as_ref(), metadata);
+                result.is_error = true;
+                if let Some(last) = last {
+                    (result.events, result.bytes) = (last.total(), last.bytes);
+                }
+                Err(failures::of_task(&kind, message, result).into())
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The steps of a task, in their order: prepare, run, clean up.
+//!
+//! The first step can be repeated on any worker, because it has no effect outside. The steps after it run in the worker process
+//! that prepared the task. A session that has begun is never repeated. The clean-up runs whatever the end, also after a
+//! cancellation.
+
+use std::time::Duration;
+
+use temporalio_common::RetryPolicy;
+use temporalio_sdk::{
+    ActivityCancellationType, ActivityOptions, WorkflowCancellationToken, WorkflowContext,
+    WorkflowResult,
+};
+
+use super::{ClaudeTask, HEARTBEAT_TIMEOUT, MARGIN, end::ActivityEnd, until_begun};
+use crate::{
+    task::{Prepared, Step, StepInput, TaskInput, TaskResult},
+    worker::steps::{HostActivities, PrepareActivities},
+};
+
+/// How long the preparation may take, with a clone of a large repository.
+const PREPARE_TIMEOUT: Duration = Duration::from_mins(30);
+/// How long a worker process may take to begin a step. A longer silence means that the process has ended.
+const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the clean-up may take. A workspace can have millions of files.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_mins(10);
+
+pub(super) async fn run(
+    ctx: &WorkflowContext<ClaudeTask>,
+    task: &str,
+    mut input: TaskInput,
+) -> WorkflowResult<TaskResult> {
+    let timeout = input.timeout();
+    let metadata = input.take_metadata();
+    enter(ctx, Step::Prepare);
+    let prepared = ctx
+        .execute_activity(PrepareActivities::prepare_task, input, prepare_options())
+        .await;
+    let end = match prepared {
+        Ok(prepared) if prepared.task_id == task => {
+            run_prepared(ctx, task, &prepared, timeout).await?
+        }
+        Ok(_) => ActivityEnd::no_report(),
+        Err(error) => ActivityEnd::of_error(task, error)?,
+    };
+    if let Some(progress) = end.progress() {
+        ctx.state_mut(|state| state.last = progress.clone());
+    }
+    enter(ctx, Step::Ended);
+    end.conclude(task, metadata)
+}
+
+/// The steps on the worker that prepared the task.
+async fn run_prepared(
+    ctx: &WorkflowContext<ClaudeTask>,
+    task: &str,
+    prepared: &Prepared,
+    timeout: Duration,
+) -> WorkflowResult<ActivityEnd> {
+    let queue = &prepared.task_queue;
+    let input = StepInput {
+        task_id: task.to_owned(),
+    };
+    enter(ctx, Step::Run);
+    let ran = ctx
+        .execute_activity(
+            HostActivities::run_session,
+            input.clone(),
+            session_options(queue, timeout),
+        )
+        .await;
+    let end = ActivityEnd::new(task, ran)?;
+    enter(ctx, Step::CleanUp);
+    // The worker cleans up by itself if this does not reach it, and the next worker sweeps what a lost one left.
+    let _ = ctx
+        .execute_activity(HostActivities::clean_up, input, clean_up_options(queue))
+        .await;
+    Ok(end)
+}
+
+fn enter(ctx: &WorkflowContext<ClaudeTask>, step: Step) {
+    ctx.state_mut(|state| state.step = step);
+}
+
+fn prepare_options() -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(PREPARE_TIMEOUT)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .retry_policy(until_begun())
+        .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
+        .build()
+}
+
+fn session_options(queue: &str, timeout: Duration) -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(timeout + MARGIN)
+        .task_queue(queue)
+        .schedule_to_start_timeout(OWN_QUEUE_TIMEOUT)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .retry_policy(until_begun())
+        // A session has ended when its processes have ended.
+        .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
+        .build()
+}
+
+fn clean_up_options(queue: &str) -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(CLEAN_UP_TIMEOUT)
+        .task_queue(queue)
+        .schedule_to_start_timeout(OWN_QUEUE_TIMEOUT)
+        .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
+        // A cancelled task is cleaned up, too.
+        .cancellation_token(WorkflowCancellationToken::new())
+        .build()
+}
