@@ -52,7 +52,7 @@ pub use client::{
     KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient, TaskEnd, TaskEvent,
     TaskStatus,
 };
-pub use sandbox::{Launcher, ProgramSpec, Supervised};
+pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
     Credential, FailureKind, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
     RequestError, ResultEvent, Secret, SessionOutcome, State, Step, TaskId, TaskIdError, TaskInput,
