@@ -54,8 +54,9 @@ pub use client::{
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
-    Credential, FailureKind, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
-    RequestError, ResultEvent, Secret, SessionOutcome, State, Step, TaskId, TaskIdError, TaskInput,
-    TaskRequest, TaskResult, TaskState, TaskWorkflow,
+    ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
+    PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,
+    ResultEvent, Secret, SecretJson, SessionOutcome, State, Step, TaskId, TaskIdError, TaskInput,
+    TaskRequest, TaskResult, TaskState, TaskWorkflow, UploadAction,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     client::error_chain,
     sandbox::{self, Launcher, Workspace},
-    task::{FailureKind, Progress, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest},
+    task::{
+        FailureKind, Progress, RequestRules, SessionOutcome, TaskId, TaskIdError, TaskInput,
+        TaskRequest,
+    },
 };
 
 /// How long Temporal may take to store that a session begins.
@@ -73,7 +76,14 @@ fn request_of(id: &str, input: TaskInput) -> Result<(TaskId, TaskRequest), Strin
     if input.task_id() != Some(id) {
         return Err(FOR_ANOTHER_TASK.to_owned());
     }
-    let request = input.into_request().map_err(|e| e.to_string())?;
+    let request = input
+        .into_request(RequestRules::default())
+        .map_err(|e| e.to_string())?;
+    if let Some(field) = request.field_without_step() {
+        return Err(format!(
+            "this version of the worker does not run the step of `{field}`; leave it out"
+        ));
+    }
     Ok((task, request))
 }
 
@@ -91,10 +101,12 @@ impl TaskRunner {
         let (task, mut request) = request_of(id, input).map_err(|problem| {
             failures::of_session(id, FailureKind::InvalidRequest, problem, None)
         })?;
-        let warnings = self
-            .claude
-            .caps
-            .lower(&mut request, self.claude.permission_mode);
+        let mut warnings = request.warnings();
+        warnings.extend(
+            self.claude
+                .caps
+                .lower(&mut request, self.claude.permission_mode),
+        );
         let request = Arc::new(request);
         let redactor = redactor(&task, Arc::clone(&request)).await?;
         let cannot_begin = |what: &str, e: &dyn fmt::Display| {
