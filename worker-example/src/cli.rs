@@ -3,6 +3,7 @@
 mod connection;
 mod exit;
 mod input;
+mod logs;
 mod render;
 mod screen;
 mod submit;
@@ -24,6 +25,7 @@ use temporal_kms_codec_service::{
 };
 
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
+use logs::LogsArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
 use worker::WorkerArgs;
@@ -72,6 +74,9 @@ enum Command {
     /// Prints whether a task waits, runs, or how it ended.
     #[command(after_help = help(tasks::STATUS_EXAMPLES))]
     Status(Box<TaskArgs>),
+    /// Prints the log of a task from the store.
+    #[command(after_help = help(logs::EXAMPLES))]
+    Logs(Box<LogsArgs>),
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
@@ -122,6 +127,7 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
+        Command::Logs(args) => logs::run(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
         // `main` has run it.
         Command::Supervise => Ok(CommandEnd::Done),

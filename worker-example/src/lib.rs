@@ -41,6 +41,8 @@ mod cli;
 mod client;
 mod print;
 mod sandbox;
+mod signed;
+mod store;
 mod task;
 mod worker;
 
@@ -53,6 +55,8 @@ pub use client::{
     TaskStatus,
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
+pub use signed::RequestKeyError;
+pub use store::{LocationError, StoreLocation};
 pub use task::{
     ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
     PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,

@@ -22,8 +22,6 @@ mod vault;
 pub(crate) use error::StoreError;
 pub use location::{LocationError, StoreLocation};
 pub(crate) use objects::Objects;
-pub(crate) use secrets::SealedSecrets;
 pub(crate) use session_log::StoreLog;
-pub(crate) use sessions::SessionMetadata;
 pub(crate) use sweep::{expire_sessions, unneeded_secrets};
 pub(crate) use vault::Vault;

@@ -28,8 +28,9 @@ pub use request::{
     PostExecutionActions, PromptFile, RequestError, RequestRules, TaskInput, TaskRequest,
     UploadAction,
 };
+pub(crate) use request::SealedSecrets;
 pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 pub use secret::Secret;
 pub use secret_json::SecretJson;
-pub(crate) use step::{PREPARE, Prepared, SESSIONS, StepInput};
+pub(crate) use step::{CloseTask, PREPARE, Prepared, SESSIONS, SessionMetadata, StepInput};
 pub use step::{Step, TaskState};

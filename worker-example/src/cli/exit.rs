@@ -12,6 +12,8 @@ use super::input::InputError;
 use crate::{
     client::{ClientError, ConnectError, EndKind},
     print,
+    store::StoreError,
+    task::TaskId,
     worker::{ConfigError, WorkerError},
 };
 
@@ -85,6 +87,15 @@ pub(super) enum CommandError {
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No store is named.
+    #[error("name the store of the logs with --store (CLAUDE_TASKS_STORE)")]
+    NoStore,
+    /// The store has no log of the task.
+    #[error("the store has no log of task `{0}`. Check the id and --store. A worker without --store keeps its logs in its folder")]
+    NoLog(TaskId),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -101,6 +112,10 @@ impl CommandError {
             Self::Client(error) => of_client(error),
             Self::Claude(_) | Self::Telemetry(_) => Status::Configuration,
             Self::Worker(error) => of_worker(error),
+            Self::Store(StoreError::Seal { .. } | StoreError::Replaced { .. }) => Status::Data,
+            Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,
+            Self::Store(_) => Status::Unavailable,
+            Self::NoStore => Status::Usage,
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
     }
@@ -124,7 +139,7 @@ fn of_connect(error: &ConnectError) -> Status {
         ConnectError::Address(_) => Status::Usage,
         ConnectError::File { .. } => Status::NoInput,
         ConnectError::Codec(error) => Status::of(error),
-        ConnectError::KeyringUnused | ConnectError::OldVariable => Status::Configuration,
+        ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => Status::Configuration,
         ConnectError::Unreachable { .. } => Status::Unavailable,
         ConnectError::Denied { .. } => Status::NoPermission,
     }
@@ -137,7 +152,11 @@ fn of_client(error: &ClientError) -> Status {
         ClientError::Exists(_) => Status::Usage,
         ClientError::NotFound(_) => Status::NoInput,
         ClientError::ForeignResult(_) | ClientError::Unreadable { .. } => Status::Data,
-        ClientError::NoWorker(_) | ClientError::Submit { .. } | ClientError::Unreachable { .. } => {
+        ClientError::NoWorker(_)
+        | ClientError::Submit { .. }
+        | ClientError::Secrets { .. }
+        | ClientError::Signing { .. }
+        | ClientError::Unreachable { .. } => {
             Status::Unavailable
         }
     }
@@ -146,7 +165,9 @@ fn of_client(error: &ClientError) -> Status {
 fn of_worker(error: &WorkerError) -> Status {
     match error {
         WorkerError::Connect(error) => of_connect(error),
-        WorkerError::Namespace(_) | WorkerError::Claude(_) => Status::Configuration,
+        WorkerError::Namespace(_) | WorkerError::Claude(_) | WorkerError::RequestKey(_) => {
+            Status::Configuration
+        }
         WorkerError::Workdir { source, .. } => match source.kind() {
             io::ErrorKind::PermissionDenied => Status::NoPermission,
             _ => Status::CannotCreate,

@@ -45,6 +45,9 @@ pub(super) struct SubmitArgs {
     /// How long the task may wait for a worker, such as 30m. Then it fails.
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = units::time)]
     queue_time: Duration,
+    /// The key that signs the request, such as <local://requests>. Workers with `--request-key` run signed requests only.
+    #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI")]
+    sign_with: Option<String>,
     /// Submit nothing if no worker polls the task queue.
     #[arg(long)]
     require_worker: bool,
@@ -62,7 +65,10 @@ pub(super) struct SubmitArgs {
 /// When the request is not valid, or the task cannot be submitted or followed.
 pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
     let request = args.input.request()?;
-    let options = args.connection.options(KeyUse::Encrypt);
+    let mut options = args.connection.options(KeyUse::Encrypt);
+    if let Some(key) = &args.sign_with {
+        options = options.with_signing_key(key);
+    }
     let client = TaskClient::connect(&options.with_identity("claude-tasks-submit")).await?;
     let mut options = SubmitOptions::new()
         .with_queue_time(args.queue_time)

@@ -169,6 +169,15 @@ pub(super) struct WorkerArgs {
         value_parser = units::pause
     )]
     pub linger_time: Duration,
+    /// A file with a public key (PEM); may be given several times. The worker then runs only requests that one of these keys has
+    /// signed.
+    #[arg(
+        long = "request-key",
+        env = "CLAUDE_TASKS_REQUEST_KEYS",
+        value_delimiter = ',',
+        value_name = "FILE"
+    )]
+    pub request_keys: Vec<PathBuf>,
     /// How many days the logs of tasks are kept. 0 keeps them for ever.
     #[arg(
         long,
@@ -231,6 +240,7 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
         claude,
         workdir: args.workdir,
         max_tasks: args.max_tasks,
+        request_keys: args.request_keys,
         limits: OutputLimits {
             lines: args.max_events,
             bytes: args.max_output.as_u64(),

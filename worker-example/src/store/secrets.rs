@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{error::StoreError, vault::Vault};
-use crate::task::{MAX_REQUEST_BYTES, TaskId};
+use crate::task::{MAX_REQUEST_BYTES, SealedSecrets, TaskId};
 
 /// The folder of the sealed secrets.
 pub(super) const FOLDER: &str = "encrypted-payloads";
@@ -18,46 +17,36 @@ pub(super) const FOLDER: &str = "encrypted-payloads";
 /// the object was stored.
 const ABANDONED: Duration = Duration::from_mins(2);
 
-/// What the input of a workflow has instead of the secrets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct SealedSecrets {
-    /// The object.
-    pub(crate) object: String,
-    /// The SHA-256 of the sealed object, in hexadecimal digits.
-    pub(crate) sha256: String,
-}
-
-impl SealedSecrets {
+impl Vault {
     /// Stores the secrets of a task. `None` if the task already has an object: then either the task exists, or its submission
     /// goes on elsewhere.
     ///
     /// # Errors
     /// When they cannot be sealed or stored.
-    pub(crate) async fn store(
-        vault: &Vault,
+    pub(crate) async fn put_secrets(
+        &self,
         task: &TaskId,
         secrets: &[u8],
-    ) -> Result<Option<Self>, StoreError> {
+    ) -> Result<Option<SealedSecrets>, StoreError> {
         let object = name(task);
-        match vault.create(&object, secrets).await {
-            Ok(sha256) => Ok(Some(Self { object, sha256 })),
+        match self.create(&object, secrets).await {
+            Ok(sha256) => Ok(Some(SealedSecrets { object, sha256 })),
             Err(StoreError::Exists { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// As [`store`](Self::store), over the object of a submission that was not finished. `None` if that object is young.
+    /// As [`put_secrets`](Self::put_secrets), over the object of a submission that was not finished. `None` if that object is young.
     ///
     /// # Errors
     /// When they cannot be sealed or stored.
-    pub(crate) async fn replace_abandoned(
-        vault: &Vault,
+    pub(crate) async fn replace_secrets(
+        &self,
         task: &TaskId,
         secrets: &[u8],
-    ) -> Result<Option<Self>, StoreError> {
+    ) -> Result<Option<SealedSecrets>, StoreError> {
         let object = name(task);
-        let listed = vault.objects().list(FOLDER).await?;
+        let listed = self.objects().list(FOLDER).await?;
         let is_young = listed.iter().any(|listed| {
             let age = Utc::now().signed_duration_since(listed.modified);
             listed.name == object && age.to_std().is_ok_and(|age| age < ABANDONED)
@@ -65,25 +54,24 @@ impl SealedSecrets {
         if is_young {
             return Ok(None);
         }
-        let sha256 = vault.replace(&object, secrets).await?;
-        Ok(Some(Self { object, sha256 }))
+        let sha256 = self.replace(&object, secrets).await?;
+        Ok(Some(SealedSecrets { object, sha256 }))
     }
 
     /// Reads the secrets of a task. Only the object of this task is read, whatever the reference says.
     ///
     /// # Errors
     /// When the object was deleted or replaced, or cannot be opened.
-    pub(crate) async fn open(
+    pub(crate) async fn secrets(
         &self,
-        vault: &Vault,
+        sealed: &SealedSecrets,
         task: &TaskId,
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         let object = name(task);
-        if self.object != object {
+        if sealed.object != object {
             return Err(StoreError::Replaced { object });
         }
-        vault
-            .open(&object, &self.sha256, MAX_REQUEST_BYTES as u64)
+        self.open(&object, &sealed.sha256, MAX_REQUEST_BYTES as u64)
             .await
     }
 
@@ -91,8 +79,8 @@ impl SealedSecrets {
     ///
     /// # Errors
     /// When the store does not answer, or refuses.
-    pub(crate) async fn delete(vault: &Vault, task: &TaskId) -> Result<(), StoreError> {
-        vault.objects().delete(&name(task)).await
+    pub(crate) async fn delete_secrets(&self, task: &TaskId) -> Result<(), StoreError> {
+        self.objects().delete(&name(task)).await
     }
 }
 

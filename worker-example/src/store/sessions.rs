@@ -1,10 +1,9 @@
 //! The log of a task and what belongs to it.
 
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{error::StoreError, vault::Vault};
-use crate::task::TaskId;
+use crate::task::{SessionMetadata, TaskId};
 
 /// The folder of all sessions.
 pub(super) const FOLDER: &str = "sessions";
@@ -12,31 +11,6 @@ pub(super) const FOLDER: &str = "sessions";
 const MAX_CHUNK: u64 = 64 << 20;
 const MAX_METADATA: u64 = 1 << 20;
 const METADATA: &str = "metadata.json";
-
-/// How a task ended: `metadata.json`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct SessionMetadata {
-    /// The task.
-    pub(crate) task_id: String,
-    /// `completed`, `failed` or `cancelled`.
-    pub(crate) status: String,
-    /// Claude Code's exit code.
-    pub(crate) exit_code: Option<i32>,
-    /// When the task began (RFC 3339).
-    pub(crate) started_at: String,
-    /// When the task ended (RFC 3339).
-    pub(crate) completed_at: String,
-    /// The number of events.
-    pub(crate) events: u64,
-    /// The turns of Claude.
-    pub(crate) turns: u64,
-    /// The errors that Claude Code reported.
-    pub(crate) errors: u64,
-    /// The cost in US dollars.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) cost_usd: Option<f64>,
-}
 
 /// The folder of a task.
 pub(crate) fn folder(task: &TaskId) -> String {

@@ -98,3 +98,38 @@ pub(crate) struct Prepared {
     #[serde(default)]
     pub(crate) store: bool,
 }
+
+/// How a task ended: `metadata.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SessionMetadata {
+    /// The task.
+    pub(crate) task_id: String,
+    /// `completed`, `failed` or `cancelled`.
+    pub(crate) status: String,
+    /// Claude Code's exit code.
+    pub(crate) exit_code: Option<i32>,
+    /// When the task began (RFC 3339).
+    pub(crate) started_at: String,
+    /// When the task ended (RFC 3339).
+    pub(crate) completed_at: String,
+    /// The number of events.
+    pub(crate) events: u64,
+    /// The turns of Claude.
+    pub(crate) turns: u64,
+    /// The errors that Claude Code reported.
+    pub(crate) errors: u64,
+    /// The cost in US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cost_usd: Option<f64>,
+}
+
+/// The input of the step that closes a task outside of Temporal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CloseTask {
+    pub(crate) task_id: String,
+    /// How the task ended. `None` if no worker began it.
+    #[serde(default)]
+    pub(crate) metadata: Option<SessionMetadata>,
+}

@@ -9,7 +9,7 @@ use std::{
 
 use temporal_kms_codec::WorkerGuard;
 use temporal_kms_codec_service::{deadline::later, lifecycle::StopSignals};
-use temporalio_client::Client;
+use temporalio_client::{Client, NamespacedClient as _};
 use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
     Runtime, Worker, WorkerOptions, WorkerRunError,
@@ -31,20 +31,26 @@ use super::{
     log_store,
     runner::TaskRunner,
     settings::WorkerSettings,
-    steps::{self, HeldTasks, HostActivities, PrepareActivities},
+    steps::{self, DeliveryActivities, HeldTasks, HostActivities, PrepareActivities},
     workflow::ClaudeTask,
 };
 use crate::{
-    client::{ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
+    client::{ClientError, ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
     sandbox::{self, Launcher},
+    signed::{RequestKeyError, RequestKeys},
+    store::{self, StoreError, Vault},
 };
 
 /// How many workflow tasks run at the same time. They take little time and no process.
 const WORKFLOW_SLOTS: usize = 100;
+/// How many deliveries run at the same time.
+const DELIVERY_SLOTS: usize = 50;
 /// How often progress is sent in a heartbeat.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often old logs are looked for.
 const RETENTION_PAUSE: Duration = Duration::from_hours(1);
+/// How long a submission may take from the storing of its secrets to the start of its workflow.
+const SUBMISSION: Duration = Duration::from_mins(10);
 /// How often Temporal is asked whether it sees the worker's polls.
 const READY_PAUSE: Duration = Duration::from_millis(50);
 
@@ -69,6 +75,9 @@ pub(crate) enum WorkerError {
         /// Why.
         source: io::Error,
     },
+    /// A public key cannot be used.
+    #[error(transparent)]
+    RequestKey(#[from] RequestKeyError),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -88,8 +97,11 @@ pub(crate) async fn run(
     let ending = CancellationToken::new();
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
     let connection = settings.connection.clone().with_identity(&identity);
-    let runner = Arc::new(runner(&settings, ending.clone())?);
+    let mut runner = runner(&settings, ending.clone())?;
     let tasks = TaskClient::connect(&connection).await?;
+    runner.vault = tasks.vault().cloned();
+    runner.namespace = tasks.temporal().namespace();
+    let runner = Arc::new(runner);
     settings.claude.check().await?;
     let mut workers = Workers::new(&settings, &tasks, runner, &identity).await?;
     let mut signals = StopSignals::listen().map_err(WorkerError::Signals)?;
@@ -116,6 +128,7 @@ pub(crate) async fn run(
     };
     tokio::select! {
         () = expire_logs(&settings) => Ok(()),
+        () = sweep(&tasks, settings.log_retention) => Ok(()),
         ran = workers.run() => ran.map_err(|error| explain(&tasks, &error)),
         () = ended => Ok(()),
         () = ready => Ok(()),
@@ -130,6 +143,8 @@ struct Workers {
     workflows: Worker,
     /// Runs the steps after the first one, which only this process can run.
     own: Worker,
+    /// Runs what does not need a place.
+    deliveries: Worker,
 }
 
 impl Workers {
@@ -168,12 +183,20 @@ impl Workers {
             .map_err(|e| failed(&e))?
             .tuner(workflow_slots())
             .build();
+        let deliveries = DeliveryActivities {
+            vault: runner.vault.clone(),
+        };
         let own = WorkerOptions::new(own_queue)
             .register_activities(HostActivities { runner, held })
             // One for the session of each place, and one for the step after it.
             .tuner(activity_slots(2 * usize::from(settings.max_tasks)))
             .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(2))
             .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL / 2)
+            .build();
+        let deliveries = WorkerOptions::new(steps::delivery_queue(queue))
+            .register_activities(deliveries)
+            .tuner(activity_slots(DELIVERY_SLOTS))
+            .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(2))
             .build();
         let worker = |client: &Client, options| {
             Worker::new(&runtime, client.clone(), options).map_err(|e| failed(&e))
@@ -182,6 +205,7 @@ impl Workers {
             places: worker(tasks.temporal(), places)?,
             workflows: worker(&guarded, workflows)?,
             own: worker(tasks.temporal(), own)?,
+            deliveries: worker(tasks.temporal(), deliveries)?,
         })
     }
 
@@ -190,13 +214,23 @@ impl Workers {
     /// # Errors
     /// When Temporal refuses a worker.
     async fn run(&mut self) -> Result<(), WorkerRunError> {
-        let stop = [self.workflows.shutdown_handle(), self.own.shutdown_handle()];
+        let stop = [
+            self.workflows.shutdown_handle(),
+            self.own.shutdown_handle(),
+            self.deliveries.shutdown_handle(),
+        ];
         let places = async {
             let ran = self.places.run().await;
             stop.iter().for_each(|stop| stop());
             ran
         };
-        tokio::try_join!(places, self.workflows.run(), self.own.run()).map(drop)
+        tokio::try_join!(
+            places,
+            self.workflows.run(),
+            self.own.run(),
+            self.deliveries.run()
+        )
+        .map(drop)
     }
 }
 
@@ -241,6 +275,9 @@ fn runner(
         linger: settings.linger_time,
         interval: HEARTBEAT_INTERVAL,
         ending,
+        vault: None,
+        request_keys: RequestKeys::read(&settings.request_keys)?,
+        namespace: String::new(),
     })
 }
 
@@ -280,6 +317,46 @@ async fn expire_logs(settings: &WorkerSettings) {
         }
         sleep(RETENTION_PAUSE).await;
     }
+}
+
+/// Removes from the store what is not needed any more, for ever.
+async fn sweep(tasks: &TaskClient, age: Option<Duration>) {
+    let Some(vault) = tasks.vault() else {
+        return std::future::pending().await;
+    };
+    loop {
+        if let Err(error) = sweep_once(tasks, vault, age).await {
+            tracing::warn!(%error, "cannot remove old objects from the store");
+        }
+        sleep(RETENTION_PAUSE).await;
+    }
+}
+
+async fn sweep_once(
+    tasks: &TaskClient,
+    vault: &Vault,
+    age: Option<Duration>,
+) -> Result<(), StoreError> {
+    for task in store::unneeded_secrets(vault.objects(), SUBMISSION).await? {
+        let status = tasks.task(&task).status().await;
+        let is_needed = match status {
+            Ok(status) => status.is_open(),
+            Err(ClientError::NotFound(_)) => false,
+            // Without an answer, the next sweep decides.
+            Err(_) => true,
+        };
+        if !is_needed {
+            tracing::warn!(task = %task, "removing the secrets of a task that has ended");
+            vault.delete_secrets(&task).await?;
+        }
+    }
+    if let Some(age) = age {
+        let removed = store::expire_sessions(vault.objects(), age).await?;
+        if removed > 0 {
+            tracing::info!(removed, "removed logs that are older than --log-retention-days");
+        }
+    }
+    Ok(())
 }
 
 /// Waits until Temporal has seen this worker poll for workflows and for activities.

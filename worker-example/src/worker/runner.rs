@@ -16,6 +16,8 @@ use super::{
 use crate::{
     client::error_chain,
     sandbox::{self, Launcher, Workspace},
+    signed::RequestKeys,
+    store::{StoreLog, Vault},
     task::{
         FailureKind, Progress, RequestRules, SessionOutcome, TaskId, TaskIdError, TaskInput,
         TaskRequest,
@@ -44,6 +46,12 @@ pub(crate) struct TaskRunner {
     pub(crate) interval: Duration,
     /// Cancelled when running tasks must end because the worker ends.
     pub(crate) ending: CancellationToken,
+    /// Where secrets and logs are stored.
+    pub(crate) vault: Option<Vault>,
+    /// The keys whose signatures are accepted.
+    pub(crate) request_keys: RequestKeys,
+    /// The namespace, which requests are signed for.
+    pub(crate) namespace: String,
 }
 
 /// A task whose workspace is ready.
@@ -69,13 +77,17 @@ impl PreparedTask {
     }
 }
 
-/// The request, if it belongs to this task. The workflow checks this, too. But an attacker's workflow of any type can
+/// The task's id, if the request belongs to this task. The workflow checks this, too. But an attacker's workflow of any type can
 /// schedule the activity with a copied request.
-fn request_of(id: &str, input: TaskInput) -> Result<(TaskId, TaskRequest), String> {
+fn task_of(id: &str, input: &TaskInput) -> Result<TaskId, String> {
     let task: TaskId = id.parse().map_err(|e: TaskIdError| e.to_string())?;
     if input.task_id() != Some(id) {
         return Err(FOR_ANOTHER_TASK.to_owned());
     }
+    Ok(task)
+}
+
+fn request_of(input: TaskInput) -> Result<TaskRequest, String> {
     let request = input
         .into_request(RequestRules::default())
         .map_err(|e| e.to_string())?;
@@ -84,7 +96,7 @@ fn request_of(id: &str, input: TaskInput) -> Result<(TaskId, TaskRequest), Strin
             "this version of the worker does not run the step of `{field}`; leave it out"
         ));
     }
-    Ok((task, request))
+    Ok(request)
 }
 
 impl TaskRunner {
@@ -98,9 +110,7 @@ impl TaskRunner {
         id: &str,
         input: TaskInput,
     ) -> Result<PreparedTask, ApplicationFailure> {
-        let (task, mut request) = request_of(id, input).map_err(|problem| {
-            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
-        })?;
+        let (task, mut request) = self.open(id, input).await?;
         let mut warnings = request.warnings();
         warnings.extend(
             self.claude
@@ -130,6 +140,44 @@ impl TaskRunner {
             return Err(cannot_begin("cannot write the task's files", &e));
         }
         Ok(prepared)
+    }
+
+    /// Opens the secrets of a request, and checks the request and its signature.
+    async fn open(
+        &self,
+        id: &str,
+        mut input: TaskInput,
+    ) -> Result<(TaskId, TaskRequest), ApplicationFailure> {
+        let invalid = |problem: String| {
+            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
+        };
+        let task = task_of(id, &input).map_err(invalid)?;
+        if let Some(sealed) = input.take_sealed().map_err(|e| invalid(e.to_string()))? {
+            let cannot_open = |is_final: bool, problem: String| {
+                let kind = FailureKind::CannotRun;
+                if is_final {
+                    failures::of_session(id, kind, problem, None)
+                } else {
+                    failures::of_attempt(id, kind, problem)
+                }
+            };
+            let vault = self.vault.as_ref().ok_or_else(|| {
+                let problem = "the secrets of the request are in an object store, and this worker has none. Start it \
+                    with --store";
+                cannot_open(false, problem.to_owned())
+            })?;
+            let secrets = vault
+                .secrets(&sealed, &task)
+                .await
+                .map_err(|error| cannot_open(error.is_final(), error.to_string()))?;
+            input
+                .put_secrets(&secrets)
+                .map_err(|e| invalid(e.to_string()))?;
+        }
+        self.request_keys
+            .check(&mut input, &self.namespace)
+            .map_err(|problem| invalid(problem.to_owned()))?;
+        Ok((task, request_of(input).map_err(invalid)?))
     }
 
     /// Runs Claude Code in a prepared workspace.
@@ -236,15 +284,21 @@ impl TaskRunner {
     }
 
     async fn folders(&self, task: &TaskId) -> io::Result<(Workspace, TaskLog)> {
-        let (workdir, task) = (self.workdir.clone(), task.clone());
+        let workdir = self.workdir.clone();
+        let id = task.clone();
         let made = spawn_blocking(move || {
             sandbox::sweep(&workdir)?;
-            Ok((
-                Workspace::create(&workdir, &task)?,
-                TaskLog::create(&workdir, &task)?,
+            io::Result::Ok((
+                Workspace::create(&workdir, &id)?,
+                TaskLog::create(&workdir, &id)?,
             ))
         });
-        made.await.map_err(io::Error::other)?
+        let (workspace, mut log) = made.await.map_err(io::Error::other)??;
+        if let Some(vault) = &self.vault {
+            let stored = StoreLog::open(vault, task).await;
+            log.write_to(stored.map_err(io::Error::other)?);
+        }
+        Ok((workspace, log))
     }
 }
 
@@ -347,12 +401,12 @@ mod tests {
             let request = TaskRequest::from_value(request).unwrap();
             TaskInput::new(request, &"victim".parse().unwrap())
         };
-        assert_eq!(request_of("victim", input()).unwrap().0.as_str(), "victim");
+        assert_eq!(task_of("victim", &input()).unwrap().as_str(), "victim");
         for (id, problem) in [
             ("attack", "does not belong to this task"),
             ("", "taskId must be"),
         ] {
-            let refused = request_of(id, input()).unwrap_err();
+            let refused = task_of(id, &input()).unwrap_err();
             assert!(refused.contains(problem), "{refused}");
         }
     }

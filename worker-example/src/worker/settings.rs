@@ -24,6 +24,8 @@ pub(crate) struct WorkerSettings {
     pub(crate) linger_time: Duration,
     /// How long a stopped task may take to clean up.
     pub(crate) grace_time: Duration,
+    /// The files with the public keys whose signatures are accepted. Without any, requests need no signature.
+    pub(crate) request_keys: Vec<PathBuf>,
     /// How long logs are kept. `None` keeps them for ever.
     pub(crate) log_retention: Option<Duration>,
 }

@@ -5,10 +5,12 @@
 //! secrets are in this process. What any worker can do is done through a queue for deliveries, so that it does not wait for a
 //! place.
 
+mod delivery;
 mod held;
 mod host;
 mod prepare;
 
+pub(super) use delivery::DeliveryActivities;
 pub(super) use held::HeldTasks;
 pub(super) use host::HostActivities;
 pub(super) use prepare::PrepareActivities;

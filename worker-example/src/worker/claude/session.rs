@@ -267,7 +267,19 @@ impl<'a> Following<'a> {
                 }
             }
         }
-        if let Err(error) = self.log.close().await {
+        let closed = {
+            // A store may take long for the last events. Heartbeats go on.
+            let mut closing = pin!(self.log.close());
+            loop {
+                tokio::select! {
+                    closed = &mut closing => break closed,
+                    _ = publishing.tick() => {
+                        publisher.publish(self.window.publish(Instant::now())).await;
+                    }
+                }
+            }
+        };
+        if let Err(error) = closed {
             self.fail(RunError::Log(error));
         }
         if let Some(error) = self.failed.take() {

@@ -61,7 +61,7 @@ impl PrepareActivities {
             task_id: task.clone(),
             task_queue: self.own_queue.clone(),
             search_attributes: self.search_attributes,
-            store: false,
+            store: self.runner.vault.is_some(),
         };
         drop(heartbeats);
         let client = ctx.client();

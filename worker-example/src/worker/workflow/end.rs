@@ -1,14 +1,19 @@
 //! How a step ended, and what that means for the task.
 
+use std::time::SystemTime;
+
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
 use temporalio_common::error::IncomingError;
 use temporalio_sdk::{ActivityExecutionError, WorkflowResult, WorkflowTermination};
 
 use crate::{
-    task::{FailureKind, FailureReport, Progress, SessionOutcome, TaskResult},
+    task::{FailureKind, FailureReport, Progress, SessionMetadata, SessionOutcome, TaskResult},
     worker::failures::{self, WORKER_LOST},
 };
 
+/// The exit code of a cancelled task.
+const CANCELLED: i32 = 130;
 /// The message for a caller when the activity's report belongs to another task, or is missing.
 const NO_REPORT: &str = "the activity sent no report of this task. Either the worker could not read its input, or an \
     attacker who can write to Temporal answered in its place. See the worker's log";
@@ -95,6 +100,45 @@ impl ActivityEnd {
         }
     }
 
+    /// `completed`, `failed` or `cancelled`.
+    pub(super) fn status(&self) -> &'static str {
+        match self {
+            Self::Ran(outcome) if !outcome.is_error() => "completed",
+            Self::Ran(_) | Self::Failed { .. } => "failed",
+            Self::Cancelled(_) => "cancelled",
+        }
+    }
+
+    /// Claude Code's exit code; 130 for a cancelled task.
+    pub(super) fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Ran(outcome) => Some(outcome.exit_code),
+            Self::Cancelled(_) => Some(CANCELLED),
+            Self::Failed { outcome, .. } => outcome.as_ref().map(|outcome| outcome.exit_code),
+        }
+    }
+
+    /// What the store keeps of the end.
+    pub(super) fn metadata(
+        &self,
+        task: &str,
+        started: Option<SystemTime>,
+        ended: Option<SystemTime>,
+    ) -> SessionMetadata {
+        let progress = self.progress();
+        SessionMetadata {
+            task_id: task.to_owned(),
+            status: self.status().to_owned(),
+            exit_code: self.exit_code(),
+            started_at: shown(started),
+            completed_at: shown(ended),
+            events: progress.map_or(0, Progress::total),
+            turns: progress.map_or(0, |progress| progress.turns),
+            errors: progress.map_or(0, |progress| progress.errors),
+            cost_usd: progress.and_then(|progress| progress.cost_usd),
+        }
+    }
+
     pub(super) fn conclude(
         self,
         task: &str,
@@ -111,7 +155,7 @@ impl ActivityEnd {
             }
             Self::Cancelled(outcome) => {
                 let mut result = TaskResult::new(task, outcome.as_ref(), metadata);
-                result.exit_code = Some(130);
+                result.exit_code = Some(CANCELLED);
                 result.is_error = true;
                 Err(WorkflowTermination::cancelled_with_details(result))
             }
@@ -130,4 +174,10 @@ impl ActivityEnd {
             }
         }
     }
+}
+
+/// A time as JavaScript writes it.
+fn shown(time: Option<SystemTime>) -> String {
+    let time = time.map(DateTime::<Utc>::from).unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -14,8 +14,8 @@ use temporalio_sdk::{
 
 use super::{ClaudeTask, HEARTBEAT_TIMEOUT, MARGIN, end::ActivityEnd, until_begun};
 use crate::{
-    task::{Prepared, Step, StepInput, TaskInput, TaskResult},
-    worker::steps::{HostActivities, PrepareActivities},
+    task::{CloseTask, Prepared, Step, StepInput, TaskInput, TaskResult},
+    worker::steps::{DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
 };
 
 /// How long the preparation may take, with a clone of a large repository.
@@ -24,20 +24,26 @@ const PREPARE_TIMEOUT: Duration = Duration::from_mins(30);
 const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the clean-up may take. A workspace can have millions of files.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_mins(10);
+/// How long the store may be unreachable when a task ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(
     ctx: &WorkflowContext<ClaudeTask>,
     task: &str,
-    mut input: TaskInput,
+    input: TaskInput,
 ) -> WorkflowResult<TaskResult> {
     let timeout = input.timeout();
-    let metadata = input.take_metadata();
+    let metadata = input.metadata();
+    let has_sealed = input.has_sealed();
+    let started = ctx.workflow_time();
     enter(ctx, Step::Prepare);
     let prepared = ctx
         .execute_activity(PrepareActivities::prepare_task, input, prepare_options())
         .await;
+    let mut has_log = false;
     let end = match prepared {
         Ok(prepared) if prepared.task_id == task => {
+            has_log = prepared.store;
             run_prepared(ctx, task, &prepared, timeout).await?
         }
         Ok(_) => ActivityEnd::no_report(),
@@ -45,6 +51,22 @@ pub(super) async fn run(
     };
     if let Some(progress) = end.progress() {
         ctx.state_mut(|state| state.last = progress.clone());
+    }
+    if has_sealed || has_log {
+        enter(ctx, Step::CleanUp);
+        let metadata = has_log.then(|| end.metadata(task, started, ctx.workflow_time()));
+        let close = CloseTask {
+            task_id: task.to_owned(),
+            metadata,
+        };
+        // The sweep of the workers removes the secrets if this fails.
+        let _ = ctx
+            .execute_activity(
+                DeliveryActivities::close_task,
+                close,
+                close_options(&delivery_queue(ctx.task_queue())),
+            )
+            .await;
     }
     enter(ctx, Step::Ended);
     end.conclude(task, metadata)
@@ -98,6 +120,15 @@ fn session_options(queue: &str, timeout: Duration) -> ActivityOptions {
         .retry_policy(until_begun())
         // A session has ended when its processes have ended.
         .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
+        .build()
+}
+
+fn close_options(queue: &str) -> ActivityOptions {
+    ActivityOptions::with_schedule_to_close_timeout(CLOSE_TIMEOUT)
+        .task_queue(queue)
+        .retry_policy(RetryPolicy::builder().maximum_interval(Duration::from_secs(20)).build())
+        // The secrets of a cancelled task are deleted, too.
+        .cancellation_token(WorkflowCancellationToken::new())
         .build()
 }
 
