@@ -11,6 +11,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod units;
+mod verify_webhook;
 mod watch;
 mod worker;
 
@@ -28,6 +29,7 @@ use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use logs::LogsArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
+use verify_webhook::VerifyWebhookArgs;
 use worker::WorkerArgs;
 
 const PROGRAM: &str = "claude-tasks";
@@ -80,6 +82,9 @@ enum Command {
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
+    /// Checks that a webhook on standard input is from this service, and was not changed.
+    #[command(after_help = help(verify_webhook::EXAMPLES))]
+    VerifyWebhook(Box<VerifyWebhookArgs>),
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
@@ -129,6 +134,7 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Status(args) => tasks::status(*args).await,
         Command::Logs(args) => logs::run(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
+        Command::VerifyWebhook(args) => verify_webhook::run(&args),
         // `main` has run it.
         Command::Supervise => Ok(CommandEnd::Done),
     }

@@ -43,6 +43,8 @@ mod print;
 mod sandbox;
 mod signed;
 mod store;
+#[allow(dead_code, unused_imports, reason = "the workflow does not call it yet")]
+mod webhook;
 mod task;
 mod worker;
 
@@ -58,9 +60,10 @@ pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use signed::RequestKeyError;
 pub use store::{LocationError, StoreLocation};
 pub use task::{
-    ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
-    PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,
-    ResultEvent, Secret, SecretJson, SessionOutcome, State, Step, TaskId, TaskIdError, TaskInput,
-    TaskRequest, TaskResult, TaskState, TaskWorkflow, UploadAction,
+    ConflictStrategy, Credential, FailureKind, GitAction, GitCommit, LastProgress,
+    MAX_REQUEST_BYTES, PermissionMode, PostExecutionActions, Progress, PromptFile, Recovery,
+    RecoveryMethod, RequestError, RequestRules, ResultEvent, Secret, SecretJson, SessionOutcome,
+    State, Step, TaskId, TaskIdError, TaskInput, TaskRequest, TaskResult, TaskState, TaskWorkflow,
+    UploadAction, UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

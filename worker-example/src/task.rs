@@ -1,6 +1,7 @@
 //! What a task is: its request, its events, and how it ended. This module runs nothing and sends nothing.
 
 mod definition;
+mod effects;
 mod event;
 mod event_fields;
 mod failure;
@@ -14,6 +15,8 @@ mod secret_json;
 mod step;
 
 pub use definition::{LastProgress, State, TaskWorkflow};
+pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
+pub use definition::{LastProgress, TaskWorkflow};
 pub use event::ResultEvent;
 pub(crate) use event::{Event, OWN_TYPE};
 pub(crate) use event_fields::EventFields;
@@ -29,6 +32,8 @@ pub use request::{
     UploadAction,
 };
 pub(crate) use request::SealedSecrets;
+#[allow(unused_imports, reason = "the steps that clone use them")]
+pub(crate) use request::{GitTransport, GitUrl};
 pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 pub use secret::Secret;
 pub use secret_json::SecretJson;

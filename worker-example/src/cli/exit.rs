@@ -8,7 +8,7 @@ use temporal_kms_codec_service::{
 };
 use thiserror::Error;
 
-use super::input::InputError;
+use super::{input::InputError, verify_webhook::WebhookInputError};
 use crate::{
     client::{ClientError, ConnectError, EndKind},
     print,
@@ -29,7 +29,7 @@ pub(super) fn exit_codes() -> String {
         (64, "wrong command line, or a value that a task cannot have"),
         (
             65,
-            "a request is not JSON, or a payload cannot be decrypted",
+            "a request is not JSON, a payload cannot be decrypted, or a webhook is not genuine",
         ),
         (66, "a file cannot be read, or the task does not exist"),
         (
@@ -81,6 +81,9 @@ pub(super) enum CommandError {
     /// Claude Code cannot be used.
     #[error(transparent)]
     Claude(#[from] ConfigError),
+    /// A webhook is not genuine, or cannot be checked.
+    #[error(transparent)]
+    Webhook(#[from] WebhookInputError),
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -116,6 +119,7 @@ impl CommandError {
             Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,
             Self::Store(_) => Status::Unavailable,
             Self::NoStore => Status::Usage,
+            Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
     }
@@ -159,6 +163,17 @@ fn of_client(error: &ClientError) -> Status {
         | ClientError::Unreachable { .. } => {
             Status::Unavailable
         }
+    }
+}
+
+fn of_webhook(error: &WebhookInputError) -> Status {
+    match error {
+        WebhookInputError::Missing(_) => Status::Usage,
+        WebhookInputError::NoSecret | WebhookInputError::Secret(_) => Status::Configuration,
+        WebhookInputError::Read(_) => Status::NoInput,
+        WebhookInputError::Twice(_)
+        | WebhookInputError::Large
+        | WebhookInputError::NotGenuine(_) => Status::Data,
     }
 }
 
