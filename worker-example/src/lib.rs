@@ -43,9 +43,8 @@ mod print;
 mod sandbox;
 mod signed;
 mod store;
-#[allow(dead_code, unused_imports, reason = "the workflow does not call it yet")]
-mod webhook;
 mod task;
+mod webhook;
 mod worker;
 
 #[doc(hidden)]

@@ -16,7 +16,6 @@ mod step;
 
 pub use definition::{LastProgress, State, TaskWorkflow};
 pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
-pub use definition::{LastProgress, TaskWorkflow};
 pub use event::ResultEvent;
 pub(crate) use event::{Event, OWN_TYPE};
 pub(crate) use event_fields::EventFields;

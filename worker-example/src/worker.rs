@@ -8,6 +8,7 @@ mod failures;
 mod log_store;
 mod run;
 mod runner;
+mod search_attributes;
 mod settings;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod steps;

@@ -180,7 +180,10 @@ fn of_webhook(error: &WebhookInputError) -> Status {
 fn of_worker(error: &WorkerError) -> Status {
     match error {
         WorkerError::Connect(error) => of_connect(error),
-        WorkerError::Namespace(_) | WorkerError::Claude(_) | WorkerError::RequestKey(_) => {
+        WorkerError::Namespace(_)
+        | WorkerError::Claude(_)
+        | WorkerError::RequestKey(_)
+        | WorkerError::CallbackSecret(_) => {
             Status::Configuration
         }
         WorkerError::Workdir { source, .. } => match source.kind() {

@@ -21,6 +21,7 @@ use crate::{
     client::KeyUse,
     print,
     task::PermissionMode,
+    webhook::AllowedAddress,
     worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
 };
 
@@ -178,6 +179,23 @@ pub(super) struct WorkerArgs {
         value_name = "FILE"
     )]
     pub request_keys: Vec<PathBuf>,
+    /// An address or a network that webhooks may reach although it is not public, such as 10.1.0.0/16; may be given several times.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_WEBHOOK_ALLOW",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    pub webhook_allow: Vec<AllowedAddress>,
+    /// How long a webhook is tried until its receiver acknowledges it, such as 1d.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_WEBHOOK_AGE",
+        default_value = "1d",
+        value_name = "TIME",
+        value_parser = units::time
+    )]
+    pub webhook_age: Duration,
     /// How many days the logs of tasks are kept. 0 keeps them for ever.
     #[arg(
         long,
@@ -241,6 +259,8 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
         workdir: args.workdir,
         max_tasks: args.max_tasks,
         request_keys: args.request_keys,
+        webhook_allow: args.webhook_allow,
+        webhook_age: args.webhook_age,
         limits: OutputLimits {
             lines: args.max_events,
             bytes: args.max_output.as_u64(),

@@ -30,15 +30,17 @@ use super::{
     claude::ConfigError,
     log_store,
     runner::TaskRunner,
+    search_attributes,
     settings::WorkerSettings,
     steps::{self, DeliveryActivities, HeldTasks, HostActivities, PrepareActivities},
-    workflow::ClaudeTask,
+    workflow::{ClaudeTask, ClaudeTaskWebhook},
 };
 use crate::{
     client::{ClientError, ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
     sandbox::{self, Launcher},
     signed::{RequestKeyError, RequestKeys},
     store::{self, StoreError, Vault},
+    webhook::{AddressPolicy, CallbackSecrets, SecretError, Sender},
 };
 
 /// How many workflow tasks run at the same time. They take little time and no process.
@@ -78,6 +80,9 @@ pub(crate) enum WorkerError {
     /// A public key cannot be used.
     #[error(transparent)]
     RequestKey(#[from] RequestKeyError),
+    /// The secret that signs webhooks cannot be used.
+    #[error(transparent)]
+    CallbackSecret(#[from] SecretError),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -157,6 +162,7 @@ impl Workers {
         let failed = |e: &dyn std::error::Error| WorkerError::Worker(error_chain(e));
         let guarded = WorkerGuard::new()
             .workflow(ClaudeTask::run)
+            .workflow(ClaudeTaskWebhook::run)
             .client(tasks.temporal().clone())
             .await
             .map_err(|e| failed(&e))?;
@@ -170,7 +176,7 @@ impl Workers {
                 runner: Arc::clone(&runner),
                 held: Arc::clone(&held),
                 own_queue: own_queue.clone(),
-                search_attributes: false,
+                search_attributes: search_attributes::exist(tasks.temporal()).await,
             })
             .register_activities(ClaudeActivities {
                 runner: Arc::clone(&runner),
@@ -181,10 +187,14 @@ impl Workers {
         let workflows = WorkerOptions::new(queue)
             .register_workflow::<ClaudeTask>()
             .map_err(|e| failed(&e))?
+            .register_workflow::<ClaudeTaskWebhook>()
+            .map_err(|e| failed(&e))?
             .tuner(workflow_slots())
             .build();
         let deliveries = DeliveryActivities {
             vault: runner.vault.clone(),
+            webhooks: sender(settings)?,
+            webhook_age: settings.webhook_age,
         };
         let own = WorkerOptions::new(own_queue)
             .register_activities(HostActivities { runner, held })
@@ -232,6 +242,17 @@ impl Workers {
         )
         .map(drop)
     }
+}
+
+/// Sends webhooks, if there is a secret that signs them.
+fn sender(settings: &WorkerSettings) -> Result<Option<Sender>, WorkerError> {
+    let Some(secrets) = CallbackSecrets::from_env()? else {
+        return Ok(None);
+    };
+    let policy = AddressPolicy::new(settings.webhook_allow.clone());
+    let sender =
+        Sender::new(secrets, policy).map_err(|error| WorkerError::Worker(error_chain(&error)))?;
+    Ok(Some(sender))
 }
 
 fn workflow_slots() -> TunerHolder {

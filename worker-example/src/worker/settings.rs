@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::claude::{ClaudeConfig, OutputLimits};
-use crate::client::ConnectOptions;
+use crate::{client::ConnectOptions, webhook::AllowedAddress};
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
@@ -26,6 +26,10 @@ pub(crate) struct WorkerSettings {
     pub(crate) grace_time: Duration,
     /// The files with the public keys whose signatures are accepted. Without any, requests need no signature.
     pub(crate) request_keys: Vec<PathBuf>,
+    /// Addresses that webhooks may reach although they are not public.
+    pub(crate) webhook_allow: Vec<AllowedAddress>,
+    /// How long a webhook is tried.
+    pub(crate) webhook_age: Duration,
     /// How long logs are kept. `None` keeps them for ever.
     pub(crate) log_retention: Option<Duration>,
 }

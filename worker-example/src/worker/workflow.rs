@@ -4,9 +4,13 @@
 //! change. So the submission and the activities check the request, and the workflow does not. A change of its steps is made
 //! behind a patch, as [`STEPS`] is.
 
+mod attributes;
 mod end;
 mod legacy;
 mod steps;
+mod webhook;
+
+pub(crate) use webhook::{ClaudeTaskWebhook, Delivery, webhook_workflow};
 
 use std::time::Duration;
 

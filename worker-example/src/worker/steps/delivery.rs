@@ -1,6 +1,6 @@
 //! What any worker can do for a task: delete its secrets, and store how it ended.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
@@ -9,7 +9,11 @@ use super::held::Run;
 use crate::{
     store::Vault,
     task::{CloseTask, FailureKind, TaskId, TaskIdError},
-    worker::failures::{self, FOR_ANOTHER_TASK},
+    webhook::{SECRET, Sender},
+    worker::{
+        failures::{self, FOR_ANOTHER_TASK},
+        workflow::{Delivery, webhook_workflow},
+    },
 };
 
 /// The activities of the task queue for deliveries.
@@ -17,6 +21,10 @@ use crate::{
 pub(crate) struct DeliveryActivities {
     /// Where secrets and logs are stored.
     pub(in crate::worker) vault: Option<Vault>,
+    /// Sends webhooks. `None` without a secret that signs them.
+    pub(in crate::worker) webhooks: Option<Sender>,
+    /// How long a webhook is tried.
+    pub(in crate::worker) webhook_age: Duration,
 }
 
 #[activities]
@@ -50,5 +58,46 @@ impl DeliveryActivities {
             stored.map_err(|e| failed(&e))?;
         }
         Ok(())
+    }
+
+    /// Sends a webhook once. Temporal tries again until the receiver acknowledges it, refuses it for good, or it is too old.
+    #[activity(name = "send_webhook")]
+    pub(crate) async fn send_webhook(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        delivery: Delivery,
+    ) -> Result<(), ActivityError> {
+        let id = Run::of(&ctx).workflow;
+        let failed = |is_final: bool, problem: String| {
+            let (task, kind) = (&delivery.task_id, FailureKind::CannotRun);
+            if is_final {
+                failures::of_session(task, kind, problem, None).into()
+            } else {
+                failures::of_attempt(task, kind, problem).into()
+            }
+        };
+        if webhook_workflow(&delivery.task_id) != id || delivery.body.task_id != delivery.task_id {
+            return Err(failed(true, FOR_ANOTHER_TASK.to_owned()));
+        }
+        let sender = self.webhooks.as_ref().ok_or_else(|| {
+            let problem = format!("this worker cannot sign webhooks. Set {SECRET}");
+            failed(false, problem)
+        })?;
+        let age = ctx
+            .info()
+            .scheduled_time
+            .and_then(|scheduled| scheduled.elapsed().ok())
+            .unwrap_or_default();
+        match sender.send(&delivery.url, &delivery.body).await {
+            Ok(()) => {
+                tracing::info!(task = delivery.task_id, "webhook delivered");
+                Ok(())
+            }
+            Err(error) => {
+                let is_final = !error.retry || age >= self.webhook_age;
+                tracing::warn!(task = delivery.task_id, %error, is_final, "webhook not delivered");
+                Err(failed(is_final, error.to_string()))
+            }
+        }
     }
 }

@@ -9,11 +9,14 @@ use temporalio_sdk::{ActivityExecutionError, WorkflowResult, WorkflowTermination
 
 use crate::{
     task::{FailureKind, FailureReport, Progress, SessionMetadata, SessionOutcome, TaskResult},
+    webhook::{Body, Status, Summary},
     worker::failures::{self, WORKER_LOST},
 };
 
 /// The exit code of a cancelled task.
 const CANCELLED: i32 = 130;
+/// The exit code in a webhook if Claude Code has none.
+const UNKNOWN: i32 = 1;
 /// The message for a caller when the activity's report belongs to another task, or is missing.
 const NO_REPORT: &str = "the activity sent no report of this task. Either the worker could not read its input, or an \
     attacker who can write to Temporal answered in its place. See the worker's log";
@@ -139,37 +142,88 @@ impl ActivityEnd {
         }
     }
 
-    pub(super) fn conclude(
-        self,
-        task: &str,
-        metadata: Option<Map<String, Value>>,
-    ) -> WorkflowResult<TaskResult> {
+    /// Why the task did not succeed. `None` if it succeeded or was cancelled.
+    pub(super) fn problem(&self) -> Option<String> {
         match self {
-            Self::Ran(outcome) => {
-                let result = TaskResult::new(task, Some(&outcome), metadata);
-                if outcome.is_error() {
-                    let kind = FailureKind::ClaudeFailed.as_str();
-                    return Err(failures::of_task(kind, outcome.problem(), result).into());
-                }
-                Ok(result)
-            }
+            Self::Ran(outcome) => outcome.is_error().then(|| outcome.problem()),
+            Self::Cancelled(_) => None,
+            Self::Failed { message, .. } => Some(message.clone()),
+        }
+    }
+
+    /// The result of the task.
+    pub(super) fn result(&self, task: &str, metadata: Option<Map<String, Value>>) -> TaskResult {
+        match self {
+            Self::Ran(outcome) => TaskResult::new(task, Some(outcome), metadata),
             Self::Cancelled(outcome) => {
                 let mut result = TaskResult::new(task, outcome.as_ref(), metadata);
                 result.exit_code = Some(CANCELLED);
                 result.is_error = true;
-                Err(WorkflowTermination::cancelled_with_details(result))
+                result
             }
-            Self::Failed {
-                kind,
-                message,
-                outcome,
-                last,
-            } => {
+            Self::Failed { outcome, last, .. } => {
                 let mut result = TaskResult::new(task, outcome.as_ref(), metadata);
                 result.is_error = true;
                 if let Some(last) = last {
                     (result.events, result.bytes) = (last.total(), last.bytes);
                 }
+                result
+            }
+        }
+    }
+
+    /// The body of the task's webhook.
+    pub(super) fn webhook(
+        &self,
+        result: &TaskResult,
+        started: Option<SystemTime>,
+        ended: Option<SystemTime>,
+    ) -> Body {
+        let progress = self.progress();
+        let (started, ended) = (
+            started.unwrap_or(SystemTime::UNIX_EPOCH),
+            ended.unwrap_or(SystemTime::UNIX_EPOCH),
+        );
+        let mut summary = Summary::between(
+            started,
+            ended,
+            progress.map_or(0, |progress| progress.turns),
+            progress.map_or(0, |progress| progress.errors),
+        );
+        let status = match self {
+            Self::Ran(outcome) if !outcome.is_error() => Status::Completed,
+            Self::Ran(_) | Self::Failed { .. } => Status::Failed,
+            Self::Cancelled(_) => {
+                summary.cancelled_at = Some(summary.completed_at.clone());
+                Status::Cancelled
+            }
+        };
+        let exit_code = result.exit_code.unwrap_or(UNKNOWN);
+        let mut body = Body::new(
+            result.task_id.clone(),
+            status,
+            exit_code,
+            result.logs_path.clone(),
+            summary,
+        );
+        body.error = self.problem();
+        body.metadata.clone_from(&result.metadata);
+        body.uploaded_files.clone_from(&result.uploaded_files);
+        body.git_commit.clone_from(&result.git_commit);
+        body.warnings.clone_from(&result.warnings);
+        body
+    }
+
+    pub(super) fn conclude(self, result: TaskResult) -> WorkflowResult<TaskResult> {
+        let problem = self.problem();
+        match self {
+            Self::Ran(outcome) if !outcome.is_error() => Ok(result),
+            Self::Ran(_) => {
+                let kind = FailureKind::ClaudeFailed.as_str();
+                Err(failures::of_task(kind, problem.unwrap_or_default(), result).into())
+            }
+            Self::Cancelled(_) => Err(WorkflowTermination::cancelled_with_details(result)),
+            Self::Failed { kind, message, .. } => {
                 Err(failures::of_task(&kind, message, result).into())
             }
         }

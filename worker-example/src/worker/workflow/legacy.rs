@@ -25,7 +25,8 @@ pub(super) async fn run(
     if let Some(progress) = end.progress() {
         ctx.state_mut(|state| state.last = progress.clone());
     }
-    end.conclude(task, metadata)
+    let result = end.result(task, metadata);
+    end.conclude(result)
 }
 
 fn options(timeout: Duration, retries: RetryPolicy) -> ActivityOptions {

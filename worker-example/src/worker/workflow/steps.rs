@@ -12,7 +12,9 @@ use temporalio_sdk::{
     WorkflowResult,
 };
 
-use super::{ClaudeTask, HEARTBEAT_TIMEOUT, MARGIN, end::ActivityEnd, until_begun};
+use super::{
+    ClaudeTask, HEARTBEAT_TIMEOUT, MARGIN, attributes, end::ActivityEnd, until_begun, webhook,
+};
 use crate::{
     task::{CloseTask, Prepared, Step, StepInput, TaskInput, TaskResult},
     worker::steps::{DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
@@ -35,15 +37,20 @@ pub(super) async fn run(
     let timeout = input.timeout();
     let metadata = input.metadata();
     let has_sealed = input.has_sealed();
+    let callback = input.callback_url().map(str::to_owned);
+    let repository = input.repository().map(str::to_owned);
     let started = ctx.workflow_time();
     enter(ctx, Step::Prepare);
     let prepared = ctx
         .execute_activity(PrepareActivities::prepare_task, input, prepare_options())
         .await;
-    let mut has_log = false;
+    let (mut has_log, mut has_attributes) = (false, false);
     let end = match prepared {
         Ok(prepared) if prepared.task_id == task => {
-            has_log = prepared.store;
+            (has_log, has_attributes) = (prepared.store, prepared.search_attributes);
+            if has_attributes {
+                attributes::running(ctx, repository.as_deref());
+            }
             run_prepared(ctx, task, &prepared, timeout).await?
         }
         Ok(_) => ActivityEnd::no_report(),
@@ -68,8 +75,16 @@ pub(super) async fn run(
             )
             .await;
     }
+    let result = end.result(task, metadata);
+    if let Some(url) = callback {
+        let body = end.webhook(&result, started, ctx.workflow_time());
+        webhook::start(ctx, task, &url, body).await;
+    }
+    if has_attributes {
+        attributes::ended(ctx, end.status());
+    }
     enter(ctx, Step::Ended);
-    end.conclude(task, metadata)
+    end.conclude(result)
 }
 
 /// The steps on the worker that prepared the task.
