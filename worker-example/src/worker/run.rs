@@ -299,6 +299,7 @@ fn runner(
         vault: None,
         request_keys: RequestKeys::read(&settings.request_keys)?,
         namespace: String::new(),
+        can_call_back: CallbackSecrets::from_env()?.is_some(),
     })
 }
 

@@ -22,6 +22,7 @@ use crate::{
         FailureKind, Progress, RequestRules, SessionOutcome, TaskId, TaskIdError, TaskInput,
         TaskRequest,
     },
+    webhook::SECRET,
 };
 
 /// How long Temporal may take to store that a session begins.
@@ -50,6 +51,8 @@ pub(crate) struct TaskRunner {
     pub(crate) vault: Option<Vault>,
     /// The keys whose signatures are accepted.
     pub(crate) request_keys: RequestKeys,
+    /// Whether the worker has a secret that signs webhooks.
+    pub(crate) can_call_back: bool,
     /// The namespace, which requests are signed for.
     pub(crate) namespace: String,
 }
@@ -87,13 +90,18 @@ fn task_of(id: &str, input: &TaskInput) -> Result<TaskId, String> {
     Ok(task)
 }
 
-fn request_of(input: TaskInput) -> Result<TaskRequest, String> {
+fn request_of(input: TaskInput, can_call_back: bool) -> Result<TaskRequest, String> {
     let request = input
         .into_request(RequestRules::default())
         .map_err(|e| e.to_string())?;
     if let Some(field) = request.field_without_step() {
         return Err(format!(
             "this version of the worker does not run the step of `{field}`; leave it out"
+        ));
+    }
+    if request.callback_url.is_some() && !can_call_back {
+        return Err(format!(
+            "callbackUrl needs a worker that can sign webhooks. Set {SECRET} on the workers"
         ));
     }
     Ok(request)
@@ -177,7 +185,8 @@ impl TaskRunner {
         self.request_keys
             .check(&mut input, &self.namespace)
             .map_err(|problem| invalid(problem.to_owned()))?;
-        Ok((task, request_of(input).map_err(invalid)?))
+        let request = request_of(input, self.can_call_back).map_err(invalid)?;
+        Ok((task, request))
     }
 
     /// Runs Claude Code in a prepared workspace.

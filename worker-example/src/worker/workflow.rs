@@ -10,7 +10,7 @@ mod legacy;
 mod steps;
 mod webhook;
 
-pub(crate) use webhook::{ClaudeTaskWebhook, Delivery, webhook_workflow};
+pub(crate) use webhook::ClaudeTaskWebhook;
 
 use std::time::Duration;
 

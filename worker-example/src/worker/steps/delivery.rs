@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
@@ -9,12 +10,23 @@ use super::held::Run;
 use crate::{
     store::Vault,
     task::{CloseTask, FailureKind, TaskId, TaskIdError},
-    webhook::{SECRET, Sender},
-    worker::{
-        failures::{self, FOR_ANOTHER_TASK},
-        workflow::{Delivery, webhook_workflow},
-    },
+    webhook::{Body, SECRET, Sender},
+    worker::failures::{self, FOR_ANOTHER_TASK},
 };
+
+/// A webhook and its receiver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Delivery {
+    pub(crate) task_id: String,
+    pub(crate) url: String,
+    pub(crate) body: Body,
+}
+
+/// The id of the workflow that delivers a task's webhook. No task has this id, because of the full stop.
+pub(crate) fn webhook_workflow(task: &str) -> String {
+    format!("{task}.webhook")
+}
 
 /// The activities of the task queue for deliveries.
 #[derive(Debug)]

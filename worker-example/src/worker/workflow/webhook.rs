@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use temporalio_common::RetryPolicy;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
@@ -15,22 +14,13 @@ use temporalio_sdk::{
 use super::ClaudeTask;
 use crate::{
     webhook::Body,
-    worker::steps::{DeliveryActivities, delivery_queue},
+    worker::steps::{Delivery, DeliveryActivities, delivery_queue, webhook_workflow},
 };
 
 /// How long Temporal tries at most. A worker gives up earlier, as its operator says.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
-
-/// A webhook and its receiver.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Delivery {
-    pub(crate) task_id: String,
-    pub(crate) url: String,
-    pub(crate) body: Body,
-}
 
 /// The workflow that delivers a webhook.
 #[workflow]
@@ -57,11 +47,6 @@ impl ClaudeTaskWebhook {
             .await?;
         Ok(())
     }
-}
-
-/// The id of the workflow that delivers a task's webhook. No task has this id, because of the full stop.
-pub(crate) fn webhook_workflow(task: &str) -> String {
-    format!("{task}.webhook")
 }
 
 /// Starts the delivery of a task's webhook, and does not wait for its end.
