@@ -87,7 +87,8 @@ impl TaskRequest {
         let mut track = serde_path_to_error::Track::new();
         let tracked = serde_path_to_error::Deserializer::new(Value::Object(fields), &mut track);
         let read: Result<Self, _> = serde_ignored::deserialize(tracked, |path| {
-            unknown.push(path.to_string());
+            // An optional field is a step of the path, too.
+            unknown.push(path.to_string().replace(".?", ""));
         });
         // serde's message quotes the value, which may be a secret in the wrong place.
         let mut request =
