@@ -34,6 +34,10 @@ pub(super) struct ConnectionArgs {
     /// store, secrets travel encrypted in the history, and logs stay at the worker. All programs need the same store.
     #[arg(long, env = "CLAUDE_TASKS_STORE", value_name = "URL")]
     store: Option<StoreLocation>,
+    /// The key that seals the secrets of requests in the store, such as <local://secrets>, if it is not the codec's key. Callers
+    /// need the right to encrypt with it, and workers the right to decrypt.
+    #[arg(long, env = "CLAUDE_TASKS_SECRETS_KEY", value_name = "URI")]
+    secrets_key: Option<String>,
     /// Store logs and artefacts unsealed, for other programs that read them. Secrets are always sealed.
     #[arg(long, env = "CLAUDE_TASKS_PLAIN_LOGS")]
     plain_logs: bool,
@@ -69,6 +73,9 @@ impl ConnectionArgs {
             options = options
                 .with_store(store)
                 .with_plain_sessions(self.plain_logs);
+        }
+        if let Some(key) = &self.secrets_key {
+            options = options.with_secrets_key(key);
         }
         if let Some(folder) = &self.keyring {
             options = options.with_keyring(folder);

@@ -117,7 +117,7 @@ async fn keys(options: &ConnectOptions) -> Result<Keys, ConnectError> {
         metrics.configure_names([namespace], keys, &settings.kms);
     }
     let vault = match &options.store {
-        Some(location) => Some(vault(&settings, location, options).await?),
+        Some(location) => Some(vault(&mut settings, location, options).await?),
         None => None,
     };
     let signer = match &options.signing_key {
@@ -133,7 +133,7 @@ async fn keys(options: &ConnectOptions) -> Result<Keys, ConnectError> {
 }
 
 async fn vault(
-    settings: &CodecSettings,
+    settings: &mut CodecSettings,
     location: &StoreLocation,
     options: &ConnectOptions,
 ) -> Result<Vault, ConnectError> {
@@ -145,7 +145,12 @@ async fn vault(
     for uri in &settings.decrypt {
         builder = builder.decrypt_with(settings.kms.key(uri).await.map_err(Error::from)?);
     }
-    let vault = Vault::new(objects, builder.build()?, &options.namespace);
+    let mut vault = Vault::new(objects, builder.build()?, &options.namespace);
+    if let Some(uri) = &options.secrets_key {
+        let key = settings.kms.read_key(uri).map_err(Error::from)?;
+        let key = settings.kms.key(&key).await.map_err(Error::from)?;
+        vault = vault.with_secrets(Sealer::builder().encrypt_with(key).build()?);
+    }
     Ok(vault.with_plain_sessions(options.plain_sessions))
 }
 

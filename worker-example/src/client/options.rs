@@ -28,6 +28,7 @@ pub struct ConnectOptions {
     pub(super) metrics: Option<Arc<Metrics>>,
     pub(super) store: Option<StoreLocation>,
     pub(super) plain_sessions: bool,
+    pub(super) secrets_key: Option<String>,
     pub(super) signing_key: Option<String>,
 }
 
@@ -47,6 +48,7 @@ impl ConnectOptions {
             metrics: None,
             store: None,
             plain_sessions: false,
+            secrets_key: None,
             signing_key: None,
         }
     }
@@ -116,6 +118,14 @@ impl ConnectOptions {
     #[must_use]
     pub fn with_plain_sessions(mut self, plain: bool) -> Self {
         self.plain_sessions = plain;
+        self
+    }
+
+    /// Sets the key that seals the secrets of requests in the store, as a URI. Who submits tasks needs the right to encrypt with
+    /// it, and workers the right to decrypt. Without it, the keys of the codec seal them.
+    #[must_use]
+    pub fn with_secrets_key(mut self, uri: impl Into<String>) -> Self {
+        self.secrets_key = Some(uri.into());
         self
     }
 

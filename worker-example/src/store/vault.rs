@@ -16,6 +16,8 @@ const SEAL_OVERHEAD: u64 = 1 << 20;
 pub(crate) struct Vault {
     objects: Objects,
     sealer: Sealer,
+    /// Seals the secrets of requests. Its key can be another one, so that who submits tasks cannot open them.
+    secrets: Sealer,
     namespace: String,
     is_plain: bool,
 }
@@ -25,10 +27,17 @@ impl Vault {
     pub(crate) fn new(objects: Objects, sealer: Sealer, namespace: &str) -> Self {
         Self {
             objects,
+            secrets: sealer.clone(),
             sealer,
             namespace: namespace.to_owned(),
             is_plain: false,
         }
+    }
+
+    /// Seals the secrets of requests with other keys than logs and artefacts.
+    pub(crate) fn with_secrets(mut self, sealer: Sealer) -> Self {
+        self.secrets = sealer;
+        self
     }
 
     /// Leaves logs and artefacts unsealed, for other programs that read them. Secrets are always sealed.
@@ -47,7 +56,7 @@ impl Vault {
     /// # Errors
     /// [`StoreError::Exists`] when it exists, and other errors when it cannot be sealed or stored.
     pub(super) async fn create(&self, name: &str, content: &[u8]) -> Result<String, StoreError> {
-        let sealed = self.seal(name, content).await?;
+        let sealed = self.seal(&self.secrets, name, content).await?;
         let hash = hash(&sealed);
         self.objects.create(name, sealed).await?;
         Ok(hash)
@@ -58,7 +67,7 @@ impl Vault {
     /// # Errors
     /// When it cannot be sealed or stored.
     pub(super) async fn replace(&self, name: &str, content: &[u8]) -> Result<String, StoreError> {
-        let sealed = self.seal(name, content).await?;
+        let sealed = self.seal(&self.secrets, name, content).await?;
         let hash = hash(&sealed);
         self.objects.put(name, sealed).await?;
         Ok(hash)
@@ -80,7 +89,7 @@ impl Vault {
                 object: name.to_owned(),
             });
         }
-        self.unseal(name, &sealed).await
+        self.unseal(&self.secrets, name, &sealed).await
     }
 
     /// Stores a part of a session, sealed unless the operator wants it plain.
@@ -91,7 +100,7 @@ impl Vault {
         let stored = if self.is_plain {
             content.to_vec()
         } else {
-            self.seal(name, content).await?
+            self.seal(&self.sealer, name, content).await?
         };
         self.objects.put(name, stored).await
     }
@@ -109,14 +118,19 @@ impl Vault {
         if self.is_plain {
             return Ok(Zeroizing::new(stored));
         }
-        self.unseal(name, &stored).await
+        self.unseal(&self.sealer, name, &stored).await
     }
 
-    async fn seal(&self, name: &str, content: &[u8]) -> Result<Vec<u8>, StoreError> {
+    async fn seal(
+        &self,
+        sealer: &Sealer,
+        name: &str,
+        content: &[u8],
+    ) -> Result<Vec<u8>, StoreError> {
         let mut sealed = Vec::with_capacity(content.len() + 4096);
         let seal = async {
             let context = self.context(name)?;
-            self.sealer.seal_file(content, &mut sealed, &context).await
+            sealer.seal_file(content, &mut sealed, &context).await
         };
         seal.await.map_err(|problem| StoreError::Seal {
             operation: "seal",
@@ -126,12 +140,17 @@ impl Vault {
         Ok(sealed)
     }
 
-    async fn unseal(&self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    async fn unseal(
+        &self,
+        sealer: &Sealer,
+        name: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         // With its capacity, no part of the content stays behind in memory that was too small.
         let mut content = Zeroizing::new(Vec::with_capacity(sealed.len()));
         let open = async {
             let context = self.context(name)?;
-            self.sealer.open_file(sealed, &mut *content, &context).await
+            sealer.open_file(sealed, &mut *content, &context).await
         };
         open.await.map_err(|problem| StoreError::Seal {
             operation: "open",
