@@ -34,46 +34,39 @@ pub(super) enum ActivityEnd {
 }
 
 impl ActivityEnd {
-    /// # Errors
-    /// When the activity's result cannot be read. The workflow task then fails, and Temporal repeats it.
+    /// How a session ended.
     pub(super) fn new(
         task: &str,
         ran: Result<SessionOutcome, ActivityExecutionError>,
-    ) -> Result<Self, WorkflowTermination> {
+    ) -> Self {
         match ran {
-            Ok(outcome) if outcome.task_id == task => Ok(Self::Ran(outcome)),
-            Ok(_) => Ok(Self::no_report()),
-            Err(error) => Self::of_error(task, error),
+            Ok(outcome) if outcome.task_id == task => Self::Ran(outcome),
+            Ok(_) => Self::no_report(),
+            Err(error) => Self::of_error(task, &error),
         }
     }
 
-    /// # Errors
-    /// When the activity's result cannot be read. The workflow task then fails, and Temporal repeats it.
-    pub(super) fn of_error(
-        task: &str,
-        error: ActivityExecutionError,
-    ) -> Result<Self, WorkflowTermination> {
-        if matches!(error, ActivityExecutionError::Serialization(_)) {
-            return Err(error.into());
-        }
+    /// How a step ended that has no result. A result that cannot be read counts as none: an attacker who can write to Temporal
+    /// could otherwise keep the task from its end.
+    pub(super) fn of_error(task: &str, error: &ActivityExecutionError) -> Self {
         if let Some(cancelled) = error.as_cancelled() {
             let outcome: Option<SessionOutcome> = cancelled.details().ok().flatten();
-            return Ok(Self::Cancelled(outcome.filter(|o| o.task_id == task)));
+            return Self::Cancelled(outcome.filter(|o| o.task_id == task));
         }
         if let Some(timeout) = error.as_timeout() {
             let last: Option<Progress> = timeout.last_heartbeat_details().ok().flatten();
-            return Ok(Self::Failed {
+            return Self::Failed {
                 kind: FailureKind::WorkerLost.as_str().to_owned(),
                 message: WORKER_LOST.to_owned(),
                 outcome: None,
                 last: last.filter(|last| last.is_of(task)),
-            });
+            };
         }
         let report: Option<FailureReport> = match error.cause() {
             Some(IncomingError::Application(failure)) => failure.details().ok().flatten(),
             _ => None,
         };
-        Ok(match report.filter(|report| report.task_id == task) {
+        match report.filter(|report| report.task_id == task) {
             Some(report) => Self::Failed {
                 kind: report.kind,
                 message: report.message,
@@ -81,7 +74,7 @@ impl ActivityEnd {
                 last: report.last,
             },
             None => Self::no_report(),
-        })
+        }
     }
 
     pub(super) fn no_report() -> Self {

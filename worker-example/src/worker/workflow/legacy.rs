@@ -21,7 +21,7 @@ pub(super) async fn run(
     let ran = ctx
         .execute_activity(ClaudeActivities::run_claude, input, options)
         .await;
-    let end = ActivityEnd::new(task, ran)?;
+    let end = ActivityEnd::new(task, ran);
     if let Some(progress) = end.progress() {
         ctx.state_mut(|state| state.last = progress.clone());
     }

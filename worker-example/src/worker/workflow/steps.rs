@@ -51,10 +51,10 @@ pub(super) async fn run(
             if has_attributes {
                 attributes::running(ctx, repository.as_deref());
             }
-            run_prepared(ctx, task, &prepared, timeout).await?
+            run_prepared(ctx, task, &prepared, timeout).await
         }
         Ok(_) => ActivityEnd::no_report(),
-        Err(error) => ActivityEnd::of_error(task, error)?,
+        Err(error) => ActivityEnd::of_error(task, &error),
     };
     if let Some(progress) = end.progress() {
         ctx.state_mut(|state| state.last = progress.clone());
@@ -93,7 +93,7 @@ async fn run_prepared(
     task: &str,
     prepared: &Prepared,
     timeout: Duration,
-) -> WorkflowResult<ActivityEnd> {
+) -> ActivityEnd {
     let queue = &prepared.task_queue;
     let input = StepInput {
         task_id: task.to_owned(),
@@ -106,13 +106,13 @@ async fn run_prepared(
             session_options(queue, timeout),
         )
         .await;
-    let end = ActivityEnd::new(task, ran)?;
+    let end = ActivityEnd::new(task, ran);
     enter(ctx, Step::CleanUp);
     // The worker cleans up by itself if this does not reach it, and the next worker sweeps what a lost one left.
     let _ = ctx
         .execute_activity(HostActivities::clean_up, input, clean_up_options(queue))
         .await;
-    Ok(end)
+    end
 }
 
 fn enter(ctx: &WorkflowContext<ClaudeTask>, step: Step) {

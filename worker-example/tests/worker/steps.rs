@@ -1,0 +1,85 @@
+//! A task in steps: where it waits, who holds it, and what is left when it is ended from outside.
+
+use crate::support::{LIMIT, end, fresh, scripted::Scripted};
+use claude_tasks::{ClaudeTask, Step, TaskState};
+use integration_tests::until;
+use std::path::PathBuf;
+use temporalio_client::WorkflowQueryOptions;
+
+async fn state(scripted: &Scripted, task: &str) -> TaskState {
+    let client = scripted.rig.client().await;
+    let workflow = client.get_workflow_handle::<ClaudeTask>(task);
+    let options = WorkflowQueryOptions::default();
+    workflow.query(ClaudeTask::state, (), options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_tells_the_step() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let task = fresh("task");
+    let mut running = scripted.submit(&task, "wait");
+    until("the task runs", async || (scripted.runs() == 1).then_some(())).await;
+    assert_eq!(state(&scripted, &task).await.step, Step::Run);
+    scripted.open_gate();
+    assert_eq!(end(&mut running).0, 0);
+    let ended = state(&scripted, &task).await;
+    assert_eq!((ended.step, ended.turns), (Step::Ended, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_keeps_its_place_until_it_has_left() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&["--max-tasks", "1"]);
+    let (first, second) = (fresh("task"), fresh("task"));
+    let mut running = scripted.submit(&first, "wait");
+    until("the first task runs", async || (scripted.runs() == 1).then_some(())).await;
+    let mut waiting = scripted.submit(&second, "go");
+    waiting
+        .wait_for_line(LIMIT, |line| line.contains("waiting_for_place").then_some(()))
+        .ok();
+    assert_eq!(scripted.rig.workspaces().len(), 1);
+    let (code, output) = end(&mut scripted.rig.command_for("status", &second));
+    assert_eq!((code, output.trim()), (0, "waiting for a worker"));
+    scripted.open_gate();
+    for submission in [&mut running, &mut waiting] {
+        let (code, output) = end(submission);
+        assert_eq!(code, 0, "{output}");
+    }
+    assert_eq!(scripted.runs(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_terminated_leaves_nothing_and_gives_its_place_free() {
+    let scripted = Scripted::new().await;
+    let worker = scripted.worker(&["--max-tasks", "1"]);
+    let task = fresh("task");
+    let mut running = scripted.submit(&task, "wait");
+    until("the task runs", async || (scripted.runs() == 1).then_some(())).await;
+    let (terminated, text) = scripted.temporal(&["terminate", "-w", &task]);
+    assert!(terminated, "{text}");
+    assert_eq!(end(&mut running).0, 1);
+    until("the workspace is removed", async || {
+        scripted.rig.workspaces().is_empty().then_some(())
+    })
+    .await;
+    scripted.open_gate();
+    let (code, output) = end(&mut scripted.submit(&fresh("task"), "go"));
+    assert_eq!(code, 0, "{output}\n{}", worker.output());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_tasks_side_by_side_end_and_leave_nothing() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&["--max-tasks", "10"]);
+    let tasks: Vec<_> = (0..10).map(|_| fresh("task")).collect();
+    let mut submissions: Vec<_> = tasks.iter().map(|task| scripted.submit(task, "wait")).collect();
+    until("all tasks run", async || (scripted.runs() == 10).then_some(())).await;
+    assert_eq!(scripted.rig.workspaces().len(), 10);
+    scripted.open_gate();
+    for submission in &mut submissions {
+        let (code, output) = end(submission);
+        assert_eq!(code, 0, "{output}");
+    }
+    assert_eq!(scripted.rig.workspaces(), Vec::<PathBuf>::new());
+}
