@@ -8,9 +8,10 @@
 //! - `claude-tasks worker` runs tasks with Claude Code.
 //!
 //! ## How a task runs
-//! The workflow checks that the request belongs to it, and runs one activity. A session costs money and changes things, so
-//! nothing repeats a session that has begun. The activity creates a workspace, a `HOME` and a `TMPDIR` that only the worker's
-//! user may enter. It starts Claude Code in the workspace, with the prompt on standard input and the credential in the
+//! The workflow checks that the request belongs to it, and runs the steps of the task as activities: prepare, run, clean up,
+//! close. A session costs money and changes things, so nothing repeats a session that has begun. The first step creates a
+//! workspace, a `HOME` and a `TMPDIR` that only the worker's user may enter, and holds a place at the worker until the task has
+//! left. The next step starts Claude Code in the workspace, with the prompt on standard input and the credential in the
 //! environment, and removes the folders afterwards. A supervisor kills all processes of the task when the task ends, is
 //! cancelled, reaches its time limit, or loses its worker. The events are appended to
 //! `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` below the worker's folder, without the task's secrets.
