@@ -26,7 +26,8 @@ pub(crate) async fn expire_sessions(objects: &Objects, age: Duration) -> Result<
             objects.delete(&object.name).await?;
         }
     }
-    Ok(tasks.keys().filter(|task| is_old(task)).count())
+    let is_expired = |newest: &&DateTime<Utc>| is_older(**newest, age);
+    Ok(tasks.values().filter(is_expired).count())
 }
 
 /// The tasks whose secrets are at least this old. The caller asks Temporal whether they still run.

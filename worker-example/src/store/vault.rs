@@ -163,7 +163,7 @@ impl Vault {
     fn context(&self, name: &str) -> Result<EncryptionContext, SealedFileError> {
         let pairs = [
             ("purpose", "claude-tasks-object"),
-            ("namespace", &self.namespace),
+            ("namespace", self.namespace.as_str()),
             ("object", name),
         ];
         let pairs: BTreeMap<String, String> = pairs

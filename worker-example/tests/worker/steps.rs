@@ -1,6 +1,6 @@
 //! A task in steps: where it waits, who holds it, and what is left when it is ended from outside.
 
-use crate::support::{LIMIT, end, fresh, scripted::Scripted};
+use crate::support::{end, fresh, scripted::Scripted};
 use claude_tasks::{ClaudeTask, Step, TaskState};
 use integration_tests::until;
 use std::path::PathBuf;
@@ -35,9 +35,12 @@ async fn a_task_keeps_its_place_until_it_has_left() {
     let mut running = scripted.submit(&first, "wait");
     until("the first task runs", async || (scripted.runs() == 1).then_some(())).await;
     let mut waiting = scripted.submit(&second, "go");
-    waiting
-        .wait_for_line(LIMIT, |line| line.contains("waiting_for_place").then_some(()))
-        .ok();
+    let raw = scripted.rig.raw().await;
+    until("the second task waits for a place", async || {
+        let description = raw.find(&second).await?;
+        description.pending_activities.first().map(drop)
+    })
+    .await;
     assert_eq!(scripted.rig.workspaces().len(), 1);
     let (code, output) = end(&mut scripted.rig.command_for("status", &second));
     assert_eq!((code, output.trim()), (0, "waiting for a worker"));

@@ -80,7 +80,7 @@ impl DeliveryActivities {
         delivery: Delivery,
     ) -> Result<(), ActivityError> {
         let id = Run::of(&ctx).workflow;
-        let failed = |is_final: bool, problem: String| {
+        let failed = |is_final: bool, problem: String| -> ActivityError {
             let (task, kind) = (&delivery.task_id, FailureKind::CannotRun);
             if is_final {
                 failures::of_session(task, kind, problem, None).into()

@@ -17,9 +17,9 @@ use super::super::runner::PreparedTask;
 use crate::task::TaskWorkflow;
 
 /// How often Temporal is asked whether a task without a running step still exists.
-const LOOK: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_secs(10);
 /// How long a task is without a step before Temporal is asked.
-const IDLE: Duration = Duration::from_secs(20);
+const IDLE: Duration = Duration::from_secs(10);
 /// How long Temporal may take to schedule the clean-up when the worker ends.
 const LAST_STEPS: Duration = Duration::from_secs(10);
 
