@@ -41,6 +41,7 @@
 mod cli;
 mod client;
 mod print;
+mod proxy;
 mod sandbox;
 mod signed;
 mod store;

@@ -183,9 +183,9 @@ fn of_worker(error: &WorkerError) -> Status {
         WorkerError::Namespace(_)
         | WorkerError::Claude(_)
         | WorkerError::RequestKey(_)
-        | WorkerError::CallbackSecret(_) => {
-            Status::Configuration
-        }
+        | WorkerError::CallbackSecret(_)
+        | WorkerError::Sandbox(_)
+        | WorkerError::Api(_) => Status::Configuration,
         WorkerError::Workdir { source, .. } => match source.kind() {
             io::ErrorKind::PermissionDenied => Status::NoPermission,
             _ => Status::CannotCreate,

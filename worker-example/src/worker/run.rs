@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     activities::ClaudeActivities,
     claude::ConfigError,
+    confinement::Confinement,
     log_store,
     runner::TaskRunner,
     search_attributes,
@@ -37,7 +38,8 @@ use super::{
 };
 use crate::{
     client::{ClientError, ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
-    sandbox::{self, Launcher},
+    proxy::{self, Upstream, UpstreamError},
+    sandbox::{self, Launcher, Sandbox, SandboxError},
     signed::{RequestKeyError, RequestKeys},
     store::{self, StoreError, Vault},
     webhook::{AddressPolicy, CallbackSecrets, SecretError, Sender},
@@ -63,6 +65,12 @@ pub(crate) enum WorkerError {
     /// Claude Code cannot be used.
     #[error(transparent)]
     Claude(#[from] ConfigError),
+    /// The sandbox cannot be used as the operator demands.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The API cannot be called.
+    #[error(transparent)]
+    Api(#[from] UpstreamError),
     /// Temporal or the key cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -102,7 +110,7 @@ pub(crate) async fn run(
     let ending = CancellationToken::new();
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
     let connection = settings.connection.clone().with_identity(&identity);
-    let mut runner = runner(&settings, ending.clone())?;
+    let mut runner = runner(&settings, ending.clone()).await?;
     let tasks = TaskClient::connect(&connection).await?;
     runner.vault = tasks.vault().cloned();
     runner.namespace = tasks.temporal().namespace();
@@ -279,7 +287,7 @@ fn explain(tasks: &TaskClient, error: &(dyn std::error::Error + 'static)) -> Wor
     }
 }
 
-fn runner(
+async fn runner(
     settings: &WorkerSettings,
     ending: CancellationToken,
 ) -> Result<TaskRunner, WorkerError> {
@@ -287,9 +295,20 @@ fn runner(
         path: settings.workdir.clone(),
         source,
     })?;
+    let sandbox = Sandbox::find(
+        settings.sandbox.clone(),
+        Launcher::this_program(),
+        &workdir,
+        settings.grace_time,
+    )
+    .await?;
     Ok(TaskRunner {
         claude: settings.claude.clone(),
-        launcher: Launcher::this_program(),
+        confinement: Confinement {
+            sandbox,
+            upstream: Upstream::new(settings.api_url.clone())?,
+            api_limits: settings.api_limits.clone(),
+        },
         workdir,
         limits: settings.limits,
         grace: settings.grace_time,
@@ -314,6 +333,7 @@ fn prepare(workdir: &Path) -> io::Result<PathBuf> {
             "its name is not UTF-8 text",
         ));
     }
+    proxy::sweep(&workdir)?;
     let removed = sandbox::sweep(&workdir)?;
     if removed > 0 {
         tracing::warn!(removed, "removed workspaces of a lost worker");

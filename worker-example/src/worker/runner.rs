@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     claude::{ClaudeConfig, OutputLimits, Publish, Redactor, Session, SessionEnd, StopReason},
+    confinement::Confinement,
     failures::{self, FOR_ANOTHER_TASK},
     log_store::TaskLog,
 };
 use crate::{
     client::error_chain,
-    sandbox::{self, Launcher, Workspace},
+    sandbox::{self, Programs, Workspace},
     signed::RequestKeys,
     store::{StoreLog, Vault},
     task::{
@@ -33,8 +34,8 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct TaskRunner {
     /// How Claude Code is run.
     pub(crate) claude: ClaudeConfig,
-    /// How supervisors are started.
-    pub(crate) launcher: Launcher,
+    /// What every task gets around it.
+    pub(crate) confinement: Confinement,
     /// The folder of workspaces and logs.
     pub(crate) workdir: PathBuf,
     /// The limits of the output.
@@ -64,6 +65,8 @@ pub(super) struct PreparedTask {
     request: Arc<TaskRequest>,
     warnings: Vec<String>,
     redactor: Arc<Redactor>,
+    /// They end before the workspace is removed.
+    programs: Programs,
     workspace: Workspace,
     log: TaskLog,
 }
@@ -71,12 +74,15 @@ pub(super) struct PreparedTask {
 impl PreparedTask {
     /// Removes the workspace. The log stays.
     pub(super) async fn remove(self) {
-        let task = self.task;
-        let workspace = self.workspace;
-        let removed = spawn_blocking(|| workspace.remove()).await;
-        if let Err(error) = removed.map_err(io::Error::other).flatten() {
-            tracing::error!(task = %task, %error, "cannot remove the task's workspace");
-        }
+        drop(self.programs);
+        remove(&self.task, self.workspace).await;
+    }
+}
+
+async fn remove(task: &TaskId, workspace: Workspace) {
+    let removed = spawn_blocking(|| workspace.remove()).await;
+    if let Err(error) = removed.map_err(io::Error::other).flatten() {
+        tracing::error!(task = %task, %error, "cannot remove the task's workspace");
     }
 }
 
@@ -125,6 +131,7 @@ impl TaskRunner {
                 .caps
                 .lower(&mut request, self.claude.permission_mode),
         );
+        warnings.extend_from_slice(self.confinement.sandbox.missing());
         let request = Arc::new(request);
         let redactor = redactor(&task, Arc::clone(&request)).await?;
         let cannot_begin = |what: &str, e: &dyn fmt::Display| {
@@ -135,19 +142,29 @@ impl TaskRunner {
             .folders(&task)
             .await
             .map_err(|e| cannot_begin("cannot create the task's folders", &e))?;
-        let prepared = PreparedTask {
-            task,
-            request,
-            warnings,
-            redactor,
-            workspace,
-            log,
-        };
-        if let Err(e) = prepared.workspace.fill(&prepared.request) {
-            prepared.remove().await;
-            return Err(cannot_begin("cannot write the task's files", &e));
+        let made = workspace
+            .fill(&request)
+            .map_err(|e| cannot_begin("cannot write the task's files", &e))
+            .and_then(|()| {
+                self.confinement
+                    .programs(&workspace)
+                    .map_err(|e| cannot_begin("cannot prepare the task's sandbox", &e))
+            });
+        match made {
+            Ok(programs) => Ok(PreparedTask {
+                task,
+                request,
+                warnings,
+                redactor,
+                programs,
+                workspace,
+                log,
+            }),
+            Err(failure) => {
+                remove(&task, workspace).await;
+                Err(failure)
+            }
         }
-        Ok(prepared)
     }
 
     /// Opens the secrets of a request, and checks the request and its signature.
@@ -216,6 +233,13 @@ impl TaskRunner {
         let failed = |problem: String| {
             failures::of_session(task, FailureKind::CannotRun, problem, None).into()
         };
+        let proxy = self
+            .confinement
+            .proxy(&prepared.request, &prepared.programs, &self.workdir)
+            .map_err(|error| {
+                let problem = format!("cannot prepare the task's way to the API: {error}");
+                failures::of_attempt(task, FailureKind::CannotRun, problem)
+            })?;
         self.begin(ctx, &prepared.task).await?;
         // Heartbeats, attempts and whole runs can be reset in Temporal. The worker's own mark stays.
         match prepared.log.begin_session() {
@@ -237,7 +261,8 @@ impl TaskRunner {
             task: &prepared.task,
             redactor: Arc::clone(&prepared.redactor),
             config: &self.claude,
-            launcher: &self.launcher,
+            programs: &prepared.programs,
+            proxy: &proxy,
             limits: self.limits,
             grace: self.grace,
             linger: self.linger,
@@ -374,6 +399,13 @@ fn conclude(
             let events = outcome.progress.total();
             let message = format!(
                 "output limit reached ({events} events); print less, or raise the worker's --max-events or --max-output"
+            );
+            failure(FailureKind::OutputLimit, &message, outcome)
+        }
+        Some(StopReason::DiskLimit { limit }) => {
+            let message = format!(
+                "disk limit reached: the task's files use more than {limit} bytes; write less, or raise the worker's \
+                 --task-disk"
             );
             failure(FailureKind::OutputLimit, &message, outcome)
         }

@@ -9,6 +9,7 @@
 
 mod attempts;
 mod copies;
+mod credential;
 mod end_to_end;
 mod histories;
 mod hostile_cli;
@@ -18,6 +19,7 @@ mod providers;
 mod signed;
 mod steps;
 mod store;
+mod sandbox;
 mod submit;
 mod support;
 mod usage;

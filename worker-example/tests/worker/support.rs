@@ -113,7 +113,76 @@ impl Rig {
         self.start(command, claude, &[])
     }
 
+    /// A worker with this variable `PATH`.
+    pub(crate) fn worker_with_path(
+        &self,
+        claude: &Path,
+        path: &Path,
+        arguments: &[&str],
+    ) -> Process {
+        let mut command = self.command("worker");
+        command.env("PATH", path);
+        self.start(command, claude, arguments)
+    }
+
+    /// A worker with this variable `PATH` that does not start. Returns its exit code and its output.
+    pub(crate) fn worker_that_ends(
+        &self,
+        claude: &Path,
+        path: &Path,
+        arguments: &[&str],
+    ) -> (i32, String) {
+        let mut command = self.command("worker");
+        command.env("PATH", path);
+        self.complete(&mut command, claude, arguments);
+        end(&mut Process::spawn("the worker", command).unwrap())
+    }
+
+    /// A worker that is this user. The rig's files are given to it.
+    pub(crate) fn worker_as(&self, user: u32, claude: &Path, arguments: &[&str]) -> Process {
+        for folder in [self.folder.path(), self.keyring_folder()] {
+            let owner = format!("{user}:{user}");
+            let mut given = Command::new("chown");
+            let given = given.args(["-R", &owner]).arg(folder).status().unwrap();
+            assert!(given.success());
+        }
+        let worker = self.command("worker");
+        let id = user.to_string();
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+            .arg(worker.get_program())
+            .args(worker.get_args())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        self.start(command, claude, arguments)
+    }
+
+    pub(crate) fn keyring_folder(&self) -> &Path {
+        let Keys::Keyring(keyring) = &self.keys else {
+            panic!("the variables are those of other programs");
+        };
+        keyring.folder()
+    }
+
     fn start(&self, mut command: Command, claude: &Path, arguments: &[&str]) -> Process {
+        self.complete(&mut command, claude, arguments);
+        let mut worker = Process::spawn("the worker", command).unwrap();
+        worker
+            .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
+            .unwrap();
+        worker
+    }
+
+    fn complete(&self, command: &mut Command, claude: &Path, arguments: &[&str]) {
+        let has = |option: &str| arguments.contains(&option);
+        // Most tests look at files and processes of a task from outside.
+        if !has("--sandbox") {
+            command.args(["--sandbox", "off"]);
+        }
+        if !has("--max-tasks") {
+            command.args(["--max-tasks", "2"]);
+        }
         command
             .arg("--claude")
             .arg(claude)
@@ -128,11 +197,6 @@ impl Rig {
             .args(["--grace-time", "2s"])
             .args(arguments)
             .env("WORKERS_OWN", WORKERS_OWN);
-        let mut worker = Process::spawn("the worker", command).unwrap();
-        worker
-            .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
-            .unwrap();
-        worker
     }
 
     /// Replaces the key, as if the old one were lost.
