@@ -7,6 +7,7 @@ mod logs;
 mod render;
 mod sandbox;
 mod screen;
+mod steps;
 mod submit;
 mod tasks;
 #[cfg(test)]

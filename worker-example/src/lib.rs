@@ -40,8 +40,11 @@
 
 mod cli;
 mod client;
+mod files;
+mod git;
 mod print;
 mod proxy;
+mod redact;
 mod sandbox;
 mod signed;
 mod store;

@@ -13,6 +13,7 @@ mod request;
 mod secret;
 mod secret_json;
 mod step;
+mod step_error;
 
 pub use definition::{LastProgress, State, TaskWorkflow};
 pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
@@ -31,10 +32,11 @@ pub use request::{
     UploadAction,
 };
 pub(crate) use request::SealedSecrets;
+pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 #[allow(unused_imports, reason = "the steps that clone use them")]
 pub(crate) use request::{GitTransport, GitUrl};
-pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 pub use secret::Secret;
 pub use secret_json::SecretJson;
-pub(crate) use step::{CloseTask, PREPARE, Prepared, SESSIONS, SessionMetadata, StepInput};
+pub(crate) use step::{ActionsReport, CloseTask, PREPARE, Prepared, SESSIONS, SessionMetadata, StepInput};
 pub use step::{Step, TaskState};
+pub(crate) use step_error::StepError;

@@ -14,6 +14,7 @@ use crate::{
     print,
     store::StoreError,
     task::TaskId,
+    webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
 
@@ -84,6 +85,12 @@ pub(super) enum CommandError {
     /// A webhook is not genuine, or cannot be checked.
     #[error(transparent)]
     Webhook(#[from] WebhookInputError),
+    /// The secret of webhooks cannot be used.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
+    /// Webhooks cannot be sent.
+    #[error("cannot prepare webhooks: {0}. Check the system's certificate authorities")]
+    Webhooks(String),
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -113,7 +120,9 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) => Status::Configuration,
+            Self::Claude(_) | Self::Telemetry(_) | Self::WebhookSecret(_) | Self::Webhooks(_) => {
+                Status::Configuration
+            }
             Self::Worker(error) => of_worker(error),
             Self::Store(StoreError::Seal { .. } | StoreError::Replaced { .. }) => Status::Data,
             Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,
@@ -183,7 +192,6 @@ fn of_worker(error: &WorkerError) -> Status {
         WorkerError::Namespace(_)
         | WorkerError::Claude(_)
         | WorkerError::RequestKey(_)
-        | WorkerError::CallbackSecret(_)
         | WorkerError::Sandbox(_)
         | WorkerError::Api(_) => Status::Configuration,
         WorkerError::Workdir { source, .. } => match source.kind() {

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     print,
     webhook::{
-        CallbackSecrets, SECRET, SIGNATURE_HEADER, SecretError, TIMESTAMP_HEADER,
-        VerifyError, verify,
+        CallbackSecrets, SECRET, SIGNATURE_HEADER, SecretError, TIMESTAMP_HEADER, VerifyError,
+        verify,
     },
 };
 
@@ -135,7 +135,10 @@ fn value<'a>(
     }
     let mut values = args.headers.iter().filter_map(|header| {
         let (found, value) = header.split_once(':')?;
-        found.trim().eq_ignore_ascii_case(name).then_some(value.trim())
+        found
+            .trim()
+            .eq_ignore_ascii_case(name)
+            .then_some(value.trim())
     });
     let first = values.next().ok_or(WebhookInputError::Missing(name))?;
     match values.next() {

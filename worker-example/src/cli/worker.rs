@@ -16,13 +16,13 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     sandbox::SandboxArgs,
+    steps::StepArgs,
     units,
 };
 use crate::{
     client::KeyUse,
     print,
     task::PermissionMode,
-    webhook::AllowedAddress,
     worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
 };
 
@@ -50,6 +50,8 @@ task a Unix user of its own. The log says what does not work on this machine.";
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub steps: StepArgs,
     /// Claude Code's program: a name on the PATH, or a path.
     #[arg(
         long,
@@ -180,14 +182,6 @@ pub(super) struct WorkerArgs {
         value_name = "FILE"
     )]
     pub request_keys: Vec<PathBuf>,
-    /// An address or a network that webhooks may reach although it is not public, such as 10.1.0.0/16; may be given several times.
-    #[arg(
-        long,
-        env = "CLAUDE_TASKS_WEBHOOK_ALLOW",
-        value_delimiter = ',',
-        value_name = "ADDRESS"
-    )]
-    pub webhook_allow: Vec<AllowedAddress>,
     /// How long a webhook is tried until its receiver acknowledges it, such as 1d.
     #[arg(
         long,
@@ -257,6 +251,8 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let days = args.log_retention_days;
     Ok(WorkerSettings {
         connection: args.connection.options(KeyUse::Encrypt),
+        git: args.steps.git(),
+        webhooks: args.steps.webhooks()?,
         claude,
         api_url: args.anthropic_base_url,
         api_limits: args.sandbox.api_limits(),
@@ -264,7 +260,6 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
         workdir: args.workdir,
         max_tasks: args.max_tasks,
         request_keys: args.request_keys,
-        webhook_allow: args.webhook_allow,
         webhook_age: args.webhook_age,
         limits: OutputLimits {
             lines: args.max_events,

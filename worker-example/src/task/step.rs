@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::progress::Progress;
+use super::{
+    effects::{GitCommit, UploadedFile},
+    progress::Progress,
+};
 
 /// The activity that prepares a task. Its heartbeats do not mean that the session has begun.
 pub(crate) const PREPARE: &str = "prepare_task";
@@ -132,4 +135,18 @@ pub(crate) struct CloseTask {
     /// How the task ended. `None` if no worker began it.
     #[serde(default)]
     pub(crate) metadata: Option<SessionMetadata>,
+}
+
+/// What was done after a successful session.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ActionsReport {
+    pub(crate) task_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) git_commit: Option<GitCommit>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) uploaded_files: Vec<UploadedFile>,
+    /// What was left out, and what failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }

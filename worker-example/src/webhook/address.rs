@@ -212,7 +212,16 @@ mod tests {
 
     #[test]
     fn an_entry_is_a_network_an_address_or_a_name() {
-        for bad in ["", "10.0.0.0/33", "http://x", "x:80", "a b", "*", "10.0.0", "1/8"] {
+        for bad in [
+            "",
+            "10.0.0.0/33",
+            "http://x",
+            "x:80",
+            "a b",
+            "*",
+            "10.0.0",
+            "1/8",
+        ] {
             assert!(bad.parse::<AllowedAddress>().is_err(), "{bad}");
         }
         let network: AllowedAddress = "10.9.9.9/8".parse().unwrap();

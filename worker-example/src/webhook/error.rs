@@ -20,7 +20,9 @@ pub(super) enum Problem {
         "its address is not public. The operator can permit it with --webhook-allow or CLAUDE_TASKS_WEBHOOK_ALLOW"
     )]
     Refused,
-    #[error("it answered {0}, which is a redirect. Redirects are not followed; correct callbackUrl")]
+    #[error(
+        "it answered {0}, which is a redirect. Redirects are not followed; correct callbackUrl"
+    )]
     Redirect(u16),
     #[error("it answered {0}")]
     Status(u16),
@@ -56,7 +58,10 @@ impl WebhookError {
 /// Whether the receiver may answer another status later. 401 and 403 are the answers of a receiver whose secret is about to
 /// be replaced, 404 of one that is about to be deployed. The others say that this request will never be accepted.
 fn may_change(status: u16) -> bool {
-    !matches!(status, 400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 | 431 | 501 | 505)
+    !matches!(
+        status,
+        400 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 422 | 431 | 501 | 505
+    )
 }
 
 #[cfg(test)]

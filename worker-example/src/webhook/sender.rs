@@ -134,10 +134,9 @@ impl Sender {
             .map_err(|error| WebhookError::new(host, problem(&error)))?;
         match answer.status() {
             status if status.is_success() => Ok(()),
-            status if status.is_redirection() => Err(WebhookError::new(
-                host,
-                Problem::Redirect(status.as_u16()),
-            )),
+            status if status.is_redirection() => {
+                Err(WebhookError::new(host, Problem::Redirect(status.as_u16())))
+            }
             status => Err(WebhookError::new(host, status_problem(status))),
         }
     }

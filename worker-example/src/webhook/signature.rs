@@ -44,7 +44,10 @@ pub(crate) enum SecretError {
 impl CallbackSecret {
     /// A secret. Line breaks at its end are not part of it, because tools that write secrets to files add one.
     pub(crate) fn new(text: &str) -> Self {
-        Self(Key::new(HMAC_SHA256, text.trim_end_matches(['\r', '\n']).as_bytes()))
+        Self(Key::new(
+            HMAC_SHA256,
+            text.trim_end_matches(['\r', '\n']).as_bytes(),
+        ))
     }
 }
 
@@ -83,7 +86,10 @@ impl CallbackSecrets {
                 "{SECRET} has fewer than {SHORT_SECRET} bytes and can be guessed; make one with `openssl rand -hex 32`"
             );
         }
-        Ok(Some(Self::new(&current, previous.as_ref().map(|p| p.as_str()))))
+        Ok(Some(Self::new(
+            &current,
+            previous.as_ref().map(|p| p.as_str()),
+        )))
     }
 
     /// The secret that signs first, and the one for receivers that do not have it yet.

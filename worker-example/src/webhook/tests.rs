@@ -84,7 +84,13 @@ impl Receiver {
 fn body() -> Body {
     let now = SystemTime::now();
     let summary = Summary::between(now, now, 1, 0);
-    Body::new("t-ä".into(), Status::Completed, 0, "sessions/t".into(), summary)
+    Body::new(
+        "t-ä".into(),
+        Status::Completed,
+        0,
+        "sessions/t".into(),
+        summary,
+    )
 }
 
 fn sender(secrets: CallbackSecrets, allowed: &[&str]) -> Sender {
@@ -100,9 +106,15 @@ async fn a_receiver_in_python_accepts_the_signature() {
     sender.send(&url, &body()).await.unwrap();
     let seen = receiver.next();
     assert_eq!(seen[0], "/hook?token=1");
-    assert_eq!((&seen[1], &seen[2]), (&200.into(), &"application/json".into()));
+    assert_eq!(
+        (&seen[1], &seen[2]),
+        (&200.into(), &"application/json".into())
+    );
     let text = seen[3].as_str().unwrap();
-    assert!(text.starts_with(r#"{"taskId":"t-ä","status":"completed","exitCode":0,"#), "{text}");
+    assert!(
+        text.starts_with(r#"{"taskId":"t-ä","status":"completed","exitCode":0,"#),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -171,11 +183,17 @@ async fn addresses_that_are_not_public_are_refused_in_every_spelling() {
             .send(&format!("http://{host}:{port}/"), &body())
             .await
             .unwrap_err();
-        assert!(!error.retry && error.to_string().contains("not public"), "{host}: {error}");
+        assert!(
+            !error.retry && error.to_string().contains("not public"),
+            "{host}: {error}"
+        );
     }
     for url in ["ftp://a.example/", "file:///etc/passwd", "http:", "x", ""] {
         let error = sender.send(url, &body()).await.unwrap_err();
-        assert!(!error.retry && error.to_string().contains("callbackUrl"), "{url}: {error}");
+        assert!(
+            !error.retry && error.to_string().contains("callbackUrl"),
+            "{url}: {error}"
+        );
     }
 }
 
@@ -201,7 +219,12 @@ impl Lookup for Mixed {
         &self,
         _: String,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + '_>> {
-        Box::pin(async { Ok(vec!["1.1.1.1".parse().unwrap(), "127.0.0.1".parse().unwrap()]) })
+        Box::pin(async {
+            Ok(vec![
+                "1.1.1.1".parse().unwrap(),
+                "127.0.0.1".parse().unwrap(),
+            ])
+        })
     }
 }
 
@@ -211,14 +234,12 @@ async fn a_name_that_resolves_differently_later_reaches_nothing_private() {
     let url = format!("http://rebinding.example:{}/", receiver.port);
     let names = Arc::new(Rebinding::default());
     let secrets = || CallbackSecrets::new("s", None);
-    let sender =
-        Sender::with_lookup(secrets(), AddressPolicy::default(), names.clone()).unwrap();
+    let sender = Sender::with_lookup(secrets(), AddressPolicy::default(), names.clone()).unwrap();
     let error = sender.send(&url, &body()).await.unwrap_err();
     assert!(error.to_string().contains("not public"), "{error}");
     // The address that was checked is the address of the connection: there is one lookup for each attempt.
     assert_eq!(names.0.load(Ordering::SeqCst), 1);
-    let sender =
-        Sender::with_lookup(secrets(), AddressPolicy::default(), Arc::new(Mixed)).unwrap();
+    let sender = Sender::with_lookup(secrets(), AddressPolicy::default(), Arc::new(Mixed)).unwrap();
     let error = sender.send(&url, &body()).await.unwrap_err();
     assert!(error.to_string().contains("not public"), "{error}");
     // The operator permits the name, and it reaches this machine.

@@ -30,7 +30,9 @@ pub(crate) enum VerifyError {
         limit: u64,
     },
     /// It was sent in the future.
-    #[error("it was sent {ahead} s in the future, and {limit} s are allowed; check this machine's clock")]
+    #[error(
+        "it was sent {ahead} s in the future, and {limit} s are allowed; check this machine's clock"
+    )]
     Future {
         /// How far in seconds.
         ahead: u64,

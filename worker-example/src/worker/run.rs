@@ -42,7 +42,6 @@ use crate::{
     sandbox::{self, Launcher, Sandbox, SandboxError},
     signed::{RequestKeyError, RequestKeys},
     store::{self, StoreError, Vault},
-    webhook::{AddressPolicy, CallbackSecrets, SecretError, Sender},
 };
 
 /// How many workflow tasks run at the same time. They take little time and no process.
@@ -88,9 +87,6 @@ pub(crate) enum WorkerError {
     /// A public key cannot be used.
     #[error(transparent)]
     RequestKey(#[from] RequestKeyError),
-    /// The secret that signs webhooks cannot be used.
-    #[error(transparent)]
-    CallbackSecret(#[from] SecretError),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -201,7 +197,7 @@ impl Workers {
             .build();
         let deliveries = DeliveryActivities {
             vault: runner.vault.clone(),
-            webhooks: sender(settings)?,
+            webhooks: settings.webhooks.clone(),
             webhook_age: settings.webhook_age,
         };
         let own = WorkerOptions::new(own_queue)
@@ -250,17 +246,6 @@ impl Workers {
         )
         .map(drop)
     }
-}
-
-/// Sends webhooks, if there is a secret that signs them.
-fn sender(settings: &WorkerSettings) -> Result<Option<Sender>, WorkerError> {
-    let Some(secrets) = CallbackSecrets::from_env()? else {
-        return Ok(None);
-    };
-    let policy = AddressPolicy::new(settings.webhook_allow.clone());
-    let sender =
-        Sender::new(secrets, policy).map_err(|error| WorkerError::Worker(error_chain(&error)))?;
-    Ok(Some(sender))
 }
 
 fn workflow_slots() -> TunerHolder {
@@ -318,7 +303,8 @@ async fn runner(
         vault: None,
         request_keys: RequestKeys::read(&settings.request_keys)?,
         namespace: String::new(),
-        can_call_back: CallbackSecrets::from_env()?.is_some(),
+        can_call_back: settings.webhooks.is_some(),
+        git: settings.git.clone(),
     })
 }
 

@@ -1,6 +1,11 @@
 //! What a worker does for a task: prepare it, run Claude Code, and remove what is left.
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use temporalio_client::{ActivityIdentifier, RpcOptions};
 use temporalio_common::error::ApplicationFailure;
@@ -16,12 +21,14 @@ use super::{
 };
 use crate::{
     client::error_chain,
+    files::{self, CommandLimits, Upload, UploadLimits},
+    git::{self, Checkout, GitPlace, GitSettings},
     sandbox::{self, Programs, Workspace},
     signed::RequestKeys,
     store::{StoreLog, Vault},
     task::{
-        FailureKind, Progress, RequestRules, SessionOutcome, TaskId, TaskIdError, TaskInput,
-        TaskRequest,
+        ActionsReport, FailureKind, GitAction, Progress, RequestRules, SessionOutcome, StepError,
+        TaskId, TaskIdError, TaskInput, TaskRequest, UploadAction, UploadedFile,
     },
     webhook::SECRET,
 };
@@ -52,6 +59,8 @@ pub(crate) struct TaskRunner {
     pub(crate) vault: Option<Vault>,
     /// The keys whose signatures are accepted.
     pub(crate) request_keys: RequestKeys,
+    /// How repositories are reached.
+    pub(crate) git: GitSettings,
     /// Whether the worker has a secret that signs webhooks.
     pub(crate) can_call_back: bool,
     /// The namespace, which requests are signed for.
@@ -69,6 +78,12 @@ pub(super) struct PreparedTask {
     programs: Programs,
     workspace: Workspace,
     log: TaskLog,
+    /// The folder in which Claude Code runs.
+    folder: PathBuf,
+    /// What was checked out.
+    checkout: Option<Checkout>,
+    /// The files that the service wrote into the workspace.
+    generated: Vec<String>,
 }
 
 impl PreparedTask {
@@ -76,6 +91,31 @@ impl PreparedTask {
     pub(super) async fn remove(self) {
         drop(self.programs);
         remove(&self.task, self.workspace).await;
+    }
+}
+
+/// A workspace that has its files.
+struct Filled {
+    programs: Programs,
+    folder: PathBuf,
+    checkout: Option<Checkout>,
+    generated: Vec<String>,
+}
+
+/// The folder in which Claude Code runs. A link of the repository must not lead out of the workspace.
+fn working_folder(root: &Path, relative: Option<&str>) -> Result<PathBuf, StepError> {
+    let Some(relative) = relative else {
+        return Ok(root.to_owned());
+    };
+    let found = root.join(relative).canonicalize().and_then(|folder| {
+        let root = root.canonicalize()?;
+        Ok((folder.is_dir() && folder.starts_with(root)).then_some(folder))
+    });
+    match found {
+        Ok(Some(folder)) => Ok(folder),
+        Ok(None) | Err(_) => Err(StepError::final_one(
+            "cwdRelative must be a folder of the workspace, and it is not. Check the repository and its branch",
+        )),
     }
 }
 
@@ -96,15 +136,12 @@ fn task_of(id: &str, input: &TaskInput) -> Result<TaskId, String> {
     Ok(task)
 }
 
-fn request_of(input: TaskInput, can_call_back: bool) -> Result<TaskRequest, String> {
-    let request = input
-        .into_request(RequestRules::default())
-        .map_err(|e| e.to_string())?;
-    if let Some(field) = request.field_without_step() {
-        return Err(format!(
-            "this version of the worker does not run the step of `{field}`; leave it out"
-        ));
-    }
+fn request_of(
+    input: TaskInput,
+    rules: RequestRules,
+    can_call_back: bool,
+) -> Result<TaskRequest, String> {
+    let request = input.into_request(rules).map_err(|e| e.to_string())?;
     if request.callback_url.is_some() && !can_call_back {
         return Err(format!(
             "callbackUrl needs a worker that can sign webhooks. Set {SECRET} on the workers"
@@ -123,6 +160,7 @@ impl TaskRunner {
         &self,
         id: &str,
         input: TaskInput,
+        stop: &CancellationToken,
     ) -> Result<PreparedTask, ApplicationFailure> {
         let (task, mut request) = self.open(id, input).await?;
         let mut warnings = request.warnings();
@@ -142,16 +180,26 @@ impl TaskRunner {
             .folders(&task)
             .await
             .map_err(|e| cannot_begin("cannot create the task's folders", &e))?;
-        let made = workspace
-            .fill(&request)
-            .map_err(|e| cannot_begin("cannot write the task's files", &e))
-            .and_then(|()| {
-                self.confinement
-                    .programs(&workspace)
-                    .map_err(|e| cannot_begin("cannot prepare the task's sandbox", &e))
+        let made = self
+            .fill(&request, &workspace, &redactor, stop)
+            .await
+            .map_err(|failed| match failed {
+                StepError::Failed {
+                    message,
+                    retry: false,
+                } => failures::of_session(id, FailureKind::CannotRun, message, None),
+                error => {
+                    let problem = format!("cannot prepare the task: {error}");
+                    failures::of_attempt(id, FailureKind::CannotRun, problem)
+                }
             });
         match made {
-            Ok(programs) => Ok(PreparedTask {
+            Ok(Filled {
+                programs,
+                folder,
+                checkout,
+                generated,
+            }) => Ok(PreparedTask {
                 task,
                 request,
                 warnings,
@@ -159,12 +207,43 @@ impl TaskRunner {
                 programs,
                 workspace,
                 log,
+                folder,
+                checkout,
+                generated,
             }),
             Err(failure) => {
                 remove(&task, workspace).await;
                 Err(failure)
             }
         }
+    }
+
+    /// Fills the workspace: the repository, the files of the request, and what its commands make.
+    async fn fill(
+        &self,
+        request: &TaskRequest,
+        workspace: &Workspace,
+        redactor: &Redactor,
+        stop: &CancellationToken,
+    ) -> Result<Filled, StepError> {
+        let programs = self
+            .confinement
+            .programs(workspace)
+            .map_err(|e| StepError::transient(format!("cannot prepare the task's sandbox: {e}")))?;
+        let place = GitPlace::new(&programs, workspace, &self.git, redactor, stop);
+        let checkout = git::check_out(&place, request).await?;
+        workspace
+            .fill(request)
+            .map_err(|e| StepError::transient(format!("cannot write the task's files: {e}")))?;
+        let generated = files::write(&workspace.root(), request)?;
+        files::run_commands(&programs, request, redactor, CommandLimits::default(), stop).await?;
+        let folder = working_folder(&workspace.root(), request.cwd_relative.as_deref())?;
+        Ok(Filled {
+            programs,
+            folder,
+            checkout,
+            generated,
+        })
     }
 
     /// Opens the secrets of a request, and checks the request and its signature.
@@ -202,7 +281,8 @@ impl TaskRunner {
         self.request_keys
             .check(&mut input, &self.namespace)
             .map_err(|problem| invalid(problem.to_owned()))?;
-        let request = request_of(input, self.can_call_back).map_err(invalid)?;
+        let rules = RequestRules::default().with_file_repositories(self.git.files_allowed);
+        let request = request_of(input, rules, self.can_call_back).map_err(invalid)?;
         Ok((task, request))
     }
 
@@ -222,6 +302,102 @@ impl TaskRunner {
             events = end.progress.total(), "task ends");
         let logs_path = prepared.log.path().to_owned();
         conclude(&task, end, logs_path, prepared.warnings.clone())
+    }
+
+    /// Does what the request asks for after a successful session: the commit and the uploads. Their failure is reported and
+    /// does not fail the task.
+    pub(super) async fn act(
+        &self,
+        prepared: &PreparedTask,
+        stop: &CancellationToken,
+    ) -> ActionsReport {
+        let mut report = ActionsReport {
+            task_id: prepared.task.to_string(),
+            ..ActionsReport::default()
+        };
+        let Some(actions) = &prepared.request.post_execution_actions else {
+            return report;
+        };
+        if let Some(action) = &actions.git {
+            self.commit(prepared, action, stop, &mut report).await;
+        }
+        if let Some(action) = &actions.upload_files {
+            self.upload(prepared, action, &mut report).await;
+        }
+        report
+    }
+
+    async fn commit(
+        &self,
+        prepared: &PreparedTask,
+        action: &GitAction,
+        stop: &CancellationToken,
+        report: &mut ActionsReport,
+    ) {
+        let place = GitPlace::new(
+            &prepared.programs,
+            &prepared.workspace,
+            &self.git,
+            &prepared.redactor,
+            stop,
+        );
+        let done = git::finish(
+            &place,
+            &prepared.task,
+            prepared.checkout.as_ref(),
+            prepared.request.ssh_key.as_ref(),
+            action,
+            &prepared.generated,
+        );
+        match done.await {
+            Ok(done) => {
+                report.git_commit = done.commit;
+                report.warnings.extend(done.warnings);
+                report.warnings.extend(done.problem);
+            }
+            Err(error) => report.warnings.push(format!("the commit failed: {error}")),
+        }
+    }
+
+    async fn upload(
+        &self,
+        prepared: &PreparedTask,
+        action: &UploadAction,
+        report: &mut ActionsReport,
+    ) {
+        let Some(vault) = &self.vault else {
+            let problem = "uploadFiles needs a store. Start the workers with --store";
+            report.warnings.push(problem.to_owned());
+            return;
+        };
+        let (root, patterns) = (prepared.workspace.root(), action.glob_patterns.clone());
+        let generated = prepared.generated.clone();
+        let found = spawn_blocking(move || {
+            files::collect(&root, &patterns, &generated, UploadLimits::default())
+        });
+        let found = match found.await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                report.warnings.push(format!("the upload failed: {error}"));
+                return;
+            }
+            Err(error) => {
+                report.warnings.push(format!("the upload failed: {error}"));
+                return;
+            }
+        };
+        report.warnings.extend(found.warnings);
+        for upload in found.uploads {
+            let path = upload.path.clone();
+            let object = files::object_path(&prepared.task, action.gcs_prefix.as_deref(), &path);
+            match store_upload(vault, &object, upload).await {
+                Ok(size) => {
+                    let uploaded = UploadedFile::new(path, object, size);
+                    report.uploaded_files.push(uploaded);
+                }
+                Err(error) => report.warnings.push(format!("cannot upload {path}: {error}")),
+            }
+        }
     }
 
     async fn begin_and_run(
@@ -261,6 +437,7 @@ impl TaskRunner {
             task: &prepared.task,
             redactor: Arc::clone(&prepared.redactor),
             config: &self.claude,
+            folder: &prepared.folder,
             programs: &prepared.programs,
             proxy: &proxy,
             limits: self.limits,
@@ -354,6 +531,21 @@ async fn redactor(
     }
 }
 
+/// Stores a file of the workspace. Returns its size.
+async fn store_upload(vault: &Vault, object: &str, upload: Upload) -> io::Result<u64> {
+    let read = spawn_blocking(move || {
+        use std::io::Read as _;
+        let mut content = Vec::new();
+        // A file that has grown since it was found is cut.
+        upload.open()?.take(upload.size).read_to_end(&mut content)?;
+        io::Result::Ok(content)
+    });
+    let content = read.await.map_err(io::Error::other)??;
+    let stored = vault.put_session(object, &content).await;
+    stored.map_err(io::Error::other)?;
+    Ok(content.len() as u64)
+}
+
 fn conclude(
     task: &TaskId,
     end: SessionEnd,
@@ -434,6 +626,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn claude_code_runs_inside_the_workspace() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(root.path().join("a/b")).unwrap();
+        std::fs::write(root.path().join("file"), "").unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("link")).unwrap();
+        let folder = |relative| working_folder(root.path(), relative);
+        assert_eq!(folder(None).unwrap(), root.path());
+        assert!(folder(Some("a/b")).unwrap().ends_with("a/b"));
+        for bad in ["missing", "file", "link", "../", "/"] {
+            assert!(folder(Some(bad)).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_copied_request_is_not_for_this_task() {

@@ -6,7 +6,8 @@ use url::Url;
 
 use super::claude::{ClaudeConfig, OutputLimits};
 use crate::{
-    client::ConnectOptions, proxy::ProxyLimits, sandbox::SandboxSettings, webhook::AllowedAddress,
+    client::ConnectOptions, git::GitSettings, proxy::ProxyLimits, sandbox::SandboxSettings,
+    webhook::Sender,
 };
 
 /// The settings of a worker.
@@ -14,6 +15,10 @@ use crate::{
 pub(crate) struct WorkerSettings {
     /// The connection to Temporal and the key.
     pub(crate) connection: ConnectOptions,
+    /// How the worker reaches repositories.
+    pub(crate) git: GitSettings,
+    /// What sends webhooks.
+    pub(crate) webhooks: Option<Sender>,
     /// How the worker runs Claude Code.
     pub(crate) claude: ClaudeConfig,
     /// The API's URL, if it is not Anthropic's.
@@ -36,8 +41,6 @@ pub(crate) struct WorkerSettings {
     pub(crate) grace_time: Duration,
     /// The files with the public keys whose signatures are accepted. Without any, requests need no signature.
     pub(crate) request_keys: Vec<PathBuf>,
-    /// Addresses that webhooks may reach although they are not public.
-    pub(crate) webhook_allow: Vec<AllowedAddress>,
     /// How long a webhook is tried.
     pub(crate) webhook_age: Duration,
     /// How long logs are kept. `None` keeps them for ever.

@@ -10,6 +10,7 @@
 mod attempts;
 mod copies;
 mod credential;
+mod deliveries;
 mod end_to_end;
 mod histories;
 mod hostile_cli;

@@ -1,108 +1,147 @@
-//! Webhooks of tasks that end in each way.
+//! `claude-tasks verify-webhook` against signatures that Python's standard library makes.
 
-use crate::support::{LIMIT, end, fresh, receiver::Receiver, scripted::Scripted, send};
-use dev_servers::Process;
-use integration_tests::{assert_absent, until};
-use nix::sys::signal::Signal;
-use prost::Message as _;
-use serde_json::{Value, json};
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+    time::{Duration, SystemTime},
+};
 
-const SECRET: &str = "a-secret-that-signs-webhooks";
+use integration_tests::tool;
+use serde_json::Value;
 
-async fn scripted() -> Scripted {
-    let mut scripted = Scripted::new().await;
-    scripted.rig.set("CLOUDRUN_CALLBACK_SECRET", SECRET);
-    scripted.rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
-    scripted
+const BODY: &str = r#"{"taskId":"t-1","status":"completed","exitCode":0}"#;
+
+fn now() -> Duration {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.unwrap()
 }
 
-fn submit(scripted: &Scripted, task: &str, prompt: &str, receiver: &Receiver) -> Process {
-    let request = json!({"prompt": prompt, "anthropicApiKey": "sk-ant-webhook",
-        "callbackUrl": receiver.url, "metadata": {"ticket": 7}});
-    scripted.rig.submit(task, &request, &["--json"])
+/// The signature that a receiver's documentation would compute.
+fn signature(secret: &str, timestamp: u64) -> String {
+    let code = "import hashlib, hmac, sys\n\
+         message = f'{sys.argv[2]}.{sys.argv[3]}'.encode()\n\
+         print('sha256=' + hmac.new(sys.argv[1].encode(), message, hashlib.sha256).hexdigest())";
+    let done = Command::new(tool("TKC_PYTHON"))
+        .args(["-c", code, secret, &timestamp.to_string(), BODY])
+        .output()
+        .unwrap();
+    String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
-async fn accepted(receiver: &Receiver) -> Value {
-    let webhook = until("the webhook is accepted", async || receiver.accepted().pop()).await;
-    assert_eq!(receiver.accepted().len(), 1);
-    webhook
+fn verify(arguments: &[&str], variables: &[(&str, &str)], body: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_claude-tasks"))
+        .arg("verify-webhook")
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // The command may end before it reads the body.
+    let _ = stdin.write_all(body.as_bytes());
+    drop(stdin);
+    child.wait_with_output().unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_is_tried_until_it_is_accepted() {
-    let scripted = scripted().await;
-    let receiver = Receiver::start(&[500, 503]);
-    let _worker = scripted.worker(&[]);
-    let task = fresh("task");
-    let (code, output) = end(&mut submit(&scripted, &task, "go", &receiver));
-    assert_eq!(code, 0, "{output}");
-    let body = accepted(&receiver).await;
-    assert_eq!(body["taskId"], task);
-    assert_eq!((&body["status"], &body["exitCode"]), (&json!("completed"), &json!(0)));
-    assert_eq!(body["logsPath"], format!("sessions/{task}"));
-    assert_eq!((&body["summary"]["turns"], &body["metadata"]["ticket"]), (&json!(1), &json!(7)));
-    assert!(body["summary"]["durationMs"].is_u64() && body["summary"]["startedAt"].is_string());
-    assert!(body.get("error").is_none() && body["summary"].get("cancelledAt").is_none(), "{body}");
-    let received = receiver.received();
-    assert_eq!(received.len(), 3);
-    for webhook in &received {
-        assert!(webhook.head.contains("x-webhook-signature: sha256="), "{}", webhook.head);
-        assert!(webhook.head.contains("x-webhook-timestamp: "), "{}", webhook.head);
-        assert_eq!(webhook.body, body, "each attempt has the same body");
+#[test]
+fn a_genuine_webhook_is_told_from_every_other() {
+    let sent = now().as_secs();
+    let (stamp, signed) = (sent.to_string(), signature("s3cret-of-both", sent));
+    let current = [("CLOUDRUN_CALLBACK_SECRET", "s3cret-of-both")];
+    let options = ["--timestamp", &stamp, "--signature", &signed];
+    let good = verify(&options, &current, BODY);
+    assert_eq!(good.status.code(), Some(0));
+    assert_eq!(
+        String::from_utf8_lossy(&good.stdout),
+        "genuine: task t-1 completed\n"
+    );
+
+    let rotated = [
+        ("CLOUDRUN_CALLBACK_SECRET", "the-new-secret"),
+        ("CLOUDRUN_CALLBACK_SECRET_PREVIOUS", "s3cret-of-both\n"),
+    ];
+    let headers = [
+        "--json",
+        "--header",
+        &format!("x-webhook-timestamp: {stamp}"),
+        "--header",
+        &format!("X-Webhook-Signature:{signed}"),
+        "--header",
+        "Content-Type: application/json",
+    ];
+    let shown = verify(&headers, &rotated, BODY);
+    assert_eq!(shown.status.code(), Some(0));
+    let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!(shown["valid"], true);
+    assert_eq!(
+        (&shown["taskId"], &shown["timestamp"]),
+        (&"t-1".into(), &sent.into())
+    );
+
+    let changed = verify(&options, &current, &BODY.replace("t-1", "t-2"));
+    assert_eq!(changed.status.code(), Some(65));
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("not genuine"));
+    let other = verify(&options, &[("CLOUDRUN_CALLBACK_SECRET", "another")], BODY);
+    assert_eq!(other.status.code(), Some(65));
+}
+
+#[test]
+fn old_webhooks_and_missing_parts_are_refused() {
+    let old = now().as_secs() - 1000;
+    let (stamp, signed) = (old.to_string(), signature("s", old));
+    let secret = [("CLOUDRUN_CALLBACK_SECRET", "s")];
+    let options = ["--json", "--timestamp", &stamp, "--signature", &signed];
+    let refused = verify(&options, &secret, BODY);
+    assert_eq!(refused.status.code(), Some(65));
+    let shown: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(shown["valid"], false);
+    assert!(
+        shown["error"].as_str().unwrap().contains("s ago"),
+        "{shown}"
+    );
+    let longer = [
+        "--max-age",
+        "1h",
+        "--timestamp",
+        &stamp,
+        "--signature",
+        &signed,
+    ];
+    assert_eq!(verify(&longer, &secret, BODY).status.code(), Some(0));
+
+    for (arguments, variables, code, text) in [
+        (
+            &["--timestamp", "1"][..],
+            &secret[..],
+            64,
+            "X-Webhook-Signature",
+        ),
+        (&options[1..], &[], 78, "CLOUDRUN_CALLBACK_SECRET"),
+        (
+            &options[1..],
+            &[("CLOUDRUN_CALLBACK_SECRET_PREVIOUS", "s")],
+            78,
+            "set CLOUDRUN_CALLBACK_SECRET",
+        ),
+        (
+            &["--timestamp", "x", "--signature", "y"],
+            &secret,
+            65,
+            "timestamp",
+        ),
+        (
+            &["--timestamp", "1", "--signature", "sha256=00"],
+            &secret,
+            65,
+            "64 hexadecimal",
+        ),
+    ] {
+        let ended = verify(arguments, variables, BODY);
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(text), "{arguments:?}: {errors}");
     }
-    let history = scripted.rig.history(&task).await.encode_to_vec();
-    assert_absent("the history", &history, &["url-secret", SECRET, "127.0.0.1"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn failed_and_cancelled_tasks_are_told() {
-    let scripted = scripted().await;
-    let receiver = Receiver::start(&[]);
-    let claude = scripted.rig.claude("cat >/dev/null; echo no >&2; exit 3");
-    let worker = scripted.rig.worker_with(&claude, &[]);
-    let (code, _) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
-    assert_eq!(code, 1);
-    let body = accepted(&receiver).await;
-    assert_eq!((&body["status"], &body["exitCode"]), (&json!("failed"), &json!(3)));
-    assert!(body["error"].as_str().unwrap().contains("exit code 3"), "{body}");
-    drop(worker);
-
-    let receiver = Receiver::start(&[]);
-    let _worker = scripted.worker(&[]);
-    let task = fresh("task");
-    let mut running = submit(&scripted, &task, "wait", &receiver);
-    until("the task runs", async || (scripted.runs() == 1).then_some(())).await;
-    assert_eq!(end(&mut scripted.rig.command_for("cancel", &task)).0, 0);
-    assert_eq!(end(&mut running).0, 130);
-    let body = accepted(&receiver).await;
-    assert_eq!((&body["status"], &body["exitCode"]), (&json!("cancelled"), &json!(130)));
-    assert_eq!(body["summary"]["cancelledAt"], body["summary"]["completedAt"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_task_whose_worker_is_lost_is_told() {
-    let scripted = scripted().await;
-    let receiver = Receiver::start(&[]);
-    let mut lost = scripted.worker(&[]);
-    let mut running = submit(&scripted, &fresh("task"), "wait", &receiver);
-    until("the task runs", async || (scripted.runs() == 1).then_some(())).await;
-    send(&lost, Signal::SIGKILL);
-    lost.wait(LIMIT).unwrap();
-    let _next = scripted.worker(&[]);
-    assert_eq!(end(&mut running).0, 1);
-    let body = accepted(&receiver).await;
-    assert_eq!(body["status"], "failed");
-    assert!(body["error"].as_str().unwrap().contains("worker was lost"), "{body}");
-    assert_eq!(scripted.runs(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_without_a_secret_refuses_the_task() {
-    let scripted = Scripted::new().await;
-    let receiver = Receiver::start(&[]);
-    let _worker = scripted.worker(&[]);
-    let (code, output) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
-    assert_eq!(code, 1, "{output}");
-    assert!(output.contains("Set CLOUDRUN_CALLBACK_SECRET"), "{output}");
-    assert_eq!(scripted.runs(), 0);
 }

@@ -165,6 +165,23 @@ pub(crate) static BUBBLEWRAP: Tool = Tool {
     },
 };
 
+pub(crate) static SSHD: Tool = Tool {
+    name: "sshd",
+    version: "of the system",
+    program: "bin/sshd",
+    variable: "TKC_SSHD",
+    takes: "a server for repositories: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/sbin/sshd",
+            "/usr/bin/sshd",
+            "/usr/lib/ssh/sshd",
+            "/usr/local/sbin/sshd",
+        ],
+        package: "openssh-server",
+    },
+};
+
 pub(crate) static PROMETHEUS: Tool = Tool {
     name: "prometheus",
     version: "2 of the system",
@@ -285,6 +302,7 @@ pub(crate) static TESTING: [&Tool; 12] = [
     &MOTO,
     &SOFTHSM,
     &BUBBLEWRAP,
+    &SSHD,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
@@ -299,6 +317,7 @@ pub(crate) static CI: [&Tool; 15] = [
     &MOTO,
     &SOFTHSM,
     &BUBBLEWRAP,
+    &SSHD,
     &PROMETHEUS,
     &PROMTOOL,
     &CARGO_MACHETE,

@@ -1,6 +1,6 @@
 //! One session of Claude Code, from its start until none of its processes is left.
 
-use std::{collections::VecDeque, future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::Future, io, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use temporal_kms_codec_service::deadline::later;
 use thiserror::Error;
@@ -115,6 +115,8 @@ pub(crate) struct Session<'a> {
     pub(crate) task: &'a TaskId,
     /// The operator's settings.
     pub(crate) config: &'a ClaudeConfig,
+    /// The folder in which Claude Code runs.
+    pub(crate) folder: &'a Path,
     /// Runs programs in the task's sandbox.
     pub(crate) programs: &'a Programs,
     /// The way to the API.
@@ -157,7 +159,7 @@ impl Session<'_> {
         let mut spec = ProgramSpec::new(
             self.config.program.clone(),
             self.config.arguments(request, workspace),
-            workspace.root(),
+            self.folder.to_owned(),
         );
         spec.environment = self.config.environment(request, self.programs, self.proxy);
         spec.extra_read_only = vec![self.proxy.socket()];

@@ -6,9 +6,12 @@ use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tracing::Instrument as _;
 
-use super::held::{HeldTask, HeldTasks, Run};
+use super::{
+    held::{HeldTask, HeldTasks, Run},
+    prepare::{Beating, StopOnCancel},
+};
 use crate::{
-    task::{FailureKind, SessionOutcome, StepInput},
+    task::{ActionsReport, FailureKind, SessionOutcome, StepInput},
     worker::{
         activities::refuse_if_begun,
         failures::{self, FOR_ANOTHER_TASK},
@@ -44,6 +47,26 @@ impl HostActivities {
             .instrument(span)
             .await;
         ran.unwrap_or_else(|| Err(refused(&run, NOT_HERE)))
+    }
+
+    /// Does what the request asks for after a successful session.
+    #[activity(name = "post_execution")]
+    pub(crate) async fn post_execution(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        input: StepInput,
+    ) -> Result<ActionsReport, ActivityError> {
+        let run = Run::of(&ctx);
+        let held = self.held(&run, &input)?;
+        let _heartbeats = Beating::start(&ctx);
+        let stop = StopOnCancel::new(&ctx, &self.runner.ending);
+        let done = held
+            .step(async |prepared| self.runner.act(prepared, stop.token()).await)
+            .await;
+        if ctx.is_cancelled() {
+            return Err(ActivityError::Cancelled { details: None });
+        }
+        done.ok_or_else(|| refused(&run, NOT_HERE))
     }
 
     /// Removes the workspace, and gives the task's place free.

@@ -8,6 +8,7 @@ use temporalio_client::{
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::{task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::held::{HeldTasks, Run};
 use crate::{
@@ -51,11 +52,15 @@ impl PrepareActivities {
             return Err(failures::of_attempt(&task, kind, problem).into());
         }
         let heartbeats = Beating::start(&ctx);
-        let prepared = self.runner.prepare(&task, input).await?;
+        let stop = StopOnCancel::new(&ctx, &self.runner.ending);
+        let prepared = self.runner.prepare(&task, input, stop.token()).await;
         if ctx.is_cancelled() {
-            prepared.remove().await;
+            if let Ok(prepared) = prepared {
+                prepared.remove().await;
+            }
             return Err(ActivityError::Cancelled { details: None });
         }
+        let prepared = prepared?;
         let held = self.held.insert(run.clone(), prepared);
         let report = Prepared {
             task_id: task.clone(),
@@ -133,5 +138,33 @@ impl Beating {
 impl Drop for Beating {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+/// A token that is cancelled when the activity is cancelled or the worker ends.
+pub(super) struct StopOnCancel {
+    token: CancellationToken,
+    waiting: JoinHandle<()>,
+}
+
+impl StopOnCancel {
+    pub(super) fn new(ctx: &ActivityContext, ending: &CancellationToken) -> Self {
+        let token = ending.child_token();
+        let (ctx, cancelled) = (ctx.clone(), token.clone());
+        let waiting = tokio::spawn(async move {
+            ctx.cancelled().await;
+            cancelled.cancel();
+        });
+        Self { token, waiting }
+    }
+
+    pub(super) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}
+
+impl Drop for StopOnCancel {
+    fn drop(&mut self) {
+        self.waiting.abort();
     }
 }

@@ -96,6 +96,18 @@ impl ActivityEnd {
         }
     }
 
+    pub(super) fn has_succeeded(&self) -> bool {
+        matches!(self, Self::Ran(outcome) if !outcome.is_error())
+    }
+
+    /// The end of a task that was cancelled after its session.
+    pub(super) fn into_cancelled(self) -> Self {
+        match self {
+            Self::Ran(outcome) => Self::Cancelled(Some(outcome)),
+            end => end,
+        }
+    }
+
     /// `completed`, `failed` or `cancelled`.
     pub(super) fn status(&self) -> &'static str {
         match self {
