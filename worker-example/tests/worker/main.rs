@@ -17,6 +17,7 @@ mod hostile_cli;
 mod hostile_input;
 mod processes;
 mod providers;
+mod repository;
 mod signed;
 mod steps;
 mod store;
