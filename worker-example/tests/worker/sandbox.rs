@@ -330,6 +330,7 @@ async fn memory_and_disk_have_limits() {
 fn path_without_bubblewrap(rig: &Rig) -> PathBuf {
     let folder = rig.folder.path().join("bin");
     fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     for program in ["sh", "id", "cat", "ls", "sleep"] {
         let real = ["/usr/bin", "/bin"].map(|place| Path::new(place).join(program));
         symlink(
@@ -396,8 +397,8 @@ async fn a_worker_of_another_user_has_a_sandbox_too() {
     let _worker = rig.worker_as(57_999, &claude, &SANDBOX);
     let task = fresh("task");
     let (code, output) = end(&mut rig.submit(&task, &request(), &["--json"]));
+    assert_eq!(code, 0, "{output}");
     let lines = texts(&rig.log(&task));
-    assert_eq!(code, 0, "{output} {lines:?}");
     assert!(lines[0].starts_with("user=57999 processes="), "{lines:?}");
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(processes_with(&marker), []);

@@ -263,7 +263,7 @@ impl Rig {
         let path = self.folder.path().join("claude");
         let version = r#"[ "$1" = --version ] && { echo "2.1.330 (Claude Code)"; exit 0; }"#;
         fs::write(&path, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
 
