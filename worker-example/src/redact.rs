@@ -6,7 +6,7 @@ mod forms;
 use std::{borrow::Cow, fmt};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::task::{Credential, Secret, TaskRequest};
 
@@ -105,11 +105,11 @@ fn of_mcp_servers(request: &TaskRequest) -> impl Iterator<Item = &str> {
         .and_then(Value::as_object);
     servers
         .into_iter()
-        .flat_map(|servers| servers.values())
+        .flat_map(Map::values)
         .flat_map(|server| [server.get("headers"), server.get("env")])
         .flatten()
         .filter_map(Value::as_object)
-        .flat_map(|values| values.values())
+        .flat_map(Map::values)
         .filter_map(Value::as_str)
 }
 
@@ -220,7 +220,7 @@ mod tests {
     fn finds_the_secrets_of_every_field() {
         let request = TaskRequest::from_value(serde_json::json!({
             "prompt": "p", "anthropicApiKey": "sk-ant-key-1",
-            "sshKey": PEM,
+            "sshKey": PEM.replace("KEY", "PRIVATE KEY"),
             "environmentSecrets": {"A": "environment-secret"},
             "mcpConfig": {"mcpServers": {"s": {
                 "command": "a-plain-command", "headers": {"Authorization": "Bearer header-secret"},

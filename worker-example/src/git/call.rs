@@ -18,10 +18,9 @@ const LOCAL_TIMEOUT: Duration = Duration::from_mins(10);
 const OUTPUT: usize = 16 << 20;
 
 /// Configuration that overrides all other. Hooks, filters, monitors, submodules, signatures, editors and helpers stay off.
-const CONFIGURATION: [&str; 31] = [
+const CONFIGURATION: [&str; 30] = [
     "advice.detachedHead=false",
     "commit.gpgSign=false",
-    "core.alternateRefsCommand=",
     "core.askPass=",
     "core.attributesFile=/dev/null",
     "core.autocrlf=false",
@@ -139,7 +138,8 @@ impl<'a> Call<'a> {
     /// Reaches the remote repository, with the task's key if there is one.
     pub(super) fn remote(mut self, ssh: &SshFiles) -> Self {
         self.is_remote = true;
-        self.readable.push(ssh.folder().to_owned());
+        // The sandbox gives what is writable to the task's user. Otherwise ssh could not read the key.
+        self.writable.push(ssh.folder().to_owned());
         let command = ssh.command();
         self.with("GIT_SSH_COMMAND", &command)
     }

@@ -121,7 +121,7 @@ async fn pack_changes(
     }
     let pack = outbox.join("changes");
     let wanted = format!("{tree}\n^{base}\n").into_bytes();
-    let arguments = ["pack-objects", "--quiet", "--revs", "--no-reuse-delta"];
+    let arguments = ["pack-objects", "--quiet", "--revs", "--non-empty"];
     let arguments = arguments.map(Into::into).into_iter();
     let hash = Call::new(place, arguments.chain([pack.into_os_string()]))
         .in_workspace()
@@ -205,7 +205,7 @@ fn chosen(
     }
     if nested > 0 {
         warnings.push(format!(
-            "{nested} repositories inside the workspace are not committed; submodules stay as they are"
+            "not committed: {nested} repositories inside the workspace. Submodules stay as they are"
         ));
     }
     let mut list = Vec::new();
@@ -240,6 +240,6 @@ mod tests {
         let generated = [".env".to_owned(), ".mcp.json".to_owned()];
         let names = chosen(workspace.path(), changed, &generated, &mut warnings).unwrap();
         assert_eq!(names, b"a\0b\0");
-        assert!(warnings[0].starts_with("2 repositories"));
+        assert!(warnings[0].contains("not committed: 2"));
     }
 }

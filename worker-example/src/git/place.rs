@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -88,7 +89,10 @@ impl<'a> GitPlace<'a> {
     pub(super) fn renew(&self, folder: &Path) -> Result<(), StepError> {
         let renewed = match fs::remove_dir_all(folder) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => private_folder(folder),
+            _ => private_folder(folder).and_then(|()| {
+                // Where tasks have a user of their own and no view of their own, git goes through the folder above.
+                fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o711))
+            }),
         };
         renewed.map_err(|e| {
             StepError::transient(format!("cannot create the folder of the repository: {e}"))
