@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Checkout, Finish, GitPlace, GitSettings, check_out, finish};
 use crate::{
     redact::Redactor,
-    sandbox::{Launcher, Programs, Workspace},
+    sandbox::{Launcher, Programs, Sandbox, SandboxMode, SandboxSettings, Workspace},
     task::{GitAction, RecoveryMethod, StepError, TaskId, TaskRequest},
 };
 
@@ -51,7 +51,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new() -> Self {
+    async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for name in ["host", "user"] {
@@ -87,7 +87,13 @@ impl Rig {
         fs::write(&supervise, format!("#!{python}\n{SUPERVISE}")).unwrap();
         fs::set_permissions(&supervise, fs::Permissions::from_mode(0o755)).unwrap();
         let workspace = Workspace::create(&at("work"), &"t-1".parse().unwrap()).unwrap();
-        let programs = Programs::new(Launcher::new(supervise), &workspace, Duration::from_secs(5));
+        let off = SandboxSettings {
+            mode: SandboxMode::Off,
+            ..SandboxSettings::default()
+        };
+        let grace = Duration::from_secs(5);
+        let sandbox = Sandbox::find(off, Launcher::new(supervise), &at("work"), grace).await;
+        let programs = Programs::new(&sandbox.unwrap(), &workspace).unwrap();
         let settings = GitSettings {
             known_hosts: Some(at("known_hosts")),
             ..GitSettings::default()
@@ -222,7 +228,7 @@ fn push() -> Value {
 
 #[tokio::test]
 async fn clones_commits_and_pushes_with_keys_as_callers_send_them() {
-    let rig = Rig::new();
+    let rig = Rig::new().await;
     let request = rig.request(&json!({"sshKey": rig.key.trim_end().replace('\n', "\r\n")}));
     let checkout = rig.check_out(&request).await.unwrap().unwrap();
     assert_eq!(checkout.commit, rig.remote(&["rev-parse", "main"]));
@@ -269,7 +275,7 @@ async fn clones_commits_and_pushes_with_keys_as_callers_send_them() {
 
 #[tokio::test]
 async fn patterns_identity_and_branches_are_those_of_the_request() {
-    let rig = Rig::new();
+    let rig = Rig::new().await;
     rig.others(&[(
         ".gitconfig",
         "[user]\nname = Ana\nemail = ana@example.com\n[include]\npath = /etc/passwd\n",
@@ -302,7 +308,7 @@ async fn patterns_identity_and_branches_are_those_of_the_request() {
 
 #[tokio::test]
 async fn a_branch_that_moved_is_recovered_as_the_strategy_says() {
-    let rig = Rig::new();
+    let rig = Rig::new().await;
     let request = rig.request(&json!({}));
     let checkout = rig.check_out(&request).await.unwrap().unwrap();
     rig.write("a.txt", "1\ntask\n3\n");
@@ -335,7 +341,7 @@ async fn a_branch_that_moved_is_recovered_as_the_strategy_says() {
 
 #[tokio::test]
 async fn what_cannot_be_rebased_replaces_the_branch_with_a_lease() {
-    let rig = Rig::new();
+    let rig = Rig::new().await;
     let request = rig.request(&json!({}));
     let checkout = rig.check_out(&request).await.unwrap().unwrap();
     rig.write("a.txt", "task\n");
@@ -357,7 +363,7 @@ async fn what_cannot_be_rebased_replaces_the_branch_with_a_lease() {
 
 #[tokio::test]
 async fn unknown_servers_keys_and_branches_are_told_apart() {
-    let mut rig = Rig::new();
+    let mut rig = Rig::new().await;
     let of = |error: StepError| (error.is_transient(), error.to_string());
     let request = rig.request(&json!({"gitBranch": "absent"}));
     let (retry, text) = of(rig.check_out(&request).await.unwrap_err());
@@ -388,7 +394,7 @@ async fn unknown_servers_keys_and_branches_are_told_apart() {
 
 #[tokio::test]
 async fn nothing_of_a_hostile_repository_runs() {
-    let rig = Rig::new();
+    let rig = Rig::new().await;
     let trap = rig.folder.path().join("sprung");
     let touch = format!("touch {}", trap.display());
     rig.others(&[
@@ -474,7 +480,7 @@ async fn nothing_of_a_hostile_repository_runs() {
 
 #[tokio::test]
 async fn other_protocols_are_refused() {
-    let rig = Rig::new();
+    let rig = Rig::new().await;
     let path = rig.folder.path().join("remote.git");
     let request = TaskRequest::from_value(json!({"prompt": "p", "anthropicApiKey": "k",
         "gitRepo": "https://127.0.0.1:1/x.git", "sshKey": rig.key}));

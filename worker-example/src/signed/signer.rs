@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use temporal_kms_codec::{ProviderError, kms::Signer};
+use temporal_kms_codec::kms::{ProviderError, Signer};
 
 use super::{FIELD, RequestSignature, digest::message};
 use crate::task::TaskInput;

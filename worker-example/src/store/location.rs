@@ -109,13 +109,13 @@ impl StoreLocation {
 fn check_endpoints(variables: &[(String, String)]) -> Result<(), LocationError> {
     for (name, value) in variables {
         if ENDPOINTS.contains(&name.as_str()) {
-            let problem = |problem| LocationError::Endpoint {
+            let problem = |problem: &str| LocationError::Endpoint {
                 variable: name.clone(),
-                problem,
+                problem: problem.to_owned(),
             };
             let url: Url = value
                 .parse()
-                .map_err(|_| problem("must be a URL such as https://HOST".to_owned()))?;
+                .map_err(|_| problem("must be a URL such as https://HOST"))?;
             endpoint::check(&url.origin().ascii_serialization()).map_err(problem)?;
         }
     }
