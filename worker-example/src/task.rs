@@ -26,17 +26,19 @@ pub use id::{TaskId, TaskIdError};
 pub(crate) use json_size::of_text as json_length;
 pub use outcome::{SessionOutcome, TaskResult};
 pub use progress::Progress;
+pub(crate) use request::SealedSecrets;
 pub use request::{
     ConflictStrategy, Credential, GitAction, MAX_REQUEST_BYTES, PermissionMode,
     PostExecutionActions, PromptFile, RequestError, RequestRules, TaskInput, TaskRequest,
     UploadAction,
 };
-pub(crate) use request::SealedSecrets;
 pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 #[allow(unused_imports, reason = "the steps that clone use them")]
 pub(crate) use request::{GitTransport, GitUrl};
 pub use secret::Secret;
 pub use secret_json::SecretJson;
-pub(crate) use step::{ActionsReport, CloseTask, PREPARE, Prepared, SESSIONS, SessionMetadata, StepInput};
+pub(crate) use step::{
+    ActionsReport, CloseTask, PREPARE, Prepared, SESSIONS, SessionMetadata, StepInput,
+};
 pub use step::{Step, TaskState};
 pub(crate) use step_error::StepError;

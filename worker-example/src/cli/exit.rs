@@ -104,7 +104,9 @@ pub(super) enum CommandError {
     #[error("name the store of the logs with --store (CLAUDE_TASKS_STORE)")]
     NoStore,
     /// The store has no log of the task.
-    #[error("the store has no log of task `{0}`. Check the id and --store. A worker without --store keeps its logs in its folder")]
+    #[error(
+        "the store has no log of task `{0}`. Check the id and --store. A worker without --store keeps its logs in its folder"
+    )]
     NoLog(TaskId),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
@@ -152,7 +154,9 @@ fn of_connect(error: &ConnectError) -> Status {
         ConnectError::Address(_) => Status::Usage,
         ConnectError::File { .. } => Status::NoInput,
         ConnectError::Codec(error) => Status::of(error),
-        ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => Status::Configuration,
+        ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => {
+            Status::Configuration
+        }
         ConnectError::Unreachable { .. } => Status::Unavailable,
         ConnectError::Denied { .. } => Status::NoPermission,
     }
@@ -169,9 +173,7 @@ fn of_client(error: &ClientError) -> Status {
         | ClientError::Submit { .. }
         | ClientError::Secrets { .. }
         | ClientError::Signing { .. }
-        | ClientError::Unreachable { .. } => {
-            Status::Unavailable
-        }
+        | ClientError::Unreachable { .. } => Status::Unavailable,
     }
 }
 

@@ -66,7 +66,10 @@ pub(super) fn stage(task: &DescribeWorkflowExecutionResponse, before: Stage) -> 
 /// An activity that runs Claude Code sends its first heartbeat when the session begins. The activities after it mean that the
 /// session has ended, and that the task has not.
 fn of_activity(activity: &PendingActivityInfo, before: Stage) -> Stage {
-    let name = activity.activity_type.as_ref().map(|kind| kind.name.as_str());
+    let name = activity
+        .activity_type
+        .as_ref()
+        .map(|kind| kind.name.as_str());
     match name {
         Some(PREPARE) => {}
         Some(name) if !SESSIONS.contains(&name) => return Stage::Running,

@@ -3,7 +3,8 @@
 use std::{error::Error, fmt, time::Duration};
 
 use temporalio_client::{
-    Client, NamespacedClient as _, WorkflowIdReusePolicy, WorkflowStartOptions, errors::WorkflowStartError,
+    Client, NamespacedClient as _, WorkflowIdReusePolicy, WorkflowStartOptions,
+    errors::WorkflowStartError,
 };
 
 use super::{

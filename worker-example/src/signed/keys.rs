@@ -32,7 +32,9 @@ pub enum RequestKeyError {
         source: io::Error,
     },
     /// The file is not a public key.
-    #[error("{path} is not a public key in PEM: {problem}. Write it with: codec-server keys public-key URI")]
+    #[error(
+        "{path} is not a public key in PEM: {problem}. Write it with: codec-server keys public-key URI"
+    )]
     Form {
         /// The file.
         path: PathBuf,
@@ -82,7 +84,11 @@ impl RequestKeys {
         let bytes = BASE64.decode(&signed.signature).map_err(|_| foreign)?;
         let signature = Signature::new(KeyUri::unnamed_local(), signed.algorithm, bytes);
         let text = message(input.value(), namespace, signed.expires);
-        if !self.0.iter().any(|key| key.verify(text.as_bytes(), &signature)) {
+        if !self
+            .0
+            .iter()
+            .any(|key| key.verify(text.as_bytes(), &signature))
+        {
             return Err(foreign);
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -96,7 +102,9 @@ impl RequestKeys {
 fn read(path: &Path) -> io::Result<String> {
     use std::io::Read as _;
     let mut text = String::new();
-    fs::File::open(path)?.take(MAX_FILE).read_to_string(&mut text)?;
+    fs::File::open(path)?
+        .take(MAX_FILE)
+        .read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -155,6 +163,9 @@ mod tests {
         other.sign(&mut foreign, "default", hour).await.unwrap();
         assert!(keys.check(&mut foreign, "default").is_err());
         // Without keys, everything runs.
-        assert_eq!(RequestKeys::default().check(&mut input("p"), "default"), Ok(()));
+        assert_eq!(
+            RequestKeys::default().check(&mut input("p"), "default"),
+            Ok(())
+        );
     }
 }

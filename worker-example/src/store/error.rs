@@ -8,7 +8,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub(crate) enum StoreError {
     /// The store refused a call or did not answer.
-    #[error("cannot {operation} {object} in the store: {problem}. Check --store and the credentials of the store")]
+    #[error(
+        "cannot {operation} {object} in the store: {problem}. Check --store and the credentials of the store"
+    )]
     Store {
         /// What was tried, such as `read`.
         operation: &'static str,
@@ -38,7 +40,9 @@ pub(crate) enum StoreError {
         limit: u64,
     },
     /// It is not the object that was stored.
-    #[error("{object} is not the object that was stored for this task. Somebody who can write to the store replaced it")]
+    #[error(
+        "{object} is not the object that was stored for this task. Somebody who can write to the store replaced it"
+    )]
     Replaced {
         /// The object.
         object: String,

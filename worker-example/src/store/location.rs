@@ -191,7 +191,11 @@ mod tests {
             "gs://b?x",
             "memory:///",
         ] {
-            assert_eq!(bad.parse::<StoreLocation>(), Err(LocationError::Form), "{bad}");
+            assert_eq!(
+                bad.parse::<StoreLocation>(),
+                Err(LocationError::Form),
+                "{bad}"
+            );
         }
     }
 

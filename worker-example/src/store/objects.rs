@@ -5,12 +5,13 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::{
-    ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path,
-};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
 use tokio::time::timeout;
 
-use super::{error::StoreError, location::{LocationError, StoreLocation}};
+use super::{
+    error::StoreError,
+    location::{LocationError, StoreLocation},
+};
 
 /// How long one call may take, with the client's own repetitions.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);

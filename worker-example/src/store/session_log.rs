@@ -126,7 +126,10 @@ impl StoreLog {
         };
         self.next = self.next.saturating_add(1);
         let pending = self.pending.fetch_add(size, Ordering::Relaxed);
-        let sent = self.chunks.as_ref().is_some_and(|chunks| chunks.send(chunk).is_ok());
+        let sent = self
+            .chunks
+            .as_ref()
+            .is_some_and(|chunks| chunks.send(chunk).is_ok());
         if !sent || pending.saturating_add(size) > MAX_PENDING {
             return Err(io::Error::other(
                 "the store does not take the chunks of the log. Check --store and the credentials of the store",

@@ -39,7 +39,9 @@ pub(crate) async fn unneeded_secrets(
     age: Duration,
 ) -> Result<Vec<TaskId>, StoreError> {
     let listed = objects.list(secrets::FOLDER).await?;
-    let old = listed.iter().filter(|object| is_older(object.modified, age));
+    let old = listed
+        .iter()
+        .filter(|object| is_older(object.modified, age));
     Ok(old
         .filter_map(|object| object.name.rsplit('/').next()?.parse().ok())
         .collect())

@@ -34,10 +34,7 @@ impl ClaudeActivities {
     ) -> Result<SessionOutcome, ActivityError> {
         let id = ctx.info().workflow_id.clone().unwrap_or_default();
         refuse_if_begun(&ctx, &id)?;
-        let mut prepared = self
-            .runner
-            .prepare(&id, input, &self.runner.ending)
-            .await?;
+        let mut prepared = self.runner.prepare(&id, input, &self.runner.ending).await?;
         let span = tracing::info_span!("run_claude", task = %prepared.task);
         let ran = self.runner.run(&ctx, &mut prepared).instrument(span).await;
         PreparedTask::remove(prepared).await;

@@ -91,8 +91,7 @@ impl EventWindow {
         }
         self.unpublished = 0;
         let events = self.entries.iter().map(|entry| entry.json.clone());
-        let mut progress =
-            Progress::new(&self.task, self.first, events.collect(), self.bytes);
+        let mut progress = Progress::new(&self.task, self.first, events.collect(), self.bytes);
         (progress.turns, progress.cost_usd, progress.errors) =
             (self.turns, self.cost_usd, self.errors);
         progress

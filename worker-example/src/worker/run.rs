@@ -381,7 +381,10 @@ async fn sweep_once(
     if let Some(age) = age {
         let removed = store::expire_sessions(vault.objects(), age).await?;
         if removed > 0 {
-            tracing::info!(removed, "removed logs that are older than --log-retention-days");
+            tracing::info!(
+                removed,
+                "removed logs that are older than --log-retention-days"
+            );
         }
     }
     Ok(())

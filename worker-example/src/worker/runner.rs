@@ -252,9 +252,8 @@ impl TaskRunner {
         id: &str,
         mut input: TaskInput,
     ) -> Result<(TaskId, TaskRequest), ApplicationFailure> {
-        let invalid = |problem: String| {
-            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
-        };
+        let invalid =
+            |problem: String| failures::of_session(id, FailureKind::InvalidRequest, problem, None);
         let task = task_of(id, &input).map_err(invalid)?;
         if let Some(sealed) = input.take_sealed().map_err(|e| invalid(e.to_string()))? {
             let cannot_open = |is_final: bool, problem: String| {
@@ -395,7 +394,9 @@ impl TaskRunner {
                     let uploaded = UploadedFile::new(path, object, size);
                     report.uploaded_files.push(uploaded);
                 }
-                Err(error) => report.warnings.push(format!("cannot upload {path}: {error}")),
+                Err(error) => report
+                    .warnings
+                    .push(format!("cannot upload {path}: {error}")),
             }
         }
     }

@@ -40,7 +40,10 @@ fn activity_result(attributes: Attributes) -> Option<Payloads> {
 
 /// The result of the activity that ran Claude Code. The first result is the one of the preparation.
 fn session_result(history: &History) -> Option<Payloads> {
-    let attributes = history.events.iter().filter_map(|event| event.attributes.clone());
+    let attributes = history
+        .events
+        .iter()
+        .filter_map(|event| event.attributes.clone());
     let result = attributes.filter_map(activity_result).nth(1);
     assert!(result.is_some());
     result

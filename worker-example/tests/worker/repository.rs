@@ -1,9 +1,7 @@
 //! A task with a repository: clone, files, commands, Claude Code, commit, push, upload, webhook.
 
 use crate::support::{Rig, fresh, receiver::Receiver};
-use claude_tasks::{
-    ConnectOptions, EndKind, RequestRules, SubmitOptions, TaskClient, TaskRequest,
-};
+use claude_tasks::{ConnectOptions, EndKind, RequestRules, SubmitOptions, TaskClient, TaskRequest};
 use integration_tests::until;
 use serde_json::{Value, json};
 use std::{
@@ -22,7 +20,11 @@ fn git(folder: &Path, arguments: &[&str]) -> String {
         .env("GIT_CONFIG_NOSYSTEM", "1")
         .env("GIT_CONFIG_GLOBAL", "/dev/null");
     let done = command.output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
     String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
@@ -84,11 +86,22 @@ async fn a_task_commits_pushes_uploads_and_tells() {
     let options = SubmitOptions::new().with_task_id(task.parse().unwrap());
     let submitted = client.submit(request, options).await.unwrap();
     let end = submitted.result().await.unwrap();
-    assert_eq!(end.kind(), EndKind::Completed, "{end:?}\n{}", worker.output());
+    assert_eq!(
+        end.kind(),
+        EndKind::Completed,
+        "{end:?}\n{}",
+        worker.output()
+    );
     let result = end.result().unwrap();
-    let commit = result.git_commit.as_ref().unwrap_or_else(|| panic!("{result:?}"));
+    let commit = result
+        .git_commit
+        .as_ref()
+        .unwrap_or_else(|| panic!("{result:?}"));
     assert!(commit.pushed, "{result:?}");
-    assert_eq!(git(&bare, &["log", "-1", "--format=%H %s", "main"]), format!("{} by the task", commit.sha));
+    assert_eq!(
+        git(&bare, &["log", "-1", "--format=%H %s", "main"]),
+        format!("{} by the task", commit.sha)
+    );
     assert_eq!(git(&bare, &["show", "main:src/README"]), "changed");
     let committed = git(&bare, &["ls-tree", "-r", "--name-only", "main"]);
     for generated in [".env", ".claude"] {
@@ -97,7 +110,10 @@ async fn a_task_commits_pushes_uploads_and_tells() {
     let uploaded = &result.uploaded_files[0];
     assert_eq!(uploaded.original_path, "made.txt");
     let object = format!("sessions/{task}/uploads/out/made.txt");
-    assert_eq!((uploaded.gcs_path.as_str(), uploaded.size_bytes), (object.as_str(), 5));
+    assert_eq!(
+        (uploaded.gcs_path.as_str(), uploaded.size_bytes),
+        (object.as_str(), 5)
+    );
     let sealed = fs::read(store.join(&object)).unwrap();
     assert!(!sealed.windows(4).any(|part| part == b"made"));
     let webhook: Value = until("the webhook", async || receiver.accepted().pop()).await;
@@ -122,7 +138,10 @@ async fn a_failed_command_stops_the_task_before_claude_code_starts() {
     let submitted = client.submit(request, SubmitOptions::new()).await.unwrap();
     let end = submitted.result().await.unwrap();
     let problem = end.problem().unwrap();
-    assert!(problem.contains("preExecutionCommands") && problem.contains('7'), "{problem}");
+    assert!(
+        problem.contains("preExecutionCommands") && problem.contains('7'),
+        "{problem}"
+    );
     assert!(!problem.contains("environment-secret-2"), "{problem}");
     assert!(!mark.exists());
     assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());

@@ -13,7 +13,13 @@ async fn signing_key(keyring: &Keyring, name: &str) -> PathBuf {
     let admin = kms.admin(&key).await.unwrap();
     let spec = KeySpec::new(KeyPurpose::SignP256);
     admin.create(&key, &spec).await.unwrap();
-    let public = kms.signer(&key).await.unwrap().public_key(None).await.unwrap();
+    let public = kms
+        .signer(&key)
+        .await
+        .unwrap()
+        .public_key(None)
+        .await
+        .unwrap();
     let file = keyring.folder().join(format!("{name}.pem"));
     fs::write(&file, public.to_pem().unwrap()).unwrap();
     file
@@ -25,10 +31,10 @@ async fn a_worker_with_a_public_key_runs_only_what_the_key_signed() {
     let accepted = signing_key(scripted.rig.keyring(), "accepted").await;
     let _other = signing_key(scripted.rig.keyring(), "other").await;
     let _worker = scripted.worker(&["--request-key", accepted.to_str().unwrap()]);
-    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-signed", "metadata": {"a": 0.1}});
-    let submit = |arguments: &[&str]| {
-        end(&mut scripted.rig.submit(&fresh("task"), &request, arguments))
-    };
+    let request =
+        json!({"prompt": "go", "anthropicApiKey": "sk-ant-signed", "metadata": {"a": 0.1}});
+    let submit =
+        |arguments: &[&str]| end(&mut scripted.rig.submit(&fresh("task"), &request, arguments));
     let (code, output) = submit(&[]);
     assert_eq!(code, 1, "{output}");
     assert!(output.contains("is not signed"), "{output}");

@@ -10,7 +10,10 @@ async fn state(scripted: &Scripted, task: &str) -> TaskState {
     let client = scripted.rig.client().await;
     let workflow = client.get_workflow_handle::<ClaudeTask>(task);
     let options = WorkflowQueryOptions::default();
-    workflow.query(ClaudeTask::state, (), options).await.unwrap()
+    workflow
+        .query(ClaudeTask::state, (), options)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +22,10 @@ async fn a_query_tells_the_step() {
     let _worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || (scripted.runs() == 1).then_some(())).await;
+    until("the task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
     assert_eq!(state(&scripted, &task).await.step, Step::Run);
     scripted.open_gate();
     assert_eq!(end(&mut running).0, 0);
@@ -33,7 +39,10 @@ async fn a_task_keeps_its_place_until_it_has_left() {
     let _worker = scripted.worker(&["--max-tasks", "1"]);
     let (first, second) = (fresh("task"), fresh("task"));
     let mut running = scripted.submit(&first, "wait");
-    until("the first task runs", async || (scripted.runs() == 1).then_some(())).await;
+    until("the first task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
     let mut waiting = scripted.submit(&second, "go");
     let raw = scripted.rig.raw().await;
     until("the second task waits for a place", async || {
@@ -58,7 +67,10 @@ async fn a_task_that_is_terminated_leaves_nothing_and_gives_its_place_free() {
     let worker = scripted.worker(&["--max-tasks", "1"]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || (scripted.runs() == 1).then_some(())).await;
+    until("the task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
     let (terminated, text) = scripted.temporal(&["terminate", "-w", &task]);
     assert!(terminated, "{text}");
     assert_eq!(end(&mut running).0, 1);
@@ -76,8 +88,14 @@ async fn ten_tasks_side_by_side_end_and_leave_nothing() {
     let scripted = Scripted::new().await;
     let _worker = scripted.worker(&["--max-tasks", "10"]);
     let tasks: Vec<_> = (0..10).map(|_| fresh("task")).collect();
-    let mut submissions: Vec<_> = tasks.iter().map(|task| scripted.submit(task, "wait")).collect();
-    until("all tasks run", async || (scripted.runs() == 10).then_some(())).await;
+    let mut submissions: Vec<_> = tasks
+        .iter()
+        .map(|task| scripted.submit(task, "wait"))
+        .collect();
+    until("all tasks run", async || {
+        (scripted.runs() == 10).then_some(())
+    })
+    .await;
     assert_eq!(scripted.rig.workspaces().len(), 10);
     scripted.open_gate();
     for submission in &mut submissions {

@@ -23,7 +23,13 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     };
     let entries = entries.map(|entry| entry.unwrap().path());
     entries
-        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
         .collect()
 }
 
@@ -54,8 +60,14 @@ async fn secrets_are_deleted_and_nobody_can_recover_them_from_the_history() {
     assert_eq!(code, 0, "{output}\n{}", worker.output());
 
     let input = decrypted_input(&rig, &task).await;
-    assert_eq!((&input["taskId"], &input["model"]), (&json!(task), &json!("opus")));
-    assert_eq!(input["sealedSecrets"]["object"], format!("encrypted-payloads/{task}"));
+    assert_eq!(
+        (&input["taskId"], &input["model"]),
+        (&json!(task), &json!("opus"))
+    );
+    assert_eq!(
+        input["sealedSecrets"]["object"],
+        format!("encrypted-payloads/{task}")
+    );
     for secret in [&*credential, &secret, PROMPT, "DEPLOY_TOKEN"] {
         assert!(!input.to_string().contains(secret), "{input}");
     }
@@ -64,8 +76,14 @@ async fn secrets_are_deleted_and_nobody_can_recover_them_from_the_history() {
     // The log is sealed, and `logs` opens it.
     let stored = files(&objects);
     let session = objects.join("sessions").join(&task);
-    assert!(stored.iter().all(|file| file.starts_with(&session)), "{stored:?}");
-    assert!(stored.contains(&session.join("metadata.json")), "{stored:?}");
+    assert!(
+        stored.iter().all(|file| file.starts_with(&session)),
+        "{stored:?}"
+    );
+    assert!(
+        stored.contains(&session.join("metadata.json")),
+        "{stored:?}"
+    );
     let history = rig.history(&task).await.encode_to_vec();
     let mut places: Vec<(String, Vec<u8>)> = files(&rig.workdir())
         .into_iter()
@@ -102,7 +120,9 @@ async fn the_log_of_a_running_task_can_be_followed() {
     .await;
     let mut following = scripted.rig.run(&["logs", &task, "--follow", "--json"]);
     following
-        .wait_for_line(crate::support::LIMIT, |line| line.contains("begun").then_some(()))
+        .wait_for_line(crate::support::LIMIT, |line| {
+            line.contains("begun").then_some(())
+        })
         .unwrap();
     scripted.open_gate();
     assert_eq!(end(&mut running).0, 0);
@@ -121,7 +141,10 @@ async fn every_end_deletes_the_secrets() {
     let worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || (scripted.runs() == 1).then_some(())).await;
+    until("the task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
     assert_eq!(files(&sealed), [sealed.join(&task)]);
     // The id is taken, and its secrets stay.
     let before = fs::read(sealed.join(&task)).unwrap();
@@ -152,7 +175,9 @@ async fn every_end_deletes_the_secrets() {
 async fn a_bucket_at_s3_serves_as_a_store() {
     let moto = tokio::task::spawn_blocking(Moto::start).await.unwrap();
     let bucket = fresh("bucket");
-    let created = ureq::put(format!("{}/{bucket}", moto.url())).send_empty().unwrap();
+    let created = ureq::put(format!("{}/{bucket}", moto.url()))
+        .send_empty()
+        .unwrap();
     assert_eq!(created.status(), 200);
     let mut rig = Rig::new().await;
     rig.set("CLAUDE_TASKS_STORE", format!("s3://{bucket}/tasks"));
@@ -168,7 +193,10 @@ async fn a_bucket_at_s3_serves_as_a_store() {
     assert_eq!(code, 0, "{output}\n{}", worker.output());
     let listed = ureq::get(format!("{}/{bucket}?list-type=2", moto.url())).call();
     let listed = listed.unwrap().into_body().read_to_string().unwrap();
-    assert!(listed.contains(&format!("tasks/sessions/{task}/metadata.json")), "{listed}");
+    assert!(
+        listed.contains(&format!("tasks/sessions/{task}/metadata.json")),
+        "{listed}"
+    );
     assert!(!listed.contains("encrypted-payloads"), "{listed}");
     let (code, output) = end(&mut scripted.rig.run(&["logs", &task, "--json"]));
     assert_eq!(code, 0, "{output}");

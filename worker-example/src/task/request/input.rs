@@ -96,7 +96,9 @@ impl TaskInput {
 
     /// Whether there is something to do after Claude Code succeeded.
     pub(crate) fn has_actions(&self) -> bool {
-        self.0.get("postExecutionActions").is_some_and(Value::is_object)
+        self.0
+            .get("postExecutionActions")
+            .is_some_and(Value::is_object)
     }
 
     /// The request as JSON. Review every call: it holds secrets.

@@ -122,7 +122,10 @@ mod tests {
         assert_eq!(rest.take_sealed().unwrap(), Some(sealed));
         rest.put_secrets(&secrets).unwrap();
         assert_eq!(serde_json::to_value(&rest).unwrap(), whole);
-        assert!(rest.put_secrets(&secrets).is_err(), "they are there already");
+        assert!(
+            rest.put_secrets(&secrets).is_err(),
+            "they are there already"
+        );
         assert!(rest.into_request(RequestRules::default()).is_ok());
     }
 

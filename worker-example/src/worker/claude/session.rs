@@ -1,6 +1,8 @@
 //! One session of Claude Code, from its start until none of its processes is left.
 
-use std::{collections::VecDeque, future::Future, io, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, future::Future, io, path::Path, pin::pin, sync::Arc, time::Duration,
+};
 
 use temporal_kms_codec_service::deadline::later;
 use thiserror::Error;

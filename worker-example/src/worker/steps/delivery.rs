@@ -49,9 +49,8 @@ impl DeliveryActivities {
         input: CloseTask,
     ) -> Result<(), ActivityError> {
         let id = Run::of(&ctx).workflow;
-        let refused = |problem: String| {
-            failures::of_session(&id, FailureKind::InvalidRequest, problem, None)
-        };
+        let refused =
+            |problem: String| failures::of_session(&id, FailureKind::InvalidRequest, problem, None);
         if input.task_id != id {
             return Err(refused(FOR_ANOTHER_TASK.to_owned()).into());
         }
@@ -62,7 +61,9 @@ impl DeliveryActivities {
             failures::of_attempt(&id, FailureKind::CannotRun, problem.to_string())
         };
         let vault = self.vault.as_ref().ok_or_else(|| {
-            failed(&"the task has objects in a store, and this worker has none. Start it with --store")
+            failed(
+                &"the task has objects in a store, and this worker has none. Start it with --store",
+            )
         })?;
         vault.delete_secrets(&task).await.map_err(|e| failed(&e))?;
         if let Some(metadata) = &input.metadata {

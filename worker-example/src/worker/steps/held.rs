@@ -141,9 +141,16 @@ async fn has_ended(client: &Client, run: &Run) -> bool {
                 description.status(),
                 WorkflowExecutionStatus::Running | WorkflowExecutionStatus::Paused
             );
-            !is_open || description.raw().workflow_execution_info.as_ref().is_none_or(|info| {
-                info.execution.as_ref().is_some_and(|execution| execution.run_id != run.run)
-            })
+            !is_open
+                || description
+                    .raw()
+                    .workflow_execution_info
+                    .as_ref()
+                    .is_none_or(|info| {
+                        info.execution
+                            .as_ref()
+                            .is_some_and(|execution| execution.run_id != run.run)
+                    })
         }
         Err(WorkflowInteractionError::NotFound(_)) => true,
         Err(_) => false,

@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use temporalio_client::{
-    ActivityIdentifier, Client, RpcOptions, errors::AsyncActivityError,
-};
+use temporalio_client::{ActivityIdentifier, Client, RpcOptions, errors::AsyncActivityError};
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::{task::JoinHandle, time::sleep};

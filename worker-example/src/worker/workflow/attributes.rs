@@ -14,7 +14,11 @@ const HOST_KEY: SearchAttributeKey<String> = SearchAttributeKey::keyword(REPOSIT
 /// Tells that a task runs.
 pub(super) fn running(ctx: &WorkflowContext<ClaudeTask>, repository: Option<&str>) {
     let mut updates = vec![STATUS_KEY.value_set("running".to_owned())];
-    updates.extend(repository.and_then(host).map(|host| HOST_KEY.value_set(host)));
+    updates.extend(
+        repository
+            .and_then(host)
+            .map(|host| HOST_KEY.value_set(host)),
+    );
     ctx.upsert_search_attributes(updates);
 }
 
@@ -41,7 +45,10 @@ mod tests {
     #[test]
     fn only_the_host_is_told() {
         for (repository, expected) in [
-            ("https://user:pass@git.example/secret/path", Some("git.example")),
+            (
+                "https://user:pass@git.example/secret/path",
+                Some("git.example"),
+            ),
             ("git@git.example:secret/path.git", Some("git.example")),
             ("ssh://git@git.example:2222/x", Some("git.example")),
             ("file:///srv/x", None),

@@ -35,10 +35,7 @@ pub(super) enum ActivityEnd {
 
 impl ActivityEnd {
     /// How a session ended.
-    pub(super) fn new(
-        task: &str,
-        ran: Result<SessionOutcome, ActivityExecutionError>,
-    ) -> Self {
+    pub(super) fn new(task: &str, ran: Result<SessionOutcome, ActivityExecutionError>) -> Self {
         match ran {
             Ok(outcome) if outcome.task_id == task => Self::Ran(outcome),
             Ok(_) => Self::no_report(),

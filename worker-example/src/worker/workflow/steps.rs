@@ -190,7 +190,11 @@ fn action_options(queue: &str) -> ActivityOptions {
 fn close_options(queue: &str) -> ActivityOptions {
     ActivityOptions::with_schedule_to_close_timeout(CLOSE_TIMEOUT)
         .task_queue(queue)
-        .retry_policy(RetryPolicy::builder().maximum_interval(Duration::from_secs(20)).build())
+        .retry_policy(
+            RetryPolicy::builder()
+                .maximum_interval(Duration::from_secs(20))
+                .build(),
+        )
         // The secrets of a cancelled task are deleted, too.
         .cancellation_token(WorkflowCancellationToken::new())
         .build()

@@ -25,7 +25,10 @@ pub(crate) struct Receiver {
 impl Receiver {
     pub(crate) fn start(statuses: &[u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/hook?key=url-secret", listener.local_addr().unwrap());
+        let url = format!(
+            "http://{}/hook?key=url-secret",
+            listener.local_addr().unwrap()
+        );
         let received = Arc::new(Mutex::new(Vec::new()));
         let (kept, mut statuses) = (Arc::clone(&received), statuses.to_vec().into_iter());
         std::thread::spawn(move || {
@@ -46,7 +49,9 @@ impl Receiver {
                     head,
                     body: serde_json::from_slice(&body).unwrap_or_default(),
                 });
-                let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let answer = format!(
+                    "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                );
                 let _ = (&connection).write_all(answer.as_bytes());
             }
         });
