@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use temporalio_common::{RetryPolicy, error::ApplicationFailure};
 use temporalio_macros::{workflow, workflow_methods};
-use temporalio_sdk::{WorkflowContext, WorkflowContextView, WorkflowResult};
+use temporalio_sdk::{
+    SyncWorkflowContext, WorkflowContext, WorkflowContextView, WorkflowResult,
+};
 
 use super::failures::{self, FOR_ANOTHER_TASK};
 use crate::task::{FailureKind, Progress, Step, TaskInput, TaskResult, TaskState};
@@ -69,6 +71,17 @@ impl ClaudeTask {
     #[must_use]
     pub fn last_progress(&self, _ctx: &WorkflowContextView) -> Progress {
         self.last.clone()
+    }
+
+    /// Cancels the task, as a cancellation in Temporal does, and answers whether it does. `task` must be the task's id: the
+    /// input is encrypted, so it takes the key to send it, and a copy from another task has no effect.
+    #[update]
+    pub fn cancel(&mut self, ctx: &mut SyncWorkflowContext<Self>, task: String) -> bool {
+        let is_meant = task == ctx.workflow_id();
+        if is_meant {
+            ctx.cancellation_token().cancel();
+        }
+        is_meant
     }
 
     /// How far the task is.

@@ -4,7 +4,7 @@ use crate::support::{end, fresh, scripted::Scripted};
 use claude_tasks::{ClaudeTask, Step, TaskState};
 use integration_tests::until;
 use std::path::PathBuf;
-use temporalio_client::WorkflowQueryOptions;
+use temporalio_client::{WorkflowExecuteUpdateOptions, WorkflowQueryOptions};
 
 async fn state(scripted: &Scripted, task: &str) -> TaskState {
     let client = scripted.rig.client().await;
@@ -31,6 +31,28 @@ async fn a_query_tells_the_step() {
     assert_eq!(end(&mut running).0, 0);
     let ended = state(&scripted, &task).await;
     assert_eq!((ended.step, ended.turns), (Step::Ended, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_cancels_the_task_that_it_names() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let task = fresh("task");
+    let mut running = scripted.submit(&task, "wait");
+    until("the task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
+    let client = scripted.rig.client().await;
+    let workflow = client.get_workflow_handle::<ClaudeTask>(&task);
+    for (named, expected) in [(fresh("another"), false), (task.clone(), true)] {
+        let options = WorkflowExecuteUpdateOptions::default();
+        let answer = workflow.execute_update(ClaudeTask::cancel, named, options);
+        assert_eq!(answer.await.unwrap(), expected);
+    }
+    let (code, output) = end(&mut running);
+    assert_eq!(code, 130, "{output}");
+    assert_eq!(scripted.rig.workspaces(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How long the preparation may take, with a clone of a large repository.
-const PREPARE_TIMEOUT: Duration = Duration::from_mins(30);
+const PREPARE_TIMEOUT: Duration = Duration::from_mins(90);
 /// How long a worker process may take to begin a step. A longer silence means that the process has ended.
 const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the clean-up may take. A workspace can have millions of files.
