@@ -87,6 +87,11 @@ pub(super) struct PreparedTask {
 }
 
 impl PreparedTask {
+    /// Whether the request asks for actions after a successful session.
+    pub(super) fn has_actions(&self) -> bool {
+        self.request.post_execution_actions.is_some()
+    }
+
     /// Removes the workspace. The log stays.
     pub(super) async fn remove(self) {
         drop(self.programs);

@@ -16,9 +16,7 @@ use std::time::Duration;
 
 use temporalio_common::{RetryPolicy, error::ApplicationFailure};
 use temporalio_macros::{workflow, workflow_methods};
-use temporalio_sdk::{
-    SyncWorkflowContext, WorkflowContext, WorkflowContextView, WorkflowResult,
-};
+use temporalio_sdk::{SyncWorkflowContext, WorkflowContext, WorkflowContextView, WorkflowResult};
 
 use super::failures::{self, FOR_ANOTHER_TASK};
 use crate::task::{FailureKind, Progress, Step, TaskInput, TaskResult, TaskState};

@@ -1,9 +1,11 @@
 //! A task in steps: where it waits, who holds it, and what is left when it is ended from outside.
 
-use crate::support::{end, fresh, scripted::Scripted};
+use crate::support::{LIMIT, end, fresh, scripted::Scripted, send};
 use claude_tasks::{ClaudeTask, Step, TaskState};
 use integration_tests::until;
-use std::path::PathBuf;
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::{fs, path::PathBuf};
 use temporalio_client::{WorkflowExecuteUpdateOptions, WorkflowQueryOptions};
 
 async fn state(scripted: &Scripted, task: &str) -> TaskState {
@@ -124,5 +126,31 @@ async fn ten_tasks_side_by_side_end_and_leave_nothing() {
         let (code, output) = end(submission);
         assert_eq!(code, 0, "{output}");
     }
+    assert_eq!(scripted.rig.workspaces(), Vec::<PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_lost_while_it_prepares_costs_an_attempt_only() {
+    let scripted = Scripted::new().await;
+    let mut lost = scripted.worker(&[]);
+    let folder = scripted.rig.folder.path();
+    let (mark, gate) = (folder.join("prepared"), folder.join("gate"));
+    let command = format!(
+        "echo prepared >> {}; while [ ! -e {} ]; do sleep 0.1; done",
+        mark.display(),
+        gate.display()
+    );
+    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-lost",
+        "preExecutionCommands": [command]});
+    let mut submission = scripted.rig.submit(&fresh("task"), &request, &[]);
+    until("the command runs", async || mark.exists().then_some(())).await;
+    send(&lost, Signal::SIGKILL);
+    lost.wait(LIMIT).unwrap();
+    scripted.open_gate();
+    let _next = scripted.worker(&[]);
+    let (code, output) = end(&mut submission);
+    assert_eq!(code, 0, "{output}");
+    assert_eq!(scripted.runs(), 1);
+    assert_eq!(fs::read_to_string(mark).unwrap().lines().count(), 2);
     assert_eq!(scripted.rig.workspaces(), Vec::<PathBuf>::new());
 }

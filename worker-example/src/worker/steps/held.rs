@@ -20,6 +20,9 @@ use crate::task::TaskWorkflow;
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a task is without a step before Temporal is asked.
 const IDLE: Duration = Duration::from_secs(10);
+/// How long Temporal may take to ask for the clean-up after a session, and for the actions before it.
+const CLEAN_UP_WAIT: Duration = Duration::from_secs(20);
+const ACTIONS_WAIT: Duration = Duration::from_hours(1);
 /// How long Temporal may take to schedule the clean-up when the worker ends.
 const LAST_STEPS: Duration = Duration::from_secs(10);
 
@@ -45,10 +48,28 @@ impl Run {
 pub(super) struct HeldTask {
     prepared: AsyncMutex<Option<PreparedTask>>,
     last_step: Mutex<Instant>,
+    /// How long after its last step the task is cleaned up without being asked to. `None` before its session has ended.
+    patience: Mutex<Option<Duration>>,
     left: CancellationToken,
 }
 
 impl HeldTask {
+    /// Notes that the session has ended. If Temporal does not ask for the clean-up, for example because the key service
+    /// refuses and no message can be encrypted, the worker cleans up by itself. A session with actions after it waits longer.
+    pub(super) fn session_ended(&self, has_actions: bool) {
+        *self.patience.lock() = Some(if has_actions {
+            ACTIONS_WAIT
+        } else {
+            CLEAN_UP_WAIT
+        });
+    }
+
+    /// Whether the request asks for actions after a successful session.
+    pub(super) async fn has_actions(&self) -> bool {
+        let prepared = self.prepared.lock().await;
+        prepared.as_ref().is_some_and(PreparedTask::has_actions)
+    }
+
     /// Runs a step. `None` if the task was cleaned up.
     pub(super) async fn step<T>(
         &self,
@@ -73,7 +94,16 @@ impl HeldTask {
     }
 
     fn is_idle(&self) -> bool {
-        self.prepared.try_lock().is_ok() && self.last_step.lock().elapsed() > IDLE
+        self.is_idle_for(IDLE)
+    }
+
+    fn is_overdue(&self) -> bool {
+        let patience = *self.patience.lock();
+        patience.is_some_and(|patience| self.is_idle_for(patience))
+    }
+
+    fn is_idle_for(&self, time: Duration) -> bool {
+        self.prepared.try_lock().is_ok() && self.last_step.lock().elapsed() > time
     }
 }
 
@@ -86,6 +116,7 @@ impl HeldTasks {
         let held = Arc::new(HeldTask {
             prepared: AsyncMutex::new(Some(prepared)),
             last_step: Mutex::new(Instant::now()),
+            patience: Mutex::new(None),
             left: CancellationToken::new(),
         });
         self.0.lock().insert(run, Arc::clone(&held));
@@ -120,6 +151,11 @@ impl HeldTasks {
                     break;
                 }
                 () = sleep(LOOK) => {
+                    if held.is_overdue() {
+                        tracing::warn!(task = run.workflow, "Temporal does not ask for the clean-up; cleaning up");
+                        held.clean_up().await;
+                        break;
+                    }
                     if held.is_idle() && has_ended(client, run).await {
                         tracing::warn!(task = run.workflow, "a task was ended from outside; cleaning up");
                         held.clean_up().await;

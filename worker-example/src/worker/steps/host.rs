@@ -46,7 +46,13 @@ impl HostActivities {
             .step(async |prepared| self.runner.run(&ctx, prepared).await)
             .instrument(span)
             .await;
-        ran.unwrap_or_else(|| Err(refused(&run, NOT_HERE)))
+        let ran = ran.unwrap_or_else(|| Err(refused(&run, NOT_HERE)));
+        match &ran {
+            Ok(outcome) => held.session_ended(!outcome.is_error() && held.has_actions().await),
+            Err(ActivityError::Application(failure)) if !failure.is_non_retryable() => {}
+            Err(_) => held.session_ended(false),
+        }
+        ran
     }
 
     /// Does what the request asks for after a successful session.
