@@ -17,11 +17,11 @@ use super::super::runner::PreparedTask;
 use crate::task::TaskWorkflow;
 
 /// How often Temporal is asked whether a task without a running step still exists.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 /// How long a task is without a step before Temporal is asked.
 const IDLE: Duration = Duration::from_secs(10);
 /// How long Temporal may take to ask for the clean-up after a session, and for the actions before it.
-const CLEAN_UP_WAIT: Duration = Duration::from_secs(20);
+const CLEAN_UP_WAIT: Duration = Duration::from_secs(10);
 const ACTIONS_WAIT: Duration = Duration::from_hours(1);
 /// How long Temporal may take to schedule the clean-up when the worker ends.
 const LAST_STEPS: Duration = Duration::from_secs(10);
