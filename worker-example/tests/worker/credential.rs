@@ -92,7 +92,7 @@ async fn attack(name: &str, field: &str) {
          {files}
          {} \"$@\"; code=$?
          echo spied=$(cat spied 2>/dev/null | wc -c)
-         [ -s spied ] && cat spied | base64 -w 30000 | sed 's/^/dump=/'
+         [ -s spied ] && od -An -v -to1 spied | tr -d '\\n' | fold -w 300000 | sed 's/^/dump=/'
          exit $code",
         real.display()
     );
@@ -113,13 +113,16 @@ async fn attack(name: &str, field: &str) {
     let (_, output) = end(&mut rig.submit(&task, &request, &["--json"]));
     let log = rig.log(&task);
 
-    // The credential is not redacted from these: it was never there.
+    // Octal numbers, because the worker would find the credential in the usual encodings and replace it.
     let dump: String = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|event| Some(event["content"].as_str()?.strip_prefix("dump=")?.to_owned()))
         .collect();
-    let dump = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, dump).unwrap_or_default();
+    let dump: Vec<u8> = dump
+        .split_whitespace()
+        .map(|number| u8::from_str_radix(number, 8).unwrap())
+        .collect();
     for (what, document) in [
         ("what the task read", &dump),
         ("what the attacker got", &*evil.seen.lock()),
@@ -158,7 +161,9 @@ async fn attack(name: &str, field: &str) {
         assert!(!requests.is_empty(), "{name}: {output}\n{log}");
         assert!(dump.len() > 1000, "{name}: {log}");
         let text = String::from_utf8_lossy(&dump);
+        // What the task has can be found like this.
         assert!(text.contains("ANTHROPIC_UNIX_SOCKET="), "{name}");
+        assert!(text.contains("deploy-secret-value"), "{name}");
     }
     assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());
 }

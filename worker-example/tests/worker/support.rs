@@ -138,21 +138,30 @@ impl Rig {
         end(&mut Process::spawn("the worker", command).unwrap())
     }
 
-    /// A worker that is this user. The rig's files are given to it.
+    /// A worker that is this user. It gets the rig's files, and a keyring of its own with the same key.
     pub(crate) fn worker_as(&self, user: u32, claude: &Path, arguments: &[&str]) -> Process {
-        for folder in [self.folder.path(), self.keyring_folder()] {
-            let owner = format!("{user}:{user}");
-            let mut given = Command::new("chown");
-            let given = given.args(["-R", &owner]).arg(folder).status().unwrap();
-            assert!(given.success());
-        }
-        let worker = self.command("worker");
-        let id = user.to_string();
+        let keyring = self.folder.path().join("keyring");
+        let done = |command: &mut Command| assert!(command.status().unwrap().success());
+        done(
+            Command::new("cp")
+                .arg("-r")
+                .arg(self.keyring_folder())
+                .arg(&keyring),
+        );
+        let (id, owner) = (user.to_string(), format!("{user}:{user}"));
+        done(
+            Command::new("chown")
+                .args(["-R", &owner])
+                .arg(self.folder.path()),
+        );
+        let worker = self.command_without_keys("worker");
         let mut command = Command::new("setpriv");
         command
             .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
             .arg(worker.get_program())
             .args(worker.get_args())
+            .arg("--keyring")
+            .arg(keyring)
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
         self.start(command, claude, arguments)
