@@ -15,6 +15,7 @@ mod tests;
 mod units;
 mod verify_webhook;
 mod watch;
+mod webhook_input;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -31,7 +32,7 @@ use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use logs::LogsArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
-use verify_webhook::VerifyWebhookArgs;
+use webhook_input::VerifyWebhookArgs;
 use worker::WorkerArgs;
 
 const PROGRAM: &str = "claude-tasks";

@@ -8,7 +8,7 @@ use temporal_kms_codec_service::{
 };
 use thiserror::Error;
 
-use super::{input::InputError, verify_webhook::WebhookInputError};
+use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
     client::{ClientError, ConnectError, EndKind},
     print,

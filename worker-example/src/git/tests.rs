@@ -91,8 +91,8 @@ impl Rig {
             mode: SandboxMode::Off,
             ..SandboxSettings::default()
         };
-        let grace = Duration::from_secs(5);
-        let sandbox = Sandbox::find(off, Launcher::new(supervise), &at("work"), grace).await;
+        let (launcher, grace) = (Launcher::new(supervise), Duration::from_secs(5));
+        let sandbox = Sandbox::find(off, launcher, &at("work"), grace).await;
         let programs = Programs::new(&sandbox.unwrap(), &workspace).unwrap();
         let settings = GitSettings {
             known_hosts: Some(at("known_hosts")),
@@ -136,7 +136,7 @@ impl Rig {
         String::from_utf8(done.stdout).unwrap().trim().to_owned()
     }
 
-    /// Somebody else pushes these files. An empty text removes a file.
+    /// Another person pushes these files. An empty text removes a file.
     fn others(&self, files: &[(&str, &str)]) -> String {
         let other = self.folder.path().join("other");
         if self.remote(&["branch"]).is_empty() {

@@ -153,18 +153,6 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
-pub(crate) static BUBBLEWRAP: Tool = Tool {
-    name: "bubblewrap",
-    version: "of the system",
-    program: "bin/bwrap",
-    variable: "TKC_BWRAP",
-    takes: "the sandbox of tasks: a few seconds",
-    install: Install::System {
-        names: &["bwrap"],
-        package: "bubblewrap",
-    },
-};
-
 pub(crate) static SSHD: Tool = Tool {
     name: "sshd",
     version: "of the system",
@@ -179,6 +167,18 @@ pub(crate) static SSHD: Tool = Tool {
             "/usr/local/sbin/sshd",
         ],
         package: "openssh-server",
+    },
+};
+
+pub(crate) static BUBBLEWRAP: Tool = Tool {
+    name: "bubblewrap",
+    version: "of the system",
+    program: "bin/bwrap",
+    variable: "TKC_BWRAP",
+    takes: "the sandbox of tasks: a few seconds",
+    install: Install::System {
+        names: &["bwrap"],
+        package: "bubblewrap",
     },
 };
 
@@ -292,7 +292,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 12] = [
+pub(crate) static TESTING: [&Tool; 13] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -301,23 +301,23 @@ pub(crate) static TESTING: [&Tool; 12] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
-    &BUBBLEWRAP,
     &SSHD,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 15] = [
+pub(crate) static CI: [&Tool; 16] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
-    &BUBBLEWRAP,
     &SSHD,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &CARGO_MACHETE,
