@@ -65,7 +65,7 @@ async fn every_route_answers_as_the_document_says() {
     };
     let (task, waiting) = (fresh("task"), fresh("task"));
     let good = |id: &str, prompt: &str| json!({"taskId": id, "prompt": prompt, "anthropicApiKey": "sk-ant-1"});
-    let mut with_callback = good(&fresh("task"), "wait");
+    let mut with_callback = good(&fresh("task"), "go");
     with_callback["callbackUrl"] = json!("http://127.0.0.1:9/");
     for route in ["/", "/health", "/healthz", "/readyz", "/openapi.json"] {
         document.check("get", route, &api.get(route));
