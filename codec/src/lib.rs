@@ -107,6 +107,7 @@ pub use codec::{
     builder::CodecBuilder,
     decode::Decoder,
     env::CodecSettings,
+    known::{KnownKeys, Undecoded},
     policy::{PlaintextPolicy, RequiredContext},
 };
 pub use crypto::compression::Compression;

@@ -1,7 +1,7 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
 pub use temporal_kms_codec_proto::{Payload, Payloads};
-use zeroize::Zeroize as _;
+use temporal_kms::support::erase_vec;
 
 /// How `data` is to be read. Every SDK writes it, and a codec dispatches on it.
 pub const ENCODING: &str = "encoding";
@@ -51,9 +51,9 @@ impl PayloadExt for Payload {
 
 /// Erases what a payload holds. The names of its metadata are left.
 pub(crate) fn erase(payload: &mut Payload) {
-    payload.data.zeroize();
+    erase_vec(&mut payload.data);
     for value in payload.metadata.values_mut() {
-        value.zeroize();
+        erase_vec(value);
     }
 }
 

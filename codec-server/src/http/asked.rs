@@ -20,9 +20,17 @@ impl Asked {
     /// Notes the keys that payloads name, each once.
     pub(super) fn note_keys(&self, payloads: &[Payload]) {
         let mut keys = Vec::new();
-        for key in payloads.iter().flat_map(named_keys) {
-            if !keys.contains(&key) {
-                keys.push(key);
+        let mut before = None;
+        for payload in payloads {
+            // The payloads of a request mostly have the same metadata.
+            if before == Some(&payload.metadata) {
+                continue;
+            }
+            before = Some(&payload.metadata);
+            for key in named_keys(payload) {
+                if keys.len() < MOST_KEYS && !keys.contains(&key) {
+                    keys.push(key);
+                }
             }
             if keys.len() >= MOST_KEYS {
                 break;

@@ -255,8 +255,8 @@ pub(super) fn wanted_key(payload: &Payload) -> Option<String> {
 /// All keys that a payload names, in the form of its format: `static:ID` for a static key, and each recipient of an
 /// envelope.
 pub(super) fn named_keys(payload: &Payload) -> Vec<String> {
-    let keys = Inspection::of(payload).keys.into_iter();
-    let mut names: Vec<_> = keys.filter_map(|key| Some(shown(&key.name?))).collect();
+    let keys = Inspection::key_names(payload);
+    let mut names: Vec<_> = keys.iter().map(|name| shown(name)).collect();
     if names.is_empty() {
         // Of a broken payload, at least what it says.
         names.extend(wanted_key(payload));

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use prost::Message as _;
-use zeroize::Zeroizing;
+use temporal_kms::support::SecretVec;
 
-use super::{CONCURRENT_CALLS, Codec, Encryption, content, message};
+use super::{
+    CONCURRENT_CALLS, Codec, Encryption, content,
+    message::{self, AdditionalData},
+};
 use crate::{
     Compression, Error, Format, Payload, PayloadError,
-    dek::{ActiveDek, Budget, ExpandedDek},
+    dek::{ActiveDek, ActiveKey, Budget, ExpandedDek},
     format::{
         Marker,
         direct::{self, Direct},
@@ -49,6 +52,9 @@ impl Codec {
     }
 
     async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+        if self.0.format == Format::Envelope && self.are_all_new(&payloads) {
+            return self.seal_new(payloads).await;
+        }
         let slots = self.partition_already_encrypted(payloads).await?;
         let count = slots
             .iter()
@@ -66,6 +72,28 @@ impl Codec {
         };
         self.0.counters.sealed.add(count);
         Ok(sealed)
+    }
+
+    /// Whether every payload is sealed, and none is encrypted already or above a limit. Then nothing has to be opened.
+    fn are_all_new(&self, payloads: &[Payload]) -> bool {
+        let is_new = |payload: &Payload| {
+            self.marker_of_sealed(payload).is_none() && content::check(payload).is_ok()
+        };
+        !payloads.is_empty() && payloads.iter().all(is_new)
+    }
+
+    /// Seals a batch in its place.
+    async fn seal_new(&self, mut payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+        let active = &self.encryption()?.active_v2;
+        let bytes = payloads.iter().map(|payload| payload.encoded_len() as u64);
+        let key = active.acquire(payloads.len() as u64, bytes.sum()).await?;
+        let mut seal = self.seal_of(active);
+        for payload in &mut payloads {
+            let sealed = seal_one(&key, payload, &mut seal)?;
+            *payload = sealed;
+        }
+        self.0.counters.sealed.add(payloads.len());
+        Ok(payloads)
     }
 
     /// Tells the payloads that are encrypted already from the others.
@@ -124,16 +152,25 @@ impl Codec {
         slots: Vec<Slot>,
     ) -> Result<Vec<Payload>, Error> {
         let active = &encryption.active_v2;
-        seal_envelopes(active, slots, |key, payload| {
+        seal_envelopes(active, slots, self.seal_of(active)).await
+    }
+
+    /// Seals one payload under a data key of `active`.
+    fn seal_of(
+        &self,
+        active: &ActiveDek,
+    ) -> impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError> + use<> {
+        let (compression, max_decompressed) = (self.0.compression, self.0.max_decompressed);
+        let mut additional = AdditionalData::new(active.context());
+        move |key, payload| {
             // What this codec would not decompress is not compressed.
-            let compression = if payload.encoded_len() > self.0.max_decompressed {
+            let compression = if payload.encoded_len() > max_decompressed {
                 Compression::None
             } else {
-                self.0.compression
+                compression
             };
-            message::seal_v2(key, active.context(), compression, payload)
-        })
-        .await
+            message::seal_v2(key, &mut additional, compression, payload)
+        }
     }
 
     async fn encrypt_directly(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
@@ -172,13 +209,13 @@ impl Codec {
         let rest = &encryption.directly;
         rest.check()?;
         self.0.counters.direct_calls.add(1);
-        let plaintext = Zeroizing::new(payload.encode_to_vec());
+        let plaintext = SecretVec::from(payload.encode_to_vec());
         payload::erase(&mut payload);
         let encrypted = key.encrypt(&plaintext).await;
         rest.learn(&encrypted);
         Ok(Direct {
             key: key.uri().clone(),
-            ciphertext: Zeroizing::new(encrypted?),
+            ciphertext: encrypted?.into(),
         }
         .into_payload())
     }
@@ -188,7 +225,7 @@ impl Codec {
 async fn seal_envelopes(
     active: &Arc<ActiveDek>,
     slots: Vec<Slot>,
-    seal: impl Fn(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
+    mut seal: impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
 ) -> Result<Vec<Payload>, Error> {
     let (messages, bytes) = slots
         .iter()
@@ -201,17 +238,24 @@ async fn seal_envelopes(
         .into_iter()
         .map(|slot| match slot {
             Slot::Sealed(payload) => Ok(payload),
-            Slot::ToSeal(mut payload) => {
-                let data = seal(&key.data_key, &payload)?;
-                payload::erase(&mut payload);
-                Ok(Payload {
-                    data,
-                    metadata: key.metadata.clone(),
-                    external_payloads: Vec::new(),
-                })
-            }
+            Slot::ToSeal(mut payload) => Ok(seal_one(&key, &mut payload, &mut seal)?),
         })
         .collect()
+}
+
+/// Seals a payload, and erases it.
+fn seal_one(
+    key: &ActiveKey,
+    payload: &mut Payload,
+    seal: &mut impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
+) -> Result<Payload, PayloadError> {
+    let data = seal(&key.data_key, payload)?;
+    payload::erase(payload);
+    Ok(Payload {
+        data,
+        metadata: key.metadata.clone(),
+        external_payloads: Vec::new(),
+    })
 }
 
 impl Slot {

@@ -1,6 +1,8 @@
 //! Writes canonical, compact proto-JSON into one buffer of the right size.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::{collections::BTreeMap, ops::Range};
+
+use base64_simd::STANDARD;
 
 use crate::Payload;
 
@@ -32,7 +34,7 @@ pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
 #[must_use]
 pub fn write_payload(payload: &Payload) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload_len(payload));
-    push_payload(&mut out, payload);
+    push_payload(&mut out, payload, &mut Written::default());
     out
 }
 
@@ -66,27 +68,34 @@ fn base64_len(bytes: &[u8]) -> usize {
 fn push_list(out: &mut Vec<u8>, payloads: &[Payload]) {
     out.push(b'[');
     let mut separator = Separator::default();
+    let mut written = Written::default();
     for payload in payloads {
         separator.push(out);
-        push_payload(out, payload);
+        push_payload(out, payload, &mut written);
     }
     out.push(b']');
 }
 
-fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
+/// The last metadata of a list, and where they are in the text: the payloads of one list mostly have the same.
+#[derive(Default)]
+struct Written<'p> {
+    metadata: Option<&'p BTreeMap<String, Vec<u8>>>,
+    text: Range<usize>,
+}
+
+fn push_payload<'p>(out: &mut Vec<u8>, payload: &'p Payload, written: &mut Written<'p>) {
     out.push(b'{');
     let mut field = Separator::default();
     if !payload.metadata.is_empty() {
         field.push(out);
-        out.extend_from_slice(br#""metadata":{"#);
-        let mut member = Separator::default();
-        for (key, value) in &payload.metadata {
-            member.push(out);
-            push_string(out, key);
-            out.push(b':');
-            push_base64(out, value);
+        if written.metadata == Some(&payload.metadata) {
+            out.extend_from_within(written.text.clone());
+        } else {
+            let start = out.len();
+            push_metadata(out, &payload.metadata);
+            written.metadata = Some(&payload.metadata);
+            written.text = start..out.len();
         }
-        out.push(b'}');
     }
     if !payload.data.is_empty() {
         field.push(out);
@@ -112,6 +121,18 @@ fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
     out.push(b'}');
 }
 
+fn push_metadata(out: &mut Vec<u8>, metadata: &BTreeMap<String, Vec<u8>>) {
+    out.extend_from_slice(br#""metadata":{"#);
+    let mut member = Separator::default();
+    for (key, value) in metadata {
+        member.push(out);
+        push_string(out, key);
+        out.push(b':');
+        push_base64(out, value);
+    }
+    out.push(b'}');
+}
+
 /// Writes a comma before every member except the first.
 #[derive(Default)]
 struct Separator {
@@ -129,21 +150,25 @@ impl Separator {
 
 fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    let start = out.len();
-    out.resize(start + base64_len(bytes), b'=');
-    if let Some(target) = out.get_mut(start..) {
-        // It always fits, because `base64_len` is the encoder's own length.
-        let written = STANDARD.encode_slice(bytes, target);
-        debug_assert_eq!(written, Ok(base64_len(bytes)));
-    }
+    STANDARD.encode_append(bytes, out);
     out.push(b'"');
 }
 
 fn push_string(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    out.push(b'"');
+    if text.as_bytes().iter().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        push_escaped(out, text);
+    }
+    out.push(b'"');
+}
+
+fn push_escaped(out: &mut Vec<u8>, text: &str) {
     const HEX: [u8; 16] = *b"0123456789abcdef";
     let hex = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
 
-    out.push(b'"');
     for &byte in text.as_bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -154,5 +179,4 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
             _ => out.push(byte),
         }
     }
-    out.push(b'"');
 }
