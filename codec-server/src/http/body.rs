@@ -114,3 +114,30 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, RequestError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::memory::Memory;
+
+    #[tokio::test]
+    async fn a_body_gets_memory_in_proportion_to_what_has_arrived() {
+        let (announced, limit) = (8 << 20, 16 << 20);
+        let mut share = Memory::new(64 << 20).share();
+        let mut whole = SecretVec::default();
+        for (arrived, most) in [(100, STEP), (64 << 10, 512 << 10), (1 << 20, announced)] {
+            make_room(&mut whole, arrived, (announced, limit), &mut share)
+                .await
+                .unwrap();
+            assert!(whole.capacity() >= arrived, "{arrived}");
+            assert!(whole.capacity() <= most, "{arrived}: {}", whole.capacity());
+        }
+        assert_eq!(whole.capacity(), announced, "the rest is paid for");
+
+        let mut unannounced = SecretVec::default();
+        make_room(&mut unannounced, 1000, (0, limit), &mut share)
+            .await
+            .unwrap();
+        assert_eq!(unannounced.capacity(), STEP);
+    }
+}
