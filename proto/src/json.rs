@@ -28,7 +28,9 @@ mod write;
 
 pub use document::{Found, Places, find_payloads, replace_payloads};
 pub use error::{Field, JsonError, Place, Position};
-pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
+pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads, parse_shared_payloads};
 pub use scan::{FoundAt, HistoryEvent};
 pub use stream::{Part, PayloadStream};
-pub use write::{payloads_len, write_payload, write_payload_list, write_payloads};
+pub use write::{
+    shared_payloads_len, write_payload, write_payload_list, write_payloads, write_shared_payloads,
+};

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use temporal_kms_codec::Payload;
+use temporal_kms_codec::SharedPayload;
 
 use super::request_error::named_keys;
 
@@ -18,7 +18,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Notes the keys that payloads name, each once.
-    pub(super) fn note_keys(&self, payloads: &[Payload]) {
+    pub(super) fn note_keys(&self, payloads: &[SharedPayload]) {
         let mut keys = Vec::new();
         let mut before = None;
         for payload in payloads {

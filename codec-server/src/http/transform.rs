@@ -11,7 +11,9 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use temporal_kms::support::{SecretVec, erase_vec};
-use temporal_kms_codec::{Codec, Decoder, Error, Payload, PayloadExt as _, Undecoded};
+use temporal_kms_codec::{
+    Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded,
+};
 use temporal_kms_codec_proto::json;
 use temporal_kms_codec_service::namespaces::NamespaceCodec;
 use tokio::task::yield_now;
@@ -61,9 +63,9 @@ pub(super) struct Request<'r> {
 
 /// A payload of the answer.
 enum Decoded {
-    Payload(Payload),
-    Placeholder(Payload),
-    Reference(Payload),
+    Payload(SharedPayload),
+    Placeholder(SharedPayload),
+    Reference(SharedPayload),
 }
 
 impl Request<'_> {
@@ -72,7 +74,7 @@ impl Request<'_> {
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
-        let asked = json::parse_payloads(&bytes, &limits)?.payloads;
+        let asked = json::parse_shared_payloads(&bytes, &limits)?;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
         share.shrink(bytes.len());
         drop(bytes);
@@ -94,7 +96,8 @@ impl Request<'_> {
         answered.write(share).await
     }
 
-    async fn encode(&self, asked: Vec<Payload>) -> Result<Answered, RequestError> {
+    async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
+        let asked: Vec<Payload> = asked.into_iter().map(SharedPayload::into_payload).collect();
         // An encrypted placeholder would replace the value that could not be decoded.
         if let Some(index) = asked.iter().position(placeholder::is_placeholder) {
             return Err(RequestError::Placeholder { index });
@@ -104,7 +107,7 @@ impl Request<'_> {
         }
         let payloads = self
             .codec()
-            .encode(asked)
+            .encode_shared(asked)
             .await
             .map_err(|error| RequestError::Encode(Box::new(error)))?;
         if self.is_audited {
@@ -118,7 +121,7 @@ impl Request<'_> {
 
     async fn decode(
         &self,
-        asked: Vec<Payload>,
+        asked: Vec<SharedPayload>,
         share: &mut Share,
     ) -> Result<Answered, RequestError> {
         let decoder = self.codec().decoder();
@@ -150,7 +153,7 @@ impl Request<'_> {
     /// Decodes one step of a request without waiting, as far as data keys are known.
     fn decode_known(
         &self,
-        asked: &mut vec::IntoIter<Payload>,
+        asked: &mut vec::IntoIter<SharedPayload>,
         decoder: &Decoder,
         room: &Room<'_>,
         answered: &mut Answered,
@@ -165,7 +168,7 @@ impl Request<'_> {
             let decoded = if self.is_kept_reference(&payload) {
                 Decoded::Reference(payload)
             } else {
-                match known.decode(payload) {
+                match known.decode_shared(payload) {
                     Ok(payload) => Decoded::Payload(payload),
                     Err(undecoded) => {
                         room.take(&taken)?;
@@ -195,7 +198,7 @@ impl Request<'_> {
                 Decoded::Reference(payload)
             }
             Asks::Payload(payload) => {
-                let known = decoder.known().decode(payload);
+                let known = decoder.known().decode_shared(payload);
                 match known {
                     Ok(payload) => Decoded::Payload(payload),
                     Err(undecoded) => self.finish(index, undecoded, decoder).await?,
@@ -211,7 +214,7 @@ impl Request<'_> {
     }
 
     /// A reference is not ciphertext. A caller that asks for references gets them unchanged, under any policy.
-    fn is_kept_reference(&self, payload: &Payload) -> bool {
+    fn is_kept_reference(&self, payload: &SharedPayload) -> bool {
         self.preserve_storage_refs && payload.is_storage_reference()
     }
 
@@ -223,8 +226,11 @@ impl Request<'_> {
     ) -> Result<Decoded, RequestError> {
         let key = undecoded.given().and_then(wanted_key);
         match decoder.finish(undecoded).await {
-            Ok(payload) => Ok(Decoded::Payload(payload)),
-            Err(error) => Ok(Decoded::Placeholder(self.undecodable(index, key, error)?)),
+            Ok(payload) => Ok(Decoded::Payload(payload.into())),
+            Err(error) => {
+                let placeholder = self.undecodable(index, key, error)?;
+                Ok(Decoded::Placeholder(placeholder.into()))
+            }
         }
     }
 
@@ -258,7 +264,7 @@ impl Request<'_> {
 }
 
 impl Decoded {
-    fn payload(&self) -> &Payload {
+    fn payload(&self) -> &SharedPayload {
         match self {
             Self::Payload(payload) | Self::Placeholder(payload) | Self::Reference(payload) => {
                 payload
@@ -269,7 +275,7 @@ impl Decoded {
 
 /// A payload that is still to be decoded.
 enum Asks {
-    Payload(Payload),
+    Payload(SharedPayload),
     Undecoded(Undecoded),
 }
 
@@ -285,7 +291,7 @@ enum Step {
 /// The payloads of an answer, and which of them are placeholders or references.
 #[derive(Default)]
 struct Answered {
-    payloads: Vec<Payload>,
+    payloads: Vec<SharedPayload>,
     placeholders: Vec<usize>,
     references: Vec<usize>,
 }
@@ -315,9 +321,9 @@ impl Answered {
 
     /// Writes the answer. Its share of the memory is held until the client has read it.
     async fn write(mut self, mut share: Share) -> Result<Done, RequestError> {
-        let length = json::payloads_len(&self.payloads);
+        let length = json::shared_payloads_len(&self.payloads);
         share.grow(length).await?;
-        let text = SecretVec::from(json::write_payloads(&self.payloads));
+        let text = SecretVec::from(json::write_shared_payloads(&self.payloads));
         for payload in &mut self.payloads {
             erase_vec(&mut payload.data);
         }
@@ -363,7 +369,7 @@ struct Taken {
 }
 
 impl Taken {
-    fn add(&mut self, payload: &Payload) {
+    fn add(&mut self, payload: &SharedPayload) {
         self.content = self.content.saturating_add(content(payload));
         self.footprint = self.footprint.saturating_add(footprint(payload));
     }
@@ -385,23 +391,23 @@ impl Room<'_> {
 }
 
 /// The bytes of a payload's data and metadata.
-fn content(payload: &Payload) -> usize {
+fn content(payload: &SharedPayload) -> usize {
     let metadata = payload.metadata.iter();
     let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
     payload.data.len() + metadata
 }
 
 /// Roughly the memory that a payload takes.
-fn footprint(payload: &Payload) -> usize {
+fn footprint(payload: &SharedPayload) -> usize {
     /// One node of the map and two allocations.
     const ENTRY: usize = 112;
     content(payload)
         + payload.metadata.len() * ENTRY
         + std::mem::size_of_val(payload.external_payloads.as_slice())
-        + size_of::<Payload>()
+        + size_of::<SharedPayload>()
 }
 
-fn total(payloads: &[Payload]) -> usize {
+fn total(payloads: &[SharedPayload]) -> usize {
     payloads.iter().map(footprint).sum()
 }
 

@@ -2,7 +2,7 @@
 
 mod in_place;
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use prost::{
     DecodeError, Message as _,
@@ -10,6 +10,7 @@ use prost::{
 };
 
 use temporal_kms::support::{SecretVec, erase_from};
+use temporal_kms_codec_proto::{Metadata, SharedPayload};
 
 use crate::{Payload, PayloadError};
 
@@ -40,31 +41,57 @@ pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
 
 /// Reads a serialized payload out of the buffer that it was decrypted in. Its data keep their place in memory, and everything
 /// else in the buffer is erased.
-pub(crate) fn take(
+pub(crate) fn take(buffer: SecretVec, serialized: Range<usize>) -> Result<Payload, PayloadError> {
+    let shared = take_shared(buffer, serialized, &mut LastMetadata::default())?;
+    Ok(shared.into_payload())
+}
+
+/// The serialized metadata of the last payload, and what they are.
+#[derive(Default)]
+pub(crate) struct LastMetadata(Option<(SecretVec, Arc<Metadata>)>);
+
+/// As [`take`]. A payload with the metadata of the last one shares them.
+pub(crate) fn take_shared(
     mut buffer: SecretVec,
     serialized: Range<usize>,
-) -> Result<Payload, PayloadError> {
+    last: &mut LastMetadata,
+) -> Result<SharedPayload, PayloadError> {
     /// A small buffer may be kept for any data.
     const SMALL: usize = 4096;
 
     let start = serialized.start;
     let serialized = buffer.get(serialized).unwrap_or_default();
     let Some(parts) = in_place::parts(serialized, MAX_ENTRIES) else {
-        return decode(serialized);
+        return decode(serialized).map(Into::into);
+    };
+    let text = serialized.get(parts.metadata).unwrap_or_default();
+    let Some(metadata) = last.metadata(text) else {
+        return decode(serialized).map(Into::into);
     };
     let len = parts.data.len();
     if buffer.capacity() > SMALL && len < buffer.capacity() / 2 {
         // Few data must not keep much memory.
-        return decode(serialized);
+        let data = serialized.get(parts.data).unwrap_or_default();
+        return Ok(SharedPayload::new(metadata, data.to_vec()));
     }
     let data = start + parts.data.start..start + parts.data.end;
     buffer.copy_within(data, 0);
     erase_from(&mut buffer, len);
-    Ok(Payload {
-        metadata: parts.metadata,
-        data: buffer.into_inner(),
-        external_payloads: Vec::new(),
-    })
+    Ok(SharedPayload::new(metadata, buffer.into_inner()))
+}
+
+impl LastMetadata {
+    /// The metadata that `serialized` is.
+    fn metadata(&mut self, serialized: &[u8]) -> Option<Arc<Metadata>> {
+        if let Some((last, metadata)) = &self.0
+            && last.as_slice() == serialized
+        {
+            return Some(Arc::clone(metadata));
+        }
+        let metadata = Arc::new(in_place::metadata(serialized)?);
+        self.0 = Some((serialized.to_vec().into(), Arc::clone(&metadata)));
+        Some(metadata)
+    }
 }
 
 const TOO_MANY_ENTRIES: PayloadError = PayloadError::Malformed(
@@ -133,8 +160,14 @@ mod tests {
                 serialized[at] = byte;
             }
             let buffer = [vec![0xAA; before], serialized.clone(), vec![0xBB; after]].concat();
-            let taken = take(buffer.into(), before..before + serialized.len());
-            prop_assert_eq!(taken, decode(&serialized));
+            let range = before..before + serialized.len();
+            let taken = take(buffer.clone().into(), range.clone());
+            prop_assert_eq!(&taken, &decode(&serialized));
+            let mut last = LastMetadata::default();
+            for _ in 0..2 {
+                let shared = take_shared(buffer.clone().into(), range.clone(), &mut last);
+                prop_assert_eq!(&shared.map(SharedPayload::into_payload), &taken);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{fmt, vec};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use temporal_kms_codec_proto::Metadata;
 
 use super::{
     CONCURRENT_CALLS, Codec, content,
@@ -108,7 +109,7 @@ impl Codec {
         let limit = self.0.max_decompressed;
         let mut payload = payload;
         let (mut layers, mut is_authentic) = (layers, layers > 0);
-        while let Some(marker) = self.marker(&payload) {
+        while let Some(marker) = self.marker(&payload.metadata, &payload.data) {
             if layers == MAX_NESTING {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
@@ -140,10 +141,10 @@ impl Codec {
 
     /// The marker of a payload that is opened or refused. Payloads that other codecs compressed are values like any other,
     /// unless the configuration opens their format.
-    pub(super) fn marker(&self, payload: &Payload) -> Option<Marker> {
+    pub(super) fn marker(&self, metadata: &Metadata, data: &[u8]) -> Option<Marker> {
         let formats = &self.0.policy.formats;
         let is_opened = |marker: &Marker| marker.format().is_ok_and(|it| formats.opens(it));
-        Marker::of(payload).filter(|marker| marker.encrypts() || is_opened(marker))
+        Marker::of_parts(metadata, data).filter(|marker| marker.encrypts() || is_opened(marker))
     }
 
     /// The marker of a payload that is encrypted for this codec already. Other codecs may be chained with this one, so what

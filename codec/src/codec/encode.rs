@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use prost::Message as _;
 use temporal_kms::support::SecretVec;
+use temporal_kms_codec_proto::SharedPayload;
 
 use super::{
     CONCURRENT_CALLS, Codec, Encryption, content,
@@ -51,9 +52,27 @@ impl Codec {
             .inspect_err(|_| self.0.counters.rejected.add(count))
     }
 
+    /// As [`encode`](Self::encode). The payloads share their metadata, which are those of one data key.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub async fn encode_shared(
+        &self,
+        payloads: Vec<Payload>,
+    ) -> Result<Vec<SharedPayload>, Error> {
+        if self.0.format != Format::Envelope || !self.are_all_new(&payloads) {
+            let sealed = self.encode(payloads).await?;
+            return Ok(sealed.into_iter().map(SharedPayload::from).collect());
+        }
+        let count = payloads.len();
+        let sealed = self.seal_new(payloads).await;
+        sealed.inspect_err(|_| self.0.counters.rejected.add(count))
+    }
+
     async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         if self.0.format == Format::Envelope && self.are_all_new(&payloads) {
-            return self.seal_new(payloads).await;
+            let sealed = self.seal_new(payloads).await?;
+            return Ok(sealed.into_iter().map(SharedPayload::into_payload).collect());
         }
         let slots = self.partition_already_encrypted(payloads).await?;
         let count = slots
@@ -82,18 +101,18 @@ impl Codec {
         !payloads.is_empty() && payloads.iter().all(is_new)
     }
 
-    /// Seals a batch in its place.
-    async fn seal_new(&self, mut payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+    /// Seals a batch of new payloads under one data key.
+    async fn seal_new(&self, payloads: Vec<Payload>) -> Result<Vec<SharedPayload>, Error> {
         let active = &self.encryption()?.active_v2;
         let bytes = payloads.iter().map(|payload| payload.encoded_len() as u64);
         let key = active.acquire(payloads.len() as u64, bytes.sum()).await?;
         let mut seal = self.seal_of(active);
-        for payload in &mut payloads {
-            let sealed = seal_one(&key, payload, &mut seal)?;
-            *payload = sealed;
+        let mut sealed = Vec::with_capacity(payloads.len());
+        for mut payload in payloads {
+            sealed.push(seal_one(&key, &mut payload, &mut seal)?);
         }
-        self.0.counters.sealed.add(payloads.len());
-        Ok(payloads)
+        self.0.counters.sealed.add(sealed.len());
+        Ok(sealed)
     }
 
     /// Tells the payloads that are encrypted already from the others.
@@ -238,7 +257,9 @@ async fn seal_envelopes(
         .into_iter()
         .map(|slot| match slot {
             Slot::Sealed(payload) => Ok(payload),
-            Slot::ToSeal(mut payload) => Ok(seal_one(&key, &mut payload, &mut seal)?),
+            Slot::ToSeal(mut payload) => {
+                Ok(seal_one(&key, &mut payload, &mut seal)?.into_payload())
+            }
         })
         .collect()
 }
@@ -248,14 +269,10 @@ fn seal_one(
     key: &ActiveKey,
     payload: &mut Payload,
     seal: &mut impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
-) -> Result<Payload, PayloadError> {
+) -> Result<SharedPayload, PayloadError> {
     let data = seal(&key.data_key, payload)?;
     payload::erase(payload);
-    Ok(Payload {
-        data,
-        metadata: key.metadata.clone(),
-        external_payloads: Vec::new(),
-    })
+    Ok(SharedPayload::new(Arc::clone(&key.metadata), data))
 }
 
 impl Slot {

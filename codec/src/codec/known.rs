@@ -4,10 +4,14 @@
 //! key is at hand. A payload that needs more than that, or that is refused, is decoded the other way
 //! ([`decode`](super::decode)), which also tells what is wrong with it.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData, mem, sync::Arc};
+use std::{fmt, marker::PhantomData, mem, ops::Range, ptr, sync::Arc};
+
+use temporal_kms::support::SecretVec;
+use temporal_kms_codec_proto::{Metadata, SharedPayload};
 
 use super::{
     Codec,
+    content::{self, LastMetadata},
     message::{self, AdditionalData},
 };
 use crate::{
@@ -18,7 +22,7 @@ use crate::{
 
 /// What the metadata of an envelope say. It depends on the metadata and the codec only, so the codec keeps the last one.
 pub(crate) struct ReadEnvelope {
-    metadata: BTreeMap<String, Vec<u8>>,
+    metadata: Metadata,
     context: EncryptionContext,
     choice: FirstChoice,
 }
@@ -31,11 +35,15 @@ pub struct KnownKeys<'c> {
     codec: &'c Codec,
     /// The last envelope, and its data key.
     last: Option<Last>,
+    /// The metadata of the last content.
+    content: LastMetadata,
     stays_here: PhantomData<*const ()>,
 }
 
 struct Last {
     envelope: Arc<ReadEnvelope>,
+    /// Metadata that are known to be those of the envelope.
+    same: Option<Arc<Metadata>>,
     key: Arc<ExpandedDek>,
     additional: AdditionalData,
     has_opened: bool,
@@ -58,6 +66,7 @@ impl<'c> KnownKeys<'c> {
         Self {
             codec,
             last: None,
+            content: LastMetadata::default(),
             stays_here: PhantomData,
         }
     }
@@ -68,32 +77,77 @@ impl<'c> KnownKeys<'c> {
     /// The payload. It may be one that cannot be decoded at all.
     #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
     pub fn decode(&mut self, mut payload: Payload) -> Result<Payload, Undecoded> {
-        let codec = &self.codec.0;
-        let is_last = |last: &Last| last.envelope.metadata == payload.metadata;
-        if !self.last.as_ref().is_some_and(is_last) {
-            self.last = self.codec.recognise(&payload);
-        }
-        let Some(last) = &mut self.last else {
-            return Err(Undecoded(State::Given(payload)));
-        };
+        self.recognise(&payload.metadata);
         let data = mem::take(&mut payload.data);
-        let opened = match message::open_usual_v2(&last.key, &mut last.additional, data) {
-            Ok(opened) => opened,
+        match self.decrypt(data) {
+            Ok((buffer, content)) => {
+                let content = content::take(buffer, content).map(Into::into);
+                self.opened(content).map(SharedPayload::into_payload)
+            }
             Err(data) => {
                 payload.data = data;
-                return Err(Undecoded(State::Given(payload)));
+                Err(Undecoded(State::Given(payload)))
             }
+        }
+    }
+
+    /// As [`decode`](Self::decode). Payloads whose content has the same metadata share them.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
+    pub fn decode_shared(&mut self, mut payload: SharedPayload) -> Result<SharedPayload, Undecoded> {
+        if !self.last.as_ref().is_some_and(|last| last.has(&payload.metadata)) {
+            self.recognise(&payload.metadata);
+            if let Some(last) = &mut self.last {
+                last.same = Some(Arc::clone(&payload.metadata));
+            }
+        }
+        let data = mem::take(&mut payload.data);
+        match self.decrypt(data) {
+            Ok((buffer, content)) => {
+                let content = content::take_shared(buffer, content, &mut self.content);
+                self.opened(content)
+            }
+            Err(data) => {
+                payload.data = data;
+                Err(Undecoded(State::Given(payload.into_payload())))
+            }
+        }
+    }
+
+    /// Finds the data key of an envelope with these metadata, if it is known.
+    fn recognise(&mut self, metadata: &Metadata) {
+        let is_last = |last: &Last| last.envelope.metadata == *metadata;
+        if !self.last.as_ref().is_some_and(is_last) {
+            self.last = self.codec.recognise(metadata);
+        }
+    }
+
+    /// Decrypts the data of the envelope that was recognised, or gives them back.
+    fn decrypt(&mut self, data: Vec<u8>) -> Result<(SecretVec, Range<usize>), Vec<u8>> {
+        let Some(last) = &mut self.last else {
+            return Err(data);
         };
-        codec.counters.dek_cache_hits.add(1);
+        let decrypted = message::decrypt_usual_v2(&last.key, &mut last.additional, data)?;
+        self.codec.0.counters.dek_cache_hits.add(1);
         if !mem::replace(&mut last.has_opened, true) {
             DecryptionKeys::note_known(&last.envelope.choice);
         }
-        match opened {
-            Ok(content) if self.codec.marker(&content).is_some() => {
-                Err(Undecoded(State::Opened(content)))
+        Ok(decrypted)
+    }
+
+    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
+    fn opened(
+        &self,
+        content: Result<SharedPayload, PayloadError>,
+    ) -> Result<SharedPayload, Undecoded> {
+        match content {
+            Ok(content) if self.codec.marker(&content.metadata, &content.data).is_some() => {
+                Err(Undecoded(State::Opened(content.into_payload())))
             }
             Ok(content) => {
-                codec.counters.opened.add(1);
+                self.codec.0.counters.opened.add(1);
                 Ok(content)
             }
             Err(error) => Err(Undecoded(State::Refused(error))),
@@ -101,14 +155,21 @@ impl<'c> KnownKeys<'c> {
     }
 }
 
+impl Last {
+    /// Whether these are the metadata of the envelope, as far as that is known.
+    fn has(&self, metadata: &Arc<Metadata>) -> bool {
+        self.same.as_ref().is_some_and(|same| ptr::eq(&**same, &**metadata))
+    }
+}
+
 impl Codec {
-    /// The envelope that a payload is, if its data key is known.
-    fn recognise(&self, payload: &Payload) -> Option<Last> {
+    /// The envelope that has these metadata, if its data key is known.
+    fn recognise(&self, metadata: &Metadata) -> Option<Last> {
         let codec = &self.0;
         let kept = codec.last_envelope.load_full();
-        let kept = kept.filter(|envelope| envelope.metadata == payload.metadata);
+        let kept = kept.filter(|envelope| envelope.metadata == *metadata);
         let is_kept = kept.is_some();
-        let envelope = kept.or_else(|| self.read_envelope(payload).map(Arc::new))?;
+        let envelope = kept.or_else(|| self.read_envelope(metadata).map(Arc::new))?;
         let key = codec.opening.decryption.known(&envelope.choice)?;
         if !is_kept {
             codec.last_envelope.store(Some(Arc::clone(&envelope)));
@@ -116,19 +177,19 @@ impl Codec {
         Some(Last {
             additional: AdditionalData::new(&envelope.context),
             envelope,
+            same: None,
             key,
             has_opened: false,
         })
     }
 
     /// Reads the metadata of an envelope, and checks them against the policy, as [`read`](Self::read) does.
-    fn read_envelope(&self, payload: &Payload) -> Option<ReadEnvelope> {
+    fn read_envelope(&self, metadata: &Metadata) -> Option<ReadEnvelope> {
         let (policy, decryption) = (&self.0.policy, &self.0.opening.decryption);
-        if Marker::of(payload) != Some(Marker::EnvelopeV2) || !policy.formats.opens(Format::Envelope)
-        {
+        let is_opened = policy.formats.opens(Format::Envelope);
+        if Marker::of_parts(metadata, &[]) != Some(Marker::EnvelopeV2) || !is_opened {
             return None;
         }
-        let metadata = &payload.metadata;
         let (recipients, context) = envelope_v2::named_in(|name| metadata.get(name).cloned()).ok()?;
         policy.check_context(&context).ok()?;
         Some(ReadEnvelope {

@@ -110,13 +110,15 @@ pub(crate) fn open_v2(
     }
 }
 
-/// Opens the usual `data` of an envelope version 2: uncompressed, and sealed with this key. Other data are given back. Then
-/// [`open_v2`] says of them what is wrong. Altered data are still refused by it, because their ciphertext is erased.
-pub(crate) fn open_usual_v2(
+/// Decrypts the usual `data` of an envelope version 2: uncompressed, and sealed with this key. Returns where the content is.
+///
+/// Other data are given back. Then [`open_v2`] says of them what is wrong. Altered data are still refused by it, because their
+/// ciphertext is erased.
+pub(crate) fn decrypt_usual_v2(
     key: &ExpandedDek,
     additional: &mut AdditionalData,
     data: Vec<u8>,
-) -> Result<Result<Payload, PayloadError>, Vec<u8>> {
+) -> Result<(SecretVec, Range<usize>), Vec<u8>> {
     let header = match Header::parse(&data) {
         Ok(header) if !header.compressed => header,
         _ => return Err(data),
@@ -127,7 +129,7 @@ pub(crate) fn open_usual_v2(
     }
     let mut data = SecretVec::from(data);
     if let Some(plaintext) = decrypt_v2(&message_key, additional, &mut data) {
-        Ok(content::take(data, plaintext))
+        Ok((data, plaintext))
     } else {
         erase(data.get_mut(HEADER_LEN..).unwrap_or_default());
         Err(data.into_inner())

@@ -4,17 +4,15 @@
 //! externally stored parts, a body above a limit, and every mistake. Then [`read`](super::read) reads the body from its
 //! start, so a body means the same either way, and its errors are told in one place.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use memchr::memchr2;
 
 use super::read::{Limits, MAX_METADATA, decode_base64};
-use crate::Payload;
-
-type Metadata = BTreeMap<String, Vec<u8>>;
+use crate::{Metadata, SharedPayload};
 
 /// The payloads of a body, or `None` when the body must be read the other way.
-pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<Payload>> {
+pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload>> {
     let mut reader = Reader { rest: body };
     reader.token(b'{')?;
     reader.name(br#""payloads""#)?;
@@ -24,18 +22,18 @@ pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<Payload>> {
     reader.rest.is_empty().then_some(payloads)
 }
 
-fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<Payload>> {
+fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<SharedPayload>> {
     reader.token(b'[')?;
-    let mut payloads: Vec<Payload> = Vec::new();
+    let mut payloads: Vec<SharedPayload> = Vec::new();
     if reader.token(b']').is_some() {
         return Some(payloads);
     }
-    let mut last: &[u8] = b"";
+    let mut last = None;
     loop {
         if payloads.len() == limit {
             return None;
         }
-        let payload = payload(reader, &mut last, payloads.last())?;
+        let payload = payload(reader, &mut last)?;
         payloads.push(payload);
         if !reader.goes_on(b']')? {
             return Some(payloads);
@@ -43,12 +41,10 @@ fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<Payload>> {
     }
 }
 
-/// `last` is the text of the last metadata, which are those of the payload `before`.
-fn payload<'b>(
-    reader: &mut Reader<'b>,
-    last: &mut &'b [u8],
-    before: Option<&Payload>,
-) -> Option<Payload> {
+/// The text of the last metadata, and what they are.
+type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
+
+fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
     let (mut metadata, mut data) = (None, None);
     if reader.token(b'}').is_none() {
@@ -58,12 +54,13 @@ fn payload<'b>(
                 data = Some(decode_base64(reader.string()?)?);
             } else if metadata.is_none() && reader.name(br#""metadata""#).is_some() {
                 reader.skip_space();
-                metadata = Some(match before {
-                    Some(before) if reader.skip(last) => before.metadata.clone(),
+                metadata = Some(match last {
+                    Some((text, same)) if reader.skip(text) => Arc::clone(same),
                     _ => {
                         let text = reader.rest;
-                        let read = read_metadata(reader)?;
-                        *last = text.get(..text.len() - reader.rest.len())?;
+                        let read = Arc::new(read_metadata(reader)?);
+                        let text = text.get(..text.len() - reader.rest.len())?;
+                        *last = Some((text, Arc::clone(&read)));
                         read
                     }
                 });
@@ -75,15 +72,8 @@ fn payload<'b>(
             }
         }
     }
-    // The next payload's metadata are compared with those of this one.
-    if metadata.is_none() {
-        *last = b"";
-    }
-    Some(Payload {
-        metadata: metadata.unwrap_or_default(),
-        data: data.unwrap_or_default(),
-        external_payloads: Vec::new(),
-    })
+    let metadata = metadata.unwrap_or_default();
+    Some(SharedPayload::new(metadata, data.unwrap_or_default()))
 }
 
 fn read_metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
@@ -179,12 +169,20 @@ mod tests {
     use proptest::{collection, prelude::*, sample::select};
 
     use super::*;
-    use crate::json::{read::parse_any_payloads, write_payloads};
+    use crate::{
+        Payload,
+        json::{read::parse_any_payloads, write_payloads},
+    };
 
     const LIMITS: Limits = Limits { max_payloads: 3 };
 
+    fn read_bytes(body: &[u8]) -> Option<Vec<Payload>> {
+        let shared = payloads(body, &LIMITS)?;
+        Some(shared.into_iter().map(SharedPayload::into_payload).collect())
+    }
+
     fn read(body: &str) -> Option<Vec<Payload>> {
-        payloads(body.as_bytes(), &LIMITS)
+        read_bytes(body.as_bytes())
     }
 
     #[test]
@@ -271,10 +269,10 @@ mod tests {
             let is_plain = count == 0 || metadata.keys().all(|name| !name.contains(['"', '\\']) && !name.contains(|c| c < ' '));
             let all = vec![Payload { metadata, data, external_payloads: vec![] }; count];
             let mut body = write_payloads(&all);
-            prop_assert_eq!(payloads(&body, &LIMITS), is_plain.then_some(all));
+            prop_assert_eq!(read_bytes(&body), is_plain.then_some(all));
             let at = at.index(body.len());
             body[at] = byte;
-            if let Some(fast) = payloads(&body, &LIMITS) {
+            if let Some(fast) = read_bytes(&body) {
                 let slow = parse_any_payloads(&body, &LIMITS).map(|all| all.payloads);
                 prop_assert_eq!(Ok(fast), slow);
             }

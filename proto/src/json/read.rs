@@ -17,7 +17,7 @@ use super::{
     error::{Field, JsonError, Place, Position},
     fast,
 };
-use crate::{Payload, Payloads, payload::ExternalPayloadDetails};
+use crate::{Payload, Payloads, SharedPayload, payload::ExternalPayloadDetails};
 
 /// Limits during parsing. They stop the parser before it spends memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +47,29 @@ const MAX_EXTERNAL_PAYLOADS: usize = 64;
 /// For every mistake in the right column of the [module's](super) table.
 pub fn parse_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonError> {
     match fast::payloads(body, limits) {
-        Some(payloads) => Ok(Payloads { payloads }),
+        Some(shared) => {
+            let payloads = shared.into_iter().map(SharedPayload::into_payload);
+            Ok(Payloads {
+                payloads: payloads.collect(),
+            })
+        }
         None => parse_any_payloads(body, limits),
     }
+}
+
+/// As [`parse_payloads`]. Payloads with the same metadata share them.
+///
+/// # Errors
+/// As [`parse_payloads`].
+pub fn parse_shared_payloads(
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Vec<SharedPayload>, JsonError> {
+    if let Some(shared) = fast::payloads(body, limits) {
+        return Ok(shared);
+    }
+    let payloads = parse_any_payloads(body, limits)?.payloads;
+    Ok(payloads.into_iter().map(SharedPayload::from).collect())
 }
 
 /// As [`parse_payloads`], for every form of a body.

@@ -1,7 +1,9 @@
 //! Where the parts of a serialized payload are, for payloads in the form that SDKs write: entries of the metadata, and data
 //! once. A payload in any other form is read by the protobuf library.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
+
+use temporal_kms_codec_proto::Metadata;
 
 /// `message Payload`: fields 1 and 2, and the fields of an entry of the map. All of them have a length before them.
 const METADATA: u8 = 0x0a;
@@ -9,10 +11,10 @@ const DATA: u8 = 0x12;
 const ENTRY_KEY: u8 = 0x0a;
 const ENTRY_VALUE: u8 = 0x12;
 
-/// The parts of a serialized payload.
+/// The places of the parts of a serialized payload.
 pub(super) struct Parts {
-    pub(super) metadata: BTreeMap<String, Vec<u8>>,
-    /// The place of the data.
+    /// The metadata, from the start.
+    pub(super) metadata: Range<usize>,
     pub(super) data: Range<usize>,
 }
 
@@ -22,13 +24,12 @@ pub(super) fn parts(serialized: &[u8], max_entries: usize) -> Option<Parts> {
         bytes: serialized,
         at: 0,
     };
-    let (mut metadata, mut data, mut entries) = (BTreeMap::new(), None, 0);
+    let (mut metadata, mut data, mut entries) = (0..0, None, 0);
     while let Some(tag) = reader.byte() {
         let content = reader.delimited()?;
         match tag {
-            METADATA if entries < max_entries => {
-                let (key, value) = entry(serialized.get(content)?)?;
-                metadata.insert(key, value);
+            METADATA if entries < max_entries && data.is_none() => {
+                metadata.end = content.end;
                 entries += 1;
             }
             DATA if data.is_none() => data = Some(content),
@@ -39,6 +40,20 @@ pub(super) fn parts(serialized: &[u8], max_entries: usize) -> Option<Parts> {
         metadata,
         data: data.unwrap_or_default(),
     })
+}
+
+/// The metadata in the place that [`parts`] gave.
+pub(super) fn metadata(serialized: &[u8]) -> Option<Metadata> {
+    let mut reader = Reader {
+        bytes: serialized,
+        at: 0,
+    };
+    let mut metadata = Metadata::new();
+    while reader.byte().is_some() {
+        let (key, value) = entry(serialized.get(reader.delimited()?)?)?;
+        metadata.insert(key, value);
+    }
+    Some(metadata)
 }
 
 /// One entry of the map. A serializer leaves out an empty key or value.

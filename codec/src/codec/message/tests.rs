@@ -165,9 +165,9 @@ fn the_usual_way_agrees_with_the_other() {
     for case in cases() {
         let data = hex::decode(&case.data).unwrap();
         let mut additional = AdditionalData::new(&case.context());
-        match open_usual_v2(&case.data_key(), &mut additional, data.clone()) {
-            Ok(usual) => {
-                assert_eq!(usual, case.open(), "{}", case.name);
+        match decrypt_usual_v2(&case.data_key(), &mut additional, data.clone()) {
+            Ok((usual, content)) => {
+                assert_eq!(content::take(usual, content), case.open(), "{}", case.name);
                 opened += 1;
             }
             Err(given_back) => {
@@ -194,11 +194,11 @@ fn altered_data_are_given_back_without_their_content() {
     };
     let mut sealed = seal_v2(&key, &mut additional, Compression::None, &payload).unwrap();
     *sealed.last_mut().unwrap() ^= 1;
-    let given_back = open_usual_v2(&key, &mut additional, sealed.clone()).unwrap_err();
+    let given_back = decrypt_usual_v2(&key, &mut additional, sealed.clone()).unwrap_err();
     assert_eq!(given_back[..HEADER_LEN], sealed[..HEADER_LEN]);
     assert!(given_back[HEADER_LEN..].iter().all(|byte| *byte == 0));
 
     let other = ExpandedDek::new(Dek::new([8; 32]));
-    let whole = open_usual_v2(&other, &mut additional, sealed.clone()).unwrap_err();
+    let whole = decrypt_usual_v2(&other, &mut additional, sealed.clone()).unwrap_err();
     assert_eq!(whole, sealed, "of another key");
 }

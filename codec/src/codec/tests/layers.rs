@@ -15,7 +15,7 @@ async fn layer(codec: &Codec, payload: &Payload) -> Payload {
             payload,
         )
             .unwrap(),
-        metadata: key.metadata.clone(),
+        metadata: (*key.metadata).clone(),
         external_payloads: vec![],
     }
 }
