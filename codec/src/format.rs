@@ -56,7 +56,9 @@ impl Marker {
                 })
             }
             encrypted::ENCODING if temporal_proxy::is_marked(metadata) => Some(Self::TemporalProxy),
-            encrypted::ENCODING if vault_transit::is_marked(metadata, data) => Some(Self::VaultTransit),
+            encrypted::ENCODING if vault_transit::is_marked(metadata, data) => {
+                Some(Self::VaultTransit)
+            }
             encrypted::ENCODING => Some(Self::Static),
             other => match compressed::algorithm(other) {
                 Some(algorithm) => Some(Self::Compressed(algorithm)),

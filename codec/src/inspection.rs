@@ -75,7 +75,10 @@ impl Inspection {
         if Marker::of(payload) == Some(Marker::EnvelopeV2) {
             let named = envelope_v2::named_in(|name| payload.metadata.get(name).cloned());
             let recipients = named.map(|(recipients, _)| recipients).unwrap_or_default();
-            return recipients.iter().map(|recipient| recipient.key.to_string()).collect();
+            return recipients
+                .iter()
+                .map(|recipient| recipient.key.to_string())
+                .collect();
         }
         let keys = Self::of(payload).keys.into_iter();
         keys.filter_map(|key| key.name).collect()

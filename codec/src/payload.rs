@@ -1,7 +1,7 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
-pub use temporal_kms_codec_proto::{Metadata, Payload, Payloads, SharedPayload};
 use temporal_kms::support::erase_vec;
+pub use temporal_kms_codec_proto::{Metadata, Payload, Payloads, SharedPayload};
 
 /// How `data` is to be read. Every SDK writes it, and a codec dispatches on it.
 pub const ENCODING: &str = "encoding";

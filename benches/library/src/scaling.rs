@@ -49,7 +49,12 @@ pub(crate) fn measure() -> anyhow::Result<Scaling> {
     for count in [1, 100, 1000, 5000, 10_000] {
         points.push(data_keys(&runtime, "data keys", count, count)?);
     }
-    points.push(data_keys(&runtime, "data keys, more than the cache", 10_000, 5000)?);
+    points.push(data_keys(
+        &runtime,
+        "data keys, more than the cache",
+        10_000,
+        5000,
+    )?);
     for count in [1, 100, 10_000] {
         points.push(namespaces(&runtime, count)?);
     }
@@ -70,11 +75,7 @@ fn point(series: &'static str, count: usize, work: Work<'_>) -> anyhow::Result<P
 }
 
 /// Decodes `sealed` again and again.
-fn decoding<'d>(
-    runtime: &'d Runtime,
-    codec: &'d Codec,
-    sealed: &'d [Payload],
-) -> Work<'d> {
+fn decoding<'d>(runtime: &'d Runtime, codec: &'d Codec, sealed: &'d [Payload]) -> Work<'d> {
     Box::new(move |repeat| {
         let given: Vec<_> = (0..repeat).map(|_| sealed.to_vec()).collect();
         let (done, took) = timed(|| {
@@ -159,7 +160,10 @@ fn hostile() -> Vec<Hostile> {
     };
     let bodies = [
         ("630,000 metadata keys in one payload", {
-            format!(r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#, entries(630_000))
+            format!(
+                r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#,
+                entries(630_000)
+            )
         }),
         ("1,000 payloads with 64 metadata keys each", many(&one)),
         ("the same, with an escape in each", many(&escaped)),
@@ -187,7 +191,10 @@ fn hostile() -> Vec<Hostile> {
             format!(r#"{{"payloads":[{}]}}"#, " ".repeat(LONGEST_BODY - 64))
         }),
         ("8 MiB of empty payloads", {
-            format!(r#"{{"payloads":[{}]}}"#, "{},".repeat(LONGEST_BODY / 3 - 64))
+            format!(
+                r#"{{"payloads":[{}]}}"#,
+                "{},".repeat(LONGEST_BODY / 3 - 64)
+            )
         }),
     ];
     let limits = json::Limits::new(MOST_PAYLOADS);

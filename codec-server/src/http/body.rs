@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody as _};
 use bytes::{Buf as _, Bytes};
 use http_body_util::BodyExt as _;
-use tokio::time::timeout;
 use temporal_kms::support::SecretVec;
+use tokio::time::timeout;
 
 use super::{memory::Share, request_error::RequestError};
 
@@ -78,7 +78,10 @@ async fn make_room(
     }
     // A part of the body pays for the rest of it.
     let paid = announced.min(needed.saturating_mul(PAID_BY));
-    let capacity = needed.max(whole.capacity() * 2).max(paid).min(limit.max(needed));
+    let capacity = needed
+        .max(whole.capacity() * 2)
+        .max(paid)
+        .min(limit.max(needed));
     let capacity = capacity.next_multiple_of(STEP);
     share.grow(capacity - whole.capacity()).await?;
     let mut larger = SecretVec::from(Vec::with_capacity(capacity));

@@ -142,7 +142,7 @@ impl Request<'_> {
         let others = once(Asks::Undecoded(first)).chain(asked.map(Asks::Payload));
         let start = answered.payloads.len();
         let mut others = stream::iter((start..).zip(others))
-            .map(|(index, asks)| self.decode_one(index, asks, &decoder, &room))
+            .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
             .buffered(CONCURRENT);
         while let Some(decoded) = others.next().await {
             answered.push(decoded?);
@@ -189,11 +189,11 @@ impl Request<'_> {
     async fn decode_one(
         &self,
         index: usize,
-        asks: Asks,
+        payload: Asks,
         decoder: &Decoder,
         room: &Room<'_>,
     ) -> Result<Decoded, RequestError> {
-        let answer = match asks {
+        let answer = match payload {
             Asks::Payload(payload) if self.is_kept_reference(&payload) => {
                 Decoded::Reference(payload)
             }

@@ -62,7 +62,15 @@ impl Codec {
         while let Some(payload) = payloads.next() {
             match known.decode(payload) {
                 Ok(payload) => decoded.push(payload),
-                Err(first) => return (decoded, Some(Rest { first, others: payloads })),
+                Err(first) => {
+                    return (
+                        decoded,
+                        Some(Rest {
+                            first,
+                            others: payloads,
+                        }),
+                    );
+                }
             }
         }
         (decoded, None)
@@ -74,7 +82,9 @@ impl Codec {
         budget: &'r Budget,
     ) -> impl Stream<Item = Result<Payload, Error>> + 'r {
         let first = std::iter::once(Err(rest.first));
-        let others = rest.others.map(|payload| KnownKeys::new(self).decode(payload));
+        let others = rest
+            .others
+            .map(|payload| KnownKeys::new(self).decode(payload));
         stream::iter(first.chain(others))
             .map(move |payload| async move {
                 match payload {

@@ -56,10 +56,7 @@ impl Codec {
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub async fn encode_shared(
-        &self,
-        payloads: Vec<Payload>,
-    ) -> Result<Vec<SharedPayload>, Error> {
+    pub async fn encode_shared(&self, payloads: Vec<Payload>) -> Result<Vec<SharedPayload>, Error> {
         if self.0.format != Format::Envelope || !self.are_all_new(&payloads) {
             let sealed = self.encode(payloads).await?;
             return Ok(sealed.into_iter().map(SharedPayload::from).collect());
@@ -72,7 +69,10 @@ impl Codec {
     async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         if self.0.format == Format::Envelope && self.are_all_new(&payloads) {
             let sealed = self.seal_new(payloads).await?;
-            return Ok(sealed.into_iter().map(SharedPayload::into_payload).collect());
+            return Ok(sealed
+                .into_iter()
+                .map(SharedPayload::into_payload)
+                .collect());
         }
         let slots = self.partition_already_encrypted(payloads).await?;
         let count = slots

@@ -4,7 +4,7 @@
 //! key is at hand. A payload that needs more than that, or that is refused, is decoded the other way
 //! ([`decode`](super::decode)), which also tells what is wrong with it.
 
-use std::{fmt, marker::PhantomData, mem, ops::Range, ptr, sync::Arc};
+use std::{fmt, marker::PhantomData, mem, ops::Range, sync::Arc};
 
 use temporal_kms::support::SecretVec;
 use temporal_kms_codec_proto::{Metadata, SharedPayload};
@@ -96,8 +96,15 @@ impl<'c> KnownKeys<'c> {
     /// # Errors
     /// As [`decode`](Self::decode).
     #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
-    pub fn decode_shared(&mut self, mut payload: SharedPayload) -> Result<SharedPayload, Undecoded> {
-        if !self.last.as_ref().is_some_and(|last| last.has(&payload.metadata)) {
+    pub fn decode_shared(
+        &mut self,
+        mut payload: SharedPayload,
+    ) -> Result<SharedPayload, Undecoded> {
+        if !self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.has(&payload.metadata))
+        {
             self.recognise(&payload.metadata);
             if let Some(last) = &mut self.last {
                 last.same = Some(Arc::clone(&payload.metadata));
@@ -143,7 +150,12 @@ impl<'c> KnownKeys<'c> {
         content: Result<SharedPayload, PayloadError>,
     ) -> Result<SharedPayload, Undecoded> {
         match content {
-            Ok(content) if self.codec.marker(&content.metadata, &content.data).is_some() => {
+            Ok(content)
+                if self
+                    .codec
+                    .marker(&content.metadata, &content.data)
+                    .is_some() =>
+            {
                 Err(Undecoded(State::Opened(content.into_payload())))
             }
             Ok(content) => {
@@ -158,7 +170,9 @@ impl<'c> KnownKeys<'c> {
 impl Last {
     /// Whether these are the metadata of the envelope, as far as that is known.
     fn has(&self, metadata: &Arc<Metadata>) -> bool {
-        self.same.as_ref().is_some_and(|same| ptr::eq(&**same, &**metadata))
+        self.same
+            .as_ref()
+            .is_some_and(|same| Arc::ptr_eq(same, metadata))
     }
 }
 
@@ -190,7 +204,8 @@ impl Codec {
         if Marker::of_parts(metadata, &[]) != Some(Marker::EnvelopeV2) || !is_opened {
             return None;
         }
-        let (recipients, context) = envelope_v2::named_in(|name| metadata.get(name).cloned()).ok()?;
+        let (recipients, context) =
+            envelope_v2::named_in(|name| metadata.get(name).cloned()).ok()?;
         policy.check_context(&context).ok()?;
         Some(ReadEnvelope {
             choice: decryption.first_choice(&recipients, &context)?,

@@ -163,10 +163,7 @@ pub(crate) fn seal_v1(key: &ExpandedDek, payload: &Payload) -> Result<Vec<u8>, P
 }
 
 /// Opens the `data` of an envelope version 1.
-pub(crate) fn open_v1(
-    key: &ExpandedDek,
-    mut data: SecretVec,
-) -> Result<Payload, PayloadError> {
+pub(crate) fn open_v1(key: &ExpandedDek, mut data: SecretVec) -> Result<Payload, PayloadError> {
     let (nonce, sealed) = data
         .split_first_chunk_mut()
         .ok_or(PayloadError::NotAuthentic)?;

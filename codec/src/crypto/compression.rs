@@ -75,10 +75,7 @@ fn compress(_: &[u8], _: i32) -> Option<SecretVec> {
 /// The frame must fill `compressed`. The writer makes frames without a dictionary and without skippable frames around
 /// them; anything else is refused.
 #[cfg(feature = "zstd")]
-pub(crate) fn decompress(
-    compressed: &[u8],
-    limit: usize,
-) -> Result<SecretVec, PayloadError> {
+pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<SecretVec, PayloadError> {
     /// 8 MiB, the window that RFC 8878 recommends every decoder to support. A frame cannot make this one reserve more.
     const MAX_WINDOW_LOG: u32 = 23;
     let malformed = |_| MALFORMED;

@@ -38,11 +38,7 @@ pub(crate) fn decompress(
 }
 
 #[cfg(not(feature = "decompression"))]
-pub(crate) fn decompress(
-    _: Algorithm,
-    _: &[u8],
-    _: usize,
-) -> Result<SecretVec, PayloadError> {
+pub(crate) fn decompress(_: Algorithm, _: &[u8], _: usize) -> Result<SecretVec, PayloadError> {
     Err(PayloadError::Unsupported(
         "another codec compressed it, and the feature `decompression` is missing",
     ))

@@ -108,7 +108,10 @@ impl Work {
     fn write(&mut self, part: &[u8]) {
         let end = self.len + part.len();
         let room = self.blocks.as_flattened_mut().get_mut(self.len..end);
-        debug_assert!(room.is_some(), "two blocks have room for all that is written");
+        debug_assert!(
+            room.is_some(),
+            "two blocks have room for all that is written"
+        );
         if let Some(room) = room {
             room.copy_from_slice(part);
             self.len = end;
@@ -122,11 +125,17 @@ impl Work {
         self.write(&[0x80]);
         let count = (self.len + LENGTH_LEN).div_ceil(BLOCK_LEN);
         let end = count * BLOCK_LEN;
-        let length = self.blocks.as_flattened_mut().get_mut(end - LENGTH_LEN..end);
+        let length = self
+            .blocks
+            .as_flattened_mut()
+            .get_mut(end - LENGTH_LEN..end);
         if let Some(length) = length {
             length.copy_from_slice(&bits.to_be_bytes());
         }
-        compress256(&mut self.state, self.blocks.get(..count).unwrap_or_default());
+        compress256(
+            &mut self.state,
+            self.blocks.get(..count).unwrap_or_default(),
+        );
         for (bytes, word) in output.chunks_exact_mut(size_of::<u32>()).zip(self.state) {
             bytes.copy_from_slice(&word.to_be_bytes());
         }

@@ -178,7 +178,12 @@ mod tests {
 
     fn read_bytes(body: &[u8]) -> Option<Vec<Payload>> {
         let shared = payloads(body, &LIMITS)?;
-        Some(shared.into_iter().map(SharedPayload::into_payload).collect())
+        Some(
+            shared
+                .into_iter()
+                .map(SharedPayload::into_payload)
+                .collect(),
+        )
     }
 
     fn read(body: &str) -> Option<Vec<Payload>> {
@@ -222,11 +227,12 @@ mod tests {
         ] {
             assert_eq!(read(other), None, "{other}");
         }
-        let entries: Vec<_> = (0..=MAX_METADATA)
-            .map(|n| format!(r#""{n}":"""#))
-            .collect();
+        let entries: Vec<_> = (0..=MAX_METADATA).map(|n| format!(r#""{n}":"""#)).collect();
         let body = |entries: &[String]| {
-            format!(r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#, entries.join(","))
+            format!(
+                r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#,
+                entries.join(",")
+            )
         };
         assert!(read(&body(&entries[1..])).is_some());
         assert_eq!(read(&body(&entries)), None);

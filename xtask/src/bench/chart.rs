@@ -23,7 +23,9 @@ pub(super) fn write(workspace: &Workspace, name: &str, numbers: &Value) -> anyho
     for operation in ["decode", "encode"] {
         let bars = bars(numbers, operation);
         let title = format!("Processor time for each {operation} request, as a multiple of ours");
-        let file = workspace.root().join(format!("docs/images/bench-{operation}.svg"));
+        let file = workspace
+            .root()
+            .join(format!("docs/images/bench-{operation}.svg"));
         fs::write(&file, svg(&title, &bars))
             .with_context(|| format!("cannot write {}", file.display()))?;
         step::note(&format!("chart: {}", file.display()));

@@ -92,7 +92,9 @@ impl Report {
                 (Some("50%"), Some(time), _) => report.p50_ms = milliseconds(time)?,
                 (Some("99%"), Some(time), _) => report.p99_ms = milliseconds(time)?,
                 (Some("Requests/sec:"), Some(rate), _) => report.per_second = rate.parse().ok()?,
-                (Some(count), Some("requests"), Some("in")) => report.requests = count.parse().ok()?,
+                (Some(count), Some("requests"), Some("in")) => {
+                    report.requests = count.parse().ok()?
+                }
                 _ => {}
             }
         }

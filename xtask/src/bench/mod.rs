@@ -112,12 +112,20 @@ fn library(
     name: &'static str,
 ) -> anyhow::Result<(&'static str, Value)> {
     // Only the first one needs the SDK, but a program of its own would be built twice.
-    Ok((name, library::measure(workspace, name, !arguments.without_sdk)?))
+    Ok((
+        name,
+        library::measure(workspace, name, !arguments.without_sdk)?,
+    ))
 }
 
 fn build_server(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let mut build = workspace.cargo();
-    build.args(["build", "--release", "--package", "temporal-kms-codec-server"]);
+    build.args([
+        "build",
+        "--release",
+        "--package",
+        "temporal-kms-codec-server",
+    ]);
     step::quietly("Building the codec server with optimisation", build)?;
     Ok(workspace.target().join("release/codec-server"))
 }

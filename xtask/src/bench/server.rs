@@ -68,7 +68,11 @@ pub(super) fn measure(
             for _ in 0..arguments.rounds {
                 for (server, rounds) in servers.iter().zip(&mut rounds) {
                     let sealed = check(server, &plain)?;
-                    let body = if operation == "decode" { &sealed } else { &plain };
+                    let body = if operation == "decode" {
+                        &sealed
+                    } else {
+                        &plain
+                    };
                     let url = format!("{}/{operation}", server.service.url());
                     let target = (url.as_str(), server.service.process().id());
                     let seconds = arguments.seconds;
@@ -117,7 +121,9 @@ fn ours(program: &Path, folder: &Path) -> Command {
 
 fn start(name: &'static str, command: Command) -> anyhow::Result<Running> {
     let mut pinned = Command::new("taskset");
-    pinned.args(["--cpu-list", SERVER_CORE]).arg(command.get_program());
+    pinned
+        .args(["--cpu-list", SERVER_CORE])
+        .arg(command.get_program());
     pinned.args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
@@ -158,5 +164,7 @@ fn body(count: usize, size: usize) -> Vec<u8> {
         "metadata": { "encoding": STANDARD.encode("json/plain") },
         "data": STANDARD.encode(format!("\"{}\"", "x".repeat(size - 2))),
     });
-    json!({ "payloads": vec![payload; count] }).to_string().into_bytes()
+    json!({ "payloads": vec![payload; count] })
+        .to_string()
+        .into_bytes()
 }

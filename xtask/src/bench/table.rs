@@ -61,7 +61,11 @@ pub(super) fn print(name: &str, numbers: &Value) -> anyhow::Result<()> {
 
 fn pairs(numbers: &Value) {
     for (name, value) in numbers.as_object().into_iter().flatten() {
-        anstream::println!("    {:<28}{:>14}", name.replace('_', " "), number(value, Some(2)));
+        anstream::println!(
+            "    {:<28}{:>14}",
+            name.replace('_', " "),
+            number(value, Some(2))
+        );
     }
 }
 
@@ -82,7 +86,10 @@ fn lines(columns: &[Column], numbers: &Value) -> Vec<String> {
             continue;
         }
         let all = || std::iter::once(*title).chain(cells.iter().map(String::as_str));
-        let width = all().map(|cell| cell.chars().count()).max().unwrap_or_default();
+        let width = all()
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default();
         for (line, cell) in lines.iter_mut().zip(all()) {
             let cell = match digits {
                 Some(_) => format!("{cell:>width$}"),

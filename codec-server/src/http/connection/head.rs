@@ -36,7 +36,10 @@ mod tests {
             .header("x-namespace", "test")
             .body(())
             .unwrap();
-        assert_eq!(len(&request), "/decode?a=b".len() + 2 * "x-namespace: prod\r\n".len());
+        assert_eq!(
+            len(&request),
+            "/decode?a=b".len() + 2 * "x-namespace: prod\r\n".len()
+        );
         assert_eq!(too_long().status(), 431);
     }
 }

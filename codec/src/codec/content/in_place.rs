@@ -69,7 +69,12 @@ fn entry(bytes: &[u8]) -> Option<(String, Vec<u8>)> {
         Some(_) => return None,
     };
     let is_whole = reader.at == bytes.len();
-    is_whole.then(|| (key.to_owned(), bytes.get(value).unwrap_or_default().to_vec()))
+    is_whole.then(|| {
+        (
+            key.to_owned(),
+            bytes.get(value).unwrap_or_default().to_vec(),
+        )
+    })
 }
 
 struct Reader<'b> {

@@ -91,10 +91,23 @@ fn a_changed_bit_anywhere_is_refused() {
         data: b"secret".to_vec(),
         ..Payload::default()
     };
-    let sealed = seal_v2(&key, &mut AdditionalData::new(&context), Compression::None, &payload).unwrap();
+    let sealed = seal_v2(
+        &key,
+        &mut AdditionalData::new(&context),
+        Compression::None,
+        &payload,
+    )
+    .unwrap();
     let open = |data: Vec<u8>| {
-        Header::parse(&data)
-            .and_then(|header| open_v2(&key, &header, &mut AdditionalData::new(&context), &mut data.clone().into(), LIMIT))
+        Header::parse(&data).and_then(|header| {
+            open_v2(
+                &key,
+                &header,
+                &mut AdditionalData::new(&context),
+                &mut data.clone().into(),
+                LIMIT,
+            )
+        })
     };
     assert_eq!(open(sealed.clone()).unwrap(), payload);
     for position in 0..sealed.len() {
@@ -149,11 +162,24 @@ fn compressed_payloads_round_trip_and_stop_at_the_limit() {
     let header = Header::parse(&sealed).unwrap();
     assert!(header.compressed);
     assert_eq!(
-        open_v2(&key, &header, &mut AdditionalData::new(&context), &mut sealed.clone().into(), LIMIT).unwrap(),
+        open_v2(
+            &key,
+            &header,
+            &mut AdditionalData::new(&context),
+            &mut sealed.clone().into(),
+            LIMIT
+        )
+        .unwrap(),
         payload
     );
     assert!(matches!(
-        open_v2(&key, &header, &mut AdditionalData::new(&context), &mut sealed.into(), 1000),
+        open_v2(
+            &key,
+            &header,
+            &mut AdditionalData::new(&context),
+            &mut sealed.into(),
+            1000
+        ),
         Err(PayloadError::TooLarge { limit: 1000, .. })
     ));
 }

@@ -14,7 +14,7 @@ async fn layer(codec: &Codec, payload: &Payload) -> Payload {
             Compression::None,
             payload,
         )
-            .unwrap(),
+        .unwrap(),
         metadata: (*key.metadata).clone(),
         external_payloads: vec![],
     }
