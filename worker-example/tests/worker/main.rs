@@ -9,12 +9,14 @@
 
 mod attempts;
 mod copies;
+mod credential;
 mod end_to_end;
 mod histories;
 mod hostile_cli;
 mod hostile_input;
 mod processes;
 mod providers;
+mod sandbox;
 mod submit;
 mod support;
 mod usage;
