@@ -84,7 +84,11 @@ async fn make_room(
         .min(limit.max(needed));
     // A small body that tells its length needs no more, and what is not taken is not erased.
     let is_whole = needed == announced;
-    let capacity = if is_whole { needed } else { capacity.next_multiple_of(STEP) };
+    let capacity = if is_whole {
+        needed
+    } else {
+        capacity.next_multiple_of(STEP)
+    };
     share.grow(capacity - whole.capacity()).await?;
     let mut larger = SecretVec::from(Vec::with_capacity(capacity));
     larger.extend_from_slice(whole);
