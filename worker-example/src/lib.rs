@@ -5,7 +5,7 @@
 //!   `follow`, `result`, `status` and `cancel` are made of it.
 //! - [`TaskRequest`] is a task as its caller describes it, [`ClaudeTask`] the workflow that runs it, and [`TaskResult`] its
 //!   result. The workflow's id is the [`TaskId`].
-//! - `claude-tasks worker` runs tasks with Claude Code.
+//! - `claude-tasks worker` runs tasks with Claude Code, and `claude-tasks api` serves the HTTP API.
 //!
 //! ## How a task runs
 //! The workflow checks that the request belongs to it, and runs one activity. A session costs money and changes things, so
@@ -37,12 +37,32 @@
 //! and its tools see the environment with the credential. Give the worker a user and a machine of its own, and accept tasks
 //! only from callers whom you trust that far.
 
+mod api;
 mod cli;
 mod client;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod files;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod git;
 mod print;
 mod proxy;
+mod redact;
 mod sandbox;
 mod task;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod webhook;
 mod worker;
 
 #[doc(hidden)]
@@ -55,9 +75,10 @@ pub use client::{
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
-    ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
-    PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,
-    ResultEvent, Secret, SecretJson, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
-    TaskResult, TaskWorkflow, UploadAction,
+    ConflictStrategy, Credential, FailureKind, GitAction, GitCommit, LastProgress,
+    MAX_REQUEST_BYTES, PermissionMode, PostExecutionActions, Progress, PromptFile, Recovery,
+    RecoveryMethod, RequestError, RequestRules, ResultEvent, Secret, SecretJson, SessionOutcome,
+    TaskId, TaskIdError, TaskInput, TaskRequest, TaskResult, TaskWorkflow, UploadAction,
+    UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

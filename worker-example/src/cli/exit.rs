@@ -4,14 +4,17 @@ use std::{io, process::ExitCode};
 
 use temporal_kms_codec_service::{
     exit::{Status, after_signal, list},
+    settings::Problems,
     terminal,
 };
 use thiserror::Error;
 
-use super::input::InputError;
+use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
+    api::ApiServerError,
     client::{ClientError, ConnectError, EndKind},
     print,
+    webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
 
@@ -27,7 +30,7 @@ pub(super) fn exit_codes() -> String {
         (64, "wrong command line, or a value that a task cannot have"),
         (
             65,
-            "a request is not JSON, or a payload cannot be decrypted",
+            "a request is not JSON, a payload cannot be decrypted, or a webhook is not genuine",
         ),
         (66, "a file cannot be read, or the task does not exist"),
         (
@@ -79,9 +82,24 @@ pub(super) enum CommandError {
     /// Claude Code cannot be used.
     #[error(transparent)]
     Claude(#[from] ConfigError),
+    /// A webhook is not genuine, or cannot be checked.
+    #[error(transparent)]
+    Webhook(#[from] WebhookInputError),
+    /// The secret of webhooks cannot be used.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
+    /// Webhooks cannot be sent.
+    #[error("cannot prepare webhooks: {0}. Check the system's certificate authorities")]
+    Webhooks(String),
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The configuration of the API is wrong.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    /// The API cannot start.
+    #[error(transparent)]
+    Api(#[from] ApiServerError),
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
@@ -99,8 +117,17 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) => Status::Configuration,
+            Self::Claude(_)
+            | Self::Telemetry(_)
+            | Self::Configuration(_)
+            | Self::WebhookSecret(_)
+            | Self::Webhooks(_) => Status::Configuration,
+            Self::Api(error) => match error {
+                ApiServerError::Listen { .. } => Status::Unavailable,
+                _ => Status::Configuration,
+            },
             Self::Worker(error) => of_worker(error),
+            Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
     }
@@ -135,11 +162,29 @@ fn of_client(error: &ClientError) -> Status {
         ClientError::Connect(error) => of_connect(error),
         ClientError::Namespace(_) => Status::Configuration,
         ClientError::Exists(_) => Status::Usage,
+        ClientError::Refused { status, .. } => match status {
+            401 | 403 => Status::NoPermission,
+            429 | 500.. => Status::Unavailable,
+            _ => Status::Usage,
+        },
         ClientError::NotFound(_) => Status::NoInput,
         ClientError::ForeignResult(_) | ClientError::Unreadable { .. } => Status::Data,
-        ClientError::NoWorker(_) | ClientError::Submit { .. } | ClientError::Unreachable { .. } => {
-            Status::Unavailable
-        }
+        ClientError::NoWorker(_)
+        | ClientError::Submit { .. }
+        | ClientError::List { .. }
+        | ClientError::Server { .. }
+        | ClientError::Unreachable { .. } => Status::Unavailable,
+    }
+}
+
+fn of_webhook(error: &WebhookInputError) -> Status {
+    match error {
+        WebhookInputError::Missing(_) => Status::Usage,
+        WebhookInputError::NoSecret | WebhookInputError::Secret(_) => Status::Configuration,
+        WebhookInputError::Read(_) => Status::NoInput,
+        WebhookInputError::Twice(_)
+        | WebhookInputError::Large
+        | WebhookInputError::NotGenuine(_) => Status::Data,
     }
 }
 

@@ -143,6 +143,12 @@ impl Workspace {
         self.folder.path().join("tmp")
     }
 
+    /// The folder of the service's own repository and of the key for it. No program of the task sees it, apart from git.
+    #[must_use]
+    pub(crate) fn git(&self) -> PathBuf {
+        self.folder.path().join("git")
+    }
+
     /// The file with the text that replaces the system prompt.
     #[must_use]
     pub(crate) fn system_prompt(&self) -> PathBuf {
@@ -315,7 +321,7 @@ fn unlock_tree(path: &Path) {
 }
 
 /// A line `NAME="value"`, escaped as common readers of `.env` files expect it.
-fn dotenv_line(name: &str, value: &str) -> Zeroizing<String> {
+pub(crate) fn dotenv_line(name: &str, value: &str) -> Zeroizing<String> {
     let mut line = Zeroizing::new(String::with_capacity(name.len() + value.len() * 2 + 4));
     line.push_str(name);
     line.push_str("=\"");

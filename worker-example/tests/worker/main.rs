@@ -7,6 +7,7 @@
     reason = "a test fails if something that it needs is missing"
 )]
 
+mod api;
 mod attempts;
 mod copies;
 mod credential;
@@ -20,3 +21,4 @@ mod sandbox;
 mod submit;
 mod support;
 mod usage;
+mod webhooks;

@@ -153,6 +153,23 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static SSHD: Tool = Tool {
+    name: "sshd",
+    version: "of the system",
+    program: "bin/sshd",
+    variable: "TKC_SSHD",
+    takes: "a server for repositories: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/sbin/sshd",
+            "/usr/bin/sshd",
+            "/usr/lib/ssh/sshd",
+            "/usr/local/sbin/sshd",
+        ],
+        package: "openssh-server",
+    },
+};
+
 pub(crate) static BUBBLEWRAP: Tool = Tool {
     name: "bubblewrap",
     version: "of the system",
@@ -309,7 +326,7 @@ pub(crate) static PEER_TYPESCRIPT: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 12] = [
+pub(crate) static TESTING: [&Tool; 13] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -318,6 +335,7 @@ pub(crate) static TESTING: [&Tool; 12] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
@@ -325,13 +343,14 @@ pub(crate) static TESTING: [&Tool; 12] = [
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 15] = [
+pub(crate) static CI: [&Tool; 16] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
