@@ -16,9 +16,11 @@
 //!
 //! Errors name places by this crate's own field names and never repeat a byte of the body.
 
+mod base64;
 mod document;
 mod error;
 mod fast;
+mod limits;
 mod read;
 mod scan;
 mod stream;
@@ -28,7 +30,8 @@ mod write;
 
 pub use document::{Found, Places, find_payloads, replace_payloads};
 pub use error::{Field, JsonError, Place, Position};
-pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads, parse_shared_payloads};
+pub use limits::Limits;
+pub use read::{parse_payload, parse_payload_list, parse_payloads, parse_shared_payloads};
 pub use scan::{FoundAt, HistoryEvent};
 pub use stream::{Part, PayloadStream};
 pub use write::{

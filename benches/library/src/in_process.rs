@@ -2,13 +2,13 @@
 
 use std::{hint::black_box, time::Duration};
 
-use allocation_counter::measure as count_allocations;
 use serde::Serialize;
 use temporal_kms::support::aead::{Aes256Gcm, TAG_LEN};
 use temporal_kms_codec::{Codec, Payload};
 use tokio::runtime::Runtime;
 
 use crate::{
+    batches::{Sdk, allocations, batches},
     payloads::{codec, local_key, payload},
     rounds::{Work, medians, timed},
 };
@@ -39,15 +39,6 @@ pub(crate) struct Row {
     decode_allocations: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     sdk: Option<Sdk>,
-}
-
-/// The same through the SDK's `PayloadCodec`.
-#[derive(Serialize)]
-pub(crate) struct Sdk {
-    pub(crate) encode_ns: f64,
-    pub(crate) decode_ns: f64,
-    pub(crate) encode_allocations: f64,
-    pub(crate) decode_allocations: f64,
 }
 
 pub(crate) fn measure() -> anyhow::Result<Vec<Row>> {
@@ -93,50 +84,6 @@ fn row(runtime: &Runtime, codec: &Codec, size: usize, batch: usize) -> anyhow::R
         #[cfg(not(feature = "sdk"))]
         sdk: None,
     })
-}
-
-/// The time of `count` batches. The copies that go in are made before, and what comes out is dropped afterwards.
-pub(crate) fn batches<P: Clone, E>(
-    payloads: &[P],
-    count: usize,
-    work: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
-) -> anyhow::Result<Duration>
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    /// More copies at once would measure the memory of the machine.
-    const AT_ONCE: usize = 32;
-    let mut took = Duration::ZERO;
-    let mut left = count;
-    while left > 0 {
-        let now = left.min(AT_ONCE);
-        left -= now;
-        let given: Vec<Vec<P>> = (0..now).map(|_| payloads.to_vec()).collect();
-        let mut done = Vec::with_capacity(now);
-        let (result, time) = timed(|| {
-            for batch in given {
-                done.push(work(batch)?);
-            }
-            Ok::<_, E>(())
-        });
-        result?;
-        black_box(&done);
-        took += time;
-    }
-    Ok(took)
-}
-
-/// The allocations for each payload of a batch.
-pub(crate) fn allocations<P: Clone, E>(
-    payloads: &[P],
-    work: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
-) -> anyhow::Result<f64> {
-    let given = payloads.to_vec();
-    let mut done = None;
-    let counted = count_allocations(|| done = work(given).ok());
-    anyhow::ensure!(done.is_some(), "it failed");
-    let count = u32::try_from(counted.count_total)?;
-    Ok(f64::from(count) / f64::from(u32::try_from(payloads.len())?))
 }
 
 /// One key, in place, on one buffer.

@@ -1,6 +1,7 @@
 //! Measures the library in this process, and prints one JSON document. `cargo xtask bench` builds it with optimisation, and
 //! shows its numbers as tables.
 
+mod batches;
 mod economy;
 mod in_process;
 mod payloads;

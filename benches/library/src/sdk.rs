@@ -8,7 +8,7 @@ use temporalio_common::{
 use tokio::runtime::Runtime;
 
 use crate::{
-    in_process::{Sdk, allocations, batches},
+    batches::{Sdk, allocations, batches},
     rounds::{Work, medians},
 };
 

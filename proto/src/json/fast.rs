@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use memchr::memchr2;
 
-use super::read::{Limits, MAX_METADATA, decode_base64};
+use super::{
+    base64::decode_base64,
+    limits::{Limits, MAX_METADATA},
+};
 use crate::{Metadata, SharedPayload};
 
 /// The payloads of a body, or `None` when the body must be read the other way.

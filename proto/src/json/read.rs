@@ -6,38 +6,17 @@ use std::{
     fmt,
 };
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use super::{
+    base64::decode_base64,
     error::{Field, JsonError, Place, Position},
     fast,
+    limits::{Limits, MAX_METADATA},
 };
 use crate::{Payload, Payloads, SharedPayload, payload::ExternalPayloadDetails};
 
-/// Limits during parsing. They stop the parser before it spends memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// How many payloads one body may hold.
-    pub max_payloads: usize,
-}
-
-impl Limits {
-    /// Allows one body to hold this many payloads.
-    #[must_use]
-    pub const fn new(max_payloads: usize) -> Self {
-        Self { max_payloads }
-    }
-}
-
-/// How many metadata entries a payload may have. Temporal's SDKs write up to four. This codec adds two for each of up
-/// to ten recipients.
-pub(super) const MAX_METADATA: usize = 64;
 /// How many externally stored parts a payload may name.
 const MAX_EXTERNAL_PAYLOADS: usize = 64;
 
@@ -124,24 +103,6 @@ pub(super) fn position(error: &serde_json::Error) -> Position {
         line: error.line(),
         column: error.column(),
     }
-}
-
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-
-/// Base64 in either alphabet, padded or not. The usual form is decoded by vector instructions.
-pub(super) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    base64_simd::STANDARD
-        .decode_to_vec(text)
-        .ok()
-        .or_else(|| decode_any_base64(text))
-}
-
-fn decode_any_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let standard = STANDARD.decode(text);
-    standard.or_else(|_| URL_SAFE.decode(text)).ok()
 }
 
 /// The visitors' current place and error. `serde_json`'s own messages quote the input, so only their position and
@@ -454,20 +415,5 @@ impl Visitor<'_> for KnownKey {
             "sizeBytes" | "size_bytes" => Key::SizeBytes,
             _ => Key::Unknown,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        /// The vector instructions read nothing in another way, and refuse nothing that is read.
-        #[test]
-        fn both_decoders_of_base64_agree(text in "[A-Za-z0-9+/=_-]{0,12}|[A-Za-z0-9+/]{0,90}={0,3}|.{0,8}") {
-            prop_assert_eq!(decode_base64(text.as_bytes()), decode_any_base64(text.as_bytes()));
-        }
     }
 }
