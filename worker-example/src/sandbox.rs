@@ -26,6 +26,8 @@ mod spec;
 mod supervised;
 mod supervisor;
 mod tree;
+#[cfg(test)]
+mod unconfined;
 mod users;
 mod workspace;
 
@@ -41,4 +43,6 @@ pub(crate) use settings::{SandboxMode, SandboxSettings, TaskLimits, TaskNetwork}
 pub use spec::{Network, ProgramSpec};
 pub use supervised::{Launcher, Supervised};
 pub(crate) use supervisor::supervise;
+#[cfg(test)]
+pub(crate) use unconfined::unconfined;
 pub(crate) use workspace::{Workspace, dotenv_line, private_file, private_folder, sweep};
