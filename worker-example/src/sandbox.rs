@@ -18,6 +18,8 @@ mod cgroup;
 mod confine;
 mod disk;
 mod find;
+#[cfg(test)]
+mod for_tests;
 mod place;
 #[allow(dead_code, reason = "the steps before and after Claude Code use it")]
 mod programs;
@@ -26,13 +28,13 @@ mod spec;
 mod supervised;
 mod supervisor;
 mod tree;
-#[cfg(test)]
-mod unconfined;
 mod users;
 mod workspace;
 
 pub(crate) use confine::{Confine, confine};
 pub(crate) use find::SandboxError;
+#[cfg(test)]
+pub(crate) use for_tests::unconfined;
 pub(crate) use place::Sandbox;
 #[allow(
     unused_imports,
@@ -43,6 +45,4 @@ pub(crate) use settings::{SandboxMode, SandboxSettings, TaskLimits, TaskNetwork}
 pub use spec::{Network, ProgramSpec};
 pub use supervised::{Launcher, Supervised};
 pub(crate) use supervisor::supervise;
-#[cfg(test)]
-pub(crate) use unconfined::unconfined;
 pub(crate) use workspace::{Workspace, dotenv_line, private_file, private_folder, sweep};
