@@ -4,14 +4,18 @@ use std::{io, process::ExitCode};
 
 use temporal_kms_codec_service::{
     exit::{Status, after_signal, list},
+    settings::Problems,
     terminal,
 };
 use thiserror::Error;
 
 use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
+    api::ApiServerError,
     client::{ClientError, ConnectError, EndKind},
     print,
+    store::StoreError,
+    task::TaskId,
     webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
@@ -92,9 +96,26 @@ pub(super) enum CommandError {
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The configuration of the API is wrong.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    /// The API cannot start.
+    #[error(transparent)]
+    Api(#[from] ApiServerError),
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No store is named.
+    #[error("name the store of the logs with --store (CLAUDE_TASKS_STORE)")]
+    NoStore,
+    /// The store has no log of the task.
+    #[error(
+        "the store has no log of task `{0}`. Check the id and --store. A worker without --store keeps its logs in its folder"
+    )]
+    NoLog(TaskId),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -109,10 +130,20 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) | Self::WebhookSecret(_) | Self::Webhooks(_) => {
-                Status::Configuration
-            }
+            Self::Claude(_)
+            | Self::Telemetry(_)
+            | Self::Configuration(_)
+            | Self::WebhookSecret(_)
+            | Self::Webhooks(_) => Status::Configuration,
+            Self::Api(error) => match error {
+                ApiServerError::Listen { .. } => Status::Unavailable,
+                _ => Status::Configuration,
+            },
             Self::Worker(error) => of_worker(error),
+            Self::Store(StoreError::Seal { .. } | StoreError::Replaced { .. }) => Status::Data,
+            Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,
+            Self::Store(_) => Status::Unavailable,
+            Self::NoStore => Status::Usage,
             Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
@@ -137,7 +168,9 @@ fn of_connect(error: &ConnectError) -> Status {
         ConnectError::Address(_) => Status::Usage,
         ConnectError::File { .. } => Status::NoInput,
         ConnectError::Codec(error) => Status::of(error),
-        ConnectError::KeyringUnused | ConnectError::OldVariable => Status::Configuration,
+        ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => {
+            Status::Configuration
+        }
         ConnectError::Unreachable { .. } => Status::Unavailable,
         ConnectError::Denied { .. } => Status::NoPermission,
     }
@@ -148,11 +181,20 @@ fn of_client(error: &ClientError) -> Status {
         ClientError::Connect(error) => of_connect(error),
         ClientError::Namespace(_) => Status::Configuration,
         ClientError::Exists(_) => Status::Usage,
+        ClientError::Refused { status, .. } => match status {
+            401 | 403 => Status::NoPermission,
+            429 | 500.. => Status::Unavailable,
+            _ => Status::Usage,
+        },
         ClientError::NotFound(_) => Status::NoInput,
         ClientError::ForeignResult(_) | ClientError::Unreadable { .. } => Status::Data,
-        ClientError::NoWorker(_) | ClientError::Submit { .. } | ClientError::Unreachable { .. } => {
-            Status::Unavailable
-        }
+        ClientError::NoWorker(_)
+        | ClientError::Submit { .. }
+        | ClientError::List { .. }
+        | ClientError::Server { .. }
+        | ClientError::Secrets { .. }
+        | ClientError::Signing { .. }
+        | ClientError::Unreachable { .. } => Status::Unavailable,
     }
 }
 
@@ -172,6 +214,7 @@ fn of_worker(error: &WorkerError) -> Status {
         WorkerError::Connect(error) => of_connect(error),
         WorkerError::Namespace(_)
         | WorkerError::Claude(_)
+        | WorkerError::RequestKey(_)
         | WorkerError::Sandbox(_)
         | WorkerError::Api(_) => Status::Configuration,
         WorkerError::Workdir { source, .. } => match source.kind() {
