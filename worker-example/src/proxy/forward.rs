@@ -21,7 +21,6 @@ use super::{
     upstream::{ApiCredential, Upstream},
     usage::UsageReader,
 };
-
 use crate::client::error_chain;
 
 /// Memory is counted in these.
