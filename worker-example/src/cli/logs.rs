@@ -11,7 +11,7 @@ use super::{
     screen::Screen,
 };
 use crate::{
-    client::{KeyUse, TaskClient, TaskEvent},
+    client::{KeyUse, TaskClient, TaskEvent, TaskStatus},
     store::Vault,
     task::TaskId,
 };
@@ -60,7 +60,7 @@ pub(super) async fn run(args: LogsArgs) -> Result<CommandEnd, CommandError> {
         // The end is looked up first: chunks that are stored before it are printed below.
         let has_ended = !args.follow || vault.metadata(&args.task).await?.is_some() || {
             let status = client.task(&args.task).status().await;
-            !status.is_ok_and(|status| status.is_open())
+            !status.is_ok_and(TaskStatus::is_open)
         };
         log.print(&args.task).await?;
         if has_ended {
