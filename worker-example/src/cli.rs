@@ -5,6 +5,7 @@ mod exit;
 mod input;
 mod render;
 mod screen;
+mod setup;
 mod submit;
 mod tasks;
 #[cfg(test)]
@@ -17,13 +18,14 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
-    arguments,
+    arguments, dotenv,
     exit::usage,
     log::{self, EarlyLog, LogFormat},
     memory,
 };
 
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
+use setup::SetupArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
 use worker::WorkerArgs;
@@ -75,6 +77,8 @@ enum Command {
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
+    /// Sets the service up at a cloud.
+    Setup(SetupArgs),
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
@@ -94,6 +98,9 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Err(failure) = dotenv::load(command(), &arguments) {
+        return failure.report(PROGRAM);
+    }
     let cli: Cli = match arguments::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -107,11 +114,20 @@ pub fn main() -> ExitCode {
             None
         }
     };
+    dotenv::tell();
     // This process holds prompts and credentials.
     memory::protect();
-    exit_code(match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(run(cli.command, log)),
-        Err(error) => Err(CommandError::Runtime(error)),
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit_code(Err(CommandError::Runtime(error))),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Setup(args) => setup::run(args)
+                .await
+                .map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS),
+            command => exit_code(run(command, log).await),
+        }
     })
 }
 
@@ -123,7 +139,7 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
-        // `main` has run it.
-        Command::Supervise => Ok(CommandEnd::Done),
+        // `main` has run them.
+        Command::Setup(_) | Command::Supervise => Ok(CommandEnd::Done),
     }
 }
