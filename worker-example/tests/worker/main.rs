@@ -15,6 +15,7 @@ mod hostile_cli;
 mod hostile_input;
 mod processes;
 mod providers;
+mod setup;
 mod submit;
 mod support;
 mod usage;
