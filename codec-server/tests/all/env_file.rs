@@ -79,7 +79,9 @@ fn what_setup_wrote_is_read_by_the_next_command() {
         told.contains("keyRings/claude-code/cryptoKeys/payload-encryption"),
         "{told}"
     );
-    runtime.block_on(emulator.stop());
+    // The emulator's task ends in its runtime.
+    let _runtime = runtime.enter();
+    drop(emulator);
 }
 
 #[test]

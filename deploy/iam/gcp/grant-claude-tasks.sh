@@ -1,10 +1,10 @@
 #!/bin/sh
-# Lets the API and the worker of claude-tasks in a GKE cluster use their keys and their bucket, by Workload Identity
+# Lets the API and the worker of claude-tasks in a GKE cluster use their key and their bucket, by Workload Identity
 # Federation. They need no service account of Google Cloud and no key file.
 set -eu
 
-: "${PROJECT:?the project of the cluster, the keys and the bucket}"
-: "${KEY_RING:?the key ring}" "${KEY:?the key of requests}" "${ANSWER_KEY:?the key of answers}"
+: "${PROJECT:?the project of the cluster, the key and the bucket}"
+: "${KEY_RING:?the key ring}" "${KEY:?the key}"
 LOCATION=${LOCATION:-global}
 NAMESPACE=${NAMESPACE:-claude-tasks}
 
@@ -13,16 +13,13 @@ subjects=principal://iam.googleapis.com/projects/$number/locations/global/worklo
 api=$subjects/ns/$NAMESPACE/sa/claude-tasks-api
 worker=$subjects/ns/$NAMESPACE/sa/claude-tasks-worker
 
-key() {
-    gcloud kms keys add-iam-policy-binding "$1" --keyring="$KEY_RING" --location="$LOCATION" --project="$PROJECT" \
-        --member="$2" --role="roles/cloudkms.$3"
-}
-# The API cannot decrypt requests. The worker reads its own answers, too, when Temporal replays them.
-key "$KEY" "$api" cryptoKeyEncrypter
-key "$KEY" "$worker" cryptoKeyDecrypter
-key "$ANSWER_KEY" "$worker" cryptoKeyEncrypterDecrypter
-key "$ANSWER_KEY" "$api" cryptoKeyDecrypter
+# The API decrypts, too: it shows the events of tasks to their callers.
+for member in "$api" "$worker"; do
+    gcloud kms keys add-iam-policy-binding "$KEY" --keyring="$KEY_RING" --location="$LOCATION" --project="$PROJECT" \
+        --member="$member" --role=roles/cloudkms.cryptoKeyEncrypterDecrypter
+done
 
+# The API writes the sealed secrets of requests, and cannot read them.
 if [ -n "${BUCKET:-}" ]; then
     bucket() {
         gcloud storage buckets add-iam-policy-binding "gs://$BUCKET" --project="$PROJECT" \

@@ -145,33 +145,26 @@ fn no_pod_has_more_rights_than_it_needs() {
     }
 }
 
-/// The API encrypts with one key and decrypts with the other one; the worker the other way around.
 #[test]
-fn the_api_has_no_key_that_opens_requests() {
+fn the_api_and_the_worker_use_one_key_and_one_task_queue() {
     for (name, objects) in all() {
         let (api, worker) = (
             objects.variables(PROGRAMS[0]),
             objects.variables(PROGRAMS[1]),
         );
-        let (key, decrypt) = ("TEMPORAL_CODEC_KEY", "TEMPORAL_CODEC_DECRYPT_KEYS");
-        assert_ne!(api[key], worker[key], "{name}");
-        assert_eq!(api[key], worker[decrypt], "{name}");
-        assert_eq!(api[decrypt], worker[key], "{name}");
-        for variables in [&api, &worker] {
-            for key in [&variables[key], &variables[decrypt]] {
-                let uri: Result<temporal_kms_codec::KeyUri, _> = key.parse();
-                assert!(uri.is_ok(), "{name}: {key}");
-            }
-            // Both ask the same Temporal.
-            for shared in [
-                "TEMPORAL_ADDRESS",
-                "TEMPORAL_NAMESPACE",
-                "CLAUDE_TASKS_TASK_QUEUE",
-            ] {
-                assert_eq!(api[shared], worker[shared], "{name}");
-            }
+        for shared in [
+            "TEMPORAL_ADDRESS",
+            "TEMPORAL_CODEC_KEY",
+            "TEMPORAL_NAMESPACE",
+            "CLAUDE_TASKS_TASK_QUEUE",
+        ] {
+            assert_eq!(api[shared], worker[shared], "{name}");
         }
+        let key: Result<temporal_kms_codec::KeyUri, _> = api["TEMPORAL_CODEC_KEY"].parse();
+        assert!(key.is_ok(), "{name}");
         assert_eq!(worker["CLAUDE_TASKS_MAX_TASKS"], "1", "{name}");
+        // Only the worker signs webhooks.
+        assert!(!api.contains_key("CLOUDRUN_CALLBACK_SECRET"), "{name}");
     }
 }
 
@@ -261,8 +254,12 @@ fn grants_name_both_service_accounts_and_separate_them() {
         .arg(root().join("deploy/iam/gcp/grant-claude-tasks.sh"))
         .env_clear()
         .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
-        .envs([("PROJECT", "p"), ("KEY_RING", "r"), ("KEY", "requests")])
-        .envs([("ANSWER_KEY", "answers"), ("BUCKET", "b")])
+        .envs([
+            ("PROJECT", "p"),
+            ("KEY_RING", "r"),
+            ("KEY", "k"),
+            ("BUCKET", "b"),
+        ])
         .output()
         .expect("a shell");
     assert!(ran.status.success(), "{ran:?}");
@@ -276,17 +273,12 @@ fn grants_name_both_service_accounts_and_separate_them() {
             "{said}"
         );
     }
-    let on_requests: Vec<_> = said
+    // The API writes sealed requests and cannot read them.
+    let of_api = said
         .lines()
-        .filter(|line| line.contains("binding requests "))
-        .collect();
-    assert_eq!(on_requests.len(), 2, "{said}");
-    assert!(
-        on_requests[0].contains("claude-tasks-api ")
-            && on_requests[0].ends_with("cryptoKeyEncrypter")
-    );
-    assert!(
-        on_requests[1].contains("claude-tasks-worker ")
-            && on_requests[1].ends_with("cryptoKeyDecrypter")
-    );
+        .filter(|line| line.contains("storage") && line.contains("claude-tasks-api "));
+    let rights: Vec<_> = of_api.collect();
+    assert_eq!(rights.len(), 2, "{said}");
+    assert!(rights[0].contains("objectCreator") && rights[0].contains("/encrypted-payloads/"));
+    assert!(rights[1].contains("objectViewer") && rights[1].contains("/sessions/"));
 }

@@ -26,8 +26,8 @@ Examples:
 it, the command runs them through gcloud. Each step looks first whether it is
 done, so the command can be run again: after a failure, or with other options.
 
-The API may encrypt requests and read answers. It cannot read requests. Only the
-worker and the codec server may.";
+The API and the worker have service accounts of their own. The API can write the
+sealed secrets of a request to the bucket, and cannot read them.";
 
 /// Where the service runs, and what it needs there.
 #[derive(Debug, Args)]
@@ -47,12 +47,9 @@ pub(in super::super) struct GcpArgs {
     /// The key ring.
     #[arg(long, value_name = "NAME", env = "KMS_KEY_RING", default_value = "claude-code", value_parser = name)]
     pub(super) key_ring: String,
-    /// The key of requests. The API encrypts with it, and only the worker decrypts.
+    /// The key.
     #[arg(long, value_name = "NAME", env = "KMS_KEY_NAME", default_value = "payload-encryption", value_parser = name)]
     pub(super) key: String,
-    /// The key of answers. The worker encrypts with it, and the API decrypts.
-    #[arg(long, value_name = "NAME", default_value = "answer-encryption", value_parser = name)]
-    pub(super) answer_key: String,
     /// The repository of Artifact Registry for both images.
     #[arg(long, value_name = "NAME", default_value = "claude-tasks", value_parser = name)]
     pub(super) repository: String,
@@ -141,11 +138,6 @@ impl GcpArgs {
         if self.tear_down && !self.yes && !self.dry_run {
             return wrong(
                 "--tear-down removes the service; look at it with --dry-run, then confirm it with --yes",
-            );
-        }
-        if self.key == self.answer_key {
-            return wrong(
-                "--key and --answer-key name the same key; the API could then read every request",
             );
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Two keys: one for requests, which the API cannot read, and one for answers.
+//! The key of payloads, and who may use it.
 
 use super::{
     super::{gcloud::Gcloud, runner::Planned},
@@ -6,16 +6,7 @@ use super::{
     names::{account_member, grant, make},
 };
 
-const ENCRYPT: &str = "roles/cloudkms.cryptoKeyEncrypter";
-const DECRYPT: &str = "roles/cloudkms.cryptoKeyDecrypter";
-
-/// Who may do what with a key.
-struct Grant<'g> {
-    key: &'g str,
-    account: String,
-    role: &'static str,
-    what: &'static str,
-}
+const USE: &str = "roles/cloudkms.cryptoKeyEncrypterDecrypter";
 
 pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
     let ring = make(
@@ -31,77 +22,43 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
             args,
         )],
     );
-    let key = |name: &str, what: &str| {
-        let create = with_location(args.gcloud("kms keys create").arg(name), args)
+    let create = with_location(args.gcloud("kms keys create").arg(&args.key), args)
+        .option("keyring", &args.key_ring)
+        .option("purpose", "encryption")
+        .option("rotation-period", "90d")
+        .option("next-rotation-time", "+p90d");
+    let key = make(
+        "key",
+        format!(
+            "create the key {}, with a new version every 90 days",
+            args.key
+        ),
+        located(args, "kms keys list")
             .option("keyring", &args.key_ring)
-            .option("purpose", "encryption")
-            .option("rotation-period", "90d")
-            .option("next-rotation-time", "+p90d");
-        make(
-            "key",
-            format!("create the key {name} of {what}, with a new version every 90 days"),
-            located(args, "kms keys list")
-                .option("keyring", &args.key_ring)
-                .option("format", "value(name.basename())"),
-            name,
-            vec![create],
-        )
-    };
-    vec![
-        ring,
-        key(&args.key, "requests"),
-        key(&args.answer_key, "answers"),
-    ]
+            .option("format", "value(name.basename())"),
+        &args.key,
+        vec![create],
+    );
+    vec![ring, key]
 }
 
-/// The permissions on the keys. The worker reads its own answers, because Temporal replays them.
+/// The permissions on the key. The API decrypts, too: it shows the events of tasks to their callers.
 pub(super) fn grants(args: &GcpArgs) -> Vec<Planned> {
-    let (api, worker) = (args.api_account(), args.worker_account());
-    let on = |key, account: &String, role, what| Grant {
-        key,
-        account: account.clone(),
-        role,
-        what,
-    };
     [
-        on(&*args.key, &api, ENCRYPT, "let the API encrypt requests"),
-        on(
-            &args.key,
-            &worker,
-            DECRYPT,
-            "let the worker decrypt requests",
-        ),
-        on(
-            &args.answer_key,
-            &worker,
-            ENCRYPT,
-            "let the worker encrypt answers",
-        ),
-        on(
-            &args.answer_key,
-            &worker,
-            DECRYPT,
-            "let the worker decrypt its answers",
-        ),
-        on(
-            &args.answer_key,
-            &api,
-            DECRYPT,
-            "let the API decrypt answers",
-        ),
+        (args.api_account(), "the API"),
+        (args.worker_account(), "the worker"),
     ]
     .into_iter()
-    .map(|wanted| {
+    .map(|(account, who)| {
         let of_key = |words: &str| {
-            with_location(args.gcloud(words).arg(wanted.key), args)
-                .option("keyring", &args.key_ring)
+            with_location(args.gcloud(words).arg(&args.key), args).option("keyring", &args.key_ring)
         };
         grant(
-            wanted.what.to_owned(),
+            format!("let {who} encrypt and decrypt payloads"),
             of_key("kms keys get-iam-policy"),
             of_key("kms keys add-iam-policy-binding"),
-            wanted.role,
-            account_member(&wanted.account),
+            USE,
+            account_member(&account),
         )
     })
     .collect()

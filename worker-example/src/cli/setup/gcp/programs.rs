@@ -75,7 +75,7 @@ fn api(args: &GcpArgs) -> Gcloud {
         .option("timeout", "3600")
         .option(
             "startup-probe",
-            "httpGet.path=/health,httpGet.port=8080,periodSeconds=2,failureThreshold=30",
+            "httpGet.path=/readyz,httpGet.port=8080,periodSeconds=2,failureThreshold=30",
         )
         .option(
             "set-env-vars",
@@ -115,8 +115,6 @@ fn worker(args: &GcpArgs) -> Gcloud {
             &variables(
                 args,
                 &[
-                    ("TEMPORAL_CODEC_KEY", &args.key_uri(&args.answer_key)),
-                    ("TEMPORAL_CODEC_DECRYPT_KEYS", &args.key_uri(&args.key)),
                     ("CLAUDE_TASKS_MAX_TASKS", "1"),
                     // Cloud Run kills an instance ten seconds after SIGTERM.
                     ("CLAUDE_TASKS_DRAIN_TIME", "0s"),
@@ -134,7 +132,7 @@ fn worker(args: &GcpArgs) -> Gcloud {
 
 /// The variables that both programs have, and their own, with `|` between them.
 fn variables(args: &GcpArgs, own: &[(&str, &str)]) -> String {
-    let bucket = args.bucket();
+    let (bucket, key) = (args.bucket(), args.key_uri());
     let shared = [
         ("CLAUDE_TASKS_LOG_FORMAT", "json"),
         ("CLAUDE_TASKS_TASK_QUEUE", &args.task_queue),
@@ -144,6 +142,7 @@ fn variables(args: &GcpArgs, own: &[(&str, &str)]) -> String {
             "TEMPORAL_ADDRESS",
             args.temporal_address.as_deref().unwrap_or_default(),
         ),
+        ("TEMPORAL_CODEC_KEY", &key),
         ("TEMPORAL_NAMESPACE", &args.temporal_namespace),
     ];
     let all: Vec<_> = shared
