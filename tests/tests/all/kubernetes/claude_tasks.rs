@@ -1,10 +1,11 @@
-//! The files in `deploy/kubernetes/claude-tasks`: the API and the worker of the Claude task service.
+//! The files in `deploy/kubernetes/claude-tasks` and `deploy/helm/claude-tasks`: the API and the worker of the Claude task
+//! service.
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use serde_json::{Value, json};
 
-use super::{Objects, file, list, rendered, root};
+use super::{Objects, file, list, manifests, rendered, root};
 
 const FOLDERS: [&str; 3] = ["base", "overlays/gke", "overlays/eks"];
 const PROGRAMS: [&str; 2] = ["claude-tasks-api", "claude-tasks-worker"];
@@ -21,7 +22,35 @@ fn all() -> Vec<(&'static str, Objects)> {
     let folders = FOLDERS.map(|folder| format!("kubernetes/claude-tasks/{folder}"));
     let mut arguments = vec!["kustomize"];
     arguments.extend(folders.iter().map(String::as_str));
-    FOLDERS.into_iter().zip(rendered(&arguments)).collect()
+    let mut all: Vec<_> = FOLDERS.into_iter().zip(rendered(&arguments)).collect();
+    all.push(("helm", chart(&json!({}))));
+    all.push(("helm, everything on", chart(&everything())));
+    all
+}
+
+fn chart(values: &Value) -> Objects {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("values.yaml");
+    fs::write(&path, values.to_string()).expect("JSON is YAML");
+    rendered(&["helm", "helm/claude-tasks", path.to_str().expect("UTF-8")]).remove(0)
+}
+
+fn everything() -> Value {
+    json!({
+        "imagePullSecrets": ["registry"],
+        "envFrom": [{ "secretRef": { "name": "temporal-api-key" } }],
+        "api": { "serviceAccount": { "annotations": { "a": "b" } }, "maxReplicas": 3 },
+        "worker": {
+            "replicas": null,
+            "drainMinutes": 60,
+            "runtimeClassName": "gvisor",
+            "serviceAccount": { "annotations": { "a": "b" } },
+            "settings": { "CLAUDE_TASKS_MAX_TIMEOUT": "2h" }
+        },
+        "networkPolicy": { "gkeMetadata": true, "extraEgress": [{ "ports": [{ "port": 4318 }] }] },
+        "nodeSelector": { "pool": "workflows" },
+        "tolerations": [{ "key": "pool", "operator": "Exists" }]
+    })
 }
 
 impl Objects {
@@ -40,7 +69,10 @@ impl Objects {
         let container = &self.pod_of(program)["containers"][0];
         let mut variables = BTreeMap::new();
         for source in list(&container["envFrom"]) {
-            let name = source["configMapRef"]["name"].as_str().expect("a name");
+            // Secrets are made by hand.
+            let Some(name) = source["configMapRef"]["name"].as_str() else {
+                continue;
+            };
             let map = self.named("ConfigMap", name)["data"]
                 .as_object()
                 .expect("data");
@@ -225,6 +257,75 @@ fn every_variable_is_one_that_a_program_reads() {
                 assert!(is_known, "{name}: {program} knows no {variable}");
             }
         }
+    }
+}
+
+/// The chart and the base are two forms of one deployment.
+#[test]
+fn the_chart_and_the_base_do_not_differ() {
+    let base = all().swap_remove(0).1;
+    let chart = chart(&json!({}));
+    for program in PROGRAMS {
+        assert_eq!(
+            chart.variables(program),
+            base.variables(program),
+            "{program}"
+        );
+        for field in [
+            "securityContext",
+            "terminationGracePeriodSeconds",
+            "topologySpreadConstraints",
+        ] {
+            assert_eq!(
+                chart.pod_of(program)[field],
+                base.pod_of(program)[field],
+                "{program} {field}"
+            );
+        }
+        let (of_chart, of_base) = (
+            &chart.pod_of(program)["containers"][0],
+            &base.pod_of(program)["containers"][0],
+        );
+        for field in [
+            "image",
+            "ports",
+            "resources",
+            "securityContext",
+            "volumeMounts",
+            "startupProbe",
+            "readinessProbe",
+        ] {
+            assert_eq!(of_chart[field], of_base[field], "{program} {field}");
+        }
+        let policy = |objects: &Objects| objects.named("NetworkPolicy", program)["spec"].clone();
+        assert_eq!(policy(&chart), policy(&base), "{program}");
+    }
+    let config = |objects: &Objects| {
+        let map = objects
+            .of_kind("ConfigMap")
+            .find(|map| map["data"]["api.toml"].is_string());
+        map.expect("the configuration")["data"]["api.toml"].clone()
+    };
+    assert_eq!(config(&chart), config(&base));
+}
+
+#[test]
+fn the_chart_refuses_values_that_it_does_not_know() {
+    for (values, words) in [
+        (json!({ "replicas": 3 }), "replicas"),
+        (json!({ "worker": { "image": { "tga": "1" } } }), "tga"),
+        (json!({ "settings": { "A B": "x" } }), "A B"),
+        (json!({ "settings": { "PORT": 8080 } }), "PORT"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("values.yaml");
+        fs::write(&path, values.to_string()).expect("a file");
+        let output = manifests(&["helm", "helm/claude-tasks", path.to_str().expect("UTF-8")]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains(words),
+            "{values}: {said}"
+        );
     }
 }
 
