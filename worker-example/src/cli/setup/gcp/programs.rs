@@ -79,17 +79,7 @@ fn api(args: &GcpArgs) -> Gcloud {
         )
         .option(
             "set-env-vars",
-            &variables(
-                args,
-                &[
-                    ("TEMPORAL_CODEC_KEY", &args.key_uri(&args.key)),
-                    (
-                        "TEMPORAL_CODEC_DECRYPT_KEYS",
-                        &args.key_uri(&args.answer_key),
-                    ),
-                    ("CLAUDE_TASKS_CONFIG", CONFIG_FILE),
-                ],
-            ),
+            &variables(args, &[("CODEC_CONFIG", CONFIG_FILE)]),
         )
         .option("set-secrets", &secrets.join(","));
     in_network(args, command)
