@@ -43,6 +43,10 @@ impl Project {
 
     fn run_program(&self, program: impl AsRef<Path>, arguments: &[&str]) -> Output {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
+        self.run_with_path(program, arguments, &path)
+    }
+
+    fn run_with_path(&self, program: impl AsRef<Path>, arguments: &[&str], path: &str) -> Output {
         Command::new(program.as_ref())
             .args(arguments)
             .current_dir(self.folder.path())
@@ -96,15 +100,18 @@ fn a_dry_run_prints_a_script_and_calls_nothing() {
         assert_eq!(project.changes(), [""; 0]);
     }
     // Not even gcloud is needed.
-    fs::remove_file(project.folder.path().join("gcloud")).unwrap();
+    let without_gcloud = |arguments: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_claude-tasks");
+        project.run_with_path(program, &[&PLACE, arguments].concat(), "/nowhere")
+    };
     let answer: Value =
-        serde_json::from_str(&succeeded(&project.setup(&["--dry-run", "--json"]))).unwrap();
+        serde_json::from_str(&succeeded(&without_gcloud(&["--dry-run", "--json"]))).unwrap();
     assert_eq!(answer["dry_run"], true);
     for step in answer["steps"].as_array().unwrap() {
         assert_eq!(step["outcome"], "planned-if-missing");
         assert!(!step["commands"].as_array().unwrap().is_empty(), "{step}");
     }
-    let output = project.setup(&[]);
+    let output = without_gcloud(&[]);
     assert_eq!(output.status.code(), Some(78));
     assert!(text(&output.stderr).contains("gcloud is not on the PATH"));
 }
@@ -147,6 +154,7 @@ fn the_program_does_what_the_script_does_and_does_it_once() {
         [
             "secrets versions add claude-tasks-api-config",
             "secrets update claude-tasks-api-config",
+            "run deploy claude-tasks-api",
             "beta run worker-pools deploy claude-tasks-worker"
         ],
         "{changes:#?}"

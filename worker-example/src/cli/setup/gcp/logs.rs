@@ -11,20 +11,19 @@ pub(super) const NAME: &str = "claude-tasks";
 
 pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
     let days = args.log_retention_days.to_string();
-    let with_days = |words| vec![of_bucket(args, words).option("retention-days", &days)];
     let bucket = make(
         "log-bucket",
         format!("create the log bucket {NAME}"),
         buckets(args, "value(name.basename())"),
         NAME,
-        with_days("logging buckets create"),
+        vec![of_bucket(args, "logging buckets create")],
     );
     let retention = make(
         "log-retention",
         format!("keep the logs of both programs for {days} days"),
         buckets(args, "value(name.basename(),retentionDays)"),
         &format!("{NAME}\t{days}"),
-        with_days("logging buckets update"),
+        vec![of_bucket(args, "logging buckets update").option("retention-days", &days)],
     );
     let filter = format!(
         "resource.labels.service_name=\"{}\" OR resource.labels.worker_pool_name=\"{}\"",

@@ -19,6 +19,8 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
             services(args, "run services list"),
             &args.service,
             api(args),
+            // The API reads it when it starts.
+            &[secrets::add_config(args)],
         ),
         deployed(
             "worker",
@@ -29,19 +31,21 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
             services(args, "beta run worker-pools list"),
             &args.worker_pool,
             worker(args),
+            &[],
         ),
     ]
 }
 
-/// A step that deploys again when an option has changed.
+/// A step that deploys again when an option has changed, or a command whose result the program reads.
 fn deployed(
     step: &'static str,
     what: String,
     list: Gcloud,
     name: &str,
     command: Gcloud,
+    inputs: &[Gcloud],
 ) -> Planned {
-    let print = fingerprint(std::slice::from_ref(&command));
+    let print = fingerprint(&[std::slice::from_ref(&command), inputs].concat());
     make(
         step,
         what,

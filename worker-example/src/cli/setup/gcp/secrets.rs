@@ -51,11 +51,7 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
 
 /// A new version of the configuration, when it has changed.
 fn content(args: &GcpArgs) -> Planned {
-    let add = args
-        .gcloud("secrets versions add")
-        .arg(CONFIG)
-        .option("data-file", "-")
-        .reading(&api_config::text(args));
+    let add = add_config(args);
     let print = fingerprint(std::slice::from_ref(&add));
     let label = args
         .gcloud("secrets update")
@@ -68,6 +64,14 @@ fn content(args: &GcpArgs) -> Planned {
         &format!("{CONFIG}\t{print}"),
         vec![add, label],
     )
+}
+
+/// Writes the configuration as it is to be.
+pub(super) fn add_config(args: &GcpArgs) -> Gcloud {
+    args.gcloud("secrets versions add")
+        .arg(CONFIG)
+        .option("data-file", "-")
+        .reading(&api_config::text(args))
 }
 
 fn access(args: &GcpArgs, secret: &str, account: &str, who: &str) -> Planned {
