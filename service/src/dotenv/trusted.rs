@@ -9,7 +9,7 @@ use std::{
 use nix::unistd::{getegid, geteuid};
 
 /// What a `.env` file in the working folder may set: the key, the credentials of its service, and the settings of a
-/// deployment. A program may be started in a folder that came from somebody else. Its file must not choose programs, modules,
+/// deployment. A program may be started in a folder of a stranger. Its file must not choose programs, modules,
 /// proxies or the servers that get credentials or files, and must not weaken the policy.
 const IN_ANY_FOLDER: [&str; 35] = [
     "ANTHROPIC_API_KEY",

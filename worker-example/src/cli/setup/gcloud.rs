@@ -47,7 +47,9 @@ impl GcloudError {
 /// One call of `gcloud`.
 #[derive(Clone, Debug)]
 pub(super) struct Gcloud {
+    /// The command and its positional arguments.
     words: Vec<String>,
+    options: Vec<String>,
     input: Input,
 }
 
@@ -65,6 +67,7 @@ impl Gcloud {
     pub(super) fn new(words: &str) -> Self {
         Self {
             words: words.split(' ').map(str::to_owned).collect(),
+            options: Vec::new(),
             input: Input::None,
         }
     }
@@ -77,13 +80,13 @@ impl Gcloud {
 
     /// With `--NAME=VALUE`.
     pub(super) fn option(mut self, name: &str, value: &str) -> Self {
-        self.words.push(format!("--{name}={value}"));
+        self.options.push(format!("--{name}={value}"));
         self
     }
 
     /// With `--NAME`.
     pub(super) fn flag(mut self, name: &str) -> Self {
-        self.words.push(format!("--{name}"));
+        self.options.push(format!("--{name}"));
         self
     }
 
@@ -99,9 +102,14 @@ impl Gcloud {
         self
     }
 
+    fn arguments(&self) -> impl Iterator<Item = &str> {
+        self.words.iter().chain(&self.options).map(String::as_str)
+    }
+
     /// Everything that makes the command what it is, for a fingerprint.
     pub(super) fn text(&self) -> String {
-        let mut text = self.words.join("\n");
+        let arguments: Vec<_> = self.arguments().collect();
+        let mut text = arguments.join("\n");
         if let Input::Text(input) = &self.input {
             text.push_str("\n\n");
             text.push_str(input);
@@ -112,7 +120,7 @@ impl Gcloud {
     /// The command for a POSIX shell, which has [`NUMBER`] as a variable.
     pub(super) fn shell(&self) -> String {
         let words: Vec<_> = std::iter::once("gcloud".to_owned())
-            .chain(self.words.iter().map(|word| shell_argument(word)))
+            .chain(self.arguments().map(shell_argument))
             .collect();
         let command = shell_command(&words);
         match &self.input {
@@ -137,7 +145,7 @@ impl Gcloud {
     pub(super) async fn run(&self, number: &str) -> Result<String, GcloudError> {
         let mut command = Command::new("gcloud");
         command
-            .args(self.words.iter().map(|word| word.replace(NUMBER, number)))
+            .args(self.arguments().map(|word| word.replace(NUMBER, number)))
             // It must not ask questions: nobody answers.
             .env("CLOUDSDK_CORE_DISABLE_PROMPTS", "1")
             .stdin(Stdio::piped())
@@ -202,10 +210,8 @@ impl Gcloud {
     }
 
     fn failed(&self, status: Status, reason: &str) -> GcloudError {
-        let words = self.words.iter().take_while(|word| !word.starts_with("--"));
-        let command: Vec<_> = words.map(String::as_str).collect();
         let reason = terminal::lines(reason);
-        GcloudError::new(status, format!("gcloud {}: {reason}", command.join(" ")))
+        GcloudError::new(status, format!("gcloud {}: {reason}", self.words.join(" ")))
     }
 }
 

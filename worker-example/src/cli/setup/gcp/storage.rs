@@ -51,7 +51,7 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
     steps.push(grant(
         "let the worker read, write and delete objects".to_owned(),
         args.gcloud("storage buckets get-iam-policy").arg(&url),
-        // The policy has bindings with conditions, too. gcloud then wants to be told that this one has none.
+        // The policy has bindings with conditions, too. gcloud then asks about the condition of this one.
         args.gcloud("storage buckets add-iam-policy-binding")
             .arg(&url)
             .option("condition", "None"),
