@@ -14,7 +14,8 @@ pub(super) fn text(args: &GcpArgs) -> String {
         let _ = write!(audience, ", \"{GCLOUD}\"");
     }
     let mut text = format!(
-        "[auth.issuers.google]\nissuer = \"https://accounts.google.com\"\naudience = [{audience}]\n\n[auth.issuers.google.emails]\n"
+        "# Cloud Run kills an instance ten seconds after SIGTERM.\n[api]\nshutdown_grace = \"8s\"\n\n\
+         [auth.issuers.google]\nissuer = \"https://accounts.google.com\"\naudience = [{audience}]\n\n[auth.issuers.google.emails]\n"
     );
     for email in std::iter::once(&args.client_account()).chain(&args.callers) {
         let _ = writeln!(
