@@ -54,7 +54,7 @@ fn everything() -> Value {
 }
 
 impl Objects {
-    fn named(&self, kind: &str, name: &str) -> &Value {
+    fn named<'a>(&'a self, kind: &'a str, name: &str) -> &'a Value {
         self.of_kind(kind)
             .find(|object| object["metadata"]["name"] == name)
             .unwrap_or_else(|| panic!("no {kind} {name}"))
