@@ -10,9 +10,9 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-const GCLOUD: &str = include_str!("setup/gcloud.sh");
-const SCRIPT: &str = include_str!("setup/gcp.sh");
-const TEAR_DOWN: &str = include_str!("setup/gcp-tear-down.sh");
+/// What the dry runs print: the golden texts.
+const SCRIPT: &str = "gcp.sh";
+const TEAR_DOWN: &str = "gcp-tear-down.sh";
 const PLACE: [&str; 6] = [
     "setup",
     "gcp",
@@ -21,6 +21,11 @@ const PLACE: [&str; 6] = [
     "--client-user=user:ann@example.com",
     "--temporal-address=temporal.example.com:7233",
 ];
+
+fn file(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worker/setup");
+    fs::read_to_string(folder.join(name)).unwrap()
+}
 
 /// A project: what its `gcloud` has made, and the calls.
 struct Project {
@@ -31,7 +36,7 @@ impl Project {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("gcloud");
-        fs::write(&program, GCLOUD).unwrap();
+        fs::write(&program, file("gcloud.sh")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         fs::create_dir(folder.path().join("state")).unwrap();
         Self { folder }
@@ -96,7 +101,11 @@ fn a_dry_run_prints_a_script_and_calls_nothing() {
         (&["--dry-run", "--tear-down", "--delete-data"], TEAR_DOWN),
     ] {
         let printed = succeeded(&project.setup(arguments));
-        assert_eq!(printed, expected, "the golden text differs: {printed}");
+        assert_eq!(
+            printed,
+            file(expected),
+            "the golden text differs: {printed}"
+        );
         assert_eq!(project.changes(), [""; 0]);
     }
     // Not even gcloud is needed.
@@ -120,7 +129,7 @@ fn a_dry_run_prints_a_script_and_calls_nothing() {
 fn the_program_does_what_the_script_does_and_does_it_once() {
     let by_script = Project::new();
     let script = by_script.folder.path().join("script");
-    fs::write(&script, SCRIPT).unwrap();
+    fs::write(&script, file(SCRIPT)).unwrap();
     succeeded(&by_script.run_program("/bin/sh", &[script.to_str().unwrap()]));
     let expected = by_script.changes();
     assert!(expected.len() > 25, "{expected:#?}");
@@ -309,5 +318,5 @@ fn a_key_file_is_made_with_a_warning_only() {
         "{output:?}"
     );
     assert!(succeeded(&output).contains("gcloud iam service-accounts keys create client.json"));
-    assert!(!SCRIPT.contains("keys create client.json"));
+    assert!(!file(SCRIPT).contains("keys create client.json"));
 }
