@@ -12,6 +12,10 @@ use super::runner::Planned;
 
 /// The answer for programs. They read the field names, so they do not change.
 #[derive(Serialize)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each of them is a field of the answer"
+)]
 pub(super) struct Report<'r> {
     pub(super) project: &'r str,
     pub(super) url: Option<&'r str>,

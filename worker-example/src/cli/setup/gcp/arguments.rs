@@ -31,6 +31,10 @@ sealed secrets of a request to the bucket, and cannot read them.";
 
 /// Where the service runs, and what it needs there.
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each of them is an option of the command line"
+)]
 pub(in super::super) struct GcpArgs {
     /// The Google Cloud project.
     #[arg(long, value_name = "ID", env = "PROJECT_ID", value_parser = project)]
