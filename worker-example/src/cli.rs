@@ -4,14 +4,21 @@ mod connection;
 mod exit;
 mod input;
 mod render;
+mod sandbox;
 mod screen;
+<<<<<<< HEAD
 mod setup;
+=======
+mod steps;
+>>>>>>> main
 mod submit;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod units;
+mod verify_webhook;
 mod watch;
+mod webhook_input;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -28,6 +35,7 @@ use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use setup::SetupArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
+use webhook_input::VerifyWebhookArgs;
 use worker::WorkerArgs;
 
 const PROGRAM: &str = "claude-tasks";
@@ -77,11 +85,20 @@ enum Command {
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
+<<<<<<< HEAD
     /// Sets the service up at a cloud.
     Setup(SetupArgs),
+=======
+    /// Checks that a webhook on standard input is from this service, and was not changed.
+    #[command(after_help = help(verify_webhook::EXAMPLES))]
+    VerifyWebhook(Box<VerifyWebhookArgs>),
+>>>>>>> main
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
+    /// Gives up rights, and becomes a program of a task. Only the supervisor starts this command.
+    #[command(hide = true)]
+    Confine(crate::sandbox::Confine),
 }
 
 fn help(examples: &str) -> String {
@@ -108,6 +125,7 @@ pub fn main() -> ExitCode {
     let log = match cli.command {
         // Before everything else: this process must stay small and hold no secret of the worker.
         Command::Supervise => return crate::sandbox::supervise(),
+        Command::Confine(settings) => return crate::sandbox::confine(&settings),
         Command::Worker(_) => Some(EarlyLog::start(cli.log_format, "info")),
         _ => {
             log::init_command(PROGRAM, cli.log_format, "warn");
@@ -139,7 +157,13 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
+<<<<<<< HEAD
         // `main` has run them.
         Command::Setup(_) | Command::Supervise => Ok(CommandEnd::Done),
+=======
+        Command::VerifyWebhook(args) => verify_webhook::run(&args),
+        // `main` has run it.
+        Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
+>>>>>>> main
     }
 }

@@ -39,9 +39,29 @@
 
 mod cli;
 mod client;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod files;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod git;
 mod print;
+mod proxy;
+mod redact;
 mod sandbox;
 mod task;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the workflow does not call it yet"
+)]
+mod webhook;
 mod worker;
 
 #[doc(hidden)]
@@ -54,9 +74,10 @@ pub use client::{
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
-    ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
-    PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,
-    ResultEvent, Secret, SecretJson, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
-    TaskResult, TaskWorkflow, UploadAction,
+    ConflictStrategy, Credential, FailureKind, GitAction, GitCommit, LastProgress,
+    MAX_REQUEST_BYTES, PermissionMode, PostExecutionActions, Progress, PromptFile, Recovery,
+    RecoveryMethod, RequestError, RequestRules, ResultEvent, Secret, SecretJson, SessionOutcome,
+    TaskId, TaskIdError, TaskInput, TaskRequest, TaskResult, TaskWorkflow, UploadAction,
+    UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

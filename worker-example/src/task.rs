@@ -1,6 +1,7 @@
 //! What a task is: its request, its events, and how it ended. This module runs nothing and sends nothing.
 
 mod definition;
+mod effects;
 mod event;
 mod event_fields;
 mod failure;
@@ -11,8 +12,11 @@ mod progress;
 mod request;
 mod secret;
 mod secret_json;
+#[allow(dead_code, reason = "the workflow does not call its steps yet")]
+mod step_error;
 
 pub use definition::{LastProgress, TaskWorkflow};
+pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
 pub use event::ResultEvent;
 pub(crate) use event::{Event, OWN_TYPE};
 pub(crate) use event_fields::EventFields;
@@ -28,5 +32,8 @@ pub use request::{
     UploadAction,
 };
 pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
+#[allow(unused_imports, reason = "the steps that clone use them")]
+pub(crate) use request::{GitTransport, GitUrl};
 pub use secret::Secret;
 pub use secret_json::SecretJson;
+pub(crate) use step_error::StepError;

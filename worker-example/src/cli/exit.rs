@@ -8,10 +8,11 @@ use temporal_kms_codec_service::{
 };
 use thiserror::Error;
 
-use super::input::InputError;
+use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
     client::{ClientError, ConnectError, EndKind},
     print,
+    webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
 
@@ -27,7 +28,7 @@ pub(super) fn exit_codes() -> String {
         (64, "wrong command line, or a value that a task cannot have"),
         (
             65,
-            "a request is not JSON, or a payload cannot be decrypted",
+            "a request is not JSON, a payload cannot be decrypted, or a webhook is not genuine",
         ),
         (66, "a file cannot be read, or the task does not exist"),
         (
@@ -79,6 +80,15 @@ pub(super) enum CommandError {
     /// Claude Code cannot be used.
     #[error(transparent)]
     Claude(#[from] ConfigError),
+    /// A webhook is not genuine, or cannot be checked.
+    #[error(transparent)]
+    Webhook(#[from] WebhookInputError),
+    /// The secret of webhooks cannot be used.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
+    /// Webhooks cannot be sent.
+    #[error("cannot prepare webhooks: {0}. Check the system's certificate authorities")]
+    Webhooks(String),
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -99,8 +109,11 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) => Status::Configuration,
+            Self::Claude(_) | Self::Telemetry(_) | Self::WebhookSecret(_) | Self::Webhooks(_) => {
+                Status::Configuration
+            }
             Self::Worker(error) => of_worker(error),
+            Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
     }
@@ -143,10 +156,24 @@ fn of_client(error: &ClientError) -> Status {
     }
 }
 
+fn of_webhook(error: &WebhookInputError) -> Status {
+    match error {
+        WebhookInputError::Missing(_) => Status::Usage,
+        WebhookInputError::NoSecret | WebhookInputError::Secret(_) => Status::Configuration,
+        WebhookInputError::Read(_) => Status::NoInput,
+        WebhookInputError::Twice(_)
+        | WebhookInputError::Large
+        | WebhookInputError::NotGenuine(_) => Status::Data,
+    }
+}
+
 fn of_worker(error: &WorkerError) -> Status {
     match error {
         WorkerError::Connect(error) => of_connect(error),
-        WorkerError::Namespace(_) | WorkerError::Claude(_) => Status::Configuration,
+        WorkerError::Namespace(_)
+        | WorkerError::Claude(_)
+        | WorkerError::Sandbox(_)
+        | WorkerError::Api(_) => Status::Configuration,
         WorkerError::Workdir { source, .. } => match source.kind() {
             io::ErrorKind::PermissionDenied => Status::NoPermission,
             _ => Status::CannotCreate,

@@ -2,16 +2,33 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use url::Url;
+
 use super::claude::{ClaudeConfig, OutputLimits};
-use crate::client::ConnectOptions;
+use crate::{
+    client::ConnectOptions, git::GitSettings, proxy::ProxyLimits, sandbox::SandboxSettings,
+    webhook::Sender,
+};
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerSettings {
     /// The connection to Temporal and the key.
     pub(crate) connection: ConnectOptions,
+    /// How the worker reaches repositories.
+    #[allow(dead_code, reason = "the workflow does not use it yet")]
+    pub(crate) git: GitSettings,
+    /// What sends webhooks.
+    #[allow(dead_code, reason = "the workflow does not use it yet")]
+    pub(crate) webhooks: Option<Sender>,
     /// How the worker runs Claude Code.
     pub(crate) claude: ClaudeConfig,
+    /// The API's URL, if it is not Anthropic's.
+    pub(crate) api_url: Option<Url>,
+    /// How much of the API a task may use.
+    pub(crate) api_limits: ProxyLimits,
+    /// What the operator says about the sandbox.
+    pub(crate) sandbox: SandboxSettings,
     /// The folder of workspaces and logs.
     pub(crate) workdir: PathBuf,
     /// How many tasks run at the same time.

@@ -9,13 +9,19 @@
 
 mod attempts;
 mod copies;
+mod credential;
 mod end_to_end;
 mod histories;
 mod hostile_cli;
 mod hostile_input;
 mod processes;
 mod providers;
+<<<<<<< HEAD
 mod setup;
+=======
+mod sandbox;
+>>>>>>> main
 mod submit;
 mod support;
 mod usage;
+mod webhooks;

@@ -153,6 +153,35 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static SSHD: Tool = Tool {
+    name: "sshd",
+    version: "of the system",
+    program: "bin/sshd",
+    variable: "TKC_SSHD",
+    takes: "a server for repositories: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/sbin/sshd",
+            "/usr/bin/sshd",
+            "/usr/lib/ssh/sshd",
+            "/usr/local/sbin/sshd",
+        ],
+        package: "openssh-server",
+    },
+};
+
+pub(crate) static BUBBLEWRAP: Tool = Tool {
+    name: "bubblewrap",
+    version: "of the system",
+    program: "bin/bwrap",
+    variable: "TKC_BWRAP",
+    takes: "the sandbox of tasks: a few seconds",
+    install: Install::System {
+        names: &["bwrap"],
+        package: "bubblewrap",
+    },
+};
+
 pub(crate) static PROMETHEUS: Tool = Tool {
     name: "prometheus",
     version: "2 of the system",
@@ -263,7 +292,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 11] = [
+pub(crate) static TESTING: [&Tool; 13] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -272,19 +301,23 @@ pub(crate) static TESTING: [&Tool; 11] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 14] = [
+pub(crate) static CI: [&Tool; 16] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &CARGO_MACHETE,

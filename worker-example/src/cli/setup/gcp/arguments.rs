@@ -26,8 +26,8 @@ Examples:
 it, the command runs them through gcloud. Each step looks first whether it is
 done, so the command can be run again: after a failure, or with other options.
 
-The API and the worker have service accounts of their own. The API can write the
-sealed secrets of a request to the bucket, and cannot read them.";
+The API and the worker have service accounts of their own. The API can seal the
+secrets of a request, and cannot open or read them.";
 
 /// Where the service runs, and what it needs there.
 #[derive(Debug, Args)]
@@ -51,9 +51,12 @@ pub(in super::super) struct GcpArgs {
     /// The key ring.
     #[arg(long, value_name = "NAME", env = "KMS_KEY_RING", default_value = "claude-code", value_parser = name)]
     pub(super) key_ring: String,
-    /// The key.
+    /// The key of payloads.
     #[arg(long, value_name = "NAME", env = "KMS_KEY_NAME", default_value = "payload-encryption", value_parser = name)]
     pub(super) key: String,
+    /// The key of the secrets of requests. The API encrypts with it, and only the worker decrypts.
+    #[arg(long, value_name = "NAME", default_value = "secret-encryption", value_parser = name)]
+    pub(super) secrets_key: String,
     /// The repository of Artifact Registry for both images.
     #[arg(long, value_name = "NAME", default_value = "claude-tasks", value_parser = name)]
     pub(super) repository: String,

@@ -1,4 +1,4 @@
-//! The key of payloads, and who may use it.
+//! Two keys: one for payloads, and one for the secrets of requests, which the API cannot read back.
 
 use super::{
     super::{gcloud::Gcloud, runner::Planned},
@@ -6,7 +6,9 @@ use super::{
     names::{account_member, grant, make},
 };
 
-const USE: &str = "roles/cloudkms.cryptoKeyEncrypterDecrypter";
+const ENCRYPT: &str = "roles/cloudkms.cryptoKeyEncrypter";
+const DECRYPT: &str = "roles/cloudkms.cryptoKeyDecrypter";
+const BOTH: &str = "roles/cloudkms.cryptoKeyEncrypterDecrypter";
 
 pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
     let ring = make(
@@ -22,43 +24,49 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
             args,
         )],
     );
-    let create = with_location(args.gcloud("kms keys create").arg(&args.key), args)
-        .option("keyring", &args.key_ring)
-        .option("purpose", "encryption")
-        .option("rotation-period", "90d")
-        .option("next-rotation-time", "+p90d");
-    let key = make(
-        "key",
-        format!(
-            "create the key {}, with a new version every 90 days",
-            args.key
-        ),
-        located(args, "kms keys list")
+    let key = |name: &str, of: &str| {
+        let create = with_location(args.gcloud("kms keys create").arg(name), args)
             .option("keyring", &args.key_ring)
-            .option("format", "value(name.basename())"),
-        &args.key,
-        vec![create],
-    );
-    vec![ring, key]
+            .option("purpose", "encryption")
+            .option("rotation-period", "90d")
+            .option("next-rotation-time", "+p90d");
+        make(
+            "key",
+            format!("create the key {name} of {of}, with a new version every 90 days"),
+            located(args, "kms keys list")
+                .option("keyring", &args.key_ring)
+                .option("format", "value(name.basename())"),
+            name,
+            vec![create],
+        )
+    };
+    vec![
+        ring,
+        key(&args.key, "payloads"),
+        key(&args.secrets_key, "secrets"),
+    ]
 }
 
-/// The permissions on the key. The API decrypts, too: it shows the events of tasks to their callers.
+/// The permissions on the keys. The API decrypts payloads, too: it shows the events of tasks to their callers.
 pub(super) fn grants(args: &GcpArgs) -> Vec<Planned> {
+    let (api, worker) = (args.api_account(), args.worker_account());
     [
-        (args.api_account(), "the API"),
-        (args.worker_account(), "the worker"),
+        (&args.key, &api, BOTH, "let the API encrypt and decrypt payloads"),
+        (&args.key, &worker, BOTH, "let the worker encrypt and decrypt payloads"),
+        (&args.secrets_key, &api, ENCRYPT, "let the API encrypt the secrets of requests"),
+        (&args.secrets_key, &worker, DECRYPT, "let the worker decrypt the secrets of requests"),
     ]
     .into_iter()
-    .map(|(account, who)| {
+    .map(|(key, account, role, what)| {
         let of_key = |words: &str| {
-            with_location(args.gcloud(words).arg(&args.key), args).option("keyring", &args.key_ring)
+            with_location(args.gcloud(words).arg(key), args).option("keyring", &args.key_ring)
         };
         grant(
-            format!("let {who} encrypt and decrypt payloads"),
+            what.to_owned(),
             of_key("kms keys get-iam-policy"),
             of_key("kms keys add-iam-policy-binding"),
-            USE,
-            account_member(&account),
+            role,
+            account_member(account),
         )
     })
     .collect()

@@ -58,10 +58,10 @@ impl GcpArgs {
         format!("gs://{}", self.bucket())
     }
 
-    pub(super) fn key_uri(&self) -> String {
+    pub(super) fn key_uri(&self, key: &str) -> String {
         format!(
-            "gcp-kms://projects/{}/locations/{}/keyRings/{}/cryptoKeys/{}",
-            self.project, self.key_location, self.key_ring, self.key
+            "gcp-kms://projects/{}/locations/{}/keyRings/{}/cryptoKeys/{key}",
+            self.project, self.key_location, self.key_ring
         )
     }
 }

@@ -126,9 +126,11 @@ fn worker(args: &GcpArgs) -> Gcloud {
 
 /// The variables that both programs have, and their own, with `|` between them.
 fn variables(args: &GcpArgs, own: &[(&str, &str)]) -> String {
-    let (bucket, key) = (args.bucket(), args.key_uri());
+    let bucket = args.bucket();
+    let (key, secrets_key) = (args.key_uri(&args.key), args.key_uri(&args.secrets_key));
     let shared = [
         ("CLAUDE_TASKS_LOG_FORMAT", "json"),
+        ("CLAUDE_TASKS_SECRETS_KEY", &secrets_key),
         ("CLAUDE_TASKS_TASK_QUEUE", &args.task_queue),
         ("GCS_LOGS_BUCKET", &bucket),
         ("GOOGLE_CLOUD_PROJECT", &args.project),

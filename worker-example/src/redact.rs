@@ -6,6 +6,7 @@ mod forms;
 use std::{borrow::Cow, fmt};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use serde_json::{Map, Value};
 
 use crate::task::{Credential, Secret, TaskRequest};
 
@@ -20,7 +21,8 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    /// A redactor for the credential and `environmentSecrets` of a request. This takes time if there are many secrets.
+    /// A redactor for the credential, the key of the repository, `environmentSecrets`, and the headers and variables of the
+    /// MCP servers of a request. This takes time if there are many secrets.
     ///
     /// # Errors
     /// When the secrets are too many to search for.
@@ -28,24 +30,24 @@ impl Redactor {
         let credential = request.credential().map(Credential::secret);
         let secrets = credential
             .into_iter()
-            .chain(request.environment_secrets.values());
-        Self::new(secrets)
+            .chain(&request.ssh_key)
+            .chain(request.environment_secrets.values())
+            .map(Secret::expose);
+        Self::new(secrets.chain(of_mcp_servers(request)))
     }
 
     /// A redactor for these secrets. It ignores very short ones.
     ///
     /// # Errors
     /// When the secrets are too many to search for.
-    pub(super) fn new<'a>(
-        secrets: impl IntoIterator<Item = &'a Secret>,
-    ) -> Result<Self, TooManySecrets> {
+    fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Result<Self, TooManySecrets> {
         let forms = forms::of_all(secrets);
         if forms.is_empty() {
             return Ok(Self { forms: None });
         }
         let search = AhoCorasick::builder()
-            // If two secrets begin at the same place, the longer one must match, so that nothing of it stays.
-            .match_kind(MatchKind::LeftmostLongest)
+            // All matches count, also those inside each other, so that nothing stays of forms that overlap.
+            .match_kind(MatchKind::Standard)
             // For few patterns the default kind takes about a hundred times the memory of the patterns.
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(forms.iter().map(|form| form.as_bytes()))
@@ -57,16 +59,16 @@ impl Redactor {
 
     /// The text without the secrets.
     #[must_use]
-    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let Some(forms) = &self.forms else {
             return Cow::Borrowed(text);
         };
         let mut clean = String::new();
         let mut rest = 0;
-        for found in forms.find_iter(text) {
-            clean.push_str(text.get(rest..found.start()).unwrap_or_default());
+        for (start, end) in merged(forms, text) {
+            clean.push_str(text.get(rest..start).unwrap_or_default());
             clean.push_str(MARK);
-            rest = found.end();
+            rest = end;
         }
         if rest == 0 {
             return Cow::Borrowed(text);
@@ -74,6 +76,41 @@ impl Redactor {
         clean.push_str(text.get(rest..).unwrap_or_default());
         Cow::Owned(clean)
     }
+}
+
+/// The places of all matches, in order. Those that overlap are one place.
+fn merged(forms: &AhoCorasick, text: &str) -> Vec<(usize, usize)> {
+    // Matches come in the order of their ends, so a later one can reach back over several places.
+    let mut places: Vec<(usize, usize)> = Vec::new();
+    for found in forms.find_overlapping_iter(text) {
+        let mut start = found.start();
+        while let Some(&(last, end)) = places.last() {
+            if end <= start {
+                break;
+            }
+            start = start.min(last);
+            places.pop();
+        }
+        places.push((start, found.end()));
+    }
+    places
+}
+
+/// The values of headers and variables in the configuration of MCP servers.
+fn of_mcp_servers(request: &TaskRequest) -> impl Iterator<Item = &str> {
+    let servers = request
+        .mcp_config
+        .as_ref()
+        .and_then(|configuration| configuration.expose().get("mcpServers"))
+        .and_then(Value::as_object);
+    servers
+        .into_iter()
+        .flat_map(Map::values)
+        .flat_map(|server| [server.get("headers"), server.get("env")])
+        .flatten()
+        .filter_map(Value::as_object)
+        .flat_map(Map::values)
+        .filter_map(Value::as_str)
 }
 
 impl fmt::Debug for Redactor {
@@ -94,18 +131,17 @@ pub(crate) struct TooManySecrets;
 mod tests {
     use std::fmt::Write as _;
 
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use base64::{
+        Engine as _,
+        engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+    };
 
     use super::*;
 
     const PEM: &str = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nAASCBKcwggSjAgEAAoIBAQC7\n-----END KEY-----\n";
 
     fn redactor(secrets: &[&str]) -> Redactor {
-        let secrets: Vec<_> = secrets
-            .iter()
-            .map(|s| Secret::new((*s).to_owned()))
-            .collect();
-        Redactor::new(&secrets).unwrap()
+        Redactor::new(secrets.iter().copied()).unwrap()
     }
 
     #[test]
@@ -178,6 +214,95 @@ mod tests {
         assert_eq!(redactor.redact(secrets[9]), "[redacted]");
         let used = redactor.forms.unwrap().memory_usage();
         assert!(used < 80 * total, "{used} bytes for {total}");
+    }
+
+    #[test]
+    fn finds_the_secrets_of_every_field() {
+        let request = TaskRequest::from_value(serde_json::json!({
+            "prompt": "p", "anthropicApiKey": "sk-ant-key-1",
+            "sshKey": PEM.replace("KEY", "PRIVATE KEY"),
+            "environmentSecrets": {"A": "environment-secret"},
+            "mcpConfig": {"mcpServers": {"s": {
+                "command": "a-plain-command", "headers": {"Authorization": "Bearer header-secret"},
+                "env": {"T": "variable-secret"},
+            }}},
+        }));
+        let redactor = Redactor::of(&request.unwrap()).unwrap();
+        for secret in [
+            "sk-ant-key-1",
+            "MIIEvQIBADANBgkqhkiG9w0BAQEF",
+            "environment-secret",
+            "Bearer header-secret",
+            "variable-secret",
+        ] {
+            assert_eq!(redactor.redact(secret), "[redacted]", "{secret}");
+        }
+        assert_eq!(redactor.redact("a-plain-command"), "a-plain-command");
+    }
+
+    #[test]
+    fn finds_base64_in_rows_at_every_offset() {
+        let secret = "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let redactor = redactor(&[secret]);
+        for before in 0..60 {
+            let text = format!("{}{secret} and more text", "x".repeat(before));
+            let encoded = STANDARD.encode(text);
+            for width in [64, 76] {
+                let rows: Vec<_> = encoded.as_bytes().chunks(width).collect();
+                let shown: String = rows
+                    .iter()
+                    .map(|row| {
+                        redactor
+                            .redact(std::str::from_utf8(row).unwrap())
+                            .into_owned()
+                    })
+                    .map(|row| row.replace("[redacted]", ""))
+                    .collect();
+                // What stays: the text around the secret, and less than 12 characters at the end of a row.
+                let around = encoded.len() - secret.len() / 3 * 4;
+                assert!(shown.len() < around + 12 + 12, "{before} {width}: {shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_time_grows_with_the_text_and_not_with_its_repetition() {
+        // Each position of this text ends many matches of the same secret.
+        let redactor = redactor(&[&"a".repeat(2000), &"ab".repeat(1000)]);
+        let text = "a".repeat(1 << 20);
+        assert_eq!(redactor.redact(&text), "[redacted]");
+        let text = "ab".repeat(1 << 19);
+        assert_eq!(redactor.redact(&text), "[redacted]");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_form_of_a_secret_stays(
+            secret in "[!-~]{16,80}",
+            before in "[ -~]{0,40}",
+            after in "[ -~]{0,40}",
+        ) {
+            let redactor = redactor(&[&secret]);
+            let text = format!("{before}{secret}{after}");
+            let once = serde_json::to_string(&text).unwrap();
+            let twice = serde_json::to_string(&once).unwrap();
+            let forms = [
+                text.clone(),
+                once,
+                twice,
+                hex::encode(&text),
+                STANDARD.encode(&text),
+                URL_SAFE_NO_PAD.encode(&text),
+            ];
+            for form in forms {
+                let shown = redactor.redact(&form);
+                proptest::prop_assert!(shown.contains(MARK), "{form}");
+                proptest::prop_assert!(!shown.contains(&secret), "{form}: {shown}");
+                proptest::prop_assert!(!shown.contains(&hex::encode(&secret)), "{form}: {shown}");
+            }
+            let short = before.get(..before.len().min(8)).unwrap_or_default();
+            proptest::prop_assert_eq!(redactor.redact(short), short);
+        }
     }
 
     #[test]

@@ -9,16 +9,15 @@ use base64::{
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
-use crate::task::Secret;
-
 /// The shortest secret that is searched for, in bytes. A shorter one would appear in unrelated text by chance.
 const SHORTEST: usize = 8;
-/// The shortest line of a secret, and the shortest part of its base64, that is searched for, in bytes.
+/// The shortest line of a secret that is searched for, in bytes.
 const SHORTEST_PIECE: usize = 16;
 /// Encoded forms are made of this many bytes of a task's secrets. This bounds the memory of the search.
 const MOST_ENCODED: usize = 32 * 1024;
-/// The line lengths of `base64` and of PEM.
-const ROWS: [usize; 2] = [76, 64];
+/// The length of the parts of base64 that are searched for, which is 9 bytes. Programs break base64 into rows, at lengths that
+/// are multiples of 4.
+const BASE64_PART: usize = 12;
 /// The characters that percent encoding changes: all except those that RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -29,11 +28,10 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
 type Forms = Vec<Zeroizing<String>>;
 
 /// All forms of all secrets, except very short secrets.
-pub(super) fn of_all<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Forms {
+pub(super) fn of_all<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Forms {
     let mut forms = Forms::new();
     let mut encoded = 0;
-    for secret in secrets {
-        let text = secret.expose();
+    for text in secrets {
         if text.len() < SHORTEST {
             continue;
         }
@@ -109,28 +107,29 @@ fn add_encodings(forms: &mut Forms, text: &str) {
         add(forms, form);
     }
     let whole = Zeroizing::new(STANDARD.encode(text));
-    for row in ROWS {
-        for piece in whole.as_bytes().chunks(row) {
-            add_base64(forms, &String::from_utf8_lossy(piece));
-        }
-    }
     add_base64(forms, whole.trim_end_matches('='));
     add_base64(forms, &whole);
-    for before in [1, 2] {
+    for before in [0, 1, 2] {
         let mut shifted = Zeroizing::new(vec![0; before]);
         shifted.extend_from_slice(text.as_bytes());
         // The first and the last characters also encode neighbouring bytes, so they are left out.
         let usable = shifted.len() / 3 * 4;
         let text = Zeroizing::new(STANDARD_NO_PAD.encode(&*shifted));
-        add_base64(forms, text.get(before + 1..usable).unwrap_or_default());
+        let first = if before == 0 { 0 } else { before + 1 };
+        add_base64(forms, text.get(first..usable).unwrap_or_default());
+        let first_group = if before == 0 { 0 } else { 4 };
+        for start in (first_group..usable).step_by(4) {
+            let end = start + BASE64_PART;
+            if end <= usable {
+                add_base64(forms, text.get(start..end).unwrap_or_default());
+            }
+        }
     }
-    let usable = text.len() / 3 * 4;
-    add_base64(forms, whole.get(..usable).unwrap_or_default());
 }
 
 /// Adds a form in both alphabets of base64.
 fn add_base64(forms: &mut Forms, piece: &str) {
-    if piece.len() >= SHORTEST_PIECE {
+    if piece.len() >= BASE64_PART {
         add(forms, piece.replace('+', "-").replace('/', "_"));
         add(forms, piece.to_owned());
     }
