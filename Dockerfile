@@ -31,7 +31,7 @@ RUN apt-get update \
     && groupadd --gid 10001 codec \
     && useradd --uid 10001 --gid codec --no-log-init --create-home codec \
     && install --directory --owner=codec --group=codec --mode=0700 \
-        /var/lib/temporal-kms-codec /var/lib/temporal-kms-codec/keyring
+        /var/lib/temporal-kms-codec /var/lib/temporal-kms-codec/keyring /var/lib/claude-tasks-store
 VOLUME /var/lib/temporal-kms-codec/keyring
 
 FROM base AS codec-server

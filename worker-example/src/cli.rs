@@ -6,11 +6,8 @@ mod input;
 mod render;
 mod sandbox;
 mod screen;
-<<<<<<< HEAD
 mod setup;
-=======
 mod steps;
->>>>>>> main
 mod submit;
 mod tasks;
 #[cfg(test)]
@@ -85,14 +82,11 @@ enum Command {
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
-<<<<<<< HEAD
     /// Sets the service up at a cloud.
     Setup(SetupArgs),
-=======
     /// Checks that a webhook on standard input is from this service, and was not changed.
     #[command(after_help = help(verify_webhook::EXAMPLES))]
     VerifyWebhook(Box<VerifyWebhookArgs>),
->>>>>>> main
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
@@ -157,13 +151,8 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
-<<<<<<< HEAD
-        // `main` has run them.
-        Command::Setup(_) | Command::Supervise => Ok(CommandEnd::Done),
-=======
         Command::VerifyWebhook(args) => verify_webhook::run(&args),
-        // `main` has run it.
-        Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
->>>>>>> main
+        // `main` has run them.
+        Command::Setup(_) | Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
     }
 }

@@ -11,7 +11,7 @@ use nix::unistd::{getegid, geteuid};
 /// What a `.env` file in the working folder may set: the key, the credentials of its service, and the settings of a
 /// deployment. A program may be started in a folder of a stranger. Its file must not choose programs, modules,
 /// proxies or the servers that get credentials or files, and must not weaken the policy.
-const IN_ANY_FOLDER: [&str; 35] = [
+const IN_ANY_FOLDER: [&str; 37] = [
     "ANTHROPIC_API_KEY",
     "AWS_ACCESS_KEY_ID",
     "AWS_DEFAULT_REGION",
@@ -20,6 +20,8 @@ const IN_ANY_FOLDER: [&str; 35] = [
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_TASKS_SECRETS_KEY",
+    "CLAUDE_TASKS_STORE",
     "CLAUDE_TASKS_TASK_QUEUE",
     "CLOUDRUN_CALLBACK_SECRET",
     "CODEC_LOG_FORMAT",

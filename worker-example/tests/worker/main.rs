@@ -16,11 +16,8 @@ mod hostile_cli;
 mod hostile_input;
 mod processes;
 mod providers;
-<<<<<<< HEAD
-mod setup;
-=======
 mod sandbox;
->>>>>>> main
+mod setup;
 mod submit;
 mod support;
 mod usage;

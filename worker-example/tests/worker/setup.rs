@@ -290,8 +290,8 @@ fn what_cannot_be_right_is_refused_before_anything_is_called() {
     let project = Project::new();
     for (arguments, problem) in [
         (
-            &["--key=k", "--answer-key=k"][..],
-            "the API could then read every request",
+            &["--key=k", "--secrets-key=k"][..],
+            "the API could then open the secrets",
         ),
         (&["--client-user=allUsers"], "--client-user"),
         (&["--bucket=--recursive"], "--bucket"),

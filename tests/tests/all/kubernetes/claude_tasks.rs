@@ -178,7 +178,7 @@ fn no_pod_has_more_rights_than_it_needs() {
 }
 
 #[test]
-fn the_api_and_the_worker_use_one_key_and_one_task_queue() {
+fn the_api_and_the_worker_use_the_same_keys_and_one_task_queue() {
     for (name, objects) in all() {
         let (api, worker) = (
             objects.variables(PROGRAMS[0]),
@@ -187,13 +187,21 @@ fn the_api_and_the_worker_use_one_key_and_one_task_queue() {
         for shared in [
             "TEMPORAL_ADDRESS",
             "TEMPORAL_CODEC_KEY",
+            "CLAUDE_TASKS_SECRETS_KEY",
             "TEMPORAL_NAMESPACE",
             "CLAUDE_TASKS_TASK_QUEUE",
         ] {
             assert_eq!(api[shared], worker[shared], "{name}");
         }
-        let key: Result<temporal_kms_codec::KeyUri, _> = api["TEMPORAL_CODEC_KEY"].parse();
-        assert!(key.is_ok(), "{name}");
+        let keys = ["TEMPORAL_CODEC_KEY", "CLAUDE_TASKS_SECRETS_KEY"].map(|name| &api[name]);
+        assert_ne!(
+            keys[0], keys[1],
+            "{name}: the API could open the secrets of requests"
+        );
+        for key in keys {
+            let key: Result<temporal_kms_codec::KeyUri, _> = key.parse();
+            assert!(key.is_ok(), "{name}");
+        }
         assert_eq!(worker["CLAUDE_TASKS_MAX_TASKS"], "1", "{name}");
         // Only the worker signs webhooks.
         assert!(!api.contains_key("CLOUDRUN_CALLBACK_SECRET"), "{name}");
@@ -359,6 +367,7 @@ fn grants_name_both_service_accounts_and_separate_them() {
             ("PROJECT", "p"),
             ("KEY_RING", "r"),
             ("KEY", "k"),
+            ("SECRETS_KEY", "secrets"),
             ("BUCKET", "b"),
         ])
         .output()
@@ -374,6 +383,15 @@ fn grants_name_both_service_accounts_and_separate_them() {
             "{said}"
         );
     }
+    let on_secrets: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("binding secrets "))
+        .collect();
+    assert_eq!(on_secrets.len(), 2, "{said}");
+    assert!(on_secrets[0].contains("claude-tasks-api ") && on_secrets[0].ends_with("Encrypter"));
+    assert!(
+        on_secrets[1].contains("claude-tasks-worker ") && on_secrets[1].ends_with("KeyDecrypter")
+    );
     // The API writes sealed requests and cannot read them.
     let of_api = said
         .lines()

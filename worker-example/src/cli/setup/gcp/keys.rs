@@ -51,10 +51,30 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
 pub(super) fn grants(args: &GcpArgs) -> Vec<Planned> {
     let (api, worker) = (args.api_account(), args.worker_account());
     [
-        (&args.key, &api, BOTH, "let the API encrypt and decrypt payloads"),
-        (&args.key, &worker, BOTH, "let the worker encrypt and decrypt payloads"),
-        (&args.secrets_key, &api, ENCRYPT, "let the API encrypt the secrets of requests"),
-        (&args.secrets_key, &worker, DECRYPT, "let the worker decrypt the secrets of requests"),
+        (
+            &args.key,
+            &api,
+            BOTH,
+            "let the API encrypt and decrypt payloads",
+        ),
+        (
+            &args.key,
+            &worker,
+            BOTH,
+            "let the worker encrypt and decrypt payloads",
+        ),
+        (
+            &args.secrets_key,
+            &api,
+            ENCRYPT,
+            "let the API encrypt the secrets of requests",
+        ),
+        (
+            &args.secrets_key,
+            &worker,
+            DECRYPT,
+            "let the worker decrypt the secrets of requests",
+        ),
     ]
     .into_iter()
     .map(|(key, account, role, what)| {
