@@ -64,7 +64,7 @@ impl Project {
     }
 
     fn setup(&self, arguments: &[&str]) -> Output {
-        let arguments = [&PLACE, arguments].concat();
+        let arguments = [&PLACE[..], arguments].concat();
         self.run_program(env!("CARGO_BIN_EXE_claude-tasks"), &arguments)
     }
 
@@ -111,7 +111,7 @@ fn a_dry_run_prints_a_script_and_calls_nothing() {
     // Not even gcloud is needed.
     let without_gcloud = |arguments: &[&str]| {
         let program = env!("CARGO_BIN_EXE_claude-tasks");
-        project.run_with_path(program, &[&PLACE, arguments].concat(), "/nowhere")
+        project.run_with_path(program, &[&PLACE[..], arguments].concat(), "/nowhere")
     };
     let answer: Value =
         serde_json::from_str(&succeeded(&without_gcloud(&["--dry-run", "--json"]))).unwrap();
