@@ -147,6 +147,11 @@ impl GcpArgs {
                 "--tear-down removes the service; look at it with --dry-run, then confirm it with --yes",
             );
         }
+        if self.key == self.secrets_key {
+            return wrong(
+                "--key and --secrets-key name the same key; the API could then open the secrets of every request",
+            );
+        }
         Ok(())
     }
 
