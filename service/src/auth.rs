@@ -39,7 +39,7 @@ mod tests;
 pub use authenticator::Authenticator;
 pub use certificate::{CertificateName, ClientCertificate, UnreadableCertificate};
 pub use config::AuthConfig;
-pub use identity::{Denied, Identity, Method};
+pub use identity::{CallerId, Denied, Identity, Method};
 pub use login::{Login, LoginError, Redirect};
 pub use permissions::{Permission, Permissions};
 pub use presented::{AUTHORIZATION_EXTRAS, Presented, UnixPeer};

@@ -1,11 +1,15 @@
 //! The program `claude-tasks`: its command line, and the command that it runs.
 
+mod all;
+mod api;
 mod connection;
 mod exit;
 mod input;
+mod list;
 mod render;
 mod sandbox;
 mod screen;
+mod server;
 mod setup;
 mod steps;
 mod submit;
@@ -28,7 +32,10 @@ use temporal_kms_codec_service::{
     memory,
 };
 
+use all::AllArgs;
+use api::ApiArgs;
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
+use list::ListArgs;
 use setup::SetupArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
@@ -58,6 +65,7 @@ const HELP: &str = "\
 Examples:
   codec-server keys create local://default --keyring keys
   claude-tasks worker --keyring keys --workdir data
+  claude-tasks api --keyring keys
   claude-tasks submit --keyring keys --prompt 'Write a haiku'
 
 The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.";
@@ -67,9 +75,18 @@ enum Command {
     /// Runs tasks until SIGTERM or Ctrl-C.
     #[command(after_help = help(worker::EXAMPLES))]
     Worker(Box<WorkerArgs>),
+    /// Serves the HTTP API until SIGTERM or Ctrl-C.
+    #[command(after_help = help(api::EXAMPLES))]
+    Api(Box<ApiArgs>),
+    /// Serves the HTTP API and runs tasks in one process until SIGTERM or Ctrl-C.
+    #[command(after_help = help(all::EXAMPLES))]
+    All(Box<AllArgs>),
     /// Submits a task, shows its events, and waits for its end. Ctrl-C cancels the task.
     #[command(after_help = help(submit::EXAMPLES))]
     Submit(Box<SubmitArgs>),
+    /// Lists the newest tasks.
+    #[command(after_help = help(list::EXAMPLES))]
+    List(Box<ListArgs>),
     /// Shows the events of a task from now on, and waits for its end. Ctrl-C does not cancel the task.
     #[command(after_help = help(tasks::FOLLOW_EXAMPLES))]
     Follow(Box<TaskArgs>),
@@ -120,7 +137,9 @@ pub fn main() -> ExitCode {
         // Before everything else: this process must stay small and hold no secret of the worker.
         Command::Supervise => return crate::sandbox::supervise(),
         Command::Confine(settings) => return crate::sandbox::confine(&settings),
-        Command::Worker(_) => Some(EarlyLog::start(cli.log_format, "info")),
+        Command::Worker(_) | Command::Api(_) | Command::All(_) => {
+            Some(EarlyLog::start(cli.log_format, log_level()))
+        }
         _ => {
             log::init_command(PROGRAM, cli.log_format, "warn");
             None
@@ -143,10 +162,23 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// The level of a server's log, if `RUST_LOG` does not set it: that of `LOG_LEVEL`, which the original service reads.
+fn log_level() -> &'static str {
+    let level = arguments::variable("LOG_LEVEL").unwrap_or_default();
+    let levels = ["trace", "debug", "info", "warn", "error"];
+    let named = levels
+        .into_iter()
+        .find(|name| level.eq_ignore_ascii_case(name));
+    named.unwrap_or("info")
+}
+
 async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
     match command {
         Command::Worker(args) => Box::pin(worker::run(*args, log)).await,
+        Command::Api(args) => Box::pin(api::run(*args, log)).await,
+        Command::All(args) => Box::pin(all::run(*args, log)).await,
         Command::Submit(args) => Box::pin(submit::run(*args)).await,
+        Command::List(args) => Box::pin(list::run(*args)).await,
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,

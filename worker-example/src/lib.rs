@@ -5,7 +5,7 @@
 //!   `follow`, `result`, `status` and `cancel` are made of it.
 //! - [`TaskRequest`] is a task as its caller describes it, [`ClaudeTask`] the workflow that runs it, and [`TaskResult`] its
 //!   result. The workflow's id is the [`TaskId`].
-//! - `claude-tasks worker` runs tasks with Claude Code.
+//! - `claude-tasks worker` runs tasks with Claude Code, and `claude-tasks api` serves the HTTP API.
 //!
 //! ## How a task runs
 //! The workflow checks that the request belongs to it, and runs one activity. A session costs money and changes things, so
@@ -37,6 +37,7 @@
 //! and its tools see the environment with the credential. Give the worker a user and a machine of its own, and accept tasks
 //! only from callers whom you trust that far.
 
+mod api;
 mod cli;
 mod client;
 #[allow(

@@ -18,7 +18,7 @@ mod step_error;
 pub use definition::{LastProgress, TaskWorkflow};
 pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
 pub use event::ResultEvent;
-pub(crate) use event::{Event, OWN_TYPE};
+pub(crate) use event::{Event, OWN_TYPE, text_event};
 pub(crate) use event_fields::EventFields;
 pub use failure::FailureKind;
 pub(crate) use failure::FailureReport;

@@ -4,12 +4,14 @@ use std::{io, process::ExitCode};
 
 use temporal_kms_codec_service::{
     exit::{Status, after_signal, list},
+    settings::Problems,
     terminal,
 };
 use thiserror::Error;
 
 use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
+    api::ApiServerError,
     client::{ClientError, ConnectError, EndKind},
     print,
     webhook::SecretError,
@@ -92,6 +94,12 @@ pub(super) enum CommandError {
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The configuration of the API is wrong.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    /// The API cannot start.
+    #[error(transparent)]
+    Api(#[from] ApiServerError),
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
@@ -109,9 +117,15 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) | Self::WebhookSecret(_) | Self::Webhooks(_) => {
-                Status::Configuration
-            }
+            Self::Claude(_)
+            | Self::Telemetry(_)
+            | Self::Configuration(_)
+            | Self::WebhookSecret(_)
+            | Self::Webhooks(_) => Status::Configuration,
+            Self::Api(error) => match error {
+                ApiServerError::Listen { .. } => Status::Unavailable,
+                _ => Status::Configuration,
+            },
             Self::Worker(error) => of_worker(error),
             Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
@@ -148,11 +162,18 @@ fn of_client(error: &ClientError) -> Status {
         ClientError::Connect(error) => of_connect(error),
         ClientError::Namespace(_) => Status::Configuration,
         ClientError::Exists(_) => Status::Usage,
+        ClientError::Refused { status, .. } => match status {
+            401 | 403 => Status::NoPermission,
+            429 | 500.. => Status::Unavailable,
+            _ => Status::Usage,
+        },
         ClientError::NotFound(_) => Status::NoInput,
         ClientError::ForeignResult(_) | ClientError::Unreadable { .. } => Status::Data,
-        ClientError::NoWorker(_) | ClientError::Submit { .. } | ClientError::Unreachable { .. } => {
-            Status::Unavailable
-        }
+        ClientError::NoWorker(_)
+        | ClientError::Submit { .. }
+        | ClientError::List { .. }
+        | ClientError::Server { .. }
+        | ClientError::Unreachable { .. } => Status::Unavailable,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use temporal_kms_codec::endpoint;
 use temporal_kms_codec_service::{
     arguments::variable,
@@ -15,6 +15,7 @@ use url::Url;
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
+    input::InputError,
     sandbox::SandboxArgs,
     steps::StepArgs,
     units,
@@ -26,7 +27,9 @@ use crate::{
     worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
 };
 
-const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
+/// A variable of the original service.
+const PERMISSION_MODE: &str = "PERMISSION_MODE";
+pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -217,11 +220,18 @@ pub(super) async fn run(
     Ok(CommandEnd::Done)
 }
 
-fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
+/// The worker's settings from its options.
+///
+/// # Errors
+/// When Claude Code cannot be found.
+pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let mut claude = ClaudeConfig::find(&args.claude)?;
     claude.pass_env = args.pass_env;
     claude.api_retries = Some(args.api_retries);
-    claude.permission_mode = args.permission_mode;
+    claude.permission_mode = match args.permission_mode {
+        Some(mode) => Some(mode),
+        None => permission_mode()?,
+    };
     claude.allowed_tools = args.allowed_tools;
     claude.disallowed_tools = args.disallowed_tools;
     claude.caps = Caps {
@@ -251,6 +261,18 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
         grace_time: args.grace_time,
         log_retention: (days > 0).then(|| Duration::from_hours(24 * u64::from(days))),
     })
+}
+
+/// The permission mode by the variable of the original service.
+fn permission_mode() -> Result<Option<PermissionMode>, CommandError> {
+    let Some(name) = variable(PERMISSION_MODE) else {
+        return Ok(None);
+    };
+    let mode = PermissionMode::from_str(&name, false).map_err(|_| InputError::Option {
+        name: PERMISSION_MODE,
+        problem: "must be plan, default, acceptEdits or bypassPermissions".to_owned(),
+    })?;
+    Ok(Some(mode))
 }
 
 /// The URL of the API, which receives credentials. A URL that would send them unencrypted is refused.

@@ -54,6 +54,26 @@ pub enum ClientError {
         /// Why.
         problem: String,
     },
+    /// Temporal or the key service did not answer a call about many tasks.
+    #[error("cannot list the tasks: {problem}. Check Temporal and the key service, and try again")]
+    List {
+        /// Why.
+        problem: String,
+    },
+    /// A task service cannot be called.
+    #[error("cannot call the task service: {problem}. Check --server, and that the service runs")]
+    Server {
+        /// Why.
+        problem: String,
+    },
+    /// A task service refuses the call.
+    #[error("the task service refuses this ({status}): {problem}")]
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// Its reason.
+        problem: String,
+    },
     /// The stored payloads of the task cannot be decrypted with this client's keys.
     #[error("cannot decrypt task `{task}`: {problem}. Use the key with which it was submitted")]
     Unreadable {
@@ -106,6 +126,9 @@ mod tests {
             E::NoWorker(_) => &["claude", "worker"],
             E::Submit { .. } => &["`t-1`", "submit the task again with --task-id t-1"],
             E::Unreachable { .. } => &["`t-1`", "try `claude-tasks follow t-1`"],
+            E::Server { .. } => &["the task service", "Check --server"],
+            E::Refused { .. } => &["the task service", "timeout"],
+            E::List { .. } => &["the tasks", "try again"],
             E::Unreadable { .. } => &["`t-1`", "Use the key with which it was submitted"],
         }
     }
@@ -130,6 +153,12 @@ mod tests {
             },
             ClientError::Unreachable {
                 task: task(),
+                problem: problem(),
+            },
+            ClientError::List { problem: problem() },
+            ClientError::Server { problem: problem() },
+            ClientError::Refused {
+                status: 403,
                 problem: problem(),
             },
             ClientError::Unreadable {

@@ -9,7 +9,7 @@ use std::{
 
 use temporal_kms_codec_service::telemetry::Metrics;
 
-use super::address::Address;
+use super::{address::Address, owner::Owner};
 use crate::task::TaskId;
 
 /// How to reach Temporal, and which key encrypts. The codec's other settings come from the environment, as
@@ -139,6 +139,7 @@ pub struct SubmitOptions {
     pub(super) task_id: Option<TaskId>,
     pub(super) queue_time: Duration,
     pub(super) require_worker: bool,
+    pub(super) owner: Option<Owner>,
 }
 
 impl SubmitOptions {
@@ -152,6 +153,7 @@ impl SubmitOptions {
             task_id: None,
             queue_time: Self::DEFAULT_QUEUE_TIME,
             require_worker: false,
+            owner: None,
         }
     }
 
@@ -166,6 +168,13 @@ impl SubmitOptions {
     #[must_use]
     pub fn with_queue_time(mut self, time: Duration) -> Self {
         self.queue_time = time;
+        self
+    }
+
+    /// Says who has submitted the task.
+    #[must_use]
+    pub(crate) fn with_owner(mut self, owner: Owner) -> Self {
+        self.owner = Some(owner);
         self
     }
 

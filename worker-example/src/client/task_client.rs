@@ -3,8 +3,11 @@
 use std::{error::Error, fmt, time::Duration};
 
 use temporalio_client::{
-    Client, WorkflowIdReusePolicy, WorkflowStartOptions, errors::WorkflowStartError,
+    Client, NamespacedClient as _, WorkflowIdReusePolicy, WorkflowStartOptions,
+    errors::WorkflowStartError,
 };
+
+use temporalio_common::MemoValues;
 
 use super::{
     chain::error_chain,
@@ -13,6 +16,7 @@ use super::{
     error::ClientError,
     namespace::MissingNamespace,
     options::{ConnectOptions, SubmitOptions},
+    owner::{MEMO, Owner},
     queue,
     target::Target,
     task::Task,
@@ -91,6 +95,7 @@ impl TaskClient {
             // An id belongs to one task for ever: its log and its bill have this name.
             .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
             .execution_timeout(time)
+            .maybe_memo(options.owner.map(memo))
             .build();
         let input = TaskInput::new(request, &id);
         let client = &self.target.client;
@@ -119,6 +124,21 @@ impl TaskClient {
     #[must_use]
     pub fn task_queue(&self) -> &str {
         &self.target.task_queue
+    }
+
+    /// The namespace.
+    pub(crate) fn namespace(&self) -> String {
+        self.target.client.namespace()
+    }
+
+    /// The error of a call about many tasks.
+    pub(super) fn cannot_list(&self, error: &(dyn Error + 'static)) -> ClientError {
+        match self.missing_namespace(error) {
+            Some(missing) => missing.into(),
+            None => ClientError::List {
+                problem: error_chain(error),
+            },
+        }
     }
 
     /// The Temporal client, which encrypts and decrypts as this client does.
@@ -150,6 +170,13 @@ impl TaskClient {
             },
         }
     }
+}
+
+/// The codec encrypts the values of a memo.
+fn memo(owner: Owner) -> MemoValues {
+    let mut memo = MemoValues::new();
+    memo.insert(MEMO, owner);
+    memo
 }
 
 impl fmt::Debug for TaskClient {

@@ -7,6 +7,7 @@
     reason = "a test fails if something that it needs is missing"
 )]
 
+mod api;
 mod attempts;
 mod copies;
 mod credential;

@@ -273,6 +273,13 @@ impl Rig {
         path
     }
 
+    /// `claude-tasks NAME` with the key, without a log of information.
+    pub(crate) fn command_for_api(&self, name: &str) -> Command {
+        let mut command = self.command(name);
+        command.env("RUST_LOG", "warn");
+        command
+    }
+
     fn command(&self, name: &str) -> Command {
         let mut command = self.command_without_keys(name);
         match &self.keys {

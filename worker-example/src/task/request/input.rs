@@ -16,7 +16,7 @@ use super::{
     error::RequestError,
     limits::{DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES},
     model::TaskRequest,
-    parse::RequestRules,
+    rules::RequestRules,
 };
 use crate::task::{id::TaskId, json_size, secret_json::wipe};
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use temporal_kms_codec_service::{auth::ClientCertificate, listener::Peer};
+use crate::{
+    auth::{ClientCertificate, Presented, UnixPeer},
+    listener::Peer,
+};
 
 /// Who is at the other end. Every request of the connection has it in its extensions.
 #[derive(Clone, Debug)]
-pub(crate) struct ConnectionInfo(Arc<Info>);
+pub struct ConnectionInfo(Arc<Info>);
 
 #[derive(Debug)]
 struct Info {
@@ -33,17 +36,38 @@ impl ConnectionInfo {
     }
 
     /// The other end, as the system says.
-    pub(crate) fn peer(&self) -> &Peer {
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
         &self.0.peer
     }
 
     /// Whether it is a connection of TLS.
-    pub(crate) fn is_secure(&self) -> bool {
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
         self.0.is_secure
     }
 
     /// The client's certificate, which was verified.
-    pub(crate) fn certificate(&self) -> Option<&ClientCertificate> {
+    #[must_use]
+    pub fn certificate(&self) -> Option<&ClientCertificate> {
         self.0.certificate.as_ref()
+    }
+
+    /// Adds what the connection proves of the caller: the certificate, or the user at the other end of a Unix socket.
+    #[must_use]
+    pub fn present<'r>(&'r self, presented: Presented<'r>) -> Presented<'r> {
+        let peer = match self.peer() {
+            Peer::Unix {
+                user: Some(uid),
+                group: Some(gid),
+            } => Some(UnixPeer {
+                uid: *uid,
+                gid: *gid,
+            }),
+            _ => None,
+        };
+        presented
+            .with_certificate(self.certificate())
+            .with_peer(peer)
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use temporal_kms_codec_service::deadline::later;
+use crate::deadline::later;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use crate::deadline::later;
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
-use temporal_kms_codec_service::deadline::later;
 use tokio::time::{Instant, sleep_until};
 
 /// From this number on, cancelled requests are compared with answered ones.
