@@ -1,7 +1,7 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 12] = [
+pub const TOOLS: [&str; 16] = [
     "TKC_TEMPORAL",
     "TKC_TCTL",
     "TKC_CLAUDE",
@@ -14,6 +14,10 @@ pub const TOOLS: [&str; 12] = [
     "TKC_PROMETHEUS",
     "TKC_PROMTOOL",
     "TKC_MANIFESTS",
+    "TKC_WEB_UI",
+    "TKC_WEB_UI_OLDER",
+    "TKC_GO_CLIENT",
+    "TKC_TYPESCRIPT_CLIENT",
 ];
 
 /// The program that `variable` names.

@@ -14,6 +14,7 @@ mod config;
 mod error;
 mod events;
 mod health;
+mod log_gap;
 mod openapi;
 mod record;
 mod router;

@@ -6,6 +6,7 @@ mod connection;
 mod exit;
 mod input;
 mod list;
+mod logs;
 mod render;
 mod sandbox;
 mod screen;
@@ -36,6 +37,7 @@ use all::AllArgs;
 use api::ApiArgs;
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use list::ListArgs;
+use logs::LogsArgs;
 use setup::SetupArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
@@ -96,6 +98,9 @@ enum Command {
     /// Prints whether a task waits, runs, or how it ended.
     #[command(after_help = help(tasks::STATUS_EXAMPLES))]
     Status(Box<TaskArgs>),
+    /// Prints the log of a task from the store.
+    #[command(after_help = help(logs::EXAMPLES))]
+    Logs(Box<LogsArgs>),
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
@@ -182,6 +187,7 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
+        Command::Logs(args) => logs::run(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
         Command::VerifyWebhook(args) => verify_webhook::run(&args),
         // `main` has run them.

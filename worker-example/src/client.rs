@@ -28,6 +28,7 @@ pub(crate) use chain::error_chain;
 pub use connect_error::ConnectError;
 pub use error::ClientError;
 pub use follow::TaskEvent;
+pub(crate) use honest_event::one_line;
 pub(crate) use look::Look;
 pub use namespace::MissingNamespace;
 pub use options::{ConnectOptions, KeyUse, SubmitOptions};

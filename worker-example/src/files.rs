@@ -11,6 +11,6 @@ mod mcp;
 mod patterns;
 mod write;
 
-pub(crate) use collect::{Collected, Upload, UploadLimits, collect, object_path};
+pub(crate) use collect::{Upload, UploadLimits, collect, object_path};
 pub(crate) use commands::{CommandLimits, run_commands};
 pub(crate) use write::write;

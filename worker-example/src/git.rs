@@ -24,5 +24,7 @@ mod ssh;
 mod tests;
 
 pub(crate) use checkout::{Checkout, check_out};
-pub(crate) use finish::{Finish, finish};
+#[cfg(test)]
+use finish::Finish;
+pub(crate) use finish::finish;
 pub(crate) use place::{GitPlace, GitSettings};

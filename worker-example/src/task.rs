@@ -12,10 +12,10 @@ mod progress;
 mod request;
 mod secret;
 mod secret_json;
-#[allow(dead_code, reason = "the workflow does not call its steps yet")]
+mod step;
 mod step_error;
 
-pub use definition::{LastProgress, TaskWorkflow};
+pub use definition::{LastProgress, State, TaskWorkflow};
 pub use effects::{GitCommit, Recovery, RecoveryMethod, UploadedFile};
 pub use event::ResultEvent;
 pub(crate) use event::{Event, OWN_TYPE, text_event};
@@ -26,6 +26,7 @@ pub use id::{TaskId, TaskIdError};
 pub(crate) use json_size::of_text as json_length;
 pub use outcome::{SessionOutcome, TaskResult};
 pub use progress::Progress;
+pub(crate) use request::SealedSecrets;
 pub use request::{
     ConflictStrategy, Credential, GitAction, MAX_REQUEST_BYTES, PermissionMode,
     PostExecutionActions, PromptFile, RequestError, RequestRules, TaskInput, TaskRequest,
@@ -36,4 +37,8 @@ pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES
 pub(crate) use request::{GitTransport, GitUrl};
 pub use secret::Secret;
 pub use secret_json::SecretJson;
+pub(crate) use step::{
+    ActionsReport, CloseTask, PREPARE, Prepared, SESSIONS, SessionMetadata, StepInput,
+};
+pub use step::{Step, TaskState};
 pub(crate) use step_error::StepError;

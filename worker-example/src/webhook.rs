@@ -15,9 +15,8 @@ mod verify;
 
 pub(crate) use address::{AddressPolicy, AllowedAddress};
 pub(crate) use body::{Body, Status, Summary};
-pub(crate) use error::WebhookError;
 pub(crate) use sender::Sender;
 pub(crate) use signature::{
-    CallbackSecrets, PREVIOUS_SECRET, SECRET, SIGNATURE_HEADER, SecretError, TIMESTAMP_HEADER, sign,
+    CallbackSecrets, SECRET, SIGNATURE_HEADER, SecretError, TIMESTAMP_HEADER,
 };
 pub(crate) use verify::{VerifyError, verify};

@@ -31,6 +31,7 @@ pub(super) async fn events(
         next,
         is_resumable: true,
         guard: CancelOnDrop::nothing(app.stop.clone()),
+        vault: app.client.vault().cloned(),
         caller,
         stop: app.stop.clone(),
     }))

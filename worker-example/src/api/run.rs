@@ -43,6 +43,7 @@ pub(super) async fn run(
         next: 0,
         is_resumable: false,
         guard,
+        vault: app.client.vault().cloned(),
         caller,
         stop: app.stop.clone(),
     };

@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{access::Caller, task_state};
+use super::{access::Caller, log_gap::LogGap, task_state};
 use crate::{
     client::{ClientError, EndKind, Stage, Task, TaskEnd, TaskEvent, error_chain},
+    store::Vault,
     task::OWN_TYPE,
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Follow {
     pub(super) is_resumable: bool,
     /// What the end of the connection means for the task.
     pub(super) guard: CancelOnDrop,
+    /// The store with the logs of tasks.
+    pub(super) vault: Option<Vault>,
     /// Holds the caller's place.
     pub(super) caller: Caller,
     pub(super) stop: CancellationToken,
@@ -60,6 +63,9 @@ struct Following {
     next: u64,
     is_resumable: bool,
     ready: VecDeque<String>,
+    vault: Option<Vault>,
+    /// Events that the heartbeats have not carried.
+    gap: Option<LogGap>,
     is_ended: bool,
     failures: u32,
     alive: Interval,
@@ -74,6 +80,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         next,
         is_resumable,
         guard,
+        vault,
         caller,
         stop,
     } = follow;
@@ -84,6 +91,8 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         next,
         is_resumable,
         ready: VecDeque::new(),
+        vault,
+        gap: None,
         is_ended: false,
         failures: 0,
         alive,
@@ -104,6 +113,10 @@ impl Following {
         loop {
             if let Some(text) = self.ready.pop_front() {
                 return Some(text);
+            }
+            if let Some(gap) = self.gap.take() {
+                self.read_gap(gap).await;
+                continue;
             }
             if self.is_ended {
                 self.guard.disarm();
@@ -126,21 +139,13 @@ impl Following {
     fn take(&mut self, event: TaskEvent) {
         self.failures = 0;
         match event {
-            TaskEvent::Printed(json) => {
-                let id = self.id();
-                self.next += 1;
-                self.ready.push_back(format!("{id}data: {json}\n\n"));
-            }
+            TaskEvent::Printed(json) => self.print(&json),
             TaskEvent::Missed(count) => {
-                let first = self.next;
-                self.next = self.next.saturating_add(count);
-                let event = json!({"type": OWN_TYPE, "subtype": "events_missed", "first": first, "count": count});
-                let name = if self.is_resumable {
-                    "event: missed\n"
-                } else {
-                    ""
-                };
-                self.ready.push_back(format!("{name}data: {event}\n\n"));
+                let (task, end) = (self.task.id().clone(), self.next.saturating_add(count));
+                match self.vault.clone() {
+                    Some(vault) => self.gap = Some(LogGap::before(vault, task, end)),
+                    None => self.miss(end),
+                }
             }
             TaskEvent::Stage(stage) => self.note(match stage {
                 Stage::Running => "the task runs",
@@ -157,6 +162,42 @@ impl Following {
             }
             TaskEvent::Ended(end) => self.end(&end),
         }
+    }
+
+    fn print(&mut self, json: &str) {
+        let id = self.id();
+        self.next = self.next.saturating_add(1);
+        self.ready.push_back(format!("{id}data: {json}\n\n"));
+    }
+
+    /// Reads events from the log. Those that are not there are missed.
+    async fn read_gap(&mut self, mut gap: LogGap) {
+        match gap.read(self.next).await {
+            Ok(found) if found.is_empty() && gap.may_wait() => sleep(PAUSE).await,
+            Ok(found) if found.is_empty() => return self.miss(gap.end()),
+            Ok(found) => found.iter().for_each(|json| self.print(json)),
+            Err(error) => {
+                tracing::warn!(task = %self.task.id(), %error, "cannot read the log of a task");
+                return self.miss(gap.end());
+            }
+        }
+        if self.next < gap.end() {
+            self.gap = Some(gap);
+        }
+    }
+
+    /// Tells that the events before `end` are missing.
+    fn miss(&mut self, end: u64) {
+        let (first, count) = (self.next, end.saturating_sub(self.next));
+        self.next = end;
+        let event =
+            json!({"type": OWN_TYPE, "subtype": "events_missed", "first": first, "count": count});
+        let name = if self.is_resumable {
+            "event: missed\n"
+        } else {
+            ""
+        };
+        self.ready.push_back(format!("{name}data: {event}\n\n"));
     }
 
     /// The id of the next event.

@@ -12,7 +12,7 @@ use super::{
     exit::{CommandEnd, CommandError},
     worker::{self, TELEMETRY, WorkerArgs},
 };
-use crate::{api::ApiConfig, client::KeyUse, print, worker::run as run_worker};
+use crate::{api::ApiConfig, print, worker::run as run_worker};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -40,7 +40,7 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
     let telemetry = Telemetry::start(TELEMETRY, &config.telemetry, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
     let queue = args.worker.connection.task_queue().to_owned();
-    let options = args.worker.connection.options(KeyUse::Encrypt);
+    let options = args.file.options(&args.worker.connection);
     let mut settings = worker::settings(args.worker)?;
     settings.connection = settings.connection.with_metrics(telemetry.metrics());
     let mut signals = StopSignals::listen().map_err(CommandError::Signals)?;

@@ -51,6 +51,20 @@ pub(super) struct ConfigArgs {
     /// The configuration of the API. Without it, settings come from `CODEC_API_…`, `CODEC_AUTH_…` and `CODEC_TLS_…` variables.
     #[arg(long, value_name = "FILE", env = "CODEC_CONFIG")]
     pub config: Option<PathBuf>,
+    /// The key that signs requests, such as <local://requests>. Workers with `--request-key` run signed requests only.
+    #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI")]
+    pub sign_with: Option<String>,
+}
+
+impl ConfigArgs {
+    /// The connection, with the key that signs.
+    pub(super) fn options(&self, connection: &ConnectionArgs) -> ConnectOptions {
+        let options = connection.options(KeyUse::Encrypt);
+        match &self.sign_with {
+            Some(key) => options.with_signing_key(key),
+            None => options,
+        }
+    }
 }
 
 /// Serves the API.
@@ -64,7 +78,7 @@ pub(super) async fn run(args: ApiArgs, log: Option<EarlyLog>) -> Result<CommandE
     let signals = StopSignals::listen().map_err(CommandError::Signals)?;
     let stop = CancellationToken::new();
     tokio::spawn(signals.cancel(stop.clone()));
-    let options = args.connection.options(KeyUse::Encrypt);
+    let options = args.file.options(&args.connection);
     let served = match bind(config, options, telemetry.metrics()).await {
         Ok(api) => {
             api.run(stop).await;

@@ -14,6 +14,8 @@ use crate::{
     api::ApiServerError,
     client::{ClientError, ConnectError, EndKind},
     print,
+    store::StoreError,
+    task::TaskId,
     webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
@@ -30,7 +32,7 @@ pub(super) fn exit_codes() -> String {
         (64, "wrong command line, or a value that a task cannot have"),
         (
             65,
-            "a request is not JSON, a payload cannot be decrypted, or a webhook is not genuine",
+            "bad JSON, a payload that cannot be decrypted, or a forged webhook",
         ),
         (66, "a file cannot be read, or the task does not exist"),
         (
@@ -103,6 +105,17 @@ pub(super) enum CommandError {
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No store is named.
+    #[error("name the store of the logs with --store (CLAUDE_TASKS_STORE)")]
+    NoStore,
+    /// The store has no log of the task.
+    #[error(
+        "the store has no log of task `{0}`. Check the id and --store. A worker without --store keeps its logs in its folder"
+    )]
+    NoLog(TaskId),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -127,6 +140,10 @@ impl CommandError {
                 _ => Status::Configuration,
             },
             Self::Worker(error) => of_worker(error),
+            Self::Store(StoreError::Seal { .. } | StoreError::Replaced { .. }) => Status::Data,
+            Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,
+            Self::Store(_) => Status::Unavailable,
+            Self::NoStore => Status::Usage,
             Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
@@ -151,7 +168,9 @@ fn of_connect(error: &ConnectError) -> Status {
         ConnectError::Address(_) => Status::Usage,
         ConnectError::File { .. } => Status::NoInput,
         ConnectError::Codec(error) => Status::of(error),
-        ConnectError::KeyringUnused | ConnectError::OldVariable => Status::Configuration,
+        ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => {
+            Status::Configuration
+        }
         ConnectError::Unreachable { .. } => Status::Unavailable,
         ConnectError::Denied { .. } => Status::NoPermission,
     }
@@ -173,6 +192,8 @@ fn of_client(error: &ClientError) -> Status {
         | ClientError::Submit { .. }
         | ClientError::List { .. }
         | ClientError::Server { .. }
+        | ClientError::Secrets { .. }
+        | ClientError::Signing { .. }
         | ClientError::Unreachable { .. } => Status::Unavailable,
     }
 }
@@ -193,6 +214,7 @@ fn of_worker(error: &WorkerError) -> Status {
         WorkerError::Connect(error) => of_connect(error),
         WorkerError::Namespace(_)
         | WorkerError::Claude(_)
+        | WorkerError::RequestKey(_)
         | WorkerError::Sandbox(_)
         | WorkerError::Api(_) => Status::Configuration,
         WorkerError::Workdir { source, .. } => match source.kind() {

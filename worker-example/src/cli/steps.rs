@@ -26,6 +26,9 @@ pub(super) struct StepArgs {
     /// built in. Servers with other keys are refused.
     #[arg(long, env = "CLAUDE_TASKS_GIT_KNOWN_HOSTS", value_name = "FILE")]
     git_known_hosts: Option<PathBuf>,
+    /// Clone `file://` repositories, too. Only for tests: a task could read every repository of the worker's user.
+    #[arg(long, env = "CLAUDE_TASKS_GIT_FILES", hide = true)]
+    git_files: bool,
     /// An address that webhooks may go to although it is not public: a network such as 10.0.0.0/8, an address, or a host name;
     /// may be given several times.
     #[arg(
@@ -43,7 +46,7 @@ impl StepArgs {
         GitSettings {
             program: self.git.clone(),
             known_hosts: self.git_known_hosts.clone(),
-            ..GitSettings::default()
+            files_allowed: self.git_files,
         }
     }
 

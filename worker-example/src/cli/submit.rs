@@ -50,6 +50,9 @@ pub(super) struct SubmitArgs {
     /// How long the task may wait for a worker, such as 30m. Then it fails.
     #[arg(long, value_name = "TIME", default_value = "1d", conflicts_with = "server", value_parser = units::time)]
     queue_time: Duration,
+    /// The key that signs the request, such as <local://requests>. Workers with `--request-key` run signed requests only.
+    #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI")]
+    sign_with: Option<String>,
     /// Submit nothing if no worker polls the task queue.
     #[arg(long, conflicts_with = "server")]
     require_worker: bool,
@@ -77,7 +80,10 @@ pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
         }
         return watch(&task, screen, OnSignal::Cancel).await;
     }
-    let options = args.connection.options(KeyUse::Encrypt);
+    let mut options = args.connection.options(KeyUse::Encrypt);
+    if let Some(key) = &args.sign_with {
+        options = options.with_signing_key(key);
+    }
     let client = TaskClient::connect(&options.with_identity("claude-tasks-submit")).await?;
     let mut options = SubmitOptions::new()
         .with_queue_time(args.queue_time)

@@ -176,6 +176,24 @@ pub(super) struct WorkerArgs {
         value_parser = units::pause
     )]
     pub linger_time: Duration,
+    /// A file with a public key (PEM); may be given several times. The worker then runs only requests that one of these keys has
+    /// signed.
+    #[arg(
+        long = "request-key",
+        env = "CLAUDE_TASKS_REQUEST_KEYS",
+        value_delimiter = ',',
+        value_name = "FILE"
+    )]
+    pub request_keys: Vec<PathBuf>,
+    /// How long a webhook is tried until its receiver acknowledges it, such as 1d.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_WEBHOOK_AGE",
+        default_value = "1d",
+        value_name = "TIME",
+        value_parser = units::time
+    )]
+    pub webhook_age: Duration,
     /// How many days the logs of tasks are kept. 0 keeps them for ever.
     #[arg(
         long,
@@ -251,6 +269,8 @@ pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError>
         sandbox: args.sandbox.settings(),
         workdir: args.workdir,
         max_tasks: args.max_tasks,
+        request_keys: args.request_keys,
+        webhook_age: args.webhook_age,
         limits: OutputLimits {
             lines: args.max_events,
             bytes: args.max_output.as_u64(),

@@ -44,6 +44,22 @@ pub enum ClientError {
         /// Why.
         problem: String,
     },
+    /// The secrets of the request cannot be stored.
+    #[error("cannot submit task `{task}`: {problem}")]
+    Secrets {
+        /// The task.
+        task: TaskId,
+        /// Why, and what to do.
+        problem: String,
+    },
+    /// The request cannot be signed.
+    #[error("cannot sign the request of task `{task}`: {problem}. Check --sign-with")]
+    Signing {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        problem: String,
+    },
     /// Temporal or the key service did not answer a call about the task.
     #[error(
         "cannot get news of task `{task}`: {problem}. The task continues; try `claude-tasks follow {task}`"
@@ -125,6 +141,8 @@ mod tests {
             E::ForeignResult(_) => &["`t-1`", "submit the task again with another id"],
             E::NoWorker(_) => &["claude", "worker"],
             E::Submit { .. } => &["`t-1`", "submit the task again with --task-id t-1"],
+            E::Secrets { .. } => &["`t-1`", "Check --store"],
+            E::Signing { .. } => &["`t-1`", "Check --sign-with"],
             E::Unreachable { .. } => &["`t-1`", "try `claude-tasks follow t-1`"],
             E::Server { .. } => &["the task service", "Check --server"],
             E::Refused { .. } => &["the task service", "timeout"],
@@ -148,6 +166,14 @@ mod tests {
             ClientError::ForeignResult(task()),
             ClientError::NoWorker("claude".to_owned()),
             ClientError::Submit {
+                task: task(),
+                problem: problem(),
+            },
+            ClientError::Secrets {
+                task: task(),
+                problem: "Check --store".to_owned(),
+            },
+            ClientError::Signing {
                 task: task(),
                 problem: problem(),
             },

@@ -10,7 +10,7 @@ use std::{
 use temporal_kms_codec_service::telemetry::Metrics;
 
 use super::{address::Address, owner::Owner};
-use crate::task::TaskId;
+use crate::{store::StoreLocation, task::TaskId};
 
 /// How to reach Temporal, and which key encrypts. The codec's other settings come from the environment, as
 /// [`CodecSettings::from_variables`](temporal_kms_codec::CodecSettings::from_variables) reads them.
@@ -26,6 +26,10 @@ pub struct ConnectOptions {
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) tls_client: Option<(PathBuf, PathBuf)>,
     pub(super) metrics: Option<Arc<Metrics>>,
+    pub(super) store: Option<StoreLocation>,
+    pub(super) plain_sessions: bool,
+    pub(super) secrets_key: Option<String>,
+    pub(super) signing_key: Option<String>,
 }
 
 impl ConnectOptions {
@@ -42,6 +46,10 @@ impl ConnectOptions {
             tls_ca: None,
             tls_client: None,
             metrics: None,
+            store: None,
+            plain_sessions: false,
+            secrets_key: None,
+            signing_key: None,
         }
     }
 
@@ -95,6 +103,36 @@ impl ConnectOptions {
         key: impl Into<PathBuf>,
     ) -> Self {
         self.tls_client = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Sets where the secrets of requests and the logs of tasks are stored. Without it, secrets travel encrypted in the input of
+    /// the workflow, and logs stay at the worker.
+    #[must_use]
+    pub fn with_store(mut self, store: StoreLocation) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sets whether logs and artefacts are stored unsealed. Secrets are always sealed.
+    #[must_use]
+    pub fn with_plain_sessions(mut self, plain: bool) -> Self {
+        self.plain_sessions = plain;
+        self
+    }
+
+    /// Sets the key that seals the secrets of requests in the store, as a URI. Who submits tasks needs the right to encrypt with
+    /// it, and workers the right to decrypt. Without it, the keys of the codec seal them.
+    #[must_use]
+    pub fn with_secrets_key(mut self, uri: impl Into<String>) -> Self {
+        self.secrets_key = Some(uri.into());
+        self
+    }
+
+    /// Sets the key that signs requests, as a URI such as `local://requests`.
+    #[must_use]
+    pub fn with_signing_key(mut self, uri: impl Into<String>) -> Self {
+        self.signing_key = Some(uri.into());
         self
     }
 

@@ -1,6 +1,6 @@
 //! The files that the service writes into the workspace, after the checkout and before the session.
 
-use std::{io, path::Path};
+use std::{ffi::OsStr, io, path::Path};
 
 use zeroize::Zeroizing;
 
@@ -51,7 +51,22 @@ pub(crate) fn write(workspace: &Path, request: &TaskRequest) -> Result<Vec<Strin
         write_one(&root, &folders, &name, &text).map_err(|error| problem(&path, &error))?;
         paths.push(path);
     }
+    hide(&root, &paths).map_err(|error| problem(".git/info/exclude", &error))?;
     Ok(paths)
+}
+
+/// Keeps the files out of what Claude sees as changes of a repository, and out of its own commits.
+fn hide(root: &Folder, paths: &[String]) -> io::Result<()> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let Ok(git) = root.enter(OsStr::new(".git")) else {
+        return Ok(());
+    };
+    let lines = paths.iter().flat_map(|path| ["/", path.as_str(), "\n"]);
+    let lines: String = lines.collect();
+    git.enter_or_create("info")?
+        .replace("exclude", lines.as_bytes())
 }
 
 fn write_one(root: &Folder, folders: &[&str], name: &str, text: &[u8]) -> io::Result<()> {
@@ -122,8 +137,13 @@ mod tests {
                 .mode();
             assert_eq!(mode & 0o777, 0o600, "{path}");
         }
-        // Another attempt writes them again.
+        // Another attempt writes them again, and hides them from git.
+        fs::create_dir(workspace.path().join(".git")).unwrap();
         assert_eq!(write(workspace.path(), &request()).unwrap(), paths);
+        assert_eq!(
+            read(".git/info/exclude"),
+            "/.env\n/.mcp.json\n/.claude/commands/fix.md\n/.claude/agents/critic.md\n"
+        );
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// Writes the task's files: its system prompts and its `.env`.
+    /// Writes the system prompts of the task.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -69,12 +69,6 @@ impl Workspace {
         ] {
             if let Some(text) = text {
                 private_file(&path)?.write_all(text.expose().as_bytes())?;
-            }
-        }
-        if !request.environment_secrets.is_empty() {
-            let mut file = private_file(&self.root().join(".env"))?;
-            for (name, value) in &request.environment_secrets {
-                file.write_all(dotenv_line(name, value.expose()).as_bytes())?;
             }
         }
         Ok(())
@@ -355,18 +349,14 @@ mod tests {
         let workdir = tempfile::tempdir().unwrap();
         let workspace = Workspace::create(workdir.path(), &"t".parse().unwrap()).unwrap();
         let request = TaskRequest::from_value(json!({"prompt": "p", "anthropicApiKey": "k",
-            "systemPrompt": "s", "environmentSecrets": {"A": "x \"$y\"\n"}}));
+            "systemPrompt": "s"}));
         workspace.fill(&request.unwrap()).unwrap();
         for folder in [workspace.root(), workspace.home(), workspace.temporary()] {
             assert_eq!(mode(&folder), 0o700);
         }
-        let env = workspace.root().join(".env");
+        assert_eq!(mode(&workspace.system_prompt()), 0o600);
         assert_eq!(
-            (mode(&env), mode(&workspace.system_prompt())),
-            (0o600, 0o600)
-        );
-        assert_eq!(
-            fs::read_to_string(env).unwrap(),
+            dotenv_line("A", "x \"$y\"\n").as_str(),
             "A=\"x \\\"\\$y\\\"\\n\"\n"
         );
 

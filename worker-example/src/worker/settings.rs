@@ -16,10 +16,8 @@ pub(crate) struct WorkerSettings {
     /// The connection to Temporal and the key.
     pub(crate) connection: ConnectOptions,
     /// How the worker reaches repositories.
-    #[allow(dead_code, reason = "the workflow does not use it yet")]
     pub(crate) git: GitSettings,
     /// What sends webhooks.
-    #[allow(dead_code, reason = "the workflow does not use it yet")]
     pub(crate) webhooks: Option<Sender>,
     /// How the worker runs Claude Code.
     pub(crate) claude: ClaudeConfig,
@@ -41,6 +39,10 @@ pub(crate) struct WorkerSettings {
     pub(crate) linger_time: Duration,
     /// How long a stopped task may take to clean up.
     pub(crate) grace_time: Duration,
+    /// The files with the public keys whose signatures are accepted. Without any, requests need no signature.
+    pub(crate) request_keys: Vec<PathBuf>,
+    /// How long a webhook is tried.
+    pub(crate) webhook_age: Duration,
     /// How long logs are kept. `None` keeps them for ever.
     pub(crate) log_retention: Option<Duration>,
 }

@@ -17,7 +17,7 @@ pub(crate) struct Tool {
 
 /// How a tool is installed.
 pub(crate) enum Install {
-    /// `go install PACKAGE@vVERSION`.
+    /// `go install PACKAGE@vVERSION` into the folder of the tool's program.
     Go { package: &'static str },
     /// A program from a Go module of this repository, which pins it in its go.mod.
     GoModule {
@@ -58,6 +58,29 @@ pub(crate) static TEMPORAL: Tool = Tool {
     takes: "Temporal's server, Web UI and command line: 3–4 minutes",
     install: Install::Go {
         package: "github.com/temporalio/cli/cmd/temporal",
+    },
+};
+
+pub(crate) static WEB_UI: Tool = Tool {
+    name: "web-ui",
+    version: "2.55.0",
+    program: "web-ui/server",
+    variable: "TKC_WEB_UI",
+    takes: "Temporal's Web UI as a server of its own: 1–2 minutes",
+    install: Install::Go {
+        package: "github.com/temporalio/ui-server/v2/cmd/server",
+    },
+};
+
+/// The generation that Temporal's development server brings. That server cannot sign people in.
+pub(crate) static WEB_UI_OLDER: Tool = Tool {
+    name: "web-ui-older",
+    version: "2.42.1",
+    program: "web-ui-older/server",
+    variable: "TKC_WEB_UI_OLDER",
+    takes: "an older Web UI: 1–2 minutes",
+    install: Install::Go {
+        package: "github.com/temporalio/ui-server/v2/cmd/server",
     },
 };
 
@@ -218,6 +241,29 @@ pub(crate) static MANIFESTS: Tool = Tool {
     },
 };
 
+pub(crate) static GO_CLIENT: Tool = Tool {
+    name: "go-client",
+    version: "1.50.0",
+    program: "bin/go-client",
+    variable: "TKC_GO_CLIENT",
+    takes: "a client of Temporal's Go SDK: a minute",
+    install: Install::GoModule {
+        folder: "tests/interop/go-client",
+        package: ".",
+    },
+};
+
+pub(crate) static TYPESCRIPT_CLIENT: Tool = Tool {
+    name: "typescript-client",
+    version: "1.24.0",
+    program: "npm/typescript-client/node_modules/@temporalio/client/package.json",
+    variable: "TKC_TYPESCRIPT_CLIENT",
+    takes: "Temporal's TypeScript SDK: a few seconds",
+    install: Install::NpmProject {
+        folder: "tests/interop/typescript",
+    },
+};
+
 pub(crate) static CARGO_DENY: Tool = Tool {
     name: "cargo-deny",
     version: "0.20.2",
@@ -291,8 +337,42 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
     },
 };
 
+pub(crate) static WRK: Tool = Tool {
+    name: "wrk",
+    version: "4 of the system",
+    program: "bin/wrk",
+    variable: "TKC_WRK",
+    takes: "load for the benchmarks: a few seconds",
+    install: Install::System {
+        names: &["wrk"],
+        package: "wrk",
+    },
+};
+
+pub(crate) static PEER_PYTHON: Tool = Tool {
+    name: "peer-python",
+    version: "with the Temporal SDK and aiohttp",
+    program: "peer-python/bin/python",
+    variable: "TKC_PEER_PYTHON",
+    takes: "half a minute",
+    install: Install::Python {
+        requirements: "benches/peers/python/requirements.txt",
+    },
+};
+
+pub(crate) static PEER_TYPESCRIPT: Tool = Tool {
+    name: "peer-typescript",
+    version: "with the Temporal SDK and express",
+    program: "npm/peer-typescript/node_modules/express/package.json",
+    variable: "TKC_PEER_TYPESCRIPT",
+    takes: "a few seconds",
+    install: Install::NpmProject {
+        folder: "benches/peers/typescript",
+    },
+};
+
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 13] = [
+pub(crate) static TESTING: [&Tool; 17] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -306,10 +386,14 @@ pub(crate) static TESTING: [&Tool; 13] = [
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
+    &WEB_UI,
+    &WEB_UI_OLDER,
+    &GO_CLIENT,
+    &TYPESCRIPT_CLIENT,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 16] = [
+pub(crate) static CI: [&Tool; 20] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -326,9 +410,20 @@ pub(crate) static CI: [&Tool; 16] = [
     &TEMPORAL,
     &TCTL,
     &MANIFESTS,
+    &WEB_UI,
+    &WEB_UI_OLDER,
+    &GO_CLIENT,
+    &TYPESCRIPT_CLIENT,
 ];
 
-static COMMANDS_ONLY: [&Tool; 3] = [&CARGO_DEB, &CARGO_HACK, &CARGO_SEMVER_CHECKS];
+static COMMANDS_ONLY: [&Tool; 6] = [
+    &CARGO_DEB,
+    &CARGO_HACK,
+    &CARGO_SEMVER_CHECKS,
+    &PEER_PYTHON,
+    &PEER_TYPESCRIPT,
+    &WRK,
+];
 
 /// The tools of these names, those of the tests when there are none.
 pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {

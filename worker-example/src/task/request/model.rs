@@ -226,7 +226,6 @@ impl TaskRequest {
                 "postExecutionActions",
                 self.post_execution_actions.is_some(),
             ),
-            ("callbackUrl", self.callback_url.is_some()),
         ];
         given
             .into_iter()
