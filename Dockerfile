@@ -1,4 +1,4 @@
-# Two images: `docker build --target codec-server .` and `docker build --target worker .`
+# Three images: `docker build --target STAGE .` with the stage codec-server, api or worker.
 # Base images have exact versions. Their digests are not pinned: `docker buildx imagetools inspect IMAGE` shows them.
 
 FROM rust:1.95.0-bookworm AS build
@@ -31,7 +31,7 @@ RUN apt-get update \
     && groupadd --gid 10001 codec \
     && useradd --uid 10001 --gid codec --no-log-init --create-home codec \
     && install --directory --owner=codec --group=codec --mode=0700 \
-        /var/lib/temporal-kms-codec /var/lib/temporal-kms-codec/keyring
+        /var/lib/temporal-kms-codec /var/lib/temporal-kms-codec/keyring /var/lib/claude-tasks-store
 VOLUME /var/lib/temporal-kms-codec/keyring
 
 FROM base AS codec-server
@@ -40,8 +40,15 @@ USER codec
 ENTRYPOINT ["codec-server"]
 CMD ["dev", "--keyring", "/var/lib/temporal-kms-codec/keyring"]
 
+FROM base AS api
+COPY --from=build /out/claude-tasks /usr/local/bin/
+USER codec
+EXPOSE 8080
+ENTRYPOINT ["claude-tasks"]
+CMD ["api"]
+
 FROM base AS worker
-# What Claude Code's tools expect to find.
+# bubblewrap makes the sandbox of a task, git and ssh fetch its repository. Claude Code's tools expect the others.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends bubblewrap git openssh-client procps ripgrep \
     && rm -rf /var/lib/apt/lists/* \

@@ -18,7 +18,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
-    arguments,
+    arguments, dotenv,
     exit::{SECOND_SIGNAL, SIGNALS, list, usage},
     log::{self, EarlyLog, LogFormat},
     memory,
@@ -148,6 +148,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command_line: &[OsString]) -> ExitCode {
+    if let Err(failure) = dotenv::load(command(), command_line) {
+        return failure.report(PROGRAM);
+    }
     let cli: Cli = match arguments::parse(command_line) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -159,6 +162,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
             None
         }
     };
+    dotenv::tell();
     memory::protect();
     let done = match cli.command {
         Command::Dev(args) => dev::run(args, log),

@@ -35,6 +35,23 @@ pub fn parse<P: Parser>(arguments: &[OsString]) -> Result<P, Error> {
         .map_err(|error| without_secrets(name_variable(error, &command, arguments)))
 }
 
+/// Whether the arguments name a command that people use. A program starts its hidden commands itself.
+pub(crate) fn is_for_people(command: Command, arguments: &[OsString]) -> bool {
+    let command = without_variables(command, &|_| true).ignore_errors(true);
+    let hidden: Vec<String> = command
+        .get_subcommands()
+        .filter(|command| command.is_hide_set())
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    let Ok(matches) = command.try_get_matches_from(arguments) else {
+        // Help, the version, or a command line that is refused.
+        return false;
+    };
+    matches
+        .subcommand_name()
+        .is_some_and(|name| !hidden.iter().any(|hidden| hidden == name))
+}
+
 /// clap repeats the refused argument, which may be secret.
 fn without_secrets(mut error: Error) -> Error {
     for kind in [
@@ -153,6 +170,22 @@ mod tests {
             #[arg(long, env = "PATH")]
             path: Option<u8>,
         },
+    }
+
+    #[test]
+    fn a_hidden_command_is_not_for_people() {
+        let command = || Program::command().mut_subcommand("run", |run| run.hide(true));
+        for (arguments, public, hidden) in [
+            (&["program", "run", "--two", "x"][..], true, false),
+            (&["program", "--one", "run", "run"], true, false),
+            (&["program"], false, false),
+            (&["program", "--help"], false, false),
+            (&["program", "walk"], false, false),
+        ] {
+            let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+            assert_eq!(is_for_people(Program::command(), &arguments), public);
+            assert_eq!(is_for_people(command(), &arguments), hidden);
+        }
     }
 
     fn variables(command: &Command) -> Vec<String> {

@@ -2,6 +2,7 @@
 //!
 //! For all programs:
 //! - [`arguments`] reads the command line and the environment. An empty variable counts as unset.
+//! - [`dotenv`] reads the file `.env`, and [`steps`] tells what each step of a set-up has done.
 //! - [`exit`] has the exit codes, which follow `sysexits.h`, and how a command says that it failed.
 //! - [`lifecycle`] runs a process, tells it to stop, and knows whether it is ready.
 //! - [`local_key`] says where the key for development is.
@@ -26,6 +27,7 @@ pub mod audit;
 pub mod auth;
 pub mod connection;
 pub mod deadline;
+pub mod dotenv;
 pub mod exit;
 pub mod keys;
 pub mod lifecycle;
@@ -37,6 +39,7 @@ pub mod namespaces;
 pub mod open_files;
 pub mod settings;
 pub mod shares;
+pub mod steps;
 pub mod telemetry;
 pub mod terminal;
 pub mod tls;

@@ -11,6 +11,7 @@ mod render;
 mod sandbox;
 mod screen;
 mod server;
+mod setup;
 mod steps;
 mod submit;
 mod tasks;
@@ -26,7 +27,7 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use temporal_kms_codec_service::{
-    arguments,
+    arguments, dotenv,
     exit::usage,
     log::{self, EarlyLog, LogFormat},
     memory,
@@ -37,6 +38,7 @@ use api::ApiArgs;
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
 use list::ListArgs;
 use logs::LogsArgs;
+use setup::SetupArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
 use webhook_input::VerifyWebhookArgs;
@@ -102,6 +104,8 @@ enum Command {
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
+    /// Sets the service up at a cloud.
+    Setup(SetupArgs),
     /// Checks that a webhook on standard input is from this service, and was not changed.
     #[command(after_help = help(verify_webhook::EXAMPLES))]
     VerifyWebhook(Box<VerifyWebhookArgs>),
@@ -127,6 +131,9 @@ pub fn command() -> clap::Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Err(failure) = dotenv::load(command(), &arguments) {
+        return failure.report(PROGRAM);
+    }
     let cli: Cli = match arguments::parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -143,11 +150,20 @@ pub fn main() -> ExitCode {
             None
         }
     };
+    dotenv::tell();
     // This process holds prompts and credentials.
     memory::protect();
-    exit_code(match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(run(cli.command, log)),
-        Err(error) => Err(CommandError::Runtime(error)),
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit_code(Err(CommandError::Runtime(error))),
+    };
+    runtime.block_on(async {
+        match cli.command {
+            Command::Setup(args) => setup::run(args)
+                .await
+                .map_or_else(|failure| failure.report(PROGRAM), |()| ExitCode::SUCCESS),
+            command => exit_code(run(command, log).await),
+        }
     })
 }
 
@@ -174,7 +190,7 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Logs(args) => logs::run(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
         Command::VerifyWebhook(args) => verify_webhook::run(&args),
-        // `main` has run it.
-        Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
+        // `main` has run them.
+        Command::Setup(_) | Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
     }
 }

@@ -9,6 +9,7 @@
 
 mod audit;
 mod doctor;
+mod env_file;
 mod files;
 mod histories;
 mod keys;

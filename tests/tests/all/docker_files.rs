@@ -80,7 +80,8 @@ fn everything_that_the_compose_file_names_is_declared() {
             .collect()
     };
     let (services, volumes) = (declared("services"), declared("volumes"));
-    let (networks, configs) = (declared("networks"), declared("configs"));
+    let (mut networks, configs) = (declared("networks"), declared("configs"));
+    networks.insert("default".to_owned());
     let stages = stages();
     for (name, service) in compose["services"].as_object().expect("services") {
         for other in names(&service["depends_on"]) {
@@ -166,6 +167,26 @@ fn no_other_container_reaches_the_codec_server() {
     }
 }
 
+/// It serves without authentication, too: a task could start tasks with it.
+#[test]
+fn no_task_reaches_the_api() {
+    let compose = compose();
+    let api = &compose["services"]["api"];
+    let listen = api["environment"]["CODEC_API_LISTEN"].as_str();
+    let port = listen.and_then(|listen| listen.strip_prefix("0.0.0.0:"));
+    let port = port.expect("every address");
+    let published = strings(&api["ports"]);
+    assert_eq!(published.len(), 1);
+    assert!(published[0].starts_with("127.0.0.1:") && published[0].ends_with(&format!(":{port}")));
+    let alone = names(&api["networks"]);
+    assert_eq!(alone, ["api"]);
+    for (name, service) in compose["services"].as_object().expect("services") {
+        let shared = names(&service["networks"]).contains(&"api");
+        assert_eq!(shared, ["api", "temporal"].contains(&&**name), "{name}");
+        assert_ne!(service["network_mode"], "service:api", "{name}");
+    }
+}
+
 /// Every variable of the example file reaches the containers, and every variable that a person may set is in it.
 #[test]
 fn the_example_file_has_the_variables_of_the_compose_file() {
@@ -201,7 +222,11 @@ fn our_programs_know_every_argument_and_variable_that_they_are_given() {
     let compose = compose();
     let codec = &compose["services"]["codec-server"];
     check_arguments("codec-server", &strings(&codec["command"]));
-    for (stage, program) in [("codec-server", "codec-server"), ("worker", "claude-tasks")] {
+    for (stage, program) in [
+        ("codec-server", "codec-server"),
+        ("api", "claude-tasks"),
+        ("worker", "claude-tasks"),
+    ] {
         let stages = stages();
         let command = instruction(&stages[stage], "CMD ");
         let arguments: Vec<String> = serde_json::from_str(command).expect("a list");
@@ -217,7 +242,14 @@ fn our_programs_know_every_argument_and_variable_that_they_are_given() {
 
     let of_keys = file("docs/reference/variables.md");
     for (service, known) in [
-        ("worker", help("claude-tasks", "worker")),
+        (
+            "worker",
+            help("claude-tasks", "worker") + &file("docs/claude-tasks/deployment.md"),
+        ),
+        (
+            "api",
+            help("claude-tasks", "api") + &file("docs/claude-tasks/deployment.md"),
+        ),
         ("codec-server", file("codec-server/codec.example.toml")),
         ("keys", String::new()),
     ] {
@@ -240,7 +272,12 @@ fn one_service_makes_the_key_and_the_others_only_read_it() {
     let folder = services["keys"]["environment"]["TEMPORAL_CODEC_KEYRING"]
         .as_str()
         .expect("a folder");
-    for (service, mode) in [("keys", ""), ("worker", ":ro"), ("codec-server", ":ro")] {
+    for (service, mode) in [
+        ("keys", ""),
+        ("api", ":ro"),
+        ("worker", ":ro"),
+        ("codec-server", ":ro"),
+    ] {
         let mount = format!("keyring:{folder}{mode}");
         let mounts = strings(&services[service]["volumes"]);
         assert!(mounts.contains(&&*mount), "{service} mounts {mounts:?}");
@@ -253,7 +290,7 @@ fn one_service_makes_the_key_and_the_others_only_read_it() {
         script.contains("codec-server keys create local://default --keyring"),
         "{script}"
     );
-    for service in ["worker", "codec-server"] {
+    for service in ["api", "worker", "codec-server"] {
         let condition = &services[service]["depends_on"]["keys"]["condition"];
         assert_eq!(condition, "service_completed_successfully", "{service}");
     }
@@ -337,17 +374,27 @@ fn the_codec_server_has_memory_and_time_for_what_it_accepts() {
     assert!(granted > setting("shutdown_delay") + setting("shutdown_grace"));
 }
 
-/// The codec server's health check, against a listener of ours.
+/// The health checks of the codec server and of the API, against a listener of ours.
 #[test]
-fn the_health_check_believes_only_a_good_answer() {
+fn the_health_checks_believe_only_a_good_answer() {
     let compose = compose();
-    let test = &compose["services"]["codec-server"]["healthcheck"]["test"];
+    for (service, variable) in [
+        ("codec-server", "CODEC_SERVER_ADMIN_LISTEN"),
+        ("api", "CODEC_API_LISTEN"),
+    ] {
+        let service = &compose["services"][service];
+        let address = service["environment"][variable]
+            .as_str()
+            .expect("an address");
+        believes_only_a_good_answer(&service["healthcheck"]["test"], address);
+    }
+}
+
+fn believes_only_a_good_answer(test: &Value, address: &str) {
     let words = strings(test);
     assert_eq!(words[..3], ["CMD", "bash", "-c"]);
-    let admin = compose["services"]["codec-server"]["environment"]["CODEC_SERVER_ADMIN_LISTEN"]
-        .as_str()
-        .expect("an address");
-    let place = format!("/dev/tcp/{}", admin.replace(':', "/"));
+    let port = address.rsplit(':').next().expect("a port");
+    let place = format!("/dev/tcp/127.0.0.1/{port}");
     assert!(words[3].contains(&place), "{}", words[3]);
     for (answer, healthy) in [
         ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nready\n", true),
@@ -376,7 +423,7 @@ fn the_health_check_believes_only_a_good_answer() {
 #[test]
 fn the_images_are_built_from_what_is_there_and_run_as_somebody() {
     let stages = stages();
-    for stage in ["codec-server", "worker"] {
+    for stage in ["codec-server", "api", "worker"] {
         assert_ne!(instruction(&stages[stage], "USER "), "root");
     }
     let build = stages["build"].join("\n");
@@ -498,4 +545,31 @@ fn check_arguments(program: &str, arguments: &[&str]) {
 fn instruction<'a>(stage: &'a [String], name: &str) -> &'a str {
     let line = stage.iter().rev().find_map(|line| line.strip_prefix(name));
     line.unwrap_or_else(|| panic!("no {name}in {stage:?}"))
+}
+
+/// The build of the images at Google Cloud makes those that `claude-tasks setup gcp` deploys.
+#[test]
+fn cloud_build_builds_the_stages_of_the_dockerfile() {
+    let build: Value =
+        serde_saphyr::from_str(&file("deploy/cloud-run/cloudbuild.yaml")).expect("YAML");
+    let stages = stages();
+    let images = strings(&build["images"]);
+    let steps = build["steps"].as_array().expect("steps");
+    assert_eq!(steps.len(), images.len());
+    for step in steps {
+        let arguments = strings(&step["args"]);
+        let value = |option: &str| {
+            let found = arguments.iter().find_map(|word| word.strip_prefix(option));
+            found.unwrap_or_else(|| panic!("no {option} in {arguments:?}"))
+        };
+        let stage = value("--target=");
+        assert!(stages.contains_key(stage), "{stage}");
+        assert!(images.contains(&value("--tag=")), "{arguments:?}");
+        assert_eq!(value("--tag="), format!("${{_IMAGES}}/{stage}:${{_TAG}}"));
+    }
+    // The sandbox of tasks and the fetching of repositories need these programs.
+    let worker = stages["worker"].join("\n");
+    for package in ["bubblewrap", "git", "openssh-client"] {
+        assert!(worker.contains(&format!(" {package} ")), "{package}");
+    }
 }

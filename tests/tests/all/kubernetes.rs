@@ -2,6 +2,8 @@
 //! group check every object, and `codec-server config check` reads the configuration inside.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test")]
 
+mod claude_tasks;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

@@ -20,6 +20,7 @@ mod processes;
 mod providers;
 mod repository;
 mod sandbox;
+mod setup;
 mod signed;
 mod steps;
 mod store;

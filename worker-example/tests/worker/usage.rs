@@ -273,3 +273,40 @@ fn help_shows_the_defaults_and_the_exit_codes() {
         assert!(help(command).contains("Exit codes:"), "{command}");
     }
 }
+
+#[test]
+fn variables_of_a_file_count_but_not_for_the_supervisor_of_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".env"), "ANTHROPIC_API_KEY=a b\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_claude-tasks"))
+            .args(arguments)
+            .env_clear()
+            .current_dir(folder.path())
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("it runs");
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, problem) = run(&["submit", "--prompt", "x"]);
+    assert_eq!(code, Some(78), "{problem}");
+    assert!(
+        problem.contains("/.env:1: text follows the value"),
+        "{problem}"
+    );
+    // A task's workspace may have such a file, too.
+    let (_, problem) = run(&["--log-format", "json", "supervise"]);
+    assert!(!problem.contains(".env"), "{problem}");
+
+    fs::write(
+        folder.path().join(".env"),
+        "ANTHROPIC_API_KEY=sk-ant-usage\n",
+    )
+    .unwrap();
+    let (code, problem) = run(&["submit", "--prompt", "x"]);
+    assert_eq!(code, Some(78), "{problem}");
+    assert!(problem.contains("TEMPORAL_CODEC_KEY"), "{problem}");
+}

@@ -1,22 +1,18 @@
 //! Settings in a `.env` file. Every other byte of the file stays as it is.
 
 use std::{
-    fs::{self, OpenOptions, Permissions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    fs::{self, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
-use nix::{
-    fcntl::OFlag,
-    unistd::{Gid, Uid, fchown},
-};
+use nix::unistd::{Gid, Uid, fchown};
 use tempfile::NamedTempFile;
+use temporal_kms_codec_service::dotenv::{EnvFile, assignment, split_entry, split_value};
 
 use super::super::exit::{Failure, Status};
 
-/// Larger than any file of settings.
-const MAX_FILE: u64 = 1024 * 1024;
 /// Such files tend to hold secrets.
 const NEW_MODE: u32 = 0o600;
 /// How often an edit starts again because another program changed the file meanwhile.
@@ -41,47 +37,22 @@ struct Found {
 impl DotEnv {
     /// Reads the file; one that is missing is empty.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: io::Error| Failure::io(&path.display().to_string(), &error);
         // The target of a link is replaced, not the link.
-        let path = match fs::canonicalize(path) {
-            Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self {
-                    path: path.to_owned(),
-                    text: String::new(),
-                    found: None,
-                });
-            }
-            Err(error) => return Err(failed(error)),
-        };
-        // A pipe without a writer would block for ever.
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlag::O_NONBLOCK.bits())
-            .open(&path)
-            .map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() || metadata.len() > MAX_FILE {
-            return Err(Failure::new(
-                Status::Data,
-                format_args!(
-                    "cannot edit {}: it is not a regular file of at most 1 MiB",
-                    path.display()
-                ),
-            ));
-        }
-        let mut text = String::new();
-        file.take(MAX_FILE)
-            .read_to_string(&mut text)
-            .map_err(failed)?;
-        Ok(Self {
-            path,
-            text,
-            found: Some(Found {
-                mode: metadata.permissions().mode(),
-                owner: metadata.uid(),
-                group: metadata.gid(),
-            }),
+        Ok(match EnvFile::read(path)? {
+            None => Self {
+                path: path.to_owned(),
+                text: String::new(),
+                found: None,
+            },
+            Some(file) => Self {
+                path: file.path,
+                text: file.text,
+                found: Some(Found {
+                    mode: file.metadata.permissions().mode(),
+                    owner: file.metadata.uid(),
+                    group: file.metadata.gid(),
+                }),
+            },
         })
     }
 
@@ -199,63 +170,6 @@ fn with_settings(text: &str, settings: &[(&str, String)]) -> String {
         edited.extend([name, "=", value, end]);
     }
     edited
-}
-
-/// The first entry of a text and what follows: a line, or all lines of a quoted value.
-fn split_entry(text: &str) -> (&str, &str) {
-    let line_end = |from: usize| {
-        let tail = text.get(from..).unwrap_or_default();
-        tail.find('\n').map_or(text.len(), |end| from + end + 1)
-    };
-    let first = line_end(0);
-    let line = text.get(..first).unwrap_or(text);
-    let closing = assignment(line).and_then(|(_, assigned)| {
-        let start = line.len() - assigned.len();
-        let quoted = text.get(start..)?;
-        quoted_len(quoted).map(|len| start + len)
-    });
-    text.split_at(closing.map_or(first, line_end))
-}
-
-/// The name that a line sets, and what follows `NAME=`.
-fn assignment(line: &str) -> Option<(&str, &str)> {
-    let line = line.trim_start();
-    let line = line
-        .strip_prefix("export")
-        .filter(|rest| rest.starts_with([' ', '\t']))
-        .map_or(line, str::trim_start);
-    let (name, assigned) = line.split_once('=')?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    (!name.is_empty() && name.bytes().all(plain)).then_some((name, assigned))
-}
-
-/// A value without its quotes, and what follows it: a comment, the end of the line.
-fn split_value(assigned: &str) -> (&str, &str) {
-    if let Some(len) = quoted_len(assigned) {
-        let (quoted, tail) = assigned.split_at(len);
-        return (quoted.get(1..len - 1).unwrap_or_default(), tail);
-    }
-    let end = assigned.find(char::is_whitespace);
-    assigned.split_at(end.unwrap_or(assigned.len()))
-}
-
-/// The length of a quoted value with its quotes. A backslash escapes a quote within double quotes.
-fn quoted_len(assigned: &str) -> Option<usize> {
-    let quote = assigned
-        .chars()
-        .next()
-        .filter(|c| matches!(c, '"' | '\''))?;
-    let mut escaped = false;
-    for (position, c) in assigned.char_indices().skip(1) {
-        if escaped {
-            escaped = false;
-        } else if c == quote {
-            return Some(position + 1);
-        } else {
-            escaped = c == '\\' && quote == '"';
-        }
-    }
-    None
 }
 
 fn is_plain(value: &str) -> bool {

@@ -7,6 +7,7 @@ use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{KeyPurpose, KeyRole, KeySpec, Kms, SetupPlan},
 };
+use temporal_kms_codec_service::steps::{self, Outcome, Step};
 
 use super::{
     super::exit::{Failure, Status, print_answer, say},
@@ -15,7 +16,7 @@ use super::{
     member::member,
     operation::{key_store, refuse_idle_settings},
     permissions::{context, region},
-    steps::{self, Outcome, Step, Steps},
+    steps::Steps,
 };
 
 #[derive(Serialize)]
@@ -64,7 +65,7 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
     let report = Report {
         key: key.to_string(),
         dry_run: setup.dry_run,
-        changed: steps.iter().any(|step| step.outcome == Outcome::Changed),
+        changed: steps.iter().any(|step| step.outcome() == Outcome::Changed),
         failed: result.is_err(),
         steps: &steps,
     };

@@ -1,108 +1,14 @@
 //! The steps of `keys setup`. A failed step does not hide the finished ones, and does not stop independent ones.
 
-use serde::Serialize;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri, Scheme,
     kms::{
         KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, ProviderError, ProviderErrorKind as Kind,
     },
 };
+use temporal_kms_codec_service::steps::{Outcome, Step};
 
-use super::{
-    super::exit::{Failure, Status},
-    report::schedule,
-};
-
-/// One thing that `setup` does.
-#[derive(Debug, Serialize)]
-pub(super) struct Step {
-    #[serde(rename = "step")]
-    name: &'static str,
-    what: String,
-    pub(super) outcome: Outcome,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    #[serde(skip)]
-    exit: Option<Status>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Outcome {
-    /// It was done.
-    Changed,
-    /// It was already as requested.
-    Unchanged,
-    /// A dry run would do it.
-    Planned,
-    /// A dry run would do it if it is missing. The service reveals that only when it changes it.
-    PlannedIfMissing,
-    /// It was tried and failed.
-    Failed,
-    /// It was not tried, because it needs a step that failed.
-    Skipped,
-}
-
-impl Step {
-    pub(super) fn new(step: &'static str, what: String, outcome: Outcome) -> Self {
-        Self {
-            name: step,
-            what,
-            outcome,
-            error: None,
-            exit: None,
-        }
-    }
-
-    pub(super) fn failed(
-        step: &'static str,
-        what: String,
-        exit: Status,
-        error: &impl ToString,
-    ) -> Self {
-        Self {
-            error: Some(error.to_string()),
-            exit: Some(exit),
-            ..Self::new(step, what, Outcome::Failed)
-        }
-    }
-
-    pub(super) fn text(&self) -> String {
-        let how = match self.outcome {
-            Outcome::Changed => "done",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Planned => "would do",
-            Outcome::PlannedIfMissing => "would do if missing",
-            Outcome::Failed => "FAILED",
-            Outcome::Skipped => "not done",
-        };
-        format!("{how}: {}", self.what)
-    }
-}
-
-/// How the program ends after these steps.
-pub(super) fn result(steps: &[Step]) -> Result<(), Failure> {
-    let failed = || steps.iter().filter(|step| step.outcome == Outcome::Failed);
-    let Some(exit) = failed().find_map(|step| step.exit) else {
-        return Ok(());
-    };
-    let reasons: Vec<_> = failed()
-        .map(|step| {
-            format!(
-                "cannot {}: {}",
-                step.what,
-                step.error.as_deref().unwrap_or("")
-            )
-        })
-        .collect();
-    Err(Failure::new(
-        exit,
-        format_args!(
-            "{}\ncorrect this and run the same command again; finished steps are not repeated",
-            reasons.join("\n")
-        ),
-    ))
-}
+use super::{super::exit::Status, report::schedule};
 
 /// Brings a key into the requested state, step by step.
 pub(super) struct Steps<'a> {

@@ -601,8 +601,9 @@ fn setup_makes_everything_once() {
         steps.map(|step| (step, "changed")),
         "{first}"
     );
+    // The location comes from the file: a second run means the same key.
     let key =
-        "gcp-kms://projects/p/locations/global/keyRings/claude-code/cryptoKeys/payload-encryption";
+        "gcp-kms://projects/p/locations/europe/keyRings/claude-code/cryptoKeys/payload-encryption";
     assert_eq!(
         (&first["key"], &first["changed"]),
         (&json!(key), &json!(true))
@@ -610,7 +611,7 @@ fn setup_makes_everything_once() {
     let env = fs::read_to_string(bench.env_file()).unwrap();
     assert_eq!(
         env,
-        "# mine\nAPI_KEY='a b' # secret\nexport KMS_LOCATION=global\n\nLAST=1\n\
+        "# mine\nAPI_KEY='a b' # secret\nexport KMS_LOCATION=europe\n\nLAST=1\n\
          KMS_KEY_RING=claude-code\nKMS_KEY_NAME=payload-encryption\nPROJECT_ID=p\nKMS_PROVIDER=gcp\n"
     );
     assert_eq!(mode(&bench.env_file()), 0o640);

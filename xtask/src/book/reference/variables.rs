@@ -28,7 +28,7 @@ const PREFIXES: [&str; 12] = [
 ];
 
 /// Variables that no table of the library's documentation has.
-const OTHERS: [(&str, &str); 19] = [
+const OTHERS: [(&str, &str); 22] = [
     (
         "KMS_PROVIDER",
         "the service of the key, where `TEMPORAL_CODEC_KEY` is not set: `gcp`, `aws` or `local`",
@@ -89,6 +89,18 @@ const OTHERS: [(&str, &str); 19] = [
     (
         "TEMPORAL_API_KEY",
         "an API key of Temporal Cloud, for `claude-tasks`",
+    ),
+    (
+        "CLAUDE_TASKS_STORE, CLAUDE_TASKS_SECRETS_KEY",
+        "where the task service stores sealed secrets and logs, and the key of these secrets",
+    ),
+    (
+        "TEMPORAL_CODEC_ENV_FILE",
+        "the file with variables that both programs read, in place of `.env` in the folder in which they start; `none` reads none",
+    ),
+    (
+        "TEMPORAL_CODEC_ENV_READ",
+        "what was read from that file. The programs set it themselves",
     ),
     ("RUST_LOG", "the level of the log, such as `debug`"),
     (

@@ -30,8 +30,9 @@ KMS_LOCATION and PROJECT_ID, or for AWS KMS AWS_REGION and KMS_KEY_ALIAS.
 With replicas, KMS_KEY_ALIAS is the key's ARN, and KMS_REPLICA_REGIONS is set
 too. Every other line stays.
 
-These programs do not read .env themselves. Load it with a shell:
-  set -a; . ./.env; set +a";
+codec-server and claude-tasks read .env in the folder in which they start. A
+variable that is set already keeps its value. TEMPORAL_CODEC_ENV_FILE names
+another file, or `none`.";
 
 #[derive(Debug, Args)]
 pub(in super::super) struct SetupArgs {

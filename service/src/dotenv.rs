@@ -1,0 +1,14 @@
+//! The file `.env`: settings for a folder, such as `codec-server keys setup` writes them.
+//!
+//! A program reads it before everything else, and starts itself again with its variables: the command line, the key services
+//! and their SDKs then see one environment. A variable that the process has already always wins.
+
+mod environment;
+mod file;
+mod syntax;
+mod trusted;
+mod value;
+
+pub use environment::{load, tell};
+pub use file::EnvFile;
+pub use syntax::{assignment, split_entry, split_value};

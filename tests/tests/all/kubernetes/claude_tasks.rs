@@ -1,0 +1,403 @@
+//! The files in `deploy/kubernetes/claude-tasks` and `deploy/helm/claude-tasks`: the API and the worker of the Claude task
+//! service.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, process::Command};
+
+use serde_json::{Value, json};
+
+use super::{Objects, file, list, manifests, rendered, root};
+
+const FOLDERS: [&str; 3] = ["base", "overlays/gke", "overlays/eks"];
+const PROGRAMS: [&str; 2] = ["claude-tasks-api", "claude-tasks-worker"];
+/// Where cloud metadata, private networks and link-local addresses are.
+const PRIVATE: [&str; 5] = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+];
+
+fn all() -> Vec<(&'static str, Objects)> {
+    let folders = FOLDERS.map(|folder| format!("kubernetes/claude-tasks/{folder}"));
+    let mut arguments = vec!["kustomize"];
+    arguments.extend(folders.iter().map(String::as_str));
+    let mut all: Vec<_> = FOLDERS.into_iter().zip(rendered(&arguments)).collect();
+    all.push(("helm", chart(&json!({}))));
+    all.push(("helm, everything on", chart(&everything())));
+    all
+}
+
+fn chart(values: &Value) -> Objects {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("values.yaml");
+    fs::write(&path, values.to_string()).expect("JSON is YAML");
+    rendered(&["helm", "helm/claude-tasks", path.to_str().expect("UTF-8")]).remove(0)
+}
+
+fn everything() -> Value {
+    json!({
+        "imagePullSecrets": ["registry"],
+        "envFrom": [{ "secretRef": { "name": "temporal-api-key" } }],
+        "api": { "serviceAccount": { "annotations": { "a": "b" } }, "maxReplicas": 3 },
+        "worker": {
+            "replicas": null,
+            "drainMinutes": 60,
+            "runtimeClassName": "gvisor",
+            "serviceAccount": { "annotations": { "a": "b" } },
+            "settings": { "CLAUDE_TASKS_MAX_TIMEOUT": "2h" }
+        },
+        "networkPolicy": { "gkeMetadata": true, "extraEgress": [{ "ports": [{ "port": 4318 }] }] },
+        "nodeSelector": { "pool": "workflows" },
+        "tolerations": [{ "key": "pool", "operator": "Exists" }]
+    })
+}
+
+impl Objects {
+    fn named<'a>(&'a self, kind: &'a str, name: &str) -> &'a Value {
+        self.of_kind(kind)
+            .find(|object| object["metadata"]["name"] == name)
+            .unwrap_or_else(|| panic!("no {kind} {name}"))
+    }
+
+    fn pod_of(&self, program: &str) -> &Value {
+        &self.named("Deployment", program)["spec"]["template"]["spec"]
+    }
+
+    /// The variables of a program, also those of its ConfigMaps.
+    fn variables(&self, program: &str) -> BTreeMap<String, String> {
+        let container = &self.pod_of(program)["containers"][0];
+        let mut variables = BTreeMap::new();
+        for source in list(&container["envFrom"]) {
+            // Secrets are made by hand.
+            let Some(name) = source["configMapRef"]["name"].as_str() else {
+                continue;
+            };
+            let map = self.named("ConfigMap", name)["data"]
+                .as_object()
+                .expect("data");
+            for (name, value) in map {
+                variables.insert(name.clone(), value.as_str().expect("text").to_owned());
+            }
+        }
+        for variable in list(&container["env"]) {
+            let name = variable["name"].as_str().expect("a name").to_owned();
+            let value = variable["value"].as_str().unwrap_or_default().to_owned();
+            variables.insert(name, value);
+        }
+        variables
+    }
+}
+
+#[test]
+fn the_api_and_the_worker_have_identities_and_objects_of_their_own() {
+    for (name, objects) in all() {
+        for program in PROGRAMS {
+            let deployment = objects.named("Deployment", program);
+            let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+            let own = json!({ "app.kubernetes.io/name": program });
+            assert_eq!(labels["app.kubernetes.io/name"], program, "{name}");
+            assert_eq!(deployment["spec"]["selector"]["matchLabels"], own, "{name}");
+            assert_eq!(
+                objects.pod_of(program)["serviceAccountName"],
+                program,
+                "{name}"
+            );
+            objects.named("ServiceAccount", program);
+            for kind in ["NetworkPolicy", "PodDisruptionBudget"] {
+                let spec = &objects.named(kind, program)["spec"];
+                let selector = match kind {
+                    "NetworkPolicy" => &spec["podSelector"],
+                    _ => &spec["selector"],
+                };
+                assert_eq!(selector["matchLabels"], own, "{name}: {kind} {program}");
+            }
+        }
+        let service = objects.one("Service");
+        assert_eq!(
+            service["spec"]["selector"],
+            json!({ "app.kubernetes.io/name": PROGRAMS[0] })
+        );
+        let scaler = objects.one("HorizontalPodAutoscaler");
+        assert_eq!(
+            scaler["spec"]["scaleTargetRef"]["name"], PROGRAMS[0],
+            "{name}"
+        );
+        let api = objects.named("Deployment", PROGRAMS[0]);
+        assert!(
+            api["spec"]["replicas"].is_null(),
+            "{name}: two programs scale it"
+        );
+    }
+}
+
+#[test]
+fn no_pod_has_more_rights_than_it_needs() {
+    for (name, objects) in all() {
+        for program in PROGRAMS {
+            let pod = objects.pod_of(program);
+            let identity = &pod["securityContext"];
+            assert_eq!(identity["runAsNonRoot"], true, "{name}");
+            assert_eq!(
+                identity["seccompProfile"]["type"], "RuntimeDefault",
+                "{name}"
+            );
+            let user = &identity["runAsUser"];
+            assert!(
+                file("Dockerfile").contains(&format!("--uid {user} ")),
+                "{name}"
+            );
+            assert_eq!(pod["automountServiceAccountToken"], false, "{name}");
+            assert_eq!(pod["enableServiceLinks"], false, "{name}");
+            for shared in ["hostNetwork", "hostPID", "hostIPC"] {
+                assert!(pod[shared].is_null(), "{name}: {shared}");
+            }
+            assert_ne!(pod["shareProcessNamespace"], true, "{name}");
+            for container in list(&pod["containers"]) {
+                let rights = &container["securityContext"];
+                assert_eq!(rights["allowPrivilegeEscalation"], false, "{name}");
+                assert_eq!(rights["readOnlyRootFilesystem"], true, "{name}");
+                assert_eq!(rights["capabilities"], json!({ "drop": ["ALL"] }), "{name}");
+                let resources = &container["resources"];
+                assert_eq!(
+                    resources["limits"]["memory"], resources["requests"]["memory"],
+                    "{name}"
+                );
+            }
+            for volume in list(&pod["volumes"]) {
+                assert!(volume["hostPath"].is_null(), "{name}: {volume}");
+                if volume["emptyDir"].is_object() {
+                    assert!(
+                        volume["emptyDir"]["sizeLimit"].is_string(),
+                        "{name}: {volume}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_api_and_the_worker_use_the_same_keys_and_one_task_queue() {
+    for (name, objects) in all() {
+        let (api, worker) = (
+            objects.variables(PROGRAMS[0]),
+            objects.variables(PROGRAMS[1]),
+        );
+        for shared in [
+            "TEMPORAL_ADDRESS",
+            "TEMPORAL_CODEC_KEY",
+            "CLAUDE_TASKS_SECRETS_KEY",
+            "TEMPORAL_NAMESPACE",
+            "CLAUDE_TASKS_TASK_QUEUE",
+        ] {
+            assert_eq!(api[shared], worker[shared], "{name}");
+        }
+        let keys = ["TEMPORAL_CODEC_KEY", "CLAUDE_TASKS_SECRETS_KEY"].map(|name| &api[name]);
+        assert_ne!(
+            keys[0], keys[1],
+            "{name}: the API could open the secrets of requests"
+        );
+        for key in keys {
+            let key: Result<temporal_kms_codec::KeyUri, _> = key.parse();
+            assert!(key.is_ok(), "{name}");
+        }
+        assert_eq!(worker["CLAUDE_TASKS_MAX_TASKS"], "1", "{name}");
+        // Only the worker signs webhooks.
+        assert!(!api.contains_key("CLOUDRUN_CALLBACK_SECRET"), "{name}");
+    }
+}
+
+#[test]
+fn nobody_reaches_the_worker_and_it_reaches_no_private_network() {
+    for (name, objects) in all() {
+        let worker = &objects.named("NetworkPolicy", PROGRAMS[1])["spec"];
+        assert_eq!(
+            worker["policyTypes"],
+            json!(["Ingress", "Egress"]),
+            "{name}"
+        );
+        assert_eq!(list(&worker["ingress"]), [] as [Value; 0], "{name}");
+        for peer in list(&worker["egress"])
+            .iter()
+            .flat_map(|rule| list(&rule["to"]))
+        {
+            if peer["ipBlock"]["cidr"] == "0.0.0.0/0" {
+                assert_eq!(peer["ipBlock"]["except"], json!(PRIVATE), "{name}");
+            }
+        }
+        let api = &objects.named("NetworkPolicy", PROGRAMS[0])["spec"];
+        assert_eq!(api["policyTypes"], json!(["Ingress", "Egress"]), "{name}");
+        for rule in list(&api["ingress"]) {
+            for peer in list(&rule["from"]) {
+                assert!(
+                    peer["podSelector"]["matchLabels"].is_object(),
+                    "{name}: {peer}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_worker_ends_before_kubernetes_kills_it() {
+    let seconds = |text: &str| -> u64 {
+        let (number, unit) = text.split_at(text.len() - 1);
+        let number: u64 = number.parse().expect("a number");
+        if unit == "m" { number * 60 } else { number }
+    };
+    for (name, objects) in all() {
+        let variables = objects.variables(PROGRAMS[1]);
+        let needed = seconds(&variables["CLAUDE_TASKS_DRAIN_TIME"])
+            + seconds(&variables["CLAUDE_TASKS_GRACE_TIME"]);
+        let granted = objects.pod_of(PROGRAMS[1])["terminationGracePeriodSeconds"].as_u64();
+        assert!(granted.expect("seconds") > needed + 5, "{name}");
+    }
+}
+
+#[test]
+fn every_variable_is_one_that_a_program_reads() {
+    let known = file("docs/reference/variables.md") + &file("docs/claude-tasks/deployment.md");
+    for (name, objects) in all() {
+        for program in PROGRAMS {
+            for variable in objects.variables(program).keys() {
+                let is_known = variable == "HOME" || known.contains(&format!("`{variable}`"));
+                assert!(is_known, "{name}: {program} knows no {variable}");
+            }
+        }
+    }
+}
+
+/// The chart and the base are two forms of one deployment.
+#[test]
+fn the_chart_and_the_base_do_not_differ() {
+    let base = all().swap_remove(0).1;
+    let chart = chart(&json!({}));
+    for program in PROGRAMS {
+        assert_eq!(
+            chart.variables(program),
+            base.variables(program),
+            "{program}"
+        );
+        for field in [
+            "securityContext",
+            "terminationGracePeriodSeconds",
+            "topologySpreadConstraints",
+        ] {
+            assert_eq!(
+                chart.pod_of(program)[field],
+                base.pod_of(program)[field],
+                "{program} {field}"
+            );
+        }
+        let (of_chart, of_base) = (
+            &chart.pod_of(program)["containers"][0],
+            &base.pod_of(program)["containers"][0],
+        );
+        for field in [
+            "image",
+            "ports",
+            "resources",
+            "securityContext",
+            "volumeMounts",
+            "startupProbe",
+            "readinessProbe",
+        ] {
+            assert_eq!(of_chart[field], of_base[field], "{program} {field}");
+        }
+        let policy = |objects: &Objects| objects.named("NetworkPolicy", program)["spec"].clone();
+        assert_eq!(policy(&chart), policy(&base), "{program}");
+    }
+    let config = |objects: &Objects| {
+        let map = objects
+            .of_kind("ConfigMap")
+            .find(|map| map["data"]["api.toml"].is_string());
+        map.expect("the configuration")["data"]["api.toml"].clone()
+    };
+    assert_eq!(config(&chart), config(&base));
+}
+
+#[test]
+fn the_chart_refuses_values_that_it_does_not_know() {
+    for (values, words) in [
+        (json!({ "replicas": 3 }), "replicas"),
+        (json!({ "worker": { "image": { "tga": "1" } } }), "tga"),
+        (json!({ "settings": { "A B": "x" } }), "A B"),
+        (json!({ "settings": { "PORT": 8080 } }), "PORT"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("values.yaml");
+        fs::write(&path, values.to_string()).expect("a file");
+        let output = manifests(&["helm", "helm/claude-tasks", path.to_str().expect("UTF-8")]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains(words),
+            "{values}: {said}"
+        );
+    }
+}
+
+#[test]
+fn images_have_the_version_of_the_workspace() {
+    let manifest = file("Cargo.toml");
+    let version = manifest.split("\nversion = \"").nth(1).expect("a version");
+    let version = version.split('"').next().expect("a version");
+    for (name, objects) in all() {
+        for program in PROGRAMS {
+            let image = objects.pod_of(program)["containers"][0]["image"].as_str();
+            let image = image.expect("an image");
+            assert!(image.ends_with(&format!(":{version}")), "{name}: {image}");
+        }
+    }
+}
+
+/// The script grants what the manifests need, with a gcloud that records its arguments.
+#[test]
+fn grants_name_both_service_accounts_and_separate_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let gcloud = folder.path().join("gcloud");
+    let recorder = "#!/bin/sh\ncase $1 in projects) echo 123 ;; *) echo \"$@\" ;; esac\n";
+    fs::write(&gcloud, recorder).expect("a file");
+    fs::set_permissions(&gcloud, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let ran = Command::new("/bin/sh")
+        .arg(root().join("deploy/iam/gcp/grant-claude-tasks.sh"))
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .envs([
+            ("PROJECT", "p"),
+            ("KEY_RING", "r"),
+            ("KEY", "k"),
+            ("SECRETS_KEY", "secrets"),
+            ("BUCKET", "b"),
+        ])
+        .output()
+        .expect("a shell");
+    assert!(ran.status.success(), "{ran:?}");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    let gke = all().swap_remove(1).1;
+    for program in PROGRAMS {
+        let account = &gke.named("ServiceAccount", program)["metadata"];
+        let namespace = account["namespace"].as_str().expect("a namespace");
+        assert!(
+            said.contains(&format!("/subject/ns/{namespace}/sa/{program} ")),
+            "{said}"
+        );
+    }
+    let on_secrets: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("binding secrets "))
+        .collect();
+    assert_eq!(on_secrets.len(), 2, "{said}");
+    assert!(on_secrets[0].contains("claude-tasks-api ") && on_secrets[0].ends_with("Encrypter"));
+    assert!(
+        on_secrets[1].contains("claude-tasks-worker ") && on_secrets[1].ends_with("KeyDecrypter")
+    );
+    // The API writes sealed requests and cannot read them.
+    let of_api = said
+        .lines()
+        .filter(|line| line.contains("storage") && line.contains("claude-tasks-api "));
+    let rights: Vec<_> = of_api.collect();
+    assert_eq!(rights.len(), 2, "{said}");
+    assert!(rights[0].contains("objectCreator") && rights[0].contains("/encrypted-payloads/"));
+    assert!(rights[1].contains("objectViewer") && rights[1].contains("/sessions/"));
+}
