@@ -1,6 +1,6 @@
 //! What the system tells of a process.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Instant};
 
 use anyhow::Context;
 
@@ -48,15 +48,11 @@ fn memory(id: u32, name: &str) -> anyhow::Result<f64> {
 }
 
 /// The time since its start.
-pub(super) struct Stopwatch(std::time::Instant);
+pub(super) struct Stopwatch(Instant);
 
 impl Stopwatch {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a benchmark measures the time of the system"
-    )]
     pub(super) fn start() -> Self {
-        Self(std::time::Instant::now())
+        Self(Instant::now())
     }
 
     pub(super) fn milliseconds(&self) -> f64 {

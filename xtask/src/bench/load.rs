@@ -93,7 +93,7 @@ impl Report {
                 (Some("99%"), Some(time), _) => report.p99_ms = milliseconds(time)?,
                 (Some("Requests/sec:"), Some(rate), _) => report.per_second = rate.parse().ok()?,
                 (Some(count), Some("requests"), Some("in")) => {
-                    report.requests = count.parse().ok()?
+                    report.requests = count.parse().ok()?;
                 }
                 _ => {}
             }

@@ -70,7 +70,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     for benchmark in chosen {
         let (name, numbers) = measure(workspace, arguments, *benchmark)?;
         if !arguments.json {
-            table::print(name, &numbers)?;
+            table::print(name, &numbers);
         }
         if arguments.charts {
             chart::write(workspace, name, &numbers)?;

@@ -55,9 +55,9 @@ pub(super) fn measure(
 ) -> anyhow::Result<Vec<Row>> {
     let wrk = tools::provide(workspace, &tools::WRK)?;
     let folder = tempfile::tempdir()?;
-    let mut servers = vec![start(OURS, ours(program, folder.path()))?];
+    let mut servers = vec![start(OURS, &ours(program, folder.path()))?];
     for peer in peers {
-        servers.push(start(peer.name(), peer.command(workspace)?)?);
+        servers.push(start(peer.name(), &peer.command(workspace)?)?);
     }
     let mut rows = Vec::new();
     for operation in ["decode", "encode"] {
@@ -119,7 +119,7 @@ fn ours(program: &Path, folder: &Path) -> Command {
     command
 }
 
-fn start(name: &'static str, command: Command) -> anyhow::Result<Running> {
+fn start(name: &'static str, command: &Command) -> anyhow::Result<Running> {
     let mut pinned = Command::new("taskset");
     pinned
         .args(["--cpu-list", SERVER_CORE])

@@ -45,7 +45,7 @@ const HOSTILE: &[Column] = &[
 ];
 
 /// Prints the numbers of one benchmark.
-pub(super) fn print(name: &str, numbers: &Value) -> anyhow::Result<()> {
+pub(super) fn print(name: &str, numbers: &Value) {
     step::heading(name);
     match name {
         "server" => rows(SERVER, numbers),
@@ -56,7 +56,6 @@ pub(super) fn print(name: &str, numbers: &Value) -> anyhow::Result<()> {
         }
         _ => pairs(numbers),
     }
-    Ok(())
 }
 
 fn pairs(numbers: &Value) {
