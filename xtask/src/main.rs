@@ -3,6 +3,7 @@
 //! `cargo xtask demo` shows the whole product, `cargo xtask test` runs every test, `cargo xtask ci`
 //! is what has to pass before a change is taken.
 
+mod bench;
 mod book;
 mod check;
 mod ci;
@@ -37,6 +38,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure the speed of the library and of the codec server, beside other servers
+    Bench(bench::Arguments),
     /// Start Temporal, the codec server, a worker and a task, and show what each of them sees
     Demo(demo::Arguments),
     /// Run every test, with the real servers and libraries that they need
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> anyhow::Result<()> {
     let workspace = Workspace::discover()?;
     match arguments.command {
+        Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 pub(crate) use catalog::{
     CARGO_DEB, CARGO_DENY, CARGO_HACK, CARGO_MACHETE, CARGO_SEMVER_CHECKS, CI, CLAUDE, MDBOOK,
-    TEMPORAL, TESTING, Tool,
+    PEER_PYTHON, PEER_TYPESCRIPT, TEMPORAL, TESTING, Tool, WRK,
 };
 pub(crate) use on_path::{Oldest, find_or_install};
 

@@ -1,7 +1,7 @@
 //! Erases bytes by filling them.
 //!
 //! `Zeroizing` writes one byte after the other, which takes 150 µs for each MiB. Filling takes a tenth of that. The barrier
-//! makes the compiler believe that somebody reads the bytes afterwards, so it does not leave the filling out.
+//! makes the compiler believe that the bytes are read afterwards, so it does not leave the filling out.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,

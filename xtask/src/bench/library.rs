@@ -1,0 +1,22 @@
+//! Runs the program of `benches/library`, which measures in its own process.
+
+use std::process::Command;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::{step, workspace::Workspace};
+
+/// The numbers of one benchmark.
+pub(super) fn measure(workspace: &Workspace, name: &str, sdk: bool) -> anyhow::Result<Value> {
+    let mut build = workspace.cargo();
+    build.args(["build", "--release", "--package", "library-benchmarks"]);
+    if sdk {
+        build.args(["--features", "sdk"]);
+    }
+    step::quietly("Building the benchmarks with optimisation", build)?;
+    let mut run = Command::new(workspace.target().join("release/library-benchmarks"));
+    run.arg(name);
+    let output = step::output(run)?;
+    serde_json::from_slice(&output).context("the benchmarks print no JSON")
+}

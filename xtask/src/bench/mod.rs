@@ -1,0 +1,131 @@
+//! Measures the speed of this project, as tables for people or as JSON. Benchmarks are no tests: nothing fails because a
+//! machine is busy.
+//!
+//! Every ratio is of one run. Rounds are interleaved, and medians are shown.
+
+mod chart;
+mod figures;
+mod library;
+mod load;
+mod peers;
+mod server;
+mod start;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::{Map, Value};
+
+use crate::{step, workspace::Workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Which benchmarks; without any name all of them
+    #[arg(value_name = "NAME")]
+    names: Vec<Benchmark>,
+    /// Print one JSON document in the last line, and no tables
+    #[arg(long)]
+    json: bool,
+    /// Rounds of the codec server and its peers
+    #[arg(long, value_name = "NUMBER", default_value_t = 3)]
+    rounds: usize,
+    /// Seconds of load for each case and round
+    #[arg(long, value_name = "NUMBER", default_value_t = 4)]
+    seconds: u64,
+    /// Measure this codec server; without it, one is built with optimisation
+    #[arg(long, value_name = "FILE")]
+    codec_server: Option<PathBuf>,
+    /// Measure against these peers only
+    #[arg(long, value_name = "PEER", value_delimiter = ',')]
+    peers: Option<Vec<peers::Peer>>,
+    /// Leave out the SDK's own codec, which takes long to build
+    #[arg(long)]
+    without_sdk: bool,
+    /// Write the charts of the book to docs/images
+    #[arg(long)]
+    charts: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Benchmark {
+    /// The codec server beside servers made of other SDKs
+    Server,
+    /// Encoding and decoding in a process, beside the raw AEAD
+    InProcess,
+    /// The calls of a key service for a million payloads
+    Economy,
+    /// Costs over counts, and hostile bodies
+    Scaling,
+    /// Start and idle memory of the codec server
+    Start,
+}
+
+pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
+    let chosen = match arguments.names.as_slice() {
+        [] => Benchmark::value_variants(),
+        names => names,
+    };
+    let mut document = Map::new();
+    for benchmark in chosen {
+        let (name, numbers) = measure(workspace, arguments, *benchmark)?;
+        if !arguments.json {
+            table::print(name, &numbers);
+        }
+        if arguments.charts {
+            chart::write(workspace, name, &numbers)?;
+        }
+        document.insert(name.to_owned(), numbers);
+    }
+    if arguments.json {
+        println!("{}", Value::Object(document));
+    }
+    Ok(())
+}
+
+fn measure(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    benchmark: Benchmark,
+) -> anyhow::Result<(&'static str, Value)> {
+    let program = || match &arguments.codec_server {
+        Some(program) => Ok(program.clone()),
+        None => build_server(workspace),
+    };
+    match benchmark {
+        Benchmark::Server => {
+            let peers = arguments.peers.as_deref();
+            let peers = peers.unwrap_or(peers::Peer::value_variants());
+            let rows = server::measure(workspace, &program()?, peers, arguments)?;
+            Ok(("server", serde_json::to_value(rows)?))
+        }
+        Benchmark::Start => Ok(("start", serde_json::to_value(start::measure(&program()?)?)?)),
+        Benchmark::InProcess => library(workspace, arguments, "in-process"),
+        Benchmark::Economy => library(workspace, arguments, "economy"),
+        Benchmark::Scaling => library(workspace, arguments, "scaling"),
+    }
+}
+
+fn library(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    name: &'static str,
+) -> anyhow::Result<(&'static str, Value)> {
+    // Only the first one needs the SDK, but a program of its own would be built twice.
+    Ok((
+        name,
+        library::measure(workspace, name, !arguments.without_sdk)?,
+    ))
+}
+
+fn build_server(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    let mut build = workspace.cargo();
+    build.args([
+        "build",
+        "--release",
+        "--package",
+        "temporal-kms-codec-server",
+    ]);
+    step::quietly("Building the codec server with optimisation", build)?;
+    Ok(workspace.target().join("release/codec-server"))
+}

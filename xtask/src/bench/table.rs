@@ -1,0 +1,146 @@
+//! Numbers as tables for people.
+
+use serde_json::Value;
+
+use crate::step;
+
+/// A column: its title, the name of its number, and the digits after the point. `None` for text.
+type Column = (&'static str, &'static str, Option<usize>);
+
+const SERVER: &[Column] = &[
+    ("", "operation", None),
+    ("case", "case", None),
+    ("server", "server", None),
+    ("CPU µs", "cpu_us", Some(1)),
+    ("of ours", "ratio", Some(2)),
+    ("requests/s", "per_second", Some(0)),
+    ("p50 ms", "p50_ms", Some(2)),
+    ("p99 ms", "p99_ms", Some(2)),
+    ("peak MiB", "peak_mib", Some(0)),
+];
+const IN_PROCESS: &[Column] = &[
+    ("bytes", "size", Some(0)),
+    ("batch", "batch", Some(0)),
+    ("raw seal ns", "raw_seal_ns", Some(0)),
+    ("encode ns", "encode_ns", Some(0)),
+    ("allocations", "encode_allocations", Some(1)),
+    ("raw open ns", "raw_open_ns", Some(0)),
+    ("decode ns", "decode_ns", Some(0)),
+    ("allocations", "decode_allocations", Some(1)),
+    ("SDK encode", "sdk.encode_ns", Some(0)),
+    ("allocations", "sdk.encode_allocations", Some(1)),
+    ("SDK decode", "sdk.decode_ns", Some(0)),
+    ("allocations", "sdk.decode_allocations", Some(1)),
+];
+const POINTS: &[Column] = &[
+    ("series", "series", None),
+    ("count", "count", Some(0)),
+    ("ns each", "ns_each", Some(0)),
+];
+const HOSTILE: &[Column] = &[
+    ("body", "body", None),
+    ("bytes", "bytes", Some(0)),
+    ("ms", "ms", Some(1)),
+    ("accepted", "is_accepted", None),
+];
+
+/// Prints the numbers of one benchmark.
+pub(super) fn print(name: &str, numbers: &Value) {
+    step::heading(name);
+    match name {
+        "server" => rows(SERVER, numbers),
+        "in-process" => rows(IN_PROCESS, numbers),
+        "scaling" => {
+            rows(POINTS, numbers.get("points").unwrap_or(&Value::Null));
+            rows(HOSTILE, numbers.get("hostile").unwrap_or(&Value::Null));
+        }
+        _ => pairs(numbers),
+    }
+}
+
+fn pairs(numbers: &Value) {
+    for (name, value) in numbers.as_object().into_iter().flatten() {
+        anstream::println!(
+            "    {:<28}{:>14}",
+            name.replace('_', " "),
+            number(value, Some(2))
+        );
+    }
+}
+
+fn rows(columns: &[Column], numbers: &Value) {
+    for line in lines(columns, numbers) {
+        anstream::println!("    {line}");
+    }
+}
+
+/// The lines of a table. Text is on the left of its column, a number on the right. A column without any value is left
+/// out.
+fn lines(columns: &[Column], numbers: &Value) -> Vec<String> {
+    let rows: &[Value] = numbers.as_array().map_or(&[], Vec::as_slice);
+    let mut lines = vec![String::new(); rows.len() + 1];
+    for (title, name, digits) in columns {
+        let cells: Vec<String> = rows.iter().map(|row| cell(row, name, *digits)).collect();
+        if cells.iter().all(String::is_empty) {
+            continue;
+        }
+        let all = || std::iter::once(*title).chain(cells.iter().map(String::as_str));
+        let width = all()
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default();
+        for (line, cell) in lines.iter_mut().zip(all()) {
+            let cell = match digits {
+                Some(_) => format!("{cell:>width$}"),
+                None => format!("{cell:<width$}"),
+            };
+            if !line.is_empty() {
+                line.push_str("  ");
+            }
+            line.push_str(&cell);
+        }
+    }
+    lines
+}
+
+/// The value of a row. A name with a point is inside another object.
+fn cell(row: &Value, name: &str, digits: Option<usize>) -> String {
+    let value = name.split('.').try_fold(row, |value, part| value.get(part));
+    value.map(|value| number(value, digits)).unwrap_or_default()
+}
+
+fn number(value: &Value, digits: Option<usize>) -> String {
+    match (value, digits) {
+        (Value::String(text), _) => text.clone(),
+        (Value::Bool(flag), _) => if *flag { "yes" } else { "no" }.to_owned(),
+        (Value::Number(number), Some(digits)) => match (number.as_u64(), number.as_f64()) {
+            (None, Some(number)) => format!("{number:.digits$}"),
+            _ => number.to_string(),
+        },
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_on_the_right_and_empty_columns_are_left_out() {
+        let rows = json!([
+            { "body": "short", "bytes": 8, "ms": 1.25, "is_accepted": true },
+            { "body": "longer", "bytes": 1000, "ms": 10.0 },
+        ]);
+        let columns = [HOSTILE, &[("none", "sdk.none", Some(0))]].concat();
+        assert_eq!(
+            lines(&columns, &rows),
+            [
+                "body    bytes    ms  accepted",
+                "short       8   1.2  yes     ",
+                "longer   1000  10.0          ",
+            ]
+        );
+    }
+}
