@@ -19,7 +19,9 @@
 //! - [`watch`] sees that files have changed.
 //! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
+//! - [`admin`] answers health, readiness and metrics.
 
+pub mod admin;
 pub mod arguments;
 pub mod audit;
 pub mod auth;

@@ -3,6 +3,7 @@
 mod connection;
 mod exit;
 mod input;
+mod observed;
 mod render;
 mod screen;
 mod submit;

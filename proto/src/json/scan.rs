@@ -53,6 +53,8 @@ pub(super) struct Shapes {
     pub(super) found: Vec<Shape>,
     /// The last history event that was closed.
     pub(super) last_event: Option<HistoryEvent>,
+    /// How many objects had the shape of a payload and were ruled out, since this was asked for.
+    too_long: usize,
     /// Whether to note where payloads are.
     tracks_places: bool,
 }
@@ -98,6 +100,8 @@ struct Container {
     fields: Fields,
     /// Set for an object that is too large for a payload.
     is_ruled_out: bool,
+    /// Whether it was told that it was ruled out.
+    is_told: bool,
     place: Place,
 }
 
@@ -172,12 +176,17 @@ impl Container {
             is_flat: true,
             fields: Fields::default(),
             is_ruled_out: false,
+            is_told: false,
             place: Place::default(),
         }
     }
 
     fn is_payload(&self) -> bool {
-        self.is_object && !self.is_ruled_out && self.fields.metadata && !self.fields.other_data
+        !self.is_ruled_out && self.has_shape()
+    }
+
+    fn has_shape(&self) -> bool {
+        self.is_object && self.fields.metadata && !self.fields.other_data
     }
 }
 
@@ -212,15 +221,21 @@ impl Shapes {
             .map(|container| container.start)
     }
 
-    /// Rules out the objects that begin before `at`. Returns whether one of them had the metadata of a payload.
-    pub(super) fn rule_out_before(&mut self, at: usize) -> bool {
-        let mut may_be_payload = false;
+    /// Rules out the objects that begin before `at`.
+    pub(super) fn rule_out_before(&mut self, at: usize) {
         let open = self.open.iter_mut();
         for container in open.take_while(|container| container.start < at) {
-            may_be_payload |= container.is_payload();
+            if container.is_payload() {
+                container.is_told = true;
+                self.too_long += 1;
+            }
             container.is_ruled_out = true;
         }
-        may_be_payload
+    }
+
+    /// How many objects with the shape of a payload were ruled out since the last call.
+    pub(super) fn take_too_long(&mut self) -> usize {
+        std::mem::take(&mut self.too_long)
     }
 
     pub(super) fn open(&mut self, at: usize, is_object: bool) {
@@ -286,6 +301,10 @@ impl Shapes {
         };
         if let Some(event) = &closed.place.event {
             self.last_event = Some(event.clone());
+        }
+        // Its metadata came after it was ruled out.
+        if closed.is_ruled_out && !closed.is_told && closed.has_shape() {
+            self.too_long += 1;
         }
         if closed.is_payload() {
             while self

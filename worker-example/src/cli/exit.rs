@@ -4,6 +4,7 @@ use std::{io, process::ExitCode};
 
 use temporal_kms_codec_service::{
     exit::{Status, after_signal, list},
+    listener::ListenAddress,
     terminal,
 };
 use thiserror::Error;
@@ -85,6 +86,17 @@ pub(super) enum CommandError {
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
+    /// The audit log cannot be used.
+    #[error("the audit log: {0}")]
+    Audit(String),
+    /// The address for probes cannot be used.
+    #[error("cannot listen on {address}: {source}. Choose another address with --admin-listen")]
+    Listen {
+        /// The address.
+        address: ListenAddress,
+        /// Why.
+        source: io::Error,
+    },
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -99,7 +111,8 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) => Status::Configuration,
+            Self::Claude(_) | Self::Telemetry(_) | Self::Audit(_) => Status::Configuration,
+            Self::Listen { .. } => Status::Unavailable,
             Self::Worker(error) => of_worker(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }

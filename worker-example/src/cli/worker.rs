@@ -15,6 +15,7 @@ use url::Url;
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
+    observed::{self, ObservedArgs},
     units,
 };
 use crate::{
@@ -37,7 +38,8 @@ Examples:
 The worker prints `worker ready` when it polls. SIGTERM or Ctrl-C ends it:
 it takes no new tasks, and running tasks may continue for --drain-time.
 
-Traces and metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOINT names a
+--admin-listen answers /healthz and /readyz for probes, and /metrics for
+Prometheus. Traces and metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOINT names a
 collector, such as http://127.0.0.1:4318.
 
 Tasks run as the worker's user and can read what that user can read. Give the
@@ -48,6 +50,8 @@ worker a user and a machine of its own.";
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub observed: ObservedArgs,
     /// Claude Code's program: a name on the PATH, or a path.
     #[arg(
         long,
@@ -197,17 +201,27 @@ pub(super) async fn run(
     log: Option<EarlyLog>,
 ) -> Result<CommandEnd, CommandError> {
     let queue = args.connection.task_queue().to_owned();
+    let observed_args = args.observed.clone();
     let config = TelemetryConfig::from_variables(&variable).map_err(CommandError::Telemetry)?;
     let telemetry = Telemetry::start(TELEMETRY, &config, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
     let mut settings = settings(args)?;
-    settings.connection = settings.connection.with_metrics(telemetry.metrics());
-    let ran = worker::run(settings, || {
+    let connection = settings.connection.with_metrics(telemetry.metrics());
+    let observed = observed::start(
+        &observed_args,
+        connection.codec_settings(),
+        telemetry.metrics(),
+    );
+    let observed = observed.await?;
+    settings.connection = connection.with_observer(observed.observer());
+    let ran = worker::run(settings, observed.readiness(), || {
         print::line(&format!("worker ready: task queue {queue}"));
     });
     let ended = ran.await;
+    let closed = observed.finish().await;
     telemetry.finish().await;
     ended?;
+    closed?;
     Ok(CommandEnd::Done)
 }
 

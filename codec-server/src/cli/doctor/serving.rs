@@ -93,6 +93,7 @@ impl Serving {
         };
         pages.examine(places, findings);
         if let Some(codec) = places.codec {
+            findings.extend(self.refused_host(codec));
             let running = running::Running {
                 url: codec,
                 origin: pages.origin(places.ui),
@@ -103,5 +104,23 @@ impl Serving {
             };
             running.examine(findings).await;
         }
+    }
+
+    /// A host that the server does not answer for, as far as the configuration says it.
+    fn refused_host(&self, codec: &CodecUrl) -> Option<Finding> {
+        let host = codec.host()?;
+        let knows_names = self.auth.is_open() || self.auth.trusts_connections();
+        let allowed = &self.server.allowed_hosts;
+        let is_restricted = knows_names || !allowed.is_empty();
+        let is_named = allowed.iter().any(|name| name.eq_ignore_ascii_case(host));
+        (is_restricted && !is_named && !codec.is_local()).then(|| {
+            Finding::failed(
+                Check::Server,
+                Status::Configuration,
+                format!("requests to the host {host} are refused"),
+                format!("add \"{host}\" to `allowed_hosts` in section [server]"),
+            )
+            .of_server(codec)
+        })
     }
 }

@@ -463,6 +463,8 @@ fn a_server_that_is_not_there_is_told() {
     let cors = format!("[cors]\nallowed_origins = [\"{UI}\"]\n");
     let answer = bench.doctor(&cors, &there);
     that_says(&answer, "cors", "browsers do not let a page with TLS call");
+    let host = that_says(&answer, "server", "the host codec.invalid are refused");
+    said(host, &["add \"codec.invalid\" to `allowed_hosts`"]);
 }
 
 #[test]
