@@ -52,10 +52,11 @@ pub use client::{
     KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient, TaskEnd, TaskEvent,
     TaskStatus,
 };
-pub use sandbox::{Launcher, ProgramSpec, Supervised};
+pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use task::{
-    Credential, FailureKind, LastProgress, MAX_REQUEST_BYTES, PermissionMode, Progress,
-    RequestError, ResultEvent, Secret, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
-    TaskResult, TaskWorkflow,
+    ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
+    PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,
+    ResultEvent, Secret, SecretJson, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
+    TaskResult, TaskWorkflow, UploadAction,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

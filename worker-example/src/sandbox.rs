@@ -8,13 +8,20 @@
 //! A task that runs as the supervisor's user can kill the supervisor with SIGKILL. Its processes then survive. Run tasks as
 //! a user of their own.
 
+#[allow(dead_code, reason = "the steps before and after Claude Code use it")]
+mod programs;
 mod spec;
 mod supervised;
 mod supervisor;
 mod tree;
 mod workspace;
 
-pub use spec::ProgramSpec;
+#[allow(
+    unused_imports,
+    reason = "the steps before and after Claude Code use them"
+)]
+pub(crate) use programs::{Finished, ProgramError, Programs, RunLimits};
+pub use spec::{Network, ProgramSpec};
 pub use supervised::{Launcher, Supervised};
 pub(crate) use supervisor::supervise;
 pub(crate) use workspace::{Workspace, private_file, private_folder, sweep};

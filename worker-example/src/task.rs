@@ -10,6 +10,7 @@ mod outcome;
 mod progress;
 mod request;
 mod secret;
+mod secret_json;
 
 pub use definition::{LastProgress, TaskWorkflow};
 pub use event::ResultEvent;
@@ -22,7 +23,10 @@ pub(crate) use json_size::of_text as json_length;
 pub use outcome::{SessionOutcome, TaskResult};
 pub use progress::Progress;
 pub use request::{
-    Credential, MAX_REQUEST_BYTES, PermissionMode, RequestError, TaskInput, TaskRequest,
+    ConflictStrategy, Credential, GitAction, MAX_REQUEST_BYTES, PermissionMode,
+    PostExecutionActions, PromptFile, RequestError, RequestRules, TaskInput, TaskRequest,
+    UploadAction,
 };
 pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 pub use secret::Secret;
+pub use secret_json::SecretJson;

@@ -10,6 +10,17 @@ pub(super) const MAX_SPEC: usize = 8 << 20;
 /// The longest standard input, in bytes.
 pub(super) const MAX_INPUT: usize = 8 << 20;
 
+/// What a program reaches by the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Network {
+    /// What the operator allows to tasks.
+    #[default]
+    OfTask,
+    /// All that the worker reaches. Only for programs that the service itself starts with checked arguments, such as git.
+    OfWorker,
+}
+
 /// A program to run under a supervisor. It reaches the supervisor through a pipe, never as arguments.
 #[derive(Serialize, Deserialize)]
 #[non_exhaustive]
@@ -26,6 +37,12 @@ pub struct ProgramSpec {
     pub lock: Option<PathBuf>,
     /// How long the program may take to clean up after SIGTERM.
     pub grace: Duration,
+    /// Files and folders outside the workspace that this program may read, and no other program of the task.
+    #[serde(skip)]
+    pub extra_read_only: Vec<PathBuf>,
+    /// What it reaches by the network.
+    #[serde(skip)]
+    pub network: Network,
     /// The length of the standard input that follows, in bytes.
     pub(super) input: usize,
 }
@@ -41,6 +58,8 @@ impl ProgramSpec {
             folder,
             lock: None,
             grace: Duration::from_secs(10),
+            extra_read_only: Vec::new(),
+            network: Network::OfTask,
             input: 0,
         }
     }

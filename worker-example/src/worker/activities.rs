@@ -17,7 +17,10 @@ use super::{
 use crate::{
     client::error_chain,
     sandbox::{self, Launcher, Workspace},
-    task::{FailureKind, Progress, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest},
+    task::{
+        FailureKind, Progress, RequestRules, SessionOutcome, TaskId, TaskIdError, TaskInput,
+        TaskRequest,
+    },
 };
 
 /// How long Temporal may take to store that a session begins.
@@ -67,10 +70,12 @@ impl ClaudeActivities {
         let (task, mut request) = request_of(&id, input).map_err(|problem| {
             failures::of_session(&id, FailureKind::InvalidRequest, problem, None)
         })?;
-        let warnings = self
-            .claude
-            .caps
-            .lower(&mut request, self.claude.permission_mode);
+        let mut warnings = request.warnings();
+        warnings.extend(
+            self.claude
+                .caps
+                .lower(&mut request, self.claude.permission_mode),
+        );
         tracing::info!(task = %task, attempt = ctx.info().attempt, "task begins");
         let span = tracing::info_span!("run_claude", task = %task);
         let run = self.run(&ctx, &task, Arc::new(request), &warnings);
@@ -88,7 +93,14 @@ fn request_of(id: &str, input: TaskInput) -> Result<(TaskId, TaskRequest), Strin
     if input.task_id() != Some(id) {
         return Err(FOR_ANOTHER_TASK.to_owned());
     }
-    let request = input.into_request().map_err(|e| e.to_string())?;
+    let request = input
+        .into_request(RequestRules::default())
+        .map_err(|e| e.to_string())?;
+    if let Some(field) = request.field_without_step() {
+        return Err(format!(
+            "this version of the worker does not run the step of `{field}`; leave it out"
+        ));
+    }
     Ok((task, request))
 }
 

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::task::id::TaskIdError;
+
 const LONGEST_SHOWN: usize = 80;
 
 /// The request is not valid.
@@ -25,18 +27,9 @@ pub enum RequestError {
     /// It is JSON and not an object.
     #[error("the request must be a JSON object")]
     NotAnObject,
-    /// This version does not implement the field.
-    #[error("`{field}` is not supported by this version of claude-tasks; leave it out")]
-    NotSupported {
-        /// The field.
-        field: &'static str,
-    },
-    /// The task API has no such field.
-    #[error("unknown field {field}; check its spelling, or leave it out")]
-    Unknown {
-        /// The field, quoted.
-        field: String,
-    },
+    /// The task's id is not valid.
+    #[error(transparent)]
+    TaskId(#[from] TaskIdError),
     /// The value has the wrong type.
     #[error("{field} has a value of the wrong type; correct its type")]
     WrongType {
@@ -49,6 +42,9 @@ pub enum RequestError {
         /// The field.
         field: String,
     },
+    /// A task in the background has no address for its webhook.
+    #[error("callbackUrl is required for async tasks")]
+    NoCallback,
     /// It has no credential.
     #[error("Either anthropicApiKey or anthropicOAuthToken is required")]
     NoCredential,
@@ -74,8 +70,8 @@ impl RequestError {
     }
 }
 
-/// Makes an error without values from serde's message. Messages about missing and unknown fields have a fixed beginning and
-/// name the field. Every other message counts as a wrong type.
+/// Makes an error without values from serde's message. A message about a missing field has a fixed beginning and names the
+/// field. Every other message counts as a wrong type.
 pub(super) fn from_serde(path: &str, message: &str) -> RequestError {
     if let Some(field) = message
         .strip_prefix("missing field `")
@@ -85,10 +81,8 @@ pub(super) fn from_serde(path: &str, message: &str) -> RequestError {
             field: field.to_owned(),
         };
     }
-    if message.starts_with("unknown field `") {
-        return RequestError::Unknown {
-            field: quoted(path),
-        };
+    if path == "taskId" && message == TaskIdError.to_string() {
+        return TaskIdError.into();
     }
     RequestError::WrongType {
         field: quoted(path),
@@ -96,7 +90,12 @@ pub(super) fn from_serde(path: &str, message: &str) -> RequestError {
 }
 
 /// A field name of the caller for a message. A name with unusual characters is not shown.
-fn quoted(path: &str) -> String {
+pub(super) fn quoted(path: &str) -> String {
+    // A name is quoted once: the submission quotes it, and the worker reads it again.
+    let path = path
+        .strip_prefix('`')
+        .and_then(|path| path.strip_suffix('`'))
+        .unwrap_or(path);
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-[]".contains(c);
     if !path.is_empty() && path.len() <= LONGEST_SHOWN && path.chars().all(plain) {
         format!("`{path}`")
@@ -117,8 +116,8 @@ mod tests {
             E::TooLarge { limit: 1024 },
             E::Json { line: 2, column: 7 },
             E::NotAnObject,
-            E::NotSupported { field: "sshKey" },
-            E::Unknown { field: field() },
+            E::TaskId(TaskIdError),
+            E::NoCallback,
             E::WrongType { field: field() },
             E::Required { field: field() },
             E::NoCredential,
@@ -131,8 +130,8 @@ mod tests {
                 E::TooLarge { .. } => ("1024 bytes", "shorten"),
                 E::Json { .. } => ("line 2, column 7", "correct it"),
                 E::NotAnObject => ("the request", "must be a JSON object"),
-                E::NotSupported { .. } => ("`sshKey`", "leave it out"),
-                E::Unknown { .. } => ("`prompt`", "check its spelling"),
+                E::TaskId(_) => ("taskId", "letters, digits"),
+                E::NoCallback => ("callbackUrl", "is required"),
                 E::WrongType { .. } => ("`prompt`", "correct its type"),
                 E::Required { .. } => ("`prompt`", "is required"),
                 E::NoCredential => ("anthropicApiKey", "is required"),

@@ -1,6 +1,6 @@
 //! A request on its way from the submission through the workflow to the activity.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, time::Duration};
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -11,17 +11,20 @@ use temporalio_common::{
     },
     protos::temporal::api::common::v1::Payload,
 };
-use zeroize::Zeroize as _;
 
 use super::{
     error::RequestError,
     limits::{DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES},
     model::TaskRequest,
+    parse::RequestRules,
 };
-use crate::task::id::TaskId;
+use crate::task::{id::TaskId, json_size, secret_json::wipe};
 
 /// How many bytes the submission adds to a request: the task's id, and fields that the caller left out.
-const ADDED_BYTES: usize = 1024;
+const ADDED_BYTES: usize = 8 * 1024;
+/// The field with which the submission tells the worker which fields of the request are unknown. A caller cannot set it: in
+/// a request it is an unknown field itself.
+const UNKNOWN_FIELDS: &str = "unknownFields";
 
 /// The workflow's input: a request that names its task. The submission and the activity check the request with
 /// [`TaskInput::into_request`]. The workflow accepts any value and reads only what it needs. A replayed workflow must decide
@@ -33,20 +36,33 @@ impl TaskInput {
     #[must_use]
     pub fn new(mut request: TaskRequest, task: &TaskId) -> Self {
         request.task_id = Some(task.clone());
+        let unknown = std::mem::take(&mut request.unknown_fields);
         // This cannot fail: every key is a string, and JSON can represent every number.
-        Self(serde_json::to_value(request).unwrap_or_default())
+        let mut value = serde_json::to_value(request).unwrap_or_default();
+        if let Some(fields) = value.as_object_mut().filter(|_| !unknown.is_empty()) {
+            fields.insert(UNKNOWN_FIELDS.to_owned(), unknown.into());
+        }
+        Self(value)
     }
 
-    /// The request.
+    /// The request, checked with the rules of this worker.
     ///
     /// # Errors
     /// When the input is not a valid request.
-    pub fn into_request(mut self) -> Result<TaskRequest, RequestError> {
-        if json_bytes(&self.0) > MAX_REQUEST_BYTES + ADDED_BYTES {
+    pub fn into_request(mut self, rules: RequestRules) -> Result<TaskRequest, RequestError> {
+        if json_size::of_value(&self.0) > MAX_REQUEST_BYTES + ADDED_BYTES {
             let limit = MAX_REQUEST_BYTES;
             return Err(RequestError::TooLarge { limit });
         }
-        TaskRequest::from_value(std::mem::take(&mut self.0))
+        let mut value = std::mem::take(&mut self.0);
+        let unknown = value
+            .as_object_mut()
+            .and_then(|fields| fields.remove(UNKNOWN_FIELDS));
+        let mut request = TaskRequest::from_value_with(value, rules)?;
+        for name in unknown.iter().filter_map(Value::as_array).flatten() {
+            request.note_unknown(name.as_str().unwrap_or_default());
+        }
+        Ok(request)
     }
 
     /// The task that the request names.
@@ -82,33 +98,6 @@ impl fmt::Debug for TaskInput {
 impl Drop for TaskInput {
     fn drop(&mut self) {
         wipe(&mut self.0);
-    }
-}
-
-/// The length of the value as JSON. It makes no copy, because the value holds secrets.
-fn json_bytes(value: &Value) -> usize {
-    struct Counted(usize);
-    impl io::Write for Counted {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 = self.0.saturating_add(bytes.len());
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut counted = Counted(0);
-    // This cannot fail: the writer accepts everything.
-    let _ = serde_json::to_writer(&mut counted, value);
-    counted.0
-}
-
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(values) => values.iter_mut().for_each(wipe),
-        Value::Object(fields) => fields.values_mut().for_each(wipe),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -219,7 +208,25 @@ mod tests {
         assert_eq!(full.task_id(), Some("t"));
         assert_eq!(full.take_metadata().unwrap()["a"], 1);
         assert_eq!(full.0, json!({"taskId": "t", "unknown": true}));
-        assert!(full.into_request().is_err());
+        assert!(full.into_request(RequestRules::default()).is_err());
+    }
+
+    #[test]
+    fn unknown_fields_are_told_to_the_worker() {
+        let request = json!({"prompt": "p", "anthropicApiKey": "k", "webSearch": true, "unknownFields": ["a"]});
+        let request = TaskRequest::from_value(request).unwrap();
+        let input = TaskInput::new(request, &"t".parse().unwrap());
+        let request = input.into_request(RequestRules::default()).unwrap();
+        assert_eq!(request.unknown_fields, ["`unknownFields`", "`webSearch`"]);
+        let forged = input_of_fields("\u{1b}[2Jevil");
+        let request = forged.into_request(RequestRules::default()).unwrap();
+        assert_eq!(request.unknown_fields, ["(a name that cannot be shown)"]);
+    }
+
+    fn input_of_fields(name: &str) -> TaskInput {
+        input(
+            json!({"taskId": "t", "prompt": "p", "anthropicApiKey": "k", "unknownFields": [name]}),
+        )
     }
 
     #[test]
@@ -230,7 +237,12 @@ mod tests {
         assert_eq!(input.task_id(), Some("mine"));
         assert!(!format!("{input:?}").contains("mine"));
         assert_eq!(
-            input.into_request().unwrap().task_id.unwrap().as_str(),
+            input
+                .into_request(RequestRules::default())
+                .unwrap()
+                .task_id
+                .unwrap()
+                .as_str(),
             "mine"
         );
     }

@@ -29,3 +29,34 @@ pub(super) const MAX_VARIABLE: usize = 96 * 1024;
 pub(super) const MAX_ENVIRONMENT: usize = 1024 * 1024;
 /// The most bytes of `metadata` as JSON.
 pub(super) const MAX_METADATA: usize = 64 * 1024;
+
+/// The most characters of `gitRepo` and `callbackUrl`.
+pub(super) const MAX_URL: usize = 2048;
+/// The longest name of a branch, in bytes.
+pub(super) const MAX_BRANCH: usize = 255;
+/// The most commits that `gitDepth` asks for.
+pub(super) const MAX_DEPTH: u32 = 1_000_000;
+/// The longest SSH key, in bytes.
+pub(super) const MAX_SSH_KEY: usize = 32 * 1024;
+/// The most commands in `preExecutionCommands`.
+pub(super) const MAX_COMMANDS: usize = 64;
+/// The longest command, in bytes. The kernel takes at most 128 KiB for one argument.
+pub(super) const MAX_COMMAND: usize = 64 * 1024;
+/// The most bytes of `mcpConfig` as JSON.
+pub(super) const MAX_MCP_CONFIG: usize = 256 * 1024;
+/// How deeply `mcpConfig`, `metadata` and front matter may be nested.
+pub(super) const MAX_DEPTH_OF_JSON: usize = 32;
+/// The most slash commands, and the most subagents.
+pub(super) const MAX_DEFINITIONS: usize = 128;
+/// The longest name of a slash command or a subagent.
+pub(super) const MAX_DEFINITION_NAME: usize = 64;
+/// The longest text of a slash command or a subagent, in bytes.
+pub(super) const MAX_DEFINITION: usize = 256 * 1024;
+/// The most patterns in a list of files.
+pub(super) const MAX_PATTERNS: usize = 100;
+/// The longest path or pattern, in bytes.
+pub(super) const MAX_PATH: usize = 1024;
+/// The longest commit message, in bytes.
+pub(super) const MAX_COMMIT_MESSAGE: usize = 32 * 1024;
+/// The most unknown fields that are told to the caller.
+pub(super) const MAX_UNKNOWN: usize = 32;

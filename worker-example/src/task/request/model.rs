@@ -5,13 +5,20 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::limits::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES};
-use crate::task::{id::TaskId, secret::Secret};
+use super::{
+    actions::{PostExecutionActions, PromptFile},
+    error::quoted,
+    limits::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_UNKNOWN},
+};
+use crate::task::{id::TaskId, secret::Secret, secret_json::SecretJson};
+
+/// The branch of a request that names none.
+pub(super) const DEFAULT_BRANCH: &str = "main";
 
 /// What Claude should do, and with which credential and settings. [`TaskRequest::from_json`] and
 /// [`TaskRequest::from_value`] make it and check it.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskRequest {
     /// The task that this request belongs to. [`TaskInput::new`](super::input::TaskInput::new) sets it, so that a copy of
@@ -54,18 +61,54 @@ pub struct TaskRequest {
     /// The model to use while the first one is overloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_model: Option<String>,
+    /// The folder inside the workspace in which Claude Code runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd_relative: Option<String>,
     /// Accepted for older callers. The prompt always goes by standard input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_named_pipe: Option<bool>,
     /// How long Claude Code may run, in minutes.
     #[serde(default = "default_timeout_minutes")]
     pub timeout_minutes: u32,
+    /// The repository to clone into the workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_repo: Option<String>,
+    /// The branch to check out. [`git_branch`](Self::git_branch) has the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_branch: Option<String>,
+    /// How many commits to fetch. [`git_depth`](Self::git_depth) has the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_depth: Option<u32>,
+    /// The key of the repository. It ends with the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_key: Option<Secret>,
+    /// Shell commands to run after the clone, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pre_execution_commands: Vec<Secret>,
     /// Environment variables of the task. They are also written to `.env` in its workspace.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment_secrets: BTreeMap<String, Secret>,
+    /// The MCP servers, written to `.mcp.json`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp_config: Option<SecretJson>,
+    /// Commands, written to `.claude/commands/NAME.md`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub slash_commands: BTreeMap<String, PromptFile>,
+    /// Agents, written to `.claude/agents/NAME.md`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subagents: BTreeMap<String, PromptFile>,
+    /// What to do after Claude Code succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub post_execution_actions: Option<PostExecutionActions>,
+    /// Where the service reports the end of the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
     /// Returned with the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Map<String, Value>>,
+    /// The fields that the request had and that this version does not know, quoted.
+    #[serde(skip)]
+    pub unknown_fields: Vec<String>,
 }
 
 /// Claude Code's permission modes, from the strictest to the most permissive.
@@ -145,6 +188,59 @@ impl TaskRequest {
             (Some(key), _) => Some(Credential::ApiKey(key)),
             (None, Some(token)) => Some(Credential::OauthToken(token)),
             (None, None) => None,
+        }
+    }
+
+    /// The branch to check out.
+    #[must_use]
+    pub fn git_branch(&self) -> &str {
+        self.git_branch.as_deref().unwrap_or(DEFAULT_BRANCH)
+    }
+
+    /// How many commits to fetch.
+    #[must_use]
+    pub fn git_depth(&self) -> u32 {
+        self.git_depth.unwrap_or(1)
+    }
+
+    /// What the caller should know about the request: its unknown fields have no effect.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let warning = |name: &String| format!("unknown field {name} has no effect");
+        self.unknown_fields.iter().map(warning).collect()
+    }
+
+    /// A field whose step the worker does not have yet. The worker must refuse the task. If it ignored the field, another
+    /// task would run than the caller asked for.
+    #[must_use]
+    pub fn field_without_step(&self) -> Option<&'static str> {
+        let given = [
+            ("cwdRelative", self.cwd_relative.is_some()),
+            ("gitRepo", self.git_repo.is_some()),
+            ("sshKey", self.ssh_key.is_some()),
+            (
+                "preExecutionCommands",
+                !self.pre_execution_commands.is_empty(),
+            ),
+            ("mcpConfig", self.mcp_config.is_some()),
+            ("slashCommands", !self.slash_commands.is_empty()),
+            ("subagents", !self.subagents.is_empty()),
+            (
+                "postExecutionActions",
+                self.post_execution_actions.is_some(),
+            ),
+            ("callbackUrl", self.callback_url.is_some()),
+        ];
+        given
+            .into_iter()
+            .find_map(|(field, is_given)| is_given.then_some(field))
+    }
+
+    /// Notes an unknown field. Of many, only the first are told.
+    pub(super) fn note_unknown(&mut self, name: &str) {
+        let name = quoted(name);
+        if self.unknown_fields.len() < MAX_UNKNOWN && !self.unknown_fields.contains(&name) {
+            self.unknown_fields.push(name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Reading a request from JSON.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     error::{RequestError, from_serde},
@@ -9,21 +9,34 @@ use super::{
     validate::validate,
 };
 
-/// Fields of the task API that this version does not implement. If it ignored one, another task would run than the caller
-/// asked for.
-const NOT_SUPPORTED: [&str; 11] = [
-    "callbackUrl",
-    "cwdRelative",
-    "gitBranch",
-    "gitDepth",
-    "gitRepo",
-    "mcpConfig",
-    "postExecutionActions",
-    "preExecutionCommands",
-    "slashCommands",
-    "sshKey",
-    "subagents",
-];
+/// Another name of `mcpConfig`, which older callers use. Its value is an object, or JSON in a string.
+const OLD_MCP_CONFIG: &str = "mcpConfigJson";
+
+/// What depends on the operator and on the way of the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestRules {
+    /// Whether `gitRepo` may be a `file://` URL. Only tests need this: the worker's own files become readable.
+    pub file_repositories: bool,
+    /// Whether `callbackUrl` is required.
+    pub callback_required: bool,
+}
+
+impl RequestRules {
+    /// Allows `file://` repositories.
+    #[must_use]
+    pub fn with_file_repositories(mut self, allowed: bool) -> Self {
+        self.file_repositories = allowed;
+        self
+    }
+
+    /// Requires a `callbackUrl`, as tasks in the background do.
+    #[must_use]
+    pub fn with_callback_required(mut self) -> Self {
+        self.callback_required = true;
+        self
+    }
+}
 
 impl TaskRequest {
     /// Reads and checks a request.
@@ -31,6 +44,14 @@ impl TaskRequest {
     /// # Errors
     /// When it is not a valid request. The error names the field and never holds a value.
     pub fn from_json(json: &[u8]) -> Result<Self, RequestError> {
+        Self::from_json_with(json, RequestRules::default())
+    }
+
+    /// Reads and checks a request by these rules.
+    ///
+    /// # Errors
+    /// When it is not a valid request. The error names the field and never holds a value.
+    pub fn from_json_with(json: &[u8], rules: RequestRules) -> Result<Self, RequestError> {
         if json.len() > MAX_REQUEST_BYTES {
             return Err(RequestError::TooLarge {
                 limit: MAX_REQUEST_BYTES,
@@ -40,7 +61,7 @@ impl TaskRequest {
             line: e.line(),
             column: e.column(),
         })?;
-        Self::from_value(value)
+        Self::from_value_with(value, rules)
     }
 
     /// Reads and checks a request that is already parsed as JSON.
@@ -48,19 +69,57 @@ impl TaskRequest {
     /// # Errors
     /// When it is not a valid request. The error names the field and never holds a value.
     pub fn from_value(value: Value) -> Result<Self, RequestError> {
-        let Value::Object(fields) = &value else {
+        Self::from_value_with(value, RequestRules::default())
+    }
+
+    /// Reads and checks a request that is already parsed as JSON, by these rules. Unknown fields have no effect, and
+    /// [`warnings`](Self::warnings) names them. A field that is `null` counts as left out.
+    ///
+    /// # Errors
+    /// When it is not a valid request. The error names the field and never holds a value.
+    pub fn from_value_with(value: Value, rules: RequestRules) -> Result<Self, RequestError> {
+        let Value::Object(mut fields) = value else {
             return Err(RequestError::NotAnObject);
         };
-        if let Some(field) = NOT_SUPPORTED
-            .iter()
-            .find(|name| fields.contains_key(**name))
-        {
-            return Err(RequestError::NotSupported { field });
-        }
+        fields.retain(|_, value| !value.is_null());
+        take_old_names(&mut fields)?;
+        let mut unknown = Vec::new();
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(Value::Object(fields), &mut track);
+        let read: Result<Self, _> = serde_ignored::deserialize(tracked, |path| {
+            // An optional field is a step of the path, too.
+            unknown.push(path.to_string().replace(".?", ""));
+        });
         // serde's message quotes the value, which may be a secret in the wrong place.
-        let request: Self = serde_path_to_error::deserialize(value)
-            .map_err(|e| from_serde(&e.path().to_string(), &e.inner().to_string()))?;
-        validate(&request)?;
+        let mut request =
+            read.map_err(|e| from_serde(&track.path().to_string(), &e.to_string()))?;
+        for name in &unknown {
+            request.note_unknown(name);
+        }
+        validate(&request, rules)?;
         Ok(request)
     }
+}
+
+/// Gives fields with old names their new ones. If both are given, the new one counts and the old one is unknown.
+fn take_old_names(fields: &mut Map<String, Value>) -> Result<(), RequestError> {
+    if fields.contains_key("mcpConfig") {
+        return Ok(());
+    }
+    let Some(old) = fields.remove(OLD_MCP_CONFIG) else {
+        return Ok(());
+    };
+    let config = match old {
+        Value::String(text) => serde_json::from_str(&text)
+            .map_err(|_| RequestError::invalid(OLD_MCP_CONFIG, "must be a JSON object"))?,
+        other => other,
+    };
+    if !config.is_object() {
+        return Err(RequestError::invalid(
+            OLD_MCP_CONFIG,
+            "must be a JSON object",
+        ));
+    }
+    fields.insert("mcpConfig".to_owned(), config);
+    Ok(())
 }

@@ -40,8 +40,21 @@ fn survives_its_own_serialization() {
         "allowedTools": ["Bash(git *)"], "disallowedTools": ["WebFetch"], "permissionMode": "plan",
         "maxTurns": 3, "model": "claude-opus-5-5[1m]", "fallbackModel": "sonnet", "useNamedPipe": false,
         "timeoutMinutes": 1440, "environmentSecrets": {"TOKEN": "x"}, "metadata": {"a": [1]},
+        "cwdRelative": "sub/folder", "gitRepo": "git@github.com:a/b.git", "gitBranch": "dev", "gitDepth": 5,
+        "sshKey": "-----BEGIN OPENSSH PRIVATE KEY-----\r\nabc\r\n-----END OPENSSH PRIVATE KEY-----",
+        "preExecutionCommands": ["npm ci"], "mcpConfig": {"mcpServers": {"a": {"url": "${URL}"}}},
+        "slashCommands": {"fix": {"frontmatter": {"description": "d"}, "content": "c"}},
+        "subagents": {"reviewer": {"content": "c"}}, "callbackUrl": "https://h.example/hook",
+        "postExecutionActions": {
+            "git": {"commit": true, "commitMessage": "m", "push": true, "branch": "b", "files": ["**/*.rs"],
+                "conflictStrategy": "fail"},
+            "uploadFiles": {"globPatterns": ["out/**"], "gcsPrefix": "results"},
+        },
     });
     let request = parse(&full).unwrap();
+    assert!(request.warnings().is_empty());
+    assert_eq!(request.git_branch(), "dev");
+    assert_eq!(request.field_without_step(), Some("cwdRelative"));
     assert_eq!(
         serde_json::to_value(TaskInput::new(request, &"t".parse().unwrap())).unwrap(),
         full
@@ -72,19 +85,74 @@ fn says_what_is_wrong_in_the_words_of_the_api() {
 }
 
 #[test]
-fn refuses_what_it_would_have_to_ignore() {
+fn unknown_fields_become_warnings() {
+    let request = with(json!({"maxTurn": 3, "postExecutionActions": {"git": {"sign": true}}}));
     assert_eq!(
-        with(json!({"gitRepo": "git@example.org:a/b"})).unwrap_err(),
-        RequestError::NotSupported { field: "gitRepo" }
+        request.unwrap().warnings(),
+        [
+            "unknown field `maxTurn` has no effect",
+            "unknown field `postExecutionActions.git.sign` has no effect"
+        ]
+    );
+    let hidden = with(json!({"sk secret\u{1b}": 3})).unwrap().warnings();
+    assert!(!format!("{hidden:?}").contains("secret"), "{hidden:?}");
+    let many: Value = (0..1000).map(|n| (format!("f{n}"), json!(1))).collect();
+    assert_eq!(with(many).unwrap().warnings().len(), 32);
+    assert!(with(json!({"model": null, "maxTurns": null})).is_ok());
+}
+
+#[test]
+fn older_callers_name_the_mcp_configuration_differently() {
+    let config = json!({"mcpServers": {"a": {"command": "x"}}});
+    for old in [config.clone(), json!(config.to_string())] {
+        let request = with(json!({"mcpConfigJson": old})).unwrap();
+        assert_eq!(
+            Value::Object(request.mcp_config.as_ref().unwrap().expose().clone()),
+            config
+        );
+        assert!(request.warnings().is_empty());
+    }
+    let both = with(json!({"mcpConfigJson": {"old": 1}, "mcpConfig": {"new": 1}})).unwrap();
+    assert!(
+        both.mcp_config
+            .as_ref()
+            .unwrap()
+            .expose()
+            .contains_key("new")
     );
     assert_eq!(
-        with(json!({"maxTurn": 3})).unwrap_err(),
-        RequestError::Unknown {
-            field: "`maxTurn`".into()
-        }
+        both.warnings(),
+        ["unknown field `mcpConfigJson` has no effect"]
     );
-    let hidden = with(json!({"sk secret\u{1b}": 3})).unwrap_err().to_string();
-    assert!(!hidden.contains("secret"), "{hidden}");
+    for bad in [json!("{"), json!("[]"), json!(1)] {
+        let error = with(json!({"mcpConfigJson": bad})).unwrap_err();
+        assert_eq!(error.to_string(), "mcpConfigJson must be a JSON object");
+    }
+}
+
+#[test]
+fn a_task_in_the_background_has_an_address_for_its_webhook() {
+    let rules = RequestRules::default().with_callback_required();
+    let problem = |callback: Value| {
+        let value = json!({"prompt": "p", "anthropicApiKey": "k", "callbackUrl": callback});
+        TaskRequest::from_value_with(value, rules)
+            .map(drop)
+            .map_err(|e| e.to_string())
+    };
+    for missing in [json!(null), json!("")] {
+        let expected = "callbackUrl is required for async tasks";
+        assert_eq!(problem(missing), Err(expected.to_owned()));
+    }
+    for bad in ["ftp://h/x", "file:///etc/passwd", "javascript:alert(1)"] {
+        let expected = "callbackUrl must use http or https protocol";
+        assert_eq!(problem(json!(bad)), Err(expected.to_owned()), "{bad}");
+    }
+    for bad in ["x", "http://", "https://u:p@h/"] {
+        assert!(problem(json!(bad)).is_err(), "{bad}");
+    }
+    assert_eq!(problem(json!("https://h.example/hook?t=1")), Ok(()));
+    let bad = with(json!({"taskId": "a/b"})).unwrap_err().to_string();
+    assert!(bad.starts_with("taskId must be URL-safe ("), "{bad}");
 }
 
 #[test]
@@ -108,6 +176,34 @@ fn holds_the_bounds() {
         json!({"anthropicApiKey": "sk-1\n"}),
         json!({"metadata": {"a": "x".repeat(70_000)}}),
         json!({"metadata": []}),
+        json!({"cwdRelative": "../x"}),
+        json!({"cwdRelative": "/x"}),
+        json!({"gitRepo": "ext::sh -c id"}),
+        json!({"gitRepo": "file:///etc"}),
+        json!({"gitRepo": 1}),
+        json!({"gitBranch": "--x"}),
+        json!({"gitDepth": 0}),
+        json!({"gitDepth": "1"}),
+        json!({"sshKey": "no key"}),
+        json!({"sshKey": format!("-----BEGIN OPENSSH PRIVATE KEY-----{}", "x".repeat(40_000))}),
+        json!({"preExecutionCommands": "make"}),
+        json!({"preExecutionCommands": [""]}),
+        json!({"preExecutionCommands": vec!["make"; 65]}),
+        json!({"mcpConfig": "{}"}),
+        json!({"mcpConfig": {"a": "x".repeat(300_000)}}),
+        json!({"mcpConfig": {"a": (0..40).fold(json!(1), |inner, _| json!([inner]))}}),
+        json!({"slashCommands": {"../x": {"content": "x"}}}),
+        json!({"slashCommands": {"x": {"frontmatter": {}}}}),
+        json!({"slashCommands": {"x": "text"}}),
+        json!({"subagents": {"a b": {"content": "x"}}}),
+        json!({"subagents": (0..129).map(|n| (format!("a{n}"), json!({"content": "x"}))).collect::<Value>()}),
+        json!({"postExecutionActions": {"git": {"branch": "-x"}}}),
+        json!({"postExecutionActions": {"git": {"files": ["../*"]}}}),
+        json!({"postExecutionActions": {"git": {"conflictStrategy": "ours"}}}),
+        json!({"postExecutionActions": {"git": {"commit": "yes"}}}),
+        json!({"postExecutionActions": {"uploadFiles": {"globPatterns": ["/etc/*"]}}}),
+        json!({"postExecutionActions": {"uploadFiles": {"globPatterns": [], "gcsPrefix": "../x"}}}),
+        json!({"postExecutionActions": {"uploadFiles": {}}}),
     ] {
         assert!(with(bad.clone()).is_err(), "{bad}");
     }
@@ -131,6 +227,10 @@ fn no_error_and_no_debug_shows_a_value() {
         json!({"environmentSecrets": secret}),
         json!({"model": format!("{secret} !")}),
         json!({"anthropicApiKey": format!("{secret} !")}),
+        json!({"sshKey": secret}),
+        json!({"gitRepo": format!("https://{secret}@h/a")}),
+        json!({"mcpConfigJson": secret}),
+        json!({"preExecutionCommands": {"a": secret}}),
     ] {
         let error = with(bad.clone()).unwrap_err();
         assert!(!format!("{error} {error:?}").contains(secret), "{bad}");
