@@ -28,7 +28,6 @@ pub type AnswersHost = Arc<dyn Fn(&Uri, &HeaderMap) -> bool + Send + Sync>;
 
 /// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop. `/metrics`: its numbers, for
 /// Prometheus.
-#[must_use]
 pub fn routes(readiness: Arc<Readiness>, numbers: Arc<Metrics>, answers: AnswersHost) -> Router {
     let metrics = get(metrics).fallback(wrong_method).with_state(numbers);
     Router::new()

@@ -98,11 +98,19 @@ struct Container {
     /// The container holds only strings and nulls.
     is_flat: bool,
     fields: Fields,
-    /// Set for an object that is too large for a payload.
-    is_ruled_out: bool,
-    /// Whether it was told that it was ruled out.
-    is_told: bool,
+    length: Length,
     place: Place,
+}
+
+/// Whether an object is too long for a payload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// It may be a payload.
+    Fits,
+    /// It is too long, and nothing of a payload was in it so far.
+    TooLong,
+    /// It is too long, and counted as a payload that was ruled out.
+    Counted,
 }
 
 /// Where a container's current entry is.
@@ -175,14 +183,13 @@ impl Container {
             key: None,
             is_flat: true,
             fields: Fields::default(),
-            is_ruled_out: false,
-            is_told: false,
+            length: Length::Fits,
             place: Place::default(),
         }
     }
 
     fn is_payload(&self) -> bool {
-        !self.is_ruled_out && self.has_shape()
+        self.length == Length::Fits && self.has_shape()
     }
 
     fn has_shape(&self) -> bool {
@@ -217,7 +224,7 @@ impl Shapes {
     /// The start of the outermost object that may become a payload.
     pub(super) fn first_candidate(&self) -> Option<usize> {
         let mut open = self.open.iter();
-        open.find(|container| container.is_object && !container.is_ruled_out)
+        open.find(|container| container.is_object && container.length == Length::Fits)
             .map(|container| container.start)
     }
 
@@ -226,10 +233,11 @@ impl Shapes {
         let open = self.open.iter_mut();
         for container in open.take_while(|container| container.start < at) {
             if container.is_payload() {
-                container.is_told = true;
+                container.length = Length::Counted;
                 self.too_long += 1;
+            } else if container.length == Length::Fits {
+                container.length = Length::TooLong;
             }
-            container.is_ruled_out = true;
         }
     }
 
@@ -303,7 +311,7 @@ impl Shapes {
             self.last_event = Some(event.clone());
         }
         // Its metadata came after it was ruled out.
-        if closed.is_ruled_out && !closed.is_told && closed.has_shape() {
+        if closed.length == Length::TooLong && closed.has_shape() {
             self.too_long += 1;
         }
         if closed.is_payload() {

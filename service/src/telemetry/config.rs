@@ -113,6 +113,10 @@ fn variable(environment: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<
 }
 
 /// The section as it is written.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of the section"
+)]
 struct Written {
     endpoint: Option<String>,
     headers_file: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! What is to be known about the certificates before a server uses them: for a diagnosis.
 
-use std::{os::unix::fs::MetadataExt as _, path::Path, time::SystemTime};
+use std::{net::IpAddr, os::unix::fs::MetadataExt as _, path::Path, time::SystemTime};
 
 use rustls::{
     RootCertStore,
@@ -193,9 +193,8 @@ fn name(general: &GeneralName) -> Option<String> {
         GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
         GeneralName::IpAddress(address) => {
             let bytes = address.as_bytes();
-            let four = <[u8; 4]>::try_from(bytes).map(|four| std::net::IpAddr::from(four));
-            let sixteen =
-                <[u8; 16]>::try_from(bytes).map(|sixteen| std::net::IpAddr::from(sixteen));
+            let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+            let sixteen = <[u8; 16]>::try_from(bytes).map(IpAddr::from);
             four.or(sixteen).ok().map(|address| address.to_string())
         }
         _ => None,

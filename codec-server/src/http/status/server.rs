@@ -49,7 +49,7 @@ async fn audit(log: &Arc<AuditLog>) -> Table {
         Ok(Err(_)) | Err(_) => "the folder cannot be read".to_owned(),
     };
     let (head, stats) = (log.head(), log.stats());
-    let state = match log.problem() {
+    let written = match log.problem() {
         Some(_) => "lines cannot be written; the log says why",
         None => "written",
     };
@@ -58,7 +58,7 @@ async fn audit(log: &Arc<AuditLog>) -> Table {
         title: "Audit log",
         columns: &["what", "value"],
         rows: vec![
-            row("state", state.to_owned()),
+            row("state", written.to_owned()),
             row("last line", head.seq.to_string()),
             row("hash of the last line", head.hash.to_string()),
             row("last anchor", anchor(&stats)),
