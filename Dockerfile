@@ -43,7 +43,7 @@ CMD ["dev", "--keyring", "/var/lib/temporal-kms-codec/keyring"]
 FROM base AS worker
 # What Claude Code's tools expect to find.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git openssh-client procps ripgrep \
+    && apt-get install --yes --no-install-recommends bubblewrap git openssh-client procps ripgrep \
     && rm -rf /var/lib/apt/lists/* \
     && install --directory --owner=codec --group=codec --mode=0700 /var/lib/claude-tasks
 COPY --from=build /out/claude-tasks /usr/local/bin/

@@ -5,6 +5,7 @@ mod exit;
 mod input;
 mod observed;
 mod render;
+mod sandbox;
 mod screen;
 mod submit;
 mod tasks;
@@ -79,6 +80,9 @@ enum Command {
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
+    /// Gives up rights, and becomes a program of a task. Only the supervisor starts this command.
+    #[command(hide = true)]
+    Confine(crate::sandbox::Confine),
 }
 
 fn help(examples: &str) -> String {
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
     let log = match cli.command {
         // Before everything else: this process must stay small and hold no secret of the worker.
         Command::Supervise => return crate::sandbox::supervise(),
+        Command::Confine(settings) => return crate::sandbox::confine(&settings),
         Command::Worker(_) => Some(EarlyLog::start(cli.log_format, "info")),
         _ => {
             log::init_command(PROGRAM, cli.log_format, "warn");
@@ -125,6 +130,6 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Status(args) => tasks::status(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
         // `main` has run it.
-        Command::Supervise => Ok(CommandEnd::Done),
+        Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
     }
 }

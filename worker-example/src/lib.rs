@@ -40,6 +40,7 @@
 mod cli;
 mod client;
 mod print;
+mod proxy;
 mod sandbox;
 mod task;
 mod worker;

@@ -3,6 +3,7 @@
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod activities;
 mod claude;
+mod confinement;
 mod event_window;
 mod failures;
 mod log_store;

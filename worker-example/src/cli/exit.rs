@@ -159,7 +159,10 @@ fn of_client(error: &ClientError) -> Status {
 fn of_worker(error: &WorkerError) -> Status {
     match error {
         WorkerError::Connect(error) => of_connect(error),
-        WorkerError::Namespace(_) | WorkerError::Claude(_) => Status::Configuration,
+        WorkerError::Namespace(_)
+        | WorkerError::Claude(_)
+        | WorkerError::Sandbox(_)
+        | WorkerError::Api(_) => Status::Configuration,
         WorkerError::Workdir { source, .. } => match source.kind() {
             io::ErrorKind::PermissionDenied => Status::NoPermission,
             _ => Status::CannotCreate,

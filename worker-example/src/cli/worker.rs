@@ -16,6 +16,7 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     observed::{self, ObservedArgs},
+    sandbox::SandboxArgs,
     units,
 };
 use crate::{
@@ -42,8 +43,8 @@ it takes no new tasks, and running tasks may continue for --drain-time.
 Prometheus. Traces and metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOINT names a
 collector, such as http://127.0.0.1:4318.
 
-Tasks run as the worker's user and can read what that user can read. Give the
-worker a user and a machine of its own.";
+Tasks run in a sandbox, without network. A worker that runs as root gives each
+task a Unix user of its own. The log says what does not work on this machine.";
 
 /// The options of `worker`.
 #[derive(Clone, Debug, Args)]
@@ -68,11 +69,11 @@ pub(super) struct WorkerArgs {
         value_name = "DIR"
     )]
     pub workdir: PathBuf,
-    /// How many tasks run at the same time.
-    #[arg(long, env = "CLAUDE_TASKS_MAX_TASKS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// How many tasks run at the same time. More than one need memory and CPUs for each.
+    #[arg(long, env = "CLAUDE_TASKS_MAX_TASKS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub max_tasks: u16,
-    /// The URL of the API, if it is not Anthropic's. It receives every caller's credential, so it must be https://, or
-    /// http:// on this machine.
+    /// The URL of the API, if it is not Anthropic's. Only the worker calls it, with the caller's credential, so it must be
+    /// https://, or http:// on this machine.
     #[arg(long, env = "ANTHROPIC_BASE_URL", value_name = "URL", value_parser = base_url)]
     pub anthropic_base_url: Option<Url>,
     /// How often Claude Code repeats a failed API call, even after a wrong API key. The pauses grow: ten repetitions take
@@ -190,6 +191,8 @@ pub(super) struct WorkerArgs {
         value_parser = units::time
     )]
     pub grace_time: Duration,
+    #[command(flatten)]
+    pub sandbox: SandboxArgs,
 }
 
 /// Runs a worker.
@@ -227,7 +230,6 @@ pub(super) async fn run(
 
 fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let mut claude = ClaudeConfig::find(&args.claude)?;
-    claude.base_url = args.anthropic_base_url;
     claude.pass_env = args.pass_env;
     claude.api_retries = Some(args.api_retries);
     claude.permission_mode = args.permission_mode;
@@ -243,6 +245,9 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     Ok(WorkerSettings {
         connection: args.connection.options(KeyUse::Encrypt),
         claude,
+        api_url: args.anthropic_base_url,
+        api_limits: args.sandbox.api_limits(),
+        sandbox: args.sandbox.settings(),
         workdir: args.workdir,
         max_tasks: args.max_tasks,
         limits: OutputLimits {

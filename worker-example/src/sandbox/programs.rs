@@ -1,17 +1,28 @@
 //! Runs programs of a task to their end in the task's sandbox: git, and the commands before Claude Code.
 
-use std::{ffi::OsString, io, path::PathBuf, time::Duration};
+use std::{ffi::OsString, io, path::PathBuf, sync::Arc, time::Duration};
 
 use temporal_kms_codec_service::deadline::later;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
+    task::spawn_blocking,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{Launcher, ProgramSpec, Supervised, Workspace};
+use super::{
+    bubblewrap::{HELPER, View, of_program},
+    confine::Confine,
+    disk,
+    place::{Held, Sandbox},
+    settings::{SandboxMode, TaskNetwork},
+    spec::{Network, ProgramSpec},
+    supervised::Supervised,
+    users::{TaskUser, give_tree},
+    workspace::{TaskFolders, Workspace},
+};
 
 /// How much longer than the grace time a supervisor may take.
 const SUPERVISOR_EXTRA: Duration = Duration::from_secs(20);
@@ -73,6 +84,14 @@ pub(crate) enum ProgramError {
         /// The time limit.
         after: Duration,
     },
+    /// The task's folders use more disk than the operator allows, and the program was ended.
+    #[error("{program} was ended because the task's files use more than {bytes} bytes")]
+    Disk {
+        /// The program.
+        program: String,
+        /// The limit.
+        bytes: u64,
+    },
     /// The task was cancelled, and the program was ended.
     #[error("{program} was ended because the task ends")]
     Cancelled {
@@ -92,46 +111,67 @@ pub(crate) enum ProgramError {
 /// Runs programs in one task's sandbox.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
-    launcher: Launcher,
-    root: PathBuf,
-    home: PathBuf,
-    temporary: PathBuf,
-    lock: PathBuf,
-    grace: Duration,
+    sandbox: Sandbox,
+    folders: TaskFolders,
+    held: Arc<Held>,
 }
 
 impl Programs {
-    /// Programs in the sandbox of a workspace. Each may take `grace` to clean up after it is asked to end.
-    pub(crate) fn new(launcher: Launcher, workspace: &Workspace, grace: Duration) -> Self {
-        Self {
-            launcher,
-            root: workspace.root(),
-            home: workspace.home(),
-            temporary: workspace.temporary(),
-            lock: workspace.lock(),
-            grace,
-        }
+    /// Programs in the sandbox of one task. They hold the task's user and its control group: keep a clone until the last
+    /// program of the task has ended.
+    ///
+    /// # Errors
+    /// When the user or the control group cannot be had.
+    pub(crate) fn new(sandbox: &Sandbox, workspace: &Workspace) -> io::Result<Self> {
+        Ok(Self {
+            sandbox: sandbox.clone(),
+            folders: workspace.folders(),
+            held: Arc::new(sandbox.hold(workspace)?),
+        })
     }
 
-    /// A program in the workspace's root, with the environment that every program of a task gets: `HOME`, `TMPDIR`, `PATH`
-    /// and the language.
+    /// The user of the task's programs, if it is not the worker's.
+    #[must_use]
+    pub(crate) fn user(&self) -> Option<u32> {
+        self.held.user.as_ref().map(TaskUser::id)
+    }
+
+    /// Returns when the task's folders use more disk than the operator allows. Without a sandbox, never.
+    pub(crate) async fn disk_exceeded(&self) -> u64 {
+        let settings = &self.sandbox.shared.settings;
+        if settings.mode == SandboxMode::Off {
+            return std::future::pending().await;
+        }
+        disk::exceeded(vec![self.folders.task.clone()], settings.limits.disk).await;
+        settings.limits.disk
+    }
+
+    /// A program in the workspace's root, with the environment of [`Self::environment`].
     pub(crate) fn spec(&self, program: PathBuf, arguments: Vec<OsString>) -> ProgramSpec {
-        let mut spec = ProgramSpec::new(program, arguments, self.root.clone());
-        for name in PASSED_ON {
-            if let Ok(value) = std::env::var(name) {
-                spec.environment
-                    .push((name.to_owned(), Zeroizing::new(value)));
-            }
-        }
-        for (name, folder) in [("HOME", &self.home), ("TMPDIR", &self.temporary)] {
-            let value = folder.to_string_lossy().into_owned();
-            spec.environment
-                .push((name.to_owned(), Zeroizing::new(value)));
-        }
+        let mut spec = ProgramSpec::new(program, arguments, self.folders.root.clone());
+        spec.environment = self.environment();
         spec
     }
 
-    /// Starts a program. Its lock and its grace time are those of the task.
+    /// The environment that every program of a task gets: `HOME`, `TMPDIR`, `PATH` and the language.
+    pub(crate) fn environment(&self) -> Vec<(String, Zeroizing<String>)> {
+        let mut environment = Vec::new();
+        for name in PASSED_ON {
+            if let Ok(value) = std::env::var(name) {
+                environment.push((name.to_owned(), Zeroizing::new(value)));
+            }
+        }
+        for (name, folder) in [
+            ("HOME", &self.folders.home),
+            ("TMPDIR", &self.folders.temporary),
+        ] {
+            let value = folder.to_string_lossy().into_owned();
+            environment.push((name.to_owned(), Zeroizing::new(value)));
+        }
+        environment
+    }
+
+    /// Starts a program in the sandbox. Its lock and its grace time are those of the task.
     ///
     /// # Errors
     /// When the supervisor cannot be started.
@@ -140,9 +180,84 @@ impl Programs {
         mut spec: ProgramSpec,
         input: &[u8],
     ) -> io::Result<Supervised> {
-        spec.lock = Some(self.lock.clone());
-        spec.grace = self.grace;
-        self.launcher.launch(spec, input).await
+        let shared = &self.sandbox.shared;
+        spec.lock = Some(self.folders.lock.clone());
+        spec.grace = shared.grace;
+        if shared.settings.mode != SandboxMode::Off {
+            let this = self.clone();
+            let confined = spawn_blocking(move || this.confine(spec));
+            spec = confined.await.map_err(io::Error::other)??;
+        }
+        shared.launcher.launch(spec, input).await
+    }
+
+    /// Gives the task's files to its user, and puts what confines the program before it.
+    fn confine(&self, mut spec: ProgramSpec) -> io::Result<ProgramSpec> {
+        let shared = &self.sandbox.shared;
+        let limits = shared.settings.limits;
+        if let Some(user) = self.user() {
+            for path in self.folders.of_task().chain(&spec.extra_writable) {
+                give_tree(path, user)?;
+            }
+        }
+        let inner = Confine {
+            cgroup: None,
+            memory: Some(limits.memory),
+            // A user that the task shares with the worker counts the worker's processes, too.
+            processes: (self.user().is_some() || shared.bubblewrap.is_some())
+                .then_some(limits.processes),
+            file_size: Some(limits.disk),
+            user: self.user(),
+            folder: Some(spec.folder.clone()),
+            command: [
+                vec![spec.program.clone().into_os_string()],
+                std::mem::take(&mut spec.arguments),
+            ]
+            .concat(),
+        };
+        let mut command: Vec<OsString> = Vec::new();
+        if let Some(bubblewrap) = &shared.bubblewrap {
+            command.push(bubblewrap.into());
+            command.extend(self.view(&spec).arguments());
+            command.push(HELPER.into());
+            spec.is_wrapped = true;
+        } else {
+            command.push(shared.helper.clone().into());
+        }
+        command.extend(inner.to_arguments());
+        if let Some(cgroup) = &self.held.cgroup {
+            let outer = Confine {
+                cgroup: Some(cgroup.path().to_owned()),
+                command,
+                ..Confine::default()
+            };
+            command = vec![shared.helper.clone().into()];
+            command.extend(outer.to_arguments());
+        }
+        let mut command = command.into_iter();
+        spec.program = command.next().unwrap_or_default().into();
+        spec.arguments = command.collect();
+        spec.folder = PathBuf::from("/");
+        Ok(spec)
+    }
+
+    fn view(&self, spec: &ProgramSpec) -> View {
+        let shared = &self.sandbox.shared;
+        let mut readable = shared.settings.readable.clone();
+        readable.extend(of_program(&spec.program));
+        readable.extend(spec.extra_read_only.iter().cloned());
+        let mut writable = self.folders.writable().to_vec();
+        writable.extend(spec.extra_writable.iter().cloned());
+        readable.extend(self.folders.prompts().filter(|path| path.exists()).cloned());
+        View {
+            has_network: spec.network == Network::OfWorker
+                || shared.settings.network == TaskNetwork::On,
+            changes_user: self.user().is_some(),
+            helper: shared.helper.clone(),
+            writable,
+            readable,
+            files: self.folders.accounts(),
+        }
     }
 
     /// Runs a program until it and all processes that it started have ended. `input` is its standard input.
@@ -171,6 +286,8 @@ impl Programs {
         let code = {
             let reading = async { tokio::join!(out.read(stdout), errors.read(stderr)) };
             tokio::pin!(reading);
+            let disk = self.disk_exceeded();
+            tokio::pin!(disk);
             let mut has_read = false;
             let mut deadline = later(limits.timeout);
             let mut code = None;
@@ -179,6 +296,10 @@ impl Programs {
                     biased;
                     () = cancelled.cancelled(), if ended.is_none() && code.is_none() => {
                         ended = Some(ProgramError::Cancelled { program: program.clone() });
+                        deadline = self.stop(&mut child);
+                    }
+                    bytes = &mut disk, if ended.is_none() && code.is_none() => {
+                        ended = Some(ProgramError::Disk { program: program.clone(), bytes });
                         deadline = self.stop(&mut child);
                     }
                     _ = &mut reading, if !has_read => has_read = true,
@@ -215,7 +336,7 @@ impl Programs {
 
     fn stop(&self, child: &mut Supervised) -> Instant {
         child.stop();
-        later(self.grace.saturating_add(SUPERVISOR_EXTRA))
+        later(self.sandbox.shared.grace.saturating_add(SUPERVISOR_EXTRA))
     }
 }
 

@@ -40,9 +40,15 @@ pub struct ProgramSpec {
     /// Files and folders outside the workspace that this program may read, and no other program of the task.
     #[serde(skip)]
     pub extra_read_only: Vec<PathBuf>,
+    /// Files and folders outside the workspace that this program may read and write, and no other program of the task.
+    #[serde(skip)]
+    pub extra_writable: Vec<PathBuf>,
     /// What it reaches by the network.
     #[serde(skip)]
     pub network: Network,
+    /// Whether the program is bubblewrap, which runs the program of the task in a process two levels below.
+    #[serde(default)]
+    pub(super) is_wrapped: bool,
     /// The length of the standard input that follows, in bytes.
     pub(super) input: usize,
 }
@@ -59,7 +65,9 @@ impl ProgramSpec {
             lock: None,
             grace: Duration::from_secs(10),
             extra_read_only: Vec::new(),
+            extra_writable: Vec::new(),
             network: Network::OfTask,
+            is_wrapped: false,
             input: 0,
         }
     }

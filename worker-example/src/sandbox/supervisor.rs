@@ -28,14 +28,14 @@ use zeroize::Zeroizing;
 
 use super::{
     spec::{MAX_INPUT, MAX_SPEC, ProgramSpec},
-    tree::descendants,
+    tree::{descendants, first_below},
 };
 use crate::print;
 
 /// Exit codes for failures of the supervisor itself, as `env` and `timeout` use them.
-const FAILED: u8 = 125;
-const NOT_RUNNABLE: u8 = 126;
-const NOT_FOUND: u8 = 127;
+pub(super) const FAILED: u8 = 125;
+pub(super) const NOT_RUNNABLE: u8 = 126;
+pub(super) const NOT_FOUND: u8 = 127;
 
 const SWEEP_TIME: Duration = Duration::from_secs(10);
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
@@ -94,7 +94,11 @@ async fn run() -> Result<u8, SuperviseError> {
         lock.lock_shared()?;
     }
     let main = start(&spec, input)?;
-    let grace = spec.grace;
+    let ending = Ending {
+        main,
+        grace: spec.grace,
+        is_wrapped: spec.is_wrapped,
+    };
     drop(spec);
 
     let mut exit = None;
@@ -102,8 +106,8 @@ async fn run() -> Result<u8, SuperviseError> {
     while exit.is_none() {
         tokio::select! {
             _ = children.recv() => {}
-            _ = stops.next(), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
-            () = closed(&mut control), if kill_at.is_none() => kill_at = Some(stop(main, grace)),
+            _ = stops.next(), if kill_at.is_none() => kill_at = Some(ending.begin()),
+            () = closed(&mut control), if kill_at.is_none() => kill_at = Some(ending.begin()),
             () = sleep_until(kill_at.unwrap_or_else(Instant::now)), if kill_at.is_some() => break,
         }
         reap(main, &mut exit);
@@ -174,10 +178,29 @@ fn writer(input: Zeroizing<Vec<u8>>) -> io::Result<Sender<ChildStdin>> {
     Ok(sender)
 }
 
-/// Asks the program to end. Returns when it must have ended.
-fn stop(main: Pid, grace: Duration) -> Instant {
-    let _ = kill(main, Signal::SIGTERM);
-    later(grace)
+/// How the program is ended.
+struct Ending {
+    main: Pid,
+    grace: Duration,
+    is_wrapped: bool,
+}
+
+impl Ending {
+    /// Asks the program to end. Returns when it must have ended.
+    fn begin(&self) -> Instant {
+        // Bubblewrap would kill the program at once. Its process and its init process are above the program.
+        let program = self
+            .is_wrapped
+            .then(|| first_below(self.main.as_raw(), 2))
+            .flatten();
+        match program {
+            Some(program) => program.signal(rustix::process::Signal::TERM),
+            None => {
+                let _ = kill(self.main, Signal::SIGTERM);
+            }
+        }
+        later(self.grace)
+    }
 }
 
 /// Returns when the worker has closed the control pipe.

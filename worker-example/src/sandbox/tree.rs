@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, fs};
 
-use nix::{sys::signal, unistd};
 use rustix::{
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
 };
 
 /// A process at the time it was seen. Its id may belong to another process later, so the start time identifies it, too.
@@ -35,20 +34,63 @@ pub(super) fn descendants(root: i32) -> Vec<Process> {
     found
 }
 
+/// The oldest child of the oldest child, and so on, this many levels below `root`.
+pub(super) fn first_below(root: i32, levels: u32) -> Option<Process> {
+    let all = processes();
+    let oldest_child = |parent: i32| {
+        let children = all.iter().filter(|process| process.parent == parent);
+        children
+            .min_by_key(|child| (child.started, child.pid))
+            .copied()
+    };
+    let mut found = oldest_child(root)?;
+    for _ in 1..levels {
+        found = oldest_child(found.pid)?;
+    }
+    Some(found)
+}
+
+/// Every process of a user that has not ended.
+pub(super) fn of_user(id: u32) -> Vec<Process> {
+    let mut found = processes();
+    found.retain(|process| user_of(process.pid) == Some(id));
+    found
+}
+
+/// The real user in `/proc/PID/status`. `None` for a process that has ended, also if its parent has not collected it yet.
+fn user_of(pid: i32) -> Option<u32> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+    if field("State:\t")?.starts_with('Z') {
+        return None;
+    }
+    field("Uid:\t")?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
 impl Process {
     /// Kills the process, and never another process that got its id.
     pub(super) fn kill(self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Sends a signal to the process, and never to another process that got its id.
+    pub(super) fn signal(self, which: Signal) {
         let Some(number) = Pid::from_raw(self.pid) else {
             return;
         };
         match pidfd_open(number, PidfdFlags::empty()) {
             // The descriptor stays with one process. The comparison shows that it is the right one.
             Ok(held) if self.still_exists() => {
-                let _ = pidfd_send_signal(held, Signal::KILL);
+                let _ = pidfd_send_signal(held, which);
             }
             // Linux before 5.3.
             Err(Errno::NOSYS) if self.still_exists() => {
-                let _ = signal::kill(unistd::Pid::from_raw(self.pid), signal::SIGKILL);
+                let _ = kill_process(number, which);
             }
             _ => {}
         }
@@ -91,6 +133,8 @@ fn parse(stat: &[u8]) -> Option<(i32, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd;
+
     use super::*;
 
     #[test]

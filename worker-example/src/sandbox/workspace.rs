@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::unistd::getuid;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -16,6 +17,8 @@ const LOCK: &str = "lock";
 /// The lock file of all tasks. [`Workspace::create`] holds a shared lock until the task's folder has its own lock, and
 /// [`sweep`] holds an exclusive one.
 const ALL_TASKS_LOCK: &str = "tasks.lock";
+const PASSWD: &str = "passwd";
+const GROUP: &str = "group";
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 
@@ -77,6 +80,51 @@ impl Workspace {
         Ok(())
     }
 
+    /// Makes the folders usable for the programs of a task: their user, and whether they see the folders where they are and
+    /// not in a view of their own.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or a mode cannot be set.
+    pub(super) fn prepare_for(&self, user: Option<u32>, is_visible: bool) -> io::Result<()> {
+        let id = user.unwrap_or_else(|| getuid().as_raw());
+        let home = self.home();
+        for (file, text) in accounts(id, &home.to_string_lossy()) {
+            let path = self.folder.path().join(file);
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, Permissions::from_mode(0o644))?;
+        }
+        if user.is_some() && is_visible {
+            // The user may go through, and cannot list or read.
+            let tasks = self.folder.path().parent();
+            let above = [
+                Some(self.folder.path()),
+                tasks,
+                tasks.and_then(Path::parent),
+            ];
+            for folder in above.into_iter().flatten() {
+                fs::set_permissions(folder, Permissions::from_mode(0o711))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn folders(&self) -> TaskFolders {
+        TaskFolders {
+            task: self.folder.path().to_owned(),
+            root: self.root(),
+            home: self.home(),
+            temporary: self.temporary(),
+            lock: self.lock(),
+            of_task: [
+                self.root(),
+                self.home(),
+                self.temporary(),
+                self.system_prompt(),
+                self.append_system_prompt(),
+            ],
+        }
+    }
+
     /// The working folder of Claude Code.
     #[must_use]
     pub(crate) fn root(&self) -> PathBuf {
@@ -121,6 +169,60 @@ impl Workspace {
         let path = self.folder.keep();
         remove_tree(&path)
     }
+}
+
+/// The paths of a task's folders.
+#[derive(Clone, Debug)]
+pub(super) struct TaskFolders {
+    pub(super) task: PathBuf,
+    pub(super) root: PathBuf,
+    pub(super) home: PathBuf,
+    pub(super) temporary: PathBuf,
+    pub(super) lock: PathBuf,
+    of_task: [PathBuf; 5],
+}
+
+impl TaskFolders {
+    /// What belongs to the task's user: the folders that it writes, and the system prompts.
+    pub(super) fn of_task(&self) -> impl Iterator<Item = &PathBuf> {
+        self.of_task.iter()
+    }
+
+    /// The folders that every program of the task may write.
+    pub(super) fn writable(&self) -> &[PathBuf] {
+        self.of_task.get(..3).unwrap_or_default()
+    }
+
+    /// The files of the system prompts, which may be missing.
+    pub(super) fn prompts(&self) -> impl Iterator<Item = &PathBuf> {
+        self.of_task.iter().skip(3)
+    }
+
+    /// The lists of users and groups that the task sees, and where.
+    pub(super) fn accounts(&self) -> Vec<(PathBuf, PathBuf)> {
+        [PASSWD, GROUP]
+            .map(|file| (self.task.join(file), Path::new("/etc").join(file)))
+            .to_vec()
+    }
+}
+
+/// Lists with the task's user. Programs such as ssh need its name and its home.
+fn accounts(id: u32, home: &str) -> [(&'static str, String); 2] {
+    let mut passwd = "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n".to_owned();
+    let mut group = "nogroup:x:65534:\n".to_owned();
+    if id != 0 {
+        passwd.push_str("root:x:0:0:root:/root:/usr/sbin/nologin\n");
+        group.push_str("root:x:0:\n");
+    }
+    // The first line of an id counts.
+    passwd.insert_str(0, &format!("task:x:{id}:{id}:task:{home}:/bin/sh\n"));
+    group.insert_str(0, &format!("task:x:{id}:\n"));
+    [(PASSWD, passwd), (GROUP, group)]
+}
+
+/// Whether a path leads to a file that can be executed.
+pub(super) fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Removes the folders of tasks whose worker and supervisor have both ended. Returns how many.

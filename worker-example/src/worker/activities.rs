@@ -11,12 +11,14 @@ use tracing::Instrument as _;
 
 use super::{
     claude::{ClaudeConfig, OutputLimits, Publish, Redactor, Session, SessionEnd, StopReason},
+    confinement::Confinement,
     failures::{self, FOR_ANOTHER_TASK},
     log_store::TaskLog,
 };
 use crate::{
     client::error_chain,
-    sandbox::{self, Launcher, Workspace},
+    proxy::Proxy,
+    sandbox::{self, Programs, Workspace},
     task::{
         FailureKind, Progress, RequestRules, SessionOutcome, TaskId, TaskIdError, TaskInput,
         TaskRequest,
@@ -31,8 +33,8 @@ const BEGIN_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct ClaudeActivities {
     /// How Claude Code is run.
     pub(crate) claude: ClaudeConfig,
-    /// How supervisors are started.
-    pub(crate) launcher: Launcher,
+    /// What every task gets around it.
+    pub(crate) confinement: Confinement,
     /// The folder of workspaces and logs.
     pub(crate) workdir: PathBuf,
     /// The limits of the output.
@@ -76,6 +78,7 @@ impl ClaudeActivities {
                 .caps
                 .lower(&mut request, self.claude.permission_mode),
         );
+        warnings.extend_from_slice(self.confinement.sandbox.missing());
         tracing::info!(task = %task, attempt = ctx.info().attempt, "task begins");
         let span = tracing::info_span!("run_claude", task = %task);
         let run = self.run(&ctx, &task, Arc::new(request), &warnings);
@@ -128,9 +131,15 @@ impl ClaudeActivities {
         let ran = if let Err(e) = workspace.fill(&request) {
             Err(cannot_begin("cannot write the task's files", &e).into())
         } else {
-            let session = self.session(task, &request, warnings, redactor);
-            self.begin_and_run(ctx, session, &request, &workspace, &mut log)
-                .await
+            match self.confine(&workspace, &request) {
+                Err(e) => Err(cannot_begin("cannot prepare the task's sandbox", &e).into()),
+                Ok((programs, proxy)) => {
+                    let session =
+                        self.session(task, &request, warnings, redactor, (&programs, &proxy));
+                    self.begin_and_run(ctx, session, &request, &workspace, &mut log)
+                        .await
+                }
+            }
         };
         let path = log.path().to_owned();
         match spawn_blocking(|| workspace.remove()).await {
@@ -217,12 +226,14 @@ impl ClaudeActivities {
         request: &TaskRequest,
         warnings: &'a [String],
         redactor: Arc<Redactor>,
+        (programs, proxy): (&'a Programs, &'a Proxy),
     ) -> Session<'a> {
         Session {
             task,
             redactor,
             config: &self.claude,
-            launcher: &self.launcher,
+            programs,
+            proxy,
             limits: self.limits,
             grace: self.grace,
             linger: self.linger,
@@ -230,6 +241,16 @@ impl ClaudeActivities {
             timeout: request.timeout(),
             warnings,
         }
+    }
+
+    fn confine(
+        &self,
+        workspace: &Workspace,
+        request: &TaskRequest,
+    ) -> io::Result<(Programs, Proxy)> {
+        let programs = self.confinement.programs(workspace)?;
+        let proxy = self.confinement.proxy(request, &programs, &self.workdir)?;
+        Ok((programs, proxy))
     }
 
     async fn stop_reason(&self, ctx: &ActivityContext) -> StopReason {
@@ -312,6 +333,13 @@ fn conclude(
             let events = outcome.progress.total();
             let message = format!(
                 "output limit reached ({events} events); print less, or raise the worker's --max-events or --max-output"
+            );
+            failure(FailureKind::OutputLimit, &message, outcome)
+        }
+        Some(StopReason::DiskLimit { limit }) => {
+            let message = format!(
+                "disk limit reached: the task's files use more than {limit} bytes; write less, or raise the worker's \
+                 --task-disk"
             );
             failure(FailureKind::OutputLimit, &message, outcome)
         }

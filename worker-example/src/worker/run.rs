@@ -28,12 +28,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    activities::ClaudeActivities, claude::ConfigError, log_store, settings::WorkerSettings,
-    workflow::ClaudeTask,
+    activities::ClaudeActivities, claude::ConfigError, confinement::Confinement, log_store,
+    settings::WorkerSettings, workflow::ClaudeTask,
 };
 use crate::{
     client::{ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
-    sandbox::{self, Launcher},
+    proxy::{self, Upstream, UpstreamError},
+    sandbox::{self, Launcher, Sandbox, SandboxError},
 };
 
 /// The condition that Temporal gives this worker tasks.
@@ -54,6 +55,12 @@ pub(crate) enum WorkerError {
     /// Claude Code cannot be used.
     #[error(transparent)]
     Claude(#[from] ConfigError),
+    /// The sandbox cannot be used as the operator demands.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The API cannot be called.
+    #[error(transparent)]
+    Api(#[from] UpstreamError),
     /// Temporal or the key cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -90,7 +97,7 @@ pub(crate) async fn run(
     let ending = CancellationToken::new();
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
     let connection = settings.connection.clone().with_identity(&identity);
-    let activities = activities(&settings, ending.clone())?;
+    let activities = activities(&settings, ending.clone()).await?;
     let tasks = TaskClient::connect(&connection).await?;
     // The key has sealed and opened a data key.
     readiness.set(KEYS, Condition::Met);
@@ -164,7 +171,7 @@ fn explain(tasks: &TaskClient, error: &(dyn std::error::Error + 'static)) -> Wor
     }
 }
 
-fn activities(
+async fn activities(
     settings: &WorkerSettings,
     ending: CancellationToken,
 ) -> Result<ClaudeActivities, WorkerError> {
@@ -172,9 +179,20 @@ fn activities(
         path: settings.workdir.clone(),
         source,
     })?;
+    let sandbox = Sandbox::find(
+        settings.sandbox.clone(),
+        Launcher::this_program(),
+        &workdir,
+        settings.grace_time,
+    )
+    .await?;
     Ok(ClaudeActivities {
         claude: settings.claude.clone(),
-        launcher: Launcher::this_program(),
+        confinement: Confinement {
+            sandbox,
+            upstream: Upstream::new(settings.api_url.clone())?,
+            api_limits: settings.api_limits.clone(),
+        },
         workdir,
         limits: settings.limits,
         grace: settings.grace_time,
@@ -195,6 +213,7 @@ fn prepare(workdir: &Path) -> io::Result<PathBuf> {
             "its name is not UTF-8 text",
         ));
     }
+    proxy::sweep(&workdir)?;
     let removed = sandbox::sweep(&workdir)?;
     if removed > 0 {
         tracing::warn!(removed, "removed workspaces of a lost worker");

@@ -2,8 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use url::Url;
+
 use super::claude::{ClaudeConfig, OutputLimits};
-use crate::client::ConnectOptions;
+use crate::{client::ConnectOptions, proxy::ProxyLimits, sandbox::SandboxSettings};
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
@@ -12,6 +14,12 @@ pub(crate) struct WorkerSettings {
     pub(crate) connection: ConnectOptions,
     /// How the worker runs Claude Code.
     pub(crate) claude: ClaudeConfig,
+    /// The API's URL, if it is not Anthropic's.
+    pub(crate) api_url: Option<Url>,
+    /// How much of the API a task may use.
+    pub(crate) api_limits: ProxyLimits,
+    /// What the operator says about the sandbox.
+    pub(crate) sandbox: SandboxSettings,
     /// The folder of workspaces and logs.
     pub(crate) workdir: PathBuf,
     /// How many tasks run at the same time.

@@ -31,7 +31,7 @@ fn endless(text: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_runs_and_temporal_stores_only_ciphertext() {
     let rig = Rig::new().await;
-    let worker = rig.worker(&[]);
+    let worker = rig.worker(&["--sandbox", "required"]);
     let (task, credential, secret) = (fresh("task"), fresh("sk-ant"), fresh("env"));
     let tool = r#"[[tool:Bash {"command":"env; ls -a"}]]"#;
     let request = json!({
@@ -71,11 +71,7 @@ async fn a_task_runs_and_temporal_stores_only_ciphertext() {
                 .iter()
                 .all(|c| c.sha256 == sha256_hex(credential.as_bytes()))
     );
-    let seen = [
-        "DEPLOY_TOKEN=[redacted]",
-        "ANTHROPIC_API_KEY=[redacted]",
-        ".env",
-    ];
+    let seen = ["DEPLOY_TOKEN=[redacted]", "ANTHROPIC_API_KEY=task-", ".env"];
     assert_present("the log", log.as_bytes(), &seen[..2]);
     assert!(log.contains(seen[2]), "{log}");
     for (what, document) in [

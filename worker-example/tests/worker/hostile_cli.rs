@@ -80,13 +80,15 @@ async fn a_large_event_is_in_the_log_and_only_announced_to_followers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_credential_is_scrubbed_from_everything_that_is_printed() {
+async fn secrets_are_scrubbed_from_everything_that_is_printed() {
     let script = r#"
-        echo "plain $ANTHROPIC_API_KEY"
-        echo "{\"type\":\"assistant\",\"x\":\"$ANTHROPIC_API_KEY\"}"
-        echo "bad flag $ANTHROPIC_API_KEY" >&2
+        echo "plain $DEPLOY_KEY"
+        echo "{\"type\":\"assistant\",\"x\":\"$DEPLOY_KEY\"}"
+        echo "bad flag $DEPLOY_KEY" >&2
         exit 3"#;
-    let (code, output, log) = run(script, request(), &[]).await;
+    let mut asked = request();
+    asked["environmentSecrets"] = json!({"DEPLOY_KEY": "hostile-credential-of-a-service"});
+    let (code, output, log) = run(script, asked, &[]).await;
     assert_eq!(code, 1);
     let error = task_ended(&output)["error"].as_str().unwrap().to_owned();
     assert!(

@@ -9,6 +9,7 @@
 
 mod attempts;
 mod copies;
+mod credential;
 mod end_to_end;
 mod histories;
 mod hostile_cli;
@@ -16,6 +17,7 @@ mod hostile_input;
 mod observed;
 mod processes;
 mod providers;
+mod sandbox;
 mod submit;
 mod support;
 mod usage;

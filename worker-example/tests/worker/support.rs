@@ -110,7 +110,85 @@ impl Rig {
         self.start(command, claude, &[])
     }
 
+    /// A worker with this variable `PATH`.
+    pub(crate) fn worker_with_path(
+        &self,
+        claude: &Path,
+        path: &Path,
+        arguments: &[&str],
+    ) -> Process {
+        let mut command = self.command("worker");
+        command.env("PATH", path);
+        self.start(command, claude, arguments)
+    }
+
+    /// A worker with this variable `PATH` that does not start. Returns its exit code and its output.
+    pub(crate) fn worker_that_ends(
+        &self,
+        claude: &Path,
+        path: &Path,
+        arguments: &[&str],
+    ) -> (i32, String) {
+        let mut command = self.command("worker");
+        command.env("PATH", path);
+        self.complete(&mut command, claude, arguments);
+        end(&mut Process::spawn("the worker", command).unwrap())
+    }
+
+    /// A worker that is this user. It gets the rig's files, and a keyring of its own with the same key.
+    pub(crate) fn worker_as(&self, user: u32, claude: &Path, arguments: &[&str]) -> Process {
+        let keyring = self.folder.path().join("keyring");
+        let done = |command: &mut Command| assert!(command.status().unwrap().success());
+        done(
+            Command::new("cp")
+                .arg("-r")
+                .arg(self.keyring_folder())
+                .arg(&keyring),
+        );
+        let (id, owner) = (user.to_string(), format!("{user}:{user}"));
+        done(
+            Command::new("chown")
+                .args(["-R", &owner])
+                .arg(self.folder.path()),
+        );
+        let worker = self.command_without_keys("worker");
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+            .arg(worker.get_program())
+            .args(worker.get_args())
+            .arg("--keyring")
+            .arg(keyring)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        self.start(command, claude, arguments)
+    }
+
+    pub(crate) fn keyring_folder(&self) -> &Path {
+        let Keys::Keyring(keyring) = &self.keys else {
+            panic!("the variables are those of other programs");
+        };
+        keyring.folder()
+    }
+
     fn start(&self, mut command: Command, claude: &Path, arguments: &[&str]) -> Process {
+        self.complete(&mut command, claude, arguments);
+        let mut worker = Process::spawn("the worker", command).unwrap();
+        worker
+            .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
+            .unwrap();
+        worker
+    }
+
+    fn complete(&self, command: &mut Command, claude: &Path, arguments: &[&str]) {
+        let has = |option: &str| arguments.contains(&option);
+        // Most tests look at files and processes of a task from outside.
+        if !has("--sandbox") {
+            command.args(["--sandbox", "off"]);
+        }
+        if !has("--max-tasks") {
+            command.args(["--max-tasks", "2"]);
+        }
         command
             .arg("--claude")
             .arg(claude)
@@ -125,11 +203,6 @@ impl Rig {
             .args(["--grace-time", "2s"])
             .args(arguments)
             .env("WORKERS_OWN", WORKERS_OWN);
-        let mut worker = Process::spawn("the worker", command).unwrap();
-        worker
-            .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
-            .unwrap();
-        worker
     }
 
     /// Replaces the key, as if the old one were lost.
@@ -196,7 +269,7 @@ impl Rig {
         let path = self.folder.path().join("claude");
         let version = r#"[ "$1" = --version ] && { echo "2.1.330 (Claude Code)"; exit 0; }"#;
         fs::write(&path, format!("#!/bin/sh\n{version}\n{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path
     }
 

@@ -153,6 +153,18 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static BUBBLEWRAP: Tool = Tool {
+    name: "bubblewrap",
+    version: "of the system",
+    program: "bin/bwrap",
+    variable: "TKC_BWRAP",
+    takes: "the sandbox of tasks: a few seconds",
+    install: Install::System {
+        names: &["bwrap"],
+        package: "bubblewrap",
+    },
+};
+
 pub(crate) static PROMETHEUS: Tool = Tool {
     name: "prometheus",
     version: "2 of the system",
@@ -263,7 +275,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 11] = [
+pub(crate) static TESTING: [&Tool; 12] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -272,19 +284,21 @@ pub(crate) static TESTING: [&Tool; 11] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 14] = [
+pub(crate) static CI: [&Tool; 15] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &CARGO_MACHETE,

@@ -54,7 +54,7 @@ const RESERVED: [&str; 46] = [
 ];
 
 /// Beginnings of such names.
-const RESERVED_PREFIXES: [&str; 26] = [
+const RESERVED_PREFIXES: [&str; 28] = [
     "ALL_PROXY",
     "ANTHROPIC_",
     "BASH_FUNC_",
@@ -66,7 +66,9 @@ const RESERVED_PREFIXES: [&str; 26] = [
     "DYLD_",
     "GCC_",
     "GIT_",
+    "GLIBC_",
     "LD_",
+    "MALLOC_",
     "MCP_",
     "NODE_",
     "NPM_CONFIG_",

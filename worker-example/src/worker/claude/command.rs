@@ -9,27 +9,14 @@ use std::{
 };
 
 use thiserror::Error;
-use url::Url;
 use zeroize::Zeroizing;
 
 use super::caps::Caps;
 use crate::{
-    sandbox::Workspace,
+    proxy::Proxy,
+    sandbox::{Programs, Workspace},
     task::{PermissionMode, TaskRequest},
 };
-
-/// Variables of the worker that Claude Code gets. It gets no other variable: they can hold the worker's credentials.
-const PASSED_ON: [&str; 9] = [
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "TERM",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "NODE_EXTRA_CA_CERTS",
-];
 
 const VERSION_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -39,8 +26,6 @@ const VERSION_TIMEOUT: Duration = Duration::from_mins(1);
 pub(crate) struct ClaudeConfig {
     /// The program, which exists and is executable.
     pub(crate) program: PathBuf,
-    /// The API's URL, if it is not Anthropic's.
-    pub(crate) base_url: Option<Url>,
     /// More variables of the worker that tasks get.
     pub(crate) pass_env: Vec<String>,
     /// How often Claude Code repeats a failed API call. Without it, Claude Code's default applies.
@@ -107,7 +92,6 @@ impl ClaudeConfig {
         };
         Ok(Self {
             program,
-            base_url: None,
             pass_env: Vec::new(),
             api_retries: None,
             permission_mode: None,
@@ -192,11 +176,13 @@ impl ClaudeConfig {
         arguments
     }
 
-    /// The complete environment. The worker's variables override those of the task.
+    /// The complete environment. The worker's variables override those of the task. The caller's credential is not in it:
+    /// Claude Code has the address of the task's proxy and a token for it.
     pub(crate) fn environment(
         &self,
         request: &TaskRequest,
-        workspace: &Workspace,
+        programs: &Programs,
+        proxy: &Proxy,
     ) -> Vec<(String, Zeroizing<String>)> {
         let mut environment = Vec::new();
         let mut set = |name: &str, value: &str| {
@@ -206,27 +192,21 @@ impl ClaudeConfig {
         for (name, value) in &request.environment_secrets {
             set(name, value.expose());
         }
-        for name in PASSED_ON
-            .into_iter()
-            .chain(self.pass_env.iter().map(String::as_str))
-        {
+        for name in &self.pass_env {
             if let Ok(value) = std::env::var(name) {
                 set(name, &value);
             }
         }
-        set("HOME", &workspace.home().to_string_lossy());
-        set("TMPDIR", &workspace.temporary().to_string_lossy());
+        for (name, value) in programs.environment() {
+            set(&name, &value);
+        }
         set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
         set("DISABLE_AUTOUPDATER", "1");
         if let Some(retries) = self.api_retries {
             set("CLAUDE_CODE_MAX_RETRIES", &retries.to_string());
         }
-        if let Some(url) = &self.base_url {
-            // Claude Code appends a path that begins with a slash.
-            set("ANTHROPIC_BASE_URL", url.as_str().trim_end_matches('/'));
-        }
-        if let Some(credential) = request.credential() {
-            set(credential.variable(), credential.secret().expose());
+        for (name, value) in proxy.environment() {
+            set(name, &value);
         }
         environment
     }
@@ -250,6 +230,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::{
+        proxy::{ProxyLimits, Upstream},
+        sandbox::{Launcher, Sandbox, SandboxMode, SandboxSettings},
+    };
 
     fn config() -> ClaudeConfig {
         ClaudeConfig::find(Path::new("sh")).unwrap()
@@ -343,21 +327,46 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_environment_is_a_short_list() {
-        let mut config = config();
-        config.base_url = Some("http://127.0.0.1:1/".parse().unwrap());
+    #[tokio::test]
+    async fn the_environment_is_a_short_list_without_the_credential() {
         let request = request(&json!({"environmentSecrets": {"TERM": "mine", "TOKEN": "t"}}));
-        let (_folder, workspace) = workspace();
-        let environment = config.environment(&request, &workspace);
+        let (folder, workspace) = workspace();
+        let sandbox = Sandbox::find(
+            SandboxSettings {
+                mode: SandboxMode::Off,
+                ..SandboxSettings::default()
+            },
+            Launcher::this_program(),
+            folder.path(),
+            Duration::from_secs(1),
+        );
+        let programs = Programs::new(&sandbox.await.unwrap(), &workspace).unwrap();
+        let proxy = Proxy::start(
+            &Upstream::new(None).unwrap(),
+            &ProxyLimits::default(),
+            request.credential().unwrap(),
+            folder.path(),
+            None,
+        )
+        .unwrap();
+        let environment = config().environment(&request, &programs, &proxy);
         let value = |name: &str| {
             let mut found = environment.iter().filter(|(n, _)| n == name);
             let value = found.next().map(|(_, v)| v.as_str());
             assert!(found.next().is_none(), "{name} twice");
             value
         };
-        assert_eq!(value("ANTHROPIC_API_KEY"), Some("sk-credential"));
-        assert_eq!(value("ANTHROPIC_BASE_URL"), Some("http://127.0.0.1:1"));
+        assert!(
+            environment
+                .iter()
+                .all(|(_, v)| !v.contains("sk-credential"))
+        );
+        assert!(value("ANTHROPIC_API_KEY").unwrap().starts_with("task-"));
+        assert_eq!(
+            value("ANTHROPIC_UNIX_SOCKET"),
+            Some(proxy.socket().to_str().unwrap())
+        );
+        assert_eq!(value("ANTHROPIC_BASE_URL"), Some("http://localhost"));
         assert_eq!(value("TOKEN"), Some("t"));
         assert_eq!(value("HOME"), workspace.home().to_str());
         // cargo sets this variable for every test. A task must not see it.

@@ -16,7 +16,8 @@ use super::{
     redact::Redactor,
 };
 use crate::{
-    sandbox::{Launcher, ProgramSpec, Supervised, Workspace},
+    proxy::Proxy,
+    sandbox::{ProgramSpec, Programs, Supervised, Workspace},
     task::{Event, Progress, ResultEvent, TaskId, TaskRequest},
     worker::{event_window::EventWindow, log_store::TaskLog},
 };
@@ -68,6 +69,11 @@ pub(crate) enum StopReason {
     },
     /// It printed more than the limits allow.
     OutputLimit,
+    /// Its files use more disk than the limit allows.
+    DiskLimit {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// It had printed its result and did not exit.
     AfterResult,
 }
@@ -109,8 +115,10 @@ pub(crate) struct Session<'a> {
     pub(crate) task: &'a TaskId,
     /// The operator's settings.
     pub(crate) config: &'a ClaudeConfig,
-    /// How the supervisor is started.
-    pub(crate) launcher: &'a Launcher,
+    /// Runs programs in the task's sandbox.
+    pub(crate) programs: &'a Programs,
+    /// The way to the API.
+    pub(crate) proxy: &'a Proxy,
     /// The bounds of the output.
     pub(crate) limits: OutputLimits,
     /// How long the CLI may take to clean up.
@@ -151,12 +159,11 @@ impl Session<'_> {
             self.config.arguments(request, workspace),
             workspace.root(),
         );
-        spec.environment = self.config.environment(request, workspace);
-        spec.lock = Some(workspace.lock());
-        spec.grace = self.grace;
+        spec.environment = self.config.environment(request, self.programs, self.proxy);
+        spec.extra_read_only = vec![self.proxy.socket()];
         let input = request.prompt.expose().as_bytes();
         let mut child = self
-            .launcher
+            .programs
             .launch(spec, input)
             .await
             .map_err(RunError::Launch)?;
@@ -167,6 +174,12 @@ impl Session<'_> {
         if !self.warnings.is_empty() {
             following.keep(&Event::warnings(self.warnings), 0).await;
         }
+        let stop = async {
+            tokio::select! {
+                reason = stop => reason,
+                limit = self.programs.disk_exceeded() => StopReason::DiskLimit { limit },
+            }
+        };
         following.follow(output, stop, publisher).await
     }
 }

@@ -1,0 +1,108 @@
+//! The options of `worker` about what a task may see, reach and use.
+
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use clap::Args;
+
+use super::units;
+use crate::{
+    proxy::ProxyLimits,
+    sandbox::{SandboxMode, SandboxSettings, TaskLimits, TaskNetwork},
+};
+
+/// The options.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Sandbox")]
+pub(super) struct SandboxArgs {
+    /// Whether tasks run in a sandbox (bubblewrap, and users of their own where the worker is root). `auto` uses what works
+    /// here, and each task's result says what does not. With `required` the worker starts only if bubblewrap works.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_SANDBOX",
+        value_enum,
+        default_value_t,
+        value_name = "MODE"
+    )]
+    pub sandbox: SandboxMode,
+    /// Whether tasks have the machine's network. Without it, they reach only the API, through the worker. With it, they reach
+    /// all services of this machine and its network. The worker's own git commands always have the network.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_NETWORK",
+        value_enum,
+        default_value_t,
+        value_name = "WHEN"
+    )]
+    pub task_network: TaskNetwork,
+    /// A file or folder that tasks may read, beside the system's programs; may be given several times.
+    #[arg(
+        long = "task-readable",
+        env = "CLAUDE_TASKS_READABLE",
+        value_delimiter = ',',
+        value_name = "PATH",
+        value_parser = existing
+    )]
+    pub readable: Vec<PathBuf>,
+    /// The most memory of a task. Without a control group of its own, the limit holds for each process.
+    #[arg(long, env = "CLAUDE_TASKS_MEMORY", default_value = "4GiB", value_name = "SIZE", value_parser = units::size)]
+    pub task_memory: ByteSize,
+    /// The most CPUs of a task. This needs a control group of its own.
+    #[arg(long, env = "CLAUDE_TASKS_CPUS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub task_cpus: u32,
+    /// The most processes and threads of a task.
+    #[arg(long, env = "CLAUDE_TASKS_PROCESSES", default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u64).range(16..=1_000_000))]
+    pub task_processes: u64,
+    /// How much disk the folders of a task may use. A task that uses more is stopped and fails.
+    #[arg(long, env = "CLAUDE_TASKS_DISK", default_value = "10GiB", value_name = "SIZE", value_parser = units::size)]
+    pub task_disk: ByteSize,
+    /// A model that tasks may use, such as `claude-sonnet-5-5` or `claude-sonnet-*`; may be given several times. Without it,
+    /// all models.
+    #[arg(
+        long = "allowed-model",
+        env = "CLAUDE_TASKS_ALLOWED_MODELS",
+        value_delimiter = ',',
+        value_name = "MODEL"
+    )]
+    pub allowed_models: Vec<String>,
+    /// How many tokens a task may use, of all kinds together. The call that goes above it is the last.
+    #[arg(long, env = "CLAUDE_TASKS_MAX_TOKENS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tokens: Option<u64>,
+    /// How often a task may call the API.
+    #[arg(long, env = "CLAUDE_TASKS_MAX_CALLS", default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_calls: u64,
+}
+
+impl SandboxArgs {
+    /// The settings of the sandbox.
+    pub(super) fn settings(&self) -> SandboxSettings {
+        SandboxSettings {
+            mode: self.sandbox,
+            network: self.task_network,
+            readable: self.readable.clone(),
+            limits: TaskLimits {
+                memory: self.task_memory.as_u64(),
+                cpus: self.task_cpus,
+                processes: self.task_processes,
+                disk: self.task_disk.as_u64(),
+            },
+        }
+    }
+
+    /// How much of the API a task may use.
+    pub(super) fn api_limits(&self) -> ProxyLimits {
+        ProxyLimits {
+            calls: self.max_calls,
+            tokens: self.max_tokens,
+            models: self.allowed_models.clone(),
+            ..ProxyLimits::default()
+        }
+    }
+}
+
+/// A path that exists, without links.
+fn existing(text: &str) -> Result<PathBuf, String> {
+    PathBuf::from(text)
+        .canonicalize()
+        .map_err(|e| format!("cannot use this path: {e}"))
+}

@@ -1,0 +1,22 @@
+//! The credential proxy of a task. Claude Code talks to a Unix socket of the worker with a random token, and the proxy calls
+//! the API with the caller's credential. So the task cannot read the credential: no variable, file, argument or process of
+//! the task has it. The proxy forwards only calls that Claude Code needs, within the operator's limits, and ends with the
+//! task.
+
+mod answer;
+mod budget;
+mod forward;
+mod headers;
+mod route;
+mod server;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod token;
+mod upstream;
+mod usage;
+
+pub(crate) use budget::ProxyLimits;
+pub(crate) use server::Proxy;
+pub(crate) use socket::sweep;
+pub(crate) use upstream::{Upstream, UpstreamError};

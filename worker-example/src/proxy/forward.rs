@@ -1,0 +1,181 @@
+//! One call, from the task to the API and back.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use tokio::time::timeout;
+
+use super::{
+    answer::{self, AnswerBody},
+    budget::{Budget, ProxyLimits, check_model},
+    headers,
+    route::Route,
+    token::Token,
+    upstream::{ApiCredential, Upstream},
+    usage::UsageReader,
+};
+
+/// How long a task may take to send a body.
+const BODY_TIME: Duration = Duration::from_mins(2);
+
+/// What a proxy needs to forward calls.
+pub(super) struct Forwarder {
+    pub(super) token: Token,
+    pub(super) credential: ApiCredential,
+    pub(super) upstream: Upstream,
+    pub(super) limits: ProxyLimits,
+    pub(super) budget: Budget,
+}
+
+/// A call that is not forwarded.
+struct Refused {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+impl Refused {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            message: message.into(),
+        }
+    }
+
+    fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+}
+
+impl Forwarder {
+    /// Answers a call.
+    pub(super) async fn answer(self: Arc<Self>, call: Request<Incoming>) -> Response<AnswerBody> {
+        match self.forward(call).await {
+            Ok(answer) => answer,
+            Err(refused) => {
+                tracing::debug!(status = %refused.status, reason = refused.message, "a call of a task was not forwarded");
+                answer::error(refused.status, refused.kind, &refused.message)
+            }
+        }
+    }
+
+    async fn forward(
+        self: Arc<Self>,
+        call: Request<Incoming>,
+    ) -> Result<Response<AnswerBody>, Refused> {
+        let (head, body) = call.into_parts();
+        if !self.token.is_in(&head.headers) {
+            return Err(Refused::new(
+                StatusCode::UNAUTHORIZED,
+                "authentication_error",
+                "the task's token is missing or wrong",
+            ));
+        }
+        let route = Route::of(&head.method, &head.uri).ok_or_else(|| {
+            Refused::new(
+                StatusCode::NOT_FOUND,
+                "not_found_error",
+                "the proxy of this task does not forward this call",
+            )
+        })?;
+        if head.headers.contains_key(header::CONTENT_ENCODING) {
+            return Err(Refused::invalid("the body must not be compressed"));
+        }
+        self.budget.begin(&self.limits).map_err(Refused::invalid)?;
+        let body = self.read(body).await?;
+        self.budget.add_bytes(body.len());
+        check_model(&body, &self.limits).map_err(Refused::invalid)?;
+        let answer = self.send(route, &head.headers, body).await?;
+        Ok(self.pass(answer))
+    }
+
+    async fn read(&self, body: Incoming) -> Result<Bytes, Refused> {
+        let body = Limited::new(body, self.limits.call_bytes).collect();
+        match timeout(BODY_TIME, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "request_too_large",
+                format!("the body has more than {} bytes", self.limits.call_bytes),
+            )),
+            Ok(Err(_)) => Err(Refused::invalid("the body cannot be read")),
+            Err(_) => Err(Refused::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "timeout_error",
+                "the body did not arrive in time",
+            )),
+        }
+    }
+
+    async fn send(
+        &self,
+        route: Route,
+        sent: &http::HeaderMap,
+        body: Bytes,
+    ) -> Result<reqwest::Response, Refused> {
+        let unreachable =
+            |message: &str| Refused::new(StatusCode::BAD_GATEWAY, "api_error", message);
+        let call = self
+            .upstream
+            .post(route)
+            .map_err(|_| unreachable("the worker's URL of the API is not valid"))?
+            .headers(headers::to_api(sent, &self.credential))
+            .timeout(self.limits.call_time)
+            .body(body);
+        match call.send().await {
+            Ok(answer) if answer.status().is_redirection() => {
+                Err(unreachable("the API answered with a redirect"))
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => {
+                // `without_url` keeps the log free of what an operator's URL may hold.
+                tracing::warn!(error = %error.without_url(), "cannot reach the API for a task");
+                Err(unreachable("the worker cannot reach the API"))
+            }
+        }
+    }
+
+    fn pass(self: Arc<Self>, from: reqwest::Response) -> Response<AnswerBody> {
+        let status = from.status();
+        let headers = headers::to_task(from.headers());
+        let stream = counted(self, from.bytes_stream());
+        let mut answer = Response::new(BodyExt::boxed_unsync(StreamBody::new(stream)));
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        answer
+    }
+}
+
+/// Passes the pieces of an answer, and counts them. The tokens are counted also when the task leaves early.
+fn counted(
+    forwarder: Arc<Forwarder>,
+    pieces: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
+) -> impl Stream<Item = reqwest::Result<Frame<Bytes>>> + Send + 'static {
+    let mut counter = Counter {
+        forwarder,
+        reader: UsageReader::default(),
+    };
+    pieces.map(move |piece| {
+        piece.map(|bytes| {
+            counter.forwarder.budget.add_bytes(bytes.len());
+            counter.reader.read(&bytes);
+            Frame::data(bytes)
+        })
+    })
+}
+
+struct Counter {
+    forwarder: Arc<Forwarder>,
+    reader: UsageReader,
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.forwarder.budget.add_tokens(self.reader.tokens());
+    }
+}

@@ -1,0 +1,65 @@
+//! What confines the tasks of one worker, and what each of them holds of it.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    cgroup::{Cgroups, TaskCgroup},
+    settings::SandboxSettings,
+    supervised::Launcher,
+    users::{TaskUser, Users},
+    workspace::Workspace,
+};
+
+/// What confines the tasks of a worker.
+#[derive(Clone, Debug)]
+pub(crate) struct Sandbox {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) launcher: Launcher,
+    /// How long a program may take to clean up.
+    pub(super) grace: Duration,
+    pub(super) settings: SandboxSettings,
+    /// The program of bubblewrap, if it works.
+    pub(super) bubblewrap: Option<PathBuf>,
+    /// This program's file.
+    pub(super) helper: PathBuf,
+    pub(super) users: Option<Users>,
+    pub(super) cgroups: Option<Cgroups>,
+    pub(super) missing: Vec<String>,
+}
+
+/// What one task holds until its last program has ended.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    // Fields are dropped in this order: the group kills first.
+    pub(super) cgroup: Option<TaskCgroup>,
+    pub(super) user: Option<TaskUser>,
+}
+
+impl Sandbox {
+    /// What could not be applied to tasks, for their results.
+    #[must_use]
+    pub(crate) fn missing(&self) -> &[String] {
+        &self.shared.missing
+    }
+
+    /// Takes a user and a control group for a task, and makes its folders usable for them.
+    pub(super) fn hold(&self, workspace: &Workspace) -> io::Result<Held> {
+        let shared = &self.shared;
+        let held = Held {
+            cgroup: match &shared.cgroups {
+                Some(cgroups) => Some(cgroups.create(shared.settings.limits)?),
+                None => None,
+            },
+            user: shared.users.as_ref().map(Users::take).transpose()?,
+        };
+        workspace.prepare_for(
+            held.user.as_ref().map(TaskUser::id),
+            shared.bubblewrap.is_none(),
+        )?;
+        Ok(held)
+    }
+}
