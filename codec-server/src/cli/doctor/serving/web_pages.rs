@@ -136,11 +136,11 @@ fn mixed(ui: &UiUrl, codec: &CodecUrl) -> Option<Finding> {
     Some(if codec.is_local() {
         Finding::warning(
             Check::Cors,
-            format!("Safari does not let a page with TLS call {codec}, which has none"),
+            format!("Safari does not let a page with TLS call {codec} without TLS"),
             remedy,
         )
     } else {
-        let summary = format!("browsers do not let a page with TLS call {codec}, which has none");
+        let summary = format!("browsers do not let a page with TLS call {codec} without TLS");
         Finding::failed(Check::Cors, Status::Configuration, summary, remedy)
     })
 }
