@@ -434,18 +434,26 @@ fn a_running_server_gets_what_the_web_ui_sends() {
     let (certificate, key) = newer.write(std::path::Path::new(&other)).unwrap();
     let changed = format!(
         "[tls]\ncertificate = '{}'\nkey = '{}'\n[cors]\nallowed_origins = [\"https://new.example.com\"]\n\
-         [auth.tokens.a]\nsha256 = [\"{}\"]\npermissions = [\"default:read\"]\n",
+",
         certificate.display(),
-        key.display(),
-        "0".repeat(64)
+        key.display()
     );
     let there = ["--server", server.url(), "--ui", "https://new.example.com"];
     let answer = bench.doctor_with(&changed, &there, &trust);
     that_says(&answer, "server", "clients see another one");
     let preflight = that_says(&answer, "server", "the server allows no origin");
     said(preflight, &["reload the running server"]);
-    that_says(&answer, "server", "answers everybody");
+    let refused = that_says(&answer, "server", "the answer is 403");
+    said(refused, &["this web page may not use the codec server"]);
     assert_eq!(answer.status, 78);
+
+    // The file has callers, and the server knows nobody.
+    let callers = format!(
+        "{tls}[auth.tokens.a]\nsha256 = [\"{}\"]\npermissions = [\"default:read\"]\n",
+        "0".repeat(64)
+    );
+    let answer = bench.doctor_with(&callers, &["--server", server.url()], &trust);
+    failed(&answer, 78, "server", &["answers everybody"]);
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use reqwest::{Client, Method, RequestBuilder, Response, redirect::Policy, tls::TlsInfo};
-use serde_json::Value;
 use temporal_kms_codec_service::tls::{ClientCertificates, ExaminedTls, TlsSettings, expiry};
 
 use super::{
@@ -240,8 +239,11 @@ fn broken(what: &str, error: &reqwest::Error) -> Finding {
     )
 }
 
-/// The message of an error, in the form that this server has.
+/// What an error says, in the form that this server has: a line of plain text.
 async fn said(answer: &mut Response) -> String {
+    if !text(answer.headers(), "content-type").starts_with("text/plain") {
+        return String::new();
+    }
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
         body.extend_from_slice(&chunk);
@@ -249,12 +251,14 @@ async fn said(answer: &mut Response) -> String {
             return String::new();
         }
     }
-    let body: Option<Value> = serde_json::from_slice(&body).ok();
-    let message = body.as_ref().and_then(|body| body.get("message")?.as_str());
-    message.map_or_else(String::new, |message| {
-        let shown: String = message.chars().take(MOST_SHOWN).collect();
-        format!(": {shown}")
-    })
+    let body = String::from_utf8_lossy(&body);
+    match body.lines().next() {
+        Some(line) => {
+            let shown: String = line.chars().take(MOST_SHOWN).collect();
+            format!(": {shown}")
+        }
+        None => String::new(),
+    }
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
