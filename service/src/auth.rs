@@ -44,7 +44,7 @@ pub use config::AuthConfig;
 pub use examined::{
     ExaminedIssuer, ExaminedLogin, IssuerAnswer, IssuerClock, IssuerFault, LoginAnswer,
 };
-pub use identity::{Denied, Identity, Method};
+pub use identity::{CallerId, Denied, Identity, Method};
 pub use login::{Login, LoginError, Redirect};
 pub use permissions::{Permission, Permissions};
 pub use presented::{AUTHORIZATION_EXTRAS, Presented, UnixPeer};

@@ -18,13 +18,15 @@
 //! - [`audit`] opens the audit log.
 //! - [`watch`] sees that files have changed.
 //! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
-//! - [`listener`] accepts connections within a limit, and [`tls`] makes them secure.
+//! - [`listener`] accepts connections within a limit, [`tls`] makes them secure, and [`connection`] serves HTTP on them.
+//! - [`shares`] limits what one caller or one namespace takes of a server.
 //! - [`admin`] answers health, readiness and metrics.
 
 pub mod admin;
 pub mod arguments;
 pub mod audit;
 pub mod auth;
+pub mod connection;
 pub mod deadline;
 pub mod exit;
 pub mod keys;
@@ -36,6 +38,7 @@ pub mod memory;
 pub mod namespaces;
 pub mod open_files;
 pub mod settings;
+pub mod shares;
 pub mod telemetry;
 pub mod terminal;
 pub mod tls;

@@ -1,8 +1,10 @@
 // Opens a page in a real browser and takes steps on it, one after another. It prints what the page shows at the end and
 // whom it asked.
 // JSON on stdin: { chromium, url, seconds, steps }. A step is one of
-//   { wait: TEXT }  { click: BUTTON }  { follow: LINK }  { fill: LABEL, with: TEXT }  { upload: LABEL, file: PATH }
-//   { download: BUTTON, file: PATH }  { press: KEY }  { dark: BOOLEAN }  { screenshot: PATH }
+//   { open: URL }  { wait: TEXT }  { click: BUTTON }  { follow: LINK }  { fill: LABEL, with: TEXT }  { code: TEXT }
+//   { upload: LABEL, file: PATH }
+//   { download: BUTTON, file: PATH }  { press: KEY }  { dark: BOOLEAN }
+//   { resize: [WIDTH, HEIGHT] }  { scroll: TEXT }  { screenshot: PATH }
 // The first text that does not appear ends the steps: `found` is false then.
 "use strict";
 
@@ -21,7 +23,12 @@ const FLAGS = [
 
 async function take(page, step, limit) {
   if (step.wait !== undefined) {
-    return page.getByText(step.wait).first().waitFor(limit).then(() => true, () => false);
+    // A page may hold the same text in a part that it does not show.
+    return page.getByText(step.wait).filter({ visible: true }).first().waitFor(limit).then(() => true, () => false);
+  }
+  if (step.open !== undefined) {
+    await page.goto(step.open, limit);
+    return true;
   }
   if (step.click !== undefined) {
     await page.getByRole("button", { name: step.click, exact: true }).first().click(limit);
@@ -29,6 +36,11 @@ async function take(page, step, limit) {
     await page.getByRole("link", { name: step.follow, exact: true }).first().click(limit);
   } else if (step.fill !== undefined) {
     await page.getByLabel(step.fill).first().fill(step.with, limit);
+  } else if (step.code !== undefined) {
+    const editor = page.locator(".cm-content").filter({ visible: true }).first();
+    await editor.fill(step.code, limit);
+    // As a person does who goes on to the next field. The Web UI moves its buttons then.
+    await editor.blur();
   } else if (step.upload !== undefined) {
     await page.getByLabel(step.upload).first().setInputFiles(step.file, limit);
   } else if (step.download !== undefined) {
@@ -39,12 +51,24 @@ async function take(page, step, limit) {
     await page.keyboard.press(step.press);
   } else if (step.dark !== undefined) {
     await page.emulateMedia({ colorScheme: step.dark ? "dark" : "light" });
+  } else if (step.resize !== undefined) {
+    const [width, height] = step.resize;
+    await page.setViewportSize({ width, height });
+  } else if (step.scroll !== undefined) {
+    const text = page.getByText(step.scroll).filter({ visible: true }).first();
+    await text.evaluate((element) => element.scrollIntoView({ block: "start" }), undefined, limit);
   } else if (step.screenshot !== undefined) {
     await page.screenshot({ path: step.screenshot });
   } else {
     throw new Error(`unknown step ${JSON.stringify(step)}`);
   }
   return true;
+}
+
+// The headers of a request that prove who asks.
+async function proofs(request) {
+  const headers = await request.allHeaders().catch(() => request.headers());
+  return ["authorization", "authorization-extras", "cookie"].filter((name) => name in headers);
 }
 
 async function main() {
@@ -55,7 +79,8 @@ async function main() {
     const page = await context.newPage();
     const answers = [];
     page.on("response", (answer) => {
-      answers.push({ method: answer.request().method(), url: answer.url(), status: answer.status() });
+      const request = answer.request();
+      answers.push({ method: request.method(), url: answer.url(), status: answer.status(), request });
     });
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(String(error)));
@@ -69,6 +94,10 @@ async function main() {
       if (!found) break;
     }
     const shown = await page.locator("body").innerText();
+    for (const answer of answers) {
+      answer.proofs = await proofs(answer.request);
+      delete answer.request;
+    }
     process.stdout.write(JSON.stringify({ found, shown, answers, complaints }));
   } finally {
     await browser.close();

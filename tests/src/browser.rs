@@ -34,12 +34,20 @@ pub struct Answer {
     pub url: String,
     /// The status.
     pub status: u16,
+    /// The headers of the request that prove who asks, in lower case: `authorization`, `authorization-extras` and
+    /// `cookie`, as far as it had them.
+    pub proofs: Vec<String>,
 }
 
 /// What is done on a page. Buttons and fields are found by their names, as people find them.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "lowercase", untagged)]
 pub enum Step<'a> {
+    /// Go to another address, as the same person.
+    Open {
+        /// The address.
+        open: &'a str,
+    },
     /// Wait for a text.
     Wait {
         /// The text.
@@ -61,6 +69,11 @@ pub enum Step<'a> {
         fill: &'a str,
         /// The text.
         with: &'a str,
+    },
+    /// Write into the first editor for code.
+    Code {
+        /// The text.
+        code: &'a str,
     },
     /// Choose a file.
     Upload {
@@ -85,6 +98,16 @@ pub enum Step<'a> {
     Dark {
         /// Whether dark.
         dark: bool,
+    },
+    /// Change the size of the window.
+    Resize {
+        /// Width and height in pixels.
+        resize: (u32, u32),
+    },
+    /// Move the page until a text is at the top.
+    Scroll {
+        /// The text.
+        scroll: &'a str,
     },
     /// Save what the window shows as a picture.
     Screenshot {

@@ -15,6 +15,7 @@ pub mod interop;
 pub mod moto;
 pub mod parcel;
 pub mod softhsm;
+pub mod web_ui;
 
 #[cfg(doctest)]
 mod documents;
@@ -24,7 +25,9 @@ mod parcel_worker;
 mod places;
 mod raw;
 mod relay;
+mod secured_server;
 mod servers;
+mod tls_front;
 mod tools;
 
 pub use keyring::Keyring;
@@ -32,5 +35,6 @@ pub use parcel_office::{ParcelOffice, output};
 pub use parcel_worker::ParcelWorker;
 pub use raw::{Raw, assert_absent, assert_present};
 pub use relay::Relay;
+pub use secured_server::{SecuredServer, program_token};
 pub use servers::{codec_server, codec_server_that, temporal, until};
 pub use tools::{TOOLS, tool};

@@ -111,13 +111,21 @@ impl ParcelOffice {
     /// # Panics
     /// Temporal refuses it.
     pub async fn accept(&self) -> String {
+        self.accept_order(Order {
+            content: Self::CONTENT.to_owned(),
+            ..Order::default()
+        })
+        .await
+    }
+
+    /// As [`accept`](Self::accept), of an order.
+    ///
+    /// # Panics
+    /// Temporal refuses it.
+    pub async fn accept_order(&self, order: Order) -> String {
         let id = format!("parcel-{}", Uuid::new_v4());
         let mut memo = MemoValues::new();
         memo.insert("note", Self::NOTE.to_owned());
-        let order = Order {
-            content: Self::CONTENT.to_owned(),
-            ..Order::default()
-        };
         let options = WorkflowStartOptions::new(self.worker.queue(), &id)
             .memo(memo)
             .build();
@@ -139,16 +147,26 @@ impl ParcelOffice {
     /// # Panics
     /// The workflow fails.
     pub async fn deliver(&self, id: &str) -> String {
-        let parcel = self.parcel(id);
-        let signal = WorkflowSignalOptions::default();
-        parcel
-            .signal(Parcel::close, (), signal)
-            .await
-            .expect("closed");
-        parcel
+        self.close(id).await;
+        self.parcel(id)
             .get_result(WorkflowGetResultOptions::default())
             .await
             .expect("delivered")
+    }
+
+    /// Closes a parcel, and waits for nothing.
+    ///
+    /// # Panics
+    /// Temporal refuses it.
+    pub async fn close(&self, id: &str) {
+        let signal = WorkflowSignalOptions::default();
+        let closed = self.parcel(id).signal(Parcel::close, (), signal).await;
+        closed.expect("closed");
+    }
+
+    /// Keeps activities from finishing from now on, or lets them finish.
+    pub fn hold(&self, holds: bool) {
+        self.worker.hold(holds);
     }
 
     /// `temporal ARGUMENTS` in this namespace; what it prints, on both outputs.

@@ -81,7 +81,12 @@ impl ParcelWorker {
 
     /// Lets activities finish.
     pub fn open_gate(&self) {
-        self.gate.send_replace(true);
+        self.hold(false);
+    }
+
+    /// Keeps activities from finishing, or lets them finish.
+    pub fn hold(&self, holds: bool) {
+        self.gate.send_replace(!holds);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{env, path::PathBuf};
 
 /// The variables that `cargo xtask test` sets, each the path of a program.
-pub const TOOLS: [&str; 11] = [
+pub const TOOLS: [&str; 16] = [
     "TKC_TEMPORAL",
     "TKC_TCTL",
     "TKC_CLAUDE",
@@ -10,9 +10,14 @@ pub const TOOLS: [&str; 11] = [
     "TKC_PLAYWRIGHT",
     "TKC_MOTO",
     "TKC_SOFTHSM",
+    "TKC_SSHD",
     "TKC_PROMETHEUS",
     "TKC_PROMTOOL",
     "TKC_MANIFESTS",
+    "TKC_WEB_UI",
+    "TKC_WEB_UI_OLDER",
+    "TKC_GO_CLIENT",
+    "TKC_TYPESCRIPT_CLIENT",
 ];
 
 /// The program that `variable` names.

@@ -1,18 +1,26 @@
 //! The program `claude-tasks`: its command line, and the command that it runs.
 
+mod all;
+mod api;
 mod connection;
 mod exit;
 mod input;
+mod list;
+mod logs;
 mod observed;
 mod render;
 mod sandbox;
 mod screen;
+mod server;
+mod steps;
 mod submit;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod units;
+mod verify_webhook;
 mod watch;
+mod webhook_input;
 mod worker;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -25,9 +33,14 @@ use temporal_kms_codec_service::{
     memory,
 };
 
+use all::AllArgs;
+use api::ApiArgs;
 use exit::{CommandEnd, CommandError, exit_code, exit_codes};
+use list::ListArgs;
+use logs::LogsArgs;
 use submit::SubmitArgs;
 use tasks::TaskArgs;
+use webhook_input::VerifyWebhookArgs;
 use worker::WorkerArgs;
 
 const PROGRAM: &str = "claude-tasks";
@@ -53,6 +66,7 @@ const HELP: &str = "\
 Examples:
   codec-server keys create local://default --keyring keys
   claude-tasks worker --keyring keys --workdir data
+  claude-tasks api --keyring keys
   claude-tasks submit --keyring keys --prompt 'Write a haiku'
 
 The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.";
@@ -62,9 +76,18 @@ enum Command {
     /// Runs tasks until SIGTERM or Ctrl-C.
     #[command(after_help = help(worker::EXAMPLES))]
     Worker(Box<WorkerArgs>),
+    /// Serves the HTTP API until SIGTERM or Ctrl-C.
+    #[command(after_help = help(api::EXAMPLES))]
+    Api(Box<ApiArgs>),
+    /// Serves the HTTP API and runs tasks in one process until SIGTERM or Ctrl-C.
+    #[command(after_help = help(all::EXAMPLES))]
+    All(Box<AllArgs>),
     /// Submits a task, shows its events, and waits for its end. Ctrl-C cancels the task.
     #[command(after_help = help(submit::EXAMPLES))]
     Submit(Box<SubmitArgs>),
+    /// Lists the newest tasks.
+    #[command(after_help = help(list::EXAMPLES))]
+    List(Box<ListArgs>),
     /// Shows the events of a task from now on, and waits for its end. Ctrl-C does not cancel the task.
     #[command(after_help = help(tasks::FOLLOW_EXAMPLES))]
     Follow(Box<TaskArgs>),
@@ -74,9 +97,15 @@ enum Command {
     /// Prints whether a task waits, runs, or how it ended.
     #[command(after_help = help(tasks::STATUS_EXAMPLES))]
     Status(Box<TaskArgs>),
+    /// Prints the log of a task from the store.
+    #[command(after_help = help(logs::EXAMPLES))]
+    Logs(Box<LogsArgs>),
     /// Cancels a task, and does not wait for its end.
     #[command(after_help = help(tasks::CANCEL_EXAMPLES))]
     Cancel(Box<TaskArgs>),
+    /// Checks that a webhook on standard input is from this service, and was not changed.
+    #[command(after_help = help(verify_webhook::EXAMPLES))]
+    VerifyWebhook(Box<VerifyWebhookArgs>),
     /// Runs a program for the worker, and ends all its processes. Only the worker starts this command.
     #[command(hide = true)]
     Supervise,
@@ -107,7 +136,9 @@ pub fn main() -> ExitCode {
         // Before everything else: this process must stay small and hold no secret of the worker.
         Command::Supervise => return crate::sandbox::supervise(),
         Command::Confine(settings) => return crate::sandbox::confine(&settings),
-        Command::Worker(_) => Some(EarlyLog::start(cli.log_format, "info")),
+        Command::Worker(_) | Command::Api(_) | Command::All(_) => {
+            Some(EarlyLog::start(cli.log_format, log_level()))
+        }
         _ => {
             log::init_command(PROGRAM, cli.log_format, "warn");
             None
@@ -121,14 +152,29 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// The level of a server's log, if `RUST_LOG` does not set it: that of `LOG_LEVEL`, which the original service reads.
+fn log_level() -> &'static str {
+    let level = arguments::variable("LOG_LEVEL").unwrap_or_default();
+    let levels = ["trace", "debug", "info", "warn", "error"];
+    let named = levels
+        .into_iter()
+        .find(|name| level.eq_ignore_ascii_case(name));
+    named.unwrap_or("info")
+}
+
 async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
     match command {
         Command::Worker(args) => Box::pin(worker::run(*args, log)).await,
+        Command::Api(args) => Box::pin(api::run(*args, log)).await,
+        Command::All(args) => Box::pin(all::run(*args, log)).await,
         Command::Submit(args) => Box::pin(submit::run(*args)).await,
+        Command::List(args) => Box::pin(list::run(*args)).await,
         Command::Follow(args) => tasks::follow(*args).await,
         Command::Result(args) => tasks::result(*args).await,
         Command::Status(args) => tasks::status(*args).await,
+        Command::Logs(args) => logs::run(*args).await,
         Command::Cancel(args) => tasks::cancel(*args).await,
+        Command::VerifyWebhook(args) => verify_webhook::run(&args),
         // `main` has run it.
         Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
     }

@@ -5,13 +5,15 @@
 //!   `follow`, `result`, `status` and `cancel` are made of it.
 //! - [`TaskRequest`] is a task as its caller describes it, [`ClaudeTask`] the workflow that runs it, and [`TaskResult`] its
 //!   result. The workflow's id is the [`TaskId`].
-//! - `claude-tasks worker` runs tasks with Claude Code.
+//! - `claude-tasks worker` runs tasks with Claude Code, and `claude-tasks api` serves the HTTP API.
 //!
 //! ## How a task runs
-//! The workflow checks that the request belongs to it, and runs one activity. A session costs money and changes things, so
-//! nothing repeats a session that has begun. The activity creates a workspace, a `HOME` and a `TMPDIR` that only the worker's
-//! user may enter. It starts Claude Code in the workspace, with the prompt on standard input and the credential in the
-//! environment, and removes the folders afterwards. A supervisor kills all processes of the task when the task ends, is
+//! The workflow checks that the request belongs to it, and runs the steps of the task as activities: prepare, run, clean up,
+//! close. A session costs money and changes things, so nothing repeats a session that has begun. The first step creates a
+//! workspace, a `HOME` and a `TMPDIR` that only the worker's user may enter, and holds a place at the worker until the task has
+//! left. The next step starts Claude Code in the workspace, in a sandbox, with the prompt on standard input, and removes the
+//! folders afterwards. The credential stays in the worker: Claude Code calls the API through a proxy on a Unix socket. A
+//! supervisor kills all processes of the task when the task ends, is
 //! cancelled, reaches its time limit, or loses its worker. The events are appended to
 //! `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` below the worker's folder, without the task's secrets.
 //!
@@ -32,17 +34,25 @@
 //! processes after `--grace-time`. When a heartbeat is 30 seconds overdue, the next worker fails the task with `WorkerLost`
 //! and removes its folders.
 //!
-//! ## What this version does not isolate
-//! A task runs as the worker's user. It can read what that user can read, such as the keyring and the folders of other tasks,
-//! and its tools see the environment with the credential. Give the worker a user and a machine of its own, and accept tasks
-//! only from callers whom you trust that far.
+//! ## How a task is isolated
+//! Where bubblewrap works, a task sees only the system's programs and its own folders and processes, and has no network. A
+//! worker that runs as root gives each task a Unix user of its own. Memory, processes, CPUs and disk are limited. What does
+//! not work on a machine is in the worker's log and in the `warnings` of each result. Then a task can read what the worker's
+//! user can read: give the worker a user and a machine of its own, and accept tasks only from callers whom you trust that far.
 
+mod api;
 mod cli;
 mod client;
+mod files;
+mod git;
 mod print;
 mod proxy;
+mod redact;
 mod sandbox;
+mod signed;
+mod store;
 mod task;
+mod webhook;
 mod worker;
 
 #[doc(hidden)]
@@ -54,10 +64,13 @@ pub use client::{
     TaskStatus,
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
+pub use signed::RequestKeyError;
+pub use store::{LocationError, StoreLocation};
 pub use task::{
-    ConflictStrategy, Credential, FailureKind, GitAction, LastProgress, MAX_REQUEST_BYTES,
-    PermissionMode, PostExecutionActions, Progress, PromptFile, RequestError, RequestRules,
-    ResultEvent, Secret, SecretJson, SessionOutcome, TaskId, TaskIdError, TaskInput, TaskRequest,
-    TaskResult, TaskWorkflow, UploadAction,
+    ConflictStrategy, Credential, FailureKind, GitAction, GitCommit, LastProgress,
+    MAX_REQUEST_BYTES, PermissionMode, PostExecutionActions, Progress, PromptFile, Recovery,
+    RecoveryMethod, RequestError, RequestRules, ResultEvent, Secret, SecretJson, SessionOutcome,
+    State, Step, TaskId, TaskIdError, TaskInput, TaskRequest, TaskResult, TaskState, TaskWorkflow,
+    UploadAction, UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};

@@ -18,5 +18,5 @@ mod usage;
 
 pub(crate) use budget::ProxyLimits;
 pub(crate) use server::Proxy;
-pub(crate) use socket::sweep;
+pub(crate) use socket::{check, sweep};
 pub(crate) use upstream::{Upstream, UpstreamError};

@@ -8,7 +8,11 @@ mod event_window;
 mod failures;
 mod log_store;
 mod run;
+mod runner;
+mod search_attributes;
 mod settings;
+#[allow(missing_docs, reason = "the SDK's macros make constants")]
+mod steps;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;
 

@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
     /// Only what needs no server and no tool beside Rust
     #[arg(long)]
     fast: bool,
+    /// Take the pictures of the documents again, and write them into docs/images
+    #[arg(long, conflicts_with_all = ["fast", "filter"])]
+    pictures: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -27,10 +30,14 @@ impl Arguments {
     pub(crate) fn everything() -> Self {
         Self {
             fast: false,
+            pictures: false,
             filter: None,
         }
     }
 }
+
+/// The tests that take pictures.
+const PICTURES: &str = "pictures_of_the_documents";
 
 /// One call of `cargo test`.
 struct Round {
@@ -95,13 +102,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     let rounds = if arguments.fast { FAST } else { FULL };
     let mut total = Count::default();
     let mut failed = Vec::new();
-    for round in rounds {
+    // Only the last round has tests that take pictures.
+    for round in rounds.into_iter().skip(usize::from(arguments.pictures)) {
         step::heading(&format!("Tests: {}", round.title));
         let mut command = workspace.cargo_for_tests();
         command
             .args(["test", "--no-fail-fast"])
             .args(round.arguments);
         command.args(&arguments.filter);
+        if arguments.pictures {
+            command.arg(PICTURES);
+            command.env("TKC_PICTURES", workspace.root().join("docs/images"));
+        }
         command.envs(environment.iter().map(|(name, path)| (name, path)));
         let (count, passed) = test(command)?;
         total.add(&count);

@@ -1,44 +1,23 @@
 //! Limits for each caller and each namespace, so that one of them leaves room for the others.
 
-use std::{hash::Hash, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use governor::{
-    DefaultDirectRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
-};
-use lru::LruCache;
-use parking_lot::Mutex;
 use temporal_kms_codec::Namespace;
 use temporal_kms_codec_service::{
-    auth::{Identity, Method},
+    auth::{CallerId, Identity},
     namespaces::NamespaceLimits,
+    shares::{Exceeded, Shares},
 };
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
-    time::timeout,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::request_error::{Limited, RequestError};
-use crate::config::{LimitsConfig, ShareLimits};
-
-/// How long a request waits for others of the same caller or namespace.
-const QUEUE_TIME: Duration = Duration::from_secs(1);
-/// Callers and namespaces that are remembered. A forgotten one begins with a full allowance.
-const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+use crate::config::LimitsConfig;
 
 /// The limits of callers and namespaces.
 pub(super) struct Admission {
     open: Arc<Semaphore>,
-    callers: Shares<Caller>,
+    callers: Shares<CallerId>,
     namespaces: Shares<Namespace>,
-}
-
-/// A caller. Subjects of different issuers are different callers.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Caller {
-    method: Method,
-    issuer: Option<String>,
-    subject: String,
 }
 
 /// The places of an admitted request, until it drops them.
@@ -71,22 +50,18 @@ impl Admission {
         own: &NamespaceLimits,
     ) -> Result<Admitted, RequestError> {
         // Without authentication, everybody is one caller.
-        let caller = match identity.method() {
-            Method::Open => None,
-            method => {
-                let caller = Caller {
-                    method,
-                    issuer: identity.issuer().map(str::to_owned),
-                    subject: identity.subject().to_owned(),
-                };
-                let limits = self.callers.limits;
-                self.callers.admit(&caller, limits, Limited::Caller).await?
+        let too_many =
+            |limited| move |Exceeded { wait, .. }| RequestError::TooMany { limited, wait };
+        let caller = match CallerId::of(identity) {
+            None => None,
+            Some(caller) => {
+                let admitted = self.callers.admit(&caller).await;
+                admitted.map_err(too_many(Limited::Caller))?
             }
         };
-        let limits = self.namespaces.limits.of_namespace(own);
-        let namespaces = &self.namespaces;
-        let namespace = namespaces.admit(namespace, limits, Limited::Namespace);
-        let namespace = namespace.await?;
+        let limits = self.namespaces.limits().of_namespace(own);
+        let admitted = self.namespaces.admit_within(namespace, limits).await;
+        let namespace = admitted.map_err(too_many(Limited::Namespace))?;
         Ok(Admitted {
             _caller: caller,
             _namespace: namespace,
@@ -94,80 +69,11 @@ impl Admission {
     }
 }
 
-/// The shares of all callers, or of all namespaces.
-struct Shares<K: Hash + Eq> {
-    limits: ShareLimits,
-    known: Mutex<LruCache<K, Share>>,
-}
-
-/// The share of one.
-#[derive(Clone)]
-struct Share {
-    limits: ShareLimits,
-    permits: Option<Arc<Semaphore>>,
-    rate: Option<Arc<DefaultDirectRateLimiter>>,
-}
-
-impl<K: Hash + Eq + Clone> Shares<K> {
-    fn new(limits: &ShareLimits) -> Self {
-        Self {
-            limits: *limits,
-            known: Mutex::new(LruCache::new(MOST)),
-        }
-    }
-
-    async fn admit(
-        &self,
-        key: &K,
-        limits: ShareLimits,
-        limited: Limited,
-    ) -> Result<Option<OwnedSemaphorePermit>, RequestError> {
-        if limits.concurrent.is_none() && limits.rate.is_none() {
-            return Ok(None);
-        }
-        let share = self.share(key, limits);
-        if let Some(rate) = &share.rate {
-            rate.check().map_err(|early| {
-                let wait = early.wait_time_from(DefaultClock::default().now());
-                RequestError::TooMany { limited, wait }
-            })?;
-        }
-        let Some(permits) = share.permits else {
-            return Ok(None);
-        };
-        match timeout(QUEUE_TIME, permits.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Some(permit)),
-            _ => Err(RequestError::TooMany {
-                limited,
-                wait: QUEUE_TIME,
-            }),
-        }
-    }
-
-    /// The share of `key`. With other limits than before, it is a new one.
-    fn share(&self, key: &K, limits: ShareLimits) -> Share {
-        let mut known = self.known.lock();
-        if let Some(share) = known.get(key).filter(|share| share.limits == limits) {
-            return share.clone();
-        }
-        let quota = limits.rate.map(|rate| {
-            let quota = Quota::per_second(rate);
-            limits.burst.map_or(quota, |burst| quota.allow_burst(burst))
-        });
-        let permits = limits.concurrent;
-        let share = Share {
-            limits,
-            permits: permits.map(|most| Arc::new(Semaphore::new(most))),
-            rate: quota.map(|quota| Arc::new(RateLimiter::direct(quota))),
-        };
-        known.put(key.clone(), share.clone());
-        share
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
+
+    use crate::config::ShareLimits;
 
     use super::*;
 

@@ -2,10 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header, request::Parts};
 use temporal_kms_codec::Namespace;
-use temporal_kms_codec_service::{
-    auth::{self, Authenticator, Identity, Presented, UnixPeer},
-    listener::Peer,
-};
+use temporal_kms_codec_service::auth::{self, Authenticator, Identity, Presented};
 
 use super::{
     connection::ConnectionInfo, origin::OriginPolicy, request_error::RequestError, route::Operation,
@@ -19,24 +16,11 @@ pub(super) async fn authenticate(
     if authenticator.is_open() {
         return Ok(Identity::anyone());
     }
-    let connection = head.extensions.get::<ConnectionInfo>();
-    let presented = Presented::in_headers(&head.headers)?
-        .with_certificate(connection.and_then(ConnectionInfo::certificate))
-        .with_peer(connection.and_then(unix_peer));
-    Ok(authenticator.identify(&presented).await?)
-}
-
-fn unix_peer(connection: &ConnectionInfo) -> Option<UnixPeer> {
-    match connection.peer() {
-        Peer::Unix {
-            user: Some(uid),
-            group: Some(gid),
-        } => Some(UnixPeer {
-            uid: *uid,
-            gid: *gid,
-        }),
-        _ => None,
+    let mut presented = Presented::in_headers(&head.headers)?;
+    if let Some(connection) = head.extensions.get::<ConnectionInfo>() {
+        presented = connection.present(presented);
     }
+    Ok(authenticator.identify(&presented).await?)
 }
 
 /// Whether the caller may do `operation` in `namespace`.

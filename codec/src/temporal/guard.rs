@@ -22,7 +22,7 @@ use temporalio_common::{
         common::v1::Payload,
         enums::v1::QueryResultType,
         failure::v1::Failure,
-        history::v1::{History, history_event::Attributes},
+        history::v1::{History, HistoryEvent, history_event::Attributes},
         workflowservice::v1::{PollWorkflowTaskQueueResponse, RespondQueryTaskCompletedRequest},
     },
 };
@@ -31,6 +31,8 @@ use super::rpc;
 
 /// The call by which a worker gets workflow tasks and queries.
 const POLL: &str = "PollWorkflowTaskQueue";
+/// The name of the markers of `patched`.
+const PATCH_MARKER: &str = "core_patch";
 /// How long the check of a query may take. Temporal gives up a query after 10 s by default.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
 /// Nothing connects to it: the guard makes every call at the connection that it was given.
@@ -65,6 +67,15 @@ const UNUSED_ADDRESS: &str = "http://guarded.invalid";
 #[derive(Clone, Default)]
 pub struct WorkerGuard {
     inputs: BTreeMap<String, InputCheck>,
+}
+
+/// Removes the details of a patch marker. The core of the SDK writes and reads them itself, without the codec.
+fn forget_patch(event: &mut HistoryEvent) {
+    if let Some(Attributes::MarkerRecordedEventAttributes(marker)) = &mut event.attributes
+        && marker.marker_name == PATCH_MARKER
+    {
+        marker.details.clear();
+    }
 }
 
 /// Whether payloads are a workflow's input.
@@ -187,6 +198,7 @@ impl Guarding {
             .get(name)
             .ok_or_else(|| "this worker does not run workflows of this type".to_owned())?;
         let mut history = History { events };
+        history.events.iter_mut().for_each(forget_patch);
         decode_payloads(&mut history, self.converter.codec(), &workflow_context())
             .await
             .map_err(|error| format!("cannot decode the workflow's history: {error}"))?;

@@ -143,6 +143,26 @@ impl Identity {
     }
 }
 
+/// A caller as a key of maps, and as the owner of things. Subjects of different issuers are different callers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallerId {
+    method: Method,
+    issuer: Option<String>,
+    subject: String,
+}
+
+impl CallerId {
+    /// `None` where the server authenticates nobody: everybody is one caller then.
+    #[must_use]
+    pub fn of(identity: &Identity) -> Option<Self> {
+        (identity.method() != Method::Open).then(|| Self {
+            method: identity.method(),
+            issuer: identity.issuer().map(str::to_owned),
+            subject: identity.subject().to_owned(),
+        })
+    }
+}
+
 /// The caller is known and may not do what it asks for: 403. The text is for the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {

@@ -1,11 +1,10 @@
 //! The codec server's own page in a real browser, with a history of a real Temporal server.
 #![allow(clippy::expect_used, reason = "a test")]
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
-use dev_servers::{Service, certificates::Authority, free_port, sibling_binary};
 use integration_tests::{
-    Keyring, ParcelOffice, assert_absent,
+    Keyring, ParcelOffice, SecuredServer, assert_absent,
     browser::{self, Step},
     codec_server_that,
 };
@@ -161,27 +160,14 @@ async fn no_value_becomes_markup() {
 }
 
 /// A codec server with TLS, which people use after a login at `issuer`.
-fn with_login(office: &ParcelOffice, issuer: &fake_oidc::Server, folder: &Path) -> Service {
-    let authority = Authority::new("codec").expect("an authority");
-    let certified = authority.server(&["localhost"]).expect("a certificate");
-    let (certificate, key) = certified.write(folder).expect("files");
-    let port = free_port().expect("a port");
-    let configuration = format!(
-        "[server]\nlisten = \"127.0.0.1:{port}\"\n[tls]\ncertificate = '{}'\nkey = '{}'\n\
-         [auth.issuers.company]\nissuer = \"{}\"\naudience = [\"codec\"]\n\
+fn with_login(office: &ParcelOffice, issuer: &fake_oidc::Server) -> SecuredServer {
+    let sections = format!(
+        "[auth.issuers.company]\nissuer = \"{}\"\naudience = [\"codec\"]\n\
          [auth.login]\nissuer = \"company\"\nclient_id = \"codec\"\n\
-         redirect_url = \"https://localhost:{port}/auth/callback\"\n\
-         [keys]\nlocal_keyring = '{}'\n[namespaces.default]\nencrypt = [\"local://default\"]\n",
-        certificate.display(),
-        key.display(),
+         redirect_url = \"https://localhost:PORT/auth/callback\"\n",
         issuer.issuer(),
-        office.keyring().folder().display(),
     );
-    let file = folder.join("codec.toml");
-    fs::write(&file, configuration).expect("a file");
-    let mut serve = Command::new(sibling_binary("codec-server").expect("codec-server is built"));
-    serve.args(["serve", "--config"]).arg(file);
-    Service::start("the codec server", serve).expect("a codec server")
+    SecuredServer::start(office.keyring(), &sections)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,8 +176,8 @@ async fn a_login_shows_what_the_person_may_see_and_a_logout_ends_it() {
     let office = ParcelOffice::open("default").await;
     let history = exported(&office, folder.path()).await;
     let issuer = fake_oidc::Server::local().await.expect("an issuer");
-    let server = with_login(&office, &issuer, folder.path());
-    let url = server.url().replace("127.0.0.1", "localhost");
+    let server = with_login(&office, &issuer);
+    let url = server.url();
     let read = |permissions: &[&str], then: &str| {
         issuer.sign_in_as(json!({"sub": "ann", "permissions": permissions}));
         let page = browser::walk(

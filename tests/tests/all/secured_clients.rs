@@ -1,11 +1,11 @@
 //! The real `temporal` and `tctl` with a codec server that speaks TLS and asks who calls.
 #![allow(clippy::expect_used, reason = "a test")]
 
-use std::{fs, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
-use dev_servers::{Service, certificates::Authority, sibling_binary};
-use integration_tests::{ParcelOffice, assert_absent, assert_present, output, tool};
-use tempfile::TempDir;
+use integration_tests::{
+    ParcelOffice, SecuredServer, assert_absent, assert_present, output, program_token, tool,
+};
 
 const SECRETS: [&str; 3] = [
     ParcelOffice::CONTENT,
@@ -13,55 +13,23 @@ const SECRETS: [&str; 3] = [
     ParcelOffice::LABEL,
 ];
 
-/// A codec server over the keys of an office.
+/// A codec server over the keys of an office, and a token for it.
 struct Secured {
-    server: Service,
-    folder: TempDir,
+    server: SecuredServer,
     token: String,
 }
 
 impl Secured {
     fn of(office: &ParcelOffice) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let authority = Authority::new("codec").expect("an authority");
-        let key = authority.server(&["localhost"]).expect("a certificate");
-        let (certificate, key) = key.write(folder.path()).expect("files");
-        fs::write(folder.path().join("ca.pem"), authority.certificate()).expect("a file");
-        let mut command = Command::new(program());
-        command.arg("token");
-        let made = command.output().expect("codec-server runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (section, token) = (text(&made.stderr), text(&made.stdout));
-        let both = format!("{section}\n{token}");
-        let hash = both
-            .lines()
-            .find(|line| line.starts_with("sha256 = "))
-            .expect("a hash");
-        let token = both
-            .split_whitespace()
-            .find(|word| word.starts_with("tkc_"))
-            .expect("a token");
-        let configuration = format!(
-            "[server]\nlisten = \"127.0.0.1:0\"\n[tls]\ncertificate = '{}'\nkey = '{}'\n\
-             [auth.tokens.cli]\n{hash}\npermissions = [\"default:read\"]\n\
-             [keys]\nlocal_keyring = '{}'\n[namespaces.default]\nencrypt = [\"local://default\"]\n",
-            certificate.display(),
-            key.display(),
-            office.keyring().folder().display(),
-        );
-        let file = folder.path().join("codec.toml");
-        fs::write(&file, configuration).expect("a file");
-        let mut serve = Command::new(program());
-        serve.args(["serve", "--config"]).arg(file);
+        let (token, section) = program_token("cli", &["default:read"]);
         Self {
-            server: Service::start("the codec server", serve).expect("a codec server"),
-            token: token.to_owned(),
-            folder,
+            server: SecuredServer::start(office.keyring(), &section),
+            token,
         }
     }
 
     fn endpoint(&self) -> String {
-        self.server.url().replace("127.0.0.1", "localhost")
+        self.server.url()
     }
 
     /// A client that trusts the server's authority.
@@ -69,15 +37,11 @@ impl Secured {
         let mut command = Command::new(program);
         command
             .env_clear()
-            .env("HOME", self.folder.path())
-            .env("SSL_CERT_FILE", self.folder.path().join("ca.pem"))
+            .env("HOME", self.server.folder())
+            .env("SSL_CERT_FILE", self.server.authority())
             .args(["--address", &office.address()]);
         command
     }
-}
-
-fn program() -> std::path::PathBuf {
-    sibling_binary("codec-server").expect("codec-server is built")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,12 @@ use std::{fmt, path::PathBuf};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 
-use crate::client::{Address, ConnectOptions, KeyUse};
+use temporal_kms_codec_service::arguments::variable;
+
+use crate::{
+    client::{Address, ConnectOptions, KeyUse},
+    store::StoreLocation,
+};
 
 /// Where Temporal is, and which key encrypts.
 #[derive(Clone, Args)]
@@ -24,6 +29,18 @@ pub(super) struct ConnectionArgs {
     /// `TEMPORAL_CODEC_KEY` names another one. Create it with `codec-server keys create local://default --keyring DIR`.
     #[arg(long, value_name = "DIR")]
     keyring: Option<PathBuf>,
+    /// Where the secrets of requests and the logs of tasks are stored, sealed: a folder, or <gs://BUCKET/PREFIX>,
+    /// <s3://BUCKET/PREFIX> or <az://CONTAINER/PREFIX>. `GCS_LOGS_BUCKET` names a bucket of Google Cloud Storage. Without a
+    /// store, secrets travel encrypted in the history, and logs stay at the worker. All programs need the same store.
+    #[arg(long, env = "CLAUDE_TASKS_STORE", value_name = "URL")]
+    store: Option<StoreLocation>,
+    /// The key that seals the secrets of requests in the store, such as <local://secrets>, if it is not the codec's key. Callers
+    /// need the right to encrypt with it, and workers the right to decrypt.
+    #[arg(long, env = "CLAUDE_TASKS_SECRETS_KEY", value_name = "URI")]
+    secrets_key: Option<String>,
+    /// Store logs and artefacts unsealed, for other programs that read them. Secrets are always sealed.
+    #[arg(long, env = "CLAUDE_TASKS_PLAIN_LOGS")]
+    plain_logs: bool,
     /// The CA certificate of Temporal (PEM), if the system does not have it.
     #[arg(long, env = "TEMPORAL_TLS_CA", value_name = "FILE")]
     tls_ca: Option<PathBuf>,
@@ -52,6 +69,14 @@ impl ConnectionArgs {
             .with_namespace(&self.namespace)
             .with_task_queue(&self.task_queue)
             .with_keys(keys);
+        if let Some(store) = self.store() {
+            options = options
+                .with_store(store)
+                .with_plain_sessions(self.plain_logs);
+        }
+        if let Some(key) = &self.secrets_key {
+            options = options.with_secrets_key(key);
+        }
         if let Some(folder) = &self.keyring {
             options = options.with_keyring(folder);
         }
@@ -62,6 +87,11 @@ impl ConnectionArgs {
             options = options.with_tls_client(certificate, key);
         }
         options
+    }
+
+    fn store(&self) -> Option<StoreLocation> {
+        let bucket = || StoreLocation::google_bucket(&variable("GCS_LOGS_BUCKET")?).ok();
+        self.store.clone().or_else(bucket)
     }
 
     /// The task queue.

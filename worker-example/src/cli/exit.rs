@@ -5,14 +5,19 @@ use std::{io, process::ExitCode};
 use temporal_kms_codec_service::{
     exit::{Status, after_signal, list},
     listener::ListenAddress,
+    settings::Problems,
     terminal,
 };
 use thiserror::Error;
 
-use super::input::InputError;
+use super::{input::InputError, webhook_input::WebhookInputError};
 use crate::{
+    api::ApiServerError,
     client::{ClientError, ConnectError, EndKind},
     print,
+    store::StoreError,
+    task::TaskId,
+    webhook::SecretError,
     worker::{ConfigError, WorkerError},
 };
 
@@ -28,7 +33,7 @@ pub(super) fn exit_codes() -> String {
         (64, "wrong command line, or a value that a task cannot have"),
         (
             65,
-            "a request is not JSON, or a payload cannot be decrypted",
+            "a request is not JSON, a payload cannot be decrypted, or a webhook is not genuine",
         ),
         (66, "a file cannot be read, or the task does not exist"),
         (
@@ -80,9 +85,24 @@ pub(super) enum CommandError {
     /// Claude Code cannot be used.
     #[error(transparent)]
     Claude(#[from] ConfigError),
+    /// A webhook is not genuine, or cannot be checked.
+    #[error(transparent)]
+    Webhook(#[from] WebhookInputError),
+    /// The secret of webhooks cannot be used.
+    #[error(transparent)]
+    WebhookSecret(#[from] SecretError),
+    /// Webhooks cannot be sent.
+    #[error("cannot prepare webhooks: {0}. Check the system's certificate authorities")]
+    Webhooks(String),
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// The configuration of the API is wrong.
+    #[error(transparent)]
+    Configuration(#[from] Problems),
+    /// The API cannot start.
+    #[error(transparent)]
+    Api(#[from] ApiServerError),
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
@@ -97,6 +117,17 @@ pub(super) enum CommandError {
         /// Why.
         source: io::Error,
     },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No store is named.
+    #[error("name the store of the logs with --store (CLAUDE_TASKS_STORE)")]
+    NoStore,
+    /// The store has no log of the task.
+    #[error(
+        "the store has no log of task `{0}`. Check the id and --store. A worker without --store keeps its logs in its folder"
+    )]
+    NoLog(TaskId),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -111,9 +142,23 @@ impl CommandError {
             Self::Input(error) => error.status(),
             Self::Connect(error) => of_connect(error),
             Self::Client(error) => of_client(error),
-            Self::Claude(_) | Self::Telemetry(_) | Self::Audit(_) => Status::Configuration,
+            Self::Claude(_)
+            | Self::Telemetry(_)
+            | Self::Audit(_)
+            | Self::Configuration(_)
+            | Self::WebhookSecret(_)
+            | Self::Webhooks(_) => Status::Configuration,
+            Self::Api(error) => match error {
+                ApiServerError::Listen { .. } => Status::Unavailable,
+                _ => Status::Configuration,
+            },
             Self::Listen { .. } => Status::Unavailable,
             Self::Worker(error) => of_worker(error),
+            Self::Store(StoreError::Seal { .. } | StoreError::Replaced { .. }) => Status::Data,
+            Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,
+            Self::Store(_) => Status::Unavailable,
+            Self::NoStore => Status::Usage,
+            Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,
         }
     }
@@ -137,7 +182,9 @@ fn of_connect(error: &ConnectError) -> Status {
         ConnectError::Address(_) => Status::Usage,
         ConnectError::File { .. } => Status::NoInput,
         ConnectError::Codec(error) => Status::of(error),
-        ConnectError::KeyringUnused | ConnectError::OldVariable => Status::Configuration,
+        ConnectError::KeyringUnused | ConnectError::OldVariable | ConnectError::Store(_) => {
+            Status::Configuration
+        }
         ConnectError::Unreachable { .. } => Status::Unavailable,
         ConnectError::Denied { .. } => Status::NoPermission,
     }
@@ -148,11 +195,31 @@ fn of_client(error: &ClientError) -> Status {
         ClientError::Connect(error) => of_connect(error),
         ClientError::Namespace(_) => Status::Configuration,
         ClientError::Exists(_) => Status::Usage,
+        ClientError::Refused { status, .. } => match status {
+            401 | 403 => Status::NoPermission,
+            429 | 500.. => Status::Unavailable,
+            _ => Status::Usage,
+        },
         ClientError::NotFound(_) => Status::NoInput,
         ClientError::ForeignResult(_) | ClientError::Unreadable { .. } => Status::Data,
-        ClientError::NoWorker(_) | ClientError::Submit { .. } | ClientError::Unreachable { .. } => {
-            Status::Unavailable
-        }
+        ClientError::NoWorker(_)
+        | ClientError::Submit { .. }
+        | ClientError::List { .. }
+        | ClientError::Server { .. }
+        | ClientError::Secrets { .. }
+        | ClientError::Signing { .. }
+        | ClientError::Unreachable { .. } => Status::Unavailable,
+    }
+}
+
+fn of_webhook(error: &WebhookInputError) -> Status {
+    match error {
+        WebhookInputError::Missing(_) => Status::Usage,
+        WebhookInputError::NoSecret | WebhookInputError::Secret(_) => Status::Configuration,
+        WebhookInputError::Read(_) => Status::NoInput,
+        WebhookInputError::Twice(_)
+        | WebhookInputError::Large
+        | WebhookInputError::NotGenuine(_) => Status::Data,
     }
 }
 
@@ -161,6 +228,7 @@ fn of_worker(error: &WorkerError) -> Status {
         WorkerError::Connect(error) => of_connect(error),
         WorkerError::Namespace(_)
         | WorkerError::Claude(_)
+        | WorkerError::RequestKey(_)
         | WorkerError::Sandbox(_)
         | WorkerError::Api(_) => Status::Configuration,
         WorkerError::Workdir { source, .. } => match source.kind() {

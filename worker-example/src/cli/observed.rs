@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::exit::CommandError;
-use crate::print;
+use crate::{client::ConnectOptions, print};
 
 /// The name of this program in its audit log.
 const PROGRAM: &str = concat!("claude-tasks ", env!("CARGO_PKG_VERSION"));
@@ -68,19 +68,19 @@ pub(super) struct Observed {
     admin: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
-/// Opens the audit log, and answers probes from now on. `settings` says how the log's key is reached.
+/// Opens the audit log, and answers probes from now on. Returns the connection with what observes its keys.
 ///
 /// # Errors
 /// When the log cannot be written, or the address cannot be listened on.
 pub(super) async fn start(
     args: &ObservedArgs,
-    settings: Result<CodecSettings, ConfigurationError>,
+    connection: ConnectOptions,
     metrics: &Arc<Metrics>,
-) -> Result<Observed, CommandError> {
+) -> Result<(Observed, ConnectOptions), CommandError> {
     let readiness = Readiness::new();
     metrics.process().watch_readiness(&readiness);
     let audit = match &args.audit_log {
-        Some(folder) => Some(open(args, folder.clone(), settings).await?),
+        Some(folder) => Some(open(args, folder.clone(), connection.codec_settings()).await?),
         None => None,
     };
     let watch = audit.clone().map(|log| {
@@ -91,12 +91,16 @@ pub(super) async fn start(
         Some(address) => Some(listen(address, &readiness, metrics).await?),
         None => None,
     };
-    Ok(Observed {
+    let observed = Observed {
         readiness,
         audit,
         watch,
         admin,
-    })
+    };
+    let connection = connection
+        .with_metrics(metrics)
+        .with_observer(observed.observer());
+    Ok((observed, connection))
 }
 
 async fn open(
@@ -186,9 +190,8 @@ impl Observed {
 
     /// Who is told of the calls of keys.
     pub(super) fn observer(&self) -> Option<Arc<dyn CallObserver>> {
-        self.audit
-            .clone()
-            .map(|log| -> Arc<dyn CallObserver> { log })
+        let audit = self.audit.clone();
+        audit.map(|log| -> Arc<dyn CallObserver> { log })
     }
 
     /// Writes the end of the audit log, and ends the answers to probes.

@@ -9,6 +9,7 @@ use super::{
     exit::{CommandEnd, CommandError},
     input::InputArgs,
     screen::Screen,
+    server::{AnyTask, ServerArgs},
     units,
     watch::{OnSignal, watch},
 };
@@ -24,6 +25,8 @@ Examples:
     claude-tasks submit --keyring keys --prompt 'Write a haiku'
   claude-tasks submit --prompt-file prompt.txt --allowed-tool Bash --json
   claude-tasks submit --request task.json --task-id nightly-1 --detach
+  claude-tasks submit --server https://tasks.example.com \\
+    --prompt 'Write a haiku'
 
 The credential comes from ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or is
 in the request file. It is never an option, because all users of a machine
@@ -38,15 +41,20 @@ pub(super) struct SubmitArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
     #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
     input: InputArgs,
     /// The task's id: letters, digits, `_` and `-` [default: a random id]. Temporal stores it unencrypted.
     #[arg(long, value_name = "ID")]
     task_id: Option<TaskId>,
     /// How long the task may wait for a worker, such as 30m. Then it fails.
-    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = units::time)]
+    #[arg(long, value_name = "TIME", default_value = "1d", conflicts_with = "server", value_parser = units::time)]
     queue_time: Duration,
+    /// The key that signs the request, such as <local://requests>. Workers with `--request-key` run signed requests only.
+    #[arg(long, env = "CLAUDE_TASKS_SIGNING_KEY", value_name = "URI")]
+    sign_with: Option<String>,
     /// Submit nothing if no worker polls the task queue.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "server")]
     require_worker: bool,
     /// Print every event as one line of JSON, between `task_submitted` and `task_ended`.
     #[arg(long)]
@@ -61,8 +69,21 @@ pub(super) struct SubmitArgs {
 /// # Errors
 /// When the request is not valid, or the task cannot be submitted or followed.
 pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
-    let request = args.input.request()?;
-    let options = args.connection.options(KeyUse::Encrypt);
+    let mut request = args.input.request()?;
+    if let Some(client) = args.server.client()? {
+        request.task_id = args.task_id.or(request.task_id);
+        let task = AnyTask::Remote(client.submit(&request).await?);
+        let screen = Screen::new(task.id().clone(), "", args.json);
+        screen.submitted(args.detach);
+        if args.detach {
+            return Ok(CommandEnd::Done);
+        }
+        return watch(&task, screen, OnSignal::Cancel).await;
+    }
+    let mut options = args.connection.options(KeyUse::Encrypt);
+    if let Some(key) = &args.sign_with {
+        options = options.with_signing_key(key);
+    }
     let client = TaskClient::connect(&options.with_identity("claude-tasks-submit")).await?;
     let mut options = SubmitOptions::new()
         .with_queue_time(args.queue_time)
@@ -79,5 +100,5 @@ pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
         }
         return Ok(CommandEnd::Done);
     }
-    watch(&task, screen, OnSignal::Cancel).await
+    watch(&AnyTask::Direct(task), screen, OnSignal::Cancel).await
 }

@@ -8,10 +8,11 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     screen::{Screen, note_cut},
+    server::{AnyTask, ServerArgs},
     watch::{OnSignal, watch},
 };
 use crate::{
-    client::{Cancellation, KeyUse, Task, TaskClient},
+    client::{Cancellation, KeyUse},
     print,
     task::TaskId,
 };
@@ -50,6 +51,8 @@ This needs no key.";
 pub(super) struct TaskArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    server: ServerArgs,
     /// The task's id, as `submit` printed it.
     #[arg(value_name = "TASK")]
     task: TaskId,
@@ -128,7 +131,6 @@ pub(super) async fn cancel(args: TaskArgs) -> Result<CommandEnd, CommandError> {
     Ok(CommandEnd::Done)
 }
 
-async fn connect(args: &TaskArgs, keys: KeyUse) -> Result<Task, CommandError> {
-    let client = TaskClient::connect(&args.connection.options(keys)).await?;
-    Ok(client.task(&args.task))
+async fn connect(args: &TaskArgs, keys: KeyUse) -> Result<AnyTask, CommandError> {
+    args.server.task(&args.connection, keys, &args.task).await
 }

@@ -9,9 +9,10 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     exit::{CommandEnd, CommandError},
     screen::Screen,
+    server::AnyTask,
 };
 use crate::{
-    client::{Cancellation, Stage, Task, TaskEvent},
+    client::{Cancellation, Stage, TaskEvent},
     print,
 };
 
@@ -32,13 +33,13 @@ pub(super) enum OnSignal {
 /// # Errors
 /// When the task cannot be followed or cancelled, or its result cannot be read.
 pub(super) async fn watch(
-    task: &Task,
+    task: &AnyTask,
     mut screen: Screen,
     on_signal: OnSignal,
 ) -> Result<CommandEnd, CommandError> {
     let id = task.id();
     let mut signals = StopSignals::listen().map_err(CommandError::Signals)?;
-    let mut events = pin!(task.follow());
+    let mut events = task.follow();
     let mut cancelling = pin!(task.cancel());
     let (mut is_asked, mut is_answered, mut is_accepted) = (false, false, false);
     let mut stage = Stage::default();

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytesize::ByteSize;
-use clap::Args;
+use clap::{Args, ValueEnum as _};
 use temporal_kms_codec::endpoint;
 use temporal_kms_codec_service::{
     arguments::variable,
@@ -15,8 +15,10 @@ use url::Url;
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
+    input::InputError,
     observed::{self, ObservedArgs},
     sandbox::SandboxArgs,
+    steps::StepArgs,
     units,
 };
 use crate::{
@@ -26,7 +28,9 @@ use crate::{
     worker::{self, Caps, ClaudeConfig, OutputLimits, WorkerSettings},
 };
 
-const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
+/// A variable of the original service.
+const PERMISSION_MODE: &str = "PERMISSION_MODE";
+pub(super) const TELEMETRY: Program = Program::claude_tasks(env!("CARGO_PKG_VERSION"));
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -53,6 +57,8 @@ pub(super) struct WorkerArgs {
     pub connection: ConnectionArgs,
     #[command(flatten)]
     pub observed: ObservedArgs,
+    #[command(flatten)]
+    pub steps: StepArgs,
     /// Claude Code's program: a name on the PATH, or a path.
     #[arg(
         long,
@@ -174,6 +180,24 @@ pub(super) struct WorkerArgs {
         value_parser = units::pause
     )]
     pub linger_time: Duration,
+    /// A file with a public key (PEM); may be given several times. The worker then runs only requests that one of these keys has
+    /// signed.
+    #[arg(
+        long = "request-key",
+        env = "CLAUDE_TASKS_REQUEST_KEYS",
+        value_delimiter = ',',
+        value_name = "FILE"
+    )]
+    pub request_keys: Vec<PathBuf>,
+    /// How long a webhook is tried until its receiver acknowledges it, such as 1d.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_WEBHOOK_AGE",
+        default_value = "1d",
+        value_name = "TIME",
+        value_parser = units::time
+    )]
+    pub webhook_age: Duration,
     /// How many days the logs of tasks are kept. 0 keeps them for ever.
     #[arg(
         long,
@@ -209,14 +233,9 @@ pub(super) async fn run(
     let telemetry = Telemetry::start(TELEMETRY, &config, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
     let mut settings = settings(args)?;
-    let connection = settings.connection.with_metrics(telemetry.metrics());
-    let observed = observed::start(
-        &observed_args,
-        connection.codec_settings(),
-        telemetry.metrics(),
-    );
-    let observed = observed.await?;
-    settings.connection = connection.with_observer(observed.observer());
+    let started = observed::start(&observed_args, settings.connection, telemetry.metrics());
+    let (observed, connection) = started.await?;
+    settings.connection = connection;
     let ran = worker::run(settings, observed.readiness(), || {
         print::line(&format!("worker ready: task queue {queue}"));
     });
@@ -228,11 +247,18 @@ pub(super) async fn run(
     Ok(CommandEnd::Done)
 }
 
-fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
+/// The worker's settings from its options.
+///
+/// # Errors
+/// When Claude Code cannot be found.
+pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let mut claude = ClaudeConfig::find(&args.claude)?;
     claude.pass_env = args.pass_env;
     claude.api_retries = Some(args.api_retries);
-    claude.permission_mode = args.permission_mode;
+    claude.permission_mode = match args.permission_mode {
+        Some(mode) => Some(mode),
+        None => permission_mode()?,
+    };
     claude.allowed_tools = args.allowed_tools;
     claude.disallowed_tools = args.disallowed_tools;
     claude.caps = Caps {
@@ -244,12 +270,16 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
     let days = args.log_retention_days;
     Ok(WorkerSettings {
         connection: args.connection.options(KeyUse::Encrypt),
+        git: args.steps.git(),
+        webhooks: args.steps.webhooks()?,
         claude,
         api_url: args.anthropic_base_url,
         api_limits: args.sandbox.api_limits(),
         sandbox: args.sandbox.settings(),
         workdir: args.workdir,
         max_tasks: args.max_tasks,
+        request_keys: args.request_keys,
+        webhook_age: args.webhook_age,
         limits: OutputLimits {
             lines: args.max_events,
             bytes: args.max_output.as_u64(),
@@ -260,6 +290,18 @@ fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError> {
         grace_time: args.grace_time,
         log_retention: (days > 0).then(|| Duration::from_hours(24 * u64::from(days))),
     })
+}
+
+/// The permission mode by the variable of the original service.
+fn permission_mode() -> Result<Option<PermissionMode>, CommandError> {
+    let Some(name) = variable(PERMISSION_MODE) else {
+        return Ok(None);
+    };
+    let mode = PermissionMode::from_str(&name, false).map_err(|_| InputError::Option {
+        name: PERMISSION_MODE,
+        problem: "must be plan, default, acceptEdits or bypassPermissions".to_owned(),
+    })?;
+    Ok(Some(mode))
 }
 
 /// The URL of the API, which receives credentials. A URL that would send them unencrypted is refused.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use temporal_kms_codec::{Codec, PlaintextPolicy, Scheme};
+use temporal_kms_codec::{Codec, CodecSettings, Error, PlaintextPolicy, Scheme, Sealer};
 use temporal_kms_codec_service::arguments::variable;
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
@@ -15,6 +15,10 @@ use super::{
     connect_error::ConnectError,
     options::{ConnectOptions, KeyUse},
 };
+use crate::{
+    signed::RequestSigner,
+    store::{Objects, StoreLocation, Vault},
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The variable with the API key of Temporal Cloud. It is not an option, because all users of a machine can read arguments.
@@ -25,6 +29,17 @@ pub(super) struct Connected {
     pub(super) client: Client,
     /// Temporal's address, for messages.
     pub(super) address: String,
+    /// Where secrets and logs are stored.
+    pub(super) vault: Option<Vault>,
+    /// Signs requests.
+    pub(super) signer: Option<RequestSigner>,
+}
+
+/// What the keys are used for.
+struct Keys {
+    codec: Codec,
+    vault: Option<Vault>,
+    signer: Option<RequestSigner>,
 }
 
 /// Connects. Nothing is sent before the address is known to be safe for the credentials that go there.
@@ -38,14 +53,18 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Connected, Conne
         tls_files: options.tls_files().next().is_some(),
     })?;
     let tls = tls(options, address.scheme() == "https")?;
-    let converter = match options.keys {
-        KeyUse::None => DataConverter::default(),
-        KeyUse::Decrypt => codec(options).await?.data_converter(),
+    let keys = match options.keys {
+        KeyUse::None => None,
+        KeyUse::Decrypt => Some(keys(options).await?),
         KeyUse::Encrypt => {
-            let codec = codec(options).await?;
-            codec.ready().await?;
-            codec.data_converter()
+            let keys = keys(options).await?;
+            keys.codec.ready().await?;
+            Some(keys)
         }
+    };
+    let (converter, vault, signer) = match keys {
+        None => (DataConverter::default(), None, None),
+        Some(keys) => (keys.codec.data_converter(), keys.vault, keys.signer),
     };
     let connection = ConnectionOptions::new(address.clone())
         .identity(options.identity.clone())
@@ -67,12 +86,14 @@ pub(super) async fn connect(options: &ConnectOptions) -> Result<Connected, Conne
     Ok(Connected {
         client,
         address: shown,
+        vault,
+        signer,
     })
 }
 
-/// The codec for the namespace. By default it refuses payloads that are not encrypted. Otherwise the worker would run the
+/// The codec for the namespace, and what else uses its keys. By default it refuses payloads that are not encrypted. Otherwise the worker would run the
 /// tasks of everybody who can write to Temporal.
-async fn codec(options: &ConnectOptions) -> Result<Codec, ConnectError> {
+async fn keys(options: &ConnectOptions) -> Result<Keys, ConnectError> {
     if variable("CLAUDE_TASKS_KEYRING").is_some() {
         return Err(ConnectError::OldVariable);
     }
@@ -94,7 +115,48 @@ async fn codec(options: &ConnectOptions) -> Result<Codec, ConnectError> {
         let namespace = settings.namespace.clone();
         metrics.configure_names([namespace], keys, &settings.kms);
     }
-    Ok(settings.open().await?)
+    let vault = match &options.store {
+        Some(location) => Some(vault(&mut settings, location, options).await?),
+        None => None,
+    };
+    let signer = match &options.signing_key {
+        Some(uri) => Some(signer(&mut settings, uri).await?),
+        None => None,
+    };
+    let codec = settings.open().await?;
+    Ok(Keys {
+        codec,
+        vault,
+        signer,
+    })
+}
+
+async fn vault(
+    settings: &mut CodecSettings,
+    location: &StoreLocation,
+    options: &ConnectOptions,
+) -> Result<Vault, ConnectError> {
+    let objects = Objects::open(location)?;
+    let mut builder = Sealer::builder();
+    for uri in &settings.encrypt {
+        builder = builder.encrypt_with(settings.kms.key(uri).await.map_err(Error::from)?);
+    }
+    for uri in &settings.decrypt {
+        builder = builder.decrypt_with(settings.kms.key(uri).await.map_err(Error::from)?);
+    }
+    let mut vault = Vault::new(objects, builder.build()?, &options.namespace);
+    if let Some(uri) = &options.secrets_key {
+        let key = settings.kms.read_key(uri).map_err(Error::from)?;
+        let key = settings.kms.key(&key).await.map_err(Error::from)?;
+        vault = vault.with_secrets(Sealer::builder().encrypt_with(key).build()?);
+    }
+    Ok(vault.with_plain_sessions(options.plain_sessions))
+}
+
+async fn signer(settings: &mut CodecSettings, uri: &str) -> Result<RequestSigner, ConnectError> {
+    let key = settings.kms.read_key(uri).map_err(Error::from)?;
+    let signer = settings.kms.signer(&key).await.map_err(Error::from)?;
+    Ok(RequestSigner::new(signer))
 }
 
 fn tls(options: &ConnectOptions, wanted: bool) -> Result<Option<TlsOptions>, ConnectError> {

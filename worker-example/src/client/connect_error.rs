@@ -8,6 +8,7 @@ use thiserror::Error;
 use url::Url;
 
 use super::address::{self, AddressError};
+use crate::store::LocationError;
 
 /// The client cannot connect to Temporal, or cannot encrypt.
 #[derive(Debug, Error)]
@@ -36,6 +37,9 @@ pub enum ConnectError {
     /// A variable of an older version is set.
     #[error("CLAUDE_TASKS_KEYRING has no effect any more; set TEMPORAL_CODEC_KEYRING instead")]
     OldVariable,
+    /// The store of secrets and logs cannot be used.
+    #[error("{0}. Check --store (CLAUDE_TASKS_STORE, GCS_LOGS_BUCKET)")]
+    Store(#[from] LocationError),
     /// Temporal cannot be reached.
     #[error("cannot connect to Temporal at {}: {problem}", address::shown(address))]
     Unreachable {
@@ -114,6 +118,7 @@ mod tests {
             E::Codec(_) => &["cannot encrypt payloads", "Decode it"],
             E::KeyringUnused => &["--keyring", "leave --keyring out"],
             E::OldVariable => &["CLAUDE_TASKS_KEYRING", "set TEMPORAL_CODEC_KEYRING"],
+            E::Store(_) => &["the store", "Check --store"],
             E::Unreachable { .. } => &["http://temporal:7233", "Is --address right?"],
             E::Denied { .. } => &["http://temporal:7233", "Check TEMPORAL_API_KEY"],
         }
@@ -125,6 +130,7 @@ mod tests {
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
         let all = [
             ConnectError::Address(AddressError::Form),
+            ConnectError::Store(LocationError::Form),
             ConnectError::File {
                 path: "ca.pem".into(),
                 source: io::ErrorKind::NotFound.into(),

@@ -44,6 +44,22 @@ pub enum ClientError {
         /// Why.
         problem: String,
     },
+    /// The secrets of the request cannot be stored.
+    #[error("cannot submit task `{task}`: {problem}")]
+    Secrets {
+        /// The task.
+        task: TaskId,
+        /// Why, and what to do.
+        problem: String,
+    },
+    /// The request cannot be signed.
+    #[error("cannot sign the request of task `{task}`: {problem}. Check --sign-with")]
+    Signing {
+        /// The task.
+        task: TaskId,
+        /// Why.
+        problem: String,
+    },
     /// Temporal or the key service did not answer a call about the task.
     #[error(
         "cannot get news of task `{task}`: {problem}. The task continues; try `claude-tasks follow {task}`"
@@ -52,6 +68,26 @@ pub enum ClientError {
         /// The task.
         task: TaskId,
         /// Why.
+        problem: String,
+    },
+    /// Temporal or the key service did not answer a call about many tasks.
+    #[error("cannot list the tasks: {problem}. Check Temporal and the key service, and try again")]
+    List {
+        /// Why.
+        problem: String,
+    },
+    /// A task service cannot be called.
+    #[error("cannot call the task service: {problem}. Check --server, and that the service runs")]
+    Server {
+        /// Why.
+        problem: String,
+    },
+    /// A task service refuses the call.
+    #[error("the task service refuses this ({status}): {problem}")]
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// Its reason.
         problem: String,
     },
     /// The stored payloads of the task cannot be decrypted with this client's keys.
@@ -105,7 +141,12 @@ mod tests {
             E::ForeignResult(_) => &["`t-1`", "submit the task again with another id"],
             E::NoWorker(_) => &["claude", "worker"],
             E::Submit { .. } => &["`t-1`", "submit the task again with --task-id t-1"],
+            E::Secrets { .. } => &["`t-1`", "Check --store"],
+            E::Signing { .. } => &["`t-1`", "Check --sign-with"],
             E::Unreachable { .. } => &["`t-1`", "try `claude-tasks follow t-1`"],
+            E::Server { .. } => &["the task service", "Check --server"],
+            E::Refused { .. } => &["the task service", "timeout"],
+            E::List { .. } => &["the tasks", "try again"],
             E::Unreadable { .. } => &["`t-1`", "Use the key with which it was submitted"],
         }
     }
@@ -128,8 +169,22 @@ mod tests {
                 task: task(),
                 problem: problem(),
             },
+            ClientError::Secrets {
+                task: task(),
+                problem: "Check --store".to_owned(),
+            },
+            ClientError::Signing {
+                task: task(),
+                problem: problem(),
+            },
             ClientError::Unreachable {
                 task: task(),
+                problem: problem(),
+            },
+            ClientError::List { problem: problem() },
+            ClientError::Server { problem: problem() },
+            ClientError::Refused {
+                status: 403,
                 problem: problem(),
             },
             ClientError::Unreadable {

@@ -49,13 +49,14 @@ pub enum TaskEvent {
     Ended(Box<TaskEnd>),
 }
 
-/// A stream of a task's events from now on. It ends after [`TaskEvent::Ended`] or an error.
+/// A stream of a task's events from now on, without those before `first`. It ends after [`TaskEvent::Ended`] or an error.
 pub(super) fn follow(
     target: Target,
     task: TaskId,
     workflow: WorkflowOfTask,
+    first: u64,
 ) -> impl Stream<Item = Result<TaskEvent, ClientError>> + Send + use<> {
-    let following = Following::new(target, task, workflow);
+    let following = Following::new(target, task, workflow, first);
     stream::unfold(Some(following), |following| async {
         let mut following = following?;
         let next = following.next().await;
@@ -74,14 +75,14 @@ struct Following {
 }
 
 impl Following {
-    fn new(target: Target, task: TaskId, workflow: WorkflowOfTask) -> Self {
+    fn new(target: Target, task: TaskId, workflow: WorkflowOfTask, first: u64) -> Self {
         let ending = workflow.clone();
         Self {
             task,
             result: Box::pin(async move {
                 ending.get_result(WorkflowGetResultOptions::default()).await
             }),
-            observer: Observer::new(target, workflow.clone()),
+            observer: Observer::new(target, workflow.clone(), first),
             workflow,
             ready: VecDeque::new(),
             end: None,
@@ -142,13 +143,13 @@ struct Told {
 }
 
 impl Observer {
-    fn new(target: Target, workflow: WorkflowOfTask) -> Self {
+    fn new(target: Target, workflow: WorkflowOfTask, first: u64) -> Self {
         let mut polls = interval(POLL);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             target,
             workflow,
-            heartbeats: Heartbeats::default(),
+            heartbeats: Heartbeats::after(first),
             polls,
             next_queue_look: Instant::now(),
             told: Told::default(),

@@ -46,6 +46,14 @@ pub(super) struct Heartbeats {
 }
 
 impl Heartbeats {
+    /// For a reader that has all events before this one.
+    pub(super) fn after(next: u64) -> Self {
+        Self {
+            next,
+            ..Self::default()
+        }
+    }
+
     /// The events that are new in the task's heartbeats.
     ///
     /// # Errors
@@ -140,8 +148,6 @@ fn rpc_options() -> RpcOptions {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     const TASK: &str = "task";
@@ -191,7 +197,7 @@ mod tests {
     #[test]
     fn every_event_is_made_honest() {
         let mut heartbeats = Heartbeats::default();
-        let text = json!({"type": "text", "content": "not JSON"}).to_string();
+        let text = crate::task::text_event("not JSON");
         assert_eq!(
             heartbeats.take(TASK, progress(0, &["not JSON"])),
             [event(&text)]

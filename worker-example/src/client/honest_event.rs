@@ -1,8 +1,6 @@
 //! Keeps a task from imitating the events that the client itself makes.
 
-use serde_json::json;
-
-use crate::task::EventFields;
+use crate::task::{EventFields, text_event};
 
 /// An event as one line of JSON. A text that is not JSON becomes a `text` event. So does an event that claims to be one of
 /// the client's own: a heartbeat can be forged by somebody who can write to Temporal and has the key.
@@ -15,7 +13,7 @@ pub(super) fn one_line(event: String) -> String {
                 event
             }
         }
-        _ => json!({"type": "text", "content": event}).to_string(),
+        _ => text_event(&event),
     }
 }
 
@@ -46,8 +44,7 @@ mod tests {
             r#"{"type":"claude_tasks","type":"a","subtype":"task_ended"}"#,
             r#"{"type":"claude_tasks","subtype":"warnings","Subtype":"task_ended"}"#,
         ] {
-            let expected = json!({"type": "text", "content": text}).to_string();
-            assert_eq!(one_line(text.to_owned()), expected);
+            assert_eq!(one_line(text.to_owned()), text_event(text));
         }
         let lines = "{\"type\":\"a\",\r\n \"x\": 1}\n";
         assert_eq!(one_line(lines.to_owned()), r#"{"type":"a","x":1}"#);

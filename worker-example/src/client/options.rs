@@ -10,8 +10,8 @@ use std::{
 use temporal_kms_codec::{CodecSettings, ConfigurationError, kms::CallObserver};
 use temporal_kms_codec_service::{arguments::variable, local_key::KeyChoice, telemetry::Metrics};
 
-use super::address::Address;
-use crate::task::TaskId;
+use super::{address::Address, owner::Owner};
+use crate::{store::StoreLocation, task::TaskId};
 
 /// How to reach Temporal, and which key encrypts. The codec's other settings come from the environment, as
 /// [`CodecSettings::from_variables`](temporal_kms_codec::CodecSettings::from_variables) reads them.
@@ -28,6 +28,10 @@ pub struct ConnectOptions {
     pub(super) tls_client: Option<(PathBuf, PathBuf)>,
     pub(super) metrics: Option<Arc<Metrics>>,
     pub(super) observer: Option<Arc<dyn CallObserver>>,
+    pub(super) store: Option<StoreLocation>,
+    pub(super) plain_sessions: bool,
+    pub(super) secrets_key: Option<String>,
+    pub(super) signing_key: Option<String>,
 }
 
 impl ConnectOptions {
@@ -45,6 +49,10 @@ impl ConnectOptions {
             tls_client: None,
             metrics: None,
             observer: None,
+            store: None,
+            plain_sessions: false,
+            secrets_key: None,
+            signing_key: None,
         }
     }
 
@@ -98,6 +106,36 @@ impl ConnectOptions {
         key: impl Into<PathBuf>,
     ) -> Self {
         self.tls_client = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Sets where the secrets of requests and the logs of tasks are stored. Without it, secrets travel encrypted in the input of
+    /// the workflow, and logs stay at the worker.
+    #[must_use]
+    pub fn with_store(mut self, store: StoreLocation) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sets whether logs and artefacts are stored unsealed. Secrets are always sealed.
+    #[must_use]
+    pub fn with_plain_sessions(mut self, plain: bool) -> Self {
+        self.plain_sessions = plain;
+        self
+    }
+
+    /// Sets the key that seals the secrets of requests in the store, as a URI. Who submits tasks needs the right to encrypt with
+    /// it, and workers the right to decrypt. Without it, the keys of the codec seal them.
+    #[must_use]
+    pub fn with_secrets_key(mut self, uri: impl Into<String>) -> Self {
+        self.secrets_key = Some(uri.into());
+        self
+    }
+
+    /// Sets the key that signs requests, as a URI such as `local://requests`.
+    #[must_use]
+    pub fn with_signing_key(mut self, uri: impl Into<String>) -> Self {
+        self.signing_key = Some(uri.into());
         self
     }
 
@@ -159,6 +197,7 @@ pub struct SubmitOptions {
     pub(super) task_id: Option<TaskId>,
     pub(super) queue_time: Duration,
     pub(super) require_worker: bool,
+    pub(super) owner: Option<Owner>,
 }
 
 impl SubmitOptions {
@@ -172,6 +211,7 @@ impl SubmitOptions {
             task_id: None,
             queue_time: Self::DEFAULT_QUEUE_TIME,
             require_worker: false,
+            owner: None,
         }
     }
 
@@ -186,6 +226,13 @@ impl SubmitOptions {
     #[must_use]
     pub fn with_queue_time(mut self, time: Duration) -> Self {
         self.queue_time = time;
+        self
+    }
+
+    /// Says who has submitted the task.
+    #[must_use]
+    pub(crate) fn with_owner(mut self, owner: Owner) -> Self {
+        self.owner = Some(owner);
         self
     }
 

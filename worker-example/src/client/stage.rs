@@ -6,7 +6,7 @@ use temporalio_common::protos::temporal::api::{
     workflowservice::v1::DescribeWorkflowExecutionResponse,
 };
 
-use crate::task::FailureReport;
+use crate::task::{FailureReport, PREPARE, SESSIONS};
 
 /// A workflow task that failed this often does not fail by chance.
 const REFUSED: u32 = 3;
@@ -63,10 +63,18 @@ pub(super) fn stage(task: &DescribeWorkflowExecutionResponse, before: Stage) -> 
     }
 }
 
-/// The activity sends its first heartbeat when the session begins.
+/// An activity that runs Claude Code sends its first heartbeat when the session begins. The activities after it mean that the
+/// session has ended, and that the task has not.
 fn of_activity(activity: &PendingActivityInfo, before: Stage) -> Stage {
-    if activity.heartbeat_details.is_some() {
-        return Stage::Running;
+    let name = activity
+        .activity_type
+        .as_ref()
+        .map(|kind| kind.name.as_str());
+    match name {
+        Some(PREPARE) => {}
+        Some(name) if !SESSIONS.contains(&name) => return Stage::Running,
+        _ if activity.heartbeat_details.is_some() => return Stage::Running,
+        _ => {}
     }
     if activity.last_failure.is_some() {
         let attempts = u32::try_from(activity.attempt).unwrap_or(u32::MAX);

@@ -38,6 +38,13 @@ impl TaskStatus {
                 Stage::Running => Self::Running,
                 _ => Self::WaitingForWorker,
             },
+            status => Self::of_ended(status),
+        }
+    }
+
+    /// The status of a task that does not run.
+    pub(super) fn of_ended(status: WorkflowExecutionStatus) -> Self {
+        match status {
             WorkflowExecutionStatus::Completed => Self::Completed,
             WorkflowExecutionStatus::Failed => Self::Failed,
             WorkflowExecutionStatus::Canceled => Self::Cancelled,

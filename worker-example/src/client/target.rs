@@ -9,7 +9,11 @@ use super::{
     namespace::{MissingNamespace, is_missing},
     task_end::TaskEnd,
 };
-use crate::task::{TaskId, TaskResult};
+use crate::{
+    signed::RequestSigner,
+    store::Vault,
+    task::{TaskId, TaskResult},
+};
 
 /// The namespace and the task queue that a client uses.
 #[derive(Clone)]
@@ -17,6 +21,8 @@ pub(super) struct Target {
     pub(super) client: Client,
     pub(super) task_queue: String,
     pub(super) address: String,
+    pub(super) vault: Option<Vault>,
+    pub(super) signer: Option<RequestSigner>,
 }
 
 impl Target {

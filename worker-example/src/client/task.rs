@@ -12,6 +12,7 @@ use super::{
     error::ClientError,
     follow::{TaskEvent, follow},
     heartbeats::WorkflowOfTask,
+    look::Look,
     status::TaskStatus,
     target::Target,
     task_end::TaskEnd,
@@ -64,10 +65,36 @@ impl Task {
         Ok(TaskStatus::of(&description))
     }
 
+    /// What Temporal knows of the task.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status), and when the memo cannot be decrypted.
+    pub(crate) async fn look(&self) -> Result<Look, ClientError> {
+        let described = self
+            .workflow
+            .describe(WorkflowDescribeOptions::default())
+            .await;
+        Ok(Look::at(&described.map_err(|error| self.explain(&error))?))
+    }
+
+    /// As [`follow`](Self::follow), for a follower that has all events before the one with this number. If those from there
+    /// on are not there any more, the stream says how many were missed.
+    pub fn follow_from(
+        &self,
+        next: u64,
+    ) -> impl Stream<Item = Result<TaskEvent, ClientError>> + Send + use<> {
+        follow(
+            self.target.clone(),
+            self.id.clone(),
+            self.workflow.clone(),
+            next,
+        )
+    }
+
     /// What happens to the task from now on, until its end. The last item is [`TaskEvent::Ended`] or an error. The stream
     /// asks Temporal for news while it is polled, and can be dropped at any time.
     pub fn follow(&self) -> impl Stream<Item = Result<TaskEvent, ClientError>> + Send + use<> {
-        follow(self.target.clone(), self.id.clone(), self.workflow.clone())
+        self.follow_from(0)
     }
 
     /// Waits until the task ends.

@@ -3,8 +3,11 @@
 use std::{error::Error, fmt, time::Duration};
 
 use temporalio_client::{
-    Client, WorkflowIdReusePolicy, WorkflowStartOptions, errors::WorkflowStartError,
+    Client, NamespacedClient as _, WorkflowIdReusePolicy, WorkflowStartOptions,
+    errors::WorkflowStartError,
 };
+
+use temporalio_common::MemoValues;
 
 use super::{
     chain::error_chain,
@@ -13,15 +16,19 @@ use super::{
     error::ClientError,
     namespace::MissingNamespace,
     options::{ConnectOptions, SubmitOptions},
+    owner::{MEMO, Owner},
     queue,
     target::Target,
     task::Task,
 };
-use crate::task::{TaskId, TaskInput, TaskRequest, TaskWorkflow};
+use crate::{
+    store::Vault,
+    task::{TaskId, TaskInput, TaskRequest, TaskWorkflow},
+};
 
 /// The time that a task has in Temporal in addition to its time limit and its time in the queue. It covers attempts that do
 /// not begin, cleaning up, and a restart of the worker.
-const MARGIN: Duration = Duration::from_mins(30);
+const MARGIN: Duration = Duration::from_hours(2);
 
 /// A client of one namespace and one task queue. Prompts, credentials and answers are encrypted before they leave this
 /// process.
@@ -58,13 +65,20 @@ impl TaskClient {
     /// # Errors
     /// When Temporal is unreachable or refuses the caller, and when the key or a setting of the codec is wrong.
     pub async fn connect(options: &ConnectOptions) -> Result<Self, ConnectError> {
-        let Connected { client, address } = connect(options).await?;
+        let Connected {
+            client,
+            address,
+            vault,
+            signer,
+        } = connect(options).await?;
         let task_queue = options.task_queue.clone();
         Ok(Self {
             target: Target {
                 client,
                 task_queue,
                 address,
+                vault,
+                signer,
             },
         })
     }
@@ -91,14 +105,75 @@ impl TaskClient {
             // An id belongs to one task for ever: its log and its bill have this name.
             .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
             .execution_timeout(time)
+            .maybe_memo(options.owner.map(memo))
             .build();
-        let input = TaskInput::new(request, &id);
+        let mut input = TaskInput::new(request, &id);
+        self.sign(&id, &mut input, time).await?;
+        self.seal(&id, &mut input).await?;
         let client = &self.target.client;
         match client.start_workflow(TaskWorkflow, input, start).await {
             Ok(workflow) => Ok(Task::new(id, self.target.clone(), workflow)),
             Err(WorkflowStartError::AlreadyStarted { .. }) => Err(ClientError::Exists(id)),
             Err(error) => Err(self.cannot_submit(&id, &error)),
         }
+    }
+
+    async fn sign(
+        &self,
+        id: &TaskId,
+        input: &mut TaskInput,
+        valid: Duration,
+    ) -> Result<(), ClientError> {
+        let Some(signer) = &self.target.signer else {
+            return Ok(());
+        };
+        let namespace = self.target.client.namespace();
+        let signed = signer.sign(input, &namespace, valid).await;
+        signed.map_err(|error| ClientError::Signing {
+            task: id.clone(),
+            problem: error_chain(&error),
+        })
+    }
+
+    /// Stores the secrets of a request as a sealed object, if there is a store. Only the object's name and hash travel in the
+    /// input of the workflow.
+    async fn seal(&self, id: &TaskId, input: &mut TaskInput) -> Result<(), ClientError> {
+        let Some(vault) = &self.target.vault else {
+            return Ok(());
+        };
+        let failed = |problem: String| ClientError::Secrets {
+            task: id.clone(),
+            problem,
+        };
+        let secrets = input.take_secrets();
+        let mut sealed = vault
+            .put_secrets(id, &secrets)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        if sealed.is_none() {
+            match self.task(id).status().await {
+                Ok(_) => return Err(ClientError::Exists(id.clone())),
+                Err(ClientError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+            sealed = vault
+                .replace_secrets(id, &secrets)
+                .await
+                .map_err(|error| failed(error.to_string()))?;
+        }
+        let sealed = sealed.ok_or_else(|| {
+            failed(
+                "another submission with this id began less than two minutes ago. Wait, or choose another id"
+                    .to_owned(),
+            )
+        })?;
+        input.set_sealed(&sealed);
+        Ok(())
+    }
+
+    /// Where secrets and logs are stored.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.target.vault.as_ref()
     }
 
     /// A task that was submitted before. This sends nothing.
@@ -119,6 +194,21 @@ impl TaskClient {
     #[must_use]
     pub fn task_queue(&self) -> &str {
         &self.target.task_queue
+    }
+
+    /// The namespace.
+    pub(crate) fn namespace(&self) -> String {
+        self.target.client.namespace()
+    }
+
+    /// The error of a call about many tasks.
+    pub(super) fn cannot_list(&self, error: &(dyn Error + 'static)) -> ClientError {
+        match self.missing_namespace(error) {
+            Some(missing) => missing.into(),
+            None => ClientError::List {
+                problem: error_chain(error),
+            },
+        }
     }
 
     /// The Temporal client, which encrypts and decrypts as this client does.
@@ -150,6 +240,13 @@ impl TaskClient {
             },
         }
     }
+}
+
+/// The codec encrypts the values of a memo.
+fn memo(owner: Owner) -> MemoValues {
+    let mut memo = MemoValues::new();
+    memo.insert(MEMO, owner);
+    memo
 }
 
 impl fmt::Debug for TaskClient {

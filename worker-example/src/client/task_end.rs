@@ -1,5 +1,7 @@
 //! How a task ended, from the result of its workflow.
 
+use serde::Deserialize as _;
+use serde_json::Value;
 use temporalio_client::errors::WorkflowGetResultError;
 use temporalio_common::error::IncomingError;
 
@@ -93,6 +95,23 @@ impl TaskEnd {
             result,
             problem: Some(problem.unwrap_or_else(|| foreign.to_owned())),
         }
+    }
+
+    /// How a task ended, as a task service says. `None` if it has not ended.
+    pub(super) fn of_state(task: &TaskId, state: &Value) -> Option<Self> {
+        let text = |name: &str| state.get(name).and_then(Value::as_str);
+        let kind = match text("status")? {
+            "completed" => EndKind::Completed,
+            "failed" => EndKind::Failed,
+            "cancelled" => EndKind::Cancelled,
+            _ => return None,
+        };
+        let result: Option<TaskResult> = TaskResult::deserialize(state).ok();
+        Some(Self {
+            kind,
+            result: result.filter(|result| is_of(task, result)),
+            problem: text("error").map(str::to_owned),
+        })
     }
 
     /// Whether the task succeeded.

@@ -6,8 +6,11 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
-use tokio::time::timeout;
+use hyper::body::{Body as _, Frame, Incoming};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::{
     answer::{self, AnswerBody},
@@ -19,16 +22,20 @@ use super::{
     usage::UsageReader,
 };
 
+/// Memory is counted in these.
+const UNIT: usize = 1024;
 /// How long a task may take to send a body.
 const BODY_TIME: Duration = Duration::from_mins(2);
 
 /// What a proxy needs to forward calls.
 pub(super) struct Forwarder {
-    pub(super) token: Token,
-    pub(super) credential: ApiCredential,
-    pub(super) upstream: Upstream,
-    pub(super) limits: ProxyLimits,
-    pub(super) budget: Budget,
+    token: Token,
+    credential: ApiCredential,
+    upstream: Upstream,
+    limits: ProxyLimits,
+    budget: Budget,
+    /// Memory for bodies, in units of [`UNIT`] bytes.
+    memory: Semaphore,
 }
 
 /// A call that is not forwarded.
@@ -53,6 +60,24 @@ impl Refused {
 }
 
 impl Forwarder {
+    pub(super) fn new(
+        token: Token,
+        credential: ApiCredential,
+        upstream: Upstream,
+        limits: ProxyLimits,
+    ) -> Self {
+        // For two of the longest bodies.
+        let memory = Semaphore::new(2 * (limits.call_bytes / UNIT + 1));
+        Self {
+            token,
+            credential,
+            upstream,
+            limits,
+            budget: Budget::default(),
+            memory,
+        }
+    }
+
     /// Answers a call.
     pub(super) async fn answer(self: Arc<Self>, call: Request<Incoming>) -> Response<AnswerBody> {
         match self.forward(call).await {
@@ -87,22 +112,43 @@ impl Forwarder {
             return Err(Refused::invalid("the body must not be compressed"));
         }
         self.budget.begin(&self.limits).map_err(Refused::invalid)?;
-        let body = self.read(body).await?;
-        self.budget.add_bytes(body.len());
-        check_model(&body, &self.limits).map_err(Refused::invalid)?;
-        let answer = self.send(route, &head.headers, body).await?;
+        let answer = {
+            let _memory = self.reserve(&body).await?;
+            let body = self.read(body).await?;
+            self.budget.add_bytes(body.len());
+            check_model(&body, &self.limits).map_err(Refused::invalid)?;
+            self.send(route, &head.headers, body).await?
+        };
         Ok(self.pass(answer))
+    }
+
+    /// Waits for memory for a body, so that many calls at a time do not fill that of the worker.
+    async fn reserve(&self, body: &Incoming) -> Result<SemaphorePermit<'_>, Refused> {
+        let most = self.limits.call_bytes;
+        let size = body.size_hint().exact().unwrap_or(most as u64);
+        let size = usize::try_from(size).ok().filter(|size| *size <= most);
+        let units = size.ok_or_else(|| self.too_large())? / UNIT + 1;
+        let permit = self
+            .memory
+            .acquire_many(u32::try_from(units).unwrap_or(u32::MAX));
+        permit
+            .await
+            .map_err(|_| Refused::invalid("the task has ended"))
+    }
+
+    fn too_large(&self) -> Refused {
+        Refused::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_too_large",
+            format!("the body has more than {} bytes", self.limits.call_bytes),
+        )
     }
 
     async fn read(&self, body: Incoming) -> Result<Bytes, Refused> {
         let body = Limited::new(body, self.limits.call_bytes).collect();
         match timeout(BODY_TIME, body).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "request_too_large",
-                format!("the body has more than {} bytes", self.limits.call_bytes),
-            )),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(self.too_large()),
             Ok(Err(_)) => Err(Refused::invalid("the body cannot be read")),
             Err(_) => Err(Refused::new(
                 StatusCode::REQUEST_TIMEOUT,

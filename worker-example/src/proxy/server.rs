@@ -19,7 +19,7 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::{
-    budget::{Budget, ProxyLimits},
+    budget::ProxyLimits,
     forward::Forwarder,
     socket::SocketFolder,
     token::Token,
@@ -63,13 +63,12 @@ impl Proxy {
         let token = Token::random();
         let shown = Zeroizing::new(token.expose().to_owned());
         let connections = limits.connections;
-        let forwarder = Arc::new(Forwarder {
+        let forwarder = Arc::new(Forwarder::new(
             token,
             credential,
-            upstream: upstream.clone(),
-            limits: limits.clone(),
-            budget: Budget::default(),
-        });
+            upstream.clone(),
+            limits.clone(),
+        ));
         Ok(Self {
             folder,
             variable,

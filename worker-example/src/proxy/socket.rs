@@ -85,6 +85,15 @@ fn give(path: &Path, owner: Option<u32>) -> io::Result<()> {
     )?)
 }
 
+/// Checks that sockets can be created below `workdir`.
+///
+/// # Errors
+/// When they cannot, for example because the path is too long.
+pub(crate) fn check(workdir: &Path) -> io::Result<()> {
+    let folder = SocketFolder::create(workdir, None)?;
+    StdListener::bind(folder.socket()).map(drop)
+}
+
 /// Removes the folders of proxies that do not listen any more, because their worker was killed.
 ///
 /// # Errors

@@ -38,7 +38,7 @@ fn used(folders: Vec<PathBuf>, limit: u64) -> u64 {
         if metadata.is_dir()
             && let Ok(entries) = fs::read_dir(&path)
         {
-            next.extend(entries.flatten().map(|entry| entry.path()));
+            next.extend(entries.flatten().map(|entry| fs::DirEntry::path(&entry)));
         }
     }
     used

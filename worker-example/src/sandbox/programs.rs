@@ -196,7 +196,15 @@ impl Programs {
         let shared = &self.sandbox.shared;
         let limits = shared.settings.limits;
         if let Some(user) = self.user() {
-            for path in self.folders.of_task().chain(&spec.extra_writable) {
+            // Files of the operator, such as a list of known hosts, stay as they are.
+            let of_task = |path: &&PathBuf| path.starts_with(&self.folders.task);
+            let own = spec.extra_read_only.iter().filter(of_task);
+            for path in self
+                .folders
+                .of_task()
+                .chain(&spec.extra_writable)
+                .chain(own)
+            {
                 give_tree(path, user)?;
             }
         }

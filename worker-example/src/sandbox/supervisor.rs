@@ -193,11 +193,10 @@ impl Ending {
             .is_wrapped
             .then(|| first_below(self.main.as_raw(), 2))
             .flatten();
-        match program {
-            Some(program) => program.signal(rustix::process::Signal::TERM),
-            None => {
-                let _ = kill(self.main, Signal::SIGTERM);
-            }
+        if let Some(program) = program {
+            program.signal(rustix::process::Signal::TERM);
+        } else {
+            let _ = kill(self.main, Signal::SIGTERM);
         }
         later(self.grace)
     }

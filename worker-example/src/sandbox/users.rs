@@ -17,7 +17,7 @@ use super::{tree, workspace::private_folder};
 /// Debian's own begin there.
 const IDS: std::ops::Range<u32> = 58_000..59_900;
 /// Where workers of this machine agree on who uses which id.
-const LOCKS: &str = "/run/lock/claude-tasks-users";
+const LOCKS: &str = "/run/claude-tasks/users";
 const KILL_PAUSE: Duration = Duration::from_millis(20);
 const KILL_TRIES: u32 = 500;
 

@@ -58,7 +58,7 @@ impl Workspace {
         Ok(workspace)
     }
 
-    /// Writes the task's files: its system prompts and its `.env`.
+    /// Writes the system prompts of the task.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -69,12 +69,6 @@ impl Workspace {
         ] {
             if let Some(text) = text {
                 private_file(&path)?.write_all(text.expose().as_bytes())?;
-            }
-        }
-        if !request.environment_secrets.is_empty() {
-            let mut file = private_file(&self.root().join(".env"))?;
-            for (name, value) in &request.environment_secrets {
-                file.write_all(dotenv_line(name, value.expose()).as_bytes())?;
             }
         }
         Ok(())
@@ -141,6 +135,12 @@ impl Workspace {
     #[must_use]
     pub(crate) fn temporary(&self) -> PathBuf {
         self.folder.path().join("tmp")
+    }
+
+    /// The folder of the service's own repository and of the key for it. No program of the task sees it, apart from git.
+    #[must_use]
+    pub(crate) fn git(&self) -> PathBuf {
+        self.folder.path().join("git")
     }
 
     /// The file with the text that replaces the system prompt.
@@ -315,7 +315,7 @@ fn unlock_tree(path: &Path) {
 }
 
 /// A line `NAME="value"`, escaped as common readers of `.env` files expect it.
-fn dotenv_line(name: &str, value: &str) -> Zeroizing<String> {
+pub(crate) fn dotenv_line(name: &str, value: &str) -> Zeroizing<String> {
     let mut line = Zeroizing::new(String::with_capacity(name.len() + value.len() * 2 + 4));
     line.push_str(name);
     line.push_str("=\"");
@@ -349,18 +349,14 @@ mod tests {
         let workdir = tempfile::tempdir().unwrap();
         let workspace = Workspace::create(workdir.path(), &"t".parse().unwrap()).unwrap();
         let request = TaskRequest::from_value(json!({"prompt": "p", "anthropicApiKey": "k",
-            "systemPrompt": "s", "environmentSecrets": {"A": "x \"$y\"\n"}}));
+            "systemPrompt": "s"}));
         workspace.fill(&request.unwrap()).unwrap();
         for folder in [workspace.root(), workspace.home(), workspace.temporary()] {
             assert_eq!(mode(&folder), 0o700);
         }
-        let env = workspace.root().join(".env");
+        assert_eq!(mode(&workspace.system_prompt()), 0o600);
         assert_eq!(
-            (mode(&env), mode(&workspace.system_prompt())),
-            (0o600, 0o600)
-        );
-        assert_eq!(
-            fs::read_to_string(env).unwrap(),
+            dotenv_line("A", "x \"$y\"\n").as_str(),
             "A=\"x \\\"\\$y\\\"\\n\"\n"
         );
 

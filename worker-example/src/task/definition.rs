@@ -2,7 +2,7 @@
 
 use temporalio_common::{HasWorkflowDefinition, QueryDefinition, WorkflowDefinition};
 
-use super::{outcome::TaskResult, progress::Progress, request::TaskInput};
+use super::{outcome::TaskResult, progress::Progress, request::TaskInput, step::TaskState};
 
 /// The workflow `ClaudeTask`. Its id is the task's id.
 #[derive(Clone, Copy, Debug)]
@@ -32,5 +32,19 @@ impl QueryDefinition for LastProgress {
 
     fn name(&self) -> &'static str {
         "last_progress"
+    }
+}
+
+/// The query `state`: how far a task is.
+#[derive(Clone, Copy, Debug)]
+pub struct State;
+
+impl QueryDefinition for State {
+    type Workflow = TaskWorkflow;
+    type Input = ();
+    type Output = TaskState;
+
+    fn name(&self) -> &'static str {
+        "state"
     }
 }

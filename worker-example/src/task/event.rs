@@ -82,7 +82,12 @@ impl Event {
     }
 
     fn text(line: &str) -> Self {
-        Self::made("text", &json!({"type": "text", "content": line}))
+        Self {
+            json: text_event(line),
+            kind: "text".into(),
+            result: None,
+            begins_turn: false,
+        }
     }
 
     fn made(kind: &str, json: &Value) -> Self {
@@ -107,6 +112,12 @@ impl Event {
             "event_type": kind, "bytes": bytes, "logged": logged});
         Self::made(OWN_TYPE, &json)
     }
+}
+
+/// A line that is not JSON, as an event. Its type comes first, as clients of the original service see it.
+pub(crate) fn text_event(line: &str) -> String {
+    let content = Value::from(line);
+    format!(r#"{{"type":"text","content":{content}}}"#)
 }
 
 impl ResultEvent {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
+    effects::{GitCommit, UploadedFile},
     event::{ResultEvent, shortened},
     progress::Progress,
 };
@@ -107,6 +108,12 @@ pub struct TaskResult {
     /// What the worker's limits changed in the request. The task ran with less than its caller asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// The commit that the service made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_commit: Option<GitCommit>,
+    /// The files that the service stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uploaded_files: Vec<UploadedFile>,
     /// Why the task failed. The message of Temporal's failure is encrypted separately, so it could be copied from another
     /// task. This text cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +136,8 @@ impl TaskResult {
             logs_path: format!("sessions/{task}"),
             metadata,
             warnings: outcome.map_or_else(Vec::new, |o| o.warnings.clone()),
+            git_commit: None,
+            uploaded_files: Vec::new(),
             problem: None,
         }
     }

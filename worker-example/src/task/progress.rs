@@ -6,7 +6,7 @@ use super::id::TaskId;
 
 /// The details of a heartbeat: the events `first .. first + events.len()` of the task, and totals. They name their task, so
 /// that a copy in another task is refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Progress {
@@ -19,6 +19,15 @@ pub struct Progress {
     pub events: Vec<String>,
     /// How many bytes Claude Code has printed.
     pub bytes: u64,
+    /// How many turns Claude has taken.
+    #[serde(default)]
+    pub turns: u64,
+    /// The cost so far in US dollars, as far as Claude Code has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// How many errors Claude Code has reported.
+    #[serde(default)]
+    pub errors: u64,
 }
 
 impl Progress {
@@ -28,6 +37,9 @@ impl Progress {
             first,
             events,
             bytes,
+            turns: 0,
+            cost_usd: None,
+            errors: 0,
         }
     }
 
@@ -59,6 +71,7 @@ mod tests {
             first: u64::MAX,
             events: vec![String::new(); 3],
             bytes: u64::MAX,
+            ..Progress::default()
         };
         assert_eq!(forged.total(), u64::MAX);
     }

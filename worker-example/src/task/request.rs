@@ -9,6 +9,8 @@ mod limits;
 mod model;
 mod parse;
 mod paths;
+mod rules;
+mod split;
 mod validate;
 
 pub use actions::{ConflictStrategy, GitAction, PostExecutionActions, PromptFile, UploadAction};
@@ -19,7 +21,8 @@ pub use input::TaskInput;
 pub use limits::MAX_REQUEST_BYTES;
 pub(crate) use limits::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_TURNS};
 pub use model::{Credential, PermissionMode, TaskRequest};
-pub use parse::RequestRules;
+pub use rules::RequestRules;
+pub(crate) use split::SealedSecrets;
 
 #[cfg(test)]
 mod tests;

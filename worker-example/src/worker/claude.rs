@@ -3,11 +3,12 @@
 mod caps;
 mod command;
 mod lines;
-mod redact;
 mod session;
 
+use crate::redact;
+
+pub(super) use crate::redact::Redactor;
 pub(crate) use caps::Caps;
 pub(crate) use command::{ClaudeConfig, ConfigError};
-pub(super) use redact::Redactor;
 pub(crate) use session::OutputLimits;
 pub(super) use session::{Publish, Session, SessionEnd, StopReason};

@@ -22,6 +22,9 @@ pub(crate) struct EventWindow {
     size: usize,
     unpublished: usize,
     bytes: u64,
+    turns: u64,
+    cost_usd: Option<f64>,
+    errors: u64,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,9 @@ impl EventWindow {
             size: 0,
             unpublished: 0,
             bytes: 0,
+            turns: 0,
+            cost_usd: None,
+            errors: 0,
         }
     }
 
@@ -53,6 +59,7 @@ impl EventWindow {
     /// events come faster than heartbeats can carry them, the oldest are dropped, and followers learn how many.
     pub(crate) fn push(&mut self, event: &Event, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
+        self.count(event);
         let size = json_length(&event.json);
         let (json, size) = if size > EVENT_BYTES {
             let announced = Event::left_out(&event.kind, event.json.len() as u64, true).json;
@@ -84,7 +91,24 @@ impl EventWindow {
         }
         self.unpublished = 0;
         let events = self.entries.iter().map(|entry| entry.json.clone());
-        Progress::new(&self.task, self.first, events.collect(), self.bytes)
+        let mut progress = Progress::new(&self.task, self.first, events.collect(), self.bytes);
+        (progress.turns, progress.cost_usd, progress.errors) =
+            (self.turns, self.cost_usd, self.errors);
+        progress
+    }
+
+    /// Claude Code tells the turns and the cost in its result. Until then, each message of Claude counts as a turn.
+    fn count(&mut self, event: &Event) {
+        match (&event.result, event.kind.as_str()) {
+            (Some(result), _) => {
+                self.turns = result.num_turns.unwrap_or(self.turns);
+                self.cost_usd = result.total_cost_usd.or(self.cost_usd);
+                self.errors += u64::from(result.is_error);
+            }
+            (None, "assistant") => self.turns += 1,
+            (None, "error") => self.errors += 1,
+            _ => {}
+        }
     }
 
     fn drop_first(&mut self) -> bool {

@@ -14,6 +14,7 @@ use tokio::{
 
 use crate::{
     sandbox::{private_file, private_folder},
+    store::StoreLog,
     task::TaskId,
 };
 
@@ -37,6 +38,8 @@ pub(crate) struct TaskLog {
     chunk: Option<Chunk>,
     next: u32,
     chunk_bytes: u64,
+    /// Where the log is written instead of the folder.
+    store: Option<StoreLog>,
 }
 
 #[derive(Debug)]
@@ -75,6 +78,7 @@ impl TaskLog {
             chunk: None,
             next,
             chunk_bytes: CHUNK_BYTES,
+            store: None,
         })
     }
 
@@ -82,6 +86,11 @@ impl TaskLog {
     #[must_use]
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Writes the log to a store. The folder keeps only the mark that the session has begun.
+    pub(crate) fn write_to(&mut self, store: StoreLog) {
+        self.store = Some(store);
     }
 
     /// Records that the task's session begins. Only the first run of a task with this log can do this.
@@ -98,6 +107,9 @@ impl TaskLog {
     /// # Errors
     /// When it cannot be written.
     pub(crate) async fn append(&mut self, line: &str) -> io::Result<()> {
+        if let Some(store) = &mut self.store {
+            return store.append(line);
+        }
         if self
             .chunk
             .as_ref()
@@ -119,6 +131,9 @@ impl TaskLog {
     /// # Errors
     /// When it cannot be written.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        if let Some(store) = &mut self.store {
+            return store.flush();
+        }
         match &mut self.chunk {
             Some(chunk) => chunk.file.flush().await,
             None => Ok(()),
@@ -130,6 +145,9 @@ impl TaskLog {
     /// # Errors
     /// When it cannot be written.
     pub(crate) async fn close(&mut self) -> io::Result<()> {
+        if let Some(store) = &mut self.store {
+            return store.close().await;
+        }
         if let Some(mut chunk) = self.chunk.take() {
             chunk.file.flush().await?;
         }

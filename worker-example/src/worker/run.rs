@@ -3,6 +3,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,12 +12,12 @@ use temporal_kms_codec_service::{
     deadline::later,
     lifecycle::{Condition, KEYS, Phase, Readiness, StopSignals},
 };
-use temporalio_client::Client;
+use temporalio_client::{Client, NamespacedClient as _};
 use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
-    Runtime, Worker, WorkerOptions,
+    Runtime, Worker, WorkerOptions, WorkerRunError,
     runtime::{
-        RuntimeOptions,
+        PollerBehavior, RuntimeOptions,
         worker_tuner::{FixedSizeSlotSupplier, TunerHolder},
     },
 };
@@ -28,23 +29,36 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    activities::ClaudeActivities, claude::ConfigError, confinement::Confinement, log_store,
-    settings::WorkerSettings, workflow::ClaudeTask,
+    activities::ClaudeActivities,
+    claude::ConfigError,
+    confinement::Confinement,
+    log_store,
+    runner::TaskRunner,
+    search_attributes,
+    settings::WorkerSettings,
+    steps::{self, DeliveryActivities, HeldTasks, HostActivities, PrepareActivities},
+    workflow::{ClaudeTask, ClaudeTaskWebhook},
 };
 use crate::{
-    client::{ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
+    client::{ClientError, ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
     proxy::{self, Upstream, UpstreamError},
     sandbox::{self, Launcher, Sandbox, SandboxError},
+    signed::{RequestKeyError, RequestKeys},
+    store::{self, StoreError, Vault},
 };
 
 /// The condition that Temporal gives this worker tasks.
 const TEMPORAL: &str = "temporal";
 /// How many workflow tasks run at the same time. They take little time and no process.
 const WORKFLOW_SLOTS: usize = 100;
+/// How many deliveries run at the same time.
+const DELIVERY_SLOTS: usize = 50;
 /// How often progress is sent in a heartbeat.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often old logs are looked for.
 const RETENTION_PAUSE: Duration = Duration::from_hours(1);
+/// How long a submission may take from the storing of its secrets to the start of its workflow.
+const SUBMISSION: Duration = Duration::from_mins(10);
 /// How often Temporal is asked whether it sees the worker's polls.
 const READY_PAUSE: Duration = Duration::from_millis(50);
 
@@ -75,6 +89,9 @@ pub(crate) enum WorkerError {
         /// Why.
         source: io::Error,
     },
+    /// A public key cannot be used.
+    #[error(transparent)]
+    RequestKey(#[from] RequestKeyError),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(#[source] io::Error),
@@ -97,14 +114,17 @@ pub(crate) async fn run(
     let ending = CancellationToken::new();
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
     let connection = settings.connection.clone().with_identity(&identity);
-    let activities = activities(&settings, ending.clone()).await?;
+    let mut runner = runner(&settings, ending.clone()).await?;
     let tasks = TaskClient::connect(&connection).await?;
     // The key has sealed and opened a data key.
     readiness.set(KEYS, Condition::Met);
+    runner.vault = tasks.vault().cloned();
+    runner.namespace = tasks.temporal().namespace();
+    let runner = Arc::new(runner);
     settings.claude.check().await?;
-    let mut worker = worker(&settings, &tasks, activities).await?;
-    let shutdown = worker.shutdown_handle();
+    let mut workers = Workers::new(&settings, &tasks, runner, &identity).await?;
     let mut signals = StopSignals::listen().map_err(WorkerError::Signals)?;
+    let take_no_more = workers.places.shutdown_handle();
     let ended = async {
         signals.next().await;
         readiness.advance(Phase::Draining);
@@ -112,7 +132,7 @@ pub(crate) async fn run(
             seconds = settings.drain_time.as_secs(),
             "draining: the worker takes no new tasks, and running tasks may end"
         );
-        shutdown();
+        take_no_more();
         tokio::select! {
             () = sleep_until(later(settings.drain_time)) => {}
             _ = signals.next() => {}
@@ -130,38 +150,132 @@ pub(crate) async fn run(
     };
     tokio::select! {
         () = expire_logs(&settings) => Ok(()),
-        ran = worker.run() => ran.map_err(|error| explain(&tasks, &error)),
+        () = sweep(&tasks, settings.log_retention) => Ok(()),
+        ran = workers.run() => ran.map_err(|error| explain(&tasks, &error)),
         () = ended => Ok(()),
         () = ready => Ok(()),
     }
 }
 
-async fn worker(
-    settings: &WorkerSettings,
-    tasks: &TaskClient,
-    activities: ClaudeActivities,
-) -> Result<Worker, WorkerError> {
-    let failed = |e: &dyn std::error::Error| WorkerError::Worker(error_chain(e));
-    let guarded = WorkerGuard::new()
-        .workflow(ClaudeTask::run)
-        .client(tasks.temporal().clone())
-        .await
-        .map_err(|e| failed(&e))?;
-    let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
-    let tuner = TunerHolder::builder()
-        .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(WORKFLOW_SLOTS))
-        .activity_task_slot_supplier(FixedSizeSlotSupplier::new(settings.max_tasks.into()))
+/// The workers of the SDK in this process: one for each task queue and kind of work.
+struct Workers {
+    /// Takes tasks from the common queue, as many as there are places.
+    places: Worker,
+    /// Runs workflows.
+    workflows: Worker,
+    /// Runs the steps after the first one, which only this process can run.
+    own: Worker,
+    /// Runs what does not need a place.
+    deliveries: Worker,
+}
+
+impl Workers {
+    async fn new(
+        settings: &WorkerSettings,
+        tasks: &TaskClient,
+        runner: Arc<TaskRunner>,
+        identity: &str,
+    ) -> Result<Self, WorkerError> {
+        let failed = |e: &dyn std::error::Error| WorkerError::Worker(error_chain(e));
+        let guarded = WorkerGuard::new()
+            .workflow(ClaudeTask::run)
+            .workflow(ClaudeTaskWebhook::run)
+            .client(tasks.temporal().clone())
+            .await
+            .map_err(|e| failed(&e))?;
+        let runtime =
+            Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|e| failed(&e))?;
+        let queue = tasks.task_queue();
+        let own_queue = steps::own_queue(queue, identity);
+        let held = Arc::new(HeldTasks::default());
+        let places = WorkerOptions::new(queue)
+            .register_activities(PrepareActivities {
+                runner: Arc::clone(&runner),
+                held: Arc::clone(&held),
+                own_queue: own_queue.clone(),
+                search_attributes: search_attributes::exist(tasks.temporal()).await,
+            })
+            .register_activities(ClaudeActivities {
+                runner: Arc::clone(&runner),
+            })
+            .tuner(activity_slots(settings.max_tasks.into()))
+            .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL / 2)
+            .build();
+        let workflows = WorkerOptions::new(queue)
+            .register_workflow::<ClaudeTask>()
+            .map_err(|e| failed(&e))?
+            .register_workflow::<ClaudeTaskWebhook>()
+            .map_err(|e| failed(&e))?
+            .tuner(workflow_slots())
+            .build();
+        let deliveries = DeliveryActivities {
+            vault: runner.vault.clone(),
+            webhooks: settings.webhooks.clone(),
+            webhook_age: settings.webhook_age,
+        };
+        let own = WorkerOptions::new(own_queue)
+            .register_activities(HostActivities { runner, held })
+            // One for the session of each place, and one for the step after it.
+            .tuner(activity_slots(2 * usize::from(settings.max_tasks)))
+            .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(2))
+            .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL / 2)
+            .build();
+        let deliveries = WorkerOptions::new(steps::delivery_queue(queue))
+            .register_activities(deliveries)
+            .tuner(activity_slots(DELIVERY_SLOTS))
+            .activity_task_poller_behavior(PollerBehavior::SimpleMaximum(2))
+            .build();
+        let worker = |client: &Client, options| {
+            Worker::new(&runtime, client.clone(), options).map_err(|e| failed(&e))
+        };
+        Ok(Self {
+            places: worker(tasks.temporal(), places)?,
+            workflows: worker(&guarded, workflows)?,
+            own: worker(tasks.temporal(), own)?,
+            deliveries: worker(tasks.temporal(), deliveries)?,
+        })
+    }
+
+    /// Runs until the worker takes no more tasks and the last one has left.
+    ///
+    /// # Errors
+    /// When Temporal refuses a worker.
+    async fn run(&mut self) -> Result<(), WorkerRunError> {
+        let stop = [
+            self.workflows.shutdown_handle(),
+            self.own.shutdown_handle(),
+            self.deliveries.shutdown_handle(),
+        ];
+        let places = async {
+            let ran = self.places.run().await;
+            stop.iter().for_each(|stop| stop());
+            ran
+        };
+        tokio::try_join!(
+            places,
+            self.workflows.run(),
+            self.own.run(),
+            self.deliveries.run()
+        )
+        .map(drop)
+    }
+}
+
+fn workflow_slots() -> TunerHolder {
+    slots(WORKFLOW_SLOTS, 1)
+}
+
+fn activity_slots(activities: usize) -> TunerHolder {
+    slots(2, activities)
+}
+
+fn slots(workflow_tasks: usize, activities: usize) -> TunerHolder {
+    TunerHolder::builder()
+        .workflow_task_slot_supplier(FixedSizeSlotSupplier::new(workflow_tasks))
+        .activity_task_slot_supplier(FixedSizeSlotSupplier::new(activities))
         .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(1))
         .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
-        .build();
-    let options = WorkerOptions::new(tasks.task_queue().to_owned())
-        .register_workflow::<ClaudeTask>()
-        .map_err(|e| failed(&e))?
-        .register_activities(activities)
-        .tuner(tuner)
-        .max_heartbeat_throttle_interval(HEARTBEAT_INTERVAL / 2)
-        .build();
-    Worker::new(&runtime, guarded, options).map_err(|e| failed(&e))
+        .build()
 }
 
 fn explain(tasks: &TaskClient, error: &(dyn std::error::Error + 'static)) -> WorkerError {
@@ -171,10 +285,10 @@ fn explain(tasks: &TaskClient, error: &(dyn std::error::Error + 'static)) -> Wor
     }
 }
 
-async fn activities(
+async fn runner(
     settings: &WorkerSettings,
     ending: CancellationToken,
-) -> Result<ClaudeActivities, WorkerError> {
+) -> Result<TaskRunner, WorkerError> {
     let workdir = prepare(&settings.workdir).map_err(|source| WorkerError::Workdir {
         path: settings.workdir.clone(),
         source,
@@ -186,7 +300,7 @@ async fn activities(
         settings.grace_time,
     )
     .await?;
-    Ok(ClaudeActivities {
+    Ok(TaskRunner {
         claude: settings.claude.clone(),
         confinement: Confinement {
             sandbox,
@@ -199,6 +313,11 @@ async fn activities(
         linger: settings.linger_time,
         interval: HEARTBEAT_INTERVAL,
         ending,
+        vault: None,
+        request_keys: RequestKeys::read(&settings.request_keys)?,
+        namespace: String::new(),
+        can_call_back: settings.webhooks.is_some(),
+        git: settings.git.clone(),
     })
 }
 
@@ -214,6 +333,7 @@ fn prepare(workdir: &Path) -> io::Result<PathBuf> {
         ));
     }
     proxy::sweep(&workdir)?;
+    proxy::check(&workdir)?;
     let removed = sandbox::sweep(&workdir)?;
     if removed > 0 {
         tracing::warn!(removed, "removed workspaces of a lost worker");
@@ -239,6 +359,49 @@ async fn expire_logs(settings: &WorkerSettings) {
         }
         sleep(RETENTION_PAUSE).await;
     }
+}
+
+/// Removes from the store what is not needed any more, for ever.
+async fn sweep(tasks: &TaskClient, age: Option<Duration>) {
+    let Some(vault) = tasks.vault() else {
+        return std::future::pending().await;
+    };
+    loop {
+        if let Err(error) = sweep_once(tasks, vault, age).await {
+            tracing::warn!(%error, "cannot remove old objects from the store");
+        }
+        sleep(RETENTION_PAUSE).await;
+    }
+}
+
+async fn sweep_once(
+    tasks: &TaskClient,
+    vault: &Vault,
+    age: Option<Duration>,
+) -> Result<(), StoreError> {
+    for task in store::unneeded_secrets(vault.objects(), SUBMISSION).await? {
+        let status = tasks.task(&task).status().await;
+        let is_needed = match status {
+            Ok(status) => status.is_open(),
+            Err(ClientError::NotFound(_)) => false,
+            // Without an answer, the next sweep decides.
+            Err(_) => true,
+        };
+        if !is_needed {
+            tracing::warn!(task = %task, "removing the secrets of a task that has ended");
+            vault.delete_secrets(&task).await?;
+        }
+    }
+    if let Some(age) = age {
+        let removed = store::expire_sessions(vault.objects(), age).await?;
+        if removed > 0 {
+            tracing::info!(
+                removed,
+                "removed logs that are older than --log-retention-days"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Waits until Temporal has seen this worker poll for workflows and for activities.

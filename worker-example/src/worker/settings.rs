@@ -5,13 +5,20 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 use super::claude::{ClaudeConfig, OutputLimits};
-use crate::{client::ConnectOptions, proxy::ProxyLimits, sandbox::SandboxSettings};
+use crate::{
+    client::ConnectOptions, git::GitSettings, proxy::ProxyLimits, sandbox::SandboxSettings,
+    webhook::Sender,
+};
 
 /// The settings of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerSettings {
     /// The connection to Temporal and the key.
     pub(crate) connection: ConnectOptions,
+    /// How the worker reaches repositories.
+    pub(crate) git: GitSettings,
+    /// What sends webhooks.
+    pub(crate) webhooks: Option<Sender>,
     /// How the worker runs Claude Code.
     pub(crate) claude: ClaudeConfig,
     /// The API's URL, if it is not Anthropic's.
@@ -32,6 +39,10 @@ pub(crate) struct WorkerSettings {
     pub(crate) linger_time: Duration,
     /// How long a stopped task may take to clean up.
     pub(crate) grace_time: Duration,
+    /// The files with the public keys whose signatures are accepted. Without any, requests need no signature.
+    pub(crate) request_keys: Vec<PathBuf>,
+    /// How long a webhook is tried.
+    pub(crate) webhook_age: Duration,
     /// How long logs are kept. `None` keeps them for ever.
     pub(crate) log_retention: Option<Duration>,
 }

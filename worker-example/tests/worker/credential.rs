@@ -92,7 +92,7 @@ async fn attack(name: &str, field: &str) {
          {files}
          {} \"$@\"; code=$?
          echo spied=$(cat spied 2>/dev/null | wc -c)
-         [ -s spied ] && od -An -v -to1 spied | tr -d '\\n' | fold -w 300000 | sed 's/^/dump=/'
+         [ -s spied ] && od -An -v -to1 spied | tr -d '\\n' | fold -w 40000 | sed 's/^/dump=/'
          exit $code",
         real.display()
     );

@@ -7,9 +7,11 @@
     reason = "a test fails if something that it needs is missing"
 )]
 
+mod api;
 mod attempts;
 mod copies;
 mod credential;
+mod deliveries;
 mod end_to_end;
 mod histories;
 mod hostile_cli;
@@ -17,7 +19,12 @@ mod hostile_input;
 mod observed;
 mod processes;
 mod providers;
+mod repository;
 mod sandbox;
+mod signed;
+mod steps;
+mod store;
 mod submit;
 mod support;
 mod usage;
+mod webhooks;

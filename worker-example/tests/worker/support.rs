@@ -2,6 +2,7 @@
 
 pub(crate) mod attacker;
 pub(crate) mod provider;
+pub(crate) mod receiver;
 pub(crate) mod replay;
 pub(crate) mod scripted;
 
@@ -33,6 +34,7 @@ pub(crate) struct Rig {
     pub(crate) folder: TempDir,
     keys: Keys,
     queue: String,
+    variables: Vec<(&'static str, String)>,
 }
 
 /// How the programs get their key.
@@ -71,6 +73,7 @@ impl Rig {
             folder: tempfile::tempdir().unwrap(),
             keys,
             queue: fresh("queue"),
+            variables: Vec::new(),
         }
     }
 
@@ -273,6 +276,13 @@ impl Rig {
         path
     }
 
+    /// `claude-tasks NAME` with the key, without a log of information.
+    pub(crate) fn command_for_api(&self, name: &str) -> Command {
+        let mut command = self.command(name);
+        command.env("RUST_LOG", "warn");
+        command
+    }
+
     fn command(&self, name: &str) -> Command {
         let mut command = self.command_without_keys(name);
         match &self.keys {
@@ -293,8 +303,22 @@ impl Rig {
                 &self.queue,
             ])
             .env_clear()
+            .envs(self.variables.iter().cloned())
             .env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command
+    }
+
+    /// Sets a variable of all programs.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.variables.push((name, value.into()));
+    }
+
+    /// The folder of a keyring.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        match &self.keys {
+            Keys::Keyring(keyring) => keyring,
+            Keys::Variables(_) => panic!("the variables are those of other programs"),
+        }
     }
 
     pub(crate) fn workdir(&self) -> PathBuf {

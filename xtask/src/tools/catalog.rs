@@ -17,7 +17,7 @@ pub(crate) struct Tool {
 
 /// How a tool is installed.
 pub(crate) enum Install {
-    /// `go install PACKAGE@vVERSION`.
+    /// `go install PACKAGE@vVERSION` into the folder of the tool's program.
     Go { package: &'static str },
     /// A program from a Go module of this repository, which pins it in its go.mod.
     GoModule {
@@ -58,6 +58,29 @@ pub(crate) static TEMPORAL: Tool = Tool {
     takes: "Temporal's server, Web UI and command line: 3–4 minutes",
     install: Install::Go {
         package: "github.com/temporalio/cli/cmd/temporal",
+    },
+};
+
+pub(crate) static WEB_UI: Tool = Tool {
+    name: "web-ui",
+    version: "2.55.0",
+    program: "web-ui/server",
+    variable: "TKC_WEB_UI",
+    takes: "Temporal's Web UI as a server of its own: 1–2 minutes",
+    install: Install::Go {
+        package: "github.com/temporalio/ui-server/v2/cmd/server",
+    },
+};
+
+/// The generation that Temporal's development server brings. That server cannot sign people in.
+pub(crate) static WEB_UI_OLDER: Tool = Tool {
+    name: "web-ui-older",
+    version: "2.42.1",
+    program: "web-ui-older/server",
+    variable: "TKC_WEB_UI_OLDER",
+    takes: "an older Web UI: 1–2 minutes",
+    install: Install::Go {
+        package: "github.com/temporalio/ui-server/v2/cmd/server",
     },
 };
 
@@ -153,6 +176,23 @@ pub(crate) static SOFTHSM: Tool = Tool {
     },
 };
 
+pub(crate) static SSHD: Tool = Tool {
+    name: "sshd",
+    version: "of the system",
+    program: "bin/sshd",
+    variable: "TKC_SSHD",
+    takes: "a server for repositories: a few seconds",
+    install: Install::SystemFile {
+        places: &[
+            "/usr/sbin/sshd",
+            "/usr/bin/sshd",
+            "/usr/lib/ssh/sshd",
+            "/usr/local/sbin/sshd",
+        ],
+        package: "openssh-server",
+    },
+};
+
 pub(crate) static BUBBLEWRAP: Tool = Tool {
     name: "bubblewrap",
     version: "of the system",
@@ -198,6 +238,29 @@ pub(crate) static MANIFESTS: Tool = Tool {
     install: Install::GoModule {
         folder: "tests/manifests",
         package: ".",
+    },
+};
+
+pub(crate) static GO_CLIENT: Tool = Tool {
+    name: "go-client",
+    version: "1.50.0",
+    program: "bin/go-client",
+    variable: "TKC_GO_CLIENT",
+    takes: "a client of Temporal's Go SDK: a minute",
+    install: Install::GoModule {
+        folder: "tests/interop/go-client",
+        package: ".",
+    },
+};
+
+pub(crate) static TYPESCRIPT_CLIENT: Tool = Tool {
+    name: "typescript-client",
+    version: "1.24.0",
+    program: "npm/typescript-client/node_modules/@temporalio/client/package.json",
+    variable: "TKC_TYPESCRIPT_CLIENT",
+    takes: "Temporal's TypeScript SDK: a few seconds",
+    install: Install::NpmProject {
+        folder: "tests/interop/typescript",
     },
 };
 
@@ -275,7 +338,7 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
 };
 
 /// What the tests need.
-pub(crate) static TESTING: [&Tool; 12] = [
+pub(crate) static TESTING: [&Tool; 17] = [
     &TEMPORAL,
     &TCTL,
     &CLAUDE,
@@ -284,20 +347,26 @@ pub(crate) static TESTING: [&Tool; 12] = [
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
     &MANIFESTS,
+    &WEB_UI,
+    &WEB_UI_OLDER,
+    &GO_CLIENT,
+    &TYPESCRIPT_CLIENT,
 ];
 
 /// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 15] = [
+pub(crate) static CI: [&Tool; 20] = [
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
     &PLAYWRIGHT,
     &MOTO,
     &SOFTHSM,
+    &SSHD,
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
@@ -307,6 +376,10 @@ pub(crate) static CI: [&Tool; 15] = [
     &TEMPORAL,
     &TCTL,
     &MANIFESTS,
+    &WEB_UI,
+    &WEB_UI_OLDER,
+    &GO_CLIENT,
+    &TYPESCRIPT_CLIENT,
 ];
 
 static COMMANDS_ONLY: [&Tool; 3] = [&CARGO_DEB, &CARGO_HACK, &CARGO_SEMVER_CHECKS];

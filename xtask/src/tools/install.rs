@@ -52,10 +52,13 @@ fn go_sources(module: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Installs `tool`, and replaces remains of an earlier attempt.
 pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> {
-    let programs = workspace.tools().join("bin");
-    fs::create_dir_all(&programs)?;
+    fs::create_dir_all(workspace.tools().join("bin"))?;
     match tool.install {
-        Install::Go { package } => go_install(package, tool.version, &programs),
+        Install::Go { package } => {
+            let program = workspace.tools().join(tool.program);
+            let folder = program.parent().context("a tool lies in a folder")?;
+            go_install(package, tool.version, folder)
+        }
         Install::GoModule { folder, package } => {
             let output = workspace.tools().join(tool.program);
             go_build(&workspace.root().join(folder), package, &output)
@@ -96,9 +99,10 @@ fn go() -> anyhow::Result<Command> {
     Ok(command)
 }
 
-fn go_install(package: &str, version: &str, programs: &Path) -> anyhow::Result<()> {
+fn go_install(package: &str, version: &str, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut command = go()?;
-    command.env("GOBIN", programs);
+    command.env("GOBIN", folder);
     command.args(["install", "-v", &format!("{package}@v{version}")]);
     step::quietly("go install", command)
 }

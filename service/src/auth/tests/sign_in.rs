@@ -9,11 +9,12 @@ use super::*;
 const GRANTS: &str = "domains = { \"example.com\" = [\"payments:read\"] }";
 
 async fn started(secret: Option<&str>) -> Server {
+    let client = Client::new("codec-login");
     let options = Options {
-        client: Client {
-            id: "codec-login".to_owned(),
-            secret: secret.map(str::to_owned),
-        },
+        clients: vec![match secret {
+            Some(secret) => client.with_secret(secret),
+            None => client,
+        }],
         ..Options::default()
     };
     Server::start(([127, 0, 0, 1], 0).into(), options)

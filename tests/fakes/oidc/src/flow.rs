@@ -17,14 +17,43 @@ pub struct Client {
     pub id: String,
     /// Its secret, if it has one.
     pub secret: Option<String>,
+    /// Whether it may leave PKCE out, as Temporal's Web UI does.
+    pub without_pkce: bool,
+}
+
+impl Client {
+    /// A client without a secret.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            secret: None,
+            without_pkce: false,
+        }
+    }
+
+    /// With a secret.
+    #[must_use]
+    pub fn with_secret(mut self, secret: &str) -> Self {
+        self.secret = Some(secret.to_owned());
+        self
+    }
+
+    /// A client that may leave PKCE out.
+    #[must_use]
+    pub fn without_pkce(mut self) -> Self {
+        self.without_pkce = true;
+        self
+    }
 }
 
 /// A code that was given out.
 #[derive(Debug)]
 pub(crate) struct Grant {
-    client: String,
+    pub(crate) client: String,
     redirect_uri: String,
-    challenge: String,
+    /// Without it, the client does not use PKCE.
+    challenge: Option<String>,
     pub(crate) nonce: Option<String>,
 }
 
@@ -50,28 +79,28 @@ impl Codes {
     /// Signs the user in. Gives the address that the browser is sent to.
     pub(crate) fn authorize(
         &mut self,
-        client: &Client,
+        clients: &[Client],
         issuer: &str,
         declines: bool,
         query: &str,
     ) -> Result<Url, OAuthError> {
         let query = parameters(query);
         let value = |name: &str| query.get(name).map(String::as_str).unwrap_or_default();
-        if value("client_id") != client.id {
-            return Err("unauthorized_client");
-        }
+        let client = find(clients, value("client_id")).ok_or("unauthorized_client")?;
         let mut url: Url = value("redirect_uri")
             .parse()
             .map_err(|_| "invalid_request")?;
         let has_openid = value("scope").split(' ').any(|scope| scope == "openid");
-        if value("response_type") != "code"
-            || value("code_challenge_method") != "S256"
-            || !has_openid
-        {
+        if value("response_type") != "code" || !has_openid || value("state").is_empty() {
             return Err("invalid_request");
         }
-        // 32 bytes in base64.
-        if value("code_challenge").len() != 43 || value("state").is_empty() {
+        let challenge = query.get("code_challenge").cloned();
+        let is_right = match &challenge {
+            // 32 bytes in base64.
+            Some(challenge) => challenge.len() == 43 && value("code_challenge_method") == "S256",
+            None => client.without_pkce,
+        };
+        if !is_right {
             return Err("invalid_request");
         }
         if declines {
@@ -86,7 +115,7 @@ impl Codes {
         let grant = Grant {
             client: client.id.clone(),
             redirect_uri: value("redirect_uri").to_owned(),
-            challenge: value("code_challenge").to_owned(),
+            challenge,
             nonce: query.get("nonce").cloned(),
         };
         url.query_pairs_mut()
@@ -100,7 +129,7 @@ impl Codes {
     /// Takes a code back. A code counts once.
     pub(crate) fn exchange(
         &mut self,
-        client: &Client,
+        clients: &[Client],
         authorization: Option<&str>,
         form: &str,
     ) -> Result<Grant, OAuthError> {
@@ -113,14 +142,17 @@ impl Codes {
                 form.get("client_secret").cloned(),
             ),
         };
-        if id != client.id || secret != client.secret {
+        let client = find(clients, &id).ok_or("invalid_client")?;
+        if secret != client.secret {
             return Err("invalid_client");
         }
         if value("grant_type") != "authorization_code" {
             return Err("unsupported_grant_type");
         }
         let grant = self.grants.remove(value("code")).ok_or("invalid_grant")?;
-        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(value("code_verifier")));
+        let challenge = form
+            .get("code_verifier")
+            .map(|verifier| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)));
         let is_same = grant.client == id
             && grant.redirect_uri == value("redirect_uri")
             && grant.challenge == challenge;
@@ -130,6 +162,10 @@ impl Codes {
             Err("invalid_grant")
         }
     }
+}
+
+fn find<'c>(clients: &'c [Client], id: &str) -> Option<&'c Client> {
+    clients.iter().find(|client| client.id == id)
 }
 
 /// Id and secret, which are encoded as in a form (RFC 6749, section 2.3.1).

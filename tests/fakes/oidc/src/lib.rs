@@ -4,7 +4,7 @@
 //! says so. Tokens of any content can be made, also hostile ones.
 //!
 //! ```text
-//! fake-oidc --client-id codec
+//! fake-oidc --client codec
 //! listening on http://127.0.0.1:40123
 //! ```
 //! A test in another language uses `POST /_token` (JSON with `algorithm`, `header`, `claims`; the answer is a token),

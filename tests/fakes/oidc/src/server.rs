@@ -40,10 +40,12 @@ pub struct Options {
     pub issuer: Option<String>,
     /// For TLS. The issuer is at `https://localhost` then. Default: no TLS.
     pub tls: Option<Identity>,
-    /// The client of logins.
-    pub client: Client,
+    /// The clients of logins.
+    pub clients: Vec<Client>,
     /// The claims of the user that signs in, beside those that every token has.
     pub user: Value,
+    /// The audience of access tokens, which have the user's claims too. Default: access tokens are opaque.
+    pub access_token_audience: Option<String>,
 }
 
 impl Default for Options {
@@ -52,10 +54,8 @@ impl Default for Options {
             path: String::new(),
             issuer: None,
             tls: None,
-            client: Client {
-                id: "codec".to_owned(),
-                secret: None,
-            },
+            clients: vec![Client::new("codec")],
+            access_token_audience: None,
             user: json!({ "sub": "ann", "email": "ann@example.com", "email_verified": true }),
         }
     }
@@ -73,7 +73,8 @@ pub struct Server {
 struct Shared {
     issuer: String,
     base: String,
-    client: Client,
+    clients: Vec<Client>,
+    access_token_audience: Option<String>,
     state: Mutex<Issued>,
     is_held: watch::Sender<bool>,
 }
@@ -85,6 +86,8 @@ struct Issued {
     /// Further JWKs of the document.
     published: Vec<Value>,
     user: Value,
+    /// Claims that access tokens have, beside or in place of others.
+    access: Value,
     declines: bool,
     fault: Option<Fault>,
     codes: Codes,
@@ -107,13 +110,15 @@ impl Server {
         let shared = Arc::new(Shared {
             base: issuer.trim_end_matches('/').to_owned(),
             issuer,
-            client: options.client,
+            clients: options.clients,
+            access_token_audience: options.access_token_audience,
             is_held: watch::Sender::new(false),
             state: Mutex::new(Issued {
                 keys: keys(1),
                 generation: 1,
                 published: Vec::new(),
                 user: options.user,
+                access: json!({}),
                 declines: false,
                 fault: None,
                 codes: Codes::default(),
@@ -202,6 +207,11 @@ impl Server {
     /// The claims of the user that signs in.
     pub fn sign_in_as(&self, user: Value) {
         self.shared.state.lock().user = user;
+    }
+
+    /// Claims of the access tokens of logins, beside those of the user, or in their place.
+    pub fn sign_in_with(&self, access: Value) {
+        self.shared.state.lock().access = access;
     }
 
     /// Whether users decline.
@@ -351,7 +361,7 @@ async fn authorize(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery)
     let query = query.unwrap_or_default();
     let signed_in = state
         .codes
-        .authorize(&shared.client, &shared.issuer, declines, &query);
+        .authorize(&shared.clients, &shared.issuer, declines, &query);
     match signed_in {
         Ok(url) => (StatusCode::FOUND, [(header::LOCATION, String::from(url))]).into_response(),
         Err(error) => refused(error),
@@ -362,20 +372,32 @@ async fn exchange(State(shared): State<Arc<Shared>>, headers: HeaderMap, form: S
     let authorization = headers.get(header::AUTHORIZATION);
     let authorization = authorization.and_then(|value| value.to_str().ok());
     let mut state = shared.state.lock();
-    let grant = match state.codes.exchange(&shared.client, authorization, &form) {
+    let grant = match state.codes.exchange(&shared.clients, authorization, &form) {
         Ok(grant) => grant,
         Err(error) => return refused(error),
     };
-    let mut claims = token::claims(&shared.issuer, "ann", &shared.client.id);
-    if let Some(nonce) = grant.nonce {
-        claims = jwk_with(claims, &json!({ "nonce": nonce }));
-    }
-    let claims = jwk_with(claims, &state.user);
     let Some(key) = state.keys.first() else {
         return refused("server_error");
     };
-    let id = token::sign(key, "RS256", &json!({}), &claims);
-    json_answer(&tokens("opaque-access-token", &id))
+    let claims_for = |audience: &str, more: &Value| {
+        let claims = token::claims(&shared.issuer, "ann", audience);
+        jwk_with(jwk_with(claims, &state.user), more)
+    };
+    let nonce = grant
+        .nonce
+        .map_or_else(|| json!({}), |nonce| json!({ "nonce": nonce }));
+    let id = claims_for(&grant.client, &nonce);
+    let id = token::sign(key, "RS256", &json!({}), &id);
+    let access = match &shared.access_token_audience {
+        Some(audience) => token::sign(
+            key,
+            "RS256",
+            &json!({}),
+            &claims_for(audience, &state.access),
+        ),
+        None => "opaque-access-token".to_owned(),
+    };
+    json_answer(&tokens(&access, &id))
 }
 
 async fn make_token(State(shared): State<Arc<Shared>>, body: String) -> Response {
@@ -387,8 +409,9 @@ async fn make_token(State(shared): State<Arc<Shared>>, body: String) -> Response
     let Some(key) = state.keys.iter().find(|key| key.fits(algorithm)) else {
         return refused("invalid_request");
     };
+    let audience = shared.clients.first().map(|client| client.id.as_str());
     let claims = jwk_with(
-        token::claims(&shared.issuer, "ann", &shared.client.id),
+        token::claims(&shared.issuer, "ann", audience.unwrap_or_default()),
         &wanted["claims"],
     );
     token::sign(key, algorithm, &wanted["header"], &claims).into_response()

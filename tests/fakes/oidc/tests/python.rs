@@ -28,10 +28,10 @@ async fn pyjwt_and_authlib_work_with_the_issuer() {
     for secret in [None, Some("its-secret")] {
         let options = Options {
             path: "/realms/test".to_owned(),
-            client: Client {
-                id: "the-client".to_owned(),
-                secret: secret.map(str::to_owned),
-            },
+            clients: vec![match secret {
+                Some(secret) => Client::new("the-client").with_secret(secret),
+                None => Client::new("the-client"),
+            }],
             ..Options::default()
         };
         let server = Server::start(([127, 0, 0, 1], 0).into(), options)

@@ -1,12 +1,16 @@
 //! Every command in the documents is run here as it is written, or says why it is not.
 
 use fake_cloud_kms::{Emulator, Options};
-use integration_tests::{moto::Moto, softhsm::isolated};
+use integration_tests::{
+    browser::{self, Step},
+    moto::Moto,
+    softhsm::isolated,
+};
 
 use super::{
     blocks::blocks,
     documents,
-    setups::{ports, run},
+    setups::{ports, run, run_then},
 };
 
 /// Documents whose commands need local keys only.
@@ -25,6 +29,8 @@ const LOCAL: [&str; 11] = [
 ];
 /// Documents whose commands start a Temporal server.
 const TEMPORAL: [&str; 2] = ["README.md", "docs/getting-started.md"];
+/// The document whose commands start an identity provider and a Web UI.
+const LOGIN: &str = "docs/codec-server/tour.md";
 const GOOGLE: &str = "docs/key-services/google-cloud-kms.md";
 const AWS: &str = "docs/key-services/aws-kms.md";
 const PKCS11: &str = "docs/key-services/pkcs11.md";
@@ -42,7 +48,7 @@ fn each_block_of_commands_is_run_or_says_why_not() {
         }
         let is_run = LOCAL.contains(&&*document.path)
             || TEMPORAL.contains(&&*document.path)
-            || [GOOGLE, AWS, PKCS11].contains(&&*document.path);
+            || [LOGIN, GOOGLE, AWS, PKCS11].contains(&&*document.path);
         let commands = blocks(&document.text)
             .into_iter()
             .filter(super::blocks::Block::has_commands);
@@ -78,16 +84,45 @@ fn commands_with_a_temporal_server_do_what_the_documents_say() {
     }
 }
 
+/// The commands set everything up. Then a person signs in at the Web UI, and reads the input of the workflow.
+#[test]
+fn commands_with_a_login_do_what_the_document_says() {
+    let ports = ports();
+    let ui = format!("http://{}", named(&ports, "localhost:8080"));
+    let workflow = format!("{ui}/namespaces/default/workflows/hello");
+    // The configuration of the document says where the codec server listens.
+    let temporal = [("TEMPORAL_ADDRESS", named(&ports, "localhost:7233"))];
+    run_then(LOGIN, &temporal, &ports, || {
+        let page = browser::walk(
+            &ui,
+            &[
+                Step::Click {
+                    click: "Continue to SSO",
+                },
+                Step::Wait {
+                    wait: "Start Workflow",
+                },
+                Step::Open { open: &workflow },
+                Step::Wait { wait: "my secret" },
+            ],
+            90,
+        );
+        assert!(page.found, "the page shows:\n{}", page.shown);
+    });
+}
+
 /// The addresses that programs take where the document names none.
 fn addresses(ports: &[(&'static str, String)]) -> Vec<(&'static str, String)> {
-    let named = |address: &str| {
-        let found = ports.iter().find(|(from, _)| *from == address);
-        found.expect("a port of the documents").1.clone()
-    };
     vec![
-        ("CODEC_SERVER_LISTEN", named("127.0.0.1:8081")),
-        ("TEMPORAL_ADDRESS", named("localhost:7233")),
+        ("CODEC_SERVER_LISTEN", named(ports, "127.0.0.1:8081")),
+        ("TEMPORAL_ADDRESS", named(ports, "localhost:7233")),
     ]
+}
+
+/// What an address of the documents is replaced by.
+fn named(ports: &[(&'static str, String)], address: &str) -> String {
+    let found = ports.iter().find(|(from, _)| *from == address);
+    found.expect("a port of the documents").1.clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,16 @@ use super::{
 /// Runs the commands of the document at `path` that are not marked, in one empty folder. `variables` are set, and each
 /// text of `replaced` is replaced by the other.
 pub(crate) fn run(path: &str, variables: &[(&str, String)], replaced: &[(&str, String)]) {
+    run_then(path, variables, replaced, || {});
+}
+
+/// As [`run`]. `then` looks at what the commands have started, which ends afterwards.
+pub(crate) fn run_then(
+    path: &str,
+    variables: &[(&str, String)],
+    replaced: &[(&str, String)],
+    then: impl FnOnce(),
+) {
     let folder = tempfile::tempdir().expect("a folder");
     let outputs = tempfile::tempdir().expect("a folder");
     let mut all = vec![
@@ -58,12 +68,13 @@ pub(crate) fn run(path: &str, variables: &[(&str, String)], replaced: &[(&str, S
         }
     }
     assert!(ran > 0, "{path} has no command that a test can run");
+    then();
 }
 
 /// The ports and addresses that documents name, and those that are free now.
 pub(crate) fn ports() -> Vec<(&'static str, String)> {
     let port = || free_port().expect("a free port").to_string();
-    let (temporal, ui) = (port(), port());
+    let (temporal, ui, tls, own_ui) = (port(), port(), port(), port());
     vec![
         (
             "temporal server start-dev",
@@ -71,17 +82,22 @@ pub(crate) fn ports() -> Vec<(&'static str, String)> {
         ),
         ("localhost:7233", format!("localhost:{temporal}")),
         ("localhost:8233", format!("localhost:{ui}")),
+        ("127.0.0.1:8443", format!("127.0.0.1:{tls}")),
+        ("localhost:8443", format!("localhost:{tls}")),
+        ("localhost:8080", format!("localhost:{own_ui}")),
+        ("127.0.0.1:8080", format!("127.0.0.1:{own_ui}")),
+        ("port: 8080", format!("port: {own_ui}")),
         ("127.0.0.1:8081", format!("127.0.0.1:{}", port())),
         ("127.0.0.1:8082", format!("127.0.0.1:{}", port())),
         ("127.0.0.1:9000", format!("127.0.0.1:{}", port())),
     ]
 }
 
-/// The folders of this workspace's programs, of `temporal`, and of the system.
+/// The folders of this workspace's programs, of `temporal`, of the Web UI, and of the system.
 fn programs() -> String {
     let own = sibling_binary("codec-server").expect("codec-server is built");
-    let temporal = tool("TKC_TEMPORAL");
-    let folders = [own.as_path(), &temporal]
+    let (temporal, web_ui) = (tool("TKC_TEMPORAL"), tool("TKC_WEB_UI"));
+    let folders = [own.as_path(), &temporal, &web_ui]
         .map(|program| program.parent().unwrap_or(Path::new("/")).to_owned());
     let system = env::var_os("PATH").unwrap_or_default();
     let all = folders.into_iter().chain(env::split_paths(&system));

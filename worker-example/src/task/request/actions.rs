@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::model::DEFAULT_BRANCH;
+use super::limits::DEFAULT_BRANCH;
 use crate::task::secret::Secret;
 
 /// A slash command or a subagent: Markdown with front matter.

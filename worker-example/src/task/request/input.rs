@@ -16,7 +16,7 @@ use super::{
     error::RequestError,
     limits::{DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES},
     model::TaskRequest,
-    parse::RequestRules,
+    rules::RequestRules,
 };
 use crate::task::{id::TaskId, json_size, secret_json::wipe};
 
@@ -29,7 +29,7 @@ const UNKNOWN_FIELDS: &str = "unknownFields";
 /// The workflow's input: a request that names its task. The submission and the activity check the request with
 /// [`TaskInput::into_request`]. The workflow accepts any value and reads only what it needs. A replayed workflow must decide
 /// as it did before, so this lets a later version change the rules while tasks run.
-pub struct TaskInput(Value);
+pub struct TaskInput(pub(super) Value);
 
 impl TaskInput {
     /// The input of `task`, from a checked request. No other task accepts it.
@@ -77,6 +77,51 @@ impl TaskInput {
         let default = u64::from(DEFAULT_TIMEOUT_MINUTES);
         let minutes = self.0.get("timeoutMinutes").and_then(Value::as_u64);
         Duration::from_secs(60 * minutes.unwrap_or(default).clamp(1, MAX_MINUTES.into()))
+    }
+
+    /// The caller's metadata.
+    pub(crate) fn metadata(&self) -> Option<Map<String, Value>> {
+        self.0.get("metadata")?.as_object().cloned()
+    }
+
+    /// Where the end of the task is reported.
+    pub(crate) fn callback_url(&self) -> Option<&str> {
+        self.0.get("callbackUrl")?.as_str()
+    }
+
+    /// The repository of the task.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        self.0.get("gitRepo")?.as_str()
+    }
+
+    /// Whether there is something to do after Claude Code succeeded.
+    pub(crate) fn has_actions(&self) -> bool {
+        self.0
+            .get("postExecutionActions")
+            .is_some_and(Value::is_object)
+    }
+
+    /// The request as JSON. Review every call: it holds secrets.
+    pub(crate) fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// Sets a field that the caller cannot set.
+    pub(crate) fn set(&mut self, field: &str, value: &impl Serialize) {
+        if let (Some(fields), Ok(value)) = (self.0.as_object_mut(), serde_json::to_value(value)) {
+            fields.insert(field.to_owned(), value);
+        }
+    }
+
+    /// Removes a field that the caller cannot set.
+    pub(crate) fn take(&mut self, field: &str) -> Option<Value> {
+        self.0.as_object_mut()?.remove(field)
+    }
+
+    /// An input as it arrives.
+    #[cfg(test)]
+    pub(crate) fn from_stored(value: Value) -> Self {
+        Self(value)
     }
 
     /// Removes and returns the caller's metadata, which the activity does not need.

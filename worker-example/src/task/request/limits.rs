@@ -11,6 +11,8 @@ pub(crate) const DEFAULT_TIMEOUT_MINUTES: u32 = 55;
 /// A day. Replays of the workflow depend on this number: never lower it.
 pub(crate) const MAX_MINUTES: u32 = 1440;
 
+/// The branch of a request that names none.
+pub(super) const DEFAULT_BRANCH: &str = "main";
 /// The longest credential, in bytes.
 pub(super) const MAX_CREDENTIAL: usize = 8192;
 /// The most tools in a list.

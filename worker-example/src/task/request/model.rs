@@ -8,12 +8,9 @@ use serde_json::{Map, Value};
 use super::{
     actions::{PostExecutionActions, PromptFile},
     error::quoted,
-    limits::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_UNKNOWN},
+    limits::{DEFAULT_BRANCH, DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_UNKNOWN},
 };
 use crate::task::{id::TaskId, secret::Secret, secret_json::SecretJson};
-
-/// The branch of a request that names none.
-pub(super) const DEFAULT_BRANCH: &str = "main";
 
 /// What Claude should do, and with which credential and settings. [`TaskRequest::from_json`] and
 /// [`TaskRequest::from_value`] make it and check it.
@@ -229,7 +226,6 @@ impl TaskRequest {
                 "postExecutionActions",
                 self.post_execution_actions.is_some(),
             ),
-            ("callbackUrl", self.callback_url.is_some()),
         ];
         given
             .into_iter()

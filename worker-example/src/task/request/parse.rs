@@ -6,37 +6,12 @@ use super::{
     error::{RequestError, from_serde},
     limits::MAX_REQUEST_BYTES,
     model::TaskRequest,
+    rules::RequestRules,
     validate::validate,
 };
 
 /// Another name of `mcpConfig`, which older callers use. Its value is an object, or JSON in a string.
 const OLD_MCP_CONFIG: &str = "mcpConfigJson";
-
-/// What depends on the operator and on the way of the request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RequestRules {
-    /// Whether `gitRepo` may be a `file://` URL. Only tests need this: the worker's own files become readable.
-    pub file_repositories: bool,
-    /// Whether `callbackUrl` is required.
-    pub callback_required: bool,
-}
-
-impl RequestRules {
-    /// Allows `file://` repositories.
-    #[must_use]
-    pub fn with_file_repositories(mut self, allowed: bool) -> Self {
-        self.file_repositories = allowed;
-        self
-    }
-
-    /// Requires a `callbackUrl`, as tasks in the background do.
-    #[must_use]
-    pub fn with_callback_required(mut self) -> Self {
-        self.callback_required = true;
-        self
-    }
-}
 
 impl TaskRequest {
     /// Reads and checks a request.

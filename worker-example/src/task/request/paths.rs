@@ -35,8 +35,9 @@ pub(super) fn is_definition_name(name: &str) -> bool {
 /// Whether a text is the name of a branch, by the rules of `git check-ref-format`.
 pub(super) fn is_branch(name: &str) -> bool {
     let bad = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
-    let part_is_good =
-        |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
+    let part_is_good = |part: &str| {
+        !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none()
+    };
     name.len() <= MAX_BRANCH
         && !name.starts_with('-')
         && !name.ends_with('.')

@@ -17,8 +17,8 @@ use super::{
         MAX_TOOLS, MAX_TURNS, MAX_URL, MAX_VARIABLE, MAX_VARIABLES,
     },
     model::TaskRequest,
-    parse::RequestRules,
     paths::{is_branch, is_definition_name, is_inside, is_prefix},
+    rules::RequestRules,
 };
 use crate::task::{json_size, secret::Secret};
 

@@ -1,6 +1,8 @@
 //! One session of Claude Code, from its start until none of its processes is left.
 
-use std::{collections::VecDeque, future::Future, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, future::Future, io, path::Path, pin::pin, sync::Arc, time::Duration,
+};
 
 use temporal_kms_codec_service::deadline::later;
 use thiserror::Error;
@@ -115,6 +117,8 @@ pub(crate) struct Session<'a> {
     pub(crate) task: &'a TaskId,
     /// The operator's settings.
     pub(crate) config: &'a ClaudeConfig,
+    /// The folder in which Claude Code runs.
+    pub(crate) folder: &'a Path,
     /// Runs programs in the task's sandbox.
     pub(crate) programs: &'a Programs,
     /// The way to the API.
@@ -157,7 +161,7 @@ impl Session<'_> {
         let mut spec = ProgramSpec::new(
             self.config.program.clone(),
             self.config.arguments(request, workspace),
-            workspace.root(),
+            self.folder.to_owned(),
         );
         spec.environment = self.config.environment(request, self.programs, self.proxy);
         spec.extra_read_only = vec![self.proxy.socket()];
@@ -280,7 +284,19 @@ impl<'a> Following<'a> {
                 }
             }
         }
-        if let Err(error) = self.log.close().await {
+        let closed = {
+            // A store may take long for the last events. Heartbeats go on.
+            let mut closing = pin!(self.log.close());
+            loop {
+                tokio::select! {
+                    closed = &mut closing => break closed,
+                    _ = publishing.tick() => {
+                        publisher.publish(self.window.publish(Instant::now())).await;
+                    }
+                }
+            }
+        };
+        if let Err(error) = closed {
             self.fail(RunError::Log(error));
         }
         if let Some(error) = self.failed.take() {

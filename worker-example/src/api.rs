@@ -1,0 +1,30 @@
+//! The HTTP API of the task service.
+//!
+//! The API keeps no state. A task is a workflow, and its owner is in the workflow's encrypted memo. So several processes can
+//! serve the API, and each of them can end at any moment: tasks continue, and a stream can be resumed at another process.
+//!
+//! `router` names the paths, and each path has a file. `access` finds the caller and counts its requests. Every refusal is an
+//! [`error::ApiError`], which one function turns into an answer.
+
+mod access;
+mod app;
+mod body;
+mod cancel;
+mod config;
+mod error;
+mod events;
+mod health;
+mod log_gap;
+mod openapi;
+mod record;
+mod router;
+mod run;
+mod server;
+mod sse;
+mod start;
+mod task_state;
+mod tasks;
+
+pub(crate) use app::timestamp;
+pub(crate) use config::ApiConfig;
+pub(crate) use server::{Api, ApiServerError};

@@ -1,0 +1,146 @@
+//! Who calls, and whether the caller may.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderMap, header, request::Parts};
+use temporal_kms_codec_service::{
+    auth::{CallerId, Identity, Operation, Presented, Role},
+    connection::ConnectionInfo,
+    telemetry::ShedReason,
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{app::App, error::ApiError};
+
+/// Submitting tasks, and seeing and cancelling one's own.
+const RUN_TASKS: Operation = Operation::new("run tasks", &[Role::Write, Role::Worker, Role::Admin]);
+
+/// A caller that is admitted. Its place is taken until this is dropped.
+pub(super) struct Caller {
+    identity: Identity,
+    _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+}
+
+impl Caller {
+    /// The caller's name as the owner of tasks: how it proved who it is, its issuer, and its name there. `None` where the
+    /// server authenticates nobody.
+    pub(super) fn owner(&self) -> Option<String> {
+        CallerId::of(&self.identity)?;
+        let identity = &self.identity;
+        // No issuer's name in a configuration has a line break.
+        Some(format!(
+            "{}\n{}\n{}",
+            identity.method(),
+            identity.issuer().unwrap_or_default(),
+            identity.subject()
+        ))
+    }
+
+    /// Whether the caller may see and cancel a task of this owner.
+    pub(super) fn owns(&self, owner: Option<&str>) -> bool {
+        self.owner().is_none_or(|caller| owner == Some(&caller))
+    }
+}
+
+/// Finds out who calls, and takes a place for the request.
+///
+/// # Errors
+/// When the caller is not known, may not use the service, or has too many requests.
+pub(super) async fn admit(app: &App, head: &Parts) -> Result<Caller, ApiError> {
+    let open = Arc::clone(&app.open).try_acquire_owned().map_err(|_| {
+        app.metrics.requests().shed(ShedReason::Concurrency);
+        ApiError::Overloaded
+    })?;
+    let identity = identify(app, head).await?;
+    identity
+        .allows(RUN_TASKS, &app.namespace)
+        .map_err(|_| ApiError::Denied)?;
+    let share = match CallerId::of(&identity) {
+        None => None,
+        Some(caller) => app.callers.admit(&caller).await.map_err(|exceeded| {
+            app.metrics.requests().shed(ShedReason::RateLimit);
+            ApiError::TooMany {
+                wait: exceeded.wait,
+            }
+        })?,
+    };
+    Ok(Caller {
+        identity,
+        _places: (open, share),
+    })
+}
+
+async fn identify(app: &App, head: &Parts) -> Result<Identity, ApiError> {
+    if app.authenticator.is_open() {
+        if app.is_local && (is_from_a_page(&head.headers) || !names_this_machine(head)) {
+            return Err(ApiError::Browser);
+        }
+        return Ok(Identity::anyone());
+    }
+    let mut presented = Presented::in_headers(&head.headers)?;
+    if let Some(connection) = head.extensions.get::<ConnectionInfo>() {
+        presented = connection.present(presented);
+    }
+    Ok(app.authenticator.identify(&presented).await?)
+}
+
+/// Browsers say from which page a request comes.
+fn is_from_a_page(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site");
+    headers.contains_key(header::ORIGIN) || site.is_some_and(|site| site != "none")
+}
+
+/// Whether the request names no host that a web page could have pointed to this machine.
+fn names_this_machine(head: &Parts) -> bool {
+    let from_header = head.headers.get(header::HOST);
+    let host = match head.uri.host() {
+        Some(host) => host.to_owned(),
+        None => from_header
+            .and_then(|host| host.to_str().ok())
+            .and_then(|host| host.parse::<http::uri::Authority>().ok())
+            .map(|host| host.host().to_owned())
+            .unwrap_or_default(),
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn head(headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::builder().uri("/run");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_web_page_is_seen() {
+        for (headers, is_page) in [
+            (&[][..], false),
+            (&[("origin", "https://evil.example")], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("sec-fetch-site", "none")], false),
+        ] {
+            assert_eq!(is_from_a_page(&head(headers).headers), is_page);
+        }
+        for (host, is_ours) in [
+            ("localhost:8080", true),
+            ("127.0.0.1:8080", true),
+            ("[::1]:8080", true),
+            ("evil.example:8080", false),
+            ("localhost.evil.example", false),
+        ] {
+            assert_eq!(
+                names_this_machine(&head(&[("host", host)])),
+                is_ours,
+                "{host}"
+            );
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The configuration of the API: one TOML file, and variables over it.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use temporal_kms_codec_service::{
+    arguments::variable,
+    auth::{AuthConfig, Authenticator},
+    listener::{self, ListenAddress},
+    settings::{Document, Fault, Problems, Section, Settings, values},
+    shares::ShareLimits,
+    telemetry::TelemetryConfig,
+    tls::{self, TlsSettings},
+};
+
+use crate::task::RequestRules;
+
+/// The port of the original service.
+const DEFAULT_PORT: u16 = 8080;
+
+/// What the API needs to know beside the connection to Temporal.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiConfig {
+    /// `listen`: where clients call. Default: `PORT`, else 8080, at all addresses of this machine if callers authenticate,
+    /// and at loopback otherwise.
+    pub(super) listen: ListenAddress,
+    /// `insecure_without_authentication`: whether other machines may call without authentication. Default: no.
+    pub(super) insecure_without_authentication: bool,
+    /// `max_connections`: connections that are open at the same time. Default: 1,024.
+    pub(super) max_connections: usize,
+    /// `shutdown_delay`: how long the service goes on serving after it was told to stop, while `/readyz` answers 503.
+    pub(super) shutdown_delay: Duration,
+    /// `shutdown_grace`: for requests in flight when the service is told to stop. Default: 20 s.
+    pub(super) shutdown_grace: Duration,
+    /// `caller_requests`, `caller_rate` and `caller_burst`: the limits of each caller.
+    pub(super) caller: ShareLimits,
+    /// `file_repositories`: whether `gitRepo` may be a `file://` URL. For tests only.
+    pub(super) rules: RequestRules,
+    pub(super) auth: AuthConfig,
+    pub(super) tls: Option<TlsSettings>,
+    pub(crate) telemetry: TelemetryConfig,
+}
+
+impl ApiConfig {
+    /// Reads the file, if there is one, and the variables over it.
+    ///
+    /// # Errors
+    /// Every mistake, with its line or variable.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, Problems> {
+        settings().load(path, |document| {
+            let config = Self::read(document);
+            document.report_faults(config.missing_files());
+            config
+        })
+    }
+
+    /// What `document` says, with defaults where a mistake is reported.
+    pub(crate) fn read(document: &Document<'_>) -> Self {
+        let auth = AuthConfig::read(document.section("auth"));
+        let tls = TlsSettings::read(document.section("tls"));
+        let telemetry = TelemetryConfig::read(document);
+        let mut api = Self::of(auth, tls, telemetry);
+        api.read_section(document.section("api"));
+        if let Some(port) = variable("PORT")
+            && port.parse::<u16>().is_err()
+        {
+            document.report_variable("PORT", "api.listen", "expected a port from 0 to 65535");
+        }
+        document.report_faults(api.faults());
+        api
+    }
+
+    fn of(auth: AuthConfig, tls: Option<TlsSettings>, telemetry: TelemetryConfig) -> Self {
+        let port = variable("PORT").and_then(|port| port.parse().ok());
+        let host = if auth.is_open() {
+            [127, 0, 0, 1]
+        } else {
+            [0, 0, 0, 0]
+        };
+        Self {
+            listen: SocketAddr::from((host, port.unwrap_or(DEFAULT_PORT))).into(),
+            insecure_without_authentication: false,
+            max_connections: 1024,
+            shutdown_delay: Duration::ZERO,
+            shutdown_grace: Duration::from_secs(20),
+            caller: ShareLimits::default(),
+            rules: RequestRules::default(),
+            auth,
+            tls,
+            telemetry,
+        }
+    }
+
+    fn read_section(&mut self, mut section: Section<'_>) {
+        section.set("listen", &mut self.listen, listener::parse);
+        let insecure = &mut self.insecure_without_authentication;
+        section.set("insecure_without_authentication", insecure, values::flag);
+        section.set(
+            "max_connections",
+            &mut self.max_connections,
+            values::permits,
+        );
+        section.set("shutdown_delay", &mut self.shutdown_delay, values::duration);
+        section.set("shutdown_grace", &mut self.shutdown_grace, values::duration);
+        self.caller = ShareLimits::read(
+            &mut section,
+            "caller_requests",
+            "caller_rate",
+            "caller_burst",
+        );
+        let files = section.value("file_repositories", values::flag);
+        self.rules = self.rules.with_file_repositories(files.unwrap_or_default());
+        section.finish();
+    }
+
+    /// Settings that do not fit together.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = self.auth.fault().into_iter().collect();
+        let is_open = self.listen.is_remote() && self.auth.is_open();
+        if is_open && !self.insecure_without_authentication {
+            let message = format!(
+                "{} is reachable from other machines, and every caller could run tasks, because the service does not \
+                 authenticate clients. Configure a section [auth], or listen on loopback only, such as 127.0.0.1:8080. To \
+                 serve everybody all the same, set `insecure_without_authentication = true`",
+                self.listen
+            );
+            faults.push(Fault::new("api.listen", message).following_from("auth"));
+        }
+        let asks = |tls: &TlsSettings| tls.client_ca.is_some();
+        if self.auth.has_certificates() && !self.tls.as_ref().is_some_and(asks) {
+            let message = "clients are never asked for a certificate; name the file of the authorities that sign them as \
+                           `client_ca` in section [tls]";
+            faults.push(Fault::new("auth.certificates", message).following_from("tls"));
+        }
+        faults
+    }
+
+    /// Files that are named and do not exist.
+    fn missing_files(&self) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = self.tls.iter().flat_map(tls::faults).collect();
+        faults.extend(Authenticator::open(&self.auth).err().unwrap_or_default());
+        faults.extend(self.telemetry.faults());
+        faults
+    }
+}
+
+/// Where the API's settings come from. Other variables with the prefix are those of the codec server.
+pub(crate) fn settings() -> Settings {
+    Settings::new("CODEC_").with_other_variables(&["CODEC_CONFIG", "CODEC_LOG_FORMAT"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<ApiConfig, String> {
+        let read = settings().parse(Some(text), &|_| None, ApiConfig::read);
+        read.map_err(|problems| {
+            let texts = problems
+                .iter()
+                .map(|p| format!("{}: {}", p.setting, p.message));
+            texts.collect::<Vec<_>>().join("\n")
+        })
+    }
+
+    #[test]
+    fn other_machines_need_authentication() {
+        let open = read("").unwrap();
+        assert!(!open.listen.is_remote());
+        let refused = read("[api]\nlisten = \"0.0.0.0:8080\"").unwrap_err();
+        assert!(
+            refused.contains("api.listen") && refused.contains("section [auth]"),
+            "{refused}"
+        );
+        let all = "[api]\nlisten = \"0.0.0.0:8080\"\ninsecure_without_authentication = true";
+        assert!(read(all).unwrap().listen.is_remote());
+        let authenticated = read(
+            "[auth.issuers.google]\nissuer = \"https://accounts.google.com\"\naudience = [\"https://tasks.example\"]\n\
+             emails = { \"a@example.com\" = [\"default:write\"] }",
+        );
+        assert_eq!(authenticated.unwrap().listen.to_string(), "0.0.0.0:8080");
+    }
+
+    #[test]
+    fn the_example_file_is_valid_with_and_without_its_comments() {
+        let example = include_str!("../../claude-tasks.example.toml");
+        read(example).unwrap();
+        let settings = example.lines().map(|line| {
+            let setting = line.strip_prefix("# ").unwrap_or(line);
+            let is_setting = setting.starts_with('[') || setting.contains(" = ");
+            if is_setting { setting } else { "" }
+        });
+        read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
+        let declared = super::settings().describe(ApiConfig::read);
+        for setting in declared
+            .iter()
+            .filter_map(|d| d.setting.strip_prefix("api."))
+        {
+            assert!(example.contains(&format!("# {setting} = ")), "{setting}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_reported() {
+        let problems = read("[api]\nlisten = \"x\"\ncaller_burst = 3\nlimit = 1").unwrap_err();
+        for expected in ["api.listen", "caller_burst", "api.limit"] {
+            assert!(problems.contains(expected), "{expected} in {problems}");
+        }
+    }
+}

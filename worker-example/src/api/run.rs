@@ -1,0 +1,99 @@
+//! `POST /run` runs a task and streams its events. `POST /run-async` and `POST /tasks` run it in the background.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    response::Response,
+};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::{
+    access::{Caller, admit},
+    app::{App, timestamp},
+    body,
+    error::{ApiError, json_answer},
+    sse::{self, CancelOnDrop, Follow},
+    start::start,
+    task_state::status_word,
+};
+use crate::task::{RequestRules, TaskRequest};
+
+/// The task of a stream, so that a client can find it again.
+pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
+
+/// `POST /run`: closing the connection cancels the task.
+pub(super) async fn run(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (caller, request) = accept(&app, request, app.rules).await?;
+    // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and cancels it.
+    let starting = Arc::clone(&app);
+    let started = tokio::spawn(async move {
+        let started = start(&starting, &caller, request).await?;
+        let guard = CancelOnDrop::new(started.task.clone(), starting.stop.clone());
+        Ok::<_, ApiError>((caller, started.task, guard))
+    });
+    let (caller, task, guard) = started.await.map_err(|_| ApiError::Body)??;
+    let id = task.id().clone();
+    let follow = Follow {
+        task,
+        next: 0,
+        is_resumable: false,
+        guard,
+        vault: app.client.vault().cloned(),
+        caller,
+        stop: app.stop.clone(),
+    };
+    let mut response = sse::answer(follow);
+    if let Ok(id) = HeaderValue::try_from(id.as_str()) {
+        response.headers_mut().insert(TASK_ID, id);
+    }
+    Ok(response)
+}
+
+/// `POST /run-async`: the service calls `callbackUrl` when the task ends.
+pub(super) async fn run_async(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    in_background(&app, request, app.rules.with_callback_required()).await
+}
+
+/// `POST /tasks`: as `/run-async`, and `callbackUrl` may be left out.
+pub(super) async fn submit(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    in_background(&app, request, app.rules).await
+}
+
+async fn in_background(
+    app: &App,
+    request: Request,
+    rules: RequestRules,
+) -> Result<Response, ApiError> {
+    let (caller, request) = accept(app, request, rules).await?;
+    let started = start(app, &caller, request).await?;
+    let id = started.task.id();
+    let body = json!({
+        "taskId": id,
+        "status": status_word(started.status),
+        "logsPath": format!("sessions/{id}"),
+        "createdAt": timestamp(started.created),
+    });
+    Ok(json_answer(StatusCode::ACCEPTED, &body))
+}
+
+async fn accept(
+    app: &App,
+    request: Request,
+    rules: RequestRules,
+) -> Result<(Caller, TaskRequest), ApiError> {
+    let (head, body) = request.into_parts();
+    let caller = admit(app, &head).await?;
+    let json = body::read(&head.headers, body).await?;
+    Ok((caller, TaskRequest::from_json_with(&json, rules)?))
+}

@@ -1,0 +1,75 @@
+//! Starts the task of a request. The same request with the same id is one task.
+
+use std::{io, time::SystemTime};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{access::Caller, app::App, error::ApiError};
+use crate::{
+    client::{ClientError, Owner, SubmitOptions, Task, TaskStatus},
+    task::{TaskId, TaskRequest},
+};
+
+/// A task that runs for a request.
+pub(super) struct Started {
+    pub(super) task: Task,
+    pub(super) created: SystemTime,
+    pub(super) status: TaskStatus,
+}
+
+/// Starts the task, or finds the one that the same request has started before.
+///
+/// # Errors
+/// When another request has used the id, or Temporal or the key service does not answer.
+pub(super) async fn start(
+    app: &App,
+    caller: &Caller,
+    request: TaskRequest,
+) -> Result<Started, ApiError> {
+    let id = request.task_id.clone().unwrap_or_else(TaskId::random);
+    let owner = Owner::new(&id, caller.owner(), digest(&request));
+    let options = SubmitOptions::new()
+        .with_task_id(id.clone())
+        .with_owner(owner.clone());
+    match app.client.submit(request, options).await {
+        Ok(task) => {
+            tracing::info!(task = %task.id(), "task accepted");
+            Ok(Started {
+                task,
+                created: SystemTime::now(),
+                status: TaskStatus::WaitingForWorker,
+            })
+        }
+        Err(ClientError::Exists(id)) => {
+            let task = app.client.task(&id);
+            let known = task.look().await?;
+            if known.owner.as_ref() != Some(&owner) {
+                return Err(ApiError::Exists(id));
+            }
+            Ok(Started {
+                task,
+                created: known.created.unwrap_or_else(SystemTime::now),
+                status: known.status,
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What tells two requests apart. It makes no copy of the request.
+fn digest(request: &TaskRequest) -> String {
+    struct Hashed(Sha256);
+    impl io::Write for Hashed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashed = Hashed(Sha256::new());
+    // This cannot fail: the writer accepts everything.
+    let _ = serde_json::to_writer(&mut hashed, request);
+    hex::encode(hashed.0.finalize())
+}

@@ -1,0 +1,61 @@
+//! What Temporal knows of a task, without its events and its result.
+
+use std::time::SystemTime;
+
+use temporalio_client::{WorkflowExecution, WorkflowExecutionDescription, WorkflowExecutionStatus};
+use temporalio_common::{Memo, WorkflowDefinition as _};
+
+use super::{
+    owner::{MEMO, Owner},
+    status::TaskStatus,
+};
+use crate::task::TaskWorkflow;
+
+/// What Temporal knows of a task.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    /// Whether it is a task at all. Other workflows can have the same namespace.
+    pub(crate) is_task: bool,
+    pub(crate) status: TaskStatus,
+    /// `None` if nobody is known, or the memo cannot be read.
+    pub(crate) owner: Option<Owner>,
+    pub(crate) created: Option<SystemTime>,
+    pub(crate) closed: Option<SystemTime>,
+}
+
+impl Look {
+    pub(super) fn at(description: &WorkflowExecutionDescription) -> Self {
+        Self {
+            is_task: description.workflow_type() == TaskWorkflow.name(),
+            status: TaskStatus::of(description),
+            owner: owner(&description.memo(), description.id()),
+            created: description.start_time(),
+            closed: description.close_time(),
+        }
+    }
+
+    /// A task in a list. An open one counts as running: the list does not say more.
+    pub(super) fn at_listed(execution: &WorkflowExecution) -> Self {
+        let status = match execution.status() {
+            WorkflowExecutionStatus::Running => TaskStatus::Running,
+            status => TaskStatus::of_ended(status),
+        };
+        Self {
+            is_task: execution.workflow_type() == TaskWorkflow.name(),
+            status,
+            owner: owner(&execution.memo(), execution.id()),
+            created: execution.start_time(),
+            closed: execution.close_time(),
+        }
+    }
+
+    /// The name of the caller that owns it.
+    pub(crate) fn owner_name(&self) -> Option<&str> {
+        self.owner.as_ref()?.caller()
+    }
+}
+
+fn owner(memo: &Memo, task: &str) -> Option<Owner> {
+    let owner: Option<Owner> = memo.get(MEMO).ok().flatten();
+    owner.filter(|owner| owner.is_of(task))
+}

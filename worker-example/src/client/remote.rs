@@ -1,0 +1,228 @@
+//! The client of a task service that is reached by its HTTP API. Temporal and the keys stay behind it.
+
+mod events;
+mod sse;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::Stream;
+use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use serde_json::Value;
+use temporal_kms_codec::endpoint;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    chain::error_chain, error::ClientError, follow::TaskEvent, status::TaskStatus,
+    task::Cancellation, task_end::TaskEnd,
+};
+use crate::task::{Secret, TaskId, TaskRequest};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time for an answer that is not a stream.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// The largest answer that is not a stream.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// A client of the HTTP API.
+#[derive(Clone)]
+pub(crate) struct RemoteClient(Arc<Inner>);
+
+struct Inner {
+    base: Url,
+    token: Option<Secret>,
+    http: reqwest::Client,
+}
+
+/// A task at the service.
+#[derive(Clone)]
+pub(crate) struct RemoteTask {
+    client: RemoteClient,
+    id: TaskId,
+}
+
+impl RemoteClient {
+    /// A client of the service at this URL. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the URL would send the token or the credential of a request unencrypted to another machine.
+    pub(crate) fn new(base: Url, token: Option<Secret>) -> Result<Self, ClientError> {
+        let cannot = |problem: String| ClientError::Server { problem };
+        endpoint::check(&base.origin().ascii_serialization())
+            .map_err(|problem| cannot(problem.to_string()))?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Another server must not get the token.
+            .redirect(redirect::Policy::none())
+            .build()
+            .map_err(|error| cannot(error_chain(&error)))?;
+        Ok(Self(Arc::new(Inner { base, token, http })))
+    }
+
+    /// Submits a task, and does not wait for its end.
+    ///
+    /// # Errors
+    /// When the service refuses it, or does not answer.
+    pub(crate) async fn submit(&self, request: &TaskRequest) -> Result<RemoteTask, ClientError> {
+        let body = serde_json::to_vec(request).map(Zeroizing::new);
+        let body = body.map_err(|error| ClientError::Server {
+            problem: error.to_string(),
+        })?;
+        let call = self
+            .call(Method::POST, &["tasks"])
+            .header("content-type", "application/json")
+            .body(body.to_vec());
+        let (status, answer) = self.answer(call).await?;
+        if status == StatusCode::CONFLICT
+            && let Some(id) = &request.task_id
+        {
+            return Err(ClientError::Exists(id.clone()));
+        }
+        let answer = accepted(status, answer)?;
+        let id = answer.get("taskId").and_then(Value::as_str);
+        let id = id.and_then(|id| id.parse().ok());
+        let id = id.ok_or_else(|| ClientError::Server {
+            problem: "its answer has no taskId; check the URL".to_owned(),
+        })?;
+        Ok(self.task(id))
+    }
+
+    /// A task that was submitted before. This sends nothing.
+    pub(crate) fn task(&self, id: TaskId) -> RemoteTask {
+        RemoteTask {
+            client: self.clone(),
+            id,
+        }
+    }
+
+    /// The caller's newest tasks: their ids, their states, and when they were submitted.
+    ///
+    /// # Errors
+    /// When the service refuses it, or does not answer.
+    pub(crate) async fn list(&self) -> Result<Vec<Value>, ClientError> {
+        let (status, answer) = self.answer(self.call(Method::GET, &["tasks"])).await?;
+        let mut answer = accepted(status, answer)?;
+        match answer.get_mut("tasks").map(Value::take) {
+            Some(Value::Array(tasks)) => Ok(tasks),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn call(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.0.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        let call = self.0.http.request(method, url);
+        match &self.0.token {
+            Some(token) => call.bearer_auth(token.expose()),
+            None => call,
+        }
+    }
+
+    async fn answer(&self, call: RequestBuilder) -> Result<(StatusCode, Value), ClientError> {
+        let unreachable = |error: reqwest::Error| ClientError::Server {
+            problem: error_chain(&error.without_url()),
+        };
+        let mut response = call
+            .timeout(ANSWER_TIMEOUT)
+            .send()
+            .await
+            .map_err(unreachable)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(part) = response.chunk().await.map_err(unreachable)? {
+            if body.len().saturating_add(part.len()) > MAX_ANSWER {
+                return Err(ClientError::Server {
+                    problem: "its answer is too large".to_owned(),
+                });
+            }
+            body.extend_from_slice(&part);
+        }
+        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+    }
+}
+
+impl RemoteTask {
+    pub(crate) fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// The task's status.
+    ///
+    /// # Errors
+    /// When the task does not exist, or the service does not answer.
+    pub(crate) async fn status(&self) -> Result<TaskStatus, ClientError> {
+        Ok(status_of(&self.state().await?))
+    }
+
+    /// How the task ended. `None` while it runs.
+    ///
+    /// # Errors
+    /// When the task does not exist, or the service does not answer.
+    pub(crate) async fn end(&self) -> Result<Option<TaskEnd>, ClientError> {
+        let state = self.state().await?;
+        Ok(TaskEnd::of_state(&self.id, &state))
+    }
+
+    /// What happens to the task, from its beginning to its end. A lost connection is opened again, and nothing is told twice.
+    pub(crate) fn follow(
+        &self,
+    ) -> impl Stream<Item = Result<TaskEvent, ClientError>> + Send + use<> {
+        events::follow(self.clone())
+    }
+
+    /// Asks for the task's end, and does not wait for it.
+    ///
+    /// # Errors
+    /// When the task does not exist, or the service does not answer.
+    pub(crate) async fn cancel(&self) -> Result<Cancellation, ClientError> {
+        let call = self
+            .client
+            .call(Method::POST, &["cancel", self.id.as_str()]);
+        let (status, answer) = self.client.answer(call).await?;
+        if status == StatusCode::NOT_FOUND && answer.get("status").is_some() {
+            return Ok(Cancellation::AlreadyEnded(status_of(&answer)));
+        }
+        self.known(status, answer)?;
+        Ok(Cancellation::Accepted)
+    }
+
+    async fn state(&self) -> Result<Value, ClientError> {
+        let call = self.client.call(Method::GET, &["tasks", self.id.as_str()]);
+        let (status, answer) = self.client.answer(call).await?;
+        self.known(status, answer)
+    }
+
+    fn known(&self, status: StatusCode, answer: Value) -> Result<Value, ClientError> {
+        if status == StatusCode::NOT_FOUND {
+            return Err(ClientError::NotFound(self.id.clone()));
+        }
+        accepted(status, answer)
+    }
+}
+
+/// The answer, unless it is a refusal.
+fn accepted(status: StatusCode, answer: Value) -> Result<Value, ClientError> {
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let problem = answer.get("error").and_then(Value::as_str);
+    Err(ClientError::Refused {
+        status: status.as_u16(),
+        problem: problem
+            .unwrap_or("its answer gives no reason; check the URL")
+            .to_owned(),
+    })
+}
+
+fn status_of(state: &Value) -> TaskStatus {
+    match state.get("status").and_then(Value::as_str) {
+        Some("pending") => TaskStatus::WaitingForWorker,
+        Some("running") => TaskStatus::Running,
+        Some("completed") => TaskStatus::Completed,
+        Some("failed") => TaskStatus::Failed,
+        Some("cancelled") => TaskStatus::Cancelled,
+        _ => TaskStatus::Unknown,
+    }
+}

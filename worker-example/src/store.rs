@@ -1,0 +1,27 @@
+//! What tasks leave outside of Temporal, in a folder or a bucket: the sealed secrets of requests, logs, and artefacts.
+//!
+//! | object | what it holds |
+//! |---|---|
+//! | `encrypted-payloads/{taskId}` | the secrets of a request, until its task ends |
+//! | `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` | the events of a task, in chunks |
+//! | `sessions/{taskId}/metadata.json` | how the task ended |
+//! | `sessions/{taskId}/uploads/{path}` | files that the task asked to keep |
+//!
+//! Every object is sealed with the keys of the codec. Its context names the namespace, the task and the object, so an object
+//! that was moved does not open.
+
+mod error;
+mod location;
+mod objects;
+mod secrets;
+mod session_log;
+mod sessions;
+mod sweep;
+mod vault;
+
+pub(crate) use error::StoreError;
+pub use location::{LocationError, StoreLocation};
+pub(crate) use objects::Objects;
+pub(crate) use session_log::StoreLog;
+pub(crate) use sweep::{expire_sessions, unneeded_secrets};
+pub(crate) use vault::Vault;

@@ -1,0 +1,223 @@
+//! Where objects are stored.
+
+use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
+
+use object_store::{ObjectStore, local::LocalFileSystem, path::Path};
+use temporal_kms_codec::endpoint;
+use thiserror::Error;
+use url::Url;
+
+use crate::sandbox::private_folder;
+
+/// Where objects are stored: a folder, or a bucket with an optional prefix.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreLocation(Place);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    Folder(PathBuf),
+    Bucket(Url),
+}
+
+/// The text does not name a store, or the store cannot be used.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LocationError {
+    /// It is not a folder and not the URL of a bucket.
+    #[error(
+        "the store must be a folder, or a URL such as gs://BUCKET/PREFIX, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX"
+    )]
+    Form,
+    /// An endpoint of the store would receive objects without TLS.
+    #[error("{variable} {problem}")]
+    Endpoint {
+        /// The variable.
+        variable: String,
+        /// Why.
+        problem: String,
+    },
+    /// The store cannot be used.
+    #[error("cannot use the store {store}: {problem}")]
+    Unusable {
+        /// The store.
+        store: String,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// The schemes of buckets.
+const SCHEMES: [&str; 7] = ["gs", "s3", "s3a", "az", "azure", "abfs", "abfss"];
+/// The variables with which the clients of stores are configured begin like this.
+const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+/// The variables that lead the client to another server.
+const ENDPOINTS: [&str; 5] = [
+    "AWS_ENDPOINT",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "GOOGLE_BASE_URL",
+    "AZURE_ENDPOINT",
+];
+
+impl StoreLocation {
+    /// The bucket of Google Cloud Storage with this name, as `GCS_LOGS_BUCKET` names it.
+    ///
+    /// # Errors
+    /// When it is not a name.
+    pub fn google_bucket(name: &str) -> Result<Self, LocationError> {
+        format!("gs://{}", name.trim_start_matches("gs://")).parse()
+    }
+
+    /// Opens the store. Credentials and endpoints come from variables such as `AWS_REGION`. Nothing is sent.
+    ///
+    /// # Errors
+    /// When a folder cannot be created, or a variable has no valid value.
+    pub(super) fn open(
+        &self,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<(Arc<dyn ObjectStore>, Path), LocationError> {
+        let unusable = |problem: String| LocationError::Unusable {
+            store: self.to_string(),
+            problem,
+        };
+        match &self.0 {
+            Place::Folder(folder) => {
+                private_folder(folder).map_err(|e| unusable(e.to_string()))?;
+                let store = LocalFileSystem::new_with_prefix(folder)
+                    .map_err(|e| unusable(e.to_string()))?
+                    .with_automatic_cleanup(true)
+                    .with_fsync(true);
+                Ok((Arc::new(store), Path::default()))
+            }
+            Place::Bucket(url) => {
+                let variables: Vec<_> = variables
+                    .filter(|(name, _)| VARIABLES.iter().any(|prefix| name.starts_with(prefix)))
+                    .collect();
+                check_endpoints(&variables)?;
+                let limits = [("timeout", "30s"), ("connect_timeout", "5s")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+                let (store, prefix) =
+                    object_store::parse_url_opts(url, limits.into_iter().chain(variables))
+                        .map_err(|e| unusable(e.to_string()))?;
+                Ok((Arc::from(store), prefix))
+            }
+        }
+    }
+}
+
+/// Objects leave this machine over TLS only.
+fn check_endpoints(variables: &[(String, String)]) -> Result<(), LocationError> {
+    for (name, value) in variables {
+        if ENDPOINTS.contains(&name.as_str()) {
+            let problem = |problem: &str| LocationError::Endpoint {
+                variable: name.clone(),
+                problem: problem.to_owned(),
+            };
+            let url: Url = value
+                .parse()
+                .map_err(|_| problem("must be a URL such as https://HOST"))?;
+            endpoint::check(&url.origin().ascii_serialization()).map_err(problem)?;
+        }
+    }
+    Ok(())
+}
+
+impl FromStr for StoreLocation {
+    type Err = LocationError;
+
+    fn from_str(text: &str) -> Result<Self, LocationError> {
+        if text.trim().is_empty() {
+            return Err(LocationError::Form);
+        }
+        if !text.contains("://") {
+            return Ok(Self(Place::Folder(text.into())));
+        }
+        let url: Url = text.parse().map_err(|_| LocationError::Form)?;
+        if url.scheme() == "file" {
+            let folder = url.to_file_path().map_err(|()| LocationError::Form)?;
+            return Ok(Self(Place::Folder(folder)));
+        }
+        let plain = url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none();
+        let named = url.host_str().is_some_and(|host| !host.is_empty());
+        if !SCHEMES.contains(&url.scheme()) || !plain || !named {
+            return Err(LocationError::Form);
+        }
+        Ok(Self(Place::Bucket(url)))
+    }
+}
+
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Place::Folder(folder) => write!(f, "{}", folder.display()),
+            Place::Bucket(url) => f.write_str(url.as_str().trim_end_matches('/')),
+        }
+    }
+}
+
+impl fmt::Debug for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreLocation({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_folders_and_buckets() {
+        for (text, shown) in [
+            ("data/objects", "data/objects"),
+            ("file:///srv/objects", "/srv/objects"),
+            ("gs://logs", "gs://logs"),
+            ("s3://logs/tasks/", "s3://logs/tasks"),
+            ("az://container/tasks", "az://container/tasks"),
+        ] {
+            let location: StoreLocation = text.parse().unwrap();
+            assert_eq!(location.to_string(), shown);
+        }
+        let bucket = StoreLocation::google_bucket("logs").unwrap();
+        assert_eq!(bucket.to_string(), "gs://logs");
+        for bad in [
+            "",
+            " ",
+            "https://example.org/x",
+            "s3://key:secret@bucket",
+            "s3://",
+            "gs://b?x",
+            "memory:///",
+        ] {
+            assert_eq!(
+                bad.parse::<StoreLocation>(),
+                Err(LocationError::Form),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_endpoint_without_tls_must_be_on_this_machine() {
+        let bucket: StoreLocation = "s3://logs".parse().unwrap();
+        let open = |endpoint: &str| {
+            let variables = [
+                ("AWS_ENDPOINT", endpoint),
+                ("AWS_REGION", "eu-west-1"),
+                ("AWS_ALLOW_HTTP", "true"),
+                ("AWS_ACCESS_KEY_ID", "id"),
+                ("AWS_SECRET_ACCESS_KEY", "key"),
+            ];
+            let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            bucket.open(variables.into_iter()).map(drop)
+        };
+        assert_eq!(open("http://127.0.0.1:9000"), Ok(()));
+        assert_eq!(open("https://s3.example.org"), Ok(()));
+        for bad in ["http://s3.example.org", "no url"] {
+            let refused = open(bad).unwrap_err().to_string();
+            assert!(refused.starts_with("AWS_ENDPOINT "), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Objects by their names, with limits of size, count and time.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
+use tokio::time::timeout;
+
+use super::{
+    error::StoreError,
+    location::{LocationError, StoreLocation},
+};
+
+/// How long one call may take, with the client's own repetitions.
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
+/// The most objects that one listing reads.
+const MAX_LISTED: usize = 100_000;
+
+/// The objects of a store.
+#[derive(Clone)]
+pub(crate) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    shown: String,
+}
+
+/// An object of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Its name, without the prefix of the store.
+    pub(crate) name: String,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// When it was written.
+    pub(crate) modified: DateTime<Utc>,
+}
+
+impl Objects {
+    /// Opens a store. Nothing is sent.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub(crate) fn open(location: &StoreLocation) -> Result<Self, LocationError> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(_, value)| !value.is_empty());
+        let (store, prefix) = location.open(variables)?;
+        Ok(Self {
+            store,
+            prefix,
+            shown: location.to_string(),
+        })
+    }
+
+    /// Writes an object, over an older one with this name.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub(crate) async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.put_with(name, bytes, PutMode::Overwrite).await
+    }
+
+    /// Writes an object that must not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when it exists, and other errors when the store does not take it.
+    pub(crate) async fn create(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
+        self.put_with(name, bytes, PutMode::Create).await
+    }
+
+    async fn put_with(&self, name: &str, bytes: Vec<u8>, mode: PutMode) -> Result<(), StoreError> {
+        let (path, payload) = (self.path(name), PutPayload::from(Bytes::from(bytes)));
+        let options = PutOptions::from(mode);
+        let put = self.store.put_opts(&path, payload, options);
+        in_time("write", name, put).await.map(drop)
+    }
+
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it does not exist, [`StoreError::TooLarge`] when it is above the limit, and other errors
+    /// when the store does not answer.
+    pub(crate) async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, StoreError> {
+        let too_large = || StoreError::TooLarge {
+            object: name.to_owned(),
+            limit,
+        };
+        let read = async {
+            let found = self.store.get(&self.path(name)).await?;
+            let mut bytes = Vec::new();
+            let mut chunks = found.into_stream();
+            while let Some(chunk) = chunks.try_next().await? {
+                bytes.extend_from_slice(&chunk);
+                if bytes.len() as u64 > limit {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(bytes))
+        };
+        in_time("read", name, read).await?.ok_or_else(too_large)
+    }
+
+    /// Deletes an object. One that does not exist counts as deleted.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), StoreError> {
+        let path = self.path(name);
+        match in_time("delete", name, self.store.delete(&path)).await {
+            Err(StoreError::Missing { .. }) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// The objects in a folder, sorted by name.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn list(&self, folder: &str) -> Result<Vec<Listed>, StoreError> {
+        let path = self.path(folder);
+        let listing = self.store.list(Some(&path)).take(MAX_LISTED);
+        let found: Vec<_> = in_time("list", folder, listing.try_collect()).await?;
+        let mut listed: Vec<_> = found
+            .into_iter()
+            .filter_map(|meta| {
+                Some(Listed {
+                    name: self.name(&meta.location)?,
+                    size: meta.size,
+                    modified: meta.last_modified,
+                })
+            })
+            .collect();
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(listed)
+    }
+
+    fn path(&self, name: &str) -> Path {
+        let parts = name.split('/').filter(|part| !part.is_empty());
+        parts.fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    fn name(&self, path: &Path) -> Option<String> {
+        let parts: Vec<_> = path.prefix_match(&self.prefix)?.collect();
+        let parts: Vec<&str> = parts.iter().map(AsRef::as_ref).collect();
+        Some(parts.join("/"))
+    }
+}
+
+impl fmt::Display for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Objects({})", self.shown)
+    }
+}
+
+async fn in_time<T>(
+    operation: &'static str,
+    object: &str,
+    call: impl Future<Output = object_store::Result<T>>,
+) -> Result<T, StoreError> {
+    match timeout(CALL_TIMEOUT, call).await {
+        Ok(answer) => answer.map_err(|error| StoreError::of(operation, object, &error)),
+        Err(_) => Err(StoreError::Store {
+            operation,
+            object: object.to_owned(),
+            problem: format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn objects_in_a_folder_are_private_and_leave_nothing() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("store");
+        let location: StoreLocation = root.to_str().unwrap().parse().unwrap();
+        let objects = Objects::open(&location).unwrap();
+        objects.create("a/b", b"1".to_vec()).await.unwrap();
+        let again = objects.create("a/b", b"2".to_vec()).await.unwrap_err();
+        assert!(matches!(again, StoreError::Exists { .. }), "{again}");
+        objects.put("a/c", b"333".to_vec()).await.unwrap();
+        assert_eq!(objects.get("a/b", 1).await.unwrap(), b"1");
+        let large = objects.get("a/c", 2).await.unwrap_err();
+        assert!(matches!(large, StoreError::TooLarge { .. }), "{large}");
+        let names: Vec<_> = objects.list("a").await.unwrap();
+        let names: Vec<_> = names.iter().map(|l| (l.name.as_str(), l.size)).collect();
+        assert_eq!(names, [("a/b", 1), ("a/c", 3)]);
+        let mode = std::fs::metadata(&root).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        for name in ["a/b", "a/c", "a/c"] {
+            objects.delete(name).await.unwrap();
+        }
+        let missing = objects.get("a/b", 1).await.unwrap_err();
+        assert!(matches!(missing, StoreError::Missing { .. }), "{missing}");
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_name_cannot_leave_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("store");
+        let location: StoreLocation = root.to_str().unwrap().parse().unwrap();
+        let objects = Objects::open(&location).unwrap();
+        objects.put("../../x", b"1".to_vec()).await.unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,82 @@
+//! Name resolution for webhooks. The sender connects only to addresses that this resolver returned and the policy permits.
+//! A name that resolves differently a moment later therefore changes nothing.
+
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use thiserror::Error;
+
+use super::address::AddressPolicy;
+
+/// The most addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 16;
+
+/// Looks names up.
+pub(super) trait Lookup: Send + Sync {
+    /// The addresses of a name.
+    fn lookup(
+        &self,
+        host: String,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + '_>>;
+}
+
+/// Looks names up as the system does.
+pub(super) struct SystemLookup;
+
+impl Lookup for SystemLookup {
+    fn lookup(
+        &self,
+        host: String,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + '_>> {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((host, 0)).await?;
+            Ok(found.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// The policy does not permit an address of the name.
+#[derive(Debug, Error)]
+#[error("the address is not public")]
+pub(super) struct RefusedAddress;
+
+/// A resolver that returns permitted addresses only.
+pub(super) struct CheckedResolver {
+    policy: Arc<AddressPolicy>,
+    lookup: Arc<dyn Lookup>,
+}
+
+impl CheckedResolver {
+    pub(super) fn new(policy: Arc<AddressPolicy>, lookup: Arc<dyn Lookup>) -> Self {
+        Self { policy, lookup }
+    }
+}
+
+impl fmt::Debug for CheckedResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckedResolver").finish_non_exhaustive()
+    }
+}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let mut found = lookup.lookup(host.clone()).await?;
+            found.truncate(MAX_ADDRESSES);
+            // One address that is not permitted refuses the name: a name with public and private addresses is an attack, or a
+            // network that the operator has to name.
+            if !policy.permits_host(&host) && !found.iter().all(|ip| policy.permits(*ip)) {
+                return Err(RefusedAddress.into());
+            }
+            let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
+            Ok(Box::new(addresses) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! The steps of a task, in their order: prepare, run, post-execution actions, clean up, close, webhook.
+//!
+//! The first step can be repeated on any worker, because it has no effect outside. The steps after it run in the worker process
+//! that prepared the task. A session that has begun is never repeated. The clean-up runs whatever the end, also after a
+//! cancellation.
+
+use std::time::Duration;
+
+use temporalio_common::RetryPolicy;
+use temporalio_sdk::{
+    ActivityCancellationType, ActivityOptions, WorkflowCancellationToken, WorkflowContext,
+    WorkflowResult,
+};
+
+use super::{
+    ClaudeTask, HEARTBEAT_TIMEOUT, MARGIN, attributes, end::ActivityEnd, until_begun, webhook,
+};
+use crate::{
+    task::{ActionsReport, CloseTask, Prepared, Step, StepInput, TaskInput, TaskResult},
+    worker::steps::{DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
+};
+
+/// How long the preparation may take, with a clone of a large repository.
+const PREPARE_TIMEOUT: Duration = Duration::from_mins(90);
+/// How long a worker process may take to begin a step. A longer silence means that the process has ended.
+const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the clean-up may take. A workspace can have millions of files.
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_mins(10);
+/// How long the commit, the push and the uploads may take.
+const ACTIONS_TIMEOUT: Duration = Duration::from_hours(1);
+/// How long the store may be unreachable when a task ends.
+const CLOSE_TIMEOUT: Duration = Duration::from_mins(5);
+
+pub(super) async fn run(
+    ctx: &WorkflowContext<ClaudeTask>,
+    task: &str,
+    input: TaskInput,
+) -> WorkflowResult<TaskResult> {
+    let timeout = input.timeout();
+    let metadata = input.metadata();
+    let has_sealed = input.has_sealed();
+    let callback = input.callback_url().map(str::to_owned);
+    let repository = input.repository().map(str::to_owned);
+    let has_actions = input.has_actions();
+    let started = ctx.workflow_time();
+    enter(ctx, Step::Prepare);
+    let prepared = ctx
+        .execute_activity(PrepareActivities::prepare_task, input, prepare_options())
+        .await;
+    let (mut has_log, mut has_attributes, mut actions) = (false, false, None);
+    let end = match prepared {
+        Ok(prepared) if prepared.task_id == task => {
+            (has_log, has_attributes) = (prepared.store, prepared.search_attributes);
+            if has_attributes {
+                attributes::running(ctx, repository.as_deref());
+            }
+            let (end, done) = run_prepared(ctx, task, &prepared, timeout, has_actions).await;
+            actions = done;
+            end
+        }
+        Ok(_) => ActivityEnd::no_report(),
+        Err(error) => ActivityEnd::of_error(task, &error),
+    };
+    if let Some(progress) = end.progress() {
+        ctx.state_mut(|state| state.last = progress.clone());
+    }
+    if has_sealed || has_log {
+        enter(ctx, Step::CleanUp);
+        let metadata = has_log.then(|| end.metadata(task, started, ctx.workflow_time()));
+        let close = CloseTask {
+            task_id: task.to_owned(),
+            metadata,
+        };
+        // The sweep of the workers removes the secrets if this fails.
+        let _ = ctx
+            .execute_activity(
+                DeliveryActivities::close_task,
+                close,
+                close_options(&delivery_queue(ctx.task_queue())),
+            )
+            .await;
+    }
+    let mut result = end.result(task, metadata);
+    if let Some(actions) = actions {
+        result.git_commit = actions.git_commit;
+        result.uploaded_files = actions.uploaded_files;
+        result.warnings.extend(actions.warnings);
+    }
+    if let Some(url) = callback {
+        let body = end.webhook(&result, started, ctx.workflow_time());
+        webhook::start(ctx, task, &url, body).await;
+    }
+    if has_attributes {
+        attributes::ended(ctx, end.status());
+    }
+    enter(ctx, Step::Ended);
+    end.conclude(result)
+}
+
+/// The steps on the worker that prepared the task.
+async fn run_prepared(
+    ctx: &WorkflowContext<ClaudeTask>,
+    task: &str,
+    prepared: &Prepared,
+    timeout: Duration,
+    has_actions: bool,
+) -> (ActivityEnd, Option<ActionsReport>) {
+    let queue = &prepared.task_queue;
+    let input = StepInput {
+        task_id: task.to_owned(),
+    };
+    enter(ctx, Step::Run);
+    let ran = ctx
+        .execute_activity(
+            HostActivities::run_session,
+            input.clone(),
+            session_options(queue, timeout),
+        )
+        .await;
+    let mut end = ActivityEnd::new(task, ran);
+    let mut actions = None;
+    if has_actions && end.has_succeeded() {
+        enter(ctx, Step::PostExecution);
+        let acted = ctx
+            .execute_activity(
+                HostActivities::post_execution,
+                input.clone(),
+                action_options(queue),
+            )
+            .await;
+        match acted {
+            Ok(report) if report.task_id == task => actions = Some(report),
+            Err(error) if error.as_cancelled().is_some() => end = end.into_cancelled(),
+            Ok(_) | Err(_) => actions = Some(lost_actions(task)),
+        }
+    }
+    enter(ctx, Step::CleanUp);
+    // The worker cleans up by itself if this does not reach it, and the next worker sweeps what a lost one left.
+    let _ = ctx
+        .execute_activity(HostActivities::clean_up, input, clean_up_options(queue))
+        .await;
+    (end, actions)
+}
+
+/// The report of actions whose worker sent none.
+fn lost_actions(task: &str) -> ActionsReport {
+    let problem = "the post-execution actions did not end: the worker was lost, or they took too long. They are not \
+        repeated";
+    ActionsReport {
+        task_id: task.to_owned(),
+        warnings: vec![problem.to_owned()],
+        ..ActionsReport::default()
+    }
+}
+
+fn enter(ctx: &WorkflowContext<ClaudeTask>, step: Step) {
+    ctx.state_mut(|state| state.step = step);
+}
+
+fn prepare_options() -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(PREPARE_TIMEOUT)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .retry_policy(until_begun())
+        .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
+        .build()
+}
+
+fn session_options(queue: &str, timeout: Duration) -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(timeout + MARGIN)
+        .task_queue(queue)
+        .schedule_to_start_timeout(OWN_QUEUE_TIMEOUT)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .retry_policy(until_begun())
+        // A session has ended when its processes have ended.
+        .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
+        .build()
+}
+
+fn action_options(queue: &str) -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(ACTIONS_TIMEOUT)
+        .task_queue(queue)
+        .schedule_to_start_timeout(OWN_QUEUE_TIMEOUT)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        // A push may have had an effect.
+        .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
+        .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
+        .build()
+}
+
+fn close_options(queue: &str) -> ActivityOptions {
+    ActivityOptions::with_schedule_to_close_timeout(CLOSE_TIMEOUT)
+        .task_queue(queue)
+        .retry_policy(
+            RetryPolicy::builder()
+                .maximum_interval(Duration::from_secs(20))
+                .build(),
+        )
+        // The secrets of a cancelled task are deleted, too.
+        .cancellation_token(WorkflowCancellationToken::new())
+        .build()
+}
+
+fn clean_up_options(queue: &str) -> ActivityOptions {
+    ActivityOptions::with_start_to_close_timeout(CLEAN_UP_TIMEOUT)
+        .task_queue(queue)
+        .schedule_to_start_timeout(OWN_QUEUE_TIMEOUT)
+        .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
+        // A cancelled task is cleaned up, too.
+        .cancellation_token(WorkflowCancellationToken::new())
+        .build()
+}

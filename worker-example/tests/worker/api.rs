@@ -1,0 +1,7 @@
+//! `claude-tasks api` with a real Temporal server, and the clients of the original service.
+
+mod clients;
+mod document;
+mod owners;
+mod streams;
+mod support;

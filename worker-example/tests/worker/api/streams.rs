@@ -1,0 +1,118 @@
+//! Streams: a client that leaves, an API that dies, and what is told of the end.
+
+use integration_tests::until;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::support::next_line;
+use crate::support::{LIMIT, Rig, fresh, scripted::Scripted, send};
+
+fn request(task: &str, prompt: &str) -> Value {
+    json!({"taskId": task, "prompt": prompt, "anthropicApiKey": "sk-ant-stream"})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_the_connection_cancels_the_task() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let api = scripted.rig.api();
+    let task = fresh("task");
+    let body = request(&task, "wait").to_string();
+    let mut stream = api.open("POST /run HTTP/1.1", &body);
+    assert_eq!(
+        next_line(&mut stream, "data: ").as_deref(),
+        Some(r#"{"type":"text","content":"begun"}"#)
+    );
+    drop(stream);
+    let path = format!("/tasks/{task}");
+    until("the cancellation", async || {
+        (api.get(&path).json["status"] == "cancelled").then_some(())
+    })
+    .await;
+    assert_eq!(api.get(&path).json["exitCode"], 130);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_resumed_at_another_process() {
+    let rig = Rig::new().await;
+    let gate = rig.folder.path().join("gate");
+    let script = format!(
+        r#"i=0; while [ $i -lt 20 ]; do echo "{{\"type\":\"user\",\"n\":$i}}"; i=$((i+1)); done
+        while [ ! -e {0} ]; do sleep 0.1; done
+        while [ $i -lt 50 ]; do echo "{{\"type\":\"user\",\"n\":$i}}"; i=$((i+1)); done
+        echo '{{"type":"result","is_error":false,"num_turns":1,"result":"done"}}'"#,
+        gate.display()
+    );
+    let _worker = rig.worker_with(&rig.claude(&script), &[]);
+    let mut api = rig.api();
+    let task = fresh("task");
+    assert_eq!(api.post("/tasks", &request(&task, "go")).status, 202);
+    let head = format!("GET /tasks/{task}/events HTTP/1.1");
+    let mut stream = api.open(&head, "");
+    let mut seen = Vec::new();
+    let mut last = String::new();
+    while seen.len() < 20 {
+        last = next_line(&mut stream, "id: ").unwrap();
+        seen.push(next_line(&mut stream, "data: ").unwrap());
+    }
+    assert_eq!(last, "19");
+    // The API dies. The task continues.
+    send(&api.process, Signal::SIGKILL);
+    api.process.wait(LIMIT).unwrap();
+    let api = rig.api();
+    let mut stream = api.open(&format!("{head}\r\nlast-event-id: {last}"), "");
+    next_line(&mut stream, ":").unwrap();
+    std::fs::write(&gate, "").unwrap();
+    while seen.len() < 51 {
+        last = next_line(&mut stream, "id: ").unwrap();
+        assert_eq!(last, seen.len().to_string());
+        seen.push(next_line(&mut stream, "data: ").unwrap());
+    }
+    for (number, event) in seen.iter().take(50).enumerate() {
+        assert_eq!(event, &format!(r#"{{"type":"user","n":{number}}}"#));
+    }
+    assert_eq!(next_line(&mut stream, "event: ").as_deref(), Some("end"));
+    let end = next_line(&mut stream, "data: ").unwrap();
+    let end: Value = serde_json::from_str(&end).unwrap();
+    assert_eq!(end["status"], "completed");
+    assert_eq!(end["events"], 51);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_an_error_event() {
+    let rig = Rig::new().await;
+    let claude = rig.claude("echo 'no JSON'; echo broken >&2; exit 3");
+    let _worker = rig.worker_with(&claude, &[]);
+    let api = rig.api();
+    let stream = api.post("/run", &request(&fresh("task"), "go"));
+    assert_eq!(stream.status, 200);
+    let expected = "data: {\"type\":\"text\",\"content\":\"no JSON\"}\n\nevent: error\ndata: {\"error\":\"Claude Code ended";
+    let events: String = stream
+        .text
+        .split("\n\n")
+        .filter(|event| !event.starts_with(':'))
+        .collect::<Vec<_>>()
+        .join("\n\n");
+    assert!(events.starts_with(expected), "{}", stream.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_serves_the_api_and_runs_tasks() {
+    let scripted = Scripted::new().await;
+    let rig = &scripted.rig;
+    let mut command = rig.command_for_api("all");
+    command
+        .arg("--claude")
+        .arg(scripted.claude())
+        .arg("--workdir")
+        .arg(rig.workdir());
+    let mut api = rig.api_of(command, "");
+    let stream = api.post("/run", &request(&fresh("task"), "go"));
+    assert!(
+        stream.text.contains(r#""result":"done""#),
+        "{}",
+        stream.text
+    );
+    send(&api.process, Signal::SIGTERM);
+    assert!(api.process.wait(LIMIT).unwrap().success());
+}

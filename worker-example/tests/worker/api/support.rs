@@ -1,0 +1,175 @@
+//! The API as a process, and a small client.
+
+use std::{
+    fmt::Write as _,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    process::Command,
+    time::Duration,
+};
+
+use dev_servers::Process;
+use serde_json::Value;
+use temporal_kms_codec_service::auth::NewToken;
+
+use crate::support::{LIMIT, Rig};
+
+/// The API, and how to call it.
+pub(super) struct Api {
+    pub(super) process: Process,
+    pub(super) url: String,
+    token: Option<String>,
+}
+
+/// An answer: its status, its text, and the JSON in it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) text: String,
+    pub(super) json: Value,
+}
+
+impl Rig {
+    /// The API on a free port, for everybody on this machine.
+    pub(super) fn api(&self) -> Api {
+        self.api_with("")
+    }
+
+    /// The API with this configuration.
+    pub(super) fn api_with(&self, configuration: &str) -> Api {
+        self.api_of(self.command_for_api("api"), configuration)
+    }
+
+    pub(super) fn api_of(&self, mut command: Command, configuration: &str) -> Api {
+        let file = self.folder.path().join(crate::support::fresh("api.toml"));
+        std::fs::write(&file, configuration).unwrap();
+        command
+            .arg("--config")
+            .arg(file)
+            .env("CODEC_API_LISTEN", "127.0.0.1:0");
+        let mut process = Process::spawn("the API", command).unwrap();
+        let url = process
+            .wait_for_line(LIMIT, |line| {
+                line.strip_prefix("listening on ").map(str::to_owned)
+            })
+            .unwrap();
+        Api {
+            process,
+            url,
+            token: None,
+        }
+    }
+}
+
+impl Api {
+    /// The same API, for a caller with this token.
+    pub(super) fn caller<'a>(&'a self, token: &'a str) -> Caller<'a> {
+        Caller {
+            url: &self.url,
+            token: Some(token),
+        }
+    }
+
+    fn me(&self) -> Caller<'_> {
+        Caller {
+            url: &self.url,
+            token: self.token.as_deref(),
+        }
+    }
+
+    pub(super) fn get(&self, path: &str) -> Answer {
+        self.me().get(path)
+    }
+
+    pub(super) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.me().post(path, body)
+    }
+
+    /// Begins a request of HTTP/1.1, and leaves its answer to the caller.
+    pub(super) fn open(&self, head: &str, body: &str) -> BufReader<TcpStream> {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        write!(
+            stream,
+            "{head}\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        BufReader::new(stream)
+    }
+}
+
+/// One caller of the API.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    url: &'a str,
+    token: Option<&'a str>,
+}
+
+impl Caller<'_> {
+    pub(super) fn get(self, path: &str) -> Answer {
+        let mut call = agent().get(format!("{}{path}", self.url));
+        if let Some(token) = self.token {
+            call = call.header("authorization", format!("Bearer {token}"));
+        }
+        answer(call.call())
+    }
+
+    pub(super) fn post(self, path: &str, body: &Value) -> Answer {
+        let mut call = agent().post(format!("{}{path}", self.url));
+        if let Some(token) = self.token {
+            call = call.header("authorization", format!("Bearer {token}"));
+        }
+        answer(call.send_json(body))
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(Duration::from_mins(2)))
+        .build()
+        .new_agent()
+}
+
+fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut answer = answer.unwrap();
+    let status = answer.status().as_u16();
+    let mut text = String::new();
+    answer
+        .body_mut()
+        .as_reader()
+        .read_to_string(&mut text)
+        .unwrap();
+    let json = serde_json::from_str(&text).unwrap_or_default();
+    Answer { status, text, json }
+}
+
+/// The next line of a stream that begins so.
+pub(super) fn next_line(stream: &mut BufReader<TcpStream>, beginning: &str) -> Option<String> {
+    let mut line = String::new();
+    while stream.read_line(&mut line).unwrap() > 0 {
+        if let Some(rest) = line.trim_end().strip_prefix(beginning) {
+            return Some(rest.to_owned());
+        }
+        line.clear();
+    }
+    None
+}
+
+/// A configuration with these callers, and their tokens.
+pub(super) fn callers<const N: usize>(names: [&str; N]) -> (String, [String; N]) {
+    let mut configuration = String::new();
+    let tokens = names.map(|name| {
+        let token = NewToken::generate().unwrap();
+        write!(
+            configuration,
+            "[auth.tokens.{name}]\nsha256 = [\"{}\"]\npermissions = [\"default:write\"]\n",
+            token.sha256
+        )
+        .unwrap();
+        token.token.to_string()
+    });
+    (configuration, tokens)
+}

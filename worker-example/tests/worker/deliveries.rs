@@ -1,0 +1,153 @@
+//! Webhooks of tasks that end in each way.
+
+use crate::support::{LIMIT, end, fresh, receiver::Receiver, scripted::Scripted, send};
+use dev_servers::Process;
+use integration_tests::{assert_absent, until};
+use nix::sys::signal::Signal;
+use prost::Message as _;
+use serde_json::{Value, json};
+
+const SECRET: &str = "a-secret-that-signs-webhooks";
+
+async fn scripted() -> Scripted {
+    let mut scripted = Scripted::new().await;
+    scripted.rig.set("CLOUDRUN_CALLBACK_SECRET", SECRET);
+    scripted.rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
+    scripted
+}
+
+fn submit(scripted: &Scripted, task: &str, prompt: &str, receiver: &Receiver) -> Process {
+    let request = json!({"prompt": prompt, "anthropicApiKey": "sk-ant-webhook",
+        "callbackUrl": receiver.url, "metadata": {"ticket": 7}});
+    scripted.rig.submit(task, &request, &["--json"])
+}
+
+async fn accepted(receiver: &Receiver) -> Value {
+    let webhook = until("the webhook is accepted", async || {
+        receiver.accepted().pop()
+    })
+    .await;
+    assert_eq!(receiver.accepted().len(), 1);
+    webhook
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_tried_until_it_is_accepted() {
+    let scripted = scripted().await;
+    let receiver = Receiver::start(&[500, 503]);
+    let _worker = scripted.worker(&[]);
+    let task = fresh("task");
+    let (code, output) = end(&mut submit(&scripted, &task, "go", &receiver));
+    assert_eq!(code, 0, "{output}");
+    let body = accepted(&receiver).await;
+    assert_eq!(body["taskId"], task);
+    assert_eq!(
+        (&body["status"], &body["exitCode"]),
+        (&json!("completed"), &json!(0))
+    );
+    assert_eq!(body["logsPath"], format!("sessions/{task}"));
+    assert_eq!(
+        (&body["summary"]["turns"], &body["metadata"]["ticket"]),
+        (&json!(1), &json!(7))
+    );
+    assert!(body["summary"]["durationMs"].is_u64() && body["summary"]["startedAt"].is_string());
+    assert!(
+        body.get("error").is_none() && body["summary"].get("cancelledAt").is_none(),
+        "{body}"
+    );
+    let received = receiver.received();
+    assert_eq!(received.len(), 3);
+    for webhook in &received {
+        assert!(
+            webhook.head.contains("x-webhook-signature: sha256="),
+            "{}",
+            webhook.head
+        );
+        assert!(
+            webhook.head.contains("x-webhook-timestamp: "),
+            "{}",
+            webhook.head
+        );
+        assert_eq!(webhook.body, body, "each attempt has the same body");
+    }
+    let history = scripted.rig.history(&task).await.encode_to_vec();
+    assert_absent(
+        "the history",
+        &history,
+        &["url-secret", SECRET, "127.0.0.1"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_and_cancelled_tasks_are_told() {
+    let scripted = scripted().await;
+    let receiver = Receiver::start(&[]);
+    let claude = scripted.rig.claude("cat >/dev/null; echo no >&2; exit 3");
+    let worker = scripted.rig.worker_with(&claude, &[]);
+    let (code, _) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
+    assert_eq!(code, 1);
+    let body = accepted(&receiver).await;
+    assert_eq!(
+        (&body["status"], &body["exitCode"]),
+        (&json!("failed"), &json!(3))
+    );
+    assert!(
+        body["error"].as_str().unwrap().contains("exit code 3"),
+        "{body}"
+    );
+    drop(worker);
+
+    let receiver = Receiver::start(&[]);
+    let _worker = scripted.worker(&[]);
+    let task = fresh("task");
+    let mut running = submit(&scripted, &task, "wait", &receiver);
+    until("the task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(end(&mut scripted.rig.command_for("cancel", &task)).0, 0);
+    assert_eq!(end(&mut running).0, 130);
+    let body = accepted(&receiver).await;
+    assert_eq!(
+        (&body["status"], &body["exitCode"]),
+        (&json!("cancelled"), &json!(130))
+    );
+    assert_eq!(
+        body["summary"]["cancelledAt"],
+        body["summary"]["completedAt"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_worker_is_lost_is_told() {
+    let scripted = scripted().await;
+    let receiver = Receiver::start(&[]);
+    let mut lost = scripted.worker(&[]);
+    let mut running = submit(&scripted, &fresh("task"), "wait", &receiver);
+    until("the task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
+    send(&lost, Signal::SIGKILL);
+    lost.wait(LIMIT).unwrap();
+    let _next = scripted.worker(&[]);
+    assert_eq!(end(&mut running).0, 1);
+    let body = accepted(&receiver).await;
+    assert_eq!(body["status"], "failed");
+    assert!(
+        body["error"].as_str().unwrap().contains("worker was lost"),
+        "{body}"
+    );
+    assert_eq!(scripted.runs(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_without_a_secret_refuses_the_task() {
+    let scripted = Scripted::new().await;
+    let receiver = Receiver::start(&[]);
+    let _worker = scripted.worker(&[]);
+    let (code, output) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
+    assert_eq!(code, 1, "{output}");
+    assert!(output.contains("Set CLOUDRUN_CALLBACK_SECRET"), "{output}");
+    assert_eq!(scripted.runs(), 0);
+}
