@@ -136,7 +136,8 @@ async fn a_call_in_the_background_has_its_line_before_the_log_says_that_it_stops
         .iter()
         .map(|line| line["result"].as_str().or(line["event"].as_str()).unwrap())
         .collect();
-    assert_eq!(told, ["start", "given_up", "stop"]);
-    assert!(lines[2].get("open_calls").is_none());
+    // The first line is that of the file.
+    assert_eq!(told, ["file", "start", "given_up", "stop"]);
+    assert!(lines[3].get("open_calls").is_none());
     assert!(verify(folder.path()).ok);
 }

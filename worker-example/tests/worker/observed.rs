@@ -82,9 +82,11 @@ async fn probes_metrics_and_the_audit_log_tell_of_a_task() {
     let report = Verifier::new().verify(&[audit.clone()]);
     assert!(report.unwrap().ok);
     let lines = lines(&audit);
-    assert_eq!(lines[0]["event"], "start");
+    // The first line is that of the file.
+    let start = &lines[1];
+    assert_eq!(start["event"], "start");
     assert!(
-        lines[0]["program"]
+        start["program"]
             .as_str()
             .unwrap()
             .starts_with("claude-tasks ")
@@ -104,7 +106,9 @@ async fn a_worker_without_its_audit_log_does_not_start() {
     let rig = Rig::new().await;
     let folder = rig.folder.path().join("missing");
     let folder = folder.to_str().unwrap();
-    let mut refused = rig.run(&["worker", "--audit-log", folder]);
+    let claude = rig.claude(SUCCESS);
+    let claude = claude.to_str().unwrap();
+    let mut refused = rig.run(&["worker", "--claude", claude, "--audit-log", folder]);
     let (code, output) = end(&mut refused);
     assert_eq!(code, 78, "{output}");
     assert!(output.contains("the audit log: "), "{output}");
@@ -113,7 +117,13 @@ async fn a_worker_without_its_audit_log_does_not_start() {
     let (code, output) = end(&mut refused);
     assert_eq!(code, 64, "{output}");
 
-    let mut refused = rig.run(&["worker", "--admin-listen", "192.0.2.1:1"]);
+    let mut refused = rig.run(&[
+        "worker",
+        "--claude",
+        claude,
+        "--admin-listen",
+        "192.0.2.1:1",
+    ]);
     refused
         .wait_for_line(LIMIT, says("--admin-listen"))
         .unwrap();

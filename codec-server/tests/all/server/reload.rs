@@ -62,7 +62,9 @@ fn a_new_namespace_is_served_without_a_restart() {
 
 #[test]
 fn the_level_of_the_log_changes_and_a_bad_one_changes_nothing() {
-    let mut server = serve(DEFAULT);
+    // Without RUST_LOG, which would decide.
+    let watched = format!("[reload]\nwatch_interval = \"0s\"\n{DEFAULT}");
+    let mut server = CodecServer::serve_with("", &watched, &[("RUST_LOG", "")]);
     let request = |server: &CodecServer| {
         let headers = [("X-Namespace", "default")];
         let answer = server.post("/encode", &headers, &body_of(&plain(&["a"])));
