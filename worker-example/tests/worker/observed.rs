@@ -108,22 +108,22 @@ async fn a_worker_without_its_audit_log_does_not_start() {
     let folder = folder.to_str().unwrap();
     let claude = rig.claude(SUCCESS);
     let claude = claude.to_str().unwrap();
-    let mut refused = rig.run(&["worker", "--claude", claude, "--audit-log", folder]);
+    let workdir = rig.workdir();
+    let worker = |more: &[&str]| {
+        let workdir = workdir.to_str().unwrap();
+        let fixed = ["worker", "--claude", claude, "--workdir", workdir];
+        rig.run(&[&fixed, more].concat())
+    };
+    let mut refused = worker(&["--audit-log", folder]);
     let (code, output) = end(&mut refused);
     assert_eq!(code, 78, "{output}");
     assert!(output.contains("the audit log: "), "{output}");
 
-    let mut refused = rig.run(&["worker", "--audit-anchor-key", "local://a"]);
+    let mut refused = worker(&["--audit-anchor-key", "local://a"]);
     let (code, output) = end(&mut refused);
     assert_eq!(code, 64, "{output}");
 
-    let mut refused = rig.run(&[
-        "worker",
-        "--claude",
-        claude,
-        "--admin-listen",
-        "192.0.2.1:1",
-    ]);
+    let mut refused = worker(&["--admin-listen", "192.0.2.1:1"]);
     refused
         .wait_for_line(LIMIT, says("--admin-listen"))
         .unwrap();
