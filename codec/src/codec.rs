@@ -5,14 +5,16 @@ pub(crate) mod content;
 pub(crate) mod decode;
 mod encode;
 pub(crate) mod env;
+pub(crate) mod known;
 pub(crate) mod message;
 pub(crate) mod policy;
 
 use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwapOption;
 use futures::future;
 
-use self::policy::Policy;
+use self::{known::ReadEnvelope, policy::Policy};
 use crate::{
     Compression, EncryptionContext, Error, Format, KeyUri, Namespace, StaticKeys,
     dek::{ActiveDek, OpeningKeys, Rest, SealingKeys},
@@ -40,6 +42,8 @@ pub(crate) struct Inner {
     /// `None` where nothing is encrypted.
     pub(crate) encryption: Option<Encryption>,
     pub(crate) counters: Arc<Counters>,
+    /// The envelope that was opened last.
+    pub(crate) last_envelope: ArcSwapOption<ReadEnvelope>,
 }
 
 /// The keys that encrypt, and the data keys that they wrap.

@@ -4,6 +4,7 @@
 mod bounded;
 pub(crate) mod compression;
 pub(crate) mod decompression;
+mod hkdf;
 pub(crate) mod key_schedule;
 
 pub(crate) use temporal_kms::support::{aead, random};

@@ -20,7 +20,7 @@ pub(crate) use self::{
     active::{ActiveDek, ActiveKey},
     budget::Budget,
     data_keys::{DataKeySettings, OpeningKeys, SealingKeys},
-    decryption_keys::DecryptionKeys,
+    decryption_keys::{DecryptionKeys, FirstChoice},
     expanded_dek::ExpandedDek,
     rest::Rest,
 };

@@ -16,10 +16,11 @@ use self::{
     static_key::StaticKey,
 };
 use crate::{
-    Format, Payload, PayloadError, PayloadExt as _, Scheme,
+    Format, Payload, PayloadError, Scheme,
     crypto::decompression::Algorithm,
-    payload::{ENCODING_ENVELOPE, ENVELOPE_VERSION},
+    payload::{self, ENCODING, ENCODING_ENVELOPE, ENVELOPE_VERSION},
 };
+use temporal_kms_codec_proto::Metadata;
 
 /// What a payload claims to be. The claim proves nothing.
 ///
@@ -40,17 +41,24 @@ pub(crate) enum Marker {
 impl Marker {
     /// The marker of a payload. Only the exact bytes of an `encoding` mark one.
     pub(crate) fn of(payload: &Payload) -> Option<Self> {
-        match payload.encoding()? {
+        Self::of_parts(&payload.metadata, &payload.data)
+    }
+
+    /// As [`of`](Self::of).
+    pub(crate) fn of_parts(metadata: &Metadata, data: &[u8]) -> Option<Self> {
+        match payload::text(metadata, ENCODING)? {
             ENCODING_ENVELOPE => {
-                let version = payload.metadata.get(ENVELOPE_VERSION);
+                let version = metadata.get(ENVELOPE_VERSION);
                 Some(match version.map(Vec::as_slice) {
                     None => Self::EnvelopeV1,
                     Some(b"2") => Self::EnvelopeV2,
                     Some(_) => Self::UnknownVersion,
                 })
             }
-            encrypted::ENCODING if temporal_proxy::is_marked(payload) => Some(Self::TemporalProxy),
-            encrypted::ENCODING if vault_transit::is_marked(payload) => Some(Self::VaultTransit),
+            encrypted::ENCODING if temporal_proxy::is_marked(metadata) => Some(Self::TemporalProxy),
+            encrypted::ENCODING if vault_transit::is_marked(metadata, data) => {
+                Some(Self::VaultTransit)
+            }
             encrypted::ENCODING => Some(Self::Static),
             other => match compressed::algorithm(other) {
                 Some(algorithm) => Some(Self::Compressed(algorithm)),

@@ -107,13 +107,14 @@ pub use codec::{
     builder::CodecBuilder,
     decode::Decoder,
     env::CodecSettings,
+    known::{KnownKeys, Undecoded},
     policy::{PlaintextPolicy, RequiredContext},
 };
 pub use crypto::compression::Compression;
 pub use dek::{CacheLimits, DekLimits};
 pub use error::{Error, PayloadError};
 pub use inspection::{InspectedKey, Inspection};
-pub use payload::{Payload, PayloadExt, Payloads};
+pub use payload::{Payload, PayloadExt, Payloads, SharedPayload};
 pub use sealed::{DataEnvelope, SealedFileError, Sealer, SealerBuilder};
 pub use static_keys::{StaticKeySource, StaticKeys};
 pub use stats::{DataKeyState, Stats};

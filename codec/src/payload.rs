@@ -1,7 +1,7 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
-pub use temporal_kms_codec_proto::{Payload, Payloads};
-use zeroize::Zeroize as _;
+use temporal_kms::support::erase_vec;
+pub use temporal_kms_codec_proto::{Metadata, Payload, Payloads, SharedPayload};
 
 /// How `data` is to be read. Every SDK writes it, and a codec dispatches on it.
 pub const ENCODING: &str = "encoding";
@@ -35,28 +35,43 @@ pub trait PayloadExt {
 
 impl PayloadExt for Payload {
     fn encoding(&self) -> Option<&str> {
-        text(self, ENCODING)
+        text(&self.metadata, ENCODING)
     }
 
     fn is_storage_reference(&self) -> bool {
-        match self.encoding() {
-            Some("json/external-storage-reference") => true,
-            Some("json/protobuf") => {
-                text(self, MESSAGE_TYPE) == Some("temporal.api.sdk.v1.ExternalStorageReference")
-            }
-            _ => false,
+        refers_to_storage(&self.metadata)
+    }
+}
+
+impl PayloadExt for SharedPayload {
+    fn encoding(&self) -> Option<&str> {
+        text(&self.metadata, ENCODING)
+    }
+
+    fn is_storage_reference(&self) -> bool {
+        refers_to_storage(&self.metadata)
+    }
+}
+
+fn refers_to_storage(metadata: &Metadata) -> bool {
+    match text(metadata, ENCODING) {
+        Some("json/external-storage-reference") => true,
+        Some("json/protobuf") => {
+            text(metadata, MESSAGE_TYPE) == Some("temporal.api.sdk.v1.ExternalStorageReference")
         }
+        _ => false,
     }
 }
 
 /// Erases what a payload holds. The names of its metadata are left.
 pub(crate) fn erase(payload: &mut Payload) {
-    payload.data.zeroize();
+    erase_vec(&mut payload.data);
     for value in payload.metadata.values_mut() {
-        value.zeroize();
+        erase_vec(value);
     }
 }
 
-fn text<'a>(payload: &'a Payload, key: &str) -> Option<&'a str> {
-    std::str::from_utf8(payload.metadata.get(key)?).ok()
+/// An entry of the metadata, where there is one and it is text.
+pub(crate) fn text<'a>(metadata: &'a Metadata, key: &str) -> Option<&'a str> {
+    std::str::from_utf8(metadata.get(key)?).ok()
 }

@@ -1,8 +1,9 @@
 //! Proto-JSON for payloads: the form of remote codecs, and of `temporal … -o json`.
 //!
 //! Reading is lenient where real clients differ (Go's `encoding/json`, several proto-JSON libraries). It is strict
-//! where leniency would let two readers see two different values. Writing is canonical and goes directly into one
-//! buffer, because this is the codec server's hot path.
+//! where leniency would let two readers see two different values. Bodies in the form that clients send are read a straight
+//! way (`fast`); every other body is read by the parser that knows all forms (`read`), so the result is the same. Writing is
+//! canonical and goes directly into one buffer, because this is the codec server's hot path.
 //!
 //! | accepted | refused |
 //! |---|---|
@@ -15,8 +16,11 @@
 //!
 //! Errors name places by this crate's own field names and never repeat a byte of the body.
 
+mod base64;
 mod document;
 mod error;
+mod fast;
+mod limits;
 mod read;
 mod scan;
 mod stream;
@@ -26,7 +30,10 @@ mod write;
 
 pub use document::{Found, Places, find_payloads, replace_payloads};
 pub use error::{Field, JsonError, Place, Position};
-pub use read::{Limits, parse_payload, parse_payload_list, parse_payloads};
+pub use limits::Limits;
+pub use read::{parse_payload, parse_payload_list, parse_payloads, parse_shared_payloads};
 pub use scan::{FoundAt, HistoryEvent};
 pub use stream::{Part, PayloadStream};
-pub use write::{payloads_len, write_payload, write_payload_list, write_payloads};
+pub use write::{
+    shared_payloads_len, write_payload, write_payload_list, write_payloads, write_shared_payloads,
+};

@@ -8,6 +8,7 @@
 
 mod debug;
 pub mod json;
+mod shared;
 
 mod generated {
     #![allow(missing_docs, clippy::pedantic)]
@@ -17,3 +18,4 @@ mod generated {
 }
 
 pub use generated::{Payload, Payloads, payload};
+pub use shared::{Metadata, SharedPayload};

@@ -2,6 +2,7 @@
 
 mod activity;
 mod answer_io;
+mod head;
 mod info;
 mod protocol;
 
@@ -47,6 +48,9 @@ const LAST_CALL: Duration = Duration::from_millis(200);
 const LAST_HANDSHAKE: Duration = Duration::from_secs(1);
 /// How long the client of an idle connection has to agree to its end.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How much of a body of HTTP/1.1 is read at once. The HTTP library takes so much memory only while a client fills it.
+const READ_BUFFER: usize = 128 << 10;
 
 /// The requests of one HTTP/2 connection at the same time.
 const MAX_STREAMS: u32 = 64;
@@ -131,6 +135,7 @@ struct Connections {
     http2: auto::Builder<TokioExecutor>,
     router: Router,
     tls: Option<Arc<Tls>>,
+    max_headers: usize,
     write_limits: WriteLimits,
     activity_limits: ActivityLimits,
     stop: CancellationToken,
@@ -147,7 +152,7 @@ impl Connections {
         http.http1()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header)
-            .max_buf_size(limits.max_headers);
+            .max_buf_size(limits.max_headers.max(READ_BUFFER));
         http.http2()
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -162,6 +167,7 @@ impl Connections {
             any: http,
             router,
             tls,
+            max_headers: limits.max_headers,
             write_limits: WriteLimits {
                 progress: limits.write,
                 answer: limits.answer,
@@ -235,13 +241,19 @@ impl Connections {
         let io = AnswerIo::new(stream, self.write_limits, Arc::clone(&protocol));
         let service = service_fn({
             let (router, activity) = (self.router.clone(), Arc::clone(&activity));
+            let max_headers = self.max_headers;
             move |mut request: Request<Incoming>| {
+                let is_too_long = head::len(&request) > max_headers;
                 let mut router = router.clone();
                 request.extensions_mut().insert(info.clone());
                 // The HTTP library and the socket limit HTTP/1.1.
                 let working = (request.version() == Version::HTTP_2).then(|| activity.begin());
                 async move {
-                    let response = router.call(request).await?;
+                    let response = if is_too_long {
+                        head::too_long()
+                    } else {
+                        router.call(request).await?
+                    };
                     Ok::<_, Infallible>(match working {
                         Some(working) => working.answer(response),
                         None => response,

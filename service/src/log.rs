@@ -1,6 +1,7 @@
 //! The log: to stderr, as text or as JSON lines.
 
 mod level;
+mod lines;
 
 use std::{fmt, io::IsTerminal as _, sync::Arc};
 
@@ -20,7 +21,7 @@ use tracing_subscriber::{
 };
 
 pub use self::level::LogLevel;
-
+use self::lines::ToStderr;
 use crate::terminal;
 
 /// The format of log lines.
@@ -95,6 +96,11 @@ impl fmt::Debug for EarlyLog {
     }
 }
 
+/// Writes the lines that wait to be written together. A program calls it before it ends.
+pub fn flush() {
+    lines::flush();
+}
+
 /// Starts the log of a process. `RUST_LOG` sets the level; the default is `level`, such as `info`. A second call has no
 /// effect.
 pub fn init(format: LogFormat, level: &'static str) {
@@ -108,7 +114,7 @@ fn subscriber(
     traces: Option<TraceLayer>,
 ) -> (impl Subscriber + Send + Sync, LogControl) {
     let log = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(ToStderr)
         // A file or a container's log should have no colour codes.
         .with_ansi(std::io::stderr().is_terminal());
     let log = match format {

@@ -18,6 +18,8 @@ mod cgroup;
 mod confine;
 mod disk;
 mod find;
+#[cfg(test)]
+mod for_tests;
 mod place;
 #[allow(dead_code, reason = "the steps before and after Claude Code use it")]
 mod programs;
@@ -31,6 +33,8 @@ mod workspace;
 
 pub(crate) use confine::{Confine, confine};
 pub(crate) use find::SandboxError;
+#[cfg(test)]
+pub(crate) use for_tests::unconfined;
 pub(crate) use place::Sandbox;
 #[allow(
     unused_imports,

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use temporal_kms_codec::Payload;
+use temporal_kms_codec::SharedPayload;
 
 use super::request_error::named_keys;
 
@@ -18,11 +18,19 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Notes the keys that payloads name, each once.
-    pub(super) fn note_keys(&self, payloads: &[Payload]) {
+    pub(super) fn note_keys(&self, payloads: &[SharedPayload]) {
         let mut keys = Vec::new();
-        for key in payloads.iter().flat_map(named_keys) {
-            if !keys.contains(&key) {
-                keys.push(key);
+        let mut before = None;
+        for payload in payloads {
+            // The payloads of a request mostly have the same metadata.
+            if before == Some(&payload.metadata) {
+                continue;
+            }
+            before = Some(&payload.metadata);
+            for key in named_keys(payload) {
+                if keys.len() < MOST_KEYS && !keys.contains(&key) {
+                    keys.push(key);
+                }
             }
             if keys.len() >= MOST_KEYS {
                 break;

@@ -30,6 +30,11 @@ impl Log {
         }
     }
 
+    /// Whether requests have a line.
+    pub(super) fn is_kept(&self) -> bool {
+        self.log.is_some()
+    }
+
     /// Adds the line of what was left out, before the log is closed.
     pub(super) fn finish(&self) {
         if let Some(log) = &self.log {

@@ -89,6 +89,10 @@ impl OriginPolicy {
 
     /// Tells the operator which web page was refused. Neither the page nor the user can see the reason.
     pub(super) fn log_refused<B>(&self, request: &Request<B>) {
+        let headers = request.headers();
+        if !headers.contains_key(header::ORIGIN) && !headers.contains_key(SEC_FETCH_SITE) {
+            return;
+        }
         let Some(host) = self.host(request.uri(), request.headers()) else {
             return;
         };

@@ -26,8 +26,12 @@ impl Permits {
         limit: Duration,
         work: impl Future<Output = Result<T, RequestError>>,
     ) -> Result<T, RequestError> {
-        let Ok(Ok(place)) = timeout(QUEUE_TIME, self.0.acquire()).await else {
-            return Err(RequestError::NoPlace);
+        let place = match self.0.try_acquire() {
+            Ok(place) => place,
+            Err(_) => match timeout(QUEUE_TIME, self.0.acquire()).await {
+                Ok(Ok(place)) => place,
+                _ => return Err(RequestError::NoPlace),
+            },
         };
         let mut work = pin!(timeout(limit, work));
         let done = if let Ok(done) = timeout(PLACE_TIME, work.as_mut()).await {

@@ -126,6 +126,7 @@ async fn steps(
         namespace: &codec,
         preserve_storage_refs: route.preserve_storage_refs,
         asked: &summary.asked,
+        is_audited: app.audit.is_kept(),
         limits: &limits,
     };
     let work = audited::within(&app.audit, id, transform.run(body));

@@ -1,10 +1,11 @@
 //! Why a request is refused.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, StatusCode};
 use temporal_kms_codec::{
-    Error, Inspection, Payload, PayloadError, kms::ProviderErrorKind, payload::KMS_KEY,
+    Error, Inspection, Payload, PayloadError, SharedPayload, kms::ProviderErrorKind,
+    payload::KMS_KEY,
 };
 use temporal_kms_codec_proto::json::JsonError;
 use temporal_kms_codec_service::{
@@ -254,14 +255,22 @@ pub(super) fn wanted_key(payload: &Payload) -> Option<String> {
 
 /// All keys that a payload names, in the form of its format: `static:ID` for a static key, and each recipient of an
 /// envelope.
-pub(super) fn named_keys(payload: &Payload) -> Vec<String> {
-    let keys = Inspection::of(payload).keys.into_iter();
-    let mut names: Vec<_> = keys.filter_map(|key| Some(shown(&key.name?))).collect();
+pub(super) fn named_keys(payload: &SharedPayload) -> Vec<String> {
+    let payload = &head_of(payload);
+    let keys = Inspection::key_names(payload);
+    let mut names: Vec<_> = keys.iter().map(|name| shown(name)).collect();
     if names.is_empty() {
         // Of a broken payload, at least what it says.
         names.extend(wanted_key(payload));
     }
     names
+}
+
+/// A payload with the beginning of its data, which names its keys.
+fn head_of(payload: &SharedPayload) -> Payload {
+    const LONGEST: usize = 4096;
+    let head = payload.data.get(..LONGEST).unwrap_or(&payload.data);
+    SharedPayload::new(Arc::clone(&payload.metadata), head.to_vec()).into_payload()
 }
 
 /// A text from outside, made safe to show.

@@ -1,14 +1,22 @@
 //! From a body to the answer: parse, encode or decode, write.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    iter::once,
+    mem,
+    sync::atomic::{AtomicUsize, Ordering},
+    vec,
+};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
-use temporal_kms_codec::{Codec, Decoder, Error, Payload, PayloadExt as _};
+use temporal_kms::support::{SecretVec, erase_vec};
+use temporal_kms_codec::{
+    Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded,
+};
 use temporal_kms_codec_proto::json;
 use temporal_kms_codec_service::namespaces::NamespaceCodec;
-use zeroize::{Zeroize as _, Zeroizing};
+use tokio::task::yield_now;
 
 use super::{
     asked::Asked,
@@ -24,6 +32,9 @@ use crate::config::{Limits, OnUndecodable};
 
 /// Payloads of one request that are decoded at the same time.
 const CONCURRENT: usize = 16;
+/// After so many payloads, or bytes of their answers, a request lets others run.
+const STEP_PAYLOADS: usize = 256;
+const STEP_BYTES: usize = 1 << 20;
 /// Placeholders of one request that are explained in the log. A thousand lines would not help.
 const MOST_LOGGED: usize = 8;
 
@@ -46,13 +57,15 @@ pub(super) struct Request<'r> {
     pub(super) limits: &'r Limits,
     /// What the audit log says of the body.
     pub(super) asked: &'r Asked,
+    /// Whether there is an audit log.
+    pub(super) is_audited: bool,
 }
 
 /// A payload of the answer.
 enum Decoded {
-    Payload(Payload),
-    Placeholder(Payload),
-    Reference(Payload),
+    Payload(SharedPayload),
+    Placeholder(SharedPayload),
+    Reference(SharedPayload),
 }
 
 impl Request<'_> {
@@ -61,14 +74,14 @@ impl Request<'_> {
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
-        let asked = json::parse_payloads(&bytes, &limits)?.payloads;
+        let asked = json::parse_shared_payloads(&bytes, &limits)?;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
         share.shrink(bytes.len());
         drop(bytes);
 
         let payloads = asked.len();
         let _ = self.asked.payloads.set(payloads);
-        if self.operation != Operation::Encode {
+        if self.is_audited && self.operation != Operation::Encode {
             self.asked.note_keys(&asked);
         }
         let answered = match self.operation {
@@ -83,7 +96,8 @@ impl Request<'_> {
         answered.write(share).await
     }
 
-    async fn encode(&self, asked: Vec<Payload>) -> Result<Answered, RequestError> {
+    async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
+        let asked: Vec<Payload> = asked.into_iter().map(SharedPayload::into_payload).collect();
         // An encrypted placeholder would replace the value that could not be decoded.
         if let Some(index) = asked.iter().position(placeholder::is_placeholder) {
             return Err(RequestError::Placeholder { index });
@@ -93,10 +107,12 @@ impl Request<'_> {
         }
         let payloads = self
             .codec()
-            .encode(asked)
+            .encode_shared(asked)
             .await
             .map_err(|error| RequestError::Encode(Box::new(error)))?;
-        self.asked.note_keys(&payloads);
+        if self.is_audited {
+            self.asked.note_keys(&payloads);
+        }
         Ok(Answered {
             payloads,
             ..Answered::default()
@@ -105,7 +121,7 @@ impl Request<'_> {
 
     async fn decode(
         &self,
-        asked: Vec<Payload>,
+        asked: Vec<SharedPayload>,
         share: &mut Share,
     ) -> Result<Answered, RequestError> {
         let decoder = self.codec().decoder();
@@ -114,34 +130,108 @@ impl Request<'_> {
             left: AtomicUsize::new(self.limits.max_answer),
             share: Mutex::new(share),
         };
-        let answers: Vec<Decoded> = stream::iter(asked.into_iter().enumerate())
+        let mut answered = Answered::with_capacity(asked.len());
+        let mut asked = asked.into_iter();
+        let first = loop {
+            match self.decode_known(&mut asked, &decoder, &room, &mut answered)? {
+                Step::Ended => return Ok(answered),
+                Step::Pause => yield_now().await,
+                Step::Waits(first) => break first,
+            }
+        };
+        let others = once(Asks::Undecoded(first)).chain(asked.map(Asks::Payload));
+        let start = answered.payloads.len();
+        let mut others = stream::iter((start..).zip(others))
             .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
-            .buffered(CONCURRENT)
-            .try_collect()
-            .await?;
-        Ok(answers.into_iter().enumerate().collect())
+            .buffered(CONCURRENT);
+        while let Some(decoded) = others.next().await {
+            answered.push(decoded?);
+        }
+        Ok(answered)
+    }
+
+    /// Decodes one step of a request without waiting, as far as data keys are known.
+    fn decode_known(
+        &self,
+        asked: &mut vec::IntoIter<SharedPayload>,
+        decoder: &Decoder,
+        room: &Room<'_>,
+        answered: &mut Answered,
+    ) -> Result<Step, RequestError> {
+        let mut known = decoder.known();
+        let mut taken = Taken::default();
+        for _ in 0..STEP_PAYLOADS {
+            let Some(payload) = asked.next() else {
+                room.take(&taken)?;
+                return Ok(Step::Ended);
+            };
+            let decoded = if self.is_kept_reference(&payload) {
+                Decoded::Reference(payload)
+            } else {
+                match known.decode_shared(payload) {
+                    Ok(payload) => Decoded::Payload(payload),
+                    Err(undecoded) => {
+                        room.take(&taken)?;
+                        return Ok(Step::Waits(undecoded));
+                    }
+                }
+            };
+            taken.add(decoded.payload());
+            answered.push(decoded);
+            if taken.content > STEP_BYTES {
+                break;
+            }
+        }
+        room.take(&taken)?;
+        Ok(Step::Pause)
     }
 
     async fn decode_one(
         &self,
         index: usize,
-        payload: Payload,
+        payload: Asks,
         decoder: &Decoder,
         room: &Room<'_>,
     ) -> Result<Decoded, RequestError> {
-        // A reference is not ciphertext. A caller that asks for references gets them unchanged, under any policy.
-        if self.preserve_storage_refs && payload.is_storage_reference() {
-            room.take(&payload)?;
-            return Ok(Decoded::Reference(payload));
-        }
-        let key = wanted_key(&payload);
-        let answer = match decoder.decode(payload).await {
-            Ok(payload) => Decoded::Payload(payload),
-            Err(error) => Decoded::Placeholder(self.undecodable(index, key, error)?),
+        let answer = match payload {
+            Asks::Payload(payload) if self.is_kept_reference(&payload) => {
+                Decoded::Reference(payload)
+            }
+            Asks::Payload(payload) => {
+                let known = decoder.known().decode_shared(payload);
+                match known {
+                    Ok(payload) => Decoded::Payload(payload),
+                    Err(undecoded) => self.finish(index, undecoded, decoder).await?,
+                }
+            }
+            Asks::Undecoded(undecoded) => self.finish(index, undecoded, decoder).await?,
         };
         // There is no await since decompression, so at most one payload for each thread is not counted yet.
-        room.take(answer.payload())?;
+        let mut taken = Taken::default();
+        taken.add(answer.payload());
+        room.take(&taken)?;
         Ok(answer)
+    }
+
+    /// A reference is not ciphertext. A caller that asks for references gets them unchanged, under any policy.
+    fn is_kept_reference(&self, payload: &SharedPayload) -> bool {
+        self.preserve_storage_refs && payload.is_storage_reference()
+    }
+
+    async fn finish(
+        &self,
+        index: usize,
+        undecoded: Undecoded,
+        decoder: &Decoder,
+    ) -> Result<Decoded, RequestError> {
+        let key = undecoded.given().and_then(wanted_key);
+        match decoder.finish(undecoded).await {
+            Ok(payload) => Ok(Decoded::Payload(payload.into())),
+            Err(error) => {
+                let placeholder = self.undecodable(index, key, error)?;
+                Ok(Decoded::Placeholder(placeholder.into()))
+            }
+        }
     }
 
     /// After a transient error the payload may be readable soon. It is not answered by a text that looks like a value.
@@ -174,7 +264,7 @@ impl Request<'_> {
 }
 
 impl Decoded {
-    fn payload(&self) -> &Payload {
+    fn payload(&self) -> &SharedPayload {
         match self {
             Self::Payload(payload) | Self::Placeholder(payload) | Self::Reference(payload) => {
                 payload
@@ -183,45 +273,62 @@ impl Decoded {
     }
 }
 
+/// A payload that is still to be decoded.
+enum Asks {
+    Payload(SharedPayload),
+    Undecoded(Undecoded),
+}
+
+/// How a step of decoding ended.
+enum Step {
+    Ended,
+    /// Others may run first.
+    Pause,
+    /// A payload needs more than a known data key.
+    Waits(Undecoded),
+}
+
 /// The payloads of an answer, and which of them are placeholders or references.
 #[derive(Default)]
 struct Answered {
-    payloads: Vec<Payload>,
+    payloads: Vec<SharedPayload>,
     placeholders: Vec<usize>,
     references: Vec<usize>,
 }
 
-impl FromIterator<(usize, Decoded)> for Answered {
-    fn from_iter<I: IntoIterator<Item = (usize, Decoded)>>(decoded: I) -> Self {
-        let mut answered = Self::default();
-        for (index, decoded) in decoded {
-            answered.payloads.push(match decoded {
-                Decoded::Payload(payload) => payload,
-                Decoded::Placeholder(payload) => {
-                    answered.placeholders.push(index);
-                    payload
-                }
-                Decoded::Reference(payload) => {
-                    answered.references.push(index);
-                    payload
-                }
-            });
-        }
-        answered
-    }
-}
-
 impl Answered {
+    fn with_capacity(count: usize) -> Self {
+        Self {
+            payloads: Vec::with_capacity(count),
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, decoded: Decoded) {
+        let index = self.payloads.len();
+        self.payloads.push(match decoded {
+            Decoded::Payload(payload) => payload,
+            Decoded::Placeholder(payload) => {
+                self.placeholders.push(index);
+                payload
+            }
+            Decoded::Reference(payload) => {
+                self.references.push(index);
+                payload
+            }
+        });
+    }
+
     /// Writes the answer. Its share of the memory is held until the client has read it.
     async fn write(mut self, mut share: Share) -> Result<Done, RequestError> {
-        let length = json::payloads_len(&self.payloads);
+        let length = json::shared_payloads_len(&self.payloads);
         share.grow(length).await?;
-        let text = Zeroizing::new(json::write_payloads(&self.payloads));
+        let text = SecretVec::from(json::write_shared_payloads(&self.payloads));
         for payload in &mut self.payloads {
-            payload.data.zeroize();
+            erase_vec(&mut payload.data);
         }
         let payloads = self.payloads.len();
-        drop(std::mem::take(&mut self.payloads));
+        drop(mem::take(&mut self.payloads));
         share.keep(length);
         Ok(Done {
             answer: Bytes::from_owner(Answer {
@@ -237,7 +344,7 @@ impl Answered {
 
 /// An answer that is being sent. It is erased, and its memory released, when the client has read it.
 struct Answer {
-    text: Zeroizing<Vec<u8>>,
+    text: SecretVec,
     _share: Share,
 }
 
@@ -254,40 +361,53 @@ struct Room<'s> {
     share: Mutex<&'s mut Share>,
 }
 
+/// What payloads of an answer take.
+#[derive(Default)]
+struct Taken {
+    content: usize,
+    footprint: usize,
+}
+
+impl Taken {
+    fn add(&mut self, payload: &SharedPayload) {
+        self.content = self.content.saturating_add(content(payload));
+        self.footprint = self.footprint.saturating_add(footprint(payload));
+    }
+}
+
 impl Room<'_> {
-    fn take(&self, payload: &Payload) -> Result<(), RequestError> {
-        let size = content(payload);
-        let taken = self
+    fn take(&self, taken: &Taken) -> Result<(), RequestError> {
+        let left = self
             .left
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                left.checked_sub(size)
+                left.checked_sub(taken.content)
             });
-        if taken.is_err() {
+        if left.is_err() {
             return Err(RequestError::AnswerTooLarge { limit: self.limit });
         }
         let mut share = self.share.lock();
-        share.try_grow(footprint(payload))
+        share.try_grow(taken.footprint)
     }
 }
 
 /// The bytes of a payload's data and metadata.
-fn content(payload: &Payload) -> usize {
+fn content(payload: &SharedPayload) -> usize {
     let metadata = payload.metadata.iter();
     let metadata: usize = metadata.map(|(key, value)| key.len() + value.len()).sum();
     payload.data.len() + metadata
 }
 
 /// Roughly the memory that a payload takes.
-fn footprint(payload: &Payload) -> usize {
+fn footprint(payload: &SharedPayload) -> usize {
     /// One node of the map and two allocations.
     const ENTRY: usize = 112;
     content(payload)
         + payload.metadata.len() * ENTRY
         + std::mem::size_of_val(payload.external_payloads.as_slice())
-        + size_of::<Payload>()
+        + size_of::<SharedPayload>()
 }
 
-fn total(payloads: &[Payload]) -> usize {
+fn total(payloads: &[SharedPayload]) -> usize {
     payloads.iter().map(footprint).sum()
 }
 

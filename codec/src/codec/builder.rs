@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arc_swap::ArcSwapOption;
+
 use super::{
     Codec, Encryption, Inner,
     policy::{ContextPolicy, FormatPolicy, PlaintextPolicy, Policy, RequiredContext},
@@ -210,6 +212,7 @@ impl CodecBuilder {
             compression: self.compression,
             max_decompressed: self.max_decompressed,
             counters,
+            last_envelope: ArcSwapOption::empty(),
         }))
     }
 

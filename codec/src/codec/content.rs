@@ -1,9 +1,16 @@
 //! The serialized payload that is inside of an encrypted one, and its limits.
 
+mod in_place;
+
+use std::{ops::Range, sync::Arc};
+
 use prost::{
     DecodeError, Message as _,
     encoding::{DecodeContext, decode_key, skip_field},
 };
+
+use temporal_kms::support::{SecretVec, erase_from};
+use temporal_kms_codec_proto::{Metadata, SharedPayload};
 
 use crate::{Payload, PayloadError};
 
@@ -32,6 +39,61 @@ pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
     Payload::decode(serialized).map_err(malformed)
 }
 
+/// Reads a serialized payload out of the buffer that it was decrypted in. Its data keep their place in memory, and everything
+/// else in the buffer is erased.
+pub(crate) fn take(buffer: SecretVec, serialized: Range<usize>) -> Result<Payload, PayloadError> {
+    let shared = take_shared(buffer, serialized, &mut LastMetadata::default())?;
+    Ok(shared.into_payload())
+}
+
+/// The serialized metadata of the last payload, and what they are.
+#[derive(Default)]
+pub(crate) struct LastMetadata(Option<(SecretVec, Arc<Metadata>)>);
+
+/// As [`take`]. A payload with the metadata of the last one shares them.
+pub(crate) fn take_shared(
+    mut buffer: SecretVec,
+    serialized: Range<usize>,
+    last: &mut LastMetadata,
+) -> Result<SharedPayload, PayloadError> {
+    /// A small buffer may be kept for any data.
+    const SMALL: usize = 4096;
+
+    let start = serialized.start;
+    let serialized = buffer.get(serialized).unwrap_or_default();
+    let Some(parts) = in_place::parts(serialized, MAX_ENTRIES) else {
+        return decode(serialized).map(Into::into);
+    };
+    let text = serialized.get(parts.metadata).unwrap_or_default();
+    let Some(metadata) = last.metadata(text) else {
+        return decode(serialized).map(Into::into);
+    };
+    let len = parts.data.len();
+    if buffer.capacity() > SMALL && len < buffer.capacity() / 2 {
+        // Few data must not keep much memory.
+        let data = serialized.get(parts.data).unwrap_or_default();
+        return Ok(SharedPayload::new(metadata, data.to_vec()));
+    }
+    let data = start + parts.data.start..start + parts.data.end;
+    buffer.copy_within(data, 0);
+    erase_from(&mut buffer, len);
+    Ok(SharedPayload::new(metadata, buffer.into_inner()))
+}
+
+impl LastMetadata {
+    /// The metadata that `serialized` is.
+    fn metadata(&mut self, serialized: &[u8]) -> Option<Arc<Metadata>> {
+        if let Some((last, metadata)) = &self.0
+            && last.as_slice() == serialized
+        {
+            return Some(Arc::clone(metadata));
+        }
+        let metadata = Arc::new(in_place::metadata(serialized)?);
+        self.0 = Some((serialized.to_vec().into(), Arc::clone(&metadata)));
+        Some(metadata)
+    }
+}
+
 const TOO_MANY_ENTRIES: PayloadError = PayloadError::Malformed(
     "it has more than 1,000 entries in its metadata or its external payloads",
 );
@@ -53,6 +115,9 @@ fn entries(mut serialized: &[u8]) -> Result<usize, DecodeError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection, option, prelude::*};
+    use temporal_kms_codec_proto::payload::ExternalPayloadDetails;
+
     use super::*;
 
     #[test]
@@ -75,6 +140,65 @@ mod tests {
         let more = with(MAX_ENTRIES + 1);
         assert_eq!(check(&more), Err(TOO_MANY_ENTRIES));
         assert_eq!(decode(&more.encode_to_vec()), Err(TOO_MANY_ENTRIES));
+    }
+
+    proptest! {
+        /// What is taken out of a buffer is what is read from it.
+        #[test]
+        fn taking_gives_what_reading_gives(
+            metadata in collection::btree_map(".{0,6}", collection::vec(any::<u8>(), 0..300), 0..4),
+            data in collection::vec(any::<u8>(), 0..6000),
+            external in collection::vec(any::<i64>(), 0..2),
+            (before, after) in (0usize..80, 0usize..20),
+            damage in option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let external = external.into_iter().map(|size_bytes| ExternalPayloadDetails { size_bytes });
+            let payload = Payload { metadata, data, external_payloads: external.collect() };
+            let mut serialized = payload.encode_to_vec();
+            if let Some((at, byte)) = damage && !serialized.is_empty() {
+                let at = at.index(serialized.len());
+                serialized[at] = byte;
+            }
+            let buffer = [vec![0xAA; before], serialized.clone(), vec![0xBB; after]].concat();
+            let range = before..before + serialized.len();
+            let taken = take(buffer.clone().into(), range.clone());
+            prop_assert_eq!(&taken, &decode(&serialized));
+            let mut last = LastMetadata::default();
+            for _ in 0..2 {
+                let shared = take_shared(buffer.clone().into(), range.clone(), &mut last);
+                prop_assert_eq!(&shared.map(SharedPayload::into_payload), &taken);
+            }
+        }
+    }
+
+    #[test]
+    fn data_stay_in_their_buffer_and_leave_nothing_beside_them() {
+        let payload = Payload {
+            metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
+            data: b"secret".repeat(100),
+            external_payloads: vec![],
+        };
+        let buffer = [vec![1; 66], payload.encode_to_vec(), vec![2; 16]].concat();
+        let (place, end) = (buffer.as_ptr(), buffer.len() - 16);
+        let mut taken = take(buffer.into(), 66..end).unwrap();
+        assert_eq!(taken, payload);
+        assert_eq!(taken.data.as_ptr(), place);
+        let len = taken.data.len();
+        // No plaintext is behind the data: what is written there stays what it was.
+        assert!(taken.data.capacity() > len);
+        taken.data.reserve_exact(taken.data.capacity() - len);
+        assert_eq!(taken.data.as_ptr(), place);
+
+        let small = Payload {
+            metadata: [("a".to_owned(), vec![1; 10_000])].into(),
+            data: b"x".to_vec(),
+            external_payloads: vec![],
+        };
+        let serialized = small.encode_to_vec();
+        let end = serialized.len();
+        let taken = take(serialized.into(), 0..end).unwrap();
+        assert!(taken.data.capacity() < 100);
+        assert_eq!(taken, small);
     }
 
     #[test]

@@ -1,10 +1,16 @@
 //! Decoding: which key, from where, and then the message.
 
-use std::fmt;
+use std::{fmt, vec};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use temporal_kms_codec_proto::Metadata;
 
-use super::{CONCURRENT_CALLS, Codec, content, message, policy::PlaintextPolicy};
+use super::{
+    CONCURRENT_CALLS, Codec, content,
+    known::{KnownKeys, State, Undecoded},
+    message::{self, AdditionalData},
+    policy::PlaintextPolicy,
+};
 use crate::{
     Error, Payload, PayloadError,
     crypto::decompression,
@@ -26,11 +32,12 @@ impl Codec {
     /// The first payload's that cannot be decrypted. The payloads after it are not decrypted.
     pub async fn decode(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
         let budget = &self.0.opening.decryption.budget();
-        stream::iter(payloads)
-            .map(|payload| self.decode_one(payload, budget))
-            .buffered(CONCURRENT_CALLS)
-            .try_collect()
-            .await
+        let (mut decoded, rest) = self.decode_known(payloads);
+        if let Some(rest) = rest {
+            let others: Vec<_> = self.decode_rest(rest, budget).try_collect().await?;
+            decoded.extend(others);
+        }
+        Ok(decoded)
     }
 
     /// Decrypts payloads, each with a result of its own: as many as it was given, in order.
@@ -47,8 +54,54 @@ impl Codec {
         }
     }
 
-    async fn decode_one(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
-        let result = self.decode_layers(payload, budget).await;
+    /// Decodes the first payloads, as far as their data keys are known. What is left begins with one that needs more.
+    fn decode_known(&self, payloads: Vec<Payload>) -> (Vec<Payload>, Option<Rest>) {
+        let mut known = KnownKeys::new(self);
+        let mut decoded = Vec::with_capacity(payloads.len());
+        let mut payloads = payloads.into_iter();
+        while let Some(payload) = payloads.next() {
+            match known.decode(payload) {
+                Ok(payload) => decoded.push(payload),
+                Err(first) => {
+                    return (
+                        decoded,
+                        Some(Rest {
+                            first,
+                            others: payloads,
+                        }),
+                    );
+                }
+            }
+        }
+        (decoded, None)
+    }
+
+    fn decode_rest<'r>(
+        &'r self,
+        rest: Rest,
+        budget: &'r Budget,
+    ) -> impl Stream<Item = Result<Payload, Error>> + 'r {
+        let first = std::iter::once(Err(rest.first));
+        let others = rest
+            .others
+            .map(|payload| KnownKeys::new(self).decode(payload));
+        stream::iter(first.chain(others))
+            .map(move |payload| async move {
+                match payload {
+                    Ok(decoded) => Ok(decoded),
+                    Err(undecoded) => self.finish(undecoded, budget).await,
+                }
+            })
+            .buffered(CONCURRENT_CALLS)
+    }
+
+    /// Decodes a payload that needs more than a known data key.
+    async fn finish(&self, undecoded: Undecoded, budget: &Budget) -> Result<Payload, Error> {
+        let result = match undecoded.0 {
+            State::Given(payload) => self.decode_layers(payload, 0, budget).await,
+            State::Opened(content) => self.decode_layers(content, 1, budget).await,
+            State::Refused(error) => Err(error.into()),
+        };
         if let Err(error) = &result {
             self.0.counters.rejected.add(1);
             tracing::debug!(%error, "a payload was not decoded");
@@ -56,11 +109,17 @@ impl Codec {
         result
     }
 
-    async fn decode_layers(&self, payload: Payload, budget: &Budget) -> Result<Payload, Error> {
+    /// Opens every layer of a payload, of which `layers` are opened already.
+    async fn decode_layers(
+        &self,
+        payload: Payload,
+        layers: usize,
+        budget: &Budget,
+    ) -> Result<Payload, Error> {
         let limit = self.0.max_decompressed;
         let mut payload = payload;
-        let (mut layers, mut is_authentic) = (0, false);
-        while let Some(marker) = self.marker(&payload) {
+        let (mut layers, mut is_authentic) = (layers, layers > 0);
+        while let Some(marker) = self.marker(&payload.metadata, &payload.data) {
             if layers == MAX_NESTING {
                 return Err(PayloadError::NestedTooDeep(MAX_NESTING).into());
             }
@@ -92,10 +151,10 @@ impl Codec {
 
     /// The marker of a payload that is opened or refused. Payloads that other codecs compressed are values like any other,
     /// unless the configuration opens their format.
-    fn marker(&self, payload: &Payload) -> Option<Marker> {
+    pub(super) fn marker(&self, metadata: &Metadata, data: &[u8]) -> Option<Marker> {
         let formats = &self.0.policy.formats;
         let is_opened = |marker: &Marker| marker.format().is_ok_and(|it| formats.opens(it));
-        Marker::of(payload).filter(|marker| marker.encrypts() || is_opened(marker))
+        Marker::of_parts(metadata, data).filter(|marker| marker.encrypts() || is_opened(marker))
     }
 
     /// The marker of a payload that is encrypted for this codec already. Other codecs may be chained with this one, so what
@@ -163,7 +222,7 @@ impl Codec {
                     .await
             }
             Parsed::EnvelopeV1(EnvelopeV1 { key, wrapped, data }) => {
-                let open = |key: &ExpandedDek| message::open_v1(key, data.clone());
+                let open = |key: &ExpandedDek| message::open_v1(key, data.to_vec().into());
                 decryption
                     .open_v1(key.as_ref(), &wrapped, budget, open)
                     .await
@@ -174,8 +233,9 @@ impl Codec {
                 context,
                 mut data,
             }) => {
+                let mut additional = AdditionalData::new(&context);
                 let open = |key: &ExpandedDek| {
-                    message::open_v2(key, &header, &context, &mut data, max_decompressed)
+                    message::open_v2(key, &header, &mut additional, &mut data, max_decompressed)
                 };
                 decryption.open(&recipients, &context, budget, open).await
             }
@@ -188,6 +248,12 @@ impl Codec {
             }
         }
     }
+}
+
+/// The payloads of a batch from the first one on whose data key is not known.
+struct Rest {
+    first: Undecoded,
+    others: vec::IntoIter<Payload>,
 }
 
 /// Decodes the payloads of one request in several steps; made by [`Codec::decoder`].
@@ -206,16 +272,36 @@ impl Decoder {
     /// # Errors
     /// When it cannot be decrypted, or is not tried any more.
     pub async fn decode(&self, payload: Payload) -> Result<Payload, Error> {
-        self.codec.decode_one(payload, &self.budget).await
+        let known = self.known().decode(payload);
+        match known {
+            Ok(decoded) => Ok(decoded),
+            Err(undecoded) => self.finish(undecoded).await,
+        }
     }
 
     /// As [`Codec::decode_each`].
     pub async fn decode_each(&self, payloads: Vec<Payload>) -> Vec<Result<Payload, Error>> {
-        stream::iter(payloads)
-            .map(|payload| self.decode(payload))
-            .buffered(CONCURRENT_CALLS)
-            .collect()
-            .await
+        let (decoded, rest) = self.codec.decode_known(payloads);
+        let mut results: Vec<_> = decoded.into_iter().map(Ok).collect();
+        if let Some(rest) = rest {
+            let others: Vec<_> = self.codec.decode_rest(rest, &self.budget).collect().await;
+            results.extend(others);
+        }
+        results
+    }
+
+    /// Decodes without waiting, as far as data keys are known. The other payloads are finished by [`finish`](Self::finish).
+    #[must_use]
+    pub fn known(&self) -> KnownKeys<'_> {
+        KnownKeys::new(&self.codec)
+    }
+
+    /// Decrypts a payload that needs more than a known data key.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub async fn finish(&self, undecoded: Undecoded) -> Result<Payload, Error> {
+        self.codec.finish(undecoded, &self.budget).await
     }
 }
 

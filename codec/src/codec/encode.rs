@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use prost::Message as _;
-use zeroize::Zeroizing;
+use temporal_kms::support::SecretVec;
+use temporal_kms_codec_proto::SharedPayload;
 
-use super::{CONCURRENT_CALLS, Codec, Encryption, content, message};
+use super::{
+    CONCURRENT_CALLS, Codec, Encryption, content,
+    message::{self, AdditionalData},
+};
 use crate::{
     Compression, Error, Format, Payload, PayloadError,
-    dek::{ActiveDek, Budget, ExpandedDek},
+    dek::{ActiveDek, ActiveKey, Budget, ExpandedDek},
     format::{
         Marker,
         direct::{self, Direct},
@@ -48,7 +52,28 @@ impl Codec {
             .inspect_err(|_| self.0.counters.rejected.add(count))
     }
 
+    /// As [`encode`](Self::encode). The payloads share their metadata, which are those of one data key.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub async fn encode_shared(&self, payloads: Vec<Payload>) -> Result<Vec<SharedPayload>, Error> {
+        if self.0.format != Format::Envelope || !self.are_all_new(&payloads) {
+            let sealed = self.encode(payloads).await?;
+            return Ok(sealed.into_iter().map(SharedPayload::from).collect());
+        }
+        let count = payloads.len();
+        let sealed = self.seal_new(payloads).await;
+        sealed.inspect_err(|_| self.0.counters.rejected.add(count))
+    }
+
     async fn seal_all(&self, payloads: Vec<Payload>) -> Result<Vec<Payload>, Error> {
+        if self.0.format == Format::Envelope && self.are_all_new(&payloads) {
+            let sealed = self.seal_new(payloads).await?;
+            return Ok(sealed
+                .into_iter()
+                .map(SharedPayload::into_payload)
+                .collect());
+        }
         let slots = self.partition_already_encrypted(payloads).await?;
         let count = slots
             .iter()
@@ -65,6 +90,28 @@ impl Codec {
             _ => self.seal_v2(self.encryption()?, slots).await?,
         };
         self.0.counters.sealed.add(count);
+        Ok(sealed)
+    }
+
+    /// Whether every payload is sealed, and none is encrypted already or above a limit. Then nothing has to be opened.
+    fn are_all_new(&self, payloads: &[Payload]) -> bool {
+        let is_new = |payload: &Payload| {
+            self.marker_of_sealed(payload).is_none() && content::check(payload).is_ok()
+        };
+        !payloads.is_empty() && payloads.iter().all(is_new)
+    }
+
+    /// Seals a batch of new payloads under one data key.
+    async fn seal_new(&self, payloads: Vec<Payload>) -> Result<Vec<SharedPayload>, Error> {
+        let active = &self.encryption()?.active_v2;
+        let bytes = payloads.iter().map(|payload| payload.encoded_len() as u64);
+        let key = active.acquire(payloads.len() as u64, bytes.sum()).await?;
+        let mut seal = self.seal_of(active);
+        let mut sealed = Vec::with_capacity(payloads.len());
+        for mut payload in payloads {
+            sealed.push(seal_one(&key, &mut payload, &mut seal)?);
+        }
+        self.0.counters.sealed.add(sealed.len());
         Ok(sealed)
     }
 
@@ -124,16 +171,25 @@ impl Codec {
         slots: Vec<Slot>,
     ) -> Result<Vec<Payload>, Error> {
         let active = &encryption.active_v2;
-        seal_envelopes(active, slots, |key, payload| {
+        seal_envelopes(active, slots, self.seal_of(active)).await
+    }
+
+    /// Seals one payload under a data key of `active`.
+    fn seal_of(
+        &self,
+        active: &ActiveDek,
+    ) -> impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError> + use<> {
+        let (compression, max_decompressed) = (self.0.compression, self.0.max_decompressed);
+        let mut additional = AdditionalData::new(active.context());
+        move |key, payload| {
             // What this codec would not decompress is not compressed.
-            let compression = if payload.encoded_len() > self.0.max_decompressed {
+            let compression = if payload.encoded_len() > max_decompressed {
                 Compression::None
             } else {
-                self.0.compression
+                compression
             };
-            message::seal_v2(key, active.context(), compression, payload)
-        })
-        .await
+            message::seal_v2(key, &mut additional, compression, payload)
+        }
     }
 
     async fn encrypt_directly(&self, slots: Vec<Slot>) -> Result<Vec<Payload>, Error> {
@@ -172,13 +228,13 @@ impl Codec {
         let rest = &encryption.directly;
         rest.check()?;
         self.0.counters.direct_calls.add(1);
-        let plaintext = Zeroizing::new(payload.encode_to_vec());
+        let plaintext = SecretVec::from(payload.encode_to_vec());
         payload::erase(&mut payload);
         let encrypted = key.encrypt(&plaintext).await;
         rest.learn(&encrypted);
         Ok(Direct {
             key: key.uri().clone(),
-            ciphertext: Zeroizing::new(encrypted?),
+            ciphertext: encrypted?.into(),
         }
         .into_payload())
     }
@@ -188,7 +244,7 @@ impl Codec {
 async fn seal_envelopes(
     active: &Arc<ActiveDek>,
     slots: Vec<Slot>,
-    seal: impl Fn(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
+    mut seal: impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
 ) -> Result<Vec<Payload>, Error> {
     let (messages, bytes) = slots
         .iter()
@@ -202,16 +258,21 @@ async fn seal_envelopes(
         .map(|slot| match slot {
             Slot::Sealed(payload) => Ok(payload),
             Slot::ToSeal(mut payload) => {
-                let data = seal(&key.data_key, &payload)?;
-                payload::erase(&mut payload);
-                Ok(Payload {
-                    data,
-                    metadata: key.metadata.clone(),
-                    external_payloads: Vec::new(),
-                })
+                Ok(seal_one(&key, &mut payload, &mut seal)?.into_payload())
             }
         })
         .collect()
+}
+
+/// Seals a payload, and erases it.
+fn seal_one(
+    key: &ActiveKey,
+    payload: &mut Payload,
+    seal: &mut impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
+) -> Result<SharedPayload, PayloadError> {
+    let data = seal(&key.data_key, payload)?;
+    payload::erase(payload);
+    Ok(SharedPayload::new(Arc::clone(&key.metadata), data))
 }
 
 impl Slot {

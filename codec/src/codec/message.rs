@@ -1,9 +1,9 @@
 //! Sealing one payload under a data key, and opening it.
 
-use std::mem;
+use std::{mem, ops::Range};
 
 use prost::Message as _;
-use zeroize::Zeroizing;
+use temporal_kms::support::{SecretVec, erase};
 
 use crate::{
     Compression, EncryptionContext, Payload, PayloadError,
@@ -11,7 +11,7 @@ use crate::{
     crypto::{
         aead::{NONCE_LEN, TAG_LEN},
         compression,
-        key_schedule::MessageId,
+        key_schedule::{MessageId, MessageKey},
         random,
     },
     dek::ExpandedDek,
@@ -21,22 +21,38 @@ use crate::{
 /// Every message key of envelope version 2 is used once, so its nonce need not differ.
 const NONCE_V2: [u8; NONCE_LEN] = [0; NONCE_LEN];
 
+/// What the messages of one context are authenticated with: the header of each, and then the context.
+pub(crate) struct AdditionalData(Vec<u8>);
+
+impl AdditionalData {
+    pub(crate) fn new(context: &EncryptionContext) -> Self {
+        Self([&[0; HEADER_LEN], context.as_bytes()].concat())
+    }
+
+    fn of(&mut self, header: &[u8; HEADER_LEN]) -> &[u8] {
+        if let Some(start) = self.0.first_chunk_mut() {
+            *start = *header;
+        }
+        &self.0
+    }
+}
+
 /// The `data` of an envelope version 2.
 pub(crate) fn seal_v2(
     key: &ExpandedDek,
-    context: &EncryptionContext,
+    additional: &mut AdditionalData,
     compression: Compression,
     payload: &Payload,
 ) -> Result<Vec<u8>, PayloadError> {
     let mut message_id = [0; 32];
     random::fill(&mut message_id)?;
-    seal_v2_as(message_id, key, context, compression, payload)
+    seal_v2_as(message_id, key, additional, compression, payload)
 }
 
 fn seal_v2_as(
     message_id: MessageId,
     key: &ExpandedDek,
-    context: &EncryptionContext,
+    additional: &mut AdditionalData,
     compression: Compression,
     payload: &Payload,
 ) -> Result<Vec<u8>, PayloadError> {
@@ -65,12 +81,7 @@ fn seal_v2_as(
     }
     message_key
         .cipher
-        .seal(
-            NONCE_V2,
-            &additional_data(&header, context),
-            &mut data,
-            HEADER_LEN,
-        )
+        .seal(NONCE_V2, additional.of(&header), &mut data, HEADER_LEN)
         .map_err(|_| TOO_LARGE_FOR_GCM)?;
     Ok(data)
 }
@@ -80,27 +91,61 @@ fn seal_v2_as(
 pub(crate) fn open_v2(
     key: &ExpandedDek,
     header: &Header,
-    context: &EncryptionContext,
-    data: &mut Zeroizing<Vec<u8>>,
+    additional: &mut AdditionalData,
+    data: &mut SecretVec,
     max_decompressed: usize,
 ) -> Result<Payload, PayloadError> {
     let message_key = key.schedule().message_key(&header.message_id);
     if !message_key.is_committed_to(&header.commitment) {
         return Err(PayloadError::NotAuthentic);
     }
-    let mut data = Zeroizing::new(mem::take(&mut **data));
-    let (head, sealed) = data
-        .split_first_chunk_mut::<HEADER_LEN>()
-        .ok_or(PayloadError::NotAuthentic)?;
-    let plaintext = message_key
-        .cipher
-        .open(NONCE_V2, &additional_data(head, context), sealed)
-        .map_err(|_| PayloadError::NotAuthentic)?;
+    let mut data = mem::take(data);
+    let plaintext = decrypt_v2(&message_key, additional, &mut data);
+    let plaintext = plaintext.ok_or(PayloadError::NotAuthentic)?;
     if header.compressed {
-        content::decode(&compression::decompress(plaintext, max_decompressed)?)
+        let compressed = data.get(plaintext).unwrap_or_default();
+        content::decode(&compression::decompress(compressed, max_decompressed)?)
     } else {
-        content::decode(plaintext)
+        content::take(data, plaintext)
     }
+}
+
+/// Decrypts the usual `data` of an envelope version 2: uncompressed, and sealed with this key. Returns where the content is.
+///
+/// Other data are given back. Then [`open_v2`] says of them what is wrong. Altered data are still refused by it, because their
+/// ciphertext is erased.
+pub(crate) fn decrypt_usual_v2(
+    key: &ExpandedDek,
+    additional: &mut AdditionalData,
+    data: Vec<u8>,
+) -> Result<(SecretVec, Range<usize>), Vec<u8>> {
+    let header = match Header::parse(&data) {
+        Ok(header) if !header.compressed => header,
+        _ => return Err(data),
+    };
+    let message_key = key.schedule().message_key(&header.message_id);
+    if !message_key.is_committed_to(&header.commitment) {
+        return Err(data);
+    }
+    let mut data = SecretVec::from(data);
+    if let Some(plaintext) = decrypt_v2(&message_key, additional, &mut data) {
+        Ok((data, plaintext))
+    } else {
+        erase(data.get_mut(HEADER_LEN..).unwrap_or_default());
+        Err(data.into_inner())
+    }
+}
+
+/// Decrypts in place, and returns where the plaintext is.
+fn decrypt_v2(
+    key: &MessageKey,
+    additional: &mut AdditionalData,
+    data: &mut [u8],
+) -> Option<Range<usize>> {
+    let (header, sealed) = data.split_first_chunk_mut::<HEADER_LEN>()?;
+    let opened = key.cipher.open(NONCE_V2, additional.of(header), sealed);
+    let len = opened.ok()?.len();
+    Some(HEADER_LEN..HEADER_LEN + len)
 }
 
 /// The `data` of an envelope version 1.
@@ -118,10 +163,7 @@ pub(crate) fn seal_v1(key: &ExpandedDek, payload: &Payload) -> Result<Vec<u8>, P
 }
 
 /// Opens the `data` of an envelope version 1.
-pub(crate) fn open_v1(
-    key: &ExpandedDek,
-    mut data: Zeroizing<Vec<u8>>,
-) -> Result<Payload, PayloadError> {
+pub(crate) fn open_v1(key: &ExpandedDek, mut data: SecretVec) -> Result<Payload, PayloadError> {
     let (nonce, sealed) = data
         .split_first_chunk_mut()
         .ok_or(PayloadError::NotAuthentic)?;
@@ -129,7 +171,8 @@ pub(crate) fn open_v1(
         .cipher()
         .open(*nonce, &[], sealed)
         .map_err(|_| PayloadError::NotAuthentic)?;
-    content::decode(plaintext)
+    let len = plaintext.len();
+    content::take(data, NONCE_LEN..NONCE_LEN + len)
 }
 
 /// NIST SP 800-38D, section 5.2.1.1: at most 2³⁹ − 256 bits.
@@ -139,11 +182,11 @@ const TOO_LARGE_FOR_GCM: PayloadError = PayloadError::TooLarge {
 };
 
 /// The serialized payload in compressed form, unless that is not wanted or not shorter.
-fn compressed(compression: Compression, payload: &Payload) -> Option<Zeroizing<Vec<u8>>> {
+fn compressed(compression: Compression, payload: &Payload) -> Option<SecretVec> {
     if !compression.applies_to(payload.encoded_len()) {
         return None;
     }
-    compression.apply(&Zeroizing::new(payload.encode_to_vec()))
+    compression.apply(&SecretVec::from(payload.encode_to_vec()))
 }
 
 /// Room for `before` bytes, the serialized payload and a tag, so that sealing moves nothing.
@@ -153,10 +196,6 @@ fn buffer(before: usize, payload: &Payload) -> Vec<u8> {
     let encoded = payload.encode(&mut data);
     debug_assert!(encoded.is_ok(), "a vector has room for everything");
     data
-}
-
-fn additional_data(header: &[u8; HEADER_LEN], context: &EncryptionContext) -> Vec<u8> {
-    [header.as_slice(), context.as_bytes()].concat()
 }
 
 #[cfg(test)]

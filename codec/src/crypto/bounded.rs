@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use zeroize::Zeroizing;
+use temporal_kms::support::SecretVec;
 
 use crate::PayloadError;
 
@@ -12,15 +12,15 @@ pub(super) fn read_to_end(
     guess: usize,
     limit: usize,
     malformed: PayloadError,
-) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+) -> Result<SecretVec, PayloadError> {
     const LEAST: usize = 4096;
     // One byte more than the limit tells that it is exceeded.
     let most = limit.saturating_add(1);
-    let mut buffer = Zeroizing::new(vec![0; guess.max(LEAST).min(most)]);
+    let mut buffer = SecretVec::from(vec![0; guess.max(LEAST).min(most)]);
     let mut len = 0;
     loop {
         if len == buffer.len() {
-            let mut larger = Zeroizing::new(vec![0; len.saturating_mul(2).min(most)]);
+            let mut larger = SecretVec::from(vec![0; len.saturating_mul(2).min(most)]);
             if let Some(start) = larger.get_mut(..len) {
                 start.copy_from_slice(&buffer);
             }

@@ -1,9 +1,9 @@
 //! Compression before encryption, and decompression that stops at a limit.
 
-use zeroize::Zeroizing;
-
 #[cfg(feature = "zstd")]
 use super::bounded::read_to_end;
+use temporal_kms::support::SecretVec;
+
 use crate::{ConfigurationError, PayloadError};
 
 /// Whether payloads are compressed before they are encrypted.
@@ -48,7 +48,7 @@ impl Compression {
     }
 
     /// `plaintext` in compressed form, unless that is not wanted or not shorter.
-    pub(crate) fn apply(self, plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub(crate) fn apply(self, plaintext: &[u8]) -> Option<SecretVec> {
         match self {
             Self::Zstd { level, .. } if self.applies_to(plaintext.len()) => {
                 compress(plaintext, level).filter(|compressed| compressed.len() < plaintext.len())
@@ -59,14 +59,14 @@ impl Compression {
 }
 
 #[cfg(feature = "zstd")]
-fn compress(plaintext: &[u8], level: i32) -> Option<Zeroizing<Vec<u8>>> {
+fn compress(plaintext: &[u8], level: i32) -> Option<SecretVec> {
     zstd::bulk::compress(plaintext, level)
         .ok()
-        .map(Zeroizing::new)
+        .map(SecretVec::from)
 }
 
 #[cfg(not(feature = "zstd"))]
-fn compress(_: &[u8], _: i32) -> Option<Zeroizing<Vec<u8>>> {
+fn compress(_: &[u8], _: i32) -> Option<SecretVec> {
     None
 }
 
@@ -75,10 +75,7 @@ fn compress(_: &[u8], _: i32) -> Option<Zeroizing<Vec<u8>>> {
 /// The frame must fill `compressed`. The writer makes frames without a dictionary and without skippable frames around
 /// them; anything else is refused.
 #[cfg(feature = "zstd")]
-pub(crate) fn decompress(
-    compressed: &[u8],
-    limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+pub(crate) fn decompress(compressed: &[u8], limit: usize) -> Result<SecretVec, PayloadError> {
     /// 8 MiB, the window that RFC 8878 recommends every decoder to support. A frame cannot make this one reserve more.
     const MAX_WINDOW_LOG: u32 = 23;
     let malformed = |_| MALFORMED;
@@ -104,7 +101,7 @@ pub(crate) fn decompress(
 const MALFORMED: PayloadError = PayloadError::Malformed("its content is not one zstd frame");
 
 #[cfg(not(feature = "zstd"))]
-pub(crate) fn decompress(_: &[u8], _: usize) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+pub(crate) fn decompress(_: &[u8], _: usize) -> Result<SecretVec, PayloadError> {
     Err(PayloadError::Unsupported(
         "it is compressed, and the feature `zstd` is missing",
     ))

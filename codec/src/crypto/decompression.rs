@@ -1,6 +1,6 @@
 //! Decompression of what other codecs compressed, which stops at a limit.
 
-use zeroize::Zeroizing;
+use temporal_kms::support::SecretVec;
 
 use crate::PayloadError;
 
@@ -21,7 +21,7 @@ pub(crate) fn decompress(
     algorithm: Algorithm,
     compressed: &[u8],
     limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+) -> Result<SecretVec, PayloadError> {
     match algorithm {
         Algorithm::Zlib => {
             let decoder = flate2::bufread::ZlibDecoder::new(compressed);
@@ -38,11 +38,7 @@ pub(crate) fn decompress(
 }
 
 #[cfg(not(feature = "decompression"))]
-pub(crate) fn decompress(
-    _: Algorithm,
-    _: &[u8],
-    _: usize,
-) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+pub(crate) fn decompress(_: Algorithm, _: &[u8], _: usize) -> Result<SecretVec, PayloadError> {
     Err(PayloadError::Unsupported(
         "another codec compressed it, and the feature `decompression` is missing",
     ))
@@ -65,7 +61,7 @@ fn inflate<'c, D: std::io::Read>(
     limit: usize,
     malformed: PayloadError,
     rest: impl FnOnce(D) -> &'c [u8],
-) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+) -> Result<SecretVec, PayloadError> {
     let guess = compressed.saturating_mul(4);
     let plain = super::bounded::read_to_end(&mut decoder, guess, limit, malformed.clone())?;
     if rest(decoder).is_empty() {
@@ -76,7 +72,7 @@ fn inflate<'c, D: std::io::Read>(
 }
 
 #[cfg(feature = "decompression")]
-fn snappy(compressed: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, PayloadError> {
+fn snappy(compressed: &[u8], limit: usize) -> Result<SecretVec, PayloadError> {
     /// Three bytes of a block become at most 64. A block that claims more is not a block, and gets no memory.
     const MOST_PER_BYTE: usize = 32;
 
@@ -90,7 +86,7 @@ fn snappy(compressed: &[u8], limit: usize) -> Result<Zeroizing<Vec<u8>>, Payload
             limit,
         });
     }
-    let mut plain = Zeroizing::new(vec![0; len]);
+    let mut plain = SecretVec::from(vec![0; len]);
     let written = snap::raw::Decoder::new().decompress(compressed, &mut plain);
     match written {
         Ok(written) if written == len => Ok(plain),

@@ -21,8 +21,9 @@
 use hkdf::Hkdf;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
+use temporal_kms::support::erase;
 
+use super::hkdf::{Output, Prk};
 use crate::{Dek, EncryptionContext, crypto::aead::Aes256Gcm};
 
 pub(crate) const MESSAGE_ID_LEN: usize = 32;
@@ -39,7 +40,7 @@ const FILE: &[u8] = b"file";
 
 /// The pseudorandom key of one data key: extracted once, expanded for every message.
 pub(crate) struct KeySchedule {
-    prk: Hkdf<Sha256>,
+    prk: Prk,
 }
 
 /// What one message, or one file, is sealed with.
@@ -50,9 +51,12 @@ pub(crate) struct MessageKey {
 
 impl KeySchedule {
     pub(crate) fn new(dek: &Dek) -> Self {
-        Self {
-            prk: Hkdf::new(Some(SALT), dek.expose()),
-        }
+        let (mut prk, _) = Hkdf::<Sha256>::extract(Some(SALT), dek.expose());
+        let schedule = Self {
+            prk: Prk::new(prk.as_ref()),
+        };
+        erase(&mut prk);
+        schedule
     }
 
     pub(crate) fn message_key(&self, id: &MessageId) -> MessageKey {
@@ -69,15 +73,15 @@ impl KeySchedule {
     }
 
     fn expand(&self, info: &[&[u8]]) -> MessageKey {
-        let mut okm = Zeroizing::new([[0; 32]; 2]);
-        // RFC 5869 allows up to 255 blocks of output; this asks for two.
-        let expanded = self.prk.expand_multi_info(info, okm.as_flattened_mut());
-        debug_assert!(expanded.is_ok());
-        let [key, commitment] = &*okm;
-        MessageKey {
+        let mut okm = Output::default();
+        self.prk.expand(info, &mut okm);
+        let [key, commitment] = &okm;
+        let message_key = MessageKey {
             cipher: Aes256Gcm::new(key),
             commitment: *commitment,
-        }
+        };
+        erase(okm.as_flattened_mut());
+        message_key
     }
 }
 

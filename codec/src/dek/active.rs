@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct ActiveKey {
     pub(crate) data_key: Arc<ExpandedDek>,
     pub(crate) recipients: Vec<Recipient>,
-    pub(crate) metadata: BTreeMap<String, Vec<u8>>,
+    pub(crate) metadata: Arc<BTreeMap<String, Vec<u8>>>,
 }
 
 /// How an envelope's version tells its recipients and its context.
@@ -213,7 +213,7 @@ impl ActiveDek {
             Ok(made) => {
                 let active = Arc::new(Current {
                     key: Arc::new(ActiveKey {
-                        metadata: (self.metadata)(&made.recipients, &self.context),
+                        metadata: Arc::new((self.metadata)(&made.recipients, &self.context)),
                         data_key: made.data_key,
                         recipients: made.recipients,
                     }),

@@ -1,9 +1,11 @@
 //! From what a payload says of its keys to an unwrapped data key that opens it.
 
 mod direct;
+mod known;
 
 use std::sync::Arc;
 
+pub(crate) use self::known::FirstChoice;
 use super::{
     budget::{Attempt, Budget, Failures, Plaintext},
     cache::DekCache,

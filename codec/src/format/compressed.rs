@@ -1,13 +1,13 @@
 //! Payloads that other codecs compressed: `data` is the serialized payload in compressed form. None of them is encrypted.
 
-use zeroize::Zeroizing;
+use temporal_kms::support::SecretVec;
 
 use crate::{Format, Payload, crypto::decompression::Algorithm};
 
 /// A payload in compressed form.
 pub(crate) struct Compressed {
     pub(crate) algorithm: Algorithm,
-    pub(crate) data: Zeroizing<Vec<u8>>,
+    pub(crate) data: SecretVec,
 }
 
 /// The algorithm that an `encoding` names.
@@ -31,6 +31,6 @@ pub(super) const fn format(algorithm: Algorithm) -> Format {
 pub(super) fn parse(algorithm: Algorithm, payload: Payload) -> Compressed {
     Compressed {
         algorithm,
-        data: Zeroizing::new(payload.data),
+        data: SecretVec::from(payload.data),
     }
 }

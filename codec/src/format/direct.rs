@@ -1,6 +1,6 @@
 //! Direct mode: `data` is what the KMS returned for the serialized payload.
 
-use zeroize::Zeroizing;
+use temporal_kms::support::SecretVec;
 
 use crate::{
     Dek, KeyUri, Payload, PayloadError, Scheme,
@@ -10,7 +10,7 @@ use crate::{
 /// A payload that a KMS encrypted itself.
 pub(crate) struct Direct {
     pub(crate) key: KeyUri,
-    pub(crate) ciphertext: Zeroizing<Vec<u8>>,
+    pub(crate) ciphertext: SecretVec,
 }
 
 /// Whether a serialized payload of `len` bytes may be encrypted directly.
@@ -33,7 +33,7 @@ pub(crate) fn parse(kms: Scheme, mut payload: Payload) -> Result<Direct, Payload
     })?;
     Ok(Direct {
         key,
-        ciphertext: Zeroizing::new(payload.data),
+        ciphertext: SecretVec::from(payload.data),
     })
 }
 

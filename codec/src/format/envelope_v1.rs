@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
-
 use super::recipients::{parse_key, wrapped_in};
+use temporal_kms::support::SecretVec;
+
 use crate::{
     EncryptionContext, KeyUri, Payload, PayloadError, WrappedDek,
     crypto::aead::{NONCE_LEN, TAG_LEN},
@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct EnvelopeV1 {
     pub(crate) key: Option<KeyUri>,
     pub(crate) wrapped: WrappedDek,
-    pub(crate) data: Zeroizing<Vec<u8>>,
+    pub(crate) data: SecretVec,
 }
 
 pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
@@ -35,7 +35,7 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {
     Ok(EnvelopeV1 {
         key,
         wrapped,
-        data: Zeroizing::new(payload.data),
+        data: SecretVec::from(payload.data),
     })
 }
 

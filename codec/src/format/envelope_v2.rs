@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use zeroize::Zeroizing;
+use temporal_kms::support::SecretVec;
 
 use super::recipients::{distinct, parse_key, wrapped_in};
 use crate::{
@@ -83,22 +83,30 @@ pub(crate) struct EnvelopeV2 {
     pub(crate) recipients: Vec<Recipient>,
     pub(crate) context: EncryptionContext,
     /// Header and all.
-    pub(crate) data: Zeroizing<Vec<u8>>,
+    pub(crate) data: SecretVec,
 }
 
 pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
     let header = Header::parse(&payload.data)?;
-    let context = payload
-        .metadata
-        .remove(ENCRYPTION_CONTEXT)
-        .unwrap_or_default();
+    let (recipients, context) = named_in(|name| payload.metadata.remove(name))?;
+    Ok(EnvelopeV2 {
+        header,
+        recipients,
+        context,
+        data: payload.data.into(),
+    })
+}
+
+/// The recipients and the context that an envelope's metadata name. `entry` gives an entry of the metadata.
+pub(crate) fn named_in(
+    mut entry: impl FnMut(&str) -> Option<Vec<u8>>,
+) -> Result<(Vec<Recipient>, EncryptionContext), PayloadError> {
+    let context = entry(ENCRYPTION_CONTEXT).unwrap_or_default();
     let context = EncryptionContext::parse(&context)?;
 
     let mut recipients = Vec::new();
-    for number in 0..MAX_RECIPIENTS {
-        let key = payload.metadata.remove(&*numbered(KMS_KEY, number));
-        let wrapped = payload.metadata.remove(&*numbered(ENCRYPTED_DEK, number));
-        match (key, wrapped) {
+    for (number, (key, wrapped)) in KMS_KEYS.into_iter().zip(ENCRYPTED_DEKS).enumerate() {
+        match (entry(key), entry(wrapped)) {
             (Some(key), wrapped) => {
                 recipients.push(Recipient {
                     key: parse_key(&key)?,
@@ -116,12 +124,7 @@ pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV2, PayloadError> {
             (None, None) => {}
         }
     }
-    Ok(EnvelopeV2 {
-        header,
-        recipients: distinct(recipients)?,
-        context,
-        data: Zeroizing::new(payload.data),
-    })
+    Ok((distinct(recipients)?, context))
 }
 
 /// The metadata of every payload that one data key seals.
@@ -134,10 +137,10 @@ pub(crate) fn metadata(
         (ENVELOPE_VERSION.to_owned(), b"2".to_vec()),
     ]
     .into();
-    for (number, recipient) in recipients.iter().enumerate() {
-        let (key, wrapped) = (numbered(KMS_KEY, number), numbered(ENCRYPTED_DEK, number));
-        metadata.insert(key.into_owned(), recipient.key.to_string().into_bytes());
-        metadata.insert(wrapped.into_owned(), recipient.wrapped.as_bytes().to_vec());
+    let names = KMS_KEYS.into_iter().zip(ENCRYPTED_DEKS);
+    for (recipient, (key, wrapped)) in recipients.iter().zip(names) {
+        metadata.insert(key.to_owned(), recipient.key.to_string().into_bytes());
+        metadata.insert(wrapped.to_owned(), recipient.wrapped.as_bytes().to_vec());
     }
     if !context.is_empty() {
         metadata.insert(ENCRYPTION_CONTEXT.to_owned(), context.as_bytes().to_vec());
@@ -145,11 +148,28 @@ pub(crate) fn metadata(
     metadata
 }
 
-/// `name`, `name.1`, … `name.9`.
-fn numbered(name: &'static str, number: usize) -> std::borrow::Cow<'static, str> {
-    if number == 0 {
-        name.into()
-    } else {
-        format!("{name}.{number}").into()
-    }
-}
+/// The names of each recipient's entries.
+const KMS_KEYS: [&str; MAX_RECIPIENTS] = [
+    KMS_KEY,
+    "kms-key.1",
+    "kms-key.2",
+    "kms-key.3",
+    "kms-key.4",
+    "kms-key.5",
+    "kms-key.6",
+    "kms-key.7",
+    "kms-key.8",
+    "kms-key.9",
+];
+const ENCRYPTED_DEKS: [&str; MAX_RECIPIENTS] = [
+    ENCRYPTED_DEK,
+    "encrypted-dek.1",
+    "encrypted-dek.2",
+    "encrypted-dek.3",
+    "encrypted-dek.4",
+    "encrypted-dek.5",
+    "encrypted-dek.6",
+    "encrypted-dek.7",
+    "encrypted-dek.8",
+    "encrypted-dek.9",
+];

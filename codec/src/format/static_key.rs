@@ -1,9 +1,9 @@
 //! The samples of Temporal in Go, Python, TypeScript, .NET, Ruby and Java: `data` = nonce(12) ‖ AES-256-GCM ciphertext ‖
 //! tag(16) under a static key, with no additional data.
 
-use zeroize::Zeroizing;
-
 use super::encrypted::KEY_ID;
+use temporal_kms::support::SecretVec;
+
 use crate::{
     Payload, PayloadError,
     crypto::aead::{NONCE_LEN, TAG_LEN},
@@ -17,7 +17,7 @@ const AES_GCM: &[u8] = b"AES/GCM/NoPadding";
 pub(crate) struct StaticKey {
     /// The name of the key, which may be empty.
     pub(crate) id: String,
-    pub(crate) data: Zeroizing<Vec<u8>>,
+    pub(crate) data: SecretVec,
 }
 
 pub(crate) fn parse(mut payload: Payload) -> Result<StaticKey, PayloadError> {
@@ -37,6 +37,6 @@ pub(crate) fn parse(mut payload: Payload) -> Result<StaticKey, PayloadError> {
     }
     Ok(StaticKey {
         id,
-        data: Zeroizing::new(payload.data),
+        data: SecretVec::from(payload.data),
     })
 }

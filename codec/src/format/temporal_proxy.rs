@@ -7,6 +7,8 @@ use super::{
     encrypted::KEY_ID,
     envelope_v1::{self, EnvelopeV1},
 };
+use temporal_kms_codec_proto::Metadata;
+
 use crate::{
     Payload, PayloadError,
     payload::{ENCRYPTED_DEK, KMS_KEY},
@@ -15,8 +17,8 @@ use crate::{
 /// The wrapped data key in base64.
 const DEK: &str = "encryption-dek";
 
-pub(super) fn is_marked(payload: &Payload) -> bool {
-    payload.metadata.contains_key(DEK)
+pub(super) fn is_marked(metadata: &Metadata) -> bool {
+    metadata.contains_key(DEK)
 }
 
 pub(crate) fn parse(mut payload: Payload) -> Result<EnvelopeV1, PayloadError> {

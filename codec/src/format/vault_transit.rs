@@ -1,6 +1,8 @@
 //! Codecs for the transit engine of Vault: `data` is the text `vault:vN:…`. It is recognised, so that it does not
 //! count as a payload of a static key, and refused.
 
+use temporal_kms_codec_proto::Metadata;
+
 use super::encrypted::KEY_ID;
 use crate::{Payload, PayloadError};
 
@@ -10,8 +12,8 @@ const PREFIX: &[u8] = b"vault:v";
 pub(super) const REFUSED: PayloadError =
     PayloadError::UnsupportedFormat("the transit engine of HashiCorp Vault");
 
-pub(super) fn is_marked(payload: &Payload) -> bool {
-    payload.metadata.contains_key(VERSION) || payload.data.starts_with(PREFIX)
+pub(super) fn is_marked(metadata: &Metadata, data: &[u8]) -> bool {
+    metadata.contains_key(VERSION) || data.starts_with(PREFIX)
 }
 
 /// The key and the version that a payload names.

@@ -2,4 +2,5 @@
 //! library for them.
 
 pub mod aead;
+pub mod erase;
 pub mod random;

@@ -4,7 +4,11 @@ pub use crate::{
     bind_context::OneTimeKey,
     calls::used_version,
     clock,
-    crypto::{aead, random},
+    crypto::{
+        aead,
+        erase::{SecretVec, erase, erase_from, erase_vec},
+        random,
+    },
     environment::{is_plain_name, variable},
     quoting::{shell_command, shell_word, terraform_string},
     shown::shown,

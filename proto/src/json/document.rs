@@ -8,7 +8,8 @@ use serde_json::error::Category;
 
 use super::{
     error::{JsonError, Position},
-    read::{Limits, parse_payload, position, text},
+    limits::Limits,
+    read::{parse_payload, position, text},
     scan::payload_shapes,
     write::write_payload,
 };

@@ -6,35 +6,17 @@ use std::{
     fmt,
 };
 
-use base64::{
-    Engine as _, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
-use super::error::{Field, JsonError, Place, Position};
-use crate::{Payload, Payloads, payload::ExternalPayloadDetails};
+use super::{
+    base64::decode_base64,
+    error::{Field, JsonError, Place, Position},
+    fast,
+    limits::{Limits, MAX_METADATA},
+};
+use crate::{Payload, Payloads, SharedPayload, payload::ExternalPayloadDetails};
 
-/// Limits during parsing. They stop the parser before it spends memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// How many payloads one body may hold.
-    pub max_payloads: usize,
-}
-
-impl Limits {
-    /// Allows one body to hold this many payloads.
-    #[must_use]
-    pub const fn new(max_payloads: usize) -> Self {
-        Self { max_payloads }
-    }
-}
-
-/// How many metadata entries a payload may have. Temporal's SDKs write up to four. This codec adds two for each of up
-/// to ten recipients.
-const MAX_METADATA: usize = 64;
 /// How many externally stored parts a payload may name.
 const MAX_EXTERNAL_PAYLOADS: usize = 64;
 
@@ -43,6 +25,34 @@ const MAX_EXTERNAL_PAYLOADS: usize = 64;
 /// # Errors
 /// For every mistake in the right column of the [module's](super) table.
 pub fn parse_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonError> {
+    match fast::payloads(body, limits) {
+        Some(shared) => {
+            let payloads = shared.into_iter().map(SharedPayload::into_payload);
+            Ok(Payloads {
+                payloads: payloads.collect(),
+            })
+        }
+        None => parse_any_payloads(body, limits),
+    }
+}
+
+/// As [`parse_payloads`]. Payloads with the same metadata share them.
+///
+/// # Errors
+/// As [`parse_payloads`].
+pub fn parse_shared_payloads(
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Vec<SharedPayload>, JsonError> {
+    if let Some(shared) = fast::payloads(body, limits) {
+        return Ok(shared);
+    }
+    let payloads = parse_any_payloads(body, limits)?.payloads;
+    Ok(payloads.into_iter().map(SharedPayload::from).collect())
+}
+
+/// As [`parse_payloads`], for every form of a body.
+pub(super) fn parse_any_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonError> {
     let context = Context::new(Field::Body, limits);
     let payloads = parse(body, &context, Body(&context))?;
     Ok(Payloads { payloads })
@@ -94,11 +104,6 @@ pub(super) fn position(error: &serde_json::Error) -> Position {
         column: error.column(),
     }
 }
-
-const LENIENT: GeneralPurposeConfig =
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-pub(super) const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
 /// The visitors' current place and error. `serde_json`'s own messages quote the input, so only their position and
 /// category are used.
@@ -314,10 +319,7 @@ node!(Bytes -> Vec<u8> {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-        STANDARD
-            .decode(text)
-            .or_else(|_| URL_SAFE.decode(text))
-            .map_err(|_| self.0.fail(Fault::NotBase64))
+        decode_base64(text.as_bytes()).ok_or_else(|| self.0.fail(Fault::NotBase64))
     }
 });
 

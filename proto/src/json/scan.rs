@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use base64::Engine as _;
 
-use super::read::{STANDARD, URL_SAFE};
+use super::base64::{STANDARD, URL_SAFE};
 
 /// Deeper than any history. Each open level takes memory.
 pub(super) const MAX_DEPTH: usize = 10_000;

@@ -1,23 +1,27 @@
 //! Writes canonical, compact proto-JSON into one buffer of the right size.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::{ops::Range, ptr};
 
-use crate::Payload;
+use base64_simd::STANDARD;
+
+use crate::{Metadata, Payload, SharedPayload, payload::ExternalPayloadDetails};
 
 /// Writes `{"payloads":[…]}`. An empty list is written too, because clients expect it.
 #[must_use]
 pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(payloads_len(payloads));
-    out.extend_from_slice(br#"{"payloads":"#);
-    push_list(&mut out, payloads);
-    out.push(b'}');
-    out
+    write_body(payloads)
 }
 
-/// The bytes that [`write_payloads`] needs, or a few more.
+/// As [`write_payloads`].
 #[must_use]
-pub fn payloads_len(payloads: &[Payload]) -> usize {
-    list_len(payloads) + r#"{"payloads":}"#.len()
+pub fn write_shared_payloads(payloads: &[SharedPayload]) -> Vec<u8> {
+    write_body(payloads)
+}
+
+/// The bytes that [`write_shared_payloads`] needs, or a few more.
+#[must_use]
+pub fn shared_payloads_len(payloads: &[SharedPayload]) -> usize {
+    body_len(payloads)
 }
 
 /// Writes a bare list, `[…]`.
@@ -32,11 +36,51 @@ pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
 #[must_use]
 pub fn write_payload(payload: &Payload) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload_len(payload));
-    push_payload(&mut out, payload);
+    push_payload(&mut out, payload, &mut Written::default());
     out
 }
 
-fn list_len(payloads: &[Payload]) -> usize {
+/// What is written of a payload.
+trait Parts {
+    fn metadata(&self) -> &Metadata;
+    fn data(&self) -> &[u8];
+    fn external_payloads(&self) -> &[ExternalPayloadDetails];
+}
+
+macro_rules! parts {
+    ($payload:ty) => {
+        impl Parts for $payload {
+            fn metadata(&self) -> &Metadata {
+                &self.metadata
+            }
+
+            fn data(&self) -> &[u8] {
+                &self.data
+            }
+
+            fn external_payloads(&self) -> &[ExternalPayloadDetails] {
+                &self.external_payloads
+            }
+        }
+    };
+}
+
+parts!(Payload);
+parts!(SharedPayload);
+
+fn write_body(payloads: &[impl Parts]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body_len(payloads));
+    out.extend_from_slice(br#"{"payloads":"#);
+    push_list(&mut out, payloads);
+    out.push(b'}');
+    out
+}
+
+fn body_len(payloads: &[impl Parts]) -> usize {
+    list_len(payloads) + r#"{"payloads":}"#.len()
+}
+
+fn list_len(payloads: &[impl Parts]) -> usize {
     payloads
         .iter()
         .map(|payload| payload_len(payload) + 1)
@@ -45,59 +89,74 @@ fn list_len(payloads: &[Payload]) -> usize {
 }
 
 /// An upper bound. It is exact except for keys that need escaping.
-fn payload_len(payload: &Payload) -> usize {
+fn payload_len(payload: &impl Parts) -> usize {
     /// Quotes, colon and comma of a member, and the names of all fields.
     const MEMBER: usize = 6;
     const FIELDS: usize = 64;
     const EXTERNAL: usize = r#"{"sizeBytes":"-9223372036854775808"},"#.len();
 
     let metadata: usize = payload
-        .metadata
+        .metadata()
         .iter()
         .map(|(key, value)| key.len() + base64_len(value) + MEMBER)
         .sum();
-    metadata + base64_len(&payload.data) + payload.external_payloads.len() * EXTERNAL + FIELDS
+    metadata + base64_len(payload.data()) + payload.external_payloads().len() * EXTERNAL + FIELDS
 }
 
 fn base64_len(bytes: &[u8]) -> usize {
     bytes.len().div_ceil(3) * 4
 }
 
-fn push_list(out: &mut Vec<u8>, payloads: &[Payload]) {
+fn push_list(out: &mut Vec<u8>, payloads: &[impl Parts]) {
     out.push(b'[');
     let mut separator = Separator::default();
+    let mut written = Written::default();
     for payload in payloads {
         separator.push(out);
-        push_payload(out, payload);
+        push_payload(out, payload, &mut written);
     }
     out.push(b']');
 }
 
-fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
+/// The last metadata of a list, and where they are in the text: the payloads of one list mostly have the same.
+#[derive(Default)]
+struct Written<'p> {
+    metadata: Option<&'p Metadata>,
+    text: Range<usize>,
+}
+
+impl Written<'_> {
+    fn is_of(&self, metadata: &Metadata) -> bool {
+        let is_same = |last: &Metadata| ptr::eq(last, metadata) || last == metadata;
+        self.metadata.is_some_and(is_same)
+    }
+}
+
+fn push_payload<'p>(out: &mut Vec<u8>, payload: &'p impl Parts, written: &mut Written<'p>) {
     out.push(b'{');
     let mut field = Separator::default();
-    if !payload.metadata.is_empty() {
+    let metadata = payload.metadata();
+    if !metadata.is_empty() {
         field.push(out);
-        out.extend_from_slice(br#""metadata":{"#);
-        let mut member = Separator::default();
-        for (key, value) in &payload.metadata {
-            member.push(out);
-            push_string(out, key);
-            out.push(b':');
-            push_base64(out, value);
+        if written.is_of(metadata) {
+            out.extend_from_within(written.text.clone());
+        } else {
+            let start = out.len();
+            push_metadata(out, metadata);
+            written.metadata = Some(metadata);
+            written.text = start..out.len();
         }
-        out.push(b'}');
     }
-    if !payload.data.is_empty() {
+    if !payload.data().is_empty() {
         field.push(out);
         out.extend_from_slice(br#""data":"#);
-        push_base64(out, &payload.data);
+        push_base64(out, payload.data());
     }
-    if !payload.external_payloads.is_empty() {
+    if !payload.external_payloads().is_empty() {
         field.push(out);
         out.extend_from_slice(br#""externalPayloads":["#);
         let mut member = Separator::default();
-        for external in &payload.external_payloads {
+        for external in payload.external_payloads() {
             member.push(out);
             out.push(b'{');
             if external.size_bytes != 0 {
@@ -108,6 +167,18 @@ fn push_payload(out: &mut Vec<u8>, payload: &Payload) {
             out.push(b'}');
         }
         out.push(b']');
+    }
+    out.push(b'}');
+}
+
+fn push_metadata(out: &mut Vec<u8>, metadata: &Metadata) {
+    out.extend_from_slice(br#""metadata":{"#);
+    let mut member = Separator::default();
+    for (key, value) in metadata {
+        member.push(out);
+        push_string(out, key);
+        out.push(b':');
+        push_base64(out, value);
     }
     out.push(b'}');
 }
@@ -129,21 +200,25 @@ impl Separator {
 
 fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
-    let start = out.len();
-    out.resize(start + base64_len(bytes), b'=');
-    if let Some(target) = out.get_mut(start..) {
-        // It always fits, because `base64_len` is the encoder's own length.
-        let written = STANDARD.encode_slice(bytes, target);
-        debug_assert_eq!(written, Ok(base64_len(bytes)));
-    }
+    STANDARD.encode_append(bytes, out);
     out.push(b'"');
 }
 
 fn push_string(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+    out.push(b'"');
+    if text.as_bytes().iter().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        push_escaped(out, text);
+    }
+    out.push(b'"');
+}
+
+fn push_escaped(out: &mut Vec<u8>, text: &str) {
     const HEX: [u8; 16] = *b"0123456789abcdef";
     let hex = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
 
-    out.push(b'"');
     for &byte in text.as_bytes() {
         match byte {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
@@ -154,5 +229,4 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
             _ => out.push(byte),
         }
     }
-    out.push(b'"');
 }

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use tokio::runtime::Runtime;
 
 use super::signals::StopSignals;
-use crate::exit::Failure;
+use crate::{exit::Failure, log};
 
 /// For blocking calls in flight when the work is done. A call that hangs, such as a read of a terminal or a call of a
 /// PKCS#11 module, is abandoned.
@@ -20,6 +20,7 @@ pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failu
         .map_err(|error| Failure::io("the asynchronous runtime does not start", &error))?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(CALLS_GRACE);
+    log::flush();
     done
 }
 

@@ -113,7 +113,7 @@ fn packages() -> Vec<Package> {
                     .map(|one| text(one, "name").to_owned())
                     .collect(),
                 is_in_kms: folder.starts_with(root.join("kms")),
-                is_shipped: ["tests", "xtask"]
+                is_shipped: ["benches", "tests", "xtask"]
                     .iter()
                     .all(|below| !folder.starts_with(root.join(below))),
             }

@@ -33,7 +33,7 @@ pub(super) fn exit_codes() -> String {
         (64, "wrong command line, or a value that a task cannot have"),
         (
             65,
-            "a request is not JSON, a payload cannot be decrypted, or a webhook is not genuine",
+            "bad JSON, a payload that cannot be decrypted, or a forged webhook",
         ),
         (66, "a file cannot be read, or the task does not exist"),
         (

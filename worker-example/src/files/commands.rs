@@ -98,3 +98,68 @@ fn failure(name: &str, finished: &Finished, redactor: &Redactor) -> String {
         format!("{name} ended with exit code {code}: {shown}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::sandbox::unconfined;
+
+    fn request(commands: &[&str]) -> TaskRequest {
+        TaskRequest::from_value(json!({
+            "prompt": "p", "anthropicApiKey": "sk-ant-of-the-caller",
+            "environmentSecrets": {"TOKEN": "secret-of-the-task"},
+            "preExecutionCommands": commands,
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn commands_run_in_order_until_one_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let (workspace, programs) = unconfined(folder.path()).await;
+        let never = CancellationToken::new();
+        let limits = CommandLimits::default();
+        let good = request(&[
+            "mkdir a && echo \"$TOKEN\" > a/token",
+            "cd a; cat token > copy",
+            "env > variables",
+        ]);
+        let redactor = Redactor::of(&good).unwrap();
+        run_commands(&programs, &good, &redactor, limits, &never)
+            .await
+            .unwrap();
+        let read = |name: &str| fs::read_to_string(workspace.root().join(name)).unwrap();
+        assert_eq!(read("a/copy"), "secret-of-the-task\n");
+        assert!(!read("variables").contains("sk-ant-of-the-caller"));
+
+        let bad = request(&[
+            "touch first",
+            "echo \"token $TOKEN\" >&2; exit 7",
+            "touch third",
+        ]);
+        let error = run_commands(&programs, &bad, &redactor, limits, &never)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "command 2 of 3 in preExecutionCommands ended with exit code 7: token [redacted]"
+        );
+        assert!(!error.is_transient());
+        assert!(workspace.root().join("first").exists());
+        assert!(!workspace.root().join("third").exists());
+
+        let silent = request(&["exit 1"]);
+        let error = run_commands(&programs, &silent, &redactor, limits, &never).await;
+        assert!(error.unwrap_err().to_string().contains("printed nothing"));
+        let flood = request(&["head -c 10000000 /dev/zero | tr '\\0' x; exit 1"]);
+        let error = run_commands(&programs, &flood, &redactor, limits, &never).await;
+        assert!(error.unwrap_err().to_string().len() < 3000);
+        never.cancel();
+        let error = run_commands(&programs, &silent, &redactor, limits, &never).await;
+        assert!(matches!(error.unwrap_err(), StepError::Cancelled));
+    }
+}

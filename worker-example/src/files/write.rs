@@ -63,7 +63,8 @@ fn hide(root: &Folder, paths: &[String]) -> io::Result<()> {
     let Ok(git) = root.enter(OsStr::new(".git")) else {
         return Ok(());
     };
-    let lines: String = paths.iter().map(|path| format!("/{path}\n")).collect();
+    let lines = paths.iter().flat_map(|path| ["/", path.as_str(), "\n"]);
+    let lines: String = lines.collect();
     git.enter_or_create("info")?
         .replace("exclude", lines.as_bytes())
 }

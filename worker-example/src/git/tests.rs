@@ -17,26 +17,11 @@ use tokio_util::sync::CancellationToken;
 use super::{Checkout, Finish, GitPlace, GitSettings, check_out, finish};
 use crate::{
     redact::Redactor,
-    sandbox::{Launcher, Programs, Sandbox, SandboxMode, SandboxSettings, Workspace},
+    sandbox::{Programs, Workspace, unconfined},
     task::{GitAction, RecoveryMethod, StepError, TaskId, TaskRequest},
 };
 
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// Takes the place of `claude-tasks supervise`, which unit tests do not have: runs the program of the first line, with the
-/// bytes behind it as standard input.
-const SUPERVISE: &str = r#"
-import json, os, subprocess, sys
-spec = json.loads(sys.stdin.buffer.readline())
-given = sys.stdin.buffer.read(spec["input"])
-arguments = [bytes(a["Unix"]) for a in spec["arguments"]]
-variables = {name: value for name, value in spec["environment"]}
-try:
-    ended = subprocess.run([spec["program"], *arguments], input=given, env=variables, cwd=spec["folder"])
-except FileNotFoundError:
-    sys.exit(127)
-sys.exit(ended.returncode if ended.returncode >= 0 else 128 - ended.returncode)
-"#;
 
 /// A server of repositories, and one task with its folders.
 struct Rig {
@@ -82,18 +67,7 @@ impl Rig {
         let host_key = fs::read_to_string(at("host.pub")).unwrap();
         fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
 
-        let supervise = at("supervise");
-        let python = tool("TKC_PYTHON").display().to_string();
-        fs::write(&supervise, format!("#!{python}\n{SUPERVISE}")).unwrap();
-        fs::set_permissions(&supervise, fs::Permissions::from_mode(0o755)).unwrap();
-        let workspace = Workspace::create(&at("work"), &"t-1".parse().unwrap()).unwrap();
-        let off = SandboxSettings {
-            mode: SandboxMode::Off,
-            ..SandboxSettings::default()
-        };
-        let (launcher, grace) = (Launcher::new(supervise), Duration::from_secs(5));
-        let sandbox = Sandbox::find(off, launcher, &at("work"), grace).await;
-        let programs = Programs::new(&sandbox.unwrap(), &workspace).unwrap();
+        let (workspace, programs) = unconfined(folder.path()).await;
         let settings = GitSettings {
             known_hosts: Some(at("known_hosts")),
             ..GitSettings::default()

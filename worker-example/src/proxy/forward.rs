@@ -21,6 +21,7 @@ use super::{
     upstream::{ApiCredential, Upstream},
     usage::UsageReader,
 };
+use crate::client::error_chain;
 
 /// Memory is counted in these.
 const UNIT: usize = 1024;
@@ -180,7 +181,8 @@ impl Forwarder {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 // `without_url` keeps the log free of what an operator's URL may hold.
-                tracing::warn!(error = %error.without_url(), "cannot reach the API for a task");
+                let error = error_chain(&error.without_url());
+                tracing::warn!(error, "cannot reach the API for a task");
                 Err(unreachable("the worker cannot reach the API"))
             }
         }

@@ -344,8 +344,8 @@ async fn an_input_that_is_no_request_fails_the_task_at_once() {
         ),
         (
             fresh("task"),
-            json!({"taskId": "ID", "prompt": "x", "gitRepo": "y"}),
-            "`gitRepo` is not supported",
+            json!({"taskId": "ID", "prompt": "x", "anthropicApiKey": "k", "gitRepo": "ext::sh"}),
+            "gitRepo ",
         ),
         (
             "not url-safe".to_owned(),

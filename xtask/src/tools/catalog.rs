@@ -337,6 +337,40 @@ pub(crate) static CARGO_SEMVER_CHECKS: Tool = Tool {
     },
 };
 
+pub(crate) static WRK: Tool = Tool {
+    name: "wrk",
+    version: "4 of the system",
+    program: "bin/wrk",
+    variable: "TKC_WRK",
+    takes: "load for the benchmarks: a few seconds",
+    install: Install::System {
+        names: &["wrk"],
+        package: "wrk",
+    },
+};
+
+pub(crate) static PEER_PYTHON: Tool = Tool {
+    name: "peer-python",
+    version: "with the Temporal SDK and aiohttp",
+    program: "peer-python/bin/python",
+    variable: "TKC_PEER_PYTHON",
+    takes: "half a minute",
+    install: Install::Python {
+        requirements: "benches/peers/python/requirements.txt",
+    },
+};
+
+pub(crate) static PEER_TYPESCRIPT: Tool = Tool {
+    name: "peer-typescript",
+    version: "with the Temporal SDK and express",
+    program: "npm/peer-typescript/node_modules/express/package.json",
+    variable: "TKC_PEER_TYPESCRIPT",
+    takes: "a few seconds",
+    install: Install::NpmProject {
+        folder: "benches/peers/typescript",
+    },
+};
+
 /// What the tests need.
 pub(crate) static TESTING: [&Tool; 17] = [
     &TEMPORAL,
@@ -382,7 +416,14 @@ pub(crate) static CI: [&Tool; 20] = [
     &TYPESCRIPT_CLIENT,
 ];
 
-static COMMANDS_ONLY: [&Tool; 3] = [&CARGO_DEB, &CARGO_HACK, &CARGO_SEMVER_CHECKS];
+static COMMANDS_ONLY: [&Tool; 6] = [
+    &CARGO_DEB,
+    &CARGO_HACK,
+    &CARGO_SEMVER_CHECKS,
+    &PEER_PYTHON,
+    &PEER_TYPESCRIPT,
+    &WRK,
+];
 
 /// The tools of these names, those of the tests when there are none.
 pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {

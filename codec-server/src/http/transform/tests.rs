@@ -34,9 +34,10 @@ async fn run_within(
         preserve_storage_refs: false,
         limits,
         asked: &Asked::default(),
+        is_audited: false,
     };
     let body = Received {
-        bytes: Zeroizing::new(body.to_vec()),
+        bytes: body.to_vec().into(),
         share: Memory::new(limits.max_memory).share(),
     };
     request.run(body).await

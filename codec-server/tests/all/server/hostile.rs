@@ -288,6 +288,11 @@ fn malformed_http_does_no_harm() {
         "POST /decode HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
         "x".repeat(1 << 20)
     );
+    // Within the buffer that bodies are read into, and above the limit.
+    let long_header = format!(
+        "POST /decode HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(40 << 10)
+    );
     for (request, status) in [
         (&b"GARBAGE\r\n\r\n"[..], 400),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
@@ -297,6 +302,7 @@ fn malformed_http_does_no_harm() {
         (b"POST /decode HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n", 403),
         (b"POST /decode HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         (big_header.as_bytes(), 431),
+        (long_header.as_bytes(), 431),
     ] {
         let mut connection = server.connect();
         connection.send(request);

@@ -24,7 +24,7 @@ impl Case {
         open_v2(
             &self.data_key(),
             &header,
-            &self.context(),
+            &mut AdditionalData::new(&self.context()),
             &mut data.into(),
             LIMIT,
         )
@@ -74,7 +74,7 @@ fn sealing_gives_the_bytes_of_every_vector() {
         let sealed = seal_v2_as(
             message_id,
             &case.data_key(),
-            &case.context(),
+            &mut AdditionalData::new(&case.context()),
             Compression::None,
             &payload,
         )
@@ -91,10 +91,23 @@ fn a_changed_bit_anywhere_is_refused() {
         data: b"secret".to_vec(),
         ..Payload::default()
     };
-    let sealed = seal_v2(&key, &context, Compression::None, &payload).unwrap();
+    let sealed = seal_v2(
+        &key,
+        &mut AdditionalData::new(&context),
+        Compression::None,
+        &payload,
+    )
+    .unwrap();
     let open = |data: Vec<u8>| {
-        Header::parse(&data)
-            .and_then(|header| open_v2(&key, &header, &context, &mut data.clone().into(), LIMIT))
+        Header::parse(&data).and_then(|header| {
+            open_v2(
+                &key,
+                &header,
+                &mut AdditionalData::new(&context),
+                &mut data.clone().into(),
+                LIMIT,
+            )
+        })
     };
     assert_eq!(open(sealed.clone()).unwrap(), payload);
     for position in 0..sealed.len() {
@@ -142,18 +155,76 @@ fn compressed_payloads_round_trip_and_stop_at_the_limit() {
         ..Payload::default()
     };
     let context = EncryptionContext::empty();
-    let sealed = seal_v2(&key, &context, zstd, &payload).unwrap();
+    let sealed = seal_v2(&key, &mut AdditionalData::new(&context), zstd, &payload).unwrap();
     assert!(sealed.len() < 1000, "{} bytes", sealed.len());
     // The buffer of a ciphertext never held the plaintext: what lies behind its end is not erased.
     assert!(sealed.capacity() < 2000, "{} bytes", sealed.capacity());
     let header = Header::parse(&sealed).unwrap();
     assert!(header.compressed);
     assert_eq!(
-        open_v2(&key, &header, &context, &mut sealed.clone().into(), LIMIT).unwrap(),
+        open_v2(
+            &key,
+            &header,
+            &mut AdditionalData::new(&context),
+            &mut sealed.clone().into(),
+            LIMIT
+        )
+        .unwrap(),
         payload
     );
     assert!(matches!(
-        open_v2(&key, &header, &context, &mut sealed.into(), 1000),
+        open_v2(
+            &key,
+            &header,
+            &mut AdditionalData::new(&context),
+            &mut sealed.into(),
+            1000
+        ),
         Err(PayloadError::TooLarge { limit: 1000, .. })
     ));
+}
+
+/// The usual way opens what the other way opens, and gives back everything else as it was, or so that it is refused.
+#[test]
+fn the_usual_way_agrees_with_the_other() {
+    let (mut opened, mut refused) = (0, 0);
+    for case in cases() {
+        let data = hex::decode(&case.data).unwrap();
+        let mut additional = AdditionalData::new(&case.context());
+        match decrypt_usual_v2(&case.data_key(), &mut additional, data.clone()) {
+            Ok((usual, content)) => {
+                assert_eq!(content::take(usual, content), case.open(), "{}", case.name);
+                opened += 1;
+            }
+            Err(given_back) => {
+                let again = Header::parse(&given_back).and_then(|header| {
+                    let (key, data) = (case.data_key(), &mut given_back.clone().into());
+                    open_v2(&key, &header, &mut additional, data, LIMIT)
+                });
+                assert_eq!(again, case.open(), "{}", case.name);
+                assert_eq!(given_back.len(), data.len(), "{}", case.name);
+                refused += 1;
+            }
+        }
+    }
+    assert!(opened > 0 && refused > 0, "{opened} {refused}");
+}
+
+#[test]
+fn altered_data_are_given_back_without_their_content() {
+    let key = ExpandedDek::new(Dek::new([9; 32]));
+    let mut additional = AdditionalData::new(&EncryptionContext::empty());
+    let payload = Payload {
+        data: b"secret".to_vec(),
+        ..Payload::default()
+    };
+    let mut sealed = seal_v2(&key, &mut additional, Compression::None, &payload).unwrap();
+    *sealed.last_mut().unwrap() ^= 1;
+    let given_back = decrypt_usual_v2(&key, &mut additional, sealed.clone()).unwrap_err();
+    assert_eq!(given_back[..HEADER_LEN], sealed[..HEADER_LEN]);
+    assert!(given_back[HEADER_LEN..].iter().all(|byte| *byte == 0));
+
+    let other = ExpandedDek::new(Dek::new([8; 32]));
+    let whole = decrypt_usual_v2(&other, &mut additional, sealed.clone()).unwrap_err();
+    assert_eq!(whole, sealed, "of another key");
 }

@@ -8,9 +8,14 @@ async fn layer(codec: &Codec, payload: &Payload) -> Payload {
     let active = &codec.encryption().unwrap().active_v2;
     let key = active.acquire(1, 1).await.unwrap();
     Payload {
-        data: message::seal_v2(&key.data_key, active.context(), Compression::None, payload)
-            .unwrap(),
-        metadata: key.metadata.clone(),
+        data: message::seal_v2(
+            &key.data_key,
+            &mut message::AdditionalData::new(active.context()),
+            Compression::None,
+            payload,
+        )
+        .unwrap(),
+        metadata: (*key.metadata).clone(),
         external_payloads: vec![],
     }
 }

@@ -64,20 +64,21 @@ async fn every_route_answers_as_the_document_says() {
         checked: BTreeSet::new(),
     };
     let (task, waiting) = (fresh("task"), fresh("task"));
-    let good = |id: &str, prompt: &str| json!({"taskId": id, "prompt": prompt, "anthropicApiKey": "sk-ant-1", "callbackUrl": "http://127.0.0.1:9/"});
-    let mut without_callback = good(&waiting, "wait");
-    without_callback
-        .as_object_mut()
-        .unwrap()
-        .remove("callbackUrl");
+    let good = |id: &str, prompt: &str| json!({"taskId": id, "prompt": prompt, "anthropicApiKey": "sk-ant-1"});
+    let mut with_callback = good(&fresh("task"), "go");
+    with_callback["callbackUrl"] = json!("http://127.0.0.1:9/");
     for route in ["/", "/health", "/healthz", "/readyz", "/openapi.json"] {
         document.check("get", route, &api.get(route));
     }
-    document.check("post", "/tasks", &caller.post("/tasks", &without_callback));
+    document.check(
+        "post",
+        "/tasks",
+        &caller.post("/tasks", &good(&waiting, "wait")),
+    );
     document.check(
         "post",
         "/run-async",
-        &caller.post("/run-async", &good(&task, "go")),
+        &caller.post("/run-async", &with_callback),
     );
     document.check("post", "/run", &caller.post("/run", &good(&task, "go")));
     document.check("get", "/tasks", &caller.get("/tasks"));

@@ -1,0 +1,61 @@
+//! Measures batches of payloads that are encoded or decoded.
+
+use std::{hint::black_box, time::Duration};
+
+use allocation_counter::measure as count_allocations;
+use serde::Serialize;
+
+use crate::rounds::timed;
+
+/// The same through the SDK's `PayloadCodec`.
+#[derive(Serialize)]
+pub(crate) struct Sdk {
+    pub(crate) encode_ns: f64,
+    pub(crate) decode_ns: f64,
+    pub(crate) encode_allocations: f64,
+    pub(crate) decode_allocations: f64,
+}
+
+/// The time of `count` batches. The copies that go in are made before, and what comes out is dropped afterwards.
+pub(crate) fn batches<P: Clone, E>(
+    payloads: &[P],
+    count: usize,
+    work: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
+) -> anyhow::Result<Duration>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    /// More copies at once would measure the memory of the machine.
+    const AT_ONCE: usize = 32;
+    let mut took = Duration::ZERO;
+    let mut left = count;
+    while left > 0 {
+        let now = left.min(AT_ONCE);
+        left -= now;
+        let given: Vec<Vec<P>> = (0..now).map(|_| payloads.to_vec()).collect();
+        let mut done = Vec::with_capacity(now);
+        let (result, time) = timed(|| {
+            for batch in given {
+                done.push(work(batch)?);
+            }
+            Ok::<_, E>(())
+        });
+        result?;
+        black_box(&done);
+        took += time;
+    }
+    Ok(took)
+}
+
+/// The allocations for each payload of a batch.
+pub(crate) fn allocations<P: Clone, E>(
+    payloads: &[P],
+    work: &impl Fn(Vec<P>) -> Result<Vec<P>, E>,
+) -> anyhow::Result<f64> {
+    let given = payloads.to_vec();
+    let mut done = None;
+    let counted = count_allocations(|| done = work(given).ok());
+    anyhow::ensure!(done.is_some(), "it failed");
+    let count = u32::try_from(counted.count_total)?;
+    Ok(f64::from(count) / f64::from(u32::try_from(payloads.len())?))
+}

@@ -1,0 +1,239 @@
+//! Decoding without waiting: envelopes whose data key is known.
+//!
+//! Most payloads of a request have the metadata of the payload before them, so nothing in them is parsed again, and the data
+//! key is at hand. A payload that needs more than that, or that is refused, is decoded the other way
+//! ([`decode`](super::decode)), which also tells what is wrong with it.
+
+use std::{fmt, marker::PhantomData, mem, ops::Range, sync::Arc};
+
+use temporal_kms::support::SecretVec;
+use temporal_kms_codec_proto::{Metadata, SharedPayload};
+
+use super::{
+    Codec,
+    content::{self, LastMetadata},
+    message::{self, AdditionalData},
+};
+use crate::{
+    EncryptionContext, Format, Payload, PayloadError,
+    dek::{DecryptionKeys, ExpandedDek, FirstChoice},
+    format::{Marker, envelope_v2},
+};
+
+/// What the metadata of an envelope say. It depends on the metadata and the codec only, so the codec keeps the last one.
+pub(crate) struct ReadEnvelope {
+    metadata: Metadata,
+    context: EncryptionContext,
+    choice: FirstChoice,
+}
+
+/// Decodes payloads whose data keys are known; made by [`Decoder::known`](super::decode::Decoder::known).
+///
+/// It holds a data key, so it must not outlive the step of a request that it was made for. It cannot be sent to another
+/// thread, so a task cannot hold it while it waits.
+pub struct KnownKeys<'c> {
+    codec: &'c Codec,
+    /// The last envelope, and its data key.
+    last: Option<Last>,
+    /// The metadata of the last content.
+    content: LastMetadata,
+    stays_here: PhantomData<*const ()>,
+}
+
+struct Last {
+    envelope: Arc<ReadEnvelope>,
+    /// Metadata that are known to be those of the envelope.
+    same: Option<Arc<Metadata>>,
+    key: Arc<ExpandedDek>,
+    additional: AdditionalData,
+    has_opened: bool,
+}
+
+/// A payload that cannot be decoded without more work; finished by [`Decoder::finish`](super::decode::Decoder::finish).
+pub struct Undecoded(pub(super) State);
+
+pub(super) enum State {
+    /// As it was given.
+    Given(Payload),
+    /// Its content is authentic, and marked as encrypted once more.
+    Opened(Payload),
+    /// Its content is authentic, and no payload.
+    Refused(PayloadError),
+}
+
+impl<'c> KnownKeys<'c> {
+    pub(super) fn new(codec: &'c Codec) -> Self {
+        Self {
+            codec,
+            last: None,
+            content: LastMetadata::default(),
+            stays_here: PhantomData,
+        }
+    }
+
+    /// Decrypts a payload, unless it needs more than a known data key.
+    ///
+    /// # Errors
+    /// The payload. It may be one that cannot be decoded at all.
+    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
+    pub fn decode(&mut self, mut payload: Payload) -> Result<Payload, Undecoded> {
+        self.recognise(&payload.metadata);
+        let data = mem::take(&mut payload.data);
+        match self.decrypt(data) {
+            Ok((buffer, content)) => {
+                let content = content::take(buffer, content).map(Into::into);
+                self.opened(content).map(SharedPayload::into_payload)
+            }
+            Err(data) => {
+                payload.data = data;
+                Err(Undecoded(State::Given(payload)))
+            }
+        }
+    }
+
+    /// As [`decode`](Self::decode). Payloads whose content has the same metadata share them.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
+    pub fn decode_shared(
+        &mut self,
+        mut payload: SharedPayload,
+    ) -> Result<SharedPayload, Undecoded> {
+        if !self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.has(&payload.metadata))
+        {
+            self.recognise(&payload.metadata);
+            if let Some(last) = &mut self.last {
+                last.same = Some(Arc::clone(&payload.metadata));
+            }
+        }
+        let data = mem::take(&mut payload.data);
+        match self.decrypt(data) {
+            Ok((buffer, content)) => {
+                let content = content::take_shared(buffer, content, &mut self.content);
+                self.opened(content)
+            }
+            Err(data) => {
+                payload.data = data;
+                Err(Undecoded(State::Given(payload.into_payload())))
+            }
+        }
+    }
+
+    /// Finds the data key of an envelope with these metadata, if it is known.
+    fn recognise(&mut self, metadata: &Metadata) {
+        let is_last = |last: &Last| last.envelope.metadata == *metadata;
+        if !self.last.as_ref().is_some_and(is_last) {
+            self.last = self.codec.recognise(metadata);
+        }
+    }
+
+    /// Decrypts the data of the envelope that was recognised, or gives them back.
+    fn decrypt(&mut self, data: Vec<u8>) -> Result<(SecretVec, Range<usize>), Vec<u8>> {
+        let Some(last) = &mut self.last else {
+            return Err(data);
+        };
+        let decrypted = message::decrypt_usual_v2(&last.key, &mut last.additional, data)?;
+        self.codec.0.counters.dek_cache_hits.add(1);
+        if !mem::replace(&mut last.has_opened, true) {
+            DecryptionKeys::note_known(&last.envelope.choice);
+        }
+        Ok(decrypted)
+    }
+
+    #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
+    fn opened(
+        &self,
+        content: Result<SharedPayload, PayloadError>,
+    ) -> Result<SharedPayload, Undecoded> {
+        match content {
+            Ok(content)
+                if self
+                    .codec
+                    .marker(&content.metadata, &content.data)
+                    .is_some() =>
+            {
+                Err(Undecoded(State::Opened(content.into_payload())))
+            }
+            Ok(content) => {
+                self.codec.0.counters.opened.add(1);
+                Ok(content)
+            }
+            Err(error) => Err(Undecoded(State::Refused(error))),
+        }
+    }
+}
+
+impl Last {
+    /// Whether these are the metadata of the envelope, as far as that is known.
+    fn has(&self, metadata: &Arc<Metadata>) -> bool {
+        self.same
+            .as_ref()
+            .is_some_and(|same| Arc::ptr_eq(same, metadata))
+    }
+}
+
+impl Codec {
+    /// The envelope that has these metadata, if its data key is known.
+    fn recognise(&self, metadata: &Metadata) -> Option<Last> {
+        let codec = &self.0;
+        let kept = codec.last_envelope.load_full();
+        let kept = kept.filter(|envelope| envelope.metadata == *metadata);
+        let is_kept = kept.is_some();
+        let envelope = kept.or_else(|| self.read_envelope(metadata).map(Arc::new))?;
+        let key = codec.opening.decryption.known(&envelope.choice)?;
+        if !is_kept {
+            codec.last_envelope.store(Some(Arc::clone(&envelope)));
+        }
+        Some(Last {
+            additional: AdditionalData::new(&envelope.context),
+            envelope,
+            same: None,
+            key,
+            has_opened: false,
+        })
+    }
+
+    /// Reads the metadata of an envelope, and checks them against the policy, as [`read`](Self::read) does.
+    fn read_envelope(&self, metadata: &Metadata) -> Option<ReadEnvelope> {
+        let (policy, decryption) = (&self.0.policy, &self.0.opening.decryption);
+        let is_opened = policy.formats.opens(Format::Envelope);
+        if Marker::of_parts(metadata, &[]) != Some(Marker::EnvelopeV2) || !is_opened {
+            return None;
+        }
+        let (recipients, context) =
+            envelope_v2::named_in(|name| metadata.get(name).cloned()).ok()?;
+        policy.check_context(&context).ok()?;
+        Some(ReadEnvelope {
+            choice: decryption.first_choice(&recipients, &context)?,
+            metadata: metadata.clone(),
+            context,
+        })
+    }
+}
+
+impl Undecoded {
+    /// The payload as it was given, unless it has been opened already.
+    #[must_use]
+    pub fn given(&self) -> Option<&Payload> {
+        match &self.0 {
+            State::Given(payload) => Some(payload),
+            State::Opened(_) | State::Refused(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for KnownKeys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KnownKeys").field(self.codec).finish()
+    }
+}
+
+impl fmt::Debug for Undecoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Undecoded(..)")
+    }
+}

@@ -1,0 +1,290 @@
+//! The straight way through a body in the form that clients send: `{"payloads":[{"metadata":{…},"data":"…"}]}`.
+//!
+//! It knows objects, lists and plain strings, and gives up at everything else: escapes, `null`, unknown or repeated fields,
+//! externally stored parts, a body above a limit, and every mistake. Then [`read`](super::read) reads the body from its
+//! start, so a body means the same either way, and its errors are told in one place.
+
+use std::sync::Arc;
+
+use memchr::memchr2;
+
+use super::{
+    base64::decode_base64,
+    limits::{Limits, MAX_METADATA},
+};
+use crate::{Metadata, SharedPayload};
+
+/// The payloads of a body, or `None` when the body must be read the other way.
+pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload>> {
+    let mut reader = Reader { rest: body };
+    reader.token(b'{')?;
+    reader.name(br#""payloads""#)?;
+    let payloads = list(&mut reader, limits.max_payloads)?;
+    reader.token(b'}')?;
+    reader.skip_space();
+    reader.rest.is_empty().then_some(payloads)
+}
+
+fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<SharedPayload>> {
+    reader.token(b'[')?;
+    let mut payloads: Vec<SharedPayload> = Vec::new();
+    if reader.token(b']').is_some() {
+        return Some(payloads);
+    }
+    let mut last = None;
+    loop {
+        if payloads.len() == limit {
+            return None;
+        }
+        let payload = payload(reader, &mut last)?;
+        payloads.push(payload);
+        if !reader.goes_on(b']')? {
+            return Some(payloads);
+        }
+    }
+}
+
+/// The text of the last metadata, and what they are.
+type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
+
+fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPayload> {
+    reader.token(b'{')?;
+    let (mut metadata, mut data) = (None, None);
+    if reader.token(b'}').is_none() {
+        loop {
+            reader.skip_space();
+            if data.is_none() && reader.name(br#""data""#).is_some() {
+                data = Some(decode_base64(reader.string()?)?);
+            } else if metadata.is_none() && reader.name(br#""metadata""#).is_some() {
+                reader.skip_space();
+                metadata = Some(match last {
+                    Some((text, same)) if reader.skip(text) => Arc::clone(same),
+                    _ => {
+                        let text = reader.rest;
+                        let read = Arc::new(read_metadata(reader)?);
+                        let text = text.get(..text.len() - reader.rest.len())?;
+                        *last = Some((text, Arc::clone(&read)));
+                        read
+                    }
+                });
+            } else {
+                return None;
+            }
+            if !reader.goes_on(b'}')? {
+                break;
+            }
+        }
+    }
+    let metadata = metadata.unwrap_or_default();
+    Some(SharedPayload::new(metadata, data.unwrap_or_default()))
+}
+
+fn read_metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
+    reader.token(b'{')?;
+    let mut metadata = Metadata::new();
+    if reader.token(b'}').is_some() {
+        return Some(metadata);
+    }
+    loop {
+        let name = reader.string()?;
+        // JSON has control characters in escaped form only.
+        if metadata.len() == MAX_METADATA || name.iter().any(|byte| *byte < b' ') {
+            return None;
+        }
+        let name = std::str::from_utf8(name).ok()?.to_owned();
+        reader.token(b':')?;
+        let value = decode_base64(reader.string()?)?;
+        if metadata.insert(name, value).is_some() {
+            return None;
+        }
+        if !reader.goes_on(b'}')? {
+            return Some(metadata);
+        }
+    }
+}
+
+/// What is left of the body.
+struct Reader<'b> {
+    rest: &'b [u8],
+}
+
+impl<'b> Reader<'b> {
+    /// Skips the whitespace of JSON (RFC 8259, section 2).
+    fn skip_space(&mut self) {
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    /// Skips one byte, and the whitespace before it.
+    fn token(&mut self, token: u8) -> Option<()> {
+        self.skip_space();
+        let (first, rest) = self.rest.split_first()?;
+        (*first == token).then(|| self.rest = rest)
+    }
+
+    /// Whether a comma follows, or the end of the list or object.
+    fn goes_on(&mut self, end: u8) -> Option<bool> {
+        self.skip_space();
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        match *first {
+            b',' => Some(true),
+            first if first == end => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Skips `text` when it follows and is not empty.
+    fn skip(&mut self, text: &[u8]) -> bool {
+        match self.rest.strip_prefix(text) {
+            Some(rest) if !text.is_empty() => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Skips the name of a member, with its quotes, and the colon after it.
+    fn name(&mut self, quoted: &[u8]) -> Option<()> {
+        self.skip_space();
+        if self.skip(quoted) {
+            self.token(b':')
+        } else {
+            None
+        }
+    }
+
+    /// The content of a string without escapes.
+    fn string(&mut self) -> Option<&'b [u8]> {
+        self.token(b'"')?;
+        let end = memchr2(b'"', b'\\', self.rest)?;
+        let (text, rest) = self.rest.split_at_checked(end)?;
+        let (quote, rest) = rest.split_first()?;
+        self.rest = rest;
+        (*quote == b'"').then_some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection, prelude::*, sample::select};
+
+    use super::*;
+    use crate::{
+        Payload,
+        json::{read::parse_any_payloads, write_payloads},
+    };
+
+    const LIMITS: Limits = Limits { max_payloads: 3 };
+
+    fn read_bytes(body: &[u8]) -> Option<Vec<Payload>> {
+        let shared = payloads(body, &LIMITS)?;
+        Some(
+            shared
+                .into_iter()
+                .map(SharedPayload::into_payload)
+                .collect(),
+        )
+    }
+
+    fn read(body: &str) -> Option<Vec<Payload>> {
+        read_bytes(body.as_bytes())
+    }
+
+    #[test]
+    fn the_forms_of_clients_are_read_the_straight_way() {
+        for usual in [
+            r#"{"payloads":[]}"#,
+            r#"{"payloads":[{}]}"#,
+            r#"{"payloads":[{"metadata":{},"data":""}]}"#,
+            r#"{"payloads":[{"metadata":{"encoding":"anNvbi9wbGFpbg=="},"data":"MQ=="}]}"#,
+            r#"{"payloads":[{"data":"MQ==","metadata":{"encoding":"anNvbi9wbGFpbg"}}]}"#,
+            "{ \"payloads\" : [\n {\t\"metadata\" : { \"a\" : \"QQ==\" , \"b\":\"_w\" }\r } , {} ] } \n",
+        ] {
+            assert!(read(usual).is_some(), "{usual}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_left_to_the_other_reader() {
+        for other in [
+            "",
+            "{}",
+            r#"{"payloads":null}"#,
+            r#"{"payloads":[null]}"#,
+            r#"{"payloads":[{"metadata":null}]}"#,
+            r#"{"payloads":[{"data":null}]}"#,
+            r#"{"payloads":[{"data":"\u0051Q=="}]}"#,
+            r#"{"payloads":[{"metadata":{"\u0061":"QQ=="}}]}"#,
+            r#"{"payloads":[{"externalPayloads":[]}]}"#,
+            r#"{"payloads":[{"unknown":"QQ=="}]}"#,
+            r#"{"payloads":[{"data":"","data":""}]}"#,
+            r#"{"payloads":[{"metadata":{"a":"","a":""}}]}"#,
+            r#"{"payloads":[{},{},{},{}]}"#,
+            r#"{"payloads":[{},]}"#,
+            r#"{"payloads":[{}],"more":1}"#,
+            r#"{"payloads":[{}]}}"#,
+            "{\"payloads\":[{\"metadata\":{\"a\nb\":\"\"}}]}",
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+        let entries: Vec<_> = (0..=MAX_METADATA).map(|n| format!(r#""{n}":"""#)).collect();
+        let body = |entries: &[String]| {
+            format!(
+                r#"{{"payloads":[{{"metadata":{{{}}}}}]}}"#,
+                entries.join(",")
+            )
+        };
+        assert!(read(&body(&entries[1..])).is_some());
+        assert_eq!(read(&body(&entries)), None);
+    }
+
+    #[test]
+    fn metadata_are_those_of_the_payload_itself() {
+        let body = r#"{"payloads":[{"metadata":{"a":"QQ=="}},{},{"metadata":{"a":"QQ=="}}]}"#;
+        let read = read(body).unwrap();
+        assert_eq!(read[0], read[2]);
+        assert!(read[1].metadata.is_empty());
+    }
+
+    proptest! {
+        /// What is read the straight way is what the other reader reads.
+        #[test]
+        fn both_ways_agree(
+            parts in collection::vec(select(vec![
+                "{", "}", "[", "]", ":", ",", "\"payloads\":[{\"metadata\":{", "\"data\"", "\"encoding\":\"QQ==\"",
+                "\"metadata\":{\"a\":\"QQ==\"}", "},{", "}]}", "{\"payloads\":[{", "\"b\":\"_-8\"", "null", "\"QQ==\"",
+                "\"\"", " ", "\n", "1", "\\", "\"\\u0061\"", "\u{1}", "é",
+            ]), 0..16)
+        ) {
+            let body: String = parts.concat();
+            if let Some(fast) = read(&body) {
+                let slow = parse_any_payloads(body.as_bytes(), &LIMITS).map(|all| all.payloads);
+                prop_assert_eq!(Ok(fast), slow);
+            }
+        }
+
+        /// What is written is read the straight way, and damage to it is read in the same way by both or by one only.
+        #[test]
+        fn written_bodies_are_read_and_damaged_ones_alike(
+            names in collection::vec("[a-z-]{1,6}|.{0,3}", 0..4),
+            data in collection::vec(any::<u8>(), 0..70),
+            count in 0usize..4,
+            (at, byte) in (any::<prop::sample::Index>(), any::<u8>()),
+        ) {
+            let metadata: Metadata = names.into_iter().map(|name| (name, data.clone())).collect();
+            let is_plain = count == 0 || metadata.keys().all(|name| !name.contains(['"', '\\']) && !name.contains(|c| c < ' '));
+            let all = vec![Payload { metadata, data, external_payloads: vec![] }; count];
+            let mut body = write_payloads(&all);
+            prop_assert_eq!(read_bytes(&body), is_plain.then_some(all));
+            let at = at.index(body.len());
+            body[at] = byte;
+            if let Some(fast) = read_bytes(&body) {
+                let slow = parse_any_payloads(&body, &LIMITS).map(|all| all.payloads);
+                prop_assert_eq!(Ok(fast), slow);
+            }
+        }
+    }
+}

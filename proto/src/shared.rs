@@ -1,0 +1,78 @@
+//! Payloads that share their metadata: those of one request mostly have the same.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use crate::{Payload, payload::ExternalPayloadDetails};
+
+/// The metadata of payloads.
+pub type Metadata = BTreeMap<String, Vec<u8>>;
+
+/// A [`Payload`] whose metadata may be those of others too.
+#[derive(Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct SharedPayload {
+    /// As in [`Payload`].
+    pub metadata: Arc<Metadata>,
+    /// As in [`Payload`].
+    pub data: Vec<u8>,
+    /// As in [`Payload`].
+    pub external_payloads: Vec<ExternalPayloadDetails>,
+}
+
+impl SharedPayload {
+    /// A payload without externally stored parts.
+    #[must_use]
+    pub const fn new(metadata: Arc<Metadata>, data: Vec<u8>) -> Self {
+        Self {
+            metadata,
+            data,
+            external_payloads: Vec::new(),
+        }
+    }
+
+    /// The payload with metadata of its own. They are copied if others have them too.
+    #[must_use]
+    pub fn into_payload(self) -> Payload {
+        Payload {
+            metadata: Arc::unwrap_or_clone(self.metadata),
+            data: self.data,
+            external_payloads: self.external_payloads,
+        }
+    }
+}
+
+impl From<Payload> for SharedPayload {
+    fn from(payload: Payload) -> Self {
+        Self {
+            metadata: Arc::new(payload.metadata),
+            data: payload.data,
+            external_payloads: payload.external_payloads,
+        }
+    }
+}
+
+impl fmt::Debug for SharedPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedPayload")
+            .field("data_bytes", &self.data.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_becomes_shared_and_back_and_shows_nothing() {
+        let payload = Payload {
+            metadata: [("note".to_owned(), b"sk-secret".to_vec())].into(),
+            data: b"sk-secret".to_vec(),
+            external_payloads: vec![ExternalPayloadDetails { size_bytes: 7 }],
+        };
+        let shared = SharedPayload::from(payload.clone());
+        assert!(!format!("{shared:?}").contains("sk-secret"));
+        assert_eq!(shared.clone().into_payload(), payload);
+        assert_eq!(shared.into_payload(), payload);
+    }
+}
