@@ -174,6 +174,9 @@ impl Worker {
         // In the meantime, the log may have begun a new chain, and left the anchor out.
         let fits = self.heads.borrow().chain == chain;
         let is_anchored = is_signed && is_written;
+        if is_anchored {
+            self.numbers.anchor_written(head.seq);
+        }
         // A new chain does not wait for the anchor of the one before.
         self.has_failed = fits && !is_anchored;
         if is_anchored && fits {

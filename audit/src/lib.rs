@@ -31,6 +31,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod anchor;
+mod calls;
 mod chain;
 mod destination;
 mod error;
@@ -55,7 +56,7 @@ pub use self::{
     error::AuditError,
     event::{Decision, Event, RequestEvent},
     line::Line,
-    log::{AuditLog, Receipt},
+    log::{AuditFiles, AuditLog, Receipt},
     numbers::AuditStats,
     options::{AuditOptions, OnFailure, Sync, SyslogAddress, Target},
     scope::within,

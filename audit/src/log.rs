@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -15,11 +16,12 @@ use tokio::{
 
 use crate::{
     anchor::{Anchoring, Anchors},
+    calls::Calls,
     chain::{Head, Position},
     destination::Destination,
     error::AuditError,
     event::Event,
-    folder::Folder,
+    folder::{Folder, names},
     numbers::{AuditStats, Numbers, Problem},
     options::{AuditOptions, OnFailure, Target},
     queue::{Entry, NotTaken, Queue, Reply},
@@ -27,6 +29,9 @@ use crate::{
     syslog::Syslog,
     writer::Writer,
 };
+
+/// For calls of keys in the background, when the log ends.
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// An audit log that this process writes. It writes `start` first.
 ///
@@ -40,6 +45,18 @@ pub struct AuditLog {
     thread: Mutex<Option<JoinHandle<()>>>,
     anchors: Mutex<Option<Anchors>>,
     started: Mutex<Option<Receipt>>,
+    calls: Calls,
+    folder: Option<PathBuf>,
+}
+
+/// The files of a log in a folder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuditFiles {
+    /// How many there are.
+    pub count: usize,
+    /// How many bytes they have together.
+    pub bytes: u64,
 }
 
 /// Waits until a line is written.
@@ -90,6 +107,11 @@ impl AuditLog {
             thread: Mutex::new(Some(thread)),
             anchors: Mutex::default(),
             started: Mutex::default(),
+            calls: Calls::default(),
+            folder: match &options.target {
+                Target::Folder(path) => Some(path.clone()),
+                Target::Stdout | Target::Syslog(_) => None,
+            },
         };
         let (started, written) = oneshot::channel();
         let start = Event::new("start")
@@ -180,6 +202,26 @@ impl AuditLog {
         self.heads.borrow().head
     }
 
+    /// The files of the log. `None` when it is not in a folder. It reads the folder, which can block.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn files(&self) -> Result<Option<AuditFiles>, AuditError> {
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let names = names::list(folder)?;
+        // A file may be moved away meanwhile.
+        let sizes = names.iter().filter_map(|name| {
+            let file = std::fs::metadata(folder.join(name.to_string()));
+            file.ok().map(|file| file.len())
+        });
+        Ok(Some(AuditFiles {
+            bytes: sizes.sum(),
+            count: names.len(),
+        }))
+    }
+
     /// Anchors the log from now on. It needs a Tokio runtime, which runs a task for it.
     pub fn anchor(&self, anchoring: Anchoring) {
         let (queue, numbers) = (self.queue.clone(), self.numbers.clone());
@@ -189,11 +231,21 @@ impl AuditLog {
 
     /// Writes that the process stops, makes the last anchor, and waits until everything is written.
     ///
+    /// Calls of keys that go on in the background have a short time to end. From now on no other call begins, unless the
+    /// log's options say to go on without a record. `stop` is the last line but for anchors. It counts the calls that had
+    /// not ended (`open_calls`).
+    ///
     /// # Errors
     /// When the last lines cannot be written.
     pub async fn close(&self) -> Result<(), AuditError> {
+        let open = self.calls.finish(LAST_CALLS).await;
         let (reply, written) = oneshot::channel();
-        self.push(Event::new("stop"), Some(reply))?;
+        let stop = Event::new("stop");
+        let stop = match open {
+            0 => stop,
+            open => stop.number("open_calls", open),
+        };
+        self.push(stop, Some(reply))?;
         let stopped = Receipt(State::Waiting(written, self.patience))
             .written()
             .await;
@@ -207,6 +259,25 @@ impl AuditLog {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
         stopped
+    }
+
+    /// A call of a key begins.
+    ///
+    /// # Errors
+    /// When it must not, because no line can be written about it.
+    pub(crate) fn begin_call(&self) -> Result<(), AuditError> {
+        self.check()?;
+        match self.on_failure {
+            OnFailure::Continue => self.calls.begin_anyway(),
+            _ if !self.calls.begin() => return Err(AuditError::Closed),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// It has ended. The line about it is in the log's order already.
+    pub(crate) fn end_call(&self) {
+        self.calls.end();
     }
 
     fn push(&self, event: Event, reply: Option<Reply>) -> Result<(), AuditError> {

@@ -1,13 +1,16 @@
 //! The running numbers of a log.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::SystemTime,
 };
 
 use parking_lot::Mutex;
 
-/// What a log has done. Every number only grows.
+/// What a log has done since it was opened. Every number only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuditStats {
@@ -19,6 +22,8 @@ pub struct AuditStats {
     pub anchors: u64,
     /// Anchors that could not be signed.
     pub anchor_failures: u64,
+    /// The last line that is anchored, and when that was.
+    pub last_anchor: Option<(u64, SystemTime)>,
 }
 
 /// Why a log cannot be written.
@@ -32,6 +37,7 @@ pub(crate) struct Numbers {
     missing: AtomicU64,
     anchors: AtomicU64,
     anchor_failures: AtomicU64,
+    last_anchor: Mutex<Option<(u64, SystemTime)>>,
     is_failing: AtomicBool,
     problem: Mutex<Option<Problem>>,
 }
@@ -43,6 +49,7 @@ impl Numbers {
             missing: self.missing(),
             anchors: self.anchors.load(Relaxed),
             anchor_failures: self.anchor_failures.load(Relaxed),
+            last_anchor: *self.last_anchor.lock(),
         }
     }
 
@@ -83,5 +90,9 @@ impl Numbers {
             &self.anchor_failures
         };
         number.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn anchor_written(&self, line: u64) {
+        *self.last_anchor.lock() = Some((line, SystemTime::now()));
     }
 }

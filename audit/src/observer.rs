@@ -9,11 +9,12 @@ use crate::{error::AuditError, event::Event, log::AuditLog, scope};
 
 impl CallObserver for AuditLog {
     fn permits(&self, _: Operation, key: &KeyUri) -> Result<(), ProviderError> {
-        self.check().map_err(|error| refused(key, &error))
+        self.begin_call().map_err(|error| refused(key, &error))
     }
 
     fn ended(&self, call: &EndedCall<'_>) -> BoxFuture<'static, Result<(), ProviderError>> {
         let receipt = self.record(line(call));
+        self.end_call();
         let key = call.key.clone();
         let is_changed = call.operation.changes_key() && call.outcome == Outcome::Done;
         Box::pin(async move {

@@ -10,6 +10,7 @@
 //! | `[cache]` | `data_keys`, `ttl`: unwrapped data keys that are kept for decoding |
 //! | `[audit]` | where the audit log goes, and the key that signs its anchors ([`AuditConfig`]) |
 //! | `[keys]` | how key management services are reached: the settings of each service ([`Kms::settings`]), `[keys.calls]`, `[keys.rotation]` |
+//! | `[log]` | `level`: what is logged |
 //! | `[reload]` | `watch_interval`: when the configuration is read again |
 //! | `[telemetry]` | the settings of [`TelemetryConfig`] |
 //! | `[namespaces.NAME]` | the settings of [`NamespaceConfig`] |
@@ -23,6 +24,7 @@
 mod cors;
 mod limits;
 mod loaded;
+mod log;
 pub(crate) mod reference;
 mod reload;
 mod restart;
@@ -51,6 +53,7 @@ pub use temporal_kms_codec_service::{
 pub use cors::CorsConfig;
 pub use limits::{LimitsConfig, ShareLimits};
 pub use loaded::LoadedConfig;
+pub use log::LogConfig;
 pub use reload::ReloadConfig;
 pub(crate) use restart::NeedsRestart;
 pub(crate) use schema::schema;
@@ -76,6 +79,8 @@ pub struct Config {
     pub keys: Kms,
     /// How old the versions of keys may become before `doctor` warns.
     pub rotation: RotationPolicy,
+    /// What is logged.
+    pub log: LogConfig,
     /// When a running server reads the configuration again.
     pub reload: ReloadConfig,
     /// Where traces and metrics are sent.
@@ -143,6 +148,7 @@ impl Config {
         let auth = AuthConfig::read(document.section("auth"));
         let limits = LimitsConfig::read(document.section("limits"));
         let cors = CorsConfig::read(document.section("cors"));
+        let log = LogConfig::read(document.section("log"));
         let reload = ReloadConfig::read(document.section("reload"));
         let telemetry = TelemetryConfig::read(document);
         let (namespaces, mut keys) = namespaces::read(document);
@@ -156,6 +162,7 @@ impl Config {
             audit,
             keys,
             rotation: keys::rotation(document),
+            log,
             reload,
             telemetry,
             namespaces,

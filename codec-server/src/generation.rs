@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use temporal_kms_codec::{Error, audit::AuditLog, kms::CallObserver};
+use temporal_kms_codec::{Error, kms::CallObserver};
 use temporal_kms_codec_service::{
     auth::Authenticator,
     namespaces::{Namespaces, OpenError, Reuse},
-    telemetry::Metrics,
 };
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     error::ServerError,
     http::{self, App},
     namespaces::RequestNamespaces,
+    shared::Shared,
 };
 
 /// Everything that requests are served with. A request keeps the generation that it began with.
@@ -22,11 +22,9 @@ pub(crate) struct Generation {
     pub(crate) loaded: LoadedConfig,
     pub(crate) namespaces: Arc<Namespaces>,
     pub(crate) authenticator: Authenticator,
-    pub(crate) metrics: Arc<Metrics>,
     /// The routes for clients.
     pub(crate) router: Router,
-    /// The audit log, which stays the same while the server runs.
-    pub(crate) audit: Option<Arc<AuditLog>>,
+    pub(crate) shared: Shared,
     pub(crate) app: Arc<App>,
 }
 
@@ -38,11 +36,13 @@ impl Generation {
     /// When a key or a file cannot be opened.
     pub(crate) async fn open(
         mut loaded: LoadedConfig,
-        audit: Option<Arc<AuditLog>>,
+        shared: Shared,
         before: Option<&Self>,
-        metrics: &Arc<Metrics>,
     ) -> Result<Self, ServerError> {
-        let observer = audit.clone().map(|log| -> Arc<dyn CallObserver> { log });
+        let observer = shared
+            .audit
+            .clone()
+            .map(|log| -> Arc<dyn CallObserver> { log });
         loaded.config.keys.set_observer(observer);
         let config = &loaded.config;
         config.validate()?;
@@ -63,8 +63,6 @@ impl Generation {
             None => Namespaces::open(&config.namespaces, &config.keys).await?,
         };
         let app = before.map(|before| &*before.app);
-        let metrics = Arc::clone(metrics);
-        let shared = (metrics, audit);
         Self::new(loaded, Arc::new(namespaces), authenticator, shared, app)
     }
 
@@ -78,9 +76,19 @@ impl Generation {
             self.loaded.clone(),
             Arc::new(namespaces.map_err(OpenError::from)?),
             self.authenticator.clone(),
-            (Arc::clone(&self.metrics), self.audit.clone()),
+            self.shared.clone(),
             Some(&self.app),
         )
+    }
+
+    /// Has the metrics tell of this configuration. Call it when requests begin to be served with it.
+    pub(crate) fn count(&self) {
+        let (metrics, config) = (&self.shared.metrics, &self.loaded.config);
+        metrics.configure(&config.namespaces, &config.keys);
+        metrics.watch_namespaces(&self.namespaces);
+        let is_open = self.authenticator.is_open();
+        let is_insecure = is_open && config.server.listen.is_remote();
+        metrics.security().set_insecure(is_insecure);
     }
 
     /// Adds the last line of requests to the audit log.
@@ -92,23 +100,21 @@ impl Generation {
         loaded: LoadedConfig,
         namespaces: Arc<Namespaces>,
         authenticator: Authenticator,
-        (metrics, audit): (Arc<Metrics>, Option<Arc<AuditLog>>),
+        shared: Shared,
         before: Option<&App>,
     ) -> Result<Self, ServerError> {
         let config = &loaded.config;
         let prefixes = config.server.path_prefixes.clone();
         let requests = RequestNamespaces::new(Arc::clone(&namespaces), prefixes)
             .map_err(|error| OpenError::from(Error::from(error)))?;
-        let counted = (Arc::clone(&metrics), audit.clone());
-        let app = App::new(config, requests, authenticator.clone(), counted, before);
+        let app = App::new(config, requests, authenticator.clone(), &shared, before);
         let app = Arc::new(app);
         Ok(Self {
             router: http::router(Arc::clone(&app)),
             app,
             namespaces,
             authenticator,
-            metrics,
-            audit,
+            shared,
             loaded,
         })
     }

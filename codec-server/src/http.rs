@@ -6,7 +6,6 @@
 //! A step refuses with a `RequestError`, which one function turns into an answer. Bodies, payloads and answers are counted
 //! against one limit of memory.
 
-mod admin;
 mod admission;
 mod answer;
 mod app;
@@ -36,7 +35,6 @@ mod status;
 mod transform;
 mod whoami;
 
-pub(crate) use admin::{AnswersHost, admin};
 pub(crate) use app::App;
 pub(crate) use connection::{Service, serve};
 pub(crate) use router::router;

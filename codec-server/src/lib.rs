@@ -14,6 +14,7 @@ mod live;
 mod namespaces;
 mod reload;
 mod server;
+mod shared;
 
 pub use error::ServerError;
 pub use server::Server;

@@ -14,6 +14,7 @@ pub(crate) struct Live(Arc<ArcSwap<Generation>>);
 
 impl Live {
     pub(crate) fn new(generation: Generation) -> Self {
+        generation.count();
         Self(Arc::new(ArcSwap::from_pointee(generation)))
     }
 
@@ -24,6 +25,7 @@ impl Live {
 
     /// Serves requests that begin from now on with another one.
     pub(crate) fn replace(&self, generation: Generation) {
+        generation.count();
         self.0.store(Arc::new(generation));
     }
 

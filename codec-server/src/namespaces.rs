@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use temporal_kms_codec::{ConfigurationError, Namespace};
+use temporal_kms_codec::{ConfigurationError, DataKeyState, Namespace};
 use temporal_kms_codec_service::namespaces::{
     DEFAULT_NAMESPACE, NamespaceCodec, Namespaces, UnknownNamespace,
 };
@@ -66,6 +66,11 @@ impl RequestNamespaces {
     /// The namespaces that are configured by their names.
     pub(crate) fn names(&self) -> Vec<Namespace> {
         self.namespaces.exact_names()
+    }
+
+    /// The data keys of a section.
+    pub(crate) fn data_keys(&self, section: &str) -> Option<DataKeyState> {
+        self.namespaces.data_keys(section)
     }
 
     /// Whether a request for this namespace can be served.

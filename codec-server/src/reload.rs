@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use temporal_kms_codec::audit::{AuditLog, Event};
+use temporal_kms_codec::audit::Event;
 use temporal_kms_codec_service::{
-    lifecycle::{Condition, Readiness, Reloads, Trigger, Triggers},
-    telemetry::Metrics,
+    lifecycle::{Condition, Reloads, Trigger, Triggers},
+    log::LogControl,
 };
 use tokio::task::JoinSet;
 
@@ -14,6 +14,7 @@ use crate::{
     error::ServerError,
     generation::Generation,
     live::Live,
+    shared::Shared,
 };
 
 /// The condition of readiness that tells of the newest configuration.
@@ -22,19 +23,19 @@ const CONFIGURATION: &str = "configuration";
 /// Reloads the configuration at each trigger.
 pub(crate) struct Reloader {
     pub(crate) live: Live,
-    pub(crate) readiness: Arc<Readiness>,
     pub(crate) reloads: Arc<Reloads>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) audit: Option<Arc<AuditLog>>,
+    pub(crate) shared: Shared,
+    pub(crate) log: Option<LogControl>,
 }
 
 impl Reloader {
     /// Starts what goes on in the background of the current configuration, and reloads it until it is dropped.
     pub(crate) async fn run(self, mut triggers: Option<Triggers>) {
-        self.readiness.set(CONFIGURATION, Condition::Met);
-        self.metrics.process().configuration_loaded();
+        self.shared.readiness.set(CONFIGURATION, Condition::Met);
+        self.shared.metrics.process().configuration_loaded();
+        self.set_log_level();
         let mut background = Background::default();
-        background.follow(&self.live.current(), &self.readiness);
+        background.follow(&self.live.current());
         let Some(triggers) = &mut triggers else {
             return std::future::pending().await;
         };
@@ -62,7 +63,7 @@ impl Reloader {
         match self.live.current().emptied() {
             Ok(generation) => {
                 self.live.replace(generation);
-                background.follow(&self.live.current(), &self.readiness);
+                background.follow(&self.live.current());
                 self.note(Event::new("forget").text("result", "ok"));
                 tracing::info!(
                     "every data key in memory is dropped; they are unwrapped again when they are needed"
@@ -80,12 +81,13 @@ impl Reloader {
         match read(&before).await {
             Ok((generation, needs_restart)) => {
                 self.live.replace(generation);
-                background.follow(&self.live.current(), &self.readiness);
+                background.follow(&self.live.current());
                 let generation = self.reloads.succeeded();
-                self.metrics.process().configuration_loaded();
                 let event = Event::new("reload").text("result", "ok");
                 self.note(event.number("generation", generation));
-                self.readiness.set(CONFIGURATION, condition(&needs_restart));
+                self.shared
+                    .readiness
+                    .set(CONFIGURATION, condition(&needs_restart));
                 for NeedsRestart { setting, .. } in needs_restart {
                     tracing::warn!(
                         setting,
@@ -93,6 +95,8 @@ impl Reloader {
                     );
                 }
                 tracing::info!(generation, "the configuration is read again and in use");
+                self.set_log_level();
+                self.shared.metrics.process().configuration_loaded();
                 true
             }
             Err(error) => {
@@ -101,12 +105,12 @@ impl Reloader {
                 }
                 tracing::error!("nothing has changed: the configuration before is still in use");
                 self.reloads.failed(&error);
-                self.metrics.process().configuration_refused();
+                self.shared.metrics.process().configuration_refused();
                 let event = Event::new("reload").text("result", "refused");
                 self.note(event.text("error", &error.to_string()));
                 let reason = "the changed configuration cannot be used, and the one before is served; the log says why";
                 let degraded = Condition::Degraded(reason.to_owned());
-                self.readiness.set(CONFIGURATION, degraded);
+                self.shared.readiness.set(CONFIGURATION, degraded);
                 false
             }
         }
@@ -114,8 +118,21 @@ impl Reloader {
 }
 
 impl Reloader {
+    /// Logs as the current configuration says.
+    fn set_log_level(&self) {
+        let current = self.live.current();
+        let level = current.loaded.config.log.level.as_ref();
+        if let Some(log) = &self.log
+            && !log.set(level)
+        {
+            tracing::warn!(
+                "`level` of section [log] has no effect: RUST_LOG decides what is logged"
+            );
+        }
+    }
+
     fn note(&self, event: Event) {
-        if let Some(log) = &self.audit {
+        if let Some(log) = &self.shared.audit {
             log.note(event);
         }
     }
@@ -144,8 +161,7 @@ async fn read(before: &Arc<Generation>) -> Result<(Generation, Vec<NeedsRestart>
     let before = Arc::clone(before);
     // Opening a key can block a thread.
     let opening = tokio::spawn(async move {
-        let audit = before.audit.clone();
-        Generation::open(loaded, audit, Some(&before), &before.metrics).await
+        Generation::open(loaded, before.shared.clone(), Some(&before)).await
     });
     Ok((opening.await??, needs_restart))
 }
@@ -170,24 +186,15 @@ struct Background(JoinSet<()>);
 
 impl Background {
     /// Ends what goes on for the configuration before, and starts it for this one.
-    fn follow(&mut self, generation: &Generation, readiness: &Arc<Readiness>) {
+    fn follow(&mut self, generation: &Generation) {
         self.0.abort_all();
         let namespaces = Arc::clone(&generation.namespaces);
-        self.0.spawn(Arc::clone(readiness).watch_keys(namespaces));
+        let readiness = Arc::clone(&generation.shared.readiness);
+        self.0.spawn(readiness.watch_keys(namespaces));
         let authenticator = generation.authenticator.clone();
         self.0.spawn(async move { authenticator.warm_up().await });
-        self.count(generation);
-    }
-
-    /// Has the metrics tell of this configuration.
-    fn count(&mut self, generation: &Generation) {
-        let metrics = Arc::clone(&generation.metrics);
+        let metrics = Arc::clone(&generation.shared.metrics);
         let config = &generation.loaded.config;
-        metrics.configure(&config.namespaces, &config.keys);
-        metrics.watch_namespaces(&generation.namespaces);
-        let is_open = generation.authenticator.is_open();
-        let security = metrics.security();
-        security.set_insecure(is_open && config.server.listen.is_remote());
         if config.telemetry.key_ages {
             let keys = config.namespaces.encrypting_keys().into_iter().collect();
             let kms = config.keys.clone();

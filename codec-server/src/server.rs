@@ -10,8 +10,10 @@ use axum::{
 };
 use temporal_kms_codec::audit::{AuditLog, AuditStats};
 use temporal_kms_codec_service::{
+    admin::{self, AnswersHost},
     lifecycle::{Condition, Phase, Readiness, Reloads, Triggers},
     listener::{ListenAddress, Listener},
+    log::LogControl,
     telemetry::Metrics,
     tls::Tls,
 };
@@ -26,9 +28,10 @@ use crate::{
     config::{LoadedConfig, ServerConfig},
     error::ServerError,
     generation::Generation,
-    http::{self, AnswersHost, Service},
+    http::{self, Service},
     live::Live,
     reload::Reloader,
+    shared::Shared,
 };
 
 /// For health requests in flight when everything else is done.
@@ -44,11 +47,11 @@ const PROGRAM: &str = concat!("codec-server ", env!("CARGO_PKG_VERSION"));
 pub struct Server {
     live: Live,
     tls: Option<Arc<Tls>>,
-    audit: Option<Arc<AuditLog>>,
+    shared: Shared,
     listener: Listener,
     admin: Option<Listener>,
     reloads: Arc<Reloads>,
-    metrics: Arc<Metrics>,
+    log: Option<LogControl>,
 }
 
 impl Server {
@@ -64,10 +67,12 @@ impl Server {
             Some(audit) => Some(audit.open(&loaded.config.keys, PROGRAM).await?),
             None => None,
         };
-        let generation = Generation::open(loaded, audit.clone(), None, &metrics).await?;
-        let named = &generation.loaded.config;
-        // Before the first request: calls are counted from here on.
-        metrics.configure(&named.namespaces, &named.keys);
+        let shared = Shared {
+            metrics,
+            readiness: Readiness::new(),
+            audit,
+        };
+        let generation = Generation::open(loaded, shared.clone(), None).await?;
         let config = &generation.loaded.config;
         let tls = config.tls.clone().map(Tls::open).transpose()?;
         let listener = bind(config.server.listen.clone()).await?;
@@ -78,12 +83,18 @@ impl Server {
         Ok(Self {
             live: Live::new(generation),
             tls,
-            audit,
+            shared,
             listener,
             admin,
             reloads: Arc::default(),
-            metrics,
+            log: None,
         })
+    }
+
+    /// Has the level of this log follow the configuration.
+    #[must_use]
+    pub fn with_log(self, log: Option<LogControl>) -> Self {
+        Self { log, ..self }
     }
 
     /// How many configurations this server has read, and whether the newest can be used.
@@ -120,12 +131,17 @@ impl Server {
         let Self {
             live,
             tls,
-            audit,
+            shared,
             listener,
             admin,
             reloads,
-            metrics,
+            log,
         } = self;
+        let Shared {
+            metrics,
+            readiness,
+            audit,
+        } = shared.clone();
         let first = live.current();
         let server = &first.loaded.config.server;
         if first.authenticator.is_open() && server.listen.is_remote() {
@@ -135,7 +151,6 @@ impl Server {
                  section [auth]; configure one, or listen on loopback"
             );
         }
-        let readiness = Readiness::new();
         metrics.process().watch_readiness(&readiness);
         let mut background = JoinSet::new();
         if let Some(tls) = &tls {
@@ -150,10 +165,9 @@ impl Server {
         }
         let reloader = Reloader {
             live: live.clone(),
-            readiness: Arc::clone(&readiness),
             reloads,
-            metrics: Arc::clone(&metrics),
-            audit: audit.clone(),
+            shared,
+            log,
         };
         background.spawn(reloader.run(triggers));
 
@@ -167,15 +181,15 @@ impl Server {
         };
         let serving = serve(listener, public, server, close.clone());
         // Health is answered until the end.
-        let admin = admin.map(|admin| {
-            let answers = answers_host(admin.address(), live.clone());
+        let admin = admin.map(|listener| {
+            let answers = answers_host(listener.address(), live.clone());
             let service = Service {
                 name: "admin",
-                router: http::admin(Arc::clone(&readiness), Arc::clone(&metrics), answers),
+                router: admin::routes(Arc::clone(&readiness), Arc::clone(&metrics), answers),
                 tls: None,
                 metrics,
             };
-            serve(admin, service, server, close_admin.clone())
+            serve(listener, service, server, close_admin.clone())
         });
 
         stop.cancelled().await;

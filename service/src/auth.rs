@@ -22,6 +22,8 @@ mod certificate;
 mod config;
 mod connection;
 mod cookie;
+mod examine;
+mod examined;
 mod identity;
 mod issuer;
 mod login;
@@ -39,6 +41,9 @@ mod tests;
 pub use authenticator::Authenticator;
 pub use certificate::{CertificateName, ClientCertificate, UnreadableCertificate};
 pub use config::AuthConfig;
+pub use examined::{
+    ExaminedIssuer, ExaminedLogin, IssuerAnswer, IssuerClock, IssuerFault, LoginAnswer,
+};
 pub use identity::{CallerId, Denied, Identity, Method};
 pub use login::{Login, LoginError, Redirect};
 pub use permissions::{Permission, Permissions};

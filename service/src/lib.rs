@@ -21,7 +21,9 @@
 //! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit, [`tls`] makes them secure, and [`connection`] serves HTTP on them.
 //! - [`shares`] limits what one caller or one namespace takes of a server.
+//! - [`admin`] answers health, readiness and metrics.
 
+pub mod admin;
 pub mod arguments;
 pub mod audit;
 pub mod auth;

@@ -1,8 +1,9 @@
 //! The log: to stderr, as text or as JSON lines.
 
+mod level;
 mod lines;
 
-use std::{fmt, io::IsTerminal as _};
+use std::{fmt, io::IsTerminal as _, sync::Arc};
 
 use clap::ValueEnum;
 use tracing::{
@@ -15,9 +16,11 @@ use tracing_subscriber::{
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
     layer::SubscriberExt as _,
     registry::LookupSpan,
+    reload,
     util::SubscriberInitExt as _,
 };
 
+pub use self::level::LogLevel;
 use self::lines::ToStderr;
 use crate::terminal;
 
@@ -35,6 +38,30 @@ pub enum LogFormat {
 /// A further reader of spans and events beside the log, such as one that sends traces.
 pub type TraceLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// Changes what the log of this process has, while the process runs.
+#[derive(Clone)]
+pub struct LogControl {
+    default: &'static str,
+    change: Arc<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+}
+
+impl LogControl {
+    /// Logs at `level` from now on; without one, as at the start. Returns whether that is so: `RUST_LOG` decides where it is
+    /// set.
+    pub fn set(&self, level: Option<&LogLevel>) -> bool {
+        if wanted().is_some() {
+            return level.is_none();
+        }
+        (self.change)(with_level(level.map_or(self.default, LogLevel::as_str)))
+    }
+}
+
+impl fmt::Debug for LogControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogControl").finish_non_exhaustive()
+    }
+}
+
 /// The log of a server that has not read its configuration yet. It is the log of this thread only.
 #[must_use = "the log ends when this is dropped"]
 pub struct EarlyLog {
@@ -49,14 +76,17 @@ impl EarlyLog {
         Self {
             format,
             level,
-            _guard: set_default(subscriber(format, level, None)),
+            _guard: set_default(subscriber(format, level, None).0),
         }
     }
 
     /// Makes it the log of the process, beside `traces`.
-    pub fn finish(self, traces: Option<TraceLayer>) {
+    #[must_use = "the level cannot change without it"]
+    pub fn finish(self, traces: Option<TraceLayer>) -> LogControl {
         let Self { format, level, .. } = self;
-        let _ = subscriber(format, level, traces).try_init();
+        let (subscriber, control) = subscriber(format, level, traces);
+        let _ = subscriber.try_init();
+        control
     }
 }
 
@@ -73,16 +103,16 @@ pub fn flush() {
 
 /// Starts the log of a process. `RUST_LOG` sets the level; the default is `level`, such as `info`. A second call has no
 /// effect.
-pub fn init(format: LogFormat, level: &str) {
-    let _ = subscriber(format, level, None).try_init();
+pub fn init(format: LogFormat, level: &'static str) {
+    let _ = subscriber(format, level, None).0.try_init();
 }
 
 /// The log and `traces`, each with its own filter: what is logged does not decide what is traced.
 fn subscriber(
     format: LogFormat,
-    level: &str,
+    level: &'static str,
     traces: Option<TraceLayer>,
-) -> impl Subscriber + Send + Sync {
+) -> (impl Subscriber + Send + Sync, LogControl) {
     let log = tracing_subscriber::fmt::layer()
         .with_writer(ToStderr)
         // A file or a container's log should have no colour codes.
@@ -91,14 +121,20 @@ fn subscriber(
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
-    Registry::default()
+    let (filter, handle) = reload::Layer::new(filter(level));
+    let control = LogControl {
+        default: level,
+        change: Arc::new(move |filter: EnvFilter| handle.reload(filter).is_ok()),
+    };
+    let subscriber = Registry::default()
         .with(traces)
-        .with(log.with_filter(filter(level)))
+        .with(log.with_filter(filter));
+    (subscriber, control)
 }
 
 /// Starts the log of a command that runs once for a person: lines such as `codec-server: warning: …`, without a time.
 /// With `RUST_LOG` or as JSON, it is the log of [`init`].
-pub fn init_command(program: &'static str, format: LogFormat, level: &str) {
+pub fn init_command(program: &'static str, format: LogFormat, level: &'static str) {
     if format == LogFormat::Json || wanted().is_some() {
         return init(format, level);
     }
@@ -111,9 +147,15 @@ pub fn init_command(program: &'static str, format: LogFormat, level: &str) {
 }
 
 fn filter(level: &str) -> EnvFilter {
-    // cryptoki logs each unknown mechanism at error level.
-    let wanted = wanted().unwrap_or_else(|| format!("{level},cryptoki=off"));
-    EnvFilter::builder().parse_lossy(wanted)
+    match wanted() {
+        Some(wanted) => EnvFilter::builder().parse_lossy(wanted),
+        None => with_level(level),
+    }
+}
+
+fn with_level(level: &str) -> EnvFilter {
+    // cryptoki logs each unknown mechanism at error level. What comes later counts.
+    EnvFilter::builder().parse_lossy(format!("cryptoki=off,{level}"))
 }
 
 fn wanted() -> Option<String> {

@@ -4,12 +4,14 @@
 //! the one before it, and established connections go on.
 
 mod error;
+mod examine;
 mod files;
 mod handshake;
 mod reload;
 mod settings;
 
 pub use error::TlsError;
+pub use examine::{CertificateFacts, ChainFault, ExaminedTls, expiry};
 pub use handshake::{Agreed, TlsStream};
 pub use reload::{ClientTrust, Reloaded, Tls, faults};
 pub use settings::{ClientCertificates, TlsSettings};

@@ -7,6 +7,7 @@ mod exit;
 mod input;
 mod list;
 mod logs;
+mod observed;
 mod render;
 mod sandbox;
 mod screen;

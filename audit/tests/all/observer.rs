@@ -112,3 +112,32 @@ async fn failed_and_abandoned_calls_have_a_line_and_those_of_an_open_breaker_hav
         .collect();
     assert_eq!(results, ["given_up", "permission_denied", "unavailable"]);
 }
+
+#[tokio::test]
+async fn a_call_in_the_background_has_its_line_before_the_log_says_that_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = AuditLog::open(&options(folder.path())).unwrap();
+    let observer: Arc<dyn CallObserver> = log.clone();
+    let layer = CallLayer::new(&CallPolicy::once(), &Arc::<KmsMetrics>::default());
+    let layer = layer.with_observer(Some(observer));
+    let faulty = FaultyKey::new("faulty");
+    faulty.next([Answer::Stalls]);
+    let key = layer.key(faulty).unwrap();
+    let mut call = Box::pin(key.encrypt(b"x"));
+    assert!(futures::poll!(&mut call).is_pending());
+    let mut close = Box::pin(log.close());
+    assert!(futures::poll!(&mut close).is_pending());
+    let refused = key.encrypt(b"y").await.unwrap_err();
+    assert_eq!(refused.kind(), ProviderErrorKind::Unavailable);
+    drop(call);
+    close.await.unwrap();
+    let lines = values(folder.path());
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| line["result"].as_str().or(line["event"].as_str()).unwrap())
+        .collect();
+    // The first line is that of the file.
+    assert_eq!(told, ["file", "start", "given_up", "stop"]);
+    assert!(lines[3].get("open_calls").is_none());
+    assert!(verify(folder.path()).ok);
+}

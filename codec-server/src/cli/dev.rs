@@ -20,8 +20,8 @@ use super::{
     serve,
 };
 use crate::config::{
-    self, Config, CorsConfig, LimitsConfig, LoadedConfig, NamespaceConfig, NamespacesConfig,
-    OnUndecodable, ReloadConfig, ServerConfig,
+    self, Config, CorsConfig, LimitsConfig, LoadedConfig, LogConfig, NamespaceConfig,
+    NamespacesConfig, OnUndecodable, ReloadConfig, ServerConfig,
 };
 
 pub(super) const HELP: &str = "\
@@ -92,6 +92,7 @@ pub(super) fn run(options: DevArgs, log: Option<EarlyLog>) -> Result<(), Failure
         audit: None,
         keys,
         rotation: RotationPolicy::default(),
+        log: LogConfig::default(),
         reload: ReloadConfig::default(),
         telemetry,
         namespaces: NamespacesConfig::Any(namespace),

@@ -13,6 +13,7 @@ mod latency;
 mod neighbours;
 mod report;
 mod rotation;
+mod serving;
 mod subject;
 mod versions;
 mod web;
@@ -69,6 +70,10 @@ async fn examine(args: &DoctorArgs) -> Findings {
         codecs
             .examine(namespace, config, &subject, &mut findings)
             .await;
+    }
+    if let Some(serving) = &subject.serving {
+        progress.set_message("server");
+        serving.examine(args.places(), &mut findings).await;
     }
     progress.finish_and_clear();
     findings

@@ -81,6 +81,10 @@ async fn serve(config: LoadedConfig, telemetry: &Telemetry) -> Result<(), Failur
     let signals = signals.map_err(no_signals)?;
     let stop = CancellationToken::new();
     tokio::spawn(signals.cancel(stop.clone()));
+    let log = telemetry.log();
+    if let Some(log) = log {
+        log.set(config.config.log.level.as_ref());
+    }
     let audit = config.config.audit.as_ref();
     let is_stdout_a_log = audit.is_some_and(|audit| audit.options.target == Target::Stdout);
     let binding = Server::bind(config, Arc::clone(telemetry.metrics()));
@@ -88,6 +92,7 @@ async fn serve(config: LoadedConfig, telemetry: &Telemetry) -> Result<(), Failur
         tracing::info!("stopped before every key was open");
         return Ok(());
     };
+    let server = server.with_log(log.cloned());
     if is_stdout_a_log {
         announce(&server, io::stderr().lock(), "stderr")?;
     } else {

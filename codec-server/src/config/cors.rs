@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use http::Uri;
+use reqwest::Url;
 
 use temporal_kms_codec_service::settings::{Section, values};
 
@@ -64,15 +64,13 @@ fn origin(text: &str) -> Result<String, String> {
              no path, such as https://temporal.example.com"
         )
     };
-    let uri: Uri = text.parse().map_err(|_| wrong())?;
-    match (uri.scheme_str(), uri.authority()) {
-        (Some(scheme @ ("http" | "https")), Some(authority))
-            if text == format!("{scheme}://{authority}")
-                && !authority.as_str().contains('@')
-                && !text.bytes().any(|byte| byte.is_ascii_uppercase()) =>
-        {
-            Ok(text.to_owned())
-        }
-        _ => Err(wrong()),
+    let url: Url = text.parse().map_err(|_| wrong())?;
+    // Browsers leave out the usual port.
+    let is_origin =
+        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
+    if is_origin {
+        Ok(text.to_owned())
+    } else {
+        Err(wrong())
     }
 }

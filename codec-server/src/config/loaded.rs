@@ -93,3 +93,38 @@ impl LoadedConfig {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "pkcs11")]
+    #[test]
+    fn the_pin_of_one_key_and_static_keys_are_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let (pin, key) = (file("pin", "1234"), file("key", &"0".repeat(64)));
+        let module = file("module.so", "");
+        let text = format!(
+            "[keys]\npkcs11_module = '{}'\n[namespaces.a]\n\
+             encrypt = [\"pkcs11:token=t;object=o?pin-source=file:{}\"]\n\
+             decrypt_formats = [\"envelope\", \"static\"]\nstatic_keys = {{ a = '{}' }}\n",
+            module.display(),
+            pin.display(),
+            key.display()
+        );
+        let path = file("codec.toml", &text);
+        for changed in [pin, key] {
+            let mut files = LoadedConfig::from_file(&path).unwrap().files;
+            assert!(!files.has_changed());
+            let text = std::fs::read_to_string(&changed).unwrap();
+            std::fs::write(&changed, text.replace('0', "1") + "\n").unwrap();
+            // It has to look the same twice.
+            assert!(!files.has_changed() && files.has_changed(), "{changed:?}");
+        }
+    }
+}

@@ -104,6 +104,8 @@ fn every_setting_is_read() {
         [keys.rotation]
         period = "30d"
         max_age = "730d"
+        [log]
+        level = "warn,temporal_kms=debug"
         [reload]
         watch_interval = "8s"
         [cache]
@@ -167,6 +169,8 @@ fn every_setting_is_read() {
     assert_eq!(config.cors.max_age, Duration::from_mins(1));
     assert_eq!(config.keys.local_keyring(), Some("keys".as_ref()));
 
+    let level = config.log.level.as_ref().unwrap();
+    assert_eq!(level.to_string(), "warn,temporal_kms=debug");
     assert_eq!(config.reload.watch_interval, Duration::from_secs(8));
     let days = |days: u64| Duration::from_hours(days * 24);
     assert_eq!(config.rotation.period, days(30));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Uri};
-use temporal_kms_codec::audit::AuditLog;
 use temporal_kms_codec_service::{
     auth::Authenticator, namespaces::NamespacesConfig, telemetry::Metrics,
 };
@@ -12,6 +11,7 @@ use super::{admission::Admission, audited, memory::Memory, origin::OriginPolicy,
 use crate::{
     config::{Config, Limits, LimitsConfig, Timeouts},
     namespaces::RequestNamespaces,
+    shared::Shared,
 };
 
 /// The state that all requests share.
@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(super) audit: audited::Log,
     pub(super) permits: Arc<Permits>,
     pub(super) metrics: Arc<Metrics>,
+    /// What the state shows beside the configuration.
+    pub(super) shared: Shared,
     /// The settings of the namespaces, for those who manage them.
     pub(super) configured: NamespacesConfig,
     /// What `admission` was made with.
@@ -46,7 +48,7 @@ impl App {
         config: &Config,
         namespaces: RequestNamespaces,
         authenticator: Authenticator,
-        (metrics, audit): (Arc<Metrics>, Option<Arc<AuditLog>>),
+        shared: &Shared,
         before: Option<&Self>,
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
@@ -73,8 +75,12 @@ impl App {
                     || Arc::new(Permits::new(limits.max_requests)),
                     |before| Arc::clone(&before.permits),
                 ),
-            audit: before.map_or_else(|| audited::Log::new(audit), |before| before.audit.clone()),
-            metrics,
+            audit: before.map_or_else(
+                || audited::Log::new(shared.audit.clone()),
+                |before| before.audit.clone(),
+            ),
+            metrics: Arc::clone(&shared.metrics),
+            shared: shared.clone(),
             configured: config.namespaces.clone(),
             shares: config.limits.clone(),
             page: server.page,

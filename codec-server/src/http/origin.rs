@@ -4,7 +4,7 @@
 //! refused. With DNS rebinding, a page's own name points to 127.0.0.1, and the browser sees no foreign origin. So a
 //! request to a host name that is not this server's is refused as well.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts,
@@ -12,6 +12,7 @@ use http::{
 };
 use parking_lot::Mutex;
 use temporal_kms_codec::endpoint::is_loopback;
+use temporal_kms_codec_service::admin;
 use tokio::time::Instant;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -152,15 +153,9 @@ impl OriginPolicy {
         (self.any_host || self.is_our_name(host.host())).then_some(host)
     }
 
-    /// Whether a request names no host that a web page could have pointed here. It may name an address: DNS rebinding takes a
-    /// name. Browsers always name a host, and some health checks do not.
+    /// As [`admin::names_no_foreign_host`].
     pub(super) fn names_no_foreign_host(&self, uri: &Uri, headers: &HeaderMap) -> bool {
-        let in_headers = headers.get_all(header::HOST).iter();
-        let in_headers = in_headers.map(|host| Authority::try_from(host.as_bytes()).ok());
-        let mut hosts = in_headers.chain(uri.authority().cloned().map(Some));
-        hosts.all(|host| {
-            host.is_some_and(|host| is_address(host.host()) || self.is_our_name(host.host()))
-        })
+        admin::names_no_foreign_host(uri, headers, |name| self.is_our_name(name))
     }
 
     fn is_our_name(&self, name: &str) -> bool {
@@ -183,11 +178,6 @@ impl OriginPolicy {
         });
         is_own || self.cors.allowed_origins.contains(origin)
     }
-}
-
-fn is_address(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    address.parse::<IpAddr>().is_ok()
 }
 
 fn is_secure(extensions: &Extensions) -> bool {

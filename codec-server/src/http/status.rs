@@ -1,6 +1,10 @@
-//! `GET /status`: the state of namespaces and keys, for callers with the role `admin`. The page shows it as tables.
+//! `GET /status`: the state of namespaces, keys and the server, for callers with the role `admin`. The page shows it as
+//! tables.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+mod server;
+mod table;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
@@ -14,20 +18,13 @@ use temporal_kms_codec_service::{
     namespaces::{NamespaceConfig, NamespacesConfig},
 };
 
+use self::table::{Table, shown_age};
 use super::{
     answer, app::App, authenticate::caller, request_error::RequestError, request_id::RequestId,
 };
 
 /// Rows of one table. A server with more namespaces is looked at with `config show`.
 const MOST_ROWS: usize = 1000;
-
-/// A table with a title.
-#[derive(Serialize)]
-struct Table {
-    title: &'static str,
-    columns: &'static [&'static str],
-    rows: Vec<Vec<String>>,
-}
 
 #[derive(Serialize)]
 struct Status {
@@ -39,7 +36,9 @@ pub(super) async fn status(State(app): State<Arc<App>>, request: Request) -> Res
     let (head, _) = request.into_parts();
     let tables = async {
         let identity = caller(&head, &app.authenticator, &app.origins).await?;
-        tables(&app, &identity)
+        let mut tables = tables(&app, &identity)?;
+        tables.extend(server::tables(&app.shared, manages_all(&identity)).await);
+        Ok(tables)
     };
     match tables.await {
         Ok(tables) => Json(Status { tables }).into_response(),
@@ -57,6 +56,12 @@ fn tables(app: &App, identity: &Identity) -> Result<Vec<Table>, RequestError> {
         .flat_map(|(_, config)| config.encrypt.iter().chain(&config.decrypt))
         .collect();
     Ok(vec![namespaces(app, &seen), ages(app, &keys)])
+}
+
+/// Whether the caller has the role `admin` in every namespace, and may see what concerns all of them.
+fn manages_all(identity: &Identity) -> bool {
+    let mut roles = identity.permissions().everywhere().iter();
+    identity.method() == Method::Open || roles.any(|role| role == Role::Admin)
 }
 
 /// The namespaces, or patterns of names, in which the caller has the role `admin`.
@@ -90,14 +95,8 @@ fn managed<'c>(
 }
 
 fn namespaces(app: &App, seen: &[(String, &NamespaceConfig)]) -> Table {
-    // A pattern has no codec of its own.
-    let exact: BTreeSet<Namespace> = app.namespaces.names().into_iter().collect();
     let rows = seen.iter().map(|(name, config)| {
-        let codec = Namespace::new(name.as_str())
-            .ok()
-            .filter(|name| exact.contains(name))
-            .and_then(|name| app.namespaces.codec(name.into()).ok());
-        let data_keys = codec.map(|codec| codec.codec.data_key_state());
+        let data_keys = app.namespaces.data_keys(name);
         let age = data_keys.and_then(|state| state.sealing_age);
         vec![
             name.clone(),
@@ -153,8 +152,4 @@ fn ages(app: &App, keys: &BTreeSet<&KeyUri>) -> Table {
 fn list<T: ToString>(values: &[T]) -> String {
     let values: Vec<String> = values.iter().map(ToString::to_string).collect();
     values.join(", ")
-}
-
-fn shown_age(age: Duration) -> String {
-    humantime::format_duration(Duration::from_secs(age.as_secs())).to_string()
 }

@@ -4,4 +4,5 @@
 mod aws;
 pub(crate) mod bench;
 mod cloud_kms;
+mod serving;
 mod set_up;

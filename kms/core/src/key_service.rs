@@ -1,6 +1,6 @@
 //! A key management service as a program uses it: the [`KeyService`] trait.
 
-use std::{any::Any, fmt, sync::Arc};
+use std::{any::Any, fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -96,6 +96,12 @@ pub trait KeyService: Any + Send + Sync + fmt::Debug {
 
     /// The settings that name missing files, with their names.
     fn missing_files(&self) -> Vec<ConfigurationError> {
+        Vec::new()
+    }
+
+    /// The files that the URIs of single keys name, as [`read_key`](Self::read_key) has read them. A key is opened again when
+    /// one of them changes.
+    fn files_of_keys(&self) -> Vec<PathBuf> {
         Vec::new()
     }
 

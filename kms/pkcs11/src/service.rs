@@ -1,6 +1,6 @@
 //! PKCS#11 tokens as a [`KeyService`].
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use temporal_kms::{
@@ -74,6 +74,17 @@ impl KeyService for Pkcs11Kms {
         ))
     }
 
+    fn files_of_keys(&self) -> Vec<PathBuf> {
+        let files = self.options().keys.values().flat_map(|access| {
+            let pin = match &access.pin {
+                Some(PinSource::File(path)) => Some(path),
+                _ => None,
+            };
+            pin.into_iter().chain(&access.module).cloned()
+        });
+        files.collect()
+    }
+
     fn missing_files(&self) -> Vec<ConfigurationError> {
         let options = self.options();
         let pin = match &options.pin {
@@ -110,6 +121,16 @@ impl KeyService for Pkcs11Kms {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pin_of_one_key_is_a_file_to_look_at() {
+        let service = Pkcs11Kms::default();
+        assert!(service.files_of_keys().is_empty());
+        let uri = "pkcs11:token=t;object=o?pin-source=file:/run/pin&module-path=/lib/m.so";
+        let (_, service) = service.read_key(uri).unwrap();
+        let files = service.unwrap().files_of_keys();
+        assert_eq!(files, ["/run/pin", "/lib/m.so"].map(PathBuf::from));
+    }
 
     #[test]
     fn a_token_is_a_place_of_keys() {

@@ -53,6 +53,8 @@ pub(super) struct Shapes {
     pub(super) found: Vec<Shape>,
     /// The last history event that was closed.
     pub(super) last_event: Option<HistoryEvent>,
+    /// How many objects had the shape of a payload and were ruled out, since this was asked for.
+    too_long: usize,
     /// Whether to note where payloads are.
     tracks_places: bool,
 }
@@ -96,9 +98,19 @@ struct Container {
     /// The container holds only strings and nulls.
     is_flat: bool,
     fields: Fields,
-    /// Set for an object that is too large for a payload.
-    is_ruled_out: bool,
+    length: Length,
     place: Place,
+}
+
+/// Whether an object is too long for a payload.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    /// It may be a payload.
+    Fits,
+    /// It is too long, and nothing of a payload was in it so far.
+    TooLong,
+    /// It is too long, and counted as a payload that was ruled out.
+    Counted,
 }
 
 /// Where a container's current entry is.
@@ -171,13 +183,17 @@ impl Container {
             key: None,
             is_flat: true,
             fields: Fields::default(),
-            is_ruled_out: false,
+            length: Length::Fits,
             place: Place::default(),
         }
     }
 
     fn is_payload(&self) -> bool {
-        self.is_object && !self.is_ruled_out && self.fields.metadata && !self.fields.other_data
+        self.length == Length::Fits && self.has_shape()
+    }
+
+    fn has_shape(&self) -> bool {
+        self.is_object && self.fields.metadata && !self.fields.other_data
     }
 }
 
@@ -208,19 +224,26 @@ impl Shapes {
     /// The start of the outermost object that may become a payload.
     pub(super) fn first_candidate(&self) -> Option<usize> {
         let mut open = self.open.iter();
-        open.find(|container| container.is_object && !container.is_ruled_out)
+        open.find(|container| container.is_object && container.length == Length::Fits)
             .map(|container| container.start)
     }
 
-    /// Rules out the objects that begin before `at`. Returns whether one of them had the metadata of a payload.
-    pub(super) fn rule_out_before(&mut self, at: usize) -> bool {
-        let mut may_be_payload = false;
+    /// Rules out the objects that begin before `at`.
+    pub(super) fn rule_out_before(&mut self, at: usize) {
         let open = self.open.iter_mut();
         for container in open.take_while(|container| container.start < at) {
-            may_be_payload |= container.is_payload();
-            container.is_ruled_out = true;
+            if container.is_payload() {
+                container.length = Length::Counted;
+                self.too_long += 1;
+            } else if container.length == Length::Fits {
+                container.length = Length::TooLong;
+            }
         }
-        may_be_payload
+    }
+
+    /// How many objects with the shape of a payload were ruled out since the last call.
+    pub(super) fn take_too_long(&mut self) -> usize {
+        std::mem::take(&mut self.too_long)
     }
 
     pub(super) fn open(&mut self, at: usize, is_object: bool) {
@@ -286,6 +309,10 @@ impl Shapes {
         };
         if let Some(event) = &closed.place.event {
             self.last_event = Some(event.clone());
+        }
+        // Its metadata came after it was ruled out.
+        if closed.length == Length::TooLong && closed.has_shape() {
+            self.too_long += 1;
         }
         if closed.is_payload() {
             while self

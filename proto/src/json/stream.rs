@@ -27,7 +27,7 @@ pub enum Part {
         /// Where it is.
         at: FoundAt,
     },
-    /// An object was passed on as text, because it is longer than any payload may be. It began like a payload.
+    /// An object with the shape of a payload was passed on as text, because it is longer than any payload may be.
     TooLong,
 }
 
@@ -317,9 +317,10 @@ impl PayloadStream {
     /// Hands out what no open object can turn into a part of a payload any more.
     fn hand_out(&mut self, is_end: bool) {
         let oldest = self.at.saturating_sub(self.max_object);
-        if self.shapes.rule_out_before(oldest) {
-            self.parts.push(Part::TooLong);
-        }
+        self.shapes.rule_out_before(oldest);
+        let too_long = self.shapes.take_too_long();
+        self.parts
+            .extend(std::iter::repeat_n(Part::TooLong, too_long));
         let mut until = self.valid.min(self.at);
         if let Some(candidate) = self.shapes.first_candidate() {
             until = until.min(candidate);

@@ -111,6 +111,13 @@ impl AuthConfig {
         self.is_empty_section.then(|| Fault::new("auth", message))
     }
 
+    /// Whether a connection alone can prove who calls, by its certificate or its user. Requests must then be addressed to
+    /// names that are known.
+    #[must_use]
+    pub fn trusts_connections(&self) -> bool {
+        !(self.certificates.is_empty() && self.peers.is_empty())
+    }
+
     /// Whether client certificates count, so that TLS must ask for them.
     #[must_use]
     pub fn has_certificates(&self) -> bool {

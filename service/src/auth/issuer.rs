@@ -4,6 +4,7 @@ mod algorithm;
 mod claims;
 mod config;
 mod discovery;
+mod examine;
 mod json;
 mod key;
 mod keys;
@@ -28,6 +29,7 @@ use super::{
 
 pub(super) use config::IssuerConfig;
 pub(super) use discovery::{Endpoints, IssuerError, discover};
+pub(super) use examine::examine;
 pub(super) use token::looks_like_jwt;
 
 /// The most permissions and groups of one token that are looked at.

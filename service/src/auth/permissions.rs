@@ -37,6 +37,12 @@ impl Permissions {
         roles
     }
 
+    /// The roles in every namespace.
+    #[must_use]
+    pub fn everywhere(&self) -> Roles {
+        self.system
+    }
+
     /// Whether there is a role in any namespace.
     #[must_use]
     pub fn is_empty(&self) -> bool {

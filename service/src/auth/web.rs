@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use reqwest::{Certificate, Client, Proxy, RequestBuilder, StatusCode, header, redirect::Policy};
@@ -84,6 +84,19 @@ pub(super) enum WebError {
     NotJson { host: String },
 }
 
+impl WebError {
+    /// Whether the same call may succeed later.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Status { status, .. } => {
+                status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::TooLarge { .. } | Self::NotJson { .. } => false,
+        }
+    }
+}
+
 impl Web {
     /// A client with the settings of the configuration.
     ///
@@ -114,6 +127,15 @@ impl Web {
 
     /// A JSON document.
     pub(super) async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, WebError> {
+        let (document, _) = self.get_dated(url).await?;
+        Ok(document)
+    }
+
+    /// A JSON document, and when the server says that it was sent.
+    pub(super) async fn get_dated<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+    ) -> Result<(T, Option<SystemTime>), WebError> {
         self.call(url, self.0.get(url.clone())).await
     }
 
@@ -142,14 +164,15 @@ impl Web {
             let password = Zeroizing::new(encode(password.expose()));
             request = request.basic_auth(encode(user), Some(password.as_str()));
         }
-        self.call(url, request).await
+        let (document, _) = self.call(url, request).await?;
+        Ok(document)
     }
 
     async fn call<T: DeserializeOwned>(
         &self,
         url: &Url,
         request: RequestBuilder,
-    ) -> Result<T, WebError> {
+    ) -> Result<(T, Option<SystemTime>), WebError> {
         let host = || url.host_str().unwrap_or_default().to_owned();
         let unreachable = |error: reqwest::Error| WebError::Unreachable {
             host: host(),
@@ -164,6 +187,8 @@ impl Web {
                 status,
             });
         }
+        let date = answer.headers().get(header::DATE);
+        let date = date.and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
         // An answer of a token endpoint holds tokens.
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
@@ -172,7 +197,9 @@ impl Web {
             }
             body.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&body).map_err(|_| WebError::NotJson { host: host() })
+        let document =
+            serde_json::from_slice(&body).map_err(|_| WebError::NotJson { host: host() })?;
+        Ok((document, date))
     }
 }
 

@@ -74,6 +74,9 @@ impl Clients {
                     made.add_file(&path);
                 }
             }
+            for file in service.files_of_keys() {
+                made.add_file(&file);
+            }
             clients.services.insert(service.scheme(), made);
         }
         for (name, value) in set {
@@ -119,8 +122,8 @@ impl Clients {
 }
 
 impl Made {
-    fn add_file(&mut self, path: &str) {
-        let path = PathBuf::from(path);
+    fn add_file(&mut self, path: &(impl AsRef<Path> + ?Sized)) {
+        let path = path.as_ref().to_owned();
         let fingerprint = Fingerprint::of(&path);
         self.files.insert(path, fingerprint);
     }

@@ -214,6 +214,21 @@ impl Namespaces {
         }
     }
 
+    /// The data keys of a section: of a namespace, or of all the namespaces that its pattern has served. Where any namespace
+    /// is served, they are those of all of them. `None` when no section has this name.
+    #[must_use]
+    pub fn data_keys(&self, section: &str) -> Option<DataKeyState> {
+        match &self.0 {
+            Kind::Named { exact, .. } => {
+                let mut exact = exact.iter();
+                let single = exact.find(|(name, _)| name.as_str() == section);
+                let single = single.map(|(_, single)| single.served.codec.data_key_state());
+                single.or_else(|| Some(self.several(section)?.codecs.data_key_state()))
+            }
+            Kind::Any(any) => Some(any.codecs.data_key_state()),
+        }
+    }
+
     /// The codec of a namespace.
     ///
     /// # Errors

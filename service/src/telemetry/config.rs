@@ -29,8 +29,11 @@ pub struct TelemetryConfig {
     /// `otlp_headers_file`: a file with a line `NAME: VALUE` for each header, such as a token of the collector.
     pub headers_file: Option<PathBuf>,
     /// `trace_ratio`: the part of traces that begin here and are sent, from 0 to 1. `None` leaves it to
-    /// `OTEL_TRACES_SAMPLER`. A caller that sends a trace decides for that trace. Default: 1.
+    /// `OTEL_TRACES_SAMPLER`. Default: 1.
     pub trace_ratio: Option<f64>,
+    /// `trust_parent_sampling`: whether a caller that sends a trace decides whether the trace is sent. Otherwise
+    /// `trace_ratio` decides for its traces, too: callers could have everything sent, or nothing. Default: no.
+    pub trust_parent_sampling: bool,
     /// `key_ages`: whether key services are asked how old the keys are. Default: yes.
     pub key_ages: bool,
 }
@@ -42,6 +45,7 @@ impl Default for TelemetryConfig {
             metrics: None,
             headers_file: None,
             trace_ratio: None,
+            trust_parent_sampling: false,
             key_ages: true,
         }
     }
@@ -109,12 +113,17 @@ fn variable(environment: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<
 }
 
 /// The section as it is written.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of the section"
+)]
 struct Written {
     endpoint: Option<String>,
     headers_file: Option<PathBuf>,
     traces: bool,
     metrics: bool,
     trace_ratio: Option<f64>,
+    trust_parent_sampling: bool,
     key_ages: bool,
 }
 
@@ -126,6 +135,7 @@ impl Default for Written {
             traces: true,
             metrics: true,
             trace_ratio: None,
+            trust_parent_sampling: false,
             key_ages: true,
         }
     }
@@ -141,6 +151,8 @@ impl Written {
         section.set("traces", &mut written.traces, values::flag);
         section.set("metrics", &mut written.metrics, values::flag);
         written.trace_ratio = section.text("trace_ratio", ratio);
+        let trust = &mut written.trust_parent_sampling;
+        section.set("trust_parent_sampling", trust, values::flag);
         section.set("key_ages", &mut written.key_ages, values::flag);
         let sends_secrets = written.headers_file.is_some();
         if sends_secrets
@@ -162,6 +174,7 @@ impl Written {
         let mut config = TelemetryConfig {
             headers_file: self.headers_file.clone(),
             trace_ratio: self.trace_ratio,
+            trust_parent_sampling: self.trust_parent_sampling,
             key_ages: self.key_ages,
             ..TelemetryConfig::default()
         };
@@ -301,7 +314,7 @@ mod tests {
         let config = read("", &[]).unwrap();
         assert!(!config.exports());
         assert_eq!(config.trace_ratio, Some(1.0));
-        assert!(config.key_ages);
+        assert!(config.key_ages && !config.trust_parent_sampling);
     }
 
     #[test]

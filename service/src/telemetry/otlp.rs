@@ -17,7 +17,7 @@ use super::{
     config::TelemetryConfig,
     http_client::OtlpClient,
     metrics::{Metrics, Program},
-    request_span::spans_are_sent,
+    request_span::{CallersTraces, spans_are_sent},
 };
 use crate::log::TraceLayer;
 
@@ -51,6 +51,7 @@ pub enum OtlpError {
 pub(super) struct Otlp {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tracer: Option<SdkTracerProvider>,
+    callers: CallersTraces,
 }
 
 impl Otlp {
@@ -98,13 +99,17 @@ impl Otlp {
                 None => builder,
             }
         });
-        Ok(Self { metrics, tracer })
+        Ok(Self {
+            metrics,
+            tracer,
+            callers: callers_traces(config),
+        })
     }
 
     /// What turns our spans into traces.
     pub(super) fn layer(&self, program: Program) -> Option<TraceLayer> {
         let tracer = self.tracer.as_ref()?.tracer(program.name);
-        spans_are_sent();
+        spans_are_sent(self.callers);
         let own = FilterFn::new(is_own_span).with_max_level_hint(LevelFilter::DEBUG);
         let layer = tracing_opentelemetry::layer()
             .with_tracer(tracer)
@@ -114,6 +119,21 @@ impl Otlp {
             .with_filter(own);
         Some(Box::new(layer))
     }
+}
+
+/// Without `trace_ratio`, the standard variables say how many traces are sent.
+fn callers_traces(config: &TelemetryConfig) -> CallersTraces {
+    if config.trust_parent_sampling {
+        return CallersTraces::AsTheySay;
+    }
+    let variable = |name| std::env::var(name).unwrap_or_default();
+    let named = || match variable("OTEL_TRACES_SAMPLER").as_str() {
+        "parentbased_always_off" => 0.0,
+        "parentbased_traceidratio" => variable("OTEL_TRACES_SAMPLER_ARG").parse().unwrap_or(1.0),
+        // The others do not look at the caller's trace.
+        _ => 1.0,
+    };
+    CallersTraces::Ratio(config.trace_ratio.unwrap_or_else(named))
 }
 
 /// Events are not sent: error texts are written for the log, which operators read.

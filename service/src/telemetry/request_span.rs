@@ -1,5 +1,7 @@
 //! The span of a request: its place in the caller's trace, and what the trace says of it.
 
+#[cfg(feature = "otlp")]
+use std::sync::atomic::AtomicU64;
 use std::{
     fmt,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
@@ -15,11 +17,49 @@ const TRACEPARENT: &str = "traceparent";
 
 /// Whether spans are sent.
 static TRACED: AtomicBool = AtomicBool::new(false);
+/// Whether a caller's trace is sent when the caller says so. Otherwise [`OWN_RATIO`] counts for it.
+#[cfg(feature = "otlp")]
+static TRUSTS_CALLERS: AtomicBool = AtomicBool::new(false);
+/// The part of callers' traces that is sent, as the bits of a number from 0 to 1.
+#[cfg(feature = "otlp")]
+static OWN_RATIO: AtomicU64 = AtomicU64::new(0);
+
+/// Which traces of callers are sent.
+#[cfg(feature = "otlp")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum CallersTraces {
+    /// Those that the caller wants to be sent.
+    AsTheySay,
+    /// This part of them, whatever the caller says.
+    Ratio(f64),
+}
 
 /// Says that spans are sent from now on.
 #[cfg(feature = "otlp")]
-pub(super) fn spans_are_sent() {
+pub(super) fn spans_are_sent(callers: CallersTraces) {
+    match callers {
+        CallersTraces::AsTheySay => TRUSTS_CALLERS.store(true, Relaxed),
+        CallersTraces::Ratio(ratio) => OWN_RATIO.store(ratio.to_bits(), Relaxed),
+    }
     TRACED.store(true, Relaxed);
+}
+
+/// Whether a trace of a caller is sent.
+#[cfg(feature = "otlp")]
+fn is_sampled(parent: &Traceparent) -> bool {
+    if TRUSTS_CALLERS.load(Relaxed) {
+        return parent.sampled;
+    }
+    is_in(f64::from_bits(OWN_RATIO.load(Relaxed)))
+}
+
+/// True for this part of all calls. A caller cannot choose it, as it could by the trace's id.
+#[cfg(feature = "otlp")]
+fn is_in(ratio: f64) -> bool {
+    let mut bytes = [0; 4];
+    let drawn = temporal_kms::support::random::fill(&mut bytes);
+    let drawn = drawn.map(|()| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX));
+    ratio >= 1.0 || drawn.is_ok_and(|drawn| drawn < ratio)
 }
 
 /// The span of one request. Everything that the request causes belongs inside.
@@ -149,7 +189,7 @@ fn place(span: &Span, parent: Option<&Traceparent>) -> Option<String> {
     use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
     if let Some(parent) = parent {
-        let flags = TraceFlags::default().with_sampled(parent.sampled);
+        let flags = TraceFlags::default().with_sampled(is_sampled(parent));
         let parent = SpanContext::new(
             TraceId::from_bytes(parent.trace_id),
             SpanId::from_bytes(parent.span_id),
@@ -215,6 +255,15 @@ mod tests {
         let span = RequestSpan::new(&"1", &headers(&[VALID]));
         assert_eq!(span.trace_id(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
         assert_eq!(RequestSpan::new(&"1", &headers(&[])).trace_id(), None);
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn a_caller_does_not_decide_what_is_sent() {
+        let chosen = |ratio| (0..1000).filter(|_| is_in(ratio)).count();
+        assert_eq!((chosen(0.0), chosen(1.0)), (0, 1000));
+        let half = chosen(0.5);
+        assert!((300..700).contains(&half), "{half}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     exit::{Failure, Status},
-    log::{EarlyLog, TraceLayer},
+    log::{EarlyLog, LogControl},
 };
 
 /// How long the end of a program waits for the last traces and metrics.
@@ -20,6 +20,7 @@ const LAST_EXPORT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Telemetry {
     metrics: Arc<Metrics>,
+    log: Option<LogControl>,
     #[cfg(feature = "otlp")]
     tracer: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
 }
@@ -35,9 +36,9 @@ impl Telemetry {
         log: Option<EarlyLog>,
     ) -> Result<Self, Failure> {
         if !config.exports() {
-            finish(log, None);
             return Ok(Self {
                 metrics: Metrics::new(program),
+                log: log.map(|log| log.finish(None)),
                 #[cfg(feature = "otlp")]
                 tracer: None,
             });
@@ -53,8 +54,9 @@ impl Telemetry {
     ) -> Result<Self, Failure> {
         let otlp = super::otlp::Otlp::start(program, config)
             .map_err(|error| Failure::new(Status::Configuration, error))?;
-        finish(log, otlp.layer(program));
+        let traces = otlp.layer(program);
         Ok(Self {
+            log: log.map(|log| log.finish(traces)),
             metrics: otlp.metrics,
             tracer: otlp.tracer,
         })
@@ -84,11 +86,19 @@ impl Telemetry {
         &self.metrics
     }
 
+    /// What changes the level of the log, where this is the log of the process.
+    #[must_use]
+    pub fn log(&self) -> Option<&LogControl> {
+        self.log.as_ref()
+    }
+
     /// Sends what is not sent yet, and ends. It waits for a short time only.
     pub async fn finish(self) {
         #[cfg(feature = "otlp")]
         {
-            let Self { metrics, tracer } = self;
+            let Self {
+                metrics, tracer, ..
+            } = self;
             // The exporters have threads of their own, and these calls wait for them.
             let ending = tokio::task::spawn_blocking(move || {
                 if let Some(tracer) = tracer {
@@ -102,11 +112,5 @@ impl Telemetry {
                 );
             }
         }
-    }
-}
-
-fn finish(log: Option<EarlyLog>, traces: Option<TraceLayer>) {
-    if let Some(log) = log {
-        log.finish(traces);
     }
 }

@@ -211,12 +211,16 @@ async fn received(signal: &mut Option<Signal>) {
 /// Files that cannot be used.
 #[must_use]
 pub fn faults(settings: &TlsSettings) -> Vec<Fault> {
-    let loaded = Files::read(settings).and_then(|files| files.load(settings));
-    let error = loaded.err();
+    let error = check(settings).err();
     error
         .map(|error| Fault::new("tls", error.to_string()))
         .into_iter()
         .collect()
+}
+
+/// Whether a server can use the files.
+pub(super) fn check(settings: &TlsSettings) -> Result<(), TlsError> {
+    Files::read(settings)?.load(settings).map(drop)
 }
 
 /// The bytes of all files.

@@ -10,6 +10,7 @@ use temporal_kms_codec_service::{
 use super::{
     api::{ConfigArgs, bind},
     exit::{CommandEnd, CommandError},
+    observed,
     worker::{self, TELEMETRY, WorkerArgs},
 };
 use crate::{api::ApiConfig, print, worker::run as run_worker};
@@ -41,8 +42,12 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
     let queue = args.worker.connection.task_queue().to_owned();
     let options = args.file.options(&args.worker.connection);
+    let observed_args = args.worker.observed.clone();
     let mut settings = worker::settings(args.worker)?;
-    settings.connection = settings.connection.with_metrics(telemetry.metrics());
+    let started = observed::start(&observed_args, settings.connection, telemetry.metrics());
+    let (observed, connection) = started.await?;
+    settings.connection = connection;
+    let options = options.with_observer(observed.observer());
     let mut signals = StopSignals::listen().map_err(CommandError::Signals)?;
     let api = bind(config, options, telemetry.metrics()).await?;
     let stop = CancellationToken::new();
@@ -53,7 +58,7 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
         stopping.cancel();
     });
     // The worker waits for the same signals.
-    let ran = run_worker(settings, || {
+    let ran = run_worker(settings, observed.readiness(), || {
         print::line(&format!("worker ready: task queue {queue}"));
     })
     .await;
@@ -61,7 +66,9 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
     if let Err(error) = serving.await {
         tracing::error!(%error, "the API failed");
     }
+    let closed = observed.finish().await;
     telemetry.finish().await;
     ran?;
+    closed?;
     Ok(CommandEnd::Done)
 }

@@ -4,6 +4,7 @@ use std::{io, process::ExitCode};
 
 use temporal_kms_codec_service::{
     exit::{Status, after_signal, list},
+    listener::ListenAddress,
     settings::Problems,
     terminal,
 };
@@ -105,6 +106,17 @@ pub(super) enum CommandError {
     /// Traces and metrics cannot be sent as the variables say.
     #[error("{0}")]
     Telemetry(String),
+    /// The audit log cannot be used.
+    #[error("the audit log: {0}")]
+    Audit(String),
+    /// The address for probes cannot be used.
+    #[error("cannot listen on {address}: {source}. Choose another address with --admin-listen")]
+    Listen {
+        /// The address.
+        address: ListenAddress,
+        /// Why.
+        source: io::Error,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -132,6 +144,7 @@ impl CommandError {
             Self::Client(error) => of_client(error),
             Self::Claude(_)
             | Self::Telemetry(_)
+            | Self::Audit(_)
             | Self::Configuration(_)
             | Self::WebhookSecret(_)
             | Self::Webhooks(_) => Status::Configuration,
@@ -139,6 +152,7 @@ impl CommandError {
                 ApiServerError::Listen { .. } => Status::Unavailable,
                 _ => Status::Configuration,
             },
+            Self::Listen { .. } => Status::Unavailable,
             Self::Worker(error) => of_worker(error),
             Self::Store(StoreError::Seal { .. } | StoreError::Replaced { .. }) => Status::Data,
             Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,

@@ -16,6 +16,7 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     input::InputError,
+    observed::{self, ObservedArgs},
     sandbox::SandboxArgs,
     steps::StepArgs,
     units,
@@ -42,7 +43,8 @@ Examples:
 The worker prints `worker ready` when it polls. SIGTERM or Ctrl-C ends it:
 it takes no new tasks, and running tasks may continue for --drain-time.
 
-Traces and metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOINT names a
+--admin-listen answers /healthz and /readyz for probes, and /metrics for
+Prometheus. Traces and metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOINT names a
 collector, such as http://127.0.0.1:4318.
 
 Tasks run in a sandbox, without network. A worker that runs as root gives each
@@ -53,6 +55,8 @@ task a Unix user of its own. The log says what does not work on this machine.";
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub observed: ObservedArgs,
     #[command(flatten)]
     pub steps: StepArgs,
     /// Claude Code's program: a name on the PATH, or a path.
@@ -224,17 +228,22 @@ pub(super) async fn run(
     log: Option<EarlyLog>,
 ) -> Result<CommandEnd, CommandError> {
     let queue = args.connection.task_queue().to_owned();
+    let observed_args = args.observed.clone();
     let config = TelemetryConfig::from_variables(&variable).map_err(CommandError::Telemetry)?;
     let telemetry = Telemetry::start(TELEMETRY, &config, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
     let mut settings = settings(args)?;
-    settings.connection = settings.connection.with_metrics(telemetry.metrics());
-    let ran = worker::run(settings, || {
+    let started = observed::start(&observed_args, settings.connection, telemetry.metrics());
+    let (observed, connection) = started.await?;
+    settings.connection = connection;
+    let ran = worker::run(settings, observed.readiness(), || {
         print::line(&format!("worker ready: task queue {queue}"));
     });
     let ended = ran.await;
+    let closed = observed.finish().await;
     telemetry.finish().await;
     ended?;
+    closed?;
     Ok(CommandEnd::Done)
 }
 

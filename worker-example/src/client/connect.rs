@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use temporal_kms_codec::{Codec, CodecSettings, Error, PlaintextPolicy, Scheme, Sealer};
-use temporal_kms_codec_service::{arguments::variable, local_key::KeyChoice};
+use temporal_kms_codec_service::arguments::variable;
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, TlsOptions,
 };
@@ -97,11 +97,10 @@ async fn keys(options: &ConnectOptions) -> Result<Keys, ConnectError> {
     if variable("CLAUDE_TASKS_KEYRING").is_some() {
         return Err(ConnectError::OldVariable);
     }
-    let mut settings = KeyChoice::new()
-        .keyring(options.keyring.clone())
-        .namespace(&options.namespace)
-        .settings(&variable)
+    let mut settings = options
+        .codec_settings()
         .map_err(temporal_kms_codec::Error::from)?;
+    settings.kms.set_observer(options.observer.clone());
     let mut keys = settings.encrypt.iter().chain(&settings.decrypt);
     if options.keyring.is_some() && !keys.any(|key| key.scheme() == Scheme::LOCAL) {
         return Err(ConnectError::KeyringUnused);

@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use temporal_kms_codec_service::telemetry::Metrics;
+use temporal_kms_codec::{CodecSettings, ConfigurationError, kms::CallObserver};
+use temporal_kms_codec_service::{arguments::variable, local_key::KeyChoice, telemetry::Metrics};
 
 use super::{address::Address, owner::Owner};
 use crate::{store::StoreLocation, task::TaskId};
@@ -26,6 +27,7 @@ pub struct ConnectOptions {
     pub(super) tls_ca: Option<PathBuf>,
     pub(super) tls_client: Option<(PathBuf, PathBuf)>,
     pub(super) metrics: Option<Arc<Metrics>>,
+    pub(super) observer: Option<Arc<dyn CallObserver>>,
     pub(super) store: Option<StoreLocation>,
     pub(super) plain_sessions: bool,
     pub(super) secrets_key: Option<String>,
@@ -46,6 +48,7 @@ impl ConnectOptions {
             tls_ca: None,
             tls_client: None,
             metrics: None,
+            observer: None,
             store: None,
             plain_sessions: false,
             secrets_key: None,
@@ -140,6 +143,23 @@ impl ConnectOptions {
     pub(crate) fn with_metrics(mut self, metrics: &Arc<Metrics>) -> Self {
         self.metrics = Some(Arc::clone(metrics));
         self
+    }
+
+    /// Has an observer told of each call of a key.
+    pub(crate) fn with_observer(mut self, observer: Option<Arc<dyn CallObserver>>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// The codec's settings: those of the environment, and the keyring and the namespace of the options.
+    ///
+    /// # Errors
+    /// When a variable is wrong.
+    pub(crate) fn codec_settings(&self) -> Result<CodecSettings, ConfigurationError> {
+        KeyChoice::new()
+            .keyring(self.keyring.clone())
+            .namespace(&self.namespace)
+            .settings(&variable)
     }
 
     pub(super) fn tls_files(&self) -> impl Iterator<Item = &Path> {

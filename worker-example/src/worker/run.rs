@@ -8,7 +8,10 @@ use std::{
 };
 
 use temporal_kms_codec::WorkerGuard;
-use temporal_kms_codec_service::{deadline::later, lifecycle::StopSignals};
+use temporal_kms_codec_service::{
+    deadline::later,
+    lifecycle::{Condition, KEYS, Phase, Readiness, StopSignals},
+};
 use temporalio_client::{Client, NamespacedClient as _};
 use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
 use temporalio_sdk::{
@@ -44,6 +47,8 @@ use crate::{
     store::{self, StoreError, Vault},
 };
 
+/// The condition that Temporal gives this worker tasks.
+const TEMPORAL: &str = "temporal";
 /// How many workflow tasks run at the same time. They take little time and no process.
 const WORKFLOW_SLOTS: usize = 100;
 /// How many deliveries run at the same time.
@@ -95,19 +100,24 @@ pub(crate) enum WorkerError {
     Worker(String),
 }
 
-/// Runs a worker until SIGTERM, Ctrl-C or SIGHUP. Calls `on_ready` when Temporal has seen it poll.
+/// Runs a worker until SIGTERM, Ctrl-C or SIGHUP. Calls `on_ready` when Temporal has seen it poll, and tells `readiness`.
 ///
 /// # Errors
 /// When the worker cannot start, or Temporal refuses it.
 pub(crate) async fn run(
     settings: WorkerSettings,
+    readiness: &Readiness,
     on_ready: impl FnOnce(),
 ) -> Result<(), WorkerError> {
+    let waits = "Temporal does not see this worker poll yet; check its address and the namespace";
+    readiness.set(TEMPORAL, Condition::Unmet(waits.to_owned()));
     let ending = CancellationToken::new();
     let identity = format!("claude-tasks-{}", uuid::Uuid::new_v4().as_simple());
     let connection = settings.connection.clone().with_identity(&identity);
     let mut runner = runner(&settings, ending.clone()).await?;
     let tasks = TaskClient::connect(&connection).await?;
+    // The key has sealed and opened a data key.
+    readiness.set(KEYS, Condition::Met);
     runner.vault = tasks.vault().cloned();
     runner.namespace = tasks.temporal().namespace();
     let runner = Arc::new(runner);
@@ -117,6 +127,7 @@ pub(crate) async fn run(
     let take_no_more = workers.places.shutdown_handle();
     let ended = async {
         signals.next().await;
+        readiness.advance(Phase::Draining);
         tracing::info!(
             seconds = settings.drain_time.as_secs(),
             "draining: the worker takes no new tasks, and running tasks may end"
@@ -132,6 +143,8 @@ pub(crate) async fn run(
     };
     let ready = async {
         until_polled(tasks.temporal(), tasks.task_queue(), &identity).await;
+        readiness.set(TEMPORAL, Condition::Met);
+        readiness.advance(Phase::Ready);
         on_ready();
         std::future::pending::<()>().await;
     };

@@ -16,6 +16,7 @@ mod end_to_end;
 mod histories;
 mod hostile_cli;
 mod hostile_input;
+mod observed;
 mod processes;
 mod providers;
 mod repository;

@@ -1,6 +1,6 @@
-//! Every combination of features compiles.
+//! Every combination of features compiles, and the tests with each feature alone.
 
-use std::{ffi::OsString, path::Path};
+use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
 use anyhow::Context;
 
@@ -8,6 +8,9 @@ use crate::{packages::Metadata, step, tools, workspace::Workspace};
 
 /// The library cannot encrypt without one of them.
 const CRYPTOGRAPHY: [&str; 2] = ["aes-gcm", "aws-lc-rs"];
+
+/// A test that uses a feature must be left out without it.
+const TESTS: [&str; 2] = ["--tests", "--each-feature"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -24,22 +27,36 @@ pub(super) fn check(workspace: &Workspace, arguments: &Arguments) -> anyhow::Res
     let metadata = Metadata::of_members(workspace)?;
     let chosen = |name: &String| arguments.package.as_ref().is_none_or(|only| only == name);
     for package in metadata.published().filter(|package| chosen(&package.name)) {
-        let mut check = workspace.cargo();
-        check.env("PATH", with_folder_of(&hack)?);
-        check.args(["hack", "check", "--locked", "--package", &package.name]);
-        check.arg("--feature-powerset");
+        let mut sets = vec!["--feature-powerset"];
         if arguments.pairs {
-            check.arg("--depth=2");
+            sets.push("--depth=2");
         }
-        if CRYPTOGRAPHY
-            .iter()
-            .all(|name| package.features.contains_key(*name))
-        {
-            check.arg(format!("--at-least-one-of={}", CRYPTOGRAPHY.join(",")));
+        for pass in [&sets[..], &TESTS] {
+            let mut check = workspace.cargo();
+            check.env("PATH", with_folder_of(&hack)?);
+            check.args(["hack", "check", "--locked", "--package", &package.name]);
+            check.args(pass);
+            check.args(needed(&package.features, pass == TESTS));
+            step::loudly(check)?;
         }
-        step::loudly(check)?;
     }
     Ok(())
+}
+
+/// What the sets of features have in common.
+fn needed(features: &BTreeMap<String, Vec<String>>, is_each_alone: bool) -> Option<String> {
+    let has_both = CRYPTOGRAPHY.iter().all(|name| features.contains_key(*name));
+    // A feature alone gets the first one beside it.
+    let alone = || {
+        CRYPTOGRAPHY
+            .first()
+            .map(|name| format!("--features={name}"))
+    };
+    match (has_both, is_each_alone) {
+        (false, _) => None,
+        (true, true) => alone(),
+        (true, false) => Some(format!("--at-least-one-of={}", CRYPTOGRAPHY.join(","))),
+    }
 }
 
 /// The `PATH` with the pinned tools first, where cargo looks for `cargo-hack`.

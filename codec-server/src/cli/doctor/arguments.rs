@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::super::kms_args::KmsArgs;
+use super::{
+    super::kms_args::KmsArgs,
+    serving::{CodecUrl, Places, UiUrl},
+};
 
 pub(in super::super) const HELP: &str = "\
 Examples:
   codec-server doctor --config codec.toml
   codec-server doctor --config codec.toml --namespace prod --json \\
     | jq '.findings[] | select(.status == \"failed\")'
+  codec-server doctor --config codec.toml --ui https://temporal.example.com \\
+    --server https://codec.example.com
   TEMPORAL_CODEC_KEY=local://default TEMPORAL_CODEC_KEYRING=keys \\
     codec-server doctor
   codec-server doctor \\
@@ -23,6 +28,9 @@ unwrapped, a payload encoded and decoded. Nothing is created or changed. The
 service charges for the calls: about 2 for each of --samples and each key, and
 10 more. The options under \"Key management services\" go with --key;
 otherwise the configuration says how keys are reached.
+
+Certificates, web pages that may call, issuers and logins are checked as well.
+--ui and --server try what the Web UI would send.
 
 The first failed check decides the exit code:
     0  no check failed; there may be warnings
@@ -52,11 +60,26 @@ pub(in super::super) struct DoctorArgs {
     /// Tasks a month that the cost is estimated for: each has one payload encrypted and decrypted once.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub(super) tasks_per_month: u32,
+    /// The address of the Web UI in a browser: checks that it may call the server.
+    #[arg(long, value_name = "URL", conflicts_with = "keys")]
+    ui: Option<UiUrl>,
+    /// The address of the running server, as clients call it: checks that it answers as the configuration says. It gets a
+    /// preflight and a request without payloads.
+    #[arg(long, value_name = "URL", conflicts_with = "keys")]
+    server: Option<CodecUrl>,
     #[command(flatten)]
     pub(super) kms: KmsArgs,
 }
 
 impl DoctorArgs {
+    /// Where the Web UI and the running server are.
+    pub(super) fn places(&self) -> Places<'_> {
+        Places {
+            ui: self.ui.as_ref(),
+            codec: self.server.as_ref(),
+        }
+    }
+
     /// A key on the command line is meant instead of a file that the environment names.
     pub(super) fn config(&self) -> Option<PathBuf> {
         let variable = || {

@@ -24,15 +24,15 @@ pub(super) fn skew(date: SystemTime, before: SystemTime, after: SystemTime) -> i
     }
 }
 
-/// `tolerance` is how far the service lets this machine's clock be off.
-pub(super) fn judge(skew: Option<i64>, tolerance: Duration) -> Finding {
+/// `tolerance` is how far the service, or `whose` clock it is, lets this machine's clock be off.
+pub(super) fn judge(skew: Option<i64>, tolerance: Duration, whose: &str) -> Finding {
     let refused = tolerance.as_secs();
     let Some(skew) = skew else {
-        return Finding::skipped(Check::Clock, "the service did not tell its time");
+        return Finding::skipped(Check::Clock, format!("the {whose} did not tell its time"));
     };
     let side = if skew > 0 { "behind" } else { "ahead of" };
     let summary = format!(
-        "this machine's clock is {} seconds {side} the service's",
+        "this machine's clock is {} seconds {side} the {whose}'s",
         skew.unsigned_abs()
     );
     let finding = match skew.unsigned_abs() {
@@ -43,7 +43,7 @@ pub(super) fn judge(skew: Option<i64>, tolerance: Duration) -> Finding {
             REMEDY,
         ),
         WORRYING.. => Finding::warning(Check::Clock, summary, REMEDY),
-        0..=1 => Finding::ok(Check::Clock, "it agrees with the service's"),
+        0..=1 => Finding::ok(Check::Clock, format!("it agrees with the {whose}'s")),
         _ => Finding::ok(Check::Clock, summary),
     };
     finding.with("skew_seconds", skew)
@@ -92,15 +92,19 @@ mod tests {
             (Some(-7200), Outcome::Failed),
             (None, Outcome::Skipped),
         ] {
-            assert_eq!(judge(skew, TOLERANCE).outcome, outcome, "{skew:?}");
+            assert_eq!(
+                judge(skew, TOLERANCE, "service").outcome,
+                outcome,
+                "{skew:?}"
+            );
         }
         assert!(
-            judge(Some(600), TOLERANCE)
+            judge(Some(600), TOLERANCE, "service")
                 .summary
                 .contains("600 seconds behind")
         );
         assert!(
-            judge(Some(-600), TOLERANCE)
+            judge(Some(-600), TOLERANCE, "service")
                 .summary
                 .contains("600 seconds ahead")
         );

@@ -44,6 +44,8 @@ pub(super) struct WebEndpoint {
     url: Url,
     /// What named it, if it is not the public one.
     setting: Option<&'static str>,
+    /// What to do when it does not answer, where that is not about a key service.
+    advice: Option<&'static str>,
 }
 
 /// The result of the request.
@@ -67,7 +69,17 @@ impl WebEndpoint {
     /// `None` without a valid URL.
     pub(super) fn new(url: &str, setting: Option<&'static str>) -> Option<Self> {
         let url = url.parse().ok()?;
-        Some(Self { url, setting })
+        Some(Self {
+            url,
+            setting,
+            advice: None,
+        })
+    }
+
+    /// What to do when it does not answer.
+    pub(super) fn with_advice(mut self, advice: &'static str) -> Self {
+        self.advice = Some(advice);
+        self
     }
 
     /// One small request without credentials.
@@ -148,6 +160,7 @@ impl WebEndpoint {
                 "check which certificate it shows, and that this machine trusts its issuer; a proxy may be on the way"
                     .to_owned()
             }
+            _ if self.advice.is_some() => self.advice.unwrap_or_default().to_owned(),
             (_, Some(setting)) => format!(
                 "check that the service runs there and that {setting} names it, or leave the setting out for the public service"
             ),
@@ -186,6 +199,7 @@ mod tests {
             let endpoint = WebEndpoint {
                 url: url.parse().unwrap(),
                 setting: None,
+                advice: None,
             };
             async move { endpoint.head().await }
         };

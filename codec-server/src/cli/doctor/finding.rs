@@ -22,6 +22,11 @@ pub(super) enum Check {
     Cost,
     RoundTrip,
     Cache,
+    Certificate,
+    Issuer,
+    Login,
+    Cors,
+    Server,
 }
 
 impl Check {
@@ -52,6 +57,11 @@ impl Check {
             Self::Cost => "cost",
             Self::RoundTrip => "round trip",
             Self::Cache => "cache",
+            Self::Certificate => "certificate",
+            Self::Issuer => "issuer",
+            Self::Login => "login",
+            Self::Cors => "CORS",
+            Self::Server => "server",
         }
     }
 }
@@ -74,6 +84,12 @@ pub(super) struct Finding {
     pub(super) key: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) namespace: Option<String>,
+    /// NAME of `[auth.issuers.NAME]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) issuer: Option<String>,
+    /// The URL of a running server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) server: Option<String>,
     #[serde(rename = "status")]
     pub(super) outcome: Outcome,
     pub(super) summary: String,
@@ -122,6 +138,8 @@ impl Finding {
             check,
             key: None,
             namespace: None,
+            issuer: None,
+            server: None,
             outcome,
             summary: summary.into(),
             remedy: None,
@@ -141,6 +159,26 @@ impl Finding {
         self
     }
 
+    pub(super) fn of_issuer(mut self, name: &str) -> Self {
+        self.issuer = Some(name.to_owned());
+        self
+    }
+
+    pub(super) fn of_server(mut self, url: &impl ToString) -> Self {
+        self.server = Some(url.to_string());
+        self
+    }
+
+    /// The same for another check.
+    pub(super) fn under(mut self, check: Check) -> Self {
+        self.check = check;
+        self
+    }
+
+    pub(super) fn is_failure(&self) -> bool {
+        self.outcome == Outcome::Failed
+    }
+
     pub(super) fn of_namespace(mut self, namespace: &Namespace) -> Self {
         self.namespace = Some(namespace.to_string());
         self
@@ -154,6 +192,10 @@ pub(super) struct Findings(pub(super) Vec<Finding>);
 impl Findings {
     pub(super) fn push(&mut self, finding: Finding) {
         self.0.push(finding);
+    }
+
+    pub(super) fn extend(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.0.extend(findings);
     }
 
     /// Says why checks were not made.

@@ -158,7 +158,7 @@ impl KeyExam<'_> {
             found,
             endpoint: answer.finding,
             answers,
-            clock: clock::judge(answer.skew, service.clock_tolerance()),
+            clock: clock::judge(answer.skew, service.clock_tolerance(), "service"),
             skew: answer.skew,
         }
     }

@@ -9,7 +9,7 @@ use temporal_kms_codec_service::terminal;
 
 use super::{
     super::exit::{Failure, Status},
-    finding::{Finding, Findings, Outcome},
+    finding::{Check, Finding, Findings, Outcome},
 };
 
 pub(super) fn print(findings: &Findings, json: bool) -> Result<(), Failure> {
@@ -61,6 +61,8 @@ fn alike(findings: &[Finding]) -> usize {
             && finding.summary == first.summary
             && finding.key == first.key
             && finding.namespace == first.namespace
+            && finding.issuer == first.issuer
+            && finding.server == first.server
     };
     findings.iter().take_while(same).count().max(1)
 }
@@ -70,9 +72,22 @@ fn title(finding: &Finding) -> String {
         (Some(key), Some(namespace)) => format!("Namespace {namespace} with key {key}"),
         (Some(key), None) => format!("Key {key}"),
         (None, Some(namespace)) => format!("Namespace {namespace}"),
-        (None, None) => "Configuration".to_owned(),
+        (None, None) => section(finding),
     };
     terminal::line(&title)
+}
+
+/// The title of what is neither about a key nor about a namespace.
+fn section(finding: &Finding) -> String {
+    match (&finding.issuer, &finding.server, finding.check) {
+        (Some(issuer), _, _) => format!("Issuer {issuer}"),
+        (_, Some(server), _) => format!("Server {server}"),
+        (_, _, Check::Certificate) => "Certificates".to_owned(),
+        (_, _, Check::Issuer) => "Issuers".to_owned(),
+        (_, _, Check::Login) => "Login".to_owned(),
+        (_, _, Check::Cors) => "Web pages".to_owned(),
+        _ => "Configuration".to_owned(),
+    }
 }
 
 fn entry(finding: &Finding, names: &str) -> Vec<String> {
@@ -108,7 +123,6 @@ fn painted(style: Style, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::finding::Check;
 
     #[test]
     fn groups_by_key_and_folds_what_was_skipped_together() {

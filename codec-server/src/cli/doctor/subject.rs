@@ -12,6 +12,7 @@ use super::{
     super::exit::Status,
     arguments::DoctorArgs,
     finding::{Check, Finding, Findings},
+    serving::Serving,
 };
 use crate::config::{Config, NamespaceConfig, NamespacesConfig};
 
@@ -21,6 +22,8 @@ pub(super) struct Subject {
     pub(super) kms: Kms,
     /// How old the versions of keys may become.
     pub(super) rotation: RotationPolicy,
+    /// What a server needs beside its keys, where one is configured.
+    pub(super) serving: Option<Serving>,
     /// Whether a server is started with it, whose every setting was chosen.
     serves: bool,
     /// Whether each key is checked on its own, in one namespace for all.
@@ -77,6 +80,7 @@ impl Subject {
                 format!("correct the file; `codec-server config check {what}` reports the same"),
             )
         })?;
+        let serving = Serving::of(&config);
         let NamespacesConfig::Named(named) = config.namespaces else {
             return Err(refused(
                 format!("{what} has no section [namespaces.NAME]"),
@@ -103,13 +107,16 @@ impl Subject {
         };
         let mut subject = Self::new(namespaces, config.keys, true);
         subject.rotation = config.rotation;
+        subject.serving = Some(serving);
         Ok((subject, what))
     }
 
     fn of_environment(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
+        let mut serving = None;
         if !args.kms.means_default_key() {
-            Config::settings_from_environment()
+            let config = Config::settings_from_environment()
                 .map_err(|problems| refused(problems.to_string(), "correct the variables"))?;
+            serving = Some(Serving::of(&config));
         }
         let settings = CodecSettings::from_variables(&|name| args.kms.variable(name))
             .map_err(|error| setting(&error))?;
@@ -125,10 +132,9 @@ impl Subject {
         })?;
         // Of workers, not of this server.
         config.plaintext = settings.plaintext.unwrap_or_default();
-        Ok((
-            Self::new(vec![(namespace, config)], settings.kms, false),
-            "the environment".to_owned(),
-        ))
+        let mut subject = Self::new(vec![(namespace, config)], settings.kms, false);
+        subject.serving = serving;
+        Ok((subject, "the environment".to_owned()))
     }
 
     fn of_keys(args: &DoctorArgs) -> Result<(Self, String), Refusal> {
@@ -160,6 +166,7 @@ impl Subject {
             namespaces,
             kms,
             rotation: RotationPolicy::default(),
+            serving: None,
             serves,
             by_key: false,
         }

@@ -1,8 +1,9 @@
 //! The page for people, and the state that administrators see on it.
 
+use temporal_kms_codec::kms::{SignatureAlgorithm, local::LocalKeyring};
 use temporal_kms_codec_service::auth::NewToken;
 
-use crate::support::{Answer, CodecServer};
+use crate::support::{Answer, CodecServer, body_of, plain};
 
 fn get(server: &CodecServer, path: &str, headers: &str) -> Answer {
     let request =
@@ -77,4 +78,77 @@ fn the_state_is_for_administrators_and_of_their_namespaces() {
     assert_eq!(rows[0][0], "payments");
     assert_eq!(rows[0][1], "local://payments");
     assert_eq!(shown["tables"][1]["rows"].as_array().unwrap().len(), 1);
+    assert_eq!(shown["tables"][2]["title"], "Readiness");
+    // The audit log is about all namespaces.
+    assert_eq!(shown["tables"].as_array().unwrap().len(), 3, "{shown}");
+}
+
+#[test]
+fn the_state_has_the_audit_log_and_the_data_keys_of_patterns() {
+    let all = NewToken::generate().unwrap();
+    let mut server = CodecServer::configured(|folder| {
+        let keyring = LocalKeyring::open(folder.join("keys"));
+        keyring
+            .signing_key_or_create("audit", SignatureAlgorithm::Ed25519)
+            .unwrap();
+        let audit = folder.join("audit");
+        std::fs::create_dir(&audit).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&audit, private).unwrap();
+        format!(
+            "[auth.tokens.all]\nsha256 = [\"{}\"]\npermissions = [\"temporal-system:admin\"]\n\
+             [audit]\nfolder = '{}'\nanchor_key = \"local://audit\"\nanchor_every = \"20ms\"\n\
+             [namespaces.\"team-*\"]\nencrypt = [\"local://default\"]\n",
+            all.sha256,
+            audit.display()
+        )
+    });
+    server.wait_for_log("head of the audit log");
+    let bearer = format!("Authorization: Bearer {}", all.token.as_str());
+    let header = [
+        ("X-Namespace", "team-a"),
+        ("Authorization", bearer.split_once(": ").unwrap().1),
+    ];
+    let encoded = server.post("/encode", &header, &body_of(&plain(&["a"])));
+    assert_eq!(encoded.status, 200, "{}", encoded.body);
+    let state = || get(&server, "/status", &format!("{bearer}\r\n")).json();
+    // The first anchor is signed in the background.
+    let started = tokio::time::Instant::now();
+    let mut shown = state();
+    while !shown.to_string().contains("\"line ") {
+        assert!(started.elapsed().as_secs() < 60, "{shown}");
+        shown = state();
+    }
+    let table = |title: &str| {
+        let mut tables = shown["tables"].as_array().unwrap().iter();
+        tables
+            .find(|table| table["title"] == title)
+            .unwrap()
+            .clone()
+    };
+    let namespaces = table("Namespaces");
+    assert_eq!(namespaces["rows"][0][0], "team-*");
+    // The namespace team-a has a data key that encrypts.
+    assert_ne!(namespaces["rows"][0][6], "", "{shown}");
+    let rows = table("Readiness")["rows"].clone();
+    let conditions = rows.as_array().unwrap().iter();
+    let of = |name: &str, row: &serde_json::Value| row[0] == name;
+    assert!(
+        conditions
+            .clone()
+            .any(|row| of("audit", row) && row[1] == "met")
+    );
+    assert!(conditions.clone().any(|row| of("keys", row)));
+    let audit = table("Audit log")["rows"].clone();
+    let value = |name: &str| {
+        let mut rows = audit.as_array().unwrap().iter();
+        rows.find(|row| of(name, row)).unwrap()[1]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(value("hash of the last line").len(), 64);
+    assert!(value("last anchor").starts_with("line "), "{audit}");
+    assert!(value("files").starts_with("1 files, "), "{audit}");
+    assert_eq!(value("lines that are missing"), "0");
 }

@@ -11,7 +11,7 @@ use std::{
 use nix::sys::signal::Signal;
 use temporal_kms_codec_service::auth::NewToken;
 
-use crate::support::{CodecServer, create_key, plain};
+use crate::support::{CodecServer, body_of, create_key, plain};
 
 const DEFAULT: &str = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
 const IN_USE: &str = "the configuration is read again and in use";
@@ -57,6 +57,71 @@ fn a_new_namespace_is_served_without_a_restart() {
     server
         .call("/decode", "new", &sealed)
         .refused(404, "does not serve the namespace new");
+    server.serves();
+}
+
+#[test]
+fn the_level_of_the_log_changes_and_a_bad_one_changes_nothing() {
+    // Without RUST_LOG, which would decide.
+    let watched = format!("[reload]\nwatch_interval = \"0s\"\n{DEFAULT}");
+    let mut server = CodecServer::serve_with("", &watched, &[("RUST_LOG", "")]);
+    let request = |server: &CodecServer| {
+        let headers = [("X-Namespace", "default")];
+        let answer = server.post("/encode", &headers, &body_of(&plain(&["a"])));
+        answer.header("x-request-id").unwrap().to_owned()
+    };
+    let shown = request(&server);
+    let error = format!("{DEFAULT}[log]\nlevel = \"error\"\n");
+    rewrite(&server, DEFAULT, &error);
+    reload(&mut server);
+    server.wait_for_metric("codec_server_configuration_generation 2");
+    let hidden = request(&server);
+
+    let bad = error.replace("error", "verbose");
+    rewrite(&server, &error, &bad);
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log("log.level");
+    let hidden_too = request(&server);
+
+    rewrite(&server, &bad, DEFAULT);
+    server.signal(Signal::SIGHUP);
+    server.wait_for_metric("codec_server_configuration_generation 3");
+    let shown_again = request(&server);
+    let log = server.stop_and_log();
+    for (id, is_there) in [
+        (shown, true),
+        (hidden, false),
+        (hidden_too, false),
+        (shown_again, true),
+    ] {
+        assert_eq!(log.contains(&id), is_there, "{id}: {log}");
+    }
+}
+
+#[test]
+fn rust_log_decides_where_it_is_set() {
+    let level = format!("[reload]\nwatch_interval = \"0s\"\n[log]\nlevel = \"error\"\n{DEFAULT}");
+    let mut server = CodecServer::serve_with("", &level, &[("RUST_LOG", "info")]);
+    server.wait_for_log("RUST_LOG decides");
+    reload(&mut server);
+}
+
+#[test]
+fn a_changed_static_key_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    fs::write(&key, "0".repeat(64)).unwrap();
+    let namespace = format!(
+        "[reload]\nwatch_interval = \"20ms\"\n{DEFAULT}decrypt_formats = [\"envelope\", \"static\"]\nstatic_keys = {{ a = '{}' }}\n",
+        key.display()
+    );
+    let mut server = CodecServer::serve("", &namespace);
+    server.wait_for_log("ready: every encrypting key answers");
+    fs::write(&key, "1".repeat(64)).unwrap();
+    server.wait_for_log(IN_USE);
+    // Not a key.
+    fs::write(&key, "2").unwrap();
+    server.wait_for_log("does not hold a key");
     server.serves();
 }
 

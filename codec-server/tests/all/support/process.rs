@@ -156,7 +156,10 @@ impl CodecServer {
     }
 
     fn start(mut command: Command, folder: TempDir) -> Self {
-        command.env("RUST_LOG", "trace");
+        // Unless the test sets it.
+        if command.get_envs().all(|(name, _)| name != "RUST_LOG") {
+            command.env("RUST_LOG", "trace");
+        }
         let mut service = Service::start("the codec server", command).unwrap();
         let admin = |line: &str| {
             line.strip_prefix("admin listening on http://")

@@ -95,12 +95,41 @@ fn a_request_without_a_trace_begins_one_and_the_log_names_it() {
     server.wait_for_log(&format!("\"trace_id\":\"{}\"", hex(&decode.trace_id)));
 }
 
+/// The part of traces that is sent is the operator's. The caller's trace goes on.
 #[test]
-fn an_unsampled_trace_is_not_sent() {
+fn a_caller_does_not_decide_what_is_sent() {
+    let unsampled = format!("00-{TRACE}-{PARENT}-00");
+    let sampled = format!("00-{TRACE}-{PARENT}-01");
+    let collector = Collector::start();
+    let all = server(
+        &collector,
+        &[("OTEL_TRACES_SAMPLER", "parentbased_always_on")],
+    );
+    let headers = |parent| [("X-Namespace", "default"), ("traceparent", parent)];
+    all.post("/encode", &headers(&unsampled), &body_of(&plain(&["a"])));
+    let encode = span(&collector, "encode");
+    assert_eq!(hex(&encode.trace_id), TRACE);
+
+    let collector = Collector::start();
+    let none = server(&collector, &[("CODEC_TELEMETRY_TRACE_RATIO", "0")]);
+    none.post("/encode", &headers(&sampled), &body_of(&plain(&["a"])));
+    // The last spans are sent at the end.
+    none.stop_and_log();
+    collector.wait_for(|received| {
+        assert!(received.spans.is_empty());
+        Some(())
+    });
+}
+
+#[test]
+fn an_unsampled_trace_of_a_trusted_caller_is_not_sent() {
     let collector = Collector::start();
     let server = server(
         &collector,
-        &[("OTEL_TRACES_SAMPLER", "parentbased_always_on")],
+        &[
+            ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
+            ("CODEC_TELEMETRY_TRUST_PARENT_SAMPLING", "true"),
+        ],
     );
     let unsampled = format!("00-{TRACE}-{PARENT}-00");
     let headers = [

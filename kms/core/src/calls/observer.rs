@@ -14,7 +14,8 @@ pub type NoteKept = Pin<Box<dyn Future<Output = Result<(), ProviderError>> + Sen
 ///
 /// It never sees a key, a payload or the bytes that are signed.
 pub trait CallObserver: Send + Sync + fmt::Debug {
-    /// Whether a call may be made now. An observer that cannot note calls at the moment refuses them here.
+    /// Whether a call may be made now. An observer that cannot note calls at the moment refuses them here. For each call
+    /// that it permits, [`ended`](Self::ended) is called once.
     ///
     /// # Errors
     /// Why not. The caller gets this error, and the service is not called.

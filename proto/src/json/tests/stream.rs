@@ -134,18 +134,22 @@ fn memory_does_not_depend_on_the_length() {
 
 #[test]
 fn a_payload_that_is_too_long_is_passed_on_and_told() {
-    let long = format!(
-        r#"{{"metadata":{{"encoding":"YQ=="}},"data":"{}"}}"#,
-        "A".repeat(5000)
-    );
-    let document = format!("[{long},{PAYLOAD}]");
-    let parts = parts(document.as_bytes(), 100, 1000).unwrap();
-    assert_eq!(payloads(&parts).len(), 1);
-    assert_eq!(
-        parts.iter().filter(|part| **part == Part::TooLong).count(),
-        1
-    );
-    assert_eq!(together(&parts), document.as_bytes());
+    let data = format!(r#""data":"{}""#, "A".repeat(5000));
+    let metadata = r#""metadata":{"encoding":"YQ=="}"#;
+    for long in [
+        format!("{{{metadata},{data}}}"),
+        // Either may come first.
+        format!("{{{data},{metadata}}}"),
+    ] {
+        let document = format!("[{long},{PAYLOAD},{{{data}}}]");
+        for size in [1, 100, 20_000] {
+            let parts = parts(document.as_bytes(), size, 1000).unwrap();
+            assert_eq!(payloads(&parts).len(), if size > 5000 { 2 } else { 1 });
+            let too_long = parts.iter().filter(|part| **part == Part::TooLong);
+            assert_eq!(too_long.count(), usize::from(size < 5000), "{size}");
+            assert_eq!(together(&parts), document.as_bytes());
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Where an issuer's endpoints are (OIDC Discovery 1.0).
 
+use std::time::SystemTime;
+
 use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
@@ -17,6 +19,15 @@ pub(in crate::auth) struct Endpoints {
     pub(in crate::auth) token: Option<Url>,
     /// Whether the token endpoint takes the client's secret in the form only.
     pub(in crate::auth) takes_secret_in_form: bool,
+    pub(in crate::auth) announced: Announced,
+}
+
+/// What an issuer says that it supports, where it says so.
+#[derive(Clone, Debug, Default)]
+pub(in crate::auth) struct Announced {
+    pub(in crate::auth) algorithms: Option<Vec<String>>,
+    pub(in crate::auth) challenge_methods: Option<Vec<String>>,
+    pub(in crate::auth) scopes: Option<Vec<String>>,
 }
 
 /// Why an issuer's document or keys cannot be used. The text holds nothing of the document.
@@ -41,6 +52,9 @@ struct Document {
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    id_token_signing_alg_values_supported: Option<Vec<String>>,
+    code_challenge_methods_supported: Option<Vec<String>>,
+    scopes_supported: Option<Vec<String>>,
 }
 
 /// Asks `issuer`, whose URL is `url`, for its endpoints.
@@ -49,7 +63,27 @@ pub(in crate::auth) async fn discover(
     issuer: &str,
     url: &Url,
 ) -> Result<Endpoints, IssuerError> {
-    let document: Document = web.get(&location(url)).await?;
+    let (document, _) = ask(web, url).await?;
+    read(document, issuer, url)
+}
+
+/// As [`discover`], and when the issuer says that it answered.
+pub(in crate::auth) async fn discover_dated(
+    web: &Web,
+    issuer: &str,
+    url: &Url,
+) -> (Result<Endpoints, IssuerError>, Option<SystemTime>) {
+    match ask(web, url).await {
+        Ok((document, date)) => (read(document, issuer, url), date),
+        Err(error) => (Err(error.into()), None),
+    }
+}
+
+async fn ask(web: &Web, url: &Url) -> Result<(Document, Option<SystemTime>), WebError> {
+    web.get_dated(&location(url)).await
+}
+
+fn read(document: Document, issuer: &str, url: &Url) -> Result<Endpoints, IssuerError> {
     if document.issuer != issuer {
         return Err(IssuerError::OtherIssuer);
     }
@@ -67,6 +101,11 @@ pub(in crate::auth) async fn discover(
             let has = |method: &str| methods.iter().any(|one| one == method);
             has("client_secret_post") && !has("client_secret_basic")
         }),
+        announced: Announced {
+            algorithms: document.id_token_signing_alg_values_supported,
+            challenge_methods: document.code_challenge_methods_supported,
+            scopes: document.scopes_supported,
+        },
     })
 }
 

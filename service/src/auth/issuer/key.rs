@@ -93,6 +93,12 @@ impl KeySet {
         }
     }
 
+    /// Which of these algorithms a key can be used with.
+    pub(super) fn fitting(&self, algorithms: &[Algorithm]) -> Vec<Algorithm> {
+        let fits = |algorithm: &&Algorithm| self.0.iter().any(|key| key.fits(**algorithm));
+        algorithms.iter().filter(fits).copied().collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -269,6 +275,8 @@ mod tests {
         let one = set(&json!([ec(&json!({}))]));
         assert_eq!(found(&one, None, Algorithm::Es256), "1");
         assert_eq!(found(&KeySet::default(), None, Algorithm::Es256), "unknown");
+        assert_eq!(two.fitting(&Algorithm::ALL), [Algorithm::Es256]);
+        assert!(two.fitting(&[Algorithm::Rs256]).is_empty());
     }
 
     #[test]

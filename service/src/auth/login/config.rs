@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use url::Url;
 
 use crate::{
-    auth::address,
+    auth::{address, examined::ExaminedLogin},
     settings::{Section, values},
 };
 
@@ -31,6 +31,20 @@ pub(in crate::auth) struct LoginConfig {
 }
 
 impl LoginConfig {
+    /// What a diagnosis looks at.
+    pub(in crate::auth) fn examined(&self) -> ExaminedLogin {
+        ExaminedLogin {
+            issuer: self.issuer.clone(),
+            redirect_url: self.redirect_url.to_string(),
+            host: self.redirect_url.host_str().unwrap_or_default().to_owned(),
+            is_secure: self.redirect_url.scheme() == "https",
+            has_secret_file: self.secret_file.is_some(),
+            has_client_secret: self.client_secret_file.is_some(),
+            return_origins: self.return_origins.clone(),
+            scopes: self.scopes.clone(),
+        }
+    }
+
     /// `None` when it has mistakes, which are reported.
     pub(in crate::auth) fn read(mut section: Section<'_>) -> Option<Self> {
         let text = |text: &str| Ok::<_, String>(text.to_owned());

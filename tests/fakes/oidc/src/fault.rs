@@ -21,6 +21,12 @@ pub enum Fault {
     PlainKeys,
     /// No keys.
     NoKeys,
+    /// The header `Date` is an hour ahead.
+    WrongClock,
+    /// The discovery document says that PKCE is not supported.
+    NoPkce,
+    /// The discovery document has no endpoints for logins.
+    NoLogin,
 }
 
 impl FromStr for Fault {
@@ -36,6 +42,9 @@ impl FromStr for Fault {
             "other-issuer" => Ok(Self::OtherIssuer),
             "plain-keys" => Ok(Self::PlainKeys),
             "no-keys" => Ok(Self::NoKeys),
+            "wrong-clock" => Ok(Self::WrongClock),
+            "no-pkce" => Ok(Self::NoPkce),
+            "no-login" => Ok(Self::NoLogin),
             _ => Err("there is no such fault"),
         }
     }

@@ -1,6 +1,12 @@
 //! The server: its documents, its keys, and its faults.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Router,
@@ -296,6 +302,12 @@ async fn faults(State(shared): State<Arc<Shared>>, request: Request, next: Next)
             format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(2 << 20)).into_response()
         }
         Some(Fault::Silent) => std::future::pending().await,
+        Some(Fault::WrongClock) => {
+            let hour = Duration::from_hours(1);
+            let date = httpdate::fmt_http_date(SystemTime::now() + hour);
+            let answer = next.run(request).await;
+            ([(header::DATE, date)], answer).into_response()
+        }
         _ => next.run(request).await,
     }
 }
@@ -317,6 +329,14 @@ async fn configuration(State(shared): State<Arc<Shared>>) -> Response {
         Some(Fault::OtherIssuer) => {
             jwk_with(document, &json!({ "issuer": "https://other.example" }))
         }
+        Some(Fault::NoPkce) => jwk_with(
+            document,
+            &json!({ "code_challenge_methods_supported": ["plain"] }),
+        ),
+        Some(Fault::NoLogin) => jwk_with(
+            document,
+            &json!({ "authorization_endpoint": null, "token_endpoint": null }),
+        ),
         Some(Fault::PlainKeys) => {
             jwk_with(document, &json!({ "jwks_uri": "http://keys.example/keys" }))
         }

@@ -1,4 +1,7 @@
-//! Health, readiness and metrics. The answers show no payload and no secret. Metrics name keys and namespaces.
+//! Health, readiness and metrics of a server. The answers show no payload and no secret. Metrics name keys and namespaces.
+
+mod hosts;
+mod serve;
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -11,21 +14,21 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde_json::{Map, Value, json};
-use temporal_kms_codec_service::{
+
+use crate::{
     lifecycle::{Condition, Phase, Readiness, ReadinessReport},
     telemetry::{Metrics, PROMETHEUS_TEXT},
 };
 
+pub use hosts::names_no_foreign_host;
+pub use serve::serve;
+
 /// Whether the listener answers requests with this target and these headers, by the host that they name.
-pub(crate) type AnswersHost = Arc<dyn Fn(&Uri, &HeaderMap) -> bool + Send + Sync>;
+pub type AnswersHost = Arc<dyn Fn(&Uri, &HeaderMap) -> bool + Send + Sync>;
 
 /// `/healthz`: the process answers. `/readyz`: it can do its work and is not about to stop. `/metrics`: its numbers, for
 /// Prometheus.
-pub(crate) fn admin(
-    readiness: Arc<Readiness>,
-    numbers: Arc<Metrics>,
-    answers: AnswersHost,
-) -> Router {
+pub fn routes(readiness: Arc<Readiness>, numbers: Arc<Metrics>, answers: AnswersHost) -> Router {
     let metrics = get(metrics).fallback(wrong_method).with_state(numbers);
     Router::new()
         .route("/healthz", get(healthz).fallback(wrong_method))
@@ -42,8 +45,8 @@ async fn check_host(State(answers): State<AnswersHost>, request: Request, next: 
     }
     text(
         StatusCode::FORBIDDEN,
-        "this address answers requests to localhost, IP addresses and configured names only; to allow another name, add it \
-         to `allowed_hosts` in section [server] of the codec server's configuration\n",
+        "this address answers requests to localhost, IP addresses and configured names only; use one of them, or add the \
+         name to `allowed_hosts` in section [server] of the codec server's configuration\n",
     )
 }
 
