@@ -51,25 +51,6 @@ async fn shows_what_an_activity_reports(generation: Generation) {
     company.office.hold(false);
 }
 
-/// The Web UI sends the argument of a query in the clear. Its answer is encrypted.
-async fn shows_the_answer_of_a_query(generation: Generation) {
-    let company = Company::open(generation, Passes::Tokens).await;
-    let id = company.office.accept().await;
-    let url = company.ui.page(&company.path(&id, "query"));
-    let answer = format!("it says: {}", ParcelOffice::LABEL);
-    let page = company.signed_in(&[
-        Step::Open { open: &url },
-        Step::Wait { wait: "Run Query" },
-        Step::Code {
-            code: "\"it says: \"",
-        },
-        Step::Click { click: "Run Query" },
-        Step::Wait { wait: &answer },
-    ]);
-    company.assert_found(&page);
-    company.assert_asked(&page, &[200]);
-}
-
 async fn shows_payloads_beside_one_that_cannot_be_decoded(generation: Generation) {
     let company = Company::open(generation, Passes::Tokens).await;
     let id = company.office.accept().await;
@@ -142,14 +123,4 @@ async fn the_older_web_ui_shows_payloads_beside_one_that_cannot_be_decoded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_newer_web_ui_shows_payloads_beside_one_that_cannot_be_decoded() {
     shows_payloads_beside_one_that_cannot_be_decoded(Generation::Newer).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_older_web_ui_shows_the_answer_of_a_query() {
-    shows_the_answer_of_a_query(Generation::Older).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_newer_web_ui_shows_the_answer_of_a_query() {
-    shows_the_answer_of_a_query(Generation::Newer).await;
 }
