@@ -239,7 +239,7 @@ pub(super) async fn run(
     let ran = worker::run(settings, observed.readiness(), || {
         print::line(&format!("worker ready: task queue {queue}"));
     });
-    let ended = ran.await;
+    let ended = Box::pin(ran).await;
     let closed = observed.finish().await;
     telemetry.finish().await;
     ended?;
