@@ -10,6 +10,7 @@ mod access;
 mod app;
 mod body;
 mod cancel;
+mod clients;
 mod config;
 mod error;
 mod events;

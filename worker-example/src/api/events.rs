@@ -10,8 +10,9 @@ use http::HeaderMap;
 
 use super::{
     app::App,
+    clients::Client,
     error::ApiError,
-    sse::{self, CancelOnDrop, Follow},
+    sse::{self, Follow},
     tasks::own_task,
 };
 
@@ -30,7 +31,7 @@ pub(super) async fn events(
         task,
         next,
         is_resumable: true,
-        guard: CancelOnDrop::nothing(app.stop.clone()),
+        client: Client::watching(),
         vault: app.client.vault().cloned(),
         caller,
         stop: app.stop.clone(),

@@ -14,7 +14,7 @@ use super::{
     app::{App, timestamp},
     body,
     error::{ApiError, json_answer},
-    sse::{self, CancelOnDrop, Follow},
+    sse::{self, Follow},
     start::start,
     task_state::status_word,
 };
@@ -23,7 +23,7 @@ use crate::task::{RequestRules, TaskRequest};
 /// The task of a stream, so that a client can find it again.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
 
-/// `POST /run`: closing the connection cancels the task.
+/// `POST /run`: closing the connection cancels the task, unless a retry of the same request follows it.
 pub(super) async fn run(
     State(app): State<Arc<App>>,
     request: Request,
@@ -33,16 +33,17 @@ pub(super) async fn run(
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
         let started = start(&starting, &caller, request).await?;
-        let guard = CancelOnDrop::new(started.task.clone(), starting.stop.clone());
-        Ok::<_, ApiError>((caller, started.task, guard))
+        let clients = &starting.clients;
+        let client = clients.join(&started.task, started.is_new, &starting.stop);
+        Ok::<_, ApiError>((caller, started.task, client))
     });
-    let (caller, task, guard) = started.await.map_err(|_| ApiError::Body)??;
+    let (caller, task, client) = started.await.map_err(|_| ApiError::Body)??;
     let id = task.id().clone();
     let follow = Follow {
         task,
         next: 0,
         is_resumable: false,
-        guard,
+        client,
         vault: app.client.vault().cloned(),
         caller,
         stop: app.stop.clone(),

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     app::{App, MAX_OPEN},
+    clients::Clients,
     config::ApiConfig,
     router::router,
 };
@@ -95,6 +96,7 @@ impl Api {
             authenticator,
             namespace,
             client,
+            clients: Clients::default(),
             rules: config.rules,
             callers: Shares::new(&config.caller),
             open: Arc::new(Semaphore::new(MAX_OPEN)),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{access::Caller, log_gap::LogGap, task_state};
+use super::{access::Caller, clients::Client, log_gap::LogGap, task_state};
 use crate::{
     client::{ClientError, EndKind, Stage, Task, TaskEnd, TaskEvent, error_chain},
     store::Vault,
@@ -31,7 +31,7 @@ pub(super) struct Follow {
     /// Whether events have ids. `/run` streams what Claude Code prints, and nothing else.
     pub(super) is_resumable: bool,
     /// What the end of the connection means for the task.
-    pub(super) guard: CancelOnDrop,
+    pub(super) client: Client,
     /// The store with the logs of tasks.
     pub(super) vault: Option<Vault>,
     /// Holds the caller's place.
@@ -70,7 +70,7 @@ struct Following {
     failures: u32,
     alive: Interval,
     stop: CancellationToken,
-    guard: CancelOnDrop,
+    client: Client,
     _caller: Caller,
 }
 
@@ -79,7 +79,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         task,
         next,
         is_resumable,
-        guard,
+        client,
         vault,
         caller,
         stop,
@@ -96,7 +96,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         is_ended: false,
         failures: 0,
         alive,
-        guard,
+        client,
         task,
         stop,
         _caller: caller,
@@ -119,7 +119,7 @@ impl Following {
                 continue;
             }
             if self.is_ended {
-                self.guard.disarm();
+                self.client.is_done();
                 return None;
             }
             tokio::select! {
@@ -250,57 +250,5 @@ impl Following {
         }
         sleep(PAUSE).await;
         self.events = Box::pin(self.task.follow_from(self.next));
-    }
-}
-
-/// Cancels a task when its client has closed the connection.
-pub(super) struct CancelOnDrop {
-    task: Option<Task>,
-    stop: CancellationToken,
-}
-
-impl CancelOnDrop {
-    /// Cancels the task, unless `stop` says that the server has closed the connection.
-    pub(super) fn new(task: Task, stop: CancellationToken) -> Self {
-        Self {
-            task: Some(task),
-            stop,
-        }
-    }
-
-    /// Cancels nothing: the task continues without the client.
-    pub(super) fn nothing(stop: CancellationToken) -> Self {
-        Self { task: None, stop }
-    }
-
-    fn disarm(&mut self) {
-        self.task = None;
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        let Some(task) = self.task.take() else {
-            return;
-        };
-        // The server closes the connection, and not the client.
-        if self.stop.is_cancelled() {
-            return;
-        }
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        runtime.spawn(async move {
-            tracing::info!(task = %task.id(), "the client has left; the task is cancelled");
-            for _ in 0..ATTEMPTS {
-                match task.cancel().await {
-                    Ok(_) => return,
-                    Err(error) => {
-                        tracing::warn!(task = %task.id(), %error, "cannot cancel a task whose client has left");
-                    }
-                }
-                sleep(PAUSE).await;
-            }
-        });
     }
 }

@@ -15,6 +15,8 @@ pub(super) struct Started {
     pub(super) task: Task,
     pub(super) created: SystemTime,
     pub(super) status: TaskStatus,
+    /// Whether this request has started it, and not an earlier one.
+    pub(super) is_new: bool,
 }
 
 /// Starts the task, or finds the one that the same request has started before.
@@ -38,6 +40,7 @@ pub(super) async fn start(
                 task,
                 created: SystemTime::now(),
                 status: TaskStatus::WaitingForWorker,
+                is_new: true,
             })
         }
         Err(ClientError::Exists(id)) => {
@@ -50,6 +53,7 @@ pub(super) async fn start(
                 task,
                 created: known.created.unwrap_or_else(SystemTime::now),
                 status: known.status,
+                is_new: false,
             })
         }
         Err(error) => Err(error.into()),

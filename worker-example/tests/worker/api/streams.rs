@@ -30,6 +30,28 @@ async fn closing_the_connection_cancels_the_task() {
     assert_eq!(api.get(&path).json["exitCode"], 130);
 }
 
+/// A client loses its connection and sends its request again, before the server knows of the loss.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_does_not_cancel_the_task_of_its_retry() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let api = scripted.rig.api();
+    let task = fresh("task");
+    let body = request(&task, "wait").to_string();
+    let begun = r#"{"type":"text","content":"begun"}"#;
+    let mut lost = api.open("POST /run HTTP/1.1", &body);
+    while next_line(&mut lost, "data: ").unwrap() != begun {}
+    let mut retry = api.open("POST /run HTTP/1.1", &body);
+    while next_line(&mut retry, "data: ").unwrap() != begun {}
+    drop(lost);
+    // The server has answered after it could notice the loss.
+    assert_eq!(api.get(&format!("/tasks/{task}")).json["status"], "running");
+    scripted.open_gate();
+    let result = next_line(&mut retry, "data: ").unwrap();
+    assert!(result.contains(r#""result":"done""#), "{result}");
+    assert_eq!(scripted.runs(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_is_resumed_at_another_process() {
     let rig = Rig::new().await;
