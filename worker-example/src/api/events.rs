@@ -1,6 +1,6 @@
 //! `GET /tasks/{id}/events`: the events of a task, from the beginning or after `Last-Event-ID`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use axum::{
     extract::{Path, Request, State},
@@ -26,9 +26,10 @@ pub(super) async fn events(
 ) -> Result<Response, ApiError> {
     let (head, _) = request.into_parts();
     let next = next_event(&head.headers)?;
-    let (caller, task, _) = own_task(&app, &head, &id).await?;
+    let (caller, task, look) = own_task(&app, &head, &id).await?;
     Ok(sse::answer(Follow {
         task,
+        created: look.created.unwrap_or_else(SystemTime::now),
         next,
         is_resumable: true,
         client: Client::watching(),

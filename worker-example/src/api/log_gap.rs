@@ -1,5 +1,7 @@
 //! Events that the heartbeats do not carry any more, from the log of the task in the store.
 
+use chrono::{DateTime, Utc};
+
 use crate::{
     client::one_line,
     store::{StoreError, Vault},
@@ -13,6 +15,8 @@ const ATTEMPTS: u32 = 5;
 pub(super) struct LogGap {
     vault: Vault,
     task: TaskId,
+    /// Chunks from before this time belong to an earlier task with the same id.
+    created: DateTime<Utc>,
     /// How many chunks were read, and the number of the event after them.
     chunks: usize,
     number: u64,
@@ -22,10 +26,11 @@ pub(super) struct LogGap {
 
 impl LogGap {
     /// The events before `end`.
-    pub(super) fn before(vault: Vault, task: TaskId, end: u64) -> Self {
+    pub(super) fn before(vault: Vault, task: TaskId, created: DateTime<Utc>, end: u64) -> Self {
         Self {
             vault,
             task,
+            created,
             chunks: 0,
             number: 0,
             end,
@@ -49,7 +54,7 @@ impl LogGap {
     /// # Errors
     /// When the store does not answer, or a chunk cannot be opened.
     pub(super) async fn read(&mut self, next: u64) -> Result<Vec<String>, StoreError> {
-        let chunks = self.vault.chunks(&self.task).await?;
+        let chunks = self.vault.chunks_since(&self.task, self.created).await?;
         for name in chunks.iter().skip(self.chunks) {
             let chunk = self.vault.chunk(name).await?;
             let text = String::from_utf8_lossy(&chunk);

@@ -35,12 +35,13 @@ pub(super) async fn run(
         let started = start(&starting, &caller, request).await?;
         let clients = &starting.clients;
         let client = clients.join(&started.task, started.is_new, &starting.stop);
-        Ok::<_, ApiError>((caller, started.task, client))
+        Ok::<_, ApiError>((caller, started, client))
     });
-    let (caller, task, client) = started.await.map_err(|_| ApiError::Body)??;
-    let id = task.id().clone();
+    let (caller, started, client) = started.await.map_err(|_| ApiError::Body)??;
+    let id = started.task.id().clone();
     let follow = Follow {
-        task,
+        task: started.task,
+        created: started.created,
         next: 0,
         is_resumable: false,
         client,

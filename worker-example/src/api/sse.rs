@@ -1,9 +1,15 @@
 //! A task's events as a stream of server-sent events (HTML Living Standard, section 9.2).
 
-use std::{collections::VecDeque, convert::Infallible, pin::Pin, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
@@ -26,6 +32,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Which events of a task are streamed, and how.
 pub(super) struct Follow {
     pub(super) task: Task,
+    pub(super) created: SystemTime,
     /// The number of the first event.
     pub(super) next: u64,
     /// Whether events have ids. `/run` streams what Claude Code prints, and nothing else.
@@ -59,6 +66,7 @@ type Events = Pin<Box<dyn Stream<Item = Result<TaskEvent, ClientError>> + Send>>
 /// One client that follows a task.
 struct Following {
     task: Task,
+    created: DateTime<Utc>,
     events: Events,
     next: u64,
     is_resumable: bool,
@@ -77,6 +85,7 @@ struct Following {
 fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let Follow {
         task,
+        created,
         next,
         is_resumable,
         client,
@@ -98,6 +107,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         alive,
         client,
         task,
+        created: created.into(),
         stop,
         _caller: caller,
     };
@@ -143,7 +153,7 @@ impl Following {
             TaskEvent::Missed(count) => {
                 let (task, end) = (self.task.id().clone(), self.next.saturating_add(count));
                 match self.vault.clone() {
-                    Some(vault) => self.gap = Some(LogGap::before(vault, task, end)),
+                    Some(vault) => self.gap = Some(LogGap::before(vault, task, self.created, end)),
                     None => self.miss(end),
                 }
             }

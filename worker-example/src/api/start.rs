@@ -45,7 +45,11 @@ pub(super) async fn start(
         }
         Err(ClientError::Exists(id)) => {
             let task = app.client.task(&id);
-            let known = task.look().await?;
+            let known = match task.look().await {
+                // Its log is still stored.
+                Err(ClientError::NotFound(id)) => return Err(ApiError::Exists(id)),
+                known => known?,
+            };
             if known.owner.as_ref() != Some(&owner) {
                 return Err(ApiError::Exists(id));
             }

@@ -97,6 +97,7 @@ impl TaskClient {
         if options.require_worker && !self.has_workers_for(&id).await? {
             return Err(ClientError::NoWorker(self.target.task_queue.clone()));
         }
+        self.refuse_used(&id).await?;
         let time = options
             .queue_time
             .saturating_add(request.timeout())
@@ -115,6 +116,22 @@ impl TaskClient {
             Ok(workflow) => Ok(Task::new(id, self.target.clone(), workflow)),
             Err(WorkflowStartError::AlreadyStarted { .. }) => Err(ClientError::Exists(id)),
             Err(error) => Err(self.cannot_submit(&id, &error)),
+        }
+    }
+
+    /// Refuses the id of a task that Temporal has forgotten and whose log is still in the store. The log may belong to another
+    /// caller.
+    async fn refuse_used(&self, id: &TaskId) -> Result<(), ClientError> {
+        let Some(vault) = &self.target.vault else {
+            return Ok(());
+        };
+        match vault.has_session(id).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(ClientError::Exists(id.clone())),
+            Err(error) => Err(ClientError::Secrets {
+                task: id.clone(),
+                problem: error.to_string(),
+            }),
         }
     }
 

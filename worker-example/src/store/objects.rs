@@ -136,6 +136,17 @@ impl Objects {
         Ok(listed)
     }
 
+    /// Whether a folder has an object.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn has_any(&self, folder: &str) -> Result<bool, StoreError> {
+        let path = self.path(folder);
+        let mut listing = self.store.list(Some(&path));
+        let first = in_time("list", folder, listing.try_next()).await?;
+        Ok(first.is_some())
+    }
+
     fn path(&self, name: &str) -> Path {
         let parts = name.split('/').filter(|part| !part.is_empty());
         parts.fold(self.prefix.clone(), Path::join)
@@ -193,6 +204,9 @@ mod tests {
         assert_eq!(objects.get("a/b", 1).await.unwrap(), b"1");
         let large = objects.get("a/c", 2).await.unwrap_err();
         assert!(matches!(large, StoreError::TooLarge { .. }), "{large}");
+        for (folder, has_any) in [("a", true), ("b", false)] {
+            assert_eq!(objects.has_any(folder).await.unwrap(), has_any, "{folder}");
+        }
         let names: Vec<_> = objects.list("a").await.unwrap();
         let names: Vec<_> = names.iter().map(|l| (l.name.as_str(), l.size)).collect();
         assert_eq!(names, [("a/b", 1), ("a/c", 3)]);

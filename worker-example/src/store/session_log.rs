@@ -41,6 +41,7 @@ pub(crate) struct StoreLog {
     pending: Arc<AtomicUsize>,
     chunks: Option<mpsc::UnboundedSender<Chunk>>,
     uploader: Option<JoinHandle<Result<(), StoreError>>>,
+    is_used: bool,
 }
 
 struct Chunk {
@@ -71,7 +72,13 @@ impl StoreLog {
             pending,
             chunks: Some(sender),
             uploader: Some(uploader),
+            is_used: number.is_some(),
         })
+    }
+
+    /// Whether the store had chunks of this task when the log was opened: a session has begun before, perhaps at another worker.
+    pub(crate) fn is_used(&self) -> bool {
+        self.is_used
     }
 
     /// Appends a line.

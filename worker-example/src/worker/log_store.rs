@@ -98,6 +98,9 @@ impl TaskLog {
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] when a session has begun before, and other errors when this cannot be recorded.
     pub(crate) fn begin_session(&self) -> io::Result<()> {
+        if self.store.as_ref().is_some_and(StoreLog::is_used) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         private_file(&self.folder.join(BEGUN))?.sync_all()?;
         std::fs::File::open(&self.folder)?.sync_all()
     }

@@ -428,7 +428,7 @@ impl TaskRunner {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(failed(format!(
-                    "a task with this id already began at this worker, see {}; the task is not repeated. Submit it \
+                    "a task with this id already began, see {}; the task is not repeated. Submit it \
                      with another id",
                     prepared.log.path()
                 )));

@@ -4,7 +4,7 @@ use integration_tests::until;
 use serde_json::{Value, json};
 
 use super::support::callers;
-use crate::support::{fresh, scripted::Scripted};
+use crate::support::{Rig, end, fresh, scripted::Scripted};
 
 fn request(task: &str, prompt: &str) -> Value {
     json!({"taskId": task, "prompt": prompt, "anthropicApiKey": "sk-ant-owner"})
@@ -100,6 +100,31 @@ async fn the_same_request_is_one_task() {
         (api.get("/tasks/status").json["completed"] == 1).then_some(())
     })
     .await;
+}
+
+/// Temporal forgets tasks after its retention. Their logs stay longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_id_of_a_forgotten_task_is_not_used_again_while_its_log_is_stored() {
+    let mut rig = Rig::new().await;
+    let objects = rig.folder.path().join("objects");
+    rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let scripted = Scripted::of(rig);
+    let _worker = scripted.worker(&[]);
+    let task = fresh("task");
+    assert_eq!(end(&mut scripted.submit(&task, "go")).0, 0);
+    let (deleted, text) = scripted.temporal(&["delete", "-w", &task]);
+    assert!(deleted, "{text}");
+    until("Temporal has forgotten the task", async || {
+        let (known, _) = scripted.temporal(&["describe", "-w", &task]);
+        (!known).then_some(())
+    })
+    .await;
+    let (code, output) = end(&mut scripted.submit(&task, "go"));
+    assert_eq!(code, 64, "{output}");
+    let api = scripted.rig.api();
+    let refused = api.post("/tasks", &request(&task, "go"));
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert_eq!(scripted.runs(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
