@@ -4,7 +4,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use temporalio_client::{
     Client, NamespacedClient as _, WorkflowIdReusePolicy, WorkflowStartOptions,
-    errors::WorkflowStartError,
+    errors::WorkflowStartError, tonic::Code,
 };
 
 use temporalio_common::MemoValues;
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     store::Vault,
-    task::{TaskId, TaskInput, TaskRequest, TaskWorkflow},
+    task::{SealedSecrets, TaskId, TaskInput, TaskRequest, TaskWorkflow},
 };
 
 /// The time that a task has in Temporal in addition to its time limit and its time in the queue. It covers attempts that do
@@ -110,12 +110,31 @@ impl TaskClient {
             .build();
         let mut input = TaskInput::new(request, &id);
         self.sign(&id, &mut input, time).await?;
-        self.seal(&id, &mut input).await?;
+        let sealed = self.seal(&id, &mut input).await?;
         let client = &self.target.client;
-        match client.start_workflow(TaskWorkflow, input, start).await {
-            Ok(workflow) => Ok(Task::new(id, self.target.clone(), workflow)),
-            Err(WorkflowStartError::AlreadyStarted { .. }) => Err(ClientError::Exists(id)),
-            Err(error) => Err(self.cannot_submit(&id, &error)),
+        let error = match client.start_workflow(TaskWorkflow, input, start).await {
+            Ok(workflow) => return Ok(Task::new(id, self.target.clone(), workflow)),
+            Err(error) => error,
+        };
+        if is_refusal(&error)
+            && let Some(sealed) = &sealed
+        {
+            self.delete_unused(&id, sealed).await;
+        }
+        match error {
+            WorkflowStartError::AlreadyStarted { .. } => Err(ClientError::Exists(id)),
+            error => Err(self.cannot_submit(&id, &error)),
+        }
+    }
+
+    /// Deletes the secrets of a submission that Temporal has refused. The secrets of another submission stay.
+    async fn delete_unused(&self, id: &TaskId, sealed: &SealedSecrets) {
+        let Some(vault) = &self.target.vault else {
+            return;
+        };
+        if let Err(error) = vault.delete_unused_secrets(id, sealed).await {
+            // The sweep of a worker deletes them later.
+            tracing::warn!(task = %id, %error, "cannot delete the secrets of a refused submission");
         }
     }
 
@@ -153,10 +172,14 @@ impl TaskClient {
     }
 
     /// Stores the secrets of a request as a sealed object, if there is a store. Only the object's name and hash travel in the
-    /// input of the workflow.
-    async fn seal(&self, id: &TaskId, input: &mut TaskInput) -> Result<(), ClientError> {
+    /// input of the workflow. Returns them if there is a store.
+    async fn seal(
+        &self,
+        id: &TaskId,
+        input: &mut TaskInput,
+    ) -> Result<Option<SealedSecrets>, ClientError> {
         let Some(vault) = &self.target.vault else {
-            return Ok(());
+            return Ok(None);
         };
         let failed = |problem: String| ClientError::Secrets {
             task: id.clone(),
@@ -185,7 +208,7 @@ impl TaskClient {
             )
         })?;
         input.set_sealed(&sealed);
-        Ok(())
+        Ok(Some(sealed))
     }
 
     /// Where secrets and logs are stored.
@@ -256,6 +279,24 @@ impl TaskClient {
                 problem: error_chain(error),
             },
         }
+    }
+}
+
+/// Whether Temporal has surely not started the workflow for this call.
+fn is_refusal(error: &WorkflowStartError) -> bool {
+    match error {
+        WorkflowStartError::AlreadyStarted { .. } | WorkflowStartError::PayloadConversion(_) => {
+            true
+        }
+        WorkflowStartError::Rpc(status) => matches!(
+            status.code(),
+            Code::InvalidArgument
+                | Code::NotFound
+                | Code::PermissionDenied
+                | Code::Unauthenticated
+                | Code::Unimplemented
+        ),
+        _ => false,
     }
 }
 

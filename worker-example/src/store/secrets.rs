@@ -16,6 +16,8 @@ pub(super) const FOLDER: &str = "encrypted-payloads";
 /// How old an object without a workflow must be before another submission replaces it. The workflow is started at once after
 /// the object was stored.
 const ABANDONED: Duration = Duration::from_mins(2);
+/// The most bytes of secrets.
+const LIMIT: u64 = MAX_REQUEST_BYTES as u64;
 
 impl Vault {
     /// Stores the secrets of a task. `None` if the task already has an object: then either the task exists, or its submission
@@ -71,8 +73,23 @@ impl Vault {
         if sealed.object != object {
             return Err(StoreError::Replaced { object });
         }
-        self.open(&object, &sealed.sha256, MAX_REQUEST_BYTES as u64)
-            .await
+        self.open(&object, &sealed.sha256, LIMIT).await
+    }
+
+    /// Deletes the secrets of a submission whose task does not start. The object stays if it is that of another submission.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub(crate) async fn delete_unused_secrets(
+        &self,
+        task: &TaskId,
+        sealed: &SealedSecrets,
+    ) -> Result<(), StoreError> {
+        let object = name(task);
+        if self.has_hash(&object, &sealed.sha256, LIMIT).await? {
+            self.objects().delete(&object).await?;
+        }
+        Ok(())
     }
 
     /// Deletes the secrets of a task. After this, nobody can recover them.

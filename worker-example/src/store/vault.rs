@@ -92,6 +92,23 @@ impl Vault {
         self.unseal(&self.secrets, name, &sealed).await
     }
 
+    /// Whether an object is the one with this hash. One that does not exist is not.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(super) async fn has_hash(
+        &self,
+        name: &str,
+        expected: &str,
+        limit: u64,
+    ) -> Result<bool, StoreError> {
+        match self.objects.get(name, limit + SEAL_OVERHEAD).await {
+            Ok(sealed) => Ok(hash(&sealed) == expected),
+            Err(StoreError::Missing { .. } | StoreError::TooLarge { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Stores a part of a session, sealed unless the operator wants it plain.
     ///
     /// # Errors

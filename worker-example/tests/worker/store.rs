@@ -172,6 +172,22 @@ async fn every_end_deletes_the_secrets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_submission_leaves_no_secrets() {
+    let mut rig = Rig::new().await;
+    let objects = rig.folder.path().join("objects");
+    rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let scripted = Scripted::of(rig);
+    let _worker = scripted.worker(&[]);
+    let task = fresh("task");
+    assert_eq!(end(&mut scripted.submit(&task, "go")).0, 0);
+    // The log has expired, and Temporal still knows the task.
+    fs::remove_dir_all(objects.join("sessions").join(&task)).unwrap();
+    let (code, output) = end(&mut scripted.submit(&task, "go"));
+    assert_eq!(code, 64, "{output}");
+    assert!(files(&objects.join("encrypted-payloads")).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bucket_at_s3_serves_as_a_store() {
     let moto = tokio::task::spawn_blocking(Moto::start).await.unwrap();
     let bucket = fresh("bucket");
