@@ -409,7 +409,7 @@ mod tests {
             assert_eq!(error.status(), Status::Usage);
             error.to_string()
         };
-        assert!(problem(&["--model", ""], KEY).starts_with("--model "));
+        assert!(problem(&["--model", "a b"], KEY).starts_with("--model "));
         assert!(problem(&["--allowed-tool", ""], KEY).starts_with("--allowed-tool "));
         let credential = ("CLAUDE_CODE_OAUTH_TOKEN", "a b");
         assert!(problem(&[], credential).starts_with("CLAUDE_CODE_OAUTH_TOKEN must be "));

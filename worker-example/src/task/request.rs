@@ -5,6 +5,7 @@ mod environment;
 mod error;
 mod git_url;
 mod input;
+mod lenient;
 mod limits;
 mod model;
 mod parse;

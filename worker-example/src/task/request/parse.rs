@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     error::{RequestError, from_serde},
+    lenient::normalize,
     limits::MAX_REQUEST_BYTES,
     model::TaskRequest,
     rules::RequestRules,
@@ -48,7 +49,7 @@ impl TaskRequest {
     }
 
     /// Reads and checks a request that is already parsed as JSON, by these rules. Unknown fields have no effect, and
-    /// [`warnings`](Self::warnings) names them. A field that is `null` counts as left out.
+    /// [`warnings`](Self::warnings) names them. An optional field that is `null`, or a text that is empty, counts as left out.
     ///
     /// # Errors
     /// When it is not a valid request. The error names the field and never holds a value.
@@ -56,7 +57,7 @@ impl TaskRequest {
         let Value::Object(mut fields) = value else {
             return Err(RequestError::NotAnObject);
         };
-        fields.retain(|_, value| !value.is_null());
+        normalize(&mut fields);
         take_old_names(&mut fields)?;
         let mut unknown = Vec::new();
         let mut track = serde_path_to_error::Track::new();

@@ -100,6 +100,25 @@ fn unknown_fields_become_warnings() {
     assert!(with(json!({"model": null, "maxTurns": null})).is_ok());
 }
 
+/// As clients in JavaScript and Python send them.
+#[test]
+fn a_request_may_have_empty_texts_and_numbers_with_a_point() {
+    let request = json!({"prompt": "p", "anthropicApiKey": "", "anthropicOAuthToken": "t", "callbackUrl": "", "gitRepo": "",
+        "sshKey": "", "gitBranch": "", "model": "", "maxTurns": 7.0, "timeoutMinutes": 5.5,
+        "postExecutionActions": {"git": {"commit": true, "push": false, "commitMessage": ""}}});
+    let request = parse(&request).unwrap();
+    assert!(matches!(
+        request.credential(),
+        Some(Credential::OauthToken(_))
+    ));
+    assert!(request.warnings().is_empty());
+    assert_eq!((request.max_turns, request.timeout_minutes), (7, 6));
+    for field in ["anthropicApiKey", "anthropicOAuthToken"] {
+        let error = parse(&json!({"prompt": "p", field: ""})).unwrap_err();
+        assert_eq!(error, RequestError::NoCredential);
+    }
+}
+
 #[test]
 fn older_callers_name_the_mcp_configuration_differently() {
     let config = json!({"mcpServers": {"a": {"command": "x"}}});
