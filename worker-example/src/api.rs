@@ -15,7 +15,7 @@ mod config;
 mod error;
 mod events;
 mod health;
-mod log_gap;
+mod logged;
 mod openapi;
 mod record;
 mod router;

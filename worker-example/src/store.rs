@@ -22,6 +22,6 @@ mod vault;
 pub(crate) use error::StoreError;
 pub use location::{LocationError, StoreLocation};
 pub(crate) use objects::Objects;
-pub(crate) use session_log::StoreLog;
+pub(crate) use session_log::{LONGEST_CHUNK, StoreLog};
 pub(crate) use sweep::{expire_sessions, unneeded_secrets};
 pub(crate) use vault::Vault;

@@ -9,22 +9,27 @@ use std::{
 
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{access::Caller, clients::Client, log_gap::LogGap, task_state};
+use super::{
+    access::Caller,
+    clients::Client,
+    logged::{Gap, LoggedEvents},
+    task_state,
+};
 use crate::{
     client::{ClientError, EndKind, Stage, Task, TaskEnd, TaskEvent, error_chain},
     store::Vault,
-    task::OWN_TYPE,
+    task::{Event, OWN_TYPE},
 };
 
 /// How often a silent stream shows that it is alive, so that proxies keep it open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const ALIVE: &str = ": alive\n\n";
 /// How often Temporal is asked again while it does not answer, and the pause between two attempts.
 const ATTEMPTS: u32 = 60;
 const PAUSE: Duration = Duration::from_secs(2);
@@ -66,14 +71,18 @@ type Events = Pin<Box<dyn Stream<Item = Result<TaskEvent, ClientError>> + Send>>
 /// One client that follows a task.
 struct Following {
     task: Task,
-    created: DateTime<Utc>,
     events: Events,
+    /// The number of the next event of the stream.
     next: u64,
+    /// The number of the next event of `events`. The log can be ahead of it.
+    next_of_heartbeats: u64,
     is_resumable: bool,
     ready: VecDeque<String>,
-    vault: Option<Vault>,
+    log: Option<LoggedEvents>,
     /// Events that the heartbeats have not carried.
-    gap: Option<LogGap>,
+    gap: Option<Gap>,
+    /// The end, which is told after the last events.
+    end: Option<Box<TaskEnd>>,
     is_ended: bool,
     failures: u32,
     alive: Interval,
@@ -98,16 +107,17 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
     let following = Following {
         events: Box::pin(task.follow_from(next)),
         next,
+        next_of_heartbeats: next,
         is_resumable,
         ready: VecDeque::new(),
-        vault,
+        log: vault.map(|vault| LoggedEvents::new(vault, task.id().clone(), created.into())),
         gap: None,
+        end: None,
         is_ended: false,
         failures: 0,
         alive,
         client,
         task,
-        created: created.into(),
         stop,
         _caller: caller,
     };
@@ -124,8 +134,19 @@ impl Following {
             if let Some(text) = self.ready.pop_front() {
                 return Some(text);
             }
-            if let Some(gap) = self.gap.take() {
-                self.read_gap(gap).await;
+            if self.gap.is_some() {
+                if self.reads_gap().await {
+                    continue;
+                }
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return None,
+                    () = sleep(PAUSE) => continue,
+                    _ = self.alive.tick() => return Some(ALIVE.to_owned()),
+                }
+            }
+            if let Some(end) = self.end.take() {
+                self.end(&end);
                 continue;
             }
             if self.is_ended {
@@ -141,7 +162,7 @@ impl Following {
                 },
                 // The client asks another process, or this one after its restart.
                 () = self.stop.cancelled() => return None,
-                _ = self.alive.tick() => return Some(": alive\n\n".to_owned()),
+                _ = self.alive.tick() => return Some(ALIVE.to_owned()),
             }
         }
     }
@@ -149,13 +170,9 @@ impl Following {
     fn take(&mut self, event: TaskEvent) {
         self.failures = 0;
         match event {
-            TaskEvent::Printed(json) => self.print(&json),
+            TaskEvent::Printed(json) => self.take_printed(json),
             TaskEvent::Missed(count) => {
-                let (task, end) = (self.task.id().clone(), self.next.saturating_add(count));
-                match self.vault.clone() {
-                    Some(vault) => self.gap = Some(LogGap::before(vault, task, self.created, end)),
-                    None => self.miss(end),
-                }
+                self.need(self.next_of_heartbeats.saturating_add(count));
             }
             TaskEvent::Stage(stage) => self.note(match stage {
                 Stage::Running => "the task runs",
@@ -170,7 +187,38 @@ impl Following {
             TaskEvent::Unreadable(problem) => {
                 tracing::warn!(task = %self.task.id(), problem, "cannot read the task's events");
             }
-            TaskEvent::Ended(end) => self.end(&end),
+            TaskEvent::Ended(end) => {
+                let events = end.result().map_or(0, |result| result.events);
+                self.need(events);
+                self.end = Some(end);
+            }
+        }
+    }
+
+    /// Streams an event of a heartbeat, unless the log has told it already. A large one is only announced there.
+    fn take_printed(&mut self, json: String) {
+        let number = self.next_of_heartbeats;
+        self.next_of_heartbeats = number.saturating_add(1);
+        if number < self.next {
+            return;
+        }
+        if self.log.is_some() && Event::is_announced(&json) {
+            self.gap = Some(Gap::of_announced(self.next_of_heartbeats, json));
+        } else {
+            self.print(&json);
+        }
+    }
+
+    /// Takes the events before `end` from the log. Without a log they are missed.
+    fn need(&mut self, end: u64) {
+        self.next_of_heartbeats = self.next_of_heartbeats.max(end);
+        if end <= self.next {
+            return;
+        }
+        if self.log.is_some() {
+            self.gap = Some(Gap::before(end));
+        } else {
+            self.miss(end);
         }
     }
 
@@ -180,19 +228,43 @@ impl Following {
         self.ready.push_back(format!("{id}data: {json}\n\n"));
     }
 
-    /// Reads events from the log. Those that are not there are missed.
-    async fn read_gap(&mut self, mut gap: LogGap) {
-        match gap.read(self.next).await {
-            Ok(found) if found.is_empty() && gap.may_wait() => sleep(PAUSE).await,
-            Ok(found) if found.is_empty() => return self.miss(gap.end()),
-            Ok(found) => found.iter().for_each(|json| self.print(json)),
+    /// Reads the next events of the gap. Returns whether there is something to do now, and not after a pause.
+    async fn reads_gap(&mut self) -> bool {
+        let (Some(gap), Some(log)) = (self.gap.take(), &mut self.log) else {
+            return true;
+        };
+        match log.read(self.next).await {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => {
+                for json in &found {
+                    self.print(json);
+                }
+                if self.next < gap.end {
+                    self.gap = Some(gap);
+                }
+                return true;
+            }
             Err(error) => {
                 tracing::warn!(task = %self.task.id(), %error, "cannot read the log of a task");
-                return self.miss(gap.end());
+                if error.is_final() {
+                    self.give_up(gap);
+                    return true;
+                }
             }
         }
-        if self.next < gap.end() {
+        if gap.may_wait() {
             self.gap = Some(gap);
+            return false;
+        }
+        self.give_up(gap);
+        true
+    }
+
+    /// Goes on without the events of a gap.
+    fn give_up(&mut self, gap: Gap) {
+        match gap.announcement {
+            Some(announcement) => self.print(&announcement),
+            None => self.miss(gap.end),
         }
     }
 
@@ -259,6 +331,7 @@ impl Following {
             return self.push("error", &data);
         }
         sleep(PAUSE).await;
+        self.next_of_heartbeats = self.next;
         self.events = Box::pin(self.task.follow_from(self.next));
     }
 }

@@ -30,6 +30,12 @@ const MAX_PENDING: usize = 64 << 20;
 /// How long the store may fail before the log fails.
 const PATIENCE: Duration = Duration::from_mins(5);
 const PAUSE: Duration = Duration::from_secs(2);
+/// The heartbeats of a task carry no event above this size, in bytes.
+const LARGE_EVENT: usize = 16 << 10;
+/// The heartbeats of a task carry no more than this, in bytes.
+const LARGE_CHUNK: usize = 256 << 10;
+/// The longest time that a chunk collects events.
+pub(crate) const LONGEST_CHUNK: Duration = Duration::from_secs(150);
 
 /// The log of one run of a task in a store.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ pub(crate) struct StoreLog {
     next: u32,
     chunk: Zeroizing<Vec<u8>>,
     chunk_since: Instant,
+    /// Whether people who follow the task need the chunk, because the heartbeats do not carry all of it.
+    is_needed: bool,
     pending: Arc<AtomicUsize>,
     chunks: Option<mpsc::UnboundedSender<Chunk>>,
     uploader: Option<JoinHandle<Result<(), StoreError>>>,
@@ -69,6 +77,7 @@ impl StoreLog {
             next: number.map_or(0, |number| number.saturating_add(1)),
             chunk: Zeroizing::default(),
             chunk_since: Instant::now(),
+            is_needed: false,
             pending,
             chunks: Some(sender),
             uploader: Some(uploader),
@@ -91,6 +100,7 @@ impl StoreLog {
         }
         self.chunk.extend_from_slice(line.as_bytes());
         self.chunk.push(b'\n');
+        self.is_needed |= line.len() > LARGE_EVENT || self.chunk.len() > LARGE_CHUNK;
         if self.chunk.len() >= CHUNK_BYTES {
             return self.send();
         }
@@ -102,7 +112,9 @@ impl StoreLog {
     /// # Errors
     /// When the store takes no chunks.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        if !self.chunk.is_empty() && self.chunk_since.elapsed() >= chunk_time(self.next) {
+        if !self.chunk.is_empty()
+            && self.chunk_since.elapsed() >= chunk_time(self.next, self.is_needed)
+        {
             return self.send();
         }
         Ok(())
@@ -126,6 +138,7 @@ impl StoreLog {
     fn send(&mut self) -> io::Result<()> {
         let time = DateTime::<Utc>::from(SystemTime::now()).format("%Y%m%d-%H%M%S");
         let content = std::mem::take(&mut self.chunk);
+        self.is_needed = false;
         let size = content.len();
         let chunk = Chunk {
             name: format!("{}/{:03}-{time}.jsonl", self.folder, self.next),
@@ -147,14 +160,16 @@ impl StoreLog {
 }
 
 /// How long a chunk collects events. The first chunks are short, so that people who follow a task see it soon. A task of 24 hours
-/// has about 900 chunks.
-fn chunk_time(number: u32) -> Duration {
-    Duration::from_secs(match number {
-        0..60 => 5,
-        60..160 => 30,
-        160..400 => 60,
-        _ => 150,
-    })
+/// has about 900 chunks, and some more if its events are large.
+fn chunk_time(number: u32, is_needed: bool) -> Duration {
+    match number {
+        0..500 if is_needed => Duration::from_secs(1),
+        500..2000 if is_needed => Duration::from_secs(10),
+        0..60 => Duration::from_secs(5),
+        60..160 => Duration::from_secs(30),
+        160..400 => Duration::from_mins(1),
+        _ => LONGEST_CHUNK,
+    }
 }
 
 async fn upload(
@@ -181,13 +196,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_has_less_than_a_thousand_chunks() {
-        let mut time = Duration::ZERO;
-        let mut chunks = 0;
-        while time < Duration::from_hours(24) {
-            time += chunk_time(chunks);
-            chunks += 1;
+    fn a_day_has_few_chunks() {
+        for (is_needed, most) in [(false, 1000), (true, 2500)] {
+            let mut time = Duration::ZERO;
+            let mut chunks = 0;
+            while time < Duration::from_hours(24) {
+                time += chunk_time(chunks, is_needed);
+                chunks += 1;
+            }
+            assert!(chunks < most, "{chunks}");
         }
-        assert!(chunks < 1000, "{chunks}");
     }
 }

@@ -10,6 +10,10 @@ pub(crate) use super::event_fields::OWN_TYPE;
 /// The longest text of a `result` event that the task's result repeats, in bytes of JSON. The log has the whole text.
 /// Temporal refuses payloads above 2 MiB.
 const MAX_RESULT_TEXT: usize = 1024 * 1024;
+const LEFT_OUT: &str = "event_left_out";
+/// The longest replacement of an event, in bytes. The name of the event's type can be escaped.
+const MAX_LEFT_OUT: usize = 1024;
+
 /// The facts of the last `result` event: how the session ended, as Claude Code reports it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,9 +112,24 @@ impl Event {
     /// The replacement of an event that is too large to pass on. `logged` says whether the log has the event.
     pub(crate) fn left_out(kind: &str, bytes: u64, logged: bool) -> Self {
         let kind = shortened(kind, 100);
-        let json = json!({"type": OWN_TYPE, "subtype": "event_left_out",
+        let json = json!({"type": OWN_TYPE, "subtype": LEFT_OUT,
             "event_type": kind, "bytes": bytes, "logged": logged});
         Self::made(OWN_TYPE, &json)
+    }
+
+    /// Whether this stands for an event that is in the log.
+    pub(crate) fn is_announced(json: &str) -> bool {
+        #[derive(Deserialize)]
+        struct LeftOut {
+            r#type: String,
+            subtype: String,
+            logged: bool,
+        }
+        let is_short = json.len() <= MAX_LEFT_OUT;
+        let left_out = is_short.then(|| serde_json::from_str::<LeftOut>(json));
+        left_out.and_then(Result::ok).is_some_and(|event| {
+            event.r#type == OWN_TYPE && event.subtype == LEFT_OUT && event.logged
+        })
     }
 }
 
@@ -205,6 +224,24 @@ mod tests {
             let event = Event::parse(forged);
             let json: Value = serde_json::from_str(&event.json).unwrap();
             assert_eq!(json, json!({"type": "text", "content": forged}));
+        }
+    }
+
+    #[test]
+    fn an_event_of_the_log_is_announced() {
+        let kind = "\u{7}".repeat(1000);
+        assert!(Event::is_announced(
+            &Event::left_out(&kind, 1 << 40, true).json
+        ));
+        assert!(!Event::is_announced(
+            &Event::left_out("user", 1, false).json
+        ));
+        for other in [
+            r#"{"type":"user","subtype":"event_left_out","logged":true}"#,
+            r#"{"type":"claude_tasks","subtype":"warnings","logged":true}"#,
+            "text",
+        ] {
+            assert!(!Event::is_announced(other), "{other}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Reads server-sent events from pieces of bytes.
 
 /// The longest line. The service's own events are much shorter.
-const MAX_LINE: usize = 4 << 20;
+const MAX_LINE: usize = 64 << 20;
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

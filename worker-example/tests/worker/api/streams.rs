@@ -158,6 +158,41 @@ async fn a_late_follower_reads_the_log_in_the_store() {
     }
 }
 
+/// Heartbeats carry no event above 32 KiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_events_are_streamed_unchanged_from_the_log() {
+    let rig = Rig::new().await;
+    let store = rig.folder.path().join("store");
+    let store = store.to_str().unwrap();
+    let script = r#"x=$(head -c 100000 /dev/zero | tr '\0' x); i=0
+        while [ $i -lt 9 ]; do
+            [ $((i % 3)) = 0 ] && text=$x || text=small
+            echo "{\"type\":\"user\",\"n\":$i,\"x\":\"$text\"}"; i=$((i+1))
+        done
+        echo '{"type":"result","is_error":false,"num_turns":1,"result":"done"}'"#;
+    let _worker = rig.worker_with(&rig.claude(script), &["--store", store]);
+    let mut command = rig.command_for_api("api");
+    command.args(["--store", store]);
+    let api = rig.api_of(command, "");
+    let stream = api.post("/run", &request(&fresh("task"), "go")).text;
+    let events: Vec<&str> = stream.lines().filter(|l| l.starts_with("data: ")).collect();
+    let short: Vec<&str> = events.iter().map(|e| e.get(..200).unwrap_or(e)).collect();
+    let large = "x".repeat(100_000);
+    for n in 0..9 {
+        let x = if n % 3 == 0 { &large } else { "small" };
+        let event = format!(r#"data: {{"type":"user","n":{n},"x":"{x}"}}"#);
+        assert_eq!(
+            events.iter().filter(|e| **e == event).count(),
+            1,
+            "{n}: {short:?}"
+        );
+    }
+    assert!(events.last().unwrap().contains(r#""result":"done""#));
+    for missing in ["event_left_out", "events_missed"] {
+        assert!(!stream.contains(missing), "{missing}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_serves_the_api_and_runs_tasks() {
     let scripted = Scripted::new().await;
