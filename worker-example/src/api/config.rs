@@ -1,6 +1,6 @@
 //! The configuration of the API: one TOML file, and variables over it.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::Path, time::Duration};
 
 use temporal_kms_codec_service::{
     arguments::variable,
@@ -16,6 +16,10 @@ use crate::task::RequestRules;
 
 /// The port of the original service.
 const DEFAULT_PORT: u16 = 8080;
+/// The limits of a caller: requests and streams that are open, requests in a second, and requests at once after a pause.
+const CALLER_REQUESTS: usize = 100;
+const CALLER_RATE: u32 = 20;
+const CALLER_BURST: u32 = 100;
 
 /// What the API needs to know beside the connection to Temporal.
 #[derive(Clone, Debug)]
@@ -31,7 +35,8 @@ pub(crate) struct ApiConfig {
     pub(super) shutdown_delay: Duration,
     /// `shutdown_grace`: for requests in flight when the service is told to stop. Default: 20 s.
     pub(super) shutdown_grace: Duration,
-    /// `caller_requests`, `caller_rate` and `caller_burst`: the limits of each caller.
+    /// `caller_requests`, `caller_rate` and `caller_burst`: the limits of each caller. Default: 100 requests and streams
+    /// that are open, 20 in a second, and 100 at once.
     pub(super) caller: ShareLimits,
     /// `file_repositories`: whether `gitRepo` may be a `file://` URL. For tests only.
     pub(super) rules: RequestRules,
@@ -82,7 +87,7 @@ impl ApiConfig {
             max_connections: 1024,
             shutdown_delay: Duration::ZERO,
             shutdown_grace: Duration::from_secs(20),
-            caller: ShareLimits::default(),
+            caller: with_defaults(ShareLimits::default()),
             rules: RequestRules::default(),
             auth,
             tls,
@@ -101,12 +106,12 @@ impl ApiConfig {
         );
         section.set("shutdown_delay", &mut self.shutdown_delay, values::duration);
         section.set("shutdown_grace", &mut self.shutdown_grace, values::duration);
-        self.caller = ShareLimits::read(
+        self.caller = with_defaults(ShareLimits::read(
             &mut section,
             "caller_requests",
             "caller_rate",
             "caller_burst",
-        );
+        ));
         let files = section.value("file_repositories", values::flag);
         self.rules = self.rules.with_file_repositories(files.unwrap_or_default());
         section.finish();
@@ -141,6 +146,16 @@ impl ApiConfig {
         faults.extend(self.telemetry.faults());
         faults
     }
+}
+
+/// The limits of a caller with defaults, which keep one caller from taking all places.
+fn with_defaults(mut limits: ShareLimits) -> ShareLimits {
+    limits.concurrent = limits.concurrent.or(Some(CALLER_REQUESTS));
+    if limits.rate.is_none() {
+        limits.rate = NonZeroU32::new(CALLER_RATE);
+        limits.burst = limits.burst.or(NonZeroU32::new(CALLER_BURST));
+    }
+    limits
 }
 
 /// Where the API's settings come from. Other variables with the prefix are those of the codec server.
@@ -197,6 +212,18 @@ mod tests {
         {
             assert!(example.contains(&format!("# {setting} = ")), "{setting}");
         }
+    }
+
+    #[test]
+    fn callers_have_limits_by_default() {
+        let limits = |text: &str| {
+            let caller = read(text).unwrap().caller;
+            let number = |limit: Option<NonZeroU32>| limit.map(NonZeroU32::get);
+            (caller.concurrent, number(caller.rate), number(caller.burst))
+        };
+        assert_eq!(limits(""), (Some(100), Some(20), Some(100)));
+        let own = "[api]\ncaller_requests = 5\ncaller_rate = 3";
+        assert_eq!(limits(own), (Some(5), Some(3), None));
     }
 
     #[test]
