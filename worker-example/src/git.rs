@@ -19,6 +19,7 @@ mod identity;
 mod place;
 mod push;
 mod rebase;
+mod remote;
 mod ssh;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! Commit and push after a session that succeeded.
 
-use super::{checkout::Checkout, commit::commit, place::GitPlace, push::push, ssh::SshFiles};
+use super::{
+    call::Call, checkout::Checkout, commit::commit, place::GitPlace, push::push, remote::Remote,
+};
 use crate::task::{GitAction, GitCommit, Secret, StepError, TaskId};
 
 /// What the commit and the push did. A problem does not fail the task.
@@ -70,9 +72,13 @@ async fn steps(
         committed.message.clone(),
     ));
     if action.push {
-        let ssh = SshFiles::write(place, key)?;
+        let address = Call::new(place, ["config", "--get", "remote.origin.url"])
+            .in_repository()
+            .line("cannot read the address of the repository")
+            .await?;
+        let server = Remote::open(place, &address, key).await?;
         let strategy = action.conflict_strategy;
-        let pushed = push(place, &ssh, &committed, action.branch(), strategy).await?;
+        let pushed = push(place, &server, &committed, action.branch(), strategy).await?;
         done.commit = Some(pushed);
     }
     Ok(())

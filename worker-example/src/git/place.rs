@@ -12,6 +12,7 @@ use crate::{
     redact::Redactor,
     sandbox::{Programs, Workspace, private_folder},
     task::StepError,
+    webhook::AddressPolicy,
 };
 
 /// The operator's settings for repositories.
@@ -23,6 +24,8 @@ pub(crate) struct GitSettings {
     pub(crate) known_hosts: Option<PathBuf>,
     /// Whether `file://` repositories are allowed. Only for tests: a task could read every repository of the worker's user.
     pub(crate) files_allowed: bool,
+    /// Which servers a repository may be on.
+    pub(crate) addresses: AddressPolicy,
 }
 
 impl Default for GitSettings {
@@ -31,6 +34,7 @@ impl Default for GitSettings {
             program: "git".into(),
             known_hosts: None,
             files_allowed: false,
+            addresses: AddressPolicy::default(),
         }
     }
 }

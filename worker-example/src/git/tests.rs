@@ -14,11 +14,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{Checkout, Finish, GitPlace, GitSettings, check_out, finish};
+use super::{
+    Checkout, Finish, GitPlace, GitSettings, call::Call, check_out, finish, remote::Remote,
+    ssh::SshFiles,
+};
 use crate::{
     redact::Redactor,
     sandbox::{Programs, Workspace, unconfined},
-    task::{GitAction, RecoveryMethod, StepError, TaskId, TaskRequest},
+    task::{GitAction, GitUrl, RecoveryMethod, Secret, StepError, TaskId, TaskRequest},
+    webhook::AddressPolicy,
 };
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -70,6 +74,7 @@ impl Rig {
         let (workspace, programs) = unconfined(folder.path()).await;
         let settings = GitSettings {
             known_hosts: Some(at("known_hosts")),
+            addresses: AddressPolicy::new(vec!["127.0.0.1".parse().unwrap()]),
             ..GitSettings::default()
         };
         let key = fs::read_to_string(at("user")).unwrap();
@@ -451,6 +456,56 @@ async fn nothing_of_a_hostile_repository_runs() {
     let done = rig.finish(&request, &checkout, push()).await;
     assert_eq!(done.problem, None);
     assert!(done.commit.unwrap().pushed && !trap.exists());
+}
+
+#[tokio::test]
+async fn servers_inside_the_network_are_refused() {
+    let mut rig = Rig::new().await;
+    rig.settings.addresses = AddressPolicy::default();
+    let mut requests = vec![rig.request(&json!({}))];
+    for host in [
+        "localhost",
+        "127.1",
+        "[::1]",
+        "169.254.169.254",
+        "10.1.2.3:8443",
+    ] {
+        let fields = json!({"prompt": "p", "anthropicApiKey": "k", "gitRepo": format!("https://{host}/a.git")});
+        requests.push(TaskRequest::from_value(fields).unwrap());
+    }
+    for request in requests {
+        let error = rig.check_out(&request).await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            !error.is_transient() && text.contains("--git-allow"),
+            "{text}"
+        );
+    }
+    rig.no_key_is_left();
+}
+
+#[tokio::test]
+async fn ssh_connects_to_the_address_that_was_checked() {
+    let rig = Rig::new().await;
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective());
+    let user = user.unwrap().unwrap().name;
+    let (host, path) = ("git.invalid", rig.folder.path().join("remote.git"));
+    let address = format!("ssh://{user}@{host}:{}{}", rig.port, path.display());
+    let known = rig.folder.path().join("known_hosts");
+    let of_name = fs::read_to_string(&known)
+        .unwrap()
+        .replace("127.0.0.1", host);
+    fs::write(&known, of_name).unwrap();
+    let request = rig.request(&json!({}));
+    let redactor = Redactor::of(&request).unwrap();
+    let place = rig.place(&redactor);
+    let key = Secret::new(rig.key.clone());
+    let url = GitUrl::parse(&address, false).unwrap();
+    let ssh = SshFiles::write(&place, Some(&key)).unwrap();
+    let server = Remote::pinned(ssh, &url, "127.0.0.1".parse().unwrap());
+    let listed = Call::new(&place, ["ls-remote", &address]).remote(&server);
+    let listed = String::from_utf8(listed.output("no").await.unwrap()).unwrap();
+    assert!(listed.contains("refs/heads/main"), "{listed}");
 }
 
 #[tokio::test]

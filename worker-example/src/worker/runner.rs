@@ -600,11 +600,8 @@ fn conclude(
             );
             failure(FailureKind::OutputLimit, &message, outcome)
         }
-        Some(StopReason::DiskLimit { limit }) => {
-            let message = format!(
-                "disk limit reached: the task's files use more than {limit} bytes; write less, or raise the worker's \
-                 --task-disk"
-            );
+        Some(StopReason::DiskLimit { problem }) => {
+            let message = format!("disk limit reached: {problem}");
             failure(FailureKind::OutputLimit, &message, outcome)
         }
         Some(StopReason::WorkerShutdown) => failure(
