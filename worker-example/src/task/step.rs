@@ -100,6 +100,9 @@ pub(crate) struct Prepared {
     /// Whether the worker keeps logs in an object store.
     #[serde(default)]
     pub(crate) store: bool,
+    /// Approves the task's webhook, if its request has a receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<String>,
 }
 
 /// How a task ended: `metadata.json`.

@@ -209,8 +209,7 @@ impl Workers {
             .tuner(workflow_slots())
             .build();
         let deliveries = DeliveryActivities {
-            vault: runner.vault.clone(),
-            webhooks: settings.webhooks.clone(),
+            runner: Arc::clone(&runner),
             webhook_age: settings.webhook_age,
         };
         let own = WorkerOptions::new(own_queue)
@@ -316,7 +315,7 @@ async fn runner(
         vault: None,
         request_keys: RequestKeys::read(&settings.request_keys)?,
         namespace: String::new(),
-        can_call_back: settings.webhooks.is_some(),
+        webhooks: settings.webhooks.clone(),
         git: settings.git.clone(),
     })
 }

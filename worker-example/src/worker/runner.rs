@@ -30,7 +30,7 @@ use crate::{
         ActionsReport, FailureKind, GitAction, Progress, RequestRules, SessionOutcome, StepError,
         TaskId, TaskIdError, TaskInput, TaskRequest, UploadAction, UploadedFile,
     },
-    webhook::SECRET,
+    webhook::{Approved, SECRET, Sender},
 };
 
 /// How long Temporal may take to store that a session begins.
@@ -61,8 +61,8 @@ pub(crate) struct TaskRunner {
     pub(crate) request_keys: RequestKeys,
     /// How repositories are reached.
     pub(crate) git: GitSettings,
-    /// Whether the worker has a secret that signs webhooks.
-    pub(crate) can_call_back: bool,
+    /// Sends webhooks. `None` without a secret that signs them.
+    pub(crate) webhooks: Option<Sender>,
     /// The namespace, which requests are signed for.
     pub(crate) namespace: String,
 }
@@ -255,8 +255,49 @@ impl TaskRunner {
     async fn open(
         &self,
         id: &str,
-        mut input: TaskInput,
+        input: TaskInput,
     ) -> Result<(TaskId, TaskRequest), ApplicationFailure> {
+        let (task, input) = self.genuine(id, input).await?;
+        let rules = RequestRules::default().with_file_repositories(self.git.files_allowed);
+        let request = request_of(input, rules, self.webhooks.is_some()).map_err(|problem| {
+            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
+        })?;
+        Ok((task, request))
+    }
+
+    /// Approves the webhook of a task that was not prepared. The request can be one that cannot be run, but it is this task's,
+    /// and it is signed as the operator wants.
+    ///
+    /// # Errors
+    /// The failure of the activity.
+    pub(super) async fn approve_callback(
+        &self,
+        id: &str,
+        input: TaskInput,
+    ) -> Result<String, ApplicationFailure> {
+        let (_, input) = self.genuine(id, input).await?;
+        self.approval(id, input.callback_url()).ok_or_else(|| {
+            let problem = format!("this worker cannot sign webhooks. Set {SECRET}");
+            failures::of_session(id, FailureKind::CannotRun, problem, None)
+        })
+    }
+
+    /// The approval of a webhook whose request was checked. `None` without a receiver, or without a secret.
+    pub(super) fn approval(&self, task: &str, callback: Option<&str>) -> Option<String> {
+        let approved = Approved {
+            namespace: &self.namespace,
+            task,
+            url: callback?,
+        };
+        Some(self.webhooks.as_ref()?.secrets().approve(approved))
+    }
+
+    /// Opens the secrets of a request, and checks that it is this task's and is signed as the operator wants.
+    async fn genuine(
+        &self,
+        id: &str,
+        mut input: TaskInput,
+    ) -> Result<(TaskId, TaskInput), ApplicationFailure> {
         let invalid =
             |problem: String| failures::of_session(id, FailureKind::InvalidRequest, problem, None);
         let task = task_of(id, &input).map_err(invalid)?;
@@ -285,9 +326,7 @@ impl TaskRunner {
         self.request_keys
             .check(&mut input, &self.namespace)
             .map_err(|problem| invalid(problem.to_owned()))?;
-        let rules = RequestRules::default().with_file_repositories(self.git.files_allowed);
-        let request = request_of(input, rules, self.can_call_back).map_err(invalid)?;
-        Ok((task, request))
+        Ok((task, input))
     }
 
     /// Runs Claude Code in a prepared workspace.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     task::{ActionsReport, CloseTask, Prepared, Step, StepInput, TaskInput, TaskResult},
-    worker::steps::{DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
+    worker::steps::{Delivery, DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
 };
 
 /// How long the preparation may take, with a clone of a large repository.
@@ -28,7 +28,7 @@ const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long the commit, the push and the uploads may take.
 const ACTIONS_TIMEOUT: Duration = Duration::from_hours(1);
-/// How long the store may be unreachable when a task ends.
+/// How long the store may be unreachable when a task ends, before the webhook and before the secrets are deleted.
 const CLOSE_TIMEOUT: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(
@@ -39,7 +39,9 @@ pub(super) async fn run(
     let timeout = input.timeout();
     let metadata = input.metadata();
     let has_sealed = input.has_sealed();
-    let callback = input.callback_url().map(str::to_owned);
+    let callback = input
+        .callback_url()
+        .map(|url| (url.to_owned(), input.duplicate()));
     let repository = input.repository().map(str::to_owned);
     let has_actions = input.has_actions();
     let started = ctx.workflow_time();
@@ -48,9 +50,11 @@ pub(super) async fn run(
         .execute_activity(PrepareActivities::prepare_task, input, prepare_options())
         .await;
     let (mut has_log, mut has_attributes, mut actions) = (false, false, None);
+    let mut approval = None;
     let end = match prepared {
         Ok(prepared) if prepared.task_id == task => {
             (has_log, has_attributes) = (prepared.store, prepared.search_attributes);
+            approval.clone_from(&prepared.approval);
             if has_attributes {
                 attributes::running(ctx, repository.as_deref());
             }
@@ -64,6 +68,19 @@ pub(super) async fn run(
     if let Some(progress) = end.progress() {
         ctx.state_mut(|state| state.last = progress.clone());
     }
+    let delivery_queue = delivery_queue(ctx.task_queue());
+    let mut callback_problem = None;
+    let mut receiver = None;
+    if let Some((url, input)) = callback {
+        let approved = match approval {
+            Some(approval) => Ok(approval),
+            None => approve(ctx, input, &delivery_queue).await,
+        };
+        match approved {
+            Ok(approval) => receiver = Some((url, approval)),
+            Err(problem) => callback_problem = Some(problem),
+        }
+    }
     if has_sealed || has_log {
         enter(ctx, Step::CleanUp);
         let metadata = has_log.then(|| end.metadata(task, started, ctx.workflow_time()));
@@ -76,7 +93,7 @@ pub(super) async fn run(
             .execute_activity(
                 DeliveryActivities::close_task,
                 close,
-                close_options(&delivery_queue(ctx.task_queue())),
+                close_options(&delivery_queue),
             )
             .await;
     }
@@ -86,15 +103,38 @@ pub(super) async fn run(
         result.uploaded_files = actions.uploaded_files;
         result.warnings.extend(actions.warnings);
     }
-    if let Some(url) = callback {
-        let body = end.webhook(&result, started, ctx.workflow_time());
-        webhook::start(ctx, task, &url, body).await;
+    if let Some((url, approval)) = receiver {
+        let delivery = Delivery {
+            task_id: task.to_owned(),
+            url,
+            body: end.webhook(&result, started, ctx.workflow_time()),
+            approval,
+        };
+        callback_problem = webhook::start(ctx, &delivery).await.err();
     }
+    let not_told = |problem| format!("no webhook is sent: {problem}");
+    result.warnings.extend(callback_problem.map(not_told));
     if has_attributes {
         attributes::ended(ctx, end.status());
     }
     enter(ctx, Step::Ended);
     end.conclude(result)
+}
+
+/// Lets a worker check the request of a task that was not prepared. Without its approval, no webhook is sent: somebody without
+/// the right to submit tasks could otherwise choose what a signed webhook says.
+async fn approve(
+    ctx: &WorkflowContext<ClaudeTask>,
+    input: TaskInput,
+    queue: &str,
+) -> Result<String, String> {
+    ctx.execute_activity(
+        DeliveryActivities::approve_webhook,
+        input,
+        close_options(queue),
+    )
+    .await
+    .map_err(|_| "the request is not approved by a worker that can sign webhooks".to_owned())
 }
 
 /// The steps on the worker that prepared the task.
