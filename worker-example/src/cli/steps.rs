@@ -47,6 +47,7 @@ impl StepArgs {
             program: self.git.clone(),
             known_hosts: self.git_known_hosts.clone(),
             files_allowed: self.git_files,
+            ..GitSettings::default()
         }
     }
 

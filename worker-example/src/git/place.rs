@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ pub(crate) struct GitSettings {
     pub(crate) known_hosts: Option<PathBuf>,
     /// Whether `file://` repositories are allowed. Only for tests: a task could read every repository of the worker's user.
     pub(crate) files_allowed: bool,
+    /// How long a commit and a push are tried, if they fail for a passing reason.
+    pub(crate) patience: Duration,
 }
 
 impl Default for GitSettings {
@@ -31,6 +34,7 @@ impl Default for GitSettings {
             program: "git".into(),
             known_hosts: None,
             files_allowed: false,
+            patience: Duration::from_mins(10),
         }
     }
 }

@@ -392,14 +392,10 @@ impl TaskRunner {
             action,
             &prepared.generated,
         );
-        match done.await {
-            Ok(done) => {
-                report.git_commit = done.commit;
-                report.warnings.extend(done.warnings);
-                report.warnings.extend(done.problem);
-            }
-            Err(error) => report.warnings.push(format!("the commit failed: {error}")),
-        }
+        let done = done.await;
+        report.git_commit = done.commit;
+        report.warnings.extend(done.warnings);
+        report.warnings.extend(done.problem);
     }
 
     async fn upload(
