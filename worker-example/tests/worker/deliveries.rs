@@ -1,6 +1,7 @@
 //! Webhooks of tasks that end in each way.
 
 use crate::signed::signing_key;
+use crate::store::files;
 use crate::support::{LIMIT, end, fresh, receiver::Receiver, scripted::Scripted, send};
 use dev_servers::Process;
 use integration_tests::{assert_absent, until};
@@ -208,4 +209,33 @@ async fn a_request_that_is_not_signed_sends_no_webhook() {
     let body = accepted(&receiver).await;
     assert_eq!((&body["taskId"], &body["status"]), (&json!(task), &json!("failed")));
     assert_eq!(scripted.runs(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_waits_too_long_is_told_and_its_secrets_are_deleted() {
+    let mut scripted = scripted().await;
+    let objects = scripted.rig.folder.path().join("objects");
+    scripted
+        .rig
+        .set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let receiver = Receiver::start(&[]);
+    let _worker = scripted.worker(&["--max-tasks", "1"]);
+    let mut running = scripted.submit(&fresh("task"), "wait");
+    until("the first task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
+    let task = fresh("task");
+    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url});
+    let arguments = ["--json", "--queue-time", "1s"];
+    let (code, output) = end(&mut scripted.rig.submit(&task, &request, &arguments));
+    assert_eq!(code, 1, "{output}");
+    assert!(output.contains("no worker had a place"), "{output}");
+    let body = accepted(&receiver).await;
+    assert_eq!((&body["taskId"], &body["status"]), (&json!(task), &json!("failed")));
+    let sealed = objects.join("encrypted-payloads");
+    let found = files(&sealed);
+    assert!(!found.iter().any(|file| file.ends_with(&task)), "{found:?}");
+    scripted.open_gate();
+    assert_eq!(end(&mut running).0, 0);
 }

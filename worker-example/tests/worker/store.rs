@@ -17,7 +17,7 @@ use temporalio_common::{
 const PROMPT: &str = "the prompt 7c1d that nobody may find";
 
 /// All files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use temporalio_common::RetryPolicy;
 use temporalio_sdk::{
-    ActivityCancellationType, ActivityOptions, WorkflowCancellationToken, WorkflowContext,
+    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, WorkflowCancellationToken, WorkflowContext,
     WorkflowResult,
 };
 
@@ -16,11 +16,13 @@ use super::{
     ClaudeTask, HEARTBEAT_TIMEOUT, MARGIN, attributes, end::ActivityEnd, until_begun, webhook,
 };
 use crate::{
-    task::{ActionsReport, CloseTask, Prepared, Step, StepInput, TaskInput, TaskResult},
+    task::{
+        ActionsReport, CloseTask, PREPARE_TIME, Prepared, STEPS_TIME, Step, StepInput, TaskInput, TaskResult,
+    },
     worker::steps::{Delivery, DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
 };
 
-/// How long the preparation may take, with a clone of a large repository.
+/// How long one attempt of the preparation may take, with a clone of a large repository.
 const PREPARE_TIMEOUT: Duration = Duration::from_mins(90);
 /// How long a worker process may take to begin a step. A longer silence means that the process has ended.
 const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -47,7 +49,11 @@ pub(super) async fn run(
     let started = ctx.workflow_time();
     enter(ctx, Step::Prepare);
     let prepared = ctx
-        .execute_activity(PrepareActivities::prepare_task, input, prepare_options())
+        .execute_activity(
+            PrepareActivities::prepare_task,
+            input,
+            prepare_options(prepare_limits(ctx.info().execution_timeout(), timeout)),
+        )
         .await;
     let (mut has_log, mut has_attributes, mut actions) = (false, false, None);
     let mut approval = None;
@@ -63,7 +69,7 @@ pub(super) async fn run(
             end
         }
         Ok(_) => ActivityEnd::no_report(),
-        Err(error) => ActivityEnd::of_error(task, &error),
+        Err(error) => ActivityEnd::of_preparation(task, &error),
     };
     if let Some(progress) = end.progress() {
         ctx.state_mut(|state| state.last = progress.clone());
@@ -197,8 +203,36 @@ fn enter(ctx: &WorkflowContext<ClaudeTask>, step: Step) {
     ctx.state_mut(|state| state.step = step);
 }
 
-fn prepare_options() -> ActivityOptions {
-    ActivityOptions::with_start_to_close_timeout(PREPARE_TIMEOUT)
+/// How long a task may wait for a place, and when it must be prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PrepareLimits {
+    wait: Duration,
+    total: Duration,
+}
+
+/// What the time of the whole task leaves for the preparation, so that Temporal does not end the workflow before the receiver is
+/// told. `None` if the task was started with another time than submissions choose.
+fn prepare_limits(whole: Option<Duration>, session: Duration) -> Option<PrepareLimits> {
+    let wait = whole?.checked_sub(session)?.checked_sub(STEPS_TIME)?;
+    // Zero would be no limit.
+    let wait = wait.max(Duration::from_secs(1));
+    Some(PrepareLimits {
+        wait,
+        total: wait + PREPARE_TIME,
+    })
+}
+
+fn prepare_options(limits: Option<PrepareLimits>) -> ActivityOptions {
+    let start_to_close = PREPARE_TIMEOUT;
+    let timeouts = match limits {
+        Some(limits) => ActivityCloseTimeouts::ScheduleAndStartToClose {
+            schedule_to_close: limits.total,
+            start_to_close,
+        },
+        None => ActivityCloseTimeouts::StartToClose(start_to_close),
+    };
+    ActivityOptions::with_close_timeouts(timeouts)
+        .maybe_schedule_to_start_timeout(limits.map(|limits| limits.wait))
         .heartbeat_timeout(HEARTBEAT_TIMEOUT)
         .retry_policy(until_begun())
         .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
@@ -248,4 +282,28 @@ fn clean_up_options(queue: &str) -> ActivityOptions {
         // A cancelled task is cleaned up, too.
         .cancellation_token(WorkflowCancellationToken::new())
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preparation_ends_early_enough_to_tell_the_receiver() {
+        let (day, session) = (Duration::from_hours(24), Duration::from_mins(55));
+        let limits = prepare_limits(Some(day + session + STEPS_TIME), session).unwrap();
+        assert_eq!((limits.wait, limits.total), (day, day + PREPARE_TIME));
+        let after = session
+            + MARGIN
+            + ACTIONS_TIMEOUT
+            + CLEAN_UP_TIMEOUT
+            + 2 * CLOSE_TIMEOUT
+            + 3 * OWN_QUEUE_TIMEOUT;
+        assert!(limits.total + after < day + session + STEPS_TIME);
+        let at_once = prepare_limits(Some(session + STEPS_TIME), session).unwrap();
+        assert_eq!(at_once.wait, Duration::from_secs(1));
+        for other in [None, Some(Duration::from_secs(5)), Some(session)] {
+            assert_eq!(prepare_limits(other, session), None);
+        }
+    }
 }
