@@ -17,7 +17,8 @@ pub(super) const NO_PLACE: &str = "no worker had a place for the task in time. S
     submit the task with a longer --queue-time";
 
 /// The message for a caller whose task was not prepared in time.
-pub(super) const NOT_PREPARED: &str = "the task could not be prepared in time. See the workers' logs, and submit it again";
+pub(super) const NOT_PREPARED: &str =
+    "the task could not be prepared in time. See the workers' logs, and submit it again";
 
 /// The failure of an attempt that did not begin the session. Temporal tries again.
 pub(super) fn of_attempt(task: &str, kind: FailureKind, message: String) -> ApplicationFailure {

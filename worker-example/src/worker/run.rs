@@ -37,6 +37,7 @@ use super::{
     search_attributes,
     settings::WorkerSettings,
     steps::{self, DeliveryActivities, HeldTasks, HostActivities, PrepareActivities},
+    uploads::Uploads,
     workflow::{ClaudeTask, ClaudeTaskWebhook},
 };
 use crate::{
@@ -314,6 +315,7 @@ async fn runner(
         ending,
         vault: None,
         request_keys: RequestKeys::read(&settings.request_keys)?,
+        uploads: Uploads::new(),
         namespace: String::new(),
         webhooks: settings.webhooks.clone(),
         git: settings.git.clone(),

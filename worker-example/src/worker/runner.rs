@@ -18,17 +18,18 @@ use super::{
     confinement::Confinement,
     failures::{self, FOR_ANOTHER_TASK},
     log_store::TaskLog,
+    uploads::Uploads,
 };
 use crate::{
     client::error_chain,
-    files::{self, CommandLimits, Upload, UploadLimits},
+    files::{self, CommandLimits, UploadLimits},
     git::{self, Checkout, GitPlace, GitSettings},
     sandbox::{self, Programs, Workspace},
     signed::RequestKeys,
     store::{StoreLog, Vault},
     task::{
         ActionsReport, FailureKind, GitAction, Progress, RequestRules, SessionOutcome, StepError,
-        TaskId, TaskIdError, TaskInput, TaskRequest, UploadAction, UploadedFile,
+        TaskId, TaskIdError, TaskInput, TaskRequest, UploadAction,
     },
     webhook::{Approved, SECRET, Sender},
 };
@@ -63,6 +64,8 @@ pub(crate) struct TaskRunner {
     pub(crate) git: GitSettings,
     /// Sends webhooks. `None` without a secret that signs them.
     pub(crate) webhooks: Option<Sender>,
+    /// The uploads of all tasks.
+    pub(super) uploads: Uploads,
     /// The namespace, which requests are signed for.
     pub(crate) namespace: String,
 }
@@ -365,7 +368,7 @@ impl TaskRunner {
             self.commit(prepared, action, stop, &mut report).await;
         }
         if let Some(action) = &actions.upload_files {
-            self.upload(prepared, action, &mut report).await;
+            self.upload(prepared, action, stop, &mut report).await;
         }
         report
     }
@@ -402,6 +405,7 @@ impl TaskRunner {
         &self,
         prepared: &PreparedTask,
         action: &UploadAction,
+        stop: &CancellationToken,
         report: &mut ActionsReport,
     ) {
         let Some(vault) = &self.vault else {
@@ -426,19 +430,10 @@ impl TaskRunner {
             }
         };
         report.warnings.extend(found.warnings);
-        for upload in found.uploads {
-            let path = upload.path.clone();
-            let object = files::object_path(&prepared.task, action.gcs_prefix.as_deref(), &path);
-            match store_upload(vault, &object, upload).await {
-                Ok(size) => {
-                    let uploaded = UploadedFile::new(path, object, size);
-                    report.uploaded_files.push(uploaded);
-                }
-                Err(error) => report
-                    .warnings
-                    .push(format!("cannot upload {path}: {error}")),
-            }
-        }
+        let prefix = action.gcs_prefix.as_deref();
+        self.uploads
+            .store(vault, &prepared.task, prefix, found.uploads, stop, report)
+            .await;
     }
 
     async fn begin_and_run(
@@ -570,21 +565,6 @@ async fn redactor(
         )),
         Err(error) => Err(failures::of_attempt(task.as_str(), kind, error.to_string())),
     }
-}
-
-/// Stores a file of the workspace. Returns its size.
-async fn store_upload(vault: &Vault, object: &str, upload: Upload) -> io::Result<u64> {
-    let read = spawn_blocking(move || {
-        use std::io::Read as _;
-        let mut content = Vec::new();
-        // A file that has grown since it was found is cut.
-        upload.open()?.take(upload.size).read_to_end(&mut content)?;
-        io::Result::Ok(content)
-    });
-    let content = read.await.map_err(io::Error::other)??;
-    let stored = vault.put_session(object, &content).await;
-    stored.map_err(io::Error::other)?;
-    Ok(content.len() as u64)
 }
 
 fn conclude(

@@ -167,10 +167,7 @@ async fn the_right_to_encrypt_neither_forges_nor_suppresses_a_webhook() {
     let forged = json!({"taskId": task, "url": receiver.url, "approval": "00".repeat(32), "body": {"taskId": task,
         "status": "completed", "exitCode": 42, "logsPath": "x", "summary": {"durationMs": 1, "turns": 1, "errors": 0,
         "startedAt": "x", "completedAt": "x"}}});
-    let forged = RawValue::from_value(
-        &forged,
-        client.options().data_converter.payload_converter(),
-    );
+    let forged = RawValue::from_value(&forged, client.options().data_converter.payload_converter());
     let id = format!("{task}.webhook");
     let options = WorkflowStartOptions::new(scripted.rig.queue(), &id).build();
     client
@@ -178,10 +175,16 @@ async fn the_right_to_encrypt_neither_forges_nor_suppresses_a_webhook() {
         .await
         .unwrap();
     let raw = scripted.rig.raw().await;
-    until("a worker has refused to sign the forged webhook", async || {
-        let pending = raw.find(&id).await?.pending_activities;
-        pending.iter().any(|activity| activity.attempt > 1).then_some(())
-    })
+    until(
+        "a worker has refused to sign the forged webhook",
+        async || {
+            let pending = raw.find(&id).await?.pending_activities;
+            pending
+                .iter()
+                .any(|activity| activity.attempt > 1)
+                .then_some(())
+        },
+    )
     .await;
     let (code, output) = end(&mut submit(&scripted, &task, "go", &receiver));
     assert_eq!(code, 0, "{output}\n{}", worker.output());
@@ -207,7 +210,10 @@ async fn a_request_that_is_not_signed_sends_no_webhook() {
     let (code, output) = end(&mut scripted.rig.submit(&task, &request, &signed));
     assert_eq!(code, 1, "{output}");
     let body = accepted(&receiver).await;
-    assert_eq!((&body["taskId"], &body["status"]), (&json!(task), &json!("failed")));
+    assert_eq!(
+        (&body["taskId"], &body["status"]),
+        (&json!(task), &json!("failed"))
+    );
     assert_eq!(scripted.runs(), 0);
 }
 
@@ -226,13 +232,17 @@ async fn a_task_that_waits_too_long_is_told_and_its_secrets_are_deleted() {
     })
     .await;
     let task = fresh("task");
-    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url});
+    let request =
+        json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url});
     let arguments = ["--json", "--queue-time", "1s"];
     let (code, output) = end(&mut scripted.rig.submit(&task, &request, &arguments));
     assert_eq!(code, 1, "{output}");
     assert!(output.contains("no worker had a place"), "{output}");
     let body = accepted(&receiver).await;
-    assert_eq!((&body["taskId"], &body["status"]), (&json!(task), &json!("failed")));
+    assert_eq!(
+        (&body["taskId"], &body["status"]),
+        (&json!(task), &json!("failed"))
+    );
     let sealed = objects.join("encrypted-payloads");
     let found = files(&sealed);
     assert!(!found.iter().any(|file| file.ends_with(&task)), "{found:?}");

@@ -127,7 +127,10 @@ impl DeliveryActivities {
             url: &delivery.url,
         };
         if !sender.secrets().has_approved(approved, &delivery.approval) {
-            tracing::warn!(task = delivery.task_id, "a webhook without an approval is not sent");
+            tracing::warn!(
+                task = delivery.task_id,
+                "a webhook without an approval is not sent"
+            );
             // While the secrets change, another worker can know the one that approved it.
             let is_final = delivery.approval.is_empty() || age >= self.webhook_age;
             let problem = format!(

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use temporalio_common::RetryPolicy;
 use temporalio_sdk::{
-    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, WorkflowCancellationToken, WorkflowContext,
-    WorkflowResult,
+    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, WorkflowCancellationToken,
+    WorkflowContext, WorkflowResult,
 };
 
 use super::{
@@ -17,9 +17,12 @@ use super::{
 };
 use crate::{
     task::{
-        ActionsReport, CloseTask, PREPARE_TIME, Prepared, STEPS_TIME, Step, StepInput, TaskInput, TaskResult,
+        ActionsReport, CloseTask, PREPARE_TIME, Prepared, STEPS_TIME, Step, StepInput, TaskInput,
+        TaskResult,
     },
-    worker::steps::{Delivery, DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
+    worker::steps::{
+        Delivery, DeliveryActivities, HostActivities, PrepareActivities, delivery_queue,
+    },
 };
 
 /// How long one attempt of the preparation may take, with a clone of a large repository.

@@ -12,9 +12,7 @@ use temporalio_sdk::{
 };
 
 use super::ClaudeTask;
-use crate::{
-    worker::steps::{Delivery, DeliveryActivities, delivery_queue},
-};
+use crate::worker::steps::{Delivery, DeliveryActivities, delivery_queue};
 
 /// How long Temporal tries at most. A worker gives up earlier, as its operator says.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
