@@ -380,7 +380,7 @@ async fn sweep_once(
     vault: &Vault,
     age: Option<Duration>,
 ) -> Result<(), StoreError> {
-    for task in store::unneeded_secrets(vault.objects(), SUBMISSION).await? {
+    for task in store::unneeded_secrets(vault.objects(), vault.namespace(), SUBMISSION).await? {
         let status = tasks.task(&task).status().await;
         let is_needed = match status {
             Ok(status) => status.is_open(),
