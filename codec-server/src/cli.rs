@@ -148,6 +148,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command_line: &[OsString]) -> ExitCode {
+    let _written = log::FlushOnDrop;
     if let Err(failure) = dotenv::load(command(), command_line) {
         return failure.report(PROGRAM);
     }

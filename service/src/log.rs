@@ -96,9 +96,15 @@ impl fmt::Debug for EarlyLog {
     }
 }
 
-/// Writes the lines that wait to be written together. A program calls it before it ends.
-pub fn flush() {
-    lines::flush();
+/// Writes the lines that wait to be written together when it is dropped. Each program holds one until it ends.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "it has no fields")]
+pub struct FlushOnDrop;
+
+impl Drop for FlushOnDrop {
+    fn drop(&mut self) {
+        lines::flush();
+    }
 }
 
 /// Starts the log of a process. `RUST_LOG` sets the level; the default is `level`, such as `info`. A second call has no

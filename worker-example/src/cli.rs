@@ -131,6 +131,7 @@ pub fn command() -> clap::Command {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let _written = log::FlushOnDrop;
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Err(failure) = dotenv::load(command(), &arguments) {
         return failure.report(PROGRAM);

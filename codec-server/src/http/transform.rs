@@ -165,7 +165,7 @@ impl Request<'_> {
                 room.take(&taken)?;
                 return Ok(Step::Ended);
             };
-            let decoded = if self.is_kept_reference(&payload) {
+            let answer = if self.is_kept_reference(&payload) {
                 Decoded::Reference(payload)
             } else {
                 match known.decode_shared(payload) {
@@ -176,8 +176,8 @@ impl Request<'_> {
                     }
                 }
             };
-            taken.add(decoded.payload());
-            answered.push(decoded);
+            taken.add(answer.payload());
+            answered.push(answer);
             if taken.content > STEP_BYTES {
                 break;
             }

@@ -20,6 +20,9 @@ use crate::{
     format::{Marker, envelope_v2},
 };
 
+/// The size of metadata that a codec keeps, in bytes. Those of an envelope with several recipients have a few KiB.
+const MAX_KEPT_METADATA: usize = 16 << 10;
+
 /// What the metadata of an envelope say. It depends on the metadata and the codec only, so the codec keeps the last one.
 pub(crate) struct ReadEnvelope {
     metadata: Metadata,
@@ -167,6 +170,14 @@ impl<'c> KnownKeys<'c> {
     }
 }
 
+/// Whether the metadata may stay in memory until other metadata replace them. A caller can add entries of any size.
+fn is_small(metadata: &Metadata) -> bool {
+    let sizes = metadata
+        .iter()
+        .map(|(name, value)| name.len().saturating_add(value.len()));
+    sizes.fold(0, usize::saturating_add) <= MAX_KEPT_METADATA
+}
+
 impl Last {
     /// Whether these are the metadata of the envelope, as far as that is known.
     fn has(&self, metadata: &Arc<Metadata>) -> bool {
@@ -185,7 +196,7 @@ impl Codec {
         let is_kept = kept.is_some();
         let envelope = kept.or_else(|| self.read_envelope(metadata).map(Arc::new))?;
         let key = codec.opening.decryption.known(&envelope.choice)?;
-        if !is_kept {
+        if !is_kept && is_small(metadata) {
             codec.last_envelope.store(Some(Arc::clone(&envelope)));
         }
         Some(Last {

@@ -4,9 +4,10 @@
 //! externally stored parts, a body above a limit, and every mistake. Then [`read`](super::read) reads the body from its
 //! start, so a body means the same either way, and its errors are told in one place.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use memchr::memchr2;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     base64::decode_base64,
@@ -19,10 +20,14 @@ pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload
     let mut reader = Reader { rest: body };
     reader.token(b'{')?;
     reader.name(br#""payloads""#)?;
-    let payloads = list(&mut reader, limits.max_payloads)?;
-    reader.token(b'}')?;
+    let mut payloads = list(&mut reader, limits.max_payloads)?;
+    let is_whole = reader.token(b'}').is_some();
     reader.skip_space();
-    reader.rest.is_empty().then_some(payloads)
+    if is_whole && reader.rest.is_empty() {
+        return Some(payloads);
+    }
+    erase(&mut payloads);
+    None
 }
 
 fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<SharedPayload>> {
@@ -34,13 +39,28 @@ fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<SharedPayload>> {
     let mut last = None;
     loop {
         if payloads.len() == limit {
+            erase(&mut payloads);
             return None;
         }
-        let payload = payload(reader, &mut last)?;
-        payloads.push(payload);
-        if !reader.goes_on(b']')? {
-            return Some(payloads);
+        let goes_on = payload(reader, &mut last).and_then(|payload| {
+            payloads.push(payload);
+            reader.goes_on(b']')
+        });
+        match goes_on {
+            Some(true) => {}
+            Some(false) => return Some(payloads),
+            None => {
+                erase(&mut payloads);
+                return None;
+            }
         }
+    }
+}
+
+/// Erases what was read in vain: the other way decodes it again, and it can be plaintext.
+fn erase(payloads: &mut [SharedPayload]) {
+    for payload in payloads {
+        payload.data.zeroize();
     }
 }
 
@@ -54,7 +74,7 @@ fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPay
         loop {
             reader.skip_space();
             if data.is_none() && reader.name(br#""data""#).is_some() {
-                data = Some(decode_base64(reader.string()?)?);
+                data = Some(Zeroizing::new(decode_base64(reader.string()?)?));
             } else if metadata.is_none() && reader.name(br#""metadata""#).is_some() {
                 reader.skip_space();
                 metadata = Some(match last {
@@ -76,7 +96,8 @@ fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPay
         }
     }
     let metadata = metadata.unwrap_or_default();
-    Some(SharedPayload::new(metadata, data.unwrap_or_default()))
+    let data = data.map_or_else(Vec::new, |mut data| mem::take(&mut *data));
+    Some(SharedPayload::new(metadata, data))
 }
 
 fn read_metadata(reader: &mut Reader<'_>) -> Option<Metadata> {

@@ -70,8 +70,11 @@ pub fn tell() {
     }
 }
 
-/// The file, and the variables that it adds to the environment.
-fn wanted(program: &str) -> Result<Option<(PathBuf, Vec<(String, String)>)>, Failure> {
+/// A file, and the variables that it adds to the environment.
+type Added = (PathBuf, Vec<(String, String)>);
+
+/// The file that is read, if there is one.
+fn wanted(program: &str) -> Result<Option<Added>, Failure> {
     let named = env::var_os(FILE).filter(|file| !file.is_empty());
     if named.as_deref() == Some(OsStr::new(NONE)) {
         return Ok(None);
@@ -128,7 +131,7 @@ fn added(file: &EnvFile, is_named: bool, program: &str) -> Result<Vec<(String, S
     })?;
     let (added, refused): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .partition(|(name, _)| is_named || is_for_any_folder(name));
+        .partition(|(name, value)| is_named || is_for_any_folder(name, value));
     if !refused.is_empty() {
         let names: Vec<_> = refused.into_iter().map(|(name, _)| name).collect();
         say(

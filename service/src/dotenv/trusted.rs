@@ -6,30 +6,23 @@ use std::{
     path::Path,
 };
 
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::geteuid;
 
-/// What a `.env` file in the working folder may set: the key, the credentials of its service, and the settings of a
+/// What a `.env` file in the working folder may set: the name of the key and of its place, and the settings of a
 /// deployment. A program may be started in a folder of a stranger. Its file must not choose programs, modules,
-/// proxies or the servers that get credentials or files, and must not weaken the policy.
-const IN_ANY_FOLDER: [&str; 37] = [
+/// proxies, accounts or the servers and stores that get credentials or files, and must not weaken the policy.
+const IN_ANY_FOLDER: [&str; 30] = [
     "ANTHROPIC_API_KEY",
-    "AWS_ACCESS_KEY_ID",
     "AWS_DEFAULT_REGION",
     "AWS_PROFILE",
     "AWS_REGION",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
     "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_TASKS_SECRETS_KEY",
-    "CLAUDE_TASKS_STORE",
     "CLAUDE_TASKS_TASK_QUEUE",
-    "CLOUDRUN_CALLBACK_SECRET",
     "CODEC_LOG_FORMAT",
     "GCP_KMS_KEY",
     "GCP_KMS_KEY_RING",
     "GCP_KMS_LOCATION",
     "GCP_PROJECT",
-    "GCS_LOGS_BUCKET",
     "GOOGLE_CLOUD_PROJECT",
     "GOOGLE_CLOUD_QUOTA_PROJECT",
     "KMS_AUTH_MODE",
@@ -69,15 +62,29 @@ const OURS: [&str; 14] = [
     "CLAUDE_CODE_OAUTH_",
 ];
 
-/// Whether `.env` in the working folder may set the variable.
-pub(super) fn is_for_any_folder(name: &str) -> bool {
+/// Whether `.env` in the working folder may set the variable to this value.
+pub(super) fn is_for_any_folder(name: &str, value: &str) -> bool {
     IN_ANY_FOLDER.contains(&name)
+        && match name {
+            // The URI of a key in a token can name the module, which is a program, and a file with the PIN.
+            "TEMPORAL_CODEC_KEY" => !value.to_ascii_lowercase().contains("pkcs11:"),
+            // Clients make a server's name of it.
+            "AWS_DEFAULT_REGION" | "AWS_REGION" | "REGION" => is_label(value),
+            "KMS_REPLICA_REGIONS" => value.split(',').all(|region| is_label(region.trim())),
+            _ => true,
+        }
+}
+
+/// Whether the text can be one part of a server's name (RFC 1123, section 2.1).
+fn is_label(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    text.len() <= 63 && text.bytes().all(is_allowed)
 }
 
 /// Whether a file that a person named may set the variable. Variables of other programs stay out: `PATH` and `LD_PRELOAD`
 /// would choose what runs.
 pub(super) fn is_ours(name: &str) -> bool {
-    is_for_any_folder(name)
+    IN_ANY_FOLDER.contains(&name)
         || matches!(name, "PERMISSION_MODE" | "RUST_LOG")
         || OURS.iter().any(|prefix| name.starts_with(prefix))
 }
@@ -90,9 +97,8 @@ pub(super) fn distrust(path: &Path, metadata: &Metadata) -> Option<&'static str>
         return Some("it belongs to another user");
     }
     let mode = metadata.permissions().mode();
-    let others = mode & 0o002 != 0;
-    let group = mode & 0o020 != 0 && metadata.gid() != getegid().as_raw();
-    (others || group).then_some("other users may change it")
+    // A group of users may share one group.
+    (mode & 0o022 != 0).then_some("other users may change it")
 }
 
 #[cfg(test)]
@@ -117,8 +123,39 @@ mod tests {
             "TEMPORAL_CODEC_PLAINTEXT",
             "CODEC_CONFIG",
             "OTEL_EXPORTER_OTLP_ENDPOINT",
+            // With a store and a key of a stranger, secrets would reach that stranger.
+            "CLAUDE_TASKS_STORE",
+            "CLAUDE_TASKS_SECRETS_KEY",
+            "GCS_LOGS_BUCKET",
+            "AWS_ACCESS_KEY_ID",
+            "CLOUDRUN_CALLBACK_SECRET",
         ] {
-            assert!(is_ours(name) && !is_for_any_folder(name), "{name}");
+            assert!(is_ours(name) && !is_for_any_folder(name, "a"), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_value_of_a_foreign_folder_names_a_module_or_a_server() {
+        for (name, value) in [
+            (
+                "TEMPORAL_CODEC_KEY",
+                "pkcs11:object=o?module-path=/proc/self/cwd/x.so",
+            ),
+            ("TEMPORAL_CODEC_KEY", "local://a, PKCS11:object=o"),
+            ("AWS_REGION", "evil.example/x"),
+            ("AWS_DEFAULT_REGION", "evil.example"),
+            ("REGION", "a@b"),
+            ("KMS_REPLICA_REGIONS", "eu-west-1,evil.example"),
+        ] {
+            assert!(!is_for_any_folder(name, value), "{name}={value}");
+        }
+        for (name, value) in [
+            ("TEMPORAL_CODEC_KEY", "local://default"),
+            ("AWS_REGION", "eu-west-1"),
+            ("KMS_REPLICA_REGIONS", "us-west-2, eu-west-1"),
+            ("REGION", "europe-west1"),
+        ] {
+            assert!(is_for_any_folder(name, value), "{name}={value}");
         }
     }
 
@@ -132,7 +169,7 @@ mod tests {
             distrust(&path, &fs::metadata(&path).unwrap())
         };
         assert_eq!(with(0o600), None);
-        assert_eq!(with(0o664), None, "the group is the user's own");
+        assert!(with(0o664).is_some());
         assert!(with(0o666).is_some());
         if geteuid().is_root() {
             let other = Some(nix::unistd::Uid::from_raw(4321));

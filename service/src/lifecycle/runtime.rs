@@ -16,11 +16,12 @@ const CALLS_GRACE: Duration = Duration::from_millis(500);
 /// # Errors
 /// When the runtime cannot start, and what `work` returns.
 pub fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // Also when `work` panics.
+    let _written = log::FlushOnDrop;
     let runtime = Runtime::new()
         .map_err(|error| Failure::io("the asynchronous runtime does not start", &error))?;
     let done = runtime.block_on(work);
     runtime.shutdown_timeout(CALLS_GRACE);
-    log::flush();
     done
 }
 

@@ -89,9 +89,10 @@ impl Lines {
         let is_first = state.gathered.is_empty();
         let paused = |written: Instant| now.duration_since(written) >= PAUSE;
         if !is_routine || (is_first && state.written.is_none_or(paused)) {
-            state.flush(out)?;
+            // A warning is tried even when the lines before it could not be written.
+            let flushed = state.flush(out);
             state.written = Some(now);
-            return out.write_all(line).map(|()| false);
+            return out.write_all(line).and(flushed).map(|()| false);
         }
         state.gathered.extend_from_slice(line);
         if state.gathered.len() >= MOST_GATHERED {

@@ -7,7 +7,7 @@
 set -eu
 prompt=${1:?usage: client.sh PROMPT}
 if [ -z "${ID_TOKEN:-}" ] && command -v gcloud >/dev/null; then
-    ID_TOKEN=$(gcloud auth print-identity-token --audiences="$SERVICE_URL")
+    ID_TOKEN=$(gcloud auth print-identity-token --include-email --audiences="$SERVICE_URL")
 fi
 # The credential and the token must not be arguments: other users of the machine can read those.
 python3 -c 'import json, os, sys

@@ -58,9 +58,9 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
         stopping.cancel();
     });
     // The worker waits for the same signals.
-    let ran = run_worker(settings, observed.readiness(), || {
+    let ran = Box::pin(run_worker(settings, observed.readiness(), || {
         print::line(&format!("worker ready: task queue {queue}"));
-    })
+    }))
     .await;
     stop.cancel();
     if let Err(error) = serving.await {

@@ -119,7 +119,7 @@ pub(super) enum CommandError {
     },
     /// The store cannot be read.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(Box<StoreError>),
     /// No store is named.
     #[error("name the store of the logs with --store (CLAUDE_TASKS_STORE)")]
     NoStore,
@@ -134,6 +134,20 @@ pub(super) enum CommandError {
     /// The asynchronous runtime cannot start.
     #[error("cannot start the program's threads: {0}")]
     Runtime(#[source] io::Error),
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+fn of_store(error: &StoreError) -> Status {
+    match error {
+        StoreError::Seal { .. } | StoreError::Replaced { .. } => Status::Data,
+        StoreError::Missing { .. } => Status::NoInput,
+        _ => Status::Unavailable,
+    }
 }
 
 impl CommandError {
@@ -154,9 +168,8 @@ impl CommandError {
             },
             Self::Listen { .. } => Status::Unavailable,
             Self::Worker(error) => of_worker(error),
-            Self::Store(StoreError::Seal { .. } | StoreError::Replaced { .. }) => Status::Data,
-            Self::Store(StoreError::Missing { .. }) | Self::NoLog(_) => Status::NoInput,
-            Self::Store(_) => Status::Unavailable,
+            Self::Store(error) => of_store(error),
+            Self::NoLog(_) => Status::NoInput,
             Self::NoStore => Status::Usage,
             Self::Webhook(error) => of_webhook(error),
             Self::Signals(_) | Self::Runtime(_) => Status::Software,

@@ -54,13 +54,13 @@ impl ServerArgs {
             return Ok(AnyTask::Remote(client.task(id.clone())));
         }
         let client = TaskClient::connect(&connection.options(keys)).await?;
-        Ok(AnyTask::Direct(client.task(id)))
+        Ok(AnyTask::Direct(Box::new(client.task(id))))
     }
 }
 
 /// A task in Temporal, or at a task service.
 pub(super) enum AnyTask {
-    Direct(Task),
+    Direct(Box<Task>),
     Remote(RemoteTask),
 }
 

@@ -100,5 +100,5 @@ pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
         }
         return Ok(CommandEnd::Done);
     }
-    watch(&AnyTask::Direct(task), screen, OnSignal::Cancel).await
+    watch(&AnyTask::Direct(Box::new(task)), screen, OnSignal::Cancel).await
 }

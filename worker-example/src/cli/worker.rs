@@ -44,11 +44,12 @@ The worker prints `worker ready` when it polls. SIGTERM or Ctrl-C ends it:
 it takes no new tasks, and running tasks may continue for --drain-time.
 
 --admin-listen answers /healthz and /readyz for probes, and /metrics for
-Prometheus. Traces and metrics are sent by OTLP where OTEL_EXPORTER_OTLP_ENDPOINT names a
-collector, such as http://127.0.0.1:4318.
+Prometheus. Traces and metrics are sent by OTLP where
+OTEL_EXPORTER_OTLP_ENDPOINT names a collector, such as http://127.0.0.1:4318.
 
-Tasks run in a sandbox, without network. A worker that runs as root gives each
-task a Unix user of its own. The log says what does not work on this machine.";
+Where bubblewrap works, tasks run in a sandbox without network. A worker that
+runs as root gives each task a Unix user of its own. The log says what does not
+work on this machine.";
 
 /// The options of `worker`.
 #[derive(Clone, Debug, Args)]
@@ -239,7 +240,7 @@ pub(super) async fn run(
     let ran = worker::run(settings, observed.readiness(), || {
         print::line(&format!("worker ready: task queue {queue}"));
     });
-    let ended = ran.await;
+    let ended = Box::pin(ran).await;
     let closed = observed.finish().await;
     telemetry.finish().await;
     ended?;

@@ -124,8 +124,8 @@ impl TaskClient {
             return Ok(());
         };
         let namespace = self.target.client.namespace();
-        let signed = signer.sign(input, &namespace, valid).await;
-        signed.map_err(|error| ClientError::Signing {
+        let done = signer.sign(input, &namespace, valid).await;
+        done.map_err(|error| ClientError::Signing {
             task: id.clone(),
             problem: error_chain(&error),
         })

@@ -10,13 +10,16 @@ use crate::{
     task::{StepError, TaskRequest},
 };
 
+/// A file that the service writes: the folders above it, its name and its content.
+type Written = (Vec<&'static str>, String, Zeroizing<Vec<u8>>);
+
 /// Writes `.env`, `.mcp.json`, `.claude/commands/NAME.md` and `.claude/agents/NAME.md`, as far as the request has content
 /// for them. Returns their paths in the workspace: commits and uploads leave them out.
 ///
 /// # Errors
 /// When the repository has a link or a folder in such a place, or a file cannot be written.
 pub(crate) fn write(workspace: &Path, request: &TaskRequest) -> Result<Vec<String>, StepError> {
-    let mut files: Vec<(Vec<&str>, String, Zeroizing<Vec<u8>>)> = Vec::new();
+    let mut files: Vec<Written> = Vec::new();
     if !request.environment_secrets.is_empty() {
         let mut text = Zeroizing::new(Vec::new());
         for (name, value) in &request.environment_secrets {

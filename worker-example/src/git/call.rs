@@ -1,6 +1,10 @@
 //! One call of git, with the service's configuration only.
 
-use std::{ffi::OsString, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use zeroize::Zeroizing;
 
@@ -151,9 +155,8 @@ impl<'a> Call<'a> {
         self
     }
 
-    fn with_path(self, name: &str, path: PathBuf) -> Self {
-        let path = path.to_string_lossy().into_owned();
-        self.with(name, &path)
+    fn with_path(self, name: &str, path: impl AsRef<Path>) -> Self {
+        self.with(name, &path.as_ref().to_string_lossy())
     }
 
     /// Gives standard input.

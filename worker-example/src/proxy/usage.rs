@@ -9,6 +9,7 @@ const MAX_LINE: usize = 4 << 20;
 const BYTES_PER_TOKEN: u64 = 16;
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the API's names")]
 struct Counts {
     #[serde(default)]
     input_tokens: u64,

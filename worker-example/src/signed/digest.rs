@@ -25,7 +25,9 @@ fn feed(hash: &mut Sha256, value: &Value) {
         Value::String(text) => feed_text(hash, b"s", text),
         Value::Array(values) => {
             feed_length(hash, b"a", values.len());
-            values.iter().for_each(|value| feed(hash, value));
+            for value in values {
+                feed(hash, value);
+            }
         }
         Value::Object(fields) => {
             feed_length(hash, b"o", fields.len());

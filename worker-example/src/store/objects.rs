@@ -191,7 +191,7 @@ impl Objects {
 
     fn path(&self, name: &str) -> Path {
         let parts = name.split('/').filter(|part| !part.is_empty());
-        parts.fold(self.prefix.clone(), |path, part| path.join(part))
+        parts.fold(self.prefix.clone(), Path::join)
     }
 
     fn name(&self, path: &Path) -> Option<String> {

@@ -132,30 +132,30 @@ impl Vault {
         name: &str,
         content: &[u8],
     ) -> Result<Vec<u8>, StoreError> {
-        let mut sealed = Vec::with_capacity(content.len() + 4096);
+        let mut object = Vec::with_capacity(content.len() + 4096);
         let seal = async {
-            let context = self.context(name)?;
-            sealer.seal_file(content, &mut sealed, &context).await
+            let place = self.context(name)?;
+            sealer.seal_file(content, &mut object, &place).await
         };
         seal.await.map_err(|problem| StoreError::Seal {
             operation: "seal",
             object: name.to_owned(),
             problem,
         })?;
-        Ok(sealed)
+        Ok(object)
     }
 
     async fn unseal(
         &self,
         sealer: &Sealer,
         name: &str,
-        sealed: &[u8],
+        object: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         // With its capacity, no part of the content stays behind in memory that was too small.
-        let mut content = Zeroizing::new(Vec::with_capacity(sealed.len()));
+        let mut content = Zeroizing::new(Vec::with_capacity(object.len()));
         let open = async {
-            let context = self.context(name)?;
-            sealer.open_file(sealed, &mut *content, &context).await
+            let place = self.context(name)?;
+            sealer.open_file(object, &mut *content, &place).await
         };
         open.await.map_err(|problem| StoreError::Seal {
             operation: "open",

@@ -48,6 +48,10 @@ const fn v4(address: [u8; 4], prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
 
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the eight parts of an address have no other names"
+)]
 const fn v6(address: [u16; 8], prefix: u8) -> Ipv6Net {
     let [a, b, c, d, e, f, g, h] = address;
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)

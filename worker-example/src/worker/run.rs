@@ -248,7 +248,9 @@ impl Workers {
         ];
         let places = async {
             let ran = self.places.run().await;
-            stop.iter().for_each(|stop| stop());
+            for stop in &stop {
+                stop();
+            }
             ran
         };
         tokio::try_join!(

@@ -74,6 +74,10 @@ impl ClaudeTask {
     /// Cancels the task, as a cancellation in Temporal does, and answers whether it does. `task` must be the task's id: the
     /// input is encrypted, so it takes the key to send it, and a copy from another task has no effect.
     #[update]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the SDK gives updates values"
+    )]
     pub fn cancel(&mut self, ctx: &mut SyncWorkflowContext<Self>, task: String) -> bool {
         let is_meant = task == ctx.workflow_id();
         if is_meant {

@@ -59,9 +59,9 @@ async fn a_webhook_is_tried_until_it_is_accepted() {
         body.get("error").is_none() && body["summary"].get("cancelledAt").is_none(),
         "{body}"
     );
-    let received = receiver.received();
-    assert_eq!(received.len(), 3);
-    for webhook in &received {
+    let webhooks = receiver.received();
+    assert_eq!(webhooks.len(), 3);
+    for webhook in &webhooks {
         assert!(
             webhook.head.contains("x-webhook-signature: sha256="),
             "{}",

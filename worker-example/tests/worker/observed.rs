@@ -79,7 +79,7 @@ async fn probes_metrics_and_the_audit_log_tell_of_a_task() {
 
     send(&worker, Signal::SIGTERM);
     assert!(worker.wait(LIMIT).unwrap().success(), "{}", worker.output());
-    let report = Verifier::new().verify(&[audit.clone()]);
+    let report = Verifier::new().verify(std::slice::from_ref(&audit));
     assert!(report.unwrap().ok);
     let lines = lines(&audit);
     // The first line is that of the file.

@@ -64,7 +64,7 @@ impl Objects {
         &self.named("Deployment", program)["spec"]["template"]["spec"]
     }
 
-    /// The variables of a program, also those of its ConfigMaps.
+    /// The variables of a program, also those of its `ConfigMap`s.
     fn variables(&self, program: &str) -> BTreeMap<String, String> {
         let container = &self.pod_of(program)["containers"][0];
         let mut variables = BTreeMap::new();

@@ -270,7 +270,7 @@ mod tests {
             .option("url", &format!("https://a-{NUMBER}.run.app"));
         assert_eq!(
             command.shell(),
-            "gcloud run deploy 'a b' \\\n  --set-env-vars='^|^A=x y|B=it'\\''s' \\\n  \"--url=https://a-$PROJECT_NUMBER.run.app\"\n"
+            "gcloud run deploy 'a b' \\\n  --set-env-vars='^|^A=x y|B=it'\\''s' \"--url=https://a-$PROJECT_NUMBER.run.app\"\n"
         );
         let command = Gcloud::new("secrets versions add s").flag("quiet");
         assert_eq!(

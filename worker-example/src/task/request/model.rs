@@ -207,31 +207,6 @@ impl TaskRequest {
         self.unknown_fields.iter().map(warning).collect()
     }
 
-    /// A field whose step the worker does not have yet. The worker must refuse the task. If it ignored the field, another
-    /// task would run than the caller asked for.
-    #[must_use]
-    pub fn field_without_step(&self) -> Option<&'static str> {
-        let given = [
-            ("cwdRelative", self.cwd_relative.is_some()),
-            ("gitRepo", self.git_repo.is_some()),
-            ("sshKey", self.ssh_key.is_some()),
-            (
-                "preExecutionCommands",
-                !self.pre_execution_commands.is_empty(),
-            ),
-            ("mcpConfig", self.mcp_config.is_some()),
-            ("slashCommands", !self.slash_commands.is_empty()),
-            ("subagents", !self.subagents.is_empty()),
-            (
-                "postExecutionActions",
-                self.post_execution_actions.is_some(),
-            ),
-        ];
-        given
-            .into_iter()
-            .find_map(|(field, is_given)| is_given.then_some(field))
-    }
-
     /// Notes an unknown field. Of many, only the first are told.
     pub(super) fn note_unknown(&mut self, name: &str) {
         let name = quoted(name);

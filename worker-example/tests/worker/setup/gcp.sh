@@ -103,7 +103,8 @@ gcloud storage buckets create gs://my-project-claude-tasks \
   --project=my-project \
   --location=europe-west1 \
   --uniform-bucket-level-access \
-  --public-access-prevention
+  --public-access-prevention \
+  --soft-delete-duration=0
 
 # delete sealed requests after 3 days, and logs after 30 days.
 gcloud storage buckets update gs://my-project-claude-tasks \

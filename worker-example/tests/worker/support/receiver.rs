@@ -1,11 +1,13 @@
 //! A receiver of webhooks. It answers with the statuses that a test gives, and then with 200.
 
 use std::{
+    collections::VecDeque,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 /// A webhook that arrived.
@@ -30,7 +32,8 @@ impl Receiver {
             listener.local_addr().unwrap()
         );
         let received = Arc::new(Mutex::new(Vec::new()));
-        let (kept, mut statuses) = (Arc::clone(&received), statuses.to_vec().into_iter());
+        let kept = Arc::clone(&received);
+        let mut statuses: VecDeque<u16> = statuses.iter().copied().collect();
         std::thread::spawn(move || {
             for connection in listener.incoming() {
                 let Ok(connection) = connection else { break };
@@ -43,8 +46,8 @@ impl Receiver {
                     .and_then(|(_, rest)| rest.lines().next()?.trim().parse().ok());
                 let mut body = vec![0; length.unwrap_or(0)];
                 reader.read_exact(&mut body).unwrap();
-                let status = statuses.next().unwrap_or(200);
-                kept.lock().unwrap().push(Received {
+                let status = statuses.pop_front().unwrap_or(200);
+                kept.lock().push(Received {
                     status,
                     head,
                     body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -59,7 +62,7 @@ impl Receiver {
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
+        self.received.lock().clone()
     }
 
     /// The webhooks that were acknowledged.

@@ -1,4 +1,5 @@
-//! The settings of the codec server, from the example file that the server's own tests read.
+//! The settings of the codec server and of the API of `claude-tasks`, from the example files that the programs' own tests
+//! read.
 
 use std::fs;
 
@@ -8,23 +9,32 @@ use super::head;
 use crate::workspace::Workspace;
 
 const FILE: &str = "codec-server/codec.example.toml";
+const API_FILE: &str = "worker-example/claude-tasks.example.toml";
 
-/// The example file and the settings in it.
+/// The example file of the codec server, and the settings in both files.
 pub(super) struct Settings {
     text: String,
     /// The settings that have a variable: section and name.
     pub(super) with_variables: Vec<(String, String)>,
+    /// The settings of the section `[api]`.
+    pub(super) of_api: Vec<String>,
 }
 
-/// Reads the example file.
+/// Reads the example files.
 pub(super) fn read(workspace: &Workspace) -> anyhow::Result<Settings> {
-    let text = fs::read_to_string(workspace.root().join(FILE))
-        .with_context(|| format!("cannot read {FILE}"))?;
-    let with_variables = with_variables(&text);
-    ensure!(with_variables.len() > 10, "{FILE} has hardly any setting");
+    let example = |file: &str| {
+        fs::read_to_string(workspace.root().join(file))
+            .with_context(|| format!("cannot read {file}"))
+    };
+    let text = example(FILE)?;
+    let server = with_variables(&text);
+    ensure!(server.len() > 10, "{FILE} has hardly any setting");
+    let of_api = of_section("api", &example(API_FILE)?);
+    ensure!(of_api.len() > 3, "{API_FILE} has hardly any setting");
     Ok(Settings {
         text,
-        with_variables,
+        with_variables: server,
+        of_api,
     })
 }
 
@@ -68,6 +78,13 @@ fn with_variables(text: &str) -> Vec<(String, String)> {
     found
 }
 
+/// The names of the settings of one section.
+fn of_section(wanted: &str, text: &str) -> Vec<String> {
+    let all = with_variables(text).into_iter();
+    all.filter_map(|(section, name)| (section == wanted).then_some(name))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +96,6 @@ mod tests {
         let found = with_variables(text);
         let found: Vec<_> = found.iter().map(|(s, n)| format!("{s}.{n}")).collect();
         assert_eq!(found, ["server.listen", "keys.gcp_endpoint", "tls.key"]);
+        assert_eq!(of_section("keys", text), ["gcp_endpoint"]);
     }
 }

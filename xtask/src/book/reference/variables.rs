@@ -28,7 +28,7 @@ const PREFIXES: [&str; 12] = [
 ];
 
 /// Variables that no table of the library's documentation has.
-const OTHERS: [(&str, &str); 22] = [
+const OTHERS: [(&str, &str); 28] = [
     (
         "KMS_PROVIDER",
         "the service of the key, where `TEMPORAL_CODEC_KEY` is not set: `gcp`, `aws` or `local`",
@@ -83,6 +83,10 @@ const OTHERS: [(&str, &str); 22] = [
         "the caller's credential, for `claude-tasks submit`",
     ),
     (
+        "CLAUDE_TASKS_TOKEN",
+        "the caller's token, for commands with `--server`",
+    ),
+    (
         "CLAUDE_TASKS_KEYRING",
         "refused: it is called `TEMPORAL_CODEC_KEYRING` now",
     ),
@@ -95,6 +99,19 @@ const OTHERS: [(&str, &str); 22] = [
         "where the task service stores sealed secrets and logs, and the key of these secrets",
     ),
     (
+        "GCS_LOGS_BUCKET",
+        "a bucket of Google Cloud Storage, where `CLAUDE_TASKS_STORE` is not set",
+    ),
+    (
+        "CLOUDRUN_CALLBACK_SECRET, CLOUDRUN_CALLBACK_SECRET_PREVIOUS",
+        "the secret that signs webhooks, and the one before it",
+    ),
+    (
+        "PERMISSION_MODE",
+        "as `CLAUDE_TASKS_PERMISSION_MODE`, which wins",
+    ),
+    ("PORT", "the port of `claude-tasks api`"),
+    (
         "TEMPORAL_CODEC_ENV_FILE",
         "the file with variables that both programs read, in place of `.env` in the folder in which they start; `none` reads none",
     ),
@@ -103,6 +120,10 @@ const OTHERS: [(&str, &str); 22] = [
         "what was read from that file. The programs set it themselves",
     ),
     ("RUST_LOG", "the level of the log, such as `debug`"),
+    (
+        "LOG_LEVEL",
+        "the level of the log of `claude-tasks`, where `RUST_LOG` is not set",
+    ),
     (
         "XDG_DATA_HOME",
         "where `codec-server dev` keeps its keyring unless `--keyring` names one",
@@ -155,6 +176,11 @@ pub(super) fn page(
     for (section, name) in &settings.with_variables {
         let variable = format!("CODEC_{section}_{name}").to_uppercase();
         let _ = writeln!(page, "| `{variable}` | `{name}` in `[{section}]` |");
+    }
+    page.push_str("\n## Settings of the API of claude-tasks\n\nA variable wins over the file of `--config`. The sections `[auth]`, `[tls]` and `[telemetry]` are those of the codec server.\n\n| variable | setting |\n|---|---|\n");
+    for name in &settings.of_api {
+        let variable = format!("CODEC_API_{name}").to_uppercase();
+        let _ = writeln!(page, "| `{variable}` | `{name}` in `[api]` |");
     }
 
     let missing: Vec<String> = sources

@@ -22,9 +22,10 @@ Examples:
   claude-tasks setup gcp --project my-project --region europe-west1 \\
     --tear-down --yes
 
---dry-run prints the commands as a script for a shell, and calls nothing. Without
-it, the command runs them through gcloud. Each step looks first whether it is
-done, so the command can be run again: after a failure, or with other options.
+--dry-run prints the commands as a script for a shell, and calls nothing.
+Without it, the command runs them through gcloud. Each step looks first whether
+it is done, so the command can be run again: after a failure, or with other
+options.
 
 The API and the worker have service accounts of their own. The API can seal the
 secrets of a request, and cannot open or read them.";

@@ -37,7 +37,9 @@ pub(super) fn steps(args: &GcpArgs) -> Vec<Planned> {
         .arg(&url)
         .option("location", &args.region)
         .flag("uniform-bucket-level-access")
-        .flag("public-access-prevention");
+        .flag("public-access-prevention")
+        // A deleted request would otherwise stay for a week.
+        .option("soft-delete-duration", "0");
     let mut steps = vec![
         make(
             "bucket",
