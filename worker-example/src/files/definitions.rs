@@ -62,6 +62,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "the macro makes values")]
     fn written(frontmatter: Value, content: &str) -> String {
         let file = json!({"frontmatter": frontmatter, "content": content});
         let file: PromptFile = serde_json::from_value(file).unwrap();

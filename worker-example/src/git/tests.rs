@@ -21,7 +21,7 @@ use crate::{
     task::{GitAction, RecoveryMethod, StepError, TaskId, TaskRequest},
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A server of repositories, and one task with its folders.
 struct Rig {
@@ -97,6 +97,7 @@ impl Rig {
         rig
     }
 
+    #[expect(clippy::unused_self, reason = "it is called like the others")]
     fn git(&self, folder: &Path, arguments: &[&str]) -> String {
         let done = Command::new("git")
             .args(["-c", "user.name=Other", "-c", "user.email=o@x"])

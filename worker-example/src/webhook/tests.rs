@@ -23,7 +23,7 @@ use super::{
     signature::CallbackSecrets,
 };
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Answers 200 to a webhook with a good signature of `SECRET` that is not old, and 401 to others. Paths choose other answers.
 const RECEIVER: &str = r#"

@@ -28,7 +28,7 @@ const PREFIXES: [&str; 12] = [
 ];
 
 /// Variables that no table of the library's documentation has.
-const OTHERS: [(&str, &str); 28] = [
+const OTHERS: [(&str, &str); 31] = [
     (
         "KMS_PROVIDER",
         "the service of the key, where `TEMPORAL_CODEC_KEY` is not set: `gcp`, `aws` or `local`",
@@ -109,6 +109,18 @@ const OTHERS: [(&str, &str); 28] = [
     (
         "PERMISSION_MODE",
         "as `CLAUDE_TASKS_PERMISSION_MODE`, which wins",
+    ),
+    (
+        "CLAUDE_TASKS_GIT_FILES",
+        "for tests: `true` lets tasks clone `file://` repositories",
+    ),
+    (
+        "AWS_ENDPOINT, AWS_ENDPOINT_URL_S3, AZURE_ENDPOINT, GOOGLE_BASE_URL",
+        "the server of the store, in place of the one of AWS, Azure or Google Cloud",
+    ),
+    (
+        "ANTHROPIC_UNIX_SOCKET",
+        "the socket of the credential proxy. The worker sets it for Claude Code",
     ),
     ("PORT", "the port of `claude-tasks api`"),
     (
