@@ -1,6 +1,6 @@
 //! The approval of a webhook: the proof that a worker has checked the request which names the receiver.
 //!
-//! Everybody with the right to encrypt can start the workflow that delivers webhooks. Without a proof, they could choose the body
+//! Each caller with the right to encrypt can start the workflow that delivers webhooks. Without a proof, they could choose the body
 //! and the receiver of a webhook that a worker signs. The key of the proof is derived from the secret that signs webhooks, so
 //! only workers can make one.
 

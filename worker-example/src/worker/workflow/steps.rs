@@ -130,7 +130,7 @@ pub(super) async fn run(
     end.conclude(result)
 }
 
-/// Lets a worker check the request of a task that was not prepared. Without its approval, no webhook is sent: somebody without
+/// Lets a worker check the request of a task that was not prepared. Without its approval, no webhook is sent: a caller without
 /// the right to submit tasks could otherwise choose what a signed webhook says.
 async fn approve(
     ctx: &WorkflowContext<ClaudeTask>,
