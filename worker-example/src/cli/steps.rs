@@ -57,6 +57,7 @@ impl StepArgs {
             known_hosts: self.git_known_hosts.clone(),
             files_allowed: self.git_files,
             addresses: AddressPolicy::new(self.git_allow.clone()),
+            ..GitSettings::default()
         }
     }
 

@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -26,6 +27,8 @@ pub(crate) struct GitSettings {
     pub(crate) files_allowed: bool,
     /// Which servers a repository may be on.
     pub(crate) addresses: AddressPolicy,
+    /// How long a commit and a push are tried, if they fail for a passing reason.
+    pub(crate) patience: Duration,
 }
 
 impl Default for GitSettings {
@@ -35,6 +38,7 @@ impl Default for GitSettings {
             known_hosts: None,
             files_allowed: false,
             addresses: AddressPolicy::default(),
+            patience: Duration::from_mins(10),
         }
     }
 }

@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// A server of repositories, and one task with its folders.
 struct Rig {
     folder: TempDir,
-    _sshd: Process,
+    sshd: Process,
     port: u16,
     key: String,
     workspace: Workspace,
@@ -75,12 +75,13 @@ impl Rig {
         let settings = GitSettings {
             known_hosts: Some(at("known_hosts")),
             addresses: AddressPolicy::new(vec!["127.0.0.1".parse().unwrap()]),
+            patience: Duration::ZERO,
             ..GitSettings::default()
         };
         let key = fs::read_to_string(at("user")).unwrap();
         let rig = Self {
             folder,
-            _sshd: sshd,
+            sshd,
             port,
             key,
             workspace,
@@ -188,7 +189,6 @@ impl Rig {
             &generated,
         )
         .await
-        .unwrap()
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -526,4 +526,20 @@ async fn other_protocols_are_refused() {
         let error = rig.check_out(&request).await.unwrap_err();
         assert!(error.to_string().starts_with("gitRepo must be"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_pushed_is_told() {
+    let mut rig = Rig::new().await;
+    let request = rig.request(&json!({"sshKey": rig.key.clone()}));
+    let checkout = rig.check_out(&request).await.unwrap().unwrap();
+    rig.write("a.txt", "changed\n");
+    rig.sshd.stop();
+    let done = rig.finish(&request, &checkout, push()).await;
+    let problem = done.problem.unwrap();
+    assert!(problem.contains("cannot push to branch main"), "{problem}");
+    let commit = done.commit.unwrap();
+    assert_eq!((commit.message.as_str(), commit.pushed), ("Fix it", false));
+    assert_eq!(commit.sha.len(), 40);
+    rig.no_key_is_left();
 }
