@@ -3,7 +3,7 @@
 //! Temporal keeps histories for days. Somebody who gets the key later can decrypt them all. So the secrets are not in the
 //! history. The input of the workflow names the object and its hash. After the object is deleted, nobody can recover them.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use chrono::Utc;
 use zeroize::Zeroizing;
@@ -95,7 +95,9 @@ pub(super) fn folder(namespace: &str) -> String {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => folder.push(byte.into()),
             b'.' if place > 0 => folder.push('.'),
-            other => folder.push_str(&format!("={other:02x}")),
+            other => {
+                let _ = write!(folder, "={other:02x}");
+            }
         }
     }
     folder
