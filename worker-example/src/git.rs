@@ -10,6 +10,7 @@
 //! 3. The pack is checked and imported where the workspace cannot be seen. Only a tree passes from one side to the other.
 //! 4. The push runs with the key in the service's repository.
 
+mod attempts;
 mod call;
 mod checkout;
 mod commit;
@@ -19,6 +20,7 @@ mod identity;
 mod place;
 mod push;
 mod rebase;
+mod remote;
 mod ssh;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! task.
 
 mod answer;
+mod body;
 mod budget;
 mod forward;
 mod headers;

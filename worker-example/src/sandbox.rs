@@ -32,6 +32,7 @@ mod users;
 mod workspace;
 
 pub(crate) use confine::{Confine, confine};
+pub(crate) use disk::DiskProblem;
 pub(crate) use find::SandboxError;
 #[cfg(test)]
 pub(crate) use for_tests::unconfined;

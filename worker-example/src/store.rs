@@ -2,7 +2,7 @@
 //!
 //! | object | what it holds |
 //! |---|---|
-//! | `encrypted-payloads/{taskId}` | the secrets of a request, until its task ends |
+//! | `encrypted-payloads/{namespace}/{taskId}` | the secrets of a request, until its task ends |
 //! | `sessions/{taskId}/NNN-YYYYMMDD-HHMMSS.jsonl` | the events of a task, in chunks |
 //! | `sessions/{taskId}/metadata.json` | how the task ended |
 //! | `sessions/{taskId}/uploads/{path}` | files that the task asked to keep |

@@ -38,7 +38,8 @@ pub(crate) use request::{GitTransport, GitUrl};
 pub use secret::Secret;
 pub use secret_json::SecretJson;
 pub(crate) use step::{
-    ActionsReport, CloseTask, PREPARE, Prepared, SESSIONS, SessionMetadata, StepInput,
+    ActionsReport, CloseTask, PREPARE, PREPARE_TIME, Prepared, SESSIONS, STEPS_TIME,
+    SessionMetadata, StepInput,
 };
 pub use step::{Step, TaskState};
 pub(crate) use step_error::StepError;

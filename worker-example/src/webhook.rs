@@ -4,6 +4,7 @@
 //! checks them after name resolution.
 
 mod address;
+mod approval;
 mod body;
 mod error;
 mod resolver;
@@ -14,7 +15,9 @@ mod tests;
 mod verify;
 
 pub(crate) use address::{AddressPolicy, AllowedAddress};
+pub(crate) use approval::Approved;
 pub(crate) use body::{Body, Status, Summary};
+pub(crate) use resolver::{HostError, permitted_addresses};
 pub(crate) use sender::Sender;
 pub(crate) use signature::{
     CallbackSecrets, SECRET, SIGNATURE_HEADER, SecretError, TIMESTAMP_HEADER,

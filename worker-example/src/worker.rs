@@ -13,6 +13,7 @@ mod search_attributes;
 mod settings;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod steps;
+mod uploads;
 #[allow(missing_docs, reason = "the SDK's macros make constants")]
 mod workflow;
 

@@ -38,6 +38,15 @@ pub(super) struct StepArgs {
         value_name = "ADDRESS"
     )]
     webhook_allow: Vec<AllowedAddress>,
+    /// An address at which repositories may be although it is not public: a network such as 10.0.0.0/8, an address, or a host
+    /// name; may be given several times.
+    #[arg(
+        long,
+        env = "CLAUDE_TASKS_GIT_ALLOW",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    git_allow: Vec<AllowedAddress>,
 }
 
 impl StepArgs {
@@ -47,6 +56,8 @@ impl StepArgs {
             program: self.git.clone(),
             known_hosts: self.git_known_hosts.clone(),
             files_allowed: self.git_files,
+            addresses: AddressPolicy::new(self.git_allow.clone()),
+            ..GitSettings::default()
         }
     }
 

@@ -23,12 +23,8 @@ use super::{
 };
 use crate::{
     store::Vault,
-    task::{SealedSecrets, TaskId, TaskInput, TaskRequest, TaskWorkflow},
+    task::{STEPS_TIME, SealedSecrets, TaskId, TaskInput, TaskRequest, TaskWorkflow},
 };
-
-/// The time that a task has in Temporal in addition to its time limit and its time in the queue. It covers attempts that do
-/// not begin, cleaning up, and a restart of the worker.
-const MARGIN: Duration = Duration::from_hours(2);
 
 /// A client of one namespace and one task queue. Prompts, credentials and answers are encrypted before they leave this
 /// process.
@@ -101,7 +97,7 @@ impl TaskClient {
         let time = options
             .queue_time
             .saturating_add(request.timeout())
-            .saturating_add(MARGIN);
+            .saturating_add(STEPS_TIME);
         let start = WorkflowStartOptions::new(self.target.task_queue.clone(), id.to_string())
             // An id belongs to one task for ever: its log and its bill have this name.
             .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)

@@ -25,7 +25,7 @@ const MAX_WARNINGS: usize = 20;
 pub(crate) struct UploadLimits {
     /// The most files.
     pub(crate) files: usize,
-    /// The most bytes of one file.
+    /// The most bytes of one file. It is in memory as a whole.
     pub(crate) file_bytes: u64,
     /// The most bytes of all files.
     pub(crate) bytes: u64,
@@ -35,7 +35,7 @@ impl Default for UploadLimits {
     fn default() -> Self {
         Self {
             files: 1000,
-            file_bytes: 512 << 20,
+            file_bytes: 64 << 20,
             bytes: 2 << 30,
         }
     }
@@ -345,6 +345,11 @@ mod tests {
             assert!(error.starts_with(why), "{error}");
         }
         assert!(all(workspace.path(), &["/etc/passwd"]).is_err());
+        // A file can be large without a place on the disk.
+        let sparse = fs::File::create(workspace.path().join("sparse")).unwrap();
+        sparse.set_len((64 << 20) + 1).unwrap();
+        let error = all(workspace.path(), &["sparse"]).unwrap_err().to_string();
+        assert!(error.contains("67108864 are allowed"), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{explain::explain, place::GitPlace, ssh::SshFiles};
+use super::{explain::explain, place::GitPlace, remote::Remote};
 use crate::{
     sandbox::{Finished, Network, ProgramError, RunLimits},
     task::StepError,
@@ -22,7 +22,7 @@ const LOCAL_TIMEOUT: Duration = Duration::from_mins(10);
 const OUTPUT: usize = 16 << 20;
 
 /// Configuration that overrides all other. Hooks, filters, monitors, submodules, signatures, editors and helpers stay off.
-const CONFIGURATION: [&str; 30] = [
+const CONFIGURATION: [&str; 31] = [
     "advice.detachedHead=false",
     "commit.gpgSign=false",
     "core.askPass=",
@@ -43,6 +43,8 @@ const CONFIGURATION: [&str; 30] = [
     "diff.ignoreSubmodules=all",
     "fetch.recurseSubmodules=false",
     "gc.auto=0",
+    // A redirect could lead to a server inside the worker's network.
+    "http.followRedirects=false",
     "http.lowSpeedLimit=100",
     "http.lowSpeedTime=120",
     "init.templateDir=",
@@ -78,6 +80,7 @@ const KEPT: [&str; 4] = ["PATH", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 pub(super) struct Call<'a> {
     place: &'a GitPlace<'a>,
     arguments: Vec<OsString>,
+    setting: Option<String>,
     variables: Vec<(String, Zeroizing<String>)>,
     folder: PathBuf,
     writable: Vec<PathBuf>,
@@ -96,6 +99,7 @@ impl<'a> Call<'a> {
         Self {
             place,
             arguments: arguments.into_iter().map(Into::into).collect(),
+            setting: None,
             variables: Vec::new(),
             folder: place.workspace.clone(),
             writable: Vec::new(),
@@ -140,11 +144,12 @@ impl<'a> Call<'a> {
     }
 
     /// Reaches the remote repository, with the task's key if there is one.
-    pub(super) fn remote(mut self, ssh: &SshFiles) -> Self {
+    pub(super) fn remote(mut self, server: &Remote) -> Self {
         self.is_remote = true;
+        self.setting = server.setting();
         // The sandbox gives what is writable to the task's user. Otherwise ssh could not read the key.
-        self.writable.push(ssh.folder().to_owned());
-        let command = ssh.command();
+        self.writable.push(server.ssh().folder().to_owned());
+        let command = server.ssh_command();
         self.with("GIT_SSH_COMMAND", &command)
     }
 
@@ -178,6 +183,9 @@ impl<'a> Call<'a> {
         let git = place.settings.program.clone();
         let mut arguments: Vec<OsString> = Vec::new();
         for setting in CONFIGURATION {
+            arguments.extend(["-c".into(), setting.into()]);
+        }
+        if let Some(setting) = self.setting {
             arguments.extend(["-c".into(), setting.into()]);
         }
         arguments.extend(self.arguments);

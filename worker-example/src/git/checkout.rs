@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     call::{Call, is_object_name},
     place::GitPlace,
-    ssh::SshFiles,
+    remote::Remote,
 };
 use crate::{
     sandbox::{ProgramError, RunLimits},
@@ -43,7 +43,7 @@ pub(crate) async fn check_out(
     let url = GitUrl::parse(repository, place.settings.files_allowed)
         .map_err(|problem| StepError::final_one(format!("gitRepo {problem}")))?;
     let address = address(&url, request.ssh_key.is_some())?;
-    let ssh = SshFiles::write(place, request.ssh_key.as_ref())?;
+    let server = Remote::open(place, &address, request.ssh_key.as_ref()).await?;
     let branch = request.git_branch();
     let depth = request.git_depth().to_string();
     let arguments: Vec<OsString> = [
@@ -64,8 +64,11 @@ pub(crate) async fn check_out(
     .map(Into::into)
     .to_vec();
     let what = format!("cannot clone branch {branch} of gitRepo");
-    let cloned = Call::new(place, arguments).remote(&ssh).output(&what).await;
-    drop(ssh);
+    let cloned = Call::new(place, arguments)
+        .remote(&server)
+        .output(&what)
+        .await;
+    drop(server);
     cloned?;
     keep(place).await?;
     let commit = Call::new(place, ["rev-parse", "--verify", "HEAD^{commit}"])

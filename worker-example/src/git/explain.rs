@@ -11,7 +11,7 @@ pub(super) struct Reason {
 }
 
 /// A part of git's message, what it means, and whether another attempt can succeed.
-const KNOWN: [(&str, &str, bool); 22] = [
+const KNOWN: [(&str, &str, bool); 23] = [
     (
         "Host key verification failed",
         "the server's host key is not known. Ask the operator to add it to the file of --git-known-hosts",
@@ -75,6 +75,12 @@ const KNOWN: [(&str, &str, bool); 22] = [
     (
         "transport '",
         "the repository's protocol is not allowed. Use https or ssh",
+        false,
+    ),
+    (
+        "returned error: 30",
+        "the server redirects to another address, and redirects are not followed. Give that address as gitRepo; it often ends \
+         with .git",
         false,
     ),
     ("No space left on device", "the worker's disk is full", true),

@@ -1,6 +1,9 @@
 //! Commit and push after a session that succeeded.
 
-use super::{checkout::Checkout, commit::commit, place::GitPlace, push::push, ssh::SshFiles};
+use super::{
+    attempts::Attempts, call::Call, checkout::Checkout, commit::commit, place::GitPlace,
+    push::push, remote::Remote,
+};
 use crate::task::{GitAction, GitCommit, Secret, StepError, TaskId};
 
 /// What the commit and the push did. A problem does not fail the task.
@@ -14,10 +17,8 @@ pub(crate) struct Finish {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Commits and pushes what the session changed. `generated` are the files that the service wrote, which stay out.
-///
-/// # Errors
-/// When the task is cancelled, or another attempt can succeed. What cannot succeed is a problem of [`Finish`].
+/// Commits and pushes what the session changed. `generated` are the files that the service wrote, which stay out. What fails
+/// for a passing reason is tried again, for as long as the settings say. A commit that cannot be pushed is told all the same.
 pub(crate) async fn finish(
     place: &GitPlace<'_>,
     task: &TaskId,
@@ -25,16 +26,11 @@ pub(crate) async fn finish(
     key: Option<&Secret>,
     action: &GitAction,
     generated: &[String],
-) -> Result<Finish, StepError> {
+) -> Finish {
     let mut done = Finish::default();
     let ended = steps(place, task, checkout, key, action, generated, &mut done).await;
-    match ended {
-        Ok(()) => {}
-        Err(error @ StepError::Cancelled) => return Err(error),
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => done.problem = Some(error.to_string()),
-    }
-    Ok(done)
+    done.problem = done.problem.or(ended.err().map(|error| error.to_string()));
+    done
 }
 
 async fn steps(
@@ -60,8 +56,17 @@ async fn steps(
         StepError::final_one("postExecutionActions.git needs gitRepo; nothing is committed")
     })?;
     let message = format!("Changes by Claude Code\n\nTask: {task}");
-    let warnings = &mut done.warnings;
-    let committed = commit(place, checkout, action, generated, &message, warnings).await?;
+    let mut attempts = Attempts::new(place.cancelled, place.settings.patience);
+    let committed = loop {
+        let mut warnings = Vec::new();
+        match commit(place, checkout, action, generated, &message, &mut warnings).await {
+            Ok(committed) => {
+                done.warnings.append(&mut warnings);
+                break committed;
+            }
+            Err(error) => attempts.wait(error).await?,
+        }
+    };
     let Some(committed) = committed else {
         return Ok(());
     };
@@ -70,9 +75,22 @@ async fn steps(
         committed.message.clone(),
     ));
     if action.push {
-        let ssh = SshFiles::write(place, key)?;
+        let address = Call::new(place, ["config", "--get", "remote.origin.url"])
+            .in_repository()
+            .line("cannot read the address of the repository")
+            .await?;
         let strategy = action.conflict_strategy;
-        let pushed = push(place, &ssh, &committed, action.branch(), strategy).await?;
+        let pushed = loop {
+            let sent = async {
+                // The key exists only while it is used.
+                let server = Remote::open(place, &address, key).await?;
+                push(place, &server, &committed, action.branch(), strategy).await
+            };
+            match sent.await {
+                Ok(pushed) => break pushed,
+                Err(error) => attempts.wait(error).await?,
+            }
+        };
         done.commit = Some(pushed);
     }
     Ok(())

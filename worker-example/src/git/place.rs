@@ -4,6 +4,7 @@ use std::{
     fs, io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,7 @@ use crate::{
     redact::Redactor,
     sandbox::{Programs, Workspace, private_folder},
     task::StepError,
+    webhook::AddressPolicy,
 };
 
 /// The operator's settings for repositories.
@@ -23,6 +25,10 @@ pub(crate) struct GitSettings {
     pub(crate) known_hosts: Option<PathBuf>,
     /// Whether `file://` repositories are allowed. Only for tests: a task could read every repository of the worker's user.
     pub(crate) files_allowed: bool,
+    /// Which servers a repository may be on.
+    pub(crate) addresses: AddressPolicy,
+    /// How long a commit and a push are tried, if they fail for a passing reason.
+    pub(crate) patience: Duration,
 }
 
 impl Default for GitSettings {
@@ -31,6 +37,8 @@ impl Default for GitSettings {
             program: "git".into(),
             known_hosts: None,
             files_allowed: false,
+            addresses: AddressPolicy::default(),
+            patience: Duration::from_mins(10),
         }
     }
 }

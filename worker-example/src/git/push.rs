@@ -5,7 +5,7 @@ use super::{
     commit::Committed,
     place::GitPlace,
     rebase::{self, conflicts},
-    ssh::SshFiles,
+    remote::Remote,
 };
 use crate::task::{ConflictStrategy, GitCommit, Recovery, RecoveryMethod, StepError};
 
@@ -26,14 +26,14 @@ enum Pushed {
 /// When the remote repository cannot be reached or refuses the push.
 pub(super) async fn push(
     place: &GitPlace<'_>,
-    ssh: &SshFiles,
+    server: &Remote,
     committed: &Committed,
     branch: &str,
     strategy: ConflictStrategy,
 ) -> Result<GitCommit, StepError> {
     let mut done = GitCommit::new(committed.sha.clone(), committed.message.clone());
     done.branch = Some(branch.to_owned());
-    if send(place, ssh, &committed.sha, branch, None).await? == Pushed::Done {
+    if send(place, server, &committed.sha, branch, None).await? == Pushed::Done {
         done.pushed = true;
         return Ok(done);
     }
@@ -42,22 +42,22 @@ pub(super) async fn push(
             "the remote branch {branch} has commits that the task did not see, and conflictStrategy is fail. The commit is \
              not pushed"
         ))),
-        ConflictStrategy::Auto => recover(place, ssh, committed, branch, done).await,
+        ConflictStrategy::Auto => recover(place, server, committed, branch, done).await,
     }
 }
 
 async fn recover(
     place: &GitPlace<'_>,
-    ssh: &SshFiles,
+    server: &Remote,
     committed: &Committed,
     branch: &str,
     mut done: GitCommit,
 ) -> Result<GitCommit, StepError> {
-    let mut remote = fetch(place, ssh, branch).await?;
+    let mut remote = fetch(place, server, branch).await?;
     let mut tries = 0;
     while let Some(rebased) = rebase::onto(place, &committed.sha, &remote).await? {
         let files = conflicts(place, &committed.sha, &remote).await?;
-        if send(place, ssh, &rebased, branch, None).await? == Pushed::Done {
+        if send(place, server, &rebased, branch, None).await? == Pushed::Done {
             done.sha = rebased;
             done.pushed = true;
             done.recovery = Some(Recovery::new(RecoveryMethod::Rebase, remote, files));
@@ -69,10 +69,10 @@ async fn recover(
                 "others push to the branch {branch} all the time; the commit was rebased {REBASES} times and is not pushed"
             )));
         }
-        remote = fetch(place, ssh, branch).await?;
+        remote = fetch(place, server, branch).await?;
     }
     let files = conflicts(place, &committed.sha, &remote).await?;
-    match send(place, ssh, &committed.sha, branch, Some(&remote)).await? {
+    match send(place, server, &committed.sha, branch, Some(&remote)).await? {
         Pushed::Done => {
             done.pushed = true;
             let method = RecoveryMethod::ForceWithLease;
@@ -88,7 +88,7 @@ async fn recover(
 /// Pushes once. With `lease`, it replaces the remote branch if that is still at this commit.
 async fn send(
     place: &GitPlace<'_>,
-    ssh: &SshFiles,
+    server: &Remote,
     sha: &str,
     branch: &str,
     lease: Option<&str>,
@@ -103,7 +103,7 @@ async fn send(
     arguments.extend(lease.map(|at| format!("--force-with-lease=refs/heads/{branch}:{at}")));
     arguments.push("origin".to_owned());
     arguments.push(format!("{sha}:refs/heads/{branch}"));
-    let call = Call::new(place, arguments).in_repository().remote(ssh);
+    let call = Call::new(place, arguments).in_repository().remote(server);
     let finished = call.run().await?;
     if finished.exit_code == 0 {
         return Ok(Pushed::Done);
@@ -148,7 +148,7 @@ fn rejection(output: &str) -> Option<Rejection> {
 }
 
 /// Fetches the remote branch with its whole history, and returns its commit.
-async fn fetch(place: &GitPlace<'_>, ssh: &SshFiles, branch: &str) -> Result<String, StepError> {
+async fn fetch(place: &GitPlace<'_>, server: &Remote, branch: &str) -> Result<String, StepError> {
     let what = format!("cannot fetch branch {branch}");
     let is_shallow = Call::new(place, ["rev-parse", "--is-shallow-repository"])
         .in_repository()
@@ -164,7 +164,7 @@ async fn fetch(place: &GitPlace<'_>, ssh: &SshFiles, branch: &str) -> Result<Str
     arguments.extend(["origin", &refspec]);
     Call::new(place, arguments)
         .in_repository()
-        .remote(ssh)
+        .remote(server)
         .output(&what)
         .await?;
     let named = format!("{tracking}^{{commit}}");

@@ -14,11 +14,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::{Checkout, Finish, GitPlace, GitSettings, check_out, finish};
+use super::{
+    Checkout, Finish, GitPlace, GitSettings, call::Call, check_out, finish, remote::Remote,
+    ssh::SshFiles,
+};
 use crate::{
     redact::Redactor,
     sandbox::{Programs, Workspace, unconfined},
-    task::{GitAction, RecoveryMethod, StepError, TaskId, TaskRequest},
+    task::{GitAction, GitUrl, RecoveryMethod, Secret, StepError, TaskId, TaskRequest},
+    webhook::AddressPolicy,
 };
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -26,7 +30,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// A server of repositories, and one task with its folders.
 struct Rig {
     folder: TempDir,
-    _sshd: Process,
+    sshd: Process,
     port: u16,
     key: String,
     workspace: Workspace,
@@ -70,12 +74,14 @@ impl Rig {
         let (workspace, programs) = unconfined(folder.path()).await;
         let settings = GitSettings {
             known_hosts: Some(at("known_hosts")),
+            addresses: AddressPolicy::new(vec!["127.0.0.1".parse().unwrap()]),
+            patience: Duration::ZERO,
             ..GitSettings::default()
         };
         let key = fs::read_to_string(at("user")).unwrap();
         let rig = Self {
             folder,
-            _sshd: sshd,
+            sshd,
             port,
             key,
             workspace,
@@ -183,7 +189,6 @@ impl Rig {
             &generated,
         )
         .await
-        .unwrap()
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -454,6 +459,56 @@ async fn nothing_of_a_hostile_repository_runs() {
 }
 
 #[tokio::test]
+async fn servers_inside_the_network_are_refused() {
+    let mut rig = Rig::new().await;
+    rig.settings.addresses = AddressPolicy::default();
+    let mut requests = vec![rig.request(&json!({}))];
+    for host in [
+        "localhost",
+        "127.1",
+        "[::1]",
+        "169.254.169.254",
+        "10.1.2.3:8443",
+    ] {
+        let fields = json!({"prompt": "p", "anthropicApiKey": "k", "gitRepo": format!("https://{host}/a.git")});
+        requests.push(TaskRequest::from_value(fields).unwrap());
+    }
+    for request in requests {
+        let error = rig.check_out(&request).await.unwrap_err();
+        let text = error.to_string();
+        assert!(
+            !error.is_transient() && text.contains("--git-allow"),
+            "{text}"
+        );
+    }
+    rig.no_key_is_left();
+}
+
+#[tokio::test]
+async fn ssh_connects_to_the_address_that_was_checked() {
+    let rig = Rig::new().await;
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective());
+    let user = user.unwrap().unwrap().name;
+    let (host, path) = ("git.invalid", rig.folder.path().join("remote.git"));
+    let address = format!("ssh://{user}@{host}:{}{}", rig.port, path.display());
+    let known = rig.folder.path().join("known_hosts");
+    let of_name = fs::read_to_string(&known)
+        .unwrap()
+        .replace("127.0.0.1", host);
+    fs::write(&known, of_name).unwrap();
+    let request = rig.request(&json!({}));
+    let redactor = Redactor::of(&request).unwrap();
+    let place = rig.place(&redactor);
+    let key = Secret::new(rig.key.clone());
+    let url = GitUrl::parse(&address, false).unwrap();
+    let ssh = SshFiles::write(&place, Some(&key)).unwrap();
+    let server = Remote::pinned(ssh, &url, "127.0.0.1".parse().unwrap());
+    let listed = Call::new(&place, ["ls-remote", &address]).remote(&server);
+    let listed = String::from_utf8(listed.output("no").await.unwrap()).unwrap();
+    assert!(listed.contains("refs/heads/main"), "{listed}");
+}
+
+#[tokio::test]
 async fn other_protocols_are_refused() {
     let rig = Rig::new().await;
     let path = rig.folder.path().join("remote.git");
@@ -471,4 +526,20 @@ async fn other_protocols_are_refused() {
         let error = rig.check_out(&request).await.unwrap_err();
         assert!(error.to_string().starts_with("gitRepo must be"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_commit_that_cannot_be_pushed_is_told() {
+    let mut rig = Rig::new().await;
+    let request = rig.request(&json!({"sshKey": rig.key.clone()}));
+    let checkout = rig.check_out(&request).await.unwrap().unwrap();
+    rig.write("a.txt", "changed\n");
+    rig.sshd.stop();
+    let done = rig.finish(&request, &checkout, push()).await;
+    let problem = done.problem.unwrap();
+    assert!(problem.contains("cannot push to branch main"), "{problem}");
+    let commit = done.commit.unwrap();
+    assert_eq!((commit.message.as_str(), commit.pushed), ("Fix it", false));
+    assert_eq!(commit.sha.len(), 40);
+    rig.no_key_is_left();
 }

@@ -1,11 +1,15 @@
 //! How much of the API one task may use.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use serde::Deserialize;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// The limits of one task's calls.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct ProxyLimits {
     pub(crate) tokens: Option<u64>,
     /// The models that tasks may use. A name that ends with `*` is a beginning. Empty for all.
     pub(crate) models: Vec<String>,
+    /// Whether the API may reach other servers for the task: by its tools, MCP servers and URLs.
+    pub(crate) web: bool,
     /// The longest body of a call, in bytes.
     pub(crate) call_bytes: usize,
     /// The most bytes of all bodies and answers.
@@ -32,6 +38,7 @@ impl Default for ProxyLimits {
             calls: 20_000,
             tokens: None,
             models: Vec::new(),
+            web: false,
             // The API's own limit.
             call_bytes: 32 << 20,
             bytes: 64 << 30,
@@ -45,8 +52,16 @@ impl Default for ProxyLimits {
 #[derive(Debug, Default)]
 pub(super) struct Budget {
     calls: AtomicU64,
-    tokens: AtomicU64,
     bytes: AtomicU64,
+    tokens: Mutex<Tokens>,
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Tokens {
+    used: u64,
+    /// What the calls that run now may cost.
+    reserved: u64,
 }
 
 impl Budget {
@@ -58,19 +73,47 @@ impl Budget {
                 limits.calls
             ));
         }
-        if let Some(most) = limits.tokens
-            && self.tokens.load(Ordering::Relaxed) >= most
-        {
-            return Err(format!("this task has used its {most} tokens"));
-        }
         if self.bytes.load(Ordering::Relaxed) >= limits.bytes {
             return Err("this task has sent and received too much".to_owned());
         }
         Ok(())
     }
 
-    pub(super) fn add_tokens(&self, tokens: u64) {
-        self.tokens.fetch_add(tokens, Ordering::Relaxed);
+    /// Reserves the tokens that a call may cost. Near the limit, calls wait for each other, so that many calls at a time do
+    /// not go far above it.
+    ///
+    /// # Errors
+    /// The reason, when the task has used its tokens.
+    pub(super) async fn reserve(
+        self: &Arc<Self>,
+        limits: &ProxyLimits,
+        estimate: u64,
+    ) -> Result<Reservation, String> {
+        let most = limits.tokens.unwrap_or(u64::MAX);
+        loop {
+            // Made before the look, so that no end of another call is missed.
+            let settled = self.settled.notified();
+            if self.try_reserve(most, estimate)? {
+                return Ok(Reservation {
+                    budget: Arc::clone(self),
+                    estimate,
+                    cost: estimate,
+                });
+            }
+            settled.await;
+        }
+    }
+
+    fn try_reserve(&self, most: u64, estimate: u64) -> Result<bool, String> {
+        let mut tokens = self.tokens.lock();
+        if tokens.used >= most {
+            return Err(format!("this task has used its {most} tokens"));
+        }
+        let is_free = tokens.reserved == 0 || tokens.used.saturating_add(tokens.reserved) < most;
+        if is_free {
+            tokens.reserved = tokens.reserved.saturating_add(estimate);
+        }
+        Ok(is_free)
     }
 
     pub(super) fn add_bytes(&self, bytes: usize) {
@@ -78,72 +121,77 @@ impl Budget {
     }
 }
 
-#[derive(Deserialize)]
-struct Body {
-    model: String,
+/// The tokens of a call that runs. When it is dropped, the task pays what the call cost, or all of it if that is not known.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    budget: Arc<Budget>,
+    estimate: u64,
+    cost: u64,
 }
 
-/// Checks the model of a call. A body that names two models is refused: the API could take the other one.
-pub(super) fn check_model(body: &[u8], limits: &ProxyLimits) -> Result<(), String> {
-    if limits.models.is_empty() {
-        return Ok(());
+impl Reservation {
+    /// What the call may cost.
+    pub(super) fn estimate(&self) -> u64 {
+        self.estimate
     }
-    let Ok(Body { model }) = serde_json::from_slice(body) else {
-        return Err("the body is not a JSON object with one model".to_owned());
-    };
-    let is_allowed = limits.models.iter().any(|allowed| {
-        allowed
-            .strip_suffix('*')
-            .map_or(*allowed == model, |beginning| model.starts_with(beginning))
-    });
-    if is_allowed {
-        return Ok(());
+
+    /// Says what the call cost.
+    pub(super) fn costs(&mut self, tokens: u64) {
+        self.cost = tokens;
     }
-    Err(format!(
-        "this worker does not allow the model {model:.100}; it allows {}",
-        limits.models.join(", ")
-    ))
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        {
+            let mut tokens = self.budget.tokens.lock();
+            tokens.reserved = tokens.reserved.saturating_sub(self.estimate);
+            tokens.used = tokens.used.saturating_add(self.cost);
+        }
+        self.budget.settled.notify_waiters();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt as _;
 
-    #[test]
-    fn a_budget_ends() {
+    #[tokio::test]
+    async fn a_budget_ends() {
         let limits = ProxyLimits {
-            calls: 3,
+            calls: 2,
             tokens: Some(10),
             ..ProxyLimits::default()
         };
-        let budget = Budget::default();
+        let budget = Arc::new(Budget::default());
         assert!(budget.begin(&limits).is_ok());
-        budget.add_tokens(9);
         assert!(budget.begin(&limits).is_ok());
-        budget.add_tokens(1);
-        assert!(budget.begin(&limits).unwrap_err().contains("10 tokens"));
-        assert!(budget.begin(&limits).unwrap_err().contains("3 calls"));
+        assert!(budget.begin(&limits).unwrap_err().contains("2 calls"));
+        let mut call = budget.reserve(&limits, 100).await.unwrap();
+        call.costs(9);
+        drop(call);
+        // The cost of this call is not known.
+        drop(budget.reserve(&limits, 1).await.unwrap());
+        let refused = budget.reserve(&limits, 1).await.unwrap_err();
+        assert!(refused.contains("10 tokens"), "{refused}");
     }
 
-    #[test]
-    fn only_allowed_models() {
+    #[tokio::test]
+    async fn calls_near_the_limit_wait_for_each_other() {
         let limits = ProxyLimits {
-            models: vec!["claude-sonnet-*".into(), "claude-opus-5-5".into()],
+            tokens: Some(10),
             ..ProxyLimits::default()
         };
-        let check = |body: &str| check_model(body.as_bytes(), &limits);
-        assert!(check(r#"{"model":"claude-sonnet-5-5","x":[1]}"#).is_ok());
-        assert!(check(r#"{"model":"claude-opus-5-5"}"#).is_ok());
-        for body in [
-            r#"{"model":"claude-opus-5-50"}"#,
-            r#"{"model":"claude-opus-5-5","model":"other"}"#,
-            r#"{"model":"other","\u006dodel":"claude-opus-5-5"}"#,
-            r#"{"model":["claude-opus-5-5"]}"#,
-            r"{}",
-            "",
-        ] {
-            assert!(check(body).is_err(), "{body}");
-        }
-        assert!(check_model(b"", &ProxyLimits::default()).is_ok());
+        let budget = Arc::new(Budget::default());
+        let mut first = budget.reserve(&limits, 9).await.unwrap();
+        let second = budget.reserve(&limits, 9).await.unwrap();
+        let mut third = Box::pin(budget.reserve(&limits, 9));
+        assert!(third.as_mut().now_or_never().is_none());
+        first.costs(0);
+        drop(first);
+        drop(third.await.unwrap());
+        drop(second);
+        assert!(budget.reserve(&limits, 9).await.is_err());
     }
 }

@@ -14,7 +14,8 @@ use tokio::{
 
 use super::{
     answer::{self, AnswerBody},
-    budget::{Budget, ProxyLimits, check_model},
+    body,
+    budget::{Budget, ProxyLimits, Reservation},
     headers,
     route::Route,
     token::Token,
@@ -25,6 +26,8 @@ use crate::client::error_chain;
 
 /// Memory is counted in these.
 const UNIT: usize = 1024;
+/// How many bytes of a body make a token, about.
+const BYTES_PER_TOKEN: u64 = 4;
 /// How long a task may take to send a body.
 const BODY_TIME: Duration = Duration::from_mins(2);
 
@@ -34,7 +37,7 @@ pub(super) struct Forwarder {
     credential: ApiCredential,
     upstream: Upstream,
     limits: ProxyLimits,
-    budget: Budget,
+    budget: Arc<Budget>,
     /// Memory for bodies, in units of [`UNIT`] bytes.
     memory: Semaphore,
 }
@@ -74,7 +77,7 @@ impl Forwarder {
             credential,
             upstream,
             limits,
-            budget: Budget::default(),
+            budget: Arc::default(),
             memory,
         }
     }
@@ -113,14 +116,24 @@ impl Forwarder {
             return Err(Refused::invalid("the body must not be compressed"));
         }
         self.budget.begin(&self.limits).map_err(Refused::invalid)?;
-        let answer = {
+        let (answer, reserved) = {
             let _memory = self.reserve(&body).await?;
             let body = self.read(body).await?;
             self.budget.add_bytes(body.len());
-            check_model(&body, &self.limits).map_err(Refused::invalid)?;
-            self.send(route, &head.headers, body).await?
+            let asked = body::check(&body, &self.limits).map_err(Refused::invalid)?;
+            let estimate = match route {
+                Route::Messages => {
+                    (body.len() as u64 / BYTES_PER_TOKEN).saturating_add(asked.max_tokens)
+                }
+                Route::CountTokens => 0,
+            };
+            let reserved = self.budget.reserve(&self.limits, estimate).await;
+            // From here on the task pays, also when it leaves before the answer begins.
+            let mut reserved = reserved.map_err(Refused::invalid)?;
+            let answer = self.send(route, &head.headers, body, &mut reserved).await?;
+            (answer, reserved)
         };
-        Ok(self.pass(answer))
+        Ok(self.pass(answer, reserved))
     }
 
     /// Waits for memory for a body, so that many calls at a time do not fill that of the worker.
@@ -164,6 +177,7 @@ impl Forwarder {
         route: Route,
         sent: &http::HeaderMap,
         body: Bytes,
+        reserved: &mut Reservation,
     ) -> Result<reqwest::Response, Refused> {
         let unreachable =
             |message: &str| Refused::new(StatusCode::BAD_GATEWAY, "api_error", message);
@@ -176,10 +190,14 @@ impl Forwarder {
             .body(body);
         match call.send().await {
             Ok(answer) if answer.status().is_redirection() => {
+                reserved.costs(0);
                 Err(unreachable("the API answered with a redirect"))
             }
             Ok(answer) => Ok(answer),
             Err(error) => {
+                if error.is_connect() {
+                    reserved.costs(0);
+                }
                 // `without_url` keeps the log free of what an operator's URL may hold.
                 let error = error_chain(&error.without_url());
                 tracing::warn!(error, "cannot reach the API for a task");
@@ -188,10 +206,20 @@ impl Forwarder {
         }
     }
 
-    fn pass(self: Arc<Self>, from: reqwest::Response) -> Response<AnswerBody> {
+    fn pass(
+        self: Arc<Self>,
+        from: reqwest::Response,
+        reserved: Reservation,
+    ) -> Response<AnswerBody> {
         let status = from.status();
         let headers = headers::to_task(from.headers());
-        let stream = counted(self, from.bytes_stream());
+        let counter = Counter {
+            forwarder: self,
+            reader: UsageReader::default(),
+            reserved,
+            is_error: !status.is_success(),
+        };
+        let stream = counted(counter, from.bytes_stream());
         let mut answer = Response::new(BodyExt::boxed_unsync(StreamBody::new(stream)));
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
@@ -201,13 +229,9 @@ impl Forwarder {
 
 /// Passes the pieces of an answer, and counts them. The tokens are counted also when the task leaves early.
 fn counted(
-    forwarder: Arc<Forwarder>,
+    mut counter: Counter,
     pieces: impl Stream<Item = reqwest::Result<Bytes>> + Send + 'static,
 ) -> impl Stream<Item = reqwest::Result<Frame<Bytes>>> + Send + 'static {
-    let mut counter = Counter {
-        forwarder,
-        reader: UsageReader::default(),
-    };
     pieces.map(move |piece| {
         piece.map(|bytes| {
             counter.forwarder.budget.add_bytes(bytes.len());
@@ -220,10 +244,18 @@ fn counted(
 struct Counter {
     forwarder: Arc<Forwarder>,
     reader: UsageReader,
+    reserved: Reservation,
+    is_error: bool,
 }
 
 impl Drop for Counter {
     fn drop(&mut self) {
-        self.forwarder.budget.add_tokens(self.reader.tokens());
+        // An error costs nothing.
+        let unknown = if self.is_error {
+            0
+        } else {
+            self.reserved.estimate()
+        };
+        self.reserved.costs(self.reader.tokens(unknown));
     }
 }

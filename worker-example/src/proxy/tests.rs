@@ -187,6 +187,58 @@ async fn a_task_ends_its_budget() {
 }
 
 #[tokio::test]
+async fn a_task_that_leaves_before_the_answer_pays_for_it() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let secret = Secret::new(CREDENTIAL.to_owned());
+    let limits = ProxyLimits {
+        tokens: Some(100),
+        ..ProxyLimits::default()
+    };
+    let upstream = Upstream::new(Some(url.parse().unwrap())).unwrap();
+    let credential = Credential::ApiKey(&secret);
+    let proxy = Proxy::start(&upstream, &limits, credential, folder.path(), None).unwrap();
+    let [.., (_, token)] = proxy.environment();
+    let header = format!("x-api-key: {}", *token);
+    let body = r#"{"model":"m","max_tokens":1000}"#;
+    let mut stream = UnixStream::connect(proxy.socket()).await.unwrap();
+    let request = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\n{header}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // The call arrives at the API, which does not answer.
+    let (mut call, _) = timeout(LIMIT, listener.accept()).await.unwrap().unwrap();
+    let mut first = [0; 4];
+    timeout(LIMIT, call.read_exact(&mut first))
+        .await
+        .unwrap()
+        .unwrap();
+    drop(stream);
+    let (status, answer) = send(&proxy.socket(), "POST", "/v1/messages", &[&header], body).await;
+    assert!(
+        status == 400 && answer.contains("its 100 tokens"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn without_network_the_api_reaches_nothing_for_the_task() {
+    let rig = Rig::new(ProxyLimits::default()).await;
+    let header = format!("x-api-key: {}", rig.token());
+    let body =
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}],
+        "mcp_servers": [{"type": "url", "url": "https://evil.invalid", "name": "e"}]})
+        .to_string();
+    for path in ["/v1/messages", "/v1/messages/count_tokens"] {
+        let (status, answer) = rig.send("POST", path, &[&header], &body).await;
+        assert!(status == 400 && answer.contains("no network"), "{answer}");
+    }
+    assert_eq!(rig.api.requests(), []);
+}
+
+#[tokio::test]
 async fn models_and_sizes_have_limits() {
     let rig = Rig::new(ProxyLimits {
         models: vec!["claude-other".into()],

@@ -54,12 +54,16 @@ impl UsageReader {
         self.keep(piece);
     }
 
-    /// The tokens used: what the API told. For a stream that was cut before the API told all, an estimate from its length.
-    pub(super) fn tokens(&mut self) -> u64 {
+    /// The tokens used: what the API told. For a stream that was cut before the API told all, an estimate from its length, or
+    /// `unknown` if the API told nothing.
+    pub(super) fn tokens(&mut self, unknown: u64) -> u64 {
         self.end_line();
         let told = self.input.saturating_add(self.output);
         if self.is_complete {
             return told;
+        }
+        if told == 0 {
+            return unknown.max(self.bytes / BYTES_PER_TOKEN);
         }
         told.max(self.input.saturating_add(self.bytes / BYTES_PER_TOKEN))
     }
@@ -131,7 +135,7 @@ mod tests {
             for piece in STREAM.as_bytes().chunks(size) {
                 reader.read(piece);
             }
-            assert_eq!(reader.tokens(), 22);
+            assert_eq!(reader.tokens(0), 22);
         }
     }
 
@@ -139,7 +143,7 @@ mod tests {
     fn one_document_and_a_cut_stream() {
         let mut reader = UsageReader::default();
         reader.read(br#"{"type":"message","usage":{"input_tokens":3,"output_tokens":4}}"#);
-        assert_eq!(reader.tokens(), 7);
+        assert_eq!(reader.tokens(0), 7);
 
         // A client that leaves before the end is told no number, and does not get the tokens for nothing.
         let mut cut = UsageReader::default();
@@ -148,7 +152,8 @@ mod tests {
             .unwrap();
         cut.read(start.as_bytes());
         cut.read(&vec![b'x'; 16_000]);
-        assert!(cut.tokens() > 1000, "{}", cut.tokens());
+        assert!(cut.tokens(0) > 1000, "{}", cut.tokens(0));
+        assert_eq!(UsageReader::default().tokens(500), 500);
     }
 
     #[test]

@@ -1,6 +1,12 @@
-//! How much disk a task uses. File systems do not limit folders, so the worker looks at intervals.
+//! How much disk a task uses. File systems do not limit folders, so the worker looks at intervals. It also keeps some space
+//! of the file system free, because files that are deleted and still open are in no folder.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
+use std::{
+    fmt, fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::{task::spawn_blocking, time::sleep};
 
@@ -9,56 +15,145 @@ const PAUSE: Duration = Duration::from_secs(3);
 const LEAST: u64 = 4096;
 /// `st_blocks` counts these (stat(2)).
 const BLOCK: u64 = 512;
+/// The space that stays free: a fiftieth of the file system, and at most this.
+const MOST_RESERVE: u64 = 512 << 20;
+const RESERVE_PART: u64 = 50;
 
-/// Returns when the folders use more than `limit` bytes.
-pub(super) async fn exceeded(folders: Vec<PathBuf>, limit: u64) {
+/// Why a task may not write more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskProblem {
+    /// Its folders use more than this many bytes.
+    TooMuch(u64),
+    /// The worker cannot read one of its folders, and so cannot count the files in it.
+    Closed,
+    /// The file system has less than this many bytes free.
+    Full(u64),
+}
+
+impl fmt::Display for DiskProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMuch(limit) => write!(
+                f,
+                "the task's files use more than {limit} bytes; write less, or raise the worker's --task-disk"
+            ),
+            Self::Closed => f.write_str(
+                "the worker cannot read a folder of the task to count its files; keep folders readable and paths short",
+            ),
+            Self::Full(reserve) => write!(
+                f,
+                "the worker's disk has less than {reserve} bytes free; write less, or give the worker more disk"
+            ),
+        }
+    }
+}
+
+/// Returns when the folder uses more than `limit` bytes, or may not grow for another reason.
+pub(super) async fn exceeded(folder: PathBuf, limit: u64) -> DiskProblem {
     loop {
-        let folders = folders.clone();
-        let used = spawn_blocking(move || used(folders, limit)).await;
-        if used.is_ok_and(|used| used > limit) {
-            return;
+        let folder = folder.clone();
+        let looked = spawn_blocking(move || look(&folder, limit)).await;
+        if let Ok(Some(problem)) = looked {
+            return problem;
         }
         sleep(PAUSE).await;
     }
 }
 
-/// The bytes in use. It stops counting above the limit, and follows no link.
-fn used(folders: Vec<PathBuf>, limit: u64) -> u64 {
-    let mut next = folders;
+fn look(folder: &Path, limit: u64) -> Option<DiskProblem> {
+    match used(folder, limit) {
+        None => return Some(DiskProblem::Closed),
+        Some(used) if used > limit => return Some(DiskProblem::TooMuch(limit)),
+        Some(_) => {}
+    }
+    // Where the file system does not tell its size, there is nothing to keep.
+    let space = rustix::fs::statvfs(folder).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+    let reserve = reserve(bytes(space.f_blocks));
+    (bytes(space.f_bavail) < reserve).then_some(DiskProblem::Full(reserve))
+}
+
+fn reserve(size: u64) -> u64 {
+    (size / RESERVE_PART).min(MOST_RESERVE)
+}
+
+/// The bytes in use. It stops counting above the limit, and follows no link. `None` if a folder is closed.
+fn used(folder: &Path, limit: u64) -> Option<u64> {
+    let mut next = vec![folder.to_owned()];
     let mut used = 0_u64;
     while let Some(path) = next.pop() {
-        // What disappears meanwhile, or is closed by its mode, does not count.
-        let Ok(metadata) = fs::symlink_metadata(&path) else {
-            continue;
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if hides_files(&error) => return None,
+            // It has disappeared meanwhile.
+            Err(_) => continue,
         };
         used = used.saturating_add((metadata.blocks() * BLOCK).max(LEAST));
         if used > limit {
             break;
         }
-        if metadata.is_dir()
-            && let Ok(entries) = fs::read_dir(&path)
-        {
-            next.extend(entries.flatten().map(|entry| fs::DirEntry::path(&entry)));
+        if metadata.is_dir() {
+            match fs::read_dir(&path) {
+                Ok(entries) => {
+                    next.extend(entries.flatten().map(|entry| fs::DirEntry::path(&entry)));
+                }
+                Err(error) if hides_files(&error) => return None,
+                Err(_) => {}
+            }
         }
     }
-    used
+    Some(used)
+}
+
+/// Whether the task made a path that the worker cannot look at: by a mode, or by a name that is too long.
+fn hides_files(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidFilename
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     #[tokio::test]
     async fn counts_files_and_their_number() {
         let folder = tempfile::tempdir().unwrap();
-        let all = || vec![folder.path().to_owned()];
-        assert_eq!(used(all(), 1 << 30), LEAST);
+        let used = |limit| used(folder.path(), limit).unwrap();
+        assert_eq!(used(1 << 30), LEAST);
         fs::write(folder.path().join("large"), vec![1; 1 << 20]).unwrap();
-        assert!(used(all(), 1 << 30) >= 1 << 20);
-        exceeded(all(), 1 << 20).await;
+        assert!(used(1 << 30) >= 1 << 20);
+        let problem = exceeded(folder.path().to_owned(), 1 << 20).await;
+        assert_eq!(problem, DiskProblem::TooMuch(1 << 20));
         for n in 0..100 {
             fs::write(folder.path().join(n.to_string()), "").unwrap();
         }
-        assert!(used(all(), 1 << 30) >= (1 << 20) + 100 * LEAST);
+        assert!(used(1 << 30) >= (1 << 20) + 100 * LEAST);
+    }
+
+    /// The worker may be root, which no mode keeps out. A path above the limit of the kernel keeps everybody out.
+    #[tokio::test]
+    async fn files_that_cannot_be_counted_stop_the_task() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "n".repeat(250);
+        let deep = format!("for i in $(seq 20); do mkdir {name} && cd {name} || exit 1; done");
+        let made = Command::new("bash")
+            .args(["-c", &deep])
+            .current_dir(folder.path())
+            .status();
+        assert!(made.unwrap().success());
+        let problem = exceeded(folder.path().to_owned(), 1 << 30).await;
+        assert_eq!(problem, DiskProblem::Closed);
+        let removed = Command::new("rm").arg("-rf").arg(folder.path()).status();
+        assert!(removed.unwrap().success());
+    }
+
+    #[test]
+    fn the_reserve_is_a_part_of_the_file_system() {
+        assert_eq!(reserve(0), 0);
+        assert_eq!(reserve(50 << 20), 1 << 20);
+        assert_eq!(reserve(1 << 50), MOST_RESERVE);
     }
 }

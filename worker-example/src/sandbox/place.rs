@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     cgroup::{Cgroups, TaskCgroup},
-    settings::SandboxSettings,
+    settings::{SandboxSettings, TaskNetwork},
     supervised::Launcher,
     users::{TaskUser, Users},
     workspace::Workspace,
@@ -44,6 +44,12 @@ impl Sandbox {
     #[must_use]
     pub(crate) fn missing(&self) -> &[String] {
         &self.shared.missing
+    }
+
+    /// Whether tasks have the machine's network: the operator gives it to them, or nothing takes it away.
+    #[must_use]
+    pub(crate) fn has_network(&self) -> bool {
+        self.shared.bubblewrap.is_none() || self.shared.settings.network == TaskNetwork::On
     }
 
     /// Takes a user and a control group for a task, and makes its folders usable for them.

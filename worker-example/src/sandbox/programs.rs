@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     bubblewrap::{HELPER, View, of_program},
     confine::Confine,
-    disk,
+    disk::{self, DiskProblem},
     place::{Held, Sandbox},
     settings::{SandboxMode, TaskNetwork},
     spec::{Network, ProgramSpec},
@@ -84,13 +84,13 @@ pub(crate) enum ProgramError {
         /// The time limit.
         after: Duration,
     },
-    /// The task's folders use more disk than the operator allows, and the program was ended.
-    #[error("{program} was ended because the task's files use more than {bytes} bytes")]
+    /// The task may not use more disk, and the program was ended.
+    #[error("{program} was ended: {problem}")]
     Disk {
         /// The program.
         program: String,
-        /// The limit.
-        bytes: u64,
+        /// Why.
+        problem: DiskProblem,
     },
     /// The task was cancelled, and the program was ended.
     #[error("{program} was ended because the task ends")]
@@ -136,14 +136,13 @@ impl Programs {
         self.held.user.as_ref().map(TaskUser::id)
     }
 
-    /// Returns when the task's folders use more disk than the operator allows. Without a sandbox, never.
-    pub(crate) async fn disk_exceeded(&self) -> u64 {
+    /// Returns when the task may not use more disk. Without a sandbox, never.
+    pub(crate) async fn disk_exceeded(&self) -> DiskProblem {
         let settings = &self.sandbox.shared.settings;
         if settings.mode == SandboxMode::Off {
             return std::future::pending().await;
         }
-        disk::exceeded(vec![self.folders.task.clone()], settings.limits.disk).await;
-        settings.limits.disk
+        disk::exceeded(self.folders.task.clone(), settings.limits.disk).await
     }
 
     /// A program in the workspace's root, with the environment of [`Self::environment`].
@@ -306,8 +305,8 @@ impl Programs {
                         ended = Some(ProgramError::Cancelled { program: program.clone() });
                         deadline = self.stop(&mut child);
                     }
-                    bytes = &mut disk, if ended.is_none() && code.is_none() => {
-                        ended = Some(ProgramError::Disk { program: program.clone(), bytes });
+                    problem = &mut disk, if ended.is_none() && code.is_none() => {
+                        ended = Some(ProgramError::Disk { program: program.clone(), problem });
                         deadline = self.stop(&mut child);
                     }
                     _ = &mut reading, if !has_read => has_read = true,

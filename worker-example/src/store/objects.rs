@@ -4,7 +4,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path};
 use tokio::time::timeout;
 
@@ -15,7 +15,7 @@ use super::{
 
 /// How long one call may take, with the client's own repetitions.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
-/// The most objects that one listing reads.
+/// The most objects of a folder that is read as a whole.
 const MAX_LISTED: usize = 100_000;
 
 /// The objects of a store.
@@ -35,6 +35,7 @@ pub(crate) struct Listed {
     pub(crate) size: u64,
     /// When it was written.
     pub(crate) modified: DateTime<Utc>,
+    location: Path,
 }
 
 impl Objects {
@@ -114,24 +115,76 @@ impl Objects {
         }
     }
 
-    /// The objects in a folder, sorted by name.
+    /// Deletes an object of a listing.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub(crate) async fn remove(&self, listed: &Listed) -> Result<(), StoreError> {
+        let deleted = self.store.delete(&listed.location);
+        match in_time("delete", &listed.name, deleted).await {
+            Err(StoreError::Missing { .. }) => Ok(()),
+            deleted => deleted,
+        }
+    }
+
+    /// When an object was written. `None` if it does not exist.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub(crate) async fn list(&self, folder: &str) -> Result<Vec<Listed>, StoreError> {
+    pub(crate) async fn modified(&self, name: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let path = self.path(name);
+        match in_time("read", name, self.store.head(&path)).await {
+            Ok(found) => Ok(Some(found.last_modified)),
+            Err(StoreError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Visits each object in a folder, in any order and however many there are.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn each(
+        &self,
+        folder: &str,
+        mut visit: impl FnMut(Listed) + Send,
+    ) -> Result<(), StoreError> {
         let path = self.path(folder);
-        let listing = self.store.list(Some(&path)).take(MAX_LISTED);
-        let found: Vec<_> = in_time("list", folder, listing.try_collect()).await?;
-        let mut listed: Vec<_> = found
-            .into_iter()
-            .filter_map(|meta| {
-                Some(Listed {
-                    name: self.name(&meta.location)?,
-                    size: meta.size,
-                    modified: meta.last_modified,
-                })
-            })
-            .collect();
+        let mut listing = self.store.list(Some(&path));
+        // The time limit is one of each page.
+        while let Some(found) = in_time("list", folder, listing.try_next()).await? {
+            if let Some(name) = self.name(&found.location) {
+                visit(Listed {
+                    name,
+                    size: found.size,
+                    modified: found.last_modified,
+                    location: found.location,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The objects in a folder, sorted by name.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the folder has more objects than a task makes.
+    pub(crate) async fn list(&self, folder: &str) -> Result<Vec<Listed>, StoreError> {
+        let (mut listed, mut is_whole) = (Vec::new(), true);
+        self.each(folder, |object| {
+            is_whole = listed.len() < MAX_LISTED;
+            if is_whole {
+                listed.push(object);
+            }
+        })
+        .await?;
+        if !is_whole {
+            return Err(StoreError::Store {
+                operation: "list",
+                object: folder.to_owned(),
+                problem: format!("it has more than {MAX_LISTED} objects"),
+            });
+        }
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(listed)
     }

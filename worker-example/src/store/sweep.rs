@@ -12,39 +12,47 @@ use crate::task::TaskId;
 /// # Errors
 /// When the store does not answer.
 pub(crate) async fn expire_sessions(objects: &Objects, age: Duration) -> Result<usize, StoreError> {
-    let listed = objects.list(sessions::FOLDER).await?;
-    let mut tasks: HashMap<&str, DateTime<Utc>> = HashMap::new();
-    for object in &listed {
-        if let Some(task) = folder_of(&object.name) {
-            let newest = tasks.entry(task).or_insert(object.modified);
-            *newest = (*newest).max(object.modified);
+    let mut tasks: HashMap<String, DateTime<Utc>> = HashMap::new();
+    objects
+        .each(sessions::FOLDER, |object| {
+            if let Some(task) = folder_of(&object.name) {
+                let newest = tasks.entry(task.to_owned()).or_insert(object.modified);
+                *newest = (*newest).max(object.modified);
+            }
+        })
+        .await?;
+    tasks.retain(|_, newest| is_older(*newest, age));
+    for task in tasks.keys() {
+        let mut old = Vec::new();
+        let folder = format!("{}/{task}", sessions::FOLDER);
+        objects.each(&folder, |object| old.push(object)).await?;
+        for object in &old {
+            objects.remove(object).await?;
         }
     }
-    let is_old = |task: &str| tasks.get(task).is_some_and(|newest| is_older(*newest, age));
-    for object in &listed {
-        if folder_of(&object.name).is_some_and(is_old) {
-            objects.delete(&object.name).await?;
-        }
-    }
-    let is_expired = |newest: &&DateTime<Utc>| is_older(**newest, age);
-    Ok(tasks.values().filter(is_expired).count())
+    Ok(tasks.len())
 }
 
-/// The tasks whose secrets are at least this old. The caller asks Temporal whether they still run.
+/// The tasks of a namespace whose secrets are at least this old. The caller asks Temporal whether they still run.
 ///
 /// # Errors
 /// When the store does not answer.
 pub(crate) async fn unneeded_secrets(
     objects: &Objects,
+    namespace: &str,
     age: Duration,
 ) -> Result<Vec<TaskId>, StoreError> {
-    let listed = objects.list(secrets::FOLDER).await?;
-    let old = listed
-        .iter()
-        .filter(|object| is_older(object.modified, age));
-    Ok(old
-        .filter_map(|object| object.name.rsplit('/').next()?.parse().ok())
-        .collect())
+    let mut tasks = Vec::new();
+    let folder = secrets::folder(namespace);
+    objects
+        .each(&folder, |object| {
+            let task = object.name.rsplit('/').next().map(str::parse);
+            if let (Some(Ok(task)), true) = (task, is_older(object.modified, age)) {
+                tasks.push(task);
+            }
+        })
+        .await?;
+    Ok(tasks)
 }
 
 fn folder_of(name: &str) -> Option<&str> {
@@ -69,23 +77,34 @@ mod tests {
             "sessions/old/000-20260101-000000.jsonl",
             "sessions/old/metadata.json",
             "sessions/young/000-20260101-000000.jsonl",
-            "encrypted-payloads/old",
+            "sessions/old/uploads/a~b %.txt",
+            "encrypted-payloads/one/old",
+            "encrypted-payloads/two/other",
         ] {
             objects.put(name, vec![1]).await.unwrap();
         }
         let day = Duration::from_hours(24);
-        for name in ["000-20260101-000000.jsonl", "metadata.json"] {
-            let file = folder.path().join("sessions/old").join(name);
-            let long_ago = std::time::SystemTime::now() - 2 * day;
-            let file = std::fs::File::options().write(true).open(file).unwrap();
-            file.set_modified(long_ago).unwrap();
+        let session = folder.path().join("sessions/old");
+        for folder in [&session, &session.join("uploads")] {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let file = entry.unwrap().path();
+                if file.is_file() {
+                    let long_ago = std::time::SystemTime::now() - 2 * day;
+                    let file = std::fs::File::options().write(true).open(file).unwrap();
+                    file.set_modified(long_ago).unwrap();
+                }
+            }
         }
         assert_eq!(expire_sessions(&objects, day).await.unwrap(), 1);
         assert_eq!(expire_sessions(&objects, day).await.unwrap(), 0);
         let left = objects.list(sessions::FOLDER).await.unwrap();
         assert_eq!(left.len(), 1);
-        assert_eq!(unneeded_secrets(&objects, day).await.unwrap(), []);
-        let all = unneeded_secrets(&objects, Duration::ZERO).await.unwrap();
-        assert_eq!(all, ["old".parse().unwrap()]);
+        assert_eq!(unneeded_secrets(&objects, "one", day).await.unwrap(), []);
+        for (namespace, task) in [("one", "old"), ("two", "other")] {
+            let all = unneeded_secrets(&objects, namespace, Duration::ZERO).await;
+            assert_eq!(all.unwrap(), [task.parse().unwrap()]);
+        }
+        let none = unneeded_secrets(&objects, "on", Duration::ZERO).await;
+        assert_eq!(none.unwrap(), []);
     }
 }

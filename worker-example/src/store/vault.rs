@@ -46,6 +46,11 @@ impl Vault {
         self
     }
 
+    /// The namespace whose objects these are.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
     /// The objects without their seals.
     pub(crate) fn objects(&self) -> &Objects {
         &self.objects

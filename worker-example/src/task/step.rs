@@ -1,6 +1,6 @@
 //! The steps of a task: their names, and what travels between them.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,12 @@ use super::{
 pub(crate) const PREPARE: &str = "prepare_task";
 /// The activities that run Claude Code. The first heartbeat means that the session begins.
 pub(crate) const SESSIONS: [&str; 2] = ["run_session", "run_claude"];
+
+/// How long a task may take from its first attempt to begin until it is prepared.
+pub(crate) const PREPARE_TIME: Duration = Duration::from_hours(2);
+/// How long all steps around a session may take together: the preparation, 65 minutes for the actions and the margin of the
+/// session, 20 minutes for the steps after them, and half an hour without a worker.
+pub(crate) const STEPS_TIME: Duration = Duration::from_hours(4);
 
 /// A step of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +106,9 @@ pub(crate) struct Prepared {
     /// Whether the worker keeps logs in an object store.
     #[serde(default)]
     pub(crate) store: bool,
+    /// Approves the task's webhook, if its request has a receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<String>,
 }
 
 /// How a task ended: `metadata.json`.

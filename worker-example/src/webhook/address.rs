@@ -1,4 +1,4 @@
-//! Which addresses webhooks may go to.
+//! Which addresses webhooks may go to, and repositories may be at.
 
 use std::{
     fmt,

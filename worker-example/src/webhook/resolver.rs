@@ -1,4 +1,4 @@
-//! Name resolution for webhooks. The sender connects only to addresses that this resolver returned and the policy permits.
+//! Name resolution for webhooks and repositories. The sender connects only to addresses that this resolver returned and the policy permits.
 //! A name that resolves differently a moment later therefore changes nothing.
 
 use std::{
@@ -40,6 +40,54 @@ impl Lookup for SystemLookup {
     }
 }
 
+/// A name cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum HostError {
+    /// The policy does not permit one of its addresses.
+    #[error("the address is not public")]
+    Refused,
+    /// It cannot be resolved.
+    #[error("the name cannot be resolved")]
+    Lookup(#[source] io::Error),
+}
+
+/// The addresses of a host, looked up as the system does, if the policy permits all of them. `None` if the operator permits
+/// the name, whose addresses do not matter.
+///
+/// # Errors
+/// When it has no address, or one that the policy does not permit.
+pub(crate) async fn permitted_addresses(
+    policy: &AddressPolicy,
+    host: &str,
+) -> Result<Option<Vec<IpAddr>>, HostError> {
+    if policy.permits_host(host) {
+        return Ok(None);
+    }
+    let found = looked_up(policy, &SystemLookup, host).await?;
+    Ok(Some(found))
+}
+
+async fn looked_up(
+    policy: &AddressPolicy,
+    lookup: &dyn Lookup,
+    host: &str,
+) -> Result<Vec<IpAddr>, HostError> {
+    let found = lookup.lookup(host.to_owned()).await;
+    let mut found = found.map_err(HostError::Lookup)?;
+    found.truncate(MAX_ADDRESSES);
+    // One address that is not permitted refuses the name: a name with public and private addresses is an attack, or a
+    // network that the operator has to name.
+    if !policy.permits_host(host) && !found.iter().all(|ip| policy.permits(*ip)) {
+        return Err(HostError::Refused);
+    }
+    if found.is_empty() {
+        let none = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        return Err(HostError::Lookup(none));
+    }
+    Ok(found)
+}
+
 /// The policy does not permit an address of the name.
 #[derive(Debug, Error)]
 #[error("the address is not public")]
@@ -67,14 +115,11 @@ impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let mut found = lookup.lookup(host.clone()).await?;
-            found.truncate(MAX_ADDRESSES);
-            // One address that is not permitted refuses the name: a name with public and private addresses is an attack, or a
-            // network that the operator has to name.
-            if !policy.permits_host(&host) && !found.iter().all(|ip| policy.permits(*ip)) {
-                return Err(RefusedAddress.into());
-            }
+            let found = match looked_up(&policy, lookup.as_ref(), name.as_str()).await {
+                Ok(found) => found,
+                Err(HostError::Refused) => return Err(RefusedAddress.into()),
+                Err(HostError::Lookup(error)) => return Err(error.into()),
+            };
             let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
             Ok(Box::new(addresses) as Addrs)
         })

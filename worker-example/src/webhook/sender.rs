@@ -68,6 +68,11 @@ impl Sender {
         })
     }
 
+    /// The secrets that sign, and that approve what is signed.
+    pub(crate) fn secrets(&self) -> &CallbackSecrets {
+        &self.secrets
+    }
+
     /// Sends a webhook once. During a rotation of secrets, a receiver that refuses the signature gets the webhook again at
     /// once, signed with the previous secret.
     ///

@@ -49,6 +49,10 @@ impl CallbackSecret {
             text.trim_end_matches(['\r', '\n']).as_bytes(),
         ))
     }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.0
+    }
 }
 
 /// Shows nothing.
@@ -90,6 +94,11 @@ impl CallbackSecrets {
             &current,
             previous.as_ref().map(|p| p.as_str()),
         )))
+    }
+
+    /// The secret that signs first.
+    pub(super) fn current(&self) -> &CallbackSecret {
+        &self.current
     }
 
     /// The secret that signs first, and the one for receivers that do not have it yet.

@@ -42,9 +42,13 @@ impl Confinement {
             io::Error::new(io::ErrorKind::InvalidInput, "the request has no credential")
         })?;
         proxy::sweep(workdir)?;
+        let limits = ProxyLimits {
+            web: self.sandbox.has_network(),
+            ..self.api_limits.clone()
+        };
         Proxy::start(
             &self.upstream,
-            &self.api_limits,
+            &limits,
             credential,
             workdir,
             programs.user(),

@@ -12,6 +12,14 @@ pub(super) const FOR_ANOTHER_TASK: &str = "the request does not belong to this t
 pub(super) const WORKER_LOST: &str = "the worker was lost while the task ran. The task is not repeated, because it may \
     already have changed things and cost money";
 
+/// The message for a caller whose task waited too long.
+pub(super) const NO_PLACE: &str = "no worker had a place for the task in time. Start more workers, raise --max-tasks, or \
+    submit the task with a longer --queue-time";
+
+/// The message for a caller whose task was not prepared in time.
+pub(super) const NOT_PREPARED: &str =
+    "the task could not be prepared in time. See the workers' logs, and submit it again";
+
 /// The failure of an attempt that did not begin the session. Temporal tries again.
 pub(super) fn of_attempt(task: &str, kind: FailureKind, message: String) -> ApplicationFailure {
     activity_failure(FailureReport::new(task, kind, message), false)

@@ -37,6 +37,7 @@ use super::{
     search_attributes,
     settings::WorkerSettings,
     steps::{self, DeliveryActivities, HeldTasks, HostActivities, PrepareActivities},
+    uploads::Uploads,
     workflow::{ClaudeTask, ClaudeTaskWebhook},
 };
 use crate::{
@@ -209,8 +210,7 @@ impl Workers {
             .tuner(workflow_slots())
             .build();
         let deliveries = DeliveryActivities {
-            vault: runner.vault.clone(),
-            webhooks: settings.webhooks.clone(),
+            runner: Arc::clone(&runner),
             webhook_age: settings.webhook_age,
         };
         let own = WorkerOptions::new(own_queue)
@@ -317,8 +317,9 @@ async fn runner(
         ending,
         vault: None,
         request_keys: RequestKeys::read(&settings.request_keys)?,
+        uploads: Uploads::new(),
         namespace: String::new(),
-        can_call_back: settings.webhooks.is_some(),
+        webhooks: settings.webhooks.clone(),
         git: settings.git.clone(),
     })
 }
@@ -381,7 +382,7 @@ async fn sweep_once(
     vault: &Vault,
     age: Option<Duration>,
 ) -> Result<(), StoreError> {
-    for task in store::unneeded_secrets(vault.objects(), SUBMISSION).await? {
+    for task in store::unneeded_secrets(vault.objects(), vault.namespace(), SUBMISSION).await? {
         let status = tasks.task(&task).status().await;
         let is_needed = match status {
             Ok(status) => status.is_open(),

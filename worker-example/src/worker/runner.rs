@@ -18,19 +18,20 @@ use super::{
     confinement::Confinement,
     failures::{self, FOR_ANOTHER_TASK},
     log_store::TaskLog,
+    uploads::Uploads,
 };
 use crate::{
     client::error_chain,
-    files::{self, CommandLimits, Upload, UploadLimits},
+    files::{self, CommandLimits, UploadLimits},
     git::{self, Checkout, GitPlace, GitSettings},
     sandbox::{self, Programs, Workspace},
     signed::RequestKeys,
     store::{StoreLog, Vault},
     task::{
         ActionsReport, FailureKind, GitAction, Progress, RequestRules, SessionOutcome, StepError,
-        TaskId, TaskIdError, TaskInput, TaskRequest, UploadAction, UploadedFile,
+        TaskId, TaskIdError, TaskInput, TaskRequest, UploadAction,
     },
-    webhook::SECRET,
+    webhook::{Approved, SECRET, Sender},
 };
 
 /// How long Temporal may take to store that a session begins.
@@ -61,8 +62,10 @@ pub(crate) struct TaskRunner {
     pub(crate) request_keys: RequestKeys,
     /// How repositories are reached.
     pub(crate) git: GitSettings,
-    /// Whether the worker has a secret that signs webhooks.
-    pub(crate) can_call_back: bool,
+    /// Sends webhooks. `None` without a secret that signs them.
+    pub(crate) webhooks: Option<Sender>,
+    /// The uploads of all tasks.
+    pub(super) uploads: Uploads,
     /// The namespace, which requests are signed for.
     pub(crate) namespace: String,
 }
@@ -255,8 +258,49 @@ impl TaskRunner {
     async fn open(
         &self,
         id: &str,
-        mut input: TaskInput,
+        input: TaskInput,
     ) -> Result<(TaskId, TaskRequest), ApplicationFailure> {
+        let (task, input) = self.genuine(id, input).await?;
+        let rules = RequestRules::default().with_file_repositories(self.git.files_allowed);
+        let request = request_of(input, rules, self.webhooks.is_some()).map_err(|problem| {
+            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
+        })?;
+        Ok((task, request))
+    }
+
+    /// Approves the webhook of a task that was not prepared. The request can be one that cannot be run, but it is this task's,
+    /// and it is signed as the operator wants.
+    ///
+    /// # Errors
+    /// The failure of the activity.
+    pub(super) async fn approve_callback(
+        &self,
+        id: &str,
+        input: TaskInput,
+    ) -> Result<String, ApplicationFailure> {
+        let (_, input) = self.genuine(id, input).await?;
+        self.approval(id, input.callback_url()).ok_or_else(|| {
+            let problem = format!("this worker cannot sign webhooks. Set {SECRET}");
+            failures::of_session(id, FailureKind::CannotRun, problem, None)
+        })
+    }
+
+    /// The approval of a webhook whose request was checked. `None` without a receiver, or without a secret.
+    pub(super) fn approval(&self, task: &str, callback: Option<&str>) -> Option<String> {
+        let approved = Approved {
+            namespace: &self.namespace,
+            task,
+            url: callback?,
+        };
+        Some(self.webhooks.as_ref()?.secrets().approve(approved))
+    }
+
+    /// Opens the secrets of a request, and checks that it is this task's and is signed as the operator wants.
+    async fn genuine(
+        &self,
+        id: &str,
+        mut input: TaskInput,
+    ) -> Result<(TaskId, TaskInput), ApplicationFailure> {
         let invalid =
             |problem: String| failures::of_session(id, FailureKind::InvalidRequest, problem, None);
         let task = task_of(id, &input).map_err(invalid)?;
@@ -285,9 +329,7 @@ impl TaskRunner {
         self.request_keys
             .check(&mut input, &self.namespace)
             .map_err(|problem| invalid(problem.to_owned()))?;
-        let rules = RequestRules::default().with_file_repositories(self.git.files_allowed);
-        let request = request_of(input, rules, self.can_call_back).map_err(invalid)?;
-        Ok((task, request))
+        Ok((task, input))
     }
 
     /// Runs Claude Code in a prepared workspace.
@@ -326,7 +368,7 @@ impl TaskRunner {
             self.commit(prepared, action, stop, &mut report).await;
         }
         if let Some(action) = &actions.upload_files {
-            self.upload(prepared, action, &mut report).await;
+            self.upload(prepared, action, stop, &mut report).await;
         }
         report
     }
@@ -353,20 +395,17 @@ impl TaskRunner {
             action,
             &prepared.generated,
         );
-        match done.await {
-            Ok(done) => {
-                report.git_commit = done.commit;
-                report.warnings.extend(done.warnings);
-                report.warnings.extend(done.problem);
-            }
-            Err(error) => report.warnings.push(format!("the commit failed: {error}")),
-        }
+        let done = done.await;
+        report.git_commit = done.commit;
+        report.warnings.extend(done.warnings);
+        report.warnings.extend(done.problem);
     }
 
     async fn upload(
         &self,
         prepared: &PreparedTask,
         action: &UploadAction,
+        stop: &CancellationToken,
         report: &mut ActionsReport,
     ) {
         let Some(vault) = &self.vault else {
@@ -391,19 +430,10 @@ impl TaskRunner {
             }
         };
         report.warnings.extend(found.warnings);
-        for upload in found.uploads {
-            let path = upload.path.clone();
-            let object = files::object_path(&prepared.task, action.gcs_prefix.as_deref(), &path);
-            match store_upload(vault, &object, upload).await {
-                Ok(size) => {
-                    let uploaded = UploadedFile::new(path, object, size);
-                    report.uploaded_files.push(uploaded);
-                }
-                Err(error) => report
-                    .warnings
-                    .push(format!("cannot upload {path}: {error}")),
-            }
-        }
+        let prefix = action.gcs_prefix.as_deref();
+        self.uploads
+            .store(vault, &prepared.task, prefix, found.uploads, stop, report)
+            .await;
     }
 
     async fn begin_and_run(
@@ -537,21 +567,6 @@ async fn redactor(
     }
 }
 
-/// Stores a file of the workspace. Returns its size.
-async fn store_upload(vault: &Vault, object: &str, upload: Upload) -> io::Result<u64> {
-    let read = spawn_blocking(move || {
-        use std::io::Read as _;
-        let mut content = Vec::new();
-        // A file that has grown since it was found is cut.
-        upload.open()?.take(upload.size).read_to_end(&mut content)?;
-        io::Result::Ok(content)
-    });
-    let content = read.await.map_err(io::Error::other)??;
-    let stored = vault.put_session(object, &content).await;
-    stored.map_err(io::Error::other)?;
-    Ok(content.len() as u64)
-}
-
 fn conclude(
     task: &TaskId,
     end: SessionEnd,
@@ -600,11 +615,8 @@ fn conclude(
             );
             failure(FailureKind::OutputLimit, &message, outcome)
         }
-        Some(StopReason::DiskLimit { limit }) => {
-            let message = format!(
-                "disk limit reached: the task's files use more than {limit} bytes; write less, or raise the worker's \
-                 --task-disk"
-            );
+        Some(StopReason::DiskLimit { problem }) => {
+            let message = format!("disk limit reached: {problem}");
             failure(FailureKind::OutputLimit, &message, outcome)
         }
         Some(StopReason::WorkerShutdown) => failure(

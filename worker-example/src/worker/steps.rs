@@ -10,7 +10,7 @@ mod held;
 mod host;
 mod prepare;
 
-pub(super) use delivery::{Delivery, DeliveryActivities, webhook_workflow};
+pub(super) use delivery::{Delivery, DeliveryActivities};
 pub(super) use held::HeldTasks;
 pub(super) use host::HostActivities;
 pub(super) use prepare::PrepareActivities;

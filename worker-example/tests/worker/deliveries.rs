@@ -1,11 +1,15 @@
 //! Webhooks of tasks that end in each way.
 
+use crate::signed::signing_key;
+use crate::store::files;
 use crate::support::{LIMIT, end, fresh, receiver::Receiver, scripted::Scripted, send};
 use dev_servers::Process;
 use integration_tests::{assert_absent, until};
 use nix::sys::signal::Signal;
 use prost::Message as _;
 use serde_json::{Value, json};
+use temporalio_client::{UntypedWorkflow, WorkflowStartOptions};
+use temporalio_common::data_converters::RawValue;
 
 const SECRET: &str = "a-secret-that-signs-webhooks";
 
@@ -150,4 +154,98 @@ async fn a_worker_without_a_secret_refuses_the_task() {
     assert_eq!(code, 1, "{output}");
     assert!(output.contains("Set CLOUDRUN_CALLBACK_SECRET"), "{output}");
     assert_eq!(scripted.runs(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_right_to_encrypt_neither_forges_nor_suppresses_a_webhook() {
+    let scripted = scripted().await;
+    let receiver = Receiver::start(&[]);
+    let worker = scripted.worker(&[]);
+    let task = fresh("task");
+    // The attacker encrypts as the submission does, and takes the id of the delivery before the task ends.
+    let client = scripted.rig.client().await;
+    let forged = json!({"taskId": task, "url": receiver.url, "approval": "00".repeat(32), "body": {"taskId": task,
+        "status": "completed", "exitCode": 42, "logsPath": "x", "summary": {"durationMs": 1, "turns": 1, "errors": 0,
+        "startedAt": "x", "completedAt": "x"}}});
+    let forged = RawValue::from_value(&forged, client.options().data_converter.payload_converter());
+    let id = format!("{task}.webhook");
+    let options = WorkflowStartOptions::new(scripted.rig.queue(), &id).build();
+    client
+        .start_workflow(UntypedWorkflow::new("ClaudeTaskWebhook"), forged, options)
+        .await
+        .unwrap();
+    let raw = scripted.rig.raw().await;
+    until(
+        "a worker has refused to sign the forged webhook",
+        async || {
+            let pending = raw.find(&id).await?.pending_activities;
+            pending
+                .iter()
+                .any(|activity| activity.attempt > 1)
+                .then_some(())
+        },
+    )
+    .await;
+    let (code, output) = end(&mut submit(&scripted, &task, "go", &receiver));
+    assert_eq!(code, 0, "{output}\n{}", worker.output());
+    let body = accepted(&receiver).await;
+    assert_eq!(body["exitCode"], 0);
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_not_signed_sends_no_webhook() {
+    let scripted = scripted().await;
+    let receiver = Receiver::start(&[]);
+    let key = signing_key(scripted.rig.keyring(), "accepted").await;
+    let _worker = scripted.worker(&["--request-key", key.to_str().unwrap()]);
+    let (code, output) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
+    assert_eq!(code, 1, "{output}");
+    assert!(output.contains("no webhook is sent"), "{output}");
+    // A signed request that cannot be prepared is told.
+    let task = fresh("task");
+    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url,
+        "preExecutionCommands": ["exit 7"]});
+    let signed = ["--json", "--sign-with", "local://accepted"];
+    let (code, output) = end(&mut scripted.rig.submit(&task, &request, &signed));
+    assert_eq!(code, 1, "{output}");
+    let body = accepted(&receiver).await;
+    assert_eq!(
+        (&body["taskId"], &body["status"]),
+        (&json!(task), &json!("failed"))
+    );
+    assert_eq!(scripted.runs(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_waits_too_long_is_told_and_its_secrets_are_deleted() {
+    let mut scripted = scripted().await;
+    let objects = scripted.rig.folder.path().join("objects");
+    scripted
+        .rig
+        .set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let receiver = Receiver::start(&[]);
+    let _worker = scripted.worker(&["--max-tasks", "1"]);
+    let mut running = scripted.submit(&fresh("task"), "wait");
+    until("the first task runs", async || {
+        (scripted.runs() == 1).then_some(())
+    })
+    .await;
+    let task = fresh("task");
+    let request =
+        json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url});
+    let arguments = ["--json", "--queue-time", "1s"];
+    let (code, output) = end(&mut scripted.rig.submit(&task, &request, &arguments));
+    assert_eq!(code, 1, "{output}");
+    assert!(output.contains("no worker had a place"), "{output}");
+    let body = accepted(&receiver).await;
+    assert_eq!(
+        (&body["taskId"], &body["status"]),
+        (&json!(task), &json!("failed"))
+    );
+    let sealed = objects.join("encrypted-payloads");
+    let found = files(&sealed);
+    assert!(!found.iter().any(|file| file.ends_with(&task)), "{found:?}");
+    scripted.open_gate();
+    assert_eq!(end(&mut running).0, 0);
 }

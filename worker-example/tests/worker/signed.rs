@@ -7,7 +7,7 @@ use std::{fs, path::PathBuf};
 use temporal_kms_codec::kms::{KeyPurpose, KeySpec, Kms};
 
 /// Creates a signing key in the keyring. Returns the file with its public key.
-async fn signing_key(keyring: &Keyring, name: &str) -> PathBuf {
+pub(crate) async fn signing_key(keyring: &Keyring, name: &str) -> PathBuf {
     let kms = Kms::builder().local_keyring(keyring.folder()).build();
     let key = format!("local://{name}").parse().unwrap();
     let admin = kms.admin(&key).await.unwrap();

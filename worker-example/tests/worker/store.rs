@@ -17,7 +17,7 @@ use temporalio_common::{
 const PROMPT: &str = "the prompt 7c1d that nobody may find";
 
 /// All files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -66,7 +66,7 @@ async fn secrets_are_deleted_and_nobody_can_recover_them_from_the_history() {
     );
     assert_eq!(
         input["sealedSecrets"]["object"],
-        format!("encrypted-payloads/{task}")
+        format!("encrypted-payloads/default/{task}")
     );
     for secret in [&*credential, &secret, PROMPT, "DEPLOY_TOKEN"] {
         assert!(!input.to_string().contains(secret), "{input}");
@@ -137,7 +137,7 @@ async fn every_end_deletes_the_secrets() {
     let objects = rig.folder.path().join("objects");
     rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
     let scripted = Scripted::of(rig);
-    let sealed = objects.join("encrypted-payloads");
+    let sealed = objects.join("encrypted-payloads/default");
     let worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");

@@ -23,7 +23,7 @@ pub(crate) struct GitUrl {
     transport: GitTransport,
     host: String,
     path: String,
-    has_port: bool,
+    port: Option<u16>,
 }
 
 #[allow(dead_code, reason = "the steps that clone use them")]
@@ -70,7 +70,7 @@ impl GitUrl {
         }
         Ok(Self {
             path: url.path().trim_start_matches('/').to_owned(),
-            has_port: url.port().is_some(),
+            port: url.port(),
             text: text.to_owned(),
             transport,
             host,
@@ -88,7 +88,7 @@ impl GitUrl {
             transport: GitTransport::Ssh,
             host: host.to_owned(),
             path: path.trim_start_matches('/').to_owned(),
-            has_port: false,
+            port: None,
         })
     }
 
@@ -107,12 +107,20 @@ impl GitUrl {
         &self.host
     }
 
+    /// The port of the server.
+    pub(crate) fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.transport {
+            GitTransport::Https => 443,
+            GitTransport::Ssh | GitTransport::File => 22,
+        })
+    }
+
     /// The same repository over ssh, for a task with a key. `None` if that is not known: the address has a port of its own,
     /// or is a file.
     pub(crate) fn over_ssh(&self) -> Option<String> {
         match self.transport {
             GitTransport::Ssh => Some(self.text.clone()),
-            GitTransport::Https if !self.has_port => {
+            GitTransport::Https if self.port.is_none() => {
                 Some(format!("ssh://git@{}/{}", self.host, self.path))
             }
             GitTransport::Https | GitTransport::File => None,

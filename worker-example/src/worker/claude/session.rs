@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     proxy::Proxy,
-    sandbox::{ProgramSpec, Programs, Supervised, Workspace},
+    sandbox::{DiskProblem, ProgramSpec, Programs, Supervised, Workspace},
     task::{Event, Progress, ResultEvent, TaskId, TaskRequest},
     worker::{event_window::EventWindow, log_store::TaskLog},
 };
@@ -71,10 +71,10 @@ pub(crate) enum StopReason {
     },
     /// It printed more than the limits allow.
     OutputLimit,
-    /// Its files use more disk than the limit allows.
+    /// It may not use more disk.
     DiskLimit {
-        /// The limit, in bytes.
-        limit: u64,
+        /// Why.
+        problem: DiskProblem,
     },
     /// It had printed its result and did not exit.
     AfterResult,
@@ -181,7 +181,7 @@ impl Session<'_> {
         let stop = async {
             tokio::select! {
                 reason = stop => reason,
-                limit = self.programs.disk_exceeded() => StopReason::DiskLimit { limit },
+                problem = self.programs.disk_exceeded() => StopReason::DiskLimit { problem },
             }
         };
         following.follow(output, stop, publisher).await

@@ -1,17 +1,20 @@
-//! What any worker can do for a task: delete its secrets, and store how it ended.
+//! What any worker can do for a task: delete its secrets, store how it ended, and tell its receiver.
 
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 use super::held::Run;
 use crate::{
-    store::Vault,
-    task::{CloseTask, FailureKind, TaskId, TaskIdError},
-    webhook::{Body, SECRET, Sender},
-    worker::failures::{self, FOR_ANOTHER_TASK},
+    task::{CloseTask, FailureKind, TaskId, TaskIdError, TaskInput},
+    webhook::{Approved, Body, SECRET},
+    worker::{
+        failures::{self, FOR_ANOTHER_TASK},
+        runner::TaskRunner,
+    },
 };
 
 /// A webhook and its receiver.
@@ -21,20 +24,26 @@ pub(crate) struct Delivery {
     pub(crate) task_id: String,
     pub(crate) url: String,
     pub(crate) body: Body,
+    /// Shows that a worker has checked the request with this receiver.
+    #[serde(default)]
+    pub(crate) approval: String,
 }
 
-/// The id of the workflow that delivers a task's webhook. No task has this id, because of the full stop.
-pub(crate) fn webhook_workflow(task: &str) -> String {
-    format!("{task}.webhook")
+impl Delivery {
+    /// The ids of the workflow that delivers the webhook. No task has these ids, because of the full stop. Everybody who can
+    /// write to Temporal can take the first one before the task ends. Nobody else can know the second one before it is used.
+    pub(crate) fn workflows(&self) -> [String; 2] {
+        let first = format!("{}.webhook", self.task_id);
+        let hash = hex::encode(Sha256::digest(&self.approval));
+        let second = format!("{first}-{}", hash.get(..16).unwrap_or(&hash));
+        [first, second]
+    }
 }
 
 /// The activities of the task queue for deliveries.
 #[derive(Debug)]
 pub(crate) struct DeliveryActivities {
-    /// Where secrets and logs are stored.
-    pub(in crate::worker) vault: Option<Vault>,
-    /// Sends webhooks. `None` without a secret that signs them.
-    pub(in crate::worker) webhooks: Option<Sender>,
+    pub(in crate::worker) runner: Arc<TaskRunner>,
     /// How long a webhook is tried.
     pub(in crate::worker) webhook_age: Duration,
 }
@@ -60,7 +69,7 @@ impl DeliveryActivities {
         let failed = |problem: &dyn std::fmt::Display| {
             failures::of_attempt(&id, FailureKind::CannotRun, problem.to_string())
         };
-        let vault = self.vault.as_ref().ok_or_else(|| {
+        let vault = self.runner.vault.as_ref().ok_or_else(|| {
             failed(
                 &"the task has objects in a store, and this worker has none. Start it with --store",
             )
@@ -71,6 +80,17 @@ impl DeliveryActivities {
             stored.map_err(|e| failed(&e))?;
         }
         Ok(())
+    }
+
+    /// Approves the webhook of a task that was not prepared, and so was not checked.
+    #[activity(name = "approve_webhook")]
+    pub(crate) async fn approve_webhook(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        input: TaskInput,
+    ) -> Result<String, ActivityError> {
+        let id = Run::of(&ctx).workflow;
+        Ok(self.runner.approve_callback(&id, input).await?)
     }
 
     /// Sends a webhook once. Temporal tries again until the receiver acknowledges it, refuses it for good, or it is too old.
@@ -89,10 +109,10 @@ impl DeliveryActivities {
                 failures::of_attempt(task, kind, problem).into()
             }
         };
-        if webhook_workflow(&delivery.task_id) != id || delivery.body.task_id != delivery.task_id {
+        if !delivery.workflows().contains(&id) || delivery.body.task_id != delivery.task_id {
             return Err(failed(true, FOR_ANOTHER_TASK.to_owned()));
         }
-        let sender = self.webhooks.as_ref().ok_or_else(|| {
+        let sender = self.runner.webhooks.as_ref().ok_or_else(|| {
             let problem = format!("this worker cannot sign webhooks. Set {SECRET}");
             failed(false, problem)
         })?;
@@ -101,6 +121,23 @@ impl DeliveryActivities {
             .scheduled_time
             .and_then(|scheduled| scheduled.elapsed().ok())
             .unwrap_or_default();
+        let approved = Approved {
+            namespace: &self.runner.namespace,
+            task: &delivery.task_id,
+            url: &delivery.url,
+        };
+        if !sender.secrets().has_approved(approved, &delivery.approval) {
+            tracing::warn!(
+                task = delivery.task_id,
+                "a webhook without an approval is not sent"
+            );
+            // While the secrets change, another worker can know the one that approved it.
+            let is_final = delivery.approval.is_empty() || age >= self.webhook_age;
+            let problem = format!(
+                "no worker with this secret has approved the webhook. Set {SECRET} to the same value on all workers"
+            );
+            return Err(failed(is_final, problem));
+        }
         match sender.send(&delivery.url, &delivery.body).await {
             Ok(()) => {
                 tracing::info!(task = delivery.task_id, "webhook delivered");

@@ -51,6 +51,7 @@ impl PrepareActivities {
         }
         let heartbeats = Beating::start(&ctx);
         let stop = StopOnCancel::new(&ctx, &self.runner.ending);
+        let callback = input.callback_url().map(str::to_owned);
         let prepared = self.runner.prepare(&task, input, stop.token()).await;
         if ctx.is_cancelled() {
             if let Ok(prepared) = prepared {
@@ -65,6 +66,7 @@ impl PrepareActivities {
             task_queue: self.own_queue.clone(),
             search_attributes: self.search_attributes,
             store: self.runner.vault.is_some(),
+            approval: self.runner.approval(&task, callback.as_deref()),
         };
         drop(heartbeats);
         let client = ctx.client();

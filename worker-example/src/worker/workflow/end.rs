@@ -4,13 +4,13 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Map, Value};
-use temporalio_common::error::IncomingError;
+use temporalio_common::error::{IncomingError, TimeoutError, TimeoutType};
 use temporalio_sdk::{ActivityExecutionError, WorkflowResult, WorkflowTermination};
 
 use crate::{
     task::{FailureKind, FailureReport, Progress, SessionMetadata, SessionOutcome, TaskResult},
     webhook::{Body, Status, Summary},
-    worker::failures::{self, WORKER_LOST},
+    worker::failures::{self, NO_PLACE, NOT_PREPARED, WORKER_LOST},
 };
 
 /// The exit code of a cancelled task.
@@ -71,6 +71,21 @@ impl ActivityEnd {
                 last: report.last,
             },
             None => Self::no_report(),
+        }
+    }
+
+    /// How a preparation ended that did not succeed.
+    pub(super) fn of_preparation(task: &str, error: &ActivityExecutionError) -> Self {
+        let told = match error.as_timeout().map(TimeoutError::timeout_type) {
+            Some(TimeoutType::ScheduleToStart) => NO_PLACE,
+            Some(TimeoutType::ScheduleToClose) => NOT_PREPARED,
+            _ => return Self::of_error(task, error),
+        };
+        Self::Failed {
+            kind: FailureKind::CannotRun.as_str().to_owned(),
+            message: told.to_owned(),
+            outcome: None,
+            last: None,
         }
     }
 

@@ -8,19 +8,24 @@ use std::time::Duration;
 
 use temporalio_common::RetryPolicy;
 use temporalio_sdk::{
-    ActivityCancellationType, ActivityOptions, WorkflowCancellationToken, WorkflowContext,
-    WorkflowResult,
+    ActivityCancellationType, ActivityCloseTimeouts, ActivityOptions, WorkflowCancellationToken,
+    WorkflowContext, WorkflowResult,
 };
 
 use super::{
     ClaudeTask, HEARTBEAT_TIMEOUT, MARGIN, attributes, end::ActivityEnd, until_begun, webhook,
 };
 use crate::{
-    task::{ActionsReport, CloseTask, Prepared, Step, StepInput, TaskInput, TaskResult},
-    worker::steps::{DeliveryActivities, HostActivities, PrepareActivities, delivery_queue},
+    task::{
+        ActionsReport, CloseTask, PREPARE_TIME, Prepared, STEPS_TIME, Step, StepInput, TaskInput,
+        TaskResult,
+    },
+    worker::steps::{
+        Delivery, DeliveryActivities, HostActivities, PrepareActivities, delivery_queue,
+    },
 };
 
-/// How long the preparation may take, with a clone of a large repository.
+/// How long one attempt of the preparation may take, with a clone of a large repository.
 const PREPARE_TIMEOUT: Duration = Duration::from_mins(90);
 /// How long a worker process may take to begin a step. A longer silence means that the process has ended.
 const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,7 +33,7 @@ const OWN_QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long the commit, the push and the uploads may take.
 const ACTIONS_TIMEOUT: Duration = Duration::from_hours(1);
-/// How long the store may be unreachable when a task ends.
+/// How long the store may be unreachable when a task ends, before the webhook and before the secrets are deleted.
 const CLOSE_TIMEOUT: Duration = Duration::from_mins(5);
 
 pub(super) async fn run(
@@ -39,18 +44,26 @@ pub(super) async fn run(
     let timeout = input.timeout();
     let metadata = input.metadata();
     let has_sealed = input.has_sealed();
-    let callback = input.callback_url().map(str::to_owned);
+    let callback = input
+        .callback_url()
+        .map(|url| (url.to_owned(), input.duplicate()));
     let repository = input.repository().map(str::to_owned);
     let has_actions = input.has_actions();
     let started = ctx.workflow_time();
     enter(ctx, Step::Prepare);
     let prepared = ctx
-        .execute_activity(PrepareActivities::prepare_task, input, prepare_options())
+        .execute_activity(
+            PrepareActivities::prepare_task,
+            input,
+            prepare_options(prepare_limits(ctx.info().execution_timeout(), timeout)),
+        )
         .await;
     let (mut has_log, mut has_attributes, mut actions) = (false, false, None);
+    let mut approval = None;
     let end = match prepared {
         Ok(prepared) if prepared.task_id == task => {
             (has_log, has_attributes) = (prepared.store, prepared.search_attributes);
+            approval.clone_from(&prepared.approval);
             if has_attributes {
                 attributes::running(ctx, repository.as_deref());
             }
@@ -59,10 +72,23 @@ pub(super) async fn run(
             end
         }
         Ok(_) => ActivityEnd::no_report(),
-        Err(error) => ActivityEnd::of_error(task, &error),
+        Err(error) => ActivityEnd::of_preparation(task, &error),
     };
     if let Some(progress) = end.progress() {
         ctx.state_mut(|state| state.last = progress.clone());
+    }
+    let delivery_queue = delivery_queue(ctx.task_queue());
+    let mut callback_problem = None;
+    let mut receiver = None;
+    if let Some((url, input)) = callback {
+        let approved = match approval {
+            Some(approval) => Ok(approval),
+            None => approve(ctx, input, &delivery_queue).await,
+        };
+        match approved {
+            Ok(approval) => receiver = Some((url, approval)),
+            Err(problem) => callback_problem = Some(problem),
+        }
     }
     if has_sealed || has_log {
         enter(ctx, Step::CleanUp);
@@ -76,7 +102,7 @@ pub(super) async fn run(
             .execute_activity(
                 DeliveryActivities::close_task,
                 close,
-                close_options(&delivery_queue(ctx.task_queue())),
+                close_options(&delivery_queue),
             )
             .await;
     }
@@ -86,15 +112,38 @@ pub(super) async fn run(
         result.uploaded_files = actions.uploaded_files;
         result.warnings.extend(actions.warnings);
     }
-    if let Some(url) = callback {
-        let body = end.webhook(&result, started, ctx.workflow_time());
-        webhook::start(ctx, task, &url, body).await;
+    if let Some((url, approval)) = receiver {
+        let delivery = Delivery {
+            task_id: task.to_owned(),
+            url,
+            body: end.webhook(&result, started, ctx.workflow_time()),
+            approval,
+        };
+        callback_problem = webhook::start(ctx, &delivery).await.err();
     }
+    let not_told = |problem| format!("no webhook is sent: {problem}");
+    result.warnings.extend(callback_problem.map(not_told));
     if has_attributes {
         attributes::ended(ctx, end.status());
     }
     enter(ctx, Step::Ended);
     end.conclude(result)
+}
+
+/// Lets a worker check the request of a task that was not prepared. Without its approval, no webhook is sent: a caller without
+/// the right to submit tasks could otherwise choose what a signed webhook says.
+async fn approve(
+    ctx: &WorkflowContext<ClaudeTask>,
+    input: TaskInput,
+    queue: &str,
+) -> Result<String, String> {
+    ctx.execute_activity(
+        DeliveryActivities::approve_webhook,
+        input,
+        close_options(queue),
+    )
+    .await
+    .map_err(|_| "the request is not approved by a worker that can sign webhooks".to_owned())
 }
 
 /// The steps on the worker that prepared the task.
@@ -157,8 +206,36 @@ fn enter(ctx: &WorkflowContext<ClaudeTask>, step: Step) {
     ctx.state_mut(|state| state.step = step);
 }
 
-fn prepare_options() -> ActivityOptions {
-    ActivityOptions::with_start_to_close_timeout(PREPARE_TIMEOUT)
+/// How long a task may wait for a place, and when it must be prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PrepareLimits {
+    wait: Duration,
+    total: Duration,
+}
+
+/// What the time of the whole task leaves for the preparation, so that Temporal does not end the workflow before the receiver is
+/// told. `None` if the task was started with another time than submissions choose.
+fn prepare_limits(whole: Option<Duration>, session: Duration) -> Option<PrepareLimits> {
+    let wait = whole?.checked_sub(session)?.checked_sub(STEPS_TIME)?;
+    // Zero would be no limit.
+    let wait = wait.max(Duration::from_secs(1));
+    Some(PrepareLimits {
+        wait,
+        total: wait + PREPARE_TIME,
+    })
+}
+
+fn prepare_options(limits: Option<PrepareLimits>) -> ActivityOptions {
+    let start_to_close = PREPARE_TIMEOUT;
+    let timeouts = match limits {
+        Some(limits) => ActivityCloseTimeouts::ScheduleAndStartToClose {
+            schedule_to_close: limits.total,
+            start_to_close,
+        },
+        None => ActivityCloseTimeouts::StartToClose(start_to_close),
+    };
+    ActivityOptions::with_close_timeouts(timeouts)
+        .maybe_schedule_to_start_timeout(limits.map(|limits| limits.wait))
         .heartbeat_timeout(HEARTBEAT_TIMEOUT)
         .retry_policy(until_begun())
         .cancellation_type(ActivityCancellationType::WaitCancellationCompleted)
@@ -208,4 +285,28 @@ fn clean_up_options(queue: &str) -> ActivityOptions {
         // A cancelled task is cleaned up, too.
         .cancellation_token(WorkflowCancellationToken::new())
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preparation_ends_early_enough_to_tell_the_receiver() {
+        let (day, session) = (Duration::from_hours(24), Duration::from_mins(55));
+        let limits = prepare_limits(Some(day + session + STEPS_TIME), session).unwrap();
+        assert_eq!((limits.wait, limits.total), (day, day + PREPARE_TIME));
+        let after = session
+            + MARGIN
+            + ACTIONS_TIMEOUT
+            + CLEAN_UP_TIMEOUT
+            + 2 * CLOSE_TIMEOUT
+            + 3 * OWN_QUEUE_TIMEOUT;
+        assert!(limits.total + after < day + session + STEPS_TIME);
+        let at_once = prepare_limits(Some(session + STEPS_TIME), session).unwrap();
+        assert_eq!(at_once.wait, Duration::from_secs(1));
+        for other in [None, Some(Duration::from_secs(5)), Some(session)] {
+            assert_eq!(prepare_limits(other, session), None);
+        }
+    }
 }

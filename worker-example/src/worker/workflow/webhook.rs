@@ -12,10 +12,7 @@ use temporalio_sdk::{
 };
 
 use super::ClaudeTask;
-use crate::{
-    webhook::Body,
-    worker::steps::{Delivery, DeliveryActivities, delivery_queue, webhook_workflow},
-};
+use crate::worker::steps::{Delivery, DeliveryActivities, delivery_queue};
 
 /// How long Temporal tries at most. A worker gives up earlier, as its operator says.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
@@ -49,21 +46,29 @@ impl ClaudeTaskWebhook {
     }
 }
 
-/// Starts the delivery of a task's webhook, and does not wait for its end.
-pub(super) async fn start(ctx: &WorkflowContext<ClaudeTask>, task: &str, url: &str, body: Body) {
-    let options = ChildWorkflowOptions::builder()
-        .workflow_id(webhook_workflow(task))
-        .parent_close_policy(ParentClosePolicy::Abandon)
-        // A cancelled task is told, too.
-        .cancellation_token(WorkflowCancellationToken::new())
-        .build();
-    let delivery = Delivery {
-        task_id: task.to_owned(),
-        url: url.to_owned(),
-        body,
-    };
-    // It exists already if the task's workflow was reset: then the receiver was told.
-    let _ = ctx
-        .start_child_workflow(ClaudeTaskWebhook::run, delivery, options)
-        .await;
+/// Starts the delivery of a task's webhook, and does not wait for its end. Answers why it was not started.
+///
+/// The second id is for a first one that is taken. Usually an attacker has taken it, to keep the receiver from hearing of the
+/// end. If the task's workflow was reset, the receiver is told again, and recognizes the task.
+pub(super) async fn start(
+    ctx: &WorkflowContext<ClaudeTask>,
+    delivery: &Delivery,
+) -> Result<(), String> {
+    let mut problem = String::new();
+    for id in delivery.workflows() {
+        let options = ChildWorkflowOptions::builder()
+            .workflow_id(id)
+            .parent_close_policy(ParentClosePolicy::Abandon)
+            // A cancelled task is told, too.
+            .cancellation_token(WorkflowCancellationToken::new())
+            .build();
+        let started = ctx
+            .start_child_workflow(ClaudeTaskWebhook::run, delivery.clone(), options)
+            .await;
+        match started {
+            Ok(_) => return Ok(()),
+            Err(error) => problem = error.to_string(),
+        }
+    }
+    Err(problem)
 }
