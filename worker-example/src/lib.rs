@@ -25,8 +25,9 @@
 //! heartbeats carry events, followers miss some and learn how many. The log has all events, and the result has the answer.
 //!
 //! ## What Temporal stores unencrypted
-//! The task's id, the task queue, the names of workflow, activity and query, the types of failures ([`FailureKind`]), sizes
-//! and times. Summaries, headers and search attributes stay empty.
+//! The task's id, the task queues, the names of workflows, activities, queries and versions of the workflow's code, the types
+//! of failures ([`FailureKind`]), sizes and times. Summaries and headers stay empty. The search attributes hold the status and
+//! the repository's host, if the namespace has them, and the SDK's `TemporalChangeVersion`.
 //!
 //! ## How a worker ends
 //! After SIGTERM or Ctrl-C, it takes no new tasks, lets running tasks continue for `--drain-time`, and then stops them. They

@@ -61,7 +61,7 @@ impl Claims {
             stores_nothing(stage, task, history, credential),
         );
         self.claim(
-            "Every payload in the history is encrypted with local://default",
+            "Every payload of the task in the history is encrypted with local://default",
             all_encrypted(history),
         );
         self.claim(
