@@ -8,10 +8,9 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
-use temporal_kms_codec::audit::{AuditLog, AuditStats};
 use temporal_kms_codec_service::{
-    admin::{self, AnswersHost},
-    lifecycle::{Condition, Phase, Readiness, Reloads, Triggers},
+    admin::{self, AnswersHost, Unwritable},
+    lifecycle::{Phase, Readiness, Reloads, Triggers, finish, serve_until_noticed},
     listener::{ListenAddress, Listener},
     log::LogControl,
     telemetry::Metrics,
@@ -20,7 +19,7 @@ use temporal_kms_codec_service::{
 use tokio::{
     sync::RwLock,
     task::{JoinHandle, JoinSet},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +36,10 @@ use crate::{
 /// For health requests in flight when everything else is done.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
-/// How often the state of the audit log is looked at, for readiness.
-const AUDIT_PAUSE: Duration = Duration::from_secs(1);
+const UNWRITABLE: Unwritable = Unwritable {
+    refuses: "so requests are refused",
+    continues: "and requests are served",
+};
 
 /// The name of this program in its audit log.
 const PROGRAM: &str = concat!("codec-server ", env!("CARGO_PKG_VERSION"));
@@ -112,14 +113,14 @@ impl Server {
     /// Where clients call, as a URL.
     #[must_use]
     pub fn url(&self) -> String {
-        url(self.address(), self.tls.is_some())
+        self.address().url(self.tls.is_some())
     }
 
     /// Where `/healthz`, `/readyz` and `/metrics` are answered, as a URL.
     #[must_use]
     pub fn admin_url(&self) -> Option<String> {
         let admin = self.admin.as_ref()?;
-        Some(url(admin.address(), false))
+        Some(admin.address().url(false))
     }
 
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
@@ -161,7 +162,12 @@ impl Server {
         }
         if let Some(log) = &audit {
             let (log, readiness) = (Arc::clone(log), Arc::clone(&readiness));
-            background.spawn(watch_audit(log, readiness, Arc::clone(&metrics)));
+            background.spawn(admin::watch_audit(
+                log,
+                readiness,
+                Arc::clone(&metrics),
+                UNWRITABLE,
+            ));
         }
         let reloader = Reloader {
             live: live.clone(),
@@ -196,15 +202,7 @@ impl Server {
         readiness.advance(Phase::Draining);
         background.abort_all();
         let timeouts = live.current().loaded.config.server.timeouts.clone();
-        // A load balancer sends requests until it notices that this server is not ready.
-        let delay = timeouts.shutdown_delay;
-        if !delay.is_zero() {
-            tracing::info!(
-                ?delay,
-                "not ready any more; serving until others have noticed"
-            );
-            sleep(delay).await;
-        }
+        serve_until_noticed(timeouts.shutdown_delay).await;
         close.cancel();
         tracing::info!("shutting down: answering the requests in flight");
         if !finish(serving, timeouts.shutdown_grace).await {
@@ -233,48 +231,6 @@ fn answers_host(address: &ListenAddress, live: Live) -> AnswersHost {
     })
 }
 
-/// Tells load balancers and operators whether the audit log can be written.
-async fn watch_audit(log: Arc<AuditLog>, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
-    let mut counted = AuditStats::default();
-    metrics.security().set_audited(true);
-    loop {
-        let stats = log.stats();
-        count_audit(&metrics, &counted, &stats);
-        counted = stats;
-        let refuses = log.check().is_err();
-        // The reason can name a path, so it is in the log only.
-        let condition = match log.problem() {
-            None => Condition::Met,
-            Some(_) if refuses => Condition::Unmet(
-                "the audit log cannot be written, so requests are refused; the log says why".into(),
-            ),
-            Some(_) => Condition::Degraded(
-                "the audit log cannot be written, and requests are served; the log says why".into(),
-            ),
-        };
-        readiness.set("audit", condition);
-        sleep(AUDIT_PAUSE).await;
-    }
-}
-
-/// Counts what the audit log did since the last look.
-fn count_audit(metrics: &Metrics, before: &AuditStats, now: &AuditStats) {
-    let security = metrics.security();
-    security.audit_written(now.lines.saturating_sub(before.lines));
-    let missing = now.missing.saturating_sub(before.missing);
-    if missing > 0 {
-        security.audit_failed("not_written", missing);
-    }
-}
-
-fn url(address: &ListenAddress, is_secure: bool) -> String {
-    match address {
-        ListenAddress::Tcp(address) if is_secure => format!("https://{address}"),
-        ListenAddress::Tcp(address) => format!("http://{address}"),
-        ListenAddress::Unix(_) => address.to_string(),
-    }
-}
-
 async fn bind(address: ListenAddress) -> Result<Listener, ServerError> {
     let bound = Listener::bind(address.clone()).await;
     bound.map_err(|source| ServerError::Listen { address, source })
@@ -288,16 +244,6 @@ fn serve(
 ) -> JoinHandle<()> {
     let (limits, timeouts) = (server.limits.clone(), server.timeouts.clone());
     tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
-}
-
-/// Whether everything was answered in time.
-async fn finish(serving: JoinHandle<()>, grace: Duration) -> bool {
-    match timeout(grace, serving).await {
-        Ok(Ok(())) => return true,
-        Ok(Err(error)) => tracing::error!(%error, "a listener failed"),
-        Err(_) => tracing::warn!("the grace time is over; requests in flight are cut off"),
-    }
-    false
 }
 
 /// The requests that are worked on. They end before the audit log does, so that it has their lines.

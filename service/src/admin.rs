@@ -1,5 +1,6 @@
 //! Health, readiness and metrics of a server. The answers show no payload and no secret. Metrics name keys and namespaces.
 
+mod audit;
 mod hosts;
 mod serve;
 
@@ -20,6 +21,7 @@ use crate::{
     telemetry::{Metrics, PROMETHEUS_TEXT},
 };
 
+pub use audit::{Unwritable, watch_audit};
 pub use hosts::names_no_foreign_host;
 pub use serve::serve;
 

@@ -1,10 +1,12 @@
 //! The life of a process: how it runs, when it is ready, and how it is told to reload its configuration or to stop.
 
+mod drain;
 mod readiness;
 mod reload;
 mod runtime;
 mod signals;
 
+pub use drain::{finish, serve_until_noticed};
 pub use readiness::{Condition, KEYS, Phase, Readiness, ReadinessReport};
 pub use reload::{ReloadStatus, Reloads, Trigger, Triggers};
 pub use runtime::{run, run_interruptible};

@@ -30,6 +30,16 @@ impl ListenAddress {
         }
     }
 
+    /// Where clients call, as a URL. A Unix socket is shown as in a configuration.
+    #[must_use]
+    pub fn url(&self, is_secure: bool) -> String {
+        match self {
+            Self::Tcp(address) if is_secure => format!("https://{address}"),
+            Self::Tcp(address) => format!("http://{address}"),
+            Self::Unix(_) => self.to_string(),
+        }
+    }
+
     /// The address and port, if it is one.
     #[must_use]
     pub fn tcp(&self) -> Option<SocketAddr> {

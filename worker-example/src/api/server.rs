@@ -6,18 +6,14 @@ use temporal_kms_codec::Namespace;
 use temporal_kms_codec_service::{
     auth::Authenticator,
     connection::{self, ConnectionLimits, Service},
-    lifecycle::{Condition, KEYS, Phase, Readiness},
+    lifecycle::{Condition, KEYS, Phase, Readiness, finish, serve_until_noticed},
     listener::{ListenAddress, Listener},
     settings::Problems,
     shares::Shares,
     telemetry::Metrics,
     tls::{Tls, TlsError},
 };
-use tokio::{
-    sync::Semaphore,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -124,11 +120,7 @@ impl Api {
 
     /// Where clients call, as a URL.
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
-        match self.listener.address() {
-            ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
-            ListenAddress::Unix(_) => self.listener.address().to_string(),
-        }
+        self.listener.address().url(self.tls.is_some())
     }
 
     /// Serves until `stop`. Streams then end, so that their clients resume them elsewhere. Tasks continue.
@@ -163,20 +155,10 @@ impl Api {
         stop.cancelled().await;
         app.readiness.advance(Phase::Draining);
         background.abort_all();
-        if !delay.is_zero() {
-            tracing::info!(
-                ?delay,
-                "not ready any more; serving until others have noticed"
-            );
-            sleep(delay).await;
-        }
+        serve_until_noticed(delay).await;
         close.cancel();
         app.stop.cancel();
-        match timeout(grace, serving).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the listener failed"),
-            Err(_) => tracing::warn!("the grace time is over; requests in flight are cut off"),
-        }
+        finish(serving, grace).await;
         tracing::info!("the API has stopped");
     }
 }

@@ -9,24 +9,23 @@ use temporal_kms_codec::{
     kms::CallObserver,
 };
 use temporal_kms_codec_service::{
-    admin::{self, AnswersHost},
+    admin::{self, AnswersHost, Unwritable},
     audit::AuditConfig,
-    lifecycle::{CancellationToken, Condition, Readiness},
+    lifecycle::{CancellationToken, Readiness},
     listener::{self, ListenAddress, Listener},
     telemetry::Metrics,
 };
-use tokio::{
-    task::JoinHandle,
-    time::{sleep, timeout},
-};
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::exit::CommandError;
 use crate::{client::ConnectOptions, print};
 
 /// The name of this program in its audit log.
 const PROGRAM: &str = concat!("claude-tasks ", env!("CARGO_PKG_VERSION"));
-/// How often the state of the audit log is looked at.
-const AUDIT_PAUSE: Duration = Duration::from_secs(1);
+const UNWRITABLE: Unwritable = Unwritable {
+    refuses: "so keys are not used",
+    continues: "and tasks continue",
+};
 /// For health requests in flight when everything else is done.
 const ADMIN_GRACE: Duration = Duration::from_secs(1);
 
@@ -34,7 +33,7 @@ const ADMIN_GRACE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Args)]
 pub(super) struct ObservedArgs {
     /// Where `/healthz`, `/readyz` and `/metrics` are answered: an address and port, or `unix:` and the path of a socket. The
-    /// answers show no task. `/metrics` names keys and the namespace. By default there is no such address.
+    /// answers show no task. `/metrics` names keys and the namespace. Without this option nothing is answered.
     #[arg(long, env = "CLAUDE_TASKS_ADMIN_LISTEN", value_name = "ADDRESS", value_parser = listener::parse)]
     admin_listen: Option<ListenAddress>,
     /// A folder for an audit log of each call of a key. It must exist, and only the worker's user may write to it.
@@ -85,7 +84,12 @@ pub(super) async fn start(
     };
     let watch = audit.clone().map(|log| {
         let readiness = Arc::clone(&readiness);
-        tokio::spawn(watch(log, readiness, Arc::clone(metrics)))
+        tokio::spawn(admin::watch_audit(
+            log,
+            readiness,
+            Arc::clone(metrics),
+            UNWRITABLE,
+        ))
     });
     let admin = match &args.admin_listen {
         Some(address) => Some(listen(address, &readiness, metrics).await?),
@@ -137,50 +141,14 @@ async fn listen(
     let answers: AnswersHost = Arc::new(move |uri, headers| {
         !is_loopback || admin::names_no_foreign_host(uri, headers, |_| false)
     });
-    print::line(&format!("admin listening on {}", shown(listener.address())));
+    print::line(&format!(
+        "admin listening on {}",
+        listener.address().url(false)
+    ));
     let routes = admin::routes(Arc::clone(readiness), Arc::clone(metrics), answers);
     let stop = CancellationToken::new();
     let serving = tokio::spawn(admin::serve(listener, routes, stop.clone()));
     Ok((serving, stop))
-}
-
-fn shown(address: &ListenAddress) -> String {
-    match address {
-        ListenAddress::Tcp(address) => format!("http://{address}"),
-        ListenAddress::Unix(_) => address.to_string(),
-    }
-}
-
-/// Tells probes and metrics whether the audit log can be written.
-async fn watch(log: Arc<AuditLog>, readiness: Arc<Readiness>, metrics: Arc<Metrics>) {
-    metrics.security().set_audited(true);
-    let mut counted = log.stats();
-    metrics.security().audit_written(counted.lines);
-    loop {
-        let refuses = log.check().is_err();
-        readiness.set(
-            "audit",
-            match log.problem() {
-                None => Condition::Met,
-                Some(_) if refuses => Condition::Unmet(
-                    "the audit log cannot be written, so keys are not used; the log says why"
-                        .into(),
-                ),
-                Some(_) => Condition::Degraded(
-                    "the audit log cannot be written, and tasks continue; the log says why".into(),
-                ),
-            },
-        );
-        sleep(AUDIT_PAUSE).await;
-        let stats = log.stats();
-        let written = stats.lines.saturating_sub(counted.lines);
-        metrics.security().audit_written(written);
-        let missing = stats.missing.saturating_sub(counted.missing);
-        if missing > 0 {
-            metrics.security().audit_failed("not_written", missing);
-        }
-        counted = stats;
-    }
 }
 
 impl Observed {
