@@ -37,6 +37,7 @@ pub(crate) use request::{DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES
 pub(crate) use request::{GitTransport, GitUrl};
 pub use secret::Secret;
 pub use secret_json::SecretJson;
+pub(crate) use secret_json::wipe;
 pub(crate) use step::{
     ActionsReport, CloseTask, PREPARE, PREPARE_TIME, Prepared, SESSIONS, STEPS_TIME,
     SessionMetadata, StepInput,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::task::{Secret, SecretJson};
+use crate::task::{Secret, SecretJson, wipe};
 
 /// The text of `.mcp.json`. `${NAME}` and `${NAME:-default}` become the value of the secret of this name. Claude Code replaces
 /// the names that are not secrets of the task.
@@ -54,15 +54,6 @@ fn expand(text: &str, secrets: &BTreeMap<String, Secret>) -> String {
     }
     expanded.push_str(rest);
     expanded
-}
-
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(values) => values.iter_mut().for_each(wipe),
-        Value::Object(fields) => fields.values_mut().for_each(wipe),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
 }
 
 #[cfg(test)]
