@@ -88,11 +88,6 @@ async fn looked_up(
     Ok(found)
 }
 
-/// The policy does not permit an address of the name.
-#[derive(Debug, Error)]
-#[error("the address is not public")]
-pub(super) struct RefusedAddress;
-
 /// A resolver that returns permitted addresses only.
 pub(super) struct CheckedResolver {
     policy: Arc<AddressPolicy>,
@@ -115,11 +110,7 @@ impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
         Box::pin(async move {
-            let found = match looked_up(&policy, lookup.as_ref(), name.as_str()).await {
-                Ok(found) => found,
-                Err(HostError::Refused) => return Err(RefusedAddress.into()),
-                Err(HostError::Lookup(error)) => return Err(error.into()),
-            };
+            let found = looked_up(&policy, lookup.as_ref(), name.as_str()).await?;
             let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
             Ok(Box::new(addresses) as Addrs)
         })

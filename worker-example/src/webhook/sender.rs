@@ -13,7 +13,7 @@ use super::{
     address::AddressPolicy,
     body::Body,
     error::{Problem, WebhookError},
-    resolver::{CheckedResolver, Lookup, RefusedAddress, SystemLookup},
+    resolver::{CheckedResolver, HostError, Lookup, SystemLookup},
     signature::{CallbackSecret, CallbackSecrets, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign},
 };
 
@@ -155,7 +155,7 @@ fn status_problem(status: StatusCode) -> Problem {
 fn problem(error: &reqwest::Error) -> Problem {
     let mut source = error.source();
     while let Some(inner) = source {
-        if inner.is::<RefusedAddress>() {
+        if let Some(HostError::Refused) = inner.downcast_ref() {
             return Problem::Refused;
         }
         source = inner.source();
