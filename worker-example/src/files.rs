@@ -7,6 +7,7 @@ mod beneath;
 mod collect;
 mod commands;
 mod definitions;
+mod dotenv;
 mod mcp;
 mod patterns;
 mod write;

@@ -46,4 +46,4 @@ pub(crate) use settings::{SandboxMode, SandboxSettings, TaskLimits, TaskNetwork}
 pub use spec::{Network, ProgramSpec};
 pub use supervised::{Launcher, Supervised};
 pub(crate) use supervisor::supervise;
-pub(crate) use workspace::{Workspace, dotenv_line, private_file, private_folder, sweep};
+pub(crate) use workspace::{Workspace, private_file, private_folder, sweep};

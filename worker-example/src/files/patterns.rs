@@ -5,7 +5,7 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 use crate::task::StepError;
 
 /// Patterns of files, as shells and npm's `glob` read them: `*` matches no slash and no dot at the beginning of a name, `**`
-/// matches folders, and the name of a folder stands for all files in it.
+/// matches folders, and the name of a folder means all files in it.
 #[derive(Debug)]
 pub(super) struct Patterns {
     files: Vec<GlobMatcher>,

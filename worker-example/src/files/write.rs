@@ -4,11 +4,8 @@ use std::{ffi::OsStr, io, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{beneath::Folder, definitions, mcp};
-use crate::{
-    sandbox::dotenv_line,
-    task::{StepError, TaskRequest},
-};
+use super::{beneath::Folder, definitions, dotenv::dotenv_line, mcp};
+use crate::task::{StepError, TaskRequest};
 
 /// A file that the service writes: the folders above it, its name and its content.
 type Written = (Vec<&'static str>, String, Zeroizing<Vec<u8>>);

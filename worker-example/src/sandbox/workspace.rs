@@ -9,7 +9,6 @@ use std::{
 
 use nix::unistd::getuid;
 use tempfile::TempDir;
-use zeroize::Zeroizing;
 
 use crate::task::{TaskId, TaskRequest};
 
@@ -314,26 +313,6 @@ fn unlock_tree(path: &Path) {
     }
 }
 
-/// A line `NAME="value"`, escaped as common readers of `.env` files expect it.
-pub(crate) fn dotenv_line(name: &str, value: &str) -> Zeroizing<String> {
-    let mut line = Zeroizing::new(String::with_capacity(name.len() + value.len() * 2 + 4));
-    line.push_str(name);
-    line.push_str("=\"");
-    for c in value.chars() {
-        match c {
-            '\n' => line.push_str("\\n"),
-            '\r' => line.push_str("\\r"),
-            '"' | '\\' | '$' | '`' => {
-                line.push('\\');
-                line.push(c);
-            }
-            c => line.push(c),
-        }
-    }
-    line.push_str("\"\n");
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -355,10 +334,6 @@ mod tests {
             assert_eq!(mode(&folder), 0o700);
         }
         assert_eq!(mode(&workspace.system_prompt()), 0o600);
-        assert_eq!(
-            dotenv_line("A", "x \"$y\"\n").as_str(),
-            "A=\"x \\\"\\$y\\\"\\n\"\n"
-        );
 
         let locked = workspace.root().join("locked");
         fs::create_dir(&locked).unwrap();
