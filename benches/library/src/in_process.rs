@@ -58,25 +58,20 @@ fn row(runtime: &Runtime, codec: &Codec, size: usize, batch: usize) -> anyhow::R
     let sealed = encode(plain.clone())?;
     anyhow::ensure!(decode(sealed.clone())? == plain, "another payload");
 
-    let mut works: Vec<Work<'_>> = vec![
+    let works: [Work<'_>; 4] = [
         Box::new(move |count| Ok(raw_seal(size, count * batch))),
         Box::new(move |count| raw_open(size, count * batch)),
         Box::new(|count| batches(&plain, count, &encode)),
         Box::new(|count| batches(&sealed, count, &decode)),
     ];
-    let times = medians(&mut works)?;
-    drop(works);
-    let per_payload = |index: usize| -> anyhow::Result<f64> {
-        let time = times.get(index).copied().unwrap_or_default();
-        Ok(time / f64::from(u32::try_from(batch)?))
-    };
+    let [raw_seal_ns, raw_open_ns, encode_ns, decode_ns] = medians(works, batch)?;
     Ok(Row {
         size,
         batch,
-        raw_seal_ns: per_payload(0)?,
-        raw_open_ns: per_payload(1)?,
-        encode_ns: per_payload(2)?,
-        decode_ns: per_payload(3)?,
+        raw_seal_ns,
+        raw_open_ns,
+        encode_ns,
+        decode_ns,
         encode_allocations: allocations(&plain, &encode)?,
         decode_allocations: allocations(&sealed, &decode)?,
         #[cfg(feature = "sdk")]

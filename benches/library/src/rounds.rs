@@ -12,20 +12,24 @@ const ROUND: Duration = Duration::from_millis(30);
 /// One way to do the same work: it returns the time that so many repetitions took.
 pub(crate) type Work<'w> = Box<dyn FnMut(usize) -> anyhow::Result<Duration> + 'w>;
 
-/// The median time of one repetition of each work, in nanoseconds.
-pub(crate) fn medians(works: &mut [Work<'_>]) -> anyhow::Result<Vec<f64>> {
+/// The median time of one piece of each work, in nanoseconds. One repetition does so many pieces.
+pub(crate) fn medians<const N: usize>(
+    mut works: [Work<'_>; N],
+    pieces: usize,
+) -> anyhow::Result<[f64; N]> {
     let mut counts = Vec::new();
-    for work in works.iter_mut() {
+    for work in &mut works {
         counts.push(repetitions(work)?);
     }
-    let mut times = vec![Vec::new(); works.len()];
+    let pieces = f64::from(u32::try_from(pieces)?);
+    let mut times = [const { Vec::new() }; N];
     for _ in 0..ROUNDS {
         for ((work, count), times) in works.iter_mut().zip(&counts).zip(&mut times) {
             let took = work(*count)?;
             times.push(took.as_secs_f64() * 1e9 / f64::from(u32::try_from(*count)?));
         }
     }
-    Ok(times.into_iter().map(median).collect())
+    Ok(times.map(|times| median(times) / pieces))
 }
 
 /// How many repetitions fill a round.

@@ -65,8 +65,7 @@ pub(crate) fn measure() -> anyhow::Result<Scaling> {
 }
 
 fn point(series: &'static str, count: usize, work: Work<'_>) -> anyhow::Result<Point> {
-    let time = medians(&mut [work])?.first().copied().unwrap_or_default();
-    let ns_each = time / f64::from(u32::try_from(count)?);
+    let [ns_each] = medians([work], count)?;
     Ok(Point {
         series,
         count,

@@ -30,19 +30,14 @@ pub(crate) fn measure(
     let decode =
         |payloads: Vec<Payload>| runtime.block_on(PayloadCodec::decode(codec, &context, payloads));
     let sealed = encode(plain.clone())?;
-    let mut works: Vec<Work<'_>> = vec![
+    let works: [Work<'_>; 2] = [
         Box::new(|count| batches(&plain, count, &encode)),
         Box::new(|count| batches(&sealed, count, &decode)),
     ];
-    let times = medians(&mut works)?;
-    drop(works);
-    let per_payload = |index: usize| -> anyhow::Result<f64> {
-        let time = times.get(index).copied().unwrap_or_default();
-        Ok(time / f64::from(u32::try_from(batch)?))
-    };
+    let [encode_ns, decode_ns] = medians(works, batch)?;
     Ok(Sdk {
-        encode_ns: per_payload(0)?,
-        decode_ns: per_payload(1)?,
+        encode_ns,
+        decode_ns,
         encode_allocations: allocations(&plain, &encode)?,
         decode_allocations: allocations(&sealed, &decode)?,
     })
