@@ -138,10 +138,7 @@ async fn a_task_that_began_is_not_repeated() {
     let mut lost = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     send(&lost, Signal::SIGKILL);
     lost.wait(LIMIT).unwrap();
     let _next = scripted.worker(&[]);
@@ -164,10 +161,7 @@ async fn a_task_whose_progress_cannot_be_encrypted_ends_with_its_heartbeats() {
     let mut worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     google.keys(&["disable", &google.key, "--version", version, "--yes"]);
     until("Claude Code is stopped", async || {
         scripted.rig.workspaces().is_empty().then_some(())

@@ -105,10 +105,7 @@ async fn failed_and_cancelled_tasks_are_told() {
     let _worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = submit(&scripted, &task, "wait", &receiver);
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     assert_eq!(end(&mut scripted.rig.command_for("cancel", &task)).0, 0);
     assert_eq!(end(&mut running).0, 130);
     let body = accepted(&receiver).await;
@@ -128,10 +125,7 @@ async fn a_task_whose_worker_is_lost_is_told() {
     let receiver = Receiver::start(&[]);
     let mut lost = scripted.worker(&[]);
     let mut running = submit(&scripted, &fresh("task"), "wait", &receiver);
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     send(&lost, Signal::SIGKILL);
     lost.wait(LIMIT).unwrap();
     let _next = scripted.worker(&[]);

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use integration_tests::{Keyring, until};
+use integration_tests::Keyring;
 use temporalio_client::WorkflowHistory;
 use temporalio_common::protos::temporal::api::{
     enums::v1::EventType,
@@ -46,10 +46,7 @@ async fn the_recorded_histories_are_those_of_todays_workflow() {
 
     let cancelled = fresh("task");
     let mut submission = scripted.submit(&cancelled, "wait");
-    until("the task runs", async || {
-        (scripted.runs() == 2).then_some(())
-    })
-    .await;
+    scripted.until_runs(2).await;
     let (code, output) = end(&mut scripted.rig.command_for("cancel", &cancelled));
     assert_eq!(code, 0, "{output}");
     assert_eq!(end(&mut submission).0, 130);

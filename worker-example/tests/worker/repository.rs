@@ -56,8 +56,7 @@ async fn client(rig: &Rig, store: &Path) -> TaskClient {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_commits_pushes_uploads_and_tells() {
     let mut rig = Rig::new().await;
-    let store = rig.folder.path().join("objects");
-    rig.set("CLAUDE_TASKS_STORE", store.to_str().unwrap());
+    let store = rig.use_store();
     rig.set("CLAUDE_TASKS_GIT_FILES", "true");
     rig.set("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks");
     rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
@@ -125,8 +124,7 @@ async fn a_task_commits_pushes_uploads_and_tells() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_command_stops_the_task_before_claude_code_starts() {
     let mut rig = Rig::new().await;
-    let store = rig.folder.path().join("objects");
-    rig.set("CLAUDE_TASKS_STORE", store.to_str().unwrap());
+    let store = rig.use_store();
     let mark = rig.folder.path().join("ran");
     let claude = rig.claude(&format!("touch {}; cat >/dev/null", mark.display()));
     let _worker = rig.worker_with(&claude, &[]);

@@ -24,10 +24,7 @@ async fn a_query_tells_the_step() {
     let _worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     assert_eq!(state(&scripted, &task).await.step, Step::Run);
     scripted.open_gate();
     assert_eq!(end(&mut running).0, 0);
@@ -41,10 +38,7 @@ async fn an_update_cancels_the_task_that_it_names() {
     let _worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     let client = scripted.rig.client().await;
     let workflow = client.get_workflow_handle::<ClaudeTask>(&task);
     for (named, expected) in [(fresh("another"), false), (task.clone(), true)] {
@@ -91,10 +85,7 @@ async fn a_task_that_is_terminated_leaves_nothing_and_gives_its_place_free() {
     let worker = scripted.worker(&["--max-tasks", "1"]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     let (terminated, text) = scripted.temporal(&["terminate", "-w", &task]);
     assert!(terminated, "{text}");
     assert_eq!(end(&mut running).0, 1);

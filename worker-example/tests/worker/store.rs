@@ -50,8 +50,7 @@ async fn decrypted_input(rig: &Rig, task: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn secrets_are_deleted_and_nobody_can_recover_them_from_the_history() {
     let mut rig = Rig::new().await;
-    let objects = rig.folder.path().join("objects");
-    rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let objects = rig.use_store();
     let worker = rig.worker(&[]);
     let (task, credential, secret) = (fresh("task"), fresh("sk-ant"), fresh("environment"));
     let request = json!({"prompt": PROMPT, "anthropicApiKey": credential, "model": "opus",
@@ -108,8 +107,7 @@ async fn secrets_are_deleted_and_nobody_can_recover_them_from_the_history() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_running_task_can_be_followed() {
     let mut rig = Rig::new().await;
-    let objects = rig.folder.path().join("objects");
-    rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let objects = rig.use_store();
     let scripted = Scripted::of(rig);
     let _worker = scripted.worker(&[]);
     let task = fresh("task");
@@ -134,17 +132,13 @@ async fn the_log_of_a_running_task_can_be_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_deletes_the_secrets() {
     let mut rig = Rig::new().await;
-    let objects = rig.folder.path().join("objects");
-    rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let objects = rig.use_store();
     let scripted = Scripted::of(rig);
     let sealed = objects.join("encrypted-payloads/default");
     let worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = scripted.submit(&task, "wait");
-    until("the task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     assert_eq!(files(&sealed), [sealed.join(&task)]);
     // The id is taken, and its secrets stay.
     let before = fs::read(sealed.join(&task)).unwrap();
@@ -174,8 +168,7 @@ async fn every_end_deletes_the_secrets() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_submission_leaves_no_secrets() {
     let mut rig = Rig::new().await;
-    let objects = rig.folder.path().join("objects");
-    rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    let objects = rig.use_store();
     let scripted = Scripted::of(rig);
     let _worker = scripted.worker(&[]);
     let task = fresh("task");

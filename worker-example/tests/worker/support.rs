@@ -313,6 +313,13 @@ impl Rig {
         self.variables.push((name, value.into()));
     }
 
+    /// Gives all programs a store in a folder. Returns the folder.
+    pub(crate) fn use_store(&mut self) -> PathBuf {
+        let store = self.folder.path().join("objects");
+        self.set("CLAUDE_TASKS_STORE", store.to_str().unwrap());
+        store
+    }
+
     /// The folder of a keyring.
     pub(crate) fn keyring(&self) -> &Keyring {
         match &self.keys {

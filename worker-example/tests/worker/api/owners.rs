@@ -106,8 +106,7 @@ async fn the_same_request_is_one_task() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_id_of_a_forgotten_task_is_not_used_again_while_its_log_is_stored() {
     let mut rig = Rig::new().await;
-    let objects = rig.folder.path().join("objects");
-    rig.set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
+    rig.use_store();
     let scripted = Scripted::of(rig);
     let _worker = scripted.worker(&[]);
     let task = fresh("task");

@@ -63,6 +63,14 @@ impl Scripted {
         fs::read_to_string(&self.runs).map_or(0, |text| text.lines().count())
     }
 
+    /// Waits until Claude Code was started so often.
+    pub(crate) async fn until_runs(&self, runs: usize) {
+        until("the task runs", async || {
+            (self.runs() == runs).then_some(())
+        })
+        .await;
+    }
+
     /// Lets waiting tasks continue.
     pub(crate) fn open_gate(&self) {
         fs::write(&self.gate, "").unwrap();
