@@ -8,7 +8,7 @@ use std::{io, path::PathBuf};
 pub enum AuditError {
     /// The folder does not exist.
     #[error(
-        "there is no folder {}; create it for the user that this program runs as: install -d -m 0700 -o USER {}", .0.display(), .0.display()
+        "the folder {} does not exist; create it for the user that this program runs as: install -d -m 0700 -o USER {}", .0.display(), .0.display()
     )]
     NoFolder(PathBuf),
     /// It is a file.

@@ -66,7 +66,7 @@ pub(super) async fn conflicts(
         commit,
     ];
     let merged = Call::new(place, arguments).in_repository().run().await?;
-    // 0 is a merge without conflicts. Other codes than 1 mean that there is no common commit.
+    // 1: conflicts. 0: a merge without conflicts. All others: the two have no common commit.
     if merged.exit_code != 1 {
         return Ok(Vec::new());
     }

@@ -117,7 +117,7 @@ impl Event {
         Self::made(OWN_TYPE, &json)
     }
 
-    /// Whether this stands for an event that is in the log.
+    /// Whether this event replaces one that is in the log.
     pub(crate) fn is_announced(json: &str) -> bool {
         #[derive(Deserialize)]
         struct LeftOut {
