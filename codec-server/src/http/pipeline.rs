@@ -129,7 +129,7 @@ async fn steps(
         is_audited: app.audit.is_kept(),
         limits: &limits,
     };
-    let work = audited::within(&app.audit, id, transform.run(body));
+    let work = app.audit.within(id, transform.run(body));
     let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();
