@@ -63,7 +63,7 @@ impl ApiConfig {
     pub(crate) fn load(path: Option<&Path>, kms: &Kms) -> Result<(Self, Origin), Problems> {
         let mut origin = Origin::new(path);
         let loaded = settings().load_with_sources(path, |document| {
-            let config = Self::read_with(document, kms.clone());
+            let config = Self::read(document, kms.clone());
             document.report_faults(config.missing_files());
             config
         })?;
@@ -72,11 +72,7 @@ impl ApiConfig {
     }
 
     /// What `document` says, with defaults where a mistake is reported.
-    pub(crate) fn read(document: &Document<'_>) -> Self {
-        Self::read_with(document, Kms::default())
-    }
-
-    fn read_with(document: &Document<'_>, kms: Kms) -> Self {
+    fn read(document: &Document<'_>, kms: Kms) -> Self {
         let auth = AuthConfig::read(document.section("auth"));
         let tls = TlsSettings::read(document.section("tls"));
         let telemetry = TelemetryConfig::read(document);
@@ -203,8 +199,12 @@ pub(crate) fn settings() -> Settings {
 mod tests {
     use super::*;
 
+    fn read_document(document: &Document<'_>) -> ApiConfig {
+        ApiConfig::read(document, Kms::default())
+    }
+
     fn read(text: &str) -> Result<ApiConfig, String> {
-        let read = settings().parse(Some(text), &|_| None, ApiConfig::read);
+        let read = settings().parse(Some(text), &|_| None, read_document);
         read.map_err(|problems| {
             let texts = problems
                 .iter()
@@ -241,7 +241,7 @@ mod tests {
             if is_setting { setting } else { "" }
         });
         read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
-        let declared = super::settings().describe(ApiConfig::read);
+        let declared = super::settings().describe(read_document);
         for setting in declared
             .iter()
             .filter_map(|d| d.setting.strip_prefix("api."))

@@ -58,7 +58,7 @@ pub(super) async fn record(
     let reason = response.extensions_mut().remove::<Reason>();
     match reason {
         Some(Reason(error)) => {
-            tracing::warn!(request = %id, %method, path, status, duration_us, error, "request")
+            tracing::warn!(request = %id, %method, path, status, duration_us, error, "request");
         }
         None if path.contains("health") || path == "/readyz" => {
             tracing::debug!(request = %id, %method, path, status, duration_us, "request");

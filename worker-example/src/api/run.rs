@@ -36,7 +36,7 @@ pub(super) async fn run(
     // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and cancels it.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
-        let work = start(&starting, &caller, &noted, request);
+        let work = Box::pin(start(&starting, &caller, &noted, request));
         let started = starting.audit.within(id, work).await?;
         let clients = &starting.clients;
         let client = clients.join(&started.task, started.is_new, &starting.stop);

@@ -73,7 +73,7 @@ fn a_server_without_a_way_to_authenticate_is_open() {
 /// A text, the line of its mistake, the setting, and a part of the message.
 type Mistake<'m> = (&'m str, usize, &'m str, &'m str);
 
-const MISTAKES: [Mistake<'_>; 46] = [
+const MISTAKES: [Mistake<'_>; 49] = [
     (
         "[auth]\nmax_token = \"1B\"",
         2,
