@@ -106,6 +106,9 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A connection of either version. It ends with the connection.
 pub(super) struct HttpConnection<'a, I, S: HttpService<Incoming>>(State<'a, I, S>);
 
+type Http1Connection<I, S> = http1::Connection<TokioIo<AnswerIo<I>>, S>;
+type Http2Connection<I, S> = http2::Connection<TokioIo<AnswerIo<I>>, S, TokioExecutor>;
+
 enum State<'a, I, S: HttpService<Incoming>> {
     /// The client has not shown its version yet.
     Unknown {
@@ -113,8 +116,8 @@ enum State<'a, I, S: HttpService<Incoming>> {
         io: AnswerIo<I>,
         service: S,
     },
-    Http1(Pin<Box<http1::Connection<TokioIo<AnswerIo<I>>, S>>>),
-    Http2(Pin<Box<http2::Connection<TokioIo<AnswerIo<I>>, S, TokioExecutor>>>),
+    Http1(Pin<Box<Http1Connection<I, S>>>),
+    Http2(Pin<Box<Http2Connection<I, S>>>),
     Ended,
 }
 
