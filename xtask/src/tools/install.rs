@@ -166,22 +166,39 @@ fn npm_project(project: &Path, folder: &Path) -> anyhow::Result<()> {
     step::quietly("npm ci", command)
 }
 
+/// Where the system has `tool`.
+pub(super) fn of_system(tool: &Tool) -> Option<PathBuf> {
+    match tool.install {
+        Install::System { names, .. } => first_program(names),
+        Install::SystemFile { places, .. } => first_file(places),
+        _ => None,
+    }
+}
+
+fn first_program(names: &[&str]) -> Option<PathBuf> {
+    names.iter().find_map(|name| path::find(name))
+}
+
+fn first_file(places: &[&str]) -> Option<PathBuf> {
+    places.iter().map(PathBuf::from).find(|file| file.is_file())
+}
+
 fn system_program(name: &str, names: &[&str], package: &str) -> anyhow::Result<PathBuf> {
-    let find = || names.iter().find_map(|name| path::find(name));
-    if let Some(program) = find() {
+    if let Some(program) = first_program(names) {
         return Ok(program);
     }
     path::install_debian(&[package], name)?;
-    find().with_context(|| format!("the package {package} has brought none of {names:?}"))
+    first_program(names)
+        .with_context(|| format!("the package {package} has brought none of {names:?}"))
 }
 
 fn system_file(name: &str, places: &[&str], package: &str) -> anyhow::Result<PathBuf> {
-    let find = || places.iter().map(PathBuf::from).find(|file| file.is_file());
-    if let Some(file) = find() {
+    if let Some(file) = first_file(places) {
         return Ok(file);
     }
     path::install_debian(&[package], name)?;
-    find().with_context(|| format!("the package {package} has brought none of {places:?}"))
+    first_file(places)
+        .with_context(|| format!("the package {package} has brought none of {places:?}"))
 }
 
 /// npm's name of this platform.
