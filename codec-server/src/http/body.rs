@@ -10,11 +10,9 @@ use tokio::time::timeout;
 
 use super::{memory::Share, request_error::RequestError};
 
-/// Memory that a body takes at first, and the least by which it grows.
-const STEP: usize = 16 << 10;
-/// A body gets memory up to its announced length, but only so many times what has arrived. A client cannot have much
-/// memory for a few bytes, and most bodies are copied once only.
-const PAID_BY: usize = 8;
+/// Memory that a body takes at first: more, if it tells that it is long, and never more than it tells.
+const FIRST: usize = 16 << 10;
+const FIRST_OF_LONG: usize = 64 << 10;
 /// How much of a refused body is still read, and for how long. A client that sends the whole body before it reads the
 /// answer would otherwise see a broken connection.
 const DISCARDED: usize = 32 << 20;
@@ -76,24 +74,20 @@ async fn make_room(
     if needed <= whole.capacity() {
         return Ok(());
     }
-    // A part of the body pays for the rest of it.
-    let paid = announced.min(needed.saturating_mul(PAID_BY));
-    let capacity = needed
-        .max(whole.capacity() * 2)
-        .max(paid)
-        .min(limit.max(needed));
-    // A small body that tells its length needs no more, and what is not taken is not erased.
-    let is_whole = needed == announced;
-    let capacity = if is_whole {
-        needed
-    } else {
-        capacity.next_multiple_of(STEP)
-    };
+    let capacity = capacity(needed, whole.capacity(), announced).min(limit.max(needed));
     share.grow(capacity - whole.capacity()).await?;
     let mut larger = SecretVec::from(Vec::with_capacity(capacity));
     larger.extend_from_slice(whole);
     *whole = larger;
     Ok(())
+}
+
+/// At most twice what has arrived. A stalled client holds no more than that.
+fn capacity(needed: usize, held: usize, announced: usize) -> usize {
+    let larger = announced.clamp(FIRST, FIRST_OF_LONG).max(held * 2);
+    let most = if announced == 0 { larger } else { announced };
+    // What is not taken is not erased.
+    needed.max(larger.min(most))
 }
 
 async fn refuse(mut body: Body, refusal: RequestError) -> RequestError {
@@ -129,24 +123,49 @@ mod tests {
     use super::*;
     use crate::http::memory::Memory;
 
-    #[tokio::test]
-    async fn a_body_gets_memory_in_proportion_to_what_has_arrived() {
-        let (announced, limit) = (8 << 20, 16 << 20);
+    /// The memory that a body takes after each part.
+    async fn taken(announced: usize, parts: impl IntoIterator<Item = usize>) -> Vec<usize> {
         let mut share = Memory::new(64 << 20).share();
         let mut whole = SecretVec::default();
-        for (arrived, most) in [(100, STEP), (64 << 10, 512 << 10), (1 << 20, announced)] {
-            make_room(&mut whole, arrived, (announced, limit), &mut share)
+        let mut taken = Vec::new();
+        for part in parts {
+            make_room(&mut whole, part, (announced, 16 << 20), &mut share)
                 .await
                 .unwrap();
-            assert!(whole.capacity() >= arrived, "{arrived}");
-            assert!(whole.capacity() <= most, "{arrived}: {}", whole.capacity());
+            whole.extend(std::iter::repeat_n(b'x', part));
+            taken.push(whole.capacity());
         }
-        assert_eq!(whole.capacity(), announced, "the rest is paid for");
+        taken
+    }
 
-        let mut unannounced = SecretVec::default();
-        make_room(&mut unannounced, 1000, (0, limit), &mut share)
-            .await
-            .unwrap();
-        assert_eq!(unannounced.capacity(), STEP);
+    #[tokio::test]
+    async fn a_body_gets_memory_in_proportion_to_what_has_arrived() {
+        for announced in [8 << 20, 0] {
+            let parts = [1, 100, 8000, 60 << 10, 5, 128 << 10, 128 << 10, 1 << 20];
+            let mut arrived = 0;
+            for (part, taken) in parts.into_iter().zip(taken(announced, parts).await) {
+                arrived += part;
+                let most = FIRST_OF_LONG.max(arrived * 2);
+                assert!((arrived..=most).contains(&taken), "{arrived}: {taken}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_takes_no_more_than_it_announced() {
+        assert_eq!(taken(300, [100, 200]).await, [300, 300]);
+        assert_eq!(taken(FIRST + 1, [1, FIRST]).await, [FIRST + 1, FIRST + 1]);
+        let all = 100 << 10;
+        assert_eq!(taken(all, [1, all - 1]).await, [FIRST_OF_LONG, all]);
+        // One that announced nothing.
+        assert_eq!(taken(0, [1000]).await, [FIRST]);
+    }
+
+    #[tokio::test]
+    async fn a_long_body_is_copied_a_few_times_only() {
+        let (part, all) = (8 << 10, 1 << 20);
+        let mut taken = taken(all, std::iter::repeat_n(part, all / part)).await;
+        taken.dedup();
+        assert_eq!(taken, [64 << 10, 128 << 10, 256 << 10, 512 << 10, all]);
     }
 }
