@@ -11,6 +11,7 @@ mod codegen;
 mod demo;
 mod disk;
 mod dist;
+mod fuzz;
 mod packages;
 mod path;
 mod publish;
@@ -46,6 +47,8 @@ enum Command {
     Test(test::Arguments),
     /// Run what has to pass before a change is taken: format, lints, docs, licences, tests
     Ci,
+    /// Feed hostile input to everything that reads input from outside
+    Fuzz(fuzz::Arguments),
     /// Check what a release has to pass beside the tests
     #[command(subcommand)]
     Check(check::Check),
@@ -78,6 +81,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
+        Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Command::Check(check) => check::run(&workspace, &check),
         Command::PublishCheck(arguments) => publish::run(&workspace, &arguments),
         Command::Dist(arguments) => dist::run(&workspace, &arguments),

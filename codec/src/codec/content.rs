@@ -5,8 +5,8 @@ mod in_place;
 use std::{ops::Range, sync::Arc};
 
 use prost::{
-    DecodeError, Message as _,
-    encoding::{DecodeContext, decode_key, skip_field},
+    Message as _,
+    encoding::{DecodeContext, WireType, decode_key, skip_field},
 };
 
 use temporal_kms::support::{SecretVec, erase_from};
@@ -32,11 +32,10 @@ pub(crate) fn check(payload: &Payload) -> Result<(), PayloadError> {
 
 /// Reads a serialized payload.
 pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
-    let malformed = |_| PayloadError::Malformed("its content is not a payload");
-    if entries(serialized).map_err(malformed)? > MAX_ENTRIES {
+    if entries(serialized)? > MAX_ENTRIES {
         return Err(TOO_MANY_ENTRIES);
     }
-    Payload::decode(serialized).map_err(malformed)
+    Payload::decode(serialized).map_err(|_| NOT_A_PAYLOAD)
 }
 
 /// Reads a serialized payload out of the buffer that it was decrypted in. Its data keep their place in memory, and everything
@@ -94,21 +93,25 @@ impl LastMetadata {
     }
 }
 
+const NOT_A_PAYLOAD: PayloadError = PayloadError::Malformed("its content is not a payload");
 const TOO_MANY_ENTRIES: PayloadError = PayloadError::Malformed(
     "it has more than 1,000 entries in its metadata or its external payloads",
 );
 
-/// The larger of the numbers of both kinds of entries.
-fn entries(mut serialized: &[u8]) -> Result<usize, DecodeError> {
+/// The larger of the numbers of both kinds of entries. `prost` reads an entry of a map from a field of any type, where other
+/// readers skip the field.
+fn entries(mut serialized: &[u8]) -> Result<usize, PayloadError> {
     let (mut metadata, mut external) = (0, 0);
     while !serialized.is_empty() {
-        let (tag, wire_type) = decode_key(&mut serialized)?;
+        let (tag, wire_type) = decode_key(&mut serialized).map_err(|_| NOT_A_PAYLOAD)?;
         match tag {
+            METADATA if wire_type != WireType::LengthDelimited => return Err(NOT_A_PAYLOAD),
             METADATA => metadata += 1,
             EXTERNAL_PAYLOADS => external += 1,
             _ => {}
         }
-        skip_field(wire_type, tag, &mut serialized, DecodeContext::default())?;
+        skip_field(wire_type, tag, &mut serialized, DecodeContext::default())
+            .map_err(|_| NOT_A_PAYLOAD)?;
     }
     Ok(metadata.max(external))
 }
@@ -213,6 +216,8 @@ mod tests {
             vec![0x7b; 1_000_000],
             vec![0x7c],
             vec![0x0a, 9],
+            // Metadata as a number.
+            vec![0x08, 0],
         ] {
             assert!(matches!(decode(&damaged), Err(PayloadError::Malformed(_))));
         }
