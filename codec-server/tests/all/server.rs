@@ -9,8 +9,6 @@ mod documents;
 mod foreign;
 mod hostile;
 mod http2;
-mod kms_outage;
-mod leaks;
 mod lifecycle;
 mod page;
 mod protocol;

@@ -90,7 +90,7 @@ fn keys(program: &Path, key_service: &Service, command: &str) -> Command {
 }
 
 /// Few data keys are kept, and each lives for some seconds, so that requests need the key service all the time. They are
-/// kept longer than an outage lasts.
+/// kept longer than an outage lasts, and more of them than clients send requests at a time: the active one stays.
 fn configuration(audit: &Path) -> String {
     format!(
         r#"[server]
@@ -99,11 +99,11 @@ admin_listen = "127.0.0.1:0"
 [audit]
 folder = '{}'
 [keys.calls]
-attempt_timeout = "500ms"
+attempt_timeout = "1500ms"
 total_timeout = "3s"
 breaker_pause = "1s"
 [cache]
-data_keys = 4
+data_keys = 8
 ttl = "2m"
 [namespaces.default]
 encrypt = ["{KEY}"]
