@@ -311,14 +311,18 @@ impl History {
                 self.fixture.kms.retry_stalled();
             }
         }
+        self.look();
+        self.pick_up().await;
+    }
+
+    fn look(&self) {
+        let active = &self.fixture.active;
         let mut model = self.model.lock();
-        model.look(&self.fixture.active);
-        if self.fixture.active.renewal.is_running(&()) {
+        model.look(active);
+        if active.renewal.is_running(&()) {
             // It may end with the answer that it was given before.
             model.refused = model.clocks;
         }
-        drop(model);
-        self.pick_up().await;
     }
 
     /// Passes on what failed in a task that has ended.
