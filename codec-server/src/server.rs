@@ -197,6 +197,8 @@ impl Server {
             };
             serve(listener, service, server, close_admin.clone())
         });
+        // It has the first configuration's keys, which a reload may remove.
+        drop(first);
 
         stop.cancelled().await;
         readiness.advance(Phase::Draining);

@@ -15,6 +15,7 @@ mod fuzz;
 mod packages;
 mod path;
 mod publish;
+mod soak;
 mod step;
 mod test;
 mod tools;
@@ -41,6 +42,8 @@ struct Arguments {
 enum Command {
     /// Measure the speed of the library and of the codec server, beside other servers
     Bench(bench::Arguments),
+    /// Run the codec server under load for long, while its key service fails and rotates its key
+    Soak(soak::Arguments),
     /// Start Temporal, the codec server, a worker and a task, and show what each of them sees
     Demo(demo::Arguments),
     /// Run every test, with the real servers and libraries that they need
@@ -78,6 +81,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let workspace = Workspace::discover()?;
     match arguments.command {
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Soak(arguments) => soak::run(&workspace, &arguments),
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),

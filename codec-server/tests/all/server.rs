@@ -10,8 +10,6 @@ mod foreign;
 mod heads;
 mod hostile;
 mod http2;
-mod kms_outage;
-mod leaks;
 mod lifecycle;
 mod page;
 mod protocol;

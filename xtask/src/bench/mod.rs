@@ -4,13 +4,13 @@
 //! Every ratio is of one run. Rounds are interleaved, and medians are shown.
 
 mod chart;
-mod figures;
+pub(crate) mod figures;
 mod library;
 mod load;
 mod peers;
 mod server;
 mod start;
-mod table;
+pub(crate) mod table;
 
 use std::path::PathBuf;
 
@@ -118,7 +118,8 @@ fn library(
     ))
 }
 
-fn build_server(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+/// Builds the codec server with optimisation, and returns where it is.
+pub(crate) fn build_server(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     let mut build = workspace.cargo();
     build.args([
         "build",

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::step;
 
 /// A column: its title, the name of its number, and the digits after the point. `None` for text.
-type Column = (&'static str, &'static str, Option<usize>);
+pub(crate) type Column = (&'static str, &'static str, Option<usize>);
 
 const SERVER: &[Column] = &[
     ("", "operation", None),
@@ -68,7 +68,8 @@ fn pairs(numbers: &Value) {
     }
 }
 
-fn rows(columns: &[Column], numbers: &Value) {
+/// Prints the numbers of some rows.
+pub(crate) fn rows(columns: &[Column], numbers: &Value) {
     for line in lines(columns, numbers) {
         anstream::println!("    {line}");
     }
