@@ -2,6 +2,7 @@
 
 mod activity;
 mod answer_io;
+mod handler;
 mod head;
 mod info;
 mod protocol;
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
+use axum::body::Body;
 use http::{Request, Version};
 use hyper::{body::Incoming, rt, service::service_fn};
 use hyper_util::{
@@ -27,14 +28,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tower::Service as _;
 
-pub use self::info::ConnectionInfo;
 use self::{
     activity::{Activity, ActivityLimits, Overdue},
     answer_io::{AnswerIo, WriteLimits},
     protocol::Protocol,
 };
+pub use self::{handler::Handler, info::ConnectionInfo};
 use crate::{
     auth::ClientCertificate,
     listener::{Listener, Stream},
@@ -65,8 +65,8 @@ const MAX_RESETS: usize = 20;
 pub struct Service {
     /// The listener's name in metrics.
     pub name: &'static str,
-    /// What it answers.
-    pub router: Router,
+    /// Answers the requests.
+    pub handler: Arc<dyn Handler>,
     /// Certificates, if it speaks TLS.
     pub tls: Option<Arc<Tls>>,
     /// Counts the connections.
@@ -110,11 +110,11 @@ pub async fn serve(
 ) {
     let Service {
         name,
-        router,
+        handler,
         tls,
         metrics,
     } = service;
-    let connections = Connections::new(router, tls, limits, stop.clone());
+    let connections = Connections::new(handler, tls, limits, stop.clone());
     let connections = Arc::new(connections);
     let connection = move |stream: Stream| {
         let (connections, metrics) = (Arc::clone(&connections), Arc::clone(&metrics));
@@ -133,7 +133,7 @@ struct Connections {
     any: auto::Builder<TokioExecutor>,
     http1: auto::Builder<TokioExecutor>,
     http2: auto::Builder<TokioExecutor>,
-    router: Router,
+    handler: Arc<dyn Handler>,
     tls: Option<Arc<Tls>>,
     max_headers: usize,
     write_limits: WriteLimits,
@@ -143,7 +143,7 @@ struct Connections {
 
 impl Connections {
     fn new(
-        router: Router,
+        handler: Arc<dyn Handler>,
         tls: Option<Arc<Tls>>,
         limits: &ConnectionLimits,
         stop: CancellationToken,
@@ -165,7 +165,7 @@ impl Connections {
             http1: http.clone().http1_only(),
             http2: http.clone().http2_only(),
             any: http,
-            router,
+            handler,
             tls,
             max_headers: limits.max_headers,
             write_limits: WriteLimits {
@@ -240,19 +240,18 @@ impl Connections {
         let (protocol, activity) = (Arc::<Protocol>::default(), Activity::new());
         let io = AnswerIo::new(stream, self.write_limits, Arc::clone(&protocol));
         let service = service_fn({
-            let (router, activity) = (self.router.clone(), Arc::clone(&activity));
+            let (handler, activity) = (Arc::clone(&self.handler), Arc::clone(&activity));
             let max_headers = self.max_headers;
             move |mut request: Request<Incoming>| {
                 let is_too_long = head::len(&request) > max_headers;
-                let mut router = router.clone();
                 request.extensions_mut().insert(info.clone());
                 // The HTTP library and the socket limit HTTP/1.1.
                 let working = (request.version() == Version::HTTP_2).then(|| activity.begin());
+                let answer = (!is_too_long).then(|| handler.handle(request.map(Body::new)));
                 async move {
-                    let response = if is_too_long {
-                        head::too_long()
-                    } else {
-                        router.call(request).await?
+                    let response = match answer {
+                        Some(answer) => answer.await,
+                        None => head::too_long(),
                     };
                     Ok::<_, Infallible>(match working {
                         Some(working) => working.answer(response),

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts,
-    uri::Authority,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header,
+    request::Parts, uri::Authority,
 };
 use parking_lot::Mutex;
 use temporal_kms_codec::endpoint::is_loopback;
@@ -67,6 +67,19 @@ impl OriginPolicy {
             .allow_methods([Method::POST])
             .allow_headers(ALLOWED_HEADERS)
             .max_age(self.cors.max_age)
+    }
+
+    /// Gives the answer to a request without an origin the headers that [`cors_layer`](Self::cors_layer) gives it.
+    pub(super) fn mark<B>(&self, answer: &mut Response<B>) {
+        const VARY: HeaderValue = HeaderValue::from_static(
+            "origin, access-control-request-method, access-control-request-headers",
+        );
+        const TRUE: HeaderValue = HeaderValue::from_static("true");
+        answer.headers_mut().append(header::VARY, VARY);
+        if self.cors.allow_credentials {
+            let name = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+            answer.headers_mut().insert(name, TRUE);
+        }
     }
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {

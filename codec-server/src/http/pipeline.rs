@@ -27,16 +27,21 @@ use super::{
     transform::{self, Done},
 };
 
-/// Answers a codec request. What the log says of it is in the answer's extensions.
+/// As [`run`], for a route.
 pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
+    run(&app, request).await
+}
+
+/// Answers a codec request. What the log says of it is in the answer's extensions.
+pub(super) async fn run(app: &App, request: Request) -> Response {
     let id = RequestId::of(&request);
     let mut asked = InFlight {
-        app: &app,
+        app,
         id,
         summary: Summary::default(),
         is_answered: false,
     };
-    let done = steps(&app, request, id, &mut asked.summary).await;
+    let done = steps(app, request, id, &mut asked.summary).await;
     let mut summary = asked.answered();
     let mut response = match done {
         Ok(done) => answer::success(done),

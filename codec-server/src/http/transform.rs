@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
-use temporal_kms::support::{SecretVec, erase_vec};
+use temporal_kms::support::erase_vec;
 use temporal_kms_codec::{
     Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded,
 };
@@ -20,7 +20,7 @@ use tokio::task::yield_now;
 
 use super::{
     asked::Asked,
-    body::Received,
+    body::{Parts, Received},
     memory::Share,
     placeholder::{self, placeholder},
     request_error::{RequestError, wanted_key},
@@ -74,7 +74,7 @@ impl Request<'_> {
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
-        let asked = json::parse_shared_payloads(&bytes, &limits)?;
+        let asked = parse(&bytes, &limits, &mut share).await?;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
         share.shrink(bytes.len());
         drop(bytes);
@@ -93,7 +93,9 @@ impl Request<'_> {
         if answered.payloads.len() != payloads {
             return Err(RequestError::Miscounted);
         }
-        answered.write(share).await
+        // Ciphertext needs no erasing.
+        let is_secret = self.operation != Operation::Encode;
+        answered.write(share, is_secret).await
     }
 
     async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
@@ -273,6 +275,24 @@ impl Decoded {
     }
 }
 
+/// The payloads of a body.
+async fn parse(
+    bytes: &Parts,
+    limits: &json::Limits,
+    share: &mut Share,
+) -> Result<Vec<SharedPayload>, RequestError> {
+    if let Some(bytes) = bytes.single() {
+        return Ok(json::parse_shared_payloads(bytes, limits)?);
+    }
+    if let Some(payloads) = json::parse_shared_payloads_in_parts(&bytes.slices(), limits) {
+        return Ok(payloads);
+    }
+    share.grow(bytes.len()).await?;
+    let payloads = json::parse_shared_payloads(&bytes.joined(), limits);
+    share.shrink(bytes.len());
+    Ok(payloads?)
+}
+
 /// A payload that is still to be decoded.
 enum Asks {
     Payload(SharedPayload),
@@ -320,12 +340,14 @@ impl Answered {
     }
 
     /// Writes the answer. Its share of the memory is held until the client has read it.
-    async fn write(mut self, mut share: Share) -> Result<Done, RequestError> {
+    async fn write(mut self, mut share: Share, is_secret: bool) -> Result<Done, RequestError> {
         let length = json::shared_payloads_len(&self.payloads);
         share.grow(length).await?;
-        let text = SecretVec::from(json::write_shared_payloads(&self.payloads));
-        for payload in &mut self.payloads {
-            erase_vec(&mut payload.data);
+        let text = json::write_shared_payloads(&self.payloads);
+        if is_secret {
+            for payload in &mut self.payloads {
+                erase_vec(&mut payload.data);
+            }
         }
         let payloads = self.payloads.len();
         drop(mem::take(&mut self.payloads));
@@ -333,6 +355,7 @@ impl Answered {
         Ok(Done {
             answer: Bytes::from_owner(Answer {
                 text,
+                is_secret,
                 _share: share,
             }),
             payloads,
@@ -342,15 +365,24 @@ impl Answered {
     }
 }
 
-/// An answer that is being sent. It is erased, and its memory released, when the client has read it.
+/// An answer that is being sent. Plaintext is erased, and the memory released, when the client has read it.
 struct Answer {
-    text: SecretVec,
+    text: Vec<u8>,
+    is_secret: bool,
     _share: Share,
 }
 
 impl AsRef<[u8]> for Answer {
     fn as_ref(&self) -> &[u8] {
         &self.text
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.is_secret {
+            erase_vec(&mut self.text);
+        }
     }
 }
 

@@ -51,6 +51,15 @@ pub fn parse_shared_payloads(
     Ok(payloads.into_iter().map(SharedPayload::from).collect())
 }
 
+/// As [`parse_shared_payloads`], for a body in parts. `None` when the parts must be put together first.
+#[must_use]
+pub fn parse_shared_payloads_in_parts(
+    parts: &[&[u8]],
+    limits: &Limits,
+) -> Option<Vec<SharedPayload>> {
+    fast::payloads_in_parts(parts, limits)
+}
+
 /// As [`parse_payloads`], for every form of a body.
 pub(super) fn parse_any_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonError> {
     let context = Context::new(Field::Body, limits);

@@ -240,14 +240,16 @@ impl NamespaceConfig {
 
 /// The limits of a cache of data keys: `data_keys`, and `ttl`. Settings that are not there stay as in `cache`.
 pub(super) fn read_cache(mut section: Section<'_>, mut cache: CacheLimits) -> CacheLimits {
-    section.set("data_keys", &mut cache.max_keys, |text| {
-        match values::count(text)? {
+    section.set(
+        "data_keys",
+        &mut cache.max_keys,
+        |text| match values::count(text)? {
             count if count > CacheLimits::MOST_KEYS => {
                 Err(format!("it must be at most {}", CacheLimits::MOST_KEYS))
             }
             count => Ok(count),
-        }
-    });
+        },
+    );
     section.set("ttl", &mut cache.ttl, values::timeout);
     section.finish();
     cache

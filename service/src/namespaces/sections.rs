@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use temporal_kms_codec::{CacheLimits, CodecSettings, ConfigurationError, Namespace, kms::Kms};
 
-use super::{config::read_cache, NamedNamespaces, NamespaceConfig, NamespacesConfig, Pattern, Patterns};
+use super::{
+    NamedNamespaces, NamespaceConfig, NamespacesConfig, Pattern, Patterns, config::read_cache,
+};
 use crate::{keys, settings::Document};
 
 /// Reads the namespaces of a configuration, and how their keys are opened. Without a file, the library's variables

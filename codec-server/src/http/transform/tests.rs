@@ -37,7 +37,7 @@ async fn run_within(
         is_audited: false,
     };
     let body = Received {
-        bytes: body.to_vec().into(),
+        bytes: Parts::from(body.to_vec()),
         share: Memory::new(limits.max_memory).share(),
     };
     request.run(body).await
