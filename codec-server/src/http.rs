@@ -14,6 +14,8 @@ mod audited;
 mod authenticate;
 mod body;
 mod connection;
+mod host;
+mod known_metadata;
 mod log;
 mod login;
 mod memory;

@@ -18,6 +18,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{
     connection::ConnectionInfo,
+    host,
     request_error::{RequestError, shown},
 };
 use crate::config::CorsConfig;
@@ -83,6 +84,9 @@ impl OriginPolicy {
     }
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
+        if self.is_of_a_program(request) {
+            return Ok(());
+        }
         let host = self.check_host(request)?;
         let is_secure = is_secure(&request.extensions);
         if self
@@ -92,6 +96,19 @@ impl OriginPolicy {
             return Err(RequestError::ForeignOrigin);
         }
         Ok(())
+    }
+
+    /// Whether no browser sent this request, and it names this server in the usual form. Most requests are so, and need no
+    /// parser.
+    fn is_of_a_program(&self, request: &Parts) -> bool {
+        let headers = &request.headers;
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (None, Some(host), None) = (request.uri.authority(), hosts.next(), hosts.next()) else {
+            return false;
+        };
+        !headers.contains_key(header::ORIGIN)
+            && !headers.contains_key(SEC_FETCH_SITE)
+            && host::usual_name(host).is_some_and(|name| self.any_host || self.is_our_name(name))
     }
 
     /// The host that the request is addressed to. For files that every page may link to.

@@ -133,6 +133,7 @@ async fn steps(
         asked: &summary.asked,
         is_audited: app.audit.is_kept(),
         limits: &limits,
+        known_metadata: &app.known_metadata,
     };
     let work = audited::within(&app.audit, id, transform.run(body));
     let done = app.permits.run(app.timeouts.request, work).await?;

@@ -15,7 +15,7 @@ pub(super) fn is_shown_ciphertext(payload: &Payload) -> bool {
 }
 
 /// The encodings of this project, and of Temporal's samples.
-fn is_encrypted(encoding: &str) -> bool {
+pub(super) fn is_encrypted(encoding: &str) -> bool {
     let kind = encoding.strip_prefix("binary/");
     kind.is_some_and(|kind| kind == "encrypted" || kind.ends_with("-kms"))
 }

@@ -21,6 +21,7 @@ use tokio::task::yield_now;
 use super::{
     asked::Asked,
     body::{Parts, Received},
+    known_metadata::KnownMetadata,
     memory::Share,
     placeholder::{self, placeholder},
     request_error::{RequestError, wanted_key},
@@ -59,6 +60,7 @@ pub(super) struct Request<'r> {
     pub(super) asked: &'r Asked,
     /// Whether there is an audit log.
     pub(super) is_audited: bool,
+    pub(super) known_metadata: &'r KnownMetadata,
 }
 
 /// A payload of the answer.
@@ -74,7 +76,7 @@ impl Request<'_> {
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
-        let asked = parse(&bytes, &limits, &mut share).await?;
+        let asked = self.parse(&bytes, &limits, &mut share).await?;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
         share.shrink(bytes.len());
         drop(bytes);
@@ -96,6 +98,42 @@ impl Request<'_> {
         // Ciphertext needs no erasing.
         let is_secret = self.operation != Operation::Encode;
         answered.write(share, is_secret).await
+    }
+
+    /// The payloads of a body.
+    async fn parse(
+        &self,
+        bytes: &Parts,
+        limits: &json::Limits,
+        share: &mut Share,
+    ) -> Result<Vec<SharedPayload>, RequestError> {
+        if let Some(payloads) = self.parse_straight(bytes, limits) {
+            return Ok(payloads);
+        }
+        if let Some(bytes) = bytes.single() {
+            return Ok(json::parse_shared_payloads(bytes, limits)?);
+        }
+        share.grow(bytes.len()).await?;
+        let payloads = json::parse_shared_payloads(&bytes.joined(), limits);
+        share.shrink(bytes.len());
+        Ok(payloads?)
+    }
+
+    /// The payloads of a body in the form that most clients send.
+    fn parse_straight(&self, bytes: &Parts, limits: &json::Limits) -> Option<Vec<SharedPayload>> {
+        let known = self.known_metadata.load();
+        let (single, all);
+        let parts: &[&[u8]] = if let Some(bytes) = bytes.single() {
+            single = [bytes];
+            &single
+        } else {
+            all = bytes.slices();
+            &all
+        };
+        let mut last = known.as_ref().and_then(|known| known.as_last());
+        let payloads = json::parse_shared_payloads_in_parts(parts, limits, &mut last)?;
+        self.known_metadata.learn(known.as_deref(), &last);
+        Some(payloads)
     }
 
     async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
@@ -273,24 +311,6 @@ impl Decoded {
             }
         }
     }
-}
-
-/// The payloads of a body.
-async fn parse(
-    bytes: &Parts,
-    limits: &json::Limits,
-    share: &mut Share,
-) -> Result<Vec<SharedPayload>, RequestError> {
-    if let Some(bytes) = bytes.single() {
-        return Ok(json::parse_shared_payloads(bytes, limits)?);
-    }
-    if let Some(payloads) = json::parse_shared_payloads_in_parts(&bytes.slices(), limits) {
-        return Ok(payloads);
-    }
-    share.grow(bytes.len()).await?;
-    let payloads = json::parse_shared_payloads(&bytes.joined(), limits);
-    share.shrink(bytes.len());
-    Ok(payloads?)
 }
 
 /// A payload that is still to be decoded.

@@ -20,16 +20,22 @@ use crate::{Metadata, SharedPayload};
 
 /// The payloads of a body, or `None` when the body must be read the other way.
 pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload>> {
-    payloads_in_parts(&[body], limits)
+    payloads_in_parts(&[body], limits, &mut None)
 }
 
 /// As [`payloads`], for a body in parts. `None` also when it is cut elsewhere than in the data of a payload.
-pub(super) fn payloads_in_parts(parts: &[&[u8]], limits: &Limits) -> Option<Vec<SharedPayload>> {
+///
+/// `last` are metadata that were read before, in their text. Then they are the last ones of this body.
+pub(super) fn payloads_in_parts<'b>(
+    parts: &'b [&'b [u8]],
+    limits: &Limits,
+    last: &mut Last<'b>,
+) -> Option<Vec<SharedPayload>> {
     let (rest, later) = parts.split_first()?;
     let mut reader = Reader { rest, later };
     reader.token(b'{')?;
     reader.name(br#""payloads""#)?;
-    let mut payloads = list(&mut reader, limits.max_payloads)?;
+    let mut payloads = list(&mut reader, limits.max_payloads, last)?;
     let is_whole = reader.token(b'}').is_some();
     reader.skip_space();
     if is_whole && reader.rest.is_empty() && reader.later.is_empty() {
@@ -39,19 +45,22 @@ pub(super) fn payloads_in_parts(parts: &[&[u8]], limits: &Limits) -> Option<Vec<
     None
 }
 
-fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<SharedPayload>> {
+fn list<'b>(
+    reader: &mut Reader<'b>,
+    limit: usize,
+    last: &mut Last<'b>,
+) -> Option<Vec<SharedPayload>> {
     reader.token(b'[')?;
     let mut payloads: Vec<SharedPayload> = Vec::new();
     if reader.token(b']').is_some() {
         return Some(payloads);
     }
-    let mut last = None;
     loop {
         if payloads.len() == limit {
             erase(&mut payloads);
             return None;
         }
-        let goes_on = payload(reader, &mut last).and_then(|payload| {
+        let goes_on = payload(reader, last).and_then(|payload| {
             payloads.push(payload);
             reader.goes_on(b']')
         });
@@ -74,7 +83,7 @@ fn erase(payloads: &mut [SharedPayload]) {
 }
 
 /// The text of the last metadata, and what they are.
-type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
+pub type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
 
 fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
@@ -323,7 +332,7 @@ mod tests {
             vec![50, 51, 60],
             vec![50, 700, 701, second, second + 300],
         ] {
-            let read = payloads_in_parts(&cut(&body, &cuts), &LIMITS).unwrap();
+            let read = payloads_in_parts(&cut(&body, &cuts), &LIMITS, &mut None).unwrap();
             assert_eq!(read.len(), 2);
             assert!(read.iter().all(|payload| payload.data == data), "{cuts:?}");
         }
@@ -351,9 +360,16 @@ mod tests {
                 let at = at.index(body.len());
                 body[at] = byte;
             }
-            if let Some(read) = payloads_in_parts(&cut(&body, &cuts), &LIMITS) {
-                prop_assert_eq!(Some(read), payloads(&body, &LIMITS));
+            let whole = payloads(&body, &LIMITS);
+            if let Some(read) = payloads_in_parts(&cut(&body, &cuts), &LIMITS, &mut None) {
+                prop_assert_eq!(Some(&read), whole.as_ref());
             }
+            // What is known from another body changes nothing.
+            let (text, known) = (br#"{"a":"QQ=="}"#, Metadata::from([("a".to_owned(), b"A".to_vec())]));
+            let mut last: Last<'_> = Some((&text[..], Arc::new(known)));
+            let parts = [body.as_slice()];
+            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, &mut last), &whole);
+            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, &mut last), &whole);
         }
 
         /// What is read the straight way is what the other reader reads.

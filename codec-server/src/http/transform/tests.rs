@@ -35,6 +35,7 @@ async fn run_within(
         limits,
         asked: &Asked::default(),
         is_audited: false,
+        known_metadata: &KnownMetadata::default(),
     };
     let body = Received {
         bytes: Parts::from(body.to_vec()),
