@@ -59,6 +59,13 @@ impl Parts {
         self.slices().concat().into()
     }
 
+    /// Drops them without erasing: for ciphertext.
+    pub(super) fn discard(self) {
+        for part in self.full.into_iter().chain([self.last]) {
+            drop(part.into_inner());
+        }
+    }
+
     /// Adds bytes, for which there must be room.
     fn append(&mut self, bytes: &[u8]) {
         self.last.extend_from_slice(bytes);

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwapOption, Guard};
-use temporal_kms_codec::{PayloadExt as _, SharedPayload};
+use temporal_kms_codec::SharedPayload;
 use temporal_kms_codec_proto::{Metadata, json::LastMetadata};
 
-use super::shown_ciphertext::is_encrypted;
+use super::shown_ciphertext::is_sealed;
 
 /// Text that is kept. A caller can add entries of any size.
 const MAX_KEPT: usize = 16 << 10;
@@ -35,7 +35,11 @@ impl KnownMetadata {
             return;
         };
         let is_known = known.is_some_and(|known| Arc::ptr_eq(&known.metadata, metadata));
-        if is_known || text.len() > MAX_KEPT || !is_of_envelope(metadata) {
+        if is_known || text.len() > MAX_KEPT {
+            return;
+        }
+        let envelope = SharedPayload::new(Arc::clone(metadata), Vec::new());
+        if !is_sealed(&envelope) {
             return;
         }
         self.0.store(Some(Arc::new(Kept {
@@ -50,11 +54,6 @@ impl Kept {
     pub(super) fn as_last(&self) -> LastMetadata<'_> {
         Some((&self.text, Arc::clone(&self.metadata)))
     }
-}
-
-fn is_of_envelope(metadata: &Arc<Metadata>) -> bool {
-    let payload = SharedPayload::new(Arc::clone(metadata), Vec::new());
-    payload.encoding().is_some_and(is_encrypted)
 }
 
 #[cfg(test)]

@@ -72,9 +72,7 @@ impl OriginPolicy {
 
     /// Gives the answer to a request without an origin the headers that [`cors_layer`](Self::cors_layer) gives it.
     pub(super) fn mark<B>(&self, answer: &mut Response<B>) {
-        const VARY: HeaderValue = HeaderValue::from_static(
-            "origin, access-control-request-method, access-control-request-headers",
-        );
+        const VARY: HeaderValue = HeaderValue::from_static("origin");
         const TRUE: HeaderValue = HeaderValue::from_static("true");
         answer.headers_mut().append(header::VARY, VARY);
         if self.cors.allow_credentials {

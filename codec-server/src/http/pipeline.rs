@@ -1,6 +1,6 @@
 //! A codec request from its head to its answer, one step after the other.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -41,7 +41,8 @@ pub(super) async fn run(app: &App, request: Request) -> Response {
         summary: Summary::default(),
         is_answered: false,
     };
-    let done = steps(app, request, id, &mut asked.summary).await;
+    // They have room for everything that a request may wait for. Futures around them would be moved with all of that.
+    let done = Box::pin(steps(app, request, id, &mut asked.summary)).await;
     let mut summary = asked.answered();
     let mut response = match done {
         Ok(done) => answer::success(done),
@@ -135,7 +136,8 @@ async fn steps(
         limits: &limits,
         known_metadata: &app.known_metadata,
     };
-    let work = audited::within(&app.audit, id, transform.run(body));
+    let work = pin!(transform.run(body));
+    let work = audited::within(&app.audit, id, work);
     let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();

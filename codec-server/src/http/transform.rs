@@ -27,7 +27,7 @@ use super::{
     request_error::{RequestError, wanted_key},
     request_id::RequestId,
     route::Operation,
-    shown_ciphertext::is_shown_ciphertext,
+    shown_ciphertext::{is_sealed, is_shown_ciphertext},
 };
 use crate::config::{Limits, OnUndecodable};
 
@@ -79,7 +79,11 @@ impl Request<'_> {
         let asked = self.parse(&bytes, &limits, &mut share).await?;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
         share.shrink(bytes.len());
-        drop(bytes);
+        if self.operation == Operation::Decode && asked.iter().all(is_sealed) {
+            bytes.discard();
+        } else {
+            drop(bytes);
+        }
 
         let payloads = asked.len();
         let _ = self.asked.payloads.set(payloads);
