@@ -2,7 +2,8 @@
 //!
 //! `router` names the paths. A codec path is any path that ends in `/encode`, `/decode` or `/download`, so it is the
 //! router's fallback. [`record`] gives every request its id and writes its lines in both logs. CORS is a layer around every path,
-//! and answers every `OPTIONS`. Codec requests that no web page sends pass routes and CORS by. [`pipeline`] has the steps of a codec request in their order, and each step has a file.
+//! and answers every `OPTIONS`. Codec requests that no web page sends pass routes and CORS by. [`pipeline`] has the steps of a
+//! codec request in their order, and each step has a file.
 //! A step refuses with a `RequestError`, which one function turns into an answer. Bodies, payloads and answers are counted
 //! against one limit of memory.
 

@@ -2,15 +2,17 @@
 //!
 //! A large body is kept in parts: memory that grows would be copied, and the copies erased.
 
-use std::{mem, pin::pin, task::Poll, time::Duration};
+mod parts;
+
+use std::{pin::pin, task::Poll, time::Duration};
 
 use axum::body::{Body, HttpBody as _};
 use bytes::{Buf as _, Bytes};
 use futures::poll;
 use http_body_util::BodyExt as _;
-use temporal_kms::support::SecretVec;
 use tokio::time::timeout;
 
+pub(super) use self::parts::Parts;
 use super::{memory::Share, request_error::RequestError};
 
 /// Memory that a body takes at first: more, if it tells that it is long, and never more than it tells.
@@ -25,75 +27,6 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 pub(super) struct Received {
     pub(super) bytes: Parts,
     pub(super) share: Share,
-}
-
-/// The bytes of a body. A small one has one part.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    last: SecretVec,
-    /// The parts before the last one, which are full.
-    full: Vec<SecretVec>,
-    length: usize,
-    capacity: usize,
-}
-
-impl Parts {
-    /// The length of all parts.
-    pub(super) fn len(&self) -> usize {
-        self.length
-    }
-
-    /// All parts.
-    pub(super) fn slices(&self) -> Vec<&[u8]> {
-        let parts = self.full.iter().chain([&self.last]);
-        parts.map(|part| part.as_slice()).collect()
-    }
-
-    /// The one part of a small body.
-    pub(super) fn single(&self) -> Option<&[u8]> {
-        self.full.is_empty().then_some(self.last.as_slice())
-    }
-
-    /// A copy in one part.
-    pub(super) fn joined(&self) -> SecretVec {
-        self.slices().concat().into()
-    }
-
-    /// Drops them without erasing: for ciphertext.
-    pub(super) fn discard(self) {
-        for part in self.full.into_iter().chain([self.last]) {
-            drop(part.into_inner());
-        }
-    }
-
-    /// Adds bytes, for which there must be room.
-    fn append(&mut self, bytes: &[u8]) {
-        self.last.extend_from_slice(bytes);
-        self.length += bytes.len();
-    }
-
-    /// Begins another part, so that `capacity` bytes have room in all. `last` must be full.
-    fn grow(&mut self, capacity: usize) {
-        let part = Vec::with_capacity(capacity - self.length);
-        let full = mem::replace(&mut self.last, part.into());
-        if !full.is_empty() {
-            self.full.push(full);
-        }
-        self.capacity = capacity;
-    }
-}
-
-#[cfg(test)]
-impl From<Vec<u8>> for Parts {
-    fn from(bytes: Vec<u8>) -> Self {
-        let (length, capacity) = (bytes.len(), bytes.capacity());
-        Self {
-            last: bytes.into(),
-            full: Vec::new(),
-            length,
-            capacity,
-        }
-    }
 }
 
 /// Reads the whole body. Memory is taken in proportion to the bytes that have arrived.
@@ -142,15 +75,15 @@ async fn add(
     (announced, limit): (usize, usize),
     share: &mut Share,
 ) -> Result<(), RequestError> {
-    let room = bytes.capacity - bytes.length;
+    let room = bytes.capacity() - bytes.len();
     let (now, later) = part.split_at(part.len().min(room));
     bytes.append(now);
     if later.is_empty() {
         return Ok(());
     }
-    let needed = bytes.length + later.len();
-    let capacity = capacity(needed, bytes.capacity, announced).min(limit.max(needed));
-    share.grow(capacity - bytes.capacity).await?;
+    let needed = bytes.len() + later.len();
+    let capacity = capacity(needed, bytes.capacity(), announced).min(limit.max(needed));
+    share.grow(capacity - bytes.capacity()).await?;
     bytes.grow(capacity);
     bytes.append(later);
     Ok(())
@@ -159,7 +92,12 @@ async fn add(
 /// At most twice what has arrived. A stalled client holds no more than that.
 fn capacity(needed: usize, held: usize, announced: usize) -> usize {
     let larger = announced.clamp(FIRST, FIRST_OF_LONG).max(held * 2);
-    let most = if announced == 0 { larger } else { announced };
+    // A body may tell no length, or a wrong one.
+    let most = if needed > announced {
+        larger
+    } else {
+        announced
+    };
     // What is not taken is not erased.
     needed.max(larger.min(most))
 }
@@ -210,12 +148,7 @@ mod tests {
             let part = vec![b'x'; length];
             let added = add(&mut bytes, &part, (announced, LIMIT), &mut share);
             added.await.unwrap();
-            let held = bytes.full.iter().chain([&bytes.last]);
-            assert_eq!(
-                held.map(|part| part.capacity()).sum::<usize>(),
-                bytes.capacity
-            );
-            taken.push(bytes.capacity);
+            taken.push(bytes.capacity());
         }
         (bytes, taken)
     }
@@ -243,8 +176,9 @@ mod tests {
         assert_eq!(taken(FIRST + 1, [1, FIRST]).await, [FIRST + 1, FIRST + 1]);
         let all = 100 << 10;
         assert_eq!(taken(all, [1, all - 1]).await, [FIRST_OF_LONG, all]);
-        // One that announced nothing.
+        // One that announced nothing, or too little.
         assert_eq!(taken(0, [1000]).await, [FIRST]);
+        assert_eq!(taken(10, [5, 9000, 5]).await, [10, FIRST, FIRST]);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! A server writes a line with many numbers and short texts for each request. The library would write each of them through several
 //! layers of styles, also where the log has no colours. Everything else is left to the library.
 
-use std::fmt::{self, Debug, Write as _};
+use std::fmt::{self, Debug};
 
 use tracing::field::{Field, Visit};
 use tracing_subscriber::{
