@@ -7,6 +7,7 @@ mod configuration;
 mod configuration_commands;
 mod documents;
 mod foreign;
+mod heads;
 mod hostile;
 mod http2;
 mod kms_outage;

@@ -22,7 +22,9 @@ mod ports;
 mod process;
 mod registry;
 mod servers;
+mod ssh;
 mod temporal;
+mod webhooks;
 
 pub use ask::ask;
 pub use error::StackError;
@@ -31,4 +33,6 @@ pub use ports::{free_port, is_free, wait_for_port};
 pub use process::Process;
 pub use registry::close;
 pub use servers::{Service, listening_url, sibling_binary};
+pub use ssh::SshServer;
 pub use temporal::{TemporalOptions, TemporalServer};
+pub use webhooks::{Webhook, WebhookReceiver};

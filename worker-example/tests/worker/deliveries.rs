@@ -2,8 +2,8 @@
 
 use crate::signed::signing_key;
 use crate::store::files;
-use crate::support::{LIMIT, end, fresh, receiver::Receiver, scripted::Scripted, send};
-use dev_servers::Process;
+use crate::support::{LIMIT, end, fresh, scripted::Scripted, send};
+use dev_servers::{Process, WebhookReceiver};
 use integration_tests::{assert_absent, until};
 use nix::sys::signal::Signal;
 use prost::Message as _;
@@ -20,13 +20,13 @@ async fn scripted() -> Scripted {
     scripted
 }
 
-fn submit(scripted: &Scripted, task: &str, prompt: &str, receiver: &Receiver) -> Process {
+fn submit(scripted: &Scripted, task: &str, prompt: &str, receiver: &WebhookReceiver) -> Process {
     let request = json!({"prompt": prompt, "anthropicApiKey": "sk-ant-webhook",
-        "callbackUrl": receiver.url, "metadata": {"ticket": 7}});
+        "callbackUrl": receiver.url(), "metadata": {"ticket": 7}});
     scripted.rig.submit(task, &request, &["--json"])
 }
 
-async fn accepted(receiver: &Receiver) -> Value {
+async fn accepted(receiver: &WebhookReceiver) -> Value {
     let webhook = until("the webhook is accepted", async || {
         receiver.accepted().pop()
     })
@@ -38,7 +38,7 @@ async fn accepted(receiver: &Receiver) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_is_tried_until_it_is_accepted() {
     let scripted = scripted().await;
-    let receiver = Receiver::start(&[500, 503]);
+    let receiver = WebhookReceiver::start(&[500, 503]).unwrap();
     let _worker = scripted.worker(&[]);
     let task = fresh("task");
     let (code, output) = end(&mut submit(&scripted, &task, "go", &receiver));
@@ -72,7 +72,7 @@ async fn a_webhook_is_tried_until_it_is_accepted() {
             "{}",
             webhook.head
         );
-        assert_eq!(webhook.body, body, "each attempt has the same body");
+        assert_eq!(webhook.json(), body, "each attempt has the same body");
     }
     let history = scripted.rig.history(&task).await.encode_to_vec();
     assert_absent(
@@ -85,7 +85,7 @@ async fn a_webhook_is_tried_until_it_is_accepted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_and_cancelled_tasks_are_told() {
     let scripted = scripted().await;
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let claude = scripted.rig.claude("cat >/dev/null; echo no >&2; exit 3");
     let worker = scripted.rig.worker_with(&claude, &[]);
     let (code, _) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
@@ -101,7 +101,7 @@ async fn failed_and_cancelled_tasks_are_told() {
     );
     drop(worker);
 
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let _worker = scripted.worker(&[]);
     let task = fresh("task");
     let mut running = submit(&scripted, &task, "wait", &receiver);
@@ -122,7 +122,7 @@ async fn failed_and_cancelled_tasks_are_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_whose_worker_is_lost_is_told() {
     let scripted = scripted().await;
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let mut lost = scripted.worker(&[]);
     let mut running = submit(&scripted, &fresh("task"), "wait", &receiver);
     scripted.until_runs(1).await;
@@ -142,7 +142,7 @@ async fn a_task_whose_worker_is_lost_is_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_without_a_secret_refuses_the_task() {
     let scripted = Scripted::new().await;
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let _worker = scripted.worker(&[]);
     let (code, output) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
     assert_eq!(code, 1, "{output}");
@@ -153,12 +153,12 @@ async fn a_worker_without_a_secret_refuses_the_task() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_right_to_encrypt_neither_forges_nor_suppresses_a_webhook() {
     let scripted = scripted().await;
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let worker = scripted.worker(&[]);
     let task = fresh("task");
     // The attacker encrypts as the submission does, and takes the id of the delivery before the task ends.
     let client = scripted.rig.client().await;
-    let forged = json!({"taskId": task, "url": receiver.url, "approval": "00".repeat(32), "body": {"taskId": task,
+    let forged = json!({"taskId": task, "url": receiver.url(), "approval": "00".repeat(32), "body": {"taskId": task,
         "status": "completed", "exitCode": 42, "logsPath": "x", "summary": {"durationMs": 1, "turns": 1, "errors": 0,
         "startedAt": "x", "completedAt": "x"}}});
     let forged = RawValue::from_value(&forged, client.options().data_converter.payload_converter());
@@ -190,7 +190,7 @@ async fn the_right_to_encrypt_neither_forges_nor_suppresses_a_webhook() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_not_signed_sends_no_webhook() {
     let scripted = scripted().await;
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let key = signing_key(scripted.rig.keyring(), "accepted").await;
     let _worker = scripted.worker(&["--request-key", key.to_str().unwrap()]);
     let (code, output) = end(&mut submit(&scripted, &fresh("task"), "go", &receiver));
@@ -198,7 +198,7 @@ async fn a_request_that_is_not_signed_sends_no_webhook() {
     assert!(output.contains("no webhook is sent"), "{output}");
     // A signed request that cannot be prepared is told.
     let task = fresh("task");
-    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url,
+    let request = json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url(),
         "preExecutionCommands": ["exit 7"]});
     let signed = ["--json", "--sign-with", "local://accepted"];
     let (code, output) = end(&mut scripted.rig.submit(&task, &request, &signed));
@@ -218,7 +218,7 @@ async fn a_task_that_waits_too_long_is_told_and_its_secrets_are_deleted() {
     scripted
         .rig
         .set("CLAUDE_TASKS_STORE", objects.to_str().unwrap());
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let _worker = scripted.worker(&["--max-tasks", "1"]);
     let mut running = scripted.submit(&fresh("task"), "wait");
     until("the first task runs", async || {
@@ -227,7 +227,7 @@ async fn a_task_that_waits_too_long_is_told_and_its_secrets_are_deleted() {
     .await;
     let task = fresh("task");
     let request =
-        json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url});
+        json!({"prompt": "go", "anthropicApiKey": "sk-ant-webhook", "callbackUrl": receiver.url()});
     let arguments = ["--json", "--queue-time", "1s"];
     let (code, output) = end(&mut scripted.rig.submit(&task, &request, &arguments));
     assert_eq!(code, 1, "{output}");

@@ -1,7 +1,8 @@
 //! A task with a repository: clone, files, commands, Claude Code, commit, push, upload, webhook.
 
-use crate::support::{Rig, fresh, receiver::Receiver};
+use crate::support::{Rig, fresh};
 use claude_tasks::{ConnectOptions, EndKind, RequestRules, SubmitOptions, TaskClient, TaskRequest};
+use dev_servers::WebhookReceiver;
 use integration_tests::until;
 use serde_json::{Value, json};
 use std::{
@@ -60,7 +61,7 @@ async fn a_task_commits_pushes_uploads_and_tells() {
     rig.set("CLAUDE_TASKS_GIT_FILES", "true");
     rig.set("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks");
     rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
-    let receiver = Receiver::start(&[]);
+    let receiver = WebhookReceiver::start(&[]).unwrap();
     let bare = repository(rig.folder.path());
     let result = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
     let claude = rig.claude(&format!(
@@ -70,7 +71,7 @@ async fn a_task_commits_pushes_uploads_and_tells() {
     let client = client(&rig, &store).await;
     let task = fresh("task");
     let request = json!({
-        "prompt": "go", "anthropicApiKey": "sk-ant-repository", "callbackUrl": receiver.url,
+        "prompt": "go", "anthropicApiKey": "sk-ant-repository", "callbackUrl": receiver.url(),
         "gitRepo": format!("file://{}", bare.display()), "cwdRelative": "src",
         "preExecutionCommands": ["echo prepared > src/prepared.txt"],
         "environmentSecrets": {"TOKEN": "environment-secret-1"},

@@ -2,7 +2,6 @@
 
 pub(crate) mod attacker;
 pub(crate) mod provider;
-pub(crate) mod receiver;
 pub(crate) mod replay;
 pub(crate) mod scripted;
 

@@ -7,6 +7,7 @@ use super::{
     credential::Credential,
     history::{self, History},
     http,
+    remote_task::RemoteTask,
     stage::Stage,
     task::Task,
     watch,
@@ -52,6 +53,7 @@ impl Claims {
         &mut self,
         stage: &Stage,
         task: &Task,
+        remote: &RemoteTask,
         history: &History,
         credential: &Credential,
     ) {
@@ -69,8 +71,8 @@ impl Claims {
             command_line_shows(stage, task),
         );
         self.claim(
-            "The credential was never among a program's arguments",
-            arguments(task),
+            "The credential and the SSH key were never among a program's arguments",
+            arguments(task, remote),
         );
         self.claim(
             "The credential is in no file and in no output of any server",
@@ -137,7 +139,7 @@ fn stores_nothing(
     Ok(())
 }
 
-fn all_encrypted(history: &History) -> anyhow::Result<()> {
+pub(super) fn all_encrypted(history: &History) -> anyhow::Result<()> {
     ensure!(!history.fields().is_empty(), "there is no payload");
     for field in history.fields() {
         let payload = &field.stored;
@@ -176,8 +178,9 @@ fn command_line_shows(stage: &Stage, task: &Task) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn arguments(task: &Task) -> anyhow::Result<()> {
-    let programs = task.argument_leaks().join(", ");
+fn arguments(task: &Task, remote: &RemoteTask) -> anyhow::Result<()> {
+    let programs = [task.argument_leaks(), remote.argument_leaks()].concat();
+    let programs = programs.join(", ");
     ensure!(programs.is_empty(), "it was among those of {programs}");
     Ok(())
 }

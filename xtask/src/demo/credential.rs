@@ -2,6 +2,7 @@
 
 use std::{env, fmt, process::Command};
 
+use serde_json::{Map, Value};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -53,6 +54,15 @@ impl Credential {
     pub(super) fn give_to(&self, command: &mut Command) {
         keep_from(command);
         command.env(self.variable, self.secret.as_str());
+    }
+
+    /// Adds it to a request of the task API.
+    pub(super) fn add_to(&self, request: &mut Map<String, Value>) {
+        let field = match self.variable {
+            "CLAUDE_CODE_OAUTH_TOKEN" => "anthropicOAuthToken",
+            _ => "anthropicApiKey",
+        };
+        request.insert(field.to_owned(), self.secret.as_str().into());
     }
 
     /// `text` without it, fit to be printed.

@@ -6,9 +6,9 @@ use anyhow::{Context, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
-use super::{stage::Stage, task::Task};
+use super::stage::Stage;
 
-/// The task's history twice, as the `temporal` command line shows it.
+/// The history of a task twice, as the `temporal` command line shows it.
 pub(super) struct History {
     stored: String,
     shown: String,
@@ -36,14 +36,14 @@ pub(super) struct Payload {
 
 impl History {
     /// Asks Temporal once without and once with the codec server.
-    pub(super) fn fetch(stage: &Stage, task: &Task) -> anyhow::Result<Self> {
+    pub(super) fn fetch(stage: &Stage, task: &str) -> anyhow::Result<Self> {
         let show = |endpoint: Option<&str>| {
             let mut command = stage.temporal().cli();
             command.args([
                 "workflow",
                 "show",
                 "--workflow-id",
-                task.id(),
+                task,
                 "--output",
                 "json",
             ]);

@@ -1,11 +1,16 @@
-//! The whole product on one machine: Temporal, the codec server, a worker and a task.
+//! The whole product on one machine: Temporal, the codec server, the task service, and two tasks.
 
 mod claims;
 mod credential;
+mod events;
 mod history;
 mod http;
 mod interrupt;
 mod programs;
+mod remote_claims;
+mod remote_task;
+mod repository;
+mod service;
 mod stage;
 mod table;
 mod task;
@@ -17,7 +22,7 @@ use anyhow::{Context, ensure};
 
 use self::{
     claims::Claims, credential::Credential, history::History, interrupt::Interrupts,
-    programs::Programs, stage::Stage, task::Task,
+    programs::Programs, remote_task::RemoteTask, stage::Stage, task::Task,
 };
 use crate::{path, step, workspace::Workspace};
 
@@ -67,17 +72,30 @@ fn play(
 ) -> anyhow::Result<()> {
     step::heading("Servers");
     let stage = Stage::start(programs, credential, arguments.check)?;
-    stage.describe();
+    stage.describe()?;
 
     step::heading("Task");
     let task = Task::run(programs, &stage, credential)?;
 
     step::heading(&format!("The history of {}", task.id()));
-    let history = History::fetch(&stage, &task)?;
+    let history = History::fetch(&stage, task.id())?;
     table::print(&history, credential);
 
+    step::heading("A task over HTTP, with a repository and a webhook");
+    let service = stage.service();
+    let remote = RemoteTask::run(service, credential)?;
+    let remote_history = History::fetch(&stage, remote.id())?;
+
     step::heading("Checked just now");
-    claims.check_all(&stage, &task, &history, credential);
+    claims.check_all(&stage, &task, &remote, &history, credential);
+    remote_claims::check_all(
+        claims,
+        programs,
+        service,
+        &remote,
+        &remote_history,
+        credential,
+    );
 
     if !arguments.check {
         invite(programs, &stage, &task);

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::{
+    path,
     step::{self, Background},
-    tools::{self, CLAUDE, Oldest, TEMPORAL},
+    tools::{self, CLAUDE, Oldest, SSHD, TEMPORAL},
     workspace::Workspace,
 };
 
@@ -15,12 +16,20 @@ pub(super) struct Programs {
     pub(super) codec_server: PathBuf,
     pub(super) claude_tasks: PathBuf,
     pub(super) fake_anthropic: PathBuf,
+    pub(super) git: PathBuf,
+    /// The server for the task's repository, where the machine has one.
+    pub(super) sshd: Option<PathBuf>,
 }
 
 impl Programs {
     /// Builds the own programs if `build` says so, and finds or installs the others meanwhile.
     pub(super) fn provide(workspace: &Workspace, build: bool) -> anyhow::Result<Self> {
         step::heading("Programs");
+        let git = path::need(
+            "git",
+            "install git: a task of the demo commits to a repository",
+        )?;
+        let sshd = sshd(workspace);
         let workspace = workspace.lean();
         let tools = Background::start({
             let workspace = workspace.clone();
@@ -37,6 +46,8 @@ impl Programs {
             codec_server: own("codec-server"),
             claude_tasks: own("claude-tasks"),
             fake_anthropic: own("fake-anthropic"),
+            git,
+            sshd,
         })
     }
 }
@@ -47,6 +58,27 @@ fn temporal(workspace: &Workspace) -> anyhow::Result<PathBuf> {
         version: (1, 29),
     };
     tools::find_or_install(workspace, &TEMPORAL, &oldest_server)
+}
+
+/// The demo installs no server into the system, so it takes only one that is there.
+fn sshd(workspace: &Workspace) -> Option<PathBuf> {
+    let sshd = tools::present(workspace, &SSHD);
+    let missing = ["ssh", "ssh-keygen"]
+        .into_iter()
+        .find(|name| path::find(name).is_none());
+    match (&sshd, missing) {
+        (Some(program), None) => {
+            step::note(&format!("sshd: {}", program.display()));
+            sshd
+        }
+        (_, missing) => {
+            let missing = missing.unwrap_or("sshd");
+            step::note(&format!(
+                "{missing}: not on this machine, taking a repository in a folder"
+            ));
+            None
+        }
+    }
 }
 
 fn claude(workspace: &Workspace) -> anyhow::Result<PathBuf> {

@@ -6,12 +6,10 @@ use anyhow::{Context, ensure};
 use dev_servers::{Process, Service, TemporalOptions, TemporalServer, is_free};
 use tempfile::TempDir;
 
-use super::{
-    credential::{self, Credential},
-    programs::Programs,
-};
+use super::{credential::Credential, programs::Programs, service::TaskService};
 use crate::step;
 
+const API_PORT: u16 = 8080;
 const CODEC_PORT: u16 = 8081;
 const TEMPORAL_PORT: u16 = 7233;
 const UI_PORT: u16 = 8233;
@@ -19,7 +17,7 @@ const UI_PORT: u16 = 8233;
 /// The running servers and their shared folder. Dropping this removes all of them.
 pub(super) struct Stage {
     // Dropped in this order: clients before servers.
-    worker: Process,
+    service: TaskService,
     temporal: TemporalServer,
     codec: Service,
     messages: Option<Service>,
@@ -35,7 +33,7 @@ impl Stage {
     ) -> anyhow::Result<Self> {
         let usual = |port: u16| Some(port).filter(|port| !free_ports && is_free(*port));
         let folder = TempDir::with_prefix("temporal-kms-codec-demo-").context("no folder")?;
-        for name in ["keyring", "home", "tasks"] {
+        for name in ["keyring", "home", "tasks", "objects"] {
             fs::create_dir(folder.path().join(name))?;
         }
         let keyring = folder.path().join("keyring");
@@ -52,9 +50,14 @@ impl Stage {
         let temporal = TemporalServer::start(&programs.temporal, &options)?;
         let stand_in = || Service::fake_anthropic(&programs.fake_anthropic);
         let messages = (!credential.is_own()).then(stand_in).transpose()?;
-        let worker = worker(programs, &temporal, messages.as_ref(), folder.path())?;
+        let mut command = client("all", programs, &temporal, folder.path());
+        if let Some(api) = &messages {
+            command.env("ANTHROPIC_BASE_URL", api.url());
+        }
+        let port = usual(API_PORT).unwrap_or(0);
+        let service = TaskService::start(programs, command, folder.path(), port)?;
         Ok(Self {
-            worker,
+            service,
             temporal,
             codec,
             messages,
@@ -63,7 +66,7 @@ impl Stage {
     }
 
     /// Says what runs where.
-    pub(super) fn describe(&self) {
+    pub(super) fn describe(&self) -> anyhow::Result<()> {
         let temporal = self.temporal.address();
         step::note(&format!(
             "codec server   {}, with a fresh key local://default",
@@ -82,11 +85,16 @@ impl Stage {
             }
             None => step::note("Messages API   Anthropic's own, with your credential"),
         }
-        step::note("worker         waits for Claude tasks");
+        self.service.describe()
     }
 
     pub(super) fn temporal(&self) -> &TemporalServer {
         &self.temporal
+    }
+
+    /// The task service.
+    pub(super) fn service(&self) -> &TaskService {
+        &self.service
     }
 
     /// The codec server's URL.
@@ -128,6 +136,12 @@ impl Stage {
         let ids = self.ids();
         let folder = self.folder.path().to_owned();
         let urls = [self.codec().to_owned(), self.temporal.url(), self.ui()];
+        let port = |url: &String| url.rsplit(':').next()?.parse().ok();
+        let ports = urls
+            .iter()
+            .map(|url| port(url).context("a URL has no port"));
+        let mut ports = ports.collect::<anyhow::Result<Vec<u16>>>()?;
+        ports.extend(self.service.ports());
         drop(self);
         for (name, id) in ids {
             ensure!(
@@ -135,9 +149,8 @@ impl Stage {
                 "{name} still runs ({id})"
             );
         }
-        for url in urls {
-            let port = url.rsplit(':').next().and_then(|port| port.parse().ok());
-            ensure!(port.is_some_and(is_free), "somebody still listens at {url}");
+        for port in ports {
+            ensure!(is_free(port), "a program still listens on port {port}");
         }
         ensure!(!folder.exists(), "{} is still there", folder.display());
         Ok(())
@@ -149,28 +162,11 @@ impl Stage {
             .iter()
             .map(|api| ("the Messages API", api.process()));
         let servers = [
-            ("the worker", &self.worker),
             ("the Temporal server", self.temporal.process()),
             ("the codec server", self.codec.process()),
         ];
-        servers.into_iter().chain(messages)
+        self.service.processes().chain(servers).chain(messages)
     }
-}
-
-fn worker(
-    programs: &Programs,
-    temporal: &TemporalServer,
-    messages: Option<&Service>,
-    folder: &Path,
-) -> anyhow::Result<Process> {
-    let mut command = client("worker", programs, temporal, folder);
-    command.arg("--claude").arg(&programs.claude);
-    command.arg("--workdir").arg(folder.join("tasks"));
-    if let Some(api) = messages {
-        command.env("ANTHROPIC_BASE_URL", api.url());
-    }
-    credential::keep_from(&mut command);
-    Ok(Process::spawn("the worker", command)?)
 }
 
 fn client(

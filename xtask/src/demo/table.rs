@@ -76,7 +76,8 @@ fn wrap(text: &str) -> Vec<String> {
     lines
 }
 
-fn clip(text: &str, width: usize) -> String {
+/// The first `width` characters.
+pub(super) fn clip(text: &str, width: usize) -> String {
     text.chars().take(width).collect()
 }
 

@@ -36,7 +36,7 @@ impl Task {
         let shown = step::describe(&command).replace(" --", " \\\n        --");
         step::note(&format!("$ {shown}"));
 
-        let watch = Watch::start(credential.bytes());
+        let watch = Watch::start(&[credential.bytes()]);
         let mut process = Process::spawn("claude-tasks submit", command)?;
         let status = process.follow(LIMIT, |line| step::note(&credential.mask(line)))?;
         let seen = watch.stop();

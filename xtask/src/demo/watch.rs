@@ -17,21 +17,22 @@ use zeroize::Zeroizing;
 
 const EVERY: Duration = Duration::from_millis(10);
 
-/// Looks at the arguments of every process of this machine for a secret, until it is stopped.
+/// Looks at the arguments of every process of this machine for secrets, until it is stopped.
 pub(super) struct Watch {
     stop: Arc<AtomicBool>,
     watcher: JoinHandle<BTreeSet<String>>,
 }
 
 impl Watch {
-    pub(super) fn start(secret: &[u8]) -> Self {
-        let secret = Zeroizing::new(secret.to_vec());
+    pub(super) fn start(secrets: &[&[u8]]) -> Self {
+        let copy = |secret: &&[u8]| Zeroizing::new(secret.to_vec());
+        let secrets: Vec<_> = secrets.iter().map(copy).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let watcher = thread::spawn(move || {
             let mut seen = BTreeSet::new();
             while !stopped.load(Ordering::SeqCst) {
-                seen.extend(programs_with(&secret));
+                seen.extend(programs_with(&secrets));
                 thread::sleep(EVERY);
             }
             seen
@@ -39,7 +40,7 @@ impl Watch {
         Self { stop, watcher }
     }
 
-    /// The names of the programs that had the secret among their arguments.
+    /// The names of the programs that had a secret among their arguments.
     pub(super) fn stop(self) -> Vec<String> {
         self.stop.store(true, Ordering::SeqCst);
         let gave_up = || BTreeSet::from(["(the watch itself failed)".to_owned()]);
@@ -51,11 +52,13 @@ impl Watch {
     }
 }
 
-fn programs_with(secret: &[u8]) -> impl Iterator<Item = String> {
+fn programs_with(secrets: &[Zeroizing<Vec<u8>>]) -> impl Iterator<Item = String> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.filter_map(|process| {
         let arguments = fs::read(process.path().join("cmdline")).ok()?;
-        find_secret(&arguments, secret)?;
+        secrets
+            .iter()
+            .find_map(|secret| find_secret(&arguments, secret))?;
         let program = arguments
             .split(|byte| *byte == 0)
             .next()

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 pub(crate) use catalog::{
     CARGO_DEB, CARGO_DENY, CARGO_HACK, CARGO_MACHETE, CARGO_SEMVER_CHECKS, CI, CLAUDE, MDBOOK,
-    PEER_PYTHON, PEER_TYPESCRIPT, TEMPORAL, TESTING, Tool, WRK,
+    PEER_PYTHON, PEER_TYPESCRIPT, SSHD, TEMPORAL, TESTING, Tool, WRK,
 };
 pub(crate) use on_path::{Oldest, find_or_install};
 
@@ -42,6 +42,15 @@ pub(crate) fn provide_all(workspace: &Workspace, tools: &[&Tool]) -> anyhow::Res
         provide(workspace, tool)?;
     }
     Ok(())
+}
+
+/// The path of `tool` if it is there. Nothing is installed.
+pub(crate) fn present(workspace: &Workspace, tool: &Tool) -> Option<PathBuf> {
+    let pinned = workspace.tools().join(tool.program);
+    if pinned.exists() {
+        return Some(pinned);
+    }
+    install::of_system(tool)
 }
 
 /// The path of the pinned `tool`, which is installed first when it is not there.
