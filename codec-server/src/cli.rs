@@ -172,6 +172,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
     };
     dotenv::tell();
     memory::protect();
+    memory::reuse_large_blocks();
     let done = match cli.command {
         Command::Dev(args) => dev::run(args, log),
         Command::Serve(args) => serve::run(args, log),

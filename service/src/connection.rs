@@ -2,13 +2,14 @@
 
 mod activity;
 mod answer_io;
+mod handler;
 mod http_connection;
 mod info;
 mod protocol;
 
 use std::{convert::Infallible, fmt, future::pending, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::body::Body;
 use http::{Request, Version};
 use hyper::{body::Incoming, service::service_fn};
 use tokio::{
@@ -16,15 +17,14 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tower::Service as _;
 
-pub use self::info::ConnectionInfo;
 use self::{
     activity::{Activity, ActivityLimits, Overdue},
     answer_io::{AnswerIo, WriteLimits},
     http_connection::Http,
     protocol::Protocol,
 };
+pub use self::{handler::Handler, info::ConnectionInfo};
 use crate::{
     auth::ClientCertificate,
     listener::{Listener, Stream},
@@ -39,8 +39,8 @@ const LAST_HANDSHAKE: Duration = Duration::from_secs(1);
 pub struct Service {
     /// The listener's name in metrics.
     pub name: &'static str,
-    /// What it answers.
-    pub router: Router,
+    /// Answers the requests.
+    pub handler: Arc<dyn Handler>,
     /// Certificates, if it speaks TLS.
     pub tls: Option<Arc<Tls>>,
     /// Counts the connections.
@@ -84,11 +84,11 @@ pub async fn serve(
 ) {
     let Service {
         name,
-        router,
+        handler,
         tls,
         metrics,
     } = service;
-    let connections = Connections::new(router, tls, limits, stop.clone());
+    let connections = Connections::new(handler, tls, limits, stop.clone());
     let connections = Arc::new(connections);
     let connection = move |stream: Stream| {
         let (connections, metrics) = (Arc::clone(&connections), Arc::clone(&metrics));
@@ -104,7 +104,7 @@ pub async fn serve(
 /// What all connections of a listener share.
 struct Connections {
     http: Http,
-    router: Router,
+    handler: Arc<dyn Handler>,
     tls: Option<Arc<Tls>>,
     write_limits: WriteLimits,
     activity_limits: ActivityLimits,
@@ -113,14 +113,14 @@ struct Connections {
 
 impl Connections {
     fn new(
-        router: Router,
+        handler: Arc<dyn Handler>,
         tls: Option<Arc<Tls>>,
         limits: &ConnectionLimits,
         stop: CancellationToken,
     ) -> Self {
         Self {
             http: Http::new(limits),
-            router,
+            handler,
             tls,
             write_limits: WriteLimits {
                 progress: limits.write,
@@ -195,14 +195,14 @@ impl Connections {
         let (protocol, activity) = (Arc::<Protocol>::default(), Activity::new());
         let io = AnswerIo::new(stream, self.write_limits, Arc::clone(&protocol));
         let service = service_fn({
-            let (router, activity) = (self.router.clone(), Arc::clone(&activity));
+            let (handler, activity) = (Arc::clone(&self.handler), Arc::clone(&activity));
             move |mut request: Request<Incoming>| {
-                let mut router = router.clone();
                 request.extensions_mut().insert(info.clone());
                 // The HTTP library and the socket limit HTTP/1.1.
                 let working = (request.version() == Version::HTTP_2).then(|| activity.begin());
+                let answer = handler.handle(request.map(Body::new));
                 async move {
-                    let response = router.call(request).await?;
+                    let response = answer.await;
                     Ok::<_, Infallible>(match working {
                         Some(working) => working.answer(response),
                         None => response,

@@ -1,13 +1,18 @@
 //! Reads a body within limits of size, time and memory.
+//!
+//! A large body is kept in parts: memory that grows would be copied, and the copies erased.
 
-use std::time::Duration;
+mod parts;
+
+use std::{pin::pin, task::Poll, time::Duration};
 
 use axum::body::{Body, HttpBody as _};
 use bytes::{Buf as _, Bytes};
+use futures::poll;
 use http_body_util::BodyExt as _;
-use temporal_kms::support::SecretVec;
 use tokio::time::timeout;
 
+pub(super) use self::parts::Parts;
 use super::{memory::Share, request_error::RequestError};
 
 /// Memory that a body takes at first: more, if it tells that it is long, and never more than it tells.
@@ -20,7 +25,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// A whole body, and its share of the memory. The body is erased on drop.
 pub(super) struct Received {
-    pub(super) bytes: SecretVec,
+    pub(super) bytes: Parts,
     pub(super) share: Share,
 }
 
@@ -31,9 +36,13 @@ pub(super) async fn read(
     time: Duration,
     share: Share,
 ) -> Result<Received, RequestError> {
-    timeout(time, read_limited(body, limit, share))
-        .await
-        .unwrap_or(Err(RequestError::BodyTooSlow))
+    let mut body = pin!(read_limited(body, limit, share));
+    // A small body has arrived with its head, and needs no clock.
+    if let Poll::Ready(read) = poll!(body.as_mut()) {
+        return read;
+    }
+    let read = timeout(time, body).await;
+    read.unwrap_or(Err(RequestError::BodyTooSlow))
 }
 
 async fn read_limited(
@@ -45,47 +54,50 @@ async fn read_limited(
     if announced > limit {
         return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
     }
-    let mut whole = SecretVec::default();
+    let mut bytes = Parts::default();
     while let Some(part) = next(&mut body).await? {
-        if part.len() > limit - whole.len() {
-            drop((whole, share));
+        if part.len() > limit - bytes.len() {
+            drop((bytes, share));
             return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
         }
-        if let Err(busy) = make_room(&mut whole, part.len(), (announced, limit), &mut share).await {
-            drop((whole, share));
+        if let Err(busy) = add(&mut bytes, &part, (announced, limit), &mut share).await {
+            drop((bytes, share));
             return Err(refuse(body, busy).await);
         }
-        whole.extend_from_slice(&part);
     }
-    Ok(Received {
-        bytes: whole,
-        share,
-    })
+    Ok(Received { bytes, share })
 }
 
-/// Grows by hand: a vector that grows by itself leaves copies behind that are not erased.
-async fn make_room(
-    whole: &mut SecretVec,
-    more: usize,
+/// Adds a part that has arrived. Memory is taken as it is needed.
+async fn add(
+    bytes: &mut Parts,
+    part: &[u8],
     (announced, limit): (usize, usize),
     share: &mut Share,
 ) -> Result<(), RequestError> {
-    let needed = whole.len() + more;
-    if needed <= whole.capacity() {
+    let room = bytes.capacity() - bytes.len();
+    let (now, later) = part.split_at(part.len().min(room));
+    bytes.append(now);
+    if later.is_empty() {
         return Ok(());
     }
-    let capacity = capacity(needed, whole.capacity(), announced).min(limit.max(needed));
-    share.grow(capacity - whole.capacity()).await?;
-    let mut larger = SecretVec::from(Vec::with_capacity(capacity));
-    larger.extend_from_slice(whole);
-    *whole = larger;
+    let needed = bytes.len() + later.len();
+    let capacity = capacity(needed, bytes.capacity(), announced).min(limit.max(needed));
+    share.grow(capacity - bytes.capacity()).await?;
+    bytes.grow(capacity);
+    bytes.append(later);
     Ok(())
 }
 
 /// At most twice what has arrived. A stalled client holds no more than that.
 fn capacity(needed: usize, held: usize, announced: usize) -> usize {
     let larger = announced.clamp(FIRST, FIRST_OF_LONG).max(held * 2);
-    let most = if announced == 0 { larger } else { announced };
+    // A body may tell no length, or a wrong one.
+    let most = if needed > announced {
+        larger
+    } else {
+        announced
+    };
     // What is not taken is not erased.
     needed.max(larger.min(most))
 }
@@ -123,19 +135,26 @@ mod tests {
     use super::*;
     use crate::http::memory::Memory;
 
-    /// The memory that a body takes after each part.
-    async fn taken(announced: usize, parts: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    const LIMIT: usize = 16 << 20;
+
+    /// A body that has arrived in parts of these lengths, and the memory that it took after each.
+    async fn arrived(
+        announced: usize,
+        lengths: impl IntoIterator<Item = usize>,
+    ) -> (Parts, Vec<usize>) {
         let mut share = Memory::new(64 << 20).share();
-        let mut whole = SecretVec::default();
-        let mut taken = Vec::new();
-        for part in parts {
-            make_room(&mut whole, part, (announced, 16 << 20), &mut share)
-                .await
-                .unwrap();
-            whole.extend(std::iter::repeat_n(b'x', part));
-            taken.push(whole.capacity());
+        let (mut bytes, mut taken) = (Parts::default(), Vec::new());
+        for length in lengths {
+            let part = vec![b'x'; length];
+            let added = add(&mut bytes, &part, (announced, LIMIT), &mut share);
+            added.await.unwrap();
+            taken.push(bytes.capacity());
         }
-        taken
+        (bytes, taken)
+    }
+
+    async fn taken(announced: usize, lengths: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        arrived(announced, lengths).await.1
     }
 
     #[tokio::test]
@@ -157,15 +176,21 @@ mod tests {
         assert_eq!(taken(FIRST + 1, [1, FIRST]).await, [FIRST + 1, FIRST + 1]);
         let all = 100 << 10;
         assert_eq!(taken(all, [1, all - 1]).await, [FIRST_OF_LONG, all]);
-        // One that announced nothing.
+        // One that announced nothing, or too little.
         assert_eq!(taken(0, [1000]).await, [FIRST]);
+        assert_eq!(taken(10, [5, 9000, 5]).await, [10, FIRST, FIRST]);
     }
 
     #[tokio::test]
-    async fn a_long_body_is_copied_a_few_times_only() {
+    async fn a_long_body_is_in_few_parts_and_copied_once() {
         let (part, all) = (8 << 10, 1 << 20);
-        let mut taken = taken(all, std::iter::repeat_n(part, all / part)).await;
+        let (bytes, mut taken) = arrived(all, std::iter::repeat_n(part, all / part)).await;
         taken.dedup();
         assert_eq!(taken, [64 << 10, 128 << 10, 256 << 10, 512 << 10, all]);
+        assert_eq!((bytes.slices().len(), bytes.len()), (5, all));
+        assert_eq!(bytes.single(), None);
+        assert_eq!(bytes.joined().as_slice(), vec![b'x'; all]);
+        let (small, _) = arrived(100, [40, 60]).await;
+        assert_eq!(small.single().map(<[u8]>::len), Some(100));
     }
 }

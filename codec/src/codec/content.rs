@@ -2,7 +2,10 @@
 
 mod in_place;
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use prost::{
     Message as _,
@@ -41,47 +44,97 @@ pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
 /// Reads a serialized payload out of the buffer that it was decrypted in. Its data keep their place in memory, and everything
 /// else in the buffer is erased.
 pub(crate) fn take(buffer: SecretVec, serialized: Range<usize>) -> Result<Payload, PayloadError> {
-    let shared = take_shared(buffer, serialized, &mut LastMetadata::default())?;
-    Ok(shared.into_payload())
+    Ok(match taken(buffer, serialized, in_place::metadata)? {
+        Taken::InPlace(metadata, data) => Payload {
+            metadata,
+            data,
+            external_payloads: Vec::new(),
+        },
+        Taken::Read(payload) => payload,
+    })
 }
 
 /// The serialized metadata of the last payload, and what they are.
 #[derive(Default)]
 pub(crate) struct LastMetadata(Option<(SecretVec, Arc<Metadata>)>);
 
-/// As [`take`]. A payload with the metadata of the last one shares them.
+/// The metadata that Temporal's own converters make, in serialized form and as they are.
+static USUAL: LazyLock<[(Vec<u8>, Arc<Metadata>); 5]> = LazyLock::new(|| {
+    let encodings = [
+        "json/plain",
+        "json/protobuf",
+        "binary/plain",
+        "binary/protobuf",
+        "binary/null",
+    ];
+    encodings.map(|encoding| {
+        let metadata = Metadata::from([("encoding".to_owned(), encoding.into())]);
+        let payload = Payload {
+            metadata: metadata.clone(),
+            ..Payload::default()
+        };
+        (payload.encode_to_vec(), Arc::new(metadata))
+    })
+});
+
+/// As [`take`]. A payload with the metadata of the last one, or with usual ones, shares them.
 pub(crate) fn take_shared(
-    mut buffer: SecretVec,
+    buffer: SecretVec,
     serialized: Range<usize>,
     last: &mut LastMetadata,
 ) -> Result<SharedPayload, PayloadError> {
+    Ok(
+        match taken(buffer, serialized, |text| last.metadata(text))? {
+            Taken::InPlace(metadata, data) => SharedPayload::new(metadata, data),
+            Taken::Read(payload) => payload.into(),
+        },
+    )
+}
+
+/// What was taken out of a buffer.
+enum Taken<M> {
+    /// The metadata and the data.
+    InPlace(M, Vec<u8>),
+    /// A payload in another form than most, which was read the other way.
+    Read(Payload),
+}
+
+/// Takes a payload out of a buffer. `metadata` reads its serialized metadata.
+fn taken<M>(
+    mut buffer: SecretVec,
+    serialized: Range<usize>,
+    metadata: impl FnOnce(&[u8]) -> Option<M>,
+) -> Result<Taken<M>, PayloadError> {
     /// A small buffer may be kept for any data.
     const SMALL: usize = 4096;
 
     let start = serialized.start;
     let serialized = buffer.get(serialized).unwrap_or_default();
     let Some(parts) = in_place::parts(serialized, MAX_ENTRIES) else {
-        return decode(serialized).map(Into::into);
+        return decode(serialized).map(Taken::Read);
     };
     let text = serialized.get(parts.metadata).unwrap_or_default();
-    let Some(metadata) = last.metadata(text) else {
-        return decode(serialized).map(Into::into);
+    let Some(metadata) = metadata(text) else {
+        return decode(serialized).map(Taken::Read);
     };
     let len = parts.data.len();
     if buffer.capacity() > SMALL && len < buffer.capacity() / 2 {
         // Few data must not keep much memory.
         let data = serialized.get(parts.data).unwrap_or_default();
-        return Ok(SharedPayload::new(metadata, data.to_vec()));
+        return Ok(Taken::InPlace(metadata, data.to_vec()));
     }
     let data = start + parts.data.start..start + parts.data.end;
     buffer.copy_within(data, 0);
     erase_from(&mut buffer, len);
-    Ok(SharedPayload::new(metadata, buffer.into_inner()))
+    Ok(Taken::InPlace(metadata, buffer.into_inner()))
 }
 
 impl LastMetadata {
     /// The metadata that `serialized` is.
     fn metadata(&mut self, serialized: &[u8]) -> Option<Arc<Metadata>> {
+        if let Some((_, metadata)) = USUAL.iter().find(|(usual, _)| usual == serialized) {
+            return Some(Arc::clone(metadata));
+        }
         if let Some((last, metadata)) = &self.0
             && last.as_slice() == serialized
         {
@@ -171,6 +224,20 @@ mod tests {
                 let shared = take_shared(buffer.clone().into(), range.clone(), &mut last);
                 prop_assert_eq!(&shared.map(SharedPayload::into_payload), &taken);
             }
+        }
+    }
+
+    #[test]
+    fn payloads_of_temporals_converters_share_their_metadata() {
+        for (serialized, usual) in USUAL.iter() {
+            assert_eq!(
+                decode(serialized).map(|read| read.metadata),
+                Ok((**usual).clone())
+            );
+            let mut last = LastMetadata::default();
+            let taken = take_shared(serialized.clone().into(), 0..serialized.len(), &mut last);
+            assert!(taken.is_ok_and(|taken| Arc::ptr_eq(&taken.metadata, usual)));
+            assert!(last.0.is_none());
         }
     }
 
