@@ -147,6 +147,8 @@ pub struct RequestEvent<'a> {
     pub operation: Option<&'a str>,
     /// The namespace.
     pub namespace: Option<&'a str>,
+    /// The task that it was about, at a server of tasks.
+    pub task: Option<&'a str>,
     /// How many payloads there were.
     pub payloads: usize,
     /// How many of them were not decoded.
@@ -178,6 +180,7 @@ impl From<&RequestEvent<'_>> for Event {
             .maybe("client", request.client)
             .maybe("operation", request.operation)
             .maybe("namespace", request.namespace)
+            .maybe("task", request.task)
             .number("payloads", request.payloads as u64)
             .number("undecoded", request.undecoded as u64)
             .number("bytes", request.bytes as u64)

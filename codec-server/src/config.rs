@@ -26,7 +26,6 @@ mod limits;
 mod loaded;
 mod log;
 pub(crate) mod reference;
-mod reload;
 mod restart;
 mod schema;
 mod server;
@@ -46,6 +45,7 @@ use temporal_kms_codec_service::{
 };
 pub use temporal_kms_codec_service::{
     audit::AuditConfig,
+    lifecycle::ReloadConfig,
     namespaces::{NamedNamespaces, NamespaceConfig, NamespacesConfig, OnUndecodable},
     settings::{Place, Problem, Problems},
 };
@@ -54,8 +54,6 @@ pub use cors::CorsConfig;
 pub use limits::{LimitsConfig, ShareLimits};
 pub use loaded::LoadedConfig;
 pub use log::LogConfig;
-pub use reload::ReloadConfig;
-pub(crate) use restart::NeedsRestart;
 pub(crate) use schema::schema;
 pub(crate) use server::{DEFAULT_LISTEN, loopback};
 pub use server::{Limits, ServerConfig, Timeouts};

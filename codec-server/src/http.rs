@@ -30,13 +30,14 @@ mod placeholder;
 mod places;
 mod record;
 mod request_error;
-mod request_id;
 mod route;
 mod router;
 mod shown_ciphertext;
 mod status;
 mod transform;
 mod whoami;
+
+use temporal_kms_codec_service::request_id;
 
 pub(crate) use app::App;
 pub(crate) use connection::{Service, serve};

@@ -4,21 +4,15 @@ use std::sync::Arc;
 
 use temporal_kms_codec::audit::Event;
 use temporal_kms_codec_service::{
-    lifecycle::{Condition, Reloads, Trigger, Triggers},
+    lifecycle::{NeedsRestart, Reloads, Trigger, Triggers},
     log::LogControl,
+    reload_report::ReloadReport,
 };
 use tokio::task::JoinSet;
 
 use crate::{
-    config::{LoadedConfig, NeedsRestart},
-    error::ServerError,
-    generation::Generation,
-    live::Live,
-    shared::Shared,
+    config::LoadedConfig, error::ServerError, generation::Generation, live::Live, shared::Shared,
 };
-
-/// The condition of readiness that tells of the newest configuration.
-const CONFIGURATION: &str = "configuration";
 
 /// Reloads the configuration at each trigger.
 pub(crate) struct Reloader {
@@ -31,8 +25,12 @@ pub(crate) struct Reloader {
 impl Reloader {
     /// Starts what goes on in the background of the current configuration, and reloads it until it is dropped.
     pub(crate) async fn run(self, mut triggers: Option<Triggers>) {
-        self.shared.readiness.set(CONFIGURATION, Condition::Met);
-        self.shared.metrics.process().configuration_loaded();
+        let report = ReloadReport::new(
+            Arc::clone(&self.reloads),
+            Arc::clone(&self.shared.readiness),
+            Arc::clone(&self.shared.metrics),
+            self.shared.audit.clone(),
+        );
         self.set_log_level();
         let mut background = Background::default();
         background.follow(&self.live.current());
@@ -44,13 +42,13 @@ impl Reloader {
             let pause = self.live.current().loaded.config.reload.watch_interval;
             let pause = (!pause.is_zero()).then_some(pause);
             match triggers.next(&mut files, pause).await {
-                Trigger::Forget => self.forget(&mut background),
+                Trigger::Forget => self.forget(&mut background, &report),
                 trigger => {
                     tracing::info!(
                         because = trigger.as_str(),
                         "reading the configuration again"
                     );
-                    if self.reload(&mut background).await {
+                    if self.reload(&mut background, &report).await {
                         files = self.live.current().loaded.files.clone();
                     }
                 }
@@ -59,12 +57,12 @@ impl Reloader {
     }
 
     /// Drops the data keys in memory.
-    fn forget(&self, background: &mut Background) {
+    fn forget(&self, background: &mut Background, report: &ReloadReport) {
         match self.live.current().emptied() {
             Ok(generation) => {
                 self.live.replace(generation);
                 background.follow(&self.live.current());
-                self.note(Event::new("forget").text("result", "ok"));
+                report.note(Event::new("forget").text("result", "ok"));
                 tracing::info!(
                     "every data key in memory is dropped; they are unwrapped again when they are needed"
                 );
@@ -76,41 +74,18 @@ impl Reloader {
     }
 
     /// Whether another configuration is served now.
-    async fn reload(&self, background: &mut Background) -> bool {
+    async fn reload(&self, background: &mut Background, report: &ReloadReport) -> bool {
         let before = self.live.current();
         match read(&before).await {
             Ok((generation, needs_restart)) => {
                 self.live.replace(generation);
                 background.follow(&self.live.current());
-                let generation = self.reloads.succeeded();
-                let event = Event::new("reload").text("result", "ok");
-                self.note(event.number("generation", generation));
-                self.shared
-                    .readiness
-                    .set(CONFIGURATION, condition(&needs_restart));
-                for NeedsRestart { setting, .. } in needs_restart {
-                    tracing::warn!(
-                        setting,
-                        "this setting has changed and takes effect after a restart"
-                    );
-                }
-                tracing::info!(generation, "the configuration is read again and in use");
+                report.succeeded(&needs_restart);
                 self.set_log_level();
-                self.shared.metrics.process().configuration_loaded();
                 true
             }
             Err(error) => {
-                for problem in error.to_string().lines() {
-                    tracing::error!(problem, "the changed configuration cannot be used");
-                }
-                tracing::error!("nothing has changed: the configuration before is still in use");
-                self.reloads.failed(&error);
-                self.shared.metrics.process().configuration_refused();
-                let event = Event::new("reload").text("result", "refused");
-                self.note(event.text("error", &error.to_string()));
-                let reason = "the changed configuration cannot be used, and the one before is served; the log says why";
-                let degraded = Condition::Degraded(reason.to_owned());
-                self.shared.readiness.set(CONFIGURATION, degraded);
+                report.refused(&error);
                 false
             }
         }
@@ -130,25 +105,10 @@ impl Reloader {
             );
         }
     }
-
-    fn note(&self, event: Event) {
-        if let Some(log) = &self.shared.audit {
-            log.note(event);
-        }
-    }
-}
-
-fn condition(needs_restart: &[NeedsRestart]) -> Condition {
-    if needs_restart.is_empty() {
-        Condition::Met
-    } else {
-        let reason = "changed settings take effect after a restart; the log names them";
-        Condition::Degraded(reason.to_owned())
-    }
 }
 
 /// The configuration as it is now, ready to be served in place of `before`.
-async fn read(before: &Arc<Generation>) -> Result<(Generation, Vec<NeedsRestart>), ReloadError> {
+async fn read(before: &Arc<Generation>) -> Result<(Generation, NeedsRestart), ReloadError> {
     let again = Arc::clone(before);
     // Files can be on a network.
     let loaded = tokio::task::spawn_blocking(move || again.loaded.again()).await?;

@@ -1,4 +1,7 @@
-//! `[audit]`: the audit log of a server.
+//! `[audit]`: the audit log of a server, and its lines of requests.
+
+mod requests;
+mod strangers;
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 
@@ -11,6 +14,8 @@ use temporal_kms_codec::{
 };
 
 use crate::settings::{Document, Section, values};
+
+pub use requests::{NotAudited, RequestLog, result_of, written};
 
 const SECTION: &str = "audit";
 /// A smaller file would hold a handful of lines.

@@ -16,8 +16,8 @@
 //! - [`settings`] reads a configuration file with the environment over it, and reports every mistake at once.
 //! - [`keys`] reads how key services are reached.
 //! - [`namespaces`] has a codec for each namespace.
-//! - [`audit`] opens the audit log.
-//! - [`watch`] sees that files have changed.
+//! - [`audit`] opens the audit log and writes the lines of requests, which have ids of [`request_id`].
+//! - [`watch`] sees that files have changed, and [`reload_report`] tells how a reload went.
 //! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit, [`tls`] makes them secure, and [`connection`] serves HTTP on them.
 //! - [`shares`] limits what one caller or one namespace takes of a server.
@@ -39,6 +39,8 @@ pub mod log;
 pub mod memory;
 pub mod namespaces;
 pub mod open_files;
+pub mod reload_report;
+pub mod request_id;
 pub mod settings;
 pub mod shares;
 pub mod steps;

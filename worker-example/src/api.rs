@@ -3,11 +3,13 @@
 //! The API keeps no state. A task is a workflow, and its owner is in the workflow's encrypted memo. So several processes can
 //! serve the API, and each of them can end at any moment: tasks continue, and a stream can be resumed at another process.
 //!
-//! `router` names the paths, and each path has a file. `access` finds the caller and counts its requests. Every refusal is an
+//! `router` names the paths, and each path has a file. `access` finds the caller and counts its requests. `audited` writes the
+//! audit log's line of each. `live` has what `reload` replaces when the configuration changes. Every refusal is an
 //! [`error::ApiError`], which one function turns into an answer.
 
 mod access;
 mod app;
+mod audited;
 mod body;
 mod cancel;
 mod clients;
@@ -15,9 +17,13 @@ mod config;
 mod error;
 mod events;
 mod health;
+mod live;
 mod logged;
+mod logs;
 mod openapi;
+mod origin;
 mod record;
+mod reload;
 mod router;
 mod run;
 mod server;
@@ -28,4 +34,5 @@ mod tasks;
 
 pub(crate) use app::timestamp;
 pub(crate) use config::ApiConfig;
-pub(crate) use server::{Api, ApiServerError};
+pub(crate) use origin::Origin;
+pub(crate) use server::{Api, ApiAudit, ApiServerError};

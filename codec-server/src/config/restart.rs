@@ -1,43 +1,30 @@
 //! Settings that a running server cannot change.
 
-use super::{Config, LoadedConfig};
+use temporal_kms_codec_service::lifecycle::NeedsRestart;
 
-/// A setting that has changed and takes effect after a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NeedsRestart {
-    /// Its name, such as `server.listen`.
-    pub(crate) setting: &'static str,
-}
+use super::{Config, LoadedConfig};
 
 impl LoadedConfig {
     /// Takes the settings that cannot change from the configuration that is served, and names those that differ. What is
     /// checked together with them, such as authentication with an address, is then checked with what is true.
-    pub(crate) fn keep_running(&mut self, served: &Self) -> Vec<NeedsRestart> {
-        let mut changed = Vec::new();
+    pub(crate) fn keep_running(&mut self, served: &Self) -> NeedsRestart {
         let (config, served) = (&mut self.config, &served.config);
-        keep(config, served, &mut changed);
+        let changed = keep(config, served);
         // Clients of key services are new ones, and their calls are counted as before.
         let metrics = served.keys.metrics().clone();
         config.keys = config.keys.to_builder().metrics(metrics).build();
         changed
-            .into_iter()
-            .map(|setting| NeedsRestart { setting })
-            .collect()
     }
 }
 
-/// Names the fields that differ, and replaces them.
-macro_rules! keep {
-    ($config:ident, $served:ident, $changed:ident: $($setting:literal = $($field:ident).+;)+) => {
-        $(if format!("{:?}", $config.$($field).+) != format!("{:?}", $served.$($field).+) {
-            $config.$($field).+.clone_from(&$served.$($field).+);
-            $changed.push($setting);
-        })+
-    };
-}
-
-fn keep(config: &mut Config, served: &Config, changed: &mut Vec<&'static str>) {
-    keep!(config, served, changed:
+fn keep(config: &mut Config, served: &Config) -> NeedsRestart {
+    let mut changed = NeedsRestart::default();
+    macro_rules! keep {
+        ($($setting:literal = $($field:ident).+;)+) => {
+            $(changed.keep($setting, &mut config.$($field).+, &served.$($field).+);)+
+        };
+    }
+    keep!(
         "server.listen" = server.listen;
         "server.admin_listen" = server.admin_listen;
         "server.max_headers" = server.limits.max_headers;
@@ -49,6 +36,7 @@ fn keep(config: &mut Config, served: &Config, changed: &mut Vec<&'static str>) {
         "audit" = audit;
         "telemetry" = telemetry;
     );
+    changed
 }
 
 #[cfg(test)]
@@ -70,15 +58,11 @@ mod tests {
         let mut new = config(
             "[server]\nlisten = \"127.0.0.1:2\"\nmax_body = \"2MiB\"\nmax_headers = \"64KiB\"",
         );
-        let changed: Vec<_> = new
-            .keep_running(&served)
-            .iter()
-            .map(|one| one.setting)
-            .collect();
-        assert_eq!(changed, ["server.listen", "server.max_headers"]);
+        let changed = new.keep_running(&served);
+        assert_eq!(changed.settings(), ["server.listen", "server.max_headers"]);
         assert_eq!(new.config.server.listen.to_string(), "127.0.0.1:1");
         assert_eq!(new.config.server.limits.max_body, 2 << 20);
-        assert!(new.keep_running(&served).is_empty());
+        assert_eq!(new.keep_running(&served).settings(), [""; 0]);
         assert!(std::sync::Arc::ptr_eq(
             new.config.keys.metrics(),
             served.config.keys.metrics()

@@ -1,62 +1,26 @@
 //! The audit log's lines of requests and logins.
 
-mod strangers;
-
-use std::sync::Arc;
-
 use http::StatusCode;
-use temporal_kms_codec::audit::{self, AuditLog, Decision, Event, Receipt, RequestEvent};
-use temporal_kms_codec_service::listener::Peer;
-
-use self::strangers::Strangers;
+use temporal_kms_codec::audit::{Decision, Event, Receipt, RequestEvent};
+use temporal_kms_codec_service::{
+    audit::{NotAudited, result_of, written},
+    listener::Peer,
+};
 
 use super::{log::Summary, request_error::RequestError, request_id::RequestId};
+
+pub(super) use temporal_kms_codec_service::audit::RequestLog as Log;
 
 /// What some proxies log as "client closed request". It is never sent.
 const GIVEN_UP: u16 = 499;
 
-/// The audit log, where there is one.
-#[derive(Clone, Default)]
-pub(super) struct Log {
-    log: Option<Arc<AuditLog>>,
-    strangers: Arc<Strangers>,
-}
-
-impl Log {
-    pub(super) fn new(log: Option<Arc<AuditLog>>) -> Self {
-        Self {
-            log,
-            strangers: Arc::default(),
-        }
-    }
-
-    /// Whether requests have a line.
-    pub(super) fn is_kept(&self) -> bool {
-        self.log.is_some()
-    }
-
-    /// Adds the line of what was left out, before the log is closed.
-    pub(super) fn finish(&self) {
-        if let Some(log) = &self.log {
-            self.strangers.tell(log);
-        }
-    }
-}
-
 /// Refuses work while no line can be written.
 pub(super) fn check(log: &Log) -> Result<(), RequestError> {
-    match &log.log {
-        Some(log) => log.check().map_err(|_| RequestError::NotAudited),
-        None => Ok(()),
-    }
+    log.check().map_err(not_audited)
 }
 
-/// Runs the work of a request. The lines of calls of keys then name it.
-pub(super) async fn within<T>(log: &Log, id: RequestId, work: impl Future<Output = T>) -> T {
-    match log.log {
-        Some(_) => audit::within(id.to_string(), work).await,
-        None => work.await,
-    }
+fn not_audited(_: NotAudited) -> RequestError {
+    RequestError::NotAudited
 }
 
 /// Writes the line of a request, and waits for it.
@@ -69,14 +33,9 @@ pub(super) async fn record(
     status: StatusCode,
     summary: &Summary,
 ) -> Result<(), RequestError> {
-    let Log {
-        log: Some(log),
-        strangers,
-    } = log
-    else {
+    if !log.is_kept() {
         return Ok(());
-    };
-
+    }
     // Requests for nothing of this server say nothing of its keys.
     let is_refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
     if summary.operation.is_none() && !is_refused {
@@ -85,14 +44,11 @@ pub(super) async fn record(
     let entry = Entry {
         is_refused,
         is_success: status.is_success(),
-        result: result(status),
+        result: result_of(status),
         status: status.as_u16(),
     };
-    let Some(receipt) = enter(log, strangers, id, summary, &entry) else {
-        return Ok(());
-    };
-    let written = receipt.written().await;
-    written.map_err(|_| RequestError::NotAudited)
+    let receipt = enter(log, id, summary, &entry);
+    written(receipt).await.map_err(not_audited)
 }
 
 /// The end of a login.
@@ -112,27 +68,18 @@ pub(super) async fn login(
     id: RequestId,
     end: &LoginEnd<'_>,
 ) -> Result<(), RequestError> {
-    let Some(log) = &log.log else { return Ok(()) };
     let client = end.client.map(ToString::to_string);
     let event = Event::new("login")
         .text("request", &id.to_string())
         .text("subject", end.subject)
         .maybe("issuer", end.issuer)
         .maybe("client", client.as_deref())
-        .text("result", result(end.status));
-    let written = log.record(event).written().await;
-    written.map_err(|_| RequestError::NotAudited)
+        .text("result", result_of(end.status));
+    written(log.record(event)).await.map_err(not_audited)
 }
 
 /// Notes a request that was given up before its answer: its client is gone, or the server stops.
 pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
-    let Log {
-        log: Some(log),
-        strangers,
-    } = log
-    else {
-        return;
-    };
     // A runtime that ends drops requests too.
     if summary.operation.is_none() || tokio::runtime::Handle::try_current().is_err() {
         return;
@@ -144,7 +91,7 @@ pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
         status: GIVEN_UP,
     };
     // Nobody waits for it.
-    drop(enter(log, strangers, id, summary, &entry));
+    drop(enter(log, id, summary, &entry));
 }
 
 /// How a request ended.
@@ -155,13 +102,7 @@ struct Entry {
     status: u16,
 }
 
-fn enter(
-    log: &Arc<AuditLog>,
-    strangers: &Arc<Strangers>,
-    id: RequestId,
-    summary: &Summary,
-    entry: &Entry,
-) -> Option<Receipt> {
+fn enter(log: &Log, id: RequestId, summary: &Summary, entry: &Entry) -> Option<Receipt> {
     let id = id.to_string();
     let caller = summary.caller.as_ref();
     let client = summary.client.as_ref().map(ToString::to_string);
@@ -188,24 +129,5 @@ fn enter(
     event.status = entry.status;
     // Known callers have limits of their own.
     let is_stranger = caller.is_none() && summary.namespace.is_none();
-    if is_stranger && !entry.is_success {
-        strangers.record(log, &event, entry.result)
-    } else {
-        Some(log.record(&event))
-    }
-}
-
-fn result(status: StatusCode) -> &'static str {
-    match status {
-        status if status.is_success() || status.is_redirection() => "ok",
-        StatusCode::UNAUTHORIZED => "unauthenticated",
-        StatusCode::FORBIDDEN => "forbidden",
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => "not_found",
-        StatusCode::REQUEST_TIMEOUT => "timeout",
-        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
-        StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
-        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
-        status if status.is_client_error() => "bad_request",
-        _ => "failed",
-    }
+    log.enter(&event, entry.result, is_stranger && !entry.is_success)
 }

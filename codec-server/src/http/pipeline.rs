@@ -137,7 +137,7 @@ async fn steps(
         known_metadata: &app.known_metadata,
     };
     let work = pin!(transform.run(body));
-    let work = audited::within(&app.audit, id, work);
+    let work = app.audit.within(id, work);
     let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();

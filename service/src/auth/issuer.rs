@@ -8,6 +8,7 @@ mod examine;
 mod json;
 mod key;
 mod keys;
+mod profile;
 mod token;
 
 use std::time::SystemTime;
@@ -221,7 +222,10 @@ impl Issuer {
         };
         let email = claims::find(claims, &self.config.claims.email)?.as_str()?;
         let email = email.to_ascii_lowercase();
-        (is_verified && email.len() <= 320 && config::domain(&email).is_some()).then_some(email)
+        let domain = config::domain(&email).filter(|_| is_verified && email.len() <= 320)?;
+        let profile = self.config.profile;
+        let is_vouched = profile.is_none_or(|profile| profile.vouches(claims, domain));
+        is_vouched.then_some(email)
     }
 
     /// The identity of a user of this issuer with the configuration of now.

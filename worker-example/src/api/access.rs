@@ -10,7 +10,7 @@ use temporal_kms_codec_service::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{app::App, error::ApiError};
+use super::{app::App, audited::Noted, error::ApiError, live::Live};
 
 /// Submitting tasks, and seeing and cancelling one's own.
 const RUN_TASKS: Operation = Operation::new("run tasks", &[Role::Write, Role::Worker, Role::Admin]);
@@ -45,19 +45,23 @@ impl Caller {
 /// Finds out who calls, and takes a place for the request.
 ///
 /// # Errors
-/// When the caller is not known, may not use the service, or has too many requests.
+/// When the caller is not known, may not use the service, or has too many requests, and while the audit log cannot be written.
 pub(super) async fn admit(app: &App, head: &Parts) -> Result<Caller, ApiError> {
     let open = Arc::clone(&app.open).try_acquire_owned().map_err(|_| {
         app.metrics.requests().shed(ShedReason::Concurrency);
         ApiError::Overloaded
     })?;
-    let identity = identify(app, head).await?;
+    let (live, noted) = (app.live(), Noted::of(&head.extensions));
+    let identity = identify(&live, head).await?;
+    noted.caller(&identity);
     identity
         .allows(RUN_TASKS, &app.namespace)
         .map_err(|_| ApiError::Denied)?;
+    noted.allowed();
+    app.audit.check()?;
     let share = match CallerId::of(&identity) {
         None => None,
-        Some(caller) => app.callers.admit(&caller).await.map_err(|exceeded| {
+        Some(caller) => live.callers.admit(&caller).await.map_err(|exceeded| {
             app.metrics.requests().shed(ShedReason::RateLimit);
             ApiError::TooMany {
                 wait: exceeded.wait,
@@ -70,9 +74,9 @@ pub(super) async fn admit(app: &App, head: &Parts) -> Result<Caller, ApiError> {
     })
 }
 
-async fn identify(app: &App, head: &Parts) -> Result<Identity, ApiError> {
-    if app.authenticator.is_open() {
-        if app.is_local && (is_from_a_page(&head.headers) || !names_this_machine(head)) {
+async fn identify(live: &Live, head: &Parts) -> Result<Identity, ApiError> {
+    if live.authenticator.is_open() {
+        if live.is_local && (is_from_a_page(&head.headers) || !names_this_machine(head)) {
             return Err(ApiError::Browser);
         }
         return Ok(Identity::anyone());
@@ -81,7 +85,7 @@ async fn identify(app: &App, head: &Parts) -> Result<Identity, ApiError> {
     if let Some(connection) = head.extensions.get::<ConnectionInfo>() {
         presented = connection.present(presented);
     }
-    Ok(app.authenticator.identify(&presented).await?)
+    Ok(live.authenticator.identify(&presented).await?)
 }
 
 /// Browsers say from which page a request comes.

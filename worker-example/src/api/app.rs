@@ -3,38 +3,64 @@
 use std::{sync::Arc, time::SystemTime};
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use parking_lot::RwLock;
 use temporal_kms_codec::Namespace;
-use temporal_kms_codec_service::{
-    auth::{Authenticator, CallerId},
-    lifecycle::Readiness,
-    shares::Shares,
-    telemetry::Metrics,
-};
+use temporal_kms_codec_service::{audit::RequestLog, lifecycle::Readiness, telemetry::Metrics};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::clients::Clients;
-use crate::{client::TaskClient, task::RequestRules};
+use super::{clients::Clients, live::Live};
+use crate::client::TaskClient;
 
 /// Requests that are open at the same time, with streams.
 pub(super) const MAX_OPEN: usize = 2000;
 
 /// The state that all requests share.
 pub(super) struct App {
-    pub(super) authenticator: Authenticator,
+    /// What a reload of the configuration replaces.
+    live: RwLock<Arc<Live>>,
     pub(super) namespace: Namespace,
-    /// Whether only programs of this machine call, without authentication.
-    pub(super) is_local: bool,
     pub(super) client: TaskClient,
     /// The clients of `POST /run`.
     pub(super) clients: Clients,
-    pub(super) rules: RequestRules,
-    pub(super) callers: Shares<CallerId>,
+    pub(super) audit: RequestLog,
     pub(super) open: Arc<Semaphore>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Arc<Metrics>,
     /// Cancelled when the server stops. Streams then end, and their tasks continue.
     pub(super) stop: CancellationToken,
+}
+
+impl App {
+    pub(super) fn new(
+        live: Live,
+        namespace: Namespace,
+        client: TaskClient,
+        audit: RequestLog,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            live: RwLock::new(Arc::new(live)),
+            namespace,
+            client,
+            clients: Clients::default(),
+            audit,
+            open: Arc::new(Semaphore::new(MAX_OPEN)),
+            readiness: Readiness::new(),
+            metrics,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// The configuration that is served.
+    pub(super) fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read())
+    }
+
+    /// Serves another configuration. Requests in flight go on with the one before.
+    pub(super) fn replace(&self, live: Live) {
+        *self.live.write() = Arc::new(live);
+    }
 }
 
 /// A time as JavaScript writes it: `2026-11-26T12:00:00.000Z`.

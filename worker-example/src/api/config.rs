@@ -2,9 +2,12 @@
 
 use std::{net::SocketAddr, num::NonZeroU32, path::Path, time::Duration};
 
+use temporal_kms_codec::kms::Kms;
 use temporal_kms_codec_service::{
     arguments::variable,
+    audit::{self, AuditConfig},
     auth::{AuthConfig, Authenticator},
+    lifecycle::{NeedsRestart, ReloadConfig},
     listener::{self, ListenAddress},
     settings::{Document, Fault, Problems, Section, Settings, values},
     shares::ShareLimits,
@@ -12,6 +15,7 @@ use temporal_kms_codec_service::{
     tls::{self, TlsSettings},
 };
 
+use super::origin::Origin;
 use crate::task::RequestRules;
 
 /// The port of the original service.
@@ -43,28 +47,40 @@ pub(crate) struct ApiConfig {
     pub(super) auth: AuthConfig,
     pub(super) tls: Option<TlsSettings>,
     pub(crate) telemetry: TelemetryConfig,
+    /// The audit log of requests, if there is one.
+    pub(crate) audit: Option<AuditConfig>,
+    /// When a running service reads the configuration again.
+    pub(super) reload: ReloadConfig,
+    /// What opening the key that signs the audit log takes beyond its URI.
+    pub(crate) kms: Kms,
 }
 
 impl ApiConfig {
-    /// Reads the file, if there is one, and the variables over it.
+    /// Reads the file, if there is one, and the variables over it. `kms` opens the key that signs the audit log.
     ///
     /// # Errors
     /// Every mistake, with its line or variable.
-    pub(crate) fn load(path: Option<&Path>) -> Result<Self, Problems> {
-        settings().load(path, |document| {
-            let config = Self::read(document);
+    pub(crate) fn load(path: Option<&Path>, kms: &Kms) -> Result<(Self, Origin), Problems> {
+        let mut origin = Origin::new(path);
+        let loaded = settings().load_with_sources(path, |document| {
+            let config = Self::read(document, kms.clone());
             document.report_faults(config.missing_files());
             config
-        })
+        })?;
+        origin.files.extend(&loaded.files);
+        Ok((loaded.settings, origin))
     }
 
     /// What `document` says, with defaults where a mistake is reported.
-    pub(crate) fn read(document: &Document<'_>) -> Self {
+    fn read(document: &Document<'_>, kms: Kms) -> Self {
         let auth = AuthConfig::read(document.section("auth"));
         let tls = TlsSettings::read(document.section("tls"));
         let telemetry = TelemetryConfig::read(document);
         let mut api = Self::of(auth, tls, telemetry);
         api.read_section(document.section("api"));
+        api.reload = ReloadConfig::read(document.section("reload"));
+        api.kms = kms;
+        api.audit = audit::read(document, &mut api.kms);
         if let Some(port) = variable("PORT")
             && port.parse::<u16>().is_err()
         {
@@ -92,7 +108,23 @@ impl ApiConfig {
             auth,
             tls,
             telemetry,
+            audit: None,
+            reload: ReloadConfig::default(),
+            kms: Kms::default(),
         }
+    }
+
+    /// Takes the settings that cannot change from the configuration that is served, and names those that differ.
+    pub(super) fn keep_running(&mut self, served: &Self) -> NeedsRestart {
+        let mut changed = NeedsRestart::default();
+        changed.keep("api.listen", &mut self.listen, &served.listen);
+        let connections = &mut self.max_connections;
+        changed.keep("api.max_connections", connections, &served.max_connections);
+        changed.keep("tls", &mut self.tls, &served.tls);
+        changed.keep("audit", &mut self.audit, &served.audit);
+        changed.keep("telemetry", &mut self.telemetry, &served.telemetry);
+        self.kms = served.kms.clone();
+        changed
     }
 
     fn read_section(&mut self, mut section: Section<'_>) {
@@ -118,7 +150,7 @@ impl ApiConfig {
     }
 
     /// Settings that do not fit together.
-    fn faults(&self) -> Vec<Fault> {
+    pub(super) fn faults(&self) -> Vec<Fault> {
         let mut faults: Vec<Fault> = self.auth.fault().into_iter().collect();
         let is_open = self.listen.is_remote() && self.auth.is_open();
         if is_open && !self.insecure_without_authentication {
@@ -167,8 +199,12 @@ pub(crate) fn settings() -> Settings {
 mod tests {
     use super::*;
 
+    fn read_document(document: &Document<'_>) -> ApiConfig {
+        ApiConfig::read(document, Kms::default())
+    }
+
     fn read(text: &str) -> Result<ApiConfig, String> {
-        let read = settings().parse(Some(text), &|_| None, ApiConfig::read);
+        let read = settings().parse(Some(text), &|_| None, read_document);
         read.map_err(|problems| {
             let texts = problems
                 .iter()
@@ -189,7 +225,7 @@ mod tests {
         let all = "[api]\nlisten = \"0.0.0.0:8080\"\ninsecure_without_authentication = true";
         assert!(read(all).unwrap().listen.is_remote());
         let authenticated = read(
-            "[auth.issuers.google]\nissuer = \"https://accounts.google.com\"\naudience = [\"https://tasks.example\"]\n\
+            "[auth.issuers.google]\nprofile = \"google\"\naudience = [\"https://tasks.example\"]\n\
              emails = { \"a@example.com\" = [\"default:write\"] }",
         );
         assert_eq!(authenticated.unwrap().listen.to_string(), "0.0.0.0:8080");
@@ -205,7 +241,7 @@ mod tests {
             if is_setting { setting } else { "" }
         });
         read(&settings.collect::<Vec<_>>().join("\n")).unwrap();
-        let declared = super::settings().describe(ApiConfig::read);
+        let declared = super::settings().describe(read_document);
         for setting in declared
             .iter()
             .filter_map(|d| d.setting.strip_prefix("api."))
@@ -224,6 +260,22 @@ mod tests {
         assert_eq!(limits(""), (Some(100), Some(20), Some(100)));
         let own = "[api]\ncaller_requests = 5\ncaller_rate = 3";
         assert_eq!(limits(own), (Some(5), Some(3), None));
+    }
+
+    #[test]
+    fn what_cannot_change_is_named_and_stays() {
+        let served = read("[api]\nlisten = \"127.0.0.1:1\"\n[audit]\nstdout = true").unwrap();
+        let text = "[api]\nlisten = \"127.0.0.1:2\"\ncaller_rate = 3\n[audit]\nfolder = \"/audit\"";
+        let mut new = read(text).unwrap();
+        let changed = new.keep_running(&served);
+        assert_eq!(changed.settings(), ["api.listen", "audit"]);
+        assert_eq!(new.listen.to_string(), "127.0.0.1:1");
+        assert_eq!(new.caller.rate.map(NonZeroU32::get), Some(3));
+        // What is checked together with an address is checked with the one that is listened on.
+        let open = "[api]\nlisten = \"0.0.0.0:1\"\ninsecure_without_authentication = true";
+        let (served, mut new) = (read(open).unwrap(), read("").unwrap());
+        new.keep_running(&served);
+        assert_eq!(new.faults().len(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
-use temporal_kms_codec_service::auth::Refused;
+use temporal_kms_codec_service::{audit::NotAudited, auth::Refused};
 
 use crate::{
     client::ClientError,
@@ -72,11 +72,39 @@ pub(super) enum ApiError {
         "Last-Event-ID must be the id of an event, which is a number; leave it out to begin with the first event"
     )]
     EventId,
+    /// `next` is not a number.
+    #[error("next must be the number of an event; leave it out to begin with the first event")]
+    Next,
+    /// Nothing is done while the audit log cannot be written.
+    #[error(
+        "the service cannot write its audit log, so it does nothing; try again later. The log of the service has the reason"
+    )]
+    NotAudited,
+    /// The service has no logs of tasks.
+    #[error(
+        "this service stores no logs; its operator can name a store with --store. /tasks/{{id}}/events has the newest events"
+    )]
+    NoStore,
+    /// The keys of the service do not open the log.
+    #[error(
+        "this service cannot open the log of the task: its key may not decrypt, or the log was sealed with another key. A \
+         person with the key and the store can: `claude-tasks logs --store URL`"
+    )]
+    Sealed(Reason),
+    /// The store does not answer.
+    #[error("the store of the logs does not answer now; try again in a moment")]
+    Store(Reason),
     /// Temporal or the key service fails.
     #[error(
         "the task service cannot do this now; try again in a moment. The log of the service has the reason"
     )]
     Client(#[source] ClientError),
+}
+
+impl From<NotAudited> for ApiError {
+    fn from(_: NotAudited) -> Self {
+        Self::NotAudited
+    }
 }
 
 impl From<ClientError> for ApiError {
@@ -95,7 +123,7 @@ impl ApiError {
             Self::Request(RequestError::TooLarge { .. }) | Self::TooLarge { .. } => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
-            Self::Request(_) | Self::Body | Self::EventId => StatusCode::BAD_REQUEST,
+            Self::Request(_) | Self::Body | Self::EventId | Self::Next => StatusCode::BAD_REQUEST,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthenticated(refused) => refused.status(),
             Self::Denied | Self::Browser => StatusCode::FORBIDDEN,
@@ -103,7 +131,10 @@ impl ApiError {
             Self::NotFound { .. } | Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::Exists(_) => StatusCode::CONFLICT,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Overloaded | Self::Client(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoStore | Self::Sealed(_) => StatusCode::NOT_IMPLEMENTED,
+            Self::Overloaded | Self::Client(_) | Self::NotAudited | Self::Store(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -111,6 +142,7 @@ impl ApiError {
     pub(super) fn for_operator(&self) -> String {
         match self {
             Self::Client(error) => error.to_string(),
+            Self::Sealed(Reason(problem)) | Self::Store(Reason(problem)) => problem.clone(),
             Self::Unauthenticated(refused) => format!("not authenticated ({})", refused.label()),
             other => other.to_string(),
         }
@@ -153,7 +185,7 @@ impl IntoResponse for ApiError {
         }
         let wait = match &self {
             Self::TooMany { wait } => wait.as_secs().saturating_add(1),
-            Self::Overloaded | Self::Client(_) => 1,
+            Self::Overloaded | Self::Client(_) | Self::NotAudited | Self::Store(_) => 1,
             Self::Method(allowed) => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
                 return response;
@@ -205,6 +237,19 @@ mod tests {
             ),
             (ApiError::Exists(task()), 409, "choose another taskId"),
             (ApiError::EventId, 400, "leave it out"),
+            (ApiError::Next, 400, "leave it out"),
+            (ApiError::NotAudited, 503, "try again"),
+            (ApiError::NoStore, 501, "--store"),
+            (
+                ApiError::Sealed(Reason("secret".to_owned())),
+                501,
+                "claude-tasks logs",
+            ),
+            (
+                ApiError::Store(Reason("secret".to_owned())),
+                503,
+                "try again",
+            ),
             (
                 ApiError::Client(ClientError::NoWorker("secret-queue".to_owned())),
                 503,

@@ -1,4 +1,4 @@
-//! The outermost layer: one line in the log for each request, its numbers in the metrics, and the headers of every answer.
+//! The outermost layer: one line in both logs for each request, its numbers in the metrics, and the headers of every answer.
 //! The log never has a header, a query or a body.
 
 use std::sync::Arc;
@@ -6,26 +6,49 @@ use std::sync::Arc;
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
-use http::{HeaderValue, header};
-use temporal_kms_codec_service::telemetry::EndedRequest;
+use http::{HeaderName, HeaderValue, Method, header};
+use temporal_kms_codec_service::{request_id::RequestId, telemetry::EndedRequest};
 use tokio::time::Instant;
 
-use super::{app::App, error::Reason};
+use super::{
+    app::App,
+    audited::{Line, Noted},
+    error::{ApiError, Reason},
+};
+
+/// The name of the request, as in both logs.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Records a request and its answer. A stream is recorded when it begins.
-pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn record(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = RequestId::next();
+    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(Noted::default());
     let start = Instant::now();
     let _in_flight = app.metrics.requests().started();
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
     let path = path.as_ref().map_or("-", MatchedPath::as_str);
+    let operation = operation(&method, path);
+    let line = Line::of(&app, id, operation, &request);
+    let mut response = app.audit.within(id, next.run(request)).await;
+    let reason = response.extensions().get::<Reason>().cloned();
+    let error = reason.as_ref().map(|Reason(error)| error.as_str());
+    let written = line.answered(response.status(), error).await;
+    if written.is_err() && response.status().is_success() {
+        // Nothing is done without a record of it. The task of a stream is cancelled.
+        response = ApiError::NotAudited.into_response();
+    }
     let status = response.status().as_u16();
     let took = start.elapsed();
     app.metrics.requests().ended(&EndedRequest {
-        operation: operation(path),
+        operation,
         namespace: Some(&app.namespace),
         status,
         took,
@@ -34,11 +57,13 @@ pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: 
     let duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let reason = response.extensions_mut().remove::<Reason>();
     match reason {
-        Some(Reason(error)) => tracing::warn!(%method, path, status, duration_us, error, "request"),
-        None if path.contains("health") || path == "/readyz" => {
-            tracing::debug!(%method, path, status, duration_us, "request");
+        Some(Reason(error)) => {
+            tracing::warn!(request = %id, %method, path, status, duration_us, error, "request");
         }
-        None => tracing::info!(%method, path, status, duration_us, "request"),
+        None if path.contains("health") || path == "/readyz" => {
+            tracing::debug!(request = %id, %method, path, status, duration_us, "request");
+        }
+        None => tracing::info!(request = %id, %method, path, status, duration_us, "request"),
     }
     let headers = response.headers_mut();
     headers
@@ -48,16 +73,23 @@ pub(super) async fn record(State(app): State<Arc<App>>, request: Request, next: 
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert(REQUEST_ID, id);
+    }
     response
 }
 
-fn operation(path: &str) -> Option<&'static str> {
+/// What a request asks for, in the metrics and in the audit log.
+fn operation(method: &Method, path: &str) -> Option<&'static str> {
     Some(match path {
         "/run" => "run",
+        "/tasks" if method != Method::POST => "list",
         "/run-async" | "/tasks" => "submit",
         "/cancel/{id}" => "cancel",
-        "/tasks/status" | "/tasks/{id}" => "status",
+        "/tasks/status" => "count",
+        "/tasks/{id}" => "status",
         "/tasks/{id}/events" => "events",
+        "/tasks/{id}/logs" => "logs",
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{app::App, cancel, error::ApiError, events, health, record::record, run, tasks};
+use super::{app::App, cancel, error::ApiError, events, health, logs, record::record, run, tasks};
 
 /// Everything that clients can call.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -29,6 +29,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/tasks/status", reads(get(tasks::counts)))
         .route("/tasks/{id}", reads(get(tasks::task)))
         .route("/tasks/{id}/events", reads(get(events::events)))
+        .route("/tasks/{id}/logs", reads(get(logs::logs)))
         .fallback(unknown)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), record))
         .with_state(app)

@@ -8,10 +8,12 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
+use temporal_kms_codec_service::request_id::RequestId;
 
 use super::{
     access::{Caller, admit},
     app::{App, timestamp},
+    audited::Noted,
     body,
     error::{ApiError, json_answer},
     sse::{self, Follow},
@@ -28,11 +30,14 @@ pub(super) async fn run(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (caller, request) = accept(&app, request, app.rules).await?;
+    let id = RequestId::of(&request);
+    let rules = app.live().rules;
+    let (caller, noted, request) = accept(&app, request, rules).await?;
     // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and cancels it.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
-        let started = start(&starting, &caller, request).await?;
+        let work = Box::pin(start(&starting, &caller, &noted, request));
+        let started = starting.audit.within(id, work).await?;
         let clients = &starting.clients;
         let client = clients.join(&started.task, started.is_new, &starting.stop);
         Ok::<_, ApiError>((caller, started, client))
@@ -61,7 +66,7 @@ pub(super) async fn run_async(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    in_background(&app, request, app.rules.with_callback_required()).await
+    in_background(&app, request, app.live().rules.with_callback_required()).await
 }
 
 /// `POST /tasks`: as `/run-async`, and `callbackUrl` may be left out.
@@ -69,7 +74,7 @@ pub(super) async fn submit(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    in_background(&app, request, app.rules).await
+    in_background(&app, request, app.live().rules).await
 }
 
 async fn in_background(
@@ -77,8 +82,8 @@ async fn in_background(
     request: Request,
     rules: RequestRules,
 ) -> Result<Response, ApiError> {
-    let (caller, request) = accept(app, request, rules).await?;
-    let started = start(app, &caller, request).await?;
+    let (caller, noted, request) = accept(app, request, rules).await?;
+    let started = start(app, &caller, &noted, request).await?;
     let id = started.task.id();
     let body = json!({
         "taskId": id,
@@ -93,9 +98,11 @@ async fn accept(
     app: &App,
     request: Request,
     rules: RequestRules,
-) -> Result<(Caller, TaskRequest), ApiError> {
+) -> Result<(Caller, Noted, TaskRequest), ApiError> {
     let (head, body) = request.into_parts();
     let caller = admit(app, &head).await?;
+    let noted = Noted::of(&head.extensions);
     let json = body::read(&head.headers, body).await?;
-    Ok((caller, TaskRequest::from_json_with(&json, rules)?))
+    noted.bytes(json.len());
+    Ok((caller, noted, TaskRequest::from_json_with(&json, rules)?))
 }

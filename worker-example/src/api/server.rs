@@ -2,30 +2,30 @@
 
 use std::{sync::Arc, time::Duration};
 
-use temporal_kms_codec::Namespace;
+use temporal_kms_codec::{Namespace, audit::AuditLog};
 use temporal_kms_codec_service::{
-    auth::Authenticator,
+    admin::{self, Unwritable},
+    audit::RequestLog,
     connection::{self, ConnectionLimits, Service},
-    lifecycle::{Condition, KEYS, Phase, Readiness, finish, serve_until_noticed},
+    lifecycle::{Condition, KEYS, Phase, Triggers, finish, serve_until_noticed},
     listener::{ListenAddress, Listener},
+    reload_report::ReloadReport,
     settings::Problems,
-    shares::Shares,
     telemetry::Metrics,
     tls::{Tls, TlsError},
 };
-use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
+use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    app::{App, MAX_OPEN},
-    clients::Clients,
-    config::ApiConfig,
-    router::router,
-};
+use super::{app::App, config::ApiConfig, live::Live, origin::Origin, reload, router::router};
 use crate::client::TaskClient;
 
 /// How often Temporal is asked whether it answers and has workers.
 const LOOK: Duration = Duration::from_secs(10);
+const UNWRITABLE: Unwritable = Unwritable {
+    refuses: "so requests are refused",
+    continues: "and requests are served",
+};
 
 /// The API cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +56,19 @@ pub(crate) struct Api {
     listener: Listener,
     tls: Option<Arc<Tls>>,
     limits: ConnectionLimits,
-    delay: Duration,
-    grace: Duration,
+    audit: Option<ApiAudit>,
+}
+
+/// The audit log of requests.
+#[derive(Clone)]
+pub(crate) struct ApiAudit {
+    pub(crate) log: Arc<AuditLog>,
+    /// Whether another part of the process has opened it, and watches it.
+    pub(crate) is_shared: bool,
 }
 
 impl Api {
-    /// Listens. With port 0, the system picks a port.
+    /// Listens. With port 0, the system picks a port. `audit` gets a line of each request.
     ///
     /// # Errors
     /// When a file cannot be used, or the address is taken.
@@ -69,43 +76,35 @@ impl Api {
         config: ApiConfig,
         client: TaskClient,
         metrics: Arc<Metrics>,
+        audit: Option<ApiAudit>,
     ) -> Result<Self, ApiServerError> {
-        let authenticator = Authenticator::open(&config.auth).map_err(Problems::from_faults)?;
+        let live = Live::open(config, None)?;
+        let config = &live.config;
         let name = client.namespace();
         let namespace = Namespace::new(&name).map_err(|_| ApiServerError::Namespace(name))?;
-        let tls = config.tls.map(Tls::open).transpose()?;
+        let tls = config.tls.clone().map(Tls::open).transpose()?;
         let address = config.listen.clone();
         let listener = Listener::bind(address.clone())
             .await
             .map_err(|source| ApiServerError::Listen { address, source })?;
-        if authenticator.is_open() && config.listen.is_remote() {
+        if live.authenticator.is_open() && config.listen.is_remote() {
             tracing::warn!(
                 address = %config.listen,
                 "EVERYBODY WHO CAN REACH THIS SERVICE CAN RUN TASKS: `insecure_without_authentication` is set and there is no \
                  section [auth]"
             );
         }
-        let readiness = Readiness::new();
-        metrics.process().watch_readiness(&readiness);
-        let app = App {
-            is_local: authenticator.is_open() && !config.insecure_without_authentication,
-            authenticator,
-            namespace,
-            client,
-            clients: Clients::default(),
-            rules: config.rules,
-            callers: Shares::new(&config.caller),
-            open: Arc::new(Semaphore::new(MAX_OPEN)),
-            readiness,
-            metrics,
-            stop: CancellationToken::new(),
-        };
+        let max_connections = config.max_connections;
+        let log = audit.as_ref().map(|audit| Arc::clone(&audit.log));
+        let log = RequestLog::new(log);
+        let app = App::new(live, namespace, client, log, metrics);
+        app.metrics.process().watch_readiness(&app.readiness);
         Ok(Self {
             app: Arc::new(app),
             listener,
             tls,
             limits: ConnectionLimits {
-                max_connections: config.max_connections,
+                max_connections,
                 max_headers: 32 << 10,
                 header: Duration::from_secs(30),
                 // A client may pause. When its connection is closed, its task is cancelled.
@@ -113,8 +112,7 @@ impl Api {
                 // A stream is one answer, and lasts as long as its task.
                 answer: Duration::from_hours(26),
             },
-            delay: config.shutdown_delay,
-            grace: config.shutdown_grace,
+            audit,
         })
     }
 
@@ -123,20 +121,33 @@ impl Api {
         self.listener.address().url(self.tls.is_some())
     }
 
-    /// Serves until `stop`. Streams then end, so that their clients resume them elsewhere. Tasks continue.
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    /// Serves until `stop`. Streams then end, so that their clients resume them elsewhere. Tasks continue. At each trigger, the
+    /// configuration is read again from where it came.
+    pub(crate) async fn run(self, stop: CancellationToken, origin: Origin, triggers: Triggers) {
         let Self {
             app,
             listener,
             tls,
             limits,
-            delay,
-            grace,
+            audit,
         } = self;
         let mut background = JoinSet::new();
         background.spawn(watch_temporal(Arc::clone(&app)));
-        let authenticator = app.authenticator.clone();
-        background.spawn(async move { authenticator.warm_up().await });
+        let report = ReloadReport::new(
+            Arc::default(),
+            Arc::clone(&app.readiness),
+            Arc::clone(&app.metrics),
+            audit.as_ref().map(|audit| Arc::clone(&audit.log)),
+        );
+        background.spawn(reload::run(Arc::clone(&app), origin, report, triggers));
+        if let Some(ApiAudit {
+            log,
+            is_shared: false,
+        }) = audit
+        {
+            let (readiness, metrics) = (Arc::clone(&app.readiness), Arc::clone(&app.metrics));
+            background.spawn(admin::watch_audit(log, readiness, metrics, UNWRITABLE));
+        }
         if let Some(tls) = &tls {
             background.spawn(Arc::clone(tls).watch(Arc::clone(&app.readiness)));
         }
@@ -155,10 +166,12 @@ impl Api {
         stop.cancelled().await;
         app.readiness.advance(Phase::Draining);
         background.abort_all();
-        serve_until_noticed(delay).await;
+        let live = app.live();
+        serve_until_noticed(live.config.shutdown_delay).await;
         close.cancel();
         app.stop.cancel();
-        finish(serving, grace).await;
+        finish(serving, live.config.shutdown_grace).await;
+        app.audit.finish();
         tracing::info!("the API has stopped");
     }
 }

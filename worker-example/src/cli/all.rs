@@ -2,18 +2,18 @@
 
 use clap::Args;
 use temporal_kms_codec_service::{
-    lifecycle::{CancellationToken, StopSignals},
+    lifecycle::{CancellationToken, StopSignals, Triggers},
     log::EarlyLog,
     telemetry::Telemetry,
 };
 
 use super::{
-    api::{ConfigArgs, bind},
+    api::{ConfigArgs, announcer, bind, close, open_audit, own_audit},
     exit::{CommandEnd, CommandError},
     observed,
     worker::{self, TELEMETRY, WorkerArgs},
 };
-use crate::{api::ApiConfig, print, worker::run as run_worker};
+use crate::{api::ApiAudit, worker::run as run_worker};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -21,7 +21,10 @@ Examples:
   claude-tasks all --config claude-tasks.toml --max-tasks 1
 
 It has the options of `api` and of `worker`. In production, run them apart:
-the worker runs foreign code, and the API is reached from outside.";
+the worker runs foreign code, and the API is reached from outside.
+
+The lines of requests go to the audit log of the configuration, and otherwise
+to that of --audit-log.";
 
 /// The options of `all`.
 #[derive(Clone, Debug, Args)]
@@ -32,43 +35,58 @@ pub(super) struct AllArgs {
     file: ConfigArgs,
 }
 
-/// Serves the API and runs a worker. At a signal, the API stops, and the worker drains.
+/// Serves the API and runs a worker. SIGHUP has the API's configuration read again. At another signal, the API stops, and the worker drains.
 ///
 /// # Errors
 /// As the two commands.
 pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
-    let config = ApiConfig::load(args.file.config.as_deref())?;
+    let options = args.file.options(&args.worker.connection);
+    let (config, origin) = args.file.load(&options)?;
     let telemetry = Telemetry::start(TELEMETRY, &config.telemetry, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
     let queue = args.worker.connection.task_queue().to_owned();
-    let options = args.file.options(&args.worker.connection);
     let observed_args = args.worker.observed.clone();
     let mut settings = worker::settings(args.worker)?;
     let started = observed::start(&observed_args, settings.connection, telemetry.metrics());
     let (observed, connection) = started.await?;
     settings.connection = connection;
-    let options = options.with_observer(observed.observer());
-    let mut signals = StopSignals::listen().map_err(CommandError::Signals)?;
-    let api = bind(config, options, telemetry.metrics()).await?;
+    let triggers = Triggers::listen().map_err(CommandError::Signals)?;
+    let mut signals = StopSignals::listen_but_to_hangup().map_err(CommandError::Signals)?;
+    let say = announcer(&config);
+    let own_log = open_audit(&config).await?;
+    let shared = || {
+        Some(ApiAudit {
+            log: observed.audit()?,
+            is_shared: true,
+        })
+    };
+    let audit = own_log.clone().map(own_audit).or_else(shared);
+    let api = bind(config, options, telemetry.metrics(), audit).await?;
+    say(&format!("listening on {}", api.url()));
     let stop = CancellationToken::new();
-    let serving = tokio::spawn(api.run(stop.clone()));
+    let serving = tokio::spawn(api.run(stop.clone(), origin, triggers));
     let stopping = stop.clone();
     tokio::spawn(async move {
         signals.next().await;
         stopping.cancel();
     });
     // The worker waits for the same signals.
-    let ran = Box::pin(run_worker(settings, observed.readiness(), || {
-        print::line(&format!("worker ready: task queue {queue}"));
-    }))
+    let ran = Box::pin(run_worker(
+        settings,
+        observed.readiness(),
+        StopSignals::listen_but_to_hangup,
+        || say(&format!("worker ready: task queue {queue}")),
+    ))
     .await;
     stop.cancel();
     if let Err(error) = serving.await {
         tracing::error!(%error, "the API failed");
     }
-    let closed = observed.finish().await;
+    let closed = close(own_log).await;
+    let finished = observed.finish().await;
     telemetry.finish().await;
     ran?;
     closed?;
+    finished?;
     Ok(CommandEnd::Done)
 }

@@ -3,8 +3,12 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
+use temporal_kms_codec::{
+    audit::{AuditLog, Target},
+    kms::CallObserver,
+};
 use temporal_kms_codec_service::{
-    lifecycle::{CancellationToken, StopSignals},
+    lifecycle::{CancellationToken, StopSignals, Triggers},
     log::EarlyLog,
     telemetry::{Metrics, Telemetry},
 };
@@ -12,10 +16,11 @@ use temporal_kms_codec_service::{
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
+    observed::PROGRAM,
     worker::TELEMETRY,
 };
 use crate::{
-    api::{Api, ApiConfig},
+    api::{Api, ApiAudit, ApiConfig, Origin},
     client::{ConnectOptions, KeyUse, TaskClient},
     print,
 };
@@ -28,13 +33,16 @@ Examples:
 
 A small claude-tasks.toml for callers with Google identity tokens:
   [auth.issuers.google]
-  issuer = \"https://accounts.google.com\"
+  profile = \"google\"
   audience = [\"https://tasks.example.com\"]
   emails = { \"client@project.iam.gserviceaccount.com\" = [\"default:write\"] }
 
 Without a section [auth], only programs of this machine can call. The service
 prints `listening on URL` when it takes requests. It keeps no state: a stream
-that ends with the process can be resumed at another one.";
+that ends with the process can be resumed at another one.
+
+SIGHUP, or a change of the configuration or of a file that it names, has it read
+again: callers and limits change at once, and a bad file changes nothing.";
 
 /// The options of `api`.
 #[derive(Clone, Debug, Args)]
@@ -57,6 +65,22 @@ pub(super) struct ConfigArgs {
 }
 
 impl ConfigArgs {
+    /// Reads the configuration. The key that signs its audit log is reached as the other keys are.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub(super) fn load(
+        &self,
+        options: &ConnectOptions,
+    ) -> Result<(ApiConfig, Origin), CommandError> {
+        // Variables that are wrong are reported when the client connects.
+        let kms = options.codec_settings().map(|settings| settings.kms);
+        Ok(ApiConfig::load(
+            self.config.as_deref(),
+            &kms.unwrap_or_default(),
+        )?)
+    }
+
     /// The connection, with the key that signs.
     pub(super) fn options(&self, connection: &ConnectionArgs) -> ConnectOptions {
         let options = connection.options(KeyUse::Encrypt);
@@ -72,25 +96,92 @@ impl ConfigArgs {
 /// # Errors
 /// When the configuration is wrong, Temporal or the key cannot be used, or the address is taken.
 pub(super) async fn run(args: ApiArgs, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
-    let config = ApiConfig::load(args.file.config.as_deref())?;
+    let options = args.file.options(&args.connection);
+    let (config, origin) = args.file.load(&options)?;
     let telemetry = Telemetry::start(TELEMETRY, &config.telemetry, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
-    let signals = StopSignals::listen().map_err(CommandError::Signals)?;
+    let triggers = Triggers::listen().map_err(CommandError::Signals)?;
+    let signals = StopSignals::listen_but_to_hangup().map_err(CommandError::Signals)?;
     let stop = CancellationToken::new();
     tokio::spawn(signals.cancel(stop.clone()));
-    let options = args.file.options(&args.connection);
-    let served = match bind(config, options, telemetry.metrics()).await {
-        Ok(api) => {
-            api.run(stop).await;
-            Ok(())
-        }
-        Err(error) => Err(error),
-    };
+    let served = serve(config, options, &telemetry, |api| {
+        api.run(stop, origin, triggers)
+    })
+    .await;
     telemetry.finish().await;
     served.map(|()| CommandEnd::Done)
 }
 
-/// Connects, listens, and says where.
+async fn serve<R: Future<Output = ()>>(
+    config: ApiConfig,
+    options: ConnectOptions,
+    telemetry: &Telemetry,
+    run: impl FnOnce(Api) -> R,
+) -> Result<(), CommandError> {
+    let say = announcer(&config);
+    let log = open_audit(&config).await?;
+    let audit = log.clone().map(own_audit);
+    let api = bind(config, options, telemetry.metrics(), audit).await;
+    if let Ok(api) = &api {
+        say(&format!("listening on {}", api.url()));
+    }
+    let served = match api {
+        Ok(api) => {
+            run(api).await;
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
+    let closed = close(log).await;
+    served?;
+    closed
+}
+
+/// Prints the lines that scripts wait for. An audit log on standard output has nothing but its own lines.
+pub(super) fn announcer(config: &ApiConfig) -> fn(&str) {
+    let audit = config.audit.as_ref();
+    match audit.map(|audit| &audit.options.target) {
+        Some(Target::Stdout) => print::note,
+        _ => print::line,
+    }
+}
+
+/// Opens the audit log of the configuration, if it has one.
+///
+/// # Errors
+/// When the log cannot be written, or the key that signs it cannot be used.
+pub(super) async fn open_audit(config: &ApiConfig) -> Result<Option<Arc<AuditLog>>, CommandError> {
+    let Some(audit) = &config.audit else {
+        return Ok(None);
+    };
+    let failed = |error: &dyn std::fmt::Display| CommandError::Audit(error.to_string());
+    let log = audit.open(&config.kms, PROGRAM).await;
+    let log = log.map_err(|error| failed(&error))?;
+    log.started().await.map_err(|error| failed(&error))?;
+    Ok(Some(log))
+}
+
+/// A log that only the API writes to.
+pub(super) fn own_audit(log: Arc<AuditLog>) -> ApiAudit {
+    ApiAudit {
+        log,
+        is_shared: false,
+    }
+}
+
+/// Writes the end of the audit log.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) async fn close(audit: Option<Arc<AuditLog>>) -> Result<(), CommandError> {
+    let Some(log) = audit else {
+        return Ok(());
+    };
+    let closed = log.close().await;
+    closed.map_err(|error| CommandError::Audit(error.to_string()))
+}
+
+/// Connects, and listens. `audit` gets a line of each request and of each call of a key.
 ///
 /// # Errors
 /// When Temporal or the key cannot be used, or the address is taken.
@@ -98,12 +189,13 @@ pub(super) async fn bind(
     config: ApiConfig,
     options: ConnectOptions,
     metrics: &Arc<Metrics>,
+    audit: Option<ApiAudit>,
 ) -> Result<Api, CommandError> {
+    let observer = audit.as_ref().map(|audit| Arc::clone(&audit.log));
     let options = options
         .with_identity("claude-tasks-api")
-        .with_metrics(metrics);
+        .with_metrics(metrics)
+        .with_observer(observer.map(|log| -> Arc<dyn CallObserver> { log }));
     let client = TaskClient::connect(&options).await?;
-    let api = Api::bind(config, client, Arc::clone(metrics)).await?;
-    print::line(&format!("listening on {}", api.url()));
-    Ok(api)
+    Ok(Api::bind(config, client, Arc::clone(metrics), audit).await?)
 }

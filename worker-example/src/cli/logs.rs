@@ -1,4 +1,4 @@
-//! `claude-tasks logs`: the log of a task from the store.
+//! `claude-tasks logs`: the log of a task, from the store or from a task service.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -9,9 +9,10 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     screen::Screen,
+    server::ServerArgs,
 };
 use crate::{
-    client::{KeyUse, TaskClient, TaskEvent, TaskStatus},
+    client::{KeyUse, RemoteTask, TaskClient, TaskEvent, TaskStatus},
     store::Vault,
     task::TaskId,
 };
@@ -20,9 +21,12 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   claude-tasks logs --keyring keys --store data/objects nightly-1
   claude-tasks logs --follow --json --store s3://tasks nightly-1
+  claude-tasks logs --server https://tasks.example.com nightly-1
 
-The log needs the keys with which the worker sealed it, and the same store.
-Workers without --store have the log in their own folder.";
+A task service opens the log for the caller that submitted the task, as long as
+Temporal knows the task. Without --server, the log needs the keys with which the
+worker sealed it, and the same store. Workers without --store have the log in
+their own folder.";
 
 /// How often the store is asked for new chunks.
 const POLL: Duration = Duration::from_secs(2);
@@ -32,6 +36,8 @@ const POLL: Duration = Duration::from_secs(2);
 pub(super) struct LogsArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    server: ServerArgs,
     /// The task's id, as `submit` printed it.
     #[arg(value_name = "TASK")]
     task: TaskId,
@@ -48,6 +54,9 @@ pub(super) struct LogsArgs {
 /// # Errors
 /// When no store is named, the store has no log of the task, or the log cannot be read.
 pub(super) async fn run(args: LogsArgs) -> Result<CommandEnd, CommandError> {
+    if let Some(client) = args.server.client()? {
+        return of_service(&client.task(args.task.clone()), &args).await;
+    }
     let options = args.connection.options(KeyUse::Decrypt);
     let client = TaskClient::connect(&options).await?;
     let vault = client.vault().ok_or(CommandError::NoStore)?;
@@ -70,6 +79,25 @@ pub(super) async fn run(args: LogsArgs) -> Result<CommandEnd, CommandError> {
     }
     if log.printed.is_empty() {
         return Err(CommandError::NoLog(args.task));
+    }
+    Ok(CommandEnd::Done)
+}
+
+/// Prints the log that a task service opens.
+async fn of_service(task: &RemoteTask, args: &LogsArgs) -> Result<CommandEnd, CommandError> {
+    let mut screen = Screen::new(task.id().clone(), "", args.json);
+    let mut next = 0;
+    loop {
+        let has_ended = !args.follow || !task.status().await?.is_open();
+        let show = |line: &str| screen.show(&TaskEvent::Printed(line.to_owned()));
+        next = task.read_log(next, show).await?;
+        if has_ended {
+            break;
+        }
+        sleep(POLL).await;
+    }
+    if next == 0 {
+        return Err(CommandError::NoLog(args.task.clone()));
     }
     Ok(CommandEnd::Done)
 }

@@ -21,7 +21,7 @@ use super::exit::CommandError;
 use crate::{client::ConnectOptions, print};
 
 /// The name of this program in its audit log.
-const PROGRAM: &str = concat!("claude-tasks ", env!("CARGO_PKG_VERSION"));
+pub(super) const PROGRAM: &str = concat!("claude-tasks ", env!("CARGO_PKG_VERSION"));
 const UNWRITABLE: Unwritable = Unwritable {
     refuses: "so keys are not used",
     continues: "and tasks continue",
@@ -154,6 +154,11 @@ async fn listen(
 impl Observed {
     pub(super) fn readiness(&self) -> &Readiness {
         &self.readiness
+    }
+
+    /// The audit log, if there is one.
+    pub(super) fn audit(&self) -> Option<Arc<AuditLog>> {
+        self.audit.clone()
     }
 
     /// Who is told of the calls of keys.

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum as _};
 use temporal_kms_codec::endpoint;
 use temporal_kms_codec_service::{
     arguments::variable,
+    lifecycle::StopSignals,
     log::EarlyLog,
     telemetry::{Program, Telemetry, TelemetryConfig},
 };
@@ -237,7 +238,7 @@ pub(super) async fn run(
     let started = observed::start(&observed_args, settings.connection, telemetry.metrics());
     let (observed, connection) = started.await?;
     settings.connection = connection;
-    let ran = worker::run(settings, observed.readiness(), || {
+    let ran = worker::run(settings, observed.readiness(), StopSignals::listen, || {
         print::line(&format!("worker ready: task queue {queue}"));
     });
     let ended = Box::pin(ran).await;

@@ -1,6 +1,7 @@
 //! The client of a task service that is reached by its HTTP API. Temporal and the keys stay behind it.
 
 mod events;
+mod log;
 mod sse;
 
 use std::{sync::Arc, time::Duration};
@@ -109,10 +110,18 @@ impl RemoteClient {
     }
 
     fn call(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        self.call_url(method, self.url(path))
+    }
+
+    fn url(&self, path: &[&str]) -> Url {
         let mut url = self.0.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
+        url
+    }
+
+    fn call_url(&self, method: Method, url: Url) -> RequestBuilder {
         let call = self.0.http.request(method, url);
         match &self.0.token {
             Some(token) => call.bearer_auth(token.expose()),
@@ -170,6 +179,19 @@ impl RemoteTask {
         &self,
     ) -> impl Stream<Item = Result<TaskEvent, ClientError>> + Send + use<> {
         events::follow(self.clone())
+    }
+
+    /// Hands each line of the task's log that is stored now to `each`, from line `next` on. Returns the number of the line
+    /// after the last one.
+    ///
+    /// # Errors
+    /// When the task does not exist, the service cannot open its log, or does not answer.
+    pub(crate) async fn read_log(
+        &self,
+        next: u64,
+        each: impl FnMut(&str),
+    ) -> Result<u64, ClientError> {
+        log::read(self, next, each).await
     }
 
     /// Asks for the task's end, and does not wait for it.

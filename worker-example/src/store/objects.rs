@@ -47,7 +47,18 @@ impl Objects {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(_, value)| !value.is_empty());
-        let (store, prefix) = location.open(variables)?;
+        Self::open_with(location, variables)
+    }
+
+    /// As [`open`](Self::open), with these variables instead of the process's.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    fn open_with(
+        location: &StoreLocation,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, LocationError> {
+        let (store, prefix) = location.open(variables.into_iter())?;
         Ok(Self {
             store,
             prefix,
@@ -243,16 +254,12 @@ async fn in_time<T>(
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn objects_in_a_folder_are_private_and_leave_nothing() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("store");
-        let location: StoreLocation = root.to_str().unwrap().parse().unwrap();
-        let objects = Objects::open(&location).unwrap();
+    /// What every store does.
+    async fn keeps_objects(objects: &Objects) {
         objects.create("a/b", b"1".to_vec()).await.unwrap();
         let again = objects.create("a/b", b"2".to_vec()).await.unwrap_err();
         assert!(matches!(again, StoreError::Exists { .. }), "{again}");
+        objects.put("a/c", b"22".to_vec()).await.unwrap();
         objects.put("a/c", b"333".to_vec()).await.unwrap();
         assert_eq!(objects.get("a/b", 1).await.unwrap(), b"1");
         let large = objects.get("a/c", 2).await.unwrap_err();
@@ -260,17 +267,63 @@ mod tests {
         for (folder, has_any) in [("a", true), ("b", false)] {
             assert_eq!(objects.has_any(folder).await.unwrap(), has_any, "{folder}");
         }
+        // Names of uploads can be anything. They come in several pages.
+        for name in ["a/d/ü %2F&<x>~1", "a/d/2", "a/e", "ab"] {
+            objects.put(name, name.as_bytes().to_vec()).await.unwrap();
+            assert_eq!(objects.get(name, 100).await.unwrap(), name.as_bytes());
+        }
         let names: Vec<_> = objects.list("a").await.unwrap();
         let names: Vec<_> = names.iter().map(|l| (l.name.as_str(), l.size)).collect();
-        assert_eq!(names, [("a/b", 1), ("a/c", 3)]);
-        let mode = std::fs::metadata(&root).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-        for name in ["a/b", "a/c", "a/c"] {
-            objects.delete(name).await.unwrap();
+        assert_eq!(names.len(), 5, "{names:?}");
+        assert_eq!(names.first(), Some(&("a/b", 1)));
+        assert!(names.contains(&("a/c", 3)), "{names:?}");
+        let written = objects.modified("a/b").await.unwrap().unwrap();
+        let age = Utc::now().signed_duration_since(written);
+        assert!(age.num_minutes().abs() < 5, "{written}");
+        assert_eq!(objects.modified("a/x").await.unwrap(), None);
+        for listed in objects.list("").await.unwrap() {
+            objects.remove(&listed).await.unwrap();
+            objects.remove(&listed).await.unwrap();
         }
+        objects.delete("a/b").await.unwrap();
         let missing = objects.get("a/b", 1).await.unwrap_err();
         assert!(matches!(missing, StoreError::Missing { .. }), "{missing}");
+        assert!(!objects.has_any("").await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn objects_in_a_folder_are_private_and_leave_nothing() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("store");
+        let location: StoreLocation = root.to_str().unwrap().parse().unwrap();
+        let objects = Objects::open(&location).unwrap();
+        keeps_objects(&objects).await;
+        let mode = std::fs::metadata(&root).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn objects_in_a_bucket_at_google_are_those_of_a_folder() {
+        let options = fake_cloud_storage::Options::default().with_page(2);
+        let server = fake_cloud_storage::Server::start(options).await.unwrap();
+        server.create_bucket("logs");
+        let variables = [
+            ("GOOGLE_SERVICE_ACCOUNT_KEY", server.service_account()),
+            ("GOOGLE_ALLOW_HTTP", "true".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        for bucket in ["gs://logs/tasks", "gs://logs"] {
+            let location: StoreLocation = bucket.parse().unwrap();
+            let objects = Objects::open_with(&location, variables.clone()).unwrap();
+            keeps_objects(&objects).await;
+        }
+        assert_eq!(server.names("logs"), [""; 0]);
+        let location: StoreLocation = "gs://absent".parse().unwrap();
+        let objects = Objects::open_with(&location, variables).unwrap();
+        let missing = objects.put("a", vec![1]).await.unwrap_err();
+        assert!(matches!(missing, StoreError::Missing { .. }), "{missing}");
     }
 
     #[tokio::test]

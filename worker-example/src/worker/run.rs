@@ -101,13 +101,15 @@ pub(crate) enum WorkerError {
     Worker(String),
 }
 
-/// Runs a worker until SIGTERM, Ctrl-C or SIGHUP. Calls `on_ready` when Temporal has seen it poll, and tells `readiness`.
+/// Runs a worker until one of the signals that `listen` catches. Calls `on_ready` when Temporal has seen it poll, and tells
+/// `readiness`.
 ///
 /// # Errors
 /// When the worker cannot start, or Temporal refuses it.
 pub(crate) async fn run(
     settings: WorkerSettings,
     readiness: &Readiness,
+    listen: fn() -> io::Result<StopSignals>,
     on_ready: impl FnOnce(),
 ) -> Result<(), WorkerError> {
     let waits = "Temporal does not see this worker poll yet; check its address and the namespace";
@@ -124,7 +126,7 @@ pub(crate) async fn run(
     let runner = Arc::new(runner);
     settings.claude.check().await?;
     let mut workers = Workers::new(&settings, &tasks, runner, &identity).await?;
-    let mut signals = StopSignals::listen().map_err(WorkerError::Signals)?;
+    let mut signals = listen().map_err(WorkerError::Signals)?;
     let take_no_more = workers.places.shutdown_handle();
     let ended = async {
         signals.next().await;

@@ -1,7 +1,10 @@
 //! `claude-tasks api` with a real Temporal server, and the clients of the original service.
 
+mod audit;
 mod clients;
 mod document;
+mod logs;
 mod owners;
+mod reload;
 mod streams;
 mod support;

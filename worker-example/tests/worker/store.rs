@@ -195,13 +195,34 @@ async fn a_bucket_at_s3_serves_as_a_store() {
     rig.set("AWS_REGION", "us-east-1");
     rig.set("AWS_ACCESS_KEY_ID", "test");
     rig.set("AWS_SECRET_ACCESS_KEY", "test");
+    serves_as_a_store(rig, || {
+        let listed = ureq::get(format!("{}/{bucket}?list-type=2", moto.url())).call();
+        listed.unwrap().into_body().read_to_string().unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_at_google_serves_as_a_store() {
+    let server = fake_cloud_storage::Server::start(fake_cloud_storage::Options::default())
+        .await
+        .unwrap();
+    server.create_bucket("logs");
+    let mut rig = Rig::new().await;
+    rig.set("CLAUDE_TASKS_STORE", "gs://logs/tasks");
+    rig.set("GOOGLE_SERVICE_ACCOUNT_KEY", server.service_account());
+    rig.set("GOOGLE_ALLOW_HTTP", "true");
+    serves_as_a_store(rig, || server.names("logs").join("\n")).await;
+}
+
+/// A task leaves its log below `tasks/`, and no secrets. `listed` names the objects.
+async fn serves_as_a_store(rig: Rig, listed: impl Fn() -> String) {
     let scripted = Scripted::of(rig);
     let worker = scripted.worker(&[]);
     let task = fresh("task");
     let (code, output) = end(&mut scripted.submit(&task, "go"));
     assert_eq!(code, 0, "{output}\n{}", worker.output());
-    let listed = ureq::get(format!("{}/{bucket}?list-type=2", moto.url())).call();
-    let listed = listed.unwrap().into_body().read_to_string().unwrap();
+    let listed = listed();
     assert!(
         listed.contains(&format!("tasks/sessions/{task}/metadata.json")),
         "{listed}"

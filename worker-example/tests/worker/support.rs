@@ -291,7 +291,7 @@ impl Rig {
         command
     }
 
-    fn command_without_keys(&self, name: &str) -> Command {
+    pub(crate) fn command_without_keys(&self, name: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_claude-tasks"));
         command
             .arg(name)

@@ -4,17 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use url::Url;
 
-use super::algorithm::Algorithm;
+use super::{algorithm::Algorithm, profile::Profile};
 use crate::{
     auth::{address, permissions::Permission},
     settings::{Section, values},
 };
-
-/// Temporal Cloud's issuer, audience and claim of the e-mail address.
-const CLOUD_ISSUER: &str = "https://login.tmprl.cloud/";
-const CLOUD_KEYS: &str = "https://login.tmprl.cloud/.well-known/jwks.json";
-const CLOUD_AUDIENCE: &str = "https://saas-api.tmprl.cloud";
-const CLOUD_EMAIL: &str = "https://saas-api.tmprl.cloud/user/email";
 
 /// An issuer, and the permissions of its users.
 #[derive(Clone, Debug)]
@@ -35,6 +29,8 @@ pub(in crate::auth) struct IssuerConfig {
     pub(super) keys: KeyTimes,
     pub(super) claims: ClaimNames,
     pub(super) grants: Grants,
+    /// `profile`: an issuer that is known beforehand.
+    pub(super) profile: Option<&'static Profile>,
 }
 
 /// How long the keys of an issuer are used.
@@ -70,20 +66,10 @@ pub(super) struct Grants {
     pub(super) subjects: BTreeMap<String, Vec<Permission>>,
 }
 
-/// Settings of an issuer that are known beforehand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Profile {
-    TemporalCloud,
-}
-
 impl IssuerConfig {
     /// `None` when it has mistakes, which are reported.
     pub(in crate::auth) fn read(mut section: Section<'_>) -> Option<Self> {
-        let profile = section.value("profile", |text| match text {
-            "temporal-cloud" => Ok(Profile::TemporalCloud),
-            _ => Err("it must be `temporal-cloud`; remove it for other issuers".to_owned()),
-        });
-        let is_cloud = profile.is_some();
+        let profile = section.value("profile", Profile::of);
         let issuer = section.text("issuer", |text| {
             let url = address::parse(text)?;
             if url.query().is_some() {
@@ -98,18 +84,15 @@ impl IssuerConfig {
         let mut clock_skew = Duration::from_mins(1);
         section.set("clock_skew", &mut clock_skew, clock);
         let keys = key_times(&mut section);
-        let claims = claim_names(&mut section, is_cloud);
+        let claims = claim_names(&mut section, profile);
         let grants = Grants::read(&mut section);
         let mut audience = audience.unwrap_or_default();
-        if is_cloud {
+        if let Some(profile) = profile {
             if audience.is_empty() {
-                audience.push(CLOUD_AUDIENCE.to_owned());
+                audience.extend(profile.audience.map(str::to_owned));
             }
-            if grants.emails.is_empty() && grants.domains.is_empty() {
-                section.report(
-                    "every customer of Temporal Cloud has tokens of this issuer with this audience. Add the tables `emails` or \
-                     `domains` with the users who may call, such as domains = { \"example.com\" = [\"payments.a1b2c:read\"] }",
-                );
+            if !grants.names_users(profile) {
+                section.report(profile.nobody);
             }
         }
         if audience.is_empty() && id_token_audience.is_empty() {
@@ -121,13 +104,12 @@ impl IssuerConfig {
         if algorithms.as_ref().is_some_and(Vec::is_empty) {
             section.report("`algorithms` is empty; name an algorithm, or remove the setting");
         }
-        let known = || Some((CLOUD_ISSUER.to_owned(), CLOUD_ISSUER.parse().ok()?));
-        let default = if is_cloud { known() } else { None };
         let has_issuer = section.holds("issuer");
-        let jwks_url = match (jwks_url, is_cloud && !has_issuer) {
-            (None, true) => CLOUD_KEYS.parse().ok(),
-            (url, _) => url,
-        };
+        // Another issuer has other keys.
+        let known = profile.filter(|_| !has_issuer);
+        let default =
+            known.and_then(|known| Some((known.issuer.to_owned(), known.issuer.parse().ok()?)));
+        let jwks_url = jwks_url.or_else(|| known?.jwks_url.parse().ok());
         if !has_issuer && !section.holds("profile") {
             section
                 .report("`issuer` is missing; add the URL that is the claim `iss` of its tokens");
@@ -145,6 +127,7 @@ impl IssuerConfig {
             keys,
             claims,
             grants,
+            profile,
         })
     }
 }
@@ -164,31 +147,37 @@ fn key_times(section: &mut Section<'_>) -> KeyTimes {
     keys
 }
 
-fn claim_names(section: &mut Section<'_>, is_cloud: bool) -> ClaimNames {
+fn claim_names(section: &mut Section<'_>, profile: Option<&Profile>) -> ClaimNames {
     let claim = |section: &mut Section<'_>, key: &'static str, default: &str| {
         let named = section.text(key, name);
-        if is_cloud && section.holds(key) {
+        let Some(profile) = profile else {
+            return Some(named.unwrap_or_else(|| default.to_owned()));
+        };
+        if section.holds(key) {
             section.report(format!(
-                "`{key}` must not be set with the profile temporal-cloud; remove it"
+                "`{key}` must not be set with the profile {}; remove it",
+                profile.name
             ));
         }
-        match (named, is_cloud) {
-            (_, true) => None,
-            (Some(name), _) => Some(name),
-            (None, _) => Some(default.to_owned()),
-        }
+        None
     };
     ClaimNames {
         permissions: claim(section, "permissions_claim", "permissions"),
         groups: claim(section, "groups_claim", "groups"),
         email: section.text("email_claim", name).unwrap_or_else(|| {
-            let default = if is_cloud { CLOUD_EMAIL } else { "email" };
+            let default = profile.map_or("email", |profile| profile.email_claim);
             default.to_owned()
         }),
     }
 }
 
 impl Grants {
+    /// Whether they say who of all users of a known issuer may call.
+    fn names_users(&self, profile: &Profile) -> bool {
+        let by_address = !self.emails.is_empty() || !self.domains.is_empty();
+        by_address || (profile.knows_subjects && !self.subjects.is_empty())
+    }
+
     fn read(section: &mut Section<'_>) -> Self {
         let permission = |text: &str| Ok(Permission::parse(text)?);
         let groups = section.lists("groups", permission);

@@ -34,6 +34,10 @@ subjects = {{ "system:serviceaccount:a:b" = ["payments:worker"] }}
 [auth.issuers."cloud.tmprl"]
 profile = "temporal-cloud"
 domains = {{ "example.com" = ["payments.a1b2c:read"] }}
+[auth.issuers.google]
+profile = "google"
+audience = ["https://tasks.example"]
+subjects = {{ "109876543210987654321" = ["payments:write"] }}
 [auth.tokens.worker]
 sha256 = ["{HASH}"]
 permissions = ["payments:worker"]
@@ -69,7 +73,7 @@ fn a_server_without_a_way_to_authenticate_is_open() {
 /// A text, the line of its mistake, the setting, and a part of the message.
 type Mistake<'m> = (&'m str, usize, &'m str, &'m str);
 
-const MISTAKES: [Mistake<'_>; 46] = [
+const MISTAKES: [Mistake<'_>; 49] = [
     (
         "[auth]\nmax_token = \"1B\"",
         2,
@@ -212,7 +216,7 @@ const MISTAKES: [Mistake<'_>; 46] = [
         "[auth.issuers.a]\nprofile = \"cloud\"\nissuer = \"https://a.example\"\naudience = [\"x\"]",
         2,
         "auth.issuers.a.profile",
-        "must be `temporal-cloud`",
+        "must be `temporal-cloud` or `google`",
     ),
     (
         "[auth.issuers.a]\nprofile = \"temporal-cloud\"",
@@ -231,6 +235,24 @@ const MISTAKES: [Mistake<'_>; 46] = [
         1,
         "auth.issuers.a",
         "must not be set with the profile",
+    ),
+    (
+        "[auth.issuers.a]\nprofile = \"google\"\naudience = [\"https://tasks.example\"]",
+        1,
+        "auth.issuers.a",
+        "every Google account can get a token",
+    ),
+    (
+        "[auth.issuers.a]\nprofile = \"google\"\nemails = { \"a@example.com\" = [\"a:read\"] }",
+        1,
+        "auth.issuers.a",
+        "it accepts no token; set `audience`",
+    ),
+    (
+        "[auth.issuers.a]\nprofile = \"google\"\naudience = [\"x\"]\ngroups_claim = \"groups\"\nemails = { \"a@example.com\" = [\"a:read\"] }",
+        1,
+        "auth.issuers.a",
+        "must not be set with the profile google",
     ),
     (
         "[auth.issuers.a]\nissuer = \"https://a.example\"\naudience = [\"x\"]\n[auth.issuers.b]\nissuer = \"https://a.example\"\naudience = [\"y\"]",

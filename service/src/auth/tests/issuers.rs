@@ -430,3 +430,53 @@ async fn temporal_cloud_users_are_those_of_the_configuration() {
     let namespace = Namespace::new("payments.a1b2c").unwrap();
     assert!(stranger.allows(Operation::DECODE, &namespace).is_err());
 }
+
+#[tokio::test]
+async fn google_users_are_those_of_the_configuration_whom_google_answers_for() {
+    const AUDIENCE: &str = "https://tasks.example";
+    let server = Server::local().await.unwrap();
+    let authenticator = open(&format!(
+        "[auth.issuers.google]\nprofile = \"google\"\nissuer = \"{}\"\naudience = [\"{AUDIENCE}\"]\n\
+         emails = {{ \"client@p.iam.gserviceaccount.com\" = [\"a:write\"] }}\ndomains = {{ \"example.com\" = [\"a:read\"] }}\n\
+         subjects = {{ \"42\" = [\"a:worker\"] }}\n",
+        server.issuer()
+    ));
+    let client = "client@p.iam.gserviceaccount.com";
+    for (subject, more, expected) in [
+        (
+            "1",
+            json!({ "email": client, "email_verified": true }),
+            &[Role::Write][..],
+        ),
+        (
+            "1",
+            json!({ "email": "ann@example.com", "email_verified": true, "hd": "example.com" }),
+            &[Role::Read],
+        ),
+        // A private account with an address of the company.
+        (
+            "1",
+            json!({ "email": "ann@example.com", "email_verified": true }),
+            &[],
+        ),
+        ("1", json!({ "email": client }), &[]),
+        (
+            "1",
+            json!({ "email": "eve@p.iam.gserviceaccount.com", "email_verified": true }),
+            &[],
+        ),
+        // Google's tokens have no permissions and no groups.
+        (
+            "1",
+            json!({ "permissions": ["a:admin"], "groups": ["a"] }),
+            &[],
+        ),
+        ("42", json!({}), &[Role::Worker]),
+    ] {
+        let claims = with(server.claims(subject, AUDIENCE), more.clone());
+        let user = bearer(&authenticator, &server.token("RS256", &none(), &claims))
+            .await
+            .unwrap();
+        assert_eq!(roles(&user, "a"), expected, "{more}");
+    }
+}

@@ -86,7 +86,7 @@ async fn the_example_clients_run_tasks() {
         .unwrap();
     let email = "client@project.iam.gserviceaccount.com";
     let api = rig.api_with(&format!(
-        "[auth.issuers.google]\nissuer = \"{}\"\naudience = [\"{AUDIENCE}\"]\nemails = {{ \"{email}\" = [\"default:write\"] }}\n",
+        "[auth.issuers.google]\nprofile = \"google\"\nissuer = \"{}\"\naudience = [\"{AUDIENCE}\"]\nemails = {{ \"{email}\" = [\"default:write\"] }}\n",
         issuer.issuer()
     ));
     let token = |audience: &str, email: &str| {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::support::{Answer, callers};
-use crate::support::{fresh, scripted::Scripted};
+use crate::support::{Rig, fresh, scripted::Scripted};
 
 struct Document {
     json: Value,
@@ -24,10 +24,11 @@ impl Document {
         );
         let mut schema = described["content"]["application/json"]["schema"].clone();
         if schema.is_null() {
-            assert!(
-                described["content"]["text/event-stream"].is_object(),
-                "{method} {route}"
-            );
+            let kinds = &described["content"];
+            let is_stream = ["text/event-stream", "application/x-ndjson"]
+                .iter()
+                .any(|kind| kinds[kind].is_object());
+            assert!(is_stream, "{method} {route}");
         } else {
             schema["components"] = self.json["components"].clone();
             let problems: Vec<String> = jsonschema::validator_for(&schema)
@@ -52,7 +53,9 @@ impl Document {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_answers_as_the_document_says() {
-    let scripted = Scripted::new().await;
+    let mut rig = Rig::new().await;
+    rig.use_store();
+    let scripted = Scripted::of(rig);
     let _worker = scripted.worker(&[]);
     let (configuration, [token]) = callers(["someone"]);
     let api = scripted.rig.api_with(&configuration);
@@ -95,6 +98,11 @@ async fn every_route_answers_as_the_document_says() {
         &caller.get(&format!("/tasks/{task}/events")),
     );
     document.check(
+        "get",
+        "/tasks/{id}/logs",
+        &caller.get(&format!("/tasks/{task}/logs")),
+    );
+    document.check(
         "post",
         "/cancel/{id}",
         &caller.post(&format!("/cancel/{waiting}"), &json!({})),
@@ -107,6 +115,7 @@ async fn every_route_answers_as_the_document_says() {
     for (route, path) in [
         ("/tasks/{id}", "/tasks/a.b"),
         ("/tasks/{id}/events", "/tasks/a.b/events"),
+        ("/tasks/{id}/logs", "/tasks/a.b/logs"),
     ] {
         document.check("get", route, &caller.get(path));
         document.check("get", route, &caller.get(&path.replace("a.b", "unknown")));

@@ -4,6 +4,7 @@ use std::{
     fmt::Write as _,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
+    path::PathBuf,
     process::Command,
     time::Duration,
 };
@@ -18,6 +19,8 @@ use crate::support::{LIMIT, Rig};
 pub(super) struct Api {
     pub(super) process: Process,
     pub(super) url: String,
+    /// The file of its configuration.
+    pub(super) configuration: PathBuf,
     token: Option<String>,
 }
 
@@ -45,7 +48,7 @@ impl Rig {
         std::fs::write(&file, configuration).unwrap();
         command
             .arg("--config")
-            .arg(file)
+            .arg(&file)
             .env("CODEC_API_LISTEN", "127.0.0.1:0");
         let mut process = Process::spawn("the API", command).unwrap();
         let url = process
@@ -56,6 +59,7 @@ impl Rig {
         Api {
             process,
             url,
+            configuration: file,
             token: None,
         }
     }

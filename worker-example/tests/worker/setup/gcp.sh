@@ -155,7 +155,7 @@ gcloud secrets versions add claude-tasks-api-config \
 shutdown_grace = "8s"
 
 [auth.issuers.google]
-issuer = "https://accounts.google.com"
+profile = "google"
 audience = ["https://claude-tasks-api-$PROJECT_NUMBER.europe-west1.run.app"]
 
 [auth.issuers.google.emails]

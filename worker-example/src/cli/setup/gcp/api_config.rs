@@ -15,7 +15,7 @@ pub(super) fn text(args: &GcpArgs) -> String {
     }
     let mut text = format!(
         "# Cloud Run kills an instance ten seconds after SIGTERM.\n[api]\nshutdown_grace = \"8s\"\n\n\
-         [auth.issuers.google]\nissuer = \"https://accounts.google.com\"\naudience = [{audience}]\n\n[auth.issuers.google.emails]\n"
+         [auth.issuers.google]\nprofile = \"google\"\naudience = [{audience}]\n\n[auth.issuers.google.emails]\n"
     );
     for email in std::iter::once(&args.client_account()).chain(&args.callers) {
         let _ = writeln!(

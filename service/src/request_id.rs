@@ -12,7 +12,7 @@ use std::{
 /// Eight hexadecimal digits. The first number is random, so that a log of several starts seldom has a number
 /// twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RequestId(u32);
+pub struct RequestId(u32);
 
 static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| {
     let random = RandomState::new().hash_one("request");
@@ -20,12 +20,15 @@ static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| {
 });
 
 impl RequestId {
-    pub(super) fn next() -> Self {
+    /// The id of the next request.
+    #[must_use]
+    pub fn next() -> Self {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The id that the request got when it arrived.
-    pub(super) fn of<B>(request: &http::Request<B>) -> Self {
+    #[must_use]
+    pub fn of<B>(request: &http::Request<B>) -> Self {
         let id = request.extensions().get().copied();
         id.unwrap_or_else(Self::next)
     }

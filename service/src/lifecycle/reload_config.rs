@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use temporal_kms_codec_service::settings::{Section, values};
+use crate::settings::{Section, values};
 
 /// When a running server reads its configuration again, beside SIGHUP.
 #[derive(Clone, Debug)]
@@ -22,7 +22,9 @@ impl Default for ReloadConfig {
 }
 
 impl ReloadConfig {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
+    /// Reads the section.
+    #[must_use]
+    pub fn read(mut section: Section<'_>) -> Self {
         let mut reload = Self::default();
         let interval = &mut reload.watch_interval;
         section.set("watch_interval", interval, values::duration);

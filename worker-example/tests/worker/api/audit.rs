@@ -1,0 +1,130 @@
+//! The audit log of the API: a line for each request and each call of a key.
+
+use std::{fs, os::unix::net::UnixDatagram, path::Path, process::Command};
+
+use dev_servers::sibling_binary;
+use integration_tests::until;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::support::callers;
+use crate::support::{LIMIT, fresh, scripted::Scripted, send};
+
+/// The lines of the log, in their order.
+fn lines(folder: &Path) -> Vec<Value> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
+        .collect();
+    files.sort();
+    let text: String = files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_has_a_line_in_the_audit_log() {
+    let scripted = Scripted::new().await;
+    let rig = &scripted.rig;
+    let folder = rig.folder.path().join("audit");
+    fs::create_dir(&folder).unwrap();
+    let (configuration, [ann, bob]) = callers(["ann", "bob"]);
+    let audit = format!("[audit]\nfolder = \"{}\"\n", folder.display());
+    let mut api = rig.api_with(&format!("{audit}{configuration}"));
+    let task = fresh("task");
+    let request = json!({"taskId": task, "prompt": "wait", "anthropicApiKey": "sk-ant-audited"});
+    let ann = api.caller(&ann);
+    assert_eq!(ann.post("/tasks", &request).status, 202);
+    assert_eq!(ann.get(&format!("/tasks/{task}")).status, 200);
+    assert_eq!(api.caller(&bob).get(&format!("/tasks/{task}")).status, 404);
+    assert_eq!(ann.post(&format!("/cancel/{task}"), &json!({})).status, 200);
+    assert_eq!(ann.post("/run", &json!({})).status, 400);
+    assert_eq!(ann.get("/tasks").status, 200);
+    assert_eq!(api.get("/tasks").status, 401);
+    assert_eq!(api.get("/health").status, 200);
+    send(&api.process, Signal::SIGTERM);
+    assert!(api.process.wait(LIMIT).unwrap().success());
+
+    let lines = lines(&folder);
+    let text = |line: &Value, name: &str| line[name].as_str().unwrap_or("-").to_owned();
+    let requests: Vec<String> = lines
+        .iter()
+        .filter(|line| line["event"] == "request")
+        .map(|line| {
+            ["subject", "operation", "task", "decision", "result"]
+                .map(|name| text(line, name))
+                .join(" ")
+        })
+        .collect();
+    let expected = [
+        format!("ann submit {task} allowed ok"),
+        format!("ann status {task} allowed ok"),
+        format!("bob status {task} allowed not_found"),
+        format!("ann cancel {task} allowed ok"),
+        "ann run - allowed bad_request".to_owned(),
+        "ann list - allowed ok".to_owned(),
+        "- list - refused unauthenticated".to_owned(),
+    ];
+    assert_eq!(requests, expected);
+    // The call of the key belongs to the submission.
+    let submission = lines.iter().find(|line| line["operation"] == "submit");
+    let submission = submission.unwrap();
+    assert!(submission["bytes"].as_u64().unwrap() > 50, "{submission}");
+    assert_eq!(submission["status"], 202);
+    let all = format!("{lines:?}");
+    assert!(!all.contains("sk-ant-audited"), "{all}");
+
+    let verified = Command::new(sibling_binary("codec-server").unwrap())
+        .args(["audit", "verify"])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&verified.stdout);
+    assert!(verified.status.success(), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_while_no_line_can_be_written() {
+    let scripted = Scripted::new().await;
+    let rig = &scripted.rig;
+    let socket = rig.folder.path().join("syslog");
+    let service = UnixDatagram::bind(&socket).unwrap();
+    let audit = format!("[audit]\nsyslog = \"{}\"\n", socket.display());
+    let (configuration, [ann]) = callers(["ann"]);
+    let api = rig.api_with(&format!("{audit}{configuration}"));
+    let ann = api.caller(&ann);
+    assert_eq!(ann.get("/tasks/status").status, 200);
+    drop(service);
+    fs::remove_file(&socket).unwrap();
+    until("requests are refused", async || {
+        (ann.get("/tasks/status").status == 503).then_some(())
+    })
+    .await;
+    let task = fresh("task");
+    let request = json!({"taskId": task, "prompt": "go", "anthropicApiKey": "sk-ant-audited"});
+    let refused = ann.post("/tasks", &request);
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(refused.text.contains("audit log"), "{}", refused.text);
+    let (known, text) = scripted.temporal(&["describe", "-w", &task]);
+    assert!(!known, "{text}");
+    until("readiness says so", async || {
+        let ready = api.get("/readyz");
+        let is_unmet = ready.json["conditions"]["audit"]["state"] == "unmet";
+        (is_unmet && ready.status == 503).then_some(())
+    })
+    .await;
+    let _service = UnixDatagram::bind(&socket).unwrap();
+    until("requests are served again", async || {
+        (ann.get("/tasks/status").status == 200).then_some(())
+    })
+    .await;
+}
