@@ -24,6 +24,13 @@ use temporal_kms_codec_service::{
     memory,
 };
 
+/// What fuzz targets reach beside the public items.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use super::{history::payloads_of, keys::with_setting};
+}
+
 use self::common::{
     codec_args,
     exit::{self, PROGRAM, Status},
@@ -165,6 +172,7 @@ fn run(command_line: &[OsString]) -> ExitCode {
     };
     dotenv::tell();
     memory::protect();
+    memory::reuse_large_blocks();
     let done = match cli.command {
         Command::Dev(args) => dev::run(args, log),
         Command::Serve(args) => serve::run(args, log),

@@ -124,6 +124,16 @@ impl Config {
         settings().load(None, Self::read)
     }
 
+    /// Reads the text of a file, without variables and without the files that it names.
+    ///
+    /// # Errors
+    /// Every mistake, with its line.
+    #[cfg(fuzzing)]
+    #[doc(hidden)]
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        settings().parse(Some(text), &|_| None, Self::read)
+    }
+
     /// Checks everything that can be checked without opening a key.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, extract::Request, response::Response};
 use temporal_kms_codec::{Error, kms::CallObserver};
 use temporal_kms_codec_service::{
     auth::Authenticator,
@@ -89,6 +89,11 @@ impl Generation {
         let is_open = self.authenticator.is_open();
         let is_insecure = is_open && config.server.listen.is_remote();
         metrics.security().set_insecure(is_insecure);
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        http::answer(&self.app, &self.router, request).await
     }
 
     /// Adds the last line of requests to the audit log.

@@ -1,10 +1,8 @@
-//! The configuration that is served now, and the routes that serve each request with it.
+//! The configuration that is served now.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use axum::{Router, extract::Request};
-use tower::{ServiceExt as _, service_fn};
 
 use crate::generation::Generation;
 
@@ -28,17 +26,4 @@ impl Live {
         generation.count();
         self.0.store(Arc::new(generation));
     }
-
-    /// Routes that take each request to the generation of its moment.
-    pub(crate) fn router(&self) -> Router {
-        let live = self.clone();
-        Router::new().fallback_service(service_fn(move |request: Request| {
-            let router = live.0.load().router.clone();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(never)) }
-        }))
-    }
-}
-
-fn never<T>(never: Infallible) -> T {
-    match never {}
 }

@@ -2,14 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::Request,
-    middleware::{self, Next},
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
+use futures::future::{BoxFuture, FutureExt as _};
 use temporal_kms_codec_service::{
     admin::{self, AnswersHost, Unwritable},
+    connection::Handler,
     lifecycle::{Phase, Readiness, Reloads, Triggers, finish, serve_until_noticed},
     listener::{ListenAddress, Listener},
     log::LogControl,
@@ -178,10 +175,13 @@ impl Server {
         background.spawn(reloader.run(triggers));
 
         let (close, close_admin) = (CancellationToken::new(), CancellationToken::new());
-        let in_flight = InFlight::default();
+        let in_flight = Arc::new(InFlight::default());
         let public = Service {
             name: "public",
-            router: in_flight.watch(live.router()),
+            handler: Arc::new(Public {
+                live: live.clone(),
+                in_flight: Arc::clone(&in_flight),
+            }),
             tls,
             metrics: Arc::clone(&metrics),
         };
@@ -189,14 +189,17 @@ impl Server {
         // Health is answered until the end.
         let admin = admin.map(|listener| {
             let answers = answers_host(listener.address(), live.clone());
+            let routes = admin::routes(Arc::clone(&readiness), Arc::clone(&metrics), answers);
             let service = Service {
                 name: "admin",
-                router: admin::routes(Arc::clone(&readiness), Arc::clone(&metrics), answers),
+                handler: Arc::new(routes),
                 tls: None,
                 metrics,
             };
             serve(listener, service, server, close_admin.clone())
         });
+        // It has the first configuration's keys, which a reload may remove.
+        drop(first);
 
         stop.cancelled().await;
         readiness.advance(Phase::Draining);
@@ -246,27 +249,34 @@ fn serve(
     tokio::spawn(async move { http::serve(listener, service, &limits, &timeouts, stop).await })
 }
 
+/// What clients call: it answers each request with the configuration of its moment.
+struct Public {
+    live: Live,
+    in_flight: Arc<InFlight>,
+}
+
+impl Handler for Public {
+    fn handle(&self, request: Request) -> BoxFuture<'static, Response> {
+        let (generation, in_flight) = (self.live.current(), Arc::clone(&self.in_flight));
+        async move { in_flight.run(generation.answer(request)).await }.boxed()
+    }
+}
+
 /// The requests that are worked on. They end before the audit log does, so that it has their lines.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct InFlight {
     cut: CancellationToken,
     /// Each request reads.
-    open: Arc<RwLock<()>>,
+    open: RwLock<()>,
 }
 
 impl InFlight {
-    fn watch(&self, router: Router) -> Router {
-        let in_flight = self.clone();
-        router.layer(middleware::from_fn(move |request: Request, next: Next| {
-            let in_flight = in_flight.clone();
-            async move { in_flight.run(next.run(request)).await }
-        }))
-    }
-
     async fn run(&self, work: impl Future<Output = Response>) -> Response {
         let done = {
             let _open = self.open.read().await;
             tokio::select! {
+                // Work that ends at once waits for nothing.
+                biased;
                 done = work => Some(done),
                 () = self.cut.cancelled() => None,
             }

@@ -51,6 +51,12 @@ impl From<Payload> for SharedPayload {
     }
 }
 
+impl From<SharedPayload> for Payload {
+    fn from(shared: SharedPayload) -> Self {
+        shared.into_payload()
+    }
+}
+
 impl fmt::Debug for SharedPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedPayload")

@@ -47,8 +47,8 @@ async fn check_host(State(answers): State<AnswersHost>, request: Request, next: 
     }
     text(
         StatusCode::FORBIDDEN,
-        "this address answers requests to localhost, IP addresses and configured names only; use one of them, or add the \
-         name to `allowed_hosts` in section [server] of the codec server's configuration\n",
+        "this address answers requests to localhost and IP addresses only; use one of them. A codec server answers the names \
+         in `allowed_hosts` of section [server], too\n",
     )
 }
 

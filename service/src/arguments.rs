@@ -85,9 +85,8 @@ fn shown(text: &str) -> Option<String> {
     };
     let lower = value.to_ascii_lowercase();
     let may_be_secret = lower.contains("://")
-        || lower.contains("pkcs11:")
         || lower.contains("pin-")
-        || (lower.contains(':') && lower.contains(['?', '@']));
+        || (lower.contains(':') && lower.contains(['?', '@', ';']));
     may_be_secret.then(|| format!("{option}{}", KeyUri::redact(value)))
 }
 

@@ -51,3 +51,7 @@ pub use presented::{AUTHORIZATION_EXTRAS, Presented, UnixPeer};
 pub use refused::{Refused, TokenFault};
 pub use role::{Operation, Role, Roles};
 pub use token::NewToken;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use issuer::verified_claims;

@@ -12,3 +12,11 @@ mod value;
 pub use environment::{load, tell};
 pub use file::EnvFile;
 pub use syntax::{assignment, split_entry, split_value};
+
+/// What a fuzz target reads of a file's text. `None` for a text with a mistake.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[must_use]
+pub fn variables(text: &str) -> Option<Vec<(String, String)>> {
+    value::variables(text, |_| true).ok()
+}

@@ -1,5 +1,6 @@
 //! The log: to stderr, as text or as JSON lines.
 
+mod fields;
 mod level;
 mod lines;
 
@@ -21,7 +22,7 @@ use tracing_subscriber::{
 };
 
 pub use self::level::LogLevel;
-use self::lines::ToStderr;
+use self::{fields::TextFields, lines::ToStderr};
 use crate::terminal;
 
 /// The format of log lines.
@@ -124,7 +125,7 @@ fn subscriber(
         // A file or a container's log should have no colour codes.
         .with_ansi(std::io::stderr().is_terminal());
     let log = match format {
-        LogFormat::Text => log.boxed(),
+        LogFormat::Text => log.fmt_fields(TextFields).boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
     let (filter, handle) = reload::Layer::new(filter(level));

@@ -93,6 +93,8 @@ async function main() {
       found = await take(page, step, { timeout: seconds * 1000 });
       if (!found) break;
     }
+    // The Web UI begins each page with a link for the keyboard, "Skip to Main Content", which is above the window until
+    // it has the focus. A page that shows only this text was still loading.
     const shown = await page.locator("body").innerText();
     for (const answer of answers) {
       answer.proofs = await proofs(answer.request);

@@ -41,6 +41,10 @@ impl ParcelWorker {
                 let client = connect_url(&url, &namespace, converter).await;
                 let client = WorkerGuard::new()
                     .workflow(Parcel::run)
+                    .query(Parcel::run, Parcel::labels)
+                    .signal(Parcel::run, Parcel::label)
+                    .signal(Parcel::run, Parcel::close)
+                    .update(Parcel::run, Parcel::relabel)
                     .client(client)
                     .await
                     .expect("a guarded client");

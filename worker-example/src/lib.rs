@@ -45,6 +45,9 @@ mod api;
 mod cli;
 mod client;
 mod files;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod git;
 mod print;
 mod proxy;

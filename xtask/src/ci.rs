@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::{
-    book, check, demo, disk, publish,
+    book, check, demo, disk, fuzz, publish,
     step::{self, Background},
     test, tools,
     workspace::Workspace,
@@ -59,6 +59,7 @@ impl<'a> Stages<'a> {
             test::run(workspace, &test::Arguments::everything())
         })?;
         self.run("Book", || book::run(workspace, &book::Arguments::check()))?;
+        self.run("Fuzzing", || fuzz::check(workspace))?;
         self.run("Room for the demo", || {
             disk::forget_test_programs(workspace)
         })?;

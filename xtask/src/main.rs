@@ -11,9 +11,11 @@ mod codegen;
 mod demo;
 mod disk;
 mod dist;
+mod fuzz;
 mod packages;
 mod path;
 mod publish;
+mod soak;
 mod step;
 mod test;
 mod tools;
@@ -40,12 +42,16 @@ struct Arguments {
 enum Command {
     /// Measure the speed of the library and of the codec server, beside other servers
     Bench(bench::Arguments),
+    /// Run the codec server under load for long, while its key service fails and rotates its key
+    Soak(soak::Arguments),
     /// Start Temporal, the codec server, a worker and a task, and show what each of them sees
     Demo(demo::Arguments),
     /// Run every test, with the real servers and libraries that they need
     Test(test::Arguments),
     /// Run what has to pass before a change is taken: format, lints, docs, licences, tests
     Ci,
+    /// Feed hostile input to everything that reads input from outside
+    Fuzz(fuzz::Arguments),
     /// Check what a release has to pass beside the tests
     #[command(subcommand)]
     Check(check::Check),
@@ -75,9 +81,11 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
     let workspace = Workspace::discover()?;
     match arguments.command {
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
+        Command::Soak(arguments) => soak::run(&workspace, &arguments),
         Command::Demo(arguments) => demo::run(&workspace, &arguments),
         Command::Test(arguments) => test::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
+        Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
         Command::Check(check) => check::run(&workspace, &check),
         Command::PublishCheck(arguments) => publish::run(&workspace, &arguments),
         Command::Dist(arguments) => dist::run(&workspace, &arguments),

@@ -10,6 +10,8 @@ mod scaling;
 #[cfg(feature = "sdk")]
 mod sdk;
 mod simulated_kms;
+#[cfg(feature = "sdk")]
+mod worker;
 
 use clap::Parser;
 
@@ -21,6 +23,12 @@ enum Arguments {
     Economy,
     /// Cost over number of payloads, data keys and namespaces, and of hostile bodies
     Scaling,
+    /// Workflows per second of workers on a Temporal server
+    #[cfg(feature = "sdk")]
+    Worker {
+        /// The server's URL
+        address: String,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -28,6 +36,8 @@ fn main() -> anyhow::Result<()> {
         Arguments::InProcess => serde_json::to_value(in_process::measure()?)?,
         Arguments::Economy => serde_json::to_value(economy::measure()?)?,
         Arguments::Scaling => serde_json::to_value(scaling::measure()?)?,
+        #[cfg(feature = "sdk")]
+        Arguments::Worker { address } => serde_json::to_value(worker::measure(&address)?)?,
     };
     println!("{document}");
     Ok(())

@@ -3,6 +3,9 @@
 mod decode;
 mod scan;
 
+#[cfg(fuzzing)]
+pub use self::scan::payloads_of;
+
 use clap::Subcommand;
 
 use super::exit::Failure;

@@ -19,6 +19,9 @@ use self::arguments::KeysCommand;
 pub(super) use self::arguments::{KeysArgs, help};
 use super::exit::Failure;
 
+#[cfg(fuzzing)]
+pub use self::dotenv::with_setting;
+
 pub(super) fn run(args: &KeysArgs) -> Result<(), Failure> {
     let mut options = args.kms.options()?;
     lifecycle::run(async {

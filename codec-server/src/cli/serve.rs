@@ -102,8 +102,8 @@ async fn serve(config: LoadedConfig, telemetry: &Telemetry) -> Result<(), Failur
     Ok(())
 }
 
-/// The result of `work`, or `None` when the process is told to stop first. Opening a key can take long, and a PKCS#11
-/// token blocks the thread.
+/// The result of `work`, or `None` when the process is told to stop first. Opening a key can take long, and a
+/// hardware token blocks the thread.
 async fn unless_stopped<T, E>(
     stop: &CancellationToken,
     work: impl Future<Output = Result<T, E>> + Send + 'static,

@@ -42,7 +42,8 @@ pub struct Limits {
     pub max_answer: usize,
     /// `max_payloads`: payloads of one request. Default: 1,000.
     pub max_payloads: usize,
-    /// `max_headers`: bytes of a request's head. Default: 32 KiB, for tokens and cookies.
+    /// `max_headers`: bytes of a request's head, with its first line. A head has at most 100 fields. Default: 32 KiB, for tokens
+    /// and cookies.
     pub max_headers: usize,
     /// `max_requests`: requests that are worked on at the same time; others wait for a second. Default: 128.
     pub max_requests: usize,
@@ -280,7 +281,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 fn header_bytes(text: &str) -> Result<usize, String> {
-    /// The HTTP library refuses less.
+    /// Less would refuse usual tokens and cookies.
     const LEAST: usize = 8 << 10;
     match values::bytes(text)? {
         bytes if bytes < LEAST => Err("it must be at least 8KiB".to_owned()),

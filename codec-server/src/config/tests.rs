@@ -130,6 +130,7 @@ fn every_setting_is_read() {
         max_requests = 9
         max_rate = 10
         max_burst = 11
+        cache = { data_keys = 8 }
         dek = { max_age = "2h", renew_before = "10m", hard_max_age = "3h", max_messages = 5, max_bytes = "1GiB" }
         "#,
         &[],
@@ -212,7 +213,7 @@ fn every_setting_is_read() {
     );
     assert_eq!(
         (namespace.cache.max_keys, namespace.cache.ttl),
-        (7, Duration::from_mins(2))
+        (8, Duration::from_mins(2))
     );
     assert_eq!(namespace.max_decompressed, 4 << 20);
     assert_eq!(namespace.plaintext, PlaintextPolicy::Reject);
@@ -468,7 +469,7 @@ format = "direct"
     )
     .unwrap_err();
     let expected = [
-        "codec.toml:3: cache: at most 10 million data keys",
+        "codec.toml:4: cache.data_keys: it must be at most 10000000",
         "codec.toml:6: namespaces.default.encrypt: local://a is named twice",
         "codec.toml:7: namespaces.default.decrypt_formats: it must contain `envelope`",
         "codec.toml:8: namespaces.default.context: the pair `namespace` is set by the codec itself",

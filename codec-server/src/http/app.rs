@@ -7,7 +7,10 @@ use temporal_kms_codec_service::{
     auth::Authenticator, namespaces::NamespacesConfig, telemetry::Metrics,
 };
 
-use super::{admission::Admission, audited, memory::Memory, origin::OriginPolicy, permit::Permits};
+use super::{
+    admission::Admission, audited, known_metadata::KnownMetadata, memory::Memory,
+    origin::OriginPolicy, permit::Permits,
+};
 use crate::{
     config::{Config, Limits, LimitsConfig, Timeouts},
     namespaces::RequestNamespaces,
@@ -25,6 +28,7 @@ pub(crate) struct App {
     pub(super) timeouts: Timeouts,
     pub(super) admission: Arc<Admission>,
     pub(super) memory: Memory,
+    pub(super) known_metadata: KnownMetadata,
     pub(super) audit: audited::Log,
     pub(super) permits: Arc<Permits>,
     pub(super) metrics: Arc<Metrics>,
@@ -75,6 +79,7 @@ impl App {
                     || Arc::new(Permits::new(limits.max_requests)),
                     |before| Arc::clone(&before.permits),
                 ),
+            known_metadata: KnownMetadata::default(),
             audit: before.map_or_else(
                 || audited::Log::new(shared.audit.clone()),
                 |before| before.audit.clone(),

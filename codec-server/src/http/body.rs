@@ -1,20 +1,23 @@
 //! Reads a body within limits of size, time and memory.
+//!
+//! A large body is kept in parts: memory that grows would be copied, and the copies erased.
 
-use std::time::Duration;
+mod parts;
+
+use std::{pin::pin, task::Poll, time::Duration};
 
 use axum::body::{Body, HttpBody as _};
 use bytes::{Buf as _, Bytes};
+use futures::poll;
 use http_body_util::BodyExt as _;
-use temporal_kms::support::SecretVec;
 use tokio::time::timeout;
 
+pub(super) use self::parts::Parts;
 use super::{memory::Share, request_error::RequestError};
 
-/// Memory that a body takes at first, and the least by which it grows.
-const STEP: usize = 16 << 10;
-/// A body gets memory up to its announced length, but only so many times what has arrived. A client cannot have much
-/// memory for a few bytes, and most bodies are copied once only.
-const PAID_BY: usize = 8;
+/// Memory that a body takes at first: more, if it tells that it is long, and never more than it tells.
+const FIRST: usize = 16 << 10;
+const FIRST_OF_LONG: usize = 64 << 10;
 /// How much of a refused body is still read, and for how long. A client that sends the whole body before it reads the
 /// answer would otherwise see a broken connection.
 const DISCARDED: usize = 32 << 20;
@@ -22,7 +25,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// A whole body, and its share of the memory. The body is erased on drop.
 pub(super) struct Received {
-    pub(super) bytes: SecretVec,
+    pub(super) bytes: Parts,
     pub(super) share: Share,
 }
 
@@ -33,9 +36,13 @@ pub(super) async fn read(
     time: Duration,
     share: Share,
 ) -> Result<Received, RequestError> {
-    timeout(time, read_limited(body, limit, share))
-        .await
-        .unwrap_or(Err(RequestError::BodyTooSlow))
+    let mut body = pin!(read_limited(body, limit, share));
+    // A small body has arrived with its head, and needs no clock.
+    if let Poll::Ready(read) = poll!(body.as_mut()) {
+        return read;
+    }
+    let read = timeout(time, body).await;
+    read.unwrap_or(Err(RequestError::BodyTooSlow))
 }
 
 async fn read_limited(
@@ -47,53 +54,52 @@ async fn read_limited(
     if announced > limit {
         return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
     }
-    let mut whole = SecretVec::default();
+    let mut bytes = Parts::default();
     while let Some(part) = next(&mut body).await? {
-        if part.len() > limit - whole.len() {
-            drop((whole, share));
+        if part.len() > limit - bytes.len() {
+            drop((bytes, share));
             return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
         }
-        if let Err(busy) = make_room(&mut whole, part.len(), (announced, limit), &mut share).await {
-            drop((whole, share));
+        if let Err(busy) = add(&mut bytes, &part, (announced, limit), &mut share).await {
+            drop((bytes, share));
             return Err(refuse(body, busy).await);
         }
-        whole.extend_from_slice(&part);
     }
-    Ok(Received {
-        bytes: whole,
-        share,
-    })
+    Ok(Received { bytes, share })
 }
 
-/// Grows by hand: a vector that grows by itself leaves copies behind that are not erased.
-async fn make_room(
-    whole: &mut SecretVec,
-    more: usize,
+/// Adds a part that has arrived. Memory is taken as it is needed.
+async fn add(
+    bytes: &mut Parts,
+    part: &[u8],
     (announced, limit): (usize, usize),
     share: &mut Share,
 ) -> Result<(), RequestError> {
-    let needed = whole.len() + more;
-    if needed <= whole.capacity() {
+    let room = bytes.capacity() - bytes.len();
+    let (now, later) = part.split_at(part.len().min(room));
+    bytes.append(now);
+    if later.is_empty() {
         return Ok(());
     }
-    // A part of the body pays for the rest of it.
-    let paid = announced.min(needed.saturating_mul(PAID_BY));
-    let capacity = needed
-        .max(whole.capacity() * 2)
-        .max(paid)
-        .min(limit.max(needed));
-    // A small body that tells its length needs no more, and what is not taken is not erased.
-    let is_whole = needed == announced;
-    let capacity = if is_whole {
-        needed
-    } else {
-        capacity.next_multiple_of(STEP)
-    };
-    share.grow(capacity - whole.capacity()).await?;
-    let mut larger = SecretVec::from(Vec::with_capacity(capacity));
-    larger.extend_from_slice(whole);
-    *whole = larger;
+    let needed = bytes.len() + later.len();
+    let capacity = capacity(needed, bytes.capacity(), announced).min(limit.max(needed));
+    share.grow(capacity - bytes.capacity()).await?;
+    bytes.grow(capacity);
+    bytes.append(later);
     Ok(())
+}
+
+/// At most twice what has arrived. A stalled client holds no more than that.
+fn capacity(needed: usize, held: usize, announced: usize) -> usize {
+    let larger = announced.clamp(FIRST, FIRST_OF_LONG).max(held * 2);
+    // A body may tell no length, or a wrong one.
+    let most = if needed > announced {
+        larger
+    } else {
+        announced
+    };
+    // What is not taken is not erased.
+    needed.max(larger.min(most))
 }
 
 async fn refuse(mut body: Body, refusal: RequestError) -> RequestError {
@@ -129,24 +135,62 @@ mod tests {
     use super::*;
     use crate::http::memory::Memory;
 
+    const LIMIT: usize = 16 << 20;
+
+    /// A body that has arrived in parts of these lengths, and the memory that it took after each.
+    async fn arrived(
+        announced: usize,
+        lengths: impl IntoIterator<Item = usize>,
+    ) -> (Parts, Vec<usize>) {
+        let mut share = Memory::new(64 << 20).share();
+        let (mut bytes, mut taken) = (Parts::default(), Vec::new());
+        for length in lengths {
+            let part = vec![b'x'; length];
+            let added = add(&mut bytes, &part, (announced, LIMIT), &mut share);
+            added.await.unwrap();
+            taken.push(bytes.capacity());
+        }
+        (bytes, taken)
+    }
+
+    async fn taken(announced: usize, lengths: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        arrived(announced, lengths).await.1
+    }
+
     #[tokio::test]
     async fn a_body_gets_memory_in_proportion_to_what_has_arrived() {
-        let (announced, limit) = (8 << 20, 16 << 20);
-        let mut share = Memory::new(64 << 20).share();
-        let mut whole = SecretVec::default();
-        for (arrived, most) in [(100, STEP), (64 << 10, 512 << 10), (1 << 20, announced)] {
-            make_room(&mut whole, arrived, (announced, limit), &mut share)
-                .await
-                .unwrap();
-            assert!(whole.capacity() >= arrived, "{arrived}");
-            assert!(whole.capacity() <= most, "{arrived}: {}", whole.capacity());
+        for announced in [8 << 20, 0] {
+            let parts = [1, 100, 8000, 60 << 10, 5, 128 << 10, 128 << 10, 1 << 20];
+            let mut arrived = 0;
+            for (part, taken) in parts.into_iter().zip(taken(announced, parts).await) {
+                arrived += part;
+                let most = FIRST_OF_LONG.max(arrived * 2);
+                assert!((arrived..=most).contains(&taken), "{arrived}: {taken}");
+            }
         }
-        assert_eq!(whole.capacity(), announced, "the rest is paid for");
+    }
 
-        let mut unannounced = SecretVec::default();
-        make_room(&mut unannounced, 1000, (0, limit), &mut share)
-            .await
-            .unwrap();
-        assert_eq!(unannounced.capacity(), STEP);
+    #[tokio::test]
+    async fn a_body_takes_no_more_than_it_announced() {
+        assert_eq!(taken(300, [100, 200]).await, [300, 300]);
+        assert_eq!(taken(FIRST + 1, [1, FIRST]).await, [FIRST + 1, FIRST + 1]);
+        let all = 100 << 10;
+        assert_eq!(taken(all, [1, all - 1]).await, [FIRST_OF_LONG, all]);
+        // One that announced nothing, or too little.
+        assert_eq!(taken(0, [1000]).await, [FIRST]);
+        assert_eq!(taken(10, [5, 9000, 5]).await, [10, FIRST, FIRST]);
+    }
+
+    #[tokio::test]
+    async fn a_long_body_is_in_few_parts_and_copied_once() {
+        let (part, all) = (8 << 10, 1 << 20);
+        let (bytes, mut taken) = arrived(all, std::iter::repeat_n(part, all / part)).await;
+        taken.dedup();
+        assert_eq!(taken, [64 << 10, 128 << 10, 256 << 10, 512 << 10, all]);
+        assert_eq!((bytes.slices().len(), bytes.len()), (5, all));
+        assert_eq!(bytes.single(), None);
+        assert_eq!(bytes.joined().as_slice(), vec![b'x'; all]);
+        let (small, _) = arrived(100, [40, 60]).await;
+        assert_eq!(small.single().map(<[u8]>::len), Some(100));
     }
 }

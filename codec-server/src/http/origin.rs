@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use http::{
-    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header, request::Parts,
-    uri::Authority,
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header,
+    request::Parts, uri::Authority,
 };
 use parking_lot::Mutex;
 use temporal_kms_codec::endpoint::is_loopback;
@@ -18,6 +18,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{
     connection::ConnectionInfo,
+    host,
     request_error::{RequestError, shown},
 };
 use crate::config::CorsConfig;
@@ -69,7 +70,21 @@ impl OriginPolicy {
             .max_age(self.cors.max_age)
     }
 
+    /// Gives the answer to a request without an origin the headers that [`cors_layer`](Self::cors_layer) gives it.
+    pub(super) fn mark<B>(&self, answer: &mut Response<B>) {
+        const VARY: HeaderValue = HeaderValue::from_static("origin");
+        const TRUE: HeaderValue = HeaderValue::from_static("true");
+        answer.headers_mut().append(header::VARY, VARY);
+        if self.cors.allow_credentials {
+            let name = header::ACCESS_CONTROL_ALLOW_CREDENTIALS;
+            answer.headers_mut().insert(name, TRUE);
+        }
+    }
+
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
+        if self.is_of_a_program(request) {
+            return Ok(());
+        }
         let host = self.check_host(request)?;
         let is_secure = is_secure(&request.extensions);
         if self
@@ -79,6 +94,19 @@ impl OriginPolicy {
             return Err(RequestError::ForeignOrigin);
         }
         Ok(())
+    }
+
+    /// Whether no browser sent this request, and it names this server in the usual form. Most requests are so, and need no
+    /// parser.
+    fn is_of_a_program(&self, request: &Parts) -> bool {
+        let headers = &request.headers;
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let (None, Some(host), None) = (request.uri.authority(), hosts.next(), hosts.next()) else {
+            return false;
+        };
+        !headers.contains_key(header::ORIGIN)
+            && !headers.contains_key(SEC_FETCH_SITE)
+            && host::usual_name(host).is_some_and(|name| self.any_host || self.is_our_name(name))
     }
 
     /// The host that the request is addressed to. For files that every page may link to.

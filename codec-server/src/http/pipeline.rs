@@ -1,6 +1,6 @@
 //! A codec request from its head to its answer, one step after the other.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -27,16 +27,22 @@ use super::{
     transform::{self, Done},
 };
 
-/// Answers a codec request. What the log says of it is in the answer's extensions.
+/// As [`run`], for a route.
 pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
+    run(&app, request).await
+}
+
+/// Answers a codec request. What the log says of it is in the answer's extensions.
+pub(super) async fn run(app: &App, request: Request) -> Response {
     let id = RequestId::of(&request);
     let mut asked = InFlight {
-        app: &app,
+        app,
         id,
         summary: Summary::default(),
         is_answered: false,
     };
-    let done = steps(&app, request, id, &mut asked.summary).await;
+    // They have room for everything that a request may wait for. Futures around them would be moved with all of that.
+    let done = Box::pin(steps(app, request, id, &mut asked.summary)).await;
     let mut summary = asked.answered();
     let mut response = match done {
         Ok(done) => answer::success(done),
@@ -128,8 +134,10 @@ async fn steps(
         asked: &summary.asked,
         is_audited: app.audit.is_kept(),
         limits: &limits,
+        known_metadata: &app.known_metadata,
     };
-    let work = app.audit.within(id, transform.run(body));
+    let work = pin!(transform.run(body));
+    let work = app.audit.within(id, work);
     let done = app.permits.run(app.timeouts.request, work).await?;
     summary.payloads = done.payloads;
     summary.placeholders = done.placeholders.len();

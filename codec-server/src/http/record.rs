@@ -1,13 +1,7 @@
 //! The outermost layer: a request gets its id and its span, its answer the headers that every answer has, both logs their
 //! lines, and the metrics their numbers.
 
-use std::sync::Arc;
-
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::{extract::Request, response::Response};
 use http::{HeaderName, HeaderValue};
 use temporal_kms_codec_service::telemetry::RequestSpan;
 use tokio::time::Instant;
@@ -24,11 +18,11 @@ use super::{
 /// The name of the request, as in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Records a request and its answer.
+/// Records a request and its answer, which `next` makes.
 pub(super) async fn record(
-    State(app): State<Arc<App>>,
+    app: &App,
     mut request: Request,
-    next: Next,
+    next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let (start, method) = (Instant::now(), log::method(request.method()));
     let id = RequestId::next();
@@ -37,7 +31,7 @@ pub(super) async fn record(
     request.extensions_mut().insert(id);
     // Before CORS, which answers preflights by itself.
     app.origins.log_refused(&request);
-    let mut response = next.run(request).instrument(span.span().clone()).await;
+    let mut response = next(request).instrument(span.span().clone()).await;
     let summary = response.extensions_mut().remove::<Summary>();
     let mut summary = summary.unwrap_or_default();
     let recorded = audited::record(&app.audit, id, response.status(), &summary).await;

@@ -1,16 +1,43 @@
-//! The paths that the server answers.
+//! The paths that the server answers, and the straight way of codec requests.
 
 use std::sync::Arc;
 
 use axum::{
-    Router, middleware,
+    Router,
+    extract::Request,
+    middleware,
+    response::Response,
     routing::{MethodRouter, get, post},
 };
+use http::{Method, header};
+use tower::ServiceExt as _;
 
 use super::{
     app::App, login, page, pipeline, place::in_place, record::record, status::status,
     whoami::whoami,
 };
+
+/// Answers a request, and records it.
+pub(crate) async fn answer(app: &Arc<App>, routes: &Router, request: Request) -> Response {
+    record(app, request, async |request| {
+        if needs_routes(&request) {
+            let Ok(response) = routes.clone().oneshot(request).await;
+            return response;
+        }
+        let mut response = pipeline::run(app, request).await;
+        app.origins.mark(&mut response);
+        response
+    })
+    .await
+}
+
+/// Whether a request is not for a codec path, or a browser may want to know whether its page may read the answer. Routing and
+/// CORS take as long as decoding a small payload, so the others pass them by.
+fn needs_routes(request: &Request) -> bool {
+    let path = request.uri().path();
+    let is_codec = path.ends_with("/decode") || path.ends_with("/encode");
+    !is_codec || request.method() != Method::POST || request.headers().contains_key(header::ORIGIN)
+}
 
 /// Everything that clients can call. A codec path may have any prefix, so it is the fallback, also for other methods.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -31,6 +58,5 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/auth/logout", own(post(login::end)))
         .fallback(pipeline::handle)
         .layer(app.origins.cors_layer())
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), record))
         .with_state(app)
 }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
-use temporal_kms::support::{SecretVec, erase_vec};
+use temporal_kms::support::erase_vec;
 use temporal_kms_codec::{
     Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded,
 };
@@ -20,13 +20,14 @@ use tokio::task::yield_now;
 
 use super::{
     asked::Asked,
-    body::Received,
+    body::{Parts, Received},
+    known_metadata::KnownMetadata,
     memory::Share,
     placeholder::{self, placeholder},
     request_error::{RequestError, wanted_key},
     request_id::RequestId,
     route::Operation,
-    shown_ciphertext::is_shown_ciphertext,
+    shown_ciphertext::{is_sealed, is_shown_ciphertext},
 };
 use crate::config::{Limits, OnUndecodable};
 
@@ -59,6 +60,7 @@ pub(super) struct Request<'r> {
     pub(super) asked: &'r Asked,
     /// Whether there is an audit log.
     pub(super) is_audited: bool,
+    pub(super) known_metadata: &'r KnownMetadata,
 }
 
 /// A payload of the answer.
@@ -74,10 +76,14 @@ impl Request<'_> {
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
-        let asked = json::parse_shared_payloads(&bytes, &limits)?;
+        let asked = self.parse(&bytes, &limits, &mut share).await?;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
         share.shrink(bytes.len());
-        drop(bytes);
+        if self.operation == Operation::Decode && asked.iter().all(is_sealed) {
+            bytes.discard();
+        } else {
+            drop(bytes);
+        }
 
         let payloads = asked.len();
         let _ = self.asked.payloads.set(payloads);
@@ -93,7 +99,45 @@ impl Request<'_> {
         if answered.payloads.len() != payloads {
             return Err(RequestError::Miscounted);
         }
-        answered.write(share).await
+        // Ciphertext needs no erasing.
+        let is_secret = self.operation != Operation::Encode;
+        answered.write(share, is_secret).await
+    }
+
+    /// The payloads of a body.
+    async fn parse(
+        &self,
+        bytes: &Parts,
+        limits: &json::Limits,
+        share: &mut Share,
+    ) -> Result<Vec<SharedPayload>, RequestError> {
+        if let Some(payloads) = self.parse_straight(bytes, limits) {
+            return Ok(payloads);
+        }
+        if let Some(bytes) = bytes.single() {
+            return Ok(json::parse_shared_payloads(bytes, limits)?);
+        }
+        share.grow(bytes.len()).await?;
+        let payloads = json::parse_shared_payloads(&bytes.joined(), limits);
+        share.shrink(bytes.len());
+        Ok(payloads?)
+    }
+
+    /// The payloads of a body in the form that most clients send.
+    fn parse_straight(&self, bytes: &Parts, limits: &json::Limits) -> Option<Vec<SharedPayload>> {
+        let known = self.known_metadata.load();
+        let (single, all);
+        let parts: &[&[u8]] = if let Some(bytes) = bytes.single() {
+            single = [bytes];
+            &single
+        } else {
+            all = bytes.slices();
+            &all
+        };
+        let mut last = known.as_ref().and_then(|known| known.as_last());
+        let payloads = json::parse_shared_payloads_in_parts(parts, limits, &mut last)?;
+        self.known_metadata.learn(known.as_deref(), &last);
+        Some(payloads)
     }
 
     async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
@@ -320,12 +364,14 @@ impl Answered {
     }
 
     /// Writes the answer. Its share of the memory is held until the client has read it.
-    async fn write(mut self, mut share: Share) -> Result<Done, RequestError> {
+    async fn write(mut self, mut share: Share, is_secret: bool) -> Result<Done, RequestError> {
         let length = json::shared_payloads_len(&self.payloads);
         share.grow(length).await?;
-        let text = SecretVec::from(json::write_shared_payloads(&self.payloads));
-        for payload in &mut self.payloads {
-            erase_vec(&mut payload.data);
+        let text = json::write_shared_payloads(&self.payloads);
+        if is_secret {
+            for payload in &mut self.payloads {
+                erase_vec(&mut payload.data);
+            }
         }
         let payloads = self.payloads.len();
         drop(mem::take(&mut self.payloads));
@@ -333,6 +379,7 @@ impl Answered {
         Ok(Done {
             answer: Bytes::from_owner(Answer {
                 text,
+                is_secret,
                 _share: share,
             }),
             payloads,
@@ -342,15 +389,24 @@ impl Answered {
     }
 }
 
-/// An answer that is being sent. It is erased, and its memory released, when the client has read it.
+/// An answer that is being sent. Plaintext is erased, and the memory released, when the client has read it.
 struct Answer {
-    text: SecretVec,
+    text: Vec<u8>,
+    is_secret: bool,
     _share: Share,
 }
 
 impl AsRef<[u8]> for Answer {
     fn as_ref(&self) -> &[u8] {
         &self.text
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if self.is_secret {
+            erase_vec(&mut self.text);
+        }
     }
 }
 

@@ -10,9 +10,11 @@
 mod audit;
 mod doctor;
 mod env_file;
+mod faults;
 mod files;
 mod histories;
 mod keys;
+mod leaks;
 mod pins;
 mod server;
 mod signatures;

@@ -1,11 +1,13 @@
 //! The real binary on a free port, and a client that sends exactly the bytes that it is told to.
 
 mod client;
+mod cloud;
 mod collector;
 mod process;
 mod secure;
 
-pub(crate) use client::{Answer, Connection, body_of, post};
+pub(crate) use client::{Answer, Connection, body_of, post, try_post};
+pub(crate) use cloud::{CLOUD_KEY, Cloud};
 pub(crate) use collector::{Collector, attribute};
 pub(crate) use process::{
     CodecServer, DEFAULT, allow_many_files, create_key, program, run, run_with_input,

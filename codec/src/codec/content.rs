@@ -2,11 +2,14 @@
 
 mod in_place;
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use prost::{
-    DecodeError, Message as _,
-    encoding::{DecodeContext, decode_key, skip_field},
+    Message as _,
+    encoding::{DecodeContext, WireType, decode_key, skip_field},
 };
 
 use temporal_kms::support::{SecretVec, erase_from};
@@ -32,57 +35,106 @@ pub(crate) fn check(payload: &Payload) -> Result<(), PayloadError> {
 
 /// Reads a serialized payload.
 pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
-    let malformed = |_| PayloadError::Malformed("its content is not a payload");
-    if entries(serialized).map_err(malformed)? > MAX_ENTRIES {
+    if entries(serialized)? > MAX_ENTRIES {
         return Err(TOO_MANY_ENTRIES);
     }
-    Payload::decode(serialized).map_err(malformed)
+    Payload::decode(serialized).map_err(|_| NOT_A_PAYLOAD)
 }
 
 /// Reads a serialized payload out of the buffer that it was decrypted in. Its data keep their place in memory, and everything
 /// else in the buffer is erased.
 pub(crate) fn take(buffer: SecretVec, serialized: Range<usize>) -> Result<Payload, PayloadError> {
-    let shared = take_shared(buffer, serialized, &mut LastMetadata::default())?;
-    Ok(shared.into_payload())
+    Ok(match taken(buffer, serialized, in_place::metadata)? {
+        Taken::InPlace(metadata, data) => Payload {
+            metadata,
+            data,
+            external_payloads: Vec::new(),
+        },
+        Taken::Read(payload) => payload,
+    })
 }
 
 /// The serialized metadata of the last payload, and what they are.
 #[derive(Default)]
 pub(crate) struct LastMetadata(Option<(SecretVec, Arc<Metadata>)>);
 
-/// As [`take`]. A payload with the metadata of the last one shares them.
+/// The metadata that Temporal's own converters make, in serialized form and as they are.
+static USUAL: LazyLock<[(Vec<u8>, Arc<Metadata>); 5]> = LazyLock::new(|| {
+    let encodings = [
+        "json/plain",
+        "json/protobuf",
+        "binary/plain",
+        "binary/protobuf",
+        "binary/null",
+    ];
+    encodings.map(|encoding| {
+        let metadata = Metadata::from([("encoding".to_owned(), encoding.into())]);
+        let payload = Payload {
+            metadata: metadata.clone(),
+            ..Payload::default()
+        };
+        (payload.encode_to_vec(), Arc::new(metadata))
+    })
+});
+
+/// As [`take`]. A payload with the metadata of the last one, or with usual ones, shares them.
 pub(crate) fn take_shared(
-    mut buffer: SecretVec,
+    buffer: SecretVec,
     serialized: Range<usize>,
     last: &mut LastMetadata,
 ) -> Result<SharedPayload, PayloadError> {
+    Ok(
+        match taken(buffer, serialized, |text| last.metadata(text))? {
+            Taken::InPlace(metadata, data) => SharedPayload::new(metadata, data),
+            Taken::Read(payload) => payload.into(),
+        },
+    )
+}
+
+/// What was taken out of a buffer.
+enum Taken<M> {
+    /// The metadata and the data.
+    InPlace(M, Vec<u8>),
+    /// A payload in another form than most, which was read the other way.
+    Read(Payload),
+}
+
+/// Takes a payload out of a buffer. `metadata` reads its serialized metadata.
+fn taken<M>(
+    mut buffer: SecretVec,
+    serialized: Range<usize>,
+    metadata: impl FnOnce(&[u8]) -> Option<M>,
+) -> Result<Taken<M>, PayloadError> {
     /// A small buffer may be kept for any data.
     const SMALL: usize = 4096;
 
     let start = serialized.start;
     let serialized = buffer.get(serialized).unwrap_or_default();
     let Some(parts) = in_place::parts(serialized, MAX_ENTRIES) else {
-        return decode(serialized).map(Into::into);
+        return decode(serialized).map(Taken::Read);
     };
     let text = serialized.get(parts.metadata).unwrap_or_default();
-    let Some(metadata) = last.metadata(text) else {
-        return decode(serialized).map(Into::into);
+    let Some(metadata) = metadata(text) else {
+        return decode(serialized).map(Taken::Read);
     };
     let len = parts.data.len();
     if buffer.capacity() > SMALL && len < buffer.capacity() / 2 {
         // Few data must not keep much memory.
         let data = serialized.get(parts.data).unwrap_or_default();
-        return Ok(SharedPayload::new(metadata, data.to_vec()));
+        return Ok(Taken::InPlace(metadata, data.to_vec()));
     }
     let data = start + parts.data.start..start + parts.data.end;
     buffer.copy_within(data, 0);
     erase_from(&mut buffer, len);
-    Ok(SharedPayload::new(metadata, buffer.into_inner()))
+    Ok(Taken::InPlace(metadata, buffer.into_inner()))
 }
 
 impl LastMetadata {
     /// The metadata that `serialized` is.
     fn metadata(&mut self, serialized: &[u8]) -> Option<Arc<Metadata>> {
+        if let Some((_, metadata)) = USUAL.iter().find(|(usual, _)| usual == serialized) {
+            return Some(Arc::clone(metadata));
+        }
         if let Some((last, metadata)) = &self.0
             && last.as_slice() == serialized
         {
@@ -94,21 +146,25 @@ impl LastMetadata {
     }
 }
 
+const NOT_A_PAYLOAD: PayloadError = PayloadError::Malformed("its content is not a payload");
 const TOO_MANY_ENTRIES: PayloadError = PayloadError::Malformed(
     "it has more than 1,000 entries in its metadata or its external payloads",
 );
 
-/// The larger of the numbers of both kinds of entries.
-fn entries(mut serialized: &[u8]) -> Result<usize, DecodeError> {
+/// The larger of the numbers of both kinds of entries. `prost` reads an entry of a map from a field of any type, where other
+/// readers skip the field.
+fn entries(mut serialized: &[u8]) -> Result<usize, PayloadError> {
     let (mut metadata, mut external) = (0, 0);
     while !serialized.is_empty() {
-        let (tag, wire_type) = decode_key(&mut serialized)?;
+        let (tag, wire_type) = decode_key(&mut serialized).map_err(|_| NOT_A_PAYLOAD)?;
         match tag {
+            METADATA if wire_type != WireType::LengthDelimited => return Err(NOT_A_PAYLOAD),
             METADATA => metadata += 1,
             EXTERNAL_PAYLOADS => external += 1,
             _ => {}
         }
-        skip_field(wire_type, tag, &mut serialized, DecodeContext::default())?;
+        skip_field(wire_type, tag, &mut serialized, DecodeContext::default())
+            .map_err(|_| NOT_A_PAYLOAD)?;
     }
     Ok(metadata.max(external))
 }
@@ -172,6 +228,20 @@ mod tests {
     }
 
     #[test]
+    fn payloads_of_temporals_converters_share_their_metadata() {
+        for (serialized, usual) in USUAL.iter() {
+            assert_eq!(
+                decode(serialized).map(|read| read.metadata),
+                Ok((**usual).clone())
+            );
+            let mut last = LastMetadata::default();
+            let taken = take_shared(serialized.clone().into(), 0..serialized.len(), &mut last);
+            assert!(taken.is_ok_and(|taken| Arc::ptr_eq(&taken.metadata, usual)));
+            assert!(last.0.is_none());
+        }
+    }
+
+    #[test]
     fn data_stay_in_their_buffer_and_leave_nothing_beside_them() {
         let payload = Payload {
             metadata: [("encoding".to_owned(), b"json/plain".to_vec())].into(),
@@ -213,6 +283,8 @@ mod tests {
             vec![0x7b; 1_000_000],
             vec![0x7c],
             vec![0x0a, 9],
+            // Metadata as a number.
+            vec![0x08, 0],
         ] {
             assert!(matches!(decode(&damaged), Err(PayloadError::Malformed(_))));
         }

@@ -84,8 +84,8 @@ impl<'c> KnownKeys<'c> {
         let data = mem::take(&mut payload.data);
         match self.decrypt(data) {
             Ok((buffer, content)) => {
-                let content = content::take(buffer, content).map(Into::into);
-                self.opened(content).map(SharedPayload::into_payload)
+                let content = content::take(buffer, content);
+                self.opened(content, |content| (&content.metadata, &content.data))
             }
             Err(data) => {
                 payload.data = data;
@@ -117,7 +117,7 @@ impl<'c> KnownKeys<'c> {
         match self.decrypt(data) {
             Ok((buffer, content)) => {
                 let content = content::take_shared(buffer, content, &mut self.content);
-                self.opened(content)
+                self.opened(content, |content| (&content.metadata, &content.data))
             }
             Err(data) => {
                 payload.data = data;
@@ -148,25 +148,18 @@ impl<'c> KnownKeys<'c> {
     }
 
     #[allow(clippy::result_large_err, reason = "the error is the payload itself")]
-    fn opened(
+    fn opened<P: Into<Payload>>(
         &self,
-        content: Result<SharedPayload, PayloadError>,
-    ) -> Result<SharedPayload, Undecoded> {
-        match content {
-            Ok(content)
-                if self
-                    .codec
-                    .marker(&content.metadata, &content.data)
-                    .is_some() =>
-            {
-                Err(Undecoded(State::Opened(content.into_payload())))
-            }
-            Ok(content) => {
-                self.codec.0.counters.opened.add(1);
-                Ok(content)
-            }
-            Err(error) => Err(Undecoded(State::Refused(error))),
+        content: Result<P, PayloadError>,
+        parts: impl Fn(&P) -> (&Metadata, &[u8]),
+    ) -> Result<P, Undecoded> {
+        let content = content.map_err(|error| Undecoded(State::Refused(error)))?;
+        let (metadata, data) = parts(&content);
+        if self.codec.marker(metadata, data).is_some() {
+            return Err(Undecoded(State::Opened(content.into())));
         }
+        self.codec.0.counters.opened.add(1);
+        Ok(content)
     }
 }
 

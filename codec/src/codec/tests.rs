@@ -5,6 +5,7 @@ mod confusion;
 mod foreign;
 mod keys;
 mod layers;
+mod outage;
 mod policy;
 mod round_trips;
 mod sealed_already;

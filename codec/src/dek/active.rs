@@ -66,7 +66,7 @@ struct Failure {
     transient: bool,
 }
 
-/// What a active key may still do.
+/// What an active key may still do.
 #[derive(Debug, PartialEq, Eq)]
 enum Admission {
     Seals,
@@ -124,7 +124,7 @@ impl ActiveDek {
                 Admission::Expired => {
                     return match self.renew_soon(now, active).await {
                         Some(renewed) => Ok(self.admit_new(&*renewed?, messages, bytes)),
-                        None => Ok(active.key.clone()),
+                        None => self.go_on_with(active, messages, bytes).await,
                     };
                 }
                 Admission::Exhausted => {}
@@ -143,6 +143,24 @@ impl ActiveDek {
             bytes,
         );
         active.key.clone()
+    }
+
+    /// The expired key. During the wait for its successor another call may have made that, and a suspended machine may have
+    /// aged the key beyond its hard limit.
+    async fn go_on_with(
+        self: &Arc<Self>,
+        expired: &Arc<Current>,
+        messages: u64,
+        bytes: u64,
+    ) -> Result<Arc<ActiveKey>, Error> {
+        let current = self.current.load_full();
+        let is_current = current.is_some_and(|current| Arc::ptr_eq(&current, expired));
+        let age = expired.born.age_at(self.maker.clock.moment());
+        if is_current && age < self.maker.limits.hard_max_age {
+            return Ok(expired.key.clone());
+        }
+        let renewed = self.renew(Some(expired)).await?;
+        Ok(self.admit_new(&renewed, messages, bytes))
     }
 
     /// The successor of an expired key, unless the KMS cannot be reached or takes too long.

@@ -6,9 +6,6 @@ use crate::ConfigurationError;
 
 /// The longest time that a limit of data keys may be. A longer one is a typing error.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
-/// More data keys than this take gigabytes.
-const MOST_KEYS: usize = 10_000_000;
-
 /// How long one data key seals before a new one takes its place.
 ///
 /// The counts are checked once for each call of [`Codec::encode`](crate::Codec::encode), so the last call may go over
@@ -125,6 +122,9 @@ impl Default for CacheLimits {
 }
 
 impl CacheLimits {
+    /// The highest `max_keys`. More data keys take gigabytes.
+    pub const MOST_KEYS: usize = 10_000_000;
+
     /// Sets how many keys are kept.
     #[must_use]
     pub fn with_max_keys(mut self, max_keys: usize) -> Self {
@@ -144,7 +144,7 @@ impl CacheLimits {
         if self.max_keys == 0 || self.ttl.is_zero() {
             return invalid("the number of data keys and their time must be more than zero");
         }
-        if self.max_keys > MOST_KEYS || self.ttl > LONGEST {
+        if self.max_keys > Self::MOST_KEYS || self.ttl > LONGEST {
             return invalid(
                 "at most 10 million data keys can be kept, for at most 366 days; choose lower values",
             );

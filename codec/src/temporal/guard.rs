@@ -1,6 +1,7 @@
-//! Keeps from a worker the queries that would end its process.
+//! Keeps from a worker the queries that would end its process, and completes answers for the Web UI.
 
 mod history;
+mod interface;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -12,7 +13,7 @@ use temporalio_client::{
     tonic::{Request, Status},
 };
 use temporalio_common::{
-    WorkflowDefinition,
+    QueryDefinition, SignalDefinition, UpdateDefinition, WorkflowDefinition,
     data_converters::{
         DataConverter, GenericPayloadConverter as _, PayloadConverter, SerializationContext,
         SerializationContextData, TemporalDeserializable, WorkflowSerializationContext,
@@ -27,6 +28,7 @@ use temporalio_common::{
     },
 };
 
+use self::interface::{Interface, Interfaces};
 use super::rpc;
 
 /// The call by which a worker gets workflow tasks and queries.
@@ -52,6 +54,9 @@ const UNUSED_ADDRESS: &str = "http://guarded.invalid";
 /// A check reads the history up to the second workflow task. It reads at most 32 pages and 16 MiB, and takes at most 10 s.
 /// A query on a workflow with a longer beginning is refused, so that one query cannot fill the worker's memory.
 ///
+/// The Web UI offers a workflow's queries, signals and updates by name. The SDK (1.1.1) does not tell it the names, so its
+/// page of queries shows "Loading…". The guard adds those that it was given to the SDK's answer, which stays encrypted.
+///
 /// ```no_run
 /// # use temporalio_client::Client;
 /// # use temporalio_common::WorkflowDefinition;
@@ -59,6 +64,7 @@ const UNUSED_ADDRESS: &str = "http://guarded.invalid";
 /// use temporal_kms_codec::WorkerGuard;
 ///
 /// // `client` has the codec's data converter. `run` is `MyWorkflow::run`, for each workflow that the worker registers.
+/// // `.query(MyWorkflow::run, MyWorkflow::state)` names a query to the Web UI.
 /// let client = WorkerGuard::new().workflow(run).client(client).await?;
 /// // let worker = Worker::new(&runtime, client, options)?;
 /// # Ok(())
@@ -67,6 +73,7 @@ const UNUSED_ADDRESS: &str = "http://guarded.invalid";
 #[derive(Clone, Default)]
 pub struct WorkerGuard {
     inputs: BTreeMap<String, InputCheck>,
+    interfaces: BTreeMap<String, Interface>,
 }
 
 /// Removes the details of a patch marker. The core of the SDK writes and reads them itself, without the codec.
@@ -81,6 +88,10 @@ fn forget_patch(event: &mut HistoryEvent) {
 /// Whether payloads are a workflow's input.
 type InputCheck = fn(&PayloadConverter, Vec<Payload>) -> bool;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a workflow is a name, such as `MyWorkflow::run`, and the SDK takes it by value, too"
+)]
 impl WorkerGuard {
     /// A guard of a worker without workflows.
     #[must_use]
@@ -90,14 +101,51 @@ impl WorkerGuard {
 
     /// Adds a workflow that the worker registers, such as `MyWorkflow::run`. Queries on other types are refused.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a workflow is a name, such as `MyWorkflow::run`, and the SDK takes it by value, too"
-    )]
     pub fn workflow<W: WorkflowDefinition>(mut self, workflow: W) -> Self {
         let name = workflow.name().to_owned();
         self.inputs.insert(name, is_input::<W::Input>);
         self
+    }
+
+    /// Names a query to the Web UI, such as `.query(MyWorkflow::run, MyWorkflow::state)`.
+    #[must_use]
+    pub fn query<W, Q>(mut self, workflow: W, query: Q) -> Self
+    where
+        W: WorkflowDefinition,
+        Q: QueryDefinition<Workflow = W>,
+    {
+        let names = &mut self.interface(&workflow).queries;
+        names.insert(query.name().to_owned());
+        self
+    }
+
+    /// Names a signal to the Web UI, as [`query`](Self::query) does.
+    #[must_use]
+    pub fn signal<W, S>(mut self, workflow: W, signal: S) -> Self
+    where
+        W: WorkflowDefinition,
+        S: SignalDefinition<Workflow = W>,
+    {
+        let names = &mut self.interface(&workflow).signals;
+        names.insert(signal.name().to_owned());
+        self
+    }
+
+    /// Names an update to the Web UI, as [`query`](Self::query) does.
+    #[must_use]
+    pub fn update<W, U>(mut self, workflow: W, update: U) -> Self
+    where
+        W: WorkflowDefinition,
+        U: UpdateDefinition<Workflow = W>,
+    {
+        let names = &mut self.interface(&workflow).updates;
+        names.insert(update.name().to_owned());
+        self
+    }
+
+    fn interface(&mut self, workflow: &impl WorkflowDefinition) -> &mut Interface {
+        let name = workflow.name().to_owned();
+        self.interfaces.entry(name).or_default()
     }
 
     /// The client for the worker: as `client`, but guarded. It serves calls of the workflow service, which are all that a
@@ -110,6 +158,7 @@ impl WorkerGuard {
         let identity = connection.identity().to_owned();
         let guarding = Arc::new(Guarding {
             inputs: self.inputs,
+            interfaces: Interfaces::new(self.interfaces),
             connection,
             namespace: client.options().namespace.clone(),
             converter: client.options().data_converter.clone(),
@@ -137,6 +186,7 @@ impl fmt::Debug for WorkerGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerGuard")
             .field("workflows", &self.inputs.keys())
+            .field("interfaces", &self.interfaces)
             .finish()
     }
 }
@@ -156,6 +206,7 @@ fn workflow_context() -> SerializationContextData {
 
 struct Guarding {
     inputs: BTreeMap<String, InputCheck>,
+    interfaces: Interfaces,
     connection: Connection,
     namespace: String,
     converter: DataConverter,
@@ -164,6 +215,7 @@ struct Guarding {
 impl Guarding {
     async fn answer(&self, request: GrpcRequest) -> Result<GrpcSuccessResponse, Status> {
         let is_poll = request.rpc == POLL;
+        let request = self.interfaces.complete(request, &self.converter).await;
         let mut answer = rpc::forward(&self.connection, request).await?;
         if is_poll {
             let task = PollWorkflowTaskQueueResponse::decode(&*answer.proto)
@@ -174,6 +226,8 @@ impl Guarding {
                 self.refuse(task, reason).await;
                 // As when no task came until the end of a poll: the worker polls again.
                 answer.proto.clear();
+            } else {
+                self.interfaces.note(&task);
             }
         }
         Ok(answer)

@@ -57,7 +57,7 @@ impl PublicKey {
             .map_err(|_| PublicKeyError)
     }
 
-    /// Reads the point of a P-256 key in SEC 1 form, as PKCS#11 tokens and Tink keep it.
+    /// Reads the point of a P-256 key in SEC 1 form, as hardware tokens and Tink keep it.
     ///
     /// # Errors
     /// When the bytes are not a point of the curve.

@@ -3,6 +3,9 @@
 //! It knows objects, lists and plain strings, and gives up at everything else: escapes, `null`, unknown or repeated fields,
 //! externally stored parts, a body above a limit, and every mistake. Then [`read`](super::read) reads the body from its
 //! start, so a body means the same either way, and its errors are told in one place.
+//!
+//! A large body is in parts, because memory that grows is copied. Only data go over from one part to the next. A body that is cut
+//! elsewhere is put together first.
 
 use std::{mem, sync::Arc};
 
@@ -10,39 +13,54 @@ use memchr::memchr2;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
-    base64::decode_base64,
+    base64::{decode_base64, decode_base64_in_pieces},
     limits::{Limits, MAX_METADATA},
 };
 use crate::{Metadata, SharedPayload};
 
 /// The payloads of a body, or `None` when the body must be read the other way.
 pub(super) fn payloads(body: &[u8], limits: &Limits) -> Option<Vec<SharedPayload>> {
-    let mut reader = Reader { rest: body };
+    payloads_in_parts(&[body], limits, &mut None)
+}
+
+/// As [`payloads`], for a body in parts. `None` also when it is cut elsewhere than in the data of a payload.
+///
+/// `last` are metadata that were read before, in their text. Then they are the last ones of this body.
+pub(super) fn payloads_in_parts<'b>(
+    parts: &'b [&'b [u8]],
+    limits: &Limits,
+    last: &mut Last<'b>,
+) -> Option<Vec<SharedPayload>> {
+    let (rest, later) = parts.split_first()?;
+    let mut reader = Reader { rest, later };
     reader.token(b'{')?;
     reader.name(br#""payloads""#)?;
-    let mut payloads = list(&mut reader, limits.max_payloads)?;
+    let mut payloads = list(&mut reader, limits.max_payloads, last)?;
     let is_whole = reader.token(b'}').is_some();
     reader.skip_space();
-    if is_whole && reader.rest.is_empty() {
+    if is_whole && reader.rest.is_empty() && reader.later.is_empty() {
         return Some(payloads);
     }
     erase(&mut payloads);
     None
 }
 
-fn list(reader: &mut Reader<'_>, limit: usize) -> Option<Vec<SharedPayload>> {
+fn list<'b>(
+    reader: &mut Reader<'b>,
+    limit: usize,
+    last: &mut Last<'b>,
+) -> Option<Vec<SharedPayload>> {
     reader.token(b'[')?;
     let mut payloads: Vec<SharedPayload> = Vec::new();
     if reader.token(b']').is_some() {
         return Some(payloads);
     }
-    let mut last = None;
     loop {
         if payloads.len() == limit {
             erase(&mut payloads);
             return None;
         }
-        let goes_on = payload(reader, &mut last).and_then(|payload| {
+        let goes_on = payload(reader, last).and_then(|payload| {
             payloads.push(payload);
             reader.goes_on(b']')
         });
@@ -65,7 +83,7 @@ fn erase(payloads: &mut [SharedPayload]) {
 }
 
 /// The text of the last metadata, and what they are.
-type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
+pub type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
 
 fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
@@ -74,7 +92,7 @@ fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPay
         loop {
             reader.skip_space();
             if data.is_none() && reader.name(br#""data""#).is_some() {
-                data = Some(Zeroizing::new(decode_base64(reader.string()?)?));
+                data = Some(Zeroizing::new(reader.data()?));
             } else if metadata.is_none() && reader.name(br#""metadata""#).is_some() {
                 reader.skip_space();
                 metadata = Some(match last {
@@ -124,9 +142,10 @@ fn read_metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
     }
 }
 
-/// What is left of the body.
+/// What is left of the body: the rest of a part, and the parts behind it.
 struct Reader<'b> {
     rest: &'b [u8],
+    later: &'b [&'b [u8]],
 }
 
 impl<'b> Reader<'b> {
@@ -180,12 +199,41 @@ impl<'b> Reader<'b> {
     /// The content of a string without escapes.
     fn string(&mut self) -> Option<&'b [u8]> {
         self.token(b'"')?;
-        let end = memchr2(b'"', b'\\', self.rest)?;
+        self.text(end_of_text(self.rest)?)
+    }
+
+    /// The bytes that a string is in base64. It may go over into later parts.
+    fn data(&mut self) -> Option<Vec<u8>> {
+        self.token(b'"')?;
+        if let Some(end) = end_of_text(self.rest) {
+            return decode_base64(self.text(end)?);
+        }
+        let mut pieces = vec![self.rest];
+        loop {
+            (self.rest, self.later) = self
+                .later
+                .split_first()
+                .map(|(part, later)| (*part, later))?;
+            if let Some(end) = end_of_text(self.rest) {
+                pieces.push(self.text(end)?);
+                return decode_base64_in_pieces(&pieces);
+            }
+            pieces.push(self.rest);
+        }
+    }
+
+    /// The text before `end`, where a quote must be.
+    fn text(&mut self, end: usize) -> Option<&'b [u8]> {
         let (text, rest) = self.rest.split_at_checked(end)?;
         let (quote, rest) = rest.split_first()?;
         self.rest = rest;
         (*quote == b'"').then_some(text)
     }
+}
+
+/// Where a string ends, or has an escape.
+fn end_of_text(rest: &[u8]) -> Option<usize> {
+    memchr2(b'"', b'\\', rest)
 }
 
 #[cfg(test)]
@@ -270,7 +318,60 @@ mod tests {
         assert!(read[1].metadata.is_empty());
     }
 
+    #[test]
+    fn data_go_over_from_one_part_to_the_next() {
+        let data = vec![7; 1000];
+        let payload = Payload {
+            data: data.clone(),
+            ..Payload::default()
+        };
+        let body = write_payloads(&[payload.clone(), payload]);
+        let second = body.len() / 2 + 100;
+        for cuts in [
+            vec![50],
+            vec![50, 51, 60],
+            vec![50, 700, 701, second, second + 300],
+        ] {
+            let read = payloads_in_parts(&cut(&body, &cuts), &LIMITS, &mut None).unwrap();
+            assert_eq!(read.len(), 2);
+            assert!(read.iter().all(|payload| payload.data == data), "{cuts:?}");
+        }
+    }
+
+    fn cut<'b>(body: &'b [u8], cuts: &[usize]) -> Vec<&'b [u8]> {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| *cut.min(&body.len())).collect();
+        cuts.extend([0, body.len()]);
+        cuts.sort_unstable();
+        cuts.windows(2).map(|cut| &body[cut[0]..cut[1]]).collect()
+    }
+
     proptest! {
+        /// A body in parts means what it means in one, or is put together.
+        #[test]
+        fn parts_mean_what_the_whole_means(
+            metadata in collection::btree_map("[a-z]{1,6}", collection::vec(any::<u8>(), 0..9), 0..3),
+            data in collection::vec(any::<u8>(), 0..300),
+            count in 0usize..4,
+            cuts in collection::vec(0usize..1200, 0..6),
+            damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        ) {
+            let mut body = write_payloads(&vec![Payload { metadata, data, external_payloads: vec![] }; count]);
+            if let Some((at, byte)) = damage {
+                let at = at.index(body.len());
+                body[at] = byte;
+            }
+            let whole = payloads(&body, &LIMITS);
+            if let Some(read) = payloads_in_parts(&cut(&body, &cuts), &LIMITS, &mut None) {
+                prop_assert_eq!(Some(&read), whole.as_ref());
+            }
+            // What is known from another body changes nothing.
+            let (text, known) = (br#"{"a":"QQ=="}"#, Metadata::from([("a".to_owned(), b"A".to_vec())]));
+            let mut last: Last<'_> = Some((&text[..], Arc::new(known)));
+            let parts = [body.as_slice()];
+            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, &mut last), &whole);
+            prop_assert_eq!(&payloads_in_parts(&parts, &LIMITS, &mut last), &whole);
+        }
+
         /// What is read the straight way is what the other reader reads.
         #[test]
         fn both_ways_agree(

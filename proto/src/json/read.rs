@@ -51,6 +51,20 @@ pub fn parse_shared_payloads(
     Ok(payloads.into_iter().map(SharedPayload::from).collect())
 }
 
+/// As [`parse_shared_payloads`], for a body in parts and in the form that most clients send. `None` when
+/// [`parse_shared_payloads`] must read it, with its parts put together.
+///
+/// `last` are metadata that were read before, and their text. They are not read again, and replaced by the last ones of this
+/// body.
+#[must_use]
+pub fn parse_shared_payloads_in_parts<'b>(
+    parts: &'b [&'b [u8]],
+    limits: &Limits,
+    last: &mut fast::Last<'b>,
+) -> Option<Vec<SharedPayload>> {
+    fast::payloads_in_parts(parts, limits, last)
+}
+
 /// As [`parse_payloads`], for every form of a body.
 pub(super) fn parse_any_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonError> {
     let context = Context::new(Field::Body, limits);

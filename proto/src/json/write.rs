@@ -88,7 +88,7 @@ fn list_len(payloads: &[impl Parts]) -> usize {
         + 2
 }
 
-/// An upper bound. It is exact except for keys that need escaping.
+/// An upper bound: a buffer that grows would leave copies of plaintext behind, and take more memory than was reserved.
 fn payload_len(payload: &impl Parts) -> usize {
     /// Quotes, colon and comma of a member, and the names of all fields.
     const MEMBER: usize = 6;
@@ -98,7 +98,7 @@ fn payload_len(payload: &impl Parts) -> usize {
     let metadata: usize = payload
         .metadata()
         .iter()
-        .map(|(key, value)| key.len() + base64_len(value) + MEMBER)
+        .map(|(key, value)| string_len(key) + base64_len(value) + MEMBER)
         .sum();
     metadata + base64_len(payload.data()) + payload.external_payloads().len() * EXTERNAL + FIELDS
 }
@@ -202,6 +202,15 @@ fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     STANDARD.encode_append(bytes, out);
     out.push(b'"');
+}
+
+fn string_len(text: &str) -> usize {
+    let len = |byte: u8| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(len).sum()
 }
 
 fn push_string(out: &mut Vec<u8>, text: &str) {

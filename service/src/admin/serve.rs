@@ -16,6 +16,8 @@ use crate::listener::{Listener, Stream};
 /// Probes and Prometheus need few.
 const MOST_CONNECTIONS: usize = 64;
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// The bytes of a head.
+const HEAD: usize = 32 << 10;
 /// A client connects again after it.
 const CONNECTION_TIME: Duration = Duration::from_mins(5);
 
@@ -34,7 +36,9 @@ pub async fn serve(listener: Listener, routes: Router, stop: CancellationToken) 
 
 async fn connection(stream: Stream, routes: Router, stop: CancellationToken) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME)
+        .max_header_size(HEAD);
     let service = TowerToHyperService::new(routes);
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {

@@ -33,6 +33,20 @@ pub(super) use discovery::{Endpoints, IssuerError, discover};
 pub(super) use examine::examine;
 pub(super) use token::looks_like_jwt;
 
+/// The claims of a token that one of these keys signed. `None` for any other token.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn verified_claims(jwks: &[u8], token: &str) -> Option<Map<String, Value>> {
+    let keys = key::KeySet::new(serde_json::from_slice(jwks).ok()?);
+    let token = Unverified::read(token).ok()?;
+    let candidates = keys.candidates(token.key_id.as_deref(), token.algorithm);
+    let key::Candidates::Keys(candidates) = candidates else {
+        return None;
+    };
+    let signed = |key: &&key::Key| key.verifies(token.algorithm, token.message, &token.signature);
+    candidates.iter().any(signed).then_some(token.claims)
+}
+
 /// The most permissions and groups of one token that are looked at.
 const MOST_ENTRIES: usize = 10_000;
 

@@ -9,13 +9,15 @@ use std::{
     time::Duration,
 };
 
-use crate::deadline::later;
+use bytes::BytesMut;
+use http::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::protocol::Protocol;
+use super::protocol::{PREFACE, Protocol};
+use crate::deadline::later;
 
 /// How slowly a client may read an answer.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +32,13 @@ pub(super) struct WriteLimits {
 pub(super) struct AnswerIo<S> {
     socket: S,
     limits: WriteLimits,
-    /// When the client must have read the answer that is being written.
+    /// When the client must have read the answer that it has begun to wait with.
     answer_by: Option<Instant>,
     /// Runs while the client reads nothing.
     stalled: Option<Pin<Box<Sleep>>>,
     protocol: Arc<Protocol>,
+    /// Bytes that showed the version, to be read again.
+    ahead: BytesMut,
 }
 
 impl<S> AnswerIo<S> {
@@ -45,6 +49,7 @@ impl<S> AnswerIo<S> {
             answer_by: None,
             stalled: None,
             protocol,
+            ahead: BytesMut::new(),
         }
     }
 
@@ -53,11 +58,7 @@ impl<S> AnswerIo<S> {
         cx: &mut Context<'_>,
         write: impl FnOnce(&mut S, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        let now = Instant::now();
-        let answer_by = *self
-            .answer_by
-            .get_or_insert_with(|| later(self.limits.answer));
-        if now >= answer_by {
+        if self.answer_by.is_some_and(|by| Instant::now() >= by) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         match write(&mut self.socket, cx) {
@@ -66,6 +67,10 @@ impl<S> AnswerIo<S> {
                 Poll::Ready(done)
             }
             Poll::Pending => {
+                // The system takes most answers at once, and they need no clock.
+                let answer_by = *self
+                    .answer_by
+                    .get_or_insert_with(|| later(self.limits.answer));
                 let limit = self.limits.progress;
                 let stalled = self
                     .stalled
@@ -77,12 +82,37 @@ impl<S> AnswerIo<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> AnswerIo<S> {
+    /// Waits until the client has shown which version of HTTP it speaks. Every byte is read again as usual.
+    pub(super) fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Version>> {
+        loop {
+            if let Some(version) = self.protocol.version() {
+                return Poll::Ready(Ok(version));
+            }
+            let mut bytes = [0; PREFACE.len()];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                // The end of the connection looks the same in both versions.
+                return Poll::Ready(Ok(Version::HTTP_11));
+            }
+            self.protocol.saw(buffer.filled());
+            self.ahead.extend_from_slice(buffer.filled());
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for AnswerIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         if let Some(read) = buffer.filled().get(before..) {
@@ -129,6 +159,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for AnswerIo<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
     use super::*;
@@ -180,6 +212,36 @@ mod tests {
             server.flush().await.unwrap();
             client.read_exact(&mut [0; 1000]).await.unwrap();
             tokio::time::sleep(LIMITS.answer).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_that_show_the_version_are_read_again() {
+        for (sent, version) in [
+            (&b"P"[..], Version::HTTP_11),
+            (b"PRI * HTTP/1.1\r\n", Version::HTTP_11),
+            (
+                b"POST /decode HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                Version::HTTP_11,
+            ),
+            (&[PREFACE, b"frames"].concat(), Version::HTTP_2),
+        ] {
+            // One byte after the other.
+            let (server, mut client) = duplex(1);
+            let mut server = AnswerIo::new(server, LIMITS, Arc::default());
+            let sending = async {
+                client.write_all(sent).await.unwrap();
+                drop(client);
+            };
+            let reading = async {
+                let shown = poll_fn(|cx| server.poll_version(cx)).await.unwrap();
+                let mut received = Vec::new();
+                server.read_to_end(&mut received).await.unwrap();
+                (shown, received)
+            };
+            let ((), (shown, received)) = tokio::join!(sending, reading);
+            assert_eq!(shown, version);
+            assert_eq!(received, sent);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use http::Version;
+
 /// How every connection of HTTP/2 begins (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HTTP_1: u8 = 0xff;
 
 /// What is known of a connection's protocol: the bytes that matched the beginning of HTTP/2 so far, or [`HTTP_1`].
@@ -32,9 +34,18 @@ impl Protocol {
         self.0.load(Ordering::Relaxed) > 0
     }
 
+    /// The version, once it is known.
+    pub(super) fn version(&self) -> Option<Version> {
+        match self.0.load(Ordering::Relaxed) {
+            HTTP_1 => Some(Version::HTTP_11),
+            seen if usize::from(seen) == PREFACE.len() => Some(Version::HTTP_2),
+            _ => None,
+        }
+    }
+
     /// HTTP/1.1. The HTTP library itself limits how long such a connection may be idle.
     pub(super) fn is_http1(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == HTTP_1
+        self.version() == Some(Version::HTTP_11)
     }
 }
 
@@ -42,25 +53,26 @@ impl Protocol {
 mod tests {
     use super::*;
 
-    fn seen(parts: &[&[u8]]) -> (bool, bool) {
+    fn seen(parts: &[&[u8]]) -> (bool, Option<Version>) {
         let protocol = Protocol::default();
         for part in parts {
             protocol.saw(part);
         }
-        (protocol.has_begun(), protocol.is_http1())
+        (protocol.has_begun(), protocol.version())
     }
 
     #[test]
     fn the_first_bytes_decide() {
-        assert_eq!(seen(&[]), (false, false));
-        assert_eq!(seen(&[b"P"]), (true, false), "not known yet");
-        assert_eq!(seen(&[b"P", b"OST /decode HTTP/1.1"]), (true, true));
-        assert_eq!(seen(&[b"GET"]), (true, true));
-        assert_eq!(seen(&[PREFACE, b"GET"]), (true, false));
+        let (http1, http2) = (Some(Version::HTTP_11), Some(Version::HTTP_2));
+        assert_eq!(seen(&[]), (false, None));
+        assert_eq!(seen(&[b"P"]), (true, None));
+        assert_eq!(seen(&[b"P", b"OST /decode HTTP/1.1"]), (true, http1));
+        assert_eq!(seen(&[b"GET"]), (true, http1));
+        assert_eq!(seen(&[PREFACE, b"GET"]), (true, http2));
         assert_eq!(
             seen(&[b"PRI * HTTP/2.0", b"\r\n\r\nSM\r\n\r\n\0\0"]),
-            (true, false)
+            (true, http2)
         );
-        assert_eq!(seen(&[b"PRI * HTTP/2.0", b"\r\nHost"]), (true, true));
+        assert_eq!(seen(&[b"PRI * HTTP/2.0", b"\r\nHost"]), (true, http1));
     }
 }

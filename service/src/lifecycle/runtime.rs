@@ -8,7 +8,7 @@ use super::signals::StopSignals;
 use crate::{exit::Failure, log};
 
 /// For blocking calls in flight when the work is done. A call that hangs, such as a read of a terminal or a call of a
-/// PKCS#11 module, is abandoned.
+/// module for hardware tokens, is abandoned.
 const CALLS_GRACE: Duration = Duration::from_millis(500);
 
 /// Runs `work` to its end.

@@ -47,7 +47,7 @@ pub struct NamespaceConfig {
     pub on_undecodable: OnUndecodable,
     /// `max_body`, `max_payloads`, `max_requests`, `max_rate`, `max_burst`: limits of the namespace's requests. Default: the server's.
     pub limits: NamespaceLimits,
-    /// Unwrapped data keys that are kept: the section `[cache]`, the same for every namespace.
+    /// `cache`: unwrapped data keys that are kept, a table of `data_keys` and `ttl`. Default: those of the section `[cache]`.
     pub cache: CacheLimits,
 }
 
@@ -169,8 +169,13 @@ impl NamespaceConfig {
         })
     }
 
-    /// Reads the section. Key URIs may hold settings of their service, which go into `keys`.
-    pub(super) fn read(mut section: Section<'_>, keys: &mut Kms) -> Option<Self> {
+    /// Reads the section. Key URIs may hold settings of their service, which go into `keys`. What its table `cache` does not
+    /// set stays as in `cache`.
+    pub(super) fn read(
+        mut section: Section<'_>,
+        keys: &mut Kms,
+        cache: &CacheLimits,
+    ) -> Option<Self> {
         let keys = RefCell::new(keys);
         let key = |text: &str| {
             let read = keys.borrow_mut().read_key(text);
@@ -192,6 +197,7 @@ impl NamespaceConfig {
             .value("plaintext", setting)
             .unwrap_or(PlaintextPolicy::Allow);
         let dek_limits = dek_limits(section.table("dek"));
+        let cache = read_cache(section.table("cache"), cache.clone());
         let on_undecodable = section
             .value("on_undecodable", values::any)
             .unwrap_or_default();
@@ -227,9 +233,26 @@ impl NamespaceConfig {
             dek_limits,
             on_undecodable,
             limits,
-            cache: CacheLimits::default(),
+            cache,
         })
     }
+}
+
+/// The limits of a cache of data keys: `data_keys`, and `ttl`. Settings that are not there stay as in `cache`.
+pub(super) fn read_cache(mut section: Section<'_>, mut cache: CacheLimits) -> CacheLimits {
+    section.set(
+        "data_keys",
+        &mut cache.max_keys,
+        |text| match values::count(text)? {
+            count if count > CacheLimits::MOST_KEYS => {
+                Err(format!("it must be at most {}", CacheLimits::MOST_KEYS))
+            }
+            count => Ok(count),
+        },
+    );
+    section.set("ttl", &mut cache.ttl, values::timeout);
+    section.finish();
+    cache
 }
 
 /// The ids of static keys, each with a file or a variable.

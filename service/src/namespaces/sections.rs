@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use temporal_kms_codec::{CacheLimits, CodecSettings, ConfigurationError, Namespace, kms::Kms};
 
-use super::{NamedNamespaces, NamespaceConfig, NamespacesConfig, Pattern, Patterns};
-use crate::{
-    keys,
-    settings::{Document, values},
+use super::{
+    NamedNamespaces, NamespaceConfig, NamespacesConfig, Pattern, Patterns, config::read_cache,
 };
+use crate::{keys, settings::Document};
 
 /// Reads the namespaces of a configuration, and how their keys are opened. Without a file, the library's variables
 /// ([`CodecSettings::from_env`]) describe one namespace.
@@ -16,7 +15,7 @@ use crate::{
 pub fn read(document: &Document<'_>) -> (NamespacesConfig, Kms) {
     let (namespaces, keys) = if document.has_file() {
         let mut keys = keys::read(document, keys::from_variables(document));
-        let cache = cache(document, CacheLimits::default());
+        let cache = read_cache(document.section("cache"), CacheLimits::default());
         let named = named(document, &mut keys, &cache);
         (named, keys)
     } else {
@@ -24,23 +23,13 @@ pub fn read(document: &Document<'_>) -> (NamespacesConfig, Kms) {
         let keys = keys::read(document, options);
         // The section is read even where no namespace is described, so that every mistake is reported.
         let before = described.as_ref().map(|(_, config)| config.cache.clone());
-        let cache = cache(document, before.unwrap_or_default());
+        let cache = read_cache(document.section("cache"), before.unwrap_or_default());
         let namespaces =
             described.map(|(namespace, config)| (namespace, NamespaceConfig { cache, ..config }));
         let exact = namespaces.into_iter().collect();
         (NamedNamespaces::new(exact, Patterns::default()), keys)
     };
     (NamespacesConfig::Named(namespaces), keys)
-}
-
-/// `data_keys`: how many unwrapped data keys each namespace keeps for decoding. `ttl`: for how long. Settings that are
-/// not there stay as in `cache`.
-fn cache(document: &Document<'_>, mut cache: CacheLimits) -> CacheLimits {
-    let mut section = document.section("cache");
-    section.set("data_keys", &mut cache.max_keys, values::count);
-    section.set("ttl", &mut cache.ttl, values::timeout);
-    section.finish();
-    cache
 }
 
 fn named(document: &Document<'_>, keys: &mut Kms, cache: &CacheLimits) -> NamedNamespaces {
@@ -57,11 +46,7 @@ fn named(document: &Document<'_>, keys: &mut Kms, cache: &CacheLimits) -> NamedN
         if let Err(error) = &named {
             section.report_name(error.reason());
         }
-        let config = NamespaceConfig::read(section, keys);
-        let config = config.map(|config| NamespaceConfig {
-            cache: cache.clone(),
-            ..config
-        });
+        let config = NamespaceConfig::read(section, keys, cache);
         match (named, config) {
             (Ok(Name::One(namespace)), Some(config)) => {
                 exact.insert(namespace, config);

@@ -127,18 +127,16 @@ impl RequestMetrics {
         let namespace = KeyValue::new("namespace", self.labels.namespace(request.namespace));
         let took = request.took.as_secs_f64();
         self.duration.record(took, std::slice::from_ref(&operation));
-        let count = |counter: &Counter<u64>, value: usize, label: Option<KeyValue>| {
-            let labels = [operation.clone(), namespace.clone()];
-            let labels: Vec<KeyValue> = labels.into_iter().chain(label).collect();
-            counter.add(value as u64, &labels);
-        };
         let result = KeyValue::new("result", result(request.status));
-        count(&self.requests, 1, Some(result));
+        let labels = [operation, namespace, result];
+        self.requests.add(1, &labels);
         if request.operation.is_none() {
             return;
         }
-        count(&self.body, request.body, None);
-        count(&self.answer, request.answer, None);
+        let [operation, namespace, _] = labels;
+        let labels = [operation.clone(), namespace.clone()];
+        self.body.add(request.body as u64, &labels);
+        self.answer.add(request.answer as u64, &labels);
         let special = request.placeholders + request.references;
         let done = match request.operation {
             Some("encode") => "encoded",
@@ -151,7 +149,8 @@ impl RequestMetrics {
         ] {
             if payloads > 0 {
                 let outcome = KeyValue::new("outcome", outcome);
-                count(&self.payloads, payloads, Some(outcome));
+                let labels = [operation.clone(), namespace.clone(), outcome];
+                self.payloads.add(payloads as u64, &labels);
             }
         }
     }

@@ -1,7 +1,10 @@
 //! Starts the log, the traces and the metrics of a server, and ends them.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+#[cfg(feature = "otlp")]
+use std::time::Duration;
 
+#[cfg(feature = "otlp")]
 use tokio::time::timeout;
 
 use super::{
@@ -14,6 +17,7 @@ use crate::{
 };
 
 /// How long the end of a program waits for the last traces and metrics.
+#[cfg(feature = "otlp")]
 const LAST_EXPORT: Duration = Duration::from_secs(3);
 
 /// The traces and metrics of a server that runs.

@@ -24,6 +24,7 @@ mod pkcs11;
 mod python_codec;
 mod python_sdk;
 mod secured_clients;
+mod soak;
 mod tctl;
 mod temporal_cli;
 mod temporal_sdk;

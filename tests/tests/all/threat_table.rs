@@ -1,4 +1,5 @@
-//! The threat table of `SECURITY.md`: every row names tests that exist, or says why there is none.
+//! The threat table of `SECURITY.md` and the faults of the book: every row names tests that exist, or says why there is
+//! none.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
 use std::{collections::BTreeMap, fs, path::Path};
@@ -8,21 +9,35 @@ const NO_TEST: &str = "No test: ";
 
 #[test]
 fn every_row_names_tests_that_exist_or_says_why_there_is_none() {
+    let wrong = wrong_rows("SECURITY.md", 4);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_fault_of_the_book_has_its_test() {
+    let wrong = wrong_rows("docs/operations/faults.md", 6);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is wrong with the numbered rows of a document. The last of their cells names tests.
+fn wrong_rows(document: &str, count: usize) -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("a workspace");
-    let document = fs::read_to_string(root.join("SECURITY.md")).expect("SECURITY.md is readable");
-    let rows: Vec<Vec<&str>> = document.lines().filter_map(row).collect();
-    assert!(!rows.is_empty(), "SECURITY.md has no threat table");
+    let text = fs::read_to_string(root.join(document)).expect("the document is readable");
+    let rows: Vec<Vec<&str>> = text.lines().filter_map(row).collect();
+    assert!(!rows.is_empty(), "{document} has no table");
 
     let mut files = BTreeMap::new();
     let mut wrong = Vec::new();
     for (position, cells) in rows.iter().enumerate() {
-        let [number, input, answer, tests] = cells[..] else {
-            wrong.push(format!("{cells:?}: a row has four cells"));
+        let [number, .., tests] = cells[..] else {
             continue;
         };
-        if number != (position + 1).to_string() || input.is_empty() || answer.is_empty() {
+        if cells.len() != count {
+            wrong.push(format!("row {number}: it does not have {count} cells"));
+        }
+        if number != (position + 1).to_string() || cells.iter().any(|cell| cell.is_empty()) {
             wrong.push(format!(
                 "row {number}: it is out of order or has an empty cell"
             ));
@@ -50,7 +65,7 @@ fn every_row_names_tests_that_exist_or_says_why_there_is_none() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    wrong
 }
 
 /// The cells of a line that is a row of the table: its first cell is a number.

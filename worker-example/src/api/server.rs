@@ -153,7 +153,7 @@ impl Api {
         }
         let service = Service {
             name: "public",
-            router: router(Arc::clone(&app)),
+            handler: Arc::new(router(Arc::clone(&app))),
             tls,
             metrics: Arc::clone(&app.metrics),
         };

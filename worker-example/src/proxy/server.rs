@@ -28,6 +28,9 @@ use super::{
 use crate::task::Credential;
 
 const HEADER_TIME: Duration = Duration::from_secs(30);
+/// The bytes of a head, and how much of a body is read at once.
+const MAX_HEAD: usize = 32 << 10;
+const READ_BUFFER: usize = 128 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What Claude Code puts into the header `Host`. All its calls of the API go to the socket.
 const HOST: &str = "http://localhost";
@@ -141,7 +144,8 @@ async fn connection(stream: UnixStream, forwarder: Arc<Forwarder>, place: OwnedS
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
-        .max_buf_size(128 * 1024)
+        .max_header_size(MAX_HEAD)
+        .max_buf_size(READ_BUFFER)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

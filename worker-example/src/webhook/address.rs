@@ -123,7 +123,7 @@ impl AddressPolicy {
     }
 
     /// Whether webhooks may go to this address.
-    pub(super) fn permits(&self, address: IpAddr) -> bool {
+    pub(crate) fn permits(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         is_public(address)
             || self.allowed.iter().any(

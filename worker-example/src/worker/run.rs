@@ -182,6 +182,8 @@ impl Workers {
         let failed = |e: &dyn std::error::Error| WorkerError::Worker(error_chain(e));
         let guarded = WorkerGuard::new()
             .workflow(ClaudeTask::run)
+            .query(ClaudeTask::run, ClaudeTask::state)
+            .query(ClaudeTask::run, ClaudeTask::last_progress)
             .workflow(ClaudeTaskWebhook::run)
             .client(tasks.temporal().clone())
             .await

@@ -35,7 +35,7 @@ pub(super) fn peak_memory(id: u32) -> anyhow::Result<f64> {
 }
 
 /// The memory that a process has, in MiB.
-pub(super) fn memory_now(id: u32) -> anyhow::Result<f64> {
+pub(crate) fn memory_now(id: u32) -> anyhow::Result<f64> {
     memory(id, "VmRSS:")
 }
 
@@ -61,7 +61,7 @@ impl Stopwatch {
 }
 
 /// The middle of some measurements.
-pub(super) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()

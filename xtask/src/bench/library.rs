@@ -7,8 +7,12 @@ use serde_json::Value;
 
 use crate::{step, workspace::Workspace};
 
-/// The numbers of one benchmark.
-pub(super) fn measure(workspace: &Workspace, name: &str, sdk: bool) -> anyhow::Result<Value> {
+/// The numbers of one benchmark, which is called with these arguments.
+pub(super) fn measure(
+    workspace: &Workspace,
+    arguments: &[&str],
+    sdk: bool,
+) -> anyhow::Result<Value> {
     let mut build = workspace.cargo();
     build.args(["build", "--release", "--package", "library-benchmarks"]);
     if sdk {
@@ -16,7 +20,7 @@ pub(super) fn measure(workspace: &Workspace, name: &str, sdk: bool) -> anyhow::R
     }
     step::quietly("Building the benchmarks with optimisation", build)?;
     let mut run = Command::new(workspace.target().join("release/library-benchmarks"));
-    run.arg(name);
+    run.args(arguments);
     let output = step::output(run)?;
     serde_json::from_slice(&output).context("the benchmarks print no JSON")
 }

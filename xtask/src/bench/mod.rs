@@ -4,20 +4,21 @@
 //! Every ratio is of one run. Rounds are interleaved, and medians are shown.
 
 mod chart;
-mod figures;
+pub(crate) mod figures;
 mod library;
 mod load;
 mod peers;
 mod server;
 mod start;
-mod table;
+pub(crate) mod table;
 
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use dev_servers::{TemporalOptions, TemporalServer};
 use serde_json::{Map, Value};
 
-use crate::{step, workspace::Workspace};
+use crate::{step, tools, workspace::Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     /// Measure against these peers only
     #[arg(long, value_name = "PEER", value_delimiter = ',')]
     peers: Option<Vec<peers::Peer>>,
-    /// Leave out the SDK's own codec, which takes long to build
+    /// Leave out the SDK's own codec and the worker: the SDK takes long to build
     #[arg(long)]
     without_sdk: bool,
     /// Write the charts of the book to docs/images
@@ -57,8 +58,10 @@ enum Benchmark {
     Economy,
     /// Costs over counts, and hostile bodies
     Scaling,
-    /// Start and idle memory of the codec server
+    /// Start and idle memory of both programs
     Start,
+    /// Workflows per second of a worker with and without the codec, on a Temporal server
+    Worker,
 }
 
 pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<()> {
@@ -68,6 +71,11 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     };
     let mut document = Map::new();
     for benchmark in chosen {
+        let needs_sdk = *benchmark == Benchmark::Worker;
+        if needs_sdk && arguments.without_sdk {
+            step::note("worker: left out, because it needs the SDK");
+            continue;
+        }
         let (name, numbers) = measure(workspace, arguments, *benchmark)?;
         if !arguments.json {
             table::print(name, &numbers);
@@ -99,10 +107,20 @@ fn measure(
             let rows = server::measure(workspace, &program()?, peers, arguments)?;
             Ok(("server", serde_json::to_value(rows)?))
         }
-        Benchmark::Start => Ok(("start", serde_json::to_value(start::measure(&program()?)?)?)),
+        Benchmark::Start => {
+            let sdk = !arguments.without_sdk;
+            let rows = start::measure(workspace, &program()?, sdk)?;
+            Ok(("start", serde_json::to_value(rows)?))
+        }
         Benchmark::InProcess => library(workspace, arguments, "in-process"),
         Benchmark::Economy => library(workspace, arguments, "economy"),
         Benchmark::Scaling => library(workspace, arguments, "scaling"),
+        Benchmark::Worker => {
+            let temporal = tools::provide(workspace, &tools::TEMPORAL)?;
+            let server = TemporalServer::start(&temporal, &TemporalOptions::default())?;
+            let numbers = library::measure(workspace, &["worker", &server.url()], true)?;
+            Ok(("worker", numbers))
+        }
     }
 }
 
@@ -114,18 +132,19 @@ fn library(
     // Only the first one needs the SDK, but a program of its own would be built twice.
     Ok((
         name,
-        library::measure(workspace, name, !arguments.without_sdk)?,
+        library::measure(workspace, &[name], !arguments.without_sdk)?,
     ))
 }
 
-fn build_server(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+/// Builds the codec server with optimisation, and returns where it is.
+pub(crate) fn build_server(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    build(workspace, "temporal-kms-codec-server", "codec-server")
+}
+
+/// Builds a program with optimisation.
+fn build(workspace: &Workspace, package: &str, program: &str) -> anyhow::Result<PathBuf> {
     let mut build = workspace.cargo();
-    build.args([
-        "build",
-        "--release",
-        "--package",
-        "temporal-kms-codec-server",
-    ]);
-    step::quietly("Building the codec server with optimisation", build)?;
-    Ok(workspace.target().join("release/codec-server"))
+    build.args(["build", "--release", "--package", package]);
+    step::quietly(&format!("Building {program} with optimisation"), build)?;
+    Ok(workspace.target().join("release").join(program))
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::step;
 
 /// A column: its title, the name of its number, and the digits after the point. `None` for text.
-type Column = (&'static str, &'static str, Option<usize>);
+pub(crate) type Column = (&'static str, &'static str, Option<usize>);
 
 const SERVER: &[Column] = &[
     ("", "operation", None),
@@ -32,6 +32,16 @@ const IN_PROCESS: &[Column] = &[
     ("SDK decode", "sdk.decode_ns", Some(0)),
     ("allocations", "sdk.decode_allocations", Some(1)),
 ];
+const START: &[Column] = &[
+    ("program", "program", None),
+    ("start ms", "start_ms", Some(1)),
+    ("idle MiB", "idle_mib", Some(1)),
+];
+const WORKER: &[Column] = &[
+    ("key", "key", None),
+    ("workflows/s", "per_second", Some(0)),
+    ("of none", "ratio", Some(2)),
+];
 const POINTS: &[Column] = &[
     ("series", "series", None),
     ("count", "count", Some(0)),
@@ -50,6 +60,8 @@ pub(super) fn print(name: &str, numbers: &Value) {
     match name {
         "server" => rows(SERVER, numbers),
         "in-process" => rows(IN_PROCESS, numbers),
+        "start" => rows(START, numbers),
+        "worker" => rows(WORKER, numbers),
         "scaling" => {
             rows(POINTS, numbers.get("points").unwrap_or(&Value::Null));
             rows(HOSTILE, numbers.get("hostile").unwrap_or(&Value::Null));
@@ -68,7 +80,8 @@ fn pairs(numbers: &Value) {
     }
 }
 
-fn rows(columns: &[Column], numbers: &Value) {
+/// Prints the numbers of some rows.
+pub(crate) fn rows(columns: &[Column], numbers: &Value) {
     for line in lines(columns, numbers) {
         anstream::println!("    {line}");
     }

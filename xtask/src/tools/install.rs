@@ -15,6 +15,8 @@ use crate::{path, step, workspace::Workspace};
 const GO: &str = "install Go 1.26 or newer (https://go.dev/dl)";
 const NPM: &str = "install Node.js 18 or newer with npm (https://nodejs.org)";
 const PYTHON: &str = "install Python 3.10 or newer (https://python.org)";
+/// No debug information: compiling takes a tenth less time.
+const GO_FLAGS: &str = "'-gcflags=all=-dwarf=false' '-ldflags=-s -w'";
 
 /// A description of an installation. If the text changes, the tool is installed again.
 pub(super) fn identity(workspace: &Workspace, tool: &Tool) -> anyhow::Result<String> {
@@ -95,7 +97,7 @@ pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> 
 /// Go with the installed toolchain. Another toolchain would be a separate download.
 fn go() -> anyhow::Result<Command> {
     let mut command = Command::new(path::need("go", GO)?);
-    command.env("GOTOOLCHAIN", "local").env_remove("GOFLAGS");
+    command.env("GOTOOLCHAIN", "local").env("GOFLAGS", GO_FLAGS);
     Ok(command)
 }
 

@@ -19,6 +19,15 @@ use tokio::task;
 use self::{report::Report, tally::Tally, temporal::ConnectArgs};
 use super::super::exit::{Failure, Status, print_answer, with_exit_codes};
 
+/// The payloads inside of a message. `None` is one that cannot be read.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn payloads_of(message: &[u8]) -> Vec<Option<temporal_kms_codec::Payload>> {
+    let mut found = Vec::new();
+    protobuf::payloads(message, &mut |payload| found.push(payload));
+    found
+}
+
 #[derive(Debug, Args)]
 pub(in super::super) struct ScanArgs {
     /// Exported histories, or folders with `.json` files; `-` is stdin. One file is one workflow.

@@ -154,7 +154,7 @@ fn with_settings(text: &str, settings: &[(&str, String)]) -> String {
             Some((assigned, value)) if split_value(assigned).0 != value => {
                 edited.push_str(entry.strip_suffix(assigned).unwrap_or_default());
                 edited.push_str(value);
-                edited.push_str(split_value(assigned).1);
+                edited.push_str(behind_value(assigned));
             }
             _ => edited.push_str(entry),
         }
@@ -170,6 +170,24 @@ fn with_settings(text: &str, settings: &[(&str, String)]) -> String {
         edited.extend([name, "=", value, end]);
     }
     edited
+}
+
+/// What is kept behind a value that is replaced: a comment, and the end of the line. Text directly behind a quote is a part
+/// of the value for some readers.
+fn behind_value(assigned: &str) -> &str {
+    let tail = split_value(assigned).1;
+    if tail.is_empty() || tail.starts_with(char::is_whitespace) {
+        return tail;
+    }
+    let line = tail.trim_end_matches(['\r', '\n']);
+    tail.get(line.len()..).unwrap_or_default()
+}
+
+/// The text of a file with a setting. `None` for a value that needs quotes.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn with_setting(text: &str, name: &str, value: &str) -> Option<String> {
+    is_plain(value).then(|| with_settings(text, &[(name, value.to_owned())]))
 }
 
 fn is_plain(value: &str) -> bool {
@@ -212,6 +230,19 @@ mod tests {
                 "RINGS=1\nMY_RING=2\n",
                 "RINGS=1\nMY_RING=2\nRING=new\nNAME=key\n",
             ),
+        ] {
+            assert_eq!(edit(text), expected);
+        }
+    }
+
+    #[test]
+    fn text_directly_behind_a_quote_is_replaced_too() {
+        for (text, expected) in [
+            (
+                "RING=\"old\"er # mine\nNAME='a''b'\r\n",
+                "RING=new\nNAME=key\r\n",
+            ),
+            ("NAME='a'b\nRING=\"=X=\"x\\n\"", "NAME=key\nRING=new"),
         ] {
             assert_eq!(edit(text), expected);
         }

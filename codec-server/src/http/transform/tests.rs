@@ -35,9 +35,10 @@ async fn run_within(
         limits,
         asked: &Asked::default(),
         is_audited: false,
+        known_metadata: &KnownMetadata::default(),
     };
     let body = Received {
-        bytes: body.to_vec().into(),
+        bytes: Parts::from(body.to_vec()),
         share: Memory::new(limits.max_memory).share(),
     };
     request.run(body).await

@@ -46,6 +46,36 @@ fn answers_are_strict_proto_json() {
     assert_eq!(bare.body, r#"{"payloads":[{}]}"#);
 }
 
+#[test]
+fn answers_to_programs_and_to_web_pages_have_the_same_headers() {
+    let credentials = [("CODEC_CORS_ALLOW_CREDENTIALS", "true")];
+    let server = CodecServer::serve_with("", TWO, &credentials);
+    let sealed = body_of(&server.encode("default", &plain(&["a"])));
+    for (path, body) in [("/decode", sealed.as_slice()), ("/encode", b"[".as_slice())] {
+        let headers = |request: &[(&str, &str)]| {
+            let answer = server.post(path, request, body);
+            let of_all = [
+                "access-control-allow-origin",
+                "date",
+                "x-request-id",
+                "content-length",
+            ];
+            let mut headers = answer.headers;
+            headers.retain(|(name, _)| !of_all.contains(&name.as_str()));
+            headers.sort();
+            (answer.status, headers)
+        };
+        let of_page = headers(&[("Origin", "https://ui.example.com")]);
+        assert!(
+            of_page
+                .1
+                .iter()
+                .any(|(name, _)| name == "access-control-allow-credentials")
+        );
+        assert_eq!(headers(&[]), of_page, "{path}");
+    }
+}
+
 fn body_text(body: &Value) -> String {
     // The metadata comes before the data, as in the message.
     let payload = &body["payloads"][0];

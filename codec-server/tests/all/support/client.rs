@@ -122,6 +122,21 @@ impl Answer {
     }
 }
 
+/// The answer to a POST request, or `None` if the server is unreachable or gone before its answer is complete.
+pub(crate) fn try_post(address: &str, path: &str, body: &Value) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(&post(path, &[], &body_of(body))).ok()?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).ok()?;
+    if !bytes.windows(4).any(|end| end == b"\r\n\r\n") {
+        return None;
+    }
+    let answer = Answer::parse(&bytes);
+    let length: usize = answer.header("content-length")?.parse().ok()?;
+    (answer.body.len() == length).then_some(answer)
+}
+
 /// The bytes of a POST request whose connection is closed after the answer.
 pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head =

@@ -111,6 +111,18 @@ impl CodecServer {
 
     /// As [`configured`](Self::configured), where a shell runs `commands` first.
     pub(crate) fn configured_in_a_shell(commands: &str, more: &str) -> Self {
+        Self::configured_after(program_of("sh"), commands, more)
+    }
+
+    /// As [`configured_in_a_shell`](Self::configured_in_a_shell), where `commands` may mount file systems that only the
+    /// server sees.
+    pub(crate) fn configured_in_mounts_of_its_own(commands: &str, more: &str) -> Self {
+        let mut shell = program_of("unshare");
+        shell.args(["--map-root-user", "--mount", "sh"]);
+        Self::configured_after(shell, commands, more)
+    }
+
+    fn configured_after(mut shell: Command, commands: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = folder.path().join("keys");
         let text = format!(
@@ -121,10 +133,9 @@ impl CodecServer {
         let file = folder.path().join("codec.toml");
         std::fs::write(&file, text).unwrap();
         let serve = program();
-        let mut shell = program_of("sh");
         shell
             .arg("-c")
-            .arg(format!("{commands}; exec \"$0\" \"$@\""))
+            .arg(format!("{commands}\nexec \"$0\" \"$@\""))
             .arg(serve.get_program())
             .args(["serve", "--config"])
             .arg(file);

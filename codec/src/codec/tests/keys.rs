@@ -27,6 +27,31 @@ async fn a_hundred_thousand_payloads_wrap_once_and_unwrap_once() {
 }
 
 #[tokio::test]
+async fn ten_thousand_live_data_keys_stay_in_memory() {
+    const WRITERS: usize = 10_000;
+    let (_folder, keyring) = keyring();
+    let kms = FaultyKey::over(keyring.key_or_create("k").unwrap());
+    let mut sealed = Vec::with_capacity(WRITERS);
+    for _ in 0..WRITERS {
+        let writer = builder("n").encrypt_with(kms.clone()).build().unwrap();
+        sealed.push(seal(&writer, "1").await);
+    }
+    let reader = builder("n").encrypt_with(kms.clone()).build().unwrap();
+    // In the order of the writers each time, so that a key waits for all others until it is asked for again.
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let before = kms.calls();
+        for one in &sealed {
+            reader.decode(vec![one.clone()]).await.unwrap();
+        }
+        calls.push(kms.calls() - before);
+    }
+    assert_eq!(calls, [WRITERS, 0, 0]);
+    let stats = reader.stats();
+    assert_eq!((stats.dek_cache_evictions, stats.unwraps), (0, 10_000));
+}
+
+#[tokio::test]
 async fn an_older_key_goes_on_decoding() {
     let (_folder, keyring) = keyring();
     let (old, new) = (

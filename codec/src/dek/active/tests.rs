@@ -1,5 +1,8 @@
 //! When a data key is renewed, and what happens when that fails.
 
+mod model;
+mod threads;
+
 use temporal_kms::{
     Operation,
     faulty::{Answer, FaultyKey},
@@ -241,6 +244,24 @@ async fn a_suspended_machine_ages_its_key() {
     let first = f.key().await.unwrap();
     f.clock.suspend(Duration::from_hours(8));
     assert!(!Arc::ptr_eq(&f.key().await.unwrap(), &first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_suspended_while_a_caller_waits_takes_no_key_past_its_hard_limit() {
+    let f = fixture(DekLimits::default());
+    let first = f.key().await.unwrap();
+    f.clock.advance(minutes(90));
+    f.kms.always(Answer::Stalls);
+    let mut waiting = Box::pin(f.key());
+    assert!(futures::poll!(&mut waiting).is_pending());
+    f.clock.suspend(Duration::from_hours(24));
+    tokio::time::sleep(PATIENCE).await;
+    assert!(
+        futures::poll!(&mut waiting).is_pending(),
+        "the old key is used"
+    );
+    f.kms.recover();
+    assert!(!Arc::ptr_eq(&waiting.await.unwrap(), &first));
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+mod model;
+
 use super::*;
 use temporal_kms::support::clock::ManualClock;
 

@@ -40,9 +40,9 @@ struct Parts {
 }
 
 impl KeyUri {
-    /// The key called `resource` at the service `scheme`. The attributes of a PKCS#11 URI are written in one order and
-    /// encoding. At AWS KMS, an alias or a key id may be followed by its region, `alias/NAME?region=REGION`. For a
-    /// service that this crate does not know, the name is kept unchanged.
+    /// The key called `resource` at the service `scheme`. The attributes of an object in a token are written in one
+    /// order and encoding. At AWS KMS, an alias or a key id may be followed by its region, `alias/NAME?region=REGION`.
+    /// For a service that this crate does not know, the name is kept unchanged.
     ///
     /// # Errors
     /// When `resource` does not have the form that the service uses. For unknown services, this is printable ASCII

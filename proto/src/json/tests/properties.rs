@@ -3,7 +3,7 @@
 use proptest::{collection, prelude::*};
 
 use super::*;
-use crate::payload::ExternalPayloadDetails;
+use crate::{SharedPayload, payload::ExternalPayloadDetails};
 
 fn any_payload() -> impl Strategy<Value = Payload> {
     let bytes = || collection::vec(any::<u8>(), 0..100);
@@ -28,6 +28,15 @@ proptest! {
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&written).is_ok());
         prop_assert_eq!(parse_payloads(&written, &limits).map(|all| all.payloads), Ok(payloads.clone()));
         prop_assert_eq!(parse_payload_list(&write_payload_list(&payloads), &limits), Ok(payloads));
+    }
+
+    /// The names are escaped.
+    #[test]
+    fn no_buffer_grows(names in collection::vec("[\u{0}-\u{30}\\\\]{0,40}", 0..5), data in collection::vec(any::<u8>(), 0..9)) {
+        let metadata = names.into_iter().map(|name| (name, data.clone())).collect();
+        let shared = SharedPayload::new(std::sync::Arc::new(metadata), data);
+        let needed = shared_payloads_len(std::slice::from_ref(&shared));
+        prop_assert!(write_shared_payloads(&[shared]).len() <= needed);
     }
 
     #[test]

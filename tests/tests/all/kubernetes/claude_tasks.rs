@@ -1,11 +1,16 @@
 //! The files in `deploy/kubernetes/claude-tasks` and `deploy/helm/claude-tasks`: the API and the worker of the Claude task
 //! service.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Output},
+};
 
 use serde_json::{Value, json};
 
-use super::{Objects, file, list, manifests, rendered, root};
+use super::{Objects, actions, file, list, manifests, rendered, root};
 
 const FOLDERS: [&str; 3] = ["base", "overlays/gke", "overlays/eks"];
 const PROGRAMS: [&str; 2] = ["claude-tasks-api", "claude-tasks-worker"];
@@ -348,6 +353,194 @@ fn images_have_the_version_of_the_workspace() {
             let image = image.expect("an image");
             assert!(image.ends_with(&format!(":{version}")), "{name}: {image}");
         }
+    }
+}
+
+/// The calls that a script makes of a program, each with its arguments. The program records them, and fails for `absent`.
+fn calls(script: &str, program: &str, absent: &str, variables: &[(&str, &str)]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(program);
+    let recorder = format!(
+        "#!/bin/sh\ncase $* in {absent}) exit 1 ;; esac\nprintf '%s\\037' \"$@\"\nprintf '\\036'\n"
+    );
+    fs::write(&path, recorder).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    Command::new("/bin/sh")
+        .arg(root().join(script))
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .envs(variables.iter().copied())
+        .output()
+        .expect("a shell")
+}
+
+const EKS: [(&str, &str); 7] = [
+    ("ACCOUNT", "444455556666"),
+    (
+        "OIDC_PROVIDER",
+        "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF",
+    ),
+    ("KEY", "arn:aws:kms:eu-central-1:444455556666:key/payloads"),
+    (
+        "SECRETS_KEY",
+        "arn:aws:kms:eu-central-1:444455556666:key/secrets",
+    ),
+    ("STORE", "s3://tasks/of/prod"),
+    ("NAMESPACE", "claude-tasks"),
+    ("TEMPORAL_NAMESPACE", "prod.a1b2c"),
+];
+
+/// The documents that the script for EKS gives, by role and name.
+fn roles_at_aws(absent: &str) -> BTreeMap<(String, String), Value> {
+    let script = "deploy/iam/aws/grant-claude-tasks.sh";
+    let ran = calls(script, "aws", absent, &EKS);
+    assert!(ran.status.success(), "{ran:?}");
+    let said = String::from_utf8(ran.stdout).expect("UTF-8");
+    for example in ["111122223333", "EXAMPLE", "my-bucket", "eu-west-1"] {
+        assert!(!said.contains(example), "{example}: {said}");
+    }
+    let mut documents = BTreeMap::new();
+    for call in said.split_terminator('\u{1e}') {
+        let words: Vec<_> = call.split_terminator('\u{1f}').collect();
+        let (role, name, document) = match words.as_slice() {
+            ["iam", "get-role", ..] => continue,
+            [
+                "iam",
+                "create-role",
+                "--role-name",
+                role,
+                "--assume-role-policy-document",
+                trust,
+            ] => (role, &"create", trust),
+            [
+                "iam",
+                "update-assume-role-policy",
+                "--role-name",
+                role,
+                "--policy-document",
+                trust,
+            ] => (role, &"update", trust),
+            [
+                "iam",
+                "put-role-policy",
+                "--role-name",
+                role,
+                "--policy-name",
+                name,
+                "--policy-document",
+                document,
+            ] => (role, name, document),
+            other => panic!("{other:?}"),
+        };
+        let document = serde_json::from_str(document).expect("JSON");
+        let names = (role.to_string(), name.to_string());
+        assert!(documents.insert(names, document).is_none(), "{call}");
+    }
+    documents
+}
+
+#[test]
+fn roles_at_aws_trust_one_service_account_each_and_separate_them() {
+    let documents = roles_at_aws("*get-role*");
+    let variable = |name: &str| EKS.iter().find(|(key, _)| *key == name).expect("set").1;
+    let eks = all().swap_remove(2).1;
+    let document = |role: &str, name: &str| &documents[&(role.to_owned(), name.to_owned())];
+    for program in PROGRAMS {
+        let account = &eks.named("ServiceAccount", program)["metadata"];
+        let arn = &account["annotations"]["eks.amazonaws.com/role-arn"];
+        let arn = arn.as_str().expect("an ARN");
+        assert!(arn.ends_with(&format!(":role/{program}")), "{arn}");
+        assert_eq!(account["namespace"], variable("NAMESPACE"));
+
+        let trust = &document(program, "create")["Statement"][0];
+        let issuer = variable("OIDC_PROVIDER");
+        let provider = format!("arn:aws:iam::444455556666:oidc-provider/{issuer}");
+        assert_eq!(trust["Principal"]["Federated"], provider);
+        let condition = &trust["Condition"]["StringEquals"];
+        assert_eq!(condition[format!("{issuer}:aud")], "sts.amazonaws.com");
+        let subject = format!("system:serviceaccount:claude-tasks:{program}");
+        assert_eq!(condition[format!("{issuer}:sub")], subject);
+    }
+    let [api, worker] = PROGRAMS;
+    let (read, write) = ("kms:Decrypt", "kms:GenerateDataKey");
+    for (role, name, key, can_read, can_write) in [
+        (api, "payloads", "KEY", true, true),
+        (worker, "payloads", "KEY", true, true),
+        (api, "secrets", "SECRETS_KEY", false, true),
+        (worker, "secrets", "SECRETS_KEY", true, false),
+    ] {
+        let policy = document(role, name);
+        let actions = actions(policy);
+        assert_eq!(actions.contains(read), can_read, "{role} {name}");
+        assert_eq!(actions.contains(write), can_write, "{role} {name}");
+        for statement in list(&policy["Statement"]) {
+            assert_eq!(statement["Resource"], variable(key), "{role} {name}");
+        }
+        let condition = &policy["Statement"][0]["Condition"]["StringEquals"];
+        let namespace = json!([variable("TEMPORAL_NAMESPACE")]);
+        assert_eq!(condition["kms:EncryptionContext:namespace"], namespace);
+    }
+    let rights = |role: &str| -> Vec<(String, String)> {
+        let statements = list(&document(role, "store")["Statement"]).iter();
+        let rights = statements.flat_map(|statement| {
+            let resource = statement["Resource"].as_str().expect("one resource");
+            let place = resource.strip_prefix("arn:aws:s3:::").expect("an ARN");
+            let place = place.to_owned();
+            actions(&json!({ "Statement": [statement] }))
+                .into_iter()
+                .map(move |action| (action, place.clone()))
+        });
+        rights.collect()
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect()
+    };
+    let of_api = [
+        ("s3:PutObject", "tasks/of/prod/encrypted-payloads/*"),
+        ("s3:GetObject", "tasks/of/prod/sessions/*"),
+        ("s3:ListBucket", "tasks"),
+    ];
+    assert_eq!(rights(api), pairs(&of_api));
+    let of_worker = [
+        ("s3:DeleteObject", "tasks/of/prod/*"),
+        ("s3:GetObject", "tasks/of/prod/*"),
+        ("s3:PutObject", "tasks/of/prod/*"),
+        ("s3:ListBucket", "tasks"),
+    ];
+    assert_eq!(rights(worker), pairs(&of_worker));
+}
+
+#[test]
+fn roles_at_aws_that_exist_are_brought_up_to_date() {
+    let documents = roles_at_aws("nothing");
+    for program in PROGRAMS {
+        let role = |name: &str| (program.to_owned(), name.to_owned());
+        assert!(documents.contains_key(&role("update")));
+        assert!(!documents.contains_key(&role("create")));
+    }
+}
+
+#[test]
+fn no_value_changes_the_form_of_a_policy() {
+    for (name, value) in [
+        ("KEY", "arn:aws:kms:x:1:key/a\", \"*"),
+        ("TEMPORAL_NAMESPACE", "a|g; s|Allow|Deny"),
+        ("STORE", "s3://bucket/&"),
+        ("STORE", "gs://bucket"),
+    ] {
+        let mut variables = EKS;
+        for variable in &mut variables {
+            if variable.0 == name {
+                variable.1 = value;
+            }
+        }
+        let script = "deploy/iam/aws/grant-claude-tasks.sh";
+        let ran = calls(script, "aws", "nothing", &variables);
+        assert_eq!(ran.status.code(), Some(64), "{ran:?}");
+        assert!(ran.stdout.is_empty(), "{ran:?}");
     }
 }
 

@@ -95,6 +95,44 @@ async fn shows_payloads_beside_one_that_cannot_be_decoded(generation: Generation
     assert_absent("the page", page.shown.as_bytes(), &[lost]);
 }
 
+async fn answers_a_query(generation: Generation) {
+    let company = Company::open(generation, Passes::Tokens).await;
+    let id = company.office.accept().await;
+    let queries = company.ui.page(&company.path(&id, "query"));
+    let answer = format!("found {}", ParcelOffice::LABEL);
+    let page = company.signed_in(&[
+        Step::Open { open: &queries },
+        Step::Wait { wait: "Query Type" },
+        Step::Code { code: "\"found \"" },
+        Step::Click { click: "Run Query" },
+        Step::Wait { wait: &answer },
+    ]);
+    company.assert_found(&page);
+    company.assert_asked(&page, &[200]);
+
+    // The names are encrypted like any other answer, and the codec server decodes them.
+    let ask = ["workflow", "metadata", "--output", "json", "-w", &id];
+    let without_codec = company.office.cli().args(ask).output().expect("it runs");
+    assert!(!without_codec.status.success(), "{without_codec:?}");
+    for said in [&without_codec.stdout, &without_codec.stderr] {
+        assert_absent("the answer", said, &["labels", "relabel"]);
+    }
+    let shown = company.temporal(&ask);
+    for name in ["labels", "label", "close", "relabel"] {
+        assert!(shown.contains(&format!("\"{name}\"")), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_older_web_ui_answers_a_query() {
+    answers_a_query(Generation::Older).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newer_web_ui_answers_a_query() {
+    answers_a_query(Generation::Newer).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_older_web_ui_shows_every_kind_of_payload() {
     shows_every_kind_of_payload(Generation::Older).await;

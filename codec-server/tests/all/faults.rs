@@ -1,0 +1,8 @@
+//! What fails around the server: its key service, names, disks, memory, clients, and the server itself.
+
+mod clients;
+mod disk;
+mod key_service;
+mod kill;
+mod memory;
+mod names;

@@ -1,0 +1,140 @@
+//! Disks that are full or cannot be written to. What is there stays as it is.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use crate::support::{CodecServer, DEFAULT, plain, program, text};
+
+/// Runs commands in a small disk of their own: `$P` is the program, and the working directory is on the disk.
+fn on_a_small_disk(commands: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!(
+        "mount -t tmpfs -o size=128k,mode=700 tmpfs '{0}' || exit 99; cd '{0}'; {commands}",
+        folder.path().display()
+    );
+    let own = program();
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--map-root-user", "--mount", "sh", "-c", &script]);
+    unshare
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    unshare.env("P", own.get_program());
+    let output = unshare
+        .output()
+        .expect("this test needs `unshare` of util-linux");
+    assert_ne!(
+        output.status.code(),
+        Some(99),
+        "no disk can be mounted: {}",
+        text(&output.stderr)
+    );
+    output
+}
+
+/// The lines of the standard output that begin with `=`.
+fn results(output: &Output) -> Vec<String> {
+    let shown = text(&output.stdout);
+    let results = shown.lines().filter_map(|line| line.strip_prefix('='));
+    results.map(str::to_owned).collect()
+}
+
+const KEYS: &str = "--keyring keys";
+
+#[test]
+fn a_full_disk_changes_no_keyset_and_leaves_no_half_of_one() {
+    let output = on_a_small_disk(&format!(
+        r#"$P keys create local://old {KEYS} >/dev/null; echo "=created $?"
+        echo '{{"payloads":[{{"metadata":{{"encoding":"anNvbi9wbGFpbg=="}},"data":"ImEi"}}]}}' > plain
+        $P encode --key local://old {KEYS} plain > sealed; echo "=sealed $?"
+        sum=$(cat keys/old.json | sha256sum)
+        cat /dev/zero > filler 2>/dev/null
+        $P keys create local://new {KEYS} >/dev/null; echo "=create $?"
+        $P keys rotate local://old {KEYS} >/dev/null; echo "=rotate $?"
+        [ "$(cat keys/old.json | sha256sum)" = "$sum" ]; echo "=unchanged $?"
+        echo "=files" $(ls keys | grep -v lock)
+        $P decode --key local://old {KEYS} sealed | grep -q ImEi; echo "=opened $?"
+        rm filler
+        $P keys create local://new {KEYS} >/dev/null; echo "=create $?"
+        $P keys rotate local://old {KEYS} >/dev/null; echo "=rotate $?"
+        $P decode --key local://old {KEYS} sealed | grep -q ImEi; echo "=opened $?""#
+    ));
+    let expected = [
+        "created 0",
+        "sealed 0",
+        "create 78",
+        "rotate 78",
+        "unchanged 0",
+        "files old.json",
+        "opened 0",
+        "create 0",
+        "rotate 0",
+        "opened 0",
+    ];
+    assert_eq!(results(&output), expected, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_disk_that_is_read_only_serves_keys_and_changes_none() {
+    let output = on_a_small_disk(&format!(
+        r#"$P keys create local://old {KEYS} >/dev/null; echo "=created $?"
+        echo '{{"payloads":[{{"metadata":{{"encoding":"anNvbi9wbGFpbg=="}},"data":"ImEi"}}]}}' > plain
+        mount -o remount,ro "$PWD" || exit 99
+        $P encode --key local://old {KEYS} plain | $P decode --key local://old {KEYS} | grep -q ImEi; echo "=opened $?"
+        $P keys create local://new {KEYS} >/dev/null; echo "=create $?"
+        $P keys rotate local://old {KEYS} >/dev/null; echo "=rotate $?"
+        echo "=files" $(ls keys | grep -v lock)"#
+    ));
+    let expected = [
+        "created 0",
+        "opened 0",
+        "create 78",
+        "rotate 78",
+        "files old.json",
+    ];
+    assert_eq!(results(&output), expected, "{}", text(&output.stderr));
+}
+
+fn audited(folder: &Path) -> String {
+    format!("[audit]\nfolder = '{}'\n{DEFAULT}", folder.display())
+}
+
+#[test]
+fn a_server_whose_audit_log_is_on_a_full_disk_refuses_and_goes_on_when_there_is_room() {
+    let disk = tempfile::tempdir().unwrap();
+    // The filler is a file of the disk that this process does not see, so the server's own shell removes it on a sign.
+    let sign = tempfile::tempdir().unwrap();
+    let commands = format!(
+        "mount -t tmpfs -o size=256k,mode=700 tmpfs '{0}' && head -c 65536 /dev/zero > '{0}/filler' || exit 99\n\
+         (while [ ! -e '{1}/go' ]; do sleep 0.05; done; rm '{0}/filler') >/dev/null 2>&1 &",
+        disk.path().display(),
+        sign.path().display()
+    );
+    let mut server = CodecServer::configured_in_mounts_of_its_own(&commands, &audited(disk.path()));
+    server.wait_for_log("ready: every encrypting key answers");
+    let plaintext = plain(&["a"]);
+    let sealed = server.encode("default", &plaintext);
+    let mut answered = 0;
+    let refused = loop {
+        let answer = server.call("/decode", "default", &sealed);
+        if answer.status != 200 {
+            break answer;
+        }
+        answered += 1;
+        assert!(answered < 5000, "the disk never fills");
+    };
+    refused.refused(503, "audit log");
+    assert!(answered > 50, "{answered}");
+
+    fs::write(sign.path().join("go"), "").unwrap();
+    let opened = loop {
+        let answer = server.call("/decode", "default", &sealed);
+        if answer.status == 200 {
+            break answer.json();
+        }
+        answer.refused(503, "audit log");
+    };
+    assert_eq!(opened, plaintext);
+}

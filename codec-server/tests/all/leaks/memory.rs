@@ -1,0 +1,118 @@
+//! Keys are erased when the server has no use for them any more. Another process looks into its memory.
+
+use std::fs;
+
+use dev_servers::memory_holds;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use temporal_kms_codec::{EncryptionContext, WrappedDek, kms::local::LocalKeyring};
+use tokio::runtime::Runtime;
+
+use crate::support::{CodecServer, create_key, decode64, plain};
+
+/// Only a failing test waits for so many requests.
+const MANY: usize = 300;
+
+fn holds(server: &CodecServer, secret: &[u8]) -> bool {
+    let found = memory_holds(server.id(), secret);
+    found
+        .expect("this test reads another process's memory: run it as root")
+        .is_some()
+}
+
+/// Whether a secret leaves the memory while the server works.
+fn is_erased(server: &CodecServer, secret: &[u8]) -> bool {
+    (0..MANY).any(|_| {
+        server.serves();
+        !holds(server, secret)
+    })
+}
+
+/// The bytes of a key of the keyring.
+fn key_of(server: &CodecServer, name: &str) -> Vec<u8> {
+    let keyset = fs::read(server.keyring().join(format!("{name}.json"))).unwrap();
+    let keyset: Value = serde_json::from_slice(&keyset).unwrap();
+    // A message of protobuf whose last field is the key.
+    let message = decode64(&keyset["key"][0]["keyData"]["value"]);
+    message[message.len() - 32..].to_vec()
+}
+
+/// The data key of a sealed payload.
+fn data_key_of(server: &CodecServer, sealed: &Value) -> Vec<u8> {
+    let wrapped = decode64(&sealed["payloads"][0]["metadata"]["encrypted-dek"]);
+    let context = EncryptionContext::new([("namespace".to_owned(), "default".to_owned())].into());
+    let key = LocalKeyring::open(server.keyring()).key("first").unwrap();
+    let unwrapped = Runtime::new().unwrap().block_on(async {
+        key.unwrap(&WrappedDek::new(wrapped), &context.unwrap())
+            .await
+    });
+    unwrapped.unwrap().expose().to_vec()
+}
+
+#[test]
+fn a_data_key_that_was_replaced_is_not_in_memory() {
+    let server = CodecServer::configured(|_| {
+        "[cache]\nttl = \"1s\"\n[namespaces.default]\nencrypt = [\"local://first\"]\n\
+         [namespaces.default.dek]\nmax_age = \"1s\"\nrenew_before = \"500ms\"\n"
+            .to_owned()
+    });
+    let sealed = server.encode("default", &plain(&["a"]));
+    let data_key = data_key_of(&server, &sealed);
+    assert!(
+        holds(&server, &data_key),
+        "the data key is not where this test looks"
+    );
+    // Another data key takes its place, and the cache drops it.
+    assert!(
+        is_erased(&server, &data_key),
+        "the data key is still in memory"
+    );
+    // It still opens what it sealed, and is erased again.
+    assert_eq!(
+        server.call("/decode", "default", &sealed).json(),
+        plain(&["a"])
+    );
+    assert!(
+        is_erased(&server, &data_key),
+        "the data key is still in memory"
+    );
+}
+
+#[test]
+fn a_key_that_is_not_configured_any_more_is_not_in_memory() {
+    let mut server = CodecServer::configured(|folder| {
+        create_key(&folder.join("keys"), "second");
+        "[namespaces.default]\nencrypt = [\"local://first\"]\n".to_owned()
+    });
+    let sealed = server.encode("default", &plain(&["a"]));
+    let (key, data_key) = (key_of(&server, "first"), data_key_of(&server, &sealed));
+    assert!(holds(&server, &key), "the key is not where this test looks");
+    assert!(holds(&server, &data_key));
+
+    let file = server.folder().join("codec.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("local://first", "local://second")).unwrap();
+    server.signal(Signal::SIGHUP);
+    server.wait_for_log("the configuration is read again and in use");
+    assert!(is_erased(&server, &key), "the key is still in memory");
+    assert!(
+        is_erased(&server, &data_key),
+        "the data key is still in memory"
+    );
+}
+
+#[test]
+fn a_data_key_that_is_dropped_on_demand_is_not_in_memory() {
+    let mut server = CodecServer::configured(|_| {
+        "[namespaces.default]\nencrypt = [\"local://first\"]\n".to_owned()
+    });
+    let sealed = server.encode("default", &plain(&["a"]));
+    let data_key = data_key_of(&server, &sealed);
+    assert!(holds(&server, &data_key));
+    server.signal(Signal::SIGUSR1);
+    server.wait_for_log("every data key in memory is dropped");
+    assert!(
+        is_erased(&server, &data_key),
+        "the data key is still in memory"
+    );
+}

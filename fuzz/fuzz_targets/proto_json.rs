@@ -1,0 +1,92 @@
+//! Bodies of proto-JSON: what the straight reader accepts, the other reader and `serde_json` read alike.
+
+#![no_main]
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use temporal_kms_codec_proto::{
+    Payload, SharedPayload,
+    json::{
+        Limits, parse_payload, parse_payload_list, parse_payloads, parse_shared_payloads,
+        shared_payloads_len, write_payload, write_payload_list, write_payloads,
+        write_shared_payloads,
+    },
+};
+
+const LIMITS: Limits = Limits::new(8);
+/// Longer than any error's text.
+const LONGEST_ERROR: usize = 300;
+
+fuzz_target!(|body: &[u8]| {
+    let read = parse_payloads(body, &LIMITS).map(|read| read.payloads);
+    let shared = parse_shared_payloads(body, &LIMITS).map(|shared| {
+        let payloads = shared.into_iter().map(SharedPayload::into_payload);
+        payloads.collect::<Vec<_>>()
+    });
+    assert_eq!(read, shared);
+    match read {
+        Ok(payloads) => {
+            same_without_the_straight_way(body, &payloads);
+            same_as_serde_json(body, &payloads);
+            round_trip(&payloads);
+        }
+        Err(error) => assert!(error.to_string().len() < LONGEST_ERROR, "{error}"),
+    }
+    if let Ok(payload) = parse_payload(body) {
+        assert_eq!(parse_payload(&write_payload(&payload)), Ok(payload));
+    }
+    let _ = parse_payload_list(body, &LIMITS);
+});
+
+/// The straight reader gives up at an unknown member.
+fn same_without_the_straight_way(body: &[u8], payloads: &[Payload]) {
+    let end = body.iter().rposition(|byte| *byte == b'}');
+    let (head, tail) = body.split_at(end.expect("a body is an object"));
+    let is_empty = head.trim_ascii_end().ends_with(b"{");
+    let member: &[u8] = if is_empty { b"\"~\":0" } else { b",\"~\":0" };
+    let longer = [head, member, tail].concat();
+    let read = parse_payloads(&longer, &LIMITS).map(|read| read.payloads);
+    assert_eq!(read.as_deref(), Ok(payloads));
+}
+
+fn same_as_serde_json(body: &[u8], payloads: &[Payload]) {
+    let value: Value = serde_json::from_slice(body).expect("it is JSON");
+    let all = value.get("payloads").and_then(Value::as_array);
+    assert_eq!(all.map_or(0, Vec::len), payloads.len());
+    for (value, payload) in all.into_iter().flatten().zip(payloads) {
+        assert_eq!(bytes(value.get("data")), payload.data);
+        let metadata = value.get("metadata").and_then(Value::as_object);
+        let metadata = metadata.cloned().unwrap_or_default();
+        assert_eq!(metadata.len(), payload.metadata.len());
+        for (name, value) in &metadata {
+            assert_eq!(payload.metadata.get(name), Some(&bytes(Some(value))));
+        }
+    }
+}
+
+/// Base64 of either alphabet, with or without padding.
+fn bytes(value: Option<&Value>) -> Vec<u8> {
+    let text = value.and_then(Value::as_str).unwrap_or_default();
+    let standard = text.replace('-', "+").replace('_', "/");
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true);
+    GeneralPurpose::new(&alphabet::STANDARD, config)
+        .decode(standard)
+        .expect("it is base64")
+}
+
+fn round_trip(payloads: &[Payload]) {
+    let written = write_payloads(payloads);
+    let read = parse_payloads(&written, &LIMITS).map(|read| read.payloads);
+    assert_eq!(read.as_deref(), Ok(payloads));
+    let list = write_payload_list(payloads);
+    assert_eq!(parse_payload_list(&list, &LIMITS).as_deref(), Ok(payloads));
+    let shared: Vec<_> = payloads.iter().cloned().map(SharedPayload::from).collect();
+    assert_eq!(write_shared_payloads(&shared), written);
+    assert!(shared_payloads_len(&shared) >= written.len());
+}
