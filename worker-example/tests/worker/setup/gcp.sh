@@ -163,7 +163,7 @@ audience = ["https://claude-tasks-api-$PROJECT_NUMBER.europe-west1.run.app"]
 EOF
 gcloud secrets update claude-tasks-api-config \
   --project=my-project \
-  --update-labels=claude_tasks_setup=0ac5219712b35d5a
+  --update-labels=claude_tasks_setup=35aabe36c72cb658
 
 # let the worker read the secret claude-tasks-webhook.
 gcloud secrets add-iam-policy-binding claude-tasks-webhook \
@@ -210,7 +210,7 @@ gcloud run deploy claude-tasks-api \
   --startup-probe=httpGet.path=/readyz,httpGet.port=8080,periodSeconds=2,failureThreshold=30 \
   --set-env-vars='^|^CLAUDE_TASKS_LOG_FORMAT=json|CLAUDE_TASKS_SECRETS_KEY=gcp-kms://projects/my-project/locations/global/keyRings/claude-code/cryptoKeys/secret-encryption|CLAUDE_TASKS_TASK_QUEUE=claude-tasks|GCS_LOGS_BUCKET=my-project-claude-tasks|GOOGLE_CLOUD_PROJECT=my-project|TEMPORAL_ADDRESS=temporal.example.com:7233|TEMPORAL_CODEC_KEY=gcp-kms://projects/my-project/locations/global/keyRings/claude-code/cryptoKeys/payload-encryption|TEMPORAL_NAMESPACE=default|CODEC_CONFIG=/etc/claude-tasks/api.toml' \
   --set-secrets=/etc/claude-tasks/api.toml=claude-tasks-api-config:latest \
-  --labels=claude_tasks_setup=7d2e68883ea35c49
+  --labels=claude_tasks_setup=1098c2b7775b48e9
 
 # deploy 1 workers as the worker pool claude-tasks-worker.
 gcloud beta run worker-pools deploy claude-tasks-worker \
