@@ -58,7 +58,7 @@ fn server(level: &str, secrets: &Secrets, collector: &Collector) -> CodecServer 
     CodecServer::configured_with(&variables, |_| {
         format!(
             "max_body = \"256KiB\"\nmax_payloads = 10\n\
-             [auth.tokens.program]\nsha256 = [\"{}\"]\npermissions = [\"default:worker\", \"far:worker\", \"closed:worker\"]\n\
+             [auth.tokens.program]\nsha256 = [\"{}\"]\npermissions = [\"default:read\", \"default:write\", \"far:read\", \"far:write\", \"closed:read\"]\n\
              [namespaces.default]\nencrypt = [\"local://default\"]\ncompression = \"zstd\"\ncompression_min_bytes = 10\n\
              [namespaces.closed]\ndecrypt = [\"local://closed\"]\nplaintext = \"reject\"\n\
              [namespaces.far]\nencrypt = [\"aws-kms://arn:aws:kms:eu-west-1:111122223333:key/5a2a0e2b-0f6c-4b0f-9d59-6a8f7e3d1c11\"]\n\
