@@ -54,7 +54,11 @@ fn same_without_the_straight_way(body: &[u8], payloads: &[Payload]) {
 }
 
 fn same_as_serde_json(body: &[u8], payloads: &[Payload]) {
-    let value: Value = serde_json::from_slice(body).expect("it is JSON");
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        // A number that no field of ours has. It is JSON, but not a value of `serde_json`.
+        Err(error) => return assert!(error.to_string().starts_with("number out of range")),
+    };
     let all = value.get("payloads").and_then(Value::as_array);
     assert_eq!(all.map_or(0, Vec::len), payloads.len());
     for (value, payload) in all.into_iter().flatten().zip(payloads) {

@@ -8,6 +8,7 @@ use integration_tests::{
     until,
     web_ui::{Generation, Passes},
 };
+use serde_json::{Value, json};
 
 use super::company::Company;
 
@@ -70,7 +71,7 @@ async fn shows_payloads_beside_one_that_cannot_be_decoded(generation: Generation
         stranger.url(),
     ]);
     let history = company.json(&["workflow", "show", "-w", &id]);
-    let is_lost = |event: &&serde_json::Value| {
+    let is_lost = |event: &&Value| {
         event["workflowExecutionSignaledEventAttributes"]["signalName"] == "relabelled"
     };
     let events = history["events"].as_array().expect("events");
@@ -112,14 +113,17 @@ async fn answers_a_query(generation: Generation) {
 
     // The names are encrypted like any other answer, and the codec server decodes them.
     let ask = ["workflow", "metadata", "--output", "json", "-w", &id];
-    let without_codec = company.office.cli().args(ask).output().expect("it runs");
-    assert!(!without_codec.status.success(), "{without_codec:?}");
-    for said in [&without_codec.stdout, &without_codec.stderr] {
-        assert_absent("the answer", said, &["labels", "relabel"]);
-    }
-    let shown = company.temporal(&ask);
-    for name in ["labels", "label", "close", "relabel"] {
-        assert!(shown.contains(&format!("\"{name}\"")), "{shown}");
+    let stored = company.office.temporal(&ask);
+    assert_absent("the answer", stored.as_bytes(), &["labels", "relabel"]);
+    let answer: Value = serde_json::from_str(&company.temporal(&ask)).expect("JSON");
+    let definition = &answer["queryResult"][0]["definition"];
+    let signals = json!([{ "name": "close" }, { "name": "label" }]);
+    for (kind, names) in [
+        ("queryDefinitions", json!([{ "name": "labels" }])),
+        ("signalDefinitions", signals),
+        ("updateDefinitions", json!([{ "name": "relabel" }])),
+    ] {
+        assert_eq!(definition[kind], names, "{answer}");
     }
 }
 
