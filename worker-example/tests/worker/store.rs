@@ -198,8 +198,7 @@ async fn a_bucket_at_s3_serves_as_a_store() {
     serves_as_a_store(rig, || {
         let listed = ureq::get(format!("{}/{bucket}?list-type=2", moto.url())).call();
         listed.unwrap().into_body().read_to_string().unwrap()
-    })
-    .await;
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,11 +211,11 @@ async fn a_bucket_at_google_serves_as_a_store() {
     rig.set("CLAUDE_TASKS_STORE", "gs://logs/tasks");
     rig.set("GOOGLE_SERVICE_ACCOUNT_KEY", server.service_account());
     rig.set("GOOGLE_ALLOW_HTTP", "true");
-    serves_as_a_store(rig, || server.names("logs").join("\n")).await;
+    serves_as_a_store(rig, || server.names("logs").join("\n"));
 }
 
 /// A task leaves its log below `tasks/`, and no secrets. `listed` names the objects.
-async fn serves_as_a_store(rig: Rig, listed: impl Fn() -> String) {
+fn serves_as_a_store(rig: Rig, listed: impl Fn() -> String) {
     let scripted = Scripted::of(rig);
     let worker = scripted.worker(&[]);
     let task = fresh("task");
