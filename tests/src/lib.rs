@@ -27,6 +27,7 @@ mod raw;
 mod relay;
 mod secured_server;
 mod servers;
+mod sshd;
 mod tls_front;
 mod tools;
 
@@ -37,4 +38,5 @@ pub use raw::{Raw, assert_absent, assert_present};
 pub use relay::Relay;
 pub use secured_server::{SecuredServer, program_token};
 pub use servers::{codec_server, codec_server_that, temporal, until};
+pub use sshd::Sshd;
 pub use tools::{TOOLS, tool};

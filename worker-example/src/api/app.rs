@@ -13,7 +13,6 @@ use temporal_kms_codec_service::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::clients::Clients;
 use crate::{client::TaskClient, task::RequestRules};
 
 /// Requests that are open at the same time, with streams.
@@ -26,8 +25,6 @@ pub(super) struct App {
     /// Whether only programs of this machine call, without authentication.
     pub(super) is_local: bool,
     pub(super) client: TaskClient,
-    /// The clients of `POST /run`.
-    pub(super) clients: Clients,
     pub(super) rules: RequestRules,
     pub(super) callers: Shares<CallerId>,
     pub(super) open: Arc<Semaphore>,

@@ -13,6 +13,7 @@ use super::{
     access::{Caller, admit},
     app::{App, timestamp},
     body,
+    clients::Client,
     error::{ApiError, json_answer},
     sse::{self, Follow},
     start::start,
@@ -29,12 +30,15 @@ pub(super) async fn run(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (caller, request) = accept(&app, request, app.rules).await?;
-    // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and cancels it.
+    // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and tells the workflow.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
         let started = start(&starting, &caller, request).await?;
-        let clients = &starting.clients;
-        let client = clients.join(&started.task, started.is_new, &starting.stop);
+        let client = if started.is_new {
+            Client::starting(&started.task, &starting.stop)
+        } else {
+            Client::joining(&started.task, &starting.stop).await?
+        };
         Ok::<_, ApiError>((caller, started, client))
     });
     let (caller, started, client) = started.await.map_err(|_| ApiError::Body)??;

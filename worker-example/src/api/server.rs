@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     app::{App, MAX_OPEN},
-    clients::Clients,
     config::ApiConfig,
     router::router,
 };
@@ -92,7 +91,6 @@ impl Api {
             authenticator,
             namespace,
             client,
-            clients: Clients::default(),
             rules: config.rules,
             callers: Shares::new(&config.caller),
             open: Arc::new(Semaphore::new(MAX_OPEN)),

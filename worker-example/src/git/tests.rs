@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use dev_servers::Process;
-use integration_tests::tool;
+use integration_tests::Sshd;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -25,13 +24,10 @@ use crate::{
     webhook::AddressPolicy,
 };
 
-const LIMIT: Duration = Duration::from_mins(1);
-
 /// A server of repositories, and one task with its folders.
 struct Rig {
     folder: TempDir,
-    sshd: Process,
-    port: u16,
+    sshd: Sshd,
     key: String,
     workspace: Workspace,
     programs: Programs,
@@ -42,47 +38,18 @@ struct Rig {
 impl Rig {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        for name in ["host", "user"] {
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-                .arg(at(name))
-                .status();
-            assert!(made.unwrap().success());
-        }
-        fs::copy(at("user.pub"), at("authorized_keys")).unwrap();
-        let port = dev_servers::free_port().unwrap();
-        let shown = |name: &str| at(name).display().to_string();
-        let config = format!(
-            "ListenAddress 127.0.0.1:{port}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
-             PasswordAuthentication no\nPermitRootLogin prohibit-password\nLogLevel INFO\n",
-            shown("host"),
-            shown("authorized_keys")
-        );
-        fs::write(at("sshd_config"), config).unwrap();
-        if nix::unistd::Uid::effective().is_root() {
-            fs::create_dir_all("/run/sshd").unwrap();
-        }
-        let mut command = Command::new(fs::canonicalize(tool("TKC_SSHD")).unwrap());
-        command.args(["-D", "-e", "-f"]).arg(at("sshd_config"));
-        let mut sshd = Process::spawn("sshd", command).unwrap();
-        sshd.wait_for_line(LIMIT, |line| line.contains("listening").then_some(()))
-            .unwrap();
-        let host_key = fs::read_to_string(at("host.pub")).unwrap();
-        fs::write(at("known_hosts"), format!("[127.0.0.1]:{port} {host_key}")).unwrap();
-
+        let sshd = Sshd::start(folder.path());
         let (workspace, programs) = unconfined(folder.path()).await;
         let settings = GitSettings {
-            known_hosts: Some(at("known_hosts")),
+            known_hosts: Some(sshd.known_hosts()),
             addresses: AddressPolicy::new(vec!["127.0.0.1".parse().unwrap()]),
             patience: Duration::ZERO,
             ..GitSettings::default()
         };
-        let key = fs::read_to_string(at("user")).unwrap();
+        let key = sshd.key();
         let rig = Self {
             folder,
             sshd,
-            port,
             key,
             workspace,
             programs,
@@ -149,10 +116,7 @@ impl Rig {
     }
 
     fn request(&self, further: &Value) -> TaskRequest {
-        let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective());
-        let user = user.unwrap().unwrap().name;
-        let path = self.folder.path().join("remote.git");
-        let url = format!("ssh://{user}@127.0.0.1:{}{}", self.port, path.display());
+        let url = self.sshd.address(&self.folder.path().join("remote.git"));
         let mut fields =
             json!({"prompt": "p", "anthropicApiKey": "k", "gitRepo": url, "sshKey": self.key});
         let fields_map = fields.as_object_mut().unwrap();
@@ -487,11 +451,9 @@ async fn servers_inside_the_network_are_refused() {
 #[tokio::test]
 async fn ssh_connects_to_the_address_that_was_checked() {
     let rig = Rig::new().await;
-    let user = nix::unistd::User::from_uid(nix::unistd::Uid::effective());
-    let user = user.unwrap().unwrap().name;
     let (host, path) = ("git.invalid", rig.folder.path().join("remote.git"));
-    let address = format!("ssh://{user}@{host}:{}{}", rig.port, path.display());
-    let known = rig.folder.path().join("known_hosts");
+    let address = rig.sshd.address_at(host, &path);
+    let known = rig.sshd.known_hosts();
     let of_name = fs::read_to_string(&known)
         .unwrap()
         .replace("127.0.0.1", host);

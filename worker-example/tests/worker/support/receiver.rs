@@ -1,10 +1,16 @@
-//! A receiver of webhooks. It answers with the statuses that a test gives, and then with 200.
+//! A receiver of webhooks. It answers with the statuses that a test gives, and then with 200. It can hold its answers back.
 
 use std::{
     collections::VecDeque,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpListener,
-    sync::Arc,
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -22,19 +28,26 @@ pub(crate) struct Received {
 pub(crate) struct Receiver {
     pub(crate) url: String,
     received: Arc<Mutex<Vec<Received>>>,
+    arrived: Arc<AtomicUsize>,
 }
 
 impl Receiver {
     pub(crate) fn start(statuses: &[u16]) -> Self {
+        Self::start_held(statuses, PathBuf::new())
+    }
+
+    /// A receiver that answers only while this file does not exist. An answer counts only if its sender still waits for it.
+    pub(crate) fn start_held(statuses: &[u16], gate: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!(
             "http://{}/hook?key=url-secret",
             listener.local_addr().unwrap()
         );
         let received = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&received);
+        let (kept, arrived) = (Arc::clone(&received), Arc::<AtomicUsize>::default());
+        let counted = Arc::clone(&arrived);
         let mut statuses: VecDeque<u16> = statuses.iter().copied().collect();
-        std::thread::spawn(move || {
+        thread::spawn(move || {
             for connection in listener.incoming() {
                 let Ok(connection) = connection else { break };
                 let mut reader = BufReader::new(&connection);
@@ -46,6 +59,13 @@ impl Receiver {
                     .and_then(|(_, rest)| rest.lines().next()?.trim().parse().ok());
                 let mut body = vec![0; length.unwrap_or(0)];
                 reader.read_exact(&mut body).unwrap();
+                counted.fetch_add(1, Ordering::SeqCst);
+                while gate.exists() {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                if has_left(&connection) {
+                    continue;
+                }
                 let status = statuses.pop_front().unwrap_or(200);
                 kept.lock().push(Received {
                     status,
@@ -58,7 +78,16 @@ impl Receiver {
                 let _ = (&connection).write_all(answer.as_bytes());
             }
         });
-        Self { url, received }
+        Self {
+            url,
+            received,
+            arrived,
+        }
+    }
+
+    /// How many webhooks have arrived, with those that are not answered yet.
+    pub(crate) fn arrived(&self) -> usize {
+        self.arrived.load(Ordering::SeqCst)
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {
@@ -71,4 +100,12 @@ impl Receiver {
         let accepted = received.into_iter().filter(|webhook| webhook.status == 200);
         accepted.map(|webhook| webhook.body).collect()
     }
+}
+
+/// Whether the sender has closed the connection.
+fn has_left(connection: &TcpStream) -> bool {
+    connection.set_nonblocking(true).unwrap();
+    let has_left = matches!(connection.peek(&mut [0]), Ok(0));
+    connection.set_nonblocking(false).unwrap();
+    has_left
 }
