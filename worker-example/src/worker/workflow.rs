@@ -91,7 +91,11 @@ impl ClaudeTask {
 
     /// A connection follows the task, beside the one that started it.
     #[signal]
-    pub(crate) fn follower_joined(&mut self, ctx: &mut SyncWorkflowContext<Self>, follower: Follower) {
+    pub(crate) fn follower_joined(
+        &mut self,
+        ctx: &mut SyncWorkflowContext<Self>,
+        follower: Follower,
+    ) {
         if follower.is_of(ctx.workflow_id()) {
             self.followers.join(follower);
         }
@@ -103,7 +107,11 @@ impl ClaudeTask {
         clippy::needless_pass_by_value,
         reason = "the SDK gives signals values"
     )]
-    pub(crate) fn follower_left(&mut self, ctx: &mut SyncWorkflowContext<Self>, follower: Follower) {
+    pub(crate) fn follower_left(
+        &mut self,
+        ctx: &mut SyncWorkflowContext<Self>,
+        follower: Follower,
+    ) {
         if follower.is_of(ctx.workflow_id()) && self.followers.leave(&follower) {
             ctx.cancellation_token().cancel();
         }

@@ -4,4 +4,4 @@ mod clients;
 mod document;
 mod owners;
 mod streams;
-mod support;
+pub(crate) mod support;

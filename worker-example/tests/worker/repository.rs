@@ -143,7 +143,10 @@ async fn claude_code_changes_a_repository_that_is_cloned_and_pushed_over_ssh() {
     assert_eq!(repository.git(&["rev-parse", "main"]), commit["sha"]);
     assert_eq!(repository.git(&["show", "main:made.txt"]), "by the tool");
     assert_eq!(repository.git(&["show", "main:src/README"]), "second");
-    assert_eq!(repository.git(&["log", "--format=%s", "main"]), "by the task\nfirst");
+    assert_eq!(
+        repository.git(&["log", "--format=%s", "main"]),
+        "by the task\nfirst"
+    );
     let webhook: Value = until("the webhook", async || receiver.accepted().pop()).await;
     assert_eq!(webhook["gitCommit"], commit);
     assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());

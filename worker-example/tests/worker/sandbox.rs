@@ -1,9 +1,7 @@
 //! The sandbox of tasks. Hostile shell scripts in Claude Code's place try to leave it, with real kernels, processes and
 //! ports.
 
-use crate::support::{
-    Rig, announced_pid, end, fresh, processes::processes_with, send, task_ended,
-};
+use crate::support::{Rig, announced_pid, end, fresh, processes::processes_with, send, task_ended};
 use dev_servers::Process;
 use integration_tests::until;
 use nix::{

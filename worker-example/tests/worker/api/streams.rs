@@ -70,7 +70,10 @@ async fn connections_at_several_processes_are_counted_together() {
         until("the signals", async || {
             let history = scripted.rig.history(task).await;
             let kind = EventType::WorkflowExecutionSignaled;
-            let events = history.events.iter().filter(|event| event.event_type() == kind);
+            let events = history
+                .events
+                .iter()
+                .filter(|event| event.event_type() == kind);
             (events.count() == expected).then_some(())
         })
         .await;

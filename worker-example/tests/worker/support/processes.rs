@@ -94,7 +94,8 @@ fn used_parts(pages: &File, region: Range<u64>) -> Vec<Range<u64>> {
     let mut entries = vec![0; 1 << 20];
     let mut page = first;
     while page < last {
-        let wanted = usize::try_from((last - page) * 8).map_or(entries.len(), |n| n.min(entries.len()));
+        let wanted =
+            usize::try_from((last - page) * 8).map_or(entries.len(), |n| n.min(entries.len()));
         let Ok(read @ 8..) = pages.read_at(&mut entries[..wanted], page * 8) else {
             break;
         };
@@ -123,7 +124,9 @@ fn held(
     while start < part.end {
         let left = usize::try_from(part.end - start).unwrap();
         let wanted = left.min(buffer.len());
-        let read = memory.read_at(&mut buffer[..wanted], start).unwrap_or_default();
+        let read = memory
+            .read_at(&mut buffer[..wanted], start)
+            .unwrap_or_default();
         let found = forms
             .iter()
             .find(|(_, form)| contains(&buffer[..read], form));

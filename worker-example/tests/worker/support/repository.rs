@@ -24,7 +24,10 @@ impl SshRepository {
         fs::create_dir(&folder).unwrap();
         let sshd = Sshd::start(&folder);
         let bare = bare(&folder);
-        rig.set("CLAUDE_TASKS_GIT_KNOWN_HOSTS", sshd.known_hosts().to_str().unwrap());
+        rig.set(
+            "CLAUDE_TASKS_GIT_KNOWN_HOSTS",
+            sshd.known_hosts().to_str().unwrap(),
+        );
         rig.set("CLAUDE_TASKS_GIT_ALLOW", "127.0.0.1");
         Self { sshd, bare }
     }
