@@ -64,7 +64,7 @@ impl Service {
         for (name, value) in [
             ("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks"),
             ("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1"),
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url().as_str()),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
             ("RUST_LOG", "debug"),
@@ -215,12 +215,12 @@ async fn secrets_are_where_they_are_needed_and_nowhere_after_the_task() {
     assert_eq!(service.worker_holds(&service.credential).is_some(), is_root);
     for secret in [&service.credential, &service.key] {
         assert_eq!(service.files_with(secret), Vec::<PathBuf>::new());
-        assert_eq!(environments_with(secret), []);
+        assert_eq!(environments_with(secret), Vec::<i32>::new());
         assert_eq!(service.memories_with(secret), Vec::<String>::new());
     }
-    let [workspace] = &service.rig.workspaces()[..] else {
-        panic!("{:?}", service.rig.workspaces());
-    };
+    let workspaces = service.rig.workspaces();
+    assert_eq!(workspaces.len(), 1);
+    let workspace = &workspaces[0];
     let variable = &service.variable;
     assert_eq!(
         service.files_with(variable),
@@ -246,9 +246,9 @@ async fn secrets_are_where_they_are_needed_and_nowhere_after_the_task() {
         service.files_with(&service.key),
         [workspace.join("git/ssh/key")]
     );
-    assert_eq!(environments_with(&service.key), []);
+    assert_eq!(environments_with(&service.key), Vec::<i32>::new());
     for secret in [&service.credential, variable] {
-        assert_eq!(environments_with(secret), []);
+        assert_eq!(environments_with(secret), Vec::<i32>::new());
         assert_eq!(service.memories_with(secret), Vec::<String>::new());
     }
 
@@ -264,7 +264,7 @@ async fn secrets_are_where_they_are_needed_and_nowhere_after_the_task() {
     for secret in [&service.credential, variable, &service.key] {
         assert_absent("the webhook", webhook.to_string().as_bytes(), &[secret]);
         assert_eq!(service.files_with(secret), Vec::<PathBuf>::new());
-        assert_eq!(environments_with(secret), []);
+        assert_eq!(environments_with(secret), Vec::<i32>::new());
         assert_eq!(service.memories_with(secret), Vec::<String>::new());
         until("the worker has forgotten the secrets", async || {
             service.worker_holds(secret).is_none().then_some(())
