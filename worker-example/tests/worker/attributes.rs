@@ -38,22 +38,18 @@ fn expected(status: &str) -> BTreeMap<String, String> {
 async fn tasks_are_found_by_their_status_and_the_host_of_their_repository() {
     let mut rig = Rig::with_server(TemporalOptions::default()).await;
     let repository = SshRepository::of(&mut rig);
-    let mut create = rig.server.cli();
-    create.args([
-        "operator",
-        "search-attribute",
-        "create",
-        "--type",
-        "Keyword",
-    ]);
-    create.args([
-        "--name",
-        "ClaudeTaskStatus",
-        "--name",
-        "ClaudeTaskRepositoryHost",
-    ]);
-    let created = create.output().unwrap();
-    assert!(created.status.success(), "{created:?}");
+    for name in ["ClaudeTaskStatus", "ClaudeTaskRepositoryHost"] {
+        let mut create = rig.server.cli();
+        create.args([
+            "operator",
+            "search-attribute",
+            "create",
+            "--type",
+            "Keyword",
+        ]);
+        let created = create.args(["--name", name]).output().unwrap();
+        assert!(created.status.success(), "{created:?}");
+    }
     let scripted = Scripted::of(rig);
     let worker = scripted.worker(&[]);
     let (task, credential) = (fresh("task"), fresh("sk-ant-attributes"));

@@ -4,11 +4,10 @@
 //! Every run of the tests kills some of them. `KILLS=all` kills every row of the table.
 
 use crate::{
-    api::support::Api,
     store::files,
     support::{
         Rig, fresh,
-        processes::{name_of, processes_with},
+        processes::{hold, name_of, processes_with},
         receiver::Receiver,
         repository::SshRepository,
         send,
@@ -467,14 +466,6 @@ impl Stage {
 fn is_supervisor(pid: i32) -> bool {
     let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     command.split(|byte| *byte == 0).nth(1) == Some(b"supervise")
-}
-
-/// A command that waits while a file exists.
-fn hold(gate: &Path) -> String {
-    format!(
-        "sh -c 'while [ -e {} ]; do sleep 0.05; done'",
-        gate.display()
-    )
 }
 
 /// An API that begins to answer, and cuts the connection when its gate opens.

@@ -5,7 +5,7 @@ use crate::{
     store::files,
     support::{
         LIMIT, Rig, fresh,
-        processes::{environments_with, memory_holds, name_of, processes_with},
+        processes::{environments_with, hold, memory_holds, name_of, processes_with},
         receiver::Receiver,
         repository::SshRepository,
         scripted::Scripted,
@@ -18,11 +18,7 @@ use integration_tests::{assert_absent, until};
 use nix::{sys::signal::Signal, unistd::Uid};
 use prost::Message as _;
 use serde_json::json;
-use std::{
-    fs,
-    os::unix::process::ExitStatusExt as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, os::unix::process::ExitStatusExt as _, path::PathBuf};
 use tempfile::TempDir;
 
 /// The programs of a service, and a task with three kinds of secrets.
@@ -59,7 +55,7 @@ impl Service {
         }
         let objects = rig.use_store();
         let repository = SshRepository::of(&mut rig);
-        repository.before_push(&wait_for(&gates.join("push")));
+        repository.before_push(&hold(&gates.join("push")));
         let (receiver, collector) = (Receiver::start(&[]), Sink::start());
         for (name, value) in [
             ("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks"),
@@ -107,7 +103,7 @@ impl Service {
     }
 
     fn submit(&self) {
-        let tool = json!({"command": wait_for(&self.gate("run"))});
+        let tool = json!({"command": hold(&self.gate("run"))});
         let mut request = self.repository.fields();
         for (field, value) in [
             ("taskId", json!(self.task)),
@@ -130,7 +126,7 @@ impl Service {
         until("the task waits", async || {
             let mut waiting = processes_with(&gate).into_iter();
             waiting
-                .any(|pid| ["sh", "bash", "sleep"].contains(&name_of(pid.as_raw()).as_str()))
+                .any(|pid| ["sh", "bash"].contains(&name_of(pid.as_raw()).as_str()))
                 .then_some(())
         })
         .await;
@@ -198,11 +194,6 @@ impl Service {
             assert_absent(place, &bytes, &secrets);
         }
     }
-}
-
-/// A command that waits while a file exists.
-fn wait_for(gate: &Path) -> String {
-    format!("while [ -e {} ]; do sleep 0.1; done", gate.display())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     ops::Range,
     os::unix::fs::FileExt as _,
+    path::Path,
 };
 
 const PAGE: u64 = 4096;
@@ -14,6 +15,14 @@ const IN_USE: u64 = 0b11 << 62;
 /// How much is read at a time. Pieces overlap, so that a text at their border is found.
 const PIECE: usize = 16 << 20;
 const OVERLAP: usize = 64 << 10;
+
+/// A command that waits while a file exists. Its command line contains the file's path.
+pub(crate) fn hold(gate: &Path) -> String {
+    format!(
+        "sh -c 'while [ -e {} ]; do sleep 0.05; done'",
+        gate.display()
+    )
+}
 
 /// The processes whose command line contains a text.
 pub(crate) fn processes_with(text: &str) -> Vec<Pid> {
