@@ -16,6 +16,7 @@
 mod bubblewrap;
 mod cgroup;
 mod confine;
+mod deleted;
 mod disk;
 mod find;
 #[cfg(test)]

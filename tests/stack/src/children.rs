@@ -16,6 +16,12 @@ pub(crate) struct Seen {
     started: u64,
 }
 
+impl Seen {
+    pub(crate) fn pid(self) -> i32 {
+        self.pid
+    }
+}
+
 /// Every descendant of `root` that exists now. Empty where there is no `/proc`.
 pub(crate) fn descendants(root: u32) -> Vec<Seen> {
     let mut children: HashMap<i32, Vec<Seen>> = HashMap::new();

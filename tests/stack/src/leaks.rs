@@ -2,6 +2,14 @@ use std::fmt::Write as _;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use memchr::memmem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// The characters that percent encoding changes: all except those that RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// `secret` in the encodings that could hold it unencrypted, each with its name.
 ///
@@ -23,15 +31,42 @@ pub fn forms_of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
         ));
     }
     if let Ok(text) = std::str::from_utf8(secret) {
-        let quoted = serde_json::Value::from(text).to_string();
-        let inner = quoted
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'));
-        let escaped = inner.unwrap_or(&quoted);
-        forms.push(("JSON", escaped.as_bytes().to_vec()));
-        forms.push(("ASCII JSON", ascii_json(escaped).into_bytes()));
+        let escaped = json(text);
+        let percent = utf8_percent_encode(text, RESERVED).to_string();
+        for (name, form) in [
+            ("JSON", escaped.clone()),
+            ("JSON in JSON", json(&escaped)),
+            ("ASCII JSON", ascii_json(&escaped)),
+            ("a form of a web page", percent.replace("%20", "+")),
+            ("lower-case percent encoding", lower_escapes(&percent)),
+            ("percent encoding", percent),
+        ] {
+            forms.push((name, form.into_bytes()));
+        }
     }
     forms
+}
+
+/// `text` as it is between the quotes of a JSON string.
+fn json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    let inner = quoted
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(&quoted).to_owned()
+}
+
+/// Percent encoding with escapes such as `%2f` for `%2F`.
+fn lower_escapes(percent: &str) -> String {
+    let mut parts = percent.split('%');
+    let mut lower = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (escape, rest) = part.split_at(part.len().min(2));
+        lower.push('%');
+        lower.push_str(&escape.to_ascii_lowercase());
+        lower.push_str(rest);
+    }
+    lower
 }
 
 /// The encoding in which `haystack` holds `secret`, if it does.
@@ -107,9 +142,21 @@ mod tests {
     fn escapes_and_hex_are_found() {
         let json = serde_json::json!({ "key": std::str::from_utf8(SECRET).unwrap() }).to_string();
         assert_eq!(find_secret(json.as_bytes(), SECRET), Some("JSON"));
+        let twice = serde_json::Value::from(json).to_string();
+        assert_eq!(find_secret(twice.as_bytes(), SECRET), Some("JSON in JSON"));
         assert_eq!(
             find_secret(hex::encode(SECRET).as_bytes(), SECRET),
             Some("lower-case hex")
+        );
+        for url in [
+            "?key=sk-ant-%3F%3F%3E%3E-%22quoted%22-0123&x",
+            "?key=sk-ant-%3f%3f%3e%3e-%22quoted%22-0123&x",
+        ] {
+            assert!(find_secret(url.as_bytes(), SECRET).is_some(), "{url}");
+        }
+        assert_eq!(
+            find_secret(b"q=two+words%21", b"two words!"),
+            Some("a form of a web page")
         );
         assert_eq!(find_secret(b"sk-ant-another one", SECRET), None);
         let ascii = br#"{"text":"K\u00e4se \ud83e\uddc0 here"}"#;

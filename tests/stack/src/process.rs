@@ -164,6 +164,13 @@ impl Process {
         self.child.id()
     }
 
+    /// The ids of all processes below it.
+    #[must_use]
+    pub fn descendants(&self) -> Vec<i32> {
+        let below = descendants(self.child.id());
+        below.into_iter().map(|seen| seen.pid()).collect()
+    }
+
     /// Whether it has not ended yet.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -24,9 +24,11 @@ pub struct TemporalOptions {
     pub port: Option<u16>,
     /// The port of the Web UI; without it a free one.
     pub ui_port: Option<u16>,
+    /// The file of the data; without it they are in memory.
+    pub database: Option<PathBuf>,
 }
 
-/// A real Temporal server with its data in memory.
+/// A real Temporal server.
 #[derive(Debug)]
 pub struct TemporalServer {
     process: Process,
@@ -78,6 +80,9 @@ impl TemporalServer {
         };
         if let Some(endpoint) = &options.ui_codec_endpoint {
             command.args(["--ui-codec-endpoint", endpoint]);
+        }
+        if let Some(file) = &options.database {
+            command.arg("--db-filename").arg(file);
         }
         for namespace in &options.namespaces {
             command.args(["--namespace", namespace]);

@@ -4,9 +4,10 @@ use std::{
     collections::VecDeque,
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -17,6 +18,7 @@ use serde_json::Value;
 use crate::StackError;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
 const MAX_HEAD: u64 = 64 << 10;
 const MAX_BODY: usize = 16 << 20;
 
@@ -50,9 +52,15 @@ impl Webhook {
 #[derive(Debug)]
 pub struct WebhookReceiver {
     address: SocketAddr,
-    received: Arc<Mutex<Vec<Webhook>>>,
-    is_stopped: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    received: Mutex<Vec<Webhook>>,
+    arrived: AtomicUsize,
+    is_stopped: AtomicBool,
 }
 
 impl WebhookReceiver {
@@ -61,20 +69,27 @@ impl WebhookReceiver {
     /// # Errors
     /// The system has no port to give.
     pub fn start(statuses: &[u16]) -> Result<Self, StackError> {
+        Self::start_held(statuses, PathBuf::new())
+    }
+
+    /// A receiver that answers only while the file `gate` does not exist. A webhook counts only if its sender still waits for
+    /// the answer.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_held(statuses: &[u16], gate: PathBuf) -> Result<Self, StackError> {
         let no_port = || StackError::system("no free port on 127.0.0.1");
         let listener = TcpListener::bind("127.0.0.1:0").map_err(no_port())?;
         let address = listener.local_addr().map_err(no_port())?;
-        let received = Arc::default();
-        let is_stopped = Arc::default();
+        let shared = Arc::<Shared>::default();
         let thread = thread::spawn({
-            let (received, is_stopped) = (Arc::clone(&received), Arc::clone(&is_stopped));
+            let shared = Arc::clone(&shared);
             let statuses = statuses.iter().copied().collect();
-            move || serve(&listener, statuses, &received, &is_stopped)
+            move || serve(&listener, statuses, &gate, &shared)
         });
         Ok(Self {
             address,
-            received,
-            is_stopped,
+            shared,
             thread: Some(thread),
         })
     }
@@ -91,10 +106,16 @@ impl WebhookReceiver {
         self.address.port()
     }
 
-    /// What arrived, oldest first.
+    /// How many webhooks have arrived, with those that are not answered yet.
+    #[must_use]
+    pub fn arrived(&self) -> usize {
+        self.shared.arrived.load(Ordering::SeqCst)
+    }
+
+    /// What was answered, oldest first.
     #[must_use]
     pub fn received(&self) -> Vec<Webhook> {
-        let received = self.received.lock();
+        let received = self.shared.received.lock();
         received.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -109,7 +130,7 @@ impl WebhookReceiver {
 
 impl Drop for WebhookReceiver {
     fn drop(&mut self) {
-        self.is_stopped.store(true, Ordering::SeqCst);
+        self.shared.is_stopped.store(true, Ordering::SeqCst);
         // The thread waits for a connection.
         let _ = TcpStream::connect_timeout(&self.address, PATIENCE);
         if let Some(thread) = self.thread.take() {
@@ -118,28 +139,42 @@ impl Drop for WebhookReceiver {
     }
 }
 
-fn serve(
-    listener: &TcpListener,
-    mut statuses: VecDeque<u16>,
-    received: &Mutex<Vec<Webhook>>,
-    is_stopped: &AtomicBool,
-) {
+fn serve(listener: &TcpListener, mut statuses: VecDeque<u16>, gate: &Path, shared: &Shared) {
     for connection in listener.incoming() {
-        if is_stopped.load(Ordering::SeqCst) {
+        if shared.is_stopped.load(Ordering::SeqCst) {
             break;
         }
         let Ok(connection) = connection else { continue };
         let Ok((head, body)) = read(&connection) else {
             continue;
         };
+        shared.arrived.fetch_add(1, Ordering::SeqCst);
+        while gate.exists() && !shared.is_stopped.load(Ordering::SeqCst) {
+            thread::sleep(PAUSE);
+        }
+        if has_left(&connection) {
+            continue;
+        }
         let status = statuses.pop_front().unwrap_or(200);
-        let mut all = received.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = shared
+            .received
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         all.push(Webhook { status, head, body });
         drop(all);
         let answer =
             format!("HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         let _ = (&connection).write_all(answer.as_bytes());
     }
+}
+
+/// Whether the sender has closed the connection, or it is lost.
+fn has_left(connection: &TcpStream) -> bool {
+    let peeked = connection
+        .set_nonblocking(true)
+        .and_then(|()| connection.peek(&mut [0]));
+    let is_waiting = matches!(&peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+    connection.set_nonblocking(false).is_err() || !is_waiting
 }
 
 /// The head in lower case, and the body.

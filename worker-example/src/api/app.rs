@@ -9,7 +9,7 @@ use temporal_kms_codec_service::{audit::RequestLog, lifecycle::Readiness, teleme
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{clients::Clients, live::Live};
+use super::live::Live;
 use crate::client::TaskClient;
 
 /// Requests that are open at the same time, with streams.
@@ -21,8 +21,6 @@ pub(super) struct App {
     live: RwLock<Arc<Live>>,
     pub(super) namespace: Namespace,
     pub(super) client: TaskClient,
-    /// The clients of `POST /run`.
-    pub(super) clients: Clients,
     pub(super) audit: RequestLog,
     pub(super) open: Arc<Semaphore>,
     pub(super) readiness: Arc<Readiness>,
@@ -43,7 +41,6 @@ impl App {
             live: RwLock::new(Arc::new(live)),
             namespace,
             client,
-            clients: Clients::default(),
             audit,
             open: Arc::new(Semaphore::new(MAX_OPEN)),
             readiness: Readiness::new(),

@@ -15,6 +15,7 @@ use super::{
     app::{App, timestamp},
     audited::Noted,
     body,
+    clients::Client,
     error::{ApiError, json_answer},
     sse::{self, Follow},
     start::start,
@@ -33,13 +34,16 @@ pub(super) async fn run(
     let id = RequestId::of(&request);
     let rules = app.live().rules;
     let (caller, noted, request) = accept(&app, request, rules).await?;
-    // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and cancels it.
+    // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and tells the workflow.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
         let work = Box::pin(start(&starting, &caller, &noted, request));
         let started = starting.audit.within(id, work).await?;
-        let clients = &starting.clients;
-        let client = clients.join(&started.task, started.is_new, &starting.stop);
+        let client = if started.is_new {
+            Client::starting(&started.task, &starting.stop)
+        } else {
+            Client::joining(&started.task, &starting.stop).await?
+        };
         Ok::<_, ApiError>((caller, started, client))
     });
     let (caller, started, client) = started.await.map_err(|_| ApiError::Body)??;

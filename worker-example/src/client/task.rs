@@ -5,7 +5,7 @@ use std::fmt;
 use futures::Stream;
 use temporalio_client::{
     WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowGetResultOptions,
-    errors::WorkflowInteractionError,
+    WorkflowSignalOptions, errors::WorkflowInteractionError,
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     target::Target,
     task_end::TaskEnd,
 };
-use crate::task::TaskId;
+use crate::task::{Follower, FollowerJoined, FollowerLeft, TaskId};
 
 /// One task. [`TaskClient::submit`](super::TaskClient::submit) and [`TaskClient::task`](super::TaskClient::task) return it.
 #[derive(Clone)]
@@ -127,6 +127,34 @@ impl Task {
         Ok(Cancellation::AlreadyEnded(self.status().await?))
     }
 
+    /// Tells the workflow that a connection follows the task. A task that has ended does not need to know.
+    ///
+    /// # Errors
+    /// When Temporal or the key service does not answer.
+    pub(crate) async fn join(&self, follower: Follower) -> Result<(), ClientError> {
+        let options = signal_options(&follower, "joined");
+        self.signalled(
+            self.workflow
+                .signal(FollowerJoined, follower, options)
+                .await,
+        )
+    }
+
+    /// Tells the workflow that a connection was lost. It cancels the task if the connection was the last one.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub(crate) async fn leave(&self, follower: Follower) -> Result<(), ClientError> {
+        let options = signal_options(&follower, "left");
+        self.signalled(self.workflow.signal(FollowerLeft, follower, options).await)
+    }
+
+    fn signalled(&self, answer: Result<(), WorkflowInteractionError>) -> Result<(), ClientError> {
+        is_accepted(answer)
+            .map(drop)
+            .map_err(|error| self.explain(&error))
+    }
+
     fn explain(&self, error: &WorkflowInteractionError) -> ClientError {
         if let Some(missing) = self.target.missing_namespace(error) {
             return missing.into();
@@ -147,7 +175,14 @@ impl fmt::Debug for Task {
     }
 }
 
-/// Whether Temporal has accepted a cancellation. It knows no open task if the task ended at the same time.
+/// The same signal of the same follower counts once, also if it is sent again because the answer was lost.
+fn signal_options(follower: &Follower, what: &str) -> WorkflowSignalOptions {
+    WorkflowSignalOptions::builder()
+        .request_id(format!("{what}-{}", follower.id()))
+        .build()
+}
+
+/// Whether Temporal has accepted a cancellation or a signal. It knows no open task if the task ended at the same time.
 fn is_accepted(
     answer: Result<(), WorkflowInteractionError>,
 ) -> Result<bool, WorkflowInteractionError> {

@@ -19,7 +19,7 @@ use super::{
     headers,
     route::Route,
     token::Token,
-    upstream::{ApiCredential, Upstream},
+    upstream::{ApiClient, ApiCredential},
     usage::UsageReader,
 };
 use crate::client::error_chain;
@@ -35,7 +35,7 @@ const BODY_TIME: Duration = Duration::from_mins(2);
 pub(super) struct Forwarder {
     token: Token,
     credential: ApiCredential,
-    upstream: Upstream,
+    upstream: ApiClient,
     limits: ProxyLimits,
     budget: Arc<Budget>,
     /// Memory for bodies, in units of [`UNIT`] bytes.
@@ -67,7 +67,7 @@ impl Forwarder {
     pub(super) fn new(
         token: Token,
         credential: ApiCredential,
-        upstream: Upstream,
+        upstream: ApiClient,
         limits: ProxyLimits,
     ) -> Self {
         // For two of the longest bodies.

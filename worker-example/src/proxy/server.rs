@@ -69,7 +69,7 @@ impl Proxy {
         let forwarder = Arc::new(Forwarder::new(
             token,
             credential,
-            upstream.clone(),
+            upstream.client().map_err(io::Error::other)?,
             limits.clone(),
         ));
         Ok(Self {

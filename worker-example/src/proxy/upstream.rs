@@ -28,9 +28,16 @@ pub(crate) enum UpstreamError {
     Url(#[source] url::ParseError),
 }
 
-/// The API, and the client that calls it.
+/// The API.
 #[derive(Clone, Debug)]
 pub(crate) struct Upstream {
+    base: Url,
+}
+
+/// A client that calls the API for one task. Its open connections keep the credential in their buffers, so they must not outlive
+/// the task.
+#[derive(Debug)]
+pub(super) struct ApiClient {
     client: Client,
     base: Url,
 }
@@ -48,21 +55,34 @@ impl Upstream {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
+        let upstream = Self { base };
+        // What fails here would fail for every task.
+        upstream.client()?;
+        Ok(upstream)
+    }
+
+    /// A client for one task.
+    ///
+    /// # Errors
+    /// When it cannot be made, such as without certificates of authorities.
+    pub(super) fn client(&self) -> Result<ApiClient, UpstreamError> {
         let mut client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             // A redirect would take the credential to another server.
             .redirect(Policy::none());
-        if base.scheme() == "http" {
+        if self.base.scheme() == "http" {
             // The API is on this machine. A proxy from a variable would get the credential unencrypted.
             client = client.no_proxy();
         }
-        Ok(Self {
+        Ok(ApiClient {
             client: client.build().map_err(UpstreamError::Client)?,
-            base,
+            base: self.base.clone(),
         })
     }
+}
 
+impl ApiClient {
     /// A call of a route.
     pub(super) fn post(&self, route: Route) -> Result<reqwest::RequestBuilder, url::ParseError> {
         let mut url = self.base.join(route.path())?;

@@ -1,14 +1,19 @@
 //! How much disk a task uses. File systems do not limit folders, so the worker looks at intervals. It also keeps some space
-//! of the file system free, because files that are deleted and still open are in no folder.
+//! of the file system free, because it does not see all files that are deleted and still in use.
 
 use std::{
-    fmt, fs, io,
+    fmt,
+    fs::{self, Metadata},
+    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{task::spawn_blocking, time::sleep};
+
+use super::deleted::Supervisors;
 
 const PAUSE: Duration = Duration::from_secs(3);
 /// What a file or a folder counts at least, so that empty files are limited, too.
@@ -48,11 +53,15 @@ impl fmt::Display for DiskProblem {
     }
 }
 
-/// Returns when the folder uses more than `limit` bytes, or may not grow for another reason.
-pub(super) async fn exceeded(folder: PathBuf, limit: u64) -> DiskProblem {
+/// Returns when the folder and the deleted files of the task use more than `limit` bytes, or may not grow for another reason.
+pub(super) async fn exceeded(
+    folder: PathBuf,
+    limit: u64,
+    supervisors: Arc<Supervisors>,
+) -> DiskProblem {
     loop {
-        let folder = folder.clone();
-        let looked = spawn_blocking(move || look(&folder, limit)).await;
+        let (folder, supervisors) = (folder.clone(), Arc::clone(&supervisors));
+        let looked = spawn_blocking(move || look(&folder, limit, &supervisors)).await;
         if let Ok(Some(problem)) = looked {
             return problem;
         }
@@ -60,11 +69,15 @@ pub(super) async fn exceeded(folder: PathBuf, limit: u64) -> DiskProblem {
     }
 }
 
-fn look(folder: &Path, limit: u64) -> Option<DiskProblem> {
-    match used(folder, limit) {
-        None => return Some(DiskProblem::Closed),
-        Some(used) if used > limit => return Some(DiskProblem::TooMuch(limit)),
-        Some(_) => {}
+fn look(folder: &Path, limit: u64, supervisors: &Supervisors) -> Option<DiskProblem> {
+    let Some(named) = used(folder, limit) else {
+        return Some(DiskProblem::Closed);
+    };
+    let deleted = fs::metadata(folder)
+        .map(|folder| supervisors.deleted(folder.dev(), limit.saturating_sub(named)))
+        .unwrap_or_default();
+    if named.saturating_add(deleted) > limit {
+        return Some(DiskProblem::TooMuch(limit));
     }
     // Where the file system does not tell its size, there is nothing to keep.
     let space = rustix::fs::statvfs(folder).ok()?;
@@ -88,7 +101,7 @@ fn used(folder: &Path, limit: u64) -> Option<u64> {
             // It has disappeared meanwhile.
             Err(_) => continue,
         };
-        used = used.saturating_add((metadata.blocks() * BLOCK).max(LEAST));
+        used = used.saturating_add(in_use(&metadata));
         if used > limit {
             break;
         }
@@ -103,6 +116,11 @@ fn used(folder: &Path, limit: u64) -> Option<u64> {
         }
     }
     Some(used)
+}
+
+/// The bytes that a file or a folder uses, without what is in the folder.
+pub(super) fn in_use(file: &Metadata) -> u64 {
+    file.blocks().saturating_mul(BLOCK).max(LEAST)
 }
 
 /// Whether the task made a path that the worker cannot look at: by a mode, or by a name that is too long.
@@ -125,7 +143,7 @@ mod tests {
         assert_eq!(used(1 << 30), LEAST);
         fs::write(folder.path().join("large"), vec![1; 1 << 20]).unwrap();
         assert!(used(1 << 30) >= 1 << 20);
-        let problem = exceeded(folder.path().to_owned(), 1 << 20).await;
+        let problem = exceeded(folder.path().to_owned(), 1 << 20, Arc::default()).await;
         assert_eq!(problem, DiskProblem::TooMuch(1 << 20));
         for n in 0..100 {
             fs::write(folder.path().join(n.to_string()), "").unwrap();
@@ -144,7 +162,7 @@ mod tests {
             .current_dir(folder.path())
             .status();
         assert!(made.unwrap().success());
-        let problem = exceeded(folder.path().to_owned(), 1 << 30).await;
+        let problem = exceeded(folder.path().to_owned(), 1 << 30, Arc::default()).await;
         assert_eq!(problem, DiskProblem::Closed);
         let removed = Command::new("rm").arg("-rf").arg(folder.path()).status();
         assert!(removed.unwrap().success());

@@ -4,6 +4,7 @@ use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     cgroup::{Cgroups, TaskCgroup},
+    deleted::Supervisors,
     settings::{SandboxSettings, TaskNetwork},
     supervised::Launcher,
     users::{TaskUser, Users},
@@ -37,6 +38,7 @@ pub(super) struct Held {
     // Fields are dropped in this order: the group kills first.
     pub(super) cgroup: Option<TaskCgroup>,
     pub(super) user: Option<TaskUser>,
+    pub(super) supervisors: Arc<Supervisors>,
 }
 
 impl Sandbox {
@@ -61,6 +63,7 @@ impl Sandbox {
                 None => None,
             },
             user: shared.users.as_ref().map(Users::take).transpose()?,
+            supervisors: Arc::default(),
         };
         workspace.prepare_for(
             held.user.as_ref().map(TaskUser::id),

@@ -142,7 +142,8 @@ impl Programs {
         if settings.mode == SandboxMode::Off {
             return std::future::pending().await;
         }
-        disk::exceeded(self.folders.task.clone(), settings.limits.disk).await
+        let supervisors = Arc::clone(&self.held.supervisors);
+        disk::exceeded(self.folders.task.clone(), settings.limits.disk, supervisors).await
     }
 
     /// A program in the workspace's root, with the environment of [`Self::environment`].
@@ -187,7 +188,11 @@ impl Programs {
             let confined = spawn_blocking(move || this.confine(spec));
             spec = confined.await.map_err(io::Error::other)??;
         }
-        shared.launcher.launch(spec, input).await
+        let child = shared.launcher.launch(spec, input).await?;
+        if let Some(pid) = child.pid() {
+            self.held.supervisors.add(pid);
+        }
+        Ok(child)
     }
 
     /// Gives the task's files to its user, and puts what confines the program before it.

@@ -10,7 +10,7 @@ pub(crate) enum SandboxMode {
     Auto,
     /// The worker starts only if the whole sandbox works.
     Required,
-    /// Tasks run as the worker's user and see what it sees.
+    /// Tasks run as the worker's user and see what it sees. Each task's result says so.
     Off,
 }
 

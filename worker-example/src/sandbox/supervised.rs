@@ -111,10 +111,14 @@ impl Supervised {
             .unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))
     }
 
+    /// The supervisor's process id. `None` after its end.
+    pub(super) fn pid(&self) -> Option<i32> {
+        i32::try_from(self.child.id()?).ok()
+    }
+
     /// Lets a supervisor continue that was stopped. A task that runs as the same user can stop it with SIGSTOP.
     pub fn wake(&self) {
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
-        if let Some(pid) = pid {
+        if let Some(pid) = self.pid() {
             let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
         }
     }

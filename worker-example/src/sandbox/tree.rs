@@ -73,6 +73,15 @@ fn user_of(pid: i32) -> Option<u32> {
 }
 
 impl Process {
+    /// The process that has this id now.
+    pub(super) fn with_id(pid: i32) -> Option<Self> {
+        read_process(pid)
+    }
+
+    pub(super) fn id(self) -> i32 {
+        self.pid
+    }
+
     /// Kills the process, and never another process that got its id.
     pub(super) fn kill(self) {
         self.signal(Signal::KILL);
@@ -96,7 +105,8 @@ impl Process {
         }
     }
 
-    fn still_exists(self) -> bool {
+    /// Whether it has not ended, and its id does not belong to another process.
+    pub(super) fn still_exists(self) -> bool {
         read_process(self.pid).is_some_and(|now| now.started == self.started)
     }
 }

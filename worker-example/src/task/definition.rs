@@ -1,8 +1,13 @@
-//! The workflow of a task as clients name it: the types of its input, its result and its query.
+//! The workflow of a task as clients name it: the types of its input, its result, its queries and its signals.
 
-use temporalio_common::{HasWorkflowDefinition, QueryDefinition, WorkflowDefinition};
+use temporalio_common::{
+    HasWorkflowDefinition, QueryDefinition, SignalDefinition, WorkflowDefinition,
+};
 
-use super::{outcome::TaskResult, progress::Progress, request::TaskInput, step::TaskState};
+use super::{
+    follower::Follower, outcome::TaskResult, progress::Progress, request::TaskInput,
+    step::TaskState,
+};
 
 /// The workflow `ClaudeTask`. Its id is the task's id.
 #[derive(Clone, Copy, Debug)]
@@ -46,5 +51,31 @@ impl QueryDefinition for State {
 
     fn name(&self) -> &'static str {
         "state"
+    }
+}
+
+/// The signal `follower_joined`: a connection follows the task that another request has started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FollowerJoined;
+
+impl SignalDefinition for FollowerJoined {
+    type Workflow = TaskWorkflow;
+    type Input = Follower;
+
+    fn name(&self) -> &'static str {
+        "follower_joined"
+    }
+}
+
+/// The signal `follower_left`: a connection that followed the task was lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FollowerLeft;
+
+impl SignalDefinition for FollowerLeft {
+    type Workflow = TaskWorkflow;
+    type Input = Follower;
+
+    fn name(&self) -> &'static str {
+        "follower_left"
     }
 }

@@ -58,6 +58,8 @@ const DELIVERY_SLOTS: usize = 50;
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often old logs are looked for.
 const RETENTION_PAUSE: Duration = Duration::from_hours(1);
+/// How often folders of lost workers are looked for.
+const LEFT_PAUSE: Duration = Duration::from_secs(30);
 /// How long a submission may take from the storing of its secrets to the start of its workflow.
 const SUBMISSION: Duration = Duration::from_mins(10);
 /// How often Temporal is asked whether it sees the worker's polls.
@@ -153,6 +155,7 @@ pub(crate) async fn run(
     };
     tokio::select! {
         () = expire_logs(&settings) => Ok(()),
+        () = sweep_left(&settings.workdir) => Ok(()),
         () = sweep(&tasks, settings.log_retention) => Ok(()),
         ran = workers.run() => ran.map_err(|error| explain(&tasks, &error)),
         () = ended => Ok(()),
@@ -365,6 +368,24 @@ async fn expire_logs(settings: &WorkerSettings) {
             Err(error) => tracing::warn!(%error, "cannot remove old logs"),
         }
         sleep(RETENTION_PAUSE).await;
+    }
+}
+
+/// Removes what lost workers left, for ever. A supervisor can hold the folder of its task longer than the next worker needs to
+/// start.
+async fn sweep_left(workdir: &Path) {
+    loop {
+        sleep(LEFT_PAUSE).await;
+        let workdir = workdir.to_owned();
+        let swept = spawn_blocking(move || {
+            proxy::sweep(&workdir)?;
+            sandbox::sweep(&workdir)
+        });
+        match swept.await.map_err(io::Error::other).flatten() {
+            Ok(0) => {}
+            Ok(removed) => tracing::warn!(removed, "removed workspaces of a lost worker"),
+            Err(error) => tracing::warn!(%error, "cannot remove workspaces of a lost worker"),
+        }
     }
 }
 

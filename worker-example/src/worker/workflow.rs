@@ -19,7 +19,9 @@ use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{SyncWorkflowContext, WorkflowContext, WorkflowContextView, WorkflowResult};
 
 use super::failures::{self, FOR_ANOTHER_TASK};
-use crate::task::{FailureKind, Progress, Step, TaskInput, TaskResult, TaskState};
+use crate::task::{
+    FailureKind, Follower, Followers, Progress, Step, TaskInput, TaskResult, TaskState,
+};
 
 /// The patch since which a task is done in steps.
 const STEPS: &str = "steps";
@@ -39,6 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 pub struct ClaudeTask {
     last: Progress,
     step: Step,
+    followers: Followers,
 }
 
 #[workflow_methods]
@@ -84,6 +87,34 @@ impl ClaudeTask {
             ctx.cancellation_token().cancel();
         }
         is_meant
+    }
+
+    /// A connection follows the task, beside the one that started it.
+    #[signal]
+    pub(crate) fn follower_joined(
+        &mut self,
+        ctx: &mut SyncWorkflowContext<Self>,
+        follower: Follower,
+    ) {
+        if follower.is_of(ctx.workflow_id()) {
+            self.followers.join(follower);
+        }
+    }
+
+    /// A connection that followed the task was lost. The task is cancelled with the last one.
+    #[signal]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the SDK gives signals values"
+    )]
+    pub(crate) fn follower_left(
+        &mut self,
+        ctx: &mut SyncWorkflowContext<Self>,
+        follower: Follower,
+    ) {
+        if follower.is_of(ctx.workflow_id()) && self.followers.leave(&follower) {
+            ctx.cancellation_token().cancel();
+        }
     }
 
     /// How far the task is.

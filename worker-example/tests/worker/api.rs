@@ -7,4 +7,4 @@ mod logs;
 mod owners;
 mod reload;
 mod streams;
-mod support;
+pub(crate) mod support;

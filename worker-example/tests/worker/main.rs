@@ -9,6 +9,7 @@
 
 mod api;
 mod attempts;
+mod attributes;
 mod copies;
 mod credential;
 mod deliveries;
@@ -16,6 +17,8 @@ mod end_to_end;
 mod histories;
 mod hostile_cli;
 mod hostile_input;
+mod kills;
+mod leaks;
 mod observed;
 mod processes;
 mod providers;

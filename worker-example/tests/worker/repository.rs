@@ -1,6 +1,10 @@
 //! A task with a repository: clone, files, commands, Claude Code, commit, push, upload, webhook.
 
-use crate::support::{Rig, fresh};
+use crate::support::{
+    Rig, end, fresh,
+    repository::{SshRepository, bare, git},
+    task_ended,
+};
 use claude_tasks::{ConnectOptions, EndKind, RequestRules, SubmitOptions, TaskClient, TaskRequest};
 use dev_servers::WebhookReceiver;
 use integration_tests::until;
@@ -8,43 +12,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
-
-fn git(folder: &Path, arguments: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command
-        .arg("-C")
-        .arg(folder)
-        .args(["-c", "user.name=Test", "-c", "user.email=test@example.org"])
-        .args(arguments)
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null");
-    let done = command.output().unwrap();
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
-    );
-    String::from_utf8(done.stdout).unwrap().trim().to_owned()
-}
-
-/// A bare repository with one commit.
-fn repository(folder: &Path) -> PathBuf {
-    let (bare, work) = (folder.join("bare.git"), folder.join("work"));
-    for path in [&bare, &work] {
-        fs::create_dir(path).unwrap();
-    }
-    git(&bare, &["init", "--bare", "--initial-branch=main", "."]);
-    git(&work, &["init", "--initial-branch=main", "."]);
-    fs::create_dir(work.join("src")).unwrap();
-    fs::write(work.join("src/README"), "first\n").unwrap();
-    git(&work, &["add", "."]);
-    git(&work, &["commit", "-m", "first"]);
-    let url = format!("file://{}", bare.display());
-    git(&work, &["push", &url, "main"]);
-    bare
-}
 
 async fn client(rig: &Rig, store: &Path) -> TaskClient {
     let options = ConnectOptions::new(rig.server.url().parse().unwrap())
@@ -62,7 +30,7 @@ async fn a_task_commits_pushes_uploads_and_tells() {
     rig.set("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks");
     rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
     let receiver = WebhookReceiver::start(&[]).unwrap();
-    let bare = repository(rig.folder.path());
+    let bare = bare(rig.folder.path());
     let result = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
     let claude = rig.claude(&format!(
         "cat >/dev/null; pwd; cat prepared.txt README; echo changed > README; echo made > ../made.txt; echo '{result}'"
@@ -143,5 +111,43 @@ async fn a_failed_command_stops_the_task_before_claude_code_starts() {
     );
     assert!(!problem.contains("environment-secret-2"), "{problem}");
     assert!(!mark.exists());
+    assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());
+}
+
+/// The real Claude Code, the real sshd and the real Temporal together.
+#[tokio::test(flavor = "multi_thread")]
+async fn claude_code_changes_a_repository_that_is_cloned_and_pushed_over_ssh() {
+    let mut rig = Rig::new().await;
+    let repository = SshRepository::of(&mut rig);
+    rig.set("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks");
+    rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
+    let receiver = WebhookReceiver::start(&[]).unwrap();
+    let worker = rig.worker(&["--sandbox", "required"]);
+    let tools = r#"[[tool:Write {"file_path":"made.txt","content":"by the tool\n"}]]
+        [[tool:Bash {"command":"sed -i s/first/second/ src/README && git log --format=%s"}]]"#;
+    let mut request = repository.fields();
+    for (field, value) in [
+        ("prompt", json!(format!("Change it {tools}"))),
+        ("anthropicApiKey", json!("sk-ant-over-ssh")),
+        ("callbackUrl", json!(receiver.url())),
+        ("permissionMode", json!("acceptEdits")),
+        ("allowedTools", json!(["Bash"])),
+    ] {
+        request[field] = value;
+    }
+    let task = fresh("task");
+    let (code, output) = end(&mut rig.submit(&task, &request, &["--json"]));
+    assert_eq!(code, 0, "{output}\n{}", worker.output());
+    let commit = task_ended(&output)["result"]["gitCommit"].clone();
+    assert_eq!(commit["pushed"], true, "{output}");
+    assert_eq!(repository.git(&["rev-parse", "main"]), commit["sha"]);
+    assert_eq!(repository.git(&["show", "main:made.txt"]), "by the tool");
+    assert_eq!(repository.git(&["show", "main:src/README"]), "second");
+    assert_eq!(
+        repository.git(&["log", "--format=%s", "main"]),
+        "by the task\nfirst"
+    );
+    let webhook: Value = until("the webhook", async || receiver.accepted().pop()).await;
+    assert_eq!(webhook["gitCommit"], commit);
     assert_eq!(rig.workspaces(), Vec::<PathBuf>::new());
 }

@@ -1,7 +1,7 @@
 //! The sandbox of tasks. Hostile shell scripts in Claude Code's place try to leave it, with real kernels, processes and
 //! ports.
 
-use crate::support::{Rig, announced_pid, end, fresh, send, task_ended};
+use crate::support::{Rig, announced_pid, end, fresh, processes::processes_with, send, task_ended};
 use dev_servers::Process;
 use integration_tests::until;
 use nix::{
@@ -40,18 +40,6 @@ fn texts(log: &str) -> Vec<String> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|event| Some(event["content"].as_str()?.to_owned()))
         .collect()
-}
-
-/// The processes whose command line contains a text.
-fn processes_with(text: &str) -> Vec<Pid> {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    let found = entries.filter_map(|entry| {
-        let pid = entry.file_name().to_str()?.parse().ok()?;
-        let command = fs::read(entry.path().join("cmdline")).ok()?;
-        let is_it = String::from_utf8_lossy(&command).contains(text);
-        is_it.then(|| Pid::from_raw(pid))
-    });
-    found.collect()
 }
 
 /// A text that marks the processes of one test, as the argument of a program that only sleeps.
@@ -414,4 +402,30 @@ async fn the_processes_of_a_task_have_ids_of_their_own() {
     let pid = announced_pid(&mut submission, "own=");
     assert!(pid.as_raw() < 10, "{pid}");
     assert_eq!(end(&mut submission).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_files_that_are_open_count() {
+    // Each file is below the limit for one file.
+    let script = format!(
+        "cat > /dev/null
+         exec 3> a 4> b 5> c; rm a b c
+         for to in 3 4 5; do head -c 9000000 /dev/urandom >&$to; done
+         echo full; sleep 1000; echo '{RESULT}'"
+    );
+    let (code, output, log) = run(&script, &["--task-disk", "20MiB"]).await;
+    assert_eq!(code, 1, "{output} {log}");
+    let error = task_ended(&output)["error"].to_string();
+    assert!(error.contains("disk limit reached"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_says_that_the_sandbox_is_off() {
+    let rig = Rig::new().await;
+    let claude = rig.claude(&format!("cat > /dev/null; echo '{RESULT}'"));
+    let _worker = rig.worker_with(&claude, &["--sandbox", "off"]);
+    let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &["--json"]));
+    assert_eq!(code, 0, "{output}");
+    let warnings = task_ended(&output)["result"]["warnings"].to_string();
+    assert!(warnings.contains("switched the sandbox off"), "{warnings}");
 }

@@ -1,12 +1,15 @@
 //! A worker with all that it needs: a real Temporal server, a fake Messages API, a key, and a folder.
 
 pub(crate) mod attacker;
+pub(crate) mod processes;
 pub(crate) mod provider;
 pub(crate) mod replay;
+pub(crate) mod repository;
 pub(crate) mod scripted;
+pub(crate) mod sink;
 
 use claude_tasks::{ConnectOptions, TaskClient};
-use dev_servers::{Process, TemporalServer};
+use dev_servers::{Process, TemporalOptions, TemporalServer};
 use fake_anthropic::{Options, Server};
 use integration_tests::{Keyring, Raw, temporal, tool};
 use nix::{errno::Errno, sys::signal::Signal, unistd::Pid};
@@ -64,6 +67,19 @@ impl Rig {
 
     async fn with(options: Options, keys: Keys) -> Self {
         let server = tokio::task::spawn_blocking(temporal).await.unwrap();
+        Self::at(server, options, keys).await
+    }
+
+    /// A rig with a Temporal server of its own.
+    pub(crate) async fn with_server(options: TemporalOptions) -> Self {
+        let started = tokio::task::spawn_blocking(move || {
+            TemporalServer::start(&tool("TKC_TEMPORAL"), &options)
+        });
+        let server = Arc::new(started.await.unwrap().unwrap());
+        Self::at(server, Options::default(), Keys::Keyring(Keyring::new())).await
+    }
+
+    async fn at(server: Arc<TemporalServer>, options: Options, keys: Keys) -> Self {
         Self {
             server,
             api: Server::start("127.0.0.1:0".parse().unwrap(), options)
@@ -191,17 +207,15 @@ impl Rig {
         if !has("--max-tasks") {
             command.args(["--max-tasks", "2"]);
         }
+        if !has("--anthropic-base-url") {
+            command.args(["--anthropic-base-url", &self.api.url()]);
+        }
         command
             .arg("--claude")
             .arg(claude)
             .arg("--workdir")
             .arg(self.workdir())
-            .args([
-                "--anthropic-base-url",
-                &self.api.url(),
-                "--api-retries",
-                "0",
-            ])
+            .args(["--api-retries", "0"])
             .args(["--grace-time", "2s"])
             .args(arguments)
             .env("WORKERS_OWN", WORKERS_OWN);

@@ -84,6 +84,7 @@ impl HostActivities {
     ) -> Result<(), ActivityError> {
         let run = Run::of(&ctx);
         if let Ok(held) = self.held(&run, &input) {
+            let _heartbeats = Beating::start(&ctx);
             held.clean_up().await;
         }
         Ok(())

@@ -35,6 +35,8 @@ const CLEAN_UP_TIMEOUT: Duration = Duration::from_mins(10);
 const ACTIONS_TIMEOUT: Duration = Duration::from_hours(1);
 /// How long the store may be unreachable when a task ends, before the webhook and before the secrets are deleted.
 const CLOSE_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long one attempt of that takes at most. After a longer silence its worker is lost.
+const CLOSE_ATTEMPT: Duration = Duration::from_mins(1);
 
 pub(super) async fn run(
     ctx: &WorkflowContext<ClaudeTask>,
@@ -265,7 +267,11 @@ fn action_options(queue: &str) -> ActivityOptions {
 }
 
 fn close_options(queue: &str) -> ActivityOptions {
-    ActivityOptions::with_schedule_to_close_timeout(CLOSE_TIMEOUT)
+    let timeouts = ActivityCloseTimeouts::ScheduleAndStartToClose {
+        schedule_to_close: CLOSE_TIMEOUT,
+        start_to_close: CLOSE_ATTEMPT,
+    };
+    ActivityOptions::with_close_timeouts(timeouts)
         .task_queue(queue)
         .retry_policy(
             RetryPolicy::builder()
@@ -281,6 +287,7 @@ fn clean_up_options(queue: &str) -> ActivityOptions {
     ActivityOptions::with_start_to_close_timeout(CLEAN_UP_TIMEOUT)
         .task_queue(queue)
         .schedule_to_start_timeout(OWN_QUEUE_TIMEOUT)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
         .retry_policy(RetryPolicy::builder().maximum_attempts(1).build())
         // A cancelled task is cleaned up, too.
         .cancellation_token(WorkflowCancellationToken::new())

@@ -7,8 +7,8 @@ use std::time::Duration;
 use temporalio_common::RetryPolicy;
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{
-    ActivityOptions, ChildWorkflowOptions, ParentClosePolicy, WorkflowCancellationToken,
-    WorkflowContext, WorkflowResult,
+    ActivityCloseTimeouts, ActivityOptions, ChildWorkflowOptions, ParentClosePolicy,
+    WorkflowCancellationToken, WorkflowContext, WorkflowResult,
 };
 
 use super::ClaudeTask;
@@ -16,6 +16,8 @@ use crate::worker::steps::{Delivery, DeliveryActivities, delivery_queue};
 
 /// How long Temporal tries at most. A worker gives up earlier, as its operator says.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
+/// How long one attempt takes at most, with both secrets. After a longer silence its worker is lost.
+const ATTEMPT: Duration = Duration::from_mins(2);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
@@ -36,7 +38,11 @@ impl ClaudeTaskWebhook {
             .initial_interval(FIRST_PAUSE)
             .maximum_interval(LONGEST_PAUSE)
             .build();
-        let options = ActivityOptions::with_schedule_to_close_timeout(LONGEST)
+        let timeouts = ActivityCloseTimeouts::ScheduleAndStartToClose {
+            schedule_to_close: LONGEST,
+            start_to_close: ATTEMPT,
+        };
+        let options = ActivityOptions::with_close_timeouts(timeouts)
             .task_queue(delivery_queue(ctx.task_queue()))
             .retry_policy(retries)
             .build();

@@ -3,8 +3,9 @@
 use integration_tests::until;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use temporalio_common::protos::temporal::api::enums::v1::EventType;
 
-use super::support::next_line;
+use super::support::{Api, next_line};
 use crate::support::{LIMIT, Rig, fresh, scripted::Scripted, send};
 
 fn request(task: &str, prompt: &str) -> Value {
@@ -50,6 +51,54 @@ async fn a_lost_connection_does_not_cancel_the_task_of_its_retry() {
     let result = next_line(&mut retry, "data: ").unwrap();
     assert!(result.contains(r#""result":"done""#), "{result}");
     assert_eq!(scripted.runs(), 1);
+}
+
+/// As above, and the retry reaches another process of the API.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_at_several_processes_are_counted_together() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&["--max-tasks", "3"]);
+    let (first, second) = (scripted.rig.api(), scripted.rig.api());
+    let begun = r#"{"type":"text","content":"begun"}"#;
+    let follow = |api: &Api, task: &str| {
+        let body = request(task, "wait").to_string();
+        let mut stream = api.open("POST /run HTTP/1.1", &body);
+        while next_line(&mut stream, "data: ").unwrap() != begun {}
+        stream
+    };
+    let signals = async |task: &str, expected: usize| {
+        until("the signals", async || {
+            let history = scripted.rig.history(task).await;
+            let kind = EventType::WorkflowExecutionSignaled;
+            let events = history
+                .events
+                .iter()
+                .filter(|event| event.event_type() == kind);
+            (events.count() == expected).then_some(())
+        })
+        .await;
+    };
+    let (kept, cancelled) = (fresh("task"), fresh("task"));
+    let mut retries = Vec::new();
+    for task in [&kept, &cancelled] {
+        let lost = follow(&first, task);
+        retries.push(follow(&second, task));
+        drop(lost);
+        // The second connection has joined, and the first one has left.
+        signals(task, 2).await;
+        let path = format!("/tasks/{task}");
+        assert_eq!(second.get(&path).json["status"], "running");
+    }
+    drop(retries.pop());
+    let path = format!("/tasks/{cancelled}");
+    until("the cancellation", async || {
+        (first.get(&path).json["status"] == "cancelled").then_some(())
+    })
+    .await;
+    scripted.open_gate();
+    let result = next_line(&mut retries[0], "data: ").unwrap();
+    assert!(result.contains(r#""result":"done""#), "{result}");
+    assert_eq!(scripted.runs(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

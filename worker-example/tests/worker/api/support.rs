@@ -16,34 +16,34 @@ use temporal_kms_codec_service::auth::NewToken;
 use crate::support::{LIMIT, Rig};
 
 /// The API, and how to call it.
-pub(super) struct Api {
-    pub(super) process: Process,
-    pub(super) url: String,
+pub(crate) struct Api {
+    pub(crate) process: Process,
+    pub(crate) url: String,
     /// The file of its configuration.
-    pub(super) configuration: PathBuf,
+    pub(crate) configuration: PathBuf,
     token: Option<String>,
 }
 
 /// An answer: its status, its text, and the JSON in it.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) text: String,
-    pub(super) json: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+    pub(crate) json: Value,
 }
 
 impl Rig {
     /// The API on a free port, for everybody on this machine.
-    pub(super) fn api(&self) -> Api {
+    pub(crate) fn api(&self) -> Api {
         self.api_with("")
     }
 
     /// The API with this configuration.
-    pub(super) fn api_with(&self, configuration: &str) -> Api {
+    pub(crate) fn api_with(&self, configuration: &str) -> Api {
         self.api_of(self.command_for_api("api"), configuration)
     }
 
-    pub(super) fn api_of(&self, mut command: Command, configuration: &str) -> Api {
+    pub(crate) fn api_of(&self, mut command: Command, configuration: &str) -> Api {
         let file = self.folder.path().join(crate::support::fresh("api.toml"));
         std::fs::write(&file, configuration).unwrap();
         command
@@ -67,7 +67,7 @@ impl Rig {
 
 impl Api {
     /// The same API, for a caller with this token.
-    pub(super) fn caller<'a>(&'a self, token: &'a str) -> Caller<'a> {
+    pub(crate) fn caller<'a>(&'a self, token: &'a str) -> Caller<'a> {
         Caller {
             url: &self.url,
             token: Some(token),
@@ -81,16 +81,16 @@ impl Api {
         }
     }
 
-    pub(super) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.me().get(path)
     }
 
-    pub(super) fn post(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         self.me().post(path, body)
     }
 
     /// Begins a request of HTTP/1.1, and leaves its answer to the caller.
-    pub(super) fn open(&self, head: &str, body: &str) -> BufReader<TcpStream> {
+    pub(crate) fn open(&self, head: &str, body: &str) -> BufReader<TcpStream> {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -106,13 +106,13 @@ impl Api {
 
 /// One caller of the API.
 #[derive(Clone, Copy)]
-pub(super) struct Caller<'a> {
+pub(crate) struct Caller<'a> {
     url: &'a str,
     token: Option<&'a str>,
 }
 
 impl Caller<'_> {
-    pub(super) fn get(self, path: &str) -> Answer {
+    pub(crate) fn get(self, path: &str) -> Answer {
         let mut call = agent().get(format!("{}{path}", self.url));
         if let Some(token) = self.token {
             call = call.header("authorization", format!("Bearer {token}"));
@@ -120,7 +120,7 @@ impl Caller<'_> {
         answer(call.call())
     }
 
-    pub(super) fn post(self, path: &str, body: &Value) -> Answer {
+    pub(crate) fn post(self, path: &str, body: &Value) -> Answer {
         let mut call = agent().post(format!("{}{path}", self.url));
         if let Some(token) = self.token {
             call = call.header("authorization", format!("Bearer {token}"));
@@ -151,7 +151,7 @@ fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answ
 }
 
 /// The next line of a stream that begins so.
-pub(super) fn next_line(stream: &mut BufReader<TcpStream>, beginning: &str) -> Option<String> {
+pub(crate) fn next_line(stream: &mut BufReader<TcpStream>, beginning: &str) -> Option<String> {
     let mut line = String::new();
     while stream.read_line(&mut line).unwrap() > 0 {
         if let Some(rest) = line.trim_end().strip_prefix(beginning) {
@@ -163,7 +163,7 @@ pub(super) fn next_line(stream: &mut BufReader<TcpStream>, beginning: &str) -> O
 }
 
 /// A configuration with these callers, and their tokens.
-pub(super) fn callers<const N: usize>(names: [&str; N]) -> (String, [String; N]) {
+pub(crate) fn callers<const N: usize>(names: [&str; N]) -> (String, [String; N]) {
     let mut configuration = String::new();
     let tokens = names.map(|name| {
         let token = NewToken::generate().unwrap();
