@@ -30,7 +30,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// How often memory is measured, and faults that are used up are made again.
+/// How often memory is measured.
 const BEAT: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
@@ -131,9 +131,9 @@ fn rule(stage: &Stage, shared: &Shared, time: Duration) -> anyhow::Result<()> {
                 stage.rotate()?;
                 shared.rotated();
             }
+            stage.set_faults(phase.faults())?;
             current = Some((phase, cycle));
         }
-        stage.set_faults(phase.faults())?;
         shared.measured(Measured {
             at: started.elapsed().as_secs_f64(),
             memory_mib: figures::memory_now(stage.codec_id())?,

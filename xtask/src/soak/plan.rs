@@ -13,9 +13,9 @@ pub(super) enum Phase {
     Works,
     /// It takes 300 ms for each answer.
     Slow,
-    /// It refuses up to three calls in each half second, because there are too many.
+    /// It refuses three calls, because there are too many. A call has four attempts.
     Throttles,
-    /// It fails two calls in each half second.
+    /// It fails two calls.
     Flaps,
     /// Each connection closes without an answer.
     Down,
