@@ -50,9 +50,9 @@ impl KnownMetadata {
 }
 
 impl Kept {
-    /// As the last metadata of a body.
-    pub(super) fn as_last(&self) -> LastMetadata<'_> {
-        Some((&self.text, Arc::clone(&self.metadata)))
+    /// The text and what was read from it, as a reader keeps its last metadata.
+    pub(super) fn as_last(&self) -> (&[u8], Arc<Metadata>) {
+        (&self.text, Arc::clone(&self.metadata))
     }
 }
 
@@ -72,14 +72,14 @@ mod tests {
     fn only_small_metadata_of_envelopes_are_kept() {
         let known = KnownMetadata::default();
         learn(&known, b"{plain}", "json/plain");
-        learn(&known, &[b' '; MAX_KEPT + 1], "binary/envelope-kms");
+        learn(&known, &vec![b' '; MAX_KEPT + 1], "binary/envelope-kms");
         assert!(known.load().is_none());
         let first = learn(&known, b"{1}", "binary/envelope-kms");
         let kept = known.load();
-        let (text, metadata) = kept.as_ref().unwrap().as_last().unwrap();
+        let (text, metadata) = kept.as_ref().unwrap().as_last();
         assert!(text == b"{1}" && Arc::ptr_eq(&metadata, &first));
         learn(&known, b"{2}", "binary/envelope-kms");
-        assert_eq!(known.load().as_ref().unwrap().as_last().unwrap().0, b"{2}");
+        assert_eq!(known.load().as_ref().unwrap().as_last().0, b"{2}");
         known.learn(None, &None);
         assert!(known.load().is_some());
     }

@@ -134,7 +134,7 @@ impl Request<'_> {
             all = bytes.slices();
             &all
         };
-        let mut last = known.as_ref().and_then(|known| known.as_last());
+        let mut last = known.as_ref().map(|known| known.as_last());
         let payloads = json::parse_shared_payloads_in_parts(parts, limits, &mut last)?;
         self.known_metadata.learn(known.as_deref(), &last);
         Some(payloads)

@@ -2,6 +2,7 @@
 //! `file_memory` is apart: it measures the memory of every process that its own process has started.
 
 #![allow(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test that panics has failed, as it should"
