@@ -177,7 +177,6 @@ impl TaskRunner {
                 .caps
                 .lower(&mut request, self.claude.permission_mode),
         );
-        warnings.extend_from_slice(self.confinement.sandbox.missing());
         let request = Arc::new(request);
         let redactor = redactor(&task, Arc::clone(&request)).await?;
         let cannot_begin = |what: &str, e: &dyn fmt::Display| {
@@ -347,7 +346,10 @@ impl TaskRunner {
         tracing::info!(task = %task, exit_code = end.exit_code, stopped = ?end.stopped,
             events = end.progress.total(), "task ends");
         let logs_path = prepared.log.path().to_owned();
-        conclude(&task, end, logs_path, prepared.warnings.clone())
+        let mut warnings = prepared.warnings.clone();
+        // Only the result has them. The operator chose the sandbox, and the events are the same with each choice.
+        warnings.extend_from_slice(self.confinement.sandbox.missing());
+        conclude(&task, end, logs_path, warnings)
     }
 
     /// Does what the request asks for after a successful session: the commit and the uploads. Their failure is reported and
