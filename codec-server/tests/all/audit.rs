@@ -13,7 +13,7 @@ use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
 
 use crate::support::{
-    CodecServer, SECRET, body_of, create_key, keyring, plain, post, program, run, text,
+    CodecServer, SECRET, body_of, create_key, keyring, plain, post, program, run, text, until,
 };
 
 const NAMESPACE: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
@@ -301,12 +301,14 @@ fn nothing_is_decoded_without_a_record() {
             assert!(answer.header("retry-after").is_some());
         }
         server.wait_for_log("the audit log cannot be written");
-        let ready = loop {
+        let ready = until(|| {
             let answer = server.admin("/readyz");
             if answer.body.contains("audit") {
-                break answer;
+                Ok(answer)
+            } else {
+                Err(answer.body)
             }
-        };
+        });
         assert_eq!(ready.status, status, "{}", ready.body);
         assert_eq!(server.call("/decode", "default", &sealed).status, status);
         server.stop_and_log();

@@ -14,11 +14,31 @@ pub(crate) use process::{
 };
 pub(crate) use secure::{Http2, Tls};
 
-use std::path::Path;
+use std::{fmt::Debug, path::Path, thread, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// Longer than anything that these tests wait for: only a test that hangs meets it.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Asks `look` again and again until it finds something. A test that waits too long fails with the last answer.
+#[track_caller]
+pub(crate) fn until<T, E: Debug>(mut look: impl FnMut() -> Result<T, E>) -> T {
+    let started = Instant::now();
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(last) => assert!(
+                started.elapsed() < PATIENCE,
+                "not within {PATIENCE:?}: {last:?}"
+            ),
+        }
+        thread::yield_now();
+    }
+}
 
 /// What no log line and no foreign answer may hold.
 pub(crate) const SECRET: &str = "correct-horse-battery-staple";

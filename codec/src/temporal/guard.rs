@@ -1,7 +1,7 @@
 //! Keeps from a worker the queries that would end its process, and completes answers for the Web UI.
 
+mod definition;
 mod history;
-mod interface;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use temporalio_common::{
     },
 };
 
-use self::interface::{Interface, Interfaces};
+use self::definition::{Definition, Definitions};
 use super::rpc;
 
 /// The call by which a worker gets workflow tasks and queries.
@@ -73,7 +73,7 @@ const UNUSED_ADDRESS: &str = "http://guarded.invalid";
 #[derive(Clone, Default)]
 pub struct WorkerGuard {
     inputs: BTreeMap<String, InputCheck>,
-    interfaces: BTreeMap<String, Interface>,
+    definitions: BTreeMap<String, Definition>,
 }
 
 /// Removes the details of a patch marker. The core of the SDK writes and reads them itself, without the codec.
@@ -114,7 +114,7 @@ impl WorkerGuard {
         W: WorkflowDefinition,
         Q: QueryDefinition<Workflow = W>,
     {
-        let names = &mut self.interface(&workflow).queries;
+        let names = &mut self.definition(&workflow).queries;
         names.insert(query.name().to_owned());
         self
     }
@@ -126,7 +126,7 @@ impl WorkerGuard {
         W: WorkflowDefinition,
         S: SignalDefinition<Workflow = W>,
     {
-        let names = &mut self.interface(&workflow).signals;
+        let names = &mut self.definition(&workflow).signals;
         names.insert(signal.name().to_owned());
         self
     }
@@ -138,14 +138,14 @@ impl WorkerGuard {
         W: WorkflowDefinition,
         U: UpdateDefinition<Workflow = W>,
     {
-        let names = &mut self.interface(&workflow).updates;
+        let names = &mut self.definition(&workflow).updates;
         names.insert(update.name().to_owned());
         self
     }
 
-    fn interface(&mut self, workflow: &impl WorkflowDefinition) -> &mut Interface {
+    fn definition(&mut self, workflow: &impl WorkflowDefinition) -> &mut Definition {
         let name = workflow.name().to_owned();
-        self.interfaces.entry(name).or_default()
+        self.definitions.entry(name).or_default()
     }
 
     /// The client for the worker: as `client`, but guarded. It serves calls of the workflow service, which are all that a
@@ -158,7 +158,7 @@ impl WorkerGuard {
         let identity = connection.identity().to_owned();
         let guarding = Arc::new(Guarding {
             inputs: self.inputs,
-            interfaces: Interfaces::new(self.interfaces),
+            definitions: Definitions::new(self.definitions),
             connection,
             namespace: client.options().namespace.clone(),
             converter: client.options().data_converter.clone(),
@@ -186,7 +186,7 @@ impl fmt::Debug for WorkerGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkerGuard")
             .field("workflows", &self.inputs.keys())
-            .field("interfaces", &self.interfaces)
+            .field("definitions", &self.definitions)
             .finish()
     }
 }
@@ -206,7 +206,7 @@ fn workflow_context() -> SerializationContextData {
 
 struct Guarding {
     inputs: BTreeMap<String, InputCheck>,
-    interfaces: Interfaces,
+    definitions: Definitions,
     connection: Connection,
     namespace: String,
     converter: DataConverter,
@@ -215,8 +215,11 @@ struct Guarding {
 impl Guarding {
     async fn answer(&self, request: GrpcRequest) -> Result<GrpcSuccessResponse, Status> {
         let is_poll = request.rpc == POLL;
-        let request = self.interfaces.complete(request, &self.converter).await;
+        let (request, ended) = self.definitions.complete(request, &self.converter).await;
         let mut answer = rpc::forward(&self.connection, request).await?;
+        if let Some(token) = ended {
+            self.definitions.forget(&token);
+        }
         if is_poll {
             let task = PollWorkflowTaskQueueResponse::decode(&*answer.proto)
                 .map_err(|_| Status::internal("the workflow task is not a valid message"))?;
@@ -227,7 +230,7 @@ impl Guarding {
                 // As when no task came until the end of a poll: the worker polls again.
                 answer.proto.clear();
             } else {
-                self.interfaces.note(&task);
+                self.definitions.note(&task);
             }
         }
         Ok(answer)

@@ -1,7 +1,6 @@
 //! A client of the codec server: it encodes, decodes what it has just encoded, and decodes what it encoded before.
 
 use std::{
-    collections::VecDeque,
     thread,
     time::{Duration, Instant},
 };
@@ -10,10 +9,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::tally::{Operation, Outcome, Shared};
+use super::{
+    kept::Kept,
+    tally::{Operation, Outcome, Shared},
+};
 
 /// Bodies that a client keeps to decode them later.
-const KEPT: usize = 48;
+const MOST_KEPT: usize = 48;
 /// One of so many bodies is kept, so that the kept ones have been sealed with many data keys.
 const KEPT_OF: u64 = 40;
 /// How long a client rests between two rounds.
@@ -34,7 +36,7 @@ pub(super) struct Client {
     url: String,
     number: u32,
     round: u64,
-    kept: VecDeque<Body>,
+    kept: Kept<Body>,
 }
 
 /// What was encoded, and what was made of it.
@@ -52,7 +54,7 @@ impl Client {
             url: url.to_owned(),
             number,
             round: 0,
-            kept: VecDeque::new(),
+            kept: Kept::new(MOST_KEPT, number),
         }
     }
 
@@ -69,16 +71,13 @@ impl Client {
             let outcome = self.decode(&body);
             shared.note(Operation::DecodeNew, started, outcome);
             if self.round % KEPT_OF == 1 {
-                self.kept.push_back(body);
-                self.kept.truncate(KEPT);
+                self.kept.push(body);
             }
         }
-        // The oldest comes next, and then becomes the newest. A full list makes room at its end.
-        if let Some(body) = self.kept.pop_front() {
+        if let Some(body) = self.kept.turn().cloned() {
             let started = Instant::now();
             let outcome = self.decode(&body);
             shared.note(Operation::DecodeOld, started, outcome);
-            self.kept.push_back(body);
         }
         thread::sleep(REST);
     }

@@ -3,6 +3,7 @@
 //! A request that needs the key service may fail while the service is down. Every other failure counts, and so do payloads
 //! that do not come back as they were, memory that grows, and answers that get slower.
 
+mod kept;
 mod load;
 mod plan;
 mod report;

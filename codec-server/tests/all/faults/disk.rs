@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::support::{CodecServer, DEFAULT, plain, program, text};
+use crate::support::{CodecServer, DEFAULT, plain, program, text, until};
 
 /// Runs commands in a small disk of their own: `$P` is the program, and the working directory is on the disk.
 fn on_a_small_disk(commands: &str) -> Output {
@@ -129,12 +129,13 @@ fn a_server_whose_audit_log_is_on_a_full_disk_refuses_and_goes_on_when_there_is_
     assert!(answered > 50, "{answered}");
 
     fs::write(sign.path().join("go"), "").unwrap();
-    let opened = loop {
+    let opened = until(|| {
         let answer = server.call("/decode", "default", &sealed);
         if answer.status == 200 {
-            break answer.json();
+            return Ok(answer.json());
         }
         answer.refused(503, "audit log");
-    };
+        Err(answer.body)
+    });
     assert_eq!(opened, plaintext);
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::{Cloud, CodecServer, Http2, body_of, plain};
+use crate::support::{Cloud, CodecServer, Http2, body_of, plain, until};
 
 /// The status of each of a thousand requests at once.
 async fn thousand(server: &CodecServer, path: &str, bodies: &[Value]) -> Vec<u16> {
@@ -27,8 +27,8 @@ fn nothing_fails_that_could_succeed_and_the_server_recovers() {
     let cloud = runtime.block_on(Cloud::start());
     let mut server = cloud.server();
     server.wait_for_log("ready: every encrypting key answers");
-    runtime.block_on(async {
-        let plaintext = plain(&["a"]);
+    let plaintext = plain(&["a"]);
+    let (known, unknown) = runtime.block_on(async {
         let known = Http2::to(server.url())
             .await
             .json("/encode", &[], &plaintext)
@@ -58,24 +58,25 @@ fn nothing_fails_that_could_succeed_and_the_server_recovers() {
                 assert_eq!(*status, expected, "{fault}: request {number}");
             }
         }
-
-        cloud.fault(&[]);
-        // The pause of the circuit breaker ends by itself.
-        let connection = Http2::to(server.url()).await;
-        loop {
-            let body = body_of(&unknown);
-            let (status, text) = connection.post("/decode", &[], &body).await.unwrap();
-            if status == 200 {
-                assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), plaintext);
-                break;
-            }
-            assert_eq!(status, 503, "{text}");
-            tokio::task::yield_now().await;
-        }
-        let bodies = [known, unknown, json!({"payloads": []})];
-        let statuses = thousand(&server, "/decode", &bodies).await;
-        assert!(statuses.iter().all(|status| *status == 200));
+        (known, unknown)
     });
+
+    cloud.fault(&[]);
+    assert_eq!(
+        decode_when_it_recovers(&runtime, &server, &unknown),
+        plaintext
+    );
+    let bodies = [known, unknown, json!({"payloads": []})];
+    let statuses = runtime.block_on(thousand(&server, "/decode", &bodies));
+    assert!(statuses.iter().all(|status| *status == 200));
+}
+
+/// The pause of the circuit breaker ends by itself. Until then the server answers 503.
+fn decode_when_it_recovers(runtime: &Runtime, server: &CodecServer, body: &Value) -> Value {
+    until(|| {
+        let opened = runtime.block_on(decode(server, body));
+        opened.inspect_err(|(status, text)| assert_eq!(*status, 503, "{text}"))
+    })
 }
 
 /// The status and the text of an answer, and that text as JSON if the request succeeded.
@@ -121,16 +122,11 @@ fn wrong_answers_open_nothing_and_are_not_kept() {
                 let (status, text) = decode(&server, &unknown).await.expect_err(fault);
                 assert!((400..600).contains(&status), "{fault}: {status} {text}");
             }
-            // Nothing of the wrong answers is remembered.
-            cloud.fault(&[]);
-            let opened = loop {
-                match decode(&server, &unknown).await {
-                    Ok(opened) => break opened,
-                    Err((status, text)) => assert!(status == 503, "{fault}: {status} {text}"),
-                }
-            };
-            assert_eq!(opened, plaintext, "{fault}");
         });
+        // Nothing of the wrong answers is remembered.
+        cloud.fault(&[]);
+        let opened = decode_when_it_recovers(&runtime, &server, &unknown);
+        assert_eq!(opened, plaintext, "{fault}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::support::{CLOUD_KEY, Cloud, CodecServer, plain};
+use crate::support::{CLOUD_KEY, Cloud, CodecServer, plain, until};
 
 const RESOLVES: &str = "127.0.0.1 localhost\n";
 const DOES_NOT: &str = "127.0.0.1 elsewhere.invalid\n";
@@ -66,12 +66,13 @@ fn a_name_that_does_not_resolve_fails_only_what_needs_the_key_service() {
     assert_eq!(cloud.calls(), calls, "the name still resolves");
 
     fs::write(&names, RESOLVES).unwrap();
-    let opened = loop {
+    let opened = until(|| {
         let answer = decode(&unknown);
         if answer.status == 200 {
-            break answer.json();
+            return Ok(answer.json());
         }
         assert_eq!(answer.status, 503, "{}", answer.body);
-    };
+        Err(answer.body)
+    });
     assert_eq!(opened, plaintext);
 }

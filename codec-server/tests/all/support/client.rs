@@ -4,13 +4,11 @@ use std::{
     fmt::Write as _,
     io::{Read as _, Write as _},
     net::{Shutdown, TcpStream},
-    time::Duration,
 };
 
 use serde_json::Value;
 
-/// Longer than anything a server of these tests waits for: only a hanging test meets it.
-const PATIENCE: Duration = Duration::from_mins(1);
+use super::PATIENCE;
 
 pub(crate) struct Connection(TcpStream);
 

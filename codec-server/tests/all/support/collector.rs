@@ -5,7 +5,6 @@ use std::{
     net::{TcpListener, TcpStream},
     sync::Arc,
     thread,
-    time::Duration,
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -18,8 +17,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message as _;
 
-/// Longer than any export takes: only a failing test meets it.
-const PATIENCE: Duration = Duration::from_mins(1);
+use super::PATIENCE;
 
 pub(crate) struct Collector {
     url: String,

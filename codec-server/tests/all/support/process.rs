@@ -4,7 +4,6 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
-    time::Duration,
 };
 
 use dev_servers::Service;
@@ -13,12 +12,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use temporal_kms_codec::kms::local::LocalKeyring;
 
-use super::client::{Answer, Connection, body_of, post};
+use super::{
+    PATIENCE,
+    client::{Answer, Connection, body_of, post},
+    until,
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_codec-server");
 /// One namespace `default` with a key of its own.
 pub(crate) const DEFAULT: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
-const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct CodecServer {
     service: Service,
@@ -257,16 +259,11 @@ impl CodecServer {
     /// Waits until `/metrics` shows a series that begins so.
     #[track_caller]
     pub(crate) fn wait_for_metric(&self, series: &str) {
-        let started = tokio::time::Instant::now();
-        while !self
-            .admin("/metrics")
-            .body
-            .lines()
-            .any(|line| line.starts_with(series))
-        {
-            assert!(started.elapsed() < PATIENCE, "{series} is not shown");
-            std::thread::yield_now();
-        }
+        until(|| {
+            let shown = self.admin("/metrics").body;
+            let is_shown = shown.lines().any(|line| line.starts_with(series));
+            is_shown.then_some(()).ok_or(series)
+        });
     }
 
     /// Waits for a line of the log that holds `words`.

@@ -86,7 +86,7 @@ impl Endless {
             .build();
         Guarding {
             inputs: BTreeMap::new(),
-            interfaces: Interfaces::default(),
+            definitions: Definitions::default(),
             connection: Connection::connect(options).await.unwrap(),
             namespace: "default".to_owned(),
             converter: DataConverter::default(),
