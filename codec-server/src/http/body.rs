@@ -22,6 +22,9 @@ const FIRST_OF_LONG: usize = 64 << 10;
 /// answer would otherwise see a broken connection.
 const DISCARDED: usize = 32 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
+/// As much of a body that was not asked for, because its request was refused by its head.
+const DISCARDED_UNREAD: usize = 64 << 10;
+const DISCARD_UNREAD_TIME: Duration = Duration::from_millis(250);
 
 /// A whole body, and its share of the memory. The body is erased on drop.
 pub(super) struct Received {
@@ -102,9 +105,19 @@ fn capacity(needed: usize, held: usize, announced: usize) -> usize {
     needed.max(larger.min(most))
 }
 
-async fn refuse(mut body: Body, refusal: RequestError) -> RequestError {
+async fn refuse(body: Body, refusal: RequestError) -> RequestError {
+    discard(body, DISCARDED, DISCARD_TIME).await;
+    refusal
+}
+
+/// Reads a small body of a request that was refused by its head.
+pub(super) async fn discard_unread(body: Body) {
+    discard(body, DISCARDED_UNREAD, DISCARD_UNREAD_TIME).await;
+}
+
+async fn discard(mut body: Body, most: usize, time: Duration) {
     let discard = async {
-        let mut left = DISCARDED;
+        let mut left = most;
         while let Ok(Some(part)) = next(&mut body).await {
             left = left.saturating_sub(part.remaining());
             if left == 0 {
@@ -113,8 +126,7 @@ async fn refuse(mut body: Body, refusal: RequestError) -> RequestError {
         }
     };
     // The answer does not depend on it.
-    let _ = timeout(DISCARD_TIME, discard).await;
-    refusal
+    let _ = timeout(time, discard).await;
 }
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, RequestError> {

@@ -1,12 +1,13 @@
 //! A codec request from its head to its answer, one step after the other.
 
-use std::{pin::pin, sync::Arc};
+use std::{mem, pin::pin, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{Request, State},
     response::Response,
 };
-use http::Method;
+use http::{Method, Version, request};
 use temporal_kms_codec_service::{
     auth::{self, Identity},
     telemetry::SecurityMetrics,
@@ -42,7 +43,12 @@ pub(super) async fn run(app: &App, request: Request) -> Response {
         is_answered: false,
     };
     // They have room for everything that a request may wait for. Futures around them would be moved with all of that.
-    let done = Box::pin(steps(app, request, id, &mut asked.summary)).await;
+    let (head, mut body) = request.into_parts();
+    let done = Box::pin(steps(app, &head, &mut body, id, &mut asked.summary)).await;
+    if done.is_err() && head.version == Version::HTTP_2 {
+        // Some clients lose an answer that comes before they have sent the body (curl 7.88).
+        body::discard_unread(body).await;
+    }
     let mut summary = asked.answered();
     let mut response = match done {
         Ok(done) => answer::success(done),
@@ -69,7 +75,7 @@ struct InFlight<'a> {
 impl InFlight<'_> {
     fn answered(mut self) -> Summary {
         self.is_answered = true;
-        std::mem::take(&mut self.summary)
+        mem::take(&mut self.summary)
     }
 }
 
@@ -85,30 +91,30 @@ impl Drop for InFlight<'_> {
 /// once.
 async fn steps(
     app: &App,
-    request: Request,
+    head: &request::Parts,
+    body: &mut Body,
     id: RequestId,
     summary: &mut Summary,
 ) -> Result<Done, RequestError> {
-    let (head, body) = request.into_parts();
     let connection = head.extensions.get::<ConnectionInfo>();
     summary.client = connection.map(|connection| connection.peer().clone());
     // Before the first refusal: a request without an operation has no line in the audit log.
     let route = Route::of(&head.uri);
     summary.operation = route.as_ref().map(|route| route.operation.name());
     let _open = app.admission.open()?;
-    app.origins.check(&head)?;
+    app.origins.check(head)?;
     let route = route.ok_or(RequestError::UnknownPath)?;
     if head.method != Method::POST {
         return Err(RequestError::NotPost);
     }
-    let identity = authenticate(&head, &app.authenticator).await;
+    let identity = authenticate(head, &app.authenticator).await;
     count_caller(identity.as_ref(), app.metrics.security());
     let identity = identity?;
     if identity.method() != auth::Method::Open {
-        check_cookies(&head, &app.origins)?;
+        check_cookies(head, &app.origins)?;
         summary.caller = Some(identity.clone());
     }
-    let requested = namespace::of(&head, &route, &app.namespaces, &identity)?;
+    let requested = namespace::of(head, &route, &app.namespaces, &identity)?;
     summary.namespace =
         Some(requested.namespace.clone()).filter(|name| app.namespaces.serves(name));
     authorize(&identity, route.operation, &requested.namespace)?;
@@ -124,7 +130,7 @@ async fn steps(
     let limits = app.limits.within(&codec.limits);
     // A slow body must not hold a place among the requests in work.
     let share = app.memory.share();
-    let body = body::read(body, limits.max_body, app.timeouts.body, share).await?;
+    let body = body::read(mem::take(body), limits.max_body, app.timeouts.body, share).await?;
     summary.bytes = body.bytes.len();
     let transform = transform::Request {
         id,

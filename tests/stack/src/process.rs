@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 
 use crate::{
     StackError,
-    children::{descendants, kill_survivors},
+    children::{Seen, descendants, kill_survivors},
     registry,
 };
 
@@ -168,7 +168,7 @@ impl Process {
     #[must_use]
     pub fn descendants(&self) -> Vec<i32> {
         let below = descendants(self.child.id());
-        below.into_iter().map(|seen| seen.pid()).collect()
+        below.into_iter().map(Seen::pid).collect()
     }
 
     /// Whether it has not ended yet.

@@ -4,10 +4,8 @@ use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 use anyhow::Context;
 
-use super::target::Target;
+use super::target::{MANIFEST, Target};
 use crate::{step, workspace::Workspace};
-
-pub(super) const MANIFEST: &str = "fuzz/Cargo.toml";
 
 /// The flags of `cargo fuzz --sanitizer none`: counters at every branch, and comparisons that tell what they compare.
 const FLAGS: [&str; 7] = [

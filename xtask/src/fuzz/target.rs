@@ -5,8 +5,9 @@ use std::fs;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use super::build::MANIFEST;
 use crate::workspace::Workspace;
+
+pub(super) const MANIFEST: &str = "fuzz/Cargo.toml";
 
 #[derive(Deserialize)]
 struct Manifest {
