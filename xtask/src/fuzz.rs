@@ -60,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
 /// Runs the targets of the library for a moment. The others take too long to build for `cargo xtask ci`.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
     let mut format = workspace.cargo();
-    format.args(["fmt", "--check", "--manifest-path", build::MANIFEST]);
+    format.args(["fmt", "--check", "--manifest-path", target::MANIFEST]);
     step::loudly(format)?;
     let all = target::all(workspace)?.into_iter();
     let quick: Vec<Target> = all.filter(|target| target.features.is_empty()).collect();
