@@ -41,7 +41,7 @@ pub(super) async fn run(app: &App, request: Request) -> Response {
         summary: Summary::default(),
         is_answered: false,
     };
-    // They have room for everything that a request may wait for. Futures around them would be moved with all of that.
+    // This future is large. Boxing it keeps the futures around it small.
     let done = Box::pin(steps(app, request, id, &mut asked.summary)).await;
     let mut summary = asked.answered();
     let mut response = match done {
