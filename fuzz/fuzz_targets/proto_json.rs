@@ -1,4 +1,4 @@
-//! Bodies of proto-JSON: what the straight reader accepts, the other reader and `serde_json` read alike.
+//! Bodies of proto-JSON, whole and in parts: what the straight reader accepts, the other reader and `serde_json` read alike.
 
 #![no_main]
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 use temporal_kms_codec_proto::{
     Payload, SharedPayload,
     json::{
-        Limits, parse_payload, parse_payload_list, parse_payloads, parse_shared_payloads,
-        shared_payloads_len, write_payload, write_payload_list, write_payloads,
-        write_shared_payloads,
+        JsonError, Limits, parse_any_shared_payloads, parse_payload, parse_payload_list,
+        parse_payloads, parse_shared_payloads, parse_shared_payloads_in_parts, shared_payloads_len,
+        write_payload, write_payload_list, write_payloads, write_shared_payloads,
     },
 };
 
@@ -23,11 +23,9 @@ const LONGEST_ERROR: usize = 300;
 
 fuzz_target!(|body: &[u8]| {
     let read = parse_payloads(body, &LIMITS).map(|read| read.payloads);
-    let shared = parse_shared_payloads(body, &LIMITS).map(|shared| {
-        let payloads = shared.into_iter().map(SharedPayload::into_payload);
-        payloads.collect::<Vec<_>>()
-    });
-    assert_eq!(read, shared);
+    assert_eq!(read, parse_shared_payloads(body, &LIMITS).map(unshared));
+    assert_eq!(read, parse_any_shared_payloads(body, &LIMITS).map(unshared));
+    same_in_parts(body, &read);
     match read {
         Ok(payloads) => {
             same_without_the_straight_way(body, &payloads);
@@ -41,6 +39,25 @@ fuzz_target!(|body: &[u8]| {
     }
     let _ = parse_payload_list(body, &LIMITS);
 });
+
+fn unshared(shared: Vec<SharedPayload>) -> Vec<Payload> {
+    shared
+        .into_iter()
+        .map(SharedPayload::into_payload)
+        .collect()
+}
+
+/// The straight reader gives up at a cut, or reads what the whole body means.
+fn same_in_parts(body: &[u8], read: &Result<Vec<Payload>, JsonError>) {
+    for eighth in 0..8 {
+        let (head, rest) = body.split_at(body.len() * eighth / 8);
+        let (middle, tail) = rest.split_at(rest.len() / 2);
+        let parts = [head, middle, tail];
+        if let Some(shared) = parse_shared_payloads_in_parts(&parts, &LIMITS, &mut None) {
+            assert_eq!(read.as_ref(), Ok(&unshared(shared)));
+        }
+    }
+}
 
 /// The straight reader gives up at an unknown member.
 fn same_without_the_straight_way(body: &[u8], payloads: &[Payload]) {

@@ -33,8 +33,8 @@ pub use error::{Field, JsonError, Place, Position};
 pub use fast::Last as LastMetadata;
 pub use limits::Limits;
 pub use read::{
-    parse_payload, parse_payload_list, parse_payloads, parse_shared_payloads,
-    parse_shared_payloads_in_parts,
+    parse_any_shared_payloads, parse_payload, parse_payload_list, parse_payloads,
+    parse_shared_payloads, parse_shared_payloads_in_parts,
 };
 pub use scan::{FoundAt, HistoryEvent};
 pub use stream::{Part, PayloadStream};

@@ -18,8 +18,8 @@ pub fn protect() {
     }
 }
 
-/// Blocks of memory up to this size are used again: those of all bodies and answers within the default limits. Of what
-/// requests have taken, each thread may keep twice as much.
+/// Blocks of memory up to this size are used again. glibc raises the size, to 32 MiB at most, when a larger block is freed.
+/// Each malloc arena may keep up to twice this size. `MALLOC_ARENA_MAX` limits the number of arenas.
 const REUSED: usize = 24 << 20;
 
 /// Has the allocator keep the memory of large requests for the next ones. Otherwise it gives each large block back to the

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 pub(super) use self::parts::Parts;
 use super::{memory::Share, request_error::RequestError};
 
-/// Memory that a body takes at first: more, if it tells that it is long, and never more than it tells.
+/// Memory that a body takes at first: 16 KiB, or up to 64 KiB for a long announced body. Never more than the announced length.
 const FIRST: usize = 16 << 10;
 const FIRST_OF_LONG: usize = 64 << 10;
 /// How much of a refused body is still read, and for how long. A client that sends the whole body before it reads the
@@ -92,7 +92,7 @@ async fn add(
     Ok(())
 }
 
-/// At most twice what has arrived. A stalled client holds no more than that.
+/// At most 64 KiB, or twice what has arrived. A stalled client holds no more than that.
 fn capacity(needed: usize, held: usize, announced: usize) -> usize {
     let larger = announced.clamp(FIRST, FIRST_OF_LONG).max(held * 2);
     // A body may tell no length, or a wrong one.
@@ -101,7 +101,7 @@ fn capacity(needed: usize, held: usize, announced: usize) -> usize {
     } else {
         announced
     };
-    // What is not taken is not erased.
+    // Unreserved memory costs no erasing.
     needed.max(larger.min(most))
 }
 

@@ -71,7 +71,7 @@ impl OriginPolicy {
     }
 
     /// Gives the answer to a request without an origin the headers that [`cors_layer`](Self::cors_layer) gives it.
-    pub(super) fn mark<B>(&self, answer: &mut Response<B>) {
+    pub(super) fn add_cors_headers<B>(&self, answer: &mut Response<B>) {
         const VARY: HeaderValue = HeaderValue::from_static("origin");
         const TRUE: HeaderValue = HeaderValue::from_static("true");
         answer.headers_mut().append(header::VARY, VARY);
@@ -82,7 +82,7 @@ impl OriginPolicy {
     }
 
     pub(super) fn check(&self, request: &Parts) -> Result<(), RequestError> {
-        if self.is_of_a_program(request) {
+        if self.is_plain_client(request) {
             return Ok(());
         }
         let host = self.check_host(request)?;
@@ -98,7 +98,7 @@ impl OriginPolicy {
 
     /// Whether no browser sent this request, and it names this server in the usual form. Most requests are so, and need no
     /// parser.
-    fn is_of_a_program(&self, request: &Parts) -> bool {
+    fn is_plain_client(&self, request: &Parts) -> bool {
         let headers = &request.headers;
         let mut hosts = headers.get_all(header::HOST).iter();
         let (None, Some(host), None) = (request.uri.authority(), hosts.next(), hosts.next()) else {
@@ -106,7 +106,7 @@ impl OriginPolicy {
         };
         !headers.contains_key(header::ORIGIN)
             && !headers.contains_key(SEC_FETCH_SITE)
-            && host::usual_name(host).is_some_and(|name| self.any_host || self.is_our_name(name))
+            && host::usual_name(host).is_some_and(|name| self.accepts_name(name))
     }
 
     /// The host that the request is addressed to. For files that every page may link to.
@@ -178,12 +178,16 @@ impl OriginPolicy {
             (None, Some(header), None) => Authority::try_from(header.as_bytes()).ok()?,
             _ => return None,
         };
-        (self.any_host || self.is_our_name(host.host())).then_some(host)
+        self.accepts_name(host.host()).then_some(host)
     }
 
     /// As [`admin::names_no_foreign_host`].
     pub(super) fn names_no_foreign_host(&self, uri: &Uri, headers: &HeaderMap) -> bool {
         admin::names_no_foreign_host(uri, headers, |name| self.is_our_name(name))
+    }
+
+    fn accepts_name(&self, name: &str) -> bool {
+        self.any_host || self.is_our_name(name)
     }
 
     fn is_our_name(&self, name: &str) -> bool {
@@ -247,9 +251,46 @@ fn is_local_origin(origin: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use std::convert::Infallible;
+
+    use http::{Request, StatusCode};
+    use tower::{Layer as _, ServiceExt as _, service_fn};
 
     use super::*;
+
+    #[tokio::test]
+    async fn answers_without_an_origin_get_the_headers_of_the_layer() {
+        for allow_credentials in [false, true] {
+            let cors = CorsConfig {
+                allow_credentials,
+                ..CorsConfig::local()
+            };
+            let policy = OriginPolicy::new(cors, Vec::new(), false);
+            for status in [
+                StatusCode::OK,
+                StatusCode::UNAUTHORIZED,
+                StatusCode::FORBIDDEN,
+                StatusCode::PAYLOAD_TOO_LARGE,
+                StatusCode::TOO_MANY_REQUESTS,
+            ] {
+                let answer = move || {
+                    let answer = Response::builder().status(status);
+                    answer.header(header::VARY, "cookie").body(()).unwrap()
+                };
+                let service =
+                    service_fn(move |_: Request<()>| async move { Ok::<_, Infallible>(answer()) });
+                let request = Request::post("/decode").body(()).unwrap();
+                let of_layer = policy.cors_layer().layer(service).oneshot(request).await;
+                let mut added = answer();
+                policy.add_cors_headers(&mut added);
+                assert_eq!(of_layer.unwrap().headers(), added.headers(), "{status}");
+                let names_credentials = added
+                    .headers()
+                    .contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
+                assert_eq!(names_credentials, allow_credentials);
+            }
+        }
+    }
 
     #[test]
     fn local_origins_are_those_of_this_machine() {

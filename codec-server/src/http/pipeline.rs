@@ -42,8 +42,8 @@ pub(super) async fn run(app: &App, request: Request) -> Response {
         summary: Summary::default(),
         is_answered: false,
     };
-    // They have room for everything that a request may wait for. Futures around them would be moved with all of that.
     let (head, mut body) = request.into_parts();
+    // This future is large. Boxing it keeps the futures around it small.
     let done = Box::pin(steps(app, &head, &mut body, id, &mut asked.summary)).await;
     if done.is_err() && head.version == Version::HTTP_2 {
         // Some clients lose an answer that comes before they have sent the body (curl 7.88).

@@ -25,14 +25,14 @@ pub(crate) async fn answer(app: &Arc<App>, routes: &Router, request: Request) ->
             return response;
         }
         let mut response = pipeline::run(app, request).await;
-        app.origins.mark(&mut response);
+        app.origins.add_cors_headers(&mut response);
         response
     })
     .await
 }
 
 /// Whether a request is not for a codec path, or a browser may want to know whether its page may read the answer. Routing and
-/// CORS take as long as decoding a small payload, so the others pass them by.
+/// CORS take as long as decoding a small payload, so other requests skip both.
 fn needs_routes(request: &Request) -> bool {
     let path = request.uri().path();
     let is_codec = path.ends_with("/decode") || path.ends_with("/encode");

@@ -63,6 +63,20 @@ pub(super) struct Request<'r> {
     pub(super) known_metadata: &'r KnownMetadata,
 }
 
+/// The payloads of a body.
+struct Parsed {
+    payloads: Vec<SharedPayload>,
+    /// Whether the direct reader read it. Then it has no other members, which could hold secrets.
+    is_direct: bool,
+}
+
+impl Parsed {
+    /// Whether the body held envelopes and nothing else.
+    fn is_ciphertext(&self) -> bool {
+        self.is_direct && !self.payloads.is_empty() && self.payloads.iter().all(is_sealed)
+    }
+}
+
 /// A payload of the answer.
 enum Decoded {
     Payload(SharedPayload),
@@ -76,10 +90,12 @@ impl Request<'_> {
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
-        let asked = self.parse(&bytes, &limits, &mut share).await?;
+        let parsed = self.parse(&bytes, &limits, &mut share).await?;
+        let is_ciphertext = self.operation == Operation::Decode && parsed.is_ciphertext();
+        let asked = parsed.payloads;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
         share.shrink(bytes.len());
-        if self.operation == Operation::Decode && asked.iter().all(is_sealed) {
+        if is_ciphertext {
             bytes.discard();
         } else {
             drop(bytes);
@@ -104,40 +120,48 @@ impl Request<'_> {
         answered.write(share, is_secret).await
     }
 
-    /// The payloads of a body.
+    /// Reads a body.
     async fn parse(
         &self,
         bytes: &Parts,
         limits: &json::Limits,
         share: &mut Share,
-    ) -> Result<Vec<SharedPayload>, RequestError> {
-        if let Some(payloads) = self.parse_straight(bytes, limits) {
-            return Ok(payloads);
-        }
+    ) -> Result<Parsed, RequestError> {
         if let Some(bytes) = bytes.single() {
-            return Ok(json::parse_shared_payloads(bytes, limits)?);
+            return self.parse_whole(bytes, limits);
+        }
+        if let Some(parsed) = self.parse_direct(&bytes.slices(), limits) {
+            return Ok(parsed);
         }
         share.grow(bytes.len()).await?;
-        let payloads = json::parse_shared_payloads(&bytes.joined(), limits);
+        let parsed = self.parse_whole(&bytes.joined(), limits);
         share.shrink(bytes.len());
-        Ok(payloads?)
+        parsed
     }
 
-    /// The payloads of a body in the form that most clients send.
-    fn parse_straight(&self, bytes: &Parts, limits: &json::Limits) -> Option<Vec<SharedPayload>> {
+    fn parse_whole(&self, bytes: &[u8], limits: &json::Limits) -> Result<Parsed, RequestError> {
+        if let Some(parsed) = self.parse_direct(&[bytes], limits) {
+            return Ok(parsed);
+        }
+        Ok(Parsed {
+            payloads: json::parse_any_shared_payloads(bytes, limits)?,
+            is_direct: false,
+        })
+    }
+
+    /// Reads a body in the form that most clients send.
+    fn parse_direct(&self, parts: &[&[u8]], limits: &json::Limits) -> Option<Parsed> {
         let known = self.known_metadata.load();
-        let (single, all);
-        let parts: &[&[u8]] = if let Some(bytes) = bytes.single() {
-            single = [bytes];
-            &single
-        } else {
-            all = bytes.slices();
-            &all
-        };
         let mut last = known.as_ref().map(|known| known.as_last());
         let payloads = json::parse_shared_payloads_in_parts(parts, limits, &mut last)?;
-        self.known_metadata.learn(known.as_deref(), &last);
-        Some(payloads)
+        // What callers encode says nothing of the envelopes to come.
+        if self.operation == Operation::Decode {
+            self.known_metadata.learn(known.as_deref(), &last);
+        }
+        Some(Parsed {
+            payloads,
+            is_direct: true,
+        })
     }
 
     async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
@@ -183,7 +207,7 @@ impl Request<'_> {
                 Step::Waits(first) => break first,
             }
         };
-        let others = once(Asks::Undecoded(first)).chain(asked.map(Asks::Payload));
+        let others = once(Pending::Undecoded(first)).chain(asked.map(Pending::Payload));
         let start = answered.payloads.len();
         let mut others = stream::iter((start..).zip(others))
             .map(|(index, payload)| self.decode_one(index, payload, &decoder, &room))
@@ -233,22 +257,22 @@ impl Request<'_> {
     async fn decode_one(
         &self,
         index: usize,
-        payload: Asks,
+        payload: Pending,
         decoder: &Decoder,
         room: &Room<'_>,
     ) -> Result<Decoded, RequestError> {
         let answer = match payload {
-            Asks::Payload(payload) if self.is_kept_reference(&payload) => {
+            Pending::Payload(payload) if self.is_kept_reference(&payload) => {
                 Decoded::Reference(payload)
             }
-            Asks::Payload(payload) => {
+            Pending::Payload(payload) => {
                 let known = decoder.known().decode_shared(payload);
                 match known {
                     Ok(payload) => Decoded::Payload(payload),
                     Err(undecoded) => self.finish(index, undecoded, decoder).await?,
                 }
             }
-            Asks::Undecoded(undecoded) => self.finish(index, undecoded, decoder).await?,
+            Pending::Undecoded(undecoded) => self.finish(index, undecoded, decoder).await?,
         };
         // There is no await since decompression, so at most one payload for each thread is not counted yet.
         let mut taken = Taken::default();
@@ -318,7 +342,7 @@ impl Decoded {
 }
 
 /// A payload that is still to be decoded.
-enum Asks {
+enum Pending {
     Payload(SharedPayload),
     Undecoded(Undecoded),
 }

@@ -124,7 +124,7 @@ impl ActiveDek {
                 Admission::Expired => {
                     return match self.renew_soon(now, active).await {
                         Some(renewed) => Ok(self.admit_new(&*renewed?, messages, bytes)),
-                        None => self.go_on_with(active, messages, bytes).await,
+                        None => self.keep_expired(active, messages, bytes).await,
                     };
                 }
                 Admission::Exhausted => {}
@@ -147,7 +147,7 @@ impl ActiveDek {
 
     /// The expired key. During the wait for its successor another call may have made that, and a suspended machine may have
     /// aged the key beyond its hard limit.
-    async fn go_on_with(
+    async fn keep_expired(
         self: &Arc<Self>,
         expired: &Arc<Current>,
         messages: u64,

@@ -15,9 +15,7 @@ pub(super) const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_S
 
 /// Base64 in either alphabet, padded or not. The usual form is decoded by vector instructions.
 pub(super) fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    base64_simd::STANDARD
-        .decode_to_vec(text)
-        .ok()
+    decode_erasing(|bytes| base64_simd::STANDARD.decode_append(text, bytes).is_ok())
         .or_else(|| decode_any_base64(text))
 }
 
@@ -29,7 +27,7 @@ pub(super) fn decode_base64_in_pieces(pieces: &[&[u8]]) -> Option<Vec<u8>> {
         is_padded: false,
     };
     // The beginning of a quantum whose end is in the next piece.
-    let mut begun: Vec<u8> = Vec::with_capacity(QUANTUM);
+    let mut begun = Zeroizing::new(Vec::with_capacity(QUANTUM));
     for piece in pieces {
         let missing = (QUANTUM - begun.len()) % QUANTUM;
         let (end, rest) = piece.split_at(missing.min(piece.len()));
@@ -69,8 +67,14 @@ impl Decoded {
 }
 
 fn decode_any_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let standard = STANDARD.decode(text);
-    standard.or_else(|_| URL_SAFE.decode(text)).ok()
+    let mut alphabets = [&STANDARD, &URL_SAFE].into_iter();
+    alphabets.find_map(|alphabet| decode_erasing(|bytes| alphabet.decode_vec(text, bytes).is_ok()))
+}
+
+/// A decoder that fails leaves the beginning of the plaintext in its buffer. It is erased.
+fn decode_erasing(decode: impl FnOnce(&mut Vec<u8>) -> bool) -> Option<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    decode(&mut bytes).then(|| mem::take(&mut *bytes))
 }
 
 #[cfg(test)]

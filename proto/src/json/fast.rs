@@ -60,11 +60,11 @@ fn list<'b>(
             erase(&mut payloads);
             return None;
         }
-        let goes_on = payload(reader, last).and_then(|payload| {
+        let more = payload(reader, last).and_then(|payload| {
             payloads.push(payload);
-            reader.goes_on(b']')
+            reader.has_next(b']')
         });
-        match goes_on {
+        match more {
             Some(true) => {}
             Some(false) => return Some(payloads),
             None => {
@@ -108,7 +108,7 @@ fn payload<'b>(reader: &mut Reader<'b>, last: &mut Last<'b>) -> Option<SharedPay
             } else {
                 return None;
             }
-            if !reader.goes_on(b'}')? {
+            if !reader.has_next(b'}')? {
                 break;
             }
         }
@@ -136,7 +136,7 @@ fn read_metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         if metadata.insert(name, value).is_some() {
             return None;
         }
-        if !reader.goes_on(b'}')? {
+        if !reader.has_next(b'}')? {
             return Some(metadata);
         }
     }
@@ -164,7 +164,7 @@ impl<'b> Reader<'b> {
     }
 
     /// Whether a comma follows, or the end of the list or object.
-    fn goes_on(&mut self, end: u8) -> Option<bool> {
+    fn has_next(&mut self, end: u8) -> Option<bool> {
         self.skip_space();
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;

@@ -47,12 +47,24 @@ pub fn parse_shared_payloads(
     if let Some(shared) = fast::payloads(body, limits) {
         return Ok(shared);
     }
+    parse_any_shared_payloads(body, limits)
+}
+
+/// As [`parse_shared_payloads`], for a body that [`parse_shared_payloads_in_parts`] has refused in one part. That reader is not
+/// tried again.
+///
+/// # Errors
+/// As [`parse_payloads`].
+pub fn parse_any_shared_payloads(
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Vec<SharedPayload>, JsonError> {
     let payloads = parse_any_payloads(body, limits)?.payloads;
     Ok(payloads.into_iter().map(SharedPayload::from).collect())
 }
 
-/// As [`parse_shared_payloads`], for a body in parts and in the form that most clients send. `None` when
-/// [`parse_shared_payloads`] must read it, with its parts put together.
+/// As [`parse_shared_payloads`], for a body in parts and in the form that most clients send. `None` for other forms, which
+/// [`parse_any_shared_payloads`] reads, and for parts that must be put together first.
 ///
 /// `last` are metadata that were read before, and their text. They are not read again, and replaced by the last ones of this
 /// body.

@@ -66,15 +66,14 @@ impl Parts {
 }
 
 #[cfg(test)]
-impl From<Vec<u8>> for Parts {
-    fn from(bytes: Vec<u8>) -> Self {
-        let (length, capacity) = (bytes.len(), bytes.capacity());
-        Self {
-            last: bytes.into(),
-            full: Vec::new(),
-            length,
-            capacity,
+impl From<&[&[u8]]> for Parts {
+    fn from(parts: &[&[u8]]) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.grow(all.length + part.len());
+            all.append(part);
         }
+        all
     }
 }
 

@@ -21,11 +21,12 @@ fn served(key: Arc<dyn KeyProvider>, on_undecodable: OnUndecodable) -> Namespace
     NamespaceCodec::new(codec, on_undecodable)
 }
 
-async fn run_within(
+async fn run_parts(
     served: &NamespaceCodec,
     operation: Operation,
-    body: &[u8],
+    parts: &[&[u8]],
     limits: &Limits,
+    known_metadata: &KnownMetadata,
 ) -> Result<Done, RequestError> {
     let request = Request {
         id: RequestId::next(),
@@ -35,13 +36,23 @@ async fn run_within(
         limits,
         asked: &Asked::default(),
         is_audited: false,
-        known_metadata: &KnownMetadata::default(),
+        known_metadata,
     };
     let body = Received {
-        bytes: Parts::from(body.to_vec()),
+        bytes: Parts::from(parts),
         share: Memory::new(limits.max_memory).share(),
     };
     request.run(body).await
+}
+
+async fn run_within(
+    served: &NamespaceCodec,
+    operation: Operation,
+    body: &[u8],
+    limits: &Limits,
+) -> Result<Done, RequestError> {
+    let known = KnownMetadata::default();
+    run_parts(served, operation, &[body], limits, &known).await
 }
 
 async fn run(
@@ -69,6 +80,13 @@ async fn sealed() -> (TempDir, Vec<u8>) {
     (folder, done.answer.to_vec())
 }
 
+/// The codec that made [`sealed`].
+fn sealing(folder: &TempDir) -> NamespaceCodec {
+    let keys = LocalKeyring::open(folder.path());
+    let key = keys.key_or_create("default").unwrap();
+    served(key, OnUndecodable::Fail)
+}
+
 fn failing(kind: ProviderErrorKind, on_undecodable: OnUndecodable) -> NamespaceCodec {
     served(FaultyKey::failing("default", kind), on_undecodable)
 }
@@ -92,6 +110,59 @@ async fn while_the_service_is_away_requests_fail_even_where_placeholders_are_wan
                 "{refusal}"
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_decoded_wherever_it_is_cut() {
+    let (folder, body) = sealed().await;
+    let served = sealing(&folder);
+    let whole = run(&served, Operation::Decode, &body).await.unwrap();
+    let (limits, known) = (Limits::default(), KnownMetadata::default());
+    for cut in 1..body.len() {
+        let (head, tail) = body.split_at(cut);
+        let done = run_parts(&served, Operation::Decode, &[head, tail], &limits, &known).await;
+        assert_eq!(done.unwrap().answer, whole.answer, "{cut}");
+    }
+}
+
+#[tokio::test]
+async fn metadata_are_learned_from_what_is_decoded() {
+    let (folder, body) = sealed().await;
+    let served = sealing(&folder);
+    let (limits, known) = (Limits::default(), KnownMetadata::default());
+    for (operation, is_learned) in [(Operation::Encode, false), (Operation::Decode, true)] {
+        let done = run_parts(&served, operation, &[&body], &limits, &known).await;
+        done.unwrap();
+        assert_eq!(known.load().is_some(), is_learned);
+    }
+}
+
+#[tokio::test]
+async fn only_envelopes_without_other_members_are_dropped_without_erasing() {
+    let (folder, sealed) = sealed().await;
+    let served = sealing(&folder);
+    let sealed = String::from_utf8(sealed).unwrap();
+    let secret = r#"],"x":"secret"}"#;
+    for (body, is_ciphertext) in [
+        (sealed.clone(), true),
+        (sealed.replace("]}", secret), false),
+        (format!(r#"{{"payloads":[{secret}"#), false),
+        (r#"{"payloads":[{"data":"QQ=="}]}"#.to_owned(), false),
+        (r#"{"payloads":[]}"#.to_owned(), false),
+    ] {
+        let request = Request {
+            id: RequestId::next(),
+            operation: Operation::Decode,
+            namespace: &served,
+            preserve_storage_refs: false,
+            limits: &Limits::default(),
+            asked: &Asked::default(),
+            is_audited: false,
+            known_metadata: &KnownMetadata::default(),
+        };
+        let parsed = request.parse_whole(body.as_bytes(), &json::Limits::new(1));
+        assert_eq!(parsed.unwrap().is_ciphertext(), is_ciphertext, "{body}");
     }
 }
 

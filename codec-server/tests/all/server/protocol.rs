@@ -48,32 +48,46 @@ fn answers_are_strict_proto_json() {
 
 #[test]
 fn answers_to_programs_and_to_web_pages_have_the_same_headers() {
-    let credentials = [("CODEC_CORS_ALLOW_CREDENTIALS", "true")];
-    let server = CodecServer::serve_with("", TWO, &credentials);
-    let sealed = body_of(&server.encode("default", &plain(&["a"])));
-    for (path, body) in [("/decode", sealed.as_slice()), ("/encode", b"[".as_slice())] {
-        let headers = |request: &[(&str, &str)]| {
-            let answer = server.post(path, request, body);
-            let of_all = [
-                "access-control-allow-origin",
-                "date",
-                "x-request-id",
-                "content-length",
-            ];
-            let mut headers = answer.headers;
-            headers.retain(|(name, _)| !of_all.contains(&name.as_str()));
-            headers.sort();
-            (answer.status, headers)
-        };
-        let of_page = headers(&[("Origin", "https://ui.example.com")]);
-        assert!(
-            of_page
-                .1
-                .iter()
-                .any(|(name, _)| name == "access-control-allow-credentials")
-        );
-        assert_eq!(headers(&[]), of_page, "{path}");
+    for allows_credentials in [false, true] {
+        let text = allows_credentials.to_string();
+        let credentials = [("CODEC_CORS_ALLOW_CREDENTIALS", text.as_str())];
+        let server = CodecServer::serve_with("max_body = \"64KiB\"", TWO, &credentials);
+        let sealed = body_of(&server.encode("default", &plain(&["a"])));
+        let too_large = vec![b' '; 65 << 10];
+        for (path, body, status) in [
+            ("/decode", sealed.as_slice(), 200),
+            ("/encode", b"[".as_slice(), 400),
+            ("/encode", too_large.as_slice(), 413),
+        ] {
+            let of_program = headers(&server, path, &[], body);
+            assert_eq!(of_program.0, status, "{path}");
+            let page = [("Origin", "https://ui.example.com")];
+            assert_eq!(headers(&server, path, &page, body), of_program, "{path}");
+            let mut names = of_program.1.iter().map(|(name, _)| name);
+            let has_credentials = names.any(|name| name == "access-control-allow-credentials");
+            assert_eq!(has_credentials, allows_credentials, "{path}");
+        }
     }
+}
+
+/// The status of an answer, and the headers that do not depend on the moment or the origin.
+fn headers(
+    server: &CodecServer,
+    path: &str,
+    request: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, Vec<(String, String)>) {
+    let answer = server.post(path, request, body);
+    let of_all = [
+        "access-control-allow-origin",
+        "date",
+        "x-request-id",
+        "content-length",
+    ];
+    let mut headers = answer.headers;
+    headers.retain(|(name, _)| !of_all.contains(&name.as_str()));
+    headers.sort();
+    (answer.status, headers)
 }
 
 fn body_text(body: &Value) -> String {

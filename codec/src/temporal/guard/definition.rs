@@ -81,7 +81,7 @@ struct Asked {
 
 /// A call that ends a task.
 enum Message {
-    Query(RespondQueryTaskCompletedRequest),
+    Query(Box<RespondQueryTaskCompletedRequest>),
     Task(Box<RespondWorkflowTaskCompletedRequest>),
     Failure,
 }
@@ -180,7 +180,7 @@ impl Definitions {
             QUERY_ANSWER => {
                 let answer = RespondQueryTaskCompletedRequest::decode(proto).ok()?;
                 let asked = self.asked(&answer.task_token)?;
-                Some((Message::Query(answer), asked))
+                Some((Message::Query(Box::new(answer)), asked))
             }
             TASK_ANSWER => {
                 let answer = RespondWorkflowTaskCompletedRequest::decode(proto).ok()?;
