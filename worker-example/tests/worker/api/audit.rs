@@ -3,19 +3,19 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     os::unix::net::UnixDatagram,
     path::Path,
     process::Command,
 };
 
-use dev_servers::sibling_binary;
+use dev_servers::{Process, sibling_binary};
 use integration_tests::until;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::support::{Api, callers};
-use crate::support::{LIMIT, Rig, fresh, scripted::Scripted, send};
+use crate::support::{LIMIT, Rig, end, fresh, scripted::Scripted, send};
 
 /// The lines of the log, in their order.
 fn lines(folder: &Path) -> Vec<Value> {
@@ -174,6 +174,37 @@ async fn a_caller_without_a_role_does_not_fill_the_log() {
     assert_eq!(told as u64 + left_out, REFUSED as u64);
     let of_ann = |line: &&Value| line["subject"] == "ann" && line["result"] == "ok";
     assert_eq!(lines.iter().filter(of_ann).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_ends_when_a_start_fails() {
+    let scripted = Scripted::new().await;
+    let rig = &scripted.rig;
+    let folder = rig.folder.path().join("audit");
+    fs::create_dir(&folder).unwrap();
+    let file = rig.folder.path().join("all.toml");
+    fs::write(
+        &file,
+        format!("[audit]\nfolder = \"{}\"\n", folder.display()),
+    )
+    .unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = rig.command_for_api("all");
+    command
+        .arg("--config")
+        .arg(&file)
+        .env("CODEC_API_LISTEN", taken.local_addr().unwrap().to_string())
+        .arg("--claude")
+        .arg(scripted.claude())
+        .arg("--workdir")
+        .arg(rig.workdir())
+        .args(["--sandbox", "off"]);
+    let (code, output) = end(&mut Process::spawn("the service", command).unwrap());
+    assert_ne!(code, 0);
+    assert!(output.contains("cannot listen"), "{output}");
+    let lines = lines(&folder);
+    let events: Vec<_> = lines.iter().map(|line| &line["event"]).collect();
+    assert_eq!(events.last(), Some(&&json!("stop")), "{events:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
