@@ -1,7 +1,7 @@
 //! `[audit]`: the audit log of a server, and its lines of requests.
 
+mod refusals;
 mod requests;
-mod strangers;
 
 use std::{cell::RefCell, sync::Arc, time::Duration};
 

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use temporal_kms_codec::kms::Kms;
 use temporal_kms_codec_service::settings::{Problem, Settings};
 
 use crate::{
@@ -54,7 +55,7 @@ pub fn is_genuine(secret: &str, timestamp: &str, signature: &str, body: &[u8]) -
 #[must_use]
 pub fn mistakes(text: &str) -> Vec<Problem> {
     let parsed = Settings::new("CODEC_").parse(Some(text), &|_| None, |document| {
-        drop(ApiConfig::read(document));
+        drop(ApiConfig::read(document, Kms::default()));
     });
     parsed.err().unwrap_or_default()
 }

@@ -43,7 +43,6 @@ pub(super) async fn record(
     }
     let entry = Entry {
         is_refused,
-        is_success: status.is_success(),
         result: result_of(status),
         status: status.as_u16(),
     };
@@ -86,7 +85,6 @@ pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
     }
     let entry = Entry {
         is_refused: false,
-        is_success: false,
         result: "given_up",
         status: GIVEN_UP,
     };
@@ -97,7 +95,6 @@ pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
 /// How a request ended.
 struct Entry {
     is_refused: bool,
-    is_success: bool,
     result: &'static str,
     status: u16,
 }
@@ -127,7 +124,5 @@ fn enter(log: &Log, id: RequestId, summary: &Summary, entry: &Entry) -> Option<R
     event.result = entry.result;
     event.error = summary.error.as_deref();
     event.status = entry.status;
-    // Known callers have limits of their own.
-    let is_stranger = caller.is_none() && summary.namespace.is_none();
-    log.enter(&event, entry.result, is_stranger && !entry.is_success)
+    log.enter(&event, entry.result)
 }

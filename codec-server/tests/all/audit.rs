@@ -621,7 +621,7 @@ fn requests_without_a_caller_do_not_fill_the_log() {
     for _ in 0..REFUSED / 100 {
         refused_without_a_caller(&server, 100);
         assert_eq!(server.post("/encode", &headers, &body).status, 200);
-        // A caller who is known has a line for each refusal.
+        // Strangers do not hide the refusals of a caller who is known.
         assert_eq!(server.post("/decode", &headers, &body).status, 403);
     }
     server.stop_and_log();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use temporal_kms_codec::audit::{self, AuditLog, Event, Receipt, RequestEvent};
+use temporal_kms_codec::audit::{self, AuditLog, Decision, Event, Receipt, RequestEvent};
 
-use super::strangers::Strangers;
+use super::refusals::Refusals;
 use crate::request_id::RequestId;
 
 /// A line cannot be written, so that its request is refused.
@@ -18,7 +18,7 @@ pub struct NotAudited;
 #[derive(Clone, Default)]
 pub struct RequestLog {
     log: Option<Arc<AuditLog>>,
-    strangers: Arc<Strangers>,
+    refusals: Arc<Refusals>,
 }
 
 impl RequestLog {
@@ -27,7 +27,7 @@ impl RequestLog {
     pub fn new(log: Option<Arc<AuditLog>>) -> Self {
         Self {
             log,
-            strangers: Arc::default(),
+            refusals: Arc::default(),
         }
     }
 
@@ -56,18 +56,13 @@ impl RequestLog {
         }
     }
 
-    /// Adds the line of a request. `None` without a log, and where the line is only counted: refusals of callers who are not
-    /// known must not fill the disk.
+    /// Adds the line of a request. `None` without a log, and where the line is only counted: a refusal costs its caller
+    /// nothing, so refusals must not fill the disk.
     #[must_use]
-    pub fn enter(
-        &self,
-        event: &RequestEvent<'_>,
-        result: &'static str,
-        is_stranger: bool,
-    ) -> Option<Receipt> {
+    pub fn enter(&self, event: &RequestEvent<'_>, result: &'static str) -> Option<Receipt> {
         let log = self.log.as_ref()?;
-        if is_stranger {
-            self.strangers.record(log, event, result)
+        if is_refusal(event) {
+            self.refusals.record(log, event, result)
         } else {
             Some(log.record(event))
         }
@@ -82,9 +77,21 @@ impl RequestLog {
     /// Adds the line of what was left out, before the log is closed.
     pub fn finish(&self) {
         if let Some(log) = &self.log {
-            self.strangers.tell(log);
+            self.refusals.tell(log);
         }
     }
+}
+
+/// Whether a rule or a limit has refused the request. A token without a role is enough to cause any number of these.
+fn is_refusal(event: &RequestEvent<'_>) -> bool {
+    let status = StatusCode::from_u16(event.status).unwrap_or_default();
+    let is_refused = [
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::TOO_MANY_REQUESTS,
+    ]
+    .contains(&status);
+    is_refused || (event.decision == Decision::Refused && !status.is_success())
 }
 
 /// Waits until a line is written.
@@ -112,5 +119,36 @@ pub fn result_of(status: StatusCode) -> &'static str {
         StatusCode::SERVICE_UNAVAILABLE => "unavailable",
         status if status.is_client_error() => "bad_request",
         _ => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_limited_and_work_is_not() {
+        for (decision, status, expected) in [
+            (Decision::Refused, 401, true),
+            (Decision::Refused, 403, true),
+            (Decision::Refused, 404, true),
+            (Decision::Refused, 499, true),
+            (Decision::Refused, 503, true),
+            // The caller may do this, and does it too often.
+            (Decision::Allowed, 429, true),
+            (Decision::Allowed, 200, false),
+            (Decision::Allowed, 400, false),
+            (Decision::Allowed, 499, false),
+            (Decision::Allowed, 503, false),
+            (Decision::Refused, 200, false),
+        ] {
+            for subject in [None, Some("ann")] {
+                let mut event = RequestEvent::default();
+                event.decision = decision;
+                event.status = status;
+                event.subject = subject;
+                assert_eq!(is_refusal(&event), expected, "{event:?}");
+            }
+        }
     }
 }

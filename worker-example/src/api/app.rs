@@ -14,6 +14,8 @@ use crate::client::TaskClient;
 
 /// Requests that are open at the same time, with streams.
 pub(super) const MAX_OPEN: usize = 2000;
+/// Logs that are read at the same time. Each has a chunk of the log in memory.
+const MAX_LOGS: usize = 16;
 
 /// The state that all requests share.
 pub(super) struct App {
@@ -23,6 +25,7 @@ pub(super) struct App {
     pub(super) client: TaskClient,
     pub(super) audit: RequestLog,
     pub(super) open: Arc<Semaphore>,
+    pub(super) logs: Arc<Semaphore>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Arc<Metrics>,
     /// Cancelled when the server stops. Streams then end, and their tasks continue.
@@ -43,6 +46,7 @@ impl App {
             client,
             audit,
             open: Arc::new(Semaphore::new(MAX_OPEN)),
+            logs: Arc::new(Semaphore::new(MAX_LOGS)),
             readiness: Readiness::new(),
             metrics,
             stop: CancellationToken::new(),

@@ -136,9 +136,7 @@ impl Line {
         event.result = result;
         event.error = error;
         event.status = status;
-        // Known callers have limits of their own.
-        let is_stranger = caller.is_none() && !(200..300).contains(&status);
-        self.log.enter(&event, result, is_stranger)
+        self.log.enter(&event, result)
     }
 }
 

@@ -72,7 +72,7 @@ impl ApiConfig {
     }
 
     /// What `document` says, with defaults where a mistake is reported.
-    fn read(document: &Document<'_>, kms: Kms) -> Self {
+    pub(crate) fn read(document: &Document<'_>, kms: Kms) -> Self {
         let auth = AuthConfig::read(document.section("auth"));
         let tls = TlsSettings::read(document.section("tls"));
         let telemetry = TelemetryConfig::read(document);
@@ -123,7 +123,10 @@ impl ApiConfig {
         changed.keep("tls", &mut self.tls, &served.tls);
         changed.keep("audit", &mut self.audit, &served.audit);
         changed.keep("telemetry", &mut self.telemetry, &served.telemetry);
-        self.kms = served.kms.clone();
+        // What its URI says beyond the name of the key.
+        changed.keep("audit.anchor_key", &mut self.kms, &served.kms);
+        // The owner of a task is a user of an issuer with this name.
+        self.auth.keep_issuers(&served.auth, &mut changed);
         changed
     }
 
@@ -276,6 +279,29 @@ mod tests {
         let (served, mut new) = (read(open).unwrap(), read("").unwrap());
         new.keep_running(&served);
         assert_eq!(new.faults().len(), 1);
+    }
+
+    #[test]
+    fn an_issuer_keeps_its_url() {
+        let file = |url: &str, email: &str| {
+            read(&format!(
+                "[auth.issuers.a]\nissuer = \"{url}\"\naudience = [\"x\"]\nemails = {{ \"{email}\" = [\"default:write\"] }}"
+            ))
+            .unwrap()
+        };
+        let served = file("https://a.example", "ann@a.example");
+        // Other settings of the issuer change at once.
+        let mut new = file("https://a.example", "bob@a.example");
+        assert_eq!(new.keep_running(&served).settings(), [""; 0]);
+        assert!(format!("{:?}", new.auth).contains("bob@a.example"));
+        // Users of another issuer would own the tasks of those before.
+        let mut new = file("https://b.example", "bob@b.example");
+        assert_eq!(new.keep_running(&served).settings(), ["auth.issuers"]);
+        let kept = format!("{:?}", new.auth);
+        assert!(
+            kept.contains("https://a.example") && !kept.contains("b.example"),
+            "{kept}"
+        );
     }
 
     #[test]

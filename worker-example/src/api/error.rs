@@ -80,6 +80,17 @@ pub(super) enum ApiError {
         "the service cannot write its audit log, so it does nothing; try again later. The log of the service has the reason"
     )]
     NotAudited,
+    /// The work was done, and its line in the audit log cannot be written.
+    #[error(
+        "the request may have been done, but the service cannot write its audit log; look at the task before you send the \
+         request again. The log of the service has the reason"
+    )]
+    NotRecorded,
+    /// A defect of the service.
+    #[error(
+        "the service has failed at this request; tell its operator. The log of the service has the reason"
+    )]
+    Internal,
     /// The service has no logs of tasks.
     #[error(
         "this service stores no logs; its operator can name a store with --store. /tasks/{{id}}/events has the newest events"
@@ -132,9 +143,12 @@ impl ApiError {
             Self::Exists(_) => StatusCode::CONFLICT,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoStore | Self::Sealed(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::Overloaded | Self::Client(_) | Self::NotAudited | Self::Store(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Overloaded
+            | Self::Client(_)
+            | Self::NotAudited
+            | Self::NotRecorded
+            | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -185,7 +199,11 @@ impl IntoResponse for ApiError {
         }
         let wait = match &self {
             Self::TooMany { wait } => wait.as_secs().saturating_add(1),
-            Self::Overloaded | Self::Client(_) | Self::NotAudited | Self::Store(_) => 1,
+            Self::Overloaded
+            | Self::Client(_)
+            | Self::NotAudited
+            | Self::NotRecorded
+            | Self::Store(_) => 1,
             Self::Method(allowed) => {
                 headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
                 return response;
@@ -239,6 +257,8 @@ mod tests {
             (ApiError::EventId, 400, "leave it out"),
             (ApiError::Next, 400, "leave it out"),
             (ApiError::NotAudited, 503, "try again"),
+            (ApiError::NotRecorded, 503, "may have been done"),
+            (ApiError::Internal, 500, "operator"),
             (ApiError::NoStore, 501, "--store"),
             (
                 ApiError::Sealed(Reason("secret".to_owned())),

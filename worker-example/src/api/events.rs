@@ -7,6 +7,7 @@ use axum::{
     response::Response,
 };
 use http::HeaderMap;
+use temporal_kms_codec_service::request_id::RequestId;
 
 use super::{
     app::App,
@@ -24,9 +25,10 @@ pub(super) async fn events(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let request_id = RequestId::of(&request);
     let (head, _) = request.into_parts();
-    let next = next_event(&head.headers)?;
     let (caller, task, look) = own_task(&app, &head, &id).await?;
+    let next = next_event(&head.headers)?;
     Ok(sse::answer(Follow {
         task,
         created: look.created.unwrap_or_else(SystemTime::now),
@@ -36,6 +38,8 @@ pub(super) async fn events(
         vault: app.client.vault().cloned(),
         caller,
         stop: app.stop.clone(),
+        audit: app.audit.clone(),
+        request: request_id,
     }))
 }
 

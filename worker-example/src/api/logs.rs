@@ -13,6 +13,11 @@ use axum::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, header};
+use temporal_kms_codec_service::{audit::RequestLog, request_id::RequestId, telemetry::ShedReason};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Duration, Instant},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -26,6 +31,10 @@ use crate::store::StoreError;
 
 /// One event in each line.
 const KIND: &str = "application/x-ndjson";
+/// The bytes of one piece of the answer.
+const PIECE: usize = 64 << 10;
+/// How long a client may take for one chunk of the log, whose memory others wait for.
+const CHUNK_TIME: Duration = Duration::from_mins(5);
 
 /// Answers the events of the log that are stored now, from `?next=N` on. Line N of a log is event N.
 pub(super) async fn logs(
@@ -33,20 +42,30 @@ pub(super) async fn logs(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let request_id = RequestId::of(&request);
     let (head, _) = request.into_parts();
-    let next = next_event(head.uri.query())?;
     let (caller, task, look) = own_task(&app, &head, &id).await?;
+    let next = next_event(head.uri.query())?;
+    let place = Arc::clone(&app.logs).try_acquire_owned().map_err(|_| {
+        app.metrics.requests().shed(ShedReason::Concurrency);
+        ApiError::Overloaded
+    })?;
     let vault = app.client.vault().cloned().ok_or(ApiError::NoStore)?;
     let created = look.created.unwrap_or_else(SystemTime::now).into();
     let mut log = Log {
         events: LoggedEvents::new(vault, task.id().clone(), created),
         next,
+        text: Bytes::new(),
+        deadline: Instant::now() + CHUNK_TIME,
         stop: app.stop.clone(),
+        audit: app.audit.clone(),
+        request: request_id,
         _caller: caller,
+        _place: place,
     };
     // What holds for the whole log is found out before the answer begins.
-    let first = log.read().await.map_err(of_store)?;
-    let mut response = Response::new(Body::from_stream(lines(first, log)));
+    let first = log.piece().await.map_err(of_store)?;
+    let mut response = Response::new(Body::from_stream(pieces(first, log)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
     Ok(response)
@@ -55,41 +74,60 @@ pub(super) async fn logs(
 struct Log {
     events: LoggedEvents,
     next: u64,
+    /// What is left of the newest chunk.
+    text: Bytes,
+    /// When the client must have taken it.
+    deadline: Instant,
     stop: CancellationToken,
+    audit: RequestLog,
+    request: RequestId,
     /// Holds the caller's place.
     _caller: Caller,
+    /// Holds a place among the logs that are read.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Log {
-    /// The lines of the next chunk. `None` at the end of what is stored.
-    async fn read(&mut self) -> Result<Option<Bytes>, StoreError> {
-        let found = self.events.read(self.next).await?;
-        if found.is_empty() {
-            return Ok(None);
+    /// The next piece of the lines. `None` at the end of what is stored.
+    async fn piece(&mut self) -> Result<Option<Bytes>, StoreError> {
+        if self.text.is_empty() {
+            self.text = self.read().await?;
+            self.deadline = Instant::now() + CHUNK_TIME;
         }
+        let length = self.text.len().min(PIECE);
+        let piece = self.text.split_to(length);
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+
+    /// The lines of the next chunk. Empty at the end of what is stored.
+    async fn read(&mut self) -> Result<Bytes, StoreError> {
+        let found = self.events.read(self.next).await?;
         self.next = self.next.saturating_add(found.len() as u64);
         let mut lines = String::with_capacity(found.iter().map(|line| line.len() + 1).sum());
         for line in found {
             lines.push_str(&line);
             lines.push('\n');
         }
-        Ok(Some(lines.into()))
+        Ok(lines.into())
     }
 }
 
-/// All lines. An error cuts the connection, so that the client does not take the log for complete.
-fn lines(first: Option<Bytes>, log: Log) -> impl Stream<Item = io::Result<Bytes>> + Send {
+/// All pieces. An error cuts the connection, so that the client does not take the log for complete.
+fn pieces(first: Option<Bytes>, log: Log) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let rest = stream::try_unfold(log, |mut log| async move {
-        let stop = log.stop.clone();
+        if !log.text.is_empty() && Instant::now() > log.deadline {
+            return Err(io::Error::other("the client reads too slowly"));
+        }
+        let (stop, audit, request) = (log.stop.clone(), log.audit.clone(), log.request);
         let read = tokio::select! {
-            read = log.read() => read,
+            read = audit.within(request, log.piece()) => read,
             () = stop.cancelled() => return Err(io::Error::other("the service stops")),
         };
         if let Err(error) = &read {
             tracing::warn!(%error, "cannot read the log of a task");
         }
-        let lines = read.map_err(io::Error::other)?;
-        Ok(lines.map(|lines| (lines, log)))
+        let piece = read.map_err(io::Error::other)?;
+        Ok(piece.map(|piece| (piece, log)))
     });
     stream::iter(first.map(Ok)).chain(rest)
 }

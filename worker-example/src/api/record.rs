@@ -42,8 +42,8 @@ pub(super) async fn record(
     let error = reason.as_ref().map(|Reason(error)| error.as_str());
     let written = line.answered(response.status(), error).await;
     if written.is_err() && response.status().is_success() {
-        // Nothing is done without a record of it. The task of a stream is cancelled.
-        response = ApiError::NotAudited.into_response();
+        // The client gets nothing without a record of it. The task of a stream is cancelled.
+        response = ApiError::NotRecorded.into_response();
     }
     let status = response.status().as_u16();
     let took = start.elapsed();

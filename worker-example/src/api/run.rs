@@ -31,22 +31,28 @@ pub(super) async fn run(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let id = RequestId::of(&request);
+    let request_id = RequestId::of(&request);
     let rules = app.live().rules;
     let (caller, noted, request) = accept(&app, request, rules).await?;
     // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and tells the workflow.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
-        let work = Box::pin(start(&starting, &caller, &noted, request));
-        let started = starting.audit.within(id, work).await?;
-        let client = if started.is_new {
-            Client::starting(&started.task, &starting.stop)
-        } else {
-            Client::joining(&started.task, &starting.stop).await?
-        };
+        let work = Box::pin(async {
+            let started = start(&starting, &caller, &noted, request).await?;
+            let client = if started.is_new {
+                Client::starting(&started.task, &starting.stop)
+            } else {
+                Client::joining(&started.task, &starting.stop).await?
+            };
+            Ok::<_, ApiError>((started, client))
+        });
+        let (started, client) = starting.audit.within(request_id, work).await?;
         Ok::<_, ApiError>((caller, started, client))
     });
-    let (caller, started, client) = started.await.map_err(|_| ApiError::Body)??;
+    let (caller, started, client) = started.await.map_err(|error| {
+        tracing::error!(%error, "a task could not be started");
+        ApiError::Internal
+    })??;
     let id = started.task.id().clone();
     let follow = Follow {
         task: started.task,
@@ -57,6 +63,8 @@ pub(super) async fn run(
         vault: app.client.vault().cloned(),
         caller,
         stop: app.stop.clone(),
+        audit: app.audit.clone(),
+        request: request_id,
     };
     let mut response = sse::answer(follow);
     if let Ok(id) = HeaderValue::try_from(id.as_str()) {

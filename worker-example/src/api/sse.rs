@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
+use temporal_kms_codec_service::{audit::RequestLog, request_id::RequestId};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +50,9 @@ pub(super) struct Follow {
     /// Holds the caller's place.
     pub(super) caller: Caller,
     pub(super) stop: CancellationToken,
+    pub(super) audit: RequestLog,
+    /// The request that calls of keys are for.
+    pub(super) request: RequestId,
 }
 
 /// The answer, whose body follows the task.
@@ -101,6 +105,8 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         vault,
         caller,
         stop,
+        audit,
+        request,
     } = follow;
     let mut alive = interval(KEEP_ALIVE);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -121,10 +127,13 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         stop,
         _caller: caller,
     };
-    stream::unfold(following, |mut following| async move {
-        let text = following.next_text().await?;
-        Some((Ok(Bytes::from(text)), following))
-    })
+    stream::unfold(
+        (following, audit),
+        move |(mut following, audit)| async move {
+            let text = audit.within(request, following.next_text()).await?;
+            Some((Ok(Bytes::from(text)), (following, audit)))
+        },
+    )
 }
 
 impl Following {

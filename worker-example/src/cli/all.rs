@@ -50,38 +50,44 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
     let started = observed::start(&observed_args, settings.connection, telemetry.metrics());
     let (observed, connection) = started.await?;
     settings.connection = connection;
-    let triggers = Triggers::listen().map_err(CommandError::Signals)?;
-    let mut signals = StopSignals::listen_but_to_hangup().map_err(CommandError::Signals)?;
-    let say = announcer(&config);
-    let own_log = open_audit(&config).await?;
-    let shared = || {
-        Some(ApiAudit {
-            log: observed.audit()?,
-            is_shared: true,
-        })
+    let mut own_log = None;
+    let run = async {
+        let triggers = Triggers::listen().map_err(CommandError::Signals)?;
+        let mut signals = StopSignals::listen_but_to_hangup().map_err(CommandError::Signals)?;
+        let say = announcer(&config);
+        own_log = open_audit(&config).await?;
+        let shared = || {
+            Some(ApiAudit {
+                log: observed.audit()?,
+                is_shared: true,
+            })
+        };
+        let audit = own_log.clone().map(own_audit).or_else(shared);
+        let api = bind(config, options, telemetry.metrics(), audit).await?;
+        say(&format!("listening on {}", api.url()));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(api.run(stop.clone(), origin, triggers));
+        let stopping = stop.clone();
+        tokio::spawn(async move {
+            signals.next().await;
+            stopping.cancel();
+        });
+        // The worker waits for the same signals.
+        let ran = Box::pin(run_worker(
+            settings,
+            observed.readiness(),
+            StopSignals::listen_but_to_hangup,
+            || say(&format!("worker ready: task queue {queue}")),
+        ))
+        .await;
+        stop.cancel();
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the API failed");
+        }
+        Ok::<_, CommandError>(ran?)
     };
-    let audit = own_log.clone().map(own_audit).or_else(shared);
-    let api = bind(config, options, telemetry.metrics(), audit).await?;
-    say(&format!("listening on {}", api.url()));
-    let stop = CancellationToken::new();
-    let serving = tokio::spawn(api.run(stop.clone(), origin, triggers));
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        signals.next().await;
-        stopping.cancel();
-    });
-    // The worker waits for the same signals.
-    let ran = Box::pin(run_worker(
-        settings,
-        observed.readiness(),
-        StopSignals::listen_but_to_hangup,
-        || say(&format!("worker ready: task queue {queue}")),
-    ))
-    .await;
-    stop.cancel();
-    if let Err(error) = serving.await {
-        tracing::error!(%error, "the API failed");
-    }
+    let ran = Box::pin(run).await;
+    // The logs get their end, also when the start has failed.
     let closed = close(own_log).await;
     let finished = observed.finish().await;
     telemetry.finish().await;

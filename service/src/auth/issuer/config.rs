@@ -29,7 +29,7 @@ pub(in crate::auth) struct IssuerConfig {
     pub(super) keys: KeyTimes,
     pub(super) claims: ClaimNames,
     pub(super) grants: Grants,
-    /// `profile`: an issuer that is known beforehand.
+    /// The issuer that is known beforehand, by its URL or by `profile`.
     pub(super) profile: Option<&'static Profile>,
 }
 
@@ -116,6 +116,8 @@ impl IssuerConfig {
         }
         section.finish();
         let (issuer, url) = issuer.or(default)?;
+        // What an address is worth depends on who has signed it, and not on how the file names the issuer.
+        let profile = Profile::of_issuer(&issuer).or(profile);
         Some(Self {
             issuer,
             url,

@@ -50,17 +50,23 @@ static GOOGLE: Profile = Profile {
     vouches: google_vouches,
 };
 
+static KNOWN: [&Profile; 2] = [&TEMPORAL_CLOUD, &GOOGLE];
+
 impl Profile {
     /// The profile of this name.
     ///
     /// # Errors
     /// The names that there are.
     pub(super) fn of(name: &str) -> Result<&'static Self, String> {
-        let known = [&TEMPORAL_CLOUD, &GOOGLE];
-        let found = known.into_iter().find(|profile| profile.name == name);
+        let found = KNOWN.into_iter().find(|profile| profile.name == name);
         found.ok_or_else(|| {
             "it must be `temporal-cloud` or `google`; remove it for other issuers".to_owned()
         })
+    }
+
+    /// The profile of the issuer with this URL. A configuration may name the issuer, and not the profile.
+    pub(super) fn of_issuer(issuer: &str) -> Option<&'static Self> {
+        KNOWN.into_iter().find(|profile| profile.issuer == issuer)
     }
 
     /// Whether the issuer answers for the address in a token: that it belongs to this user today.

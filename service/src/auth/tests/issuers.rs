@@ -431,15 +431,44 @@ async fn temporal_cloud_users_are_those_of_the_configuration() {
     assert!(stranger.allows(Operation::DECODE, &namespace).is_err());
 }
 
+const GOOGLE_AUDIENCE: &str = "https://tasks.example";
+
 #[tokio::test]
 async fn google_users_are_those_of_the_configuration_whom_google_answers_for() {
-    const AUDIENCE: &str = "https://tasks.example";
     let server = Server::local().await.unwrap();
+    let names_google = format!("profile = \"google\"\nissuer = \"{}\"", server.issuer());
+    let authenticator = google_answers_for_its_users(&server, &names_google).await;
+    // Google's tokens have no permissions and no groups.
+    let claims = with(
+        server.claims("1", GOOGLE_AUDIENCE),
+        json!({ "permissions": ["a:admin"], "groups": ["a"] }),
+    );
+    let user = bearer(&authenticator, &server.token("RS256", &none(), &claims)).await;
+    assert_eq!(roles(&user.unwrap(), "a"), []);
+}
+
+#[tokio::test]
+async fn google_is_known_by_its_url() {
+    const GOOGLE: &str = "https://accounts.google.com";
+    let options = Options {
+        issuer: Some(GOOGLE.to_owned()),
+        ..Options::default()
+    };
+    let server = Server::start(([127, 0, 0, 1], 0).into(), options)
+        .await
+        .unwrap();
+    let names_google = format!(
+        "issuer = \"{GOOGLE}\"\njwks_url = \"http://{}/keys\"",
+        server.address()
+    );
+    google_answers_for_its_users(&server, &names_google).await;
+}
+
+async fn google_answers_for_its_users(server: &Server, names_google: &str) -> Authenticator {
     let authenticator = open(&format!(
-        "[auth.issuers.google]\nprofile = \"google\"\nissuer = \"{}\"\naudience = [\"{AUDIENCE}\"]\n\
+        "[auth.issuers.google]\n{names_google}\naudience = [\"{GOOGLE_AUDIENCE}\"]\n\
          emails = {{ \"client@p.iam.gserviceaccount.com\" = [\"a:write\"] }}\ndomains = {{ \"example.com\" = [\"a:read\"] }}\n\
-         subjects = {{ \"42\" = [\"a:worker\"] }}\n",
-        server.issuer()
+         subjects = {{ \"42\" = [\"a:worker\"] }}\n"
     ));
     let client = "client@p.iam.gserviceaccount.com";
     for (subject, more, expected) in [
@@ -465,18 +494,13 @@ async fn google_users_are_those_of_the_configuration_whom_google_answers_for() {
             json!({ "email": "eve@p.iam.gserviceaccount.com", "email_verified": true }),
             &[],
         ),
-        // Google's tokens have no permissions and no groups.
-        (
-            "1",
-            json!({ "permissions": ["a:admin"], "groups": ["a"] }),
-            &[],
-        ),
         ("42", json!({}), &[Role::Worker]),
     ] {
-        let claims = with(server.claims(subject, AUDIENCE), more.clone());
+        let claims = with(server.claims(subject, GOOGLE_AUDIENCE), more.clone());
         let user = bearer(&authenticator, &server.token("RS256", &none(), &claims))
             .await
             .unwrap();
         assert_eq!(roles(&user, "a"), expected, "{more}");
     }
+    authenticator
 }

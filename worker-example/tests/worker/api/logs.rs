@@ -52,7 +52,11 @@ async fn the_owner_reads_the_log_without_a_key() {
     assert_eq!(whole.split_once('\n').unwrap().1, rest);
     let none = api.caller(&ann).get(&format!("{path}?next=99"));
     assert_eq!((none.status, none.text.as_str()), (200, ""));
-    assert_eq!(api.caller(&ann).get(&format!("{path}?next=x")).status, 400);
+    // Others learn nothing of how a request must look.
+    let bad = format!("{path}?next=x");
+    assert_eq!(api.caller(&ann).get(&bad).status, 400);
+    assert_eq!(api.caller(&bob).get(&bad).status, 404);
+    assert_eq!(api.get(&bad).status, 401);
 
     for (token, arguments, expected) in [
         (&bob, &[task.as_str()][..], 66),

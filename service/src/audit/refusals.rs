@@ -1,4 +1,4 @@
-//! Lines that anybody can cause are few: callers who are not known must not fill the disk of the audit log.
+//! Lines that anybody can cause are few: refusals must not fill the disk of the audit log.
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -13,23 +13,28 @@ const BURST: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 /// How often a line says how many were left out.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Refusals of callers who are not known.
-pub(super) struct Strangers {
-    rate: DefaultDirectRateLimiter,
+/// Refusals, and how many of them get a line.
+pub(super) struct Refusals {
+    /// For callers who are not known. They must not hide the refusals of those who are.
+    strangers: DefaultDirectRateLimiter,
+    /// For callers who are known, all together.
+    known: DefaultDirectRateLimiter,
     /// The lines that were left out, by their result.
     left_out: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-impl Default for Strangers {
+impl Default for Refusals {
     fn default() -> Self {
+        let quota = Quota::per_second(RATE).allow_burst(BURST);
         Self {
-            rate: RateLimiter::direct(Quota::per_second(RATE).allow_burst(BURST)),
+            strangers: RateLimiter::direct(quota),
+            known: RateLimiter::direct(quota),
             left_out: Mutex::default(),
         }
     }
 }
 
-impl Strangers {
+impl Refusals {
     /// Adds a line, or counts it.
     pub(super) fn record(
         self: &Arc<Self>,
@@ -37,17 +42,22 @@ impl Strangers {
         event: &RequestEvent<'_>,
         result: &'static str,
     ) -> Option<Receipt> {
-        if self.rate.check().is_ok()
+        let rate = if event.subject.is_some() {
+            &self.known
+        } else {
+            &self.strangers
+        };
+        if rate.check().is_ok()
             && let Some(receipt) = log.offer(event)
         {
             return Some(receipt);
         }
         let mut left_out = self.left_out.lock();
         if left_out.is_empty() {
-            let (strangers, log) = (Arc::clone(self), Arc::clone(log));
+            let (refusals, log) = (Arc::clone(self), Arc::clone(log));
             tokio::spawn(async move {
                 sleep(PERIOD).await;
-                strangers.tell(&log);
+                refusals.tell(&log);
             });
         }
         *left_out.entry(result).or_default() += 1;
