@@ -182,9 +182,8 @@ impl Load {
         let text = "x".repeat(BYTES);
         let options = WorkflowStartOptions::new(&self.queue, id).build();
         let started = self.client.start_workflow(Echo::run, text, options).await;
-        let result = started
-            .map_err(failed)?
-            .get_result(WorkflowGetResultOptions::default());
+        let started = started.map_err(failed)?;
+        let result = started.get_result(WorkflowGetResultOptions::default());
         let result = result.await.map_err(failed)?;
         anyhow::ensure!(
             result.len() == BYTES,
