@@ -13,7 +13,8 @@ use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
 
 use crate::support::{
-    CodecServer, SECRET, body_of, create_key, keyring, plain, post, program, run, text, until,
+    CodecServer, PATIENCE, SECRET, body_of, create_key, keyring, plain, post, program, run, text,
+    until,
 };
 
 const NAMESPACE: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
@@ -463,14 +464,13 @@ fn new_lines_are_followed_into_new_files() {
     let mut tail = dev_servers::Process::spawn("audit tail", tail).unwrap();
     let sealed = server.encode("default", &plain(&["a"]));
     let second = log_of(&server).join("audit-00000002.jsonl");
-    let mut last = String::new();
-    while !second.exists() {
+    let last = until(|| {
         let answer = server.call("/decode", "default", &sealed);
-        last = answer.header("x-request-id").unwrap().to_owned();
-    }
-    let patience = std::time::Duration::from_mins(1);
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        if second.exists() { Ok(id) } else { Err(id) }
+    });
     let is_last = |line: &str| line.contains(&last).then_some(());
-    tail.wait_for_line(patience, is_last).unwrap();
+    tail.wait_for_line(PATIENCE, is_last).unwrap();
     let followed = tail.output();
     let seqs: Vec<u64> = followed
         .lines()

@@ -3,7 +3,7 @@
 use temporal_kms_codec::kms::{SignatureAlgorithm, local::LocalKeyring};
 use temporal_kms_codec_service::auth::NewToken;
 
-use crate::support::{Answer, CodecServer, body_of, plain};
+use crate::support::{Answer, CodecServer, body_of, plain, until};
 
 fn get(server: &CodecServer, path: &str, headers: &str) -> Answer {
     let request =
@@ -113,12 +113,11 @@ fn the_state_has_the_audit_log_and_the_data_keys_of_patterns() {
     assert_eq!(encoded.status, 200, "{}", encoded.body);
     let state = || get(&server, "/status", &format!("{bearer}\r\n")).json();
     // The first anchor is signed in the background.
-    let started = tokio::time::Instant::now();
-    let mut shown = state();
-    while !shown.to_string().contains("\"line ") {
-        assert!(started.elapsed().as_secs() < 60, "{shown}");
-        shown = state();
-    }
+    let shown = until(|| {
+        let shown = state();
+        let is_signed = shown.to_string().contains("\"line ");
+        if is_signed { Ok(shown) } else { Err(shown) }
+    });
     let table = |title: &str| {
         let mut tables = shown["tables"].as_array().unwrap().iter();
         tables
