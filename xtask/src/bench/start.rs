@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Start {
     program: &'static str,
     /// From the start of the process until it serves, with an existing keyring.
-    start_ms: f64,
+    ready_ms: f64,
     idle_mib: f64,
 }
 
@@ -84,7 +84,7 @@ fn repeat(
     }
     Ok(Start {
         program,
-        start_ms: median(times),
+        ready_ms: median(times),
         idle_mib: median(memory),
     })
 }

@@ -34,7 +34,7 @@ const IN_PROCESS: &[Column] = &[
 ];
 const START: &[Column] = &[
     ("program", "program", None),
-    ("start ms", "start_ms", Some(1)),
+    ("start ms", "ready_ms", Some(1)),
     ("idle MiB", "idle_mib", Some(1)),
 ];
 const WORKER: &[Column] = &[
