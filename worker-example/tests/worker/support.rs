@@ -124,7 +124,7 @@ impl Rig {
             .arg(worker.get_program())
             .args(worker.get_args())
             .env_clear()
-            .env("PATH", path);
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
         self.start(command, claude, &[])
     }
 
@@ -184,7 +184,7 @@ impl Rig {
             .arg("--keyring")
             .arg(keyring)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+            .env("PATH", path);
         self.start(command, claude, arguments)
     }
 
