@@ -11,6 +11,11 @@ use memchr::memmem;
 
 use crate::forms_of;
 
+const PAGE: u64 = 4096;
+/// Bits of an entry of `/proc/PID/pagemap`: the page is in memory, or swapped.
+const IN_USE: u64 = 0b11 << 62;
+/// How many bytes of `/proc/PID/pagemap` are read at a time.
+const ENTRIES: usize = 1 << 20;
 /// How much is read at a time. Pieces overlap by more than any form of a secret has.
 const PIECE: usize = 4 << 20;
 const OVERLAP: usize = 64 << 10;
@@ -22,17 +27,19 @@ const OVERLAP: usize = 64 << 10;
 pub fn memory_holds(id: u32, secret: &[u8]) -> io::Result<Option<&'static str>> {
     let maps = fs::read_to_string(format!("/proc/{id}/maps"))?;
     let memory = File::open(format!("/proc/{id}/mem"))?;
-    let forms = forms_of(secret);
+    let pages = File::open(format!("/proc/{id}/pagemap"))?;
+    let mut forms = forms_of(secret);
+    if let Ok(text) = std::str::from_utf8(secret) {
+        // JavaScript keeps some texts like this.
+        let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        forms.push(("UTF-16", wide));
+    }
+    forms.sort_by(|a, b| a.1.cmp(&b.1));
+    forms.dedup_by(|a, b| a.1 == b.1);
     let mut piece = vec![0; PIECE + OVERLAP];
-    for region in maps.lines().filter_map(writable) {
-        for start in region.clone().step_by(PIECE) {
-            let left = usize::try_from(region.end - start).unwrap_or(usize::MAX);
-            let wanted = left.min(piece.len());
-            // It may have been given back since the list was read.
-            let read = memory.read_at(piece.get_mut(..wanted).unwrap_or_default(), start);
-            let bytes = piece.get(..read.unwrap_or_default()).unwrap_or_default();
-            let is_held = |(_, form): &&(&str, Vec<u8>)| memmem::find(bytes, form).is_some();
-            if let Some((name, _)) = forms.iter().find(is_held) {
+    for region in maps.lines().filter_map(region) {
+        for part in used_parts(&pages, &region)? {
+            if let Some(name) = held(&memory, part, &forms, &mut piece) {
                 return Ok(Some(name));
             }
         }
@@ -40,13 +47,59 @@ pub fn memory_holds(id: u32, secret: &[u8]) -> io::Result<Option<&'static str>> 
     Ok(None)
 }
 
-/// The addresses of a line of `/proc/PID/maps`, if the process can write there.
-fn writable(line: &str) -> Option<Range<u64>> {
+/// The addresses of a line of `/proc/PID/maps`. `None` for memory that cannot be read, and for unchanged files.
+fn region(line: &str) -> Option<Range<u64>> {
     let mut fields = line.split_ascii_whitespace();
     let (start, end) = fields.next()?.split_once('-')?;
+    let rights = fields.next()?;
+    let is_file = fields.nth(2)? != "0";
+    let name = fields.next().unwrap_or_default();
+    let is_read = rights.starts_with('r') && (!is_file || rights.contains('w'));
     let number = |text| u64::from_str_radix(text, 16).ok();
-    let addresses = number(start)?..number(end)?;
-    fields.next()?.starts_with("rw").then_some(addresses)
+    (is_read && !name.starts_with("[v")).then_some(number(start)?..number(end)?)
+}
+
+/// The parts of a region that have pages. Programs reserve far more than they use.
+fn used_parts(pages: &File, region: &Range<u64>) -> io::Result<Vec<Range<u64>>> {
+    let (mut page, last) = (region.start / PAGE, region.end / PAGE);
+    let mut parts: Vec<Range<u64>> = Vec::new();
+    let mut entries = vec![0; ENTRIES];
+    while page < last {
+        let wanted = usize::try_from((last - page) * 8).map_or(ENTRIES, |n| n.min(ENTRIES));
+        let read = pages.read_at(entries.get_mut(..wanted).unwrap_or_default(), page * 8)?;
+        let (chunks, _) = entries.get(..read).unwrap_or_default().as_chunks();
+        if chunks.is_empty() {
+            break;
+        }
+        for entry in chunks {
+            let address = page * PAGE;
+            if u64::from_ne_bytes(*entry) & IN_USE != 0 {
+                match parts.last_mut() {
+                    Some(part) if part.end == address => part.end += PAGE,
+                    _ => parts.push(address..address + PAGE),
+                }
+            }
+            page += 1;
+        }
+    }
+    Ok(parts)
+}
+
+fn held(
+    memory: &File,
+    part: Range<u64>,
+    forms: &[(&'static str, Vec<u8>)],
+    piece: &mut [u8],
+) -> Option<&'static str> {
+    part.clone().step_by(PIECE).find_map(|start| {
+        let left = usize::try_from(part.end - start).unwrap_or(usize::MAX);
+        let wanted = left.min(piece.len());
+        // It may have been given back since the list was read.
+        let read = memory.read_at(piece.get_mut(..wanted).unwrap_or_default(), start);
+        let bytes = piece.get(..read.unwrap_or_default()).unwrap_or_default();
+        let is_held = |(_, form): &&(&str, Vec<u8>)| memmem::find(bytes, form).is_some();
+        forms.iter().find(is_held).map(|(name, _)| *name)
+    })
 }
 
 #[cfg(test)]
@@ -54,18 +107,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_memory_that_can_be_written_to_is_searched() {
+    fn only_memory_that_a_program_has_filled_is_searched() {
         let line = "7f00aa000000-7f00ab000000 rw-p 00000000 00:00 0      [heap]";
-        assert_eq!(writable(line), Some(0x7f00_aa00_0000..0x7f00_ab00_0000));
-        assert_eq!(writable("1000-2000 r-xp 00000000 08:01 17  /bin/sh"), None);
-        assert_eq!(writable("1000-2000 ---p 00000000 00:00 0"), None);
-        assert_eq!(writable("nonsense"), None);
+        assert_eq!(region(line), Some(0x7f00_aa00_0000..0x7f00_ab00_0000));
+        let read_only = "1000-2000 r--p 00000000 00:00 0";
+        assert_eq!(region(read_only), Some(0x1000..0x2000));
+        let of_a_file = "1000-2000 rw-p 00000000 08:01 17  /bin/sh";
+        assert_eq!(region(of_a_file), Some(0x1000..0x2000));
+        for other in [
+            "1000-2000 r-xp 00000000 08:01 17  /bin/sh",
+            "1000-2000 ---p 00000000 00:00 0",
+            "1000-2000 r--p 00000000 00:00 0  [vvar]",
+            "nonsense",
+        ] {
+            assert_eq!(region(other), None, "{other}");
+        }
     }
 
     #[test]
     fn a_secret_of_this_process_is_found() {
-        let secret = [0x17, 0x2a, 0x99, 0x51, 0xfe, 0x03, 0xc4, 0x6b, 0xd0];
         let own = std::process::id();
-        assert!(memory_holds(own, &secret).unwrap().is_some());
+        let bytes = [0x17, 0x2a, 0x99, 0x51, 0xfe, 0x03, 0xc4, 0x6b, 0xd0];
+        assert!(memory_holds(own, &bytes).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_an_error() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert!(memory_holds(child.id(), b"secret").is_err());
     }
 }

@@ -5,17 +5,23 @@
 
 use std::time::Duration;
 
-use tokio::{runtime::Handle, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    client::{ClientError, Task},
-    task::Follower,
-};
+use super::error::ApiError;
+use crate::{client::Task, task::Follower};
 
-/// How often Temporal is told while it does not answer, and the pause between two attempts.
+/// Attempts to send the signal while Temporal is unreachable.
 const ATTEMPTS: u32 = 60;
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Connections of this process that follow tasks beside the ones that started them. One counts until Temporal knows that it has
+/// left.
+static JOINED: Semaphore = Semaphore::const_new(1000);
 
 /// One client that follows a task.
 pub(super) struct Client(Option<Connection>);
@@ -25,6 +31,8 @@ struct Connection {
     follower: Follower,
     stop: CancellationToken,
     is_done: bool,
+    /// Of [`JOINED`].
+    place: Option<SemaphorePermit<'static>>,
 }
 
 impl Client {
@@ -35,31 +43,30 @@ impl Client {
 
     /// The client whose request has started the task. `stop` says that the server closes the connections.
     pub(super) fn starting(task: &Task, stop: &CancellationToken) -> Self {
-        Self::new(task, true, stop)
+        Self::new(task, None, stop)
     }
 
     /// A client whose request has found the task. The workflow knows of it when this returns.
     ///
     /// # Errors
-    /// When Temporal or the key service does not answer.
-    pub(super) async fn joining(
-        task: &Task,
-        stop: &CancellationToken,
-    ) -> Result<Self, ClientError> {
+    /// When too many connections have joined tasks, or Temporal or the key service does not answer.
+    pub(super) async fn joining(task: &Task, stop: &CancellationToken) -> Result<Self, ApiError> {
+        let place = JOINED.try_acquire().map_err(|_| ApiError::Overloaded)?;
         // The guard comes first: if this is dropped, the workflow forgets the client.
-        let client = Self::new(task, false, stop);
+        let client = Self::new(task, Some(place), stop);
         if let Some(connection) = &client.0 {
             task.join(connection.follower.clone()).await?;
         }
         Ok(client)
     }
 
-    fn new(task: &Task, is_starter: bool, stop: &CancellationToken) -> Self {
+    fn new(task: &Task, place: Option<SemaphorePermit<'static>>, stop: &CancellationToken) -> Self {
         Self(Some(Connection {
             task: task.clone(),
-            follower: Follower::new(task.id(), is_starter),
+            follower: Follower::new(task.id(), place.is_none()),
             stop: stop.clone(),
             is_done: false,
+            place,
         }))
     }
 
@@ -77,7 +84,12 @@ impl Drop for Connection {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(leave(self.task.clone(), self.follower.clone()));
+            let (task, follower, place) =
+                (self.task.clone(), self.follower.clone(), self.place.take());
+            runtime.spawn(async move {
+                leave(task, follower).await;
+                drop(place);
+            });
         }
     }
 }

@@ -4,18 +4,17 @@
 use std::{
     fs::{self, Permissions},
     io,
-    os::unix::{
-        fs::PermissionsExt as _,
-        net::{UnixListener as StdListener, UnixStream},
-    },
+    os::unix::{fs::PermissionsExt as _, net::UnixListener as StdListener},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use futures::FutureExt as _;
 use nix::unistd::{Gid, Uid, chown};
 use tempfile::TempDir;
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 
-use crate::sandbox::private_folder;
+use crate::sandbox::{is_older, private_folder};
 
 const FOLDER: &str = "run";
 const SOCKET: &str = "api";
@@ -94,25 +93,32 @@ pub(crate) fn check(workdir: &Path) -> io::Result<()> {
     StdListener::bind(folder.socket()).map(drop)
 }
 
-/// Removes the folders of proxies that do not listen any more, because their worker was killed.
+/// Removes the folders of proxies that do not listen any more, because their worker was killed. Folders that have changed within
+/// `age` stay: between the creation of a folder and the first connection, another proxy of this machine seems to be lost, too.
+/// It must be called in a runtime.
 ///
 /// # Errors
 /// When the folder of sockets cannot be read.
-pub(crate) fn sweep(workdir: &Path) -> io::Result<()> {
+pub(crate) fn sweep(workdir: &Path, age: Duration) -> io::Result<()> {
     let entries = match fs::read_dir(workdir.join(FOLDER)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
     for entry in entries {
         let path = entry?.path();
-        // A folder without a socket is about to get one, or is removed by the next sweep of a quiet worker.
-        let is_left = matches!(UnixStream::connect(path.join(SOCKET)),
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused);
+        let is_left = is_older(&path, age) && is_refused(&path.join(SOCKET));
         if is_left && let Err(error) = fs::remove_dir_all(&path) {
             tracing::warn!(path = %path.display(), %error, "cannot remove the folder of a lost proxy");
         }
     }
     Ok(())
+}
+
+/// Whether nobody listens at a socket. It does not wait: the task can replace the socket by one that never accepts, and the
+/// kernel then says that the connection would block.
+fn is_refused(socket: &Path) -> bool {
+    let connected = UnixStream::connect(socket).now_or_never();
+    matches!(connected, Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 #[cfg(test)]
@@ -122,19 +128,35 @@ mod tests {
     #[tokio::test]
     async fn is_private_and_swept_only_when_nobody_listens() {
         let workdir = tempfile::tempdir().unwrap();
-        sweep(workdir.path()).unwrap();
+        sweep(workdir.path(), Duration::ZERO).unwrap();
         let held = SocketFolder::create(workdir.path(), None).unwrap();
         let listener = held.listen(None).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&held.socket()), 0o600);
         assert_eq!(mode(held.socket().parent().unwrap()), 0o700);
-        sweep(workdir.path()).unwrap();
+        sweep(workdir.path(), Duration::ZERO).unwrap();
         assert!(held.socket().exists());
 
         drop(listener);
         let left = held.folder.keep();
-        sweep(workdir.path()).unwrap();
+        sweep(workdir.path(), Duration::from_hours(1)).unwrap();
+        assert!(left.exists());
+        sweep(workdir.path(), Duration::ZERO).unwrap();
         assert!(!left.exists());
+    }
+
+    /// The queue of the socket is full, so a connection that waits would wait for ever.
+    #[tokio::test]
+    async fn a_socket_that_accepts_nothing_stops_no_sweep() {
+        let workdir = tempfile::tempdir().unwrap();
+        let held = SocketFolder::create(workdir.path(), None).unwrap();
+        let _listener = StdListener::bind(held.socket()).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(connection) = UnixStream::connect(held.socket()).await {
+            waiting.push(connection);
+        }
+        sweep(workdir.path(), Duration::ZERO).unwrap();
+        assert!(held.socket().exists());
     }
 
     #[test]

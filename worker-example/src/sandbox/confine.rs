@@ -12,13 +12,16 @@ use clap::Args;
 use nix::{
     sys::{
         prctl,
-        resource::{Resource, setrlimit},
+        resource::{Resource, getrlimit, setrlimit},
     },
     unistd::{Gid, Uid, getgid, getuid, setgroups, setresgid, setresuid},
 };
 
 use super::supervisor::{FAILED, NOT_FOUND, NOT_RUNNABLE};
 use crate::print;
+
+/// The most open files of a process. The worker looks at the open files of all processes of a task.
+const OPEN_FILES: u64 = 16_384;
 
 /// What `confine` does before it becomes the program. Only the supervisor starts it.
 #[derive(Clone, Debug, Default, Args)]
@@ -108,6 +111,10 @@ fn apply(settings: &Confine) -> io::Result<()> {
             setrlimit(resource, most, most)?;
         }
     }
+    // Only lower, because a raised limit breaks programs that use select(2), and not every worker may raise one.
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let (soft, hard) = (soft.min(OPEN_FILES), hard.min(OPEN_FILES));
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
     if let Some(id) = settings.user {
         let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
         setgroups(&[])?;

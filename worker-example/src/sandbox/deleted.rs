@@ -1,16 +1,28 @@
 //! Files that a task has deleted and still holds open. They are in no folder, and use its disk.
 
-use std::{collections::HashSet, fs, os::unix::fs::MetadataExt as _};
+use std::{collections::HashSet, fs, io, os::unix::fs::MetadataExt as _};
 
+use nix::unistd::getuid;
 use parking_lot::Mutex;
 
 use super::{
     disk::in_use,
-    tree::{Process, descendants},
+    tree::{Process, descendants, user_of},
 };
 
 /// How many descriptors are looked at, so that a task with very many of them costs little time.
-const MOST_DESCRIPTORS: usize = 100_000;
+pub(super) const MOST_DESCRIPTORS: usize = 100_000;
+
+/// What is known of the deleted files of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deleted {
+    /// They use this many bytes.
+    Bytes(u64),
+    /// The task has at least [`MOST_DESCRIPTORS`] open files.
+    TooManyOpen,
+    /// A process hides its open files. The others use this many bytes.
+    Hidden(u64),
+}
 
 /// The supervisors of one task's programs. All processes of the task are below them.
 #[derive(Debug, Default)]
@@ -26,19 +38,31 @@ impl Supervisors {
 
     /// The bytes that deleted files use on this device, as `st_dev` of stat(2) names it. It stops counting above `limit`.
     ///
-    /// A file that is only mapped, or on its way through a socket, is not seen.
-    pub(super) fn deleted(&self, device: u64, limit: u64) -> u64 {
+    /// A file is not seen if it is only mapped, or on its way through a socket, or on a file system such as overlayfs that gives
+    /// it the number of another device. Nor are the files of a process that has another user, if the worker may not look at it.
+    pub(super) fn deleted(&self, device: u64, limit: u64) -> Deleted {
         let supervisors = self.0.lock().clone();
         let processes = supervisors
             .iter()
             .filter(|supervisor| supervisor.still_exists())
             .flat_map(|supervisor| descendants(supervisor.id()));
+        let mut hides = false;
         let descriptors = processes
-            .filter_map(|process| fs::read_dir(format!("/proc/{}/fd", process.id())).ok())
-            .flatten()
-            .take(MOST_DESCRIPTORS);
+            .filter_map(
+                |process| match fs::read_dir(format!("/proc/{}/fd", process.id())) {
+                    Ok(descriptors) => Some(descriptors),
+                    Err(error) => {
+                        hides |= is_hidden(process, &error);
+                        None
+                    }
+                },
+            )
+            .flatten();
         let (mut seen, mut used) = (HashSet::new(), 0_u64);
-        for descriptor in descriptors.flatten() {
+        for (number, descriptor) in descriptors.flatten().enumerate() {
+            if number >= MOST_DESCRIPTORS {
+                return Deleted::TooManyOpen;
+            }
             // The link leads to the open file, also without a name.
             let Ok(file) = fs::metadata(descriptor.path()) else {
                 continue;
@@ -51,8 +75,20 @@ impl Supervisors {
                 }
             }
         }
-        used
+        if hides {
+            Deleted::Hidden(used)
+        } else {
+            Deleted::Bytes(used)
+        }
     }
+}
+
+/// Whether a process that has not ended keeps the worker from its open files. As the worker's user it can do so by prctl(2). A
+/// process of another user is closed to a worker without `CAP_SYS_PTRACE` in any case, and does nothing for it.
+fn is_hidden(process: Process, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+        && process.still_exists()
+        && user_of(process.id()) == Some(getuid().as_raw())
 }
 
 #[cfg(test)]
@@ -83,15 +119,17 @@ mod tests {
         let pid = supervisor.id().cast_signed();
         supervisors.add(pid);
         let device = fs::metadata(folder.path()).unwrap().dev();
-        let used = supervisors.deleted(device, u64::MAX);
+        let Deleted::Bytes(used) = supervisors.deleted(device, u64::MAX) else {
+            panic!("the files of these processes can be counted");
+        };
         assert!((2_000_000..3_000_000).contains(&used), "{used}");
-        assert_eq!(supervisors.deleted(device + 1, u64::MAX), 0);
+        assert_eq!(supervisors.deleted(device + 1, u64::MAX), Deleted::Bytes(0));
 
         for process in descendants(pid) {
             process.kill();
         }
         supervisor.kill().unwrap();
         supervisor.wait().unwrap();
-        assert_eq!(supervisors.deleted(device, u64::MAX), 0);
+        assert_eq!(supervisors.deleted(device, u64::MAX), Deleted::Bytes(0));
     }
 }

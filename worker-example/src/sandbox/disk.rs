@@ -13,9 +13,12 @@ use std::{
 
 use tokio::{task::spawn_blocking, time::sleep};
 
-use super::deleted::Supervisors;
+use super::deleted::{Deleted, MOST_DESCRIPTORS, Supervisors};
 
 const PAUSE: Duration = Duration::from_secs(3);
+/// A process that hides its open files for so many looks in a row stops the task. The supervisor's own children do for a moment,
+/// before they become the program.
+const HIDDEN_LOOKS: u32 = 3;
 /// What a file or a folder counts at least, so that empty files are limited, too.
 const LEAST: u64 = 4096;
 /// `st_blocks` counts these (stat(2)).
@@ -31,6 +34,10 @@ pub(crate) enum DiskProblem {
     TooMuch(u64),
     /// The worker cannot read one of its folders, and so cannot count the files in it.
     Closed,
+    /// It has too many open files to count them.
+    TooManyOpen,
+    /// A process hides its open files, so that deleted files among them cannot be counted.
+    Hidden,
     /// The file system has less than this many bytes free.
     Full(u64),
 }
@@ -44,6 +51,14 @@ impl fmt::Display for DiskProblem {
             ),
             Self::Closed => f.write_str(
                 "the worker cannot read a folder of the task to count its files; keep folders readable and paths short",
+            ),
+            Self::TooManyOpen => write!(
+                f,
+                "the processes of the task have {MOST_DESCRIPTORS} open files or more; start fewer processes, or close files"
+            ),
+            Self::Hidden => f.write_str(
+                "a process of the task hides its open files, and the worker cannot count deleted ones among them; do not run \
+                 programs that forbid to be traced, such as ssh-agent",
             ),
             Self::Full(reserve) => write!(
                 f,
@@ -59,11 +74,14 @@ pub(super) async fn exceeded(
     limit: u64,
     supervisors: Arc<Supervisors>,
 ) -> DiskProblem {
+    let mut hidden_looks = 0;
     loop {
         let (folder, supervisors) = (folder.clone(), Arc::clone(&supervisors));
         let looked = spawn_blocking(move || look(&folder, limit, &supervisors)).await;
-        if let Ok(Some(problem)) = looked {
-            return problem;
+        match looked {
+            Ok(Some(DiskProblem::Hidden)) if hidden_looks + 1 < HIDDEN_LOOKS => hidden_looks += 1,
+            Ok(Some(problem)) => return problem,
+            Ok(None) | Err(_) => hidden_looks = 0,
         }
         sleep(PAUSE).await;
     }
@@ -73,17 +91,26 @@ fn look(folder: &Path, limit: u64, supervisors: &Supervisors) -> Option<DiskProb
     let Some(named) = used(folder, limit) else {
         return Some(DiskProblem::Closed);
     };
-    let deleted = fs::metadata(folder)
-        .map(|folder| supervisors.deleted(folder.dev(), limit.saturating_sub(named)))
-        .unwrap_or_default();
+    let deleted = fs::metadata(folder).map_or(Deleted::Bytes(0), |folder| {
+        supervisors.deleted(folder.dev(), limit.saturating_sub(named))
+    });
+    let (deleted, hides) = match deleted {
+        Deleted::Bytes(deleted) => (deleted, false),
+        Deleted::Hidden(deleted) => (deleted, true),
+        Deleted::TooManyOpen => return Some(DiskProblem::TooManyOpen),
+    };
     if named.saturating_add(deleted) > limit {
         return Some(DiskProblem::TooMuch(limit));
     }
     // Where the file system does not tell its size, there is nothing to keep.
-    let space = rustix::fs::statvfs(folder).ok()?;
-    let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
-    let reserve = reserve(bytes(space.f_blocks));
-    (bytes(space.f_bavail) < reserve).then_some(DiskProblem::Full(reserve))
+    if let Ok(space) = rustix::fs::statvfs(folder) {
+        let bytes = |blocks: u64| blocks.saturating_mul(space.f_frsize);
+        let reserve = reserve(bytes(space.f_blocks));
+        if bytes(space.f_bavail) < reserve {
+            return Some(DiskProblem::Full(reserve));
+        }
+    }
+    hides.then_some(DiskProblem::Hidden)
 }
 
 fn reserve(size: u64) -> u64 {

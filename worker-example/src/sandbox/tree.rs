@@ -58,7 +58,7 @@ pub(super) fn of_user(id: u32) -> Vec<Process> {
 }
 
 /// The real user in `/proc/PID/status`. `None` for a process that has ended, also if its parent has not collected it yet.
-fn user_of(pid: i32) -> Option<u32> {
+pub(super) fn user_of(pid: i32) -> Option<u32> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));

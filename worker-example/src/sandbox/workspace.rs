@@ -3,8 +3,11 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use nix::unistd::getuid;
@@ -224,11 +227,12 @@ pub(super) fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// Removes the folders of tasks whose worker and supervisor have both ended. Returns how many.
+/// Removes the folders of tasks whose worker and supervisor have both ended, apart from folders that have changed within `age`.
+/// Returns how many.
 ///
 /// # Errors
 /// When the folder of tasks cannot be read.
-pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
+pub(crate) fn sweep(workdir: &Path, age: Duration) -> io::Result<usize> {
     let abandoned = workdir.join("abandoned");
     let entries = match fs::read_dir(workdir.join("tasks")) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -245,7 +249,7 @@ pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
             Err(e) => e.kind() != io::ErrorKind::NotFound,
         };
         // Other tasks wait for the lock, and a folder can have millions of files. So it is only moved here and removed later.
-        if !held {
+        if !held && is_older(&entry.path(), age) {
             move_away(&entry.path(), &abandoned.join(entry.file_name()));
         }
     }
@@ -261,6 +265,20 @@ pub(crate) fn sweep(workdir: &Path) -> io::Result<usize> {
         }
     }
     Ok(removed)
+}
+
+/// Whether a path has not changed for at least this long. A task can change the time of modification, so the time of the last
+/// change counts, which only the kernel sets. A time in the future is that of a clock that was set back, and counts as old.
+pub(crate) fn is_older(path: &Path, age: Duration) -> bool {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return false;
+    };
+    let changed = u64::try_from(metadata.ctime()).map(Duration::from_secs);
+    let changed = UNIX_EPOCH + changed.unwrap_or_default();
+    match SystemTime::now().duration_since(changed) {
+        Ok(passed) => passed >= age,
+        Err(_) => true,
+    }
 }
 
 fn move_away(from: &Path, to: &Path) {
@@ -360,7 +378,7 @@ mod tests {
     #[test]
     fn sweeps_only_what_nobody_holds() {
         let workdir = tempfile::tempdir().unwrap();
-        assert_eq!(sweep(workdir.path()).unwrap(), 0);
+        assert_eq!(sweep(workdir.path(), Duration::ZERO).unwrap(), 0);
         let held = Workspace::create(workdir.path(), &"held".parse().unwrap()).unwrap();
         let left = Workspace::create(workdir.path(), &"left".parse().unwrap()).unwrap();
         let Workspace {
@@ -368,9 +386,10 @@ mod tests {
             _lock: lock,
         } = left;
         let left = folder.keep();
-        assert_eq!(sweep(workdir.path()).unwrap(), 0);
+        assert_eq!(sweep(workdir.path(), Duration::ZERO).unwrap(), 0);
         drop(lock);
-        assert_eq!(sweep(workdir.path()).unwrap(), 1);
+        assert_eq!(sweep(workdir.path(), Duration::from_hours(1)).unwrap(), 0);
+        assert_eq!(sweep(workdir.path(), Duration::ZERO).unwrap(), 1);
         assert!(!left.exists() && held.root().exists());
     }
 }

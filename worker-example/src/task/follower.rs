@@ -86,14 +86,19 @@ impl TemporalDeserializable for Follower {
 #[derive(Debug, Default)]
 pub(crate) struct Followers {
     others: BTreeSet<String>,
+    /// Connections that have left before the signal that they follow arrived.
+    left_early: BTreeSet<String>,
     starter_has_left: bool,
-    /// More have come than are kept, so nobody knows who is the last.
+    /// The set is full, so the workflow cannot tell which connection is the last.
     is_overfull: bool,
 }
 
 impl Followers {
     /// A connection begins to follow.
     pub(crate) fn join(&mut self, follower: Follower) {
+        if self.left_early.remove(&follower.id) {
+            return;
+        }
         if self.others.len() < MOST {
             self.others.insert(follower.id);
         } else {
@@ -103,10 +108,17 @@ impl Followers {
 
     /// A connection was lost. Returns whether the task has lost its last one. A task that was started in the background has no
     /// starter, and does not depend on connections.
+    ///
+    /// Both signals of a connection are sent by calls of their own, so this one can come first.
     pub(crate) fn leave(&mut self, follower: &Follower) -> bool {
         if follower.is_starter {
             self.starter_has_left = true;
         } else if !self.others.remove(&follower.id) {
+            if self.left_early.len() < MOST {
+                self.left_early.insert(follower.id.clone());
+            } else {
+                self.is_overfull = true;
+            }
             return false;
         }
         self.starter_has_left && self.others.is_empty() && !self.is_overfull
@@ -139,6 +151,24 @@ mod tests {
         followers.join(retry.clone());
         assert!(!followers.leave(&retry));
         assert!(followers.leave(&starter));
+    }
+
+    #[test]
+    fn a_connection_that_left_before_it_joined_does_not_follow() {
+        let (starter, retry) = (follower(true), follower(false));
+        let mut followers = Followers::default();
+        assert!(!followers.leave(&retry));
+        followers.join(retry);
+        assert!(followers.leave(&starter));
+    }
+
+    #[test]
+    fn very_many_that_left_early_are_not_counted() {
+        let mut followers = Followers::default();
+        for _ in 0..=MOST {
+            assert!(!followers.leave(&follower(false)));
+        }
+        assert!(!followers.leave(&follower(true)));
     }
 
     #[test]

@@ -43,7 +43,7 @@ use super::{
 use crate::{
     client::{ClientError, ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
     proxy::{self, Upstream, UpstreamError},
-    sandbox::{self, Launcher, Sandbox, SandboxError},
+    sandbox::{self, LEFT_AGE, Launcher, Sandbox, SandboxError},
     signed::{RequestKeyError, RequestKeys},
     store::{self, StoreError, Vault},
 };
@@ -342,9 +342,9 @@ fn prepare(workdir: &Path) -> io::Result<PathBuf> {
             "its name is not UTF-8 text",
         ));
     }
-    proxy::sweep(&workdir)?;
+    proxy::sweep(&workdir, Duration::ZERO)?;
     proxy::check(&workdir)?;
-    let removed = sandbox::sweep(&workdir)?;
+    let removed = sandbox::sweep(&workdir, Duration::ZERO)?;
     if removed > 0 {
         tracing::warn!(removed, "removed workspaces of a lost worker");
     }
@@ -378,8 +378,8 @@ async fn sweep_left(workdir: &Path) {
         sleep(LEFT_PAUSE).await;
         let workdir = workdir.to_owned();
         let swept = spawn_blocking(move || {
-            proxy::sweep(&workdir)?;
-            sandbox::sweep(&workdir)
+            proxy::sweep(&workdir, LEFT_AGE)?;
+            sandbox::sweep(&workdir, LEFT_AGE)
         });
         match swept.await.map_err(io::Error::other).flatten() {
             Ok(0) => {}

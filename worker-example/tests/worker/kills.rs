@@ -157,10 +157,10 @@ const TABLE: [Row; 22] = [
     ),
 ];
 
-/// The rows of every run of the tests. They end within seconds.
+/// The rows of every run of the tests. They end within seconds. A lost worker is noticed and cleaned up after minutes.
 const OFTEN: [(Victim, Step); 5] = [
     (Victim::Api, Step::Run),
-    (Victim::Worker, Step::Webhook),
+    (Victim::Program, Step::Prepare),
     (Victim::Proxy, Step::Run),
     (Victim::Supervisor, Step::Run),
     (Victim::Temporal, Step::Actions),

@@ -382,7 +382,8 @@ async fn a_worker_of_another_user_has_a_sandbox_too() {
         rig.keyring_folder().display()
     );
     let claude = rig.claude(&script);
-    let _worker = rig.worker_as(57_999, &claude, &SANDBOX);
+    let path = "/usr/local/bin:/usr/bin:/bin";
+    let _worker = rig.worker_as(57_999, path, &claude, &SANDBOX);
     let task = fresh("task");
     let (code, output) = end(&mut rig.submit(&task, &request(), &["--json"]));
     assert_eq!(code, 0, "{output}");
@@ -417,6 +418,36 @@ async fn deleted_files_that_are_open_count() {
     assert_eq!(code, 1, "{output} {log}");
     let error = task_ended(&output)["error"].to_string();
     assert!(error.contains("disk limit reached"), "{error}");
+}
+
+/// A worker that is not root and has no bubblewrap cannot look into a process that forbids to be traced, as ssh-agent does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_hides_its_open_files_ends_its_task() {
+    if !Uid::effective().is_root() {
+        // This test needs two users.
+        return;
+    }
+    let rig = Rig::new().await;
+    let path = path_without_bubblewrap(&rig);
+    let script = "cat > /dev/null; echo begins; exec ssh-agent -D -a socket";
+    let claude = rig.claude(script);
+    symlink("/usr/bin/ssh-agent", path.join("ssh-agent")).unwrap();
+    let path = path.to_str().unwrap();
+    let _worker = rig.worker_as(57_998, path, &claude, &["--sandbox", "auto"]);
+    let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &["--json"]));
+    assert_eq!(code, 1, "{output}");
+    let error = task_ended(&output)["error"].to_string();
+    assert!(error.contains("hides its open files"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_open_files_of_a_process_are_limited() {
+    let script = format!("cat > /dev/null; echo most=$(ulimit -Hn); echo '{RESULT}'");
+    let (code, output, log) = run(&script, &[]).await;
+    assert_eq!(code, 0, "{output}");
+    let lines = texts(&log);
+    let most = lines.iter().find_map(|line| line.strip_prefix("most="));
+    assert!(most.unwrap().parse::<u64>().unwrap() <= 16_384, "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,7 +154,13 @@ impl Rig {
     }
 
     /// A worker that is this user. It gets the rig's files, and a keyring of its own with the same key.
-    pub(crate) fn worker_as(&self, user: u32, claude: &Path, arguments: &[&str]) -> Process {
+    pub(crate) fn worker_as(
+        &self,
+        user: u32,
+        path: &str,
+        claude: &Path,
+        arguments: &[&str],
+    ) -> Process {
         let keyring = self.folder.path().join("keyring");
         let done = |command: &mut Command| assert!(command.status().unwrap().success());
         done(
@@ -178,7 +184,7 @@ impl Rig {
             .arg("--keyring")
             .arg(keyring)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin");
+            .env("PATH", path);
         self.start(command, claude, arguments)
     }
 
