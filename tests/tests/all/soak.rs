@@ -1,5 +1,7 @@
 //! `cargo xtask soak` for ten seconds. It goes through every phase, and its limits end it.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::process::{Command, Output};
 
 use dev_servers::sibling_binary;

@@ -30,10 +30,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, time::sleep};
+use tokio::{
+    runtime::Runtime,
+    time::{Instant, sleep},
+};
 
 const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 /// Longer than Temporal takes to give up a lost worker at two steps.
@@ -182,11 +185,9 @@ fn a_kill_at_any_step_ends_the_task_once_and_leaves_nothing() {
                     let Some(row) = waiting.lock().pop() else {
                         return;
                     };
-                    let started = Instant::now();
                     let ended = thread::spawn(move || Runtime::new().unwrap().block_on(run(row)));
                     let is_good = ended.join().is_ok();
-                    let took = started.elapsed().as_secs();
-                    eprintln!("{:?} at {:?}: {took} s, {is_good}", row.victim, row.step);
+                    eprintln!("{:?} at {:?}: {is_good}", row.victim, row.step);
                     if !is_good {
                         bad.lock().push(row);
                     }
@@ -228,22 +229,22 @@ async fn run(row: Row) {
     }
     stage.open_gate();
 
-    let state = eventually("the end", async || {
-        let state = api.get(&path).json;
+    let end = eventually("the end", async || {
+        let shown = api.get(&path).json;
         matches!(
-            state["status"].as_str(),
+            shown["status"].as_str(),
             Some("completed" | "failed" | "cancelled")
         )
-        .then_some(state)
+        .then_some(shown)
     })
     .await;
     assert_eq!(
-        state["status"],
+        end["status"],
         row.status,
-        "{row:?}: {state}\n{}",
+        "{row:?}: {end}\n{}",
         worker.output()
     );
-    assert!(state.to_string().contains(row.says), "{row:?}: {state}");
+    assert!(end.to_string().contains(row.says), "{row:?}: {end}");
     stage.until_told(&task, row.status).await;
     stage.until_nothing_is_left().await;
 }
@@ -448,18 +449,18 @@ impl Stage {
                 fs::read_dir(workdir.join(folder)).is_ok_and(|mut entries| entries.next().is_some())
             });
             let secrets = files(&self.objects.join("encrypted-payloads"));
-            let is_clean = !left && secrets.is_empty() && self.programs_with(&gates).is_empty();
+            let is_clean = !left && secrets.is_empty() && programs_with(&gates).is_empty();
             is_clean.then_some(())
         })
         .await;
     }
+}
 
-    /// Programs of tasks. The worker has the folder in its arguments, too.
-    fn programs_with(&self, text: &str) -> Vec<i32> {
-        let mut found: Vec<i32> = processes_with(text).into_iter().map(Pid::as_raw).collect();
-        found.retain(|pid| name_of(*pid) != "claude-tasks");
-        found
-    }
+/// Programs of tasks. The worker has the folder in its arguments, too.
+fn programs_with(text: &str) -> Vec<i32> {
+    let mut found: Vec<i32> = processes_with(text).into_iter().map(Pid::as_raw).collect();
+    found.retain(|pid| name_of(*pid) != "claude-tasks");
+    found
 }
 
 fn is_supervisor(pid: i32) -> bool {
