@@ -431,7 +431,9 @@ async fn a_process_that_hides_its_open_files_ends_its_task() {
     let path = path_without_bubblewrap(&rig);
     let script = "cat > /dev/null; echo begins; exec ssh-agent -D -a socket";
     let claude = rig.claude(script);
-    symlink("/usr/bin/ssh-agent", path.join("ssh-agent")).unwrap();
+    for program in ["ssh-agent", "setpriv"] {
+        symlink(Path::new("/usr/bin").join(program), path.join(program)).unwrap();
+    }
     let path = path.to_str().unwrap();
     let _worker = rig.worker_as(57_998, path, &claude, &["--sandbox", "auto"]);
     let (code, output) = end(&mut rig.submit(&fresh("task"), &request(), &["--json"]));
