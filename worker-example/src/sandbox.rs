@@ -25,6 +25,7 @@ mod place;
 #[allow(dead_code, reason = "the steps before and after Claude Code use it")]
 mod programs;
 mod settings;
+mod size;
 mod spec;
 mod supervised;
 mod supervisor;

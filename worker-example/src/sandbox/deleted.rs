@@ -6,7 +6,7 @@ use nix::unistd::getuid;
 use parking_lot::Mutex;
 
 use super::{
-    disk::in_use,
+    size::in_use,
     tree::{Process, descendants, user_of},
 };
 

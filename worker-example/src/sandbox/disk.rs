@@ -2,9 +2,7 @@
 //! of the file system free, because it does not see all files that are deleted and still in use.
 
 use std::{
-    fmt,
-    fs::{self, Metadata},
-    io,
+    fmt, fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,10 +17,6 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// A process that hides its open files for so many looks in a row stops the task. The supervisor's own children do for a moment,
 /// before they become the program.
 const HIDDEN_LOOKS: u32 = 3;
-/// What a file or a folder counts at least, so that empty files are limited, too.
-const LEAST: u64 = 4096;
-/// `st_blocks` counts these (stat(2)).
-const BLOCK: u64 = 512;
 /// The space that stays free: a fiftieth of the file system, and at most this.
 const MOST_RESERVE: u64 = 512 << 20;
 const RESERVE_PART: u64 = 50;
@@ -145,11 +139,6 @@ fn used(folder: &Path, limit: u64) -> Option<u64> {
     Some(used)
 }
 
-/// The bytes that a file or a folder uses, without what is in the folder.
-pub(super) fn in_use(file: &Metadata) -> u64 {
-    file.blocks().saturating_mul(BLOCK).max(LEAST)
-}
-
 /// Whether the task made a path that the worker cannot look at: by a mode, or by a name that is too long.
 fn hides_files(error: &io::Error) -> bool {
     matches!(
@@ -161,6 +150,7 @@ fn hides_files(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::size::LEAST;
     use std::process::Command;
 
     #[tokio::test]
