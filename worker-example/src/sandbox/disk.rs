@@ -11,7 +11,10 @@ use std::{
 
 use tokio::{task::spawn_blocking, time::sleep};
 
-use super::deleted::{Deleted, MOST_DESCRIPTORS, Supervisors};
+use super::{
+    deleted::{Deleted, MOST_DESCRIPTORS, Supervisors},
+    size::in_use,
+};
 
 const PAUSE: Duration = Duration::from_secs(3);
 /// A process that hides its open files for so many looks in a row stops the task. The supervisor's own children do for a moment,
