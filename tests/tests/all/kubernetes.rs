@@ -255,8 +255,9 @@ fn no_variable_of_kubernetes_is_taken_for_a_setting() {
         ];
         for variable in list(&objects.server()["env"]) {
             let variable = variable["name"].as_str().expect("a name");
+            let is_of_libc = variable == "MALLOC_ARENA_MAX";
             assert!(
-                known.iter().any(|text| text.contains(variable)),
+                is_of_libc || known.iter().any(|text| text.contains(variable)),
                 "{name}: {variable}"
             );
         }
