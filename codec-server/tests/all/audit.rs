@@ -8,6 +8,7 @@ use std::{
     process::Command,
 };
 
+use dev_servers::audit_lines;
 use serde_json::{Value, json};
 use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
@@ -37,21 +38,7 @@ fn log_of(server: &CodecServer) -> PathBuf {
 }
 
 fn lines(log: &Path) -> Vec<Value> {
-    let mut files: Vec<_> = fs::read_dir(log)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "jsonl")
-        })
-        .collect();
-    files.sort();
-    let text: String = files
-        .iter()
-        .map(|file| fs::read_to_string(file).unwrap())
-        .collect();
-    let lines = text.lines().map(serde_json::from_str);
-    lines.collect::<Result<_, _>>().unwrap()
+    audit_lines(log).unwrap()
 }
 
 fn of<'l>(lines: &'l [Value], event: &str) -> Vec<&'l Value> {

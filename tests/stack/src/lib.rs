@@ -13,6 +13,7 @@
 //! ```
 
 mod ask;
+mod audit_log;
 pub mod certificates;
 mod children;
 mod error;
@@ -28,6 +29,7 @@ mod temporal;
 mod webhooks;
 
 pub use ask::ask;
+pub use audit_log::{audit_lines, audit_log};
 pub use error::StackError;
 pub use leaks::{find_secret, forms_of};
 pub use memory::memory_holds;

@@ -2,9 +2,9 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
-use dev_servers::Process;
+use dev_servers::{Process, audit_lines};
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::json;
 use temporal_kms_codec::audit::Verifier;
 
 use crate::support::{LIMIT, Rig, end, fresh, says, send};
@@ -33,13 +33,6 @@ fn admin_url(worker: &mut Process) -> String {
         line.strip_prefix("admin listening on ").map(str::to_owned)
     });
     announced.unwrap()
-}
-
-fn lines(folder: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(folder.join("audit-00000001.jsonl")).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +74,7 @@ async fn probes_metrics_and_the_audit_log_tell_of_a_task() {
     assert!(worker.wait(LIMIT).unwrap().success(), "{}", worker.output());
     let report = Verifier::new().verify(std::slice::from_ref(&audit));
     assert!(report.unwrap().ok);
-    let lines = lines(&audit);
+    let lines = audit_lines(&audit).unwrap();
     // The first line is that of the file.
     let start = &lines[1];
     assert_eq!(start["event"], "start");

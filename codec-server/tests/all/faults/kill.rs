@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use dev_servers::audit_log;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -72,18 +73,12 @@ fn id(answer: &Answer) -> String {
 
 /// The ids of the requests of which the audit log has a line.
 fn audited(folder: &Path) -> BTreeSet<String> {
-    let files = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let logs = files.filter(|file| file.extension().is_some_and(|end| end == "jsonl"));
     let mut ids = BTreeSet::new();
-    for log in logs {
-        for line in fs::read_to_string(log).unwrap().lines() {
-            // A kill can tear a line that no answer waits for any more.
-            let line: Value = serde_json::from_str(line).unwrap_or_default();
-            if line["event"] == "request" {
-                ids.insert(line["request"].as_str().unwrap().to_owned());
-            }
+    for line in audit_log(folder).unwrap().lines() {
+        // A kill can tear a line that no answer waits for any more.
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
+        if line["event"] == "request" {
+            ids.insert(line["request"].as_str().unwrap().to_owned());
         }
     }
     ids

@@ -5,38 +5,16 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     os::unix::net::UnixDatagram,
-    path::Path,
     process::Command,
 };
 
-use dev_servers::{Process, sibling_binary};
+use dev_servers::{Process, audit_lines, sibling_binary};
 use integration_tests::until;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use super::support::{Api, callers};
 use crate::support::{LIMIT, Rig, end, fresh, scripted::Scripted, send};
-
-/// The lines of the log, in their order.
-fn lines(folder: &Path) -> Vec<Value> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "jsonl")
-        })
-        .collect();
-    files.sort();
-    let text: String = files
-        .iter()
-        .map(|file| fs::read_to_string(file).unwrap())
-        .collect();
-    let lines = text.lines();
-    lines
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_has_a_line_in_the_audit_log() {
@@ -61,7 +39,7 @@ async fn every_request_has_a_line_in_the_audit_log() {
     send(&api.process, Signal::SIGTERM);
     assert!(api.process.wait(LIMIT).unwrap().success());
 
-    let lines = lines(&folder);
+    let lines = audit_lines(&folder).unwrap();
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or("-").to_owned();
     let requests: Vec<String> = lines
         .iter()
@@ -114,7 +92,7 @@ async fn calls_of_keys_for_a_stream_name_its_request() {
     send(&api.process, Signal::SIGTERM);
     assert!(api.process.wait(LIMIT).unwrap().success());
 
-    let lines = lines(&folder);
+    let lines = audit_lines(&folder).unwrap();
     let run = lines.iter().find(|line| line["operation"] == "run");
     let request = &run.unwrap()["request"];
     // The worker has sealed what the stream opens.
@@ -162,7 +140,7 @@ async fn a_caller_without_a_role_does_not_fill_the_log() {
     send(&api.process, Signal::SIGTERM);
     assert!(api.process.wait(LIMIT).unwrap().success());
 
-    let lines = lines(&folder);
+    let lines = audit_lines(&folder).unwrap();
     let with = |result: &str| lines.iter().filter(|line| line["result"] == result).count();
     let told = with("forbidden");
     assert!((60..REFUSED / 4).contains(&told), "{told} lines");
@@ -202,7 +180,7 @@ async fn the_log_ends_when_a_start_fails() {
     let (code, output) = end(&mut Process::spawn("the service", command).unwrap());
     assert_ne!(code, 0);
     assert!(output.contains("cannot listen"), "{output}");
-    let lines = lines(&folder);
+    let lines = audit_lines(&folder).unwrap();
     let events: Vec<_> = lines.iter().map(|line| &line["event"]).collect();
     assert_eq!(events.last(), Some(&&json!("stop")), "{events:?}");
 }
