@@ -5,6 +5,14 @@ use tokio::runtime::Runtime;
 
 use crate::support::{Cloud, CodecServer, Http2, body_of, plain, until};
 
+/// A key service, and a server that is ready.
+fn ready(runtime: &Runtime) -> (Cloud, CodecServer) {
+    let cloud = runtime.block_on(Cloud::start());
+    let mut server = cloud.server();
+    server.wait_for_log("ready: every encrypting key answers");
+    (cloud, server)
+}
+
 /// The status of each of a thousand requests at once.
 async fn thousand(server: &CodecServer, path: &str, bodies: &[Value]) -> Vec<u16> {
     // As many connections as a browser and its proxies would open.
@@ -20,13 +28,19 @@ async fn thousand(server: &CodecServer, path: &str, bodies: &[Value]) -> Vec<u16
     futures::future::join_all(requests).await
 }
 
+async fn all_succeed(server: &CodecServer, path: &str, body: &Value, fault: &str) {
+    let statuses = thousand(server, path, std::slice::from_ref(body)).await;
+    assert!(
+        statuses.iter().all(|status| *status == 200),
+        "{fault} {path}"
+    );
+}
+
 #[test]
 fn nothing_fails_that_could_succeed_and_the_server_recovers() {
     let runtime = Runtime::new().unwrap();
     let _guard = runtime.enter();
-    let cloud = runtime.block_on(Cloud::start());
-    let mut server = cloud.server();
-    server.wait_for_log("ready: every encrypting key answers");
+    let (cloud, server) = ready(&runtime);
     let plaintext = plain(&["a"]);
     let (known, unknown) = runtime.block_on(async {
         let known = Http2::to(server.url())
@@ -45,11 +59,7 @@ fn nothing_fails_that_could_succeed_and_the_server_recovers() {
             cloud.fault(&[fault]);
             // The data keys in memory go on.
             for (path, body) in [("/encode", &plaintext), ("/decode", &known)] {
-                let statuses = thousand(&server, path, std::slice::from_ref(body)).await;
-                assert!(
-                    statuses.iter().all(|status| *status == 200),
-                    "{fault} {path}"
-                );
+                all_succeed(&server, path, body, fault).await;
             }
             // Half of the requests need the KMS. They fail, and hold up none of the others.
             let statuses = thousand(&server, "/decode", &[known.clone(), unknown.clone()]).await;
@@ -96,9 +106,7 @@ async fn decode(server: &CodecServer, body: &Value) -> Result<Value, (u16, Strin
 fn wrong_answers_open_nothing_and_are_not_kept() {
     let runtime = Runtime::new().unwrap();
     let _guard = runtime.enter();
-    let cloud = runtime.block_on(Cloud::start());
-    let mut server = cloud.server();
-    server.wait_for_log("ready: every encrypting key answers");
+    let (cloud, server) = ready(&runtime);
     let plaintext = plain(&["a"]);
     let known = server.encode("default", &plaintext);
     for fault in ["wrong-crc", "request-damaged", "garbage", "truncated"] {
@@ -112,11 +120,7 @@ fn wrong_answers_open_nothing_and_are_not_kept() {
                 } else {
                     "/decode"
                 };
-                let statuses = thousand(&server, path, std::slice::from_ref(body)).await;
-                assert!(
-                    statuses.iter().all(|status| *status == 200),
-                    "{fault} {path}"
-                );
+                all_succeed(&server, path, body, fault).await;
             }
             for _ in 0..10 {
                 let (status, text) = decode(&server, &unknown).await.expect_err(fault);
@@ -134,9 +138,7 @@ fn wrong_answers_open_nothing_and_are_not_kept() {
 fn short_faults_of_the_key_service_fail_no_request() {
     let runtime = Runtime::new().unwrap();
     let _guard = runtime.enter();
-    let cloud = runtime.block_on(Cloud::start());
-    let mut server = cloud.server();
-    server.wait_for_log("ready: every encrypting key answers");
+    let (cloud, server) = ready(&runtime);
     let plaintext = plain(&["a"]);
     for faults in [
         &["status=429*3@Decrypt"][..],
