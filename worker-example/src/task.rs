@@ -1,5 +1,6 @@
 //! What a task is: its request, its events, and how it ended. This module runs nothing and sends nothing.
 
+mod any_payload;
 mod definition;
 mod effects;
 mod event;

@@ -12,7 +12,7 @@ use temporalio_common::{
     protos::temporal::api::common::v1::Payload,
 };
 
-use super::id::TaskId;
+use super::{any_payload, id::TaskId};
 
 /// The most connections that a workflow keeps.
 const MOST: usize = 1000;
@@ -57,27 +57,21 @@ impl Follower {
     }
 }
 
-/// Every payload can be read, and one that is not a follower names no task. An error would fail the workflow task, and Temporal
-/// would repeat it without end.
+/// A payload that is not a follower names no task.
 impl TemporalDeserializable for Follower {
     fn from_serde(
         converter: &dyn ErasedSerdePayloadConverter,
         context: &SerializationContext<'_>,
         payload: Payload,
     ) -> Result<Self, PayloadConversionError> {
-        let value = Value::from_serde(converter, context, payload).unwrap_or_default();
-        Ok(Self::read(&value))
+        Ok(Self::read(&any_payload::value(converter, context, payload)))
     }
 
     fn from_payloads(
         _: &SerializationContext<'_>,
         payloads: Vec<Payload>,
     ) -> Result<Self, PayloadConversionError> {
-        if payloads.len() == 1 {
-            // The converter then calls `from_serde`.
-            return Err(PayloadConversionError::WrongEncoding);
-        }
-        Ok(Self::default())
+        any_payload::default_unless_single(&payloads)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     model::TaskRequest,
     rules::RequestRules,
 };
-use crate::task::{id::TaskId, json_size, secret_json::wipe};
+use crate::task::{any_payload, id::TaskId, json_size, secret_json::wipe};
 
 /// How many bytes the submission adds to a request: the task's id, and fields that the caller left out.
 const ADDED_BYTES: usize = 8 * 1024;
@@ -157,29 +157,22 @@ impl Serialize for TaskInput {
     }
 }
 
-/// Every payload can be read. A payload that is not one JSON value, or is nested too deeply, becomes an input that names no
-/// task, and the task fails at once. An error here would fail the workflow task instead, and Temporal would repeat it
-/// without end.
+/// A payload that is not one JSON value, or is nested too deeply, becomes an input that names no task, and the task fails at
+/// once.
 impl TemporalDeserializable for TaskInput {
     fn from_serde(
         converter: &dyn ErasedSerdePayloadConverter,
         context: &SerializationContext<'_>,
         payload: Payload,
     ) -> Result<Self, PayloadConversionError> {
-        Ok(Self(
-            Value::from_serde(converter, context, payload).unwrap_or_default(),
-        ))
+        Ok(Self(any_payload::value(converter, context, payload)))
     }
 
     fn from_payloads(
         _: &SerializationContext<'_>,
         payloads: Vec<Payload>,
     ) -> Result<Self, PayloadConversionError> {
-        if payloads.len() == 1 {
-            // The converter then calls `from_serde`.
-            return Err(PayloadConversionError::WrongEncoding);
-        }
-        Ok(Self(Value::Null))
+        any_payload::default_unless_single(&payloads).map(Self)
     }
 }
 
