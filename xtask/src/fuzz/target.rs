@@ -39,7 +39,9 @@ pub(super) fn named(all: Vec<Target>, names: &[String]) -> anyhow::Result<Vec<Ta
         .iter()
         .find(|name| all.iter().all(|target| target.name != **name))
     {
-        bail!("there is no fuzz target `{unknown}`; `cargo xtask fuzz --list` names them");
+        bail!(
+            "the fuzz target `{unknown}` does not exist; `cargo xtask fuzz --list` prints the names"
+        );
     }
     let is_named = |target: &Target| names.is_empty() || names.contains(&target.name);
     Ok(all.into_iter().filter(is_named).collect())

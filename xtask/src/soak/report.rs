@@ -287,7 +287,7 @@ mod tests {
             (tally(1.0, 50.0), 1, true, 1),
             (tally(1.0, 50.0), 0, false, 1),
             (failed, 0, true, 2),
-            // Nothing was sent, so there is no latency either.
+            // Without requests, the latency is unknown too.
             (Tally::default(), 0, true, 2),
         ] {
             let passed = Report::new(&arguments(), &tally, lost, whole).passed_limits();

@@ -25,7 +25,7 @@ impl Account {
     /// The AWS KMS of `region`, and its AWS STS, on a port of this machine that the system picks.
     ///
     /// # Errors
-    /// When there is no port.
+    /// The system has no free port.
     pub async fn serve(&self, region: &str) -> io::Result<Server> {
         Server::start(self.0.clone(), region).await
     }

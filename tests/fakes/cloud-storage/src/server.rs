@@ -53,7 +53,7 @@ impl Server {
     /// Listens on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// When there is no port.
+    /// The system has no free port.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
