@@ -1,5 +1,7 @@
 use std::{
+    env,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -31,4 +33,24 @@ pub fn ask(mut command: Command, request: &Value) -> Value {
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} failed:\n{complaint}");
     serde_json::from_slice(&output.stdout).expect("it answers JSON")
+}
+
+/// As [`ask`], of a program of `tests/interop`. `TKC_PYTHON` names a Python that has the packages of its `requirements.txt`.
+///
+/// # Panics
+/// As [`ask`], and when `TKC_PYTHON` is not set.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "a test fixture that cannot be set up fails its test"
+)]
+pub fn ask_python(program: &str, request: &Value) -> Value {
+    let python = env::var_os("TKC_PYTHON")
+        .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
+    let interop = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop");
+    let mut command = Command::new(python);
+    command
+        .arg(interop.join(program))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    ask(command, request)
 }

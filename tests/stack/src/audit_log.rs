@@ -1,14 +1,17 @@
 //! The audit log of a server, as its folder holds it.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 
-/// The text of all files of the log in `folder`, from the oldest to the newest.
+/// The files of the log in `folder`, from the oldest to the newest.
 ///
 /// # Errors
-/// The folder or a file cannot be read.
-pub fn audit_log(folder: &Path) -> io::Result<String> {
+/// The folder cannot be read.
+pub fn audit_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -17,7 +20,7 @@ pub fn audit_log(folder: &Path) -> io::Result<String> {
         }
     }
     files.sort();
-    files.iter().map(fs::read_to_string).collect()
+    Ok(files)
 }
 
 /// The lines of the log in `folder`, in their order.
@@ -25,7 +28,11 @@ pub fn audit_log(folder: &Path) -> io::Result<String> {
 /// # Errors
 /// The log cannot be read, or a line is not JSON.
 pub fn audit_lines(folder: &Path) -> io::Result<Vec<Value>> {
-    let text = audit_log(folder)?;
+    let files = audit_files(folder)?;
+    let text: String = files
+        .iter()
+        .map(fs::read_to_string)
+        .collect::<Result<_, _>>()?;
     let lines = text.lines().map(serde_json::from_str);
     Ok(lines.collect::<Result<_, _>>()?)
 }

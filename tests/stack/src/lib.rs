@@ -28,8 +28,8 @@ mod ssh;
 mod temporal;
 mod webhooks;
 
-pub use ask::ask;
-pub use audit_log::{audit_lines, audit_log};
+pub use ask::{ask, ask_python};
+pub use audit_log::{audit_files, audit_lines};
 pub use error::StackError;
 pub use leaks::{find_secret, forms_of};
 pub use memory::memory_holds;

@@ -8,22 +8,10 @@ use std::{
     time::Duration,
 };
 
+use dev_servers::audit_files;
 use integration_tests::interop;
 use serde_json::{Value, json};
 use temporal_kms_codec::audit::{AuditLog, AuditOptions, Event, Verifier};
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
-        .expect("a folder")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "jsonl")
-        })
-        .collect();
-    files.sort();
-    files
-}
 
 fn by_python(files: &[PathBuf]) -> Value {
     interop::run("audit_log.py", &json!({ "files": files }))
@@ -41,7 +29,7 @@ async fn python_follows_the_chain_through_all_files() {
         receipt.written().await.expect("a line");
     }
     log.close().await.expect("the end");
-    let files = files(folder.path());
+    let files = audit_files(folder.path()).expect("a log");
     assert!(files.len() > 3, "{files:?}");
     let report = Verifier::new().verify(&[folder.path().to_owned()]);
     let last = report.expect("a report").last.expect("lines");

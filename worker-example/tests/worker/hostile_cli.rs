@@ -1,10 +1,8 @@
 //! Hostile programs in Claude Code's place: shell scripts against the real worker and a real Temporal server.
 
-use crate::support::{Rig, end, fresh, is_alive, task_ended};
+use crate::support::{RESULT, Rig, end, fresh, is_alive, task_ended};
 use integration_tests::assert_absent;
 use serde_json::{Value, json};
-
-const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
 const FAILED: &str = r#"{"type":"result","is_error":true,"num_turns":1,"result":"no"}"#;
 

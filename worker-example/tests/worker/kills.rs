@@ -6,14 +6,13 @@
 use crate::{
     store::files,
     support::{
-        Rig, fresh,
-        processes::{hold, name_of, processes_with},
+        RESULT, Rig, fresh, own_temporal,
+        processes::{hold, holding, name_of, processes_with},
         repository::SshRepository,
         send,
     },
 };
-use dev_servers::{Process, TemporalOptions, TemporalServer, WebhookReceiver, free_port};
-use integration_tests::tool;
+use dev_servers::{Process, TemporalOptions, WebhookReceiver, free_port};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -38,7 +37,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 /// Longer than Temporal takes to give up a lost worker at two steps.
 const LIMIT: Duration = Duration::from_mins(5);
 /// How many files the clean-up removes, so that it can be killed in between.
@@ -363,7 +361,7 @@ impl Stage {
                 (Some(upstream), _) => upstream.has_call.load(Ordering::SeqCst),
                 (None, Step::Webhook) => self.receiver.arrived() > 0,
                 (None, Step::CleanUp) => self.is_being_removed(),
-                (None, _) => !self.holding().is_empty(),
+                (None, _) => !holding(&self.gate).is_empty(),
             };
             is_there.then_some(())
         })
@@ -386,18 +384,10 @@ impl Stage {
         }
     }
 
-    /// The shells that wait for the gate.
-    fn holding(&self) -> Vec<i32> {
-        let waiting = processes_with(self.gate.to_str().unwrap()).into_iter();
-        let mut waiting: Vec<i32> = waiting.map(Pid::as_raw).collect();
-        waiting.retain(|pid| ["sh", "bash"].contains(&name_of(*pid).as_str()));
-        waiting
-    }
-
     /// The processes of the victim.
     fn victims(&self, worker: &Process) -> Vec<i32> {
         let mut found = match (self.row.victim, self.row.step) {
-            (Victim::Program, Step::Prepare) => self.holding(),
+            (Victim::Program, Step::Prepare) => holding(&self.gate),
             _ => worker.descendants(),
         };
         found.retain(|pid| match (self.row.victim, self.row.step) {
@@ -413,11 +403,7 @@ impl Stage {
     async fn restart_temporal(&mut self) {
         let (_, options) = self.temporal.as_ref().unwrap();
         send(self.rig.server.process(), Signal::SIGKILL);
-        let options = options.clone();
-        let started = tokio::task::spawn_blocking(move || {
-            TemporalServer::start(&tool("TKC_TEMPORAL"), &options)
-        });
-        self.rig.server = Arc::new(started.await.unwrap().unwrap());
+        self.rig.server = own_temporal(options.clone()).await;
     }
 
     fn open_gate(&self) {

@@ -5,7 +5,7 @@ use crate::{
     store::files,
     support::{
         LIMIT, Rig, fresh,
-        processes::{environments_with, hold, name_of, processes_with},
+        processes::{environments_with, hold, holding, name_of},
         repository::SshRepository,
         scripted::Scripted,
         send,
@@ -121,12 +121,9 @@ impl Service {
 
     /// Waits until a shell waits for this gate.
     async fn until_waiting(&self, gate: &str) {
-        let gate = self.gate(gate).display().to_string();
+        let gate = self.gate(gate);
         until("the task waits", async || {
-            let mut waiting = processes_with(&gate).into_iter();
-            waiting
-                .any(|pid| ["sh", "bash"].contains(&name_of(pid.as_raw()).as_str()))
-                .then_some(())
+            (!holding(&gate).is_empty()).then_some(())
         })
         .await;
     }

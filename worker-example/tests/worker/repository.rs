@@ -1,7 +1,7 @@
 //! A task with a repository: clone, files, commands, Claude Code, commit, push, upload, webhook.
 
 use crate::support::{
-    Rig, end, fresh,
+    RESULT, Rig, end, fresh,
     repository::{SshRepository, bare, git},
     task_ended,
 };
@@ -31,9 +31,8 @@ async fn a_task_commits_pushes_uploads_and_tells() {
     rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
     let receiver = WebhookReceiver::start(&[]).unwrap();
     let bare = bare(rig.folder.path());
-    let result = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
     let claude = rig.claude(&format!(
-        "cat >/dev/null; pwd; cat prepared.txt README; echo changed > README; echo made > ../made.txt; echo '{result}'"
+        "cat >/dev/null; pwd; cat prepared.txt README; echo changed > README; echo made > ../made.txt; echo '{RESULT}'"
     ));
     let worker = rig.worker_with(&claude, &[]);
     let client = client(&rig, &store).await;

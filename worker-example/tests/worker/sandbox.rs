@@ -1,7 +1,9 @@
 //! The sandbox of tasks. Hostile shell scripts in Claude Code's place try to leave it, with real kernels, processes and
 //! ports.
 
-use crate::support::{Rig, announced_pid, end, fresh, processes::processes_with, send, task_ended};
+use crate::support::{
+    RESULT, Rig, announced_pid, end, fresh, processes::processes_with, send, task_ended,
+};
 use dev_servers::Process;
 use integration_tests::until;
 use nix::{
@@ -15,7 +17,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 const SANDBOX: [&str; 2] = ["--sandbox", "required"];
 const CREDENTIAL: &str = "sk-ant-sandbox-credential";
 

@@ -3,13 +3,11 @@
 
 use std::time::Duration;
 
-use crate::support::{LIMIT, Rig, end, fresh, says, send, task_ended};
+use crate::support::{LIMIT, RESULT, Rig, end, fresh, says, send, task_ended};
 use integration_tests::Keyring;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-
-const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
 fn request() -> Value {
     json!({"prompt": "a prompt", "anthropicApiKey": "sk-ant-submit"})

@@ -27,6 +27,9 @@ use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::history::v1::History;
 
 pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+/// The last event of a Claude Code that has done its task.
+pub(crate) const RESULT: &str =
+    r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 /// A variable of the worker's environment that no task may see.
 pub(crate) const WORKERS_OWN: &str = "worker-secret-7f3a9c";
 
@@ -45,6 +48,13 @@ pub(crate) enum Keys {
     Keyring(Keyring),
     /// By `TEMPORAL_CODEC_KEY` and the variables of its service.
     Variables(Vec<(&'static str, String)>),
+}
+
+/// A Temporal server that no other test uses.
+pub(crate) async fn own_temporal(options: TemporalOptions) -> Arc<TemporalServer> {
+    let started =
+        tokio::task::spawn_blocking(move || TemporalServer::start(&tool("TKC_TEMPORAL"), &options));
+    Arc::new(started.await.unwrap().unwrap())
 }
 
 impl Rig {
@@ -72,10 +82,7 @@ impl Rig {
 
     /// A rig with a Temporal server of its own.
     pub(crate) async fn with_server(options: TemporalOptions) -> Self {
-        let started = tokio::task::spawn_blocking(move || {
-            TemporalServer::start(&tool("TKC_TEMPORAL"), &options)
-        });
-        let server = Arc::new(started.await.unwrap().unwrap());
+        let server = own_temporal(options).await;
         Self::at(server, Options::default(), Keys::Keyring(Keyring::new())).await
     }
 

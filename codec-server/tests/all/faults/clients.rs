@@ -62,11 +62,11 @@ fn a_client_that_reads_one_byte_at_a_time_holds_up_nobody() {
     let sealed = body_of(&server.encode("default", &plaintext));
     let plaintext = body_of(&plaintext);
     let request = post("/decode", &[("X-Namespace", "default")], &sealed);
-    let address = server.url().trim_start_matches("http://").to_owned();
+    let address = server.address();
     let runtime = Runtime::new().unwrap();
     let mut slow: Vec<TcpStream> = (0..20)
         .map(|_| {
-            let mut stream = runtime.block_on(with_a_small_buffer(&address));
+            let mut stream = runtime.block_on(with_a_small_buffer(address));
             stream.write_all(&request).unwrap();
             stream
         })
@@ -123,10 +123,10 @@ fn flood(address: &str) {
 fn a_flood_of_connections_fails_no_request_of_others() {
     allow_many_files();
     let server = CodecServer::serve_default("max_connections = 4096");
-    let address = server.url().trim_start_matches("http://").to_owned();
+    let address = server.address();
     thread::scope(|scope| {
         let flooding: Vec<_> = (0..FLOODING)
-            .map(|_| scope.spawn(|| flood(&address)))
+            .map(|_| scope.spawn(|| flood(address)))
             .collect();
         let mut requests = 0;
         while requests < 200 || !flooding.iter().all(ScopedJoinHandle::is_finished) {

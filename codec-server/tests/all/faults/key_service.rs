@@ -15,17 +15,8 @@ fn ready(runtime: &Runtime) -> (Cloud, CodecServer) {
 
 /// The status of each of a thousand requests at once.
 async fn thousand(server: &CodecServer, path: &str, bodies: &[Value]) -> Vec<u16> {
-    // As many connections as a browser and its proxies would open.
-    let mut connections = Vec::new();
-    for _ in 0..16 {
-        connections.push(Http2::to(server.url()).await);
-    }
-    let requests = (0..1000).map(|number| {
-        let connection = connections[number % connections.len()].clone();
-        let body = body_of(&bodies[number % bodies.len()]);
-        async move { connection.post(path, &[], &body).await.unwrap().0.as_u16() }
-    });
-    futures::future::join_all(requests).await
+    let bodies: Vec<_> = bodies.iter().map(body_of).collect();
+    Http2::at_once(server.url(), path, 1000, &bodies).await
 }
 
 async fn all_succeed(server: &CodecServer, path: &str, body: &Value, fault: &str) {

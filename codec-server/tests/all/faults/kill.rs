@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use dev_servers::audit_log;
+use dev_servers::audit_files;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -74,11 +74,13 @@ fn id(answer: &Answer) -> String {
 /// The ids of the requests of which the audit log has a line.
 fn audited(folder: &Path) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
-    for line in audit_log(folder).unwrap().lines() {
-        // A kill can tear a line that no answer waits for any more.
-        let line: Value = serde_json::from_str(line).unwrap_or_default();
-        if line["event"] == "request" {
-            ids.insert(line["request"].as_str().unwrap().to_owned());
+    for file in audit_files(folder).unwrap() {
+        for line in fs::read_to_string(file).unwrap().lines() {
+            // A kill can tear a line that no answer waits for any more.
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            if line["event"] == "request" {
+                ids.insert(line["request"].as_str().unwrap().to_owned());
+            }
         }
     }
     ids
@@ -90,7 +92,7 @@ fn a_server_that_is_killed_under_load_loses_nothing_that_it_answered() {
     let file = folder.path().join("codec.toml");
     fs::write(&file, configuration(folder.path())).unwrap();
     let mut server = CodecServer::serve_file(&file);
-    let address = server.url().trim_start_matches("http://").to_owned();
+    let address = server.address().to_owned();
     let shared = Shared::default();
     let wait_for = |more: usize| {
         let enough = shared.answers.load(SeqCst) + more;

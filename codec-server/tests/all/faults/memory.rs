@@ -16,25 +16,7 @@ fn a_server_with_little_memory_refuses_requests_and_does_not_die() {
     server.wait_for_log("ready: every encrypting key answers");
     let large = body_of(&plain(&[&"x".repeat(3 * MIB)]));
     let runtime = Runtime::new().unwrap();
-    let statuses = runtime.block_on(async {
-        let mut connections = Vec::new();
-        for _ in 0..16 {
-            connections.push(Http2::to(server.url()).await);
-        }
-        let requests = (0..64).map(|number| {
-            let connection = connections[number % connections.len()].clone();
-            let large = &large;
-            async move {
-                connection
-                    .post("/encode", &[], large)
-                    .await
-                    .unwrap()
-                    .0
-                    .as_u16()
-            }
-        });
-        futures::future::join_all(requests).await
-    });
+    let statuses = runtime.block_on(Http2::at_once(server.url(), "/encode", 64, &[large]));
     let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
     assert_eq!(count(200) + count(429), statuses.len(), "{statuses:?}");
     assert!(count(200) > 0, "{statuses:?}");

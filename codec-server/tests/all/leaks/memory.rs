@@ -1,6 +1,6 @@
 //! Keys are erased when the server has no use for them any more. Another process looks into its memory.
 
-use std::{fs, thread};
+use std::thread;
 
 use dev_servers::memory_holds;
 use nix::sys::signal::Signal;
@@ -33,15 +33,6 @@ fn wait_until_erased(server: &CodecServer, secret: &[u8]) {
         let is_erased = !holds(server, secret);
         is_erased.then_some(()).ok_or("it is still in memory")
     });
-}
-
-/// The bytes of a key of the keyring.
-fn key_of(server: &CodecServer, name: &str) -> Vec<u8> {
-    let keyset = fs::read(server.keyring().join(format!("{name}.json"))).unwrap();
-    let keyset: Value = serde_json::from_slice(&keyset).unwrap();
-    // A message of protobuf whose last field is the key.
-    let message = decode64(&keyset["key"][0]["keyData"]["value"]);
-    message[message.len() - 32..].to_vec()
 }
 
 /// The data key of a sealed payload.
@@ -86,13 +77,11 @@ fn a_key_that_is_not_configured_any_more_is_not_in_memory() {
         "[namespaces.default]\nencrypt = [\"local://first\"]\n".to_owned()
     });
     let sealed = server.encode("default", &plain(&["a"]));
-    let (key, data_key) = (key_of(&server, "first"), data_key_of(&server, &sealed));
+    let (key, data_key) = (server.key_bytes("first"), data_key_of(&server, &sealed));
     assert!(holds(&server, &key), "the key is not where this test looks");
     assert!(holds(&server, &data_key));
 
-    let file = server.folder().join("codec.toml");
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, text.replace("local://first", "local://second")).unwrap();
+    server.rewrite("local://first", "local://second");
     server.signal(Signal::SIGHUP);
     server.wait_for_log("the configuration is read again and in use");
     wait_until_erased(&server, &key);

@@ -29,12 +29,9 @@ impl Secrets {
 
     /// Each with its name.
     fn all(&self, server: &CodecServer) -> Vec<(&'static str, Vec<u8>)> {
-        let keyset = fs::read(server.keyring().join("default.json")).unwrap();
-        let keyset: Value = serde_json::from_slice(&keyset).unwrap();
-        let message = decode64(&keyset["key"][0]["keyData"]["value"]);
         vec![
             ("the plaintext", SECRET.into()),
-            ("the key", message[message.len() - 32..].to_vec()),
+            ("the key", server.key_bytes("default")),
             ("the token", self.token.token.as_bytes().to_vec()),
             ("a wrong token", self.wrong_token.token.as_bytes().to_vec()),
             ("the collector's token", self.collector_token.into()),
@@ -202,16 +199,10 @@ fn no_output_holds_a_secret_at_any_level_of_the_log() {
             ));
         }
         // A reload that fails names what is wrong.
-        let file = server.folder().join("codec.toml");
-        let text = fs::read_to_string(&file).unwrap();
-        fs::write(
-            &file,
-            text.replace(
-                "plaintext = \"reject\"",
-                &format!("plaintext = \"{level}\""),
-            ),
-        )
-        .unwrap();
+        server.rewrite(
+            "plaintext = \"reject\"",
+            &format!("plaintext = \"{level}\""),
+        );
         server.signal(Signal::SIGHUP);
         server.signal(Signal::SIGUSR1);
         for name in ["cmdline", "comm", "status", "limits", "maps"] {

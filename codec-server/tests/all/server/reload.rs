@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     thread,
 };
@@ -24,16 +24,6 @@ fn serve(namespaces: &str) -> CodecServer {
     )
 }
 
-fn file(server: &CodecServer) -> PathBuf {
-    server.folder().join("codec.toml")
-}
-
-fn rewrite(server: &CodecServer, from: &str, to: &str) {
-    let text = fs::read_to_string(file(server)).unwrap();
-    assert!(text.contains(from), "{from:?} is not in {text}");
-    fs::write(file(server), text.replace(from, to)).unwrap();
-}
-
 fn reload(server: &mut CodecServer) {
     server.signal(Signal::SIGHUP);
     server.wait_for_log(IN_USE);
@@ -48,11 +38,11 @@ fn a_new_namespace_is_served_without_a_restart() {
         .refused(404, "does not serve the namespace new");
     create_key(server.keyring(), "new");
     let new = "[namespaces.new]\nencrypt = [\"local://new\"]\n";
-    rewrite(&server, DEFAULT, &format!("{DEFAULT}{new}"));
+    server.rewrite(DEFAULT, &format!("{DEFAULT}{new}"));
     reload(&mut server);
     let sealed = server.encode("new", &body);
     assert_eq!(server.call("/decode", "new", &sealed).json(), body);
-    rewrite(&server, new, "");
+    server.rewrite(new, "");
     reload(&mut server);
     server
         .call("/decode", "new", &sealed)
@@ -72,18 +62,18 @@ fn the_level_of_the_log_changes_and_a_bad_one_changes_nothing() {
     };
     let shown = request(&server);
     let error = format!("{DEFAULT}[log]\nlevel = \"error\"\n");
-    rewrite(&server, DEFAULT, &error);
+    server.rewrite(DEFAULT, &error);
     reload(&mut server);
     server.wait_for_metric("codec_server_configuration_generation 2");
     let hidden = request(&server);
 
     let bad = error.replace("error", "verbose");
-    rewrite(&server, &error, &bad);
+    server.rewrite(&error, &bad);
     server.signal(Signal::SIGHUP);
     server.wait_for_log("log.level");
     let hidden_too = request(&server);
 
-    rewrite(&server, &bad, DEFAULT);
+    server.rewrite(&bad, DEFAULT);
     server.signal(Signal::SIGHUP);
     server.wait_for_metric("codec_server_configuration_generation 3");
     let shown_again = request(&server);
@@ -132,7 +122,7 @@ fn a_bad_file_changes_nothing_and_is_reported_with_every_mistake() {
     let bad = format!(
         "{DEFAULT}fromat = \"x\"\nplaintext = \"no\"\n[namespaces.new]\nencrypt = [\"local://nope\"]\n"
     );
-    rewrite(&server, DEFAULT, &bad);
+    server.rewrite(DEFAULT, &bad);
     server.signal(Signal::SIGHUP);
     server.wait_for_log("did you mean `format`");
     server.wait_for_log("namespaces.default.plaintext");
@@ -149,7 +139,7 @@ fn a_bad_file_changes_nothing_and_is_reported_with_every_mistake() {
         "{}",
         ready.body
     );
-    rewrite(&server, &bad, DEFAULT);
+    server.rewrite(&bad, DEFAULT);
     reload(&mut server);
     assert_eq!(server.admin("/readyz").body, "ready\n");
 }
@@ -166,16 +156,16 @@ fn a_reload_does_not_end_authentication() {
     let unknown = |server: &CodecServer| server.call("/encode", "default", &plain(&["a"])).status;
     assert_eq!(unknown(&server), 401);
     for less in ["", "[auth]\nmax_token = \"8KiB\"\n", "[auth.tokens]\n"] {
-        rewrite(&server, &auth, less);
+        server.rewrite(&auth, less);
         server.signal(Signal::SIGHUP);
         server.wait_for_log("so everybody could decrypt");
         server.wait_for_log("the configuration before is still in use");
         assert_eq!(unknown(&server), 401, "{less}");
         let ready = server.admin("/readyz").body;
         assert!(ready.contains("degraded: configuration: "), "{ready}");
-        let text = fs::read_to_string(file(&server)).unwrap();
+        let text = fs::read_to_string(server.configuration()).unwrap();
         let restored = text.replacen(&format!("{less}{DEFAULT}"), &format!("{auth}{DEFAULT}"), 1);
-        fs::write(file(&server), restored).unwrap();
+        fs::write(server.configuration(), restored).unwrap();
     }
     reload(&mut server);
     assert_eq!(server.admin("/readyz").body, "ready\n");
@@ -189,13 +179,13 @@ fn a_removed_key_decrypts_no_more() {
     let mut server = serve(old);
     let sealed = server.encode("default", &plain(&["old"]));
     create_key(server.keyring(), "new");
-    rewrite(&server, old, both);
+    server.rewrite(old, both);
     reload(&mut server);
     assert_eq!(
         server.call("/decode", "default", &sealed).json(),
         plain(&["old"])
     );
-    rewrite(&server, "decrypt = [\"local://old\"]\n", "");
+    server.rewrite("decrypt = [\"local://old\"]\n", "");
     reload(&mut server);
     server
         .call("/decode", "default", &sealed)
@@ -243,7 +233,7 @@ fn a_namespace_has_limits_of_its_own() {
     again.refused(429, "namespace");
     server.encode("other", &two);
     server.encode("other", &large);
-    rewrite(&server, "max_rate = 1\n", "");
+    server.rewrite("max_rate = 1\n", "");
     reload(&mut server);
     server.encode("slow", &one);
     server.encode("slow", &one);
@@ -267,7 +257,7 @@ fn a_namespace_without_a_key_to_encrypt_with_decodes_only() {
     let both = "[namespaces.default]\nencrypt = [\"local://default\"]\n";
     let mut server = serve(both);
     let sealed = server.encode("default", &plain(&["text"]));
-    rewrite(&server, "encrypt = ", "decrypt = ");
+    server.rewrite("encrypt = ", "decrypt = ");
     reload(&mut server);
     assert_eq!(
         server.call("/decode", "default", &sealed).json(),
@@ -324,7 +314,7 @@ fn no_request_fails_while_the_configuration_changes() {
     let other = &format!("[limits]\nnamespace_requests = 64\n{other}");
     let (done, served) = (AtomicBool::new(false), AtomicUsize::new(0));
     let first = running.encode("default", &plain(&["first"]));
-    let address = running.url().trim_start_matches("http://").to_owned();
+    let address = running.address().to_owned();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -345,7 +335,7 @@ fn no_request_fails_while_the_configuration_changes() {
                 (other.as_str(), DEFAULT)
             };
             // With the key of the first round, every configuration decrypts.
-            rewrite(&running, from, to);
+            running.rewrite(from, to);
             reload(&mut running);
         }
         done.store(true, SeqCst);
@@ -357,8 +347,7 @@ fn no_request_fails_while_the_configuration_changes() {
 #[test]
 fn settings_that_need_a_restart_are_named_and_the_others_count() {
     let mut server = serve(DEFAULT);
-    rewrite(
-        &server,
+    server.rewrite(
         "listen = \"127.0.0.1:0\"\nadmin",
         "listen = \"127.0.0.1:1\"\nmax_headers = \"64KiB\"\nmax_payloads = 1\nadmin",
     );
@@ -385,7 +374,7 @@ fn data_keys_stay_in_memory_over_a_reload_and_are_dropped_on_demand() {
     fs::rename(&hidden, &key).unwrap();
 
     // The namespace is as it was, so that its data keys stay.
-    rewrite(&server, DEFAULT, &format!("{DEFAULT}max_payloads = 7\n"));
+    server.rewrite(DEFAULT, &format!("{DEFAULT}max_payloads = 7\n"));
     reload(&mut server);
     fs::rename(&key, &hidden).unwrap();
     assert_eq!(server.call("/decode", "default", &sealed).json(), body);
@@ -401,7 +390,7 @@ fn a_request_in_flight_finishes_under_the_configuration_that_it_began_with() {
     let mut server = serve(DEFAULT);
     let (mut connection, rest) = super::lifecycle::in_flight(&server);
     let gone = "[namespaces.other]\nencrypt = [\"local://default\"]\n";
-    rewrite(&server, DEFAULT, gone);
+    server.rewrite(DEFAULT, gone);
     reload(&mut server);
     server
         .call("/encode", "default", &plain(&["x"]))

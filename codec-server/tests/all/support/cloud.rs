@@ -3,7 +3,7 @@
 use fake_cloud_kms::{Emulator, Options};
 use serde_json::Value;
 
-use super::{CodecServer, body_of, program, run_with_input};
+use super::{CodecServer, body_of, run_with_input};
 
 pub(crate) const CLOUD_KEY: &str = "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/k";
 
@@ -16,12 +16,8 @@ impl Cloud {
         let emulator = Emulator::start(Options::default()).await.unwrap();
         let url = emulator.url();
         let created = tokio::task::spawn_blocking(move || {
-            let mut command = program();
-            command.env("GCP_KMS_ENDPOINT", url);
-            command
-                .args(["keys", "create", CLOUD_KEY])
-                .output()
-                .unwrap()
+            let variables = [("GCP_KMS_ENDPOINT", url.as_str())];
+            run_with_input(&["keys", "create", CLOUD_KEY], &variables, b"")
         });
         let created = created.await.unwrap();
         assert!(created.status.success(), "{created:?}");

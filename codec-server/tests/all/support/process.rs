@@ -1,6 +1,7 @@
 //! `codec-server` as a process: started on free ports, its log kept, killed at the end.
 
 use std::{
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output, Stdio},
@@ -15,7 +16,7 @@ use temporal_kms_codec::kms::local::LocalKeyring;
 use super::{
     PATIENCE,
     client::{Answer, Connection, body_of, post},
-    until,
+    decode64, until,
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_codec-server");
@@ -199,7 +200,8 @@ impl CodecServer {
         std::net::TcpStream::connect(self.address()).is_ok()
     }
 
-    fn address(&self) -> &str {
+    /// Its host and port.
+    pub(crate) fn address(&self) -> &str {
         self.service.url().trim_start_matches("http://")
     }
 
@@ -215,6 +217,29 @@ impl CodecServer {
 
     pub(crate) fn keyring(&self) -> &Path {
         &self.keyring
+    }
+
+    /// The bytes of the key `local://NAME`.
+    pub(crate) fn key_bytes(&self, name: &str) -> Vec<u8> {
+        let keyset = fs::read(self.keyring.join(format!("{name}.json"))).unwrap();
+        let keyset: Value = serde_json::from_slice(&keyset).unwrap();
+        // A message of protobuf whose last field is the key.
+        let message = decode64(&keyset["key"][0]["keyData"]["value"]);
+        message[message.len() - 32..].to_vec()
+    }
+
+    /// The file of its configuration.
+    pub(crate) fn configuration(&self) -> PathBuf {
+        self.folder().join("codec.toml")
+    }
+
+    /// Replaces a text in its configuration, which must be there.
+    #[track_caller]
+    pub(crate) fn rewrite(&self, from: &str, to: &str) {
+        let file = self.configuration();
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        fs::write(file, text.replace(from, to)).unwrap();
     }
 
     pub(crate) fn raw(&self, request: &[u8]) -> Answer {

@@ -118,6 +118,26 @@ impl Http2 {
         Self::over(TcpStream::connect(address).await.unwrap()).await
     }
 
+    /// The status of each of `count` requests at once, with these bodies in turn.
+    pub(crate) async fn at_once(
+        url: &str,
+        path: &str,
+        count: usize,
+        bodies: &[Vec<u8>],
+    ) -> Vec<u16> {
+        // As many connections as a browser and its proxies would open.
+        let mut connections = Vec::new();
+        for _ in 0..16 {
+            connections.push(Self::to(url).await);
+        }
+        let requests = (0..count).map(|number| {
+            let connection = connections[number % connections.len()].clone();
+            let body = &bodies[number % bodies.len()];
+            async move { connection.post(path, &[], body).await.unwrap().0.as_u16() }
+        });
+        futures::future::join_all(requests).await
+    }
+
     /// A request without its body.
     pub(crate) fn request(path: &str, headers: &[(&str, &str)]) -> Request<()> {
         let mut request = Request::post(format!("https://localhost{path}"))

@@ -3,19 +3,13 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
-use std::{path::Path, process::Command};
-
+use dev_servers::ask_python;
 use fake_cloud_storage::{Options, Server};
 use serde_json::{Value, json};
 
 async fn ask(request: Value) -> Value {
-    let python = std::env::var_os("TKC_PYTHON")
-        .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/storage_client.py");
-    let mut command = Command::new(python);
-    command.arg(program).env("PYTHONDONTWRITEBYTECODE", "1");
     // The server goes on in this runtime meanwhile.
-    let asked = tokio::task::spawn_blocking(move || dev_servers::ask(command, &request));
+    let asked = tokio::task::spawn_blocking(move || ask_python("storage_client.py", &request));
     asked.await.unwrap()
 }
 

@@ -3,8 +3,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test")]
 
-use std::{path::Path, process::Command};
-
+use dev_servers::ask_python;
 use fake_oidc::{Client, Options, Server, hmac_with_public_key, sign, unsigned};
 use serde_json::{Value, json};
 
@@ -13,13 +12,8 @@ const ALGORITHMS: [&str; 9] = [
 ];
 
 async fn ask(request: Value) -> Value {
-    let python = std::env::var_os("TKC_PYTHON")
-        .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/oidc_client.py");
-    let mut command = Command::new(python);
-    command.arg(program).env("PYTHONDONTWRITEBYTECODE", "1");
     // The issuer goes on in this runtime meanwhile.
-    let asked = tokio::task::spawn_blocking(move || dev_servers::ask(command, &request));
+    let asked = tokio::task::spawn_blocking(move || ask_python("oidc_client.py", &request));
     asked.await.unwrap()
 }
 

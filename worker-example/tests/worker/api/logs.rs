@@ -5,9 +5,7 @@ use integration_tests::until;
 use serde_json::json;
 
 use super::support::{Api, callers};
-use crate::support::{Rig, end, fresh, scripted::Scripted};
-
-const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
+use crate::support::{RESULT, Rig, end, fresh, scripted::Scripted};
 
 /// `claude-tasks logs TASK --json`, without any key.
 fn logs(rig: &Rig, api: &Api, token: &str, arguments: &[&str]) -> Process {

@@ -12,6 +12,14 @@ pub(crate) fn hold(gate: &Path) -> String {
     )
 }
 
+/// The shells of [`hold`] that wait for this file.
+pub(crate) fn holding(gate: &Path) -> Vec<i32> {
+    let waiting = processes_with(gate.to_str().unwrap()).into_iter();
+    let mut waiting: Vec<i32> = waiting.map(Pid::as_raw).collect();
+    waiting.retain(|pid| ["sh", "bash"].contains(&name_of(*pid).as_str()));
+    waiting
+}
+
 /// The processes whose command line contains a text.
 pub(crate) fn processes_with(text: &str) -> Vec<Pid> {
     let is_it = |pid: &i32| {

@@ -1,6 +1,6 @@
 //! A rig whose Claude Code is a script. It leaves a mark for each run, and waits if its prompt says so.
 
-use super::Rig;
+use super::{RESULT, Rig};
 use claude_tasks::ClaudeTask;
 use dev_servers::Process;
 use integration_tests::until;
@@ -10,8 +10,6 @@ use temporalio_client::{WorkflowGetResultOptions, errors::WorkflowGetResultError
 use temporalio_common::protos::temporal::api::history::v1::{
     HistoryEvent, history_event::Attributes,
 };
-
-const RESULT: &str = r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 
 /// A rig whose Claude Code appends a line to a file for each run. If its prompt is `wait`, it waits for another file.
 pub(crate) struct Scripted {

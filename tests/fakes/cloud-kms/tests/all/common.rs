@@ -1,7 +1,8 @@
 //! What the tests of the provider share.
 
-use std::{collections::BTreeMap, path::Path, process::Command, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
+use dev_servers::ask_python;
 use fake_cloud_kms::{Emulator, Fault, Options};
 use serde_json::Value;
 use temporal_kms_codec::{
@@ -99,12 +100,7 @@ pub(crate) fn kind<T>(result: Result<T, ProviderError>) -> Kind {
 /// Asks `google_kms.py`, Google's own Python client, for one thing. `TKC_PYTHON` names a Python that has the packages of
 /// `tests/interop/requirements.txt`.
 pub(crate) async fn google(request: Value) -> Value {
-    let python = std::env::var_os("TKC_PYTHON")
-        .expect("TKC_PYTHON is not set: run `cargo xtask test`, which provides it");
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/google_kms.py");
-    let mut command = Command::new(python);
-    command.arg(program).env("PYTHONDONTWRITEBYTECODE", "1");
     // The emulator goes on in this runtime meanwhile.
-    let asked = tokio::task::spawn_blocking(move || dev_servers::ask(command, &request));
+    let asked = tokio::task::spawn_blocking(move || ask_python("google_kms.py", &request));
     asked.await.unwrap()
 }
