@@ -15,7 +15,7 @@ use temporal_kms_codec::{
 
 use crate::settings::{Document, Section, values};
 
-pub use requests::{NotAudited, RequestLog, result_of, written};
+pub use requests::{Ending, NotAudited, RequestLog, result_of, written};
 
 const SECTION: &str = "audit";
 /// A smaller file would hold a handful of lines.

@@ -1,27 +1,15 @@
 //! The audit log's lines of requests and logins.
 
 use http::StatusCode;
-use temporal_kms_codec::audit::{Decision, Event, Receipt, RequestEvent};
+use temporal_kms_codec::audit::{Event, Receipt, RequestEvent};
 use temporal_kms_codec_service::{
-    audit::{NotAudited, result_of, written},
+    audit::{Ending, result_of, written},
     listener::Peer,
 };
 
 use super::{log::Summary, request_error::RequestError, request_id::RequestId};
 
 pub(super) use temporal_kms_codec_service::audit::RequestLog as Log;
-
-/// What some proxies log as "client closed request". It is never sent.
-const GIVEN_UP: u16 = 499;
-
-/// Refuses work while no line can be written.
-pub(super) fn check(log: &Log) -> Result<(), RequestError> {
-    log.check().map_err(not_audited)
-}
-
-fn not_audited(_: NotAudited) -> RequestError {
-    RequestError::NotAudited
-}
 
 /// Writes the line of a request, and waits for it.
 ///
@@ -36,18 +24,7 @@ pub(super) async fn record(
     if !log.is_kept() {
         return Ok(());
     }
-    // Requests for nothing of this server say nothing of its keys.
-    let is_refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
-    if summary.operation.is_none() && !is_refused {
-        return Ok(());
-    }
-    let entry = Entry {
-        is_refused,
-        result: result_of(status),
-        status: status.as_u16(),
-    };
-    let receipt = enter(log, id, summary, &entry);
-    written(receipt).await.map_err(not_audited)
+    Ok(written(enter(log, id, summary, Ending::answered(status))).await?)
 }
 
 /// The end of a login.
@@ -74,7 +51,7 @@ pub(super) async fn login(
         .maybe("issuer", end.issuer)
         .maybe("client", client.as_deref())
         .text("result", result_of(end.status));
-    written(log.record(event)).await.map_err(not_audited)
+    Ok(written(log.record(event)).await?)
 }
 
 /// Notes a request that was given up before its answer: its client is gone, or the server stops.
@@ -83,23 +60,11 @@ pub(super) fn given_up(log: &Log, id: RequestId, summary: &Summary) {
     if summary.operation.is_none() || tokio::runtime::Handle::try_current().is_err() {
         return;
     }
-    let entry = Entry {
-        is_refused: false,
-        result: "given_up",
-        status: GIVEN_UP,
-    };
     // Nobody waits for it.
-    drop(enter(log, id, summary, &entry));
+    drop(enter(log, id, summary, Ending::GIVEN_UP));
 }
 
-/// How a request ended.
-struct Entry {
-    is_refused: bool,
-    result: &'static str,
-    status: u16,
-}
-
-fn enter(log: &Log, id: RequestId, summary: &Summary, entry: &Entry) -> Option<Receipt> {
+fn enter(log: &Log, id: RequestId, summary: &Summary, ending: Ending) -> Option<Receipt> {
     let id = id.to_string();
     let caller = summary.caller.as_ref();
     let client = summary.client.as_ref().map(ToString::to_string);
@@ -117,12 +82,6 @@ fn enter(log: &Log, id: RequestId, summary: &Summary, entry: &Entry) -> Option<R
     event.undecoded = summary.placeholders;
     event.bytes = summary.bytes;
     event.keys = summary.asked.keys.get().map_or(&[], Vec::as_slice);
-    event.decision = match summary.namespace {
-        Some(_) if !entry.is_refused => Decision::Allowed,
-        _ => Decision::Refused,
-    };
-    event.result = entry.result;
     event.error = summary.error.as_deref();
-    event.status = entry.status;
-    log.enter(&event, entry.result)
+    log.enter(event, summary.namespace.is_some(), ending)
 }

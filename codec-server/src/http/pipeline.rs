@@ -124,7 +124,7 @@ async fn steps(
     if route.operation == Operation::Download {
         return Err(RequestError::NoDownload);
     }
-    audited::check(&app.audit)?;
+    app.audit.check()?;
     let admitted = app.admission.admit(&identity, namespace, &codec.limits);
     let _admitted = admitted.await?;
     let limits = app.limits.within(&codec.limits);

@@ -9,6 +9,7 @@ use temporal_kms_codec::{
 };
 use temporal_kms_codec_proto::json::JsonError;
 use temporal_kms_codec_service::{
+    audit::NotAudited,
     auth::{Denied, LoginError, Refused},
     telemetry::ShedReason,
     terminal,
@@ -147,6 +148,12 @@ impl fmt::Display for Limited {
             Self::Caller => "from you",
             Self::Namespace => "for this namespace",
         })
+    }
+}
+
+impl From<NotAudited> for RequestError {
+    fn from(_: NotAudited) -> Self {
+        Self::NotAudited
     }
 }
 

@@ -14,6 +14,36 @@ use crate::request_id::RequestId;
 #[non_exhaustive]
 pub struct NotAudited;
 
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    status: u16,
+    result: &'static str,
+}
+
+impl Ending {
+    /// The request was given up before its answer: its client is gone, or the server stops. Some proxies log this status as
+    /// "client closed request". It is never sent.
+    pub const GIVEN_UP: Self = Self {
+        status: 499,
+        result: "given_up",
+    };
+
+    /// The request was answered.
+    #[must_use]
+    pub fn answered(status: StatusCode) -> Self {
+        Self {
+            status: status.as_u16(),
+            result: result_of(status),
+        }
+    }
+
+    /// Whether the caller may not do this, or is not known.
+    fn is_refused(self) -> bool {
+        [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status(self.status))
+    }
+}
+
 /// The audit log of a server, where there is one. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct RequestLog {
@@ -56,15 +86,31 @@ impl RequestLog {
         }
     }
 
-    /// Adds the line of a request. `None` without a log, and where the line is only counted: a refusal costs its caller
-    /// nothing, so refusals must not fill the disk.
+    /// Adds the line of a request. `is_allowed` says whether the caller may do what it asks for.
+    ///
+    /// `None` without a log, for a request for nothing of this server, and where the line is only counted: a refusal costs its
+    /// caller nothing, so refusals must not fill the disk.
     #[must_use]
-    pub fn enter(&self, event: &RequestEvent<'_>, result: &'static str) -> Option<Receipt> {
+    pub fn enter(
+        &self,
+        mut event: RequestEvent<'_>,
+        is_allowed: bool,
+        ending: Ending,
+    ) -> Option<Receipt> {
         let log = self.log.as_ref()?;
-        if is_refusal(event) {
-            self.refusals.record(log, event, result)
+        if event.operation.is_none() && !ending.is_refused() {
+            return None;
+        }
+        event.decision = if is_allowed && !ending.is_refused() {
+            Decision::Allowed
         } else {
-            Some(log.record(event))
+            Decision::Refused
+        };
+        (event.status, event.result) = (ending.status, ending.result);
+        if is_refusal(&event) {
+            self.refusals.record(log, &event, ending.result)
+        } else {
+            Some(log.record(&event))
         }
     }
 
@@ -84,7 +130,7 @@ impl RequestLog {
 
 /// Whether a rule or a limit has refused the request. A token without a role is enough to cause any number of these.
 fn is_refusal(event: &RequestEvent<'_>) -> bool {
-    let status = StatusCode::from_u16(event.status).unwrap_or_default();
+    let status = status(event.status);
     let is_refused = [
         StatusCode::UNAUTHORIZED,
         StatusCode::FORBIDDEN,
@@ -92,6 +138,10 @@ fn is_refusal(event: &RequestEvent<'_>) -> bool {
     ]
     .contains(&status);
     is_refused || (event.decision == Decision::Refused && !status.is_success())
+}
+
+fn status(number: u16) -> StatusCode {
+    StatusCode::from_u16(number).unwrap_or_default()
 }
 
 /// Waits until a line is written.

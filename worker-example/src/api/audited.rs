@@ -5,9 +5,9 @@ use std::sync::Arc;
 use axum::extract::Request;
 use http::{Extensions, StatusCode};
 use parking_lot::Mutex;
-use temporal_kms_codec::audit::{Decision, Receipt, RequestEvent};
+use temporal_kms_codec::audit::{Receipt, RequestEvent};
 use temporal_kms_codec_service::{
-    audit::{NotAudited, RequestLog, result_of, written},
+    audit::{Ending, NotAudited, written},
     auth::{CallerId, Identity},
     connection::ConnectionInfo,
     request_id::RequestId,
@@ -15,9 +15,6 @@ use temporal_kms_codec_service::{
 
 use super::app::App;
 use crate::task::TaskId;
-
-/// What some proxies log as "client closed request". It is never sent.
-const GIVEN_UP: u16 = 499;
 
 /// What becomes known of a request while it is worked on. The request has it in its extensions.
 #[derive(Clone, Default)]
@@ -62,11 +59,10 @@ impl Noted {
 
 /// The line of a request. A request that is dropped before its answer was given up: its client is gone, or the service stops.
 pub(super) struct Line {
-    log: RequestLog,
-    id: String,
-    namespace: String,
+    app: Arc<App>,
+    id: RequestId,
     operation: Option<&'static str>,
-    client: Option<String>,
+    client: Option<ConnectionInfo>,
     noted: Noted,
     is_written: bool,
 }
@@ -74,18 +70,16 @@ pub(super) struct Line {
 impl Line {
     /// The line of this request, which is not written yet.
     pub(super) fn of(
-        app: &App,
+        app: &Arc<App>,
         id: RequestId,
         operation: Option<&'static str>,
         request: &Request,
     ) -> Self {
-        let client = request.extensions().get::<ConnectionInfo>();
         Self {
-            log: app.audit.clone(),
-            id: id.to_string(),
-            namespace: app.namespace.as_str().to_owned(),
+            app: Arc::clone(app),
+            id,
             operation,
-            client: client.map(|client| client.peer().to_string()),
+            client: request.extensions().get().cloned(),
             noted: Noted::of(request.extensions()),
             is_written: false,
         }
@@ -101,42 +95,30 @@ impl Line {
         error: Option<&str>,
     ) -> Result<(), NotAudited> {
         self.is_written = true;
-        let is_refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status);
-        // Other requests ask for nothing of this service.
-        if self.operation.is_none() && !is_refused {
-            return Ok(());
-        }
-        let receipt = self.enter(status.as_u16(), result_of(status), is_refused, error);
+        let receipt = self.enter(Ending::answered(status), error);
         written(receipt).await
     }
 
-    fn enter(
-        &self,
-        status: u16,
-        result: &'static str,
-        is_refused: bool,
-        error: Option<&str>,
-    ) -> Option<Receipt> {
+    fn enter(&self, ending: Ending, error: Option<&str>) -> Option<Receipt> {
+        if !self.app.audit.is_kept() {
+            return None;
+        }
+        let id = self.id.to_string();
+        let client = self.client.as_ref();
+        let client = client.map(|client| client.peer().to_string());
         let facts = self.noted.0.lock();
         let caller = facts.caller.as_ref();
         let mut event = RequestEvent::default();
-        event.request = &self.id;
+        event.request = &id;
         event.subject = caller.map(Identity::subject);
         event.issuer = caller.and_then(Identity::issuer);
-        event.client = self.client.as_deref();
+        event.client = client.as_deref();
         event.operation = self.operation;
-        event.namespace = Some(&self.namespace);
+        event.namespace = Some(self.app.namespace.as_str());
         event.task = facts.task.as_ref().map(TaskId::as_str);
         event.bytes = facts.bytes;
-        event.decision = if facts.is_allowed && !is_refused {
-            Decision::Allowed
-        } else {
-            Decision::Refused
-        };
-        event.result = result;
         event.error = error;
-        event.status = status;
-        self.log.enter(&event, result)
+        self.app.audit.enter(event, facts.is_allowed, ending)
     }
 }
 
@@ -145,7 +127,7 @@ impl Drop for Line {
         // A runtime that ends drops requests, too.
         let can_write = tokio::runtime::Handle::try_current().is_ok();
         if !self.is_written && self.operation.is_some() && can_write {
-            drop(self.enter(GIVEN_UP, "given_up", false, None));
+            drop(self.enter(Ending::GIVEN_UP, None));
         }
     }
 }
