@@ -9,6 +9,11 @@ use std::{
     },
 };
 
+use http::{HeaderName, HeaderValue, Response};
+
+/// The header of an answer that names its request.
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Eight hexadecimal digits. The first number is random, so that a log of several starts seldom has a number
 /// twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,13 @@ impl RequestId {
     pub fn of<B>(request: &http::Request<B>) -> Self {
         let id = request.extensions().get().copied();
         id.unwrap_or_else(Self::next)
+    }
+
+    /// Names the request in its answer, as in the logs.
+    pub fn name_answer<B>(self, answer: &mut Response<B>) {
+        if let Ok(id) = HeaderValue::try_from(self.to_string()) {
+            answer.headers_mut().insert(HEADER, id);
+        }
     }
 }
 

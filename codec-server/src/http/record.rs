@@ -2,7 +2,6 @@
 //! lines, and the metrics their numbers.
 
 use axum::{extract::Request, response::Response};
-use http::{HeaderName, HeaderValue};
 use temporal_kms_codec_service::telemetry::RequestSpan;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -14,9 +13,6 @@ use super::{
     log::{self, Names, Summary},
     request_id::RequestId,
 };
-
-/// The name of the request, as in the log.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Records a request and its answer, which `next` makes.
 pub(super) async fn record(
@@ -53,8 +49,6 @@ pub(super) async fn record(
         method,
     };
     log::write(&names, response.status(), took, &summary);
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    id.name_answer(&mut response);
     response
 }

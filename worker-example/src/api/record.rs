@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use http::{HeaderName, HeaderValue, Method, header};
+use http::{HeaderValue, Method, header};
 use temporal_kms_codec_service::{request_id::RequestId, telemetry::EndedRequest};
 use tokio::time::Instant;
 
@@ -17,9 +17,6 @@ use super::{
     audited::{Line, Noted},
     error::{ApiError, Reason},
 };
-
-/// The name of the request, as in both logs.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Records a request and its answer. A stream is recorded when it begins.
 pub(super) async fn record(
@@ -73,9 +70,7 @@ pub(super) async fn record(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        headers.insert(REQUEST_ID, id);
-    }
+    id.name_answer(&mut response);
     response
 }
 
