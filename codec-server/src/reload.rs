@@ -4,33 +4,24 @@ use std::sync::Arc;
 
 use temporal_kms_codec::audit::Event;
 use temporal_kms_codec_service::{
-    lifecycle::{NeedsRestart, Reloads, Trigger, Triggers},
+    lifecycle::{NeedsRestart, Trigger, Triggers},
     log::LogControl,
     reload_report::ReloadReport,
 };
 use tokio::task::JoinSet;
 
-use crate::{
-    config::LoadedConfig, error::ServerError, generation::Generation, live::Live, shared::Shared,
-};
+use crate::{config::LoadedConfig, error::ServerError, generation::Generation, live::Live};
 
 /// Reloads the configuration at each trigger.
 pub(crate) struct Reloader {
     pub(crate) live: Live,
-    pub(crate) reloads: Arc<Reloads>,
-    pub(crate) shared: Shared,
+    pub(crate) report: ReloadReport,
     pub(crate) log: Option<LogControl>,
 }
 
 impl Reloader {
     /// Starts what goes on in the background of the current configuration, and reloads it until it is dropped.
     pub(crate) async fn run(self, mut triggers: Option<Triggers>) {
-        let report = ReloadReport::new(
-            Arc::clone(&self.reloads),
-            Arc::clone(&self.shared.readiness),
-            Arc::clone(&self.shared.metrics),
-            self.shared.audit.clone(),
-        );
         self.set_log_level();
         let mut background = Background::default();
         background.follow(&self.live.current());
@@ -40,15 +31,14 @@ impl Reloader {
         let mut files = self.live.current().loaded.files.clone();
         loop {
             let pause = self.live.current().loaded.config.reload.watch_interval;
-            let pause = (!pause.is_zero()).then_some(pause);
             match triggers.next(&mut files, pause).await {
-                Trigger::Forget => self.forget(&mut background, &report),
+                Trigger::Forget => self.forget(&mut background),
                 trigger => {
                     tracing::info!(
                         because = trigger.as_str(),
                         "reading the configuration again"
                     );
-                    if self.reload(&mut background, &report).await {
+                    if self.reload(&mut background).await {
                         files = self.live.current().loaded.files.clone();
                     }
                 }
@@ -57,12 +47,12 @@ impl Reloader {
     }
 
     /// Drops the data keys in memory.
-    fn forget(&self, background: &mut Background, report: &ReloadReport) {
+    fn forget(&self, background: &mut Background) {
         match self.live.current().emptied() {
             Ok(generation) => {
                 self.live.replace(generation);
                 background.follow(&self.live.current());
-                report.note(Event::new("forget").text("result", "ok"));
+                self.report.note(Event::new("forget").text("result", "ok"));
                 tracing::info!(
                     "every data key in memory is dropped; they are unwrapped again when they are needed"
                 );
@@ -74,18 +64,18 @@ impl Reloader {
     }
 
     /// Whether another configuration is served now.
-    async fn reload(&self, background: &mut Background, report: &ReloadReport) -> bool {
+    async fn reload(&self, background: &mut Background) -> bool {
         let before = self.live.current();
         match read(&before).await {
             Ok((generation, needs_restart)) => {
                 self.live.replace(generation);
                 background.follow(&self.live.current());
-                report.succeeded(&needs_restart);
+                self.report.succeeded(&needs_restart);
                 self.set_log_level();
                 true
             }
             Err(error) => {
-                report.refused(&error);
+                self.report.refused(&error);
                 false
             }
         }

@@ -10,6 +10,7 @@ use temporal_kms_codec_service::{
     lifecycle::{Phase, Readiness, Reloads, Triggers, finish, serve_until_noticed},
     listener::{ListenAddress, Listener},
     log::LogControl,
+    reload_report::ReloadReport,
     telemetry::Metrics,
     tls::Tls,
 };
@@ -139,7 +140,7 @@ impl Server {
             metrics,
             readiness,
             audit,
-        } = shared.clone();
+        } = shared;
         let first = live.current();
         let server = &first.loaded.config.server;
         if first.authenticator.is_open() && server.listen.is_remote() {
@@ -168,8 +169,12 @@ impl Server {
         }
         let reloader = Reloader {
             live: live.clone(),
-            reloads,
-            shared,
+            report: ReloadReport::new(
+                reloads,
+                Arc::clone(&readiness),
+                Arc::clone(&metrics),
+                audit.clone(),
+            ),
             log,
         };
         background.spawn(reloader.run(triggers));

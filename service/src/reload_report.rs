@@ -13,7 +13,6 @@ use crate::{
 const CONFIGURATION: &str = "configuration";
 
 /// Tells of each reload in the log, in readiness, in the metrics and in the audit log.
-#[derive(Clone)]
 pub struct ReloadReport {
     reloads: Arc<Reloads>,
     readiness: Arc<Readiness>,

@@ -57,8 +57,8 @@ impl Triggers {
         })
     }
 
-    /// The next reason. Files are looked at every `pause`; without one, they are not.
-    pub async fn next(&mut self, files: &mut Watch, pause: Option<Duration>) -> Trigger {
+    /// The next reason. Files are looked at every `pause`. With a pause of zero, they are not.
+    pub async fn next(&mut self, files: &mut Watch, pause: Duration) -> Trigger {
         tokio::select! {
             _ = self.hangup.recv() => Trigger::Hangup,
             _ = self.forget.recv() => Trigger::Forget,
@@ -68,10 +68,10 @@ impl Triggers {
 }
 
 /// Returns when a file has changed.
-async fn changed(files: &mut Watch, pause: Option<Duration>) {
-    let Some(pause) = pause else {
+async fn changed(files: &mut Watch, pause: Duration) {
+    if pause.is_zero() {
         return std::future::pending().await;
-    };
+    }
     let mut ticks = interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick is at once.
@@ -173,7 +173,7 @@ mod tests {
         let (mut files, mut triggers) = (Watch::default(), Triggers::listen().unwrap());
         files.add(&file);
         std::fs::write(&file, "bb").unwrap();
-        let pause = Some(Duration::from_secs(5));
+        let pause = Duration::from_secs(5);
         assert_eq!(triggers.next(&mut files, pause).await, Trigger::Changed);
     }
 }

@@ -37,7 +37,6 @@ pub(super) async fn run(
     warm_up(&app, &mut warming);
     loop {
         let pause = app.live().config.reload.watch_interval;
-        let pause = (!pause.is_zero()).then_some(pause);
         let trigger = triggers.next(&mut origin.files, pause).await;
         if trigger == Trigger::Forget {
             tracing::warn!(
