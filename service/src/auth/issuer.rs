@@ -37,14 +37,12 @@ pub(super) use token::looks_like_jwt;
 #[cfg(fuzzing)]
 #[must_use]
 pub fn verified_claims(jwks: &[u8], token: &str) -> Option<Map<String, Value>> {
-    let keys = key::KeySet::new(serde_json::from_slice(jwks).ok()?);
+    let set = key::KeySet::new(serde_json::from_slice(jwks).ok()?);
     let token = Unverified::read(token).ok()?;
-    let candidates = keys.candidates(token.key_id.as_deref(), token.algorithm);
-    let key::Candidates::Keys(candidates) = candidates else {
-        return None;
-    };
-    let signed = |key: &&key::Key| key.verifies(token.algorithm, token.message, &token.signature);
-    candidates.iter().any(signed).then_some(token.claims)
+    let signed = |key: &key::Key| key.verifies(token.algorithm, token.message, &token.signature);
+    let id = token.key_id.as_deref();
+    let is_signed = keys::attempt(&set, id, token.algorithm, &signed).ok()??;
+    is_signed.then_some(token.claims)
 }
 
 /// The most permissions and groups of one token that are looked at.

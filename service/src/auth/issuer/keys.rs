@@ -197,7 +197,7 @@ impl IssuerKeys {
 }
 
 /// `None` when the set has no key with this id.
-fn attempt(
+pub(super) fn attempt(
     set: &KeySet,
     id: Option<&str>,
     algorithm: Algorithm,
