@@ -104,9 +104,7 @@ impl OriginPolicy {
         let (None, Some(host), None) = (request.uri.authority(), hosts.next(), hosts.next()) else {
             return false;
         };
-        !headers.contains_key(header::ORIGIN)
-            && !headers.contains_key(SEC_FETCH_SITE)
-            && host::usual_name(host).is_some_and(|name| self.accepts_name(name))
+        !is_of_page(headers) && host::usual_name(host).is_some_and(|name| self.accepts_name(name))
     }
 
     /// The host that the request is addressed to. For files that every page may link to.
@@ -118,7 +116,7 @@ impl OriginPolicy {
     /// Tells the operator which web page was refused. Neither the page nor the user can see the reason.
     pub(super) fn log_refused<B>(&self, request: &Request<B>) {
         let headers = request.headers();
-        if !headers.contains_key(header::ORIGIN) && !headers.contains_key(SEC_FETCH_SITE) {
+        if !is_of_page(headers) {
             return;
         }
         let Some(host) = self.host(request.uri(), request.headers()) else {
@@ -210,6 +208,11 @@ impl OriginPolicy {
         });
         is_own || self.cors.allowed_origins.contains(origin)
     }
+}
+
+/// Whether a browser sent the request for a page. Other programs send neither header.
+fn is_of_page(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ORIGIN) || headers.contains_key(SEC_FETCH_SITE)
 }
 
 fn is_secure(extensions: &Extensions) -> bool {

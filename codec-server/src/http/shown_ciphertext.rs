@@ -3,19 +3,18 @@
 //! The Web UI shows a payload that it could not decode as the JSON of that payload. A click on "Edit" and "Save" sends this
 //! JSON as a new value. When it is encrypted, it replaces the value that could not be decoded.
 
-use temporal_kms_codec::{Payload, PayloadExt as _, SharedPayload};
+use temporal_kms_codec::{Payload, PayloadExt};
 use temporal_kms_codec_proto::json;
 
 /// Whether the value of a payload is the JSON of an encrypted payload. An editor may have changed its spaces.
 pub(super) fn is_shown_ciphertext(payload: &Payload) -> bool {
     let data = payload.data.trim_ascii();
     let may_be = data.starts_with(b"{") && memchr::memmem::find(data, b"\"metadata\"").is_some();
-    may_be
-        && json::parse_payload(data).is_ok_and(|shown| shown.encoding().is_some_and(is_encrypted))
+    may_be && json::parse_payload(data).is_ok_and(|shown| is_sealed(&shown))
 }
 
 /// Whether a payload is marked as encrypted.
-pub(super) fn is_sealed(payload: &SharedPayload) -> bool {
+pub(super) fn is_sealed(payload: &impl PayloadExt) -> bool {
     payload.encoding().is_some_and(is_encrypted)
 }
 
