@@ -34,7 +34,7 @@ pub use fast::Last as LastMetadata;
 pub use limits::Limits;
 pub use read::{
     parse_any_shared_payloads, parse_payload, parse_payload_list, parse_payloads,
-    parse_shared_payloads, parse_shared_payloads_in_parts,
+    parse_shared_payloads_in_parts,
 };
 pub use scan::{FoundAt, HistoryEvent};
 pub use stream::{Part, PayloadStream};

@@ -36,21 +36,7 @@ pub fn parse_payloads(body: &[u8], limits: &Limits) -> Result<Payloads, JsonErro
     }
 }
 
-/// As [`parse_payloads`]. Payloads with the same metadata share them.
-///
-/// # Errors
-/// As [`parse_payloads`].
-pub fn parse_shared_payloads(
-    body: &[u8],
-    limits: &Limits,
-) -> Result<Vec<SharedPayload>, JsonError> {
-    if let Some(shared) = fast::payloads(body, limits) {
-        return Ok(shared);
-    }
-    parse_any_shared_payloads(body, limits)
-}
-
-/// As [`parse_shared_payloads`], for a body that [`parse_shared_payloads_in_parts`] has refused in one part. That reader is not
+/// As [`parse_payloads`], for a body that [`parse_shared_payloads_in_parts`] has refused in one part. That reader is not
 /// tried again.
 ///
 /// # Errors
@@ -63,7 +49,7 @@ pub fn parse_any_shared_payloads(
     Ok(payloads.into_iter().map(SharedPayload::from).collect())
 }
 
-/// As [`parse_shared_payloads`], for a body in parts and in the form that most clients send. `None` for other forms, which
+/// As [`parse_payloads`], for a body in parts and in the form that most clients send. Payloads with the same metadata share them. `None` for other forms, which
 /// [`parse_any_shared_payloads`] reads, and for parts that must be put together first.
 ///
 /// `last` are metadata that were read before, and their text. They are not read again, and replaced by the last ones of this
