@@ -18,7 +18,9 @@ pub(super) struct LoggedEvents {
     task: TaskId,
     /// Chunks from before this time belong to an earlier task with the same id.
     created: DateTime<Utc>,
-    /// How many chunks were read, and the number of the event after them.
+    /// The chunks that were found so far.
+    names: Vec<String>,
+    /// How many of them were read, and the number of the event after them.
     chunks: usize,
     number: u64,
 }
@@ -29,6 +31,7 @@ impl LoggedEvents {
             vault,
             task,
             created,
+            names: Vec::new(),
             chunks: 0,
             number: 0,
         }
@@ -39,15 +42,19 @@ impl LoggedEvents {
     /// # Errors
     /// When the store does not answer, or a chunk cannot be opened.
     pub(super) async fn read(&mut self, next: u64) -> Result<Vec<String>, StoreError> {
-        let chunks = self.vault.chunks_since(&self.task, self.created).await?;
-        for name in chunks.iter().skip(self.chunks) {
+        loop {
+            if self.chunks >= self.names.len() {
+                self.names = self.vault.chunks_since(&self.task, self.created).await?;
+            }
+            let Some(name) = self.names.get(self.chunks) else {
+                return Ok(Vec::new());
+            };
             let chunk = self.vault.chunk(name).await?;
             let found = self.take(&String::from_utf8_lossy(&chunk), next);
             if !found.is_empty() {
                 return Ok(found);
             }
         }
-        Ok(Vec::new())
     }
 
     /// The events of a chunk from `next` on.
