@@ -8,7 +8,7 @@ use temporal_kms_codec_service::{
 };
 
 use super::{
-    api::{ConfigArgs, announcer, bind, close, open_audit, own_audit},
+    api::{ConfigArgs, announcer, bind, open_audit, own_audit},
     exit::{CommandEnd, CommandError},
     observed,
     worker::{self, TELEMETRY, WorkerArgs},
@@ -88,7 +88,7 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
     };
     let ran = Box::pin(run).await;
     // The logs get their end, also when the start has failed.
-    let closed = close(own_log).await;
+    let closed = observed::close_log(own_log).await;
     let finished = observed.finish().await;
     telemetry.finish().await;
     ran?;

@@ -16,7 +16,7 @@ use temporal_kms_codec_service::{
 use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
-    observed::PROGRAM,
+    observed::{close_log, open_log},
     worker::TELEMETRY,
 };
 use crate::{
@@ -104,35 +104,30 @@ pub(super) async fn run(args: ApiArgs, log: Option<EarlyLog>) -> Result<CommandE
     let signals = StopSignals::listen_but_to_hangup().map_err(CommandError::Signals)?;
     let stop = CancellationToken::new();
     tokio::spawn(signals.cancel(stop.clone()));
-    let served = serve(config, options, &telemetry, |api| {
-        api.run(stop, origin, triggers)
-    })
-    .await;
+    let served = serve(config, options, &telemetry, stop, origin, triggers).await;
     telemetry.finish().await;
     served.map(|()| CommandEnd::Done)
 }
 
-async fn serve<R: Future<Output = ()>>(
+async fn serve(
     config: ApiConfig,
     options: ConnectOptions,
     telemetry: &Telemetry,
-    run: impl FnOnce(Api) -> R,
+    stop: CancellationToken,
+    origin: Origin,
+    triggers: Triggers,
 ) -> Result<(), CommandError> {
     let say = announcer(&config);
     let log = open_audit(&config).await?;
     let audit = log.clone().map(own_audit);
-    let api = bind(config, options, telemetry.metrics(), audit).await;
-    if let Ok(api) = &api {
+    let run = async {
+        let api = bind(config, options, telemetry.metrics(), audit).await?;
         say(&format!("listening on {}", api.url()));
-    }
-    let served = match api {
-        Ok(api) => {
-            run(api).await;
-            Ok(())
-        }
-        Err(error) => Err(error),
+        api.run(stop, origin, triggers).await;
+        Ok::<_, CommandError>(())
     };
-    let closed = close(log).await;
+    let served = Box::pin(run).await;
+    let closed = close_log(log).await;
     served?;
     closed
 }
@@ -151,14 +146,10 @@ pub(super) fn announcer(config: &ApiConfig) -> fn(&str) {
 /// # Errors
 /// When the log cannot be written, or the key that signs it cannot be used.
 pub(super) async fn open_audit(config: &ApiConfig) -> Result<Option<Arc<AuditLog>>, CommandError> {
-    let Some(audit) = &config.audit else {
-        return Ok(None);
-    };
-    let failed = |error: &dyn std::fmt::Display| CommandError::Audit(error.to_string());
-    let log = audit.open(&config.kms, PROGRAM).await;
-    let log = log.map_err(|error| failed(&error))?;
-    log.started().await.map_err(|error| failed(&error))?;
-    Ok(Some(log))
+    match &config.audit {
+        Some(audit) => Ok(Some(open_log(audit, &config.kms).await?)),
+        None => Ok(None),
+    }
 }
 
 /// A log that only the API writes to.
@@ -167,18 +158,6 @@ pub(super) fn own_audit(log: Arc<AuditLog>) -> ApiAudit {
         log,
         is_shared: false,
     }
-}
-
-/// Writes the end of the audit log.
-///
-/// # Errors
-/// When it cannot be written.
-pub(super) async fn close(audit: Option<Arc<AuditLog>>) -> Result<(), CommandError> {
-    let Some(log) = audit else {
-        return Ok(());
-    };
-    let closed = log.close().await;
-    closed.map_err(|error| CommandError::Audit(error.to_string()))
 }
 
 /// Connects, and listens. `audit` gets a line of each request and of each call of a key.

@@ -6,7 +6,7 @@ use clap::Args;
 use temporal_kms_codec::{
     CodecSettings, ConfigurationError,
     audit::{AuditLog, OnFailure, Target},
-    kms::CallObserver,
+    kms::{CallObserver, Kms},
 };
 use temporal_kms_codec_service::{
     admin::{self, AnswersHost, Unwritable},
@@ -21,7 +21,7 @@ use super::exit::CommandError;
 use crate::{client::ConnectOptions, print};
 
 /// The name of this program in its audit log.
-pub(super) const PROGRAM: &str = concat!("claude-tasks ", env!("CARGO_PKG_VERSION"));
+const PROGRAM: &str = concat!("claude-tasks ", env!("CARGO_PKG_VERSION"));
 const UNWRITABLE: Unwritable = Unwritable {
     refuses: "so keys are not used",
     continues: "and tasks continue",
@@ -112,7 +112,6 @@ async fn open(
     folder: PathBuf,
     settings: Result<CodecSettings, ConfigurationError>,
 ) -> Result<Arc<AuditLog>, CommandError> {
-    let failed = |error: &dyn std::fmt::Display| CommandError::Audit(error.to_string());
     let mut kms = settings.map_err(|error| failed(&error))?.kms;
     let mut config = AuditConfig::to(Target::Folder(folder));
     if let Some(key) = &args.audit_anchor_key {
@@ -120,10 +119,36 @@ async fn open(
         config.anchor_key = Some(key);
     }
     config.options.on_failure = args.audit_on_failure.unwrap_or_default();
-    let log = config.open(&kms, PROGRAM).await;
+    open_log(&config, &kms).await
+}
+
+/// Opens an audit log, and writes its beginning.
+///
+/// # Errors
+/// When the log cannot be written, or the key that signs it cannot be used.
+pub(super) async fn open_log(
+    config: &AuditConfig,
+    kms: &Kms,
+) -> Result<Arc<AuditLog>, CommandError> {
+    let log = config.open(kms, PROGRAM).await;
     let log = log.map_err(|error| failed(&error))?;
     log.started().await.map_err(|error| failed(&error))?;
     Ok(log)
+}
+
+/// Writes the end of an audit log, if there is one.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) async fn close_log(log: Option<Arc<AuditLog>>) -> Result<(), CommandError> {
+    match log {
+        Some(log) => log.close().await.map_err(|error| failed(&error)),
+        None => Ok(()),
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> CommandError {
+    CommandError::Audit(error.to_string())
 }
 
 async fn listen(
@@ -175,15 +200,12 @@ impl Observed {
         if let Some(watch) = self.watch {
             watch.abort();
         }
-        let closed = match self.audit {
-            Some(log) => log.close().await,
-            None => Ok(()),
-        };
+        let closed = close_log(self.audit).await;
         if let Some((serving, stop)) = self.admin {
             stop.cancel();
             // Nothing is lost with a probe that is cut off.
             let _ = timeout(ADMIN_GRACE, serving).await;
         }
-        closed.map_err(|error| CommandError::Audit(error.to_string()))
+        closed
     }
 }
