@@ -1,6 +1,6 @@
 //! Who calls, and whether the caller may.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use http::{HeaderMap, header, request::Parts};
 use temporal_kms_codec_service::{
@@ -18,6 +18,8 @@ const RUN_TASKS: Operation = Operation::new("run tasks", &[Role::Write, Role::Wo
 /// A caller that is admitted. Its place is taken until this is dropped.
 pub(super) struct Caller {
     identity: Identity,
+    /// What the audit log will say of its request.
+    pub(super) noted: Noted,
     _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
@@ -47,10 +49,7 @@ impl Caller {
 /// # Errors
 /// When the caller is not known, may not use the service, or has too many requests, and while the audit log cannot be written.
 pub(super) async fn admit(app: &App, head: &Parts) -> Result<Caller, ApiError> {
-    let open = Arc::clone(&app.open).try_acquire_owned().map_err(|_| {
-        app.metrics.requests().shed(ShedReason::Concurrency);
-        ApiError::Overloaded
-    })?;
+    let open = app.take(&app.open)?;
     let (live, noted) = (app.live(), Noted::of(&head.extensions));
     let identity = identify(&live, head).await?;
     noted.caller(&identity);
@@ -70,13 +69,14 @@ pub(super) async fn admit(app: &App, head: &Parts) -> Result<Caller, ApiError> {
     };
     Ok(Caller {
         identity,
+        noted,
         _places: (open, share),
     })
 }
 
 async fn identify(live: &Live, head: &Parts) -> Result<Identity, ApiError> {
     if live.authenticator.is_open() {
-        if live.is_local && (is_from_a_page(&head.headers) || !names_this_machine(head)) {
+        if live.is_local() && (is_from_a_page(&head.headers) || !names_this_machine(head)) {
             return Err(ApiError::Browser);
         }
         return Ok(Identity::anyone());

@@ -5,11 +5,15 @@ use std::{sync::Arc, time::SystemTime};
 use chrono::{DateTime, SecondsFormat, Utc};
 use parking_lot::RwLock;
 use temporal_kms_codec::Namespace;
-use temporal_kms_codec_service::{audit::RequestLog, lifecycle::Readiness, telemetry::Metrics};
-use tokio::sync::Semaphore;
+use temporal_kms_codec_service::{
+    audit::RequestLog,
+    lifecycle::Readiness,
+    telemetry::{Metrics, ShedReason},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::live::Live;
+use super::{error::ApiError, live::Live};
 use crate::client::TaskClient;
 
 /// Requests that are open at the same time, with streams.
@@ -51,6 +55,17 @@ impl App {
             metrics,
             stop: CancellationToken::new(),
         }
+    }
+
+    /// Takes one of these places.
+    ///
+    /// # Errors
+    /// When all are taken.
+    pub(super) fn take(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+        Arc::clone(places).try_acquire_owned().map_err(|_| {
+            self.metrics.requests().shed(ShedReason::Concurrency);
+            ApiError::Overloaded
+        })
     }
 
     /// The configuration that is served.

@@ -9,15 +9,11 @@ use temporal_kms_codec_service::{
 };
 
 use super::config::ApiConfig;
-use crate::task::RequestRules;
 
 /// A configuration that is served, and what was made of it.
 pub(super) struct Live {
     pub(super) config: ApiConfig,
     pub(super) authenticator: Authenticator,
-    /// Whether only programs of this machine call, without authentication.
-    pub(super) is_local: bool,
-    pub(super) rules: RequestRules,
     pub(super) callers: Arc<Shares<CallerId>>,
 }
 
@@ -40,11 +36,14 @@ impl Live {
                 |before| Arc::clone(&before.callers),
             );
         Ok(Self {
-            is_local: authenticator.is_open() && !config.insecure_without_authentication,
-            authenticator,
-            rules: config.rules,
-            callers,
             config,
+            authenticator,
+            callers,
         })
+    }
+
+    /// Whether only programs of this machine call, without authentication.
+    pub(super) fn is_local(&self) -> bool {
+        self.authenticator.is_open() && !self.config.insecure_without_authentication
     }
 }

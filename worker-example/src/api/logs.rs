@@ -13,7 +13,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderValue, header};
-use temporal_kms_codec_service::{audit::RequestLog, request_id::RequestId, telemetry::ShedReason};
+use temporal_kms_codec_service::{audit::RequestLog, request_id::RequestId};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Duration, Instant},
@@ -46,10 +46,7 @@ pub(super) async fn logs(
     let (head, _) = request.into_parts();
     let (caller, task, look) = own_task(&app, &head, &id).await?;
     let next = next_event(head.uri.query())?;
-    let place = Arc::clone(&app.logs).try_acquire_owned().map_err(|_| {
-        app.metrics.requests().shed(ShedReason::Concurrency);
-        ApiError::Overloaded
-    })?;
+    let place = app.take(&app.logs)?;
     let vault = app.client.vault().cloned().ok_or(ApiError::NoStore)?;
     let created = look.created.unwrap_or_else(SystemTime::now).into();
     let mut log = Log {

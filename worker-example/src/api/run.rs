@@ -13,7 +13,6 @@ use temporal_kms_codec_service::request_id::RequestId;
 use super::{
     access::{Caller, admit},
     app::{App, timestamp},
-    audited::Noted,
     body,
     clients::Client,
     error::{ApiError, json_answer},
@@ -32,13 +31,13 @@ pub(super) async fn run(
     request: Request,
 ) -> Result<Response, ApiError> {
     let request_id = RequestId::of(&request);
-    let rules = app.live().rules;
-    let (caller, noted, request) = accept(&app, request, rules).await?;
+    let rules = app.live().config.rules;
+    let (caller, request) = accept(&app, request, rules).await?;
     // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and tells the workflow.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
         let work = Box::pin(async {
-            let started = start(&starting, &caller, &noted, request).await?;
+            let started = start(&starting, &caller, request).await?;
             let client = if started.is_new {
                 Client::starting(&started.task, &starting.stop)
             } else {
@@ -78,7 +77,12 @@ pub(super) async fn run_async(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    in_background(&app, request, app.live().rules.with_callback_required()).await
+    in_background(
+        &app,
+        request,
+        app.live().config.rules.with_callback_required(),
+    )
+    .await
 }
 
 /// `POST /tasks`: as `/run-async`, and `callbackUrl` may be left out.
@@ -86,7 +90,7 @@ pub(super) async fn submit(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    in_background(&app, request, app.live().rules).await
+    in_background(&app, request, app.live().config.rules).await
 }
 
 async fn in_background(
@@ -94,8 +98,8 @@ async fn in_background(
     request: Request,
     rules: RequestRules,
 ) -> Result<Response, ApiError> {
-    let (caller, noted, request) = accept(app, request, rules).await?;
-    let started = start(app, &caller, &noted, request).await?;
+    let (caller, request) = accept(app, request, rules).await?;
+    let started = start(app, &caller, request).await?;
     let id = started.task.id();
     let body = json!({
         "taskId": id,
@@ -110,11 +114,10 @@ async fn accept(
     app: &App,
     request: Request,
     rules: RequestRules,
-) -> Result<(Caller, Noted, TaskRequest), ApiError> {
+) -> Result<(Caller, TaskRequest), ApiError> {
     let (head, body) = request.into_parts();
     let caller = admit(app, &head).await?;
-    let noted = Noted::of(&head.extensions);
     let json = body::read(&head.headers, body).await?;
-    noted.bytes(json.len());
-    Ok((caller, noted, TaskRequest::from_json_with(&json, rules)?))
+    caller.noted.bytes(json.len());
+    Ok((caller, TaskRequest::from_json_with(&json, rules)?))
 }

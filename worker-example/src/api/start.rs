@@ -4,7 +4,7 @@ use std::{io, time::SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{access::Caller, app::App, audited::Noted, error::ApiError};
+use super::{access::Caller, app::App, error::ApiError};
 use crate::{
     client::{ClientError, Owner, SubmitOptions, Task, TaskStatus},
     task::{TaskId, TaskRequest},
@@ -26,11 +26,10 @@ pub(super) struct Started {
 pub(super) async fn start(
     app: &App,
     caller: &Caller,
-    noted: &Noted,
     request: TaskRequest,
 ) -> Result<Started, ApiError> {
     let id = request.task_id.clone().unwrap_or_else(TaskId::random);
-    noted.task(&id);
+    caller.noted.task(&id);
     let owner = Owner::new(&id, caller.owner(), digest(&request));
     let options = SubmitOptions::new()
         .with_task_id(id.clone())

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::{
     access::{Caller, admit},
     app::App,
-    audited::Noted,
     error::{ApiError, json_answer},
     task_state::{add_end, of_look},
 };
@@ -84,7 +83,7 @@ pub(super) async fn own_task(
 ) -> Result<(Caller, Task, Look), ApiError> {
     let caller = admit(app, head).await?;
     let id: TaskId = id.parse().map_err(RequestError::from)?;
-    Noted::of(&head.extensions).task(&id);
+    caller.noted.task(&id);
     let task = app.client.task(&id);
     let look = task.look().await?;
     if !look.is_task || !caller.owns(look.owner_name()) {
