@@ -7,7 +7,7 @@ mod sse;
 use std::{sync::Arc, time::Duration};
 
 use futures::Stream;
-use reqwest::{Method, RequestBuilder, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
 use serde_json::Value;
 use temporal_kms_codec::endpoint;
 use url::Url;
@@ -22,6 +22,8 @@ use crate::task::{Secret, TaskId, TaskRequest};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time for an answer that is not a stream.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+/// The longest line of a stream or a log, in bytes. An event can be as long as a whole line of Claude Code.
+const MAX_LINE: usize = 64 << 20;
 /// The largest answer that is not a stream.
 const MAX_ANSWER: usize = 16 << 20;
 
@@ -155,6 +157,21 @@ impl RemoteClient {
 impl RemoteTask {
     pub(crate) fn id(&self) -> &TaskId {
         &self.id
+    }
+
+    /// The answer, if it is the stream or the log that was asked for.
+    async fn long_answer(&self, answer: Response, what: &str) -> Result<Response, ClientError> {
+        match answer.status() {
+            StatusCode::OK => Ok(answer),
+            StatusCode::NOT_FOUND => Err(ClientError::NotFound(self.id.clone())),
+            status => {
+                let reason = answer.json::<Value>().await.unwrap_or_default();
+                accepted(status, reason)?;
+                Err(ClientError::Server {
+                    problem: format!("its answer is not a {what}; check the URL"),
+                })
+            }
+        }
     }
 
     /// The task's status.

@@ -3,12 +3,12 @@
 use std::{collections::VecDeque, time::Duration};
 
 use futures::{Stream, stream};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{
-    RemoteTask, accepted,
+    RemoteTask,
     sse::{SseEvent, SseReader},
 };
 use crate::client::{
@@ -98,17 +98,7 @@ impl Following {
         let response = call.send().await.map_err(|error| ClientError::Server {
             problem: error_chain(&error.without_url()),
         })?;
-        match response.status() {
-            StatusCode::OK => Ok(response),
-            StatusCode::NOT_FOUND => Err(ClientError::NotFound(self.task.id.clone())),
-            status => {
-                let answer = response.json::<Value>().await.unwrap_or_default();
-                accepted(status, answer)?;
-                Err(ClientError::Server {
-                    problem: "its answer is not a stream; check the URL".to_owned(),
-                })
-            }
-        }
+        self.task.long_answer(response, "stream").await
     }
 
     fn take(&mut self, event: SseEvent) {

@@ -2,17 +2,14 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use reqwest::Method;
 use tokio::time::timeout;
 
-use super::{RemoteTask, accepted};
+use super::{MAX_LINE, RemoteTask};
 use crate::client::{chain::error_chain, error::ClientError};
 
 /// How long the service may be silent.
 const SILENCE: Duration = Duration::from_mins(1);
-/// The longest line, in bytes. An event can be as long as a whole line of Claude Code.
-const MAX_LINE: usize = 64 << 20;
 
 /// Hands each line of the log to `each`, from line `next` on. Returns the number of the line after the last one.
 ///
@@ -30,16 +27,7 @@ pub(super) async fn read(
     url.set_query(Some(&format!("next={next}")));
     let call = task.client.call_url(Method::GET, url);
     let answer = timeout(SILENCE, call.send()).await.map_err(silent)?;
-    let mut answer = answer.map_err(of_call)?;
-    match answer.status() {
-        StatusCode::OK => {}
-        StatusCode::NOT_FOUND => return Err(ClientError::NotFound(task.id.clone())),
-        status => {
-            let reason = answer.json::<Value>().await.unwrap_or_default();
-            accepted(status, reason)?;
-            return Err(lost("its answer is not a log; check the URL".to_owned()));
-        }
-    }
+    let mut answer = task.long_answer(answer.map_err(of_call)?, "log").await?;
     let (mut next, mut line) = (next, Vec::new());
     while let Some(part) = timeout(SILENCE, answer.chunk())
         .await

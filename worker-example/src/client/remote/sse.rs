@@ -1,7 +1,6 @@
 //! Reads server-sent events from pieces of bytes.
 
-/// The longest line. The service's own events are much shorter.
-const MAX_LINE: usize = 64 << 20;
+use super::MAX_LINE;
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
