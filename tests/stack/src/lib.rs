@@ -14,6 +14,7 @@
 
 mod ask;
 mod audit_log;
+#[cfg(feature = "certificates")]
 pub mod certificates;
 mod children;
 mod error;
