@@ -7,6 +7,7 @@ use fuzz::is_printable;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
+/// The seeds have it where a request has a secret.
 const SECRET: &str = "zqzqzqzqzq";
 
 fuzz_target!(|json: &[u8]| {
@@ -21,11 +22,8 @@ fuzz_target!(|json: &[u8]| {
             let request = request.expect("the worker has the rules of the client");
             let second = serde_json::to_value(TaskInput::new(request, &task));
             assert_eq!(second.expect("it has a form in JSON"), first);
-            for name in ["anthropicApiKey", "anthropicOauthToken", "sshKey"] {
-                if let Some(secret) = first[name].as_str().filter(|secret| secret.len() > 8) {
-                    assert!(!shown.contains(secret), "{shown}");
-                }
-            }
+            let model = first["model"].as_str().unwrap_or_default();
+            assert!(model.contains(SECRET) || !shown.contains(SECRET), "{shown}");
         }
         Err(error) => {
             let text = error.to_string();

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use claude_tasks::fuzzing::mistakes;
+use claude_tasks::fuzzing::{Place, mistakes};
 use fuzz::is_printable;
 use libfuzzer_sys::fuzz_target;
 
@@ -13,11 +13,7 @@ fuzz_target!(|text: &str| {
     for problem in found {
         assert!(is_printable(&problem.setting), "{:?}", problem.setting);
         assert!(is_printable(&problem.message), "{:?}", problem.message);
-        let place = format!("{:?}", problem.place);
-        let line = place
-            .strip_prefix("Some(Line(")
-            .and_then(|rest| rest.strip_suffix("))"));
-        if let Some(line) = line.and_then(|line| line.parse::<usize>().ok()) {
+        if let Some(Place::Line(line)) = problem.place {
             assert!((1..=lines).contains(&line), "{line} of {lines}");
         }
     }

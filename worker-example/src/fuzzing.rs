@@ -6,7 +6,8 @@ use std::{
 };
 
 use temporal_kms_codec::kms::Kms;
-use temporal_kms_codec_service::settings::{Problem, Settings};
+use temporal_kms_codec_service::settings::Settings;
+pub use temporal_kms_codec_service::settings::{Place, Problem};
 
 use crate::{
     api::ApiConfig,

@@ -36,7 +36,9 @@ impl GitUrl {
         const FORM: &str =
             "must be https://HOST/PATH, ssh://USER@HOST/PATH or USER@HOST:PATH, without spaces";
         let plain = |c: char| c.is_ascii_graphic() && !"\\`$'\"<>|;&(){}*?!".contains(c);
-        if text.is_empty() || text.len() > MAX_URL || !text.chars().all(plain) {
+        // The text itself is checked, because git gets it as it is. The parsed path has no `..` any more.
+        let is_plain = text.chars().all(plain) && text.split('/').all(is_part);
+        if text.is_empty() || text.len() > MAX_URL || !is_plain {
             return Err(FORM);
         }
         if !text.contains("://") {
@@ -143,8 +145,11 @@ fn is_host(host: &str) -> bool {
 }
 
 fn is_path(path: &str) -> bool {
-    let mut parts = path.split('/');
-    !path.trim_matches('/').is_empty() && parts.all(|part| part != ".." && !part.starts_with('-'))
+    !path.trim_matches('/').is_empty() && path.split('/').all(is_part)
+}
+
+fn is_part(part: &str) -> bool {
+    part != ".." && !part.starts_with('-')
 }
 
 #[cfg(test)]
@@ -215,6 +220,9 @@ mod tests {
             "../a",
             "a.git",
             "git@h:a/../../b",
+            "https://h/-a/../b",
+            "ssh://git@h/a/../../b",
+            "ssh://git@h/%2e%2e/-b",
             "https://h/$(id)",
         ] {
             assert!(GitUrl::parse(text, false).is_err(), "{text}");
