@@ -1,5 +1,7 @@
 //! What the fuzz targets share.
 
+#[cfg(feature = "kms")]
+pub mod cloud;
 mod edits;
 mod key;
 mod runtime;

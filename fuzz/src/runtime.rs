@@ -4,7 +4,7 @@ use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
     static RUNTIME: Runtime = Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .build()
         .expect("the system has room for a runtime");
 }
