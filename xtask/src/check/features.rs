@@ -1,4 +1,4 @@
-//! Every combination of features compiles, and the tests with each feature alone.
+//! Combinations of features compile, and the tests with each feature alone.
 
 use std::{collections::BTreeMap, ffi::OsString, path::Path};
 
@@ -9,12 +9,18 @@ use crate::{packages::Metadata, step, tools, workspace::Workspace};
 /// The library cannot encrypt without one of them.
 const CRYPTOGRAPHY: [&str; 2] = ["aes-gcm", "aws-lc-rs"];
 
+/// The clients of key services: each is one line of the library, and none knows another. So every combination of the other features
+/// is compiled with all of them and without any. Every pair of features is compiled as well.
+const KEY_SERVICES: &str = "aws-kms,gcp-kms,pkcs11";
+
+const COMBINATIONS: [&str; 1] = ["--feature-powerset"];
+const PAIRS: [&str; 2] = ["--feature-powerset", "--depth=2"];
 /// A test that uses a feature must be left out without it.
 const TESTS: [&str; 2] = ["--tests", "--each-feature"];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Every pair of features instead of every combination
+    /// Pairs of features only
     #[arg(long)]
     pairs: bool,
     /// Only this package
@@ -27,15 +33,15 @@ pub(super) fn check(workspace: &Workspace, arguments: &Arguments) -> anyhow::Res
     let metadata = Metadata::of_members(workspace)?;
     let chosen = |name: &String| arguments.package.as_ref().is_none_or(|only| only == name);
     for package in metadata.published().filter(|package| chosen(&package.name)) {
-        let mut sets = vec!["--feature-powerset"];
-        if arguments.pairs {
-            sets.push("--depth=2");
-        }
-        for pass in [&sets[..], &TESTS] {
+        let combinations = Some(&COMBINATIONS[..]).filter(|_| !arguments.pairs);
+        for pass in combinations.into_iter().chain([&PAIRS[..], &TESTS]) {
             let mut check = workspace.cargo();
             check.env("PATH", with_folder_of(&hack)?);
             check.args(["hack", "check", "--locked", "--package", &package.name]);
             check.args(pass);
+            if pass == COMBINATIONS && package.features.contains_key("aws-kms") {
+                check.arg(format!("--group-features={KEY_SERVICES}"));
+            }
             check.args(needed(&package.features, pass == TESTS));
             step::loudly(check)?;
         }

@@ -13,7 +13,7 @@ use crate::{step, tools, workspace::Workspace};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Check {
-    /// Compile the published crates with every combination of their features
+    /// Compile the published crates with combinations of their features
     Features(features::Arguments),
     /// Compile the published crates with the oldest dependencies that their manifests allow
     MinimalVersions,
