@@ -17,7 +17,10 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     // Installing them waits for the network as much as for the processor.
     let installation = Background::start({
         let workspace = workspace.clone();
-        move || tools::provide_all(&workspace, &tools::CI)
+        move || {
+            tools::provide_all(&workspace, &tools::TESTING)?;
+            tools::provide_all(&workspace, &tools::CHECKING)
+        }
     });
     let mut stages = Stages::new(workspace);
     let outcome = stages.run_all(installation);
