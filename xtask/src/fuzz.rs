@@ -10,6 +10,7 @@ use std::{num::NonZeroUsize, path::PathBuf, thread, time::Duration};
 
 use anyhow::ensure;
 
+pub(crate) use self::target::MANIFEST;
 use self::{run::Outcome, target::Target};
 use crate::{step, workspace::Workspace};
 
@@ -59,9 +60,6 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
 
 /// Runs the targets of the library for a moment. The others take too long to build for `cargo xtask ci`.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
-    let mut format = workspace.cargo();
-    format.args(["fmt", "--check", "--manifest-path", target::MANIFEST]);
-    step::loudly(format)?;
     let all = target::all(workspace)?.into_iter();
     let quick: Vec<Target> = all.filter(|target| target.features.is_empty()).collect();
     fuzz(workspace, &quick, CHECK, processors())
