@@ -55,10 +55,9 @@ impl Service {
         let objects = rig.use_store();
         let repository = SshRepository::of(&mut rig);
         repository.before_push(&hold(&gates.join("push")));
+        rig.enable_webhooks();
         let (receiver, collector) = (WebhookReceiver::start(&[]).unwrap(), Sink::start());
         for (name, value) in [
-            ("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks"),
-            ("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url().as_str()),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
