@@ -17,7 +17,10 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     // Installing them waits for the network as much as for the processor.
     let installation = Background::start({
         let workspace = workspace.clone();
-        move || tools::provide_all(&workspace, &tools::CI)
+        move || {
+            tools::provide_all(&workspace, &tools::TESTING)?;
+            tools::provide_all(&workspace, &tools::CHECKING)
+        }
     });
     let mut stages = Stages::new(workspace);
     let outcome = stages.run_all(installation);
@@ -42,7 +45,7 @@ impl<'a> Stages<'a> {
 
     fn run_all(&mut self, installation: Background<()>) -> anyhow::Result<()> {
         let workspace = self.workspace;
-        self.run("Format", || cargo(workspace, &["fmt", "--all", "--check"]))?;
+        self.run("Format", || format(workspace))?;
         self.run("Lints", || lints(workspace))?;
         self.run("Documentation", || documentation(workspace))?;
         self.run("Types in public signatures", || {
@@ -99,6 +102,15 @@ impl<'a> Stages<'a> {
 /// The free disk space. A stage does not fail if this is unknown.
 fn room(workspace: &Workspace) -> String {
     disk::report(workspace).unwrap_or_else(|error| format!("{error:#}"))
+}
+
+fn format(workspace: &Workspace) -> anyhow::Result<()> {
+    cargo(workspace, &["fmt", "--all", "--check"])?;
+    // The fuzz targets are a workspace of their own.
+    cargo(
+        workspace,
+        &["fmt", "--check", "--manifest-path", fuzz::MANIFEST],
+    )
 }
 
 fn lints(workspace: &Workspace) -> anyhow::Result<()> {

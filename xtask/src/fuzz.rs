@@ -3,6 +3,7 @@
 //! `cargo fuzz` works with the same folder. It needs a nightly compiler for its sanitizers. The flags here are stable.
 
 mod build;
+mod plan;
 mod run;
 mod target;
 
@@ -10,11 +11,9 @@ use std::{num::NonZeroUsize, path::PathBuf, thread, time::Duration};
 
 use anyhow::ensure;
 
-use self::{run::Outcome, target::Target};
+pub(crate) use self::target::MANIFEST;
+use self::{plan::Plan, run::Outcome, target::Target};
 use crate::{step, workspace::Workspace};
-
-/// How long each target runs in `cargo xtask ci`.
-const CHECK: Duration = Duration::from_secs(10);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -54,31 +53,25 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     }
     let time = Duration::from_secs(60 * arguments.minutes);
     let jobs = arguments.jobs.map_or_else(processors, NonZeroUsize::get);
-    fuzz(workspace, &chosen, time, jobs)
+    fuzz(workspace, &chosen, &Plan::Explore(time), jobs)
 }
 
-/// Runs the targets of the library for a moment. The others take too long to build for `cargo xtask ci`.
+/// Runs the targets of the library with the same inputs each time, so that the same tree gives the same answer. The others
+/// take too long to build for `cargo xtask ci`.
 pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<()> {
-    let mut format = workspace.cargo();
-    format.args(["fmt", "--check", "--manifest-path", target::MANIFEST]);
-    step::loudly(format)?;
     let all = target::all(workspace)?.into_iter();
     let quick: Vec<Target> = all.filter(|target| target.features.is_empty()).collect();
-    fuzz(workspace, &quick, CHECK, processors())
+    fuzz(workspace, &quick, &Plan::repeat(), processors())
 }
 
 fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-fn fuzz(
-    workspace: &Workspace,
-    targets: &[Target],
-    time: Duration,
-    jobs: usize,
-) -> anyhow::Result<()> {
+fn fuzz(workspace: &Workspace, targets: &[Target], plan: &Plan, jobs: usize) -> anyhow::Result<()> {
     let programs = build::build(workspace, targets)?;
-    let outcomes = run::run(workspace, &programs, targets, time, jobs)?;
+    plan.announce();
+    let outcomes = run::run(workspace, &programs, targets, plan, jobs)?;
     step::heading("Fuzzing");
     for outcome in &outcomes {
         step::note(&outcome.summary());

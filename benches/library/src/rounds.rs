@@ -44,12 +44,11 @@ fn repetitions(work: &mut Work<'_>) -> anyhow::Result<usize> {
 }
 
 /// The middle of some measurements.
-pub(crate) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+pub(crate) fn median(values: Vec<f64>) -> f64 {
+    percentile(values, 50)
 }
 
-/// The value below which so many of a hundred are.
+/// The measurement that so many of a hundred are below.
 pub(crate) fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     let index = (values.len() * percent / 100).min(values.len().saturating_sub(1));

@@ -70,13 +70,14 @@ pub(crate) fn measure(address: &str) -> anyhow::Result<Vec<Row>> {
     let remote = SimulatedKms::new(local_key(folder.path())?);
     let remote = codec("default", Arc::new(remote))?;
     runtime.block_on(async {
-        let mut plain = Measured::new("none", address, DataConverter::default()).await?;
-        let mut local = Measured::new("local", address, local.data_converter()).await?;
-        let mut remote = Measured::new("in the network", address, remote.data_converter()).await?;
+        let mut plain = Measured::connect("none", address, DataConverter::default()).await?;
+        let mut local = Measured::connect("local", address, local.data_converter()).await?;
+        let remote = remote.data_converter();
+        let mut remote = Measured::connect("in the network", address, remote).await?;
         let stops = [&plain, &local, &remote].map(|measured| measured.worker.shutdown_handle());
-        let clients = [&plain, &local, &remote].map(Measured::load);
+        let loads = [&plain.load, &local.load, &remote.load];
         let rates = async {
-            let rates = rates(&clients).await;
+            let rates = rates(&loads).await;
             for stop in stops {
                 stop();
             }
@@ -102,15 +103,13 @@ pub(crate) fn measure(address: &str) -> anyhow::Result<Vec<Row>> {
     })
 }
 
-/// A worker, and a client that has it run workflows.
+/// A worker, and what has it run workflows.
 struct Measured {
-    key: &'static str,
     worker: Worker,
-    client: Client,
-    queue: String,
+    load: Load,
 }
 
-/// What calls a worker.
+/// A client that starts workflows on the task queue of a worker.
 struct Load {
     key: &'static str,
     client: Client,
@@ -118,7 +117,7 @@ struct Load {
 }
 
 impl Measured {
-    async fn new(
+    async fn connect(
         key: &'static str,
         address: &str,
         converter: DataConverter,
@@ -134,25 +133,13 @@ impl Measured {
             .build();
         let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(failed)?;
         let worker = Worker::new(&runtime, client.clone(), options).map_err(failed)?;
-        Ok(Self {
-            key,
-            worker,
-            client,
-            queue,
-        })
-    }
-
-    fn load(&self) -> Load {
-        Load {
-            key: self.key,
-            client: self.client.clone(),
-            queue: self.queue.clone(),
-        }
+        let load = Load { key, client, queue };
+        Ok(Self { worker, load })
     }
 }
 
 /// The median rate of each worker. The rounds are interleaved.
-async fn rates(loads: &[Load]) -> anyhow::Result<Vec<(&'static str, f64)>> {
+async fn rates(loads: &[&Load]) -> anyhow::Result<Vec<(&'static str, f64)>> {
     let mut rates = vec![Vec::new(); loads.len()];
     for round in 0..=ROUNDS {
         for (load, rates) in loads.iter().zip(&mut rates) {

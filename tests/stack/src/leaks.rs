@@ -1,7 +1,9 @@
+//! Secrets in documents, in the encodings that could hold them.
+
 use std::fmt::Write as _;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use memchr::memmem;
+use memchr::memmem::Finder;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// The characters that percent encoding changes: all except those that RFC 3986 calls unreserved.
@@ -11,40 +13,79 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// `secret` in the encodings that could hold it unencrypted, each with its name.
-///
-/// Base64 comes in its three alignments: a secret in the middle of a document starts at any of
-/// three positions within a group of four characters. Characters that its neighbours influence
-/// are cut off.
-#[must_use]
-pub fn forms_of(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let mut forms = vec![
-        ("plain text", secret.to_vec()),
-        ("lower-case hex", hex::encode(secret).into_bytes()),
-        ("upper-case hex", hex::encode_upper(secret).into_bytes()),
-    ];
-    for skipped in 0..3 {
-        forms.push(("base64", aligned(secret, skipped, &STANDARD_NO_PAD)));
-        forms.push((
-            "URL-safe base64",
-            aligned(secret, skipped, &URL_SAFE_NO_PAD),
-        ));
+/// A secret in the encodings that could hold it unencrypted.
+pub struct Forms(Vec<(&'static str, Finder<'static>)>);
+
+impl Forms {
+    /// All forms of `secret`.
+    ///
+    /// Base64 comes in its three alignments: a secret in the middle of a document starts at any of
+    /// three positions within a group of four characters. Characters that its neighbours influence
+    /// are cut off.
+    ///
+    /// # Panics
+    /// The secret is shorter than 8 bytes: a search for it would prove nothing.
+    #[must_use]
+    pub fn of(secret: &[u8]) -> Self {
+        assert!(
+            secret.len() >= 8,
+            "a secret of {} bytes may appear anywhere by chance",
+            secret.len()
+        );
+        let mut forms = Self(Vec::new());
+        forms.add("plain text", secret);
+        forms.add("lower-case hex", hex::encode(secret));
+        forms.add("upper-case hex", hex::encode_upper(secret));
+        for skipped in 0..3 {
+            forms.add("base64", aligned(secret, skipped, &STANDARD_NO_PAD));
+            forms.add(
+                "URL-safe base64",
+                aligned(secret, skipped, &URL_SAFE_NO_PAD),
+            );
+        }
+        if let Ok(text) = std::str::from_utf8(secret) {
+            forms.add_text(text);
+        }
+        forms
     }
-    if let Ok(text) = std::str::from_utf8(secret) {
+
+    fn add_text(&mut self, text: &str) {
         let escaped = json(text);
         let percent = utf8_percent_encode(text, RESERVED).to_string();
-        for (name, form) in [
-            ("JSON", escaped.clone()),
-            ("JSON in JSON", json(&escaped)),
-            ("ASCII JSON", ascii_json(&escaped)),
-            ("a form of a web page", percent.replace("%20", "+")),
-            ("lower-case percent encoding", lower_escapes(&percent)),
-            ("percent encoding", percent),
-        ] {
-            forms.push((name, form.into_bytes()));
+        self.add("JSON", &escaped);
+        self.add("JSON in JSON", json(&escaped));
+        self.add("ASCII JSON", ascii_json(&escaped));
+        self.add("a form of a web page", percent.replace("%20", "+"));
+        self.add("lower-case percent encoding", lower_escapes(&percent));
+        self.add("percent encoding", percent);
+        // JavaScript keeps some texts like this.
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        self.add("UTF-16", wide);
+    }
+
+    /// Adds a form that differs from the others.
+    fn add(&mut self, name: &'static str, form: impl AsRef<[u8]>) {
+        let form = form.as_ref();
+        if self.0.iter().all(|(_, other)| other.needle() != form) {
+            self.0.push((name, Finder::new(form).into_owned()));
         }
     }
-    forms
+
+    /// The name of the form in which `haystack` holds the secret, if it does.
+    #[must_use]
+    pub fn find_in(&self, haystack: &[u8]) -> Option<&'static str> {
+        let found = |(_, form): &&(_, Finder<'_>)| form.find(haystack).is_some();
+        self.0.iter().find(found).map(|(name, _)| *name)
+    }
+}
+
+/// The encoding in which `haystack` holds `secret`, if it does. For one secret and many documents, use [`Forms`].
+///
+/// # Panics
+/// As [`Forms::of`].
+#[must_use]
+pub fn find_secret(haystack: &[u8], secret: &[u8]) -> Option<&'static str> {
+    Forms::of(secret).find_in(haystack)
 }
 
 /// `text` as it is between the quotes of a JSON string.
@@ -67,23 +108,6 @@ fn lower_escapes(percent: &str) -> String {
         lower.push_str(rest);
     }
     lower
-}
-
-/// The encoding in which `haystack` holds `secret`, if it does.
-///
-/// # Panics
-/// The secret is shorter than 8 bytes: a search for it would prove nothing.
-#[must_use]
-pub fn find_secret(haystack: &[u8], secret: &[u8]) -> Option<&'static str> {
-    assert!(
-        secret.len() >= 8,
-        "a secret of {} bytes may stand anywhere by chance",
-        secret.len()
-    );
-    forms_of(secret)
-        .into_iter()
-        .find(|(_, form)| memmem::find(haystack, form).is_some())
-        .map(|(name, _)| name)
 }
 
 /// `escaped` as JSON writers print it that leave no character above ASCII.
@@ -116,6 +140,8 @@ fn aligned(secret: &[u8], skipped: usize, alphabet: &impl base64::Engine) -> Vec
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use base64::{
         Engine as _,
@@ -164,5 +190,29 @@ mod tests {
             find_secret(ascii, "Käse 🧀 here".as_bytes()),
             Some("ASCII JSON")
         );
+        let wide: Vec<u8> = "a text in a browser"
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        assert_eq!(find_secret(&wide, b"in a browser"), Some("UTF-16"));
+    }
+
+    #[test]
+    fn forms_serve_many_documents_and_each_form_is_searched_once() {
+        let forms = Forms::of(SECRET);
+        assert_eq!(forms.find_in(SECRET), Some("plain text"));
+        assert_eq!(forms.find_in(b"another document"), None);
+        assert_eq!(
+            forms.find_in(hex::encode_upper(SECRET).as_bytes()),
+            Some("upper-case hex")
+        );
+        let needles: BTreeSet<_> = forms.0.iter().map(|(_, form)| form.needle()).collect();
+        assert_eq!(needles.len(), forms.0.len());
+    }
+
+    #[test]
+    #[should_panic(expected = "by chance")]
+    fn a_secret_that_is_too_short_to_search_for_is_refused() {
+        let _ = Forms::of(b"1234567");
     }
 }

@@ -32,7 +32,7 @@ mod webhooks;
 pub use ask::{ask, ask_python};
 pub use audit_log::{audit_files, audit_lines};
 pub use error::StackError;
-pub use leaks::{find_secret, forms_of};
+pub use leaks::{Forms, find_secret};
 pub use memory::memory_holds;
 pub use ports::{free_port, is_free, wait_for_port};
 pub use process::Process;

@@ -7,9 +7,7 @@ use std::{
     os::unix::fs::FileExt as _,
 };
 
-use memchr::memmem;
-
-use crate::forms_of;
+use crate::Forms;
 
 const PAGE: u64 = 4096;
 /// Bits of an entry of `/proc/PID/pagemap`: the page is in memory, or swapped.
@@ -24,18 +22,14 @@ const OVERLAP: usize = 64 << 10;
 ///
 /// # Errors
 /// The process has ended, or its memory cannot be read. The memory of a process that forbids core dumps is for root alone.
+///
+/// # Panics
+/// As [`Forms::of`].
 pub fn memory_holds(id: u32, secret: &[u8]) -> io::Result<Option<&'static str>> {
     let maps = fs::read_to_string(format!("/proc/{id}/maps"))?;
     let memory = File::open(format!("/proc/{id}/mem"))?;
     let pages = File::open(format!("/proc/{id}/pagemap"))?;
-    let mut forms = forms_of(secret);
-    if let Ok(text) = std::str::from_utf8(secret) {
-        // JavaScript keeps some texts like this.
-        let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        forms.push(("UTF-16", wide));
-    }
-    forms.sort_by(|a, b| a.1.cmp(&b.1));
-    forms.dedup_by(|a, b| a.1 == b.1);
+    let forms = Forms::of(secret);
     let mut piece = vec![0; PIECE + OVERLAP];
     for region in maps.lines().filter_map(region) {
         for part in used_parts(&pages, &region)? {
@@ -85,20 +79,14 @@ fn used_parts(pages: &File, region: &Range<u64>) -> io::Result<Vec<Range<u64>>> 
     Ok(parts)
 }
 
-fn held(
-    memory: &File,
-    part: Range<u64>,
-    forms: &[(&'static str, Vec<u8>)],
-    piece: &mut [u8],
-) -> Option<&'static str> {
+fn held(memory: &File, part: Range<u64>, forms: &Forms, piece: &mut [u8]) -> Option<&'static str> {
     part.clone().step_by(PIECE).find_map(|start| {
         let left = usize::try_from(part.end - start).unwrap_or(usize::MAX);
         let wanted = left.min(piece.len());
         // It may have been given back since the list was read.
         let read = memory.read_at(piece.get_mut(..wanted).unwrap_or_default(), start);
         let bytes = piece.get(..read.unwrap_or_default()).unwrap_or_default();
-        let is_held = |(_, form): &&(&str, Vec<u8>)| memmem::find(bytes, form).is_some();
-        forms.iter().find(is_held).map(|(name, _)| *name)
+        forms.find_in(bytes)
     })
 }
 
@@ -135,6 +123,6 @@ mod tests {
     fn a_process_that_has_ended_is_an_error() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
-        assert!(memory_holds(child.id(), b"secret").is_err());
+        assert!(memory_holds(child.id(), b"a secret").is_err());
     }
 }

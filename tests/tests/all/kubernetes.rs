@@ -7,6 +7,7 @@ mod claude_tasks;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -25,6 +26,21 @@ fn file(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Runs a script of this repository with a program of one name, whose shell commands record how the script calls it.
+fn calls(script: &str, (program, recorder): (&str, &str), variables: &[(&str, &str)]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(program);
+    fs::write(&path, format!("#!/bin/sh\n{recorder}")).expect("a file");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    Command::new("/bin/sh")
+        .arg(root().join(script))
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
+        .envs(variables.iter().copied())
+        .output()
+        .expect("a shell")
+}
+
 /// What `manifests` prints: a list of objects for each argument.
 fn manifests(arguments: &[&str]) -> Output {
     let mut command = Command::new(tool("TKC_MANIFESTS"));
@@ -33,11 +49,33 @@ fn manifests(arguments: &[&str]) -> Output {
 }
 
 fn rendered(arguments: &[&str]) -> Vec<Objects> {
-    let output = manifests(arguments);
+    parsed(&manifests(arguments))
+}
+
+fn parsed(output: &Output) -> Vec<Objects> {
     let problem = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {problem}");
+    assert!(output.status.success(), "{problem}");
     let lists: Vec<Vec<Value>> = serde_json::from_slice(&output.stdout).expect("lists of objects");
     lists.into_iter().map(Objects).collect()
+}
+
+/// What `manifests` prints for the chart of a program with these values.
+fn helm(program: &str, values: &Value) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("values.yaml");
+    fs::write(&path, values.to_string()).expect("JSON is YAML");
+    let chart = format!("helm/{program}");
+    manifests(&["helm", &chart, path.to_str().expect("UTF-8")])
+}
+
+/// Asserts that the chart of a program refuses these values, and says these words.
+fn assert_refused(program: &str, values: &Value, words: &str) {
+    let output = helm(program, values);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains(words),
+        "{values}: {said}"
+    );
 }
 
 /// Every overlay with its name, and the chart with its values and with everything switched on.
@@ -46,20 +84,13 @@ fn all() -> Vec<(&'static str, Objects)> {
     let mut arguments = vec!["kustomize"];
     arguments.extend(folders.iter().map(String::as_str));
     let mut all: Vec<_> = OVERLAYS.into_iter().zip(rendered(&arguments)).collect();
-    all.push(("helm", chart(None)));
-    all.push(("helm, everything on", chart(Some(&everything()))));
+    all.push(("helm", chart(&json!({}))));
+    all.push(("helm, everything on", chart(&everything())));
     all
 }
 
-fn chart(values: Option<&Value>) -> Objects {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("values.yaml");
-    let mut arguments = vec!["helm", "helm/codec-server"];
-    if let Some(values) = values {
-        fs::write(&path, values.to_string()).expect("JSON is YAML");
-        arguments.push(path.to_str().expect("UTF-8"));
-    }
-    rendered(&arguments).remove(0)
+fn chart(values: &Value) -> Objects {
+    parsed(&helm("codec-server", values)).remove(0)
 }
 
 fn everything() -> Value {
@@ -181,7 +212,7 @@ fn every_deployment_has_the_objects_that_it_needs() {
         .collect();
     assert_eq!(names, [Some("codec-server-metrics")]);
     // The alert rules select by this label.
-    let chart = chart(Some(&everything()));
+    let chart = chart(&everything());
     for objects in [&objects, &chart] {
         let job = objects.one("ServiceMonitor")["spec"]["jobLabel"].as_str();
         let job = job.expect("a label");
@@ -478,7 +509,7 @@ fn the_configuration_is_one_that_the_server_takes() {
 #[test]
 fn the_chart_and_the_base_do_not_differ() {
     let base = rendered(&["kustomize", "kubernetes/base"]).remove(0);
-    let chart = chart(None);
+    let chart = chart(&json!({}));
     assert_eq!(chart.config(), base.config());
     let same = |path: &[&str], kind: &str| {
         let find = |objects: &Objects| {
@@ -540,15 +571,7 @@ fn versions_are_those_of_the_workspace() {
 
 #[test]
 fn the_chart_refuses_values_that_it_does_not_know() {
-    let refused = |values: &Value, words: &str| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("values.yaml");
-        fs::write(&path, values.to_string()).expect("a file");
-        let output = manifests(&["helm", "helm/codec-server", path.to_str().expect("UTF-8")]);
-        assert!(!output.status.success(), "{values}");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(said.contains(words), "{values}: {said}");
-    };
+    let refused = |values, words| assert_refused("codec-server", values, words);
     refused(&json!({ "replicaCount": 3 }), "replicaCount");
     refused(&json!({ "image": { "tga": "1" } }), "tga");
     refused(&json!({ "ports": { "https": 99_999 } }), "99,999");
@@ -751,29 +774,9 @@ fn grants_at_google_cloud_name_the_service_account_of_the_pods() {
         }
     }
     // The script names the principal, with a gcloud that records its arguments.
-    let folder = tempfile::tempdir().expect("a folder");
-    let gcloud = folder.path().join("gcloud");
-    fs::write(
-        &gcloud,
-        "#!/bin/sh\ncase $1 in projects) echo 123 ;; *) printf '%s\\n' \"$@\" ;; esac\n",
-    )
-    .expect("a file");
-    let mut chmod = Command::new("chmod");
-    assert!(
-        chmod
-            .arg("+x")
-            .arg(&gcloud)
-            .status()
-            .expect("chmod")
-            .success()
-    );
-    let ran = Command::new("/bin/sh")
-        .arg(root().join("deploy/iam/gcp/grant.sh"))
-        .env_clear()
-        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
-        .envs([("PROJECT", "p"), ("KEY_RING", "r"), ("KEY", "k")])
-        .output()
-        .expect("a shell");
+    let recorder = "case $1 in projects) echo 123 ;; *) printf '%s\\n' \"$@\" ;; esac\n";
+    let variables = [("PROJECT", "p"), ("KEY_RING", "r"), ("KEY", "k")];
+    let ran = calls("deploy/iam/gcp/grant.sh", ("gcloud", recorder), &variables);
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{ran:?}");
     let member = format!(

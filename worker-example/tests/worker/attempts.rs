@@ -16,16 +16,24 @@ use temporalio_client::{
     WorkflowGetResultOptions, WorkflowStartOptions, errors::WorkflowGetResultError,
 };
 
+/// Waits until Temporal tries a task again whose first attempt has failed.
+async fn until_tried_again(scripted: &Scripted, task: &str) {
+    let raw = scripted.rig.raw().await;
+    until("the task is tried again", async || {
+        let description = raw.find(task).await?;
+        let activity = description.pending_activities.first()?;
+        (activity.attempt > 1 && activity.last_failure.is_some()).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_never_began_is_tried_again() {
     let scripted = Scripted::new().await;
     let _busy = scripted.worker(&["--max-tasks", "1"]);
     let (first, second) = (fresh("first"), fresh("second"));
     let mut running = scripted.submit(&first, "wait");
-    until("the first task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
 
     // The only worker with a free place has another key.
     let other_key = Keyring::new();
@@ -33,13 +41,7 @@ async fn a_task_that_never_began_is_tried_again() {
         .rig
         .worker_with_keyring(&scripted.claude(), &other_key);
     let mut waiting = scripted.submit(&second, "go");
-    let raw = scripted.rig.raw().await;
-    until("the second task is tried again", async || {
-        let description = raw.find(&second).await?;
-        let activity = description.pending_activities.first()?;
-        (activity.attempt > 1 && activity.last_failure.is_some()).then_some(())
-    })
-    .await;
+    until_tried_again(&scripted, &second).await;
     drop(unable);
     scripted.open_gate();
     for submission in [&mut running, &mut waiting] {
@@ -59,13 +61,7 @@ async fn a_folder_that_fails_before_the_task_begins_costs_an_attempt_only() {
     fs::write(&tasks, "").unwrap();
     let task = fresh("task");
     let mut waiting = scripted.submit(&task, "go");
-    let raw = scripted.rig.raw().await;
-    until("the task is tried again", async || {
-        let description = raw.find(&task).await?;
-        let activity = description.pending_activities.first()?;
-        (activity.attempt > 1 && activity.last_failure.is_some()).then_some(())
-    })
-    .await;
+    until_tried_again(&scripted, &task).await;
     assert_eq!(scripted.runs(), 0);
     let told = format!("to begin task {task} failed: cannot create the task's folders");
     waiting.wait_for_line(LIMIT, says(&told)).unwrap();

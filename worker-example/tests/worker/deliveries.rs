@@ -2,7 +2,7 @@
 
 use crate::signed::signing_key;
 use crate::store::files;
-use crate::support::{LIMIT, end, fresh, scripted::Scripted, send};
+use crate::support::{LIMIT, WEBHOOK_SECRET, end, fresh, scripted::Scripted, send};
 use dev_servers::{Process, WebhookReceiver};
 use integration_tests::{assert_absent, until};
 use nix::sys::signal::Signal;
@@ -11,12 +11,9 @@ use serde_json::{Value, json};
 use temporalio_client::{UntypedWorkflow, WorkflowStartOptions};
 use temporalio_common::data_converters::RawValue;
 
-const SECRET: &str = "a-secret-that-signs-webhooks";
-
 async fn scripted() -> Scripted {
     let mut scripted = Scripted::new().await;
-    scripted.rig.set("CLOUDRUN_CALLBACK_SECRET", SECRET);
-    scripted.rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
+    scripted.rig.enable_webhooks();
     scripted
 }
 
@@ -78,7 +75,7 @@ async fn a_webhook_is_tried_until_it_is_accepted() {
     assert_absent(
         "the history",
         &history,
-        &["url-secret", SECRET, "127.0.0.1"],
+        &["url-secret", WEBHOOK_SECRET, "127.0.0.1"],
     );
 }
 

@@ -280,8 +280,7 @@ impl Stage {
         let objects = rig.use_store();
         let repository = SshRepository::of(&mut rig);
         repository.before_push(&hold(&gates.join("Actions")));
-        rig.set("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks");
-        rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
+        rig.enable_webhooks();
         let upstream = (row.victim == Victim::Proxy).then(|| Upstream::start(gate.clone()));
         Self {
             row,

@@ -12,7 +12,7 @@ use crate::{
         sink::Sink,
     },
 };
-use dev_servers::{Process, TemporalOptions, WebhookReceiver, find_secret, memory_holds};
+use dev_servers::{Forms, Process, TemporalOptions, WebhookReceiver, memory_holds};
 use integration_tests::{assert_absent, until};
 use nix::{errno::Errno, sys::signal::Signal, unistd::Uid};
 use prost::Message as _;
@@ -55,10 +55,9 @@ impl Service {
         let objects = rig.use_store();
         let repository = SshRepository::of(&mut rig);
         repository.before_push(&hold(&gates.join("push")));
+        rig.enable_webhooks();
         let (receiver, collector) = (WebhookReceiver::start(&[]).unwrap(), Sink::start());
         for (name, value) in [
-            ("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks"),
-            ("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url().as_str()),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
@@ -132,10 +131,11 @@ impl Service {
     fn files_with(&self, secret: &str) -> Vec<PathBuf> {
         let folders = [self.data.path(), &self.objects, &self.rig.workdir()];
         let mut found: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder)).collect();
+        let forms = Forms::of(secret.as_bytes());
         found.retain(|file| {
             // A file can disappear meanwhile, and a socket cannot be read.
             let bytes = fs::read(file).unwrap_or_default();
-            find_secret(&bytes, secret.as_bytes()).is_some()
+            forms.find_in(&bytes).is_some()
         });
         found
     }

@@ -27,8 +27,7 @@ async fn a_task_commits_pushes_uploads_and_tells() {
     let mut rig = Rig::new().await;
     let store = rig.use_store();
     rig.set("CLAUDE_TASKS_GIT_FILES", "true");
-    rig.set("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks");
-    rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
+    rig.enable_webhooks();
     let receiver = WebhookReceiver::start(&[]).unwrap();
     let bare = bare(rig.folder.path());
     let claude = rig.claude(&format!(
@@ -118,8 +117,7 @@ async fn a_failed_command_stops_the_task_before_claude_code_starts() {
 async fn claude_code_changes_a_repository_that_is_cloned_and_pushed_over_ssh() {
     let mut rig = Rig::new().await;
     let repository = SshRepository::of(&mut rig);
-    rig.set("CLOUDRUN_CALLBACK_SECRET", "a-secret-that-signs-webhooks");
-    rig.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
+    rig.enable_webhooks();
     let receiver = WebhookReceiver::start(&[]).unwrap();
     let worker = rig.worker(&["--sandbox", "required"]);
     let tools = r#"[[tool:Write {"file_path":"made.txt","content":"by the tool\n"}]]

@@ -57,10 +57,7 @@ async fn a_task_keeps_its_place_until_it_has_left() {
     let _worker = scripted.worker(&["--max-tasks", "1"]);
     let (first, second) = (fresh("task"), fresh("task"));
     let mut running = scripted.submit(&first, "wait");
-    until("the first task runs", async || {
-        (scripted.runs() == 1).then_some(())
-    })
-    .await;
+    scripted.until_runs(1).await;
     let mut waiting = scripted.submit(&second, "go");
     let raw = scripted.rig.raw().await;
     until("the second task waits for a place", async || {

@@ -32,6 +32,8 @@ pub(crate) const RESULT: &str =
     r#"{"type":"result","is_error":false,"num_turns":1,"result":"done"}"#;
 /// A variable of the worker's environment that no task may see.
 pub(crate) const WORKERS_OWN: &str = "worker-secret-7f3a9c";
+/// What signs the webhooks of [`Rig::enable_webhooks`].
+pub(crate) const WEBHOOK_SECRET: &str = "a-secret-that-signs-webhooks";
 
 pub(crate) struct Rig {
     pub(crate) server: Arc<TemporalServer>,
@@ -337,6 +339,12 @@ impl Rig {
     /// Sets a variable of all programs.
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
         self.variables.push((name, value.into()));
+    }
+
+    /// Has workers sign webhooks, and send them to this machine.
+    pub(crate) fn enable_webhooks(&mut self) {
+        self.set("CLOUDRUN_CALLBACK_SECRET", WEBHOOK_SECRET);
+        self.set("CLAUDE_TASKS_WEBHOOK_ALLOW", "127.0.0.1");
     }
 
     /// Gives all programs a store in a folder. Returns the folder.

@@ -62,9 +62,15 @@ impl Stopwatch {
 
 /// The middle of some measurements.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    percentile(values, 50)
+}
+
+/// The measurement that so many of a hundred are below.
+pub(crate) fn percentile(values: impl IntoIterator<Item = f64>, percent: usize) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
+    let index = (values.len() * percent / 100).min(values.len().saturating_sub(1));
+    values.get(index).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -72,11 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_has_memory_and_a_median_is_the_middle() {
+    fn a_process_has_memory_and_has_used_time() {
         let own = std::process::id();
         assert!(memory_now(own).unwrap() > 0.1);
         assert!(peak_memory(own).unwrap() >= memory_now(own).unwrap() / 2.0);
         assert!(processor_time(own).unwrap() >= 0.0);
-        assert!((median([3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn percentiles_are_measurements() {
+        let values = || (1..=200).rev().map(f64::from);
+        for (percent, expected) in [(0, 1.0), (50, 101.0), (99, 199.0), (100, 200.0)] {
+            assert_eq!(
+                percentile(values(), percent).to_bits(),
+                f64::to_bits(expected)
+            );
+        }
+        assert_eq!(median([3.0, 1.0, 2.0]).to_bits(), f64::to_bits(2.0));
+        assert_eq!(median([]).to_bits(), f64::to_bits(0.0));
     }
 }

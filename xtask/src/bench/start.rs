@@ -32,11 +32,8 @@ pub(super) fn measure(
     let folder = tempfile::tempdir()?;
     let keyring = folder.path().join("keyring");
     let mut rows = vec![repeat("codec-server", || {
-        let mut command = Command::new(codec_server);
-        command.args(["dev", "--listen", "127.0.0.1:0", "--keyring"]);
-        command.arg(&keyring);
         let begun = Stopwatch::start();
-        let service = Service::start("the codec server", command)?;
+        let service = Service::codec_server(codec_server, &keyring, 0)?;
         Ok((begun.milliseconds(), memory_now(service.process().id())?))
     })?];
     if sdk {

@@ -1,7 +1,7 @@
 //! The demo's claims, and the proof of each.
 
 use anyhow::{Context, bail, ensure};
-use dev_servers::find_secret;
+use dev_servers::Forms;
 
 use super::{
     credential::Credential,
@@ -127,13 +127,14 @@ fn stores_nothing(
         ("prompt", task.prompt().as_bytes()),
         ("credential", credential.bytes()),
     ] {
+        let secret = Forms::of(secret);
         for document in [history.stored(), &described] {
-            if let Some(form) = find_secret(document.as_bytes(), secret) {
+            if let Some(form) = secret.find_in(document.as_bytes()) {
                 bail!("the {what} stands there as {form}");
             }
         }
         // The search must be able to find it.
-        let found = find_secret(history.shown().as_bytes(), secret);
+        let found = secret.find_in(history.shown().as_bytes());
         found.with_context(|| format!("the {what} is not in the decoded history either"))?;
     }
     Ok(())
@@ -186,23 +187,25 @@ fn arguments(task: &Task, remote: &RemoteTask) -> anyhow::Result<()> {
 }
 
 fn nowhere_else(stage: &Stage, task: &Task, credential: &Credential) -> anyhow::Result<()> {
-    if let Some(file) = watch::file_with(stage.folder(), credential.bytes()) {
+    let secret = Forms::of(credential.bytes());
+    if let Some(file) = watch::file_with(stage.folder(), &secret) {
         bail!("it is in {file}");
     }
     let mut outputs = stage.outputs();
     outputs.push(("claude-tasks submit", task.output().to_owned()));
     for (name, output) in outputs {
-        let found = find_secret(output.as_bytes(), credential.bytes());
+        let found = secret.find_in(output.as_bytes());
         ensure!(found.is_none(), "it is in the output of {name}");
     }
     Ok(())
 }
 
 fn environment(stage: &Stage, credential: &Credential) -> anyhow::Result<()> {
+    let secret = Forms::of(credential.bytes());
     for (name, id) in stage.ids() {
         let variables = std::fs::read(format!("/proc/{id}/environ"))
             .with_context(|| format!("cannot read the environment of {name}"))?;
-        let found = find_secret(&variables, credential.bytes());
+        let found = secret.find_in(&variables);
         ensure!(found.is_none(), "{name} has it");
     }
     Ok(())

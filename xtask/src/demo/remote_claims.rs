@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use dev_servers::{Webhook, find_secret};
+use dev_servers::{Forms, Webhook, find_secret};
 use serde_json::Value;
 
 use super::{
@@ -190,13 +190,15 @@ fn history_without_secrets(
     all_encrypted(history)?;
     let documents = [history.stored(), history.shown()];
     for secret in task.secrets(credential) {
+        let secret = Forms::of(secret);
         for document in documents {
-            if let Some(form) = find_secret(document.as_bytes(), secret) {
+            if let Some(form) = secret.find_in(document.as_bytes()) {
                 bail!("a secret is there as {form}");
             }
         }
     }
-    let [stored, shown] = documents.map(|d| find_secret(d.as_bytes(), PROMPT.as_bytes()));
+    let prompt = Forms::of(PROMPT.as_bytes());
+    let [stored, shown] = documents.map(|document| prompt.find_in(document.as_bytes()));
     ensure!(stored.is_none(), "the prompt is there without decryption");
     ensure!(shown.is_some(), "the prompt is not there");
     Ok(())

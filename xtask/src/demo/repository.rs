@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use dev_servers::{Process, SshServer};
+use dev_servers::SshServer;
 use zeroize::Zeroizing;
 
 use super::programs::Programs;
@@ -85,11 +85,6 @@ impl Repository {
     /// The SSH server, if the machine has one.
     pub(super) fn server(&self) -> Option<&SshServer> {
         self.server.as_ref()
-    }
-
-    /// The server's process.
-    pub(super) fn process(&self) -> Option<&Process> {
-        self.server.as_ref().map(SshServer::process)
     }
 
     /// The key for `sshKey`. A repository in a folder needs none.

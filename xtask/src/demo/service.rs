@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use dev_servers::{Process, Service, WebhookReceiver};
+use dev_servers::{Process, Service, SshServer, WebhookReceiver};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -122,21 +122,17 @@ impl TaskService {
     }
 
     pub(super) fn processes(&self) -> impl Iterator<Item = (&'static str, &Process)> {
-        let sshd = self.repository.process().map(|sshd| ("sshd", sshd));
+        let sshd = self.repository.server().map(SshServer::process);
+        let sshd = sshd.map(|process| ("sshd", process));
         [("the task service", self.service.process())]
             .into_iter()
             .chain(sshd)
     }
 
-    /// The ports that are free when the service has ended.
-    pub(super) fn ports(&self) -> Vec<u16> {
-        let api = self.url().rsplit(':').next();
-        let api = api.and_then(|port| port.parse().ok()).unwrap_or_default();
-        let sshd = self.repository.server().map(dev_servers::SshServer::port);
-        [api, self.receiver.port()]
-            .into_iter()
-            .chain(sshd)
-            .collect()
+    /// The ports of what the tasks reach.
+    pub(super) fn peer_ports(&self) -> impl Iterator<Item = u16> {
+        let sshd = self.repository.server().map(SshServer::port);
+        [self.receiver.port()].into_iter().chain(sshd)
     }
 }
 

@@ -135,13 +135,14 @@ impl Stage {
     pub(super) fn stop(self) -> anyhow::Result<()> {
         let ids = self.ids();
         let folder = self.folder.path().to_owned();
-        let urls = [self.codec().to_owned(), self.temporal.url(), self.ui()];
+        let (codec, api) = (self.codec().to_owned(), self.service.url().to_owned());
+        let urls = [codec, api, self.temporal.url(), self.ui()];
         let port = |url: &String| url.rsplit(':').next()?.parse().ok();
         let ports = urls
             .iter()
             .map(|url| port(url).context("a URL has no port"));
         let mut ports = ports.collect::<anyhow::Result<Vec<u16>>>()?;
-        ports.extend(self.service.ports());
+        ports.extend(self.service.peer_ports());
         drop(self);
         for (name, id) in ids {
             ensure!(

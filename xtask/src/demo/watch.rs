@@ -12,8 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dev_servers::find_secret;
-use zeroize::Zeroizing;
+use dev_servers::Forms;
 
 const EVERY: Duration = Duration::from_millis(10);
 
@@ -25,8 +24,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn start(secrets: &[&[u8]]) -> Self {
-        let copy = |secret: &&[u8]| Zeroizing::new(secret.to_vec());
-        let secrets: Vec<_> = secrets.iter().map(copy).collect();
+        let secrets: Vec<_> = secrets.iter().map(|secret| Forms::of(secret)).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let watcher = thread::spawn(move || {
@@ -52,13 +50,13 @@ impl Watch {
     }
 }
 
-fn programs_with(secrets: &[Zeroizing<Vec<u8>>]) -> impl Iterator<Item = String> {
+fn programs_with(secrets: &[Forms]) -> impl Iterator<Item = String> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     processes.filter_map(|process| {
         let arguments = fs::read(process.path().join("cmdline")).ok()?;
         secrets
             .iter()
-            .find_map(|secret| find_secret(&arguments, secret))?;
+            .find_map(|secret| secret.find_in(&arguments))?;
         let program = arguments
             .split(|byte| *byte == 0)
             .next()
@@ -68,7 +66,7 @@ fn programs_with(secrets: &[Zeroizing<Vec<u8>>]) -> impl Iterator<Item = String>
 }
 
 /// The first file below `folder` that holds `secret`, in any encoding.
-pub(super) fn file_with(folder: &Path, secret: &[u8]) -> Option<String> {
+pub(super) fn file_with(folder: &Path, secret: &Forms) -> Option<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in entries {
         let path = entry.path();
@@ -81,7 +79,7 @@ pub(super) fn file_with(folder: &Path, secret: &[u8]) -> Option<String> {
             }
         } else if kind.is_file()
             && let Ok(content) = fs::read(&path)
-            && let Some(form) = find_secret(&content, secret)
+            && let Some(form) = secret.find_in(&content)
         {
             return Some(format!("{} (as {form})", path.display()));
         }

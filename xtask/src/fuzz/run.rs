@@ -6,13 +6,12 @@ use std::{
     process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread,
-    time::Duration,
 };
 
 use anyhow::Context;
 use tempfile::TempDir;
 
-use super::target::Target;
+use super::{plan::Plan, target::Target};
 use crate::{step, workspace::Workspace};
 
 /// Memory for temporary files: a target that writes some runs a hundred times as fast as on a disk.
@@ -27,6 +26,7 @@ pub(super) struct Outcome {
     name: String,
     status: ExitStatus,
     log: String,
+    remark: &'static str,
     findings: PathBuf,
 }
 
@@ -41,9 +41,13 @@ impl Outcome {
 
     /// One line: how often it ran, and what it reached.
     pub(super) fn summary(&self) -> String {
-        let executions = executions(&self.log).unwrap_or_default();
+        let executions = executions(&self.log);
         let reached = reached(&self.log).unwrap_or("no");
-        let end = if self.has_failed() { "; it FAILED" } else { "" };
+        let end = if self.has_failed() {
+            "; it FAILED"
+        } else {
+            self.remark
+        };
         format!(
             "{}: {executions} executions, {reached} branches reached{end}",
             self.name
@@ -64,12 +68,12 @@ impl Outcome {
     }
 }
 
-/// Runs each target for this time, `jobs` of them at the same time.
+/// Runs each target as planned, `jobs` of them at the same time.
 pub(super) fn run(
     workspace: &Workspace,
     programs: &Path,
     targets: &[Target],
-    time: Duration,
+    plan: &Plan,
     jobs: usize,
 ) -> anyhow::Result<Vec<Outcome>> {
     let next = AtomicUsize::new(0);
@@ -77,7 +81,7 @@ pub(super) fn run(
         let mut outcomes = Vec::new();
         while let Some(target) = targets.get(next.fetch_add(1, Relaxed)) {
             step::note(&format!("{} …", target.name));
-            outcomes.push(run_one(workspace, programs, &target.name, time)?);
+            outcomes.push(run_one(workspace, programs, &target.name, plan)?);
         }
         Ok(outcomes)
     };
@@ -98,24 +102,19 @@ fn run_one(
     workspace: &Workspace,
     programs: &Path,
     name: &str,
-    time: Duration,
+    plan: &Plan,
 ) -> anyhow::Result<Outcome> {
     let own = workspace.target().join("fuzz").join("work").join(name);
-    let (corpus, findings) = (own.join("corpus"), own.join("findings"));
-    fs::create_dir_all(&corpus)?;
+    let findings = own.join("findings");
     fs::create_dir_all(&findings)?;
     let log = own.join("log");
     let temporary = temporary_folder()?;
-    let mut command = Command::new(programs.join(name));
+    let seeds = workspace.root().join("fuzz/corpus").join(name);
+    let mut command = plan.command(&programs.join(name), &seeds, &own.join("corpus"))?;
     command
-        .current_dir(&own)
         .args(LIMITS)
         .arg("-print_final_stats=1")
-        .arg(format!("-max_total_time={}", time.as_secs()))
         .arg(format!("-artifact_prefix={}/", findings.display()))
-        // What is new is written to the first folder.
-        .arg(&corpus)
-        .args(Some(workspace.root().join("fuzz/corpus").join(name)).filter(|seeds| seeds.is_dir()))
         .env("TMPDIR", temporary.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -123,11 +122,12 @@ fn run_one(
     let status = command
         .status()
         .with_context(|| format!("cannot run {name}"))?;
-    let log = fs::read(&log)?;
+    let log = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
     Ok(Outcome {
         name: name.to_owned(),
         status,
-        log: String::from_utf8_lossy(&log).into_owned(),
+        remark: plan.remark(executions(&log)),
+        log,
         findings,
     })
 }
@@ -150,12 +150,13 @@ fn temporary_folder() -> anyhow::Result<TempDir> {
 }
 
 /// The number of `stat::number_of_executed_units: 12`.
-fn executions(log: &str) -> Option<u64> {
+fn executions(log: &str) -> u64 {
     let mut lines = log.lines().rev();
-    lines.find_map(|line| {
+    let number = lines.find_map(|line| {
         let number = line.strip_prefix("stat::number_of_executed_units:");
         number?.trim().parse().ok()
-    })
+    });
+    number.unwrap_or_default()
 }
 
 /// The last `cov: 12`.
@@ -174,8 +175,8 @@ mod tests {
 
     #[test]
     fn the_counts_of_a_log_are_read() {
-        assert_eq!(executions(LOG), Some(9));
+        assert_eq!(executions(LOG), 9);
         assert_eq!(reached(LOG), Some("17"));
-        assert_eq!((executions("no log"), reached("no log")), (None, None));
+        assert_eq!((executions("no log"), reached("no log")), (0, None));
     }
 }

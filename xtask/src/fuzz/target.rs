@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::workspace::Workspace;
 
-pub(super) const MANIFEST: &str = "fuzz/Cargo.toml";
+pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
 
 #[derive(Deserialize)]
 struct Manifest {

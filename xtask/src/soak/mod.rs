@@ -23,7 +23,7 @@ use self::{
     plan::Phase,
     report::Report,
     stage::Stage,
-    tally::{Measured, Shared},
+    tally::{Shared, Tally},
 };
 use crate::{
     bench::{build_server, figures},
@@ -71,11 +71,10 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         None => build_key_service(workspace)?,
     };
     let stage = Stage::start(codec_server, &fake_cloud_kms)?;
-    let shared = Shared::new();
-    let clients = load(&stage, &shared, time, arguments.clients)?;
+    let (clients, tally) = load(&stage, time, arguments.clients)?;
     let lost = clients.into_iter().map(Client::lost).sum();
     let audit_log_is_whole = stage.stop_and_verify_audit_log()?;
-    let report = Report::new(arguments, &shared.finish(), lost, audit_log_is_whole);
+    let report = Report::new(arguments, &tally, lost, audit_log_is_whole);
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -90,15 +89,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
     Ok(())
 }
 
-/// Has the clients send requests for `time`, and the key service misbehave meanwhile. Returns the clients.
-fn load(
-    stage: &Stage,
-    shared: &Shared,
-    time: Duration,
-    clients: u32,
-) -> anyhow::Result<Vec<Client>> {
+/// Has the clients send requests for `time`, and the key service misbehave meanwhile. Returns the clients, and what was
+/// counted until the last of them ended.
+fn load(stage: &Stage, time: Duration, clients: u32) -> anyhow::Result<(Vec<Client>, Tally)> {
+    let own = Shared::new();
+    let shared = &own;
     let ends = Instant::now() + time;
-    thread::scope(|scope| {
+    let clients = thread::scope(|scope| {
         let running: Vec<_> = (0..clients)
             .map(|number| {
                 let mut client = Client::new(stage.codec(), number);
@@ -117,7 +114,8 @@ fn load(
         let clients: Result<Vec<_>, _> = running.into_iter().map(ScopedJoinHandle::join).collect();
         let clients = clients.map_err(|_| anyhow::anyhow!("a client panicked"))?;
         ruled.map(|()| clients)
-    })
+    })?;
+    Ok((clients, own.finish()))
 }
 
 /// Goes through the phases of the key service, measures the server, and rotates the key once in each cycle.
@@ -135,10 +133,7 @@ fn rule(stage: &Stage, shared: &Shared, time: Duration) -> anyhow::Result<()> {
             stage.set_faults(phase.faults())?;
             current = Some((phase, cycle));
         }
-        shared.measured(Measured {
-            at: started.elapsed().as_secs_f64(),
-            memory_mib: figures::memory_now(stage.codec_id())?,
-        });
+        shared.measured(figures::memory_now(stage.codec_id())?);
         thread::sleep(BEAT.min(time.saturating_sub(started.elapsed())));
     }
     stage.set_faults(&[])?;

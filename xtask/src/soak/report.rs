@@ -5,10 +5,13 @@ use serde_json::json;
 
 use super::{
     Arguments,
-    tally::{Requests, Tally},
+    tally::{Requests, Sample, Tally},
 };
 use crate::{
-    bench::{figures::median, table},
+    bench::{
+        figures::{median, percentile},
+        table,
+    },
     step,
 };
 
@@ -170,59 +173,53 @@ const MEMORY: &[table::Column] = &[
 
 impl Row {
     fn new(operation: &'static str, requests: &Requests, seconds: f64) -> Self {
-        let times = |from: f64, to: f64| {
-            let within = move |at: f64| at >= from * seconds && at <= to * seconds;
-            let times = requests.times.iter();
-            times
-                .filter(move |(at, _)| within(*at))
-                .map(|(_, took)| *took)
-        };
+        let times = |part| values(&requests.times, part, seconds);
         Self {
             operation,
             requests: requests.sent,
             failed: requests.failed,
             excused: requests.excused,
-            p50_first_ms: median(times(0.0, 0.25)),
-            p50_last_ms: median(times(0.75, 1.0)),
-            p99_ms: highest_but_one_percent(times(0.0, 1.0)),
+            p50_first_ms: median(times(FIRST_QUARTER)),
+            p50_last_ms: median(times(LAST_QUARTER)),
+            p99_ms: percentile(times(WHOLE), 99),
         }
     }
 }
 
 impl Memory {
     fn new(tally: &Tally) -> Self {
-        let within = |from: f64, to: f64| {
-            let from_to = from * tally.seconds..=to * tally.seconds;
-            let measured = tally.memory.iter();
-            let measured = measured.filter(move |measured| from_to.contains(&measured.at));
-            median(measured.map(|measured| measured.memory_mib))
-        };
-        let all = tally.memory.iter().map(|measured| measured.memory_mib);
-        let (second, last) = (within(0.25, 0.5), within(0.75, 1.0));
+        let within = |part| values(&tally.memory, part, tally.seconds);
+        let second = median(within(SECOND_QUARTER));
+        let last = median(within(LAST_QUARTER));
         Self {
-            first: within(0.0, 0.25),
+            first: median(within(FIRST_QUARTER)),
             second,
             last,
-            peak: all.fold(0.0, f64::max),
+            peak: within(WHOLE).fold(0.0, f64::max),
             growth: last - second,
         }
     }
 }
 
-fn highest_but_one_percent(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.into_iter().collect();
-    values.sort_by(f64::total_cmp);
-    values
-        .get(values.len() * 99 / 100)
-        .copied()
-        .unwrap_or_default()
+/// A part of the time of a load: from where to where, of 1.
+type Part = (f64, f64);
+const WHOLE: Part = (0.0, 1.0);
+const FIRST_QUARTER: Part = (0.0, 0.25);
+const SECOND_QUARTER: Part = (0.25, 0.5);
+const LAST_QUARTER: Part = (0.75, 1.0);
+
+/// What was measured in a part of the `seconds` of a load.
+fn values(samples: &[Sample], (from, to): Part, seconds: f64) -> impl Iterator<Item = f64> {
+    let part = from * seconds..=to * seconds;
+    let within = samples
+        .iter()
+        .filter(move |sample| part.contains(&sample.at));
+    within.map(|sample| sample.value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::soak::tally::Measured;
-
     fn arguments() -> Arguments {
         Arguments {
             minutes: 1.0,
@@ -235,28 +232,41 @@ mod tests {
         }
     }
 
+    /// A sample for each second of a minute, with another value in its second half.
+    fn minute(first: f64, last: f64) -> Vec<Sample> {
+        let sample = |second| Sample {
+            at: f64::from(second),
+            value: if second < 30 { first } else { last },
+        };
+        (0..60).map(sample).collect()
+    }
+
     /// A minute in which every request takes `last` milliseconds at the end, and the memory reaches `memory` MiB.
     fn tally(last: f64, memory: f64) -> Tally {
         let requests = || Requests {
             sent: 60,
-            times: (0..60)
-                .map(|second| (f64::from(second), if second < 30 { 1.0 } else { last }))
-                .collect(),
+            times: minute(1.0, last),
             ..Requests::default()
         };
         Tally {
             encode: requests(),
             decode_new: requests(),
             decode_old: requests(),
-            memory: (0..60)
-                .map(|second| Measured {
-                    at: f64::from(second),
-                    memory_mib: if second < 30 { 50.0 } else { memory },
-                })
-                .collect(),
+            memory: minute(50.0, memory),
             seconds: 60.0,
             ..Tally::default()
         }
+    }
+
+    #[test]
+    fn only_what_was_measured_in_a_part_counts() {
+        let samples = minute(1.0, 2.0);
+        let count = |part| values(&samples, part, 60.0).count();
+        assert_eq!(count(WHOLE), 60);
+        assert_eq!(count(FIRST_QUARTER), 16);
+        assert!(values(&samples, SECOND_QUARTER, 60.0).any(|value| value < 1.5));
+        assert!(values(&samples, LAST_QUARTER, 60.0).all(|value| value > 1.5));
+        assert_eq!(values(&[], WHOLE, 60.0).count(), 0);
     }
 
     #[test]

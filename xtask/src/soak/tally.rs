@@ -37,12 +37,12 @@ impl Outcome {
     }
 }
 
-/// The memory of the server at a time.
+/// A number that was measured at a time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Measured {
+pub(super) struct Sample {
     /// Seconds since the start.
     pub(super) at: f64,
-    pub(super) memory_mib: f64,
+    pub(super) value: f64,
 }
 
 /// The requests of one operation.
@@ -52,8 +52,8 @@ pub(super) struct Requests {
     /// That may fail, because the key service was down.
     pub(super) excused: u64,
     pub(super) failed: u64,
-    /// When a request began, in seconds since the start, and how many milliseconds it took while the key service was quick.
-    pub(super) times: Vec<(f64, f64)>,
+    /// When each request began, and how many milliseconds it took, while the key service was quick.
+    pub(super) times: Vec<Sample>,
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +64,8 @@ pub(super) struct Tally {
     pub(super) wrong: u64,
     pub(super) rotations: u64,
     pub(super) outages: u64,
-    pub(super) memory: Vec<Measured>,
+    /// The memory of the server, in MiB.
+    pub(super) memory: Vec<Sample>,
     /// How long the load lasted, in seconds.
     pub(super) seconds: f64,
 }
@@ -122,8 +123,15 @@ impl Shared {
         self.lock().tally.rotations += 1;
     }
 
-    pub(super) fn measured(&self, measured: Measured) {
-        self.lock().tally.memory.push(measured);
+    /// Notes how many MiB of memory the server has now.
+    pub(super) fn measured(&self, mib: f64) {
+        let sample = self.sample(Instant::now(), mib);
+        self.lock().tally.memory.push(sample);
+    }
+
+    fn sample(&self, at: Instant, value: f64) -> Sample {
+        let at = at.saturating_duration_since(self.started).as_secs_f64();
+        Sample { at, value }
     }
 
     /// Counts a request that has ended now.
@@ -141,8 +149,7 @@ impl Shared {
         requests.sent += 1;
         match outcome {
             Outcome::Done if is_quick => {
-                let at = started.saturating_duration_since(self.started);
-                requests.times.push((at.as_secs_f64(), took));
+                requests.times.push(self.sample(started, took));
             }
             Outcome::Done => {}
             Outcome::Failed if may_fail => requests.excused += 1,
@@ -151,6 +158,7 @@ impl Shared {
         }
     }
 
+    /// What was counted until now, when the load has ended.
     pub(super) fn finish(self) -> Tally {
         let seconds = self.started.elapsed().as_secs_f64();
         let state = self.state.into_inner();

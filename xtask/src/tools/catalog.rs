@@ -371,10 +371,8 @@ pub(crate) static PEER_TYPESCRIPT: Tool = Tool {
     },
 };
 
-/// What the tests need.
+/// What the tests need: downloads first, then programs that are compiled.
 pub(crate) static TESTING: [&Tool; 17] = [
-    &TEMPORAL,
-    &TCTL,
     &CLAUDE,
     &PYTHON,
     &CHROMIUM,
@@ -385,6 +383,8 @@ pub(crate) static TESTING: [&Tool; 17] = [
     &BUBBLEWRAP,
     &PROMETHEUS,
     &PROMTOOL,
+    &TEMPORAL,
+    &TCTL,
     &MANIFESTS,
     &WEB_UI,
     &WEB_UI_OLDER,
@@ -392,29 +392,8 @@ pub(crate) static TESTING: [&Tool; 17] = [
     &TYPESCRIPT_CLIENT,
 ];
 
-/// What `cargo xtask ci` needs: downloads first, then programs that are compiled.
-pub(crate) static CI: [&Tool; 20] = [
-    &CLAUDE,
-    &PYTHON,
-    &CHROMIUM,
-    &PLAYWRIGHT,
-    &MOTO,
-    &SOFTHSM,
-    &SSHD,
-    &BUBBLEWRAP,
-    &PROMETHEUS,
-    &PROMTOOL,
-    &CARGO_MACHETE,
-    &CARGO_DENY,
-    &MDBOOK,
-    &TEMPORAL,
-    &TCTL,
-    &MANIFESTS,
-    &WEB_UI,
-    &WEB_UI_OLDER,
-    &GO_CLIENT,
-    &TYPESCRIPT_CLIENT,
-];
+/// What `cargo xtask ci` needs beside the tools of the tests.
+pub(crate) static CHECKING: [&Tool; 3] = [&CARGO_MACHETE, &CARGO_DENY, &MDBOOK];
 
 static COMMANDS_ONLY: [&Tool; 6] = [
     &CARGO_DEB,
@@ -430,7 +409,6 @@ pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {
     if names.is_empty() {
         return Ok(TESTING.to_vec());
     }
-    let all = || CI.iter().chain(&COMMANDS_ONLY).copied();
     let find = |name: &String| {
         let tool = all().find(|tool| tool.name == name);
         let known = || all().map(|tool| tool.name).collect::<Vec<_>>().join(", ");
@@ -439,28 +417,18 @@ pub(crate) fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Tool>> {
     names.iter().map(find).collect()
 }
 
+fn all() -> impl Iterator<Item = &'static Tool> {
+    let tools = TESTING.iter().chain(&CHECKING).chain(&COMMANDS_ONLY);
+    tools.copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn continuous_integration_installs_every_tool_of_the_tests() {
-        for tool in TESTING {
-            assert!(
-                CI.iter().any(|other| other.name == tool.name),
-                "{}",
-                tool.name
-            );
-        }
-    }
-
-    #[test]
     fn every_tool_has_a_name_of_its_own() {
-        let mut names: Vec<_> = CI
-            .iter()
-            .chain(&COMMANDS_ONLY)
-            .map(|tool| tool.name)
-            .collect();
+        let mut names: Vec<_> = all().map(|tool| tool.name).collect();
         names.sort_unstable();
         let count = names.len();
         names.dedup();

@@ -74,15 +74,11 @@ pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> 
             let modules = workspace.tools().join("npm").join(tool.name);
             npm_project(&workspace.root().join(folder), &modules)
         }
-        Install::System { names, package } => {
-            let program = system_program(tool.name, names, package)?;
-            link(&program, &workspace.tools().join(tool.program))
-        }
-        Install::SystemFile { places, package } => {
-            let file = system_file(tool.name, places, package)?;
+        Install::System { package, .. } | Install::SystemFile { package, .. } => {
+            let found = system(tool, package)?;
             let name = workspace.tools().join(tool.program);
             fs::create_dir_all(name.parent().context("a tool lies in a folder")?)?;
-            link(&file, &name)
+            link(&found, &name)
         }
         Install::Python { requirements } => {
             let folder = workspace.tools().join(tool.name);
@@ -169,36 +165,21 @@ fn npm_project(project: &Path, folder: &Path) -> anyhow::Result<()> {
 /// Where the system has `tool`.
 pub(super) fn of_system(tool: &Tool) -> Option<PathBuf> {
     match tool.install {
-        Install::System { names, .. } => first_program(names),
-        Install::SystemFile { places, .. } => first_file(places),
+        Install::System { names, .. } => names.iter().find_map(|name| path::find(name)),
+        Install::SystemFile { places, .. } => {
+            places.iter().map(PathBuf::from).find(|file| file.is_file())
+        }
         _ => None,
     }
 }
 
-fn first_program(names: &[&str]) -> Option<PathBuf> {
-    names.iter().find_map(|name| path::find(name))
-}
-
-fn first_file(places: &[&str]) -> Option<PathBuf> {
-    places.iter().map(PathBuf::from).find(|file| file.is_file())
-}
-
-fn system_program(name: &str, names: &[&str], package: &str) -> anyhow::Result<PathBuf> {
-    if let Some(program) = first_program(names) {
-        return Ok(program);
+/// What the system has of `tool`, after the installation of the Debian package if need be.
+fn system(tool: &Tool, package: &str) -> anyhow::Result<PathBuf> {
+    if let Some(found) = of_system(tool) {
+        return Ok(found);
     }
-    path::install_debian(&[package], name)?;
-    first_program(names)
-        .with_context(|| format!("the package {package} has brought none of {names:?}"))
-}
-
-fn system_file(name: &str, places: &[&str], package: &str) -> anyhow::Result<PathBuf> {
-    if let Some(file) = first_file(places) {
-        return Ok(file);
-    }
-    path::install_debian(&[package], name)?;
-    first_file(places)
-        .with_context(|| format!("the package {package} has brought none of {places:?}"))
+    path::install_debian(&[package], tool.name)?;
+    of_system(tool).with_context(|| format!("the package {package} does not have {}", tool.name))
 }
 
 /// npm's name of this platform.

@@ -9,8 +9,8 @@ use std::{fs, fs::File, path::PathBuf};
 use anyhow::Context;
 
 pub(crate) use catalog::{
-    CARGO_DEB, CARGO_DENY, CARGO_HACK, CARGO_MACHETE, CARGO_SEMVER_CHECKS, CI, CLAUDE, MDBOOK,
-    PEER_PYTHON, PEER_TYPESCRIPT, SSHD, TEMPORAL, TESTING, Tool, WRK,
+    CARGO_DEB, CARGO_DENY, CARGO_HACK, CARGO_MACHETE, CARGO_SEMVER_CHECKS, CHECKING, CLAUDE,
+    MDBOOK, PEER_PYTHON, PEER_TYPESCRIPT, SSHD, TEMPORAL, TESTING, Tool, WRK,
 };
 pub(crate) use on_path::{Oldest, find_or_install};
 

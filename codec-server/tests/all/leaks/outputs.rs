@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::process::ExitStatusExt as _};
 
-use dev_servers::find_secret;
+use dev_servers::Forms;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use temporal_kms_codec_service::auth::NewToken;
@@ -28,14 +28,15 @@ impl Secrets {
     }
 
     /// Each with its name.
-    fn all(&self, server: &CodecServer) -> Vec<(&'static str, Vec<u8>)> {
-        vec![
-            ("the plaintext", SECRET.into()),
-            ("the key", server.key_bytes("default")),
-            ("the token", self.token.token.as_bytes().to_vec()),
-            ("a wrong token", self.wrong_token.token.as_bytes().to_vec()),
-            ("the collector's token", self.collector_token.into()),
+    fn all(&self, server: &CodecServer) -> [(&'static str, Forms); 5] {
+        [
+            ("the plaintext", SECRET.as_bytes()),
+            ("the key", &server.key_bytes("default")),
+            ("the token", self.token.token.as_bytes()),
+            ("a wrong token", self.wrong_token.token.as_bytes()),
+            ("the collector's token", self.collector_token.as_bytes()),
         ]
+        .map(|(name, secret)| (name, Forms::of(secret)))
     }
 }
 
@@ -223,9 +224,8 @@ fn no_output_holds_a_secret_at_any_level_of_the_log() {
         outputs.push(("what the collector got".to_owned(), sent));
         for (place, output) in &outputs {
             for (name, secret) in &found {
-                let form = find_secret(output, secret);
                 assert_eq!(
-                    form,
+                    secret.find_in(output),
                     None,
                     "{level}: {name} is in {place}: {}",
                     String::from_utf8_lossy(output)

@@ -1,16 +1,11 @@
 //! The files in `deploy/kubernetes/claude-tasks` and `deploy/helm/claude-tasks`: the API and the worker of the Claude task
 //! service.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    process::{Command, Output},
-};
+use std::{collections::BTreeMap, process::Output};
 
 use serde_json::{Value, json};
 
-use super::{Objects, actions, file, list, manifests, rendered, root};
+use super::{Objects, actions, assert_refused, calls, file, helm, list, parsed, rendered};
 
 const FOLDERS: [&str; 3] = ["base", "overlays/gke", "overlays/eks"];
 const PROGRAMS: [&str; 2] = ["claude-tasks-api", "claude-tasks-worker"];
@@ -34,10 +29,7 @@ fn all() -> Vec<(&'static str, Objects)> {
 }
 
 fn chart(values: &Value) -> Objects {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("values.yaml");
-    fs::write(&path, values.to_string()).expect("JSON is YAML");
-    rendered(&["helm", "helm/claude-tasks", path.to_str().expect("UTF-8")]).remove(0)
+    parsed(&helm("claude-tasks", values)).remove(0)
 }
 
 fn everything() -> Value {
@@ -330,15 +322,7 @@ fn the_chart_refuses_values_that_it_does_not_know() {
         (json!({ "settings": { "A B": "x" } }), "A B"),
         (json!({ "settings": { "PORT": 8080 } }), "PORT"),
     ] {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("values.yaml");
-        fs::write(&path, values.to_string()).expect("a file");
-        let output = manifests(&["helm", "helm/claude-tasks", path.to_str().expect("UTF-8")]);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(
-            !output.status.success() && said.contains(words),
-            "{values}: {said}"
-        );
+        assert_refused("claude-tasks", &values, words);
     }
 }
 
@@ -356,22 +340,11 @@ fn images_have_the_version_of_the_workspace() {
     }
 }
 
-/// The calls that a script makes of a program, each with its arguments. The program records them, and fails for `absent`.
-fn calls(script: &str, program: &str, absent: &str, variables: &[(&str, &str)]) -> Output {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join(program);
-    let recorder = format!(
-        "#!/bin/sh\ncase $* in {absent}) exit 1 ;; esac\nprintf '%s\\037' \"$@\"\nprintf '\\036'\n"
-    );
-    fs::write(&path, recorder).expect("a file");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
-    Command::new("/bin/sh")
-        .arg(root().join(script))
-        .env_clear()
-        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
-        .envs(variables.iter().copied())
-        .output()
-        .expect("a shell")
+/// The calls that a script makes of `aws`, each with its arguments. The recorder fails for `absent`.
+fn calls_of_aws(script: &str, absent: &str, variables: &[(&str, &str)]) -> Output {
+    let recorder =
+        format!("case $* in {absent}) exit 1 ;; esac\nprintf '%s\\037' \"$@\"\nprintf '\\036'\n");
+    calls(script, ("aws", &recorder), variables)
 }
 
 const EKS: [(&str, &str); 7] = [
@@ -393,7 +366,7 @@ const EKS: [(&str, &str); 7] = [
 /// The documents that the script for EKS gives, by role and name.
 fn roles_at_aws(absent: &str) -> BTreeMap<(String, String), Value> {
     let script = "deploy/iam/aws/grant-claude-tasks.sh";
-    let ran = calls(script, "aws", absent, &EKS);
+    let ran = calls_of_aws(script, absent, &EKS);
     assert!(ran.status.success(), "{ran:?}");
     let said = String::from_utf8(ran.stdout).expect("UTF-8");
     for example in ["111122223333", "EXAMPLE", "my-bucket", "eu-west-1"] {
@@ -538,7 +511,7 @@ fn no_value_changes_the_form_of_a_policy() {
             }
         }
         let script = "deploy/iam/aws/grant-claude-tasks.sh";
-        let ran = calls(script, "aws", "nothing", &variables);
+        let ran = calls_of_aws(script, "nothing", &variables);
         assert_eq!(ran.status.code(), Some(64), "{ran:?}");
         assert!(ran.stdout.is_empty(), "{ran:?}");
     }
@@ -547,24 +520,16 @@ fn no_value_changes_the_form_of_a_policy() {
 /// The script grants what the manifests need, with a gcloud that records its arguments.
 #[test]
 fn grants_name_both_service_accounts_and_separate_them() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let gcloud = folder.path().join("gcloud");
-    let recorder = "#!/bin/sh\ncase $1 in projects) echo 123 ;; *) echo \"$@\" ;; esac\n";
-    fs::write(&gcloud, recorder).expect("a file");
-    fs::set_permissions(&gcloud, fs::Permissions::from_mode(0o755)).expect("a mode");
-    let ran = Command::new("/bin/sh")
-        .arg(root().join("deploy/iam/gcp/grant-claude-tasks.sh"))
-        .env_clear()
-        .env("PATH", format!("{}:/usr/bin:/bin", folder.path().display()))
-        .envs([
-            ("PROJECT", "p"),
-            ("KEY_RING", "r"),
-            ("KEY", "k"),
-            ("SECRETS_KEY", "secrets"),
-            ("BUCKET", "b"),
-        ])
-        .output()
-        .expect("a shell");
+    let recorder = "case $1 in projects) echo 123 ;; *) echo \"$@\" ;; esac\n";
+    let variables = [
+        ("PROJECT", "p"),
+        ("KEY_RING", "r"),
+        ("KEY", "k"),
+        ("SECRETS_KEY", "secrets"),
+        ("BUCKET", "b"),
+    ];
+    let script = "deploy/iam/gcp/grant-claude-tasks.sh";
+    let ran = calls(script, ("gcloud", recorder), &variables);
     assert!(ran.status.success(), "{ran:?}");
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     let gke = all().swap_remove(1).1;

@@ -1,6 +1,6 @@
 //! Processes of this machine: their command lines and their environments.
 
-use dev_servers::forms_of;
+use dev_servers::Forms;
 use nix::unistd::Pid;
 use std::{fs, path::Path};
 
@@ -41,12 +41,12 @@ pub(crate) fn name_of(pid: i32) -> String {
 
 /// The processes of this machine that other programs run and whose environment or command line holds a secret in any form.
 pub(crate) fn environments_with(secret: &str) -> Vec<i32> {
-    let forms = forms_of(secret.as_bytes());
+    let forms = Forms::of(secret.as_bytes());
     let mut found = processes();
     found.retain(|pid| {
         ["environ", "cmdline"].iter().any(|file| {
             let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-            forms.iter().any(|(_, form)| contains(&bytes, form))
+            forms.find_in(&bytes).is_some()
         })
     });
     found
@@ -59,8 +59,4 @@ fn processes() -> Vec<i32> {
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != own)
         .collect()
-}
-
-fn contains(bytes: &[u8], part: &[u8]) -> bool {
-    memchr::memmem::find(bytes, part).is_some()
 }

@@ -1,24 +1,15 @@
 //! Payloads through the codec with keys at the emulator.
 
-use std::sync::Arc;
 use temporal_kms_codec::{
-    Codec, Format, Namespace, Payload,
-    kms::{KeyProvider, KeySpec, Protection},
+    Format, Payload,
+    kms::{KeySpec, Protection},
 };
 
-use crate::common::Cloud;
+use crate::common::{Cloud, codec};
 
 /// What protobuf adds around the data of a payload without metadata, from 16 KiB to 2 MiB.
 const FRAME: usize = 4;
 const LIMIT: usize = 64 * 1024;
-
-fn codec(key: Arc<dyn KeyProvider>, format: Format) -> Codec {
-    Codec::builder(Namespace::new("default").unwrap())
-        .encrypt_with(key)
-        .format(format)
-        .build()
-        .unwrap()
-}
 
 fn payload(len: usize) -> Payload {
     Payload {

@@ -6,7 +6,7 @@ use dev_servers::ask_python;
 use fake_cloud_kms::{Emulator, Fault, Options};
 use serde_json::Value;
 use temporal_kms_codec::{
-    EncryptionContext, KeyUri,
+    Codec, EncryptionContext, Format, KeyUri, Namespace,
     kms::{
         CallPolicy, KeyAdmin, KeyProvider, KeyPurpose, KeySpec, Kms, ProviderError,
         ProviderErrorKind as Kind, Signer,
@@ -72,6 +72,14 @@ pub(crate) fn options(url: &str) -> Kms {
 pub(crate) fn uri(name: &str) -> KeyUri {
     let uri = format!("gcp-kms://projects/p/locations/global/keyRings/temporal/cryptoKeys/{name}");
     uri.parse().unwrap()
+}
+
+pub(crate) fn codec(key: Arc<dyn KeyProvider>, format: Format) -> Codec {
+    Codec::builder(Namespace::new("default").unwrap())
+        .encrypt_with(key)
+        .format(format)
+        .build()
+        .unwrap()
 }
 
 pub(crate) fn context(namespace: &str) -> EncryptionContext {

@@ -1,21 +1,11 @@
 //! Google's own Python client: over the emulator's whole surface, and as the codec of a worker that knows nothing of
 //! this project. `TKC_PYTHON` names a Python that has the packages of `tests/interop/requirements.txt`.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
-use temporal_kms_codec::{Codec, Format, Namespace, Payload, kms::KeyProvider};
+use temporal_kms_codec::{Format, Payload};
 use temporal_kms_codec_proto::json::{parse_payload, write_payload};
 
-use crate::common::{Cloud, google, uri};
-
-fn codec(key: Arc<dyn KeyProvider>, format: Format) -> Codec {
-    Codec::builder(Namespace::new("default").unwrap())
-        .encrypt_with(key)
-        .format(format)
-        .build()
-        .unwrap()
-}
+use crate::common::{Cloud, codec, google, uri};
 
 fn payload() -> Payload {
     Payload {

@@ -6,6 +6,8 @@ use std::{
 };
 
 use fake_cloud_kms::Call;
+use reqwest::RequestBuilder;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fake-cloud-kms");
@@ -49,8 +51,12 @@ impl Drop for Program {
     }
 }
 
-async fn status(request: reqwest::RequestBuilder) -> u16 {
+async fn status(request: RequestBuilder) -> u16 {
     request.send().await.unwrap().status().as_u16()
+}
+
+async fn body<T: DeserializeOwned>(request: RequestBuilder) -> T {
+    request.send().await.unwrap().json().await.unwrap()
 }
 
 #[tokio::test]
@@ -64,15 +70,7 @@ async fn faults_clock_and_journal_are_reached_over_http() {
     let faults = program.path("_emulator/faults");
     let wanted = json!(["latency=1ms", "deny@GetKeyRing"]);
     assert_eq!(status(http.put(&faults).json(&wanted)).await, 204);
-    let set: Value = http
-        .get(&faults)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(set, wanted);
+    assert_eq!(body::<Value>(http.get(&faults)).await, wanted);
     let bad = json!(["explode"]);
     assert_eq!(status(http.put(&faults).json(&bad)).await, 400);
     assert_eq!(
@@ -86,17 +84,10 @@ async fn faults_clock_and_journal_are_reached_over_http() {
         204
     );
     let made = http.post(format!("{rings}?keyRingId=r")).json(&json!({}));
-    let made: Value = made.send().await.unwrap().json().await.unwrap();
+    let made: Value = body(made).await;
     assert_eq!(made["name"], "projects/p/locations/global/keyRings/r");
 
-    let calls: Vec<Call> = http
-        .get(program.path("_emulator/calls"))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let calls: Vec<Call> = body(http.get(program.path("_emulator/calls"))).await;
     let seen: Vec<_> = calls
         .iter()
         .map(|call| (call.rpc.as_str(), call.status))
@@ -144,7 +135,7 @@ async fn answers_in_the_services_shape() {
     let made = http
         .post(&keys)
         .json(&json!({"purpose": "ENCRYPT_DECRYPT"}));
-    let made: Value = made.send().await.unwrap().json().await.unwrap();
+    let made: Value = body(made).await;
     assert_eq!(made["purpose"], "ENCRYPT_DECRYPT");
     let path = format!("{LOCATION}/keyRings/r/cryptoKeys/k?$alt=json;enum-encoding=int");
     assert_eq!(get(&path).await.1["primary"]["state"], 1);
