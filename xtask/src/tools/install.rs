@@ -17,6 +17,9 @@ const NPM: &str = "install Node.js 18 or newer with npm (https://nodejs.org)";
 const PYTHON: &str = "install Python 3.10 or newer (https://python.org)";
 /// No debug information: compiling takes a tenth less time.
 const GO_FLAGS: &str = "'-gcflags=all=-dwarf=false' '-ldflags=-s -w'";
+/// How much the heap of Go's compiler grows before it is collected, in percent. It is 100 otherwise, and compiling takes a sixth
+/// more time of the processor.
+const GO_GARBAGE: &str = "400";
 
 /// A description of an installation. If the text changes, the tool is installed again.
 pub(super) fn identity(workspace: &Workspace, tool: &Tool) -> anyhow::Result<String> {
@@ -93,7 +96,10 @@ pub(super) fn install(workspace: &Workspace, tool: &Tool) -> anyhow::Result<()> 
 /// Go with the installed toolchain. Another toolchain would be a separate download.
 fn go() -> anyhow::Result<Command> {
     let mut command = Command::new(path::need("go", GO)?);
-    command.env("GOTOOLCHAIN", "local").env("GOFLAGS", GO_FLAGS);
+    command
+        .env("GOTOOLCHAIN", "local")
+        .env("GOFLAGS", GO_FLAGS)
+        .env("GOGC", GO_GARBAGE);
     Ok(command)
 }
 
