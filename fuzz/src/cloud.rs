@@ -29,7 +29,7 @@ pub fn check_error(error: &(dyn Error + 'static)) {
         true_dek,
         "the plaintext\"".to_owned(),
     ];
-    for error in std::iter::successors(Some(error), |error| error.source()) {
+    for error in std::iter::successors(Some(error), |&error| error.source()) {
         for text in [error.to_string(), format!("{error:?}")] {
             assert!(text.len() <= LONGEST_TEXT && is_printable(&text), "{text}");
             assert!(
