@@ -26,8 +26,11 @@ pub(crate) struct Arguments {
     /// How many targets run at the same time [default: as many as there are processors]
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<NonZeroUsize>,
+    /// Give each target the same inputs each time, as `cargo xtask ci` does
+    #[arg(long, conflicts_with = "minutes")]
+    repeatable: bool,
     /// Run one target with this input only, such as one that it has failed with
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "jobs"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["minutes", "jobs", "repeatable"])]
     input: Option<PathBuf>,
     /// Print the names of the targets
     #[arg(long)]
@@ -51,9 +54,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         let programs = build::build(workspace, &chosen)?;
         return run::repeat(&programs, &chosen, input);
     }
-    let time = Duration::from_secs(60 * arguments.minutes);
+    let plan = if arguments.repeatable {
+        Plan::repeat()
+    } else {
+        Plan::Explore(Duration::from_secs(60 * arguments.minutes))
+    };
     let jobs = arguments.jobs.map_or_else(processors, NonZeroUsize::get);
-    fuzz(workspace, &chosen, &Plan::Explore(time), jobs)
+    fuzz(workspace, &chosen, &plan, jobs)
 }
 
 /// Runs the targets of the library with the same inputs each time, so that the same tree gives the same answer. The others

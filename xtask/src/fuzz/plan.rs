@@ -16,7 +16,7 @@ use crate::{path, step};
 const SEED: u32 = 1;
 /// How many inputs a repeated run has, and how long it lasts at most.
 const RUNS: u64 = 20_000;
-const LONGEST: Duration = Duration::from_mins(2);
+const LONGEST: Duration = Duration::from_mins(1);
 
 pub(super) enum Plan {
     /// New inputs for this time. What a target learns is kept for the next time.
