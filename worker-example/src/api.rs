@@ -5,7 +5,7 @@
 //!
 //! `router` names the paths, and each path has a file. `access` finds the caller and counts its requests. `audited` writes the
 //! audit log's line of each. `live` has what `reload` replaces when the configuration changes. Every refusal is an
-//! [`error::ApiError`], which one function turns into an answer.
+//! [`error::ApiError`], which one function turns into an answer. `unread` reads the body of a request that was refused by its head.
 
 mod access;
 mod app;
@@ -31,6 +31,7 @@ mod sse;
 mod start;
 mod task_state;
 mod tasks;
+mod unread;
 
 pub(crate) use app::timestamp;
 pub(crate) use config::ApiConfig;

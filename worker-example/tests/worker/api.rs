@@ -5,6 +5,7 @@ mod clients;
 mod document;
 mod logs;
 mod owners;
+mod refusals;
 mod reload;
 mod streams;
 pub(crate) mod support;
