@@ -24,16 +24,16 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// The caller's name as the owner of tasks: how it proved who it is, its issuer, and its name there. `None` where the
-    /// server authenticates nobody.
+    /// The caller's name as the owner of tasks: how it proved who it is, the URL of its issuer, and its name there. `None`
+    /// where the server authenticates nobody.
     pub(super) fn owner(&self) -> Option<String> {
         CallerId::of(&self.identity)?;
         let identity = &self.identity;
-        // No issuer's name in a configuration has a line break.
+        // No URL has a line break. The issuer's name is not used: the operator can give it to another issuer.
         Some(format!(
             "{}\n{}\n{}",
             identity.method(),
-            identity.issuer().unwrap_or_default(),
+            identity.issuer_url().unwrap_or_default(),
             identity.subject()
         ))
     }
