@@ -132,6 +132,8 @@ async fn the_same_request_is_one_task() {
         stream.text
     );
     assert_eq!(scripted.runs(), 1);
+    // The task does not depend on the stream, so its workflow does not need to know of it.
+    assert_eq!(scripted.rig.signals(&task).await, 0);
     let state = api.get(&format!("/tasks/{task}"));
     assert_eq!(state.json["status"], "completed", "{}", state.text);
     assert_eq!(state.json["exitCode"], 0);
