@@ -20,6 +20,7 @@
 //! - [`watch`] sees that files have changed, and [`reload_report`] tells how a reload went.
 //! - [`telemetry`] has metrics for Prometheus, and traces and metrics by OTLP.
 //! - [`listener`] accepts connections within a limit, [`tls`] makes them secure, and [`connection`] serves HTTP on them.
+//! - [`body`] reads the body of a refused request, so that its client sees the answer.
 //! - [`shares`] limits what one caller or one namespace takes of a server.
 //! - [`admin`] answers health, readiness and metrics.
 
@@ -27,6 +28,7 @@ pub mod admin;
 pub mod arguments;
 pub mod audit;
 pub mod auth;
+pub mod body;
 pub mod connection;
 pub mod deadline;
 pub mod dotenv;

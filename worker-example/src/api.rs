@@ -5,7 +5,7 @@
 //!
 //! `router` names the paths, and each path has a file. `access` finds the caller and counts its requests. `audited` writes the
 //! audit log's line of each. `live` has what `reload` replaces when the configuration changes. Every refusal is an
-//! [`error::ApiError`], which one function turns into an answer.
+//! [`error::ApiError`], which one function turns into an answer. `unread` reads the body of a request that was refused by its head.
 
 mod access;
 mod app;
@@ -17,7 +17,9 @@ mod config;
 mod error;
 mod events;
 mod health;
+mod held_chunk;
 mod live;
+mod log_places;
 mod logged;
 mod logs;
 mod openapi;
@@ -31,6 +33,7 @@ mod sse;
 mod start;
 mod task_state;
 mod tasks;
+mod unread;
 
 pub(crate) use app::timestamp;
 pub(crate) use config::ApiConfig;

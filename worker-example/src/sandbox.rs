@@ -49,7 +49,3 @@ pub use spec::{Network, ProgramSpec};
 pub use supervised::{Launcher, Supervised};
 pub(crate) use supervisor::supervise;
 pub(crate) use workspace::{Workspace, is_older, private_file, private_folder, sweep};
-
-/// How long a folder must be unchanged before a worker that runs removes it as one of a lost worker. A worker that starts
-/// removes younger ones, too.
-pub(crate) const LEFT_AGE: std::time::Duration = std::time::Duration::from_mins(2);

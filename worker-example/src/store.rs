@@ -11,6 +11,8 @@
 //! that was moved does not open.
 
 mod error;
+#[cfg(test)]
+pub(crate) mod for_tests;
 mod location;
 mod objects;
 mod secrets;

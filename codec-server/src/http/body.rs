@@ -7,9 +7,10 @@ mod parts;
 use std::{pin::pin, task::Poll, time::Duration};
 
 use axum::body::{Body, HttpBody as _};
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use futures::poll;
 use http_body_util::BodyExt as _;
+use temporal_kms_codec_service::body::discard;
 use tokio::time::timeout;
 
 pub(super) use self::parts::Parts;
@@ -18,13 +19,9 @@ use super::{memory::Share, request_error::RequestError};
 /// Memory that a body takes at first: 16 KiB, or up to 64 KiB for a long announced body. Never more than the announced length.
 const FIRST: usize = 16 << 10;
 const FIRST_OF_LONG: usize = 64 << 10;
-/// How much of a refused body is still read, and for how long. A client that sends the whole body before it reads the
-/// answer would otherwise see a broken connection.
+/// How much of a refused body is still read, and for how long.
 const DISCARDED: usize = 32 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
-/// As much of a body that was not asked for, because its request was refused by its head.
-const DISCARDED_UNREAD: usize = 64 << 10;
-const DISCARD_UNREAD_TIME: Duration = Duration::from_millis(250);
 
 /// A whole body, and its share of the memory. The body is erased on drop.
 pub(super) struct Received {
@@ -108,25 +105,6 @@ fn capacity(needed: usize, held: usize, announced: usize) -> usize {
 async fn refuse(body: Body, refusal: RequestError) -> RequestError {
     discard(body, DISCARDED, DISCARD_TIME).await;
     refusal
-}
-
-/// Reads a small body of a request that was refused by its head.
-pub(super) async fn discard_unread(body: Body) {
-    discard(body, DISCARDED_UNREAD, DISCARD_UNREAD_TIME).await;
-}
-
-async fn discard(mut body: Body, most: usize, time: Duration) {
-    let discard = async {
-        let mut left = most;
-        while let Ok(Some(part)) = next(&mut body).await {
-            left = left.saturating_sub(part.remaining());
-            if left == 0 {
-                return;
-            }
-        }
-    };
-    // The answer does not depend on it.
-    let _ = timeout(time, discard).await;
 }
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, RequestError> {

@@ -10,6 +10,7 @@ use axum::{
 use http::{Method, Version, request};
 use temporal_kms_codec_service::{
     auth::{self, Identity},
+    body::discard_unread,
     telemetry::SecurityMetrics,
 };
 
@@ -46,8 +47,7 @@ pub(super) async fn run(app: &App, request: Request) -> Response {
     // This future is large. Boxing it keeps the futures around it small.
     let done = Box::pin(steps(app, &head, &mut body, id, &mut asked.summary)).await;
     if done.is_err() && head.version == Version::HTTP_2 {
-        // Some clients lose an answer that comes before they have sent the body (curl 7.88).
-        body::discard_unread(body).await;
+        discard_unread(body).await;
     }
     let mut summary = asked.answered();
     let mut response = match done {

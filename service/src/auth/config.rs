@@ -9,10 +9,7 @@ use super::{
     token::TokenConfig,
     web::WebConfig,
 };
-use crate::{
-    lifecycle::NeedsRestart,
-    settings::{Fault, Section, values},
-};
+use crate::settings::{Fault, Section, values};
 
 /// Who may call, and what each caller may do.
 #[derive(Clone, Debug)]
@@ -93,20 +90,6 @@ impl AuthConfig {
             && !callers.iter().any(|key| section.holds_tables(key));
         section.finish();
         auth
-    }
-
-    /// Keeps issuers whose URL has changed under the same name as they are in the configuration that is served, and names
-    /// them in `changed`. For a server that knows users by the name of their issuer: a user of the other issuer can have the
-    /// same subject.
-    pub fn keep_issuers(&mut self, served: &Self, changed: &mut NeedsRestart) {
-        let mut kept = self.issuers.clone();
-        for (name, config) in &mut kept {
-            let before = served.issuers.get(name);
-            if let Some(before) = before.filter(|before| before.issuer != config.issuer) {
-                config.clone_from(before);
-            }
-        }
-        changed.keep("auth.issuers", &mut self.issuers, &kept);
     }
 
     /// Whether the configuration has no way to authenticate, so that every caller would have every role. Listen on

@@ -13,10 +13,19 @@ pub struct Identity(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     subject: String,
-    issuer: Option<String>,
+    issuer: Option<Vouching>,
     email: Option<String>,
     method: Method,
     permissions: Permissions,
+}
+
+/// The issuer that vouches for a caller.
+#[derive(Debug)]
+pub(super) struct Vouching {
+    /// Its name in the configuration.
+    pub(super) name: String,
+    /// The claim `iss` of its tokens.
+    pub(super) url: String,
 }
 
 /// How a caller proved who it is.
@@ -76,7 +85,7 @@ impl Identity {
     /// An identity that an issuer vouches for.
     pub(super) fn of_issuer(
         subject: String,
-        issuer: String,
+        issuer: Vouching,
         email: Option<String>,
         method: Method,
         permissions: Permissions,
@@ -106,7 +115,14 @@ impl Identity {
     /// The issuer's name in the configuration (`NAME` of `[auth.issuers.NAME]`).
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
-        self.0.issuer.as_deref()
+        self.0.issuer.as_ref().map(|issuer| issuer.name.as_str())
+    }
+
+    /// The issuer's URL, to the letter of the claim `iss`. It stays the same when the configuration gives the issuer another
+    /// name.
+    #[must_use]
+    pub fn issuer_url(&self) -> Option<&str> {
+        self.0.issuer.as_ref().map(|issuer| issuer.url.as_str())
     }
 
     /// The e-mail address, when the issuer gives one and does not call it unverified.
@@ -147,6 +163,7 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CallerId {
     method: Method,
+    /// Its URL.
     issuer: Option<String>,
     subject: String,
 }
@@ -157,7 +174,7 @@ impl CallerId {
     pub fn of(identity: &Identity) -> Option<Self> {
         (identity.method() != Method::Open).then(|| Self {
             method: identity.method(),
-            issuer: identity.issuer().map(str::to_owned),
+            issuer: identity.issuer_url().map(str::to_owned),
             subject: identity.subject().to_owned(),
         })
     }

@@ -22,7 +22,7 @@ use self::{
     token::Unverified,
 };
 use super::{
-    identity::{Identity, Method},
+    identity::{Identity, Method, Vouching},
     permissions::{Permission, Permissions},
     refused::{Refused, TokenFault},
     web::Web,
@@ -251,7 +251,10 @@ impl Issuer {
         permissions.extend(grants.subjects.get(&user.subject).into_iter().flatten());
         Identity::of_issuer(
             user.subject,
-            self.name.clone(),
+            Vouching {
+                name: self.name.clone(),
+                url: self.config.issuer.clone(),
+            },
             user.email,
             method,
             permissions,

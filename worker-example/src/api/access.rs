@@ -6,7 +6,6 @@ use http::{HeaderMap, header, request::Parts};
 use temporal_kms_codec_service::{
     auth::{CallerId, Identity, Operation, Presented, Role},
     connection::ConnectionInfo,
-    telemetry::ShedReason,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -18,22 +17,28 @@ const RUN_TASKS: Operation = Operation::new("run tasks", &[Role::Write, Role::Wo
 /// A caller that is admitted. Its place is taken until this is dropped.
 pub(super) struct Caller {
     identity: Identity,
+    id: Option<CallerId>,
     /// What the audit log will say of its request.
     pub(super) noted: Noted,
     _places: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 impl Caller {
-    /// The caller's name as the owner of tasks: how it proved who it is, its issuer, and its name there. `None` where the
-    /// server authenticates nobody.
+    /// The caller in limits. `None` where the server authenticates nobody.
+    pub(super) fn id(&self) -> Option<&CallerId> {
+        self.id.as_ref()
+    }
+
+    /// The caller's name as the owner of tasks: how it proved who it is, the URL of its issuer, and its name there. `None`
+    /// where the server authenticates nobody.
     pub(super) fn owner(&self) -> Option<String> {
-        CallerId::of(&self.identity)?;
+        self.id()?;
         let identity = &self.identity;
-        // No issuer's name in a configuration has a line break.
+        // No URL has a line break. The issuer's name is not used: the operator can give it to another issuer.
         Some(format!(
             "{}\n{}\n{}",
             identity.method(),
-            identity.issuer().unwrap_or_default(),
+            identity.issuer_url().unwrap_or_default(),
             identity.subject()
         ))
     }
@@ -49,7 +54,7 @@ impl Caller {
 /// # Errors
 /// When the caller is not known, may not use the service, or has too many requests, and while the audit log cannot be written.
 pub(super) async fn admit(app: &App, head: &Parts) -> Result<Caller, ApiError> {
-    let open = app.take(&app.open)?;
+    let open = app.open()?;
     let (live, noted) = (app.live(), Noted::of(&head.extensions));
     let identity = identify(&live, head).await?;
     noted.caller(&identity);
@@ -58,17 +63,17 @@ pub(super) async fn admit(app: &App, head: &Parts) -> Result<Caller, ApiError> {
         .map_err(|_| ApiError::Denied)?;
     noted.allowed();
     app.audit.check()?;
-    let share = match CallerId::of(&identity) {
+    let id = CallerId::of(&identity);
+    let share = match &id {
         None => None,
-        Some(caller) => live.callers.admit(&caller).await.map_err(|exceeded| {
-            app.metrics.requests().shed(ShedReason::RateLimit);
-            ApiError::TooMany {
-                wait: exceeded.wait,
-            }
-        })?,
+        Some(caller) => {
+            let admitted = live.callers.admit(caller).await;
+            admitted.map_err(|exceeded| app.exceeded(exceeded))?
+        }
     };
     Ok(Caller {
         identity,
+        id,
         noted,
         _places: (open, share),
     })

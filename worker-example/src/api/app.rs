@@ -8,18 +8,22 @@ use temporal_kms_codec::Namespace;
 use temporal_kms_codec_service::{
     audit::RequestLog,
     lifecycle::Readiness,
+    shares::Exceeded,
     telemetry::{Metrics, ShedReason},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{error::ApiError, live::Live};
+use super::{
+    access::Caller,
+    error::ApiError,
+    live::Live,
+    log_places::{LogPlace, LogPlaces, NoPlace},
+};
 use crate::client::TaskClient;
 
 /// Requests that are open at the same time, with streams.
-pub(super) const MAX_OPEN: usize = 2000;
-/// Logs that are read at the same time. Each has a chunk of the log in memory.
-const MAX_LOGS: usize = 16;
+const MAX_OPEN: u16 = 2000;
 
 /// The state that all requests share.
 pub(super) struct App {
@@ -28,8 +32,9 @@ pub(super) struct App {
     pub(super) namespace: Namespace,
     pub(super) client: TaskClient,
     pub(super) audit: RequestLog,
-    pub(super) open: Arc<Semaphore>,
-    pub(super) logs: Arc<Semaphore>,
+    /// The places of open requests, and of clients that have left until Temporal knows it.
+    open: Arc<Semaphore>,
+    logs: LogPlaces,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Arc<Metrics>,
     /// Cancelled when the server stops. Streams then end, and their tasks continue.
@@ -49,23 +54,57 @@ impl App {
             namespace,
             client,
             audit,
-            open: Arc::new(Semaphore::new(MAX_OPEN)),
-            logs: Arc::new(Semaphore::new(MAX_LOGS)),
+            open: Arc::new(Semaphore::new(MAX_OPEN.into())),
+            logs: LogPlaces::new(),
             readiness: Readiness::new(),
             metrics,
             stop: CancellationToken::new(),
         }
     }
 
-    /// Takes one of these places.
+    /// Takes a place for a request.
     ///
     /// # Errors
-    /// When all are taken.
-    pub(super) fn take(&self, places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
-        Arc::clone(places).try_acquire_owned().map_err(|_| {
-            self.metrics.requests().shed(ShedReason::Concurrency);
-            ApiError::Overloaded
+    /// When too many requests are open.
+    pub(super) fn open(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let place = Arc::clone(&self.open).try_acquire_owned();
+        place.map_err(|_| self.overloaded())
+    }
+
+    /// Takes a place for a chunk of a log.
+    ///
+    /// # Errors
+    /// When too many logs are read, by all or by this caller.
+    pub(super) async fn open_log(&self, caller: &Caller) -> Result<LogPlace, ApiError> {
+        let taken = self.logs.take(caller.id()).await;
+        taken.map_err(|none| match none {
+            NoPlace::OfCaller(exceeded) => self.exceeded(exceeded),
+            NoPlace::AtAll => self.overloaded(),
         })
+    }
+
+    /// As [`open_log`](Self::open_log), for a stream, which waits as long as there is none.
+    pub(super) async fn open_log_of_stream(&self, caller: &Caller) -> Option<LogPlace> {
+        self.logs.take(caller.id()).await.ok()
+    }
+
+    /// The refusal of a caller with too many requests.
+    pub(super) fn exceeded(&self, exceeded: Exceeded) -> ApiError {
+        self.metrics.requests().shed(ShedReason::RateLimit);
+        ApiError::TooMany {
+            wait: exceeded.wait,
+        }
+    }
+
+    fn overloaded(&self) -> ApiError {
+        self.metrics.requests().shed(ShedReason::Concurrency);
+        ApiError::Overloaded
+    }
+
+    /// Waits until no request is open, and Temporal knows of all clients that have left.
+    pub(super) async fn until_idle(&self) {
+        // This cannot fail: nothing closes the semaphore.
+        let _ = self.open.acquire_many(MAX_OPEN.into()).await;
     }
 
     /// The configuration that is served.

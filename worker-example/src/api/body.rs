@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+use temporal_kms_codec_service::body::discard;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -13,8 +14,9 @@ use crate::task::MAX_REQUEST_BYTES;
 
 /// The time for a body.
 const LIMIT: Duration = Duration::from_mins(1);
-/// The most bytes that are read of a body that is too large.
+/// How much of a body that is too large is still read, and for how long.
 const MAX_DISCARDED: usize = 8 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(10);
 
 /// The body, which holds secrets.
 ///
@@ -35,7 +37,7 @@ async fn collect(mut body: Body) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     };
     let declared = http_body::Body::size_hint(&body).lower();
     if declared > MAX_REQUEST_BYTES as u64 {
-        discard(body).await;
+        discard(body, MAX_DISCARDED, DISCARD_TIME).await;
         return Err(too_large);
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(declared).unwrap_or(0)));
@@ -45,24 +47,12 @@ async fn collect(mut body: Body) -> Result<Zeroizing<Vec<u8>>, ApiError> {
             continue;
         };
         if bytes.len().saturating_add(data.len()) > MAX_REQUEST_BYTES {
-            discard(body).await;
+            discard(body, MAX_DISCARDED, DISCARD_TIME).await;
             return Err(too_large);
         }
         bytes.extend_from_slice(data);
     }
     Ok(bytes)
-}
-
-/// Reads on for a while. Many clients read the answer only after they have sent everything, and would see a broken connection.
-async fn discard(mut body: Body) {
-    let mut left = MAX_DISCARDED;
-    while let Some(Ok(frame)) = body.frame().await {
-        let bytes = frame.data_ref().map_or(0, Bytes::len);
-        match left.checked_sub(bytes) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -3,25 +3,18 @@
 //! A client that has lost its connection sends its request again, and perhaps to another process. That process can know of the
 //! new connection before this one notices the loss. So the workflow counts connections, and not a process.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, SemaphorePermit},
-    time::sleep,
-};
+use tokio::{runtime::Handle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::error::ApiError;
+use super::{access::Caller, error::ApiError};
 use crate::{client::Task, task::Follower};
 
 /// Attempts to send the signal while Temporal is unreachable.
 const ATTEMPTS: u32 = 60;
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(2);
-/// Connections of this process that follow tasks beside the ones that started them. One counts until Temporal knows that it has
-/// left.
-static JOINED: Semaphore = Semaphore::const_new(1000);
 
 /// One client that follows a task.
 pub(super) struct Client(Option<Connection>);
@@ -31,8 +24,9 @@ struct Connection {
     follower: Follower,
     stop: CancellationToken,
     is_done: bool,
-    /// Of [`JOINED`].
-    place: Option<SemaphorePermit<'static>>,
+    /// Its place is taken until Temporal knows that the client has left. So there are no more such calls than requests may be
+    /// open, and the server waits for them when it stops.
+    caller: Arc<Caller>,
 }
 
 impl Client {
@@ -42,31 +36,38 @@ impl Client {
     }
 
     /// The client whose request has started the task. `stop` says that the server closes the connections.
-    pub(super) fn starting(task: &Task, stop: &CancellationToken) -> Self {
-        Self::new(task, None, stop)
+    pub(super) fn starting(task: &Task, caller: &Arc<Caller>, stop: &CancellationToken) -> Self {
+        Self::new(task, Follower::new(task.id(), true), caller, stop)
     }
 
     /// A client whose request has found the task. The workflow knows of it when this returns.
     ///
     /// # Errors
-    /// When too many connections have joined tasks, or Temporal or the key service does not answer.
-    pub(super) async fn joining(task: &Task, stop: &CancellationToken) -> Result<Self, ApiError> {
-        let place = JOINED.try_acquire().map_err(|_| ApiError::Overloaded)?;
+    /// When Temporal or the key service does not answer.
+    pub(super) async fn joining(
+        task: &Task,
+        caller: &Arc<Caller>,
+        stop: &CancellationToken,
+    ) -> Result<Self, ApiError> {
+        let follower = Follower::new(task.id(), false);
         // The guard comes first: if this is dropped, the workflow forgets the client.
-        let client = Self::new(task, Some(place), stop);
-        if let Some(connection) = &client.0 {
-            task.join(connection.follower.clone()).await?;
-        }
+        let client = Self::new(task, follower.clone(), caller, stop);
+        task.join(follower).await?;
         Ok(client)
     }
 
-    fn new(task: &Task, place: Option<SemaphorePermit<'static>>, stop: &CancellationToken) -> Self {
+    fn new(
+        task: &Task,
+        follower: Follower,
+        caller: &Arc<Caller>,
+        stop: &CancellationToken,
+    ) -> Self {
         Self(Some(Connection {
             task: task.clone(),
-            follower: Follower::new(task.id(), place.is_none()),
+            follower,
             stop: stop.clone(),
             is_done: false,
-            place,
+            caller: Arc::clone(caller),
         }))
     }
 
@@ -84,11 +85,11 @@ impl Drop for Connection {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
-            let (task, follower, place) =
-                (self.task.clone(), self.follower.clone(), self.place.take());
+            let (task, follower) = (self.task.clone(), self.follower.clone());
+            let caller = Arc::clone(&self.caller);
             runtime.spawn(async move {
                 leave(task, follower).await;
-                drop(place);
+                drop(caller);
             });
         }
     }

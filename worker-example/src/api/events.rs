@@ -30,15 +30,13 @@ pub(super) async fn events(
     let (caller, task, look) = own_task(&app, &head, &id).await?;
     let next = next_event(&head.headers)?;
     Ok(sse::answer(Follow {
+        app,
         task,
         created: look.created.unwrap_or_else(SystemTime::now),
         next,
         is_resumable: true,
         client: Client::watching(),
-        vault: app.client.vault().cloned(),
-        caller,
-        stop: app.stop.clone(),
-        audit: app.audit.clone(),
+        caller: Arc::new(caller),
         request: request_id,
     }))
 }

@@ -12,19 +12,17 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use temporal_kms_codec_service::{audit::RequestLog, request_id::RequestId};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Duration, Instant},
-};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Caller,
     app::App,
     error::{ApiError, Reason},
-    logged::LoggedEvents,
+    log_places::{CHUNK_TIME, LogPlace},
+    logged::{LoggedEvents, ReadBefore},
     tasks::own_task,
 };
 use crate::store::StoreError;
@@ -33,8 +31,9 @@ use crate::store::StoreError;
 const KIND: &str = "application/x-ndjson";
 /// The bytes of one piece of the answer.
 const PIECE: usize = 64 << 10;
-/// How long a client may take for one chunk of the log, whose memory others wait for.
-const CHUNK_TIME: Duration = Duration::from_mins(5);
+/// The file of the last chunk of the answer. A client that has read the answer sends it as `?chunk=`, and the chunks up to it
+/// are not read again.
+const LAST_CHUNK: HeaderName = HeaderName::from_static("x-log-chunk");
 
 /// Answers the events of the log that are stored now, from `?next=N` on. Line N of a log is event N.
 pub(super) async fn logs(
@@ -45,13 +44,18 @@ pub(super) async fn logs(
     let request_id = RequestId::of(&request);
     let (head, _) = request.into_parts();
     let (caller, task, look) = own_task(&app, &head, &id).await?;
-    let next = next_event(head.uri.query())?;
-    let place = app.take(&app.logs)?;
+    let asked = Asked::parse(head.uri.query())?;
+    let place = app.open_log(&caller).await?;
     let vault = app.client.vault().cloned().ok_or(ApiError::NoStore)?;
     let created = look.created.unwrap_or_else(SystemTime::now).into();
+    let events = LoggedEvents::stored(vault, task.id().clone(), created, asked.before());
+    let events = events.await.map_err(of_store)?;
+    let last = events
+        .last()
+        .and_then(|file| HeaderValue::from_str(file).ok());
     let mut log = Log {
-        events: LoggedEvents::new(vault, task.id().clone(), created),
-        next,
+        events,
+        next: asked.next,
         text: Bytes::new(),
         deadline: Instant::now() + CHUNK_TIME,
         stop: app.stop.clone(),
@@ -65,6 +69,9 @@ pub(super) async fn logs(
     let mut response = Response::new(Body::from_stream(pieces(first, log)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
+    if let Some(last) = last {
+        headers.insert(LAST_CHUNK, last);
+    }
     Ok(response)
 }
 
@@ -81,7 +88,7 @@ struct Log {
     /// Holds the caller's place.
     _caller: Caller,
     /// Holds a place among the logs that are read.
-    _place: OwnedSemaphorePermit,
+    _place: LogPlace,
 }
 
 impl Log {
@@ -138,13 +145,34 @@ fn of_store(error: StoreError) -> ApiError {
     }
 }
 
-/// The number of the first event.
-fn next_event(query: Option<&str>) -> Result<u64, ApiError> {
-    let query = query.unwrap_or_default();
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    match pairs.find(|(name, _)| name == "next") {
-        None => Ok(0),
-        Some((_, number)) => number.parse().map_err(|_| ApiError::Next),
+/// What the query asks for.
+struct Asked {
+    /// The number of the first event.
+    next: u64,
+    /// The file of the last chunk that the client has read.
+    chunk: Option<String>,
+}
+
+impl Asked {
+    fn parse(query: Option<&str>) -> Result<Self, ApiError> {
+        let query = query.unwrap_or_default().as_bytes();
+        let find = |wanted: &str| {
+            let mut pairs = url::form_urlencoded::parse(query);
+            let found = pairs.find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.into_owned())
+        };
+        let next = find("next").map_or(Ok(0), |next| next.parse());
+        Ok(Self {
+            next: next.map_err(|_| ApiError::Next)?,
+            chunk: find("chunk"),
+        })
+    }
+
+    fn before(&self) -> ReadBefore<'_> {
+        ReadBefore {
+            next: self.next,
+            chunk: self.chunk.as_deref(),
+        }
     }
 }
 
@@ -154,12 +182,18 @@ mod tests {
 
     #[test]
     fn a_log_begins_where_the_client_says() {
-        let next = |query: &str| next_event(Some(query)).ok();
-        assert_eq!(next_event(None).ok(), Some(0));
-        assert_eq!(next("next=41"), Some(41));
-        assert_eq!(next("a=b&next=0"), Some(0));
+        let asked = |query: Option<&str>| {
+            let asked = Asked::parse(query).ok()?;
+            Some((asked.next, asked.chunk))
+        };
+        assert_eq!(asked(None), Some((0, None)));
+        assert_eq!(asked(Some("next=41")), Some((41, None)));
+        assert_eq!(asked(Some("a=b&next=0")), Some((0, None)));
+        let file = "001-20261126-231502.jsonl";
+        let both = format!("chunk={file}&next=7");
+        assert_eq!(asked(Some(&both)), Some((7, Some(file.to_owned()))));
         for bad in ["next=", "next=-1", "next=x", "next=99999999999999999999"] {
-            assert_eq!(next(bad), None, "{bad}");
+            assert_eq!(asked(Some(bad)), None, "{bad}");
         }
     }
 }

@@ -7,7 +7,10 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{app::App, cancel, error::ApiError, events, health, logs, record::record, run, tasks};
+use super::{
+    app::App, cancel, error::ApiError, events, health, logs, record::record, run, tasks,
+    unread::read_before_refusal,
+};
 
 /// Everything that clients can call.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -31,6 +34,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/tasks/{id}/events", reads(get(events::events)))
         .route("/tasks/{id}/logs", reads(get(logs::logs)))
         .fallback(unknown)
+        .layer(middleware::from_fn(read_before_refusal))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), record))
         .with_state(app)
 }

@@ -33,15 +33,18 @@ pub(super) async fn run(
     let request_id = RequestId::of(&request);
     let rules = app.live().config.rules;
     let (caller, request) = accept(&app, request, rules).await?;
+    let caller = Arc::new(caller);
     // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and tells the workflow.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
         let work = Box::pin(async {
-            let started = start(&starting, &caller, request).await?;
+            let started = start(&starting, &caller, request, false).await?;
             let client = if started.is_new {
-                Client::starting(&started.task, &starting.stop)
+                Client::starting(&started.task, &caller, &starting.stop)
+            } else if started.is_in_background {
+                Client::watching()
             } else {
-                Client::joining(&started.task, &starting.stop).await?
+                Client::joining(&started.task, &caller, &starting.stop).await?
             };
             Ok::<_, ApiError>((started, client))
         });
@@ -54,15 +57,13 @@ pub(super) async fn run(
     })??;
     let id = started.task.id().clone();
     let follow = Follow {
+        app,
         task: started.task,
         created: started.created,
         next: 0,
         is_resumable: false,
         client,
-        vault: app.client.vault().cloned(),
         caller,
-        stop: app.stop.clone(),
-        audit: app.audit.clone(),
         request: request_id,
     };
     let mut response = sse::answer(follow);
@@ -99,7 +100,7 @@ async fn in_background(
     rules: RequestRules,
 ) -> Result<Response, ApiError> {
     let (caller, request) = accept(app, request, rules).await?;
-    let started = start(app, &caller, request).await?;
+    let started = start(app, &caller, request, true).await?;
     let id = started.task.id();
     let body = json!({
         "taskId": id,

@@ -121,8 +121,9 @@ impl Api {
         self.listener.address().url(self.tls.is_some())
     }
 
-    /// Serves until `stop`. Streams then end, so that their clients resume them elsewhere. Tasks continue. At each trigger, the
-    /// configuration is read again from where it came.
+    /// Serves until `stop`. Streams then end, so that their clients resume them elsewhere. Tasks continue, apart from those whose
+    /// clients have left before: Temporal is told so until the grace time is over. At each trigger, the configuration is read
+    /// again from where it came.
     pub(crate) async fn run(self, stop: CancellationToken, origin: Origin, triggers: Triggers) {
         let Self {
             app,
@@ -158,11 +159,11 @@ impl Api {
             metrics: Arc::clone(&app.metrics),
         };
         let close = CancellationToken::new();
-        let closing = close.clone();
-        let serving =
-            tokio::spawn(
-                async move { connection::serve(listener, service, &limits, closing).await },
-            );
+        let (closing, served) = (close.clone(), Arc::clone(&app));
+        let serving = tokio::spawn(async move {
+            connection::serve(listener, service, &limits, closing).await;
+            served.until_idle().await;
+        });
         stop.cancelled().await;
         app.readiness.advance(Phase::Draining);
         background.abort_all();

@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -12,19 +13,19 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderName, HeaderValue, header};
 use serde_json::{Value, json};
-use temporal_kms_codec_service::{audit::RequestLog, request_id::RequestId};
+use temporal_kms_codec_service::request_id::RequestId;
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Caller,
+    app::App,
     clients::Client,
+    held_chunk::HeldChunk,
     logged::{Gap, LoggedEvents},
     task_state,
 };
 use crate::{
     client::{ClientError, EndKind, Stage, Task, TaskEnd, TaskEvent, error_chain},
-    store::Vault,
     task::{Event, OWN_TYPE},
 };
 
@@ -37,6 +38,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Which events of a task are streamed, and how.
 pub(super) struct Follow {
+    pub(super) app: Arc<App>,
     pub(super) task: Task,
     pub(super) created: SystemTime,
     /// The number of the first event.
@@ -45,12 +47,8 @@ pub(super) struct Follow {
     pub(super) is_resumable: bool,
     /// What the end of the connection means for the task.
     pub(super) client: Client,
-    /// The store with the logs of tasks.
-    pub(super) vault: Option<Vault>,
     /// Holds the caller's place.
-    pub(super) caller: Caller,
-    pub(super) stop: CancellationToken,
-    pub(super) audit: RequestLog,
+    pub(super) caller: Arc<Caller>,
     /// The request that calls of keys are for.
     pub(super) request: RequestId,
 }
@@ -74,6 +72,7 @@ type Events = Pin<Box<dyn Stream<Item = Result<TaskEvent, ClientError>> + Send>>
 
 /// One client that follows a task.
 struct Following {
+    app: Arc<App>,
     task: Task,
     events: Events,
     /// The number of the next event of the stream.
@@ -83,6 +82,8 @@ struct Following {
     is_resumable: bool,
     ready: VecDeque<String>,
     log: Option<LoggedEvents>,
+    /// Events of the log that are not streamed yet.
+    chunk: Option<HeldChunk>,
     /// Events that the heartbeats have not carried.
     gap: Option<Gap>,
     /// The end, which is told after the last events.
@@ -90,24 +91,23 @@ struct Following {
     is_ended: bool,
     failures: u32,
     alive: Interval,
-    stop: CancellationToken,
     client: Client,
-    _caller: Caller,
+    caller: Arc<Caller>,
 }
 
 fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
     let Follow {
+        app,
         task,
         created,
         next,
         is_resumable,
         client,
-        vault,
         caller,
-        stop,
-        audit,
         request,
     } = follow;
+    let audit = app.audit.clone();
+    let vault = app.client.vault().cloned();
     let mut alive = interval(KEEP_ALIVE);
     alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let following = Following {
@@ -117,15 +117,16 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         is_resumable,
         ready: VecDeque::new(),
         log: vault.map(|vault| LoggedEvents::new(vault, task.id().clone(), created.into())),
+        chunk: None,
         gap: None,
         end: None,
         is_ended: false,
         failures: 0,
         alive,
         client,
+        app,
         task,
-        stop,
-        _caller: caller,
+        caller,
     };
     stream::unfold(
         (following, audit),
@@ -143,13 +144,17 @@ impl Following {
             if let Some(text) = self.ready.pop_front() {
                 return Some(text);
             }
+            if let Some(json) = self.next_of_chunk() {
+                self.print(&json);
+                continue;
+            }
             if self.gap.is_some() {
                 if self.reads_gap().await {
                     continue;
                 }
                 tokio::select! {
                     biased;
-                    () = self.stop.cancelled() => return None,
+                    () = self.app.stop.cancelled() => return None,
                     () = sleep(PAUSE) => continue,
                     _ = self.alive.tick() => return Some(ALIVE.to_owned()),
                 }
@@ -170,7 +175,7 @@ impl Following {
                     None => self.is_ended = true,
                 },
                 // The client asks another process, or this one after its restart.
-                () = self.stop.cancelled() => return None,
+                () = self.app.stop.cancelled() => return None,
                 _ = self.alive.tick() => return Some(ALIVE.to_owned()),
             }
         }
@@ -237,20 +242,40 @@ impl Following {
         self.ready.push_back(format!("{id}data: {json}\n\n"));
     }
 
+    /// The next event of the log that is in memory. The memory of a client that reads slowly is given to others, and the log is
+    /// read again.
+    fn next_of_chunk(&mut self) -> Option<String> {
+        let chunk = self.chunk.as_mut()?;
+        let json = chunk.next();
+        if json.is_none()
+            && chunk.is_left()
+            && let Some(log) = &mut self.log
+        {
+            log.again();
+        }
+        if json.is_none() || !chunk.is_left() {
+            self.chunk = None;
+        }
+        json
+    }
+
     /// Reads the next events of the gap. Returns whether there is something to do now, and not after a pause.
     async fn reads_gap(&mut self) -> bool {
         let (Some(gap), Some(log)) = (self.gap.take(), &mut self.log) else {
             return true;
         };
+        if gap.end <= self.next {
+            return true;
+        }
+        let Some(place) = self.app.open_log_of_stream(&self.caller).await else {
+            self.gap = Some(gap);
+            return false;
+        };
         match log.read(self.next).await {
             Ok(found) if found.is_empty() => {}
             Ok(found) => {
-                for json in &found {
-                    self.print(json);
-                }
-                if self.next < gap.end {
-                    self.gap = Some(gap);
-                }
+                self.chunk = Some(HeldChunk::new(found, place));
+                self.gap = Some(gap);
                 return true;
             }
             Err(error) => {

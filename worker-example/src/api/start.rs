@@ -17,6 +17,8 @@ pub(super) struct Started {
     pub(super) status: TaskStatus,
     /// Whether this request has started it, and not an earlier one.
     pub(super) is_new: bool,
+    /// Whether it goes on when nobody follows it.
+    pub(super) is_in_background: bool,
 }
 
 /// Starts the task, or finds the one that the same request has started before.
@@ -27,10 +29,11 @@ pub(super) async fn start(
     app: &App,
     caller: &Caller,
     request: TaskRequest,
+    is_in_background: bool,
 ) -> Result<Started, ApiError> {
     let id = request.task_id.clone().unwrap_or_else(TaskId::random);
     caller.noted.task(&id);
-    let owner = Owner::new(&id, caller.owner(), digest(&request));
+    let owner = Owner::new(&id, caller.owner(), digest(&request)).in_background(is_in_background);
     let options = SubmitOptions::new()
         .with_task_id(id.clone())
         .with_owner(owner.clone());
@@ -42,6 +45,7 @@ pub(super) async fn start(
                 created: SystemTime::now(),
                 status: TaskStatus::WaitingForWorker,
                 is_new: true,
+                is_in_background,
             })
         }
         Err(ClientError::Exists(id)) => {
@@ -51,14 +55,15 @@ pub(super) async fn start(
                 Err(ClientError::NotFound(id)) => return Err(ApiError::Exists(id)),
                 known => known?,
             };
-            if known.owner.as_ref() != Some(&owner) {
+            let Some(first) = known.owner.filter(|first| first.is_same(&owner)) else {
                 return Err(ApiError::Exists(id));
-            }
+            };
             Ok(Started {
                 task,
                 created: known.created.unwrap_or_else(SystemTime::now),
                 status: known.status,
                 is_new: false,
+                is_in_background: first.is_in_background(),
             })
         }
         Err(error) => Err(error.into()),

@@ -12,7 +12,7 @@ use super::{
     server::ServerArgs,
 };
 use crate::{
-    client::{KeyUse, RemoteTask, TaskClient, TaskEvent, TaskStatus},
+    client::{KeyUse, LogPosition, RemoteTask, TaskClient, TaskEvent, TaskStatus},
     store::Vault,
     task::TaskId,
 };
@@ -86,17 +86,17 @@ pub(super) async fn run(args: LogsArgs) -> Result<CommandEnd, CommandError> {
 /// Prints the log that a task service opens.
 async fn of_service(task: &RemoteTask, args: &LogsArgs) -> Result<CommandEnd, CommandError> {
     let mut screen = Screen::new(task.id().clone(), "", args.json);
-    let mut next = 0;
+    let mut position = LogPosition::default();
     loop {
         let has_ended = !args.follow || !task.status().await?.is_open();
         let show = |line: &str| screen.show(&TaskEvent::Printed(line.to_owned()));
-        next = task.read_log(next, show).await?;
+        position = task.read_log(position, show).await?;
         if has_ended {
             break;
         }
         sleep(POLL).await;
     }
-    if next == 0 {
+    if position.next == 0 {
         return Err(CommandError::NoLog(args.task.clone()));
     }
     Ok(CommandEnd::Done)

@@ -4,6 +4,8 @@ mod events;
 mod log;
 mod sse;
 
+pub(crate) use log::LogPosition;
+
 use std::{sync::Arc, time::Duration};
 
 use futures::Stream;
@@ -198,17 +200,17 @@ impl RemoteTask {
         events::follow(self.clone())
     }
 
-    /// Hands each line of the task's log that is stored now to `each`, from line `next` on. Returns the number of the line
-    /// after the last one.
+    /// Hands each line of the task's log that is stored now to `each`, from a position on. Returns the position after the last
+    /// line.
     ///
     /// # Errors
     /// When the task does not exist, the service cannot open its log, or does not answer.
     pub(crate) async fn read_log(
         &self,
-        next: u64,
+        from: LogPosition,
         each: impl FnMut(&str),
-    ) -> Result<u64, ClientError> {
-        log::read(self, next, each).await
+    ) -> Result<LogPosition, ClientError> {
+        log::read(self, from, each).await
     }
 
     /// Asks for the task's end, and does not wait for it.

@@ -3,8 +3,8 @@
 use std::{io, path::Path};
 
 use crate::{
-    proxy::{self, Proxy, ProxyLimits, Upstream},
-    sandbox::{LEFT_AGE, Programs, Sandbox, Workspace},
+    proxy::{Proxy, ProxyLimits, Upstream},
+    sandbox::{Programs, Sandbox, Workspace},
     task::TaskRequest,
 };
 
@@ -41,7 +41,6 @@ impl Confinement {
         let credential = request.credential().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the request has no credential")
         })?;
-        proxy::sweep(workdir, LEFT_AGE)?;
         let limits = ProxyLimits {
             web: self.sandbox.has_network(),
             ..self.api_limits.clone()

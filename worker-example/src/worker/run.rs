@@ -43,7 +43,7 @@ use super::{
 use crate::{
     client::{ClientError, ConnectError, MissingNamespace, TaskClient, error_chain, is_polled_by},
     proxy::{self, Upstream, UpstreamError},
-    sandbox::{self, LEFT_AGE, Launcher, Sandbox, SandboxError},
+    sandbox::{self, Launcher, Sandbox, SandboxError},
     signed::{RequestKeyError, RequestKeys},
     store::{self, StoreError, Vault},
 };
@@ -60,6 +60,9 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 const RETENTION_PAUSE: Duration = Duration::from_hours(1);
 /// How often folders of lost workers are looked for.
 const LEFT_PAUSE: Duration = Duration::from_secs(30);
+/// How long a folder must be unchanged before a worker that runs removes it as one of a lost worker. A worker that starts
+/// removes younger ones, too.
+const LEFT_AGE: Duration = Duration::from_mins(2);
 /// How long a submission may take from the storing of its secrets to the start of its workflow.
 const SUBMISSION: Duration = Duration::from_mins(10);
 /// How often Temporal is asked whether it sees the worker's polls.

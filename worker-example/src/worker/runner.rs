@@ -24,7 +24,7 @@ use crate::{
     client::error_chain,
     files::{self, CommandLimits, UploadLimits},
     git::{self, Checkout, GitPlace, GitSettings},
-    sandbox::{self, LEFT_AGE, Programs, Workspace},
+    sandbox::{Programs, Workspace},
     signed::RequestKeys,
     store::{StoreLog, Vault},
     task::{
@@ -536,7 +536,6 @@ impl TaskRunner {
         let workdir = self.workdir.clone();
         let id = task.clone();
         let made = spawn_blocking(move || {
-            sandbox::sweep(&workdir, LEFT_AGE)?;
             io::Result::Ok((
                 Workspace::create(&workdir, &id)?,
                 TaskLog::create(&workdir, &id)?,

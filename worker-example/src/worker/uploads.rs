@@ -77,13 +77,8 @@ fn read(upload: &Upload) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use temporal_kms_codec::{
-        KeyUri, Sealer,
-        kms::{KeyPurpose, KeySpec, Kms},
-    };
-
     use super::*;
-    use crate::{files::UploadLimits, store::Objects};
+    use crate::{files::UploadLimits, store::for_tests::vault};
 
     #[tokio::test]
     async fn an_ended_task_uploads_nothing_more() {
@@ -98,18 +93,8 @@ mod tests {
         std::fs::write(workspace.path().join("a.txt"), "1234567").unwrap();
         let content = read(&found[0]).unwrap();
         assert_eq!((content.as_slice(), content.capacity()), (&b"12345"[..], 5));
-        let keys = tempfile::tempdir().unwrap();
-        let kms = Kms::builder().local_keyring(keys.path()).build();
-        let uri: KeyUri = "local://uploads".parse().unwrap();
-        let admin = kms.admin(&uri).await.unwrap();
-        admin
-            .create(&uri, &KeySpec::new(KeyPurpose::Encrypt))
-            .await
-            .unwrap();
-        let sealer = Sealer::builder().encrypt_with(kms.key(&uri).await.unwrap());
-        let store = tempfile::tempdir().unwrap();
-        let objects = Objects::open(&store.path().to_str().unwrap().parse().unwrap()).unwrap();
-        let vault = Vault::new(objects, sealer.build().unwrap(), "default");
+        let folder = tempfile::tempdir().unwrap();
+        let vault = vault(folder.path()).await;
         let task = "t".parse().unwrap();
         let uploads = Uploads::new();
         let stop = CancellationToken::new();

@@ -3,8 +3,11 @@
 mod audit;
 mod clients;
 mod document;
+mod log_limits;
 mod logs;
 mod owners;
+mod refusals;
 mod reload;
 mod streams;
 pub(crate) mod support;
+mod way;

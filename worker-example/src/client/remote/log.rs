@@ -10,25 +10,41 @@ use crate::client::{chain::error_chain, error::ClientError};
 
 /// How long the service may be silent.
 const SILENCE: Duration = Duration::from_mins(1);
+/// The last chunk of an answer. Services of earlier versions do not name it.
+const LAST_CHUNK: &str = "x-log-chunk";
 
-/// Hands each line of the log to `each`, from line `next` on. Returns the number of the line after the last one.
+/// Up to where a log was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogPosition {
+    /// The number of the next line.
+    pub(crate) next: u64,
+    /// The service's name of the last chunk that was read, so that it does not read the chunks before again.
+    chunk: Option<String>,
+}
+
+/// Hands each line of the log to `each`, from a position on. Returns the position after the last line.
 ///
 /// # Errors
 /// When the task does not exist, the service cannot open its log, or the connection is lost.
 pub(super) async fn read(
     task: &RemoteTask,
-    next: u64,
+    from: LogPosition,
     mut each: impl FnMut(&str),
-) -> Result<u64, ClientError> {
+) -> Result<LogPosition, ClientError> {
     let lost = |problem: String| ClientError::Server { problem };
     let of_call = |error: reqwest::Error| lost(error_chain(&error.without_url()));
     let silent = |_| lost("it sends nothing".to_owned());
     let mut url = task.client.url(&["tasks", task.id.as_str(), "logs"]);
-    url.set_query(Some(&format!("next={next}")));
+    url.query_pairs_mut()
+        .clear()
+        .append_pair("next", &from.next.to_string())
+        .extend_pairs(from.chunk.iter().map(|chunk| ("chunk", chunk)));
     let call = task.client.call_url(Method::GET, url);
     let answer = timeout(SILENCE, call.send()).await.map_err(silent)?;
     let mut answer = task.long_answer(answer.map_err(of_call)?, "log").await?;
-    let (mut next, mut line) = (next, Vec::new());
+    let chunk = answer.headers().get(LAST_CHUNK);
+    let chunk = chunk.and_then(|chunk| chunk.to_str().ok().map(str::to_owned));
+    let (mut next, mut line) = (from.next, Vec::new());
     while let Some(part) = timeout(SILENCE, answer.chunk())
         .await
         .map_err(silent)?
@@ -46,7 +62,7 @@ pub(super) async fn read(
         }
     }
     if line.is_empty() {
-        return Ok(next);
+        return Ok(LogPosition { next, chunk });
     }
     Err(lost("the log ends within a line".to_owned()))
 }

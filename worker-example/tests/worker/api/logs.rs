@@ -67,6 +67,45 @@ async fn the_owner_reads_the_log_without_a_key() {
     }
 }
 
+/// A client that follows a log gets what is new, and the service does not read again what the client has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_goes_on_after_the_chunk_that_the_client_has() {
+    let mut rig = Rig::new().await;
+    let store = rig.use_store();
+    let scripted = Scripted::of(rig);
+    let _worker = scripted.worker(&[]);
+    let api = scripted.rig.api();
+    let task = fresh("task");
+    let request = json!({"taskId": task, "prompt": "wait", "anthropicApiKey": "sk-ant-logs"});
+    assert_eq!(api.post("/tasks", &request).status, 202);
+    let path = format!("/tasks/{task}/logs");
+    let (chunk, beginning) = until("the first chunk", async || {
+        let begun = api.get(&path);
+        let chunk = begun.header("x-log-chunk").to_owned();
+        (!begun.text.is_empty()).then_some((chunk, begun.text))
+    })
+    .await;
+    scripted.open_gate();
+    until("the end", async || {
+        let state = api.get(&format!("/tasks/{task}"));
+        (state.json["status"] == "completed").then_some(())
+    })
+    .await;
+    let whole = api.get(&path);
+    assert_ne!(whole.header("x-log-chunk"), chunk);
+    let rest = whole.text.strip_prefix(&beginning).unwrap();
+    assert!(rest.contains(RESULT), "{rest}");
+    let next = format!("{path}?next={}", beginning.lines().count());
+    assert_eq!(api.get(&next).text, rest);
+    // The first chunk cannot be read any more.
+    let file = store.join("sessions").join(&task).join(&chunk);
+    std::fs::write(file, "x").unwrap();
+    assert_ne!(api.get(&next).status, 200);
+    let after = api.get(&format!("{next}&chunk={chunk}"));
+    assert_eq!((after.status, after.text.as_str()), (200, rest));
+    assert_eq!(after.header("x-log-chunk"), whole.header("x-log-chunk"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_cannot_open_the_log_says_so() {
     let scripted = Scripted::new().await;

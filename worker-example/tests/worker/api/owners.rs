@@ -1,5 +1,6 @@
 //! A caller has its own tasks, and one task for one request.
 
+use fake_oidc::{Options, Server};
 use integration_tests::until;
 use serde_json::{Value, json};
 
@@ -69,6 +70,47 @@ async fn a_caller_sees_and_cancels_its_own_tasks_only() {
     assert!(!history.contains("static-token") && !history.contains("sk-ant-owner"));
 }
 
+/// The operator can change the names of issuers, and the users of two issuers can have the same subject.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_belongs_to_a_user_of_an_issuer_and_not_of_a_name() {
+    let rig = Rig::new().await;
+    let start = || Server::start("127.0.0.1:0".parse().unwrap(), Options::default());
+    let (ours, theirs) = (start().await.unwrap(), start().await.unwrap());
+    let token = |issuer: &Server| {
+        let claims = issuer.claims("4711", "tasks");
+        issuer.token("RS256", &json!({}), &claims)
+    };
+    let api = |names: [&str; 2]| {
+        let sections = [(names[0], &ours), (names[1], &theirs)].map(|(name, server)| {
+            format!(
+                "[auth.issuers.{name}]\nissuer = \"{}\"\naudience = [\"tasks\"]\n\
+                 subjects = {{ \"4711\" = [\"default:write\"] }}\n",
+                server.issuer()
+            )
+        });
+        rig.api_with(&sections.concat())
+    };
+    let (mine, other) = (token(&ours), token(&theirs));
+    let task = fresh("task");
+    let before = api(["first", "second"]);
+    let accepted = before.caller(&mine).post("/tasks", &request(&task, "wait"));
+    assert_eq!(accepted.status, 202, "{}", accepted.text);
+    let path = format!("/tasks/{task}");
+    for names in [
+        ["first", "second"],
+        ["renamed", "second"],
+        ["second", "first"],
+    ] {
+        let after = api(names);
+        let seen = after.caller(&mine).get(&path);
+        assert_eq!(seen.status, 200, "{names:?}: {}", seen.text);
+        let unseen = after.caller(&other).get(&path);
+        assert_eq!(unseen.status, 404, "{names:?}: {}", unseen.text);
+        let again = after.caller(&mine).post("/tasks", &request(&task, "wait"));
+        assert_eq!(again.status, 202, "{names:?}: {}", again.text);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_is_one_task() {
     let scripted = Scripted::new().await;
@@ -90,6 +132,8 @@ async fn the_same_request_is_one_task() {
         stream.text
     );
     assert_eq!(scripted.runs(), 1);
+    // The task does not depend on the stream, so its workflow does not need to know of it.
+    assert_eq!(scripted.rig.signals(&task).await, 0);
     let state = api.get(&format!("/tasks/{task}"));
     assert_eq!(state.json["status"], "completed", "{}", state.text);
     assert_eq!(state.json["exitCode"], 0);

@@ -1,11 +1,15 @@
 //! Streams: a client that leaves, an API that dies, and what is told of the end.
 
+use std::net::TcpStream;
+
 use integration_tests::until;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use temporalio_common::protos::temporal::api::enums::v1::EventType;
 
-use super::support::{Api, next_line};
+use super::{
+    support::{Api, callers, next_line},
+    way::Way,
+};
 use crate::support::{LIMIT, Rig, fresh, scripted::Scripted, send};
 
 fn request(task: &str, prompt: &str) -> Value {
@@ -66,18 +70,6 @@ async fn connections_at_several_processes_are_counted_together() {
         while next_line(&mut stream, "data: ").unwrap() != begun {}
         stream
     };
-    let signals = async |task: &str, expected: usize| {
-        until("the signals", async || {
-            let history = scripted.rig.history(task).await;
-            let kind = EventType::WorkflowExecutionSignaled;
-            let events = history
-                .events
-                .iter()
-                .filter(|event| event.event_type() == kind);
-            (events.count() == expected).then_some(())
-        })
-        .await;
-    };
     let (kept, cancelled) = (fresh("task"), fresh("task"));
     let mut retries = Vec::new();
     for task in [&kept, &cancelled] {
@@ -85,7 +77,10 @@ async fn connections_at_several_processes_are_counted_together() {
         retries.push(follow(&second, task));
         drop(lost);
         // The second connection has joined, and the first one has left.
-        signals(task, 2).await;
+        until("the signals", async || {
+            (scripted.rig.signals(task).await == 2).then_some(())
+        })
+        .await;
         let path = format!("/tasks/{task}");
         assert_eq!(second.get(&path).json["status"], "running");
     }
@@ -99,6 +94,75 @@ async fn connections_at_several_processes_are_counted_together() {
     let result = next_line(&mut retries[0], "data: ").unwrap();
     assert!(result.contains(r#""result":"done""#), "{result}");
     assert_eq!(scripted.runs(), 2);
+}
+
+/// A client has left while Temporal is unreachable. The API stops when Temporal knows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_left_is_not_forgotten_when_the_api_stops() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let way = Way::open(&scripted.rig.server.address(), 0).await;
+    let grace = "[api]\nshutdown_grace = \"100s\"\n";
+    let mut api = scripted.rig.api_behind(&way.address(), grace);
+    let task = fresh("task");
+    let body = request(&task, "wait").to_string();
+    let mut stream = api.open("POST /run HTTP/1.1", &body);
+    let begun = r#"{"type":"text","content":"begun"}"#;
+    while next_line(&mut stream, "data: ").unwrap() != begun {}
+    let port = way.close().await;
+    drop(stream);
+    let failed = "cannot tell Temporal that a client has left";
+    api.process
+        .wait_for_line(LIMIT, |line| line.contains(failed).then_some(()))
+        .unwrap();
+    send(&api.process, Signal::SIGTERM);
+    until("the API takes no more requests", async || {
+        TcpStream::connect(api.address()).is_err().then_some(())
+    })
+    .await;
+    assert_eq!(scripted.rig.signals(&task).await, 0);
+    let _way = Way::open(&scripted.rig.server.address(), port).await;
+    assert!(api.process.wait(LIMIT).unwrap().success());
+    assert_eq!(scripted.rig.signals(&task).await, 1);
+    let again = scripted.rig.api();
+    until("the cancellation", async || {
+        let state = again.get(&format!("/tasks/{task}"));
+        (state.json["status"] == "cancelled").then_some(())
+    })
+    .await;
+}
+
+/// A connection has a place until Temporal knows that its client has left. There are as many places as the caller may have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_gives_its_place_back() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&["--max-tasks", "3"]);
+    let (configuration, [ann]) = callers(["ann"]);
+    let limits = "[api]\ncaller_requests = 2\ncaller_rate = 100\n";
+    let api = scripted.rig.api_with(&format!("{limits}{configuration}"));
+    let head = format!("POST /run HTTP/1.1\r\nauthorization: Bearer {ann}");
+    for _ in 0..5 {
+        let task = fresh("task");
+        let body = request(&task, "wait").to_string();
+        // The second connection joins the first one.
+        let mut both = Vec::new();
+        for _ in 0..2 {
+            let mut stream = until("a place", async || {
+                let mut stream = api.open(&head, &body);
+                let status = next_line(&mut stream, "HTTP/1.1 ").unwrap();
+                status.starts_with("200").then_some(stream)
+            })
+            .await;
+            next_line(&mut stream, ":").unwrap();
+            both.push(stream);
+        }
+        drop(both);
+        until("the cancellation", async || {
+            let state = api.caller(&ann).get(&format!("/tasks/{task}"));
+            (state.json["status"] == "cancelled").then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,8 @@ use std::{
 use dev_servers::Process;
 use serde_json::Value;
 use temporal_kms_codec_service::auth::NewToken;
+use temporalio_common::protos::temporal::api::enums::v1::EventType;
+use ureq::http::HeaderMap;
 
 use crate::support::{LIMIT, Rig};
 
@@ -30,6 +32,15 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) text: String,
     pub(crate) json: Value,
+    headers: HeaderMap,
+}
+
+impl Answer {
+    /// A header of the answer.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
 }
 
 impl Rig {
@@ -41,6 +52,34 @@ impl Rig {
     /// The API with this configuration.
     pub(crate) fn api_with(&self, configuration: &str) -> Api {
         self.api_of(self.command_for_api("api"), configuration)
+    }
+
+    /// The API, which reaches Temporal at this address.
+    pub(crate) fn api_behind(&self, address: &str, configuration: &str) -> Api {
+        let usual = self.command_for_api("api");
+        let own = self.server.address();
+        let arguments = usual.get_args().map(|argument| {
+            if argument == own.as_str() {
+                address.as_ref()
+            } else {
+                argument
+            }
+        });
+        let mut command = Command::new(usual.get_program());
+        command.args(arguments).env_clear().envs(
+            usual
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        self.api_of(command, configuration)
+    }
+
+    /// How many signals the workflow of a task has got.
+    pub(crate) async fn signals(&self, task: &str) -> usize {
+        let history = self.history(task).await;
+        let kind = EventType::WorkflowExecutionSignaled;
+        let events = history.events.iter();
+        events.filter(|event| event.event_type() == kind).count()
     }
 
     pub(crate) fn api_of(&self, mut command: Command, configuration: &str) -> Api {
@@ -89,9 +128,14 @@ impl Api {
         self.me().post(path, body)
     }
 
+    /// Where the API listens.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
     /// Begins a request of HTTP/1.1, and leaves its answer to the caller.
     pub(crate) fn open(&self, head: &str, body: &str) -> BufReader<TcpStream> {
-        let address = self.url.strip_prefix("http://").unwrap();
+        let address = self.address();
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         write!(
@@ -140,6 +184,7 @@ fn agent() -> ureq::Agent {
 fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut answer = answer.unwrap();
     let status = answer.status().as_u16();
+    let headers = answer.headers().clone();
     let mut text = String::new();
     answer
         .body_mut()
@@ -147,7 +192,12 @@ fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answ
         .read_to_string(&mut text)
         .unwrap();
     let json = serde_json::from_str(&text).unwrap_or_default();
-    Answer { status, text, json }
+    Answer {
+        status,
+        text,
+        json,
+        headers,
+    }
 }
 
 /// The next line of a stream that begins so.

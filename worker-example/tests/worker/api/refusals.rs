@@ -1,0 +1,51 @@
+//! Refusals that come before the client has sent its request.
+
+use std::process::Command;
+
+use serde_json::json;
+
+use super::support::callers;
+use crate::support::Rig;
+
+/// curl 7.88 lost about one in four of them.
+const ATTEMPTS: usize = 30;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn curl_sees_every_refusal_over_http2() {
+    let rig = Rig::new().await;
+    let (configuration, [ann]) = callers(["ann"]);
+    let api = rig.api_with(&configuration);
+    let body = rig.folder.path().join("body");
+    let request = json!({"prompt": "x".repeat(30_000), "anthropicApiKey": "k"});
+    std::fs::write(&body, request.to_string()).unwrap();
+    let bearer = format!("authorization: Bearer {ann}");
+    let bearer = bearer.as_str();
+    let (json, text) = ("content-type: application/json", "content-type: text/plain");
+    for (path, headers, expected) in [
+        ("/run", [json, "x-nothing: 1"], "401"),
+        ("/tasks", [json, "authorization: Bearer wrong"], "401"),
+        ("/run", [text, bearer], "415"),
+        ("/cancel/task", [json, bearer], "404"),
+        ("/nowhere", [json, bearer], "404"),
+        ("/health", [json, bearer], "405"),
+    ] {
+        for attempt in 0..ATTEMPTS {
+            let mut curl = Command::new("curl");
+            for header in headers {
+                curl.args(["--header", header]);
+            }
+            let output = curl
+                .args(["--silent", "--show-error", "--http2-prior-knowledge"])
+                .args(["--write-out", "%{http_version} %{http_code}"])
+                .args(["--output", "/dev/null", "--data-binary"])
+                .arg(format!("@{}", body.display()))
+                .arg(format!("{}{path}", api.url))
+                .output()
+                .unwrap();
+            let shown = String::from_utf8_lossy(&output.stdout);
+            let problem = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{path} {attempt}: {problem}");
+            assert_eq!(shown, format!("2 {expected}"), "{path}");
+        }
+    }
+}
