@@ -96,6 +96,11 @@ impl Generation {
         http::answer(&self.app, &self.router, request).await
     }
 
+    /// Answers a request without the short way of codec requests.
+    pub(crate) async fn answer_by_routes(&self, request: Request) -> Response {
+        http::answer_by_routes(&self.app, &self.router, request).await
+    }
+
     /// Adds the last line of requests to the audit log.
     pub(crate) fn finish_audit(&self) {
         self.app.finish_audit();

@@ -41,4 +41,4 @@ use temporal_kms_codec_service::request_id;
 
 pub(crate) use app::App;
 pub(crate) use connection::{Service, serve};
-pub(crate) use router::{answer, router};
+pub(crate) use router::{answer, answer_by_routes, router};

@@ -5,6 +5,8 @@
 //! Plaintext exists in memory only, for as long as a request takes. It never appears in a log line, and
 //! only in the answer to the request that asked for it.
 
+#[doc(hidden)]
+pub mod bench;
 pub mod cli;
 pub mod config;
 mod error;

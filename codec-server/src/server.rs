@@ -121,6 +121,11 @@ impl Server {
         Some(admin.address().url(false))
     }
 
+    /// What requests are answered with.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// Serves until `stop` is cancelled. From then on `/readyz` answers 503, and after
     /// [`shutdown_delay`](crate::config::Timeouts::shutdown_delay) no new connection is taken. Requests in
     /// flight are answered within the grace time.

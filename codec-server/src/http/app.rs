@@ -8,7 +8,7 @@ use temporal_kms_codec_service::{
 };
 
 use super::{
-    admission::Admission, audited, known_metadata::KnownMetadata, memory::Memory,
+    admission::Admission, audited, known_metadata::NamespacesMetadata, memory::Memory,
     origin::OriginPolicy, permit::Permits,
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) struct App {
     pub(super) timeouts: Timeouts,
     pub(super) admission: Arc<Admission>,
     pub(super) memory: Memory,
-    pub(super) known_metadata: KnownMetadata,
+    pub(super) known_metadata: NamespacesMetadata,
     pub(super) audit: audited::Log,
     pub(super) permits: Arc<Permits>,
     pub(super) metrics: Arc<Metrics>,
@@ -57,6 +57,7 @@ impl App {
     ) -> Self {
         let (server, limits) = (&config.server, &config.server.limits);
         let any_host = !authenticator.is_open() && !authenticator.trusts_connections();
+        let known_metadata = NamespacesMetadata::new(namespaces.names());
         Self {
             authenticator,
             namespaces,
@@ -79,7 +80,7 @@ impl App {
                     || Arc::new(Permits::new(limits.max_requests)),
                     |before| Arc::clone(&before.permits),
                 ),
-            known_metadata: KnownMetadata::default(),
+            known_metadata,
             audit: before.map_or_else(
                 || audited::Log::new(shared.audit.clone()),
                 |before| before.audit.clone(),

@@ -140,7 +140,7 @@ async fn steps(
         asked: &summary.asked,
         is_audited: app.audit.is_kept(),
         limits: &limits,
-        known_metadata: &app.known_metadata,
+        known_metadata: app.known_metadata.of(namespace),
     };
     let work = pin!(transform.run(body));
     let work = app.audit.within(id, work);

@@ -21,14 +21,30 @@ use super::{
 pub(crate) async fn answer(app: &Arc<App>, routes: &Router, request: Request) -> Response {
     record(app, request, async |request| {
         if needs_routes(&request) {
-            let Ok(response) = routes.clone().oneshot(request).await;
-            return response;
+            return by_routes(routes, request).await;
         }
         let mut response = pipeline::run(app, request).await;
         app.origins.add_cors_headers(&mut response);
         response
     })
     .await
+}
+
+/// As [`answer`], through the routes in any case.
+pub(crate) async fn answer_by_routes(
+    app: &Arc<App>,
+    routes: &Router,
+    request: Request,
+) -> Response {
+    record(app, request, async |request| {
+        by_routes(routes, request).await
+    })
+    .await
+}
+
+async fn by_routes(routes: &Router, request: Request) -> Response {
+    let Ok(response) = routes.clone().oneshot(request).await;
+    response
 }
 
 /// Whether a request is not for a codec path, or a browser may want to know whether its page may read the answer. Routing and

@@ -4,7 +4,9 @@
 //! Every ratio is of one run. Rounds are interleaved, and medians are shown.
 
 mod chart;
+mod compare;
 pub(crate) mod figures;
+mod layers;
 mod library;
 mod load;
 mod peers;
@@ -28,7 +30,7 @@ pub(crate) struct Arguments {
     /// Print one JSON document in the last line, and no tables
     #[arg(long)]
     json: bool,
-    /// Rounds of the codec server and its peers
+    /// Rounds of the benchmarks that compare servers
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
     /// Seconds of load for each case and round
@@ -52,6 +54,8 @@ pub(crate) struct Arguments {
 enum Benchmark {
     /// The codec server beside servers made of other SDKs
     Server,
+    /// The codec server beside its handler behind the HTTP library alone, and behind axum's router
+    Layers,
     /// Encoding and decoding in a process, beside the raw AEAD
     InProcess,
     /// The calls of a key service for a million payloads
@@ -106,6 +110,10 @@ fn measure(
             let peers = peers.unwrap_or(peers::Peer::value_variants());
             let rows = server::measure(workspace, &program()?, peers, arguments)?;
             Ok(("server", serde_json::to_value(rows)?))
+        }
+        Benchmark::Layers => {
+            let rows = layers::measure(workspace, arguments)?;
+            Ok(("layers", serde_json::to_value(rows)?))
         }
         Benchmark::Start => {
             let sdk = !arguments.without_sdk;

@@ -1,51 +1,20 @@
-//! The codec server beside its peers: the same bodies, the server on one core and the load on another.
+//! The codec server beside its peers.
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Context, ensure};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use dev_servers::Service;
-use serde::Serialize;
-use serde_json::{Value, json};
-use ureq::Agent;
-
 use super::{
     Arguments,
-    figures::{median, peak_memory},
-    load::{self, Round, SERVER_CORE},
+    compare::{Case, Row, compare, start},
     peers::Peer,
 };
-use crate::{step, tools, workspace::Workspace};
+use crate::workspace::Workspace;
 
-/// How many payloads of which size.
-const CASES: [(&str, usize, usize); 4] = [
+const CASES: [Case; 4] = [
     ("1 × 1 KiB", 1, 1 << 10),
     ("20 × 1 KiB", 20, 1 << 10),
     ("1 × 1 MiB", 1, 1 << 20),
     ("100 × 16 KiB", 100, 16 << 10),
 ];
-const OURS: &str = "codec-server";
-
-/// The numbers of one server in one case.
-#[derive(Serialize)]
-pub(super) struct Row {
-    operation: &'static str,
-    case: &'static str,
-    server: &'static str,
-    cpu_us: f64,
-    per_second: f64,
-    p50_ms: f64,
-    p99_ms: f64,
-    /// Since the server's start, over all cases so far.
-    peak_mib: f64,
-    /// The processor time of this server, as a multiple of ours.
-    ratio: f64,
-}
-
-struct Running {
-    name: &'static str,
-    service: Service,
-}
 
 pub(super) fn measure(
     workspace: &Workspace,
@@ -53,61 +22,12 @@ pub(super) fn measure(
     peers: &[Peer],
     arguments: &Arguments,
 ) -> anyhow::Result<Vec<Row>> {
-    let wrk = tools::provide(workspace, &tools::WRK)?;
     let folder = tempfile::tempdir()?;
-    let mut servers = vec![start(OURS, &ours(program, folder.path()))?];
+    let mut servers = vec![start("codec-server", &ours(program, folder.path()))?];
     for peer in peers {
         servers.push(start(peer.name(), &peer.command(workspace)?)?);
     }
-    let mut rows = Vec::new();
-    for operation in ["decode", "encode"] {
-        for (case, count, size) in CASES {
-            step::note(&format!("{operation} {case}"));
-            let plain = body(count, size);
-            let mut rounds: Vec<Vec<Round>> = servers.iter().map(|_| Vec::new()).collect();
-            for _ in 0..arguments.rounds {
-                for (server, rounds) in servers.iter().zip(&mut rounds) {
-                    let sealed = check(server, &plain)?;
-                    let body = if operation == "decode" {
-                        &sealed
-                    } else {
-                        &plain
-                    };
-                    let url = format!("{}/{operation}", server.service.url());
-                    let target = (url.as_str(), server.service.process().id());
-                    let seconds = arguments.seconds;
-                    rounds.push(load::send(&wrk, folder.path(), target, body, seconds)?);
-                }
-            }
-            rows.extend(summarise(operation, case, &servers, &rounds)?);
-        }
-    }
-    Ok(rows)
-}
-
-fn summarise(
-    operation: &'static str,
-    case: &'static str,
-    servers: &[Running],
-    rounds: &[Vec<Round>],
-) -> anyhow::Result<Vec<Row>> {
-    let cpu = |rounds: &[Round]| median(rounds.iter().map(|round| round.cpu_us));
-    let ours = rounds.first().map(|rounds| cpu(rounds)).unwrap_or_default();
-    let rows = servers.iter().zip(rounds).map(|(server, rounds)| {
-        let cpu_us = cpu(rounds);
-        Ok(Row {
-            operation,
-            case,
-            server: server.name,
-            cpu_us,
-            per_second: median(rounds.iter().map(|round| round.per_second)),
-            p50_ms: median(rounds.iter().map(|round| round.p50_ms)),
-            p99_ms: median(rounds.iter().map(|round| round.p99_ms)),
-            peak_mib: peak_memory(server.service.process().id())?,
-            ratio: cpu_us / ours,
-        })
-    });
-    rows.collect()
+    compare(workspace, &servers, &CASES, arguments)
 }
 
 fn ours(program: &Path, folder: &Path) -> Command {
@@ -117,54 +37,4 @@ fn ours(program: &Path, folder: &Path) -> Command {
         .arg(folder.join("keyring"))
         .env_remove("RUST_LOG");
     command
-}
-
-fn start(name: &'static str, command: &Command) -> anyhow::Result<Running> {
-    let mut pinned = Command::new("taskset");
-    pinned
-        .args(["--cpu-list", SERVER_CORE])
-        .arg(command.get_program());
-    pinned.args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => pinned.env(name, value),
-            None => pinned.env_remove(name),
-        };
-    }
-    let service = Service::start(name, pinned)?;
-    Ok(Running { name, service })
-}
-
-/// Has the server encode a body and decode it again. Returns the encoded one.
-fn check(server: &Running, plain: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let url = server.service.url();
-    let sealed = post(&format!("{url}/encode"), plain)?;
-    let opened: Value = serde_json::from_slice(&post(&format!("{url}/decode"), &sealed)?)?;
-    let plain: Value = serde_json::from_slice(plain)?;
-    ensure!(opened == plain, "{} gives back another body", server.name);
-    Ok(sealed)
-}
-
-fn post(url: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
-    /// An answer is longer than what was sent.
-    const LONGEST: u64 = 64 << 20;
-
-    let mut response = Agent::new_with_defaults()
-        .post(url)
-        .header("Content-Type", "application/json")
-        .header("X-Namespace", "default")
-        .send(body)
-        .with_context(|| format!("{url} does not answer"))?;
-    let body = response.body_mut().with_config().limit(LONGEST);
-    Ok(body.read_to_vec()?)
-}
-
-fn body(count: usize, size: usize) -> Vec<u8> {
-    let payload = json!({
-        "metadata": { "encoding": STANDARD.encode("json/plain") },
-        "data": STANDARD.encode(format!("\"{}\"", "x".repeat(size - 2))),
-    });
-    json!({ "payloads": vec![payload; count] })
-        .to_string()
-        .into_bytes()
 }

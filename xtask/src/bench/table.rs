@@ -18,6 +18,16 @@ const SERVER: &[Column] = &[
     ("p99 ms", "p99_ms", Some(2)),
     ("peak MiB", "peak_mib", Some(0)),
 ];
+const LAYERS: &[Column] = &[
+    ("", "operation", None),
+    ("case", "case", None),
+    ("layers", "server", None),
+    ("CPU µs", "cpu_us", Some(1)),
+    ("of bare", "ratio", Some(3)),
+    ("requests/s", "per_second", Some(0)),
+    ("p50 ms", "p50_ms", Some(2)),
+    ("p99 ms", "p99_ms", Some(2)),
+];
 const IN_PROCESS: &[Column] = &[
     ("bytes", "size", Some(0)),
     ("batch", "batch", Some(0)),
@@ -59,6 +69,7 @@ pub(super) fn print(name: &str, numbers: &Value) {
     step::heading(name);
     match name {
         "server" => rows(SERVER, numbers),
+        "layers" => rows(LAYERS, numbers),
         "in-process" => rows(IN_PROCESS, numbers),
         "start" => rows(START, numbers),
         "worker" => rows(WORKER, numbers),

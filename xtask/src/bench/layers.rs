@@ -1,0 +1,33 @@
+//! What the layers around the codec server's handler cost: the handler behind the HTTP library alone, behind the router and
+//! the CORS layer of axum too, and in the codec server as it is.
+
+use std::process::Command;
+
+use super::{
+    Arguments, build,
+    compare::{Case, Row, compare, start},
+};
+use crate::workspace::Workspace;
+
+/// Small bodies, where the layers count most.
+const CASES: [Case; 2] = [("1 × 1 KiB", 1, 1 << 10), ("20 × 1 KiB", 20, 1 << 10)];
+/// The first one is what the others are compared with.
+const LAYERS: [&str; 3] = ["bare", "routed", "served"];
+
+pub(super) fn measure(workspace: &Workspace, arguments: &Arguments) -> anyhow::Result<Vec<Row>> {
+    let program = build(workspace, "http-benchmarks", "http-benchmarks")?;
+    let folder = tempfile::tempdir()?;
+    let start_one = |layers| {
+        let mut command = Command::new(&program);
+        command
+            .arg(layers)
+            .arg(folder.path())
+            .env_remove("RUST_LOG");
+        start(layers, &command)
+    };
+    let servers = LAYERS
+        .into_iter()
+        .map(start_one)
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    compare(workspace, &servers, &CASES, arguments)
+}
