@@ -1,4 +1,4 @@
-//! The handler of requests without its listener and its connections, for `benches/http`. It is not for programs.
+//! The handler of requests without its listener and its connections. Only `benches/http` uses it, and it may change at any time.
 
 use axum::{extract::Request, response::Response};
 

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use memchr::memmem::Finder;
+use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
 
 /// The characters that percent encoding changes: all except those that RFC 3986 calls unreserved.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
@@ -14,7 +15,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// A secret in the encodings that could hold it unencrypted.
-pub struct Forms(Vec<(&'static str, Finder<'static>)>);
+pub struct Forms(Vec<(&'static str, Zeroizing<Vec<u8>>)>);
 
 impl Forms {
     /// All forms of `secret`.
@@ -65,17 +66,18 @@ impl Forms {
 
     /// Adds a form that differs from the others.
     fn add(&mut self, name: &'static str, form: impl AsRef<[u8]>) {
-        let form = form.as_ref();
-        if self.0.iter().all(|(_, other)| other.needle() != form) {
-            self.0.push((name, Finder::new(form).into_owned()));
+        let form = Zeroizing::new(form.as_ref().to_vec());
+        if self.0.iter().all(|(_, other)| *other != form) {
+            self.0.push((name, form));
         }
     }
 
     /// The name of the form in which `haystack` holds the secret, if it does.
     #[must_use]
     pub fn find_in(&self, haystack: &[u8]) -> Option<&'static str> {
-        let found = |(_, form): &&(_, Finder<'_>)| form.find(haystack).is_some();
-        self.0.iter().find(found).map(|(name, _)| *name)
+        let mut forms = self.0.iter();
+        let found = forms.find(|(_, form)| memmem::find(haystack, form).is_some());
+        found.map(|(name, _)| *name)
     }
 }
 
@@ -206,7 +208,7 @@ mod tests {
             forms.find_in(hex::encode_upper(SECRET).as_bytes()),
             Some("upper-case hex")
         );
-        let needles: BTreeSet<_> = forms.0.iter().map(|(_, form)| form.needle()).collect();
+        let needles: BTreeSet<&[u8]> = forms.0.iter().map(|(_, form)| form.as_slice()).collect();
         assert_eq!(needles.len(), forms.0.len());
     }
 

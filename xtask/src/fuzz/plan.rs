@@ -21,7 +21,8 @@ const LONGEST: Duration = Duration::from_mins(1);
 pub(super) enum Plan {
     /// New inputs for this time. What a target learns is kept for the next time.
     Explore(Duration),
-    /// The committed seeds and inputs that are made of them, the same ones each time.
+    /// The committed seeds and inputs that are made of them, the same ones each time. Targets that use random keys get nearly the
+    /// same ones.
     Repeat {
         /// The program that gives another one the same addresses each time. Targets compare addresses, and libFuzzer makes
         /// inputs of what they compare.
@@ -61,25 +62,25 @@ impl Plan {
         }
     }
 
-    /// The command that runs the target `program`. The committed seeds are in `seeds`, if there are any. What a target
-    /// learns is in `learned`.
+    /// The command that runs the target `program`. The committed seeds are in `seeds`, if there are any. It works in the folder
+    /// `own`, where it keeps what it learns.
     pub(super) fn command(
         &self,
         program: &Path,
         seeds: &Path,
-        learned: &Path,
+        own: &Path,
     ) -> anyhow::Result<Command> {
-        match self {
+        let mut command = match self {
             Self::Explore(time) => {
-                fs::create_dir_all(learned)?;
+                let learned = own.join("corpus");
+                fs::create_dir_all(&learned)?;
                 let mut command = Command::new(program);
-                command.current_dir(learned);
                 command.arg(format!("-max_total_time={}", time.as_secs()));
                 // What is new is written to the first folder.
                 command
                     .arg(learned)
                     .args(Some(seeds).filter(|it| it.is_dir()));
-                Ok(command)
+                command
             }
             Self::Repeat { setarch } => {
                 let mut command = match setarch {
@@ -91,11 +92,13 @@ impl Plan {
                 command.arg(format!("-max_total_time={}", LONGEST.as_secs()));
                 if seeds.is_dir() {
                     // libFuzzer reads the files of a folder in the order of the file system.
-                    command.current_dir(seeds).arg(list(seeds)?);
+                    command.args(list(seeds)?);
                 }
-                Ok(command)
+                command
             }
-        }
+        };
+        command.current_dir(own);
+        Ok(command)
     }
 
     /// How a run ended that made so many executions without a finding.
@@ -115,15 +118,19 @@ fn fixed_addresses(setarch: &Path, program: &Path) -> Command {
     command
 }
 
-/// The option that names the files in `folder`, in the order of their names.
-fn list(folder: &Path) -> anyhow::Result<OsString> {
+/// The option that names the files in `folder`, in the order of their names. `None` without files.
+fn list(folder: &Path) -> anyhow::Result<Option<OsString>> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = entries.with_context(|| format!("cannot list {}", folder.display()))?;
-    let mut names: Vec<OsString> = entries.iter().map(fs::DirEntry::file_name).collect();
-    names.sort();
+    let paths = entries.iter().map(|entry| entry.path().into_os_string());
+    let mut paths: Vec<OsString> = paths.collect();
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    paths.sort();
     let mut option = OsString::from("-seed_inputs=");
-    option.push(names.join(",".as_ref()));
-    Ok(option)
+    option.push(paths.join(",".as_ref()));
+    Ok(Some(option))
 }
 
 #[cfg(test)]
@@ -134,9 +141,10 @@ mod tests {
 
     const PROGRAM: &str = "/programs/keyset";
 
-    fn arguments(plan: &Plan, seeds: &Path, learned: &Path) -> Vec<String> {
-        let command = plan.command(Path::new(PROGRAM), seeds, learned).unwrap();
+    fn arguments(plan: &Plan, seeds: &Path, own: &Path) -> Vec<String> {
+        let command = plan.command(Path::new(PROGRAM), seeds, own).unwrap();
         assert_eq!(command.get_program(), PROGRAM);
+        assert_eq!(command.get_current_dir(), Some(own));
         let arguments = command.get_args();
         arguments
             .map(|it| it.to_str().unwrap().to_owned())
@@ -153,14 +161,13 @@ mod tests {
 
     #[test]
     fn a_repeated_run_has_fixed_inputs_and_keeps_nothing() {
-        let (seeds, learned) = (seeds(), tempfile::tempdir().unwrap());
+        let (seeds, own) = (seeds(), tempfile::tempdir().unwrap());
         let plan = Plan::Repeat { setarch: None };
-        let arguments = arguments(&plan, seeds.path(), learned.path());
-        for option in [
-            "-seed=1",
-            "-runs=20000",
-            "-seed_inputs=deep,empty,long,wide",
-        ] {
+        let arguments = arguments(&plan, seeds.path(), own.path());
+        let paths = ["deep", "empty", "long", "wide"]
+            .map(|name| seeds.path().join(name).display().to_string());
+        let inputs = format!("-seed_inputs={}", paths.join(","));
+        for option in ["-seed=1", "-runs=20000", &inputs] {
             assert!(arguments.iter().any(|it| it == option), "{arguments:?}");
         }
         assert!(
@@ -174,20 +181,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let none = folder.path().join("none");
         let plan = Plan::Repeat { setarch: None };
-        let arguments = arguments(&plan, &none, &none);
-        assert!(
-            !arguments.iter().any(|it| it.contains("seed_inputs")),
-            "{arguments:?}"
-        );
+        for seeds in [&*none, folder.path()] {
+            let arguments = arguments(&plan, seeds, folder.path());
+            assert!(
+                !arguments.iter().any(|it| it.contains("seed_inputs")),
+                "{arguments:?}"
+            );
+        }
         assert!(!none.exists());
     }
 
     #[test]
     fn an_exploring_run_has_random_inputs_and_keeps_what_is_new() {
-        let (seeds, folder) = (seeds(), tempfile::tempdir().unwrap());
-        let learned = folder.path().join("learned");
+        let (seeds, own) = (seeds(), tempfile::tempdir().unwrap());
         let plan = Plan::Explore(Duration::from_mins(2));
-        let arguments = arguments(&plan, seeds.path(), &learned);
+        let arguments = arguments(&plan, seeds.path(), own.path());
+        let learned = own.path().join("corpus");
         let folders = [&*learned, seeds.path()].map(|folder| folder.to_str().unwrap());
         assert_eq!(arguments, [&["-max_total_time=120"], &folders[..]].concat());
         assert!(learned.is_dir());

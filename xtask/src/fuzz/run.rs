@@ -110,7 +110,7 @@ fn run_one(
     let log = own.join("log");
     let temporary = temporary_folder()?;
     let seeds = workspace.root().join("fuzz/corpus").join(name);
-    let mut command = plan.command(&programs.join(name), &seeds, &own.join("corpus"))?;
+    let mut command = plan.command(&programs.join(name), &seeds, &own)?;
     command
         .args(LIMITS)
         .arg("-print_final_stats=1")
