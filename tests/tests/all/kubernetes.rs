@@ -571,7 +571,7 @@ fn versions_are_those_of_the_workspace() {
 
 #[test]
 fn the_chart_refuses_values_that_it_does_not_know() {
-    let refused = |values, words| assert_refused("codec-server", values, words);
+    let refused = |values: &Value, words: &str| assert_refused("codec-server", values, words);
     refused(&json!({ "replicaCount": 3 }), "replicaCount");
     refused(&json!({ "image": { "tga": "1" } }), "tga");
     refused(&json!({ "ports": { "https": 99_999 } }), "99,999");
