@@ -21,6 +21,7 @@ mod document;
 mod error;
 mod fast;
 mod limits;
+mod partial;
 mod read;
 mod scan;
 mod stream;
