@@ -78,7 +78,7 @@ impl Erase for SharedPayload {
         if let Some(metadata) = Arc::get_mut(&mut self.metadata) {
             metadata.erase();
         }
-        self.data.erase();
+        self.data.buffer_mut().erase();
     }
 }
 
