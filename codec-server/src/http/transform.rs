@@ -87,6 +87,7 @@ enum Decoded {
 impl Request<'_> {
     pub(super) async fn run(&self, body: Received) -> Result<Done, RequestError> {
         let Received { bytes, mut share } = body;
+        let taken = share.bytes();
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
@@ -94,7 +95,7 @@ impl Request<'_> {
         let is_ciphertext = self.operation == Operation::Decode && parsed.is_ciphertext();
         let asked = parsed.payloads;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
-        share.shrink(bytes.len());
+        share.shrink(taken);
         if is_ciphertext {
             bytes.discard();
         } else {
