@@ -13,7 +13,7 @@ use http::{Method, header};
 use tower::ServiceExt as _;
 
 use super::{
-    app::App, login, page, pipeline, place::in_place, record::record, status::status,
+    app::App, log::Summary, login, page, pipeline, place::in_place, record::record, status::status,
     whoami::whoami,
 };
 
@@ -21,12 +21,13 @@ use super::{
 pub(crate) async fn answer(app: &Arc<App>, routes: &Router, request: Request) -> Response {
     record(app, request, async |request| {
         if needs_routes(&request) {
-            let Ok(response) = routes.clone().oneshot(request).await;
-            return response;
+            let Ok(mut response) = routes.clone().oneshot(request).await;
+            let summary = response.extensions_mut().remove::<Summary>();
+            return (response, summary.unwrap_or_default());
         }
-        let mut response = pipeline::run(app, request).await;
+        let (mut response, summary) = pipeline::run(app, request).await;
         app.origins.add_cors_headers(&mut response);
-        response
+        (response, summary)
     })
     .await
 }
