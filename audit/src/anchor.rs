@@ -189,7 +189,9 @@ impl Worker {
         let (reply, written) = oneshot::channel();
         let reply = Some(reply);
         let entry = Entry { body, reply, chain };
-        self.queue.push(entry).is_ok() && matches!(written.await, Ok(Ok(())))
+        let is_pushed = self.queue.push(entry).is_ok();
+        self.queue.wake();
+        is_pushed && matches!(written.await, Ok(Ok(())))
     }
 }
 

@@ -82,7 +82,9 @@ impl Event {
     /// Adds a field, unless the event gets too long.
     fn field(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
         let before = self.body.len();
-        let _ = write!(self.body, ",\"{name}\":");
+        self.body.extend_from_slice(b",\"");
+        self.body.extend_from_slice(name.as_bytes());
+        self.body.extend_from_slice(b"\":");
         write(&mut self.body);
         if self.body.len() > MOST_BYTES {
             self.body.truncate(before);
@@ -94,6 +96,21 @@ impl Event {
 /// A JSON string. A text that is cut ends with `…`.
 fn write_text(body: &mut Vec<u8>, text: &str) {
     body.push(b'"');
+    if text.len() <= MOST_CHARS && text.bytes().all(is_plain) {
+        body.extend_from_slice(text.as_bytes());
+    } else {
+        write_escaped(body, text);
+    }
+    body.push(b'"');
+}
+
+/// Whether a character is itself in a JSON string.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+/// As [`write_text`], without the quotes, for any text.
+fn write_escaped(body: &mut Vec<u8>, text: &str) {
     let mut rest = text.chars();
     for c in rest.by_ref().take(MOST_CHARS) {
         match c {
@@ -110,7 +127,6 @@ fn write_text(body: &mut Vec<u8>, text: &str) {
     if rest.next().is_some() {
         body.extend_from_slice("…".as_bytes());
     }
-    body.push(b'"');
 }
 
 /// Whether a terminal acts on a character instead of showing it: controls, line separators, and the marks that change the
@@ -194,6 +210,7 @@ impl From<&RequestEvent<'_>> for Event {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
@@ -225,6 +242,17 @@ mod tests {
         assert_eq!(value["namespace"], hostile);
         assert_eq!(value["keys"][0], hostile);
         assert_eq!(value["decision"], "refused");
+    }
+
+    proptest! {
+        /// A text without special characters is written in one piece, and any text in the same form.
+        #[test]
+        fn texts_have_one_form(text in "[ -~]{0,20}|.{0,9}|[a-z]{500,530}") {
+            let (mut whole, mut escaped) = (Vec::new(), Vec::new());
+            write_text(&mut whole, &text);
+            write_escaped(&mut escaped, &text);
+            prop_assert_eq!(whole, [b"\"", escaped.as_slice(), b"\""].concat());
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::{
     sync::{oneshot, watch},
+    task::yield_now,
     time::timeout,
 };
 
@@ -24,7 +25,7 @@ use crate::{
     folder::{Folder, names},
     numbers::{AuditStats, Numbers, Problem},
     options::{AuditOptions, OnFailure, Target},
-    queue::{Entry, NotTaken, Queue, Reply},
+    queue::{Entry, NotTaken, Queue, Reply, WakeOnDrop},
     stream::{Stdout, Stream},
     syslog::Syslog,
     writer::Writer,
@@ -66,8 +67,15 @@ pub struct Receipt(State);
 
 #[derive(Debug)]
 enum State {
-    Waiting(oneshot::Receiver<Result<(), Arc<str>>>, Duration),
+    Waiting(Waiting),
     Known(Result<(), AuditError>),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    written: oneshot::Receiver<Result<(), Arc<str>>>,
+    patience: Duration,
+    wake: WakeOnDrop,
 }
 
 impl AuditLog {
@@ -113,15 +121,14 @@ impl AuditLog {
                 Target::Stdout | Target::Syslog(_) => None,
             },
         };
-        let (started, written) = oneshot::channel();
+        let (reply, written) = oneshot::channel();
         let start = Event::new("start")
             .text("program", &options.program)
             .maybe("user", options.user.as_deref())
             .number("process", std::process::id().into());
-        match log.push(start, Some(started)) {
-            Ok(()) => *log.started.lock() = Some(Receipt(State::Waiting(written, log.patience))),
-            Err(error) => *log.started.lock() = Some(Receipt(State::Known(Err(error)))),
-        }
+        let started = log.push(start, Some(reply));
+        log.queue.wake();
+        *log.started.lock() = Some(log.receipt(started, written));
         Ok(Arc::new(log))
     }
 
@@ -144,16 +151,15 @@ impl AuditLog {
             return Receipt(State::Known(Ok(())));
         }
         let (reply, written) = oneshot::channel();
-        match self.push(event.into(), Some(reply)) {
-            Ok(()) => Receipt(State::Waiting(written, self.patience)),
-            Err(error) => Receipt(State::Known(Err(error))),
-        }
+        let pushed = self.push(event.into(), Some(reply));
+        self.receipt(pushed, written)
     }
 
     /// Adds a line that nobody waits for.
     pub fn note(&self, event: Event) {
         // What happened is counted and logged by the writer.
         let _ = self.push(event, None);
+        self.queue.wake();
     }
 
     /// As [`record`](Self::record), for a line that may be left out, such as one that anybody can cause. `None` when it is
@@ -165,11 +171,11 @@ impl AuditLog {
         let reply = waits.then_some(reply);
         let chain = None;
         self.queue.offer(Entry { body, reply, chain }).ok()?;
-        Some(Receipt(if waits {
-            State::Waiting(written, self.patience)
-        } else {
-            State::Known(Ok(()))
-        }))
+        if waits {
+            return Some(self.receipt(Ok(()), written));
+        }
+        self.queue.wake();
+        Some(Receipt(State::Known(Ok(()))))
     }
 
     /// Whether work may begin: refuses while the log cannot be written, unless the log's options say to go on.
@@ -246,9 +252,7 @@ impl AuditLog {
             open => stop.number("open_calls", open),
         };
         self.push(stop, Some(reply))?;
-        let stopped = Receipt(State::Waiting(written, self.patience))
-            .written()
-            .await;
+        let stopped = self.receipt(Ok(()), written).written().await;
         let anchors = self.anchors.lock().take();
         if let Some(anchors) = anchors {
             anchors.finish().await;
@@ -280,6 +284,23 @@ impl AuditLog {
         self.calls.end();
     }
 
+    /// The receipt of a line that was added. Its last step wakes the writer.
+    fn receipt(
+        &self,
+        pushed: Result<(), AuditError>,
+        written: oneshot::Receiver<Result<(), Arc<str>>>,
+    ) -> Receipt {
+        Receipt(match pushed {
+            Ok(()) => State::Waiting(Waiting {
+                written,
+                patience: self.patience,
+                wake: WakeOnDrop(Arc::clone(&self.queue)),
+            }),
+            Err(error) => State::Known(Err(error)),
+        })
+    }
+
+    /// Adds a line. Somebody must wake the writer.
     fn push(&self, event: Event, reply: Option<Reply>) -> Result<(), AuditError> {
         let body = event.into_body();
         self.queue
@@ -323,14 +344,89 @@ impl Receipt {
     /// # Errors
     /// When it was not written, and the log's options refuse work without a record.
     pub async fn written(self) -> Result<(), AuditError> {
-        match self.0 {
-            State::Known(known) => known,
-            State::Waiting(written, patience) => match timeout(patience, written).await {
-                Ok(Ok(Ok(()))) => Ok(()),
-                Ok(Ok(Err(reason))) => Err(AuditError::Unwritten(reason.to_string())),
-                Ok(Err(_)) => Err(AuditError::Closed),
-                Err(_) => Err(AuditError::TooSlow),
-            },
+        let Waiting {
+            written,
+            patience,
+            wake,
+        } = match self.0 {
+            State::Known(known) => return known,
+            State::Waiting(waiting) => waiting,
+        };
+        // Requests that run now add their lines first, and all lines are written together.
+        yield_now().await;
+        drop(wake);
+        match timeout(patience, written).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(reason))) => Err(AuditError::Unwritten(reason.to_string())),
+            Ok(Err(_)) => Err(AuditError::Closed),
+            Err(_) => Err(AuditError::TooSlow),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::stream::Outlet;
+
+    /// Keeps each piece that it is sent.
+    #[derive(Clone, Default)]
+    struct Pieces(Arc<Mutex<Vec<String>>>);
+
+    impl Outlet for Pieces {
+        fn send(&mut self, lines: &[u8]) -> io::Result<()> {
+            let lines = String::from_utf8_lossy(lines).into_owned();
+            self.0.lock().push(lines);
+            Ok(())
+        }
+
+        fn failed(&self, error: io::Error) -> AuditError {
+            AuditError::Thread(error)
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_that_run_at_the_same_time_are_written_together() {
+        let pieces = Pieces::default();
+        let options = AuditOptions::to(Target::Stdout);
+        let log = AuditLog::over(Stream::new(pieces.clone(), "test"), &options).unwrap();
+        log.started().await.unwrap();
+        pieces.0.lock().clear();
+        let mut requests = JoinSet::new();
+        for _ in 0..30 {
+            let log = Arc::clone(&log);
+            requests.spawn(async move { log.record(Event::new("request")).written().await });
+        }
+        let written = requests.join_all().await;
+        assert!(written.iter().all(Result::is_ok));
+        let pieces: Vec<usize> = pieces
+            .0
+            .lock()
+            .iter()
+            .map(|piece| piece.lines().count())
+            .collect();
+        assert_eq!(pieces, [30]);
+    }
+
+    #[tokio::test]
+    async fn a_line_is_written_when_nobody_waits_for_it() {
+        let pieces = Pieces::default();
+        let options = AuditOptions::to(Target::Stdout);
+        let log = AuditLog::over(Stream::new(pieces.clone(), "test"), &options).unwrap();
+        log.started().await.unwrap();
+        let mut heads = log.heads.clone();
+        for seen in 3..9 {
+            match seen % 3 {
+                0 => drop(log.record(Event::new("given_up"))),
+                1 => drop(log.offer(Event::new("offered"))),
+                _ => log.note(Event::new("note")),
+            }
+            let is_there = |position: &Position| position.head.seq == seen;
+            heads.wait_for(is_there).await.unwrap();
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What waits to be written.
+//!
+//! Waking the thread that writes takes longer than writing a line. So an entry may wait for those of other requests before
+//! [`wake`](Queue::wake) is called.
 
-use std::{mem, sync::Arc, time::Duration};
+use std::{fmt, mem, sync::Arc, time::Duration};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
@@ -39,7 +42,18 @@ pub(crate) enum NotTaken {
     Full,
 }
 
+/// Has everything written that waits, at the latest when it is dropped.
+#[derive(Debug)]
+pub(crate) struct WakeOnDrop(pub(crate) Arc<Queue>);
+
+impl Drop for WakeOnDrop {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
 impl Queue {
+    /// Adds an entry, which waits until [`wake`](Self::wake) is called.
     pub(crate) fn push(&self, entry: Entry) -> Result<(), NotTaken> {
         self.push_within(entry, MOST_WAITING)
     }
@@ -58,14 +72,15 @@ impl Queue {
             return Err(NotTaken::Full);
         }
         waiting.bytes += entry.body.len();
-        let was_empty = waiting.entries.is_empty();
         waiting.entries.push(entry);
-        drop(waiting);
-        // While entries wait, the thread is awake already.
-        if was_empty {
+        Ok(())
+    }
+
+    /// Has everything written that waits.
+    pub(crate) fn wake(&self) {
+        if !self.state.lock().entries.is_empty() {
             self.wake.notify_one();
         }
-        Ok(())
     }
 
     /// No entry is taken any more. Those that wait are written.
@@ -89,6 +104,12 @@ impl Queue {
         }
         waiting.bytes = 0;
         (mem::take(&mut waiting.entries), waiting.is_closed)
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
     }
 }
 

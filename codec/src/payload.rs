@@ -1,7 +1,11 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
+use std::sync::Arc;
+
 use temporal_kms::support::erase_vec;
-pub use temporal_kms_codec_proto::{Metadata, Payload, Payloads, SharedPayload};
+pub use temporal_kms_codec_proto::{
+    Data, Metadata, Payload, PayloadParts, Payloads, SharedPayload,
+};
 
 /// How `data` is to be read. Every SDK writes it, and a codec dispatches on it.
 pub const ENCODING: &str = "encoding";
@@ -63,12 +67,30 @@ fn refers_to_storage(metadata: &Metadata) -> bool {
     }
 }
 
-/// Erases what a payload holds. The names of its metadata are left.
-pub(crate) fn erase(payload: &mut Payload) {
-    erase_vec(&mut payload.data);
-    for value in payload.metadata.values_mut() {
-        erase_vec(value);
+/// Payloads with plaintext.
+pub(crate) trait Erase: PayloadParts {
+    /// Erases what the payload holds. The names of its metadata are left, and metadata that other payloads have too.
+    fn erase(&mut self);
+}
+
+impl Erase for Payload {
+    fn erase(&mut self) {
+        erase_vec(&mut self.data);
+        erase_metadata(&mut self.metadata);
     }
+}
+
+impl Erase for SharedPayload {
+    fn erase(&mut self) {
+        erase_vec(self.data.buffer_mut());
+        if let Some(metadata) = Arc::get_mut(&mut self.metadata) {
+            erase_metadata(metadata);
+        }
+    }
+}
+
+fn erase_metadata(metadata: &mut Metadata) {
+    metadata.values_mut().for_each(erase_vec);
 }
 
 /// An entry of the metadata, where there is one and it is text.

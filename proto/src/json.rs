@@ -21,6 +21,7 @@ mod document;
 mod error;
 mod fast;
 mod limits;
+mod partial;
 mod read;
 mod scan;
 mod stream;
@@ -39,5 +40,6 @@ pub use read::{
 pub use scan::{FoundAt, HistoryEvent};
 pub use stream::{Part, PayloadStream};
 pub use write::{
-    shared_payloads_len, write_payload, write_payload_list, write_payloads, write_shared_payloads,
+    shared_payloads_len, write_and_erase, write_payload, write_payload_list, write_payloads,
+    write_shared_payloads,
 };

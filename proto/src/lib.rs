@@ -6,8 +6,10 @@
 
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
+mod data;
 mod debug;
 pub mod json;
+mod parts;
 mod shared;
 
 mod generated {
@@ -17,5 +19,7 @@ mod generated {
     include!("generated/temporal.api.common.v1.rs");
 }
 
+pub use data::Data;
 pub use generated::{Payload, Payloads, payload};
+pub use parts::PayloadParts;
 pub use shared::{Metadata, SharedPayload};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{Payload, payload::ExternalPayloadDetails};
+use crate::{Data, Payload, payload::ExternalPayloadDetails};
 
 /// The metadata of payloads.
 pub type Metadata = BTreeMap<String, Vec<u8>>;
@@ -14,7 +14,7 @@ pub struct SharedPayload {
     /// As in [`Payload`].
     pub metadata: Arc<Metadata>,
     /// As in [`Payload`].
-    pub data: Vec<u8>,
+    pub data: Data,
     /// As in [`Payload`].
     pub external_payloads: Vec<ExternalPayloadDetails>,
 }
@@ -22,10 +22,10 @@ pub struct SharedPayload {
 impl SharedPayload {
     /// A payload without externally stored parts.
     #[must_use]
-    pub const fn new(metadata: Arc<Metadata>, data: Vec<u8>) -> Self {
+    pub fn new(metadata: Arc<Metadata>, data: impl Into<Data>) -> Self {
         Self {
             metadata,
-            data,
+            data: data.into(),
             external_payloads: Vec::new(),
         }
     }
@@ -35,7 +35,7 @@ impl SharedPayload {
     pub fn into_payload(self) -> Payload {
         Payload {
             metadata: Arc::unwrap_or_clone(self.metadata),
-            data: self.data,
+            data: self.data.into_vec(),
             external_payloads: self.external_payloads,
         }
     }
@@ -45,7 +45,7 @@ impl From<Payload> for SharedPayload {
     fn from(payload: Payload) -> Self {
         Self {
             metadata: Arc::new(payload.metadata),
-            data: payload.data,
+            data: payload.data.into(),
             external_payloads: payload.external_payloads,
         }
     }

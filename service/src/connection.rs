@@ -24,7 +24,7 @@ use self::{
     http_connection::Http,
     protocol::Protocol,
 };
-pub use self::{handler::Handler, info::ConnectionInfo};
+pub use self::{handler::Handler, http_connection::READ_BUFFER, info::ConnectionInfo};
 use crate::{
     auth::ClientCertificate,
     listener::{Listener, Stream},

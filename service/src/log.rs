@@ -2,7 +2,9 @@
 
 mod fields;
 mod level;
+mod line;
 mod lines;
+mod time;
 
 use std::{fmt, io::IsTerminal as _, sync::Arc};
 
@@ -22,7 +24,7 @@ use tracing_subscriber::{
 };
 
 pub use self::level::LogLevel;
-use self::{fields::TextFields, lines::ToStderr};
+use self::{fields::TextFields, line::TextLine, lines::ToStderr, time::UtcTime};
 use crate::terminal;
 
 /// The format of log lines.
@@ -125,8 +127,11 @@ fn subscriber(
         // A file or a container's log should have no colour codes.
         .with_ansi(std::io::stderr().is_terminal());
     let log = match format {
-        LogFormat::Text => log.fmt_fields(TextFields).boxed(),
-        LogFormat::Json => log.json().flatten_event(true).boxed(),
+        LogFormat::Text => log
+            .event_format(TextLine::new(UtcTime))
+            .fmt_fields(TextFields)
+            .boxed(),
+        LogFormat::Json => log.with_timer(UtcTime).json().flatten_event(true).boxed(),
     };
     let (filter, handle) = reload::Layer::new(filter(level));
     let control = LogControl {

@@ -48,7 +48,12 @@ impl RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}", self.0)
+        let digit = |shift: u32| char::from_digit(self.0 >> shift & 15, 16);
+        let digits = [28, 24, 20, 16, 12, 8, 4, 0].map(|shift| {
+            let digit = digit(shift).map(u8::try_from);
+            digit.and_then(Result::ok).unwrap_or(b'0')
+        });
+        f.write_str(std::str::from_utf8(&digits).unwrap_or_default())
     }
 }
 
@@ -60,6 +65,8 @@ mod tests {
     fn each_request_has_its_own() {
         let (one, other) = (RequestId::next(), RequestId::next());
         assert_ne!(one, other);
-        assert_eq!(one.to_string().len(), 8);
+        for number in [0, 1, 0x00c0_ffee, 0x1234_5678, 0x9abc_def0, u32::MAX] {
+            assert_eq!(RequestId(number).to_string(), format!("{number:08x}"));
+        }
     }
 }

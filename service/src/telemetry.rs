@@ -18,6 +18,7 @@ mod metrics;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod process;
+mod request_counts;
 mod request_span;
 mod requests;
 mod security;

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 /// One line: every control character becomes U+FFFD, line breaks and tabs too.
 #[must_use]
 pub fn line(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars()
         .map(|c| if obeyed(c) { '\u{fffd}' } else { c })
         .collect()

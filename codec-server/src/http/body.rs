@@ -1,6 +1,7 @@
 //! Reads a body within limits of size, time and memory.
 //!
-//! A large body is kept in parts: memory that grows would be copied, and the copies erased.
+//! A large body is kept in parts: memory that grows would be copied, and the copies erased. Large parts stay in the buffers that
+//! the HTTP library has read them into.
 
 mod parts;
 
@@ -14,11 +15,14 @@ use temporal_kms_codec_service::body::discard;
 use tokio::time::timeout;
 
 pub(super) use self::parts::Parts;
-use super::{memory::Share, request_error::RequestError};
+use super::{connection::READ_BUFFER, memory::Share, request_error::RequestError};
 
 /// Memory that a body takes at first: 16 KiB, or up to 64 KiB for a long announced body. Never more than the announced length.
 const FIRST: usize = 16 << 10;
 const FIRST_OF_LONG: usize = 64 << 10;
+/// A longer part stays in its buffer, of which it leaves little unused. The buffer has no other such part, so the part can be
+/// erased there.
+const COPIED: usize = READ_BUFFER / 8 * 7;
 /// How much of a refused body is still read, and for how long.
 const DISCARDED: usize = 32 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);
@@ -60,7 +64,7 @@ async fn read_limited(
             drop((bytes, share));
             return Err(refuse(body, RequestError::BodyTooLarge { limit }).await);
         }
-        if let Err(busy) = add(&mut bytes, &part, (announced, limit), &mut share).await {
+        if let Err(busy) = add(&mut bytes, part, (announced, limit), &mut share).await {
             drop((bytes, share));
             return Err(refuse(body, busy).await);
         }
@@ -71,21 +75,26 @@ async fn read_limited(
 /// Adds a part that has arrived. Memory is taken as it is needed.
 async fn add(
     bytes: &mut Parts,
-    part: &[u8],
+    mut part: Bytes,
     (announced, limit): (usize, usize),
     share: &mut Share,
 ) -> Result<(), RequestError> {
-    let room = bytes.capacity() - bytes.len();
-    let (now, later) = part.split_at(part.len().min(room));
-    bytes.append(now);
-    if later.is_empty() {
+    let here = part.split_to(part.len().min(bytes.room()));
+    bytes.append(&here);
+    if part.is_empty() {
         return Ok(());
     }
-    let needed = bytes.len() + later.len();
-    let capacity = capacity(needed, bytes.capacity(), announced).min(limit.max(needed));
-    share.grow(capacity - bytes.capacity()).await?;
-    bytes.grow(capacity);
-    bytes.append(later);
+    if part.len() > COPIED {
+        share.grow(part.len()).await?;
+        bytes.keep(part);
+        return Ok(());
+    }
+    let needed = bytes.len() + part.len();
+    let capacity = capacity(needed, bytes.len(), announced).min(limit.max(needed));
+    let room = capacity - bytes.len();
+    share.grow(room).await?;
+    bytes.begin(room);
+    bytes.append(&part);
     Ok(())
 }
 
@@ -135,10 +144,10 @@ mod tests {
         let mut share = Memory::new(64 << 20).share();
         let (mut bytes, mut taken) = (Parts::default(), Vec::new());
         for length in lengths {
-            let part = vec![b'x'; length];
-            let added = add(&mut bytes, &part, (announced, LIMIT), &mut share);
+            let part = Bytes::from(vec![b'x'; length]);
+            let added = add(&mut bytes, part, (announced, LIMIT), &mut share);
             added.await.unwrap();
-            taken.push(bytes.capacity());
+            taken.push(share.bytes());
         }
         (bytes, taken)
     }
@@ -150,7 +159,18 @@ mod tests {
     #[tokio::test]
     async fn a_body_gets_memory_in_proportion_to_what_has_arrived() {
         for announced in [8 << 20, 0] {
-            let parts = [1, 100, 8000, 60 << 10, 5, 128 << 10, 128 << 10, 1 << 20];
+            let parts = [
+                1,
+                100,
+                8000,
+                60 << 10,
+                5,
+                128 << 10,
+                128 << 10,
+                70 << 10,
+                1 << 20,
+                9,
+            ];
             let mut arrived = 0;
             for (part, taken) in parts.into_iter().zip(taken(announced, parts).await) {
                 arrived += part;
@@ -182,5 +202,31 @@ mod tests {
         assert_eq!(bytes.joined().as_slice(), vec![b'x'; all]);
         let (small, _) = arrived(100, [40, 60]).await;
         assert_eq!(small.single().map(<[u8]>::len), Some(100));
+    }
+
+    #[tokio::test]
+    async fn long_parts_stay_where_they_are() {
+        let mut share = Memory::new(64 << 20).share();
+        let mut bytes = Parts::default();
+        let part = Bytes::from(vec![b'x'; READ_BUFFER]);
+        let parts = [
+            part.slice(..9),
+            part.clone(),
+            part.clone(),
+            part.slice(..COPIED),
+        ];
+        for part in parts.clone() {
+            let added = add(&mut bytes, part, (parts.concat().len(), LIMIT), &mut share);
+            added.await.unwrap();
+        }
+        assert_eq!(bytes.joined().as_slice(), parts.concat());
+        let is_kept = |slice: &&[u8]| part.as_ptr_range().contains(&slice.as_ptr());
+        let kept: Vec<_> = bytes
+            .slices()
+            .into_iter()
+            .filter(is_kept)
+            .map(<[u8]>::len)
+            .collect();
+        assert_eq!(kept, [READ_BUFFER]);
     }
 }

@@ -1,6 +1,6 @@
 //! The limits of connections, from the configuration of this server.
 
-pub(crate) use temporal_kms_codec_service::connection::{ConnectionInfo, Service};
+pub(crate) use temporal_kms_codec_service::connection::{ConnectionInfo, READ_BUFFER, Service};
 use temporal_kms_codec_service::{
     connection::{self, ConnectionLimits},
     listener::Listener,

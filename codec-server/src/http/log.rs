@@ -8,7 +8,7 @@ use temporal_kms_codec_service::{auth::Identity, listener::Peer, telemetry::Ende
 
 use super::{asked::Asked, request_error::shown, request_id::RequestId};
 
-/// What the log says of a request. It is passed in the answer's extensions.
+/// What the log says of a request. Routes pass it in the extensions of the answer.
 #[derive(Clone, Default)]
 pub(super) struct Summary {
     pub(super) operation: Option<&'static str>,

@@ -46,6 +46,11 @@ pub(super) struct Share {
 }
 
 impl Share {
+    /// What is counted.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Counts `bytes` more. It may wait for other requests.
     pub(super) async fn grow(&mut self, bytes: usize) -> Result<(), RequestError> {
         if self.try_grow(bytes).is_ok() {

@@ -29,13 +29,15 @@ use super::{
     transform::{self, Done},
 };
 
-/// As [`run`], for a route.
+/// As [`run`], for a route. What the log says of the request is in the answer's extensions.
 pub(super) async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
-    run(&app, request).await
+    let (mut response, summary) = run(&app, request).await;
+    response.extensions_mut().insert(summary);
+    response
 }
 
-/// Answers a codec request. What the log says of it is in the answer's extensions.
-pub(super) async fn run(app: &App, request: Request) -> Response {
+/// Answers a codec request, and tells what the log says of it.
+pub(super) async fn run(app: &App, request: Request) -> (Response, Summary) {
     let id = RequestId::of(&request);
     let mut asked = InFlight {
         app,
@@ -50,7 +52,7 @@ pub(super) async fn run(app: &App, request: Request) -> Response {
         discard_unread(body).await;
     }
     let mut summary = asked.answered();
-    let mut response = match done {
+    let response = match done {
         Ok(done) => answer::success(done),
         Err(refusal) => {
             if let Some(reason) = refusal.shed_reason() {
@@ -60,8 +62,7 @@ pub(super) async fn run(app: &App, request: Request) -> Response {
             answer::refusal(&refusal, id)
         }
     };
-    response.extensions_mut().insert(summary);
-    response
+    (response, summary)
 }
 
 /// A request without an answer yet. When it is dropped, the request was given up.

@@ -4,6 +4,9 @@
 //! marks a placeholder, and an encrypted value can have the same text. The answer's header `codec-server-placeholders`
 //! tells programs which payloads are placeholders.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::{Value, json};
 use temporal_kms_codec::{Error, Payload, payload::ENCODING};
 
@@ -13,6 +16,7 @@ use super::{request_error::words, request_id::RequestId};
 const KEY: &str = "codec-server error";
 /// How its text begins.
 const BEGINNING: &str = "cannot be decoded: ";
+static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(KEY));
 /// Placeholders are shorter; larger values are not searched.
 const LONGEST: usize = 2 << 10;
 
@@ -30,9 +34,8 @@ pub(super) fn placeholder(error: &Error, request: RequestId) -> Payload {
 }
 
 /// Whether the value is a placeholder. An editor may have changed its spaces.
-pub(super) fn is_placeholder(payload: &Payload) -> bool {
-    let data = payload.data.as_slice();
-    if data.len() > LONGEST || memchr::memmem::find(data, KEY.as_bytes()).is_none() {
+pub(super) fn is_placeholder(data: &[u8]) -> bool {
+    if data.len() > LONGEST || FINDER.find(data).is_none() {
         return false;
     }
     let Ok(Value::Object(object)) = serde_json::from_slice(data) else {
@@ -50,13 +53,6 @@ mod tests {
     };
 
     use super::*;
-
-    fn payload(data: &str) -> Payload {
-        Payload {
-            data: data.as_bytes().to_vec(),
-            ..Payload::default()
-        }
-    }
 
     #[test]
     fn says_why_and_has_no_metadata_but_the_encoding() {
@@ -85,11 +81,10 @@ mod tests {
     #[test]
     fn is_recognised_after_an_editor_has_reformatted_it() {
         let ours = placeholder(&PayloadError::NotAuthentic.into(), RequestId::next());
-        assert!(is_placeholder(&ours));
+        assert!(is_placeholder(&ours.data));
         let value: Value = serde_json::from_slice(&ours.data).unwrap();
-        assert!(is_placeholder(&payload(
-            &serde_json::to_string_pretty(&value).unwrap()
-        )));
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        assert!(is_placeholder(pretty.as_bytes()));
         for other in [
             "",
             "\"codec-server error\"",
@@ -99,7 +94,7 @@ mod tests {
             r#"[{"codec-server error":"cannot be decoded: x"}]"#,
             r#"{"codec-server error":"cannot be decoded: x""#,
         ] {
-            assert!(!is_placeholder(&payload(other)), "{other}");
+            assert!(!is_placeholder(other.as_bytes()), "{other}");
         }
     }
 }

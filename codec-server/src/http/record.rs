@@ -1,10 +1,11 @@
 //! The outermost layer: a request gets its id and its span, its answer the headers that every answer has, both logs their
 //! lines, and the metrics their numbers.
 
+use std::{future::poll_fn, pin::pin};
+
 use axum::{extract::Request, response::Response};
 use temporal_kms_codec_service::telemetry::RequestSpan;
 use tokio::time::Instant;
-use tracing::Instrument as _;
 
 use super::{
     answer,
@@ -14,11 +15,11 @@ use super::{
     request_id::RequestId,
 };
 
-/// Records a request and its answer, which `next` makes.
+/// Records a request and its answer. `next` makes the answer, and tells what the log says of it.
 pub(super) async fn record(
     app: &App,
     mut request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
+    next: impl AsyncFnOnce(Request) -> (Response, Summary),
 ) -> Response {
     let (start, method) = (Instant::now(), log::method(request.method()));
     let id = RequestId::next();
@@ -27,9 +28,10 @@ pub(super) async fn record(
     request.extensions_mut().insert(id);
     // Before CORS, which answers preflights by itself.
     app.origins.log_refused(&request);
-    let mut response = next(request).instrument(span.span().clone()).await;
-    let summary = response.extensions_mut().remove::<Summary>();
-    let mut summary = summary.unwrap_or_default();
+    let mut answered = pin!(next(request));
+    // The span is entered for each step, and not for what is left behind the last one.
+    let answered = poll_fn(|cx| span.span().in_scope(|| answered.as_mut().poll(cx)));
+    let (mut response, mut summary) = answered.await;
     let recorded = audited::record(&app.audit, id, response.status(), &summary).await;
     if let Err(refused) = recorded
         && response.status().is_success()

@@ -13,7 +13,7 @@ use http::{Method, header};
 use tower::ServiceExt as _;
 
 use super::{
-    app::App, login, page, pipeline, place::in_place, record::record, status::status,
+    app::App, log::Summary, login, page, pipeline, place::in_place, record::record, status::status,
     whoami::whoami,
 };
 
@@ -23,9 +23,9 @@ pub(crate) async fn answer(app: &Arc<App>, routes: &Router, request: Request) ->
         if needs_routes(&request) {
             return by_routes(routes, request).await;
         }
-        let mut response = pipeline::run(app, request).await;
+        let (mut response, summary) = pipeline::run(app, request).await;
         app.origins.add_cors_headers(&mut response);
-        response
+        (response, summary)
     })
     .await
 }
@@ -42,9 +42,10 @@ pub(crate) async fn answer_by_routes(
     .await
 }
 
-async fn by_routes(routes: &Router, request: Request) -> Response {
-    let Ok(response) = routes.clone().oneshot(request).await;
-    response
+async fn by_routes(routes: &Router, request: Request) -> (Response, Summary) {
+    let Ok(mut response) = routes.clone().oneshot(request).await;
+    let summary = response.extensions_mut().remove::<Summary>();
+    (response, summary.unwrap_or_default())
 }
 
 /// Whether a request is not for a codec path, or a browser may want to know whether its page may read the answer. Routing and

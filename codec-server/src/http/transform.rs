@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
-use temporal_kms::support::erase_vec;
+use temporal_kms::support::{erase, erase_vec};
 use temporal_kms_codec::{
     Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded,
 };
@@ -87,6 +87,7 @@ enum Decoded {
 impl Request<'_> {
     pub(super) async fn run(&self, body: Received) -> Result<Done, RequestError> {
         let Received { bytes, mut share } = body;
+        let taken = share.bytes();
         // The size of the payloads is unknown before they are parsed. They seldom take more than the text.
         share.grow(bytes.len()).await?;
         let limits = json::Limits::new(self.limits.max_payloads);
@@ -94,7 +95,7 @@ impl Request<'_> {
         let is_ciphertext = self.operation == Operation::Decode && parsed.is_ciphertext();
         let asked = parsed.payloads;
         share.try_grow(total(&asked).saturating_sub(bytes.len()))?;
-        share.shrink(bytes.len());
+        share.shrink(taken);
         if is_ciphertext {
             bytes.discard();
         } else {
@@ -165,12 +166,12 @@ impl Request<'_> {
     }
 
     async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
-        let asked: Vec<Payload> = asked.into_iter().map(SharedPayload::into_payload).collect();
+        let find = |wrong: fn(&[u8]) -> bool| asked.iter().position(|payload| wrong(&payload.data));
         // An encrypted placeholder would replace the value that could not be decoded.
-        if let Some(index) = asked.iter().position(placeholder::is_placeholder) {
+        if let Some(index) = find(placeholder::is_placeholder) {
             return Err(RequestError::Placeholder { index });
         }
-        if let Some(index) = asked.iter().position(is_shown_ciphertext) {
+        if let Some(index) = find(is_shown_ciphertext) {
             return Err(RequestError::ShownCiphertext { index });
         }
         let payloads = self
@@ -391,14 +392,13 @@ impl Answered {
     async fn write(mut self, mut share: Share, is_secret: bool) -> Result<Done, RequestError> {
         let length = json::shared_payloads_len(&self.payloads);
         share.grow(length).await?;
-        let text = json::write_shared_payloads(&self.payloads);
-        if is_secret {
-            for payload in &mut self.payloads {
-                erase_vec(&mut payload.data);
-            }
-        }
-        let payloads = self.payloads.len();
-        drop(mem::take(&mut self.payloads));
+        let count = self.payloads.len();
+        let payloads = mem::take(&mut self.payloads);
+        let text = if is_secret {
+            json::write_and_erase(payloads, erase)
+        } else {
+            json::write_shared_payloads(&payloads)
+        };
         share.keep(length);
         Ok(Done {
             answer: Bytes::from_owner(Answer {
@@ -406,7 +406,7 @@ impl Answered {
                 is_secret,
                 _share: share,
             }),
-            payloads,
+            payloads: count,
             placeholders: self.placeholders,
             references: self.references,
         })

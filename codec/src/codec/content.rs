@@ -1,6 +1,7 @@
 //! The serialized payload that is inside of an encrypted one, and its limits.
 
 mod in_place;
+pub(crate) mod serialized;
 
 use std::{
     ops::Range,
@@ -12,8 +13,8 @@ use prost::{
     encoding::{DecodeContext, WireType, decode_key, skip_field},
 };
 
-use temporal_kms::support::{SecretVec, erase_from};
-use temporal_kms_codec_proto::{Metadata, SharedPayload};
+use temporal_kms::support::{SecretVec, erase, erase_from};
+use temporal_kms_codec_proto::{Data, Metadata, PayloadParts, SharedPayload};
 
 use crate::{Payload, PayloadError};
 
@@ -21,13 +22,15 @@ use crate::{Payload, PayloadError};
 /// some megabytes must not become gigabytes.
 pub(crate) const MAX_ENTRIES: usize = 1000;
 
-/// `message Payload`: the fields that can repeat.
+/// `message Payload`.
 const METADATA: u32 = 1;
+const DATA: u32 = 2;
 const EXTERNAL_PAYLOADS: u32 = 3;
 
 /// Whether `decode` would read what becomes of `payload`.
-pub(crate) fn check(payload: &Payload) -> Result<(), PayloadError> {
-    match payload.metadata.len().max(payload.external_payloads.len()) {
+pub(crate) fn check(payload: &impl PayloadParts) -> Result<(), PayloadError> {
+    let entries = payload.metadata().len();
+    match entries.max(payload.external_payloads().len()) {
         0..=MAX_ENTRIES => Ok(()),
         _ => Err(TOO_MANY_ENTRIES),
     }
@@ -41,13 +44,13 @@ pub(crate) fn decode(serialized: &[u8]) -> Result<Payload, PayloadError> {
     Payload::decode(serialized).map_err(|_| NOT_A_PAYLOAD)
 }
 
-/// Reads a serialized payload out of the buffer that it was decrypted in. Its data keep their place in memory, and everything
-/// else in the buffer is erased.
+/// Reads a serialized payload out of the buffer that it was decrypted in. Its data stay in this buffer, and everything else in
+/// the buffer is erased.
 pub(crate) fn take(buffer: SecretVec, serialized: Range<usize>) -> Result<Payload, PayloadError> {
     Ok(match taken(buffer, serialized, in_place::metadata)? {
         Taken::InPlace(metadata, data) => Payload {
             metadata,
-            data,
+            data: data.into_vec(),
             external_payloads: Vec::new(),
         },
         Taken::Read(payload) => payload,
@@ -94,7 +97,7 @@ pub(crate) fn take_shared(
 /// What was taken out of a buffer.
 enum Taken<M> {
     /// The metadata and the data.
-    InPlace(M, Vec<u8>),
+    InPlace(M, Data),
     /// A payload in another form than most, which was read the other way.
     Read(Payload),
 }
@@ -121,12 +124,13 @@ fn taken<M>(
     if buffer.capacity() > SMALL && len < buffer.capacity() / 2 {
         // Few data must not keep much memory.
         let data = serialized.get(parts.data).unwrap_or_default();
-        return Ok(Taken::InPlace(metadata, data.to_vec()));
+        return Ok(Taken::InPlace(metadata, data.to_vec().into()));
     }
     let data = start + parts.data.start..start + parts.data.end;
-    buffer.copy_within(data, 0);
-    erase_from(&mut buffer, len);
-    Ok(Taken::InPlace(metadata, buffer.into_inner()))
+    erase_from(&mut buffer, data.end);
+    erase(buffer.get_mut(..data.start).unwrap_or_default());
+    let data = Data::behind(data.start, buffer.into_inner());
+    Ok(Taken::InPlace(metadata, data))
 }
 
 impl LastMetadata {
@@ -249,10 +253,17 @@ mod tests {
             external_payloads: vec![],
         };
         let buffer = [vec![1; 66], payload.encode_to_vec(), vec![2; 16]].concat();
+        let whole = buffer.clone();
         let (place, end) = (buffer.as_ptr(), buffer.len() - 16);
         let mut taken = take(buffer.into(), 66..end).unwrap();
         assert_eq!(taken, payload);
         assert_eq!(taken.data.as_ptr(), place);
+        let shared = take_shared(whole.into(), 66..end, &mut LastMetadata::default());
+        let mut shared = shared.unwrap();
+        assert_eq!(&*shared.data, payload.data);
+        let before = shared.data.buffer_mut();
+        before.truncate(before.len() - payload.data.len());
+        assert!(before.len() > 66 && before.iter().all(|byte| *byte == 0));
         let len = taken.data.len();
         // No plaintext is behind the data: what is written there stays what it was.
         assert!(taken.data.capacity() > len);

@@ -3,7 +3,7 @@
 use std::{fmt, vec};
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
-use temporal_kms_codec_proto::Metadata;
+use temporal_kms_codec_proto::{Metadata, PayloadParts};
 
 use super::{
     CONCURRENT_CALLS, Codec, content,
@@ -159,10 +159,10 @@ impl Codec {
 
     /// The marker of a payload that is encrypted for this codec already. Other codecs may be chained with this one, so what
     /// they made is a value like any other, unless the configuration opens their format.
-    pub(super) fn marker_of_sealed(&self, payload: &Payload) -> Option<Marker> {
+    pub(super) fn marker_of_sealed(&self, payload: &impl PayloadParts) -> Option<Marker> {
         let formats = &self.0.policy.formats;
         let is_opened = |marker: &Marker| marker.format().is_ok_and(|it| formats.opens(it));
-        Marker::of(payload)
+        Marker::of_parts(payload.metadata(), payload.data())
             .filter(|marker| marker.is_ours() || (marker.encrypts() && is_opened(marker)))
     }
 

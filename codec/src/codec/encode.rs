@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use prost::Message as _;
-use temporal_kms::support::SecretVec;
-use temporal_kms_codec_proto::SharedPayload;
+use temporal_kms_codec_proto::{PayloadParts, SharedPayload};
 
 use super::{
-    CONCURRENT_CALLS, Codec, Encryption, content,
+    CONCURRENT_CALLS, Codec, Encryption,
+    content::{self, serialized},
     message::{self, AdditionalData},
 };
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
         direct::{self, Direct},
     },
     kms::{ProviderError, ProviderErrorKind},
-    payload,
+    payload::Erase,
 };
 
 /// A payload in its place among the others.
@@ -52,13 +51,18 @@ impl Codec {
             .inspect_err(|_| self.0.counters.rejected.add(count))
     }
 
-    /// As [`encode`](Self::encode). The payloads share their metadata, which are those of one data key.
+    /// As [`encode`](Self::encode), for payloads that may share their metadata. Encrypted payloads share theirs, which are
+    /// those of one data key.
     ///
     /// # Errors
     /// As [`encode`](Self::encode).
-    pub async fn encode_shared(&self, payloads: Vec<Payload>) -> Result<Vec<SharedPayload>, Error> {
+    pub async fn encode_shared(
+        &self,
+        payloads: Vec<SharedPayload>,
+    ) -> Result<Vec<SharedPayload>, Error> {
         if self.0.format != Format::Envelope || !self.are_all_new(&payloads) {
-            let sealed = self.encode(payloads).await?;
+            let payloads = payloads.into_iter().map(SharedPayload::into_payload);
+            let sealed = self.encode(payloads.collect()).await?;
             return Ok(sealed.into_iter().map(SharedPayload::from).collect());
         }
         let count = payloads.len();
@@ -94,17 +98,19 @@ impl Codec {
     }
 
     /// Whether every payload is sealed, and none is encrypted already or above a limit. Then nothing has to be opened.
-    fn are_all_new(&self, payloads: &[Payload]) -> bool {
-        let is_new = |payload: &Payload| {
+    fn are_all_new(&self, payloads: &[impl PayloadParts]) -> bool {
+        let is_new = |payload: &_| {
             self.marker_of_sealed(payload).is_none() && content::check(payload).is_ok()
         };
         !payloads.is_empty() && payloads.iter().all(is_new)
     }
 
     /// Seals a batch of new payloads under one data key.
-    async fn seal_new(&self, payloads: Vec<Payload>) -> Result<Vec<SharedPayload>, Error> {
+    async fn seal_new<P: Erase>(&self, payloads: Vec<P>) -> Result<Vec<SharedPayload>, Error> {
         let active = &self.encryption()?.active_v2;
-        let bytes = payloads.iter().map(|payload| payload.encoded_len() as u64);
+        let bytes = payloads
+            .iter()
+            .map(|payload| serialized::len(payload) as u64);
         let key = active.acquire(payloads.len() as u64, bytes.sum()).await?;
         let mut seal = self.seal_of(active);
         let mut sealed = Vec::with_capacity(payloads.len());
@@ -158,7 +164,7 @@ impl Codec {
                 Err(error.into())
             }
             Ok(mut opened) => {
-                payload::erase(&mut opened);
+                opened.erase();
                 Ok(())
             }
             Err(_) => Ok(()),
@@ -175,15 +181,15 @@ impl Codec {
     }
 
     /// Seals one payload under a data key of `active`.
-    fn seal_of(
+    fn seal_of<P: PayloadParts>(
         &self,
         active: &ActiveDek,
-    ) -> impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError> + use<> {
+    ) -> impl FnMut(&ExpandedDek, &P) -> Result<Vec<u8>, PayloadError> + use<P> {
         let (compression, max_decompressed) = (self.0.compression, self.0.max_decompressed);
         let mut additional = AdditionalData::new(active.context());
         move |key, payload| {
             // What this codec would not decompress is not compressed.
-            let compression = if payload.encoded_len() > max_decompressed {
+            let compression = if serialized::len(payload) > max_decompressed {
                 Compression::None
             } else {
                 compression
@@ -212,7 +218,7 @@ impl Codec {
         mut payload: Payload,
     ) -> Result<Payload, Error> {
         let key = &encryption.sealing.encrypting.first;
-        let len = payload.encoded_len();
+        let len = serialized::len(&payload);
         let limits = key.limits();
         let fits = (limits.min_plaintext..=limits.max_plaintext).contains(&len);
         if !fits || !direct::may_have_len(len) {
@@ -228,8 +234,8 @@ impl Codec {
         let rest = &encryption.directly;
         rest.check()?;
         self.0.counters.direct_calls.add(1);
-        let plaintext = SecretVec::from(payload.encode_to_vec());
-        payload::erase(&mut payload);
+        let plaintext = serialized::to_vec(&payload);
+        payload.erase();
         let encrypted = key.encrypt(&plaintext).await;
         rest.learn(&encrypted);
         Ok(Direct {
@@ -249,7 +255,7 @@ async fn seal_envelopes(
     let (messages, bytes) = slots
         .iter()
         .fold((0, 0), |(messages, bytes), slot| match slot {
-            Slot::ToSeal(payload) => (messages + 1, bytes + payload.encoded_len() as u64),
+            Slot::ToSeal(payload) => (messages + 1, bytes + serialized::len(payload) as u64),
             Slot::Sealed(_) => (messages, bytes),
         });
     let key = active.acquire(messages, bytes).await?;
@@ -265,13 +271,13 @@ async fn seal_envelopes(
 }
 
 /// Seals a payload, and erases it.
-fn seal_one(
+fn seal_one<P: Erase>(
     key: &ActiveKey,
-    payload: &mut Payload,
-    seal: &mut impl FnMut(&ExpandedDek, &Payload) -> Result<Vec<u8>, PayloadError>,
+    payload: &mut P,
+    seal: &mut impl FnMut(&ExpandedDek, &P) -> Result<Vec<u8>, PayloadError>,
 ) -> Result<SharedPayload, PayloadError> {
     let data = seal(&key.data_key, payload)?;
-    payload::erase(payload);
+    payload.erase();
     Ok(SharedPayload::new(Arc::clone(&key.metadata), data))
 }
 

@@ -113,14 +113,14 @@ impl<'c> KnownKeys<'c> {
                 last.same = Some(Arc::clone(&payload.metadata));
             }
         }
-        let data = mem::take(&mut payload.data);
+        let data = mem::take(&mut payload.data).into_vec();
         match self.decrypt(data) {
             Ok((buffer, content)) => {
                 let content = content::take_shared(buffer, content, &mut self.content);
                 self.opened(content, |content| (&content.metadata, &content.data))
             }
             Err(data) => {
-                payload.data = data;
+                payload.data = data.into();
                 Err(Undecoded(State::Given(payload.into_payload())))
             }
         }

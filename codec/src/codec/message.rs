@@ -2,12 +2,12 @@
 
 use std::{mem, ops::Range};
 
-use prost::Message as _;
 use temporal_kms::support::{SecretVec, erase};
+use temporal_kms_codec_proto::PayloadParts;
 
 use crate::{
     Compression, EncryptionContext, Payload, PayloadError,
-    codec::content,
+    codec::content::{self, serialized},
     crypto::{
         aead::{NONCE_LEN, TAG_LEN},
         compression,
@@ -42,7 +42,7 @@ pub(crate) fn seal_v2(
     key: &ExpandedDek,
     additional: &mut AdditionalData,
     compression: Compression,
-    payload: &Payload,
+    payload: &impl PayloadParts,
 ) -> Result<Vec<u8>, PayloadError> {
     let mut message_id = [0; 32];
     random::fill(&mut message_id)?;
@@ -54,7 +54,7 @@ fn seal_v2_as(
     key: &ExpandedDek,
     additional: &mut AdditionalData,
     compression: Compression,
-    payload: &Payload,
+    payload: &impl PayloadParts,
 ) -> Result<Vec<u8>, PayloadError> {
     // A buffer of its own: no plaintext is left behind the ciphertext, where nothing would erase it.
     let compressed = compressed(compression, payload);
@@ -149,7 +149,10 @@ fn decrypt_v2(
 }
 
 /// The `data` of an envelope version 1.
-pub(crate) fn seal_v1(key: &ExpandedDek, payload: &Payload) -> Result<Vec<u8>, PayloadError> {
+pub(crate) fn seal_v1(
+    key: &ExpandedDek,
+    payload: &impl PayloadParts,
+) -> Result<Vec<u8>, PayloadError> {
     let mut nonce = [0; NONCE_LEN];
     random::fill(&mut nonce)?;
     let mut data = buffer(NONCE_LEN, payload);
@@ -182,19 +185,18 @@ const TOO_LARGE_FOR_GCM: PayloadError = PayloadError::TooLarge {
 };
 
 /// The serialized payload in compressed form, unless that is not wanted or not shorter.
-fn compressed(compression: Compression, payload: &Payload) -> Option<SecretVec> {
-    if !compression.applies_to(payload.encoded_len()) {
+fn compressed(compression: Compression, payload: &impl PayloadParts) -> Option<SecretVec> {
+    if !compression.applies_to(serialized::len(payload)) {
         return None;
     }
-    compression.apply(&SecretVec::from(payload.encode_to_vec()))
+    compression.apply(&serialized::to_vec(payload))
 }
 
 /// Room for `before` bytes, the serialized payload and a tag, so that sealing moves nothing.
-fn buffer(before: usize, payload: &Payload) -> Vec<u8> {
-    let mut data = Vec::with_capacity(before + payload.encoded_len() + TAG_LEN);
+fn buffer(before: usize, payload: &impl PayloadParts) -> Vec<u8> {
+    let mut data = Vec::with_capacity(before + serialized::len(payload) + TAG_LEN);
     data.resize(before, 0);
-    let encoded = payload.encode(&mut data);
-    debug_assert!(encoded.is_ok(), "a vector has room for everything");
+    serialized::push(payload, &mut data);
     data
 }
 

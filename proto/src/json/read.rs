@@ -1,10 +1,6 @@
 //! Reads payloads: serde visitors build the messages in one pass and decode base64 directly from the text.
 
-use std::{
-    cell::Cell,
-    collections::btree_map::{BTreeMap, Entry},
-    fmt,
-};
+use std::{cell::Cell, collections::btree_map::Entry, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
@@ -14,6 +10,7 @@ use super::{
     error::{Field, JsonError, Place, Position},
     fast,
     limits::{Limits, MAX_METADATA},
+    partial::{Erase, Partial},
 };
 use crate::{Payload, Payloads, SharedPayload, payload::ExternalPayloadDetails};
 
@@ -49,11 +46,11 @@ pub fn parse_any_shared_payloads(
     Ok(payloads.into_iter().map(SharedPayload::from).collect())
 }
 
-/// As [`parse_payloads`], for a body in parts and in the form that most clients send. Payloads with the same metadata share them. `None` for other forms, which
-/// [`parse_any_shared_payloads`] reads, and for parts that must be put together first.
+/// As [`parse_payloads`], for a body in parts and in the form that most clients send. Payloads with the same metadata share
+/// them. `None` for other forms, which [`parse_any_shared_payloads`] reads, and for parts that must be put together first.
 ///
 /// `last` are metadata that were read before, and their text. They are not read again, and replaced by the last ones of this
-/// body.
+/// body that are in one part.
 #[must_use]
 pub fn parse_shared_payloads_in_parts<'b>(
     parts: &'b [&'b [u8]],
@@ -88,15 +85,15 @@ pub fn parse_payload(json: &[u8]) -> Result<Payload, JsonError> {
     parse(json, &context, PayloadObject(&context))
 }
 
-fn parse<'de, S: DeserializeSeed<'de>>(
+fn parse<'de, T: Erase>(
     json: &'de [u8],
     context: &Context,
-    seed: S,
-) -> Result<S::Value, JsonError> {
+    seed: impl DeserializeSeed<'de, Value = Partial<T>>,
+) -> Result<T, JsonError> {
     let text = text(json)?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
     seed.deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
+        .and_then(|value| deserializer.end().map(|()| value.whole()))
         .map_err(|error| context.explain(&error))
 }
 
@@ -189,7 +186,7 @@ impl Context {
     }
 }
 
-/// A visitor that carries the context, and is its own seed.
+/// A visitor that carries the context, and is its own seed. What can be plaintext is [`Partial`] until the whole text is read.
 macro_rules! node {
     ($name:ident -> $value:ty { $($methods:tt)* }) => {
         struct $name<'c>(&'c Context);
@@ -214,8 +211,8 @@ macro_rules! node {
     };
 }
 
-node!(Body -> Vec<Payload> {
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Payload>, A::Error> {
+node!(Body -> Partial<Vec<Payload>> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut payloads = None;
         while let Some(key) = map.next_key_seed(KnownKey)? {
             if key == Key::Payloads {
@@ -229,17 +226,17 @@ node!(Body -> Vec<Payload> {
     }
 });
 
-node!(PayloadList -> Vec<Payload> {
-    fn visit_unit<E>(self) -> Result<Vec<Payload>, E> {
-        Ok(Vec::new())
+node!(PayloadList -> Partial<Vec<Payload>> {
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Partial::default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Payload>, A::Error> {
-        let mut payloads = Vec::new();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut payloads = Partial::<Vec<Payload>>::default();
         loop {
             self.0.payload.set(Some(payloads.len()));
             match list.next_element_seed(PayloadInList(self.0))? {
-                Some(payload) => payloads.push(payload),
+                Some(payload) => payloads.push(payload.whole()),
                 None => break,
             }
         }
@@ -252,9 +249,9 @@ node!(PayloadList -> Vec<Payload> {
 struct PayloadInList<'c>(&'c Context);
 
 impl<'de> DeserializeSeed<'de> for PayloadInList<'_> {
-    type Value = Payload;
+    type Value = Partial<Payload>;
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Payload, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         if self
             .0
             .payload
@@ -268,12 +265,12 @@ impl<'de> DeserializeSeed<'de> for PayloadInList<'_> {
     }
 }
 
-node!(PayloadObject -> Payload {
-    fn visit_unit<E: serde::de::Error>(self) -> Result<Payload, E> {
+node!(PayloadObject -> Partial<Payload> {
+    fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
         Err(self.0.fail_at(Field::Payload, Fault::NullPayload))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut metadata, mut data, mut external) = (None, None, None);
         while let Some(key) = map.next_key_seed(KnownKey)? {
             match key {
@@ -295,21 +292,21 @@ node!(PayloadObject -> Payload {
             }
         }
         self.0.field.set(Field::Payload);
-        Ok(Payload {
-            metadata: metadata.unwrap_or_default(),
-            data: data.unwrap_or_default(),
+        Ok(Partial::from(Payload {
+            metadata: metadata.map(Partial::whole).unwrap_or_default(),
+            data: data.map(Partial::whole).unwrap_or_default(),
             external_payloads: external.unwrap_or_default(),
-        })
+        }))
     }
 });
 
-node!(Metadata -> BTreeMap<String, Vec<u8>> {
+node!(Metadata -> Partial<crate::Metadata> {
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(BTreeMap::new())
+        Ok(Partial::default())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut metadata = BTreeMap::new();
+        let mut metadata = Partial::<crate::Metadata>::default();
         while let Some(key) = map.next_key::<String>()? {
             if metadata.len() == MAX_METADATA {
                 let limit = MAX_METADATA;
@@ -317,7 +314,7 @@ node!(Metadata -> BTreeMap<String, Vec<u8>> {
             }
             self.0.field.set(Field::MetadataValue);
             match metadata.entry(key) {
-                Entry::Vacant(slot) => slot.insert(map.next_value_seed(Bytes(self.0))?),
+                Entry::Vacant(slot) => slot.insert(map.next_value_seed(Bytes(self.0))?.whole()),
                 Entry::Occupied(_) => return Err(self.0.fail(Fault::Duplicate)),
             };
         }
@@ -325,13 +322,14 @@ node!(Metadata -> BTreeMap<String, Vec<u8>> {
     }
 });
 
-node!(Bytes -> Vec<u8> {
-    fn visit_unit<E>(self) -> Result<Vec<u8>, E> {
-        Ok(Vec::new())
+node!(Bytes -> Partial<Vec<u8>> {
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Partial::default())
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
-        decode_base64(text.as_bytes()).ok_or_else(|| self.0.fail(Fault::NotBase64))
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        let bytes = decode_base64(text.as_bytes()).map(Partial::from);
+        bytes.ok_or_else(|| self.0.fail(Fault::NotBase64))
     }
 });
 

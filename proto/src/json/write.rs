@@ -4,18 +4,35 @@ use std::{ops::Range, ptr};
 
 use base64_simd::STANDARD;
 
-use crate::{Metadata, Payload, SharedPayload, payload::ExternalPayloadDetails};
+use crate::{Metadata, Payload, PayloadParts, SharedPayload, payload::ExternalPayloadDetails};
 
 /// Writes `{"payloads":[…]}`. An empty list is written too, because clients expect it.
 #[must_use]
 pub fn write_payloads(payloads: &[Payload]) -> Vec<u8> {
-    write_body(payloads)
+    write_body(payloads.iter().map(item), body_len(payloads))
 }
 
 /// As [`write_payloads`].
 #[must_use]
 pub fn write_shared_payloads(payloads: &[SharedPayload]) -> Vec<u8> {
-    write_body(payloads)
+    write_body(payloads.iter().map(item), body_len(payloads))
+}
+
+/// As [`write_shared_payloads`]. Data are handed to `erase` as soon as they are written, while the processor has them at hand.
+#[must_use]
+pub fn write_and_erase(mut payloads: Vec<SharedPayload>, erase: fn(&mut [u8])) -> Vec<u8> {
+    let length = body_len(&payloads);
+    let items = payloads.iter_mut().map(|payload| {
+        let data = &mut *payload.data;
+        Item {
+            metadata: &payload.metadata,
+            data: (!data.is_empty()).then_some(move |out: &mut Vec<u8>| {
+                push_base64_and_erase(out, data, erase);
+            }),
+            external_payloads: &payload.external_payloads,
+        }
+    });
+    write_body(items, length)
 }
 
 /// The bytes that [`write_shared_payloads`] needs, or a few more.
@@ -28,7 +45,7 @@ pub fn shared_payloads_len(payloads: &[SharedPayload]) -> usize {
 #[must_use]
 pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
     let mut out = Vec::with_capacity(list_len(payloads));
-    push_list(&mut out, payloads);
+    push_list(&mut out, payloads.iter().map(item));
     out
 }
 
@@ -36,51 +53,43 @@ pub fn write_payload_list(payloads: &[Payload]) -> Vec<u8> {
 #[must_use]
 pub fn write_payload(payload: &Payload) -> Vec<u8> {
     let mut out = Vec::with_capacity(payload_len(payload));
-    push_payload(&mut out, payload, &mut Written::default());
+    push_payload(&mut out, item(payload), &mut Written::default());
     out
 }
 
 /// What is written of a payload.
-trait Parts {
-    fn metadata(&self) -> &Metadata;
-    fn data(&self) -> &[u8];
-    fn external_payloads(&self) -> &[ExternalPayloadDetails];
+struct Item<'p, D> {
+    metadata: &'p Metadata,
+    /// Writes the data. `None` when they are empty.
+    data: Option<D>,
+    external_payloads: &'p [ExternalPayloadDetails],
 }
 
-macro_rules! parts {
-    ($payload:ty) => {
-        impl Parts for $payload {
-            fn metadata(&self) -> &Metadata {
-                &self.metadata
-            }
-
-            fn data(&self) -> &[u8] {
-                &self.data
-            }
-
-            fn external_payloads(&self) -> &[ExternalPayloadDetails] {
-                &self.external_payloads
-            }
-        }
-    };
+fn item<P: PayloadParts>(payload: &P) -> Item<'_, impl FnOnce(&mut Vec<u8>)> {
+    let data = payload.data();
+    Item {
+        metadata: payload.metadata(),
+        data: (!data.is_empty()).then_some(move |out: &mut Vec<u8>| push_base64(out, data)),
+        external_payloads: payload.external_payloads(),
+    }
 }
 
-parts!(Payload);
-parts!(SharedPayload);
-
-fn write_body(payloads: &[impl Parts]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(body_len(payloads));
+fn write_body<'p, D: FnOnce(&mut Vec<u8>)>(
+    payloads: impl Iterator<Item = Item<'p, D>>,
+    length: usize,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(length);
     out.extend_from_slice(br#"{"payloads":"#);
     push_list(&mut out, payloads);
     out.push(b'}');
     out
 }
 
-fn body_len(payloads: &[impl Parts]) -> usize {
+fn body_len(payloads: &[impl PayloadParts]) -> usize {
     list_len(payloads) + r#"{"payloads":}"#.len()
 }
 
-fn list_len(payloads: &[impl Parts]) -> usize {
+fn list_len(payloads: &[impl PayloadParts]) -> usize {
     payloads
         .iter()
         .map(|payload| payload_len(payload) + 1)
@@ -89,7 +98,7 @@ fn list_len(payloads: &[impl Parts]) -> usize {
 }
 
 /// An upper bound: a buffer that grows would leave copies of plaintext behind, and take more memory than was reserved.
-fn payload_len(payload: &impl Parts) -> usize {
+fn payload_len(payload: &impl PayloadParts) -> usize {
     /// Quotes, colon and comma of a member, and the names of all fields.
     const MEMBER: usize = 6;
     const FIELDS: usize = 64;
@@ -107,7 +116,10 @@ fn base64_len(bytes: &[u8]) -> usize {
     bytes.len().div_ceil(3) * 4
 }
 
-fn push_list(out: &mut Vec<u8>, payloads: &[impl Parts]) {
+fn push_list<'p, D: FnOnce(&mut Vec<u8>)>(
+    out: &mut Vec<u8>,
+    payloads: impl Iterator<Item = Item<'p, D>>,
+) {
     out.push(b'[');
     let mut separator = Separator::default();
     let mut written = Written::default();
@@ -132,10 +144,14 @@ impl Written<'_> {
     }
 }
 
-fn push_payload<'p>(out: &mut Vec<u8>, payload: &'p impl Parts, written: &mut Written<'p>) {
+fn push_payload<'p>(
+    out: &mut Vec<u8>,
+    payload: Item<'p, impl FnOnce(&mut Vec<u8>)>,
+    written: &mut Written<'p>,
+) {
     out.push(b'{');
     let mut field = Separator::default();
-    let metadata = payload.metadata();
+    let metadata = payload.metadata;
     if !metadata.is_empty() {
         field.push(out);
         if written.is_of(metadata) {
@@ -147,16 +163,16 @@ fn push_payload<'p>(out: &mut Vec<u8>, payload: &'p impl Parts, written: &mut Wr
             written.text = start..out.len();
         }
     }
-    if !payload.data().is_empty() {
+    if let Some(push_data) = payload.data {
         field.push(out);
         out.extend_from_slice(br#""data":"#);
-        push_base64(out, payload.data());
+        push_data(out);
     }
-    if !payload.external_payloads().is_empty() {
+    if !payload.external_payloads.is_empty() {
         field.push(out);
         out.extend_from_slice(br#""externalPayloads":["#);
         let mut member = Separator::default();
-        for external in payload.external_payloads() {
+        for external in payload.external_payloads {
             member.push(out);
             out.push(b'{');
             if external.size_bytes != 0 {
@@ -201,6 +217,19 @@ impl Separator {
 fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     STANDARD.encode_append(bytes, out);
+    out.push(b'"');
+}
+
+/// As [`push_base64`], with bytes that are erased as they are written.
+fn push_base64_and_erase(out: &mut Vec<u8>, bytes: &mut [u8], erase: fn(&mut [u8])) {
+    /// A piece stays in the fastest memory. Without the last one, a piece is a multiple of three bytes, so it has no padding.
+    const PIECE: usize = 12 << 10;
+
+    out.push(b'"');
+    for piece in bytes.chunks_mut(PIECE) {
+        STANDARD.encode_append(&*piece, out);
+        erase(piece);
+    }
     out.push(b'"');
 }
 

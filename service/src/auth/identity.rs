@@ -1,6 +1,9 @@
 //! Who a caller is, and what the caller may do.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use temporal_kms_codec::Namespace;
 
@@ -102,7 +105,9 @@ impl Identity {
     /// The caller of a server that authenticates nobody.
     #[must_use]
     pub fn anyone() -> Self {
-        Self::new("anyone", Method::Open, Permissions::all())
+        static ANYONE: LazyLock<Identity> =
+            LazyLock::new(|| Identity::new("anyone", Method::Open, Permissions::all()));
+        ANYONE.clone()
     }
 
     /// The name within its method and issuer: a token's `sub`, the name of a static token, a name of a certificate, or

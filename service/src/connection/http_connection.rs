@@ -29,7 +29,7 @@ const LAST_CALL: Duration = Duration::from_millis(200);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How much of a body of HTTP/1.1 is read at once. The HTTP library takes so much memory only while a client fills it.
-const READ_BUFFER: usize = 128 << 10;
+pub const READ_BUFFER: usize = 128 << 10;
 
 /// The requests of one HTTP/2 connection at the same time.
 const MAX_STREAMS: u32 = 64;

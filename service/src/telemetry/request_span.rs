@@ -86,7 +86,11 @@ impl RequestSpan {
             tracing::info_span!("request", id = %id, trace_id = tracing::field::Empty)
         };
         let parent = Traceparent::in_headers(headers);
-        let trace_id = place(&span, parent.as_ref());
+        let trace_id = if TRACED.load(Relaxed) {
+            place(&span, parent.as_ref())
+        } else {
+            parent.map(|parent| hex(&parent.trace_id))
+        };
         if let Some(trace_id) = &trace_id {
             span.record("trace_id", trace_id.as_str());
         }
@@ -107,7 +111,9 @@ impl RequestSpan {
 
     /// Says how the request ended.
     pub fn end(&self, request: &EndedRequest<'_>) {
-        describe(&self.span, request);
+        if TRACED.load(Relaxed) {
+            describe(&self.span, request);
+        }
     }
 }
 

@@ -10,11 +10,11 @@ use temporal_kms_codec::Namespace;
 
 use super::{
     catalogue::{
-        CONNECTIONS, OPEN_CONNECTIONS, PAYLOADS, REQUEST_BODY, REQUEST_DURATION, REQUESTS,
-        REQUESTS_IN_FLIGHT, REQUESTS_SHED, RESPONSE_BODY,
+        CONNECTIONS, OPEN_CONNECTIONS, REQUEST_DURATION, REQUESTS_IN_FLIGHT, REQUESTS_SHED,
     },
     instruments::Instruments,
     labels::Labels,
+    request_counts::RequestCounts,
 };
 
 /// What a request that was answered says of itself.
@@ -68,28 +68,24 @@ impl ShedReason {
 #[derive(Debug)]
 pub struct RequestMetrics {
     labels: Arc<Labels>,
-    requests: Counter<u64>,
+    counts: Arc<RequestCounts>,
     duration: Histogram<f64>,
     in_flight: UpDownCounter<i64>,
     shed: Counter<u64>,
-    body: Counter<u64>,
-    answer: Counter<u64>,
-    payloads: Counter<u64>,
     connections: Counter<u64>,
     open_connections: UpDownCounter<i64>,
 }
 
 impl RequestMetrics {
     pub(super) fn new(instruments: &Instruments<'_>, labels: &Arc<Labels>) -> Self {
+        let counts = Arc::<RequestCounts>::default();
+        counts.register(instruments);
         Self {
             labels: Arc::clone(labels),
-            requests: instruments.counter(&REQUESTS),
+            counts,
             duration: instruments.latency(&REQUEST_DURATION),
             in_flight: instruments.up_down(&REQUESTS_IN_FLIGHT),
             shed: instruments.counter(&REQUESTS_SHED),
-            body: instruments.counter(&REQUEST_BODY),
-            answer: instruments.counter(&RESPONSE_BODY),
-            payloads: instruments.counter(&PAYLOADS),
             connections: instruments.counter(&CONNECTIONS),
             open_connections: instruments.up_down(&OPEN_CONNECTIONS),
         }
@@ -103,14 +99,8 @@ impl RequestMetrics {
         }
         self.in_flight.add(0, &[]);
         for namespace in self.labels.namespaces() {
-            let namespace = KeyValue::new("namespace", namespace);
             for operation in ["encode", "decode"] {
-                let labels = [
-                    KeyValue::new("operation", operation),
-                    namespace.clone(),
-                    KeyValue::new("result", "ok"),
-                ];
-                self.requests.add(0, &labels);
+                self.counts.show_zero(operation, &namespace.as_str());
             }
         }
     }
@@ -124,35 +114,10 @@ impl RequestMetrics {
     /// Counts a request that was answered.
     pub fn ended(&self, request: &EndedRequest<'_>) {
         let operation = KeyValue::new("operation", request.operation.unwrap_or("none"));
-        let namespace = KeyValue::new("namespace", self.labels.namespace(request.namespace));
-        let took = request.took.as_secs_f64();
-        self.duration.record(took, std::slice::from_ref(&operation));
-        let result = KeyValue::new("result", result(request.status));
-        let labels = [operation, namespace, result];
-        self.requests.add(1, &labels);
-        if request.operation.is_none() {
-            return;
-        }
-        let [operation, namespace, _] = labels;
-        let labels = [operation.clone(), namespace.clone()];
-        self.body.add(request.body as u64, &labels);
-        self.answer.add(request.answer as u64, &labels);
-        let special = request.placeholders + request.references;
-        let done = match request.operation {
-            Some("encode") => "encoded",
-            _ => "decoded",
-        };
-        for (outcome, payloads) in [
-            (done, request.payloads.saturating_sub(special)),
-            ("placeholder", request.placeholders),
-            ("reference", request.references),
-        ] {
-            if payloads > 0 {
-                let outcome = KeyValue::new("outcome", outcome);
-                let labels = [operation.clone(), namespace.clone(), outcome];
-                self.payloads.add(payloads as u64, &labels);
-            }
-        }
+        self.duration
+            .record(request.took.as_secs_f64(), &[operation]);
+        let namespace = self.labels.namespace(request.namespace);
+        self.counts.add(request, &namespace.as_str());
     }
 
     /// Counts a request that was refused because a limit was reached.
@@ -167,22 +132,6 @@ impl RequestMetrics {
         let listener = [KeyValue::new("listener", listener)];
         self.connections.add(1, &listener);
         InFlight::new(&self.open_connections, &listener)
-    }
-}
-
-/// The result of a request by its status. Statuses that differ in detail only have one result.
-fn result(status: u16) -> &'static str {
-    match status {
-        200..=399 => "ok",
-        401 => "unauthenticated",
-        403 => "forbidden",
-        404 | 405 => "not_found",
-        408 => "timeout",
-        413 | 431 => "too_large",
-        429 => "busy",
-        400..=499 => "invalid",
-        503 => "unavailable",
-        _ => "error",
     }
 }
 

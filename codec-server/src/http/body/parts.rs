@@ -2,16 +2,54 @@
 
 use std::mem;
 
-use temporal_kms::support::SecretVec;
+use bytes::Bytes;
+use temporal_kms::support::{SecretVec, erase};
 
-/// The bytes of a body. A small one has one part.
+/// The bytes of a body, which are erased on drop. A small one has one part.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Parts {
     last: SecretVec,
-    /// The parts before the last one, which are full.
-    full: Vec<SecretVec>,
+    /// What `last` can still take.
+    room: usize,
+    /// The parts before the last one.
+    full: Vec<Part>,
     length: usize,
-    capacity: usize,
+}
+
+#[derive(Debug)]
+enum Part {
+    Copied(SecretVec),
+    /// The buffer that the HTTP library has read into.
+    Kept(Kept),
+}
+
+/// It is erased on drop, unless the HTTP library still has the buffer too.
+#[derive(Debug)]
+struct Kept(Bytes);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Ok(mut bytes) = mem::take(&mut self.0).try_into_mut() {
+            erase(&mut bytes);
+        }
+    }
+}
+
+impl Part {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Copied(bytes) => bytes,
+            Self::Kept(Kept(bytes)) => bytes,
+        }
+    }
+
+    /// Drops it without erasing.
+    fn discard(self) {
+        match self {
+            Self::Copied(bytes) => drop(bytes.into_inner()),
+            Self::Kept(mut kept) => drop(mem::take(&mut kept.0)),
+        }
+    }
 }
 
 impl Parts {
@@ -20,15 +58,15 @@ impl Parts {
         self.length
     }
 
-    /// The memory of all parts.
-    pub(super) fn capacity(&self) -> usize {
-        self.capacity
+    /// How many bytes can be appended.
+    pub(super) fn room(&self) -> usize {
+        self.room
     }
 
     /// All parts.
     pub(in crate::http) fn slices(&self) -> Vec<&[u8]> {
-        let parts = self.full.iter().chain([&self.last]);
-        parts.map(|part| part.as_slice()).collect()
+        let full = self.full.iter().map(Part::as_slice);
+        full.chain([self.last.as_slice()]).collect()
     }
 
     /// The one part of a small body.
@@ -43,25 +81,36 @@ impl Parts {
 
     /// Drops them without erasing: for ciphertext.
     pub(in crate::http) fn discard(self) {
-        for part in self.full.into_iter().chain([self.last]) {
-            drop(part.into_inner());
-        }
+        self.full.into_iter().for_each(Part::discard);
+        drop(self.last.into_inner());
     }
 
-    /// Adds bytes, for which there must be room.
+    /// Adds a copy of bytes, for which there must be room.
     pub(super) fn append(&mut self, bytes: &[u8]) {
         self.last.extend_from_slice(bytes);
+        self.room = self.room.saturating_sub(bytes.len());
         self.length += bytes.len();
     }
 
-    /// Begins another part, so that `capacity` bytes have room in all. `last` must be full.
-    pub(super) fn grow(&mut self, capacity: usize) {
-        let part = Vec::with_capacity(capacity - self.length);
-        let full = mem::replace(&mut self.last, part.into());
-        if !full.is_empty() {
-            self.full.push(full);
+    /// Adds bytes where they are, as a part of their own.
+    pub(super) fn keep(&mut self, bytes: Bytes) {
+        self.end_part();
+        self.length += bytes.len();
+        self.full.push(Part::Kept(Kept(bytes)));
+    }
+
+    /// Begins another part with so much room.
+    pub(super) fn begin(&mut self, room: usize) {
+        self.end_part();
+        (self.last, self.room) = (Vec::with_capacity(room).into(), room);
+    }
+
+    fn end_part(&mut self) {
+        self.room = 0;
+        let last = mem::take(&mut self.last);
+        if !last.is_empty() {
+            self.full.push(Part::Copied(last));
         }
-        self.capacity = capacity;
     }
 }
 
@@ -70,7 +119,7 @@ impl From<&[&[u8]]> for Parts {
     fn from(parts: &[&[u8]]) -> Self {
         let mut all = Self::default();
         for part in parts {
-            all.grow(all.length + part.len());
+            all.begin(part.len());
             all.append(part);
         }
         all
@@ -84,17 +133,31 @@ mod tests {
     #[test]
     fn bytes_stay_where_they_are() {
         let mut parts = Parts::default();
-        parts.grow(3);
+        parts.begin(3);
         parts.append(b"abc");
-        let place = parts.slices()[0].as_ptr();
         assert_eq!(parts.single(), Some(&b"abc"[..]));
-        parts.grow(5);
-        parts.append(b"de");
-        assert_eq!(parts.slices(), [&b"abc"[..], b"de"]);
-        assert_eq!(parts.slices()[0].as_ptr(), place);
-        assert_eq!((parts.len(), parts.capacity()), (5, 5));
+        let kept = Bytes::from(b"de".to_vec());
+        let places = [parts.slices()[0].as_ptr(), kept.as_ptr()];
+        parts.keep(kept);
+        parts.begin(2);
+        parts.append(b"f");
+        assert_eq!(parts.slices(), [&b"abc"[..], b"de", b"f"]);
+        assert_eq!([0, 1].map(|part| parts.slices()[part].as_ptr()), places);
+        assert_eq!((parts.len(), parts.room()), (6, 1));
         assert_eq!(parts.single(), None);
-        assert_eq!(parts.joined().as_slice(), b"abcde");
+        assert_eq!(parts.joined().as_slice(), b"abcdef");
         parts.discard();
+    }
+
+    #[test]
+    fn only_what_nobody_else_has_can_be_erased() {
+        let mut parts = Parts::default();
+        let (alone, shared) = (Bytes::from(vec![1; 9]), Bytes::from(vec![2; 9]));
+        parts.keep(alone);
+        parts.keep(shared.clone());
+        drop(parts);
+        assert_eq!(shared, [2; 9].as_slice());
+        // The other way round, the buffer is alone again.
+        assert!(shared.try_into_mut().is_ok());
     }
 }

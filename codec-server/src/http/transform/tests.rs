@@ -175,7 +175,7 @@ async fn a_key_that_is_gone_makes_a_placeholder() {
     let payloads = json::parse_payloads(&done.answer, &limits)
         .unwrap()
         .payloads;
-    assert!(placeholder::is_placeholder(&payloads[0]));
+    assert!(placeholder::is_placeholder(&payloads[0].data));
     assert_eq!(done.placeholders, [0]);
 }
 

@@ -1,0 +1,139 @@
+//! What a reader has read so far. It can be plaintext, so it is erased when reading ends early.
+
+use std::{
+    mem,
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+
+use zeroize::Zeroize as _;
+
+use crate::{Metadata, Payload, SharedPayload};
+
+/// A value that is erased when it is dropped before it is whole.
+#[derive(Default)]
+pub(super) struct Partial<T: Erase>(T);
+
+impl<T: Erase> Partial<T> {
+    /// The value. Its reader is at the end.
+    pub(super) fn whole(mut self) -> T {
+        mem::take(&mut self.0)
+    }
+}
+
+impl<T: Erase> From<T> for Partial<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T: Erase> Deref for Partial<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Erase> DerefMut for Partial<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T: Erase> Drop for Partial<T> {
+    fn drop(&mut self) {
+        self.0.erase();
+    }
+}
+
+/// Values that can be plaintext.
+pub(super) trait Erase: Default {
+    fn erase(&mut self);
+}
+
+impl Erase for Vec<u8> {
+    fn erase(&mut self) {
+        self.zeroize();
+    }
+}
+
+impl Erase for Metadata {
+    /// The names are left.
+    fn erase(&mut self) {
+        self.values_mut().for_each(Erase::erase);
+    }
+}
+
+impl Erase for Payload {
+    fn erase(&mut self) {
+        self.metadata.erase();
+        self.data.erase();
+    }
+}
+
+impl Erase for SharedPayload {
+    /// Metadata that others have too are left.
+    fn erase(&mut self) {
+        if let Some(metadata) = Arc::get_mut(&mut self.metadata) {
+            metadata.erase();
+        }
+        self.data.buffer_mut().erase();
+    }
+}
+
+impl<T: Erase> Erase for Vec<T> {
+    fn erase(&mut self) {
+        self.iter_mut().for_each(Erase::erase);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, rc::Rc};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Secret(Rc<Cell<bool>>);
+
+    impl Erase for Secret {
+        fn erase(&mut self) {
+            self.0.set(true);
+        }
+    }
+
+    #[test]
+    fn what_is_not_whole_is_erased() {
+        let is_erased = Rc::default();
+        let partial = Partial(Secret(Rc::clone(&is_erased)));
+        drop(partial.whole());
+        assert!(!is_erased.get());
+        drop(Partial(Secret(Rc::clone(&is_erased))));
+        assert!(is_erased.get());
+    }
+
+    #[test]
+    fn the_bytes_of_payloads_are_erased() {
+        let metadata = Metadata::from([("note".to_owned(), b"secret".to_vec())]);
+        let payload = Payload {
+            metadata: metadata.clone(),
+            data: b"secret".to_vec(),
+            external_payloads: vec![],
+        };
+        let erased = Payload {
+            metadata: [("note".to_owned(), vec![])].into(),
+            ..Payload::default()
+        };
+        let mut payloads = vec![payload.clone(), payload.clone()];
+        payloads.erase();
+        assert_eq!(payloads, [erased.clone(), erased.clone()]);
+        let mut shared = vec![SharedPayload::from(payload)];
+        shared.erase();
+        assert_eq!(shared, [SharedPayload::from(erased)]);
+        let known = Arc::new(metadata);
+        shared = vec![SharedPayload::new(Arc::clone(&known), b"secret".to_vec())];
+        shared.erase();
+        assert!(shared[0].data.is_empty() && shared[0].metadata == known);
+    }
+}
