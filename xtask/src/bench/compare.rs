@@ -31,7 +31,7 @@ pub(super) struct Row {
     p99_ms: f64,
     /// Since the server's start, over all cases so far.
     peak_mib: f64,
-    /// The processor time of this server, as a multiple of the first server's.
+    /// The processor time of this server as a multiple of the first server's, in the median of the rounds.
     ratio: f64,
 }
 
@@ -99,23 +99,28 @@ fn summarise(
     servers: &[Running],
     rounds: &[Vec<Round>],
 ) -> anyhow::Result<Vec<Row>> {
-    let cpu = |rounds: &[Round]| median(rounds.iter().map(|round| round.cpu_us));
-    let first = rounds.first().map(|rounds| cpu(rounds)).unwrap_or_default();
+    let first = rounds.first().map(Vec::as_slice).unwrap_or_default();
     let rows = servers.iter().zip(rounds).map(|(server, rounds)| {
-        let cpu_us = cpu(rounds);
         Ok(Row {
             operation,
             case,
             server: server.name,
-            cpu_us,
+            cpu_us: median(rounds.iter().map(|round| round.cpu_us)),
             per_second: median(rounds.iter().map(|round| round.per_second)),
             p50_ms: median(rounds.iter().map(|round| round.p50_ms)),
             p99_ms: median(rounds.iter().map(|round| round.p99_ms)),
             peak_mib: peak_memory(server.service.process().id())?,
-            ratio: cpu_us / first,
+            ratio: ratio(rounds, first),
         })
     });
     rows.collect()
+}
+
+/// The processor time of these rounds as a multiple of `first`. Each round is compared with its neighbour, because a
+/// machine that is busy for a while slows both down.
+fn ratio(rounds: &[Round], first: &[Round]) -> f64 {
+    let pairs = rounds.iter().zip(first);
+    median(pairs.map(|(round, first)| round.cpu_us / first.cpu_us))
 }
 
 /// Has the server encode a body and decode it again. Returns the encoded one.
@@ -150,4 +155,26 @@ fn body(count: usize, size: usize) -> Vec<u8> {
     json!({ "payloads": vec![payload; count] })
         .to_string()
         .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rounds(cpu_us: [f64; 3]) -> [Round; 3] {
+        cpu_us.map(|cpu_us| Round {
+            cpu_us,
+            per_second: 0.0,
+            p50_ms: 0.0,
+            p99_ms: 0.0,
+        })
+    }
+
+    #[test]
+    fn a_busy_round_does_not_change_the_ratio() {
+        let first = rounds([10.0, 40.0, 20.0]);
+        let twice = rounds([20.0, 80.0, 41.0]);
+        assert!((ratio(&twice, &first) - 2.0).abs() < 1e-9);
+        assert!((ratio(&first, &first) - 1.0).abs() < 1e-9);
+    }
 }
