@@ -86,6 +86,8 @@ struct Known {
 struct Model {
     keys: Vec<Known>,
     clocks: (i64, i64),
+    /// The latest time that the wall clock has shown. It may have been set back since.
+    latest: i64,
     /// How often the key service began to answer in another way.
     changes: usize,
     healthy: bool,
@@ -228,7 +230,18 @@ impl Model {
             Answer::Fails(_) | Answer::FailsAfter(..) | Answer::Panics | Answer::Stalls
         );
         self.healthy = !fails;
-        self.refused = self.clocks;
+        self.refuses_until_now();
+    }
+
+    /// A refusal is remembered with the time of both clocks. The wall clock may have shown a later time then.
+    fn refuses_until_now(&mut self) {
+        self.refused = (self.clocks.0, self.latest);
+    }
+
+    fn go_on(&mut self, monotonic: Duration, wall: Duration) {
+        self.clocks.0 += whole_seconds(monotonic);
+        self.clocks.1 += whole_seconds(wall);
+        self.latest = self.latest.max(self.clocks.1);
     }
 }
 
@@ -292,13 +305,11 @@ impl History {
             Event::Timers(time) => tokio::time::sleep(time).await,
             Event::Passes(time) => {
                 clock.advance(time);
-                let mut model = self.model.lock();
-                model.clocks.0 += whole_seconds(time);
-                model.clocks.1 += whole_seconds(time);
+                self.model.lock().go_on(time, time);
             }
             Event::Suspends(time) => {
                 clock.suspend(time);
-                self.model.lock().clocks.1 += whole_seconds(time);
+                self.model.lock().go_on(Duration::ZERO, time);
             }
             Event::SetBack(time) => {
                 clock.set_back(time);
@@ -321,7 +332,7 @@ impl History {
         model.look(active);
         if active.renewal.is_running(&()) {
             // It may end with the answer that it was given before.
-            model.refused = model.clocks;
+            model.refuses_until_now();
         }
     }
 
@@ -356,6 +367,29 @@ impl History {
             "two data keys at a time"
         );
     }
+}
+
+/// A refusal of before the wall clock was set back is remembered until the other clock has gone on.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_outlives_a_clock_that_is_set_back() {
+    let caller = Event::Caller {
+        messages: 1,
+        bytes: 1,
+    };
+    let mut history = History::new();
+    for event in [
+        Event::Answers(Answer::Fails(ProviderErrorKind::KeyDisabled)),
+        caller.clone(),
+        Event::Turns(1),
+        Event::SetBack(Duration::from_secs(337)),
+        Event::Answers(Answer::Takes(Duration::from_millis(700))),
+        caller,
+        Event::Suspends(Duration::from_secs(2)),
+        Event::Turns(1),
+    ] {
+        history.happens(event).await;
+    }
+    history.ends().await;
 }
 
 proptest! {
