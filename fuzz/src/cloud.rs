@@ -27,7 +27,7 @@ pub fn check_error(error: &(dyn Error + 'static)) {
     let secrets = [
         STANDARD_NO_PAD.encode(KnownDek::TRUE),
         true_dek,
-        "the plaintext\"".to_owned(),
+        KnownDek::PLAINTEXT.to_owned(),
     ];
     for error in std::iter::successors(Some(error), |&error| error.source()) {
         for text in [error.to_string(), format!("{error:?}")] {

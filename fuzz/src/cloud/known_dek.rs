@@ -24,6 +24,9 @@ impl KnownDek {
     /// The same data key in wrapped form.
     pub const WRAPPED: &'static [u8] = b"<the true data key, wrapped>";
 
+    /// The text in the genuine payload. No error of ours has these words.
+    pub const PLAINTEXT: &'static str = "<the true text>";
+
     /// The key `uri`, which unwraps everything to `dek`.
     #[must_use]
     pub fn new(uri: KeyUri, dek: [u8; Dek::LEN]) -> Arc<Self> {
@@ -36,7 +39,7 @@ impl KnownDek {
     /// The plaintext of the genuine payload.
     #[must_use]
     pub fn plain() -> Payload {
-        payload("json/plain", b"\"the plaintext\"".to_vec())
+        payload("json/plain", format!("{:?}", Self::PLAINTEXT).into_bytes())
     }
 
     /// The genuine payload: it is sealed under [`TRUE`](Self::TRUE), and names the key `uri`.

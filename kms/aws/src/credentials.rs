@@ -16,6 +16,7 @@ use super::{
     AwsCredentials, AwsOptions, AwsRole, WebIdentityToken,
     client::{self, BodyLimit},
     error::Failure,
+    sendable_credentials::SendableCredentials,
 };
 use temporal_kms::ProviderErrorKind as Kind;
 
@@ -32,30 +33,28 @@ pub(super) async fn provider(options: &AwsOptions, region: &str) -> SharedCreden
     let own = match &options.credentials {
         AwsCredentials::Chain => {
             let chain = DefaultCredentialsChain::builder().region(region.clone());
-            SharedCredentialsProvider::new(chain.build().await)
+            SendableCredentials::of(chain.build().await)
         }
         AwsCredentials::Key {
             id,
             secret,
             session_token,
-        } => SharedCredentialsProvider::new(Credentials::new(
+        } => SendableCredentials::of(Credentials::new(
             id,
             secret.as_str(),
             session_token.as_ref().map(|token| token.to_string()),
             None,
             SESSION_NAME,
         )),
-        AwsCredentials::WebIdentity { role, token } => {
-            SharedCredentialsProvider::new(AssumedRole {
-                client: sts(options, region.clone(), None),
-                role: role.clone(),
-                proof: Proof::Token(token.clone()),
-            })
-        }
+        AwsCredentials::WebIdentity { role, token } => SendableCredentials::of(AssumedRole {
+            client: sts(options, region.clone(), None),
+            role: role.clone(),
+            proof: Proof::Token(token.clone()),
+        }),
     };
     match &options.role {
         None => own,
-        Some(role) => SharedCredentialsProvider::new(AssumedRole {
+        Some(role) => SendableCredentials::of(AssumedRole {
             client: sts(options, region, Some(own)),
             role: role.clone(),
             proof: Proof::Caller,

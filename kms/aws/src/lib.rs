@@ -48,6 +48,7 @@ mod metadata;
 mod name;
 mod provider;
 mod regions;
+mod sendable_credentials;
 mod service;
 mod settings;
 mod signer;
