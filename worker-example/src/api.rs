@@ -14,6 +14,7 @@ mod body;
 mod cancel;
 mod clients;
 mod config;
+mod departures;
 mod error;
 mod events;
 mod health;

@@ -22,6 +22,7 @@ mod target;
 mod task;
 mod task_client;
 mod task_end;
+mod undelivered;
 
 pub use address::{Address, AddressError};
 pub(crate) use chain::error_chain;
@@ -40,3 +41,4 @@ pub use status::TaskStatus;
 pub use task::{Cancellation, Task};
 pub use task_client::TaskClient;
 pub use task_end::{EndKind, TaskEnd};
+pub(crate) use undelivered::Undelivered;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Caller,
+    departures::Departures,
     error::ApiError,
     live::Live,
     log_places::{LogPlace, LogPlaces, NoPlace},
@@ -32,8 +33,9 @@ pub(super) struct App {
     pub(super) namespace: Namespace,
     pub(super) client: TaskClient,
     pub(super) audit: RequestLog,
-    /// The places of open requests, and of clients that have left until Temporal knows it.
+    /// The places of open requests.
     open: Arc<Semaphore>,
+    pub(super) departures: Arc<Departures>,
     logs: LogPlaces,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Arc<Metrics>,
@@ -55,6 +57,7 @@ impl App {
             client,
             audit,
             open: Arc::new(Semaphore::new(MAX_OPEN.into())),
+            departures: Arc::new(Departures::new()),
             logs: LogPlaces::new(),
             readiness: Readiness::new(),
             metrics,
@@ -105,6 +108,7 @@ impl App {
     pub(super) async fn until_idle(&self) {
         // This cannot fail: nothing closes the semaphore.
         let _ = self.open.acquire_many(MAX_OPEN.into()).await;
+        self.departures.until_told().await;
     }
 
     /// The configuration that is served.

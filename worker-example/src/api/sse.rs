@@ -48,7 +48,7 @@ pub(super) struct Follow {
     /// What the end of the connection means for the task.
     pub(super) client: Client,
     /// Holds the caller's place.
-    pub(super) caller: Arc<Caller>,
+    pub(super) caller: Caller,
     /// The request that calls of keys are for.
     pub(super) request: RequestId,
 }
@@ -92,7 +92,7 @@ struct Following {
     failures: u32,
     alive: Interval,
     client: Client,
-    caller: Arc<Caller>,
+    caller: Caller,
 }
 
 fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {

@@ -114,14 +114,21 @@ impl ClientError {
 
 /// Whether a payload was refused for good. A transient error of the key service does not count.
 fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
+    codec_error(error).is_some_and(|error| !error.is_transient())
+}
+
+/// The codec's error among the causes.
+pub(super) fn codec_error<'a>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a temporal_kms_codec::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<temporal_kms_codec::Error>() {
-            return !error.is_transient();
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 #[cfg(test)]
