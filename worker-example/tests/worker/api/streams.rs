@@ -190,8 +190,8 @@ async fn an_outage_of_temporal_does_not_lock_a_caller_out() {
     drop(streams);
     for _ in 0..2 {
         api.process
-            .wait_for_line(LIMIT, |line| {
-                line.contains("a client has left").then_some(())
+            .wait_for_next_line(LIMIT, |line| {
+                line.contains("a client has left; the task").then_some(())
             })
             .unwrap();
     }
