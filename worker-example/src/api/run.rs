@@ -20,7 +20,7 @@ use super::{
     start::start,
     task_state::status_word,
 };
-use crate::task::{RequestRules, TaskRequest};
+use crate::task::{Follower, RequestRules, TaskRequest};
 
 /// The task of a stream, so that a client can find it again.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
@@ -101,6 +101,10 @@ async fn in_background(
     let (caller, request) = accept(app, request, rules).await?;
     let started = start(app, &caller, request, true).await?;
     let id = started.task.id();
+    if !started.is_in_background {
+        // It was started by `/run`, and must go on when that connection is lost.
+        started.task.join(Follower::in_background(id)).await?;
+    }
     let body = json!({
         "taskId": id,
         "status": status_word(started.status),

@@ -96,6 +96,38 @@ async fn connections_at_several_processes_are_counted_together() {
     assert_eq!(scripted.runs(), 2);
 }
 
+/// The same request, first as a stream and then in the background.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_the_background_keeps_the_task_of_a_stream() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let api = scripted.rig.api();
+    let task = fresh("task");
+    let request = request(&task, "wait");
+    let begun = r#"{"type":"text","content":"begun"}"#;
+    let mut stream = api.open("POST /run HTTP/1.1", &request.to_string());
+    while next_line(&mut stream, "data: ").unwrap() != begun {}
+    for _ in 0..2 {
+        let accepted = api.post("/tasks", &request);
+        assert_eq!(accepted.status, 202, "{}", accepted.text);
+        assert_eq!(accepted.json["status"], "running");
+    }
+    assert_eq!(scripted.rig.signals(&task).await, 1);
+    drop(stream);
+    until("the client has left", async || {
+        (scripted.rig.signals(&task).await == 2).then_some(())
+    })
+    .await;
+    let path = format!("/tasks/{task}");
+    assert_eq!(api.get(&path).json["status"], "running");
+    scripted.open_gate();
+    until("the end", async || {
+        (api.get(&path).json["status"] == "completed").then_some(())
+    })
+    .await;
+    assert_eq!(scripted.runs(), 1);
+}
+
 /// A client has left while Temporal is unreachable. The API stops only after Temporal was told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_has_left_is_not_forgotten_when_the_api_stops() {
