@@ -35,7 +35,7 @@ pub use namespace::MissingNamespace;
 pub use options::{ConnectOptions, KeyUse, SubmitOptions};
 pub(crate) use owner::Owner;
 pub(crate) use queue::{is_polled_by, no_worker};
-pub(crate) use remote::{LogPosition, RemoteClient, RemoteTask};
+pub(crate) use remote::{RemoteClient, RemoteTask};
 pub use stage::Stage;
 pub use status::TaskStatus;
 pub use task::{Cancellation, Task};

@@ -1,6 +1,6 @@
 //! Why a call of the client library failed.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use thiserror::Error;
 
@@ -89,6 +89,8 @@ pub enum ClientError {
         status: u16,
         /// Its reason.
         problem: String,
+        /// When the service wants to be called again.
+        retry_after: Option<Duration>,
     },
     /// The stored payloads of the task cannot be decrypted with this client's keys.
     #[error("cannot decrypt task `{task}`: {problem}. Use the key with which it was submitted")]
@@ -193,6 +195,7 @@ mod tests {
             ClientError::Refused {
                 status: 403,
                 problem: problem(),
+                retry_after: None,
             },
             ClientError::Unreadable {
                 task: task(),
