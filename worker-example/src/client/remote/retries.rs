@@ -85,8 +85,9 @@ mod tests {
             assert_eq!(start.elapsed(), Duration::from_secs(pause));
         }
         for status in [400, 401, 403, 409, 501] {
-            let error = Retries::default().wait_after(refused(status, Some(1)));
-            assert!(error.await.is_err(), "{status}");
+            let mut retries = Retries::default();
+            let error = retries.wait_after(refused(status, Some(1))).await;
+            assert!(error.is_err(), "{status}");
         }
     }
 
