@@ -12,6 +12,7 @@ mod app;
 mod audited;
 mod body;
 mod cancel;
+mod chunk_fetch;
 mod clients;
 mod config;
 mod departures;

@@ -37,6 +37,8 @@ pub(super) struct App {
     open: Arc<Semaphore>,
     pub(super) departures: Arc<Departures>,
     logs: LogPlaces,
+    /// The places of streams that read logs.
+    pub(super) streams: Arc<LogPlaces>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Arc<Metrics>,
     /// Cancelled when the server stops. Streams then end, and their tasks continue.
@@ -59,6 +61,7 @@ impl App {
             open: Arc::new(Semaphore::new(MAX_OPEN.into())),
             departures: Arc::new(Departures::new()),
             logs: LogPlaces::new(),
+            streams: Arc::new(LogPlaces::new()),
             readiness: Readiness::new(),
             metrics,
             stop: CancellationToken::new(),
@@ -74,7 +77,7 @@ impl App {
         place.map_err(|_| self.overloaded())
     }
 
-    /// Takes a place for a chunk of a log.
+    /// Takes a place for a chunk of a log that is not streamed.
     ///
     /// # Errors
     /// When too many logs are read, by all or by this caller.
@@ -84,11 +87,6 @@ impl App {
             NoPlace::OfCaller(exceeded) => self.exceeded(exceeded),
             NoPlace::AtAll => self.overloaded(),
         })
-    }
-
-    /// As [`open_log`](Self::open_log), for a stream, which waits as long as there is none.
-    pub(super) async fn open_log_of_stream(&self, caller: &Caller) -> Option<LogPlace> {
-        self.logs.take(caller.id()).await.ok()
     }
 
     /// The refusal of a caller with too many requests.

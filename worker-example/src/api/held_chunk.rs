@@ -130,6 +130,9 @@ mod tests {
         assert_eq!(kept, Some("text"));
         let late = Held::new("text");
         sleep(CHUNK_TIME * 2).await;
-        assert_eq!((late.with(|text| text.len()), late.into_inner()), (None, None));
+        assert_eq!(
+            (late.with(|text| text.len()), late.into_inner()),
+            (None, None)
+        );
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn logs(
         _caller: caller,
     };
     // What holds for the whole log is found out before the answer begins.
-    log.read(place).await.map_err(of_store)?;
+    log.read(place).await.map_err(refusal)?;
     let mut response = Response::new(Body::from_stream(pieces(log)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
@@ -126,7 +126,9 @@ impl Log {
     }
 
     /// Reads the next chunk. It is empty at the end of what is stored.
-    async fn read(&mut self, place: LogPlace) -> Result<(), StoreError> {
+    async fn read(&mut self, place: LogPlace) -> Result<(), Interrupted> {
+        // An answer runs only while its client reads, so the place needs its time here, too.
+        let place = Held::new(place);
         let found = self.events.read(self.next).await?;
         self.next = self.next.saturating_add(found.len() as u64);
         let mut lines = String::with_capacity(found.iter().map(|line| line.len() + 1).sum());
@@ -135,6 +137,7 @@ impl Log {
             lines.push('\n');
         }
         let text = lines.into();
+        let place = place.into_inner().ok_or(Interrupted::TooSlow)?;
         self.chunk = Some(Held::new(Chunk { text, place }));
         Ok(())
     }
@@ -154,6 +157,13 @@ fn pieces(log: Log) -> impl Stream<Item = io::Result<Bytes>> + Send {
         let piece = read.map_err(io::Error::other)?;
         Ok(piece.map(|piece| (piece, log)))
     })
+}
+
+fn refusal(interrupted: Interrupted) -> ApiError {
+    match interrupted {
+        Interrupted::Store(error) => of_store(error),
+        slow @ Interrupted::TooSlow => ApiError::Store(Reason(slow.to_string())),
+    }
 }
 
 fn of_store(error: StoreError) -> ApiError {
