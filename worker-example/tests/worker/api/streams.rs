@@ -209,9 +209,9 @@ async fn an_outage_of_temporal_does_not_lock_a_caller_out() {
         .rig
         .api_behind(&temporal.address(), &format!("{limits}{configuration}"));
     let head = format!("POST /run HTTP/1.1\r\nauthorization: Bearer {ann}");
-    let mut streams = Vec::new();
-    for _ in 0..2 {
-        let mut stream = api.open(&head, &request(&fresh("task"), "wait").to_string());
+    let (tasks, mut streams) = ([fresh("task"), fresh("task")], Vec::new());
+    for task in &tasks {
+        let mut stream = api.open(&head, &request(task, "wait").to_string());
         let begun = r#"{"type":"text","content":"begun"}"#;
         while next_line(&mut stream, "data: ").unwrap() != begun {}
         streams.push(stream);
@@ -220,11 +220,12 @@ async fn an_outage_of_temporal_does_not_lock_a_caller_out() {
     assert_eq!(api.caller(&ann).post("/run", &empty).status, 429);
     temporal.cut();
     drop(streams);
-    for _ in 0..2 {
+    for task in &tasks {
+        let is_meant = |line: &str| {
+            line.contains("cannot tell Temporal that a client has left") && line.contains(task)
+        };
         api.process
-            .wait_for_next_line(LIMIT, |line| {
-                line.contains("a client has left; the task").then_some(())
-            })
+            .wait_for_line(LIMIT, |line| is_meant(line).then_some(()))
             .unwrap();
     }
     // The refusal of an empty request needs no Temporal.
