@@ -138,7 +138,8 @@ impl Task {
             .workflow
             .signal(FollowerJoined, follower, options)
             .await;
-        self.signalled(answer).map_err(|undelivered| undelivered.error)
+        self.signalled(answer)
+            .map_err(|undelivered| undelivered.error)
     }
 
     /// Tells the workflow that a connection was lost. It cancels the task if the connection was the last one.
@@ -151,12 +152,10 @@ impl Task {
     }
 
     fn signalled(&self, answer: Result<(), WorkflowInteractionError>) -> Result<(), Undelivered> {
-        is_accepted(answer)
-            .map(drop)
-            .map_err(|error| Undelivered {
-                is_transient: is_transient(&error),
-                error: self.explain(&error),
-            })
+        is_accepted(answer).map(drop).map_err(|error| Undelivered {
+            is_transient: is_transient(&error),
+            error: self.explain(&error),
+        })
     }
 
     fn explain(&self, error: &WorkflowInteractionError) -> ClientError {

@@ -19,10 +19,7 @@ const LAST_CHUNK: &str = "x-log-chunk";
 ///
 /// # Errors
 /// When the task does not exist, the service cannot open its log, or the connection is lost.
-pub(super) async fn read(
-    task: &RemoteTask,
-    each: impl FnMut(&str),
-) -> Result<u64, ClientError> {
+pub(super) async fn read(task: &RemoteTask, each: impl FnMut(&str)) -> Result<u64, ClientError> {
     let mut reader = LogReader::of(task);
     reader.read(each).await?;
     Ok(reader.next)
@@ -181,7 +178,11 @@ mod tests {
             let read = reader.read_new(|line| lines.push(line.to_owned())).await;
             rounds.push(match read {
                 Ok(has_ended) => format!("{has_ended}"),
-                Err(ClientError::Refused { status, retry_after, .. }) => {
+                Err(ClientError::Refused {
+                    status,
+                    retry_after,
+                    ..
+                }) => {
                     format!("{status} {:?}", retry_after.unwrap())
                 }
                 Err(ClientError::Server { .. }) => "lost".to_owned(),
@@ -197,7 +198,12 @@ mod tests {
             .collect();
         assert_eq!(
             logs,
-            ["?next=0", "?next=2", "?next=3&chunk=two", "?next=3&chunk=two"]
+            [
+                "?next=0",
+                "?next=2",
+                "?next=3&chunk=two",
+                "?next=3&chunk=two"
+            ]
         );
     }
 }
