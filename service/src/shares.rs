@@ -156,6 +156,13 @@ impl<K: Hash + Eq + Clone> Shares<K> {
         }
     }
 
+    /// Admits a request of `key` after those that came before, however long it takes. It does not count for the rate.
+    pub async fn wait(&self, key: &K) -> Option<OwnedSemaphorePermit> {
+        let permits = self.share(key, self.limits).permits?;
+        // Nothing closes the semaphore.
+        permits.acquire_owned().await.ok()
+    }
+
     /// The share of `key`. With other limits than before, it is a new one.
     fn share(&self, key: &K, limits: ShareLimits) -> Share {
         let mut known = self.known.lock();

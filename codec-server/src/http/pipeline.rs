@@ -7,10 +7,10 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::{Method, Version, request};
+use http::{Method, request};
 use temporal_kms_codec_service::{
     auth::{self, Identity},
-    body::discard_unread,
+    body::{discard_unread, is_sent_unasked},
     telemetry::SecurityMetrics,
 };
 
@@ -48,8 +48,8 @@ pub(super) async fn run(app: &App, request: Request) -> (Response, Summary) {
     let (head, mut body) = request.into_parts();
     // This future is large. Boxing it keeps the futures around it small.
     let done = Box::pin(steps(app, &head, &mut body, id, &mut asked.summary)).await;
-    if done.is_err() && head.version == Version::HTTP_2 {
-        discard_unread(body).await;
+    if done.is_err() && is_sent_unasked(&head.headers) {
+        discard_unread(body, app.limits.max_body).await;
     }
     let mut summary = asked.answered();
     let response = match done {

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Caller,
+    departures::Departures,
     error::ApiError,
     live::Live,
     log_places::{LogPlace, LogPlaces, NoPlace},
@@ -32,9 +33,12 @@ pub(super) struct App {
     pub(super) namespace: Namespace,
     pub(super) client: TaskClient,
     pub(super) audit: RequestLog,
-    /// The places of open requests, and of clients that have left until Temporal knows it.
+    /// The places of open requests.
     open: Arc<Semaphore>,
+    pub(super) departures: Arc<Departures>,
     logs: LogPlaces,
+    /// The places of streams that read logs.
+    pub(super) streams: Arc<LogPlaces>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Arc<Metrics>,
     /// Cancelled when the server stops. Streams then end, and their tasks continue.
@@ -55,7 +59,9 @@ impl App {
             client,
             audit,
             open: Arc::new(Semaphore::new(MAX_OPEN.into())),
+            departures: Arc::new(Departures::new()),
             logs: LogPlaces::new(),
+            streams: Arc::new(LogPlaces::new()),
             readiness: Readiness::new(),
             metrics,
             stop: CancellationToken::new(),
@@ -71,7 +77,7 @@ impl App {
         place.map_err(|_| self.overloaded())
     }
 
-    /// Takes a place for a chunk of a log.
+    /// Takes a place for a chunk of a log that is not streamed.
     ///
     /// # Errors
     /// When too many logs are read, by all or by this caller.
@@ -81,11 +87,6 @@ impl App {
             NoPlace::OfCaller(exceeded) => self.exceeded(exceeded),
             NoPlace::AtAll => self.overloaded(),
         })
-    }
-
-    /// As [`open_log`](Self::open_log), for a stream, which waits as long as there is none.
-    pub(super) async fn open_log_of_stream(&self, caller: &Caller) -> Option<LogPlace> {
-        self.logs.take(caller.id()).await.ok()
     }
 
     /// The refusal of a caller with too many requests.
@@ -105,6 +106,7 @@ impl App {
     pub(super) async fn until_idle(&self) {
         // This cannot fail: nothing closes the semaphore.
         let _ = self.open.acquire_many(MAX_OPEN.into()).await;
+        self.departures.until_told().await;
     }
 
     /// The configuration that is served.

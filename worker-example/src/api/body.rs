@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
-use temporal_kms_codec_service::body::discard;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -14,11 +13,8 @@ use crate::task::MAX_REQUEST_BYTES;
 
 /// The time for a body.
 const LIMIT: Duration = Duration::from_mins(1);
-/// How much of a body that is too large is still read, and for how long.
-const MAX_DISCARDED: usize = 8 << 20;
-const DISCARD_TIME: Duration = Duration::from_secs(10);
 
-/// The body, which holds secrets.
+/// The body, which holds secrets. The rest of a body that is refused is read by [`unread`](super::unread).
 ///
 /// # Errors
 /// When it is not JSON by its header, too large, or too slow.
@@ -37,7 +33,6 @@ async fn collect(mut body: Body) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     };
     let declared = http_body::Body::size_hint(&body).lower();
     if declared > MAX_REQUEST_BYTES as u64 {
-        discard(body, MAX_DISCARDED, DISCARD_TIME).await;
         return Err(too_large);
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(declared).unwrap_or(0)));
@@ -47,7 +42,6 @@ async fn collect(mut body: Body) -> Result<Zeroizing<Vec<u8>>, ApiError> {
             continue;
         };
         if bytes.len().saturating_add(data.len()) > MAX_REQUEST_BYTES {
-            discard(body, MAX_DISCARDED, DISCARD_TIME).await;
             return Err(too_large);
         }
         bytes.extend_from_slice(data);
@@ -60,4 +54,39 @@ fn is_json(headers: &HeaderMap) -> bool {
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, pin::pin, task::Poll};
+
+    use axum::body::Bytes;
+    use futures::{StreamExt as _, poll, stream};
+
+    use super::*;
+
+    fn json() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
+        headers
+    }
+
+    /// A client that makes a pause after what it has sent.
+    fn stalled(sent: usize) -> Body {
+        let sent = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; sent]))]);
+        Body::from_stream(sent.chain(stream::pending()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_too_large_is_refused_before_its_end() {
+        let headers = json();
+        let read = pin!(read(&headers, stalled(MAX_REQUEST_BYTES + 1)));
+        let refused = poll!(read);
+        assert!(
+            matches!(refused, Poll::Ready(Err(ApiError::TooLarge { .. }))),
+            "{refused:?}"
+        );
+        let slow = super::read(&headers, stalled(MAX_REQUEST_BYTES)).await;
+        assert!(matches!(slow, Err(ApiError::Body)), "{slow:?}");
+    }
 }

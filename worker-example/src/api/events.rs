@@ -36,7 +36,7 @@ pub(super) async fn events(
         next,
         is_resumable: true,
         client: Client::watching(),
-        caller: Arc::new(caller),
+        caller,
         request: request_id,
     }))
 }

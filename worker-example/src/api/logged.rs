@@ -1,7 +1,7 @@
 //! The events of a task from its log in the store. The heartbeats carry only the newest events, and no large ones.
 
 use chrono::{DateTime, Utc};
-use tokio::time::{Duration, Instant};
+use tokio::time::Duration;
 
 use crate::{
     client::one_line,
@@ -137,7 +137,8 @@ pub(super) struct Gap {
     pub(super) end: u64,
     /// The announcement of the only event, which was too large for a heartbeat.
     pub(super) announcement: Option<String>,
-    since: Instant,
+    /// How long the store has had nothing of it.
+    missing: Duration,
 }
 
 impl Gap {
@@ -145,7 +146,7 @@ impl Gap {
         Self {
             end,
             announcement: None,
-            since: Instant::now(),
+            missing: Duration::ZERO,
         }
     }
 
@@ -156,9 +157,15 @@ impl Gap {
         }
     }
 
-    /// Whether the log may still get the events.
-    pub(super) fn may_wait(&self) -> bool {
-        self.since.elapsed() < PATIENCE
+    /// Notes that the store has had a part of the events.
+    pub(super) fn found(&mut self) {
+        self.missing = Duration::ZERO;
+    }
+
+    /// Notes that the store has had nothing for this time. Returns whether it may still get the events.
+    pub(super) fn missed_for(&mut self, time: Duration) -> bool {
+        self.missing = self.missing.saturating_add(time);
+        self.missing < PATIENCE
     }
 }
 
@@ -241,6 +248,16 @@ mod tests {
         log.again();
         assert_eq!(log.read(3).await.unwrap(), events(3..5));
         assert!(log.read(5).await.unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_the_time_in_which_the_store_has_nothing_ends_a_gap() {
+        let mut gap = Gap::before(7);
+        let nearly = PATIENCE - Duration::from_secs(1);
+        assert!(gap.missed_for(nearly));
+        gap.found();
+        assert!(gap.missed_for(nearly));
+        assert!(!gap.missed_for(Duration::from_secs(1)));
     }
 
     #[tokio::test]

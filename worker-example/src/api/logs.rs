@@ -11,17 +11,17 @@ use axum::{
     response::Response,
 };
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, stream};
 use http::{HeaderName, HeaderValue, header};
 use temporal_kms_codec_service::{audit::RequestLog, request_id::RequestId};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     access::Caller,
     app::App,
     error::{ApiError, Reason},
-    log_places::{CHUNK_TIME, LogPlace},
+    held_chunk::Held,
+    log_places::LogPlace,
     logged::{LoggedEvents, ReadBefore},
     tasks::own_task,
 };
@@ -56,17 +56,15 @@ pub(super) async fn logs(
     let mut log = Log {
         events,
         next: asked.next,
-        text: Bytes::new(),
-        deadline: Instant::now() + CHUNK_TIME,
+        chunk: None,
         stop: app.stop.clone(),
         audit: app.audit.clone(),
         request: request_id,
         _caller: caller,
-        _place: place,
     };
     // What holds for the whole log is found out before the answer begins.
-    let first = log.piece().await.map_err(of_store)?;
-    let mut response = Response::new(Body::from_stream(pieces(first, log)));
+    log.read(place).await.map_err(refusal)?;
+    let mut response = Response::new(Body::from_stream(pieces(log)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
     if let Some(last) = last {
@@ -78,33 +76,59 @@ pub(super) async fn logs(
 struct Log {
     events: LoggedEvents,
     next: u64,
-    /// What is left of the newest chunk.
-    text: Bytes,
-    /// When the client must have taken it.
-    deadline: Instant,
+    /// The newest chunk, until the client has had its time.
+    chunk: Option<Held<Chunk>>,
     stop: CancellationToken,
     audit: RequestLog,
     request: RequestId,
     /// Holds the caller's place.
     _caller: Caller,
-    /// Holds a place among the logs that are read.
-    _place: LogPlace,
+}
+
+/// What the client has not read of a chunk, and the place of this answer among the logs that are read.
+struct Chunk {
+    text: Bytes,
+    place: LogPlace,
+}
+
+/// The answer cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the client reads too slowly")]
+    TooSlow,
 }
 
 impl Log {
     /// The next piece of the lines. `None` at the end of what is stored.
-    async fn piece(&mut self) -> Result<Option<Bytes>, StoreError> {
-        if self.text.is_empty() {
-            self.text = self.read().await?;
-            self.deadline = Instant::now() + CHUNK_TIME;
+    async fn piece(&mut self) -> Result<Option<Bytes>, Interrupted> {
+        let piece = self.piece_of_chunk()?;
+        if !piece.is_empty() {
+            return Ok(Some(piece));
         }
-        let length = self.text.len().min(PIECE);
-        let piece = self.text.split_to(length);
+        let chunk = self.chunk.take().and_then(Held::into_inner);
+        let Chunk { place, .. } = chunk.ok_or(Interrupted::TooSlow)?;
+        self.read(place).await?;
+        let piece = self.piece_of_chunk()?;
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    /// The lines of the next chunk. Empty at the end of what is stored.
-    async fn read(&mut self) -> Result<Bytes, StoreError> {
+    /// The next piece of the newest chunk. Empty at its end.
+    fn piece_of_chunk(&self) -> Result<Bytes, Interrupted> {
+        let take = |chunk: &mut Chunk| {
+            let length = chunk.text.len().min(PIECE);
+            // A copy: while a client stops reading, a slice would keep the whole chunk in memory.
+            Bytes::copy_from_slice(&chunk.text.split_to(length))
+        };
+        let piece = self.chunk.as_ref().and_then(|chunk| chunk.with(take));
+        piece.ok_or(Interrupted::TooSlow)
+    }
+
+    /// Reads the next chunk. It is empty at the end of what is stored.
+    async fn read(&mut self, place: LogPlace) -> Result<(), Interrupted> {
+        // An answer runs only while its client reads, so the place needs its time here, too.
+        let place = Held::new(place);
         let found = self.events.read(self.next).await?;
         self.next = self.next.saturating_add(found.len() as u64);
         let mut lines = String::with_capacity(found.iter().map(|line| line.len() + 1).sum());
@@ -112,16 +136,16 @@ impl Log {
             lines.push_str(&line);
             lines.push('\n');
         }
-        Ok(lines.into())
+        let text = lines.into();
+        let place = place.into_inner().ok_or(Interrupted::TooSlow)?;
+        self.chunk = Some(Held::new(Chunk { text, place }));
+        Ok(())
     }
 }
 
 /// All pieces. An error cuts the connection, so that the client does not take the log for complete.
-fn pieces(first: Option<Bytes>, log: Log) -> impl Stream<Item = io::Result<Bytes>> + Send {
-    let rest = stream::try_unfold(log, |mut log| async move {
-        if !log.text.is_empty() && Instant::now() > log.deadline {
-            return Err(io::Error::other("the client reads too slowly"));
-        }
+fn pieces(log: Log) -> impl Stream<Item = io::Result<Bytes>> + Send {
+    stream::try_unfold(log, |mut log| async move {
         let (stop, audit, request) = (log.stop.clone(), log.audit.clone(), log.request);
         let read = tokio::select! {
             read = audit.within(request, log.piece()) => read,
@@ -132,8 +156,14 @@ fn pieces(first: Option<Bytes>, log: Log) -> impl Stream<Item = io::Result<Bytes
         }
         let piece = read.map_err(io::Error::other)?;
         Ok(piece.map(|piece| (piece, log)))
-    });
-    stream::iter(first.map(Ok)).chain(rest)
+    })
+}
+
+fn refusal(interrupted: Interrupted) -> ApiError {
+    match interrupted {
+        Interrupted::Store(error) => of_store(error),
+        slow @ Interrupted::TooSlow => ApiError::Store(Reason(slow.to_string())),
+    }
 }
 
 fn of_store(error: StoreError) -> ApiError {

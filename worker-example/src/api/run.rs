@@ -20,7 +20,7 @@ use super::{
     start::start,
     task_state::status_word,
 };
-use crate::task::{RequestRules, TaskRequest};
+use crate::task::{Follower, RequestRules, TaskRequest};
 
 /// The task of a stream, so that a client can find it again.
 pub(super) const TASK_ID: HeaderName = HeaderName::from_static("x-task-id");
@@ -33,18 +33,17 @@ pub(super) async fn run(
     let request_id = RequestId::of(&request);
     let rules = app.live().config.rules;
     let (caller, request) = accept(&app, request, rules).await?;
-    let caller = Arc::new(caller);
     // If the client leaves while the task starts, it starts all the same. The guard is dropped then, and tells the workflow.
     let starting = Arc::clone(&app);
     let started = tokio::spawn(async move {
         let work = Box::pin(async {
             let started = start(&starting, &caller, request, false).await?;
             let client = if started.is_new {
-                Client::starting(&started.task, &caller, &starting.stop)
+                Client::starting(&starting, &started.task)
             } else if started.is_in_background {
                 Client::watching()
             } else {
-                Client::joining(&started.task, &caller, &starting.stop).await?
+                Client::joining(&starting, &started.task).await?
             };
             Ok::<_, ApiError>((started, client))
         });
@@ -102,6 +101,10 @@ async fn in_background(
     let (caller, request) = accept(app, request, rules).await?;
     let started = start(app, &caller, request, true).await?;
     let id = started.task.id();
+    if !started.is_in_background {
+        // It was started by `/run`, and must go on when that connection is lost.
+        started.task.join(Follower::in_background(id)).await?;
+    }
     let body = json!({
         "taskId": id,
         "status": status_word(started.status),

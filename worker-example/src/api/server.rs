@@ -121,8 +121,8 @@ impl Api {
         self.listener.address().url(self.tls.is_some())
     }
 
-    /// Serves until `stop`. Streams then end, so that their clients resume them elsewhere. Tasks continue, apart from those whose
-    /// clients have left before: Temporal is told so until the grace time is over. At each trigger, the configuration is read
+    /// Serves until `stop`. Streams then end, so that their clients resume them elsewhere, and tasks continue. For clients that left
+    /// before the stop, it still tells Temporal. It tries for up to `shutdown_grace`. At each trigger, the configuration is read
     /// again from where it came.
     pub(crate) async fn run(self, stop: CancellationToken, origin: Origin, triggers: Triggers) {
         let Self {

@@ -19,6 +19,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 use super::{
     access::Caller,
     app::App,
+    chunk_fetch::{ChunkFetch, Fetched, Reader},
     clients::Client,
     held_chunk::HeldChunk,
     logged::{Gap, LoggedEvents},
@@ -48,7 +49,7 @@ pub(super) struct Follow {
     /// What the end of the connection means for the task.
     pub(super) client: Client,
     /// Holds the caller's place.
-    pub(super) caller: Arc<Caller>,
+    pub(super) caller: Caller,
     /// The request that calls of keys are for.
     pub(super) request: RequestId,
 }
@@ -81,7 +82,11 @@ struct Following {
     next_of_heartbeats: u64,
     is_resumable: bool,
     ready: VecDeque<String>,
+    /// The log, while nothing is fetched from it.
     log: Option<LoggedEvents>,
+    /// The next chunk of the log, while it is fetched, and for whom.
+    fetch: Option<ChunkFetch>,
+    reader: Reader,
     /// Events of the log that are not streamed yet.
     chunk: Option<HeldChunk>,
     /// Events that the heartbeats have not carried.
@@ -92,7 +97,8 @@ struct Following {
     failures: u32,
     alive: Interval,
     client: Client,
-    caller: Arc<Caller>,
+    /// Holds the caller's place.
+    _caller: Caller,
 }
 
 fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
@@ -117,6 +123,13 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         is_resumable,
         ready: VecDeque::new(),
         log: vault.map(|vault| LoggedEvents::new(vault, task.id().clone(), created.into())),
+        fetch: None,
+        reader: Reader {
+            places: Arc::clone(&app.streams),
+            caller: caller.id().cloned(),
+            audit: audit.clone(),
+            request,
+        },
         chunk: None,
         gap: None,
         end: None,
@@ -126,7 +139,7 @@ fn events(follow: Follow) -> impl Stream<Item = Result<Bytes, Infallible>> + Sen
         client,
         app,
         task,
-        caller,
+        _caller: caller,
     };
     stream::unfold(
         (following, audit),
@@ -148,16 +161,18 @@ impl Following {
                 self.print(&json);
                 continue;
             }
-            if self.gap.is_some() {
-                if self.reads_gap().await {
-                    continue;
-                }
+            if let Some(fetch) = &mut self.fetch {
                 tokio::select! {
                     biased;
+                    fetched = fetch => self.take_fetched(fetched),
                     () = self.app.stop.cancelled() => return None,
-                    () = sleep(PAUSE) => continue,
                     _ = self.alive.tick() => return Some(ALIVE.to_owned()),
                 }
+                continue;
+            }
+            if let Some(gap) = self.gap.take() {
+                self.fetch(gap, Duration::ZERO);
+                continue;
             }
             if let Some(end) = self.end.take() {
                 self.end(&end);
@@ -259,39 +274,48 @@ impl Following {
         json
     }
 
-    /// Reads the next events of the gap. Returns whether there is something to do now, and not after a pause.
-    async fn reads_gap(&mut self) -> bool {
-        let (Some(gap), Some(log)) = (self.gap.take(), &mut self.log) else {
-            return true;
-        };
+    /// Begins to fetch the next events of a gap.
+    fn fetch(&mut self, gap: Gap, pause: Duration) {
         if gap.end <= self.next {
-            return true;
+            return;
         }
-        let Some(place) = self.app.open_log_of_stream(&self.caller).await else {
-            self.gap = Some(gap);
-            return false;
+        let Some(log) = self.log.take() else {
+            return self.give_up(gap);
         };
-        match log.read(self.next).await {
-            Ok(found) if found.is_empty() => {}
-            Ok(found) => {
-                self.chunk = Some(HeldChunk::new(found, place));
+        let reader = self.reader.clone();
+        self.fetch = Some(ChunkFetch::begin(reader, log, self.next, pause));
+        self.gap = Some(gap);
+    }
+
+    fn take_fetched(&mut self, fetched: Option<Fetched>) {
+        self.fetch = None;
+        let Some(mut gap) = self.gap.take() else {
+            return;
+        };
+        let Some(Fetched { log, chunk, took }) = fetched else {
+            return self.give_up(gap);
+        };
+        self.log = Some(log);
+        match chunk {
+            Ok(Some(chunk)) => {
+                gap.found();
+                self.chunk = Some(chunk);
                 self.gap = Some(gap);
-                return true;
+                return;
             }
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(task = %self.task.id(), %error, "cannot read the log of a task");
                 if error.is_final() {
-                    self.give_up(gap);
-                    return true;
+                    return self.give_up(gap);
                 }
             }
         }
-        if gap.may_wait() {
-            self.gap = Some(gap);
-            return false;
+        if gap.missed_for(took) {
+            self.fetch(gap, PAUSE);
+        } else {
+            self.give_up(gap);
         }
-        self.give_up(gap);
-        true
     }
 
     /// Goes on without the events of a gap.

@@ -12,14 +12,16 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
-use temporal_kms_codec_service::body::discard_unread;
+use temporal_kms_codec_service::body::{discard_unread, is_sent_unasked};
 
-/// Reads a small body before the request is refused. Some clients of HTTP/2 lose the answer otherwise.
+/// How much of the body of a refused request is read.
+const MOST: usize = 8 << 20;
+
+/// Reads the rest of the body before the request is refused. Many clients lose the answer otherwise.
 pub(super) async fn read_before_refusal(request: Request, next: Next) -> Response {
-    if request.version() != Version::HTTP_2 {
+    if !is_sent_unasked(request.headers()) {
         return next.run(request).await;
     }
     let (head, body) = request.into_parts();
@@ -48,7 +50,7 @@ impl Unread {
     async fn discard(self) {
         let body = self.0.lock().take();
         if let Some(body) = body {
-            discard_unread(body).await;
+            discard_unread(body, MOST).await;
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     server::ServerArgs,
 };
 use crate::{
-    client::{KeyUse, LogPosition, RemoteTask, TaskClient, TaskEvent, TaskStatus},
+    client::{KeyUse, RemoteTask, TaskClient, TaskEvent, TaskStatus},
     store::Vault,
     task::TaskId,
 };
@@ -86,17 +86,13 @@ pub(super) async fn run(args: LogsArgs) -> Result<CommandEnd, CommandError> {
 /// Prints the log that a task service opens.
 async fn of_service(task: &RemoteTask, args: &LogsArgs) -> Result<CommandEnd, CommandError> {
     let mut screen = Screen::new(task.id().clone(), "", args.json);
-    let mut position = LogPosition::default();
-    loop {
-        let has_ended = !args.follow || !task.status().await?.is_open();
-        let show = |line: &str| screen.show(&TaskEvent::Printed(line.to_owned()));
-        position = task.read_log(position, show).await?;
-        if has_ended {
-            break;
-        }
-        sleep(POLL).await;
-    }
-    if position.next == 0 {
+    let show = |line: &str| screen.show(&TaskEvent::Printed(line.to_owned()));
+    let lines = if args.follow {
+        task.follow_log(show).await?
+    } else {
+        task.read_log(show).await?
+    };
+    if lines == 0 {
         return Err(CommandError::NoLog(args.task.clone()));
     }
     Ok(CommandEnd::Done)

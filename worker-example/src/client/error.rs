@@ -1,6 +1,6 @@
 //! Why a call of the client library failed.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use thiserror::Error;
 
@@ -89,6 +89,8 @@ pub enum ClientError {
         status: u16,
         /// Its reason.
         problem: String,
+        /// When the service wants to be called again.
+        retry_after: Option<Duration>,
     },
     /// The stored payloads of the task cannot be decrypted with this client's keys.
     #[error("cannot decrypt task `{task}`: {problem}. Use the key with which it was submitted")]
@@ -114,14 +116,21 @@ impl ClientError {
 
 /// Whether a payload was refused for good. A transient error of the key service does not count.
 fn is_unreadable(error: &(dyn Error + 'static)) -> bool {
+    codec_error(error).is_some_and(|error| !error.is_transient())
+}
+
+/// The codec's error among the causes.
+pub(super) fn codec_error<'a>(
+    error: &'a (dyn Error + 'static),
+) -> Option<&'a temporal_kms_codec::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<temporal_kms_codec::Error>() {
-            return !error.is_transient();
+        if let Some(error) = error.downcast_ref() {
+            return Some(error);
         }
         cause = error.source();
     }
-    false
+    None
 }
 
 #[cfg(test)]
@@ -186,6 +195,7 @@ mod tests {
             ClientError::Refused {
                 status: 403,
                 problem: problem(),
+                retry_after: None,
             },
             ClientError::Unreadable {
                 task: task(),

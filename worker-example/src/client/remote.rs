@@ -2,14 +2,13 @@
 
 mod events;
 mod log;
+mod retries;
 mod sse;
-
-pub(crate) use log::LogPosition;
 
 use std::{sync::Arc, time::Duration};
 
 use futures::Stream;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, redirect};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header, redirect};
 use serde_json::Value;
 use temporal_kms_codec::endpoint;
 use url::Url;
@@ -77,13 +76,13 @@ impl RemoteClient {
             .call(Method::POST, &["tasks"])
             .header("content-type", "application/json")
             .body(body.to_vec());
-        let (status, answer) = self.answer(call).await?;
-        if status == StatusCode::CONFLICT
+        let answer = self.answer(call).await?;
+        if answer.status == StatusCode::CONFLICT
             && let Some(id) = &request.task_id
         {
             return Err(ClientError::Exists(id.clone()));
         }
-        let answer = accepted(status, answer)?;
+        let answer = answer.accepted()?;
         let id = answer.get("taskId").and_then(Value::as_str);
         let id = id.and_then(|id| id.parse().ok());
         let id = id.ok_or_else(|| ClientError::Server {
@@ -105,8 +104,8 @@ impl RemoteClient {
     /// # Errors
     /// When the service refuses it, or does not answer.
     pub(crate) async fn list(&self) -> Result<Vec<Value>, ClientError> {
-        let (status, answer) = self.answer(self.call(Method::GET, &["tasks"])).await?;
-        let mut answer = accepted(status, answer)?;
+        let answer = self.answer(self.call(Method::GET, &["tasks"])).await?;
+        let mut answer = answer.accepted()?;
         match answer.get_mut("tasks").map(Value::take) {
             Some(Value::Array(tasks)) => Ok(tasks),
             _ => Ok(Vec::new()),
@@ -133,7 +132,7 @@ impl RemoteClient {
         }
     }
 
-    async fn answer(&self, call: RequestBuilder) -> Result<(StatusCode, Value), ClientError> {
+    async fn answer(&self, call: RequestBuilder) -> Result<Answer, ClientError> {
         let unreachable = |error: reqwest::Error| ClientError::Server {
             problem: error_chain(&error.without_url()),
         };
@@ -142,7 +141,7 @@ impl RemoteClient {
             .send()
             .await
             .map_err(unreachable)?;
-        let status = response.status();
+        let (status, retry_after) = (response.status(), retry_after(&response));
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(unreachable)? {
             if body.len().saturating_add(part.len()) > MAX_ANSWER {
@@ -152,8 +151,42 @@ impl RemoteClient {
             }
             body.extend_from_slice(&part);
         }
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+        Ok(Answer {
+            status,
+            retry_after,
+            body: serde_json::from_slice(&body).unwrap_or_default(),
+        })
     }
+}
+
+/// An answer that is not a stream.
+struct Answer {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: Value,
+}
+
+impl Answer {
+    /// The body, unless the answer is a refusal.
+    fn accepted(self) -> Result<Value, ClientError> {
+        if self.status.is_success() {
+            return Ok(self.body);
+        }
+        let problem = self.body.get("error").and_then(Value::as_str);
+        Err(ClientError::Refused {
+            status: self.status.as_u16(),
+            problem: problem
+                .unwrap_or("its answer gives no reason; check the URL")
+                .to_owned(),
+            retry_after: self.retry_after,
+        })
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?;
+    let seconds = value.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 impl RemoteTask {
@@ -167,8 +200,14 @@ impl RemoteTask {
             StatusCode::OK => Ok(answer),
             StatusCode::NOT_FOUND => Err(ClientError::NotFound(self.id.clone())),
             status => {
-                let reason = answer.json::<Value>().await.unwrap_or_default();
-                accepted(status, reason)?;
+                let retry_after = retry_after(&answer);
+                let body = answer.json::<Value>().await.unwrap_or_default();
+                let refusal = Answer {
+                    status,
+                    retry_after,
+                    body,
+                };
+                refusal.accepted()?;
                 Err(ClientError::Server {
                     problem: format!("its answer is not a {what}; check the URL"),
                 })
@@ -200,17 +239,21 @@ impl RemoteTask {
         events::follow(self.clone())
     }
 
-    /// Hands each line of the task's log that is stored now to `each`, from a position on. Returns the position after the last
-    /// line.
+    /// Hands each line of the task's log that is stored now to `each`. Returns how many there are.
     ///
     /// # Errors
     /// When the task does not exist, the service cannot open its log, or does not answer.
-    pub(crate) async fn read_log(
-        &self,
-        from: LogPosition,
-        each: impl FnMut(&str),
-    ) -> Result<LogPosition, ClientError> {
-        log::read(self, from, each).await
+    pub(crate) async fn read_log(&self, each: impl FnMut(&str)) -> Result<u64, ClientError> {
+        log::read(self, each).await
+    }
+
+    /// As [`read_log`](Self::read_log), with the lines that are stored later, until the task ends. After a refusal that does not
+    /// last, or a lost connection, it goes on, and hands over nothing twice.
+    ///
+    /// # Errors
+    /// As [`read_log`](Self::read_log), when it lasts.
+    pub(crate) async fn follow_log(&self, each: impl FnMut(&str)) -> Result<u64, ClientError> {
+        log::follow(self, each).await
     }
 
     /// Asks for the task's end, and does not wait for it.
@@ -221,40 +264,25 @@ impl RemoteTask {
         let call = self
             .client
             .call(Method::POST, &["cancel", self.id.as_str()]);
-        let (status, answer) = self.client.answer(call).await?;
-        if status == StatusCode::NOT_FOUND && answer.get("status").is_some() {
-            return Ok(Cancellation::AlreadyEnded(status_of(&answer)));
+        let answer = self.client.answer(call).await?;
+        if answer.status == StatusCode::NOT_FOUND && answer.body.get("status").is_some() {
+            return Ok(Cancellation::AlreadyEnded(status_of(&answer.body)));
         }
-        self.known(status, answer)?;
+        self.known(answer)?;
         Ok(Cancellation::Accepted)
     }
 
     async fn state(&self) -> Result<Value, ClientError> {
         let call = self.client.call(Method::GET, &["tasks", self.id.as_str()]);
-        let (status, answer) = self.client.answer(call).await?;
-        self.known(status, answer)
+        self.known(self.client.answer(call).await?)
     }
 
-    fn known(&self, status: StatusCode, answer: Value) -> Result<Value, ClientError> {
-        if status == StatusCode::NOT_FOUND {
+    fn known(&self, answer: Answer) -> Result<Value, ClientError> {
+        if answer.status == StatusCode::NOT_FOUND {
             return Err(ClientError::NotFound(self.id.clone()));
         }
-        accepted(status, answer)
+        answer.accepted()
     }
-}
-
-/// The answer, unless it is a refusal.
-fn accepted(status: StatusCode, answer: Value) -> Result<Value, ClientError> {
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let problem = answer.get("error").and_then(Value::as_str);
-    Err(ClientError::Refused {
-        status: status.as_u16(),
-        problem: problem
-            .unwrap_or("its answer gives no reason; check the URL")
-            .to_owned(),
-    })
 }
 
 fn status_of(state: &Value) -> TaskStatus {

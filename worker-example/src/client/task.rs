@@ -16,6 +16,7 @@ use super::{
     status::TaskStatus,
     target::Target,
     task_end::TaskEnd,
+    undelivered::{Undelivered, is_transient},
 };
 use crate::task::{Follower, FollowerJoined, FollowerLeft, TaskId};
 
@@ -133,26 +134,28 @@ impl Task {
     /// When Temporal or the key service does not answer.
     pub(crate) async fn join(&self, follower: Follower) -> Result<(), ClientError> {
         let options = signal_options(&follower, "joined");
-        self.signalled(
-            self.workflow
-                .signal(FollowerJoined, follower, options)
-                .await,
-        )
+        let answer = self
+            .workflow
+            .signal(FollowerJoined, follower, options)
+            .await;
+        self.signalled(answer)
+            .map_err(|undelivered| undelivered.error)
     }
 
     /// Tells the workflow that a connection was lost. It cancels the task if the connection was the last one.
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub(crate) async fn leave(&self, follower: Follower) -> Result<(), ClientError> {
+    pub(crate) async fn leave(&self, follower: Follower) -> Result<(), Undelivered> {
         let options = signal_options(&follower, "left");
         self.signalled(self.workflow.signal(FollowerLeft, follower, options).await)
     }
 
-    fn signalled(&self, answer: Result<(), WorkflowInteractionError>) -> Result<(), ClientError> {
-        is_accepted(answer)
-            .map(drop)
-            .map_err(|error| self.explain(&error))
+    fn signalled(&self, answer: Result<(), WorkflowInteractionError>) -> Result<(), Undelivered> {
+        is_accepted(answer).map(drop).map_err(|error| Undelivered {
+            is_transient: is_transient(&error),
+            error: self.explain(&error),
+        })
     }
 
     fn explain(&self, error: &WorkflowInteractionError) -> ClientError {

@@ -39,6 +39,16 @@ impl Follower {
         }
     }
 
+    /// A request of the background that has found the task. It never leaves, so the task goes on without connections.
+    pub(crate) fn in_background(task: &TaskId) -> Self {
+        Self {
+            task_id: task.to_string(),
+            // Requests that are sent again count once.
+            id: "background".to_owned(),
+            is_starter: false,
+        }
+    }
+
     pub(crate) fn id(&self) -> &str {
         &self.id
     }
@@ -171,6 +181,15 @@ mod tests {
         let mut followers = Followers::default();
         followers.join(other.clone());
         assert!(!followers.leave(&other));
+    }
+
+    #[test]
+    fn a_request_of_the_background_keeps_the_task_of_connections() {
+        let (starter, retry) = (follower(true), follower(false));
+        let mut followers = Followers::default();
+        followers.join(Follower::in_background(&"t".parse().unwrap()));
+        followers.join(retry.clone());
+        assert!(!followers.leave(&starter) && !followers.leave(&retry));
     }
 
     #[test]

@@ -10,4 +10,4 @@ mod refusals;
 mod reload;
 mod streams;
 pub(crate) mod support;
-mod way;
+mod tcp_proxy;

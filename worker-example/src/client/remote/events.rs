@@ -1,24 +1,20 @@
 //! Follows a task at the service, and goes on after a lost connection.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use futures::{Stream, stream};
 use reqwest::{Method, Response};
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::{
     RemoteTask,
+    retries::Retries,
     sse::{SseEvent, SseReader},
 };
 use crate::client::{
     chain::error_chain, error::ClientError, follow::TaskEvent, honest_event::one_line,
     task_end::TaskEnd,
 };
-
-/// How often in a row a lost connection is opened again, and the pause before.
-const ATTEMPTS: u32 = 30;
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The events of a task. The last one is its end, or an error.
 pub(super) fn follow(
@@ -29,7 +25,7 @@ pub(super) fn follow(
         last: None,
         stream: None,
         ready: VecDeque::new(),
-        failures: 0,
+        retries: Retries::default(),
     };
     stream::unfold(Some(following), |following| async {
         let mut following = following?;
@@ -45,7 +41,7 @@ struct Following {
     last: Option<String>,
     stream: Option<(Response, SseReader)>,
     ready: VecDeque<TaskEvent>,
-    failures: u32,
+    retries: Retries,
 }
 
 impl Following {
@@ -56,11 +52,9 @@ impl Following {
             }
             match self.read().await {
                 Ok(()) => {}
-                Err(error) if self.failures >= ATTEMPTS || is_final(&error) => return Err(error),
-                Err(_) => {
+                Err(error) => {
                     self.stream = None;
-                    self.failures += 1;
-                    sleep(PAUSE).await;
+                    self.retries.wait_after(error).await?;
                 }
             }
         }
@@ -82,7 +76,7 @@ impl Following {
             .read(&part)
             .map_err(|_| lost("an event is too large".to_owned()))?;
         for event in events {
-            self.failures = 0;
+            self.retries.restart();
             self.take(event);
         }
         self.stream = Some((response, reader));
@@ -125,14 +119,5 @@ impl Following {
             // The end of the task follows.
             _ => {}
         }
-    }
-}
-
-/// Whether another attempt would fail, too.
-fn is_final(error: &ClientError) -> bool {
-    match error {
-        ClientError::Refused { status, .. } => !matches!(status, 429 | 500..),
-        ClientError::NotFound(_) => true,
-        _ => false,
     }
 }

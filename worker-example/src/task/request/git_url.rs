@@ -1,6 +1,7 @@
 //! The address of a repository. git understands many more, and some of them run programs: `ext::sh -c …`, and names that
 //! begin with `-` and become options.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::limits::MAX_URL;
@@ -148,8 +149,11 @@ fn is_path(path: &str) -> bool {
     !path.trim_matches('/').is_empty() && path.split('/').all(is_part)
 }
 
+/// Whether a part of a path stays a part of it, and no option. Git and servers decode it.
 fn is_part(part: &str) -> bool {
-    part != ".." && !part.starts_with('-')
+    let decoded: Vec<u8> = percent_decode_str(part).collect();
+    let is_plain = |byte: &u8| !byte.is_ascii_control() && !matches!(byte, b'/' | b'\\');
+    decoded != b".." && !decoded.starts_with(b"-") && decoded.iter().all(is_plain)
 }
 
 #[cfg(test)]
@@ -175,6 +179,11 @@ mod tests {
                 Some("ssh://git@h.example:2222/~u/b"),
             ),
             ("https://h.example:8443/a", "h.example", None),
+            (
+                "https://h.example/a%20b/c%2ed.git",
+                "h.example",
+                Some("ssh://git@h.example/a%20b/c%2ed.git"),
+            ),
         ] {
             let url = GitUrl::parse(text, false).unwrap();
             assert_eq!(
@@ -223,6 +232,17 @@ mod tests {
             "https://h/-a/../b",
             "ssh://git@h/a/../../b",
             "ssh://git@h/%2e%2e/-b",
+            "ssh://git@h/%2e%2e/b",
+            "ssh://git@h/a/.%2E/b",
+            "ssh://git@h/a%2f..%2Fb",
+            "ssh://git@h/a%5cb",
+            "ssh://git@h/%2dupload-pack/b",
+            "ssh://git@h/a%00b",
+            "ssh://git@h/a%0ab",
+            "git@h:%2e%2e/b",
+            "https://h/a/%2E%2E/b",
+            "https://h/a/%2e./b",
+            "https://h/%2Da/b",
             "https://h/$(id)",
         ] {
             assert!(GitUrl::parse(text, false).is_err(), "{text}");

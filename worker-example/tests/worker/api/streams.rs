@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     support::{Api, callers, next_line},
-    way::Way,
+    tcp_proxy::TcpProxy,
 };
 use crate::support::{LIMIT, Rig, fresh, scripted::Scripted, send};
 
@@ -96,20 +96,52 @@ async fn connections_at_several_processes_are_counted_together() {
     assert_eq!(scripted.runs(), 2);
 }
 
-/// A client has left while Temporal is unreachable. The API stops when Temporal knows it.
+/// The same request, first as a stream and then in the background.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_of_the_background_keeps_the_task_of_a_stream() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&[]);
+    let api = scripted.rig.api();
+    let task = fresh("task");
+    let request = request(&task, "wait");
+    let begun = r#"{"type":"text","content":"begun"}"#;
+    let mut stream = api.open("POST /run HTTP/1.1", &request.to_string());
+    while next_line(&mut stream, "data: ").unwrap() != begun {}
+    for _ in 0..2 {
+        let accepted = api.post("/tasks", &request);
+        assert_eq!(accepted.status, 202, "{}", accepted.text);
+        assert_eq!(accepted.json["status"], "running");
+    }
+    assert_eq!(scripted.rig.signals(&task).await, 1);
+    drop(stream);
+    until("the client has left", async || {
+        (scripted.rig.signals(&task).await == 2).then_some(())
+    })
+    .await;
+    let path = format!("/tasks/{task}");
+    assert_eq!(api.get(&path).json["status"], "running");
+    scripted.open_gate();
+    until("the end", async || {
+        (api.get(&path).json["status"] == "completed").then_some(())
+    })
+    .await;
+    assert_eq!(scripted.runs(), 1);
+}
+
+/// A client has left while Temporal is unreachable. The API stops only after Temporal was told.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_has_left_is_not_forgotten_when_the_api_stops() {
     let scripted = Scripted::new().await;
     let _worker = scripted.worker(&[]);
-    let way = Way::open(&scripted.rig.server.address(), 0).await;
+    let temporal = TcpProxy::to(&scripted.rig.server.address()).await;
     let grace = "[api]\nshutdown_grace = \"100s\"\n";
-    let mut api = scripted.rig.api_behind(&way.address(), grace);
+    let mut api = scripted.rig.api_behind(&temporal.address(), grace);
     let task = fresh("task");
     let body = request(&task, "wait").to_string();
     let mut stream = api.open("POST /run HTTP/1.1", &body);
     let begun = r#"{"type":"text","content":"begun"}"#;
     while next_line(&mut stream, "data: ").unwrap() != begun {}
-    let port = way.close().await;
+    temporal.cut();
     drop(stream);
     let failed = "cannot tell Temporal that a client has left";
     api.process
@@ -121,7 +153,7 @@ async fn a_client_that_has_left_is_not_forgotten_when_the_api_stops() {
     })
     .await;
     assert_eq!(scripted.rig.signals(&task).await, 0);
-    let _way = Way::open(&scripted.rig.server.address(), port).await;
+    temporal.restore();
     assert!(api.process.wait(LIMIT).unwrap().success());
     assert_eq!(scripted.rig.signals(&task).await, 1);
     let again = scripted.rig.api();
@@ -132,7 +164,7 @@ async fn a_client_that_has_left_is_not_forgotten_when_the_api_stops() {
     .await;
 }
 
-/// A connection has a place until Temporal knows that its client has left. There are as many places as the caller may have.
+/// A caller opens more streams one after the other than it may have at the same time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_gives_its_place_back() {
     let scripted = Scripted::new().await;
@@ -163,6 +195,41 @@ async fn a_client_that_leaves_gives_its_place_back() {
         })
         .await;
     }
+}
+
+/// The clients have left, and Temporal cannot be told.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_of_temporal_does_not_lock_a_caller_out() {
+    let scripted = Scripted::new().await;
+    let _worker = scripted.worker(&["--max-tasks", "3"]);
+    let (configuration, [ann]) = callers(["ann"]);
+    let temporal = TcpProxy::to(&scripted.rig.server.address()).await;
+    let limits = "[api]\ncaller_requests = 2\ncaller_rate = 100\n";
+    let mut api = scripted
+        .rig
+        .api_behind(&temporal.address(), &format!("{limits}{configuration}"));
+    let head = format!("POST /run HTTP/1.1\r\nauthorization: Bearer {ann}");
+    let (tasks, mut streams) = ([fresh("task"), fresh("task")], Vec::new());
+    for task in &tasks {
+        let mut stream = api.open(&head, &request(task, "wait").to_string());
+        let begun = r#"{"type":"text","content":"begun"}"#;
+        while next_line(&mut stream, "data: ").unwrap() != begun {}
+        streams.push(stream);
+    }
+    let empty = json!({});
+    assert_eq!(api.caller(&ann).post("/run", &empty).status, 429);
+    temporal.cut();
+    drop(streams);
+    for task in &tasks {
+        let is_meant = |line: &str| {
+            line.contains("cannot tell Temporal that a client has left") && line.contains(task)
+        };
+        api.process
+            .wait_for_line(LIMIT, |line| is_meant(line).then_some(()))
+            .unwrap();
+    }
+    // The refusal of an empty request needs no Temporal.
+    assert_eq!(api.caller(&ann).post("/run", &empty).status, 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
