@@ -113,7 +113,7 @@ mod tests {
             temporal.calls.fetch_add(1, Ordering::Relaxed);
             let is_reachable = temporal.is_reachable.load(Ordering::Relaxed);
             let undelivered = Undelivered {
-                error: ClientError::NoWorker("queue".to_owned()),
+                error: Box::new(ClientError::NoWorker("queue".to_owned())),
                 is_transient: !temporal.is_refusing,
             };
             async move { is_reachable.then_some(()).ok_or(undelivered) }

@@ -114,9 +114,9 @@ mod tests {
             }
         };
         assert!(matches!(full, NoPlace::AtAll), "{full:?}");
-        sleep(CHUNK_TIME - Duration::from_secs(1)).await;
+        sleep(CHUNK_TIME / 2).await;
         assert!(places.take(None).await.is_err());
-        sleep(Duration::from_secs(2)).await;
+        sleep(CHUNK_TIME).await;
         let mut taken = Vec::new();
         for _ in &stalled {
             taken.push(places.take(None).await.unwrap());

@@ -103,26 +103,25 @@ enum Interrupted {
 impl Log {
     /// The next piece of the lines. `None` at the end of what is stored.
     async fn piece(&mut self) -> Result<Option<Bytes>, Interrupted> {
-        let piece = self.piece_of_chunk()?;
+        let piece = self.piece_of_chunk().ok_or(Interrupted::TooSlow)?;
         if !piece.is_empty() {
             return Ok(Some(piece));
         }
         let chunk = self.chunk.take().and_then(Held::into_inner);
         let Chunk { place, .. } = chunk.ok_or(Interrupted::TooSlow)?;
         self.read(place).await?;
-        let piece = self.piece_of_chunk()?;
+        let piece = self.piece_of_chunk().ok_or(Interrupted::TooSlow)?;
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    /// The next piece of the newest chunk. Empty at its end.
-    fn piece_of_chunk(&self) -> Result<Bytes, Interrupted> {
+    /// The next piece of the newest chunk. Empty at its end, and `None` when the client has had its time.
+    fn piece_of_chunk(&self) -> Option<Bytes> {
         let take = |chunk: &mut Chunk| {
             let length = chunk.text.len().min(PIECE);
             // A copy: while a client stops reading, a slice would keep the whole chunk in memory.
             Bytes::copy_from_slice(&chunk.text.split_to(length))
         };
-        let piece = self.chunk.as_ref().and_then(|chunk| chunk.with(take));
-        piece.ok_or(Interrupted::TooSlow)
+        self.chunk.as_ref()?.with(take)
     }
 
     /// Reads the next chunk. It is empty at the end of what is stored.

@@ -139,7 +139,7 @@ impl Task {
             .signal(FollowerJoined, follower, options)
             .await;
         self.signalled(answer)
-            .map_err(|undelivered| undelivered.error)
+            .map_err(|undelivered| *undelivered.error)
     }
 
     /// Tells the workflow that a connection was lost. It cancels the task if the connection was the last one.
@@ -154,7 +154,7 @@ impl Task {
     fn signalled(&self, answer: Result<(), WorkflowInteractionError>) -> Result<(), Undelivered> {
         is_accepted(answer).map(drop).map_err(|error| Undelivered {
             is_transient: is_transient(&error),
-            error: self.explain(&error),
+            error: Box::new(self.explain(&error)),
         })
     }
 

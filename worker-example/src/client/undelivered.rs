@@ -10,7 +10,7 @@ use super::error::{ClientError, codec_error};
 /// A signal that Temporal has not accepted.
 #[derive(Debug)]
 pub(crate) struct Undelivered {
-    pub(crate) error: ClientError,
+    pub(crate) error: Box<ClientError>,
     /// Whether the same signal can arrive later.
     pub(crate) is_transient: bool,
 }

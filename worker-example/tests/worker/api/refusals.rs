@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::support::callers;
+use super::support::{callers, next_line};
 use crate::support::Rig;
 
 /// curl 7.88 lost about one in four of them.
@@ -46,6 +46,30 @@ async fn curl_sees_every_refusal_over_http2() {
             let problem = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{path} {attempt}: {problem}");
             assert_eq!(shown, format!("2 {expected}"), "{path}");
+        }
+    }
+}
+
+/// A client that sends its whole body before it reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_body_does_not_hide_the_refusal_over_http1() {
+    let rig = Rig::new().await;
+    let (configuration, [ann]) = callers(["ann"]);
+    let api = rig.api_with(&configuration);
+    let body = "x".repeat(2 << 20);
+    let bearer = format!("authorization: Bearer {ann}");
+    for (path, header, expected) in [
+        ("/run", "x-nothing: 1", "401"),
+        ("/tasks", "authorization: Bearer wrong", "401"),
+        ("/run", &bearer, "413"),
+        ("/cancel/task", &bearer, "404"),
+        ("/nowhere", &bearer, "404"),
+        ("/health", &bearer, "405"),
+    ] {
+        for attempt in 0..5 {
+            let mut stream = api.open(&format!("POST {path} HTTP/1.1\r\n{header}"), &body);
+            let status = next_line(&mut stream, "HTTP/1.1 ").unwrap();
+            assert!(status.starts_with(expected), "{path} {attempt}: {status}");
         }
     }
 }
