@@ -22,19 +22,27 @@ pub(crate) struct Arguments {
     /// Take the pictures of the documents again, and write them into docs/images
     #[arg(long, conflicts_with_all = ["fast", "filter"])]
     pictures: bool,
+    /// Give property tests the same inputs each time, as `cargo xtask ci` does
+    #[arg(long)]
+    repeatable: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
 
 impl Arguments {
+    /// Every test. The same tree gives the same answer, so property tests get the same inputs each time.
     pub(crate) fn everything() -> Self {
         Self {
             fast: false,
             pictures: false,
+            repeatable: true,
             filter: None,
         }
     }
 }
+
+/// The start of the random numbers of property tests that are repeated.
+const SEED: &str = "1";
 
 /// The tests that take pictures.
 const PICTURES: &str = "pictures_of_the_documents";
@@ -113,6 +121,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &Arguments) -> anyhow::Resul
         if arguments.pictures {
             command.arg(PICTURES);
             command.env("TKC_PICTURES", workspace.root().join("docs/images"));
+        }
+        if arguments.repeatable {
+            command.env("PROPTEST_RNG_SEED", SEED);
         }
         command.envs(environment.iter().map(|(name, path)| (name, path)));
         let (count, passed) = test(command)?;
