@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use temporal_kms_codec::kms::local::LocalKeyring;
 use temporal_kms_codec_server::{CancellationToken, Server, bench::Handler, config::LoadedConfig};
@@ -64,6 +65,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn configuration(folder: &Path) -> anyhow::Result<LoadedConfig> {
     let (keyring, file) = (folder.join("keyring"), folder.join("codec.toml"));
     LocalKeyring::open(&keyring).key_or_create("default")?;
+    let keyring = keyring.to_str().context("the folder's name is not text")?;
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n\
          [keys]\nlocal_keyring = {keyring:?}\n\
