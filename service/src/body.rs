@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use http::{HeaderMap, header};
+
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
 /// How long a body is read that was not asked for, because its request was refused by its head.
 const UNREAD_TIME: Duration = Duration::from_secs(5);
-/// A client that sends nothing for this long waits for the answer.
-const UNREAD_PAUSE: Duration = Duration::from_millis(250);
+/// A client that sends nothing for this long waits for the answer. TCP takes less to send a lost packet again.
+const UNREAD_PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether the client sends the body without being asked for it. Others wait for `100 Continue`.
 #[must_use]
@@ -21,8 +22,12 @@ pub fn is_sent_unasked(headers: &HeaderMap) -> bool {
     !headers.contains_key(header::EXPECT)
 }
 
-/// Reads at most this many bytes of a request that was refused before its body was read.
+/// Reads at most this many bytes of a request that was refused before its body was read. A body that says that it is longer
+/// is not read.
 pub async fn discard_unread(body: Body, most: usize) {
+    if body.size_hint().lower() > most as u64 {
+        return;
+    }
     // The answer does not depend on it.
     let _ = timeout(UNREAD_TIME, read_on(body, most, UNREAD_PAUSE)).await;
 }
@@ -49,15 +54,18 @@ mod tests {
     use std::{
         convert::Infallible,
         net::SocketAddr,
+        pin::Pin,
         sync::{
             Arc,
             atomic::{AtomicUsize, Ordering},
         },
+        task::{Context, Poll},
     };
 
     use axum::{extract::Request, response::Response};
     use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
     use http::StatusCode;
+    use hyper::body::{Body as HttpBody, Frame, SizeHint};
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpStream,
@@ -83,6 +91,27 @@ mod tests {
         (Body::from_stream(parts), read)
     }
 
+    /// A body that says that it has at least 300 bytes.
+    struct Announced(Body);
+
+    impl HttpBody for Announced {
+        type Data = Bytes;
+        type Error = axum::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+            Pin::new(&mut self.0).poll_frame(cx)
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            let mut hint = SizeHint::new();
+            hint.set_lower(300);
+            hint
+        }
+    }
+
     #[tokio::test]
     async fn a_body_is_read_up_to_its_limit() {
         let (body, read) = endless(100);
@@ -91,6 +120,15 @@ mod tests {
         let (body, read) = endless(100);
         discard(body, 250, Duration::from_secs(1)).await;
         assert_eq!(read.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_says_that_it_is_too_long_is_not_read() {
+        for (most, parts_read) in [(299, 0), (300, 3)] {
+            let (body, read) = endless(100);
+            discard_unread(Body::new(Announced(body)), most).await;
+            assert_eq!(read.load(Ordering::Relaxed), parts_read);
+        }
     }
 
     #[tokio::test(start_paused = true)]
