@@ -21,14 +21,12 @@ const MOST: usize = 8 << 20;
 
 /// Reads the rest of the body before the request is refused. Many clients lose the answer otherwise.
 pub(super) async fn read_before_refusal(request: Request, next: Next) -> Response {
-    if !is_sent_unasked(request.headers()) {
-        return next.run(request).await;
-    }
+    let is_sent_unasked = is_sent_unasked(request.headers());
     let (head, body) = request.into_parts();
     let (lent, unread) = lend(body);
     let response = next.run(Request::from_parts(head, lent)).await;
     if !response.status().is_success() {
-        unread.discard().await;
+        unread.discard(is_sent_unasked).await;
     }
     response
 }
@@ -38,18 +36,28 @@ fn lend(body: Body) -> (Body, Unread) {
     let unread = Unread::default();
     let lent = Lent {
         body,
+        was_polled: false,
         owner: unread.clone(),
     };
     (Body::new(lent), unread)
 }
 
 #[derive(Clone, Default)]
-struct Unread(Arc<Mutex<Option<Body>>>);
+struct Unread(Arc<Mutex<Option<Returned>>>);
+
+/// What the reader has left.
+struct Returned {
+    body: Body,
+    was_polled: bool,
+}
 
 impl Unread {
-    async fn discard(self) {
-        let body = self.0.lock().take();
-        if let Some(body) = body {
+    /// Reads what is left, if the client sends it. A client that waits for `100 Continue` sends it once the reader has begun.
+    async fn discard(self, is_sent_unasked: bool) {
+        let returned = self.0.lock().take();
+        if let Some(Returned { body, was_polled }) = returned
+            && (was_polled || is_sent_unasked)
+        {
             discard_unread(body, MOST).await;
         }
     }
@@ -57,6 +65,7 @@ impl Unread {
 
 struct Lent {
     body: Body,
+    was_polled: bool,
     owner: Unread,
 }
 
@@ -68,6 +77,7 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.was_polled = true;
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -82,7 +92,10 @@ impl HttpBody for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        *self.owner.0.lock() = Some(std::mem::take(&mut self.body));
+        *self.owner.0.lock() = Some(Returned {
+            body: std::mem::take(&mut self.body),
+            was_polled: self.was_polled,
+        });
     }
 }
 
@@ -110,8 +123,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_reader_leaves_is_read_later() {
-        for frames in [0, 1, 10] {
+    async fn what_the_reader_leaves_is_read_later_if_the_client_sends_it() {
+        for (is_sent_unasked, frames, all) in [
+            (true, 0, 10),
+            (true, 1, 10),
+            (true, 10, 10),
+            (false, 0, 0),
+            (false, 1, 10),
+        ] {
             let (body, read) = ten_parts();
             let (mut lent, unread) = lend(body);
             for _ in 0..frames {
@@ -119,8 +138,8 @@ mod tests {
             }
             drop(lent);
             assert_eq!(read.load(Ordering::Relaxed), frames);
-            unread.discard().await;
-            assert_eq!(read.load(Ordering::Relaxed), 10);
+            unread.discard(is_sent_unasked).await;
+            assert_eq!(read.load(Ordering::Relaxed), all);
         }
     }
 
