@@ -96,6 +96,8 @@ struct Chunk {
 enum Interrupted {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the store did not answer in time")]
+    StoreTooSlow,
     #[error("the client reads too slowly")]
     TooSlow,
 }
@@ -136,7 +138,7 @@ impl Log {
             lines.push('\n');
         }
         let text = lines.into();
-        let place = place.into_inner().ok_or(Interrupted::TooSlow)?;
+        let place = place.into_inner().ok_or(Interrupted::StoreTooSlow)?;
         self.chunk = Some(Held::new(Chunk { text, place }));
         Ok(())
     }
@@ -161,7 +163,7 @@ fn pieces(log: Log) -> impl Stream<Item = io::Result<Bytes>> + Send {
 fn refusal(interrupted: Interrupted) -> ApiError {
     match interrupted {
         Interrupted::Store(error) => of_store(error),
-        slow @ Interrupted::TooSlow => ApiError::Store(Reason(slow.to_string())),
+        slow => ApiError::Store(Reason(slow.to_string())),
     }
 }
 
