@@ -102,7 +102,7 @@ mod tests {
         assert_eq!((slow.next(), slow.is_left()), (None, true));
     }
 
-    /// Nothing is asked of the chunks after they are made.
+    /// No event is read after the chunks are made.
     #[tokio::test(start_paused = true)]
     async fn clients_that_stop_reading_give_their_places_back() {
         let places = LogPlaces::<&str>::new();
