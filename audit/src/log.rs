@@ -300,7 +300,7 @@ impl AuditLog {
         })
     }
 
-    /// Adds a line. Somebody must wake the writer.
+    /// Adds a line. The caller must wake the writer.
     fn push(&self, event: Event, reply: Option<Reply>) -> Result<(), AuditError> {
         let body = event.into_body();
         self.queue
@@ -409,7 +409,9 @@ mod tests {
             .iter()
             .map(|piece| piece.lines().count())
             .collect();
-        assert_eq!(pieces, [30]);
+        assert_eq!(pieces.iter().sum::<usize>(), 30);
+        // The writer takes lines without being woken when it was still busy with the first one.
+        assert!(pieces.len() <= 2, "{pieces:?}");
     }
 
     #[tokio::test]
@@ -426,7 +428,8 @@ mod tests {
                 _ => log.note(Event::new("note")),
             }
             let is_there = |position: &Position| position.head.seq == seen;
-            heads.wait_for(is_there).await.unwrap();
+            let seen = timeout(Duration::from_mins(1), heads.wait_for(is_there)).await;
+            seen.expect("nothing wakes the writer").unwrap();
         }
     }
 }

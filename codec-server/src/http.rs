@@ -28,6 +28,7 @@ mod pipeline;
 mod place;
 mod placeholder;
 mod places;
+mod plain;
 mod record;
 mod request_error;
 mod route;

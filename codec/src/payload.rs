@@ -1,6 +1,6 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
-use std::sync::Arc;
+use std::{sync::Arc, vec};
 
 use temporal_kms::support::erase_vec;
 pub use temporal_kms_codec_proto::{
@@ -71,6 +71,33 @@ fn refers_to_storage(metadata: &Metadata) -> bool {
 pub(crate) trait Erase: PayloadParts {
     /// Erases what the payload holds. The names of its metadata are left, and metadata that other payloads have too.
     fn erase(&mut self);
+}
+
+/// Payloads with plaintext that are taken one by one. What is left is erased on drop.
+pub(crate) struct Plain<P: Erase>(vec::IntoIter<P>);
+
+impl<P: Erase> Plain<P> {
+    pub(crate) fn new(payloads: Vec<P>) -> Self {
+        Self(payloads.into_iter())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[P] {
+        self.0.as_slice()
+    }
+}
+
+impl<P: Erase> Iterator for Plain<P> {
+    type Item = P;
+
+    fn next(&mut self) -> Option<P> {
+        self.0.next()
+    }
+}
+
+impl<P: Erase> Drop for Plain<P> {
+    fn drop(&mut self) {
+        self.0.as_mut_slice().iter_mut().for_each(P::erase);
+    }
 }
 
 impl Erase for Payload {

@@ -29,7 +29,7 @@ pub(super) async fn record(
     // Before CORS, which answers preflights by itself.
     app.origins.log_refused(&request);
     let mut answered = pin!(next(request));
-    // The span is entered for each step, and not for what is left behind the last one.
+    // The span is entered for each poll. It is not entered again when the finished future is dropped.
     let answered = poll_fn(|cx| span.span().in_scope(|| answered.as_mut().poll(cx)));
     let (mut response, mut summary) = answered.await;
     let recorded = audited::record(&app.audit, id, response.status(), &summary).await;

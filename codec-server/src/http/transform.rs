@@ -2,7 +2,6 @@
 
 use std::{
     iter::once,
-    mem,
     sync::atomic::{AtomicUsize, Ordering},
     vec,
 };
@@ -24,6 +23,7 @@ use super::{
     known_metadata::KnownMetadata,
     memory::Share,
     placeholder::{self, placeholder},
+    plain::Plain,
     request_error::{RequestError, wanted_key},
     request_id::RequestId,
     route::Operation,
@@ -65,7 +65,7 @@ pub(super) struct Request<'r> {
 
 /// The payloads of a body.
 struct Parsed {
-    payloads: Vec<SharedPayload>,
+    payloads: Plain,
     /// Whether the direct reader read it. Then it has no other members, which could hold secrets.
     is_direct: bool,
 }
@@ -109,7 +109,7 @@ impl Request<'_> {
         }
         let answered = match self.operation {
             Operation::Encode => self.encode(asked).await?,
-            Operation::Decode => self.decode(asked, &mut share).await?,
+            Operation::Decode => self.decode(asked.take(), &mut share).await?,
             Operation::Download => return Err(RequestError::NoDownload),
         };
         // Clients match payloads by position: a missing payload would shift the others.
@@ -145,7 +145,7 @@ impl Request<'_> {
             return Ok(parsed);
         }
         Ok(Parsed {
-            payloads: json::parse_any_shared_payloads(bytes, limits)?,
+            payloads: json::parse_any_shared_payloads(bytes, limits)?.into(),
             is_direct: false,
         })
     }
@@ -160,12 +160,12 @@ impl Request<'_> {
             self.known_metadata.learn(known.as_deref(), &last);
         }
         Some(Parsed {
-            payloads,
+            payloads: payloads.into(),
             is_direct: true,
         })
     }
 
-    async fn encode(&self, asked: Vec<SharedPayload>) -> Result<Answered, RequestError> {
+    async fn encode(&self, asked: Plain) -> Result<Answered, RequestError> {
         let find = |wrong: fn(&[u8]) -> bool| asked.iter().position(|payload| wrong(&payload.data));
         // An encrypted placeholder would replace the value that could not be decoded.
         if let Some(index) = find(placeholder::is_placeholder) {
@@ -176,14 +176,14 @@ impl Request<'_> {
         }
         let payloads = self
             .codec()
-            .encode_shared(asked)
+            .encode_shared(asked.take())
             .await
             .map_err(|error| RequestError::Encode(Box::new(error)))?;
         if self.is_audited {
             self.asked.note_keys(&payloads);
         }
         Ok(Answered {
-            payloads,
+            payloads: payloads.into(),
             ..Answered::default()
         })
     }
@@ -360,7 +360,7 @@ enum Step {
 /// The payloads of an answer, and which of them are placeholders or references.
 #[derive(Default)]
 struct Answered {
-    payloads: Vec<SharedPayload>,
+    payloads: Plain,
     placeholders: Vec<usize>,
     references: Vec<usize>,
 }
@@ -368,7 +368,7 @@ struct Answered {
 impl Answered {
     fn with_capacity(count: usize) -> Self {
         Self {
-            payloads: Vec::with_capacity(count),
+            payloads: Vec::with_capacity(count).into(),
             ..Self::default()
         }
     }
@@ -389,11 +389,11 @@ impl Answered {
     }
 
     /// Writes the answer. Its share of the memory is held until the client has read it.
-    async fn write(mut self, mut share: Share, is_secret: bool) -> Result<Done, RequestError> {
+    async fn write(self, mut share: Share, is_secret: bool) -> Result<Done, RequestError> {
         let length = json::shared_payloads_len(&self.payloads);
         share.grow(length).await?;
         let count = self.payloads.len();
-        let payloads = mem::take(&mut self.payloads);
+        let payloads = self.payloads.take();
         let text = if is_secret {
             json::write_and_erase(payloads, erase)
         } else {

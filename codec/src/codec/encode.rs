@@ -18,7 +18,7 @@ use crate::{
         direct::{self, Direct},
     },
     kms::{ProviderError, ProviderErrorKind},
-    payload::Erase,
+    payload::{Erase, Plain},
 };
 
 /// A payload in its place among the others.
@@ -107,14 +107,17 @@ impl Codec {
 
     /// Seals a batch of new payloads under one data key.
     async fn seal_new<P: Erase>(&self, payloads: Vec<P>) -> Result<Vec<SharedPayload>, Error> {
+        let mut payloads = Plain::new(payloads);
         let active = &self.encryption()?.active_v2;
+        let count = payloads.as_slice().len();
         let bytes = payloads
+            .as_slice()
             .iter()
             .map(|payload| serialized::len(payload) as u64);
-        let key = active.acquire(payloads.len() as u64, bytes.sum()).await?;
+        let key = active.acquire(count as u64, bytes.sum()).await?;
         let mut seal = self.seal_of(active);
-        let mut sealed = Vec::with_capacity(payloads.len());
-        for mut payload in payloads {
+        let mut sealed = Vec::with_capacity(count);
+        for mut payload in payloads.by_ref() {
             sealed.push(seal_one(&key, &mut payload, &mut seal)?);
         }
         self.0.counters.sealed.add(sealed.len());

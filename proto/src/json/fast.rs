@@ -7,14 +7,14 @@
 //! A large body is in parts, because memory that grows is copied. It may be cut anywhere. A body with base64 of an unusual form
 //! across a cut is put together first.
 
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{borrow::Cow, collections::btree_map::Entry, mem, sync::Arc};
 
 use memchr::memchr2;
 
 use super::{
     base64::{decode_base64, decode_base64_in_pieces},
     limits::{Limits, MAX_METADATA},
-    partial::Partial,
+    partial::{Erase as _, Partial},
 };
 use crate::{Metadata, SharedPayload};
 
@@ -35,24 +35,44 @@ pub(super) fn payloads_in_parts<'b>(
         rest: &[],
         later: parts,
     };
+    // The other way reads again what is read in vain.
+    let mut payloads = Partial::default();
+    if body(&mut reader, limits.max_payloads, last, &mut payloads).is_some() {
+        return Some(payloads.whole());
+    }
+    drop(payloads);
+    // The last metadata were also here, so they are erased now. Metadata that the caller has elsewhere are left.
+    if let Some((_, mut metadata)) = last.take()
+        && let Some(metadata) = Arc::get_mut(&mut metadata)
+    {
+        metadata.erase();
+    }
+    None
+}
+
+fn body<'b>(
+    reader: &mut Reader<'b>,
+    limit: usize,
+    last: &mut Last<'b>,
+    payloads: &mut Vec<SharedPayload>,
+) -> Option<()> {
     reader.token(b'{')?;
     reader.name(br#""payloads""#)?;
-    let payloads = list(&mut reader, limits.max_payloads, last)?;
+    list(reader, limit, last, payloads)?;
     reader.token(b'}')?;
     reader.skip_space();
-    reader.is_at_end().then(|| payloads.whole())
+    reader.is_at_end().then_some(())
 }
 
 fn list<'b>(
     reader: &mut Reader<'b>,
     limit: usize,
     last: &mut Last<'b>,
-) -> Option<Partial<Vec<SharedPayload>>> {
+    payloads: &mut Vec<SharedPayload>,
+) -> Option<()> {
     reader.token(b'[')?;
-    // The other way reads again what is read in vain.
-    let mut payloads = Partial::<Vec<SharedPayload>>::default();
     if reader.token(b']').is_some() {
-        return Some(payloads);
+        return Some(());
     }
     loop {
         if payloads.len() == limit {
@@ -60,7 +80,7 @@ fn list<'b>(
         }
         payloads.push(payload(reader, last)?);
         if !reader.has_next(b']')? {
-            return Some(payloads);
+            return Some(());
         }
     }
 }
@@ -120,10 +140,10 @@ fn metadata(reader: &mut Reader<'_>) -> Option<Metadata> {
         }
         let name = std::str::from_utf8(&name).ok()?.to_owned();
         reader.token(b':')?;
-        let value = reader.string()?.decoded()?;
-        if metadata.insert(name, value).is_some() {
+        let Entry::Vacant(entry) = metadata.entry(name) else {
             return None;
-        }
+        };
+        entry.insert(reader.string()?.decoded()?);
         if !reader.has_next(b'}')? {
             return Some(metadata.whole());
         }

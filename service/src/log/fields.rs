@@ -201,7 +201,7 @@ mod tests {
         });
     }
 
-    /// A clock that stands still.
+    /// A clock that always shows the same time.
     #[derive(Clone)]
     struct Noon;
 
