@@ -39,8 +39,14 @@ impl Client {
     pub(super) async fn joining(app: &App, task: &Task) -> Result<Self, ApiError> {
         let follower = Follower::new(task.id(), false);
         // The guard comes first: if this is dropped, the workflow forgets the client.
-        let client = Self::new(app, task, follower.clone());
-        task.join(follower).await?;
+        let mut client = Self::new(app, task, follower.clone());
+        task.join(follower).await.map_err(|undelivered| {
+            // After an outage the workflow may know of the client. After a refusal it does not.
+            if !undelivered.is_transient {
+                client.is_done();
+            }
+            *undelivered.error
+        })?;
         Ok(client)
     }
 
@@ -54,7 +60,7 @@ impl Client {
         }))
     }
 
-    /// Records that the client has everything.
+    /// Records that the workflow needs no news of the client: it has everything, or was never counted.
     pub(super) fn is_done(&mut self) {
         if let Some(connection) = &mut self.0 {
             connection.is_done = true;

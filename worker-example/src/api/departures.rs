@@ -1,6 +1,7 @@
 //! Tells Temporal of clients that have left, after an outage, too.
 //!
-//! A departure holds no place of a request: an outage of Temporal must not lock callers out.
+//! A departure holds no place of a request: an outage of Temporal must not lock callers out. So that an outage does not fill the
+//! memory, at most 10,000 departures wait in the queue. More are dropped, and their tasks go on until they end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,6 +18,8 @@ use crate::{
 
 /// Departures that are told at the same time. More wait in a queue.
 const MOST: usize = 1000;
+/// Departures in the queue.
+const MOST_WAITING: usize = 10_000;
 /// Attempts to tell one while Temporal is unreachable.
 const ATTEMPTS: u32 = 60;
 /// The pause between two attempts.
@@ -59,6 +62,10 @@ impl Departures {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
+        if self.open.receiver_count() >= MOST + MOST_WAITING {
+            tracing::warn!(%task, "too many clients have left of which Temporal does not know; this one is forgotten, and its task goes on");
+            return;
+        }
         let (places, open) = (Arc::clone(&self.places), self.open.subscribe());
         runtime.spawn(async move {
             let _place = places.acquire().await;
@@ -131,6 +138,20 @@ mod tests {
         temporal.is_reachable.store(true, Ordering::Relaxed);
         departures.until_told().await;
         assert_eq!(temporal.called(), MOST + MOST + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn departures_beyond_the_queue_are_dropped() {
+        let (departures, temporal) = (Departures::new(), Arc::new(Temporal::default()));
+        temporal.is_reachable.store(true, Ordering::Relaxed);
+        for _ in 0..MOST + MOST_WAITING + 5 {
+            leave(&departures, &temporal);
+        }
+        departures.until_told().await;
+        assert_eq!(temporal.called(), MOST + MOST_WAITING);
+        leave(&departures, &temporal);
+        departures.until_told().await;
+        assert_eq!(temporal.called(), MOST + MOST_WAITING + 1);
     }
 
     #[tokio::test(start_paused = true)]

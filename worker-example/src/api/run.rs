@@ -103,7 +103,8 @@ async fn in_background(
     let id = started.task.id();
     if !started.is_in_background {
         // It was started by `/run`, and must go on when that connection is lost.
-        started.task.join(Follower::in_background(id)).await?;
+        let joined = started.task.join(Follower::in_background(id)).await;
+        joined.map_err(|undelivered| *undelivered.error)?;
     }
     let body = json!({
         "taskId": id,

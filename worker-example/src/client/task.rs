@@ -132,14 +132,13 @@ impl Task {
     ///
     /// # Errors
     /// When Temporal or the key service does not answer.
-    pub(crate) async fn join(&self, follower: Follower) -> Result<(), ClientError> {
+    pub(crate) async fn join(&self, follower: Follower) -> Result<(), Undelivered> {
         let options = signal_options(&follower, "joined");
         let answer = self
             .workflow
             .signal(FollowerJoined, follower, options)
             .await;
         self.signalled(answer)
-            .map_err(|undelivered| *undelivered.error)
     }
 
     /// Tells the workflow that a connection was lost. It cancels the task if the connection was the last one.
