@@ -1,11 +1,15 @@
 //! Refusals that come before the client has sent its request.
 
-use std::process::Command;
+use std::{
+    io::{BufReader, Write as _},
+    net::TcpStream,
+    process::Command,
+};
 
 use serde_json::json;
 
 use super::support::{callers, next_line};
-use crate::support::Rig;
+use crate::support::{LIMIT, Rig};
 
 /// curl 7.88 lost about one in four of them.
 const ATTEMPTS: usize = 30;
@@ -71,5 +75,32 @@ async fn a_large_body_does_not_hide_the_refusal_over_http1() {
             let status = next_line(&mut stream, "HTTP/1.1 ").unwrap();
             assert!(status.starts_with(expected), "{path} {attempt}: {status}");
         }
+    }
+}
+
+/// A client that does not say how long its body is, waits for `100 Continue`, and sends everything before it reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_was_asked_for_does_not_hide_the_refusal_over_http1() {
+    let rig = Rig::new().await;
+    let (configuration, [ann]) = callers(["ann"]);
+    let api = rig.api_with(&configuration);
+    let address = api.address();
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
+    let body = chunk.repeat(64) + "0\r\n\r\n";
+    for attempt in 0..5 {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        write!(
+            stream,
+            "POST /run HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {ann}\r\ncontent-type: application/json\r\n\
+             expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        .unwrap();
+        let mut stream = BufReader::new(stream);
+        let asked = next_line(&mut stream, "HTTP/1.1 ").unwrap();
+        assert!(asked.starts_with("100"), "{attempt}: {asked}");
+        stream.get_mut().write_all(body.as_bytes()).unwrap();
+        let status = next_line(&mut stream, "HTTP/1.1 ").unwrap();
+        assert!(status.starts_with("413"), "{attempt}: {status}");
     }
 }
