@@ -8,6 +8,7 @@
 mod catalogue;
 mod config;
 mod data_keys;
+mod ended_request;
 #[cfg(feature = "otlp")]
 mod http_client;
 mod instruments;
@@ -31,10 +32,11 @@ pub use otlp::OtlpError;
 pub use {
     catalogue::{CATALOGUE, MetricInfo, MetricKind, Unit},
     config::TelemetryConfig,
+    ended_request::EndedRequest,
     metrics::{Metrics, PROMETHEUS_TEXT, Program},
     process::ProcessMetrics,
     request_span::RequestSpan,
-    requests::{EndedRequest, InFlight, RequestMetrics, ShedReason},
+    requests::{InFlight, RequestMetrics, ShedReason},
     security::SecurityMetrics,
     start::Telemetry,
 };

@@ -17,8 +17,8 @@ use parking_lot::RwLock;
 
 use super::{
     catalogue::{MetricInfo, PAYLOADS, REQUEST_BODY, REQUESTS, RESPONSE_BODY},
+    ended_request::EndedRequest,
     instruments::{Instruments, Seen},
-    requests::EndedRequest,
 };
 
 /// The results of requests.

@@ -10,7 +10,7 @@ use std::{
 use http::HeaderMap;
 use tracing::Span;
 
-use super::requests::EndedRequest;
+use super::ended_request::EndedRequest;
 
 /// The header of the W3C recommendation "Trace Context".
 const TRACEPARENT: &str = "traceparent";

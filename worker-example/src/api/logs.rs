@@ -45,7 +45,7 @@ pub(super) async fn logs(
     let (head, _) = request.into_parts();
     let (caller, task, look) = own_task(&app, &head, &id).await?;
     let asked = Asked::parse(head.uri.query())?;
-    let place = app.open_log(&caller).await?;
+    let place = app.open_log(caller.id()).await?;
     let vault = app.client.vault().cloned().ok_or(ApiError::NoStore)?;
     let created = look.created.unwrap_or_else(SystemTime::now).into();
     let events = LoggedEvents::stored(vault, task.id().clone(), created, asked.before());
