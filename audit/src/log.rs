@@ -389,12 +389,18 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn requests_that_run_at_the_same_time_are_written_together() {
+    /// A log whose first line is written, and the pieces that it sends.
+    async fn started_log() -> (Arc<AuditLog>, Pieces) {
         let pieces = Pieces::default();
         let options = AuditOptions::to(Target::Stdout);
         let log = AuditLog::over(Stream::new(pieces.clone(), "test"), &options).unwrap();
         log.started().await.unwrap();
+        (log, pieces)
+    }
+
+    #[tokio::test]
+    async fn requests_that_run_at_the_same_time_are_written_together() {
+        let (log, pieces) = started_log().await;
         pieces.0.lock().clear();
         let mut requests = JoinSet::new();
         for _ in 0..30 {
@@ -416,10 +422,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_is_written_when_nobody_waits_for_it() {
-        let pieces = Pieces::default();
-        let options = AuditOptions::to(Target::Stdout);
-        let log = AuditLog::over(Stream::new(pieces.clone(), "test"), &options).unwrap();
-        log.started().await.unwrap();
+        let (log, _) = started_log().await;
         let mut heads = log.heads.clone();
         for seen in 3..9 {
             match seen % 3 {

@@ -1,6 +1,6 @@
 //! The [`Payload`] that Temporal stores, and the metadata keys that this codec reads and writes.
 
-use std::{sync::Arc, vec};
+use std::vec;
 
 use temporal_kms::support::erase_vec;
 pub use temporal_kms_codec_proto::{
@@ -67,16 +67,15 @@ fn refers_to_storage(metadata: &Metadata) -> bool {
     }
 }
 
-/// Payloads with plaintext.
-pub(crate) trait Erase: PayloadParts {
-    /// Erases what the payload holds. The names of its metadata are left, and metadata that other payloads have too.
-    fn erase(&mut self);
+/// Erases what a payload holds.
+pub(crate) fn erase(payload: &mut impl PayloadParts) {
+    payload.erase_with(erase_vec);
 }
 
 /// Payloads with plaintext that are taken one by one. What is left is erased on drop.
-pub(crate) struct Plain<P: Erase>(vec::IntoIter<P>);
+pub(crate) struct Plain<P: PayloadParts>(vec::IntoIter<P>);
 
-impl<P: Erase> Plain<P> {
+impl<P: PayloadParts> Plain<P> {
     pub(crate) fn new(payloads: Vec<P>) -> Self {
         Self(payloads.into_iter())
     }
@@ -86,7 +85,7 @@ impl<P: Erase> Plain<P> {
     }
 }
 
-impl<P: Erase> Iterator for Plain<P> {
+impl<P: PayloadParts> Iterator for Plain<P> {
     type Item = P;
 
     fn next(&mut self) -> Option<P> {
@@ -94,30 +93,10 @@ impl<P: Erase> Iterator for Plain<P> {
     }
 }
 
-impl<P: Erase> Drop for Plain<P> {
+impl<P: PayloadParts> Drop for Plain<P> {
     fn drop(&mut self) {
-        self.0.as_mut_slice().iter_mut().for_each(P::erase);
+        self.0.as_mut_slice().iter_mut().for_each(erase);
     }
-}
-
-impl Erase for Payload {
-    fn erase(&mut self) {
-        erase_vec(&mut self.data);
-        erase_metadata(&mut self.metadata);
-    }
-}
-
-impl Erase for SharedPayload {
-    fn erase(&mut self) {
-        erase_vec(self.data.buffer_mut());
-        if let Some(metadata) = Arc::get_mut(&mut self.metadata) {
-            erase_metadata(metadata);
-        }
-    }
-}
-
-fn erase_metadata(metadata: &mut Metadata) {
-    metadata.values_mut().for_each(erase_vec);
 }
 
 /// An entry of the metadata, where there is one and it is text.

@@ -1,5 +1,7 @@
 //! The parts of a payload, whether it shares its metadata or not.
 
+use std::sync::Arc;
+
 use crate::{Metadata, Payload, SharedPayload, payload::ExternalPayloadDetails};
 
 /// The parts of a [`Payload`] or of a [`SharedPayload`].
@@ -10,10 +12,20 @@ pub trait PayloadParts {
     fn data(&self) -> &[u8];
     /// As in [`Payload`].
     fn external_payloads(&self) -> &[ExternalPayloadDetails];
+    /// Has `erase` empty the data and the values of the metadata. The names of the metadata are left, and metadata that other
+    /// payloads have too.
+    fn erase_with(&mut self, erase: fn(&mut Vec<u8>));
+}
+
+fn erase_parts(data: &mut Vec<u8>, metadata: Option<&mut Metadata>, erase: fn(&mut Vec<u8>)) {
+    erase(data);
+    if let Some(metadata) = metadata {
+        metadata.values_mut().for_each(erase);
+    }
 }
 
 macro_rules! parts {
-    ($payload:ty) => {
+    ($payload:ty, $this:ident => $data:expr, $own_metadata:expr) => {
         impl PayloadParts for $payload {
             fn metadata(&self) -> &Metadata {
                 &self.metadata
@@ -26,9 +38,14 @@ macro_rules! parts {
             fn external_payloads(&self) -> &[ExternalPayloadDetails] {
                 &self.external_payloads
             }
+
+            fn erase_with(&mut self, erase: fn(&mut Vec<u8>)) {
+                let $this = self;
+                erase_parts($data, $own_metadata, erase);
+            }
         }
     };
 }
 
-parts!(Payload);
-parts!(SharedPayload);
+parts!(Payload, it => &mut it.data, Some(&mut it.metadata));
+parts!(SharedPayload, it => it.data.buffer_mut(), Arc::get_mut(&mut it.metadata));

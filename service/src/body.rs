@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use http::{HeaderMap, header};
-
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 

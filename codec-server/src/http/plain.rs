@@ -3,11 +3,11 @@
 use std::{
     mem,
     ops::{Deref, DerefMut},
-    sync::Arc,
 };
 
 use temporal_kms::support::erase_vec;
 use temporal_kms_codec::SharedPayload;
+use temporal_kms_codec_proto::PayloadParts as _;
 
 /// Payloads that are erased on drop, unless they are taken.
 #[derive(Default)]
@@ -45,12 +45,8 @@ impl Drop for Plain {
     }
 }
 
-/// Erases a payload. The names of its metadata are left, and metadata that other payloads have too.
 fn erase(payload: &mut SharedPayload) {
-    erase_vec(payload.data.buffer_mut());
-    if let Some(metadata) = Arc::get_mut(&mut payload.metadata) {
-        metadata.values_mut().for_each(erase_vec);
-    }
+    payload.erase_with(erase_vec);
 }
 
 #[cfg(test)]

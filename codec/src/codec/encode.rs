@@ -18,7 +18,7 @@ use crate::{
         direct::{self, Direct},
     },
     kms::{ProviderError, ProviderErrorKind},
-    payload::{Erase, Plain},
+    payload::{Plain, erase},
 };
 
 /// A payload in its place among the others.
@@ -106,7 +106,10 @@ impl Codec {
     }
 
     /// Seals a batch of new payloads under one data key.
-    async fn seal_new<P: Erase>(&self, payloads: Vec<P>) -> Result<Vec<SharedPayload>, Error> {
+    async fn seal_new<P: PayloadParts>(
+        &self,
+        payloads: Vec<P>,
+    ) -> Result<Vec<SharedPayload>, Error> {
         let mut payloads = Plain::new(payloads);
         let active = &self.encryption()?.active_v2;
         let count = payloads.as_slice().len();
@@ -167,7 +170,7 @@ impl Codec {
                 Err(error.into())
             }
             Ok(mut opened) => {
-                opened.erase();
+                erase(&mut opened);
                 Ok(())
             }
             Err(_) => Ok(()),
@@ -238,7 +241,7 @@ impl Codec {
         rest.check()?;
         self.0.counters.direct_calls.add(1);
         let plaintext = serialized::to_vec(&payload);
-        payload.erase();
+        erase(&mut payload);
         let encrypted = key.encrypt(&plaintext).await;
         rest.learn(&encrypted);
         Ok(Direct {
@@ -274,13 +277,13 @@ async fn seal_envelopes(
 }
 
 /// Seals a payload, and erases it.
-fn seal_one<P: Erase>(
+fn seal_one<P: PayloadParts>(
     key: &ActiveKey,
     payload: &mut P,
     seal: &mut impl FnMut(&ExpandedDek, &P) -> Result<Vec<u8>, PayloadError>,
 ) -> Result<SharedPayload, PayloadError> {
     let data = seal(&key.data_key, payload)?;
-    payload.erase();
+    erase(payload);
     Ok(SharedPayload::new(Arc::clone(&key.metadata), data))
 }
 

@@ -3,12 +3,11 @@
 use std::{
     mem,
     ops::{Deref, DerefMut},
-    sync::Arc,
 };
 
-use zeroize::Zeroize as _;
+use zeroize::Zeroize;
 
-use crate::{Metadata, Payload, SharedPayload};
+use crate::{Metadata, Payload, PayloadParts as _, SharedPayload};
 
 /// A value that is erased when it is dropped before it is whole.
 #[derive(Default)]
@@ -67,18 +66,13 @@ impl Erase for Metadata {
 
 impl Erase for Payload {
     fn erase(&mut self) {
-        self.metadata.erase();
-        self.data.erase();
+        self.erase_with(Zeroize::zeroize);
     }
 }
 
 impl Erase for SharedPayload {
-    /// Metadata that others have too are left.
     fn erase(&mut self) {
-        if let Some(metadata) = Arc::get_mut(&mut self.metadata) {
-            metadata.erase();
-        }
-        self.data.buffer_mut().erase();
+        self.erase_with(Zeroize::zeroize);
     }
 }
 
@@ -90,7 +84,7 @@ impl<T: Erase> Erase for Vec<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, rc::Rc};
+    use std::{cell::Cell, rc::Rc, sync::Arc};
 
     use super::*;
 

@@ -32,12 +32,12 @@ pub(super) struct LogPlace {
     _permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
-/// Why there is no place.
+/// Which places are all taken.
 #[derive(Debug)]
 pub(super) enum NoPlace {
-    /// The caller has its share.
+    /// Those of the caller.
     OfCaller(Exceeded),
-    /// All places are taken.
+    /// Those of all callers.
     AtAll,
 }
 
