@@ -37,6 +37,8 @@
 //! A key that is configured by its alias is described by its alias, as a policy with the condition `kms:RequestAlias`
 //! permits. Operations that change keys accept no alias at AWS KMS, so such a policy cannot permit them.
 
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 mod admin;
 mod client;
 mod commands;

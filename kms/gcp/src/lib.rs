@@ -11,6 +11,8 @@
 //!
 //! This crate erases plaintext after use. It cannot erase the copies that the client library makes in its JSON.
 
+#![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
+
 mod admin;
 mod checksum;
 mod client;
