@@ -27,7 +27,7 @@ pub enum ClientError {
     NotFound(TaskId),
     /// The stored result belongs to another task.
     #[error(
-        "the stored result of task `{0}` belongs to another task. Somebody who can write to Temporal replaced it. Do not \
+        "the stored result of task `{0}` belongs to another task. A user who can write to Temporal replaced it. Do not \
          use it, and submit the task again with another id"
     )]
     ForeignResult(TaskId),
@@ -87,7 +87,7 @@ pub enum ClientError {
     Refused {
         /// The status of its answer.
         status: u16,
-        /// Its reason.
+        /// Its reason, and what to do.
         problem: String,
         /// When the service wants to be called again.
         retry_after: Option<Duration>,
@@ -154,7 +154,7 @@ mod tests {
             E::Signing { .. } => &["`t-1`", "Check --sign-with"],
             E::Unreachable { .. } => &["`t-1`", "try `claude-tasks follow t-1`"],
             E::Server { .. } => &["the task service", "Check --server"],
-            E::Refused { .. } => &["the task service", "timeout"],
+            E::Refused { .. } => &["the task service", "(403)", "choose another taskId"],
             E::List { .. } => &["the tasks", "try again"],
             E::Unreadable { .. } => &["`t-1`", "Use the key with which it was submitted"],
         }
@@ -194,7 +194,7 @@ mod tests {
             ClientError::Server { problem: problem() },
             ClientError::Refused {
                 status: 403,
-                problem: problem(),
+                problem: "choose another taskId".to_owned(),
                 retry_after: None,
             },
             ClientError::Unreadable {

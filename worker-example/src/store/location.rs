@@ -29,15 +29,18 @@ pub enum LocationError {
     )]
     Form,
     /// An endpoint of the store would receive objects without TLS.
-    #[error("{variable} {problem}")]
+    #[error("{variable}: {problem}")]
     Endpoint {
         /// The variable.
         variable: String,
-        /// Why.
+        /// Why, and what to do.
         problem: String,
     },
     /// The store cannot be used.
-    #[error("cannot use the store {store}: {problem}")]
+    #[error(
+        "cannot use the store {store}: {problem}. Let this program write to the folder, or check the variables of the \
+         bucket (AWS_…, GOOGLE_…, AZURE_…)"
+    )]
     Unusable {
         /// The store.
         store: String,
@@ -115,7 +118,7 @@ fn check_endpoints(variables: &[(String, String)]) -> Result<(), LocationError> 
             };
             let url: Url = value
                 .parse()
-                .map_err(|_| problem("must be a URL such as https://HOST"))?;
+                .map_err(|_| problem("it must be a URL such as https://HOST"))?;
             endpoint::check(&url.origin().ascii_serialization()).map_err(problem)?;
         }
     }
@@ -168,6 +171,35 @@ impl fmt::Debug for StoreLocation {
 mod tests {
     use super::*;
 
+    /// What the text of an error must name: the subject, and what to do. A new variant does not compile until it is here.
+    fn names(error: &LocationError) -> &'static [&'static str] {
+        use LocationError as E;
+        match error {
+            E::Form => &["the store", "must be a folder, or a URL"],
+            E::Endpoint { .. } => &["AWS_ENDPOINT", "use https://"],
+            E::Unusable { .. } => &["s3://bucket", "no region", "check the variables"],
+        }
+    }
+
+    #[test]
+    fn every_error_names_its_subject_and_what_to_do() {
+        let endpoint = [("AWS_ENDPOINT".to_owned(), "http://s3.example.org".to_owned())];
+        let all = [
+            LocationError::Form,
+            check_endpoints(&endpoint).unwrap_err(),
+            LocationError::Unusable {
+                store: "s3://bucket".to_owned(),
+                problem: "no region".to_owned(),
+            },
+        ];
+        for error in all {
+            let text = error.to_string();
+            for name in names(&error) {
+                assert!(text.contains(name), "`{text}` does not name {name}");
+            }
+        }
+    }
+
     #[test]
     fn takes_folders_and_buckets() {
         for (text, shown) in [
@@ -217,7 +249,7 @@ mod tests {
         assert_eq!(open("https://s3.example.org"), Ok(()));
         for bad in ["http://s3.example.org", "no url"] {
             let refused = open(bad).unwrap_err().to_string();
-            assert!(refused.starts_with("AWS_ENDPOINT "), "{refused}");
+            assert!(refused.starts_with("AWS_ENDPOINT: "), "{refused}");
         }
     }
 }
