@@ -1,7 +1,7 @@
 //! Key-encryption keys: a [`Kms`] opens the key that any [`KeyUri`](crate::KeyUri) names, at the service that it names.
 //!
 //! A service is a [`KeyService`]: those of this build are in one list, and a program adds its own with
-//! [`KmsBuilder::with_service`].
+//! [`KmsBuilder::with_service`]. The example `own_key_service` shows one.
 
 mod builder;
 mod built_in;

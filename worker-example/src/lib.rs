@@ -78,3 +78,8 @@ pub use task::{
     UploadAction, UploadedFile,
 };
 pub use worker::{ClaudeActivities, ClaudeTask};
+
+/// The Rust in the README compiles when the documentation tests run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

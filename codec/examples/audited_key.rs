@@ -1,8 +1,8 @@
-//! A key provider of your own: it writes a line for each data key that is unwrapped, and lets another key do the work.
+//! A key around another key: it writes a line for each data key that is unwrapped, and lets the other key do the work.
 //!
-//! A provider for another key service needs four of these methods: `uri`, `seal`, `open` and `describe`.
+//! The example `own_key_service` has a provider that does the work itself.
 //!
-//! `cargo run --example own_provider -- KEYRING_FOLDER`
+//! `cargo run --example audited_key -- KEYRING_FOLDER`
 
 use std::{env, error::Error, sync::Arc};
 
