@@ -9,7 +9,7 @@ use std::{env, error::Error, sync::Arc};
 use async_trait::async_trait;
 use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, KeyUri, Namespace, Payload, WrappedDek,
-    kms::{KeyDescription, KeyLimits, KeyProvider, ProviderError, local::LocalKeyring},
+    kms::{UsableKey, KeyLimits, KeyProvider, ProviderError, local::LocalKeyring},
 };
 use zeroize::Zeroizing;
 
@@ -80,8 +80,8 @@ impl KeyProvider for Audited {
         self.0.decrypt(ciphertext).await
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        self.0.describe().await
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
+        self.0.check_usable().await
     }
 }
 

@@ -21,7 +21,7 @@ use sha2::Sha256;
 use temporal_kms_codec::{
     Codec, ConfigurationError, EncryptionContext, KeyUri, Namespace, Payload, Scheme,
     kms::{
-        KeyDescription, KeyProvider, KeyService, Kms, Protection, ProviderError,
+        UsableKey, KeyProvider, KeyService, Kms, Protection, ProviderError,
         ProviderErrorKind as Kind, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
         Variables,
     },
@@ -141,8 +141,8 @@ impl KeyProvider for MemoryKey {
         opened.map(Zeroizing::new).map_err(|_| refused())
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
-        Ok(KeyDescription::new(
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
+        Ok(UsableKey::new(
             self.uri.clone(),
             "1",
             Protection::Software,

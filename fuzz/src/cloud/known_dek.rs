@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use temporal_kms::{
-    Dek, EncryptionContext, KeyDescription, KeyProvider, KeyUri, Protection, ProviderError,
+    Dek, EncryptionContext, UsableKey, KeyProvider, KeyUri, Protection, ProviderError,
     WrappedDek,
 };
 use temporal_kms_codec::{Codec, Payload};
@@ -83,9 +83,9 @@ impl KeyProvider for KnownDek {
         Ok(Zeroizing::new(self.dek.to_vec()))
     }
 
-    async fn describe(&self) -> Result<KeyDescription, ProviderError> {
+    async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
         let uri = self.uri.clone();
-        Ok(KeyDescription::new(uri, "1", Protection::Software))
+        Ok(UsableKey::new(uri, "1", Protection::Software))
     }
 
     async fn generate_dek(

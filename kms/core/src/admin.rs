@@ -32,7 +32,7 @@ pub trait KeyAdmin: Send + Sync + fmt::Debug {
         Err(unsupported(key, "it cannot list keys"))
     }
 
-    /// Everything that the service tells about a key.
+    /// Everything that the service tells an administrator about a key, whether it can be used or not.
     ///
     /// # Errors
     /// When the key does not exist, or the service refuses or fails.
@@ -340,7 +340,7 @@ impl KeySpec {
     }
 }
 
-/// What a service tells about a key.
+/// What a service tells an administrator about a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyDetails {

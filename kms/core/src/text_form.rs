@@ -22,7 +22,7 @@ pub(crate) use text_form;
 #[cfg(test)]
 mod tests {
     use crate::{
-        Cause, KeyPurpose, KeyRole, KeyState, Operation, Protection, ProviderErrorKind,
+        FailureCause, KeyPurpose, KeyRole, KeyState, Operation, Protection, ProviderErrorKind,
         SignatureAlgorithm,
     };
 
@@ -51,7 +51,7 @@ mod tests {
         check(SignatureAlgorithm::EcdsaP256Sha256, "ECDSA_P256_SHA256");
         check(SignatureAlgorithm::Ed25519, "ED25519");
         check(ProviderErrorKind::KeyVersionGone, "key_version_gone");
-        check(Cause::NoCredentials, "no_credentials");
+        check(FailureCause::NoCredentials, "no_credentials");
         check(Operation::PublicKey, "public_key");
         for algorithm in [
             SignatureAlgorithm::EcdsaP256Sha256,

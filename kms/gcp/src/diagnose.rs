@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 use temporal_kms::{
-    Advice, Cause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyUri, Operation, Prices,
+    Advice, FailureCause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyUri, Operation, Prices,
     Protection, ProviderError, Scheme, Web,
     support::{is_plain_name, variable},
 };
@@ -95,7 +95,7 @@ impl Diagnose for GcpKms {
     }
 
     fn refusal_of_credentials(&self, error: &ProviderError) -> Option<&'static str> {
-        (error.cause() == Some(Cause::NoCredentials))
+        (error.cause() == Some(FailureCause::NoCredentials))
             .then_some("Google gives no token for them: they are expired, revoked or deleted")
     }
 
@@ -136,7 +136,7 @@ impl Diagnose for GcpKms {
         let project = error.project();
         Some(match error.cause()? {
             // The project that pays for the calls. It may differ from the key's project.
-            Cause::QuotaProject => {
+            FailureCause::QuotaProject => {
                 let project = project.unwrap_or("PROJECT");
                 Advice::new(
                     error.message(),
@@ -146,7 +146,7 @@ impl Diagnose for GcpKms {
                     ),
                 )
             }
-            Cause::ServiceDisabled => {
+            FailureCause::ServiceDisabled => {
                 let project = project.unwrap_or_else(|| project_of(key));
                 Advice::new(
                     format!("project {project} has not enabled Cloud KMS"),
@@ -155,7 +155,7 @@ impl Diagnose for GcpKms {
                     ),
                 )
             }
-            Cause::Project => {
+            FailureCause::Project => {
                 let project = project.unwrap_or_else(|| project_of(key));
                 Advice::new(
                     error.message(),

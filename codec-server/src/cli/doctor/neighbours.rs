@@ -3,7 +3,7 @@
 use temporal_kms_codec::{
     KeyUri,
     kms::{
-        Advice, Cause, CredentialsFound, Diagnose, Kms, ProviderError, ProviderErrorKind as Kind,
+        Advice, FailureCause, CredentialsFound, Diagnose, Kms, ProviderError, ProviderErrorKind as Kind,
     },
 };
 
@@ -29,7 +29,7 @@ pub(super) async fn missing(
     };
     let explained = service.explain(key, error);
     // Which project pays says nothing of the key.
-    if let (Some(Cause::QuotaProject), Some(advice)) = (error.cause(), &explained) {
+    if let (Some(FailureCause::QuotaProject), Some(advice)) = (error.cause(), &explained) {
         return failed(advice.summary.clone(), advice.remedy.clone());
     }
     let elsewhere = service.elsewhere(key, credentials);
@@ -118,7 +118,7 @@ pub(super) fn other_place_hint(
 
 async fn exists(key: &KeyUri, kms: &Kms) -> bool {
     match kms.key(key).await {
-        Ok(provider) => match provider.describe().await {
+        Ok(provider) => match provider.check_usable().await {
             Ok(_) => true,
             Err(error) => error.kind() == Kind::KeyDisabled,
         },

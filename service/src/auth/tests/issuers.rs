@@ -428,7 +428,7 @@ async fn temporal_cloud_users_are_those_of_the_configuration() {
         .unwrap();
     assert!(stranger.permissions().is_empty());
     let namespace = Namespace::new("payments.a1b2c").unwrap();
-    assert!(stranger.allows(Operation::DECODE, &namespace).is_err());
+    assert!(stranger.allows(Action::DECODE, &namespace).is_err());
 }
 
 const GOOGLE_AUDIENCE: &str = "https://tasks.example";
