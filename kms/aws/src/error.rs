@@ -110,7 +110,7 @@ impl fmt::Display for Failure {
     }
 }
 
-// Without `source`. The credentials errors that carry it have none either, because the SDK logs them.
+// Without `source`. The credentials errors that carry it have no `source` either, because the SDK logs them.
 impl StdError for Failure {}
 
 /// The ids of the answer in AWS's own logs.

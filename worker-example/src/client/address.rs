@@ -9,7 +9,7 @@ use url::Url;
 /// Temporal's address: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// With the scheme `http` if the text has none.
+    /// With the scheme `http` if the text has no scheme.
     url: Url,
     has_scheme: bool,
 }

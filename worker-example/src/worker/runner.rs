@@ -313,7 +313,7 @@ impl TaskRunner {
                 }
             };
             let vault = self.vault.as_ref().ok_or_else(|| {
-                let problem = "the secrets of the request are in an object store, and this worker has none. Start it \
+                let problem = "the secrets of the request are in an object store, and this worker has no store. Start it \
                     with --store";
                 cannot_open(false, problem.to_owned())
             })?;

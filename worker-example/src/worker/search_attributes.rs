@@ -1,4 +1,4 @@
-//! Whether the namespace has the search attributes of tasks. Without them, tasks have none: a workflow that sets an attribute
+//! Whether the namespace has the search attributes of tasks. Without them, tasks have no attributes: a workflow that sets an attribute
 //! which does not exist cannot go on.
 
 use temporalio_client::{

@@ -265,7 +265,7 @@ fn a_disabled_version_is_told_with_the_command_that_enables_it() {
     let remedy = format!("codec-server keys enable {GCP_KEY} --version 1");
     answer.stopped_at("versions", 78, &["version 1", "disabled", &remedy]);
 
-    // Whoever may see no versions is sent to somebody who may.
+    // A user who may not see versions is sent to an administrator who may.
     bench.faults(&["deny@GetCryptoKey,ListCryptoKeyVersions"]);
     let answer = bench.gcp(&[]);
     answer.stopped_at(
@@ -329,7 +329,7 @@ fn refused_credentials_are_told_from_missing_ones() {
         .stopped_at("credentials", 77, &["does not accept the credentials"]);
     bench.faults(&[]);
 
-    // Where a token should come from is no token service.
+    // The program that should give a token is not a token service.
     let user = json!({
         "type": "authorized_user",
         "client_id": "id",

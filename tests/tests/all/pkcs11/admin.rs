@@ -171,6 +171,6 @@ fn says_what_a_token_does_not_have() {
         ] {
             assert_eq!(error.kind(), Kind::Unsupported, "{error}");
         }
-        admin.set_rotation(&key, None).await.expect("it has none");
+        admin.set_rotation(&key, None).await.expect("no rotation");
     });
 }
