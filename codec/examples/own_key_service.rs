@@ -83,7 +83,7 @@ impl KeyService for MemoryKms {
             |detail| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
         let master = self.master.as_ref();
         let master = master.ok_or_else(|| misconfigured("its secret is missing; set MEMORY_MASTER"))?;
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = Zeroizing::new([0_u8; 32]);
         Hkdf::<Sha256>::new(None, master.as_bytes())
             .expand(uri.resource().as_bytes(), &mut *key)
             .map_err(|_| misconfigured("its name is too long; choose another one"))?;
