@@ -98,7 +98,9 @@ pub enum AuditError {
     #[error("the audit log was not written in time; check the disk that it is on")]
     TooSlow,
     /// The log is closed already.
-    #[error("the audit log is closed, because the process ends; try again when it has started again")]
+    #[error(
+        "the audit log is closed, because the process ends; try again when it has started again"
+    )]
     Closed,
 }
 

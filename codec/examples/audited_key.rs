@@ -9,7 +9,7 @@ use std::{env, error::Error, sync::Arc};
 use async_trait::async_trait;
 use temporal_kms_codec::{
     Codec, Dek, EncryptionContext, KeyUri, Namespace, Payload, WrappedDek,
-    kms::{UsableKey, KeyLimits, KeyProvider, ProviderError, local::LocalKeyring},
+    kms::{KeyLimits, KeyProvider, ProviderError, UsableKey, local::LocalKeyring},
 };
 use zeroize::Zeroizing;
 

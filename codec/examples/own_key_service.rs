@@ -21,9 +21,8 @@ use sha2::Sha256;
 use temporal_kms_codec::{
     Codec, ConfigurationError, EncryptionContext, KeyUri, Namespace, Payload, Scheme,
     kms::{
-        UsableKey, KeyProvider, KeyService, Kms, Protection, ProviderError,
-        ProviderErrorKind as Kind, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
-        Variables,
+        KeyProvider, KeyService, Kms, Protection, ProviderError, ProviderErrorKind as Kind,
+        Setting, SettingKind, SettingRow, SettingTable, SettingValue, UsableKey, Variables,
     },
 };
 use zeroize::Zeroizing;
@@ -82,7 +81,8 @@ impl KeyService for MemoryKms {
         let misconfigured =
             |detail| ProviderError::new(Kind::Misconfigured, uri).with_detail(detail);
         let master = self.master.as_ref();
-        let master = master.ok_or_else(|| misconfigured("its secret is missing; set MEMORY_MASTER"))?;
+        let master =
+            master.ok_or_else(|| misconfigured("its secret is missing; set MEMORY_MASTER"))?;
         let mut key = Zeroizing::new([0_u8; 32]);
         Hkdf::<Sha256>::new(None, master.as_bytes())
             .expand(uri.resource().as_bytes(), &mut *key)
@@ -132,7 +132,9 @@ impl KeyProvider for MemoryKey {
         context: &EncryptionContext,
     ) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
         let refused = || ProviderError::new(Kind::InvalidCiphertext, &self.uri);
-        let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(refused)?;
+        let (nonce, ciphertext) = sealed
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or_else(refused)?;
         let message = Message {
             msg: ciphertext,
             aad: context.as_bytes(),
@@ -142,11 +144,7 @@ impl KeyProvider for MemoryKey {
     }
 
     async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
-        Ok(UsableKey::new(
-            self.uri.clone(),
-            "1",
-            Protection::Software,
-        ))
+        Ok(UsableKey::new(self.uri.clone(), "1", Protection::Software))
     }
 }
 

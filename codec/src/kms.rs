@@ -12,12 +12,12 @@ pub use builder::KmsBuilder;
 pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
-    Advice, CallLayer, CallObserver, CallPolicy,  CredentialsFound, Diagnose, Elsewhere,
-    EndedCall, Endpoint, FailureCause, KeyAdmin, UsableKey, KeyDetails, KeyGrant, KeyGrants, KeyLimits,
-    KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics,
-    LatencyBucket, MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, PlannedGrant,
+    Advice, CallLayer, CallObserver, CallPolicy, CredentialsFound, Diagnose, Elsewhere, EndedCall,
+    Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyLimits, KeyProvider,
+    KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics, LatencyBucket,
+    MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, PlannedGrant,
     Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
     RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
-    SetupPlan, Signature, SignatureAlgorithm, Signer, Variables, VersionUsed, Web,
+    SetupPlan, Signature, SignatureAlgorithm, Signer, UsableKey, Variables, VersionUsed, Web,
 };
 pub use value::Kms;

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use temporal_kms::{
-    EncryptionContext, UsableKey, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError,
-    ProviderErrorKind,
+    EncryptionContext, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError,
+    ProviderErrorKind, UsableKey,
     support::{
         aead::{Aes256Gcm, NONCE_LEN},
         random,

@@ -110,7 +110,11 @@ impl Status {
             (ProviderErrorKind::PermissionDenied, _)
             | (
                 _,
-                Some(FailureCause::NoCredentials | FailureCause::UnusableCredentials | FailureCause::RefusedCredentials),
+                Some(
+                    FailureCause::NoCredentials
+                    | FailureCause::UnusableCredentials
+                    | FailureCause::RefusedCredentials,
+                ),
             ) => Self::NoPermission,
             // A modified payload may name any version of its key.
             (

@@ -95,7 +95,11 @@ impl Step {
 /// # Errors
 /// When a step failed. The message has the reasons, and says that the set-up can be run again.
 pub fn result(steps: &[Step]) -> Result<(), Failure> {
-    let failed = || steps.iter().filter(|step| step.outcome == StepOutcome::Failed);
+    let failed = || {
+        steps
+            .iter()
+            .filter(|step| step.outcome == StepOutcome::Failed)
+    };
     let Some(exit) = failed().find_map(|step| step.exit) else {
         return Ok(());
     };

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use temporal_kms::{EncryptionContext, UsableKey, KeyProvider, KeyUri, ProviderError};
+use temporal_kms::{EncryptionContext, KeyProvider, KeyUri, ProviderError, UsableKey};
 use zeroize::Zeroizing;
 
 /// The median of a call.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use temporal_kms::{
-    Dek, EncryptionContext, UsableKey, KeyProvider, KeyUri, Protection, ProviderError,
-    WrappedDek,
+    Dek, EncryptionContext, KeyProvider, KeyUri, Protection, ProviderError, UsableKey, WrappedDek,
 };
 use temporal_kms_codec::{Codec, Payload};
 use zeroize::Zeroizing;

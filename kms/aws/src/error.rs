@@ -143,9 +143,13 @@ fn cause(detail: &str) -> Option<FailureCause> {
         WRONG_CREDENTIALS => Some(FailureCause::UnusableCredentials),
         NO_CONNECTION => Some(FailureCause::NoConnection),
         // Errors of assuming a role.
-        _ if detail.starts_with("the role's trust policy") => Some(FailureCause::RefusedCredentials),
+        _ if detail.starts_with("the role's trust policy") => {
+            Some(FailureCause::RefusedCredentials)
+        }
         PROXY | NOT_AWS => Some(FailureCause::Proxy),
-        _ if detail.starts_with("the file of the OIDC token") => Some(FailureCause::UnusableCredentials),
+        _ if detail.starts_with("the file of the OIDC token") => {
+            Some(FailureCause::UnusableCredentials)
+        }
         _ => None,
     }
 }
@@ -330,7 +334,10 @@ mod tests {
                 "UnrecognizedClientException",
                 Some(FailureCause::RefusedCredentials),
             ),
-            ("ExpiredTokenException", Some(FailureCause::RefusedCredentials)),
+            (
+                "ExpiredTokenException",
+                Some(FailureCause::RefusedCredentials),
+            ),
             ("NotFoundException", None),
             ("AccessDeniedException", None),
         ] {

@@ -11,8 +11,8 @@ use super::{
     regions::Regions,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, UsableKey, KeyLimits, KeyProvider, KeyPurpose, KeyState, KeyUri,
-    ProviderError, ProviderErrorKind as Kind, WrappedDek, support::used_version,
+    Dek, EncryptionContext, KeyLimits, KeyProvider, KeyPurpose, KeyState, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, WrappedDek, support::used_version,
 };
 
 /// `Plaintext` of Encrypt: 1 to 4,096 bytes.

@@ -26,8 +26,8 @@ pub use self::{
 };
 use self::{operation::Call, surround::Calls};
 use crate::{
-    ConfigurationError, Dek, EncryptionContext, KeyAdmin, UsableKey, KeyLimits, KeyProvider,
-    KeyUri, ProviderError, PublicKey, Signature, Signer, WrappedDek,
+    ConfigurationError, Dek, EncryptionContext, KeyAdmin, KeyLimits, KeyProvider, KeyUri,
+    ProviderError, PublicKey, Signature, Signer, UsableKey, WrappedDek,
 };
 
 /// Everything that surrounds the calls of keys: limits, numbers, and an observer.

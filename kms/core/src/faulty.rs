@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 use self::plain::PlainKey;
 use crate::{
-    Dek, EncryptionContext, UsableKey, KeyLimits, KeyProvider, KeyUri, Operation,
-    ProviderError, ProviderErrorKind, WrappedDek,
+    Dek, EncryptionContext, KeyLimits, KeyProvider, KeyUri, Operation, ProviderError,
+    ProviderErrorKind, UsableKey, WrappedDek,
 };
 
 mod plain;

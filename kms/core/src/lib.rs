@@ -59,7 +59,7 @@ pub use self::{
     error::{FailureCause, ProviderError, ProviderErrorKind},
     grants::{KeyGrant, KeyGrants, KeyRole},
     key_service::KeyService,
-    provider::{UsableKey, KeyLimits, KeyProvider, Protection},
+    provider::{KeyLimits, KeyProvider, Protection, UsableKey},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,
     setting::{Setting, SettingKind, SettingRow, SettingTable, SettingValue, Variables},

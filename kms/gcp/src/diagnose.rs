@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 use temporal_kms::{
-    Advice, FailureCause, CredentialsFound, Diagnose, Elsewhere, Endpoint, KeyUri, Operation, Prices,
-    Protection, ProviderError, Scheme, Web,
+    Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, FailureCause, KeyUri, Operation,
+    Prices, Protection, ProviderError, Scheme, Web,
     support::{is_plain_name, variable},
 };
 use zeroize::Zeroizing;

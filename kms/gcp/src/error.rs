@@ -360,7 +360,10 @@ mod tests {
     #[test]
     fn tells_what_to_put_right() {
         for (code, cause) in [
-            (Code::Unauthenticated, Some(FailureCause::RefusedCredentials)),
+            (
+                Code::Unauthenticated,
+                Some(FailureCause::RefusedCredentials),
+            ),
             (Code::PermissionDenied, None),
             (Code::NotFound, None),
             (Code::Unavailable, None),
@@ -439,7 +442,11 @@ mod tests {
                 [{{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "SERVICE_DISABLED",
                 "domain": "googleapis.com", "metadata": {{{metadata}}}}}]}}}}"#
             ));
-            assert_eq!(error.cause(), Some(FailureCause::ServiceDisabled), "{error}");
+            assert_eq!(
+                error.cause(),
+                Some(FailureCause::ServiceDisabled),
+                "{error}"
+            );
             assert!(error.to_string().contains("the key's project"), "{error}");
             assert!(!error.to_string().contains("sEcReT"), "{error}");
         }

@@ -23,8 +23,8 @@ use super::{
     versions::version_id,
 };
 use temporal_kms::{
-    EncryptionContext, UsableKey, KeyLimits, KeyProvider, KeyState, KeyUri, ProviderError,
-    ProviderErrorKind as Kind, support::used_version,
+    EncryptionContext, KeyLimits, KeyProvider, KeyState, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, support::used_version,
 };
 
 /// The service's limit of plaintext (`EncryptRequest.plaintext`), for keys in software.

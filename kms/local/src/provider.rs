@@ -8,8 +8,8 @@ use super::{
     watched::WatchedKeyset,
 };
 use temporal_kms::{
-    EncryptionContext, UsableKey, KeyLimits, KeyProvider, KeyPurpose, KeyUri, Protection,
-    ProviderError, ProviderErrorKind as Kind, support::used_version,
+    EncryptionContext, KeyLimits, KeyProvider, KeyPurpose, KeyUri, Protection, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, support::used_version,
 };
 
 /// The same limit as at Cloud KMS, so that code that works in development works there.

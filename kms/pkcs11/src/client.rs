@@ -9,8 +9,8 @@ use super::{
     provider::Pkcs11Key, settings::Pkcs11Options, signer::Pkcs11SigningKey, token::Token,
 };
 use temporal_kms::{
-    FailureCause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError, ProviderErrorKind as Kind,
-    Signer, support::Pkcs11Path,
+    FailureCause, KeyAdmin, KeyProvider, KeyPurpose, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, Signer, support::Pkcs11Path,
 };
 
 /// The tokens in use. Keys of one token share its sessions.

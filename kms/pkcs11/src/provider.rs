@@ -13,8 +13,8 @@ use super::{
     wrapped::Wrapped,
 };
 use temporal_kms::{
-    Dek, EncryptionContext, UsableKey, KeyLimits, KeyProvider, KeyPurpose, KeyUri,
-    ProviderError, ProviderErrorKind as Kind, support::used_version,
+    Dek, EncryptionContext, KeyLimits, KeyProvider, KeyPurpose, KeyUri, ProviderError,
+    ProviderErrorKind as Kind, UsableKey, support::used_version,
 };
 
 /// The most that AWS `CloudHSM` accepts in one call.

@@ -208,12 +208,7 @@ impl Denied {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let roles: Vec<&str> = self
-            .action
-            .roles()
-            .iter()
-            .map(|role| role.name())
-            .collect();
+        let roles: Vec<&str> = self.action.roles().iter().map(|role| role.name()).collect();
         let roles = match roles.split_last() {
             Some((last, [])) => (*last).to_owned(),
             Some((last, others)) => format!("{} or {last}", others.join(", ")),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use temporal_kms_codec::{
     EncryptionContext, KeyUri,
-    kms::{UsableKey, KeyLimits, KeyProvider, ProviderError, ProviderErrorKind},
+    kms::{KeyLimits, KeyProvider, ProviderError, ProviderErrorKind, UsableKey},
 };
 use zeroize::Zeroizing;
 

@@ -166,9 +166,7 @@ fn headers(file: &Path) -> Result<HashMap<String, String>, OtlpError> {
     };
     let unreadable =
         |error: io::Error| wrong(format!("{error}; name a file that this program may read"));
-    let length = std::fs::metadata(file)
-        .map_err(unreadable)?
-        .len();
+    let length = std::fs::metadata(file).map_err(unreadable)?.len();
     if length > MOST_HEADERS {
         return Err(wrong(format!("it must have at most {MOST_HEADERS} bytes")));
     }
@@ -190,10 +188,12 @@ fn headers(file: &Path) -> Result<HashMap<String, String>, OtlpError> {
                 headers.insert(name.to_owned(), value.to_owned());
             }
             // The line is not repeated: it may be a secret.
-            _ => return Err(wrong(format!(
+            _ => {
+                return Err(wrong(format!(
                     "line {} is not NAME: VALUE; correct the line",
                     number + 1
-                ))),
+                )));
+            }
         }
     }
     Ok(headers)

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use http::{HeaderMap, header, request::Parts};
 use temporal_kms_codec_service::{
-    auth::{CallerId, Identity, Action, Presented, Role},
+    auth::{Action, CallerId, Identity, Presented, Role},
     connection::ConnectionInfo,
 };
 use tokio::sync::OwnedSemaphorePermit;

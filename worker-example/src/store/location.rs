@@ -183,7 +183,10 @@ mod tests {
 
     #[test]
     fn every_error_names_its_subject_and_what_to_do() {
-        let endpoint = [("AWS_ENDPOINT".to_owned(), "http://s3.example.org".to_owned())];
+        let endpoint = [(
+            "AWS_ENDPOINT".to_owned(),
+            "http://s3.example.org".to_owned(),
+        )];
         let all = [
             LocationError::Form,
             check_endpoints(&endpoint).unwrap_err(),

@@ -3,8 +3,8 @@
 use temporal_kms_codec::{
     Dek, KeyUri, WrappedDek,
     kms::{
-        FailureCause, CredentialsFound, Diagnose, UsableKey, KeyProvider, Operation, Protection,
-        ProviderError, ProviderErrorKind as Kind,
+        CredentialsFound, Diagnose, FailureCause, KeyProvider, Operation, Protection,
+        ProviderError, ProviderErrorKind as Kind, UsableKey,
     },
 };
 

@@ -2,7 +2,7 @@
 
 use temporal_kms_codec::{
     KeyUri,
-    kms::{FailureCause, Diagnose, Kms, ProviderError, ProviderErrorKind as Kind},
+    kms::{Diagnose, FailureCause, Kms, ProviderError, ProviderErrorKind as Kind},
 };
 
 use super::{super::exit::Status, finding::Check};
@@ -11,12 +11,23 @@ use super::{super::exit::Status, finding::Check};
 pub(super) fn check(error: &ProviderError) -> Check {
     match (error.cause(), error.kind()) {
         (
-            Some(FailureCause::NoCredentials | FailureCause::UnusableCredentials | FailureCause::RefusedCredentials),
+            Some(
+                FailureCause::NoCredentials
+                | FailureCause::UnusableCredentials
+                | FailureCause::RefusedCredentials,
+            ),
             _,
         ) => Check::Credentials,
         (Some(FailureCause::Clock), _) => Check::Clock,
-        (Some(FailureCause::NoConnection | FailureCause::Module | FailureCause::Proxy), _) => Check::Endpoint,
-        (Some(FailureCause::ServiceDisabled | FailureCause::Project | FailureCause::QuotaProject), _) => Check::Key,
+        (Some(FailureCause::NoConnection | FailureCause::Module | FailureCause::Proxy), _) => {
+            Check::Endpoint
+        }
+        (
+            Some(
+                FailureCause::ServiceDisabled | FailureCause::Project | FailureCause::QuotaProject,
+            ),
+            _,
+        ) => Check::Key,
         (_, Kind::PermissionDenied) => Check::Permission,
         (_, Kind::KeyDisabled | Kind::KeyVersionGone) => Check::Versions,
         (_, kind) if kind.is_transient() => Check::Endpoint,

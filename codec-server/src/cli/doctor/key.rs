@@ -6,8 +6,8 @@ use indicatif::ProgressBar;
 use temporal_kms_codec::{
     KeyUri,
     kms::{
-        self, FailureCause, CredentialsFound, Diagnose, KeyProvider, Operation, Prices, ProviderError,
-        ProviderErrorKind as Kind,
+        self, CredentialsFound, Diagnose, FailureCause, KeyProvider, Operation, Prices,
+        ProviderError, ProviderErrorKind as Kind,
     },
 };
 

@@ -3,7 +3,8 @@
 use temporal_kms_codec::{
     KeyUri,
     kms::{
-        Advice, FailureCause, CredentialsFound, Diagnose, Kms, ProviderError, ProviderErrorKind as Kind,
+        Advice, CredentialsFound, Diagnose, FailureCause, Kms, ProviderError,
+        ProviderErrorKind as Kind,
     },
 };
 

@@ -7,7 +7,7 @@ use temporal_kms_codec::{
     KeyUri, Scheme,
     kms::{KeyPurpose, KeyRole, KeySpec, Kms, SetupPlan},
 };
-use temporal_kms_codec_service::steps::{self, StepOutcome, Step};
+use temporal_kms_codec_service::steps::{self, Step, StepOutcome};
 
 use super::{
     super::exit::{Failure, Status, print_answer, say},
@@ -65,7 +65,9 @@ pub(super) async fn run(setup: &SetupArgs, options: &Kms, json: bool) -> Result<
     let report = Report {
         key: key.to_string(),
         dry_run: setup.dry_run,
-        changed: steps.iter().any(|step| step.outcome() == StepOutcome::Changed),
+        changed: steps
+            .iter()
+            .any(|step| step.outcome() == StepOutcome::Changed),
         failed: result.is_err(),
         steps: &steps,
     };

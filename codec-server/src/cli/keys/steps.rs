@@ -6,7 +6,7 @@ use temporal_kms_codec::{
         KeyAdmin, KeyDetails, KeyRole, KeySpec, KeyState, ProviderError, ProviderErrorKind as Kind,
     },
 };
-use temporal_kms_codec_service::steps::{StepOutcome, Step};
+use temporal_kms_codec_service::steps::{Step, StepOutcome};
 
 use super::{super::exit::Status, report::schedule};
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     Codec, EncryptionContext, Format, Namespace, Payload,
-    kms::{UsableKey, Protection, SettingKind, SettingRow, SettingTable, Variables},
+    kms::{Protection, SettingKind, SettingRow, SettingTable, UsableKey, Variables},
 };
 
 /// A key service as another crate would have it. Its keys live in memory.
@@ -93,11 +93,7 @@ impl KeyProvider for MemoryKey {
     }
 
     async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
-        Ok(UsableKey::new(
-            self.0.clone(),
-            "1",
-            Protection::Software,
-        ))
+        Ok(UsableKey::new(self.0.clone(), "1", Protection::Software))
     }
 }
 

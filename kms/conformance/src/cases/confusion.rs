@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use prost::Message as _;
 use temporal_kms::{
-    Dek, EncryptionContext, UsableKey, KeyProvider, KeyUri, Namespace, ProviderError,
-    ProviderErrorKind, WrappedDek,
+    Dek, EncryptionContext, KeyProvider, KeyUri, Namespace, ProviderError, ProviderErrorKind,
+    UsableKey, WrappedDek,
 };
 use temporal_kms_codec::{Codec, Error, Format, Payload, Sealer};
 use zeroize::Zeroizing;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::{
-    EncryptionContext, UsableKey, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError,
+    EncryptionContext, KeyLimits, KeyProvider, KeyUri, Protection, ProviderError, UsableKey,
 };
 
 /// A key whose ciphertexts are the plaintexts.
@@ -49,11 +49,7 @@ impl KeyProvider for PlainKey {
     }
 
     async fn check_usable(&self) -> Result<UsableKey, ProviderError> {
-        Ok(UsableKey::new(
-            self.uri.clone(),
-            "1",
-            Protection::Software,
-        ))
+        Ok(UsableKey::new(self.uri.clone(), "1", Protection::Software))
     }
 
     fn limits(&self) -> KeyLimits {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use temporal_kms_codec_service::{
     exit::Status,
-    steps::{StepOutcome, Step},
+    steps::{Step, StepOutcome},
 };
 
 use super::gcloud::{Gcloud, GcloudError};

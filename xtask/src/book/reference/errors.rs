@@ -58,7 +58,10 @@ pub(super) fn page(workspace: &Workspace) -> anyhow::Result<String> {
     for part in &PARTS {
         parts.push((part, source::files(workspace, part.folders)?));
     }
-    let kinds: Vec<_> = parts.iter().flat_map(|(_, sources)| kinds(sources)).collect();
+    let kinds: Vec<_> = parts
+        .iter()
+        .flat_map(|(_, sources)| kinds(sources))
+        .collect();
     ensure!(
         kinds.len() > 5,
         "no kinds of errors of key services were found"
@@ -110,7 +113,10 @@ fn section(page: &mut String, errors: &[Declared], names: &BTreeSet<&str>) {
         }
     }
     if !others.is_empty() {
-        let _ = write!(page, "\n### Others\n\n| error | text |\n|---|---|\n{others}");
+        let _ = write!(
+            page,
+            "\n### Others\n\n| error | text |\n|---|---|\n{others}"
+        );
     }
 }
 
@@ -121,9 +127,7 @@ fn shown(text: &Text, names: &BTreeSet<&str>) -> Option<String> {
         Text::Other { name, .. } if name == OF_KEY_SERVICES => Some(
             "see [Kinds of errors of key services](#kinds-of-errors-of-key-services)".to_owned(),
         ),
-        Text::Other { name, .. } if names.contains(name.as_str()) => {
-            Some(format!("see `{name}`"))
-        }
+        Text::Other { name, .. } if names.contains(name.as_str()) => Some(format!("see `{name}`")),
         Text::Other { summary, .. } => (!summary.is_empty()).then(|| format!("({summary})")),
     }
 }
@@ -232,7 +236,11 @@ mod tests {
         );
         assert_eq!(shown(other("io", "A file.")).unwrap(), "(A file.)");
         assert_eq!(shown(other("", "")), None);
-        assert!(shown(other("ProviderError", "")).unwrap().contains("#kinds"));
+        assert!(
+            shown(other("ProviderError", ""))
+                .unwrap()
+                .contains("#kinds")
+        );
     }
 
     #[test]

@@ -75,7 +75,10 @@ async fn what_a_proxy_answers_is_not_googles_word() {
         cloud
             .emulator
             .answer_everything_with(Canned::html(status, page));
-        for failed in [key.encrypt(b"x").await.err(), key.check_usable().await.err()] {
+        for failed in [
+            key.encrypt(b"x").await.err(),
+            key.check_usable().await.err(),
+        ] {
             let error = failed.unwrap();
             assert_eq!(
                 (error.kind(), error.cause()),
@@ -113,7 +116,11 @@ async fn a_quota_project_is_told_from_the_keys_project() {
     cloud.emulator.answer_everything_with(None);
     cloud.misbehave("service-disabled");
     let error = key.encrypt(b"x").await.unwrap_err();
-    assert_eq!(error.cause(), Some(FailureCause::ServiceDisabled), "{error}");
+    assert_eq!(
+        error.cause(),
+        Some(FailureCause::ServiceDisabled),
+        "{error}"
+    );
 }
 
 #[tokio::test]

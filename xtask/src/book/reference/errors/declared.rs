@@ -289,7 +289,10 @@ pub(super) enum PayloadError {
     fn an_error_without_variants_has_one_text() {
         let source = "\n/// A key.\n#[derive(Error)]\n#[error(\"no key; make {one}\")]\npub struct NoKey {\n    one: u8,\n}\n\n\
                       pub struct NoError;\n\n/// Told.\n#[error(\"{a}{b}\")]\nstruct Told(u8);\n";
-        assert_eq!(texts(source), ["NoKey: no key; make {one}", "Told <> Told."]);
+        assert_eq!(
+            texts(source),
+            ["NoKey: no key; make {one}", "Told <> Told."]
+        );
         assert!(!declared(source)[0].has_variants);
     }
 }
