@@ -6,3 +6,4 @@ mod key_service;
 mod kill;
 mod memory;
 mod names;
+mod readiness;

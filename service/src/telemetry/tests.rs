@@ -11,7 +11,7 @@ use temporal_kms_codec::{
 
 use super::*;
 use crate::{
-    lifecycle::Readiness,
+    lifecycle::{Condition, KEYS, Phase, Readiness},
     namespaces::{NamedNamespaces, NamespaceConfig, Namespaces, NamespacesConfig, Pattern},
 };
 
@@ -165,7 +165,8 @@ async fn states_are_shown() {
     let readiness = Readiness::new();
     metrics.process().watch_readiness(&readiness);
     assert_eq!(value(&metrics.text(), "codec_server_ready"), 0.0);
-    readiness.advance(crate::lifecycle::Phase::Ready);
+    readiness.advance(Phase::Ready);
+    readiness.set(KEYS, Condition::Met);
     metrics.process().configuration_loaded();
     metrics.process().configuration_refused();
     metrics.security().set_insecure(true);
