@@ -14,8 +14,8 @@ use temporal_kms_codec_service::auth::NewToken;
 use tokio::runtime::Runtime;
 
 use crate::support::{
-    CodecServer, PATIENCE, SECRET, body_of, create_key, keyring, plain, post, program, run, text,
-    until,
+    CLOUD_KEY, Cloud, CodecServer, PATIENCE, SECRET, body_of, create_key, keyring, plain, post,
+    program, run, run_with_input, text, until,
 };
 
 const NAMESPACE: &str = "[namespaces.default]\nencrypt = [\"local://default\"]";
@@ -261,6 +261,50 @@ fn the_log_is_anchored_by_a_key_and_verified_with_its_public_key() {
         shown.contains(&format!("{file}:{line}: this line was changed")),
         "{shown}"
     );
+}
+
+#[test]
+fn anchors_that_cannot_be_signed_are_shown_until_one_can() {
+    let runtime = Runtime::new().unwrap();
+    let _guard = runtime.enter();
+    let cloud = runtime.block_on(Cloud::start());
+    let url = cloud.url();
+    let variables = [("GCP_KMS_ENDPOINT", url.as_str())];
+    let key = CLOUD_KEY.replace("cryptoKeys/k", "cryptoKeys/audit");
+    let create = ["keys", "create", &key, "--purpose", "sign-p256"];
+    let created = run_with_input(&create, &variables, b"");
+    assert!(created.status.success(), "{}", text(&created.stderr));
+    let server = CodecServer::configured_with(&variables, |folder| {
+        let log = folder.join("audit");
+        fs::create_dir(&log).unwrap();
+        fs::set_permissions(&log, PermissionsExt::from_mode(0o700)).unwrap();
+        let log = log.display();
+        format!(
+            "[audit]\nfolder = '{log}'\nanchor_key = \"{key}\"\nanchor_lines = 1\nanchor_every = \"1s\"\n{NAMESPACE}\n"
+        )
+    });
+    let anchored = "codec_server_audit_last_anchor_timestamp_seconds ";
+    server.wait_for_metric(anchored);
+    server.wait_for_metric("codec_server_audit_anchor_failures_total 0");
+
+    cloud.fault(&["deny@AsymmetricSign"]);
+    server.serves();
+    let degraded = "degraded: audit: the audit log is written, but the key cannot sign";
+    until(|| {
+        let answer = server.admin("/readyz");
+        assert_eq!(answer.status, 200);
+        let is_shown = answer.body.contains(degraded);
+        is_shown.then_some(()).ok_or(answer.body)
+    });
+    server.wait_for_metric("codec_server_audit_anchor_failures_total");
+    let shown = server.admin("/metrics").body;
+    assert!(!shown.contains("codec_server_audit_anchor_failures_total 0\n"));
+
+    cloud.fault(&[]);
+    until(|| {
+        let answer = server.admin("/readyz");
+        (answer.body == "ready\n").then_some(()).ok_or(answer.body)
+    });
 }
 
 #[test]

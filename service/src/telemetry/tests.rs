@@ -173,6 +173,9 @@ async fn states_are_shown() {
     metrics.security().set_audited(true);
     metrics.security().audit_written(3);
     metrics.security().audit_failed("full", 1);
+    metrics.security().anchors_failed(2);
+    let anchored = std::time::UNIX_EPOCH + Duration::from_secs(5);
+    metrics.security().set_last_anchor(Some(anchored));
     let security = metrics.security();
     security.authenticated("jwt", Some("https://id.example.com"));
     security.not_authenticated("signature");
@@ -193,6 +196,8 @@ async fn states_are_shown() {
         ("codec_server_audit_enabled", 1.0),
         ("codec_server_audit_lines_total", 3.0),
         (r#"codec_server_audit_failures_total{reason="full"}"#, 1.0),
+        ("codec_server_audit_anchor_failures_total", 2.0),
+        ("codec_server_audit_last_anchor_timestamp_seconds", 5.0),
         (
             r#"codec_server_authentications_total{issuer="https://id.example.com",method="jwt",result="ok"}"#,
             1.0,
