@@ -87,6 +87,10 @@ async fn work_is_counted() {
             7.0,
         ),
         (
+            r#"codec_server_payloads_total{namespace="prod",operation="encode",outcome="encoded"}"#,
+            0.0,
+        ),
+        (
             r#"codec_server_payloads_total{namespace="prod",operation="decode",outcome="placeholder"}"#,
             2.0,
         ),
