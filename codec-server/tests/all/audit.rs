@@ -545,6 +545,57 @@ fn a_log_on_standard_output_has_nothing_but_its_lines() {
     assert_eq!(code, Some(0), "{shown}{error}");
 }
 
+/// A collector, or `kubectl logs`, may mix the lines of both outputs.
+#[test]
+fn lines_on_standard_output_are_found_among_those_of_the_servers_own_log() {
+    let folder = keyring();
+    let (file, saved) = (
+        folder.path().join("codec.toml"),
+        folder.path().join("saved"),
+    );
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin_listen = \"127.0.0.1:0\"\n[audit]\nstdout = true\n\
+         [keys]\nlocal_keyring = '{}'\n{NAMESPACE}\n",
+        folder.path().display()
+    );
+    fs::write(&file, config).unwrap();
+    let output = fs::File::options().create(true).append(true).open(&saved);
+    let output = output.unwrap();
+    for _ in 0..2 {
+        let mut command = program();
+        command.args(["serve", "--config"]).arg(&file);
+        command.env("CODEC_LOG_FORMAT", "json").env("RUST_LOG", "debug");
+        command.stdout(output.try_clone().unwrap());
+        command.stderr(output.try_clone().unwrap());
+        let before = fs::read_to_string(&saved).unwrap().len();
+        let mut server = command.spawn().unwrap();
+        until(|| {
+            let shown = fs::read_to_string(&saved).unwrap().split_off(before);
+            let is_ready = shown.contains("ready: every encrypting key answers");
+            is_ready.then_some(()).ok_or(shown)
+        });
+        let id = nix::unistd::Pid::from_raw(server.id().try_into().unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert!(server.wait().unwrap().success());
+    }
+    let path = saved.to_str().unwrap();
+    let (code, shown, _) = audit(&["verify", path]);
+    assert_eq!(code, Some(65), "{shown}");
+
+    // What the documentation says: grep '^{"seq":'
+    let mixed = fs::read_to_string(&saved).unwrap();
+    let lines = mixed.lines().filter(|line| line.starts_with("{\"seq\":"));
+    let lines: Vec<String> = lines.map(|line| format!("{line}\n")).collect();
+    assert!(lines.len() < mixed.lines().count());
+    fs::write(&saved, lines.concat()).unwrap();
+    let (code, shown, error) = audit(&["verify", path]);
+    assert_eq!(code, Some(0), "{shown}{error}");
+    // Each start of the server begins a chain.
+    assert!(shown.contains("a new chain begins here"), "{shown}");
+    fs::write(&saved, [&lines[..1], &lines[2..]].concat().concat()).unwrap();
+    assert_eq!(audit(&["verify", path]).0, Some(65));
+}
+
 #[test]
 fn a_request_that_is_cut_off_has_its_lines_before_the_log_ends() {
     let log = tempfile::tempdir().unwrap();
