@@ -543,7 +543,7 @@ fn an_audit_log_goes_to_standard_output_and_is_signed() {
     let path = folder.path().join("codec.toml");
     fs::write(&path, objects.config()).expect("a file");
     let mut show = Command::new(program);
-    show.env_clear().args(["config", "show"]).arg(&path);
+    show.env_clear().args(["config", "show", "--toml"]).arg(&path);
     show.envs(variables(objects.server()));
     let shown = show.output().expect("it runs");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
