@@ -21,7 +21,7 @@ fn server(cloud: &Cloud) -> (CodecServer, String) {
         fs::set_permissions(&log, fs::Permissions::from_mode(0o700)).unwrap();
         format!(
             "[audit]\nfolder = '{}'\n\
-             [auth.tokens.worker]\nsha256 = [\"{}\"]\npermissions = [\"default:write\"]\n{}",
+             [auth.tokens.worker]\nsha256 = [\"{}\"]\npermissions = [\"default:read\", \"default:write\"]\n{}",
             log.display(),
             token.sha256,
             Cloud::namespace()
