@@ -114,7 +114,10 @@ fn everything() -> Value {
     json!({
         "image": { "digest": format!("sha256:{}", "0".repeat(64)) },
         "imagePullSecrets": ["registry"],
-        "auditLog": { "enabled": true, "anchorKey": "local://audit" },
+        "auditLog": {
+            "enabled": true,
+            "anchorKey": "gcp-kms://projects/p/locations/global/keyRings/r/cryptoKeys/audit"
+        },
         "env": { "AWS_REGION": "eu-west-1" },
         "envFrom": [{ "secretRef": { "name": "key-service" } }],
         "serviceAccount": {
