@@ -96,10 +96,16 @@ async fn a_folder_is_checked_without_a_change_while_another_process_writes() {
     for file in [&files(folder.path())[0], &folder.path().join("head")] {
         mode(file, 0o666).unwrap();
         let error = AuditLog::check_target(&target).unwrap_err();
-        assert!(matches!(error, AuditError::FileNotPrivate { .. }), "{error}");
+        assert!(
+            matches!(error, AuditError::FileNotPrivate { .. }),
+            "{error}"
+        );
         mode(file, 0o600).unwrap();
     }
     mode(folder.path(), 0o777).unwrap();
     let error = AuditLog::check_target(&target).unwrap_err();
-    assert!(matches!(error, AuditError::FolderNotPrivate { .. }), "{error}");
+    assert!(
+        matches!(error, AuditError::FolderNotPrivate { .. }),
+        "{error}"
+    );
 }

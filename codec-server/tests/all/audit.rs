@@ -564,7 +564,9 @@ fn lines_on_standard_output_are_found_among_those_of_the_servers_own_log() {
     for _ in 0..2 {
         let mut command = program();
         command.args(["serve", "--config"]).arg(&file);
-        command.env("CODEC_LOG_FORMAT", "json").env("RUST_LOG", "debug");
+        command
+            .env("CODEC_LOG_FORMAT", "json")
+            .env("RUST_LOG", "debug");
         command.stdout(output.try_clone().unwrap());
         command.stderr(output.try_clone().unwrap());
         let before = fs::read_to_string(&saved).unwrap().len();

@@ -273,7 +273,8 @@ impl Namespaces {
     pub async fn check_keys(&self) -> BTreeMap<KeyUri, Result<(), ProviderError>> {
         let mut configured = self.configured();
         // The codec that encrypts with a key asks it more than one that only decrypts.
-        configured.sort_by_key(|(_, config)| config.is_some_and(|config| config.encrypt.is_empty()));
+        configured
+            .sort_by_key(|(_, config)| config.is_some_and(|config| config.encrypt.is_empty()));
         let mut asked = BTreeSet::new();
         configured.retain(|(_, config)| {
             config.is_none_or(|config| {

@@ -112,10 +112,7 @@ impl RequestCounts {
         counts.answer.fetch_add(request.answer as u64, Relaxed);
         let special = request.placeholders + request.references;
         for (outcome, payloads) in [
-            (
-                done(operation),
-                request.payloads.saturating_sub(special),
-            ),
+            (done(operation), request.payloads.saturating_sub(special)),
             ("placeholder", request.placeholders),
             ("reference", request.references),
         ] {

@@ -97,7 +97,10 @@ fn with_audit_log() -> Objects {
     let deployed = fs::canonicalize(root().join("deploy/kubernetes")).expect("a folder");
     // Kustomize takes relative paths only.
     let up = "../".repeat(copy.components().count() - 1);
-    let deployed = format!("{up}{}", deployed.display().to_string().trim_start_matches('/'));
+    let deployed = format!(
+        "{up}{}",
+        deployed.display().to_string().trim_start_matches('/')
+    );
     let text = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n\
          resources: ['{deployed}/overlays/gke']\ncomponents: ['{deployed}/components/audit-log']\n"
@@ -546,12 +549,17 @@ fn an_audit_log_goes_to_standard_output_and_is_signed() {
     let path = folder.path().join("codec.toml");
     fs::write(&path, objects.config()).expect("a file");
     let mut show = Command::new(program);
-    show.env_clear().args(["config", "show", "--toml"]).arg(&path);
+    show.env_clear()
+        .args(["config", "show", "--toml"])
+        .arg(&path);
     show.envs(variables(objects.server()));
     let shown = show.output().expect("it runs");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     let key = "projects/my-project/locations/global/keyRings/temporal/cryptoKeys/audit";
-    assert!(shown.contains("stdout = true") && shown.contains(key), "{shown}");
+    assert!(
+        shown.contains("stdout = true") && shown.contains(key),
+        "{shown}"
+    );
 }
 
 /// The chart and the base are two forms of one deployment.
@@ -839,6 +847,9 @@ fn grants_at_google_cloud_name_the_service_account_of_the_pods() {
     let ran = calls("deploy/iam/gcp/grant.sh", ("gcloud", recorder), &variables);
     let said = String::from_utf8_lossy(&ran.stdout);
     let granted = |role: &str| said.lines().any(|line| line == format!("--role={role}"));
-    assert!(granted("roles/cloudkms.signer") && granted("roles/cloudkms.viewer"), "{said}");
+    assert!(
+        granted("roles/cloudkms.signer") && granted("roles/cloudkms.viewer"),
+        "{said}"
+    );
     assert!(!terraform.contains("signerVerifier") && terraform.contains("roles/cloudkms.signer"));
 }

@@ -8,9 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use integration_tests::{
-    ParcelOffice, SecuredServer, assert_absent, interop, program_token, tool,
-};
+use integration_tests::{ParcelOffice, SecuredServer, assert_absent, interop, program_token, tool};
 use prost::Message as _;
 use serde_json::{Value, json};
 

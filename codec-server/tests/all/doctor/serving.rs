@@ -503,7 +503,9 @@ fn audit_log(bench: &Serving, settings: &str) -> String {
 fn an_audit_log_that_can_be_written_and_signed_is_told() {
     let bench = Serving::new();
     let create = ["create", "local://audit", "--purpose", "sign-ed25519"];
-    bench.0.keys(&[&create[..], &["--keyring", "keys"]].concat());
+    bench
+        .0
+        .keys(&[&create[..], &["--keyring", "keys"]].concat());
     let section = audit_log(&bench, "anchor_key = \"local://audit\"");
     let answer = bench.doctor(&section, &[]);
     answer.healthy();
@@ -526,7 +528,12 @@ fn an_audit_log_that_cannot_be_written_or_signed_is_told() {
     let section = audit_log(&bench, "");
     fs::set_permissions(bench.path("audit"), fs::Permissions::from_mode(0o777)).unwrap();
     let answer = bench.doctor(&section, &[]);
-    failed(&answer, 78, "audit-log", &["other users can change", "chmod go-w"]);
+    failed(
+        &answer,
+        78,
+        "audit-log",
+        &["other users can change", "chmod go-w"],
+    );
     fs::remove_dir(bench.path("audit")).unwrap();
     let answer = bench.doctor(&section, &[]);
     failed(&answer, 78, "audit-log", &["does not exist", "install -d"]);
@@ -534,7 +541,12 @@ fn an_audit_log_that_cannot_be_written_or_signed_is_told() {
     // A key that encrypts does not sign.
     let section = audit_log(&bench, "anchor_key = \"local://default\"");
     let answer = bench.doctor(&section, &[]);
-    failed(&answer, 78, "audit-log", &["local://default does not sign", "anchor_key"]);
+    failed(
+        &answer,
+        78,
+        "audit-log",
+        &["local://default does not sign", "anchor_key"],
+    );
 
     // The permission is missing.
     bench.0.keys(&["create", GCP_KEY, "--purpose", "sign-p256"]);

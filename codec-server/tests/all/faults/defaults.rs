@@ -73,7 +73,9 @@ fn nothing_fails_that_could_succeed_and_clients_that_retry_succeed_after_the_out
     let (server, bearer) = server(&cloud);
     let plaintext = plain(&["a"]);
     let headers = [("Authorization", bearer.as_str())];
-    let known = server.post("/encode", &headers, &body_of(&plaintext)).json();
+    let known = server
+        .post("/encode", &headers, &body_of(&plaintext))
+        .json();
     let known = body_of(&known);
     let unknown = body_of(&cloud.sealed_elsewhere(&plaintext));
     let plaintext = body_of(&plaintext);

@@ -34,7 +34,10 @@ impl Keys {
             Err(error) => State::failed(error.kind()),
         };
         let keys = answers.iter();
-        Self(keys.map(|(key, answer)| (key.clone(), state(answer))).collect())
+        Self(
+            keys.map(|(key, answer)| (key.clone(), state(answer)))
+                .collect(),
+        )
     }
 
     /// Whether every key has answered, and one of them can be used or lacks only the permission to encrypt.
@@ -63,8 +66,9 @@ impl Keys {
         kinds.sort_unstable();
         kinds.dedup();
         let kinds = kinds.join(", ");
-        let reason =
-            format!("{failed} of {all} encrypting keys cannot be used ({kinds}); the log names them");
+        let reason = format!(
+            "{failed} of {all} encrypting keys cannot be used ({kinds}); the log names them"
+        );
         if phase == Phase::Starting && !self.are_settled() {
             Condition::Unmet(reason)
         } else {

@@ -54,7 +54,10 @@ async fn keys_that_cannot_be_used_are_a_reason() {
 }
 
 fn namespaces(keys: &[&Arc<FaultyKey>]) -> Arc<Namespaces> {
-    served(keys.iter().map(|key| -> Arc<dyn KeyProvider> { Arc::<FaultyKey>::clone(key) }))
+    served(
+        keys.iter()
+            .map(|key| -> Arc<dyn KeyProvider> { Arc::<FaultyKey>::clone(key) }),
+    )
 }
 
 /// A namespace for each key.
@@ -212,10 +215,22 @@ fn what_callers_send_does_not_show_that_a_key_cannot_be_used() {
     let mut keys = Keys::of(&[(key.clone(), Ok(()))].into());
     let failed = Outcome::Failed;
     for (operation, outcome) in [
-        (Operation::Unwrap, failed(ProviderErrorKind::PermissionDenied)),
-        (Operation::Unwrap, failed(ProviderErrorKind::InvalidCiphertext)),
-        (Operation::Decrypt, failed(ProviderErrorKind::KeyVersionGone)),
-        (Operation::Describe, failed(ProviderErrorKind::PermissionDenied)),
+        (
+            Operation::Unwrap,
+            failed(ProviderErrorKind::PermissionDenied),
+        ),
+        (
+            Operation::Unwrap,
+            failed(ProviderErrorKind::InvalidCiphertext),
+        ),
+        (
+            Operation::Decrypt,
+            failed(ProviderErrorKind::KeyVersionGone),
+        ),
+        (
+            Operation::Describe,
+            failed(ProviderErrorKind::PermissionDenied),
+        ),
         (Operation::Wrap, Outcome::GivenUp),
     ] {
         assert!(!keys.learn(operation, &key, outcome), "{operation:?}");
