@@ -1,6 +1,6 @@
 //! From the name of a namespace to its codec.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future;
 use temporal_kms_codec::{
@@ -185,13 +185,19 @@ impl Namespaces {
     /// pattern.
     #[must_use]
     pub fn codecs(&self) -> Vec<&Codec> {
+        let configured = self.configured().into_iter();
+        configured.map(|(codec, _)| codec).collect()
+    }
+
+    /// The same, each with its settings where they are known.
+    fn configured(&self) -> Vec<(&Codec, Option<&NamespaceConfig>)> {
         match &self.0 {
             Kind::Named { exact, patterns } => {
-                let exact = exact.values().map(|single| &single.served.codec);
-                let patterns = patterns.iter().map(|(_, several)| several.codecs.trial());
+                let exact = exact.values().map(Single::configured);
+                let patterns = patterns.iter().map(|(_, found)| found.configured());
                 exact.chain(patterns).collect()
             }
-            Kind::Any(any) => vec![any.codecs.trial()],
+            Kind::Any(any) => vec![any.configured()],
         }
     }
 
@@ -263,9 +269,23 @@ impl Namespaces {
         served.ok_or(UnknownNamespace(namespace))
     }
 
-    /// Asks every encrypting key whether it can be used.
+    /// Asks every encrypting key whether it can be used. Sections that name the same keys ask them once.
     pub async fn check_keys(&self) -> BTreeMap<KeyUri, Result<(), ProviderError>> {
-        let checked = self.codecs().into_iter().map(Codec::check_keys);
+        let mut configured = self.configured();
+        // The codec that encrypts with a key asks it more than one that only decrypts.
+        configured
+            .sort_by_key(|(_, config)| config.is_some_and(|config| config.encrypt.is_empty()));
+        let mut asked = BTreeSet::new();
+        configured.retain(|(_, config)| {
+            config.is_none_or(|config| {
+                let keys = match config.encrypt.as_slice() {
+                    [] => &config.decrypt,
+                    _ => &config.encrypt,
+                };
+                keys.iter().filter(|key| asked.insert(*key)).count() > 0
+            })
+        });
+        let checked = configured.into_iter().map(|(codec, _)| codec.check_keys());
         future::join_all(checked)
             .await
             .into_iter()
@@ -291,6 +311,11 @@ impl Namespaces {
 }
 
 impl Single {
+    fn configured(&self) -> (&Codec, Option<&NamespaceConfig>) {
+        let config = self.made_from.as_ref().map(|(config, _)| config);
+        (&self.served.codec, config)
+    }
+
     fn of_codec(served: NamespaceCodec) -> Self {
         Self {
             made_from: None,
@@ -318,6 +343,10 @@ impl Single {
 }
 
 impl Several {
+    fn configured(&self) -> (&Codec, Option<&NamespaceConfig>) {
+        (self.codecs.trial(), Some(&self.config))
+    }
+
     fn codec(&self, namespace: &Namespace, other: Option<&Namespace>) -> Option<NamespaceCodec> {
         let codec = self.codecs.codec(&self.config, namespace, other)?;
         Some(NamespaceCodec::of(&self.config, codec))

@@ -20,7 +20,10 @@ use super::{
     requests::RequestMetrics,
     security::SecurityMetrics,
 };
-use crate::namespaces::{Namespaces, NamespacesConfig};
+use crate::{
+    lifecycle::Readiness,
+    namespaces::{Namespaces, NamespacesConfig},
+};
 
 /// The content type of [`Metrics::text`].
 pub const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -156,6 +159,12 @@ impl Metrics {
         kms.metrics().set_sink(sink);
         self.requests.show_zeros();
         self.kms.show_zeros();
+    }
+
+    /// Reads from now on whether the server is ready, and tells `readiness` how calls of key services end.
+    pub fn watch_readiness(&self, readiness: &Arc<Readiness>) {
+        self.process.watch_readiness(readiness);
+        self.kms.tell(readiness);
     }
 
     /// Reads the codecs of `namespaces` from now on. They are not kept alive.

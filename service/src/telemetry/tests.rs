@@ -11,7 +11,7 @@ use temporal_kms_codec::{
 
 use super::*;
 use crate::{
-    lifecycle::Readiness,
+    lifecycle::{Condition, KEYS, Phase, Readiness},
     namespaces::{NamedNamespaces, NamespaceConfig, Namespaces, NamespacesConfig, Pattern},
 };
 
@@ -85,6 +85,10 @@ async fn work_is_counted() {
         (
             r#"codec_server_payloads_total{namespace="prod",operation="decode",outcome="decoded"}"#,
             7.0,
+        ),
+        (
+            r#"codec_server_payloads_total{namespace="prod",operation="encode",outcome="encoded"}"#,
+            0.0,
         ),
         (
             r#"codec_server_payloads_total{namespace="prod",operation="decode",outcome="placeholder"}"#,
@@ -165,13 +169,17 @@ async fn states_are_shown() {
     let readiness = Readiness::new();
     metrics.process().watch_readiness(&readiness);
     assert_eq!(value(&metrics.text(), "codec_server_ready"), 0.0);
-    readiness.advance(crate::lifecycle::Phase::Ready);
+    readiness.advance(Phase::Ready);
+    readiness.set(KEYS, Condition::Met);
     metrics.process().configuration_loaded();
     metrics.process().configuration_refused();
     metrics.security().set_insecure(true);
     metrics.security().set_audited(true);
     metrics.security().audit_written(3);
     metrics.security().audit_failed("full", 1);
+    metrics.security().anchors_failed(2);
+    let anchored = std::time::UNIX_EPOCH + Duration::from_secs(5);
+    metrics.security().set_last_anchor(Some(anchored));
     let security = metrics.security();
     security.authenticated("jwt", Some("https://id.example.com"));
     security.not_authenticated("signature");
@@ -192,6 +200,8 @@ async fn states_are_shown() {
         ("codec_server_audit_enabled", 1.0),
         ("codec_server_audit_lines_total", 3.0),
         (r#"codec_server_audit_failures_total{reason="full"}"#, 1.0),
+        ("codec_server_audit_anchor_failures_total", 2.0),
+        ("codec_server_audit_last_anchor_timestamp_seconds", 5.0),
         (
             r#"codec_server_authentications_total{issuer="https://id.example.com",method="jwt",result="ok"}"#,
             1.0,

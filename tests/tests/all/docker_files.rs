@@ -80,6 +80,7 @@ fn everything_that_the_compose_file_names_is_declared() {
             .collect()
     };
     let (services, volumes) = (declared("services"), declared("volumes"));
+    let secrets = declared("secrets");
     let (mut networks, configs) = (declared("networks"), declared("configs"));
     networks.insert("default".to_owned());
     let stages = stages();
@@ -96,6 +97,9 @@ fn everything_that_the_compose_file_names_is_declared() {
         }
         for network in names(&service["networks"]) {
             assert!(networks.contains(network), "{name} is in {network}");
+        }
+        for secret in strings(&service["secrets"]) {
+            assert!(secrets.contains(secret), "{name} reads {secret}");
         }
         for config in service["configs"].as_array().into_iter().flatten() {
             let source = config["source"].as_str().expect("a source");
@@ -261,6 +265,27 @@ fn our_programs_know_every_argument_and_variable_that_they_are_given() {
                 || of_keys.contains(variable)
                 || variable.starts_with("CODEC_") && known.contains(&format!("{setting} = "));
             assert!(known, "{service} knows no {variable}");
+        }
+    }
+}
+
+/// A file of this machine that a variable names is mounted where the variable in the container says.
+#[test]
+fn every_service_that_uses_the_key_has_the_files_of_its_key_service() {
+    let compose = compose();
+    for service in ["codec-server", "api", "worker"] {
+        let service = &compose["services"][service];
+        let mounted = strings(&service["secrets"]);
+        for (variable, secret) in [
+            ("GOOGLE_APPLICATION_CREDENTIALS", "google-credentials"),
+            ("PKCS11_MODULE", "pkcs11-module"),
+            ("PKCS11_PIN_FILE", "pkcs11-pin"),
+        ] {
+            let expected = format!("${{{variable}:+/run/secrets/{secret}}}");
+            assert_eq!(service["environment"][variable], expected);
+            assert!(mounted.contains(&secret), "{secret}");
+            let source = format!("${{{variable}:-/dev/null}}");
+            assert_eq!(compose["secrets"][secret]["file"], source);
         }
     }
 }
