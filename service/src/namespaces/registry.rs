@@ -8,7 +8,8 @@ use temporal_kms_codec::{
 };
 
 use super::{
-    NamespaceConfig, NamespaceLimits, OnUndecodable, Patterns, keys::Keys, on_demand::OnDemand,
+    NamespaceConfig, NamespaceLimits, OnUndecodable, Patterns, exact::Exact, keys::Keys,
+    on_demand::OnDemand,
 };
 
 /// The codec of one namespace.
@@ -62,7 +63,7 @@ pub struct Namespaces(pub(super) Kind);
 #[derive(Debug)]
 pub(super) enum Kind {
     Named {
-        exact: BTreeMap<Namespace, Single>,
+        exact: Exact<Single>,
         patterns: Patterns<Several>,
     },
     Any(Box<Several>),
@@ -134,7 +135,7 @@ impl Namespaces {
     pub fn serves(&self, name: &str) -> bool {
         match &self.0 {
             Kind::Named { exact, patterns } => {
-                exact.keys().any(|known| known.as_str() == name) || patterns.get(name).is_some()
+                exact.has(name) || patterns.get(name).is_some()
             }
             Kind::Any(_) => true,
         }
@@ -144,7 +145,7 @@ impl Namespaces {
     #[must_use]
     pub fn exact_names(&self) -> Vec<Namespace> {
         match &self.0 {
-            Kind::Named { exact, .. } => exact.keys().cloned().collect(),
+            Kind::Named { exact, .. } => exact.names().cloned().collect(),
             Kind::Any(_) => Vec::new(),
         }
     }
@@ -152,20 +153,13 @@ impl Namespaces {
     /// Whether a section has exactly this name.
     #[must_use]
     pub fn names(&self, name: &str) -> bool {
-        self.names_where(|known| known == name)
+        matches!(&self.0, Kind::Named { exact, .. } if exact.has(name))
     }
 
     /// As [`names`](Self::names), for readers that ignore case.
     #[must_use]
     pub fn names_ignoring_case(&self, name: &str) -> bool {
-        self.names_where(|known| known.eq_ignore_ascii_case(name))
-    }
-
-    fn names_where(&self, is: impl Fn(&str) -> bool) -> bool {
-        let Kind::Named { exact, .. } = &self.0 else {
-            return false;
-        };
-        exact.keys().any(|known| is(known.as_str()))
+        matches!(&self.0, Kind::Named { exact, .. } if exact.has_ignoring_case(name))
     }
 
     /// As [`serves`](Self::serves), for readers that ignore case, as many proxies do.
@@ -226,9 +220,8 @@ impl Namespaces {
     pub fn data_keys(&self, section: &str) -> Option<DataKeyState> {
         match &self.0 {
             Kind::Named { exact, .. } => {
-                let mut exact = exact.iter();
-                let single = exact.find(|(name, _)| name.as_str() == section);
-                let single = single.map(|(_, single)| single.served.codec.data_key_state());
+                let single = exact.get(section);
+                let single = single.map(|single| single.served.codec.data_key_state());
                 single.or_else(|| Some(self.several(section)?.codecs.data_key_state()))
             }
             Kind::Any(any) => Some(any.codecs.data_key_state()),
@@ -241,7 +234,7 @@ impl Namespaces {
     /// When it is not configured.
     pub fn resolve(&self, namespace: Namespace) -> Result<NamespaceCodec, UnknownNamespace> {
         let served = match &self.0 {
-            Kind::Named { exact, patterns } => match exact.get(&namespace) {
+            Kind::Named { exact, patterns } => match exact.get(namespace.as_str()) {
                 Some(single) => Some(single.served.clone()),
                 None => patterns
                     .get(namespace.as_str())
@@ -295,7 +288,7 @@ impl Namespaces {
 
     pub(super) fn single(&self, name: &Namespace) -> Option<&Single> {
         match &self.0 {
-            Kind::Named { exact, .. } => exact.get(name),
+            Kind::Named { exact, .. } => exact.get(name.as_str()),
             Kind::Any(_) => None,
         }
     }
