@@ -16,7 +16,12 @@ pub(super) fn check(error: &ProviderError) -> Check {
         ) => Check::Credentials,
         (Some(Cause::Clock), _) => Check::Clock,
         (Some(Cause::NoConnection | Cause::Module | Cause::Proxy), _) => Check::Endpoint,
-        (Some(Cause::ServiceDisabled | Cause::Project | Cause::QuotaProject), _) => Check::Key,
+        (
+            Some(
+                Cause::ServiceDisabled | Cause::Project | Cause::QuotaProject | Cause::Perimeter,
+            ),
+            _,
+        ) => Check::Key,
         (_, Kind::PermissionDenied) => Check::Permission,
         (_, Kind::KeyDisabled | Kind::KeyVersionGone) => Check::Versions,
         (_, kind) if kind.is_transient() => Check::Endpoint,
