@@ -14,9 +14,9 @@ pub use built_in::*;
 pub use temporal_kms::{
     Advice, CallLayer, CallObserver, CallPolicy, Cause, CredentialsFound, Diagnose, Elsewhere,
     EndedCall, Endpoint, KeyAdmin, KeyDescription, KeyDetails, KeyGrant, KeyGrants, KeyLimits,
-    KeyOrigin, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics,
-    MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, PlannedGrant,
-    Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
+    KeyOrigin, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion,
+    KmsMetrics, MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome,
+    PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
     RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
     SetupPlan, Signature, SignatureAlgorithm, Signer, Variables, VersionUsed, Web,
 };

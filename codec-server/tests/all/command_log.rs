@@ -117,7 +117,9 @@ fn every_command_that_uses_a_key_has_lines() {
     let user = decoded[0]["subject"].as_str().unwrap();
     assert!(user.contains("uid"), "{user}");
     assert_eq!(
-        person.search(&["--subject", user, "--event", "command"]).len(),
+        person
+            .search(&["--subject", user, "--event", "command"])
+            .len(),
         told.len()
     );
 

@@ -15,11 +15,7 @@ use temporal_kms::{
 };
 use zeroize::Zeroizing;
 
-use super::{
-    GcpKms,
-    credentials::MAX_FILE,
-    endpoint::Target,
-};
+use super::{GcpKms, credentials::MAX_FILE, endpoint::Target};
 
 const PUBLIC: &str = "https://cloudkms.googleapis.com";
 const METADATA: &str = "metadata.google.internal";

@@ -142,7 +142,10 @@ async fn people_see_the_version_of_each_key_that_its_ciphertext_tells() {
     let of_google = "gcp-kms://projects/p/locations/l/keyRings/r/cryptoKeys/k";
     let payloads = [
         sealed("local://default", &[1, 0, 1, 0x81, 0xcd, 9, 9]),
-        sealed("pkcs11:token=prod;object=payloads", &[1, 2, 2, 0x0a, 0xbc, 9]),
+        sealed(
+            "pkcs11:token=prod;object=payloads",
+            &[1, 2, 2, 0x0a, 0xbc, 9],
+        ),
         sealed(of_google, &[1, 2, 3, 4, 5, 6]),
         sealed("constructor://k", &[1, 2, 3, 4, 5, 6]),
         json!({
@@ -162,7 +165,9 @@ async fn people_see_the_version_of_each_key_that_its_ciphertext_tells() {
     let inspected = inspected.expect("it runs").stdout;
     let inspected: Value = serde_json::from_slice(&inspected).expect("JSON");
     let found = inspected["payloads"].as_array().expect("payloads").iter();
-    let versions: Vec<_> = found.map(|found| found["keys"][0]["version"].as_str()).collect();
+    let versions: Vec<_> = found
+        .map(|found| found["keys"][0]["version"].as_str())
+        .collect();
     let told = [Some("98765"), Some("0abc"), None, None, Some("72")];
     assert_eq!(versions, told, "{inspected}");
 

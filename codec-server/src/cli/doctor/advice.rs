@@ -17,9 +17,7 @@ pub(super) fn check(error: &ProviderError) -> Check {
         (Some(Cause::Clock), _) => Check::Clock,
         (Some(Cause::NoConnection | Cause::Module | Cause::Proxy), _) => Check::Endpoint,
         (
-            Some(
-                Cause::ServiceDisabled | Cause::Project | Cause::QuotaProject | Cause::Perimeter,
-            ),
+            Some(Cause::ServiceDisabled | Cause::Project | Cause::QuotaProject | Cause::Perimeter),
             _,
         ) => Check::Key,
         (_, Kind::PermissionDenied) => Check::Permission,

@@ -89,7 +89,12 @@ fn the_state_is_for_administrators_and_of_their_namespaces() {
     let version = keyset["primaryKeyId"].to_string();
     let rows = keys["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 1, "{keys}");
-    let row: Vec<&str> = rows[0].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
+    let row: Vec<&str> = rows[0]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(serde_json::Value::as_str)
+        .collect();
     // A local key does not tell how old it is.
     assert_eq!(row[..3], ["local://payments", &version, "not known"]);
     assert!(row[3].ends_with(" ago"), "{keys}");

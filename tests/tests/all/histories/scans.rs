@@ -112,10 +112,7 @@ async fn a_scan_that_was_killed_continues_and_counts_everything_once() {
 
     // Another scan does not take it over, and leaves it alone.
     let letters = "WorkflowType = 'Letter'";
-    for more in [
-        &["--query", letters][..],
-        &["--namespace", "other"],
-    ] {
+    for more in [&["--query", letters][..], &["--namespace", "other"]] {
         let more = [more, &["--state", state]].concat();
         let refused = codec_server(&arguments(&address, &more));
         assert_eq!(refused.status.code(), Some(65), "{refused:?}");
