@@ -13,10 +13,10 @@ pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
     Advice, CallLayer, CallObserver, CallPolicy, CredentialsFound, Diagnose, Elsewhere, EndedCall,
-    Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyLimits, KeyProvider,
-    KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics, LatencyBucket,
-    MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, PlannedGrant,
-    Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
+    Endpoint, FailureCause, KeyAdmin, KeyDetails, KeyGrant, KeyGrants, KeyLimits, KeyOrigin,
+    KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics,
+    LatencyBucket, MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome,
+    PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
     RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
     SetupPlan, Signature, SignatureAlgorithm, Signer, UsableKey, Variables, VersionUsed, Web,
 };

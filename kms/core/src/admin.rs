@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Protection, ProviderError, ProviderErrorKind};
-use crate::{EncryptionContext, KeyGrants, KeyRole, KeyUri, text_form::text_form};
+use crate::{EncryptionContext, KeyGrants, KeyOrigin, KeyRole, KeyUri, text_form::text_form};
 use async_trait::async_trait;
 
 /// Manages the keys of one key management service. It is a separate trait, because a program that encrypts and decrypts
@@ -350,6 +350,8 @@ pub struct KeyDetails {
     pub purpose: KeyPurpose,
     /// Where its material is.
     pub protection: Protection,
+    /// Who made its material, and where it is kept, if the service tells.
+    pub origin: Option<KeyOrigin>,
     /// The version that encrypts now.
     pub primary: Option<KeyVersion>,
     /// When it was created.
@@ -374,6 +376,7 @@ impl KeyDetails {
             uri,
             purpose,
             protection,
+            origin: None,
             primary: None,
             created: None,
             rotation_period: None,
@@ -382,6 +385,13 @@ impl KeyDetails {
             destroy_delay: None,
             replicas: Vec::new(),
         }
+    }
+
+    /// Adds who made its material, and where it is kept.
+    #[must_use]
+    pub fn with_origin(mut self, origin: impl Into<Option<KeyOrigin>>) -> Self {
+        self.origin = origin.into();
+        self
     }
 
     /// Adds the version that encrypts now.

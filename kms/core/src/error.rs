@@ -124,6 +124,8 @@ pub enum FailureCause {
     QuotaProject,
     /// The key's project does not exist, or the caller cannot use it.
     Project,
+    /// A perimeter around the key's project does not let the call in.
+    Perimeter,
     /// No connection to the service can be made.
     NoConnection,
     /// Another program answered instead of the service: a proxy, or the program at a wrong endpoint.
@@ -144,6 +146,7 @@ impl FailureCause {
             Self::ServiceDisabled => "service_disabled",
             Self::QuotaProject => "quota_project",
             Self::Project => "project",
+            Self::Perimeter => "perimeter",
             Self::NoConnection => "no_connection",
             Self::Proxy => "proxy",
             Self::Module => "module",

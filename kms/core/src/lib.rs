@@ -33,6 +33,7 @@ mod error;
 #[cfg(any(test, feature = "test-util"))]
 pub mod faulty;
 mod grants;
+mod key_origin;
 mod key_service;
 mod provider;
 mod public_key;
@@ -58,6 +59,7 @@ pub use self::{
     diagnose::{Advice, CredentialsFound, Diagnose, Elsewhere, Endpoint, Prices, Web},
     error::{FailureCause, ProviderError, ProviderErrorKind},
     grants::{KeyGrant, KeyGrants, KeyRole},
+    key_origin::KeyOrigin,
     key_service::KeyService,
     provider::{KeyLimits, KeyProvider, Protection, UsableKey},
     public_key::{PublicKey, PublicKeyError},

@@ -22,7 +22,7 @@ pub(crate) use text_form;
 #[cfg(test)]
 mod tests {
     use crate::{
-        FailureCause, KeyPurpose, KeyRole, KeyState, Operation, Protection, ProviderErrorKind,
+        FailureCause, KeyOrigin, KeyPurpose, KeyRole, KeyState, Operation, Protection, ProviderErrorKind,
         SignatureAlgorithm,
     };
 
@@ -36,6 +36,10 @@ mod tests {
         check(KeyPurpose::Encrypt, "encrypt");
         check(KeyPurpose::SignP256, "sign-p256");
         check(KeyPurpose::SignEd25519, "sign-ed25519");
+        check(KeyOrigin::Service, "service");
+        check(KeyOrigin::Imported, "imported");
+        check(KeyOrigin::CloudHsm, "cloudhsm");
+        check(KeyOrigin::External, "external");
         check(KeyRole::Encrypter, "encrypter");
         check(KeyRole::Decrypter, "decrypter");
         check(KeyRole::Signer, "signer");

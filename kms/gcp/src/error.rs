@@ -11,6 +11,9 @@ use google_cloud_gax::error::{
 
 use temporal_kms::{FailureCause, KeyUri, ProviderError, ProviderErrorKind as Kind, ServiceError};
 
+/// The reason of a refusal by VPC Service Controls.
+const PERIMETER: &str = "SECURITY_POLICY_VIOLATED";
+
 /// The kind of request, which decides what a refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -74,6 +77,10 @@ fn identified(error: &GaxError) -> Option<ServiceError> {
     let id = status.and_then(|status| {
         status.details.iter().find_map(|detail| match detail {
             StatusDetails::RequestInfo(info) => Some(info.request_id.as_str()),
+            // The refusals of a perimeter are logged by this id.
+            StatusDetails::ErrorInfo(info) if info.reason == PERIMETER => {
+                info.metadata.get("uid").map(String::as_str)
+            }
             _ => None,
         })
     });
@@ -159,6 +166,12 @@ fn permission_denied<'a>(status: &'a Status, uri: &KeyUri, asked: Asked) -> Mean
             "the credentials lack the scope cloud-platform",
         )
         .because(FailureCause::RefusedCredentials),
+        Some(PERIMETER) => Meaning::new(
+            Kind::PermissionDenied,
+            "a perimeter of VPC Service Controls keeps the call out; let its caller and its network in by an ingress rule or an \
+             access level, or call from inside of the perimeter",
+        )
+        .because(FailureCause::Perimeter),
         Some("SERVICE_DISABLED") if is_charged_elsewhere => {
             Meaning::new(Kind::Misconfigured, project::disabled(consumer))
                 .because(FailureCause::QuotaProject)
@@ -429,6 +442,21 @@ mod tests {
         for error in [&disabled, &denied] {
             assert_eq!(error.kind(), Kind::Misconfigured);
         }
+    }
+
+    #[test]
+    fn a_perimeter_is_told_from_a_missing_role() {
+        let error = refused(include_str!(
+            "../../../tests/vectors/cloud-kms/403-vpc-service-controls.json"
+        ));
+        assert_eq!(error.kind(), Kind::PermissionDenied);
+        assert_eq!(error.cause(), Some(Cause::Perimeter));
+        let text = error.to_string();
+        assert!(text.contains("VPC Service Controls"), "{text}");
+        assert!(!text.contains("roles/"), "{text}");
+        assert!(!text.contains("prohibited by organization"), "{text}");
+        let id = error.service_error().and_then(ServiceError::request_id);
+        assert!(id.is_some_and(|id| id.starts_with("4cHmBXqY")), "{id:?}");
     }
 
     #[test]

@@ -336,7 +336,7 @@ impl CallObserver for Told {
 }
 
 #[tokio::test]
-async fn the_age_of_a_key_is_asked_for() {
+async fn the_version_and_the_age_of_a_key_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     LocalKeyring::open(folder.path())
         .key_or_create("k")
@@ -349,8 +349,23 @@ async fn the_age_of_a_key_is_asked_for() {
         .build();
     let metrics = Metrics::new(Program::codec_server("1"));
     metrics.configure_names([], [key.clone()], &kms);
-    // A local key does not say how old its versions are, so the question is not repeated.
-    metrics.watch_key_ages(kms, vec![key]).await;
+    let keys = Kms::builder().local_keyring(folder.path()).build();
+    let admin = keys.admin(&key).await.unwrap();
+    let details = admin.details(&key).await.unwrap();
+    let watch = metrics.watch_key_ages(kms, vec![key.clone()]);
+    let is_told = async {
+        while metrics.primary_versions().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = watch => panic!("the question is repeated"),
+        () = is_told => {}
+    }
+    // A local key does not say how old its versions are.
+    let known = metrics.primary_versions().remove(&key).unwrap();
+    let primary = details.primary.unwrap();
+    assert_eq!((known.version, known.created), (Some(primary.id), None));
     assert!(!metrics.text().contains("primary_version_age"));
     // The audit log has a line for this call too.
     assert_eq!(*told.0.lock(), ["describe local://k ok"]);

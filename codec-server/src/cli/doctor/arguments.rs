@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{
-    super::kms_args::KmsArgs,
+    super::{audit_log::AuditArgs, kms_args::KmsArgs},
     serving::{CodecUrl, Places, UiUrl},
 };
 
@@ -69,6 +69,8 @@ pub(in super::super) struct DoctorArgs {
     server: Option<CodecUrl>,
     #[command(flatten)]
     pub(super) kms: KmsArgs,
+    #[command(flatten)]
+    pub(super) audit: AuditArgs,
 }
 
 impl DoctorArgs {

@@ -29,8 +29,10 @@ pub(super) async fn missing(
         Finding::failed(Check::Key, advice::exit(error), summary, remedy)
     };
     let explained = service.explain(key, error);
-    // Which project pays says nothing of the key.
-    if let (Some(FailureCause::QuotaProject), Some(advice)) = (error.cause(), &explained) {
+    // Which project pays, and what a perimeter keeps out, says nothing of the key.
+    if let (Some(FailureCause::QuotaProject | FailureCause::Perimeter), Some(advice)) =
+        (error.cause(), &explained)
+    {
         return failed(advice.summary.clone(), advice.remedy.clone());
     }
     let elsewhere = service.elsewhere(key, credentials);

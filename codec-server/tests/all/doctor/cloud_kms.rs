@@ -202,6 +202,19 @@ fn the_project_that_pays_is_named_and_not_the_keys() {
 }
 
 #[test]
+fn a_perimeter_is_told_from_a_missing_role() {
+    let bench = Bench::with_key();
+    bench.emulator.answer_everything_with(Canned::json(
+        403,
+        include_str!("../../../../tests/vectors/cloud-kms/403-vpc-service-controls.json"),
+    ));
+    let answer = bench.gcp(&[]);
+    answer.stopped_at("key", 77, &["VPC Service Controls", "gcloud logging read"]);
+    let text = format!("{:?}", answer.findings);
+    assert!(!text.contains("grant roles/cloudkms"), "{text}");
+}
+
+#[test]
 fn a_proxys_page_tells_nothing_of_the_key_or_of_permissions() {
     let bench = Bench::with_key();
     let page = include_str!("../../../../tests/vectors/cloud-kms/404.html");

@@ -102,6 +102,7 @@ async fn describe(
         purpose,
         metadata::protection(metadata),
     )
+    .with_origin(metadata::origin(metadata))
     .with_primary(primary)
     .with_created(time(metadata.creation_date()))
     .with_rotation_period(rotation.period)

@@ -78,7 +78,7 @@ pub(crate) fn metadata(key: &Key, region: &str) -> Value {
         "Enabled": state == KeyState::Enabled,
         "KeyUsage": usage,
         "KeyState": state.name(),
-        "Origin": "AWS_KMS",
+        "Origin": key.origin,
         "KeyManager": "CUSTOMER",
         "KeySpec": spec,
         "CustomerMasterKeySpec": spec,

@@ -47,7 +47,7 @@ const OTHERS: [(&str, &str); 31] = [
     ),
     (
         "GCP_KMS_ENDPOINT",
-        "an emulator of Cloud KMS on this machine",
+        "another endpoint of Cloud KMS: a private one of Google, or an emulator on this machine",
     ),
     (
         "GOOGLE_APPLICATION_CREDENTIALS",
