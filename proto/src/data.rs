@@ -128,12 +128,7 @@ mod tests {
         buffer.extend_from_slice(b"xxxdata");
         let behind = buffer.capacity() - buffer.len();
         let data = Data::behind(3, buffer);
-        for (before, more, has_room) in [
-            (0, 0, true),
-            (3, 0, true),
-            (4, 0, false),
-            (3, 1, false),
-        ] {
+        for (before, more, has_room) in [(0, 0, true), (3, 0, true), (4, 0, false), (3, 1, false)] {
             let room = Room {
                 before,
                 behind: behind + more,

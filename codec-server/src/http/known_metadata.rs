@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn the_text_of_usual_metadata_is_what_they_are() {
         let (text, metadata) = OF_VALUES.as_last();
-        let payload = [br#"{"metadata":"#, text, b"}"].concat();
+        let payload = [br#"{"metadata":"#.as_slice(), text, b"}"].concat();
         let read = temporal_kms_codec_proto::json::parse_payload(&payload);
         assert_eq!(read.unwrap().metadata, *metadata);
     }

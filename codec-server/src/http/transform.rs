@@ -9,8 +9,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use temporal_kms_codec::{
-    Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded,
-    payload::Metadata,
+    Codec, Decoder, Error, Payload, PayloadExt as _, SharedPayload, Undecoded, payload::Metadata,
 };
 use temporal_kms_codec_proto::{self as proto, OncePerMetadata, json};
 use temporal_kms_codec_service::namespaces::NamespaceCodec;

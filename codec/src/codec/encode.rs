@@ -91,7 +91,9 @@ impl Codec {
             _ if count == 0 => slots.into_iter().map(Slot::into_payload).collect(),
             Format::EnvelopeV1 => {
                 let key = acquire(&self.encryption()?.active_v1, &slots).await?;
-                seal_slots(&key, slots, |payload| message::seal_v1(&key.data_key, payload))?
+                seal_slots(&key, slots, |payload| {
+                    message::seal_v1(&key.data_key, payload)
+                })?
             }
             Format::Direct => self.encrypt_directly(slots).await?,
             // The builder refuses to write the formats of others.
@@ -126,7 +128,9 @@ impl Codec {
         let mut sealer = self.sealer(active, &key, count);
         let mut sealed = Vec::with_capacity(count);
         for mut payload in payloads.by_ref() {
-            sealed.push(seal_one(&key, &mut payload, |payload| sealer.seal(payload))?);
+            sealed.push(seal_one(&key, &mut payload, |payload| {
+                sealer.seal(payload)
+            })?);
         }
         self.0.counters.sealed.add(sealed.len());
         Ok(sealed)

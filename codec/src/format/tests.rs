@@ -297,7 +297,7 @@ proptest! {
         value in collection::vec(any::<u8>(), 0..5),
         data in prop_oneof![Just(b"vault:v1:QUJD".to_vec()), collection::vec(any::<u8>(), 0..9)],
     ) {
-        let payload = payload(&[("encoding", encoding.as_bytes()), (&other, &value)], &data);
+        let payload = payload(&[("encoding", encoding.as_bytes()), (other.as_str(), value.as_slice())], &data);
         prop_assert_eq!(Marker::is_in(&payload.metadata), Marker::of(&payload).is_some());
     }
 

@@ -92,11 +92,7 @@ fn list<'b>(
 /// The text of the last metadata, and what they are.
 pub type Last<'b> = Option<(&'b [u8], Arc<Metadata>)>;
 
-fn payload<'b>(
-    reader: &mut Reader<'b>,
-    room: Room,
-    last: &mut Last<'b>,
-) -> Option<SharedPayload> {
+fn payload<'b>(reader: &mut Reader<'b>, room: Room, last: &mut Last<'b>) -> Option<SharedPayload> {
     reader.token(b'{')?;
     let (mut metadata, mut data) = (None, None);
     if reader.token(b'}').is_none() {

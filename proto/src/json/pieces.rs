@@ -244,7 +244,11 @@ mod tests {
     }
 
     fn any_payload() -> impl Strategy<Value = SharedPayload> {
-        let long = collection::btree_map("[\\PC\"\\\\\n]{0,9}", collection::vec(any::<u8>(), 0..99), 1..4);
+        let long = collection::btree_map(
+            "[\\PC\"\\\\\n]{0,9}",
+            collection::vec(any::<u8>(), 0..99),
+            1..4,
+        );
         let metadata = prop_oneof![Just(Metadata::new()), long].prop_map(Arc::new);
         let data = collection::vec(any::<u8>(), 0..300);
         let external = collection::vec(select(vec![0, 7, -1, i64::MIN, i64::MAX]), 0..3);

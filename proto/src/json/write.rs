@@ -67,9 +67,8 @@ fn payload_len(payload: &impl PayloadParts, metadata: usize) -> usize {
 
 /// The length of the member, or 0 without metadata.
 pub(super) fn metadata_len(metadata: &Metadata) -> usize {
-    let entry = |(key, value): (&String, &Vec<u8>)| {
-        string_len(key) + ":\"\",".len() + base64_len(value)
-    };
+    let entry =
+        |(key, value): (&String, &Vec<u8>)| string_len(key) + ":\"\",".len() + base64_len(value);
     let entries: usize = metadata.iter().map(entry).sum();
     match entries {
         0 => 0,

@@ -196,9 +196,7 @@ async fn a_placeholder_is_not_encrypted() {
         .key_or_create("default")
         .unwrap();
     let usable = served(key, OnUndecodable::Placeholder);
-    let refusal = run(&usable, Operation::Encode, &shown)
-        .await
-        .unwrap_err();
+    let refusal = run(&usable, Operation::Encode, &shown).await.unwrap_err();
     assert!(matches!(refusal, RequestError::Placeholder { index: 0 }));
     assert_eq!(refusal.status(), StatusCode::BAD_REQUEST);
 }

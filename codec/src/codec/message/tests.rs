@@ -115,11 +115,7 @@ fn data_with_room_are_sealed_where_they_are_and_nothing_of_them_is_left() {
 }
 
 /// The `data` of a batch of one payload.
-fn seal(
-    key: &ExpandedDek,
-    context: &EncryptionContext,
-    payload: &mut impl PayloadParts,
-) -> Data {
+fn seal(key: &ExpandedDek, context: &EncryptionContext, payload: &mut impl PayloadParts) -> Data {
     let mut sealer = BatchSealer::new(key, context, 1);
     sealer.seal(payload).unwrap()
 }
