@@ -116,6 +116,9 @@ enum Command {
     /// Gives up rights, and becomes a program of a task. Only the supervisor starts this command.
     #[command(hide = true)]
     Confine(crate::sandbox::Confine),
+    /// Passes connections of a task on to its proxy. Only `confine` starts this command.
+    #[command(hide = true)]
+    Forward(crate::sandbox::Forward),
 }
 
 fn help(examples: &str) -> String {
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         // Before everything else: this process must stay small and hold no secret of the worker.
         Command::Supervise => return crate::sandbox::supervise(),
         Command::Confine(settings) => return crate::sandbox::confine(&settings),
+        Command::Forward(settings) => return crate::sandbox::forward(&settings),
         Command::Worker(_) | Command::Api(_) | Command::All(_) => {
             Some(EarlyLog::start(cli.log_format, log_level()))
         }
@@ -193,6 +197,8 @@ async fn run(command: Command, log: Option<EarlyLog>) -> Result<CommandEnd, Comm
         Command::Cancel(args) => tasks::cancel(*args).await,
         Command::VerifyWebhook(args) => verify_webhook::run(&args),
         // `main` has run them.
-        Command::Setup(_) | Command::Supervise | Command::Confine(_) => Ok(CommandEnd::Done),
+        Command::Setup(_) | Command::Supervise | Command::Confine(_) | Command::Forward(_) => {
+            Ok(CommandEnd::Done)
+        }
     }
 }

@@ -36,7 +36,8 @@
 //! and removes its folders.
 //!
 //! ## How a task is isolated
-//! Where bubblewrap works, a task sees only the system's programs and its own folders and processes, and has no network. A
+//! Where bubblewrap works, a task sees only the system's programs and its own folders and processes, and has no network but
+//! the worker's proxies. A
 //! worker that runs as root gives each task a Unix user of its own. Memory, processes, CPUs and disk are limited. What does
 //! not work on a machine is in the worker's log and in the `warnings` of each result. Then a task can read what the worker's
 //! user can read: give the worker a user and a machine of its own, and accept tasks only from callers whom you trust that far.

@@ -6,6 +6,7 @@ use temporal_kms_codec_service::{
     log::EarlyLog,
     telemetry::Telemetry,
 };
+use url::Url;
 
 use super::{
     api::{ConfigArgs, announcer, bind, open_audit, own_audit},
@@ -13,7 +14,7 @@ use super::{
     observed,
     worker::{self, TELEMETRY, WorkerArgs},
 };
-use crate::{api::ApiAudit, worker::run as run_worker};
+use crate::{api::ApiAudit, proxy::ClosedPlace, worker::run as run_worker};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +65,12 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
         };
         let audit = own_log.clone().map(own_audit).or_else(shared);
         let api = bind(config, options, telemetry.metrics(), audit).await?;
-        say(&format!("listening on {}", api.url()));
+        let own = api.url();
+        say(&format!("listening on {own}"));
+        // Tasks do not see a Unix socket, and reach no other one.
+        let own = Url::parse(&own).ok();
+        let own = own.as_ref().and_then(ClosedPlace::of_url);
+        settings.egress.closed.extend(own);
         let stop = CancellationToken::new();
         let serving = tokio::spawn(api.run(stop.clone(), origin, triggers));
         let stopping = stop.clone();

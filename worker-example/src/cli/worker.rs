@@ -48,7 +48,8 @@ it takes no new tasks, and running tasks may continue for --drain-time.
 Prometheus. Traces and metrics are sent by OTLP where
 OTEL_EXPORTER_OTLP_ENDPOINT names a collector, such as http://127.0.0.1:4318.
 
-Where bubblewrap works, tasks run in a sandbox without network. A worker that
+Where bubblewrap works, tasks run in a sandbox without network. With
+--task-network on, they reach public addresses, and no other. A worker that
 runs as root gives each task a Unix user of its own. The log says what does not
 work on this machine.";
 
@@ -278,6 +279,7 @@ pub(super) fn settings(args: WorkerArgs) -> Result<WorkerSettings, CommandError>
         api_url: args.anthropic_base_url,
         api_limits: args.sandbox.api_limits(),
         sandbox: args.sandbox.settings(),
+        egress: args.sandbox.egress(),
         workdir: args.workdir,
         max_tasks: args.max_tasks,
         request_keys: args.request_keys,

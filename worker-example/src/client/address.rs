@@ -73,6 +73,11 @@ impl FromStr for Address {
 }
 
 impl Address {
+    /// The server as a URL, with or without TLS.
+    pub(super) fn as_url(&self) -> &Url {
+        &self.url
+    }
+
     /// The URL to connect to. If the address has no scheme, TLS is used if a credential needs it.
     ///
     /// # Errors

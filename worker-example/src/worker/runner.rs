@@ -24,6 +24,7 @@ use crate::{
     client::error_chain,
     files::{self, CommandLimits, UploadLimits},
     git::{self, Checkout, GitPlace, GitSettings},
+    proxy::EgressProxy,
     sandbox::{Programs, Workspace},
     signed::RequestKeys,
     store::{StoreLog, Vault},
@@ -79,6 +80,7 @@ pub(super) struct PreparedTask {
     redactor: Arc<Redactor>,
     /// They end before the workspace is removed.
     programs: Programs,
+    egress: Option<EgressProxy>,
     workspace: Workspace,
     log: TaskLog,
     /// The folder in which Claude Code runs.
@@ -98,6 +100,7 @@ impl PreparedTask {
     /// Removes the workspace. The log stays.
     pub(super) async fn remove(self) {
         drop(self.programs);
+        drop(self.egress);
         remove(&self.task, self.workspace).await;
     }
 }
@@ -105,6 +108,7 @@ impl PreparedTask {
 /// A workspace that has its files.
 struct Filled {
     programs: Programs,
+    egress: Option<EgressProxy>,
     folder: PathBuf,
     checkout: Option<Checkout>,
     generated: Vec<String>,
@@ -188,7 +192,7 @@ impl TaskRunner {
             .await
             .map_err(|e| cannot_begin("cannot create the task's folders", &e))?;
         let made = self
-            .fill(&request, &workspace, &redactor, stop)
+            .fill(&task, &request, &workspace, &redactor, stop)
             .await
             .map_err(|failed| match failed {
                 StepError::Failed {
@@ -203,6 +207,7 @@ impl TaskRunner {
         match made {
             Ok(Filled {
                 programs,
+                egress,
                 folder,
                 checkout,
                 generated,
@@ -212,6 +217,7 @@ impl TaskRunner {
                 warnings,
                 redactor,
                 programs,
+                egress,
                 workspace,
                 log,
                 folder,
@@ -228,14 +234,15 @@ impl TaskRunner {
     /// Fills the workspace: the repository, the files of the request, and what its commands make.
     async fn fill(
         &self,
+        task: &TaskId,
         request: &TaskRequest,
         workspace: &Workspace,
         redactor: &Redactor,
         stop: &CancellationToken,
     ) -> Result<Filled, StepError> {
-        let programs = self
+        let (programs, egress) = self
             .confinement
-            .programs(workspace)
+            .programs(task, workspace, &self.workdir)
             .map_err(|e| StepError::transient(format!("cannot prepare the task's sandbox: {e}")))?;
         let place = GitPlace::new(&programs, workspace, &self.git, redactor, stop);
         let checkout = git::check_out(&place, request).await?;
@@ -247,6 +254,7 @@ impl TaskRunner {
         let folder = working_folder(&workspace.root(), request.cwd_relative.as_deref())?;
         Ok(Filled {
             programs,
+            egress,
             folder,
             checkout,
             generated,

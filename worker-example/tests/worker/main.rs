@@ -19,6 +19,7 @@ mod hostile_cli;
 mod hostile_input;
 mod kills;
 mod leaks;
+mod network;
 mod observed;
 mod processes;
 mod providers;
