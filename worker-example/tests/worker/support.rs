@@ -1,6 +1,7 @@
 //! A worker with all that it needs: a real Temporal server, a fake Messages API, a key, and a folder.
 
 pub(crate) mod attacker;
+pub(crate) mod decoded;
 pub(crate) mod processes;
 pub(crate) mod provider;
 pub(crate) mod replay;
