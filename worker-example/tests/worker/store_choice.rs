@@ -175,13 +175,7 @@ async fn a_task_that_was_submitted_without_the_store_says_so() {
 async fn the_inline_way_stays_for_those_who_ask_for_it() {
     let scripted = Scripted::new().await;
     let rig = &scripted.rig;
-    let mut command = rig.command_for_api("all");
-    command
-        .arg("--claude")
-        .arg(scripted.claude())
-        .arg("--workdir")
-        .arg(rig.workdir())
-        .args(["--sandbox", "off", "--store", "none"]);
+    let command = rig.command_for_all(&scripted.claude(), &["--store", "none"]);
     let api = rig.api_of(command, "");
     let task = fresh("task");
     let mut request = request();
