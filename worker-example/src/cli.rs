@@ -14,6 +14,7 @@ mod screen;
 mod server;
 mod setup;
 mod steps;
+mod store_choice;
 mod submit;
 mod tasks;
 #[cfg(test)]
@@ -67,9 +68,9 @@ struct Cli {
 const HELP: &str = "\
 Examples:
   codec-server keys create local://default --keyring keys
-  claude-tasks worker --keyring keys --workdir data
-  claude-tasks api --keyring keys
-  claude-tasks submit --keyring keys --prompt 'Write a haiku'
+  claude-tasks all --keyring keys --workdir data
+  claude-tasks submit --server http://127.0.0.1:8080 \
+    --prompt 'Write a haiku'
 
 The log goes to stderr. RUST_LOG sets its level, such as RUST_LOG=debug.";
 

@@ -24,6 +24,9 @@ Examples:
 It has the options of `api` and of `worker`. In production, run them apart:
 the worker runs foreign code, and the API is reached from outside.
 
+Sealed secrets and logs are stored in the folder `store` of --workdir, unless
+--store says otherwise.
+
 The lines of requests go to the audit log of the configuration, and otherwise
 to that of --audit-log.";
 
@@ -40,8 +43,14 @@ pub(super) struct AllArgs {
 ///
 /// # Errors
 /// As the two commands.
-pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
-    let options = args.file.options(&args.worker.connection);
+pub(super) async fn run(
+    mut args: AllArgs,
+    log: Option<EarlyLog>,
+) -> Result<CommandEnd, CommandError> {
+    args.worker
+        .connection
+        .or_store_within(&args.worker.workdir)?;
+    let options = args.file.options(&args.worker.connection)?;
     let (config, origin) = args.file.load(&options)?;
     let telemetry = Telemetry::start(TELEMETRY, &config.telemetry, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;

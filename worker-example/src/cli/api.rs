@@ -17,6 +17,7 @@ use super::{
     connection::ConnectionArgs,
     exit::{CommandEnd, CommandError},
     observed::{close_log, open_log},
+    store_choice::StoreChoice,
     worker::TELEMETRY,
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  claude-tasks api --keyring keys
+  claude-tasks api --keyring keys --store data/store
   claude-tasks api --config claude-tasks.toml --address temporal:7233
   PORT=9000 claude-tasks api --keyring keys
 
@@ -82,12 +83,18 @@ impl ConfigArgs {
     }
 
     /// The connection, with the key that signs.
-    pub(super) fn options(&self, connection: &ConnectionArgs) -> ConnectOptions {
-        let options = connection.options(KeyUse::Encrypt);
-        match &self.sign_with {
+    ///
+    /// # Errors
+    /// When a variable does not name a store.
+    pub(super) fn options(
+        &self,
+        connection: &ConnectionArgs,
+    ) -> Result<ConnectOptions, CommandError> {
+        let options = connection.options(KeyUse::Encrypt)?;
+        Ok(match &self.sign_with {
             Some(key) => options.with_signing_key(key),
             None => options,
-        }
+        })
     }
 }
 
@@ -96,10 +103,11 @@ impl ConfigArgs {
 /// # Errors
 /// When the configuration is wrong, Temporal or the key cannot be used, or the address is taken.
 pub(super) async fn run(args: ApiArgs, log: Option<EarlyLog>) -> Result<CommandEnd, CommandError> {
-    let options = args.file.options(&args.connection);
+    let options = args.file.options(&args.connection)?;
     let (config, origin) = args.file.load(&options)?;
     let telemetry = Telemetry::start(TELEMETRY, &config.telemetry, log)
         .map_err(|failure| CommandError::Telemetry(failure.to_string()))?;
+    StoreChoice::warn_if_unset(args.connection.store()?.as_ref());
     let triggers = Triggers::listen().map_err(CommandError::Signals)?;
     let signals = StopSignals::listen_but_to_hangup().map_err(CommandError::Signals)?;
     let stop = CancellationToken::new();

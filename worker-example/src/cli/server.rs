@@ -53,7 +53,7 @@ impl ServerArgs {
         if let Some(client) = self.client()? {
             return Ok(AnyTask::Remote(client.task(id.clone())));
         }
-        let client = TaskClient::connect(&connection.options(keys)).await?;
+        let client = TaskClient::connect(&connection.options(keys)?).await?;
         Ok(AnyTask::Direct(Box::new(client.task(id))))
     }
 }

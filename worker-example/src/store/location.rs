@@ -28,7 +28,12 @@ pub enum LocationError {
         "the store must be a folder, or a URL such as gs://BUCKET/PREFIX, s3://BUCKET/PREFIX or az://CONTAINER/PREFIX"
     )]
     Form,
-    /// An endpoint of the store would receive objects without TLS.
+    /// It is not the name of a bucket.
+    #[error(
+        "a bucket's name has lower-case letters, digits, dashes, underscores and full stops, such as my-project-claude-tasks"
+    )]
+    Bucket,
+    /// An endpoint of the store would receive objects or credentials without TLS.
     #[error("{variable}: {problem}")]
     Endpoint {
         /// The variable.
@@ -53,22 +58,40 @@ pub enum LocationError {
 const SCHEMES: [&str; 7] = ["gs", "s3", "s3a", "az", "azure", "abfs", "abfss"];
 /// The variables with which the clients of stores are configured begin like this.
 const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
-/// The variables that lead the client to another server.
-const ENDPOINTS: [&str; 5] = [
+/// The variables that lead the client to another server, which gets objects or credentials.
+const ENDPOINTS: [&str; 9] = [
     "AWS_ENDPOINT",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_STS",
     "GOOGLE_BASE_URL",
+    "AZURE_AUTHORITY_HOST",
     "AZURE_ENDPOINT",
+    "AZURE_STORAGE_AUTHORITY_HOST",
+    "AZURE_STORAGE_ENDPOINT",
 ];
 
 impl StoreLocation {
-    /// The bucket of Google Cloud Storage with this name, as `GCS_LOGS_BUCKET` names it.
+    /// The bucket of Google Cloud Storage with this name, as `GCS_LOGS_BUCKET` names it. A prefix may follow the name.
     ///
     /// # Errors
     /// When it is not a name.
     pub fn google_bucket(name: &str) -> Result<Self, LocationError> {
-        format!("gs://{}", name.trim_start_matches("gs://")).parse()
+        let place = name.strip_prefix("gs://").unwrap_or(name);
+        let bucket = place.split_once('/').map_or(place, |(bucket, _)| bucket);
+        let is_allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+        if bucket.is_empty() || !bucket.chars().all(is_allowed) {
+            return Err(LocationError::Bucket);
+        }
+        format!("gs://{place}")
+            .parse()
+            .map_err(|_| LocationError::Bucket)
+    }
+
+    /// A folder.
+    pub(crate) fn folder(path: impl Into<PathBuf>) -> Self {
+        Self(Place::Folder(path.into()))
     }
 
     /// Opens the store. Credentials and endpoints come from variables such as `AWS_REGION`. Nothing is sent.
@@ -108,7 +131,7 @@ impl StoreLocation {
     }
 }
 
-/// Objects leave this machine over TLS only.
+/// Objects and credentials leave this machine over TLS only.
 fn check_endpoints(variables: &[(String, String)]) -> Result<(), LocationError> {
     for (name, value) in variables {
         if ENDPOINTS.contains(&name.as_str()) {
@@ -215,8 +238,27 @@ mod tests {
             let location: StoreLocation = text.parse().unwrap();
             assert_eq!(location.to_string(), shown);
         }
-        let bucket = StoreLocation::google_bucket("logs").unwrap();
-        assert_eq!(bucket.to_string(), "gs://logs");
+        for (name, shown) in [
+            ("logs", "gs://logs"),
+            ("gs://logs_1.example", "gs://logs_1.example"),
+            ("my-logs/tasks/", "gs://my-logs/tasks"),
+        ] {
+            let bucket = StoreLocation::google_bucket(name).unwrap();
+            assert_eq!(bucket.to_string(), shown);
+        }
+        for bad in [
+            "my logs",
+            "Logs",
+            "https://storage.googleapis.com/logs",
+            "s3://logs",
+            "logs?x",
+            "gs://",
+            " logs",
+            "/logs",
+        ] {
+            let refused = StoreLocation::google_bucket(bad);
+            assert_eq!(refused, Err(LocationError::Bucket), "{bad}");
+        }
         for bad in [
             "",
             " ",
@@ -253,6 +295,11 @@ mod tests {
         for bad in ["http://s3.example.org", "no url"] {
             let refused = open(bad).unwrap_err().to_string();
             assert!(refused.starts_with("AWS_ENDPOINT: "), "{refused}");
+        }
+        for name in ENDPOINTS {
+            let variable = (name.to_owned(), "http://store.example.org".to_owned());
+            let refused = check_endpoints(&[variable]).unwrap_err().to_string();
+            assert!(refused.starts_with(name), "{refused}");
         }
     }
 }

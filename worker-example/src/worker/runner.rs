@@ -35,6 +35,9 @@ use crate::{
     webhook::{Approved, SECRET, Sender},
 };
 
+/// What the result of a task says that was submitted without the worker's store.
+const INLINE: &str = "the secrets of the request are in the task's history, because it was submitted without the store of this \
+    worker: people who may decrypt see its credential. Submit tasks with --store or --server";
 /// How long Temporal may take to store that a session begins.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -174,8 +177,12 @@ impl TaskRunner {
         input: TaskInput,
         stop: &CancellationToken,
     ) -> Result<PreparedTask, ApplicationFailure> {
+        let is_inline = !input.has_sealed();
         let (task, mut request) = self.open(id, input).await?;
         let mut warnings = request.warnings();
+        if is_inline && self.vault.is_some() {
+            warnings.push(INLINE.to_owned());
+        }
         warnings.extend(
             self.claude
                 .caps
@@ -321,8 +328,9 @@ impl TaskRunner {
                 }
             };
             let vault = self.vault.as_ref().ok_or_else(|| {
-                let problem = "the secrets of the request are in an object store, and this worker has no store. Start it \
-                    with --store";
+                let problem = "the secrets of the request are in a store, and this worker has no store. Start it with the \
+                    --store of the program that submitted the task";
+                tracing::warn!(task = %task, problem, "cannot begin a task");
                 cannot_open(false, problem.to_owned())
             })?;
             let secrets = vault
@@ -419,7 +427,7 @@ impl TaskRunner {
         report: &mut ActionsReport,
     ) {
         let Some(vault) = &self.vault else {
-            let problem = "uploadFiles needs a store. Start the workers with --store";
+            let problem = "nothing is uploaded, because uploadFiles needs a store. Start the workers with --store";
             report.warnings.push(problem.to_owned());
             return;
         };

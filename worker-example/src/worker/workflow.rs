@@ -7,6 +7,8 @@
 mod attributes;
 mod end;
 mod legacy;
+#[cfg(test)]
+mod recorded;
 mod steps;
 mod webhook;
 

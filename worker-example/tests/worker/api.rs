@@ -3,6 +3,7 @@
 mod audit;
 mod clients;
 mod document;
+mod failures;
 mod log_limits;
 mod logs;
 mod owners;

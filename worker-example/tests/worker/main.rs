@@ -29,6 +29,7 @@ mod setup;
 mod signed;
 mod steps;
 mod store;
+mod store_choice;
 mod submit;
 mod support;
 mod usage;

@@ -377,14 +377,7 @@ async fn large_events_are_streamed_unchanged_from_the_log() {
 async fn one_process_serves_the_api_and_runs_tasks() {
     let scripted = Scripted::new().await;
     let rig = &scripted.rig;
-    let mut command = rig.command_for_api("all");
-    command
-        .arg("--claude")
-        .arg(scripted.claude())
-        .arg("--workdir")
-        .arg(rig.workdir())
-        .args(["--sandbox", "off"]);
-    let mut api = rig.api_of(command, "");
+    let mut api = rig.api_of(rig.command_for_all(&scripted.claude(), &[]), "");
     let stream = api.post("/run", &request(&fresh("task"), "go"));
     assert!(
         stream.text.contains(r#""result":"done""#),
