@@ -63,7 +63,8 @@ pub(super) async fn run(args: AllArgs, log: Option<EarlyLog>) -> Result<CommandE
             })
         };
         let audit = own_log.clone().map(own_audit).or_else(shared);
-        let api = bind(config, options, telemetry.metrics(), audit).await?;
+        let can_call_back = settings.webhooks.is_some();
+        let api = bind(config, options, telemetry.metrics(), audit, can_call_back).await?;
         say(&format!("listening on {}", api.url()));
         let stop = CancellationToken::new();
         let serving = tokio::spawn(api.run(stop.clone(), origin, triggers));
