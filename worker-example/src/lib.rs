@@ -66,7 +66,7 @@ pub use cli::main;
 pub use client::{
     Address, AddressError, Cancellation, ClientError, ConnectError, ConnectOptions, EndKind,
     KeyUse, MissingNamespace, Stage, SubmitOptions, Task, TaskClient, TaskEnd, TaskEvent,
-    TaskStatus,
+    TaskProgress, TaskStatus,
 };
 pub use sandbox::{Launcher, Network, ProgramSpec, Supervised};
 pub use signed::RequestKeyError;

@@ -73,7 +73,8 @@ pub(super) async fn run(
             })
         };
         let audit = own_log.clone().map(own_audit).or_else(shared);
-        let api = bind(config, options, telemetry.metrics(), audit).await?;
+        let can_call_back = settings.webhooks.is_some();
+        let api = bind(config, options, telemetry.metrics(), audit, can_call_back).await?;
         let own = api.url();
         say(&format!("listening on {own}"));
         // Tasks do not see a Unix socket, and reach no other one.

@@ -129,7 +129,8 @@ async fn serve(
     let log = open_audit(&config).await?;
     let audit = log.clone().map(own_audit);
     let run = async {
-        let api = bind(config, options, telemetry.metrics(), audit).await?;
+        // Its workers are other processes.
+        let api = bind(config, options, telemetry.metrics(), audit, true).await?;
         say(&format!("listening on {}", api.url()));
         api.run(stop, origin, triggers).await;
         Ok::<_, CommandError>(())
@@ -168,7 +169,8 @@ pub(super) fn own_audit(log: Arc<AuditLog>) -> ApiAudit {
     }
 }
 
-/// Connects, and listens. `audit` gets a line of each request and of each call of a key.
+/// Connects, and listens. `audit` gets a line of each request and of each call of a key. `own_workers_call_back` says whether
+/// the workers of this process, if it has some, can sign webhooks.
 ///
 /// # Errors
 /// When Temporal or the key cannot be used, or the address is taken.
@@ -177,6 +179,7 @@ pub(super) async fn bind(
     options: ConnectOptions,
     metrics: &Arc<Metrics>,
     audit: Option<ApiAudit>,
+    own_workers_call_back: bool,
 ) -> Result<Api, CommandError> {
     let observer = audit.as_ref().map(|audit| Arc::clone(&audit.log));
     let options = options
@@ -184,5 +187,6 @@ pub(super) async fn bind(
         .with_metrics(metrics)
         .with_observer(observer.map(|log| -> Arc<dyn CallObserver> { log }));
     let client = TaskClient::connect(&options).await?;
-    Ok(Api::bind(config, client, Arc::clone(metrics), audit).await?)
+    let metrics = Arc::clone(metrics);
+    Ok(Api::bind(config, client, metrics, audit, own_workers_call_back).await?)
 }

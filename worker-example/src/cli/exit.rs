@@ -214,7 +214,7 @@ fn of_client(error: &ClientError) -> Status {
     match error {
         ClientError::Connect(error) => of_connect(error),
         ClientError::Namespace(_) => Status::Configuration,
-        ClientError::Exists(_) => Status::Usage,
+        ClientError::Exists(_) | ClientError::TooLarge(_) => Status::Usage,
         ClientError::Refused { status, .. } => match status {
             401 | 403 => Status::NoPermission,
             429 | 500.. => Status::Unavailable,

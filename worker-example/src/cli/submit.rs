@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use temporal_kms_codec_service::terminal;
 
 use super::{
     connection::ConnectionArgs,
@@ -79,6 +80,10 @@ pub(super) struct SubmitArgs {
 pub(super) async fn run(args: SubmitArgs) -> Result<CommandEnd, CommandError> {
     let mut request = args.input.request()?;
     if let Some(client) = args.server.client()? {
+        // The service gets the request as it was read, so it cannot tell them.
+        for warning in request.warnings() {
+            print::note(&terminal::line(&warning));
+        }
         request.task_id = args.task_id.or(request.task_id);
         let task = AnyTask::Remote(client.submit(&request).await?);
         let screen = Screen::new(task.id().clone(), "", args.json);

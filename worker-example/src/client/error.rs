@@ -44,6 +44,11 @@ pub enum ClientError {
         /// Why.
         problem: String,
     },
+    /// Temporal does not take the request, because it is too large.
+    #[error(
+        "the request of task `{0}` is larger than Temporal accepts; shorten it, or use a store (--store)"
+    )]
+    TooLarge(TaskId),
     /// The secrets of the request cannot be stored.
     #[error("cannot submit task `{task}`: {problem}")]
     Secrets {
@@ -150,6 +155,7 @@ mod tests {
             E::ForeignResult(_) => &["`t-1`", "submit the task again with another id"],
             E::NoWorker(_) => &["claude", "worker"],
             E::Submit { .. } => &["`t-1`", "submit the task again with --task-id t-1"],
+            E::TooLarge(_) => &["`t-1`", "shorten it", "--store"],
             E::Secrets { .. } => &["`t-1`", "Check --store"],
             E::Signing { .. } => &["`t-1`", "Check --sign-with"],
             E::Unreachable { .. } => &["`t-1`", "try `claude-tasks follow t-1`"],
@@ -178,6 +184,7 @@ mod tests {
                 task: task(),
                 problem: problem(),
             },
+            ClientError::TooLarge(task()),
             ClientError::Secrets {
                 task: task(),
                 problem: "Check --store".to_owned(),

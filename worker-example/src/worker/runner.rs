@@ -151,20 +151,6 @@ fn task_of(id: &str, input: &TaskInput) -> Result<TaskId, String> {
     Ok(task)
 }
 
-fn request_of(
-    input: TaskInput,
-    rules: RequestRules,
-    can_call_back: bool,
-) -> Result<TaskRequest, String> {
-    let request = input.into_request(rules).map_err(|e| e.to_string())?;
-    if request.callback_url.is_some() && !can_call_back {
-        return Err(format!(
-            "callbackUrl needs a worker that can sign webhooks. Set {SECRET} on the workers"
-        ));
-    }
-    Ok(request)
-}
-
 impl TaskRunner {
     /// Checks a request, and prepares the workspace and the log of its task. What can fail comes before the session begins,
     /// so that Temporal tries again.
@@ -276,8 +262,8 @@ impl TaskRunner {
     ) -> Result<(TaskId, TaskRequest), ApplicationFailure> {
         let (task, input) = self.genuine(id, input).await?;
         let rules = RequestRules::default().with_file_repositories(self.git.files_allowed);
-        let request = request_of(input, rules, self.webhooks.is_some()).map_err(|problem| {
-            failures::of_session(id, FailureKind::InvalidRequest, problem, None)
+        let request = input.into_request(rules).map_err(|problem| {
+            failures::of_session(id, FailureKind::InvalidRequest, problem.to_string(), None)
         })?;
         Ok((task, request))
     }
@@ -294,7 +280,7 @@ impl TaskRunner {
     ) -> Result<String, ApplicationFailure> {
         let (_, input) = self.genuine(id, input).await?;
         self.approval(id, input.callback_url()).ok_or_else(|| {
-            let problem = format!("this worker cannot sign webhooks. Set {SECRET}");
+            let problem = format!("the worker has no secret that signs webhooks. Set {SECRET}");
             failures::of_session(id, FailureKind::CannotRun, problem, None)
         })
     }
