@@ -1,3 +1,5 @@
+//! The checksums of requests and answers.
+
 /// CRC32C in the service's form: unsigned 32 bits in an int64.
 pub(super) fn crc32c(data: &[u8]) -> i64 {
     crc32c::crc32c(data).into()

@@ -450,7 +450,7 @@ mod tests {
             "../../../tests/vectors/cloud-kms/403-vpc-service-controls.json"
         ));
         assert_eq!(error.kind(), Kind::PermissionDenied);
-        assert_eq!(error.cause(), Some(Cause::Perimeter));
+        assert_eq!(error.cause(), Some(FailureCause::Perimeter));
         let text = error.to_string();
         assert!(text.contains("VPC Service Controls"), "{text}");
         assert!(!text.contains("roles/"), "{text}");

@@ -5,6 +5,7 @@ mod blocks;
 mod commands;
 mod documents;
 mod links;
+mod sdk;
 mod setups;
 mod shell;
 mod words;
