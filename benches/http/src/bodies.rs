@@ -51,7 +51,10 @@ pub(crate) fn hostile(longest: usize) -> Vec<(&'static str, String)> {
         ),
         (
             "a long key",
-            wrap(&format!(r#"{{"metadata":{{"{}":""}}}}"#, "k".repeat(room - 64))),
+            wrap(&format!(
+                r#"{{"metadata":{{"{}":""}}}}"#,
+                "k".repeat(room - 64)
+            )),
         ),
         ("spaces", wrap(&" ".repeat(room))),
         ("empty payloads", many("{}", usize::MAX)),

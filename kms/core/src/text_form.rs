@@ -22,8 +22,8 @@ pub(crate) use text_form;
 #[cfg(test)]
 mod tests {
     use crate::{
-        FailureCause, KeyOrigin, KeyPurpose, KeyRole, KeyState, Operation, Protection, ProviderErrorKind,
-        SignatureAlgorithm,
+        FailureCause, KeyOrigin, KeyPurpose, KeyRole, KeyState, Operation, Protection,
+        ProviderErrorKind, SignatureAlgorithm,
     };
 
     /// Programs read these names, so they must not change.

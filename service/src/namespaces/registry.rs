@@ -134,9 +134,7 @@ impl Namespaces {
     #[must_use]
     pub fn serves(&self, name: &str) -> bool {
         match &self.0 {
-            Kind::Named { exact, patterns } => {
-                exact.has(name) || patterns.get(name).is_some()
-            }
+            Kind::Named { exact, patterns } => exact.has(name) || patterns.get(name).is_some(),
             Kind::Any(_) => true,
         }
     }

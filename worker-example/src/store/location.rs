@@ -199,6 +199,7 @@ mod tests {
         use LocationError as E;
         match error {
             E::Form => &["the store", "must be a folder, or a URL"],
+            E::Bucket => &["a bucket's name", "such as my-project"],
             E::Endpoint { .. } => &["AWS_ENDPOINT", "use https://"],
             E::Unusable { .. } => &["s3://bucket", "no region", "check the variables"],
         }
@@ -212,6 +213,7 @@ mod tests {
         )];
         let all = [
             LocationError::Form,
+            LocationError::Bucket,
             check_endpoints(&endpoint).unwrap_err(),
             LocationError::Unusable {
                 store: "s3://bucket".to_owned(),

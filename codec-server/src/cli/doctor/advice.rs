@@ -19,9 +19,16 @@ pub(super) fn check(error: &ProviderError) -> Check {
             _,
         ) => Check::Credentials,
         (Some(FailureCause::Clock), _) => Check::Clock,
-        (Some(FailureCause::NoConnection | FailureCause::Module | FailureCause::Proxy), _) => Check::Endpoint,
+        (Some(FailureCause::NoConnection | FailureCause::Module | FailureCause::Proxy), _) => {
+            Check::Endpoint
+        }
         (
-            Some(FailureCause::ServiceDisabled | FailureCause::Project | FailureCause::QuotaProject | FailureCause::Perimeter),
+            Some(
+                FailureCause::ServiceDisabled
+                | FailureCause::Project
+                | FailureCause::QuotaProject
+                | FailureCause::Perimeter,
+            ),
             _,
         ) => Check::Key,
         (_, Kind::PermissionDenied) => Check::Permission,

@@ -97,7 +97,8 @@ fn nothing_fails_that_could_succeed_and_clients_that_retry_succeed_after_the_out
             }
         }
         cloud.fault(&[]);
-        let retried = thousand_with_retries(&server, &bearer, &[known, unknown]);
+        let bodies = [known, unknown];
+        let retried = thousand_with_retries(&server, &bearer, &bodies);
         timeout(PATIENCE, retried).await.expect("all succeed");
     });
 }

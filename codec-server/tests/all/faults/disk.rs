@@ -126,7 +126,11 @@ fn a_server_whose_audit_log_is_read_only_does_not_start() {
         $P serve --config codec.toml; echo "=serve $?""#
     ));
     assert_eq!(results(&output), ["serve 73"], "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("audit"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("audit"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 fn audited(folder: &Path) -> String {

@@ -63,7 +63,10 @@ fn a_key_that_is_not_configured_any_more_is_not_in_memory() {
         "[namespaces.default]\nencrypt = [\"local://first\"]\n".to_owned()
     });
     let sealed = server.encode("default", &plain(&["a"]));
-    let (key, data_key) = (server.key_bytes("first"), data_key(&server, "first", &sealed));
+    let (key, data_key) = (
+        server.key_bytes("first"),
+        data_key(&server, "first", &sealed),
+    );
     assert!(holds(&server, &key), "the key is not where this test looks");
     assert!(holds(&server, &data_key));
 

@@ -168,7 +168,10 @@ async fn by_fast_way_shared(codec: &Codec, given: &[Payload]) -> Vec<Answer> {
     let decoder = codec.decoder();
     let tried: Vec<_> = {
         let mut known = decoder.known();
-        shared.into_iter().map(|one| known.decode_shared(one)).collect()
+        shared
+            .into_iter()
+            .map(|one| known.decode_shared(one))
+            .collect()
     };
     let mut answers = Vec::new();
     for tried in tried {
