@@ -30,7 +30,8 @@ service charges for the calls: about 2 for each of --samples and each key, and
 otherwise the configuration says how keys are reached.
 
 Certificates, web pages that may call, issuers, logins and the audit log are
-checked as well: its key signs once. --ui and --server try what the Web UI would send.
+checked as well. The key of the audit log signs once. --ui and --server try
+what the Web UI would send.
 
 The first failed check decides the exit code:
     0  no check failed; there may be warnings

@@ -46,7 +46,7 @@ async fn thousand_with_retries(server: &CodecServer, bearer: &str, bodies: &[Vec
     loop {
         let sent = Http2::answers_at_once(server.url(), "/decode", &headers, open.len(), &open);
         let answers = sent.await;
-        let mut wait = 0;
+        let mut wait: u64 = 0;
         let mut failed = Vec::new();
         for (answer, body) in answers.iter().zip(open) {
             if answer.status() == 200 {
