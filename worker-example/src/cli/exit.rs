@@ -121,7 +121,9 @@ pub(super) enum CommandError {
     #[error(transparent)]
     Store(Box<StoreError>),
     /// The variable does not name a bucket.
-    #[error("GCS_LOGS_BUCKET is wrong: {0}. Correct it, or name a store with --store (CLAUDE_TASKS_STORE)")]
+    #[error(
+        "GCS_LOGS_BUCKET is wrong: {0}. Correct it, or name a store with --store (CLAUDE_TASKS_STORE)"
+    )]
     LogsBucket(LocationError),
     /// No store is named.
     #[error(

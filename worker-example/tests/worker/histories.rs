@@ -98,10 +98,7 @@ async fn ended() -> Vec<Recorded> {
     assert_eq!(end(&mut submission).0, 130);
 
     let not_prepared = fresh("task");
-    assert_eq!(
-        end(&mut rig.submit(&not_prepared, &unprepared(), &[])).0,
-        1
-    );
+    assert_eq!(end(&mut rig.submit(&not_prepared, &unprepared(), &[])).0, 1);
 
     rig.claude("cat >/dev/null; exit 3");
     let failed = fresh("task");
@@ -177,7 +174,11 @@ async fn stored() -> Vec<Recorded> {
         let delivery = format!("{task}.webhook");
         until_closed(rig, &delivery).await;
         tasks.push((name, rig.history(&task).await));
-        let name = if prepared { "webhook" } else { "webhook-refused" };
+        let name = if prepared {
+            "webhook"
+        } else {
+            "webhook-refused"
+        };
         tasks.push((name, rig.history(&delivery).await));
     }
     tasks

@@ -71,9 +71,7 @@ async fn the_first_five_minutes_leave_no_credential_in_the_history() {
     });
     let url = url.unwrap();
     service
-        .wait_for_line(LIMIT, |line| {
-            line.starts_with("worker ready").then_some(())
-        })
+        .wait_for_line(LIMIT, |line| line.starts_with("worker ready").then_some(()))
         .unwrap();
 
     let usual = "http://127.0.0.1:8080";

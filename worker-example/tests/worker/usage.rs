@@ -249,7 +249,10 @@ fn a_bucket_that_cannot_be_right_is_refused() {
         assert!(problem.contains(expected), "{arguments:?}: {problem}");
     }
     // The variable does not count beside --store.
-    let (_, problem) = run(&["submit", "--prompt", "x", "--store", "none"], &[KEY, bucket]);
+    let (_, problem) = run(
+        &["submit", "--prompt", "x", "--store", "none"],
+        &[KEY, bucket],
+    );
     assert!(!problem.contains("GCS_LOGS_BUCKET"), "{problem}");
     let (code, problem) = run(&["worker"], &[("CLAUDE_TASKS_STORE", "https://logs")]);
     assert_eq!(code, Some(64), "{problem}");

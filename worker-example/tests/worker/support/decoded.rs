@@ -3,7 +3,7 @@
 use serde_json::Value;
 use temporal_kms_codec::Codec;
 use temporalio_common::{
-    data_converters::{PayloadCodec as _, SerializationContextData, WorkflowSerializationContext},
+    data_converters::{PayloadCodec, SerializationContextData, WorkflowSerializationContext},
     protos::temporal::api::{common::v1::Payload, history::v1::History},
 };
 
@@ -16,7 +16,7 @@ pub(crate) async fn decoded(history: &History, codec: &Codec) -> String {
     let mut text = String::new();
     for payload in payloads {
         // The SDK writes some of them unencrypted.
-        let shown = match codec.decode(&context, vec![payload.clone()]).await {
+        let shown = match PayloadCodec::decode(codec, &context, vec![payload.clone()]).await {
             Ok(decoded) => decoded.into_iter().next().unwrap(),
             Err(_) => payload,
         };
