@@ -151,7 +151,8 @@ mod tests {
             .map(|package| package.name.as_str())
             .collect();
         let published = metadata.published().map(|package| package.name.as_str());
-        let unstable: Vec<&str> = published.filter(|name| !stable.contains(name)).collect();
+        let mut unstable: Vec<&str> = published.filter(|name| !stable.contains(name)).collect();
+        unstable.sort_unstable();
         assert_eq!(
             unstable,
             [
