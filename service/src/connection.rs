@@ -26,7 +26,7 @@ use self::{
     long_answer::LongAnswer,
     protocol::Protocol,
 };
-pub use self::{handler::Handler, http_connection::READ_BUFFER, info::ConnectionInfo};
+pub use self::{handler::Handler, info::ConnectionInfo, protocol::READ_BUFFER};
 use crate::{
     auth::ClientCertificate,
     listener::{Listener, Stream},

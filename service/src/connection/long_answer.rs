@@ -15,7 +15,7 @@ use axum::{
 };
 use hyper::body::{Frame, SizeHint};
 
-use super::READ_BUFFER;
+use super::protocol::READ_BUFFER;
 
 /// Whether the HTTP library still has to hand over parts of an answer. A connection has one answer at a time.
 #[derive(Debug, Default)]
