@@ -18,6 +18,7 @@ pub(super) use self::{
     sign::NoPublicKey,
 };
 
+/// Why a keyset cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KeysetError {
     #[error(

@@ -70,7 +70,7 @@ impl TaskEnd {
                 "the task's time in Temporal ended: no worker took the task, or no worker finished it",
             ),
             Err(WorkflowGetResultError::Terminated { .. }) => {
-                failed("somebody terminated the task in Temporal")
+                failed("a user terminated the task in Temporal")
             }
             Err(WorkflowGetResultError::NotFound(_)) => {
                 return Err(ClientError::NotFound(task.clone()));

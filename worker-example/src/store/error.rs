@@ -43,7 +43,7 @@ pub(crate) enum StoreError {
     },
     /// It is not the object that was stored.
     #[error(
-        "{object} is not the object that was stored for this task. Somebody who can write to the store replaced it"
+        "{object} is not the object that was stored for this task. A user who can write to the store replaced it"
     )]
     Replaced {
         /// The object.

@@ -12,6 +12,7 @@ pub(crate) struct WebhookError {
     problem: Problem,
 }
 
+/// Why a webhook is not delivered.
 #[derive(Debug, Error)]
 pub(super) enum Problem {
     #[error("callbackUrl must be an http or https URL with a host")]

@@ -13,6 +13,7 @@ use super::PinSource;
 /// PKCS#11 tokens accept at most 255 bytes.
 const MAX_LEN: usize = 255;
 
+/// Why a PIN cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PinError {
     #[error("the PIN file cannot be read; check its path and permissions")]

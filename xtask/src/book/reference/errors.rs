@@ -123,7 +123,8 @@ fn section(page: &mut String, errors: &[Declared], names: &BTreeSet<&str>) {
 /// The text of a row. An error that is shown as another one refers to it. A text that is computed is told by what it is about.
 fn shown(text: &Text, names: &BTreeSet<&str>) -> Option<String> {
     match text {
-        Text::Words(words) => Some(words.clone()),
+        // Braces are written twice in the text of an error.
+        Text::Words(words) => Some(words.replace("{{", "{").replace("}}", "}")),
         Text::Other { name, .. } if name == OF_KEY_SERVICES => Some(
             "see [Kinds of errors of key services](#kinds-of-errors-of-key-services)".to_owned(),
         ),
@@ -219,7 +220,7 @@ mod tests {
         ] {
             assert!(part(title).contains(row), "{title} has no {row}");
         }
-        assert!(!page.contains("](Self::") && !page.contains("| {} |"));
+        assert!(!page.contains("](Self::") && !page.contains("| {} |") && !page.contains("{{"));
     }
 
     #[test]
