@@ -8,7 +8,7 @@ mod small_builds;
 
 use std::process::Command;
 
-pub(crate) use self::{external_types::check as public_api, small_builds::check as small_builds};
+pub(crate) use self::external_types::check as public_api;
 
 use crate::{step, tools, workspace::Workspace};
 
@@ -32,7 +32,7 @@ pub(crate) fn run(workspace: &Workspace, check: &Check) -> anyhow::Result<()> {
     let workspace = &workspace.lean();
     match check {
         Check::Features(arguments) => features::check(workspace, arguments),
-        Check::SmallBuilds => small_builds(workspace),
+        Check::SmallBuilds => small_builds::check(workspace),
         Check::MinimalVersions => minimal_versions::check(workspace),
         Check::Semver(arguments) => semver::check(workspace, arguments),
         Check::Unused => unused(workspace),
