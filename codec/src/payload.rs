@@ -95,7 +95,8 @@ impl<P: PayloadParts> Iterator for Plain<P> {
 
 impl<P: PayloadParts> Drop for Plain<P> {
     fn drop(&mut self) {
-        self.0.as_mut_slice().iter_mut().for_each(erase);
+        // Each is dropped before the next one: the last one that has some metadata erases them.
+        self.0.by_ref().for_each(|mut payload| erase(&mut payload));
     }
 }
 

@@ -147,11 +147,10 @@ impl Drop for BodyPieces {
             return;
         }
         clear(&mut self.text, self.erase);
-        clear(&mut self.metadata.text, self.erase);
-        // Metadata with another owner would not be erased.
-        self.metadata.of = None;
-        let begun = self.begun.iter_mut().map(|begun| &mut begun.payload);
-        for payload in begun.chain(self.payloads.as_mut_slice()) {
+        self.metadata.forget(self.erase);
+        let begun = self.begun.take().map(|begun| begun.payload);
+        // Each is dropped before the next one: the last one that has some metadata erases them.
+        for mut payload in begun.into_iter().chain(self.payloads.by_ref()) {
             payload.erase();
         }
     }
@@ -205,7 +204,7 @@ impl MetadataText {
     fn text(&mut self, metadata: &Arc<Metadata>, erase: Option<fn(&mut [u8])>) -> &[u8] {
         let is_last = |last: &Arc<Metadata>| Arc::ptr_eq(last, metadata);
         if !self.of.as_ref().is_some_and(is_last) {
-            clear(&mut self.text, erase);
+            self.forget(erase);
             if !metadata.is_empty() {
                 // It is empty, so nothing is copied.
                 self.text.reserve_exact(metadata_len(metadata));
@@ -214,6 +213,15 @@ impl MetadataText {
             self.of = Some(Arc::clone(metadata));
         }
         &self.text
+    }
+
+    /// Erases the last metadata where they are secret, unless another payload has them.
+    fn forget(&mut self, erase: Option<fn(&mut [u8])>) {
+        clear(&mut self.text, erase);
+        let mut last = self.of.take();
+        if let (Some(erase), Some(last)) = (erase, last.as_mut().and_then(Arc::get_mut)) {
+            last.values_mut().for_each(|value| erase(value));
+        }
     }
 }
 
@@ -310,5 +318,30 @@ mod tests {
         ERASED.set(0);
         drop(pieces);
         assert_eq!(ERASED.get(), text.len());
+    }
+
+    #[test]
+    fn metadata_are_erased_once_no_payload_has_them_any_more() {
+        let metadata = || Arc::new(Metadata::from([("note".to_owned(), b"secret".to_vec())]));
+        let (first, last) = (metadata(), metadata());
+        let others = Arc::clone(&last);
+        let payloads = [&first, &last, &first].map(|metadata| SharedPayload {
+            metadata: Arc::clone(metadata),
+            ..SharedPayload::default()
+        });
+        drop((first, last));
+        let mut pieces = BodyPieces::new(payloads.into(), Some(erase));
+        let text = r#""metadata":{"note":"c2VjcmV0"}"#.len();
+        ERASED.set(0);
+        while pieces.next_piece(64).is_some() {}
+        drop(pieces);
+        let length = r#"{"payloads":[{},{},{}]}"#.len() + 3 * text;
+        assert!(
+            ERASED.get() >= 3 * text + b"secret".len(),
+            "{}",
+            ERASED.get()
+        );
+        assert!(ERASED.get() <= 3 * text + length + b"secret".len());
+        assert_eq!(others, metadata(), "they have another owner");
     }
 }

@@ -9,7 +9,7 @@ use prost::{
         WireType, btree_map, bytes, encode_key, encode_varint, encoded_len_varint, message, string,
     },
 };
-use temporal_kms::support::{SecretVec, erase_vec};
+use temporal_kms::support::{SecretVec, erase, erase_vec};
 use temporal_kms_codec_proto::{Metadata, OncePerMetadata, PayloadParts, Room};
 
 use super::{DATA, EXTERNAL_PAYLOADS, METADATA};
@@ -150,6 +150,8 @@ impl Serializer {
         let (buffer, data) = payload.take_data(needed)?.into_buffer();
         let mut buffer = SecretVec::from(buffer);
         let (start, begin) = (data - needed.before, data - start_len);
+        // A decoder may have left plaintext there, which nobody would erase any more.
+        erase(buffer.get_mut(..start).unwrap_or_default());
         let mut before = buffer.get_mut(begin..data).unwrap_or_default();
         before.put_slice(&self.metadata);
         put_data_start(len, &mut before);
@@ -221,7 +223,7 @@ mod tests {
             let mut serializer = Serializer::default();
             let payloads = payloads.into_iter().map(|(index, len, before, behind, external)| {
                 let mut buffer = Vec::with_capacity(before + len + behind);
-                buffer.resize(before, 0);
+                buffer.resize(before, 9);
                 buffer.resize(before + len, 7);
                 let mut payload = SharedPayload::new(Arc::clone(index.get(&metadata)), Data::behind(before, buffer));
                 payload.external_payloads.extend(external.map(|size_bytes| ExternalPayloadDetails { size_bytes }));
@@ -238,6 +240,7 @@ mod tests {
                 let Serialized { buffer, start } = serializer.serialize(&mut payload, room);
                 let begin = start + room.before;
                 prop_assert_eq!(&buffer[begin..], &message);
+                prop_assert!(buffer[..start].iter().all(|byte| *byte == 0));
                 prop_assert!(buffer.capacity() - buffer.len() >= room.behind);
                 prop_assert_eq!(buffer.as_ptr_range().contains(&place), is_in_place);
                 prop_assert!(!is_in_place || payload.data.is_empty());
