@@ -14,7 +14,7 @@ mod signature;
 mod tests;
 mod verify;
 
-pub(crate) use address::{AddressPolicy, AllowedAddress};
+pub(crate) use address::{AddressPolicy, AllowedAddress, answering};
 pub(crate) use approval::Approved;
 pub(crate) use body::{Body, Status, Summary};
 pub(crate) use resolver::{HostError, Lookup, SystemLookup, looked_up, permitted_addresses};

@@ -80,8 +80,12 @@ pub(super) fn to_task(from: &HeaderMap) -> HeaderMap {
     headers
 }
 
-/// Removes the headers that do not pass a proxy: those of a connection, and those that `Connection` names.
+/// Removes the headers that do not pass a proxy: those of a connection, and those that `Connection` names. A length beside
+/// `Transfer-Encoding` is not that of the body (RFC 9112, section 6.3).
 pub(super) fn remove_of_connection(headers: &mut HeaderMap) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
+    }
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -155,6 +159,7 @@ mod tests {
         let answer = headers(&[
             ("connection", "close, x-private"),
             ("x-private", "1"),
+            ("content-length", "3"),
             ("transfer-encoding", "chunked"),
             ("set-cookie", "c=1"),
             ("retry-after", "3"),

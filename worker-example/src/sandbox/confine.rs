@@ -41,6 +41,9 @@ pub(crate) struct Confine {
     /// The largest file, in bytes.
     #[arg(long)]
     pub(super) file_size: Option<u64>,
+    /// The most open files of a process that asks for no more.
+    #[arg(long)]
+    pub(super) open_files: Option<u64>,
     /// The user and the group to become, without any other group.
     #[arg(long)]
     pub(super) user: Option<u32>,
@@ -71,6 +74,7 @@ impl Confine {
         add("memory", number(self.memory));
         add("processes", number(self.processes));
         add("file-size", number(self.file_size));
+        add("open-files", number(self.open_files));
         add("user", number(self.user.map(u64::from)));
         add("folder", self.folder.clone().map(Into::into));
         add("egress", self.egress.clone().map(Into::into));
@@ -120,6 +124,7 @@ fn apply(settings: &Confine) -> io::Result<()> {
     }
     // Only lower, because a raised limit breaks programs that use select(2), and not every worker may raise one.
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let soft = settings.open_files.unwrap_or(soft).min(soft);
     let (soft, hard) = (soft.min(OPEN_FILES), hard.min(OPEN_FILES));
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard)?;
     if let Some(id) = settings.user {
@@ -160,6 +165,7 @@ mod tests {
             memory: Some(1),
             processes: Some(2),
             file_size: Some(3),
+            open_files: Some(5),
             user: Some(4),
             folder: Some("/-x".into()),
             egress: Some("/run/a b/socket".into()),

@@ -49,9 +49,24 @@ pub(super) const VARIABLES: [(&str, &str); 8] = [
 ];
 
 /// Listens, and starts the process that passes connections on to `socket`. It ends with the sandbox.
+///
+/// It is not a child of this process, which becomes the program: a program that waits for all its children would wait for
+/// ever. So a process between them starts it and ends.
 pub(super) fn start(socket: &Path) -> io::Result<()> {
     let listener = StdListener::bind((Ipv4Addr::LOCALHOST, PORT))?;
-    Command::new("/proc/self/exe")
+    let started = command(socket).stdin(OwnedFd::from(listener)).status()?;
+    if started.success() {
+        Ok(())
+    } else {
+        let problem = format!("the way to the network cannot be started: {started}");
+        Err(io::Error::other(problem))
+    }
+}
+
+/// The command `forward`.
+fn command(socket: &Path) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
         .arg("forward")
         .arg("--socket")
         .arg(socket)
@@ -59,11 +74,9 @@ pub(super) fn start(socket: &Path) -> io::Result<()> {
         .env_clear()
         .current_dir("/")
         .process_group(0)
-        .stdin(OwnedFd::from(listener))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(drop)
+        .stderr(Stdio::null());
+    command
 }
 
 /// What the command `forward` passes connections on to. Only the command `confine` starts it.
@@ -72,16 +85,23 @@ pub(crate) struct Forward {
     /// The proxy's socket.
     #[arg(long)]
     socket: PathBuf,
+    /// Whether this is the process that passes connections on, and not the one that starts it.
+    #[arg(long)]
+    serving: bool,
 }
 
-/// The command `forward`: accepts connections at the listener that is its standard input, until it is killed.
+/// The command `forward`: accepts connections at the listener that is its standard input, until it is killed. Without
+/// `--serving`, it starts the process that does so.
 #[must_use]
 pub(crate) fn forward(settings: &Forward) -> ExitCode {
-    let served = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(serve(settings)));
-    match served {
+    let done = if settings.serving {
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.and_then(|runtime| runtime.block_on(serve(settings)))
+    } else {
+        let mut serving = command(&settings.socket);
+        serving.arg("--serving").spawn().map(drop)
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print::note(&format!("claude-tasks forward: {error}"));

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::resource::{Resource, getrlimit};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +69,9 @@ impl Sandbox {
             helper: std::env::current_exe().map_err(SandboxError::Trial)?,
             users: None,
             cgroups: None,
+            open_files: getrlimit(Resource::RLIMIT_NOFILE)
+                .ok()
+                .map(|(soft, _)| soft),
             missing: Vec::new(),
         };
         if mode == SandboxMode::Off {

@@ -29,6 +29,8 @@ pub(super) struct Shared {
     pub(super) helper: PathBuf,
     pub(super) users: Option<Users>,
     pub(super) cgroups: Option<Cgroups>,
+    /// The limit of open files that the worker was started with. `None` if it is not known.
+    pub(super) open_files: Option<u64>,
     pub(super) missing: Vec<String>,
 }
 

@@ -243,6 +243,7 @@ impl Programs {
             processes: (self.user().is_some() || shared.bubblewrap.is_some())
                 .then_some(limits.processes),
             file_size: Some(limits.disk),
+            open_files: shared.open_files,
             user: self.user(),
             folder: Some(spec.folder.clone()),
             egress: self.egress_of(&spec).cloned(),

@@ -134,7 +134,7 @@ impl AddressPolicy {
 
     /// Whether connections may go to this address.
     pub(crate) fn permits(&self, address: IpAddr) -> bool {
-        is_public(address.to_canonical()) || self.permits_explicitly(address)
+        is_public(address) || self.permits_explicitly(address)
     }
 
     /// Whether the operator permits this address, public or not.
@@ -143,14 +143,21 @@ impl AddressPolicy {
     }
 }
 
-/// Whether the address belongs to the public Internet. `address` is not an IPv4 address in IPv6 form.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|net| net.contains(&address)),
+/// The address that answers at `address`: the IPv4 address of an IPv6 form of it, also of that of a translator (NAT64).
+pub(crate) fn answering(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         IpAddr::V6(address) if NAT64.contains(&address) => {
             let [.., a, b, c, d] = address.octets();
-            is_public(Ipv4Addr::new(a, b, c, d).into())
+            Ipv4Addr::new(a, b, c, d).into()
         }
+        address => address,
+    }
+}
+
+/// Whether the address belongs to the public Internet.
+fn is_public(address: IpAddr) -> bool {
+    match answering(address) {
+        IpAddr::V4(address) => !NOT_PUBLIC_V4.iter().any(|net| net.contains(&address)),
         IpAddr::V6(address) => {
             GLOBAL_UNICAST.contains(&address)
                 && !NOT_PUBLIC_V6.iter().any(|net| net.contains(&address))
@@ -197,6 +204,7 @@ mod tests {
             "::ffff:169.254.169.254",
             "::127.0.0.1",
             "64:ff9b::10.0.0.1",
+            "64:ff9b::169.254.169.254",
             "64:ff9b:1::1",
             "fe80::1",
             "fec0::1",

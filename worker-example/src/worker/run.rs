@@ -11,6 +11,7 @@ use temporal_kms_codec::WorkerGuard;
 use temporal_kms_codec_service::{
     deadline::later,
     lifecycle::{Condition, KEYS, Phase, Readiness, StopSignals},
+    open_files,
 };
 use temporalio_client::{Client, NamespacedClient as _};
 use temporalio_common::protos::temporal::api::enums::v1::TaskQueueType;
@@ -312,6 +313,10 @@ async fn runner(
         settings.grace_time,
     )
     .await?;
+    if sandbox.needs_egress_proxy() {
+        // The connections of tasks must leave some for those of the worker. Tasks keep the limit of before.
+        open_files::allow(0);
+    }
     Ok(TaskRunner {
         claude: settings.claude.clone(),
         confinement: Confinement {

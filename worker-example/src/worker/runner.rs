@@ -81,9 +81,10 @@ pub(super) struct PreparedTask {
     request: Arc<TaskRequest>,
     warnings: Vec<String>,
     redactor: Arc<Redactor>,
+    // Dropped in this order: the socket must be gone before another task gets the user that may use it.
+    egress: Option<EgressProxy>,
     /// They end before the workspace is removed.
     programs: Programs,
-    egress: Option<EgressProxy>,
     workspace: Workspace,
     log: TaskLog,
     /// The folder in which Claude Code runs.
@@ -102,16 +103,16 @@ impl PreparedTask {
 
     /// Removes the workspace. The log stays.
     pub(super) async fn remove(self) {
-        drop(self.programs);
         drop(self.egress);
+        drop(self.programs);
         remove(&self.task, self.workspace).await;
     }
 }
 
 /// A workspace that has its files.
 struct Filled {
-    programs: Programs,
     egress: Option<EgressProxy>,
+    programs: Programs,
     folder: PathBuf,
     checkout: Option<Checkout>,
     generated: Vec<String>,

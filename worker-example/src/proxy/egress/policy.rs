@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::{closed::ClosedPlace, refusal::Refusal, target::Target};
-use crate::webhook::{AddressPolicy, HostError, Lookup, SystemLookup, looked_up};
+use crate::webhook::{AddressPolicy, HostError, Lookup, SystemLookup, answering, looked_up};
 
 /// The ports of the Web.
 const PORTS: [u16; 2] = [80, 443];
@@ -134,16 +134,20 @@ async fn is_at(place: &ClosedPlace, found: &[IpAddr], lookup: &dyn Lookup) -> io
         None => place.address().into_iter().collect(),
     };
     let is_own = |address: IpAddr| {
-        place.contains(address) || own.iter().any(|own| own.to_canonical() == address)
+        place.contains(address) || own.iter().any(|own| answering(*own) == address)
     };
     let is_here = own.iter().any(|own| is_of_this_machine(*own));
-    let mut found = found.iter().map(IpAddr::to_canonical);
-    Ok(found.any(|address| is_own(address) || (is_here && is_of_this_machine(address))))
+    // The form of a translator is another address of the same server, and a place can name both.
+    let is_closed = |address: &IpAddr| {
+        let server = answering(*address);
+        is_own(*address) || is_own(server) || (is_here && is_of_this_machine(server))
+    };
+    Ok(found.iter().any(is_closed))
 }
 
 /// Whether a connection to this address stays on this machine, by the kernel's routes. Nothing is sent.
 fn is_of_this_machine(address: IpAddr) -> bool {
-    let address = address.to_canonical();
+    let address = answering(address);
     if address.is_loopback() || address.is_unspecified() {
         return true;
     }
@@ -188,5 +192,28 @@ impl Lookup for BoundedLookup {
 impl fmt::Debug for BoundedLookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedLookup").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_addresses_of_this_machine_in_each_form() {
+        for own in [
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "64:ff9b::127.0.0.1",
+        ] {
+            assert!(is_of_this_machine(own.parse().unwrap()), "{own}");
+        }
+        for other in ["1.1.1.1", "64:ff9b::1.1.1.1", "2606:4700::1111"] {
+            assert!(!is_of_this_machine(other.parse().unwrap()), "{other}");
+        }
     }
 }

@@ -36,7 +36,9 @@ impl Names {
     /// The next addresses of a name. The last ones stay.
     fn next(&self, host: &str) -> Option<io::Result<Vec<IpAddr>>> {
         let mut names = self.0.lock();
-        let (_, addresses) = names.iter_mut().find(|(name, _)| *name == host)?;
+        let host = host.trim_end_matches('.');
+        let mut names = names.iter_mut();
+        let (_, addresses) = names.find(|(name, _)| name.eq_ignore_ascii_case(host))?;
         let Some(now) = addresses.front().copied() else {
             return Some(Err(io::Error::other("no answer")));
         };
@@ -222,7 +224,7 @@ async fn addresses_that_are_not_public_are_refused_in_every_spelling() {
         ("inside.example", &["10.1.2.3"]),
         ("half.example", &["1.1.1.1 192.168.0.1"]),
         ("mapped.example", &["::ffff:10.0.0.1"]),
-        ("localhost.", &["127.0.0.1"]),
+        ("localhost", &["127.0.0.1"]),
     ]);
     let rig = Rig::new(allowing(&[], &[server.address.port()]), names);
     let port = server.address.port();
@@ -314,7 +316,7 @@ async fn known_services_stay_closed_where_their_addresses_are_permitted() {
             ("temporal.example", &["127.0.0.1"]),
             ("alias.example", &["127.0.0.1"]),
             ("mapped.example", &["::ffff:127.0.0.1"]),
-            ("localhost.", &["127.0.0.1"]),
+            ("localhost", &["127.0.0.1"]),
         ])
     };
     for url in [
@@ -355,6 +357,73 @@ async fn known_services_stay_closed_where_their_addresses_are_permitted() {
     let rig = Rig::new(denied, names());
     assert_eq!(rig.connect(&other.address.to_string()).await, 403);
     assert_eq!(*temporal.seen.lock(), Vec::<String>::new());
+}
+
+/// A translator (NAT64) connects to the same server.
+#[tokio::test]
+async fn a_closed_place_is_closed_in_the_form_of_a_translator_too() {
+    let names = || {
+        Names::of([
+            ("closed.example", &["1.1.1.1"]),
+            ("alias.example", &["64:ff9b::1.1.1.1"]),
+        ])
+    };
+    for place in [
+        "1.1.1.1",
+        "1.1.1.0/24",
+        "1.1.1.1:443",
+        "[64:ff9b::1.1.1.1]:443",
+        "64:ff9b::/96",
+        "closed.example",
+        "alias.example:443",
+    ] {
+        let settings = EgressSettings {
+            closed: vec![place.parse().unwrap()],
+            ..EgressSettings::default()
+        };
+        let rig = Rig::new(settings, names());
+        for server in ["[64:ff9b::1.1.1.1]:443", "alias.example:443"] {
+            assert_eq!(rig.connect(server).await, 403, "{place} {server}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_request_of_a_connection_is_checked() {
+    let server = WebServer::start().await;
+    let port = server.address.port();
+    let rig = Rig::new(allowing(&["127.0.0.1"], &[port]), Names::of([]));
+    let (good, bad) = (format!("127.0.0.1:{port}"), format!("127.0.0.2:{port}"));
+    let answers = rig
+        .send(&format!(
+            "GET http://{good}/one HTTP/1.1\r\nhost: {good}\r\n\r\n\
+             GET http://{bad}/two HTTP/1.1\r\nhost: {good}\r\nconnection: close\r\n\r\n"
+        ))
+        .await;
+    assert!(answers.starts_with("HTTP/1.1 200 "), "{answers}");
+    assert!(
+        answers.contains("hello") && answers.contains("HTTP/1.1 403 "),
+        "{answers}"
+    );
+    assert_eq!(server.seen.lock().len(), 1);
+    server.seen.lock().clear();
+
+    // The length is not that of the body, which is empty. What follows is a request, and is refused.
+    let hidden = format!("GET http://{bad}/hidden HTTP/1.1\r\nconnection: close\r\n\r\n");
+    let length = hidden.len() + 5;
+    for head in [
+        format!("content-length: {length}\r\ntransfer-encoding: chunked"),
+        format!("transfer-encoding: chunked\r\ncontent-length: {length}"),
+    ] {
+        let url = format!("http://{good}/front");
+        let request = format!("POST {url} HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n0\r\n\r\n{hidden}");
+        let answers = rig.send(&request).await;
+        assert!(!answers.contains("HTTP/1.1 502 "), "{head}: {answers}");
+        for seen in server.seen.lock().drain(..) {
+            let both = seen.contains("content-length") && seen.contains("transfer-encoding");
+            assert!(!both && !seen.contains("hidden"), "{seen}");
+        }
+    }
 }
 
 #[tokio::test]
