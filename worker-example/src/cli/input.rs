@@ -12,9 +12,12 @@ use temporal_kms_codec_service::{arguments, exit::Status};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::task::{
-    DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES, MAX_TURNS,
-    PermissionMode, RequestError, TaskRequest,
+use crate::{
+    print,
+    task::{
+        DEFAULT_MAX_TURNS, DEFAULT_TIMEOUT_MINUTES, MAX_MINUTES, MAX_REQUEST_BYTES, MAX_TURNS,
+        PermissionMode, RequestError, TaskRequest,
+    },
 };
 
 /// The variables with the caller's credential, as Claude Code names them, and the fields of a request for them.
@@ -22,6 +25,9 @@ const CREDENTIALS: [(&str, &str); 2] = [
     ("ANTHROPIC_API_KEY", "anthropicApiKey"),
     ("CLAUDE_CODE_OAUTH_TOKEN", "anthropicOAuthToken"),
 ];
+/// What `submit` says when both variables are set. Claude Code itself decides in the same way.
+const SECOND_CREDENTIAL: &str =
+    "CLAUDE_CODE_OAUTH_TOKEN has no effect, because ANTHROPIC_API_KEY is set, too";
 
 /// What Claude should do. The credential comes from `ANTHROPIC_API_KEY` or `CLAUDE_CODE_OAUTH_TOKEN`, or is in the request
 /// file.
@@ -104,9 +110,6 @@ pub(super) enum InputError {
     /// There is no credential.
     #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN")]
     NoCredential,
-    /// The environment has two credentials.
-    #[error("set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, not both")]
-    TwoCredentials,
     /// An option or a variable has a value that is not allowed.
     #[error("{name} {problem}")]
     Option {
@@ -193,18 +196,19 @@ impl InputArgs {
         );
         set("allowedTools", list(&self.allowed_tools));
         set("disallowedTools", list(&self.disallowed_tools));
-        // A request with its own credential does not use that of the environment.
-        if !CREDENTIALS
-            .iter()
-            .any(|(_, field)| fields.contains_key(*field))
-        {
+        // A request with its own credential does not use that of the environment. `null` and an empty text are not one.
+        let has_own = |(_, field): &(&str, &str)| {
+            let own = fields.get(*field);
+            own.is_some_and(|own| !own.is_null() && own.as_str() != Some(""))
+        };
+        if !CREDENTIALS.iter().any(has_own) {
             let found = CREDENTIALS.map(|(name, field)| Some((field, variable(name)?)));
             let mut found = found.into_iter().flatten();
             if let Some((field, value)) = found.next() {
                 fields.insert(field.to_owned(), value.into());
             }
             if found.next().is_some() {
-                return Err(InputError::TwoCredentials);
+                print::note(SECOND_CREDENTIAL);
             }
         }
         let request =
@@ -345,11 +349,31 @@ mod tests {
             problem(&prompt, &[]),
             "set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN"
         );
-        assert!(problem(&prompt, &[KEY, TOKEN]).ends_with("not both"));
         assert_eq!(
             problem(&[], &[KEY]),
             "give --prompt, --prompt-file or --request"
         );
+    }
+
+    #[test]
+    fn of_two_variables_the_api_key_counts() {
+        let made = request(&["--prompt", "do"], &[KEY, TOKEN]).unwrap();
+        assert_eq!(made.credential().unwrap().variable(), KEY.0);
+        let json = serde_json::to_value(&made).unwrap();
+        assert_eq!(json["anthropicApiKey"], KEY.1);
+        assert_eq!(json.get("anthropicOAuthToken"), None, "{json}");
+    }
+
+    #[test]
+    fn a_credential_of_the_request_file_counts_unless_it_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("request.json");
+        for (own, expected) in [("\"own\"", "own"), ("null", KEY.1), ("\"\"", KEY.1)] {
+            let json = format!(r#"{{"prompt": "do", "anthropicApiKey": {own}}}"#);
+            std::fs::write(&path, json).unwrap();
+            let made = request(&["--request", path.to_str().unwrap()], &[KEY]).unwrap();
+            assert_eq!(made.credential().unwrap().secret().expose(), expected);
+        }
     }
 
     #[test]

@@ -38,8 +38,9 @@ Without --server, name the store of the workers with --store. Otherwise the
 credential and the prompt become a part of the history.
 
 The credential comes from ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or is
-in the request file. It is never an option, because all users of a machine
-can read the options of its programs.
+in the request file. If both variables are set, the API key counts. The
+credential is never an option, because all users of a machine can read the
+options of its programs.
 
 Ctrl-C or SIGTERM cancels the task, and waits up to 30 seconds for its end. A
 second signal stops waiting.";

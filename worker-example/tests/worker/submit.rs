@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::support::{LIMIT, RESULT, Rig, end, fresh, says, send, task_ended};
-use integration_tests::Keyring;
+use crate::support::{LIMIT, RESULT, Rig, decoded::decoded, end, fresh, says, send, task_ended};
+use fake_anthropic::sha256_hex;
+use integration_tests::{Keyring, assert_absent, assert_present};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -91,6 +92,30 @@ async fn a_missing_namespace_is_told_by_every_command() {
         let told = "the namespace `nix` does not exist in Temporal at http://127.0.0.1:";
         assert!(output.contains(told), "{command:?}: {output}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_variables_with_a_credential_the_api_key_counts() {
+    let mut rig = Rig::new().await;
+    let _worker = rig.worker(&[]);
+    let (key, token) = (fresh("sk-ant-api"), fresh("sk-ant-oat"));
+    rig.set("ANTHROPIC_API_KEY", &key);
+    rig.set("CLAUDE_CODE_OAUTH_TOKEN", &token);
+    let task = fresh("task");
+    let (code, output) = end(&mut rig.submit(&task, &json!({"prompt": "go"}), &[]));
+    assert_eq!(code, 0, "{output}");
+    let note = "CLAUDE_CODE_OAUTH_TOKEN has no effect, because ANTHROPIC_API_KEY is set, too";
+    assert!(output.contains(note), "{output}");
+    let requests = rig.api.requests();
+    assert!(!requests.is_empty(), "{output}");
+    for request in requests {
+        let used = request.credential.unwrap();
+        assert_eq!(used.sha256, sha256_hex(key.as_bytes()));
+    }
+    let history = rig.history(&task).await;
+    let shown = decoded(&history, &rig.keyring().codec("default")).await;
+    assert_present("the history", shown.as_bytes(), &[&key]);
+    assert_absent("the history", shown.as_bytes(), &[&token]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
