@@ -12,6 +12,7 @@ use std::{io, time::Duration};
 
 const USAGE: (u32, u32) = (11, 7);
 const PING: Duration = Duration::from_secs(1);
+const BEFORE_CUT: Duration = Duration::from_millis(100);
 
 /// How an answer ends.
 #[derive(Clone, Copy)]
@@ -100,7 +101,7 @@ fn envelope(id: &str, model: &str) -> Value {
 fn cut() -> impl Stream<Item = io::Result<String>> + Send {
     stream::once(async {
         // The server sends what it has while it waits.
-        tokio::task::yield_now().await;
+        tokio::time::sleep(BEFORE_CUT).await;
         Err(io::Error::other("the script cuts the connection"))
     })
 }

@@ -277,8 +277,22 @@ fn holds_the_bounds() {
         assert!(with(bad.clone()).is_err(), "{bad}");
     }
     let huge = json!({"prompt": "x".repeat(MAX_REQUEST_BYTES), "anthropicApiKey": "k"});
+    let too_large = RequestError::TooLarge {
+        limit: MAX_REQUEST_BYTES,
+    };
+    assert_eq!(parse(&huge).unwrap_err(), too_large);
+}
+
+/// Temporal takes less by default. Its operator can change that.
+#[test]
+fn a_worker_refuses_an_input_that_is_too_large() {
+    let read = |bytes: usize| {
+        let value = json!({"taskId": "t", "prompt": "x".repeat(bytes), "anthropicApiKey": "k"});
+        TaskInput(value).into_request(RequestRules::default())
+    };
+    assert!(read(MAX_REQUEST_BYTES).is_ok());
     assert_eq!(
-        parse(&huge).unwrap_err(),
+        read(MAX_REQUEST_BYTES + 10_000).unwrap_err(),
         RequestError::TooLarge {
             limit: MAX_REQUEST_BYTES
         }

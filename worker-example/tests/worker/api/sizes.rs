@@ -1,8 +1,9 @@
 //! The size of requests: 2 MiB, and what Temporal takes without a store.
 
+use integration_tests::until;
 use serde_json::json;
 
-use crate::support::{Rig, fresh};
+use crate::support::{RESULT, Rig, fresh};
 
 /// The most bytes of a request.
 const MOST: usize = 2 << 20;
@@ -27,8 +28,19 @@ async fn a_request_of_two_mebibytes_needs_a_store() {
 
     rig.use_store();
     let api = rig.api();
-    let accepted = api.post("/tasks", &request(MOST));
+    let largest = request(MOST);
+    let accepted = api.post("/tasks", &largest);
     assert_eq!(accepted.status, 202, "{}", accepted.text);
+    let prompt = largest["prompt"].as_str().unwrap().len();
+    let script = format!("[ $(wc -c) = {prompt} ] && echo '{RESULT}'");
+    let _worker = rig.worker_with(&rig.claude(&script), &[]);
+    let task = format!("/tasks/{}", largest["taskId"].as_str().unwrap());
+    let ended = until("the largest task ends", async || {
+        let state = api.get(&task).json;
+        (state["status"] != "pending" && state["status"] != "running").then_some(state)
+    });
+    let ended = ended.await;
+    assert_eq!(ended["status"], "completed", "{ended}");
     let refused = api.post("/tasks", &request(MOST + 1));
     assert_eq!(refused.status, 413, "{}", refused.text);
     let error = refused.json["error"].as_str().unwrap();
