@@ -17,6 +17,7 @@ use integration_tests::tool;
 use serde_json::{Value, json};
 
 const OVERLAYS: [&str; 4] = ["base", "overlays/gke", "overlays/eks", "overlays/local"];
+const AUDITED: &str = "overlays/gke with an audit log";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -84,7 +85,7 @@ fn all() -> Vec<(&'static str, Objects)> {
     let mut arguments = vec!["kustomize"];
     arguments.extend(folders.iter().map(String::as_str));
     let mut all: Vec<_> = OVERLAYS.into_iter().zip(rendered(&arguments)).collect();
-    all.push(("overlays/gke with an audit log", with_audit_log()));
+    all.push((AUDITED, with_audit_log()));
     all.push(("helm", chart(&json!({}))));
     all.push(("helm, everything on", chart(&everything())));
     all
@@ -205,7 +206,7 @@ fn every_deployment_has_the_objects_that_it_needs() {
         let has = |kind| kinds.contains(&Some(kind));
         assert_eq!(
             has("HTTPRoute"),
-            ["overlays/gke", "helm, everything on"].contains(&name),
+            ["overlays/gke", AUDITED, "helm, everything on"].contains(&name),
             "{name}"
         );
         assert_eq!(
