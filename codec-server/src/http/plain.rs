@@ -41,7 +41,8 @@ impl DerefMut for Plain {
 
 impl Drop for Plain {
     fn drop(&mut self) {
-        self.0.iter_mut().for_each(erase);
+        // Each is dropped before the next one: the last one that has some metadata erases them.
+        self.0.drain(..).for_each(|mut payload| erase(&mut payload));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keys are erased when the server has no use for them any more. Another process looks into its memory.
+//! Keys and plaintext are erased when the server has no use for them any more. Another process looks into its memory.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use dev_servers::memory_holds;
 use nix::sys::signal::Signal;
 
 use super::data_key::data_key;
-use crate::support::{CodecServer, create_key, plain, until};
+use crate::support::{CodecServer, body_of, create_key, plain, post, run_with_input, until};
 
 /// So many requests at a time reach every thread of the server.
 const AT_A_TIME: usize = 8;
@@ -88,4 +88,33 @@ fn a_data_key_that_is_dropped_on_demand_is_not_in_memory() {
     server.signal(Signal::SIGUSR1);
     server.wait_for_log("every data key in memory is dropped");
     wait_until_erased(&server, &data_key);
+}
+
+/// The server writes an answer while the client reads it. The rest is plaintext in its memory until then.
+#[test]
+fn the_rest_of_an_answer_whose_client_leaves_is_not_in_memory() {
+    const SECRET: &str = "this is in the answer only. ";
+    /// More than the buffers of the kernel hold.
+    const LENGTH: usize = 10 << 20;
+
+    let server = CodecServer::configured(|_| {
+        "max_body = \"32MiB\"\n[namespaces.default]\nencrypt = [\"local://first\"]\n".to_owned()
+    });
+    let keyring = server.keyring().display().to_string();
+    let plaintext = body_of(&plain(&[&SECRET.repeat(LENGTH / SECRET.len())]));
+    // The server never sees a request with the plaintext.
+    let arguments = ["encode", "--key", "local://first", "--keyring", &keyring];
+    let sealed = run_with_input(&arguments, &[], &plaintext);
+    assert!(sealed.status.success(), "{:?}", sealed.status);
+    assert!(!holds(&server, SECRET.as_bytes()));
+
+    let mut connection = server.connect();
+    connection.send(&post("/decode", &[], &sealed.stdout));
+    assert!(connection.head().starts_with("HTTP/1.1 200 "));
+    assert!(
+        holds(&server, SECRET.as_bytes()),
+        "the answer is not where this test looks"
+    );
+    drop(connection);
+    wait_until_erased(&server, SECRET.as_bytes());
 }
