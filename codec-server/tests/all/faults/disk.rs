@@ -121,11 +121,11 @@ fn a_log_that_cannot_be_written_fails_no_request() {
 fn a_server_whose_audit_log_is_read_only_does_not_start() {
     let output = on_a_small_disk(&format!(
         r#"$P keys create local://default {KEYS} >/dev/null
-        printf '[server]\nlisten = "127.0.0.1:0"\n[keys]\nlocal_keyring = "keys"\n[audit]\nfolder = "audit"\n[namespaces.default]\nencrypt = ["local://default"]\n' > codec.toml
+        printf '[server]\nlisten = "127.0.0.1:0"\n[keys]\nlocal_keyring = "keys"\n[audit]\nfolder = "%s/audit"\n[namespaces.default]\nencrypt = ["local://default"]\n' "$PWD" > codec.toml
         mkdir -m 700 audit; mount -o remount,ro "$PWD" || exit 99
         $P serve --config codec.toml; echo "=serve $?""#
     ));
-    assert_eq!(results(&output), ["serve 73"], "{}", text(&output.stderr));
+    assert_eq!(results(&output), ["serve 74"], "{}", text(&output.stderr));
     assert!(
         text(&output.stderr).contains("audit"),
         "{}",

@@ -8,8 +8,10 @@ use temporal_kms_codec_service::telemetry::CATALOGUE;
 use crate::support::{CodecServer, SECRET, plain};
 
 /// Metrics that a server shows only when something happens that these tests do not cause.
-const RARE: [&str; 6] = [
+const RARE: [&str; 8] = [
+    "codec_server_audit_anchor_failures_total",
     "codec_server_audit_failures_total",
+    "codec_server_audit_last_anchor_timestamp_seconds",
     "codec_server_audit_lines_total",
     "codec_server_authentications_total",
     "codec_server_kms_primary_version_age_seconds",
