@@ -7,7 +7,13 @@ use crate::support::{
 };
 use dev_servers::{Process, certificates::Authority};
 use integration_tests::tool;
-use nix::sys::signal::Signal;
+use nix::{
+    sys::{
+        resource::{Resource, getrlimit},
+        signal::Signal,
+    },
+    unistd::Uid,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -129,14 +135,23 @@ async fn only_the_network_of_the_machine_reaches_its_services() {
          timeout 5 bash -c ': < /dev/tcp/169.254.169.254/80' 2>&1 | grep -o 'Network is unreachable'
          [ -S $ANTHROPIC_UNIX_SOCKET ] && echo the proxy is there
          echo variable=$HTTPS_PROXY
+         read -r children < /proc/$$/task/$$/children
+         echo \"children=$children\"
+         echo \"files=$(ulimit -Sn)\"
          bash -c ': < /dev/tcp/127.0.0.1/3128' 2>/dev/null && echo a way out"
     );
+    let (files, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let files = format!("files={}", files.min(16_384));
     for (network, reached, has_proxy) in [("off", 0, false), ("on", 0, true), ("host", 2, false)] {
         let (lines, output) = run(&rig, &script, &["--task-network", network], &json!({}));
         let has = |line: &str| lines.iter().any(|one| one == line);
         let count = lines.iter().filter(|l| l.starts_with("reached=")).count();
         assert_eq!(count, reached, "{network}: {lines:?}");
         assert!(has("the proxy is there"), "{lines:?}");
+        // A program that waits for all its children must not wait for what the sandbox has started.
+        assert!(has("children="), "{lines:?}");
+        // The worker raises its own limit for the connections of tasks, and not theirs.
+        assert!(has(&files), "{files} {lines:?}");
         assert!(
             network == "host" || has("Network is unreachable"),
             "{lines:?}"
@@ -276,4 +291,45 @@ async fn claude_code_and_its_tools_work_behind_the_proxy() {
     assert_eq!(code, 0, "{output}\n{}", worker.output());
     assert!(rig.log(&task).contains("hello from the server"), "{output}");
     assert!(!rig.api.requests().is_empty());
+}
+
+/// All tasks of such a worker are its user, so only their views keep them from the sockets of each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_of_another_user_has_the_proxy_too() {
+    if !Uid::effective().is_root() {
+        // All other tests run as that user.
+        return;
+    }
+    let rig = Rig::new().await;
+    let server = WebServer::start(rig.folder.path());
+    let web = server.http.to_string();
+    let temporal = port(&rig.server.address());
+    let script = format!(
+        "cat > /dev/null
+         echo user=$(id -u) sockets=$(ls {} | wc -l)
+         echo permitted=$(curl -sS http://{ALLOWED}:{web}/hello 2>&1)
+         echo temporal=$(curl -sS --noproxy '' http://127.0.0.1:{temporal}/ 2>&1)
+         echo '{RESULT}'",
+        rig.workdir().join("run").display()
+    );
+    let options = ["--task-network", "on", "--task-network-allow", ALLOWED];
+    let options = [&SANDBOX[..], &options, &["--task-network-port", &web]].concat();
+    let claude = rig.claude(&script);
+    let path = "/usr/local/bin:/usr/bin:/bin";
+    let worker = rig.worker_as(57_997, path, &claude, &options);
+    // The folder of a socket of another task.
+    let other = rig.workdir().join("run/other");
+    fs::create_dir(other).unwrap();
+    let request = json!({"prompt": "p", "anthropicApiKey": "sk-ant-network"});
+    let task = fresh("task");
+    let (code, output) = end(&mut rig.submit(&task, &request, &["--json"]));
+    let log = rig.log(&task);
+    assert_eq!(code, 0, "{output}\n{log}\n{}", worker.output());
+    for expected in [
+        "user=57997 sockets=2",
+        "permitted=hello from the server",
+        &format!("temporal=tasks must not reach port {temporal}."),
+    ] {
+        assert!(log.contains(expected), "{expected}: {log}");
+    }
 }
