@@ -5,19 +5,19 @@
 
 mod builder;
 mod built_in;
-mod unused;
+mod named;
 mod value;
 
 pub use builder::KmsBuilder;
 pub use built_in::*;
 #[doc(no_inline)]
 pub use temporal_kms::{
-    Advice, CallLayer, CallObserver, CallPolicy, Cause, CredentialsFound, Diagnose, Elsewhere,
-    EndedCall, Endpoint, KeyAdmin, KeyDescription, KeyDetails, KeyGrant, KeyGrants, KeyLimits,
-    KeyProvider, KeyPurpose, KeyRole, KeyService, KeySpec, KeyState, KeyVersion, KmsMetrics,
-    MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics, Outcome, PlannedGrant,
-    Prices, Protection, ProviderError, ProviderErrorKind, PublicKey, PublicKeyError,
-    RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable, SettingValue,
-    SetupPlan, Signature, SignatureAlgorithm, Signer, Variables, VersionUsed, Web,
+    Advice, AnyFolder, CallLayer, CallObserver, CallPolicy, Cause, CredentialsFound, Diagnose,
+    Elsewhere, EndedCall, Endpoint, KeyAdmin, KeyDescription, KeyDetails, KeyGrant, KeyGrants,
+    KeyLimits, KeyProvider, KeyPurpose, KeyRole, KeyService, KeySetup, KeySpec, KeyState,
+    KeyVersion, KmsMetrics, MeasuredCall, MetricsSink, NoteKept, Operation, OperationMetrics,
+    Outcome, PlannedGrant, Prices, Protection, ProviderError, ProviderErrorKind, PublicKey,
+    PublicKeyError, RotationPolicy, ServiceError, Setting, SettingKind, SettingRow, SettingTable,
+    SettingValue, SetupPlan, Signature, SignatureAlgorithm, Signer, Variables, VersionUsed, Web,
 };
 pub use value::Kms;

@@ -4,7 +4,6 @@ mod arguments;
 mod audited;
 mod confirm;
 mod dotenv;
-mod member;
 mod operation;
 mod permissions;
 mod place;

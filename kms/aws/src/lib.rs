@@ -44,6 +44,7 @@ mod credentials;
 mod diagnose;
 mod env;
 mod error;
+mod member;
 mod metadata;
 mod name;
 mod provider;
@@ -51,7 +52,9 @@ mod regions;
 mod sendable_credentials;
 mod service;
 mod settings;
+mod setup;
 mod signer;
+mod variables;
 
 use std::{fmt, sync::Arc};
 

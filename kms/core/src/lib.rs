@@ -19,6 +19,7 @@
 #![warn(clippy::exhaustive_enums, clippy::exhaustive_structs)]
 
 mod admin;
+mod any_folder;
 mod bind_context;
 mod calls;
 #[doc(hidden)]
@@ -34,6 +35,7 @@ mod error;
 pub mod faulty;
 mod grants;
 mod key_service;
+mod key_setup;
 mod provider;
 mod public_key;
 mod quoting;
@@ -50,6 +52,7 @@ mod types;
 
 pub use self::{
     admin::{KeyAdmin, KeyDetails, KeyPurpose, KeySpec, KeyState, KeyVersion, RotationPolicy},
+    any_folder::AnyFolder,
     calls::{
         CallLayer, CallObserver, CallPolicy, EndedCall, KmsMetrics, MeasuredCall, MetricsSink,
         NoteKept, Operation, OperationMetrics, Outcome, VersionUsed, observe_admin,
@@ -59,6 +62,7 @@ pub use self::{
     error::{Cause, ProviderError, ProviderErrorKind},
     grants::{KeyGrant, KeyGrants, KeyRole},
     key_service::KeyService,
+    key_setup::KeySetup,
     provider::{KeyDescription, KeyLimits, KeyProvider, Protection},
     public_key::{PublicKey, PublicKeyError},
     service_error::ServiceError,

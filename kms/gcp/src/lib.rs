@@ -20,10 +20,12 @@ mod details;
 mod diagnose;
 mod error;
 mod grant;
+mod member;
 mod name;
 mod provider;
 mod service;
 mod settings;
+mod setup;
 mod signer;
 mod versions;
 
