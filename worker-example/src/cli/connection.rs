@@ -89,6 +89,11 @@ impl ConnectionArgs {
         options
     }
 
+    /// The store of `--store`, or of a variable.
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `GCS_LOGS_BUCKET` | a bucket of Google Cloud Storage, where `CLAUDE_TASKS_STORE` is not set |
     fn store(&self) -> Option<StoreLocation> {
         let bucket = || StoreLocation::google_bucket(&variable("GCS_LOGS_BUCKET")?).ok();
         self.store.clone().or_else(bucket)
